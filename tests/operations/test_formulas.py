@@ -7,7 +7,7 @@ import pytest
 from numerical import assert_close
 from operations.written import computed, docstring
 
-from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
+from chainrule.explain.formulas import chain, evaluate, in_letters, in_names_and_numbers, in_numbers, result
 from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.operations import definitions, parser, reference
 
@@ -63,7 +63,7 @@ def test_the_cases_of_a_formula() -> None:
         assert result(read, known) == expected
         assert in_numbers(read, known) == numbers
     assert in_letters(read, {"x": "x[i]"}) == "0 if x[i] ≤ −3, x[i]·x[i] if −3 < x[i] < low, else max(x[i], 3)"
-    assert in_numbers(read, {"x": -2.0, "low": 1.0}, {"x": "x[4]"}) == "x[4]·x[4]"
+    assert in_names_and_numbers(read, {"x": -2.0, "low": 1.0}, {"x": "x[4]"}) == "x[4]·x[4]"
 
 
 def test_numbers_that_are_raised_to_a_power() -> None:

@@ -26,6 +26,13 @@ class Kind(NamedTuple):
     plural: str
 
 
+class Description(NamedTuple):
+    """A description of accepted values for messages."""
+
+    singular: str
+    plural: str
+
+
 def _instances(kind: type) -> Callable[[object], bool]:
     return lambda value: isinstance(value, kind)
 
@@ -69,10 +76,12 @@ def checked(owner: str, name: str, value: Any, annotation: Any) -> Any:
     Errors  OptionError if the annotation excludes the value. NaN and infinity are not accepted as a `float`
     """
     converted = plain(value)
-    if any(_conforms(converted, kind) for kind in _alternatives(annotation)):
-        return converted
-    expected = " or ".join(dict.fromkeys(_described(kind)[0] for kind in _alternatives(annotation)))
-    raise OptionError(f"{owner}: {name} {quoted(value)}: expected {expected}")
+    kinds = _alternatives(annotation)
+    for kind in kinds:
+        if _conforms(converted, kind):
+            return converted
+    expected = dict.fromkeys(_description(kind).singular for kind in kinds)
+    raise OptionError(f"{owner}: {name} {quoted(value)}: expected {' or '.join(expected)}")
 
 
 @cache
@@ -81,12 +90,15 @@ def annotations(function: Callable[..., Any]) -> dict[str, Any]:
     source: Any = inspect.unwrap(function)
     result = dict[str, Any]()
     for entry in inspect.signature(source).parameters.values():
-        try:
-            annotation = entry.annotation
-            annotation = eval(annotation, source.__globals__) if isinstance(annotation, str) else annotation
-        except NameError:  # imported for type checkers only
+        if entry.kind in (entry.VAR_POSITIONAL, entry.VAR_KEYWORD):
             continue
-        if is_supported(annotation) and entry.kind not in (entry.VAR_POSITIONAL, entry.VAR_KEYWORD):
+        annotation = entry.annotation
+        if isinstance(annotation, str):
+            try:
+                annotation = eval(annotation, source.__globals__)
+            except NameError:  # imported for type checkers only
+                continue
+        if is_supported(annotation):
             result[entry.name] = annotation
     return result
 
@@ -97,38 +109,55 @@ def is_supported(annotation: Any) -> bool:
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    if get_origin(annotation) in (Union, UnionType):
+        return get_args(annotation)
+    return (annotation,)
 
 
 def _is_kind(annotation: Any) -> bool:
     """Return whether an annotation is one of `KINDS`, a tuple or list of such kinds, or a mapping with such keys."""
-    origin, parts = get_origin(annotation), get_args(annotation)
+    origin = get_origin(annotation)
+    parts = get_args(annotation)
     if origin in (tuple, list):
         return all(part is ... or _is_kind(part) for part in parts)
-    return _is_kind(parts[0]) if origin is Mapping else origin is None and annotation in KINDS
+    if origin is Mapping:
+        return _is_kind(parts[0])
+    return origin is None and annotation in KINDS
 
 
 def _conforms(value: Any, kind: Any) -> bool:
     """Return whether a value, converted with `plain`, is of a kind."""
-    origin, parts = get_origin(kind), get_args(kind)
+    origin = get_origin(kind)
+    parts = get_args(kind)
     if origin is Mapping:
-        items = cast("Mapping[Any, Any]", value).items() if isinstance(value, Mapping) else ((..., ...),)
-        return all(
-            _conforms(key, parts[0]) and (not _is_kind(parts[1]) or _conforms(part, parts[1])) for key, part in items
-        )
+        return isinstance(value, Mapping) and _entries_conform(cast("Mapping[Any, Any]", value), *parts)
     if origin not in (tuple, list):
         return KINDS[kind].accepts(value)
-    entries = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (...,)
-    kinds = parts[:1] * len(entries) if origin is list or parts[-1] is ... else parts
-    return len(entries) == len(kinds) and all(map(_conforms, entries, kinds))
+    if not isinstance(value, tuple):
+        return False
+    entries = cast("tuple[Any, ...]", value)
+    if origin is list or parts[-1] is ...:
+        parts = parts[:1] * len(entries)
+    return len(entries) == len(parts) and all(map(_conforms, entries, parts))
 
 
-def _described(kind: Any) -> tuple[str, str]:
-    """Return a description of the values of a kind, in the singular and the plural."""
-    origin, parts = get_origin(kind), [part for part in get_args(kind) if part is not ...]
+def _entries_conform(mapping: Mapping[Any, Any], key_kind: Any, value_kind: Any) -> bool:
+    """Return whether keys and values are of these kinds; values of other kinds than `KINDS` are not checked."""
+    for key, value in mapping.items():
+        if not _conforms(key, key_kind):
+            return False
+        if _is_kind(value_kind) and not _conforms(value, value_kind):
+            return False
+    return True
+
+
+def _description(kind: Any) -> Description:
+    """Return a description of the values of a kind."""
+    origin = get_origin(kind)
     if origin is Mapping:
-        return "a dictionary", "dictionaries"
+        return Description("a dictionary", "dictionaries")
     if origin in (tuple, list):
-        entries = " and ".join(dict.fromkeys(_described(part)[1] for part in parts))
-        return f"a tuple of {entries}", f"tuples of {entries}"
-    return KINDS[kind].singular, KINDS[kind].plural
+        parts = dict.fromkeys(_description(part).plural for part in get_args(kind) if part is not ...)
+        entries = " and ".join(parts)
+        return Description(f"a tuple of {entries}", f"tuples of {entries}")
+    return Description(KINDS[kind].singular, KINDS[kind].plural)

@@ -11,10 +11,10 @@ of the step are finite.
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from chainrule.core.arrays import Arrays, Shape
 from chainrule.errors import OptionError
@@ -62,18 +62,15 @@ class Tensor:
 
     def gradient(self) -> "Tensor":
         """Return the gradient of the loss with respect to this tensor; its name is given by `gradient_name`."""
-        return replace(
-            self,
-            name=gradient_name(self.name),
-            storage=gradient_name(self.storage),
-            kind="gradient" if self.kind == "parameter" else "activation",
-        )
+        kind: Kind = "gradient" if self.kind == "parameter" else "activation"
+        return replace(self, name=gradient_name(self.name), storage=gradient_name(self.storage), kind=kind)
 
     @property
     def differentiated(self) -> str:
         """Name of the differentiated tensor: conv1.w for the gradient conv1.dw."""
         layer, _, variable = self.storage.rpartition(".")
-        return f"{layer}.{variable[1:]}" if layer else variable[1:]
+        own = variable[1:]
+        return f"{layer}.{own}" if layer else own
 
     def part(self, through: str, number: int = 0) -> "Tensor":
         """Return the contribution of one layer to this gradient, such as relu1.dy_conv2.
@@ -81,8 +78,11 @@ class Tensor:
         through  name of the layer, which reads the differentiated tensor
         number   number of previous contributions by the same layer
         """
-        name = f"{self.name}_{through}" + (f"_{number + 1}" if number else "")
-        return replace(self, name=name, storage=name, kind="statistic" if self.kind == "gradient" else self.kind)
+        name = f"{self.name}_{through}"
+        if number:
+            name = f"{name}_{number + 1}"
+        kind: Kind = "statistic" if self.kind == "gradient" else self.kind
+        return replace(self, name=name, storage=name, kind=kind)
 
 
 def gradient_name(name: str) -> str:
@@ -125,7 +125,10 @@ class Operation:
 
     def arguments(self, values: Mapping[str, int]) -> dict[str, Any]:
         """Return all keyword arguments, including run-time arguments computed from ``values``."""
-        return {**self.attributes, **{name: values[value] * factor for name, (value, factor) in self.runtime.items()}}
+        arguments = dict(self.attributes)
+        for name, (value, factor) in self.runtime.items():
+            arguments[name] = values[value] * factor
+        return arguments
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,13 @@ class Plan:
         return self.forward + self.backward
 
 
+class _LayerOperations(NamedTuple):
+    """The backward operations of one layer."""
+
+    layer: str
+    operations: list[Operation]
+
+
 class Builder:
     """A builder of plans, which collects the operations emitted by the layers, one layer at a time.
 
@@ -195,16 +205,17 @@ class Builder:
         self._owner = ""
         self._parameters = parameters
         self._forward = list[Operation]()
-        self._backward = list[tuple[str, list[Operation]]]()
+        self._backward = list[_LayerOperations]()  # in the order of the forward pass
         self._deferred = list[Operation]()
 
-    def begin(self, layer: str, owner: str = "") -> None:
+    def begin(self, layer: str, owner: str | None = None) -> None:
         """Start a layer. All operations emitted before the next call belong to it.
 
-        owner  name of the layer with the parameters, if they are shared; by default the layer itself
+        owner  name of the layer with the parameters, if they are shared; None: the layer itself
         """
-        self.layer, self._owner = layer, owner or layer
-        self._backward.append((layer, []))
+        self.layer = layer
+        self._owner = owner or layer
+        self._backward.append(_LayerOperations(layer, []))
 
     def is_frozen(self, *names: str) -> bool:
         """Return whether all of these parameters of the current layer are frozen."""
@@ -229,7 +240,7 @@ class Builder:
     def backward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
         """Emit a backward operation of the current layer. The backward pass runs the layers in reverse order."""
         if self.training:
-            self._backward[-1][1].append(_operation(name, reads, writes, options))
+            self._backward[-1].operations.append(_operation(name, reads, writes, options))
 
     def deferred(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
         """Emit an operation that runs after a step, only if the loss and gradients of the step are finite."""
@@ -243,10 +254,12 @@ class Builder:
         extra_outputs  tensors of the backward pass used outside the plan, such as the gradient of the input
         loss_tensors   the fields target, loss, correct and weights of a training plan
         """
-        written = [tensor for operation in self._forward for tensor in operation.writes]
-        tensors = [source, *self._parameters.values(), *written]
+        tensors = [source, *self._parameters.values()]
+        for operation in self._forward:
+            tensors += operation.writes
         shapes = {gradient_name(tensor.storage): tensor.shape for tensor in tensors}
-        requested, frozen = {tensor.storage for tensor in extra_outputs}, set(map(gradient_name, self._frozen))
+        requested = {tensor.storage for tensor in extra_outputs}
+        frozen = set(map(gradient_name, self._frozen))
         backward = _needed_operations(_add_parts(self._backward, shapes), requested, frozen)
         plan = Plan(source, output, tuple(self._forward), backward, tuple(self._deferred))
         return replace(plan, **loss_tensors)
@@ -261,35 +274,41 @@ def _operation(
     return Operation(name, tuple(reads), tuple(writes), options, runtime, scope, call)
 
 
-def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, Shape]) -> list[Operation]:
+def _add_parts(layers: list[_LayerOperations], shapes: Mapping[str, Shape]) -> list[Operation]:
     """Return the backward operations in execution order, including the sums of contributions to the same gradient.
 
     By the chain rule, the gradient of a value with several readers is the sum of their contributions. Each operation
     writes its contribution to a separate tensor, and further operations add these parts.
 
-    layers  the operations of each layer, in the order of the forward pass
+    layers  in the order of the forward pass
     shapes  shape of each gradient, by storage
     """
-    emitted = [(layer, operation) for layer, operations in reversed(layers) for operation in operations]
-    writers = Counter(tensor.storage for _, operation in emitted for tensor in operation.writes)
-    parts_by_gradient = dict[str, list[Tensor]]()
-    part_counts: Counter[tuple[str, str]] = Counter()
+    writers = Counter[str]()
+    for _, operations in layers:
+        for operation in operations:
+            for tensor in operation.writes:
+                writers[tensor.storage] += 1
+    parts_by_gradient = defaultdict[str, list[Tensor]](list)
+    part_counts = Counter[tuple[str, str]]()
     ordered: list[Operation] = []
-    for layer, operation in emitted:
-        writes, additions = list[Tensor](), list[Operation]()
-        for tensor in operation.writes:
-            if writers[tensor.storage] == 1:
-                writes.append(tensor)
-                continue
-            gradient = replace(tensor, name=tensor.storage, shape=shapes[tensor.storage])
-            part = gradient.part(layer, part_counts[gradient.name, layer])
-            part_counts[gradient.name, layer] += 1
-            writes.append(part.viewed(tensor.shape))
-            gradient_parts = parts_by_gradient.setdefault(gradient.name, [])
-            gradient_parts.append(part)
-            if len(gradient_parts) == writers[gradient.name]:
-                additions += _sum(gradient_parts, gradient)
-        ordered += [replace(operation, writes=tuple(writes)), *additions]
+    for layer, operations in reversed(layers):
+        for operation in operations:
+            writes = list[Tensor]()
+            additions = list[Operation]()
+            for tensor in operation.writes:
+                if writers[tensor.storage] == 1:
+                    writes.append(tensor)
+                    continue
+                gradient = replace(tensor, name=tensor.storage, shape=shapes[tensor.storage])
+                part = gradient.part(layer, part_counts[gradient.name, layer])
+                part_counts[gradient.name, layer] += 1
+                writes.append(part.viewed(tensor.shape))
+                gradient_parts = parts_by_gradient[gradient.name]
+                gradient_parts.append(part)
+                if len(gradient_parts) == writers[gradient.name]:
+                    additions += _sum(gradient_parts, gradient)
+            ordered.append(replace(operation, writes=tuple(writes)))
+            ordered += additions
     return ordered
 
 
@@ -310,11 +329,12 @@ def _needed_operations(
 ) -> tuple[Operation, ...]:
     """Return the operations needed for the trainable parameters' gradients and the requested tensors, in order."""
     kept: list[Operation] = []
+    needed = set(requested)
     for operation in reversed(operations):
-        if any(
-            tensor.storage in requested or (tensor.kind == "gradient" and tensor.storage not in frozen)
-            for tensor in operation.writes
-        ):
-            requested.update(tensor.storage for tensor in operation.reads if tensor is not None)
-            kept.append(operation)
+        for tensor in operation.writes:
+            is_of_parameter = tensor.kind == "gradient" and tensor.storage not in frozen
+            if is_of_parameter or tensor.storage in needed:
+                kept.append(operation)
+                needed.update(read.storage for read in operation.reads if read is not None)
+                break
     return tuple(reversed(kept))

@@ -105,9 +105,12 @@ def resolve_padding(
 
     padding   a rule, a number, one number per axis, or one pair per axis
     """
-    if isinstance(padding, str):
-        return tuple(axis_padding(padding, *axis) for axis in zip(size, window, stride, dilation, strict=True))
-    return resolve_ends("padding", padding, len(size))
+    if not isinstance(padding, str):
+        return resolve_ends("padding", padding, len(size))
+    resolved = list[Pair]()
+    for axis in zip(size, window, stride, dilation, strict=True):
+        resolved.append(axis_padding(padding, *axis))
+    return tuple(resolved)
 
 
 def resolve_ends(name: str, value: int | Sequence[int | Sequence[int]], axes: int) -> tuple[Pair, ...]:
@@ -118,34 +121,45 @@ def resolve_ends(name: str, value: int | Sequence[int | Sequence[int]], axes: in
     entries: list[Any] = list(value) if isinstance(value, list | tuple) else [value] * axes
     if len(entries) != axes:
         raise OptionError(f"{name} {quoted(value)} has {len(entries)} entries for {axes} axes")
-    return tuple(cast(Pair, per_axis(name, entry, 2, 0)) for entry in entries)
+    ends = list[Pair]()
+    for entry in entries:
+        before, after = per_axis(name, entry, 2, 0)
+        ends.append((before, after))
+    return tuple(ends)
 
 
 def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> "Shape":
     """Return one integer per axis, each at least ``least``, from an integer or a sequence."""
     values: tuple[Any, ...] = tuple(value) if isinstance(value, list | tuple) else (value,) * axes
-    if len(values) != axes or not all(is_whole(entry, least) for entry in values):
+    if not _are_whole(values, axes, least):
         raise OptionError(f"{name} {quoted(value)}: expected {expected_integer(value, least)}, or {axes} of them")
     return values
 
 
+def _are_whole(values: Sequence[object], count: int, least: int) -> bool:
+    return len(values) == count and all(is_whole(value, least) for value in values)
+
+
 def text(shape: Iterable[int]) -> str:
     """Format a shape: 8×5×5."""
-    return "×".join(str(size) for size in shape)
+    return "×".join(map(str, shape))
 
 
 def check_fits(layer: str, what: str, window: Sequence[int], size: Sequence[int], padding: Sequence[Pair]) -> None:
     """Raise ShapeError if the dilated window is larger than the padded image."""
-    if any(w > s + p[0] + p[1] for w, s, p in zip(window, size, padding, strict=True)):
-        zeros = sorted({zeros for pair in padding for zeros in pair})
-        shown = str(zeros[0]) if len(zeros) == 1 else str(tuple(padding))
-        raise ShapeError(f"{layer}: {what} {text(window)} does not fit the {text(size)} input (padding {shown})")
+    if all(w <= s + sum(p) for w, s, p in zip(window, size, padding, strict=True)):
+        return
+    zeros = set[int]()
+    for pair in padding:
+        zeros.update(pair)
+    shown = str(max(zeros)) if len(zeros) == 1 else str(tuple(padding))
+    raise ShapeError(f"{layer}: {what} {text(window)} does not fit the {text(size)} input (padding {shown})")
 
 
 def check_ends(operation: str, size: Sequence[int], before: Ends, after: Ends) -> None:
     """Raise OptionError unless ``before`` and ``after`` consist of a nonnegative integer for every axis of a sample."""
     for name, ends in (("before", before), ("after", after)):
-        if len(ends) != len(size) or not all(is_whole(end, 0) for end in ends):
+        if not _are_whole(ends, len(size), 0):
             raise OptionError(
                 f"{operation}: {name} {quoted(ends)}: expected {len(size)} whole numbers of at least 0, one per axis "
                 f"of {text(size)}"
@@ -154,7 +168,7 @@ def check_ends(operation: str, size: Sequence[int], before: Ends, after: Ends) -
 
 def check_permutation(operation: str, axes: Sequence[int], count: int) -> None:
     """Raise OptionError unless ``axes`` is a permutation of 0 … count − 1."""
-    if not all(is_whole(axis, 0) for axis in axes) or sorted(axes) != list(range(count)):
+    if not _are_whole(axes, len(axes), 0) or sorted(axes) != list(range(count)):
         raise OptionError(f"{operation}: axes {quoted(axes)}: expected {tuple(range(count))} in any order")
 
 
@@ -171,8 +185,10 @@ WHOLE_IMAGE: Lines = ((0, 0, 0), (0, 0, 0))  # spread outputs over the whole ima
 
 def is_line(value: object) -> bool:
     """Return whether a value consists of whole numbers (a, b, c), with c of at least 1."""
-    numbers = cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
-    return len(numbers) == 3 and all(type(number) is int for number in numbers) and is_whole(numbers[2], 1)
+    if not isinstance(value, tuple):
+        return False
+    numbers = cast("tuple[object, ...]", value)
+    return [type(number) for number in numbers] == [int, int, int] and is_whole(numbers[2], 1)
 
 
 def resampling_line(mode: str, line: Line, size: int, outputs: int) -> Line:
@@ -182,7 +198,9 @@ def resampling_line(mode: str, line: Line, size: int, outputs: int) -> Line:
     """
     if line[2]:
         return line
-    return (size, 0, outputs) if mode == "nearest" else (2 * size, size - outputs, 2 * outputs)
+    if mode == "nearest":
+        return (size, 0, outputs)
+    return (2 * size, size - outputs, 2 * outputs)
 
 
 def resampling_weights(mode: str, size: int, outputs: int, i: int, line: Line = (0, 0, 0)) -> list[tuple[int, float]]:
@@ -195,7 +213,8 @@ def resampling_weights(mode: str, size: int, outputs: int, i: int, line: Line = 
               mode "average" ignores them. With c = 0, the outputs are spread over the whole input
     """
     if mode == "average":
-        first, last = i * size // outputs, -(-(i + 1) * size // outputs)
+        first = i * size // outputs
+        last = -(-(i + 1) * size // outputs)
         return [(h, 1 / (last - first)) for h in range(first, last)]
     if mode not in RESAMPLINGS:
         raise unknown_name("mode", mode, RESAMPLINGS)
@@ -208,4 +227,8 @@ def resampling_weights(mode: str, size: int, outputs: int, i: int, line: Line = 
 
 def differ_in_ones(first: Sequence[int], second: Sequence[int]) -> bool:
     """Return whether two shapes are the same except for axes of length 1: (2, 12), (1, 2, 12) and (2, 12, 1)."""
-    return [size for size in first if size != 1] == [size for size in second if size != 1]
+    return _without_ones(first) == _without_ones(second)
+
+
+def _without_ones(shape: Sequence[int]) -> list[int]:
+    return [size for size in shape if size != 1]

@@ -28,8 +28,11 @@ IGNORED = ("verbose",)  # options without effect on functions that print nothing
 def vocabulary() -> dict[str, dict[str, str]]:
     """Return the tables options, names and advice of words.toml, and hints, the advice by word without its case."""
     tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    entries = tables["advice"].items()
-    return tables | {"hints": {_plain(word): advice for advice, words in entries for word in words.split()}}
+    hints = dict[str, str]()
+    for advice, words in tables["advice"].items():
+        for word in words.split():
+            hints[_plain(word)] = advice
+    return {**tables, "hints": hints}
 
 
 def _advice(word: str) -> str | None:
@@ -47,11 +50,16 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
     if name.startswith("_"):  # looked up by Python, copy and pickle
         return AttributeError(name)
     official = {_plain(attribute): attribute for attribute in attributes}
-    close = [official[match] for match in get_close_matches(_plain(name), official, 1, 0.75)]
     advice = _advice(name)
-    hint = f": {advice}" if advice else "".join(f"; did you mean {match}?" for match in close)
-    context = {"name": None, "obj": None} if hint else {"name": name, "obj": instance}  # Python may suggest another
-    return AttributeError(f"{owner} has no attribute {name!r}{hint}", **context)
+    close = get_close_matches(_plain(name), official, 1, 0.75)
+    message = f"{owner} has no attribute {name!r}"
+    if advice:
+        message = f"{message}: {advice}"
+    elif close:
+        message = f"{message}; did you mean {official[close[0]]}?"
+    else:  # Python may suggest another
+        return AttributeError(message, name=name, obj=instance)
+    return AttributeError(message, name=None, obj=None)
 
 
 def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -100,11 +108,10 @@ def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: 
     """
     result: dict[str, Any] = {}
     for option, value in options.items():
-        synonyms = [option, *vocabulary()["options"].get(option, "").split()]
-        parameter = next((name for name in synonyms if name in parameters), None)
-        if parameter is None and option in IGNORED:
-            continue
+        parameter = _parameter_of(option, parameters)
         if parameter is None:
+            if option in IGNORED:
+                continue
             raise _unknown_option(option, [name for name in parameters if name != "self"], what)
         if parameter in result or (parameter != option and parameter in options):
             raise OptionError(f"{what}: {option} and {parameter} mean the same; pass only {parameter}")
@@ -112,66 +119,114 @@ def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: 
     return result
 
 
+def _parameter_of(option: str, parameters: Mapping[str, Any]) -> str | None:
+    """Return the parameter that an option means: the one with its name, or a synonym."""
+    synonyms = vocabulary()["options"].get(option, "").split()
+    for name in (option, *synonyms):
+        if name in parameters:
+            return name
+    return None
+
+
 def checked_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function that accepts the common words for its options, explains unknown options, and checks values."""
-    return checked_options_with({})(function)
+    """Return a function that accepts the common words for its options, explains unknown options, and checks values.
+
+    If the function has ``**options``, it checks these itself.
+    """
+    return checked_options_with(None)(function)
+
+
+class _Parameters:
+    """The parameters of a function.
+
+    signature    with the further options
+    is_open      whether the function checks its ``**options`` itself
+    positional   names of the parameters that can be passed by position
+    required     those among them without a default
+    most         largest number of arguments that can be passed by position
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], further: Mapping[str, Any] | None, defaults: Mapping[str, Any]
+    ) -> None:
+        own = inspect.signature(function)
+        named = list[inspect.Parameter]()
+        self.is_open = False
+        self.positional = list[str]()
+        self.required = list[str]()
+        self.most = 0
+        for entry in own.parameters.values():
+            if entry.kind is entry.VAR_KEYWORD:
+                self.is_open = further is None
+                continue
+            named.append(entry)
+            if entry.kind is entry.VAR_POSITIONAL:
+                self.most = sys.maxsize
+            if entry.kind is entry.POSITIONAL_OR_KEYWORD:
+                self.positional.append(entry.name)
+                if entry.default is entry.empty:
+                    self.required.append(entry.name)
+        self.most = max(self.most, len(self.positional))
+        for name, annotation in (further or {}).items():
+            if name not in own.parameters:
+                shown = annotation if is_supported(annotation) else inspect.Parameter.empty
+                default = defaults.get(name)
+                option = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=shown)
+                named.append(option)
+        self.signature = own
+        if not self.is_open:
+            self.signature = own.replace(parameters=named)
 
 
 def checked_options_with(
-    further: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+    further: Mapping[str, Any] | None, defaults: Mapping[str, Any] | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator like `checked_options` for a function with ``**options``.
 
-    further   annotations of these options, by name; empty: the function checks them itself
+    further   annotations of these options, by name; None: the function checks them itself
     defaults  their defaults, for the signature; None if missing
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        signature = inspect.signature(function)
-        named = [entry for entry in signature.parameters.values() if entry.kind is not entry.VAR_KEYWORD]
-        is_open = len(named) < len(signature.parameters) and not further
-        supported = {name: kind for name, kind in further.items() if is_supported(kind)}
-        others = [
-            inspect.Parameter(
-                *(name, inspect.Parameter.KEYWORD_ONLY),
-                default=(defaults or {}).get(name),
-                annotation=supported.get(name, inspect.Parameter.empty),
-            )
-            for name in further
-            if name not in signature.parameters
-        ]
-        signature = signature if is_open else signature.replace(parameters=[*named, *others])
-
-        @cache
-        def types() -> dict[str, Any]:  # when called, because annotations may name what is defined later
-            return annotations(function) | supported
-
-        @cache
-        def unchecked() -> int:  # number of positional arguments before the first that is checked
-            return next((index for index, name in enumerate(positional) if name in types()), most)
-
-        positional = [entry.name for entry in named if entry.kind is entry.POSITIONAL_OR_KEYWORD]
-        required = [entry.name for entry in named if entry.default is entry.empty and entry.name in positional]
-        most = sys.maxsize if any(entry.kind is entry.VAR_POSITIONAL for entry in named) else len(positional)
+        parameters = _Parameters(function, further, defaults or {})
+        signature = parameters.signature
+        positional = parameters.positional
         owner, _, name = function.__qualname__.rpartition(".")
         what = owner.rpartition(".")[2] if name == "__init__" else name
 
+        @cache
+        def types() -> dict[str, Any]:  # when called, because annotations may name what is defined later
+            kinds = dict(annotations(function))
+            for option, kind in (further or {}).items():
+                if is_supported(kind):
+                    kinds[option] = kind
+            return kinds
+
+        @cache
+        def unchecked() -> int:  # number of positional arguments before the first that is checked
+            for index, parameter in enumerate(positional):
+                if parameter in types():
+                    return index
+            return parameters.most
+
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not kwargs and len(required) <= len(args) <= unchecked():
+            if not kwargs and len(parameters.required) <= len(args) <= unchecked():
                 return function(*args, **kwargs)
-            is_known = is_open or kwargs.keys() <= signature.parameters.keys()
-            options: dict[str, Any] = {**kwargs} if is_known else translated(kwargs, signature.parameters, what)
-            if len(args) > most or not options.keys() >= {*required[len(args) :]}:
+            options: dict[str, Any] = dict(kwargs)
+            if not parameters.is_open and not kwargs.keys() <= signature.parameters.keys():
+                options = translated(kwargs, signature.parameters, what)
+            required = parameters.required[len(args) :]
+            if len(args) > parameters.most or not options.keys() >= set(required):
                 _bind(what, signature, args, options)
             kinds = types()
-            values = [
-                checked(what, name, value, kinds[name]) if name in kinds else value
-                for name, value in zip(positional, args, strict=False)
-            ]
-            for name in options.keys() & kinds.keys():
-                options[name] = checked(what, name, options[name], kinds[name])
-            return function(*values, *args[len(positional) :], **options)  # pyright: ignore[reportCallIssue]
+            values = list[Any](args)
+            for index, parameter in enumerate(positional[: len(args)]):
+                if parameter in kinds:
+                    values[index] = checked(what, parameter, args[index], kinds[parameter])
+            for option in options.keys() & kinds.keys():
+                options[option] = checked(what, option, options[option], kinds[option])
+            return function(*values, **options)  # pyright: ignore[reportCallIssue]
 
         call.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
         return call
@@ -203,7 +258,10 @@ class CheckedOptions(type):
 
             if name == "__init__":
                 value = checked_options_with(cls.further_options)(value)
-            super().__setattr__(name, explain if name == "__setattr__" else value)
+            elif name == "__setattr__":
+                super().__setattr__(name, explain)
+                return
+            super().__setattr__(name, value)
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -211,9 +269,9 @@ class CheckedOptions(type):
         return _class_signature(cls)
 
     @property
-    def further_options(cls) -> Mapping[str, Any]:
-        """Annotations of options that are not passed to ``__init__``, by name."""
-        return {}
+    def further_options(cls) -> Mapping[str, Any] | None:
+        """Annotations of options that ``__init__`` does not name, by name; None: it checks its ``**options`` itself."""
+        return None
 
 
 @cache
@@ -247,30 +305,41 @@ class Explained(metaclass=CheckedOptions):
 
 def _bind(what: str, signature: inspect.Signature, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
     """Raise OptionError if the arguments of a call are too many or too few."""
-    entries = [entry for entry in signature.parameters.values() if entry.name != "self"]
-    values = args[len(signature.parameters) - len(entries) :]
-    positional = [entry for entry in entries if entry.kind is not entry.KEYWORD_ONLY]
-    names = ", ".join(entry.name for entry in positional if entry.kind is not entry.VAR_KEYWORD) or "no values"
-    if len(values) > len(positional) and not any(entry.kind is entry.VAR_POSITIONAL for entry in positional):
-        others = ", ".join(entry.name for entry in entries if entry.kind is entry.KEYWORD_ONLY)
-        hint = (f"; pass {others} by name" if others else "") + _argument_hint(what, values)
+    values = args
+    positional = list[str]()
+    others = list[str]()
+    is_limited = True
+    for entry in signature.parameters.values():
+        if entry.name == "self":
+            values = args[1:]
+        elif entry.kind is entry.KEYWORD_ONLY:
+            others.append(entry.name)
+        elif entry.kind is not entry.VAR_KEYWORD:
+            positional.append(entry.name)
+        is_limited &= entry.kind is not entry.VAR_POSITIONAL
+    names = ", ".join(positional) or "no values"
+    hint = _argument_hint(what, values)
+    if is_limited and len(values) > len(positional):
+        if others:
+            hint = f"; pass {', '.join(others)} by name{hint}"
         raise OptionError(f"{what}: {len(values)} values without names; expected {names}{hint}")
     try:
         signature.bind(*args, **options)
     except TypeError as error:
-        hint = _argument_hint(what, values)
         raise OptionError(f"{what}: {error}; expected {what}({names}, …){hint}") from None
 
 
 def _argument_hint(name: str, args: tuple[Any, ...]) -> str:
     """Return a hint for the argument order of PyTorch or the name of the function; "" if there is none."""
-    if not name.startswith("Conv") or len(args) < 3:
-        return f"; {advice}" if (advice := _advice(name)) else ""
-    return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
+    if name.startswith("Conv") and len(args) >= 3:
+        return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
+    advice = _advice(name)
+    return f"; {advice}" if advice else ""
 
 
 def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
-    if advice := _advice(option):
+    advice = _advice(option)
+    if advice:
         return OptionError(f"{what} has no option {option}: {advice}")
     close = get_close_matches(option, options, 1)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(options)}"

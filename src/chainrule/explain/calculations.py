@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.explain.cells import CellContext
 from chainrule.explain.evaluation import Elements, Evaluator, Scope
 from chainrule.explain.formula_text import FormulaWriter, Notation
-from chainrule.explain.formulas import enough_digits, joined
+from chainrule.explain.formulas import applicable, enough_digits, joined
 from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import MAX_LISTED, bracketed, format_list
 from chainrule.explain.record import CalculationStep, Candidate, Derivation, Factor, Pick, Scale, Term
@@ -36,21 +36,26 @@ class Facts(dict[str, Any]):
     """
 
     def __init__(self, calculation: "Calculation") -> None:
-        self.calculation, ctx = calculation, calculation.ctx
+        self.calculation = calculation
+        ctx = calculation.ctx
         entry = calculation.evaluator.entry
-        inputs = {read["name"]: ctx.reads(place) for place, read in enumerate(entry["reads"])}
-        options = {value: True for value in ctx.arguments.values() if isinstance(value, str)}
-        facts = {
-            **inputs,
-            **options,
-            **calculation.own.letters,
-            "batch": ctx.samples > 1,
-            "layer": ctx.layer,
-            "x": ctx.symbol_of(0),
-            "gradient": ctx.operation.writes[ctx.place].name.rpartition(".")[2].startswith("d"),
-            "transposed": (ctx.symbol_of(0) == "x") == ctx.operation.name.endswith("_dx"),
-        }
-        super().__init__({name: fact for name, fact in facts.items() if name not in entry["facts"]})
+        facts: dict[str, Any] = {}
+        for place, read in enumerate(entry["reads"]):
+            facts[read["name"]] = ctx.reads(place)
+        for value in ctx.arguments.values():
+            if isinstance(value, str):
+                facts[value] = True
+        x = ctx.symbol_of(0)
+        written = ctx.operation.writes[ctx.place].name.rpartition(".")[2]
+        facts |= calculation.own.letters
+        facts["batch"] = ctx.samples > 1
+        facts["layer"] = ctx.layer
+        facts["x"] = x
+        facts["gradient"] = written.startswith("d")
+        facts["transposed"] = (x == "x") == ctx.operation.name.endswith("_dx")
+        for name in entry["facts"]:
+            facts.pop(name, None)
+        super().__init__(facts)
 
     def __missing__(self, name: str) -> Any:
         return self.calculation.fact(name)
@@ -69,14 +74,15 @@ class Calculation:
     def derive(self) -> Derivation:
         """Return the explanation."""
         result: Mapping[str, Any] = self.evaluator.entry["results"][self.ctx.place]
-        formulas = [step for step in result["steps"] if definitions.holds(step, self.facts)]
+        formulas = applicable(result["steps"], self.facts)
         steps = tuple(self._step(formula, is_last=formula is formulas[-1]) for formula in formulas)
-        rule = next((formula for formula in result["rule"] if definitions.holds(formula, self.facts)), None)
-        symbols, here = self._equations(rule or formulas[-1])
+        rules = applicable(result["rule"], self.facts)
+        rule = rules[0] if rules else formulas[-1]
+        symbols, here = self._equations(rule)
         if steps:
             derivation = Derivation("", symbols, here, steps=steps)
         else:
-            derivation = replace(self._sum(self.evaluator.case(rule or {})), symbols=symbols, instantiated=here)
+            derivation = replace(self._sum(self.evaluator.case(rule)), symbols=symbols, instantiated=here)
         words = definitions.fill(result["words"], self.facts)
         return replace(derivation, words=words, sources=self.evaluator.sources())
 
@@ -86,7 +92,9 @@ class Calculation:
             return False
         with self.evaluator.unrecorded():
             value = self.evaluator.evaluate(self.evaluator.entry["facts"][name]["tree"], self.own)
-        return bool(value) if np.asarray(value).dtype == bool else self.ctx.number(float(value), 1.0)
+        if np.asarray(value).dtype == bool:
+            return bool(value)
+        return self.ctx.number(float(value), 1.0)
 
     def _equations(self, rule: Formula) -> tuple[str, str]:
         """Return the rule in letters, and the rule with the element's indices."""
@@ -102,11 +110,13 @@ class Calculation:
 
         A step that is only a name shows the formula with this name from the entry's list `where`.
         """
-        name, index = step["name"], step.get("index", ())
+        name = step["name"]
+        index = step.get("index", ())
         formula = step if "cases" in step else self.evaluator.where[name]
         expression = self.evaluator.case(formula)["value"]
         value = self._value(name, formula)
-        value = self.ctx.value if is_last else value
+        if is_last:
+            value = self.ctx.value
         self.evaluator.add_step(name, index, value)
         numbers, shown = self._in_numbers(expression, value)
         notation = replace(self.writer.steps, written="all" if index else "text")
@@ -115,8 +125,9 @@ class Calculation:
 
     def _value(self, name: str, formula: Formula) -> float:
         """Return the value of a step's formula or, if an input has the step's name, the value of the input."""
-        is_input = name in self.evaluator.tensors
-        return float(self.evaluator.evaluate(name, self.own) if is_input else self.evaluator.formula(formula, self.own))
+        if name in self.evaluator.tensors:
+            return float(self.evaluator.evaluate(name, self.own))
+        return float(self.evaluator.formula(formula, self.own))
 
     def _in_numbers(self, expression: Expression, value: float) -> tuple[str, str]:
         """Return an expression in numbers, and its value as printed."""
@@ -131,12 +142,14 @@ class Calculation:
         if is_single:
             return self.ctx.number(operands[0], *others), shown
         digits = enough_digits(expression["tree"], operands, self.ctx.digits, shown, others)
-        texts = iter([bracketed(operand, digits, others) for operand in operands])
-        return joined(expression, lambda _: next(texts)), shown
+        remaining = iter(operands)
+        return joined(expression, lambda _: bracketed(next(remaining), digits, others)), shown
 
     def _listed(self, reduction: Mapping[str, Any], value: float) -> tuple[str, str]:
         """Return the summands of a sum, or the arguments of max or argmax, in numbers, and the value as printed."""
-        values, function = self.evaluator.summands(reduction, self.own)[0].ravel().tolist(), reduction["reduce"]
+        summands, _ = self.evaluator.summands(reduction, self.own)
+        values = summands.ravel().tolist()
+        function = reduction["reduce"]
         shown = self.ctx.number(value, *values)
         digits = self.ctx.digits
         if function != "argmax" and len(values) <= MAX_LISTED:
@@ -153,22 +166,35 @@ class Calculation:
 
     def _sum(self, case: Mapping[str, Any]) -> Derivation:
         """Return the terms and the scale of a sum, or the candidates of a maximum."""
-        tree, products = case["value"]["tree"], case["sum"]
-        reduction = cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
-        if "max" in reduction.get("reduce", ""):
-            factors = self._factors(reduction["value"], reduction["over"])
-            candidates = tuple(Candidate(factor.cell or "", factor.value) for factor in factors)
-            return Derivation("", pick=Pick(candidates, int(np.argmax([candidate.value for candidate in candidates]))))
-        terms = tuple(term for part in products["parts"] for term in self._terms(part))
-        return Derivation("", terms=terms, scale=self._scale(products))
+        tree = case["value"]["tree"]
+        if isinstance(tree, dict):
+            reduction = cast("dict[str, Any]", tree)
+            if "max" in reduction.get("reduce", ""):
+                return Derivation("", pick=self._pick(reduction))
+        products = case["sum"]
+        terms = list[Term]()
+        for part in products["parts"]:
+            terms += self._terms(part)
+        return Derivation("", terms=tuple(terms), scale=self._scale(products))
+
+    def _pick(self, reduction: Mapping[str, Any]) -> Pick:
+        """Return the candidates of a maximum, and the position of the largest."""
+        candidates = list[Candidate]()
+        values = list[float]()
+        for factor in self._factors(reduction["value"], reduction["over"]):
+            candidates.append(Candidate(factor.cell or "", factor.value))
+            values.append(factor.value)
+        return Pick(tuple(candidates), winner=int(np.argmax(values)))
 
     def _terms(self, part: Mapping[str, Any]) -> Iterator[Term]:
         """Yield the terms of a sum, position by position."""
-        products = [
-            zip(*(self._factors(factor, part["over"]) for factor in term), strict=True) for term in part["terms"]
-        ]
-        for terms in zip(*products, strict=True):
-            yield from (Term.of(*factors) for factors in terms)
+        products: list[Iterator[tuple[Factor, ...]]] = []
+        for term in part["terms"]:
+            factors = [self._factors(factor, part["over"]) for factor in term]
+            products.append(zip(*factors, strict=True))
+        for products_here in zip(*products, strict=True):
+            for factors_here in products_here:
+                yield Term.of(*factors_here)
 
     def _factors(self, factor: Expression, over: Sequence[str] | None) -> list[Factor]:
         """Return a factor of all terms of a sum: elements of an input, or values of an expression.
@@ -184,14 +210,22 @@ class Calculation:
             return self._element_factors(elements, inner)
         values = np.asarray(self.evaluator.evaluate(factor["tree"], inner), float)
         flat = np.broadcast_to(values, inner.shape).ravel().tolist()
-        letters = [] if over is None else [letter for letter in self.evaluator.present(over) if letter != SAMPLE]
+        letters = list[str]()
+        if over is not None:
+            letters = self.evaluator.present(over)
+        if SAMPLE in letters:
+            letters.remove(SAMPLE)
         if len(letters) != 1:
             name = self.writer.expression(factor, Notation(self.writer.own, "none"))
             return [Factor(name, None, value) for value in flat]
-        positions = np.broadcast_to(inner.letters[letters[0]], inner.shape).ravel().tolist()
-        notations = [Notation({**self.writer.own, letters[0]: position}, "all") for position in positions]
-        texts = [self.writer.expression(factor, notation) for notation in notations]
-        return [Factor(name, None, value) for name, value in zip(texts, flat, strict=True)]
+        (letter,) = letters
+        positions = np.broadcast_to(inner.letters[letter], inner.shape).ravel().tolist()
+        factors = list[Factor]()
+        for position, value in zip(positions, flat, strict=True):
+            notation = Notation({**self.writer.own, letter: position}, "all")
+            name = self.writer.expression(factor, notation)
+            factors.append(Factor(name, None, value))
+        return factors
 
     def _element_factors(self, elements: Elements, inner: Scope) -> list[Factor]:
         """Return elements of an input as factors, with zeros for elements that the input does not have.
@@ -202,16 +236,18 @@ class Calculation:
         read = elements.tensor.read or 0
         axes = len(elements.tensor.letters)
         positions = np.broadcast_to(elements.positions, (*inner.shape, axes)).reshape(-1, axes).tolist()
-        whole, within = (
-            np.broadcast_to(test, inner.shape).ravel().tolist() for test in (elements.whole, elements.within)
-        )
-        zero = Factor(self.ctx.symbol_of(read), None, 0.0)
-        return [
-            self.ctx.factor(read, tuple(position))
-            if exists and has
-            else replace(zero, why="padding" if exists else "stride")
-            for position, exists, has in zip(positions, whole, within, strict=True)
-        ]
+        whole = np.broadcast_to(elements.whole, inner.shape).ravel().tolist()
+        within = np.broadcast_to(elements.within, inner.shape).ravel().tolist()
+        name = self.ctx.symbol_of(read)
+        factors = list[Factor]()
+        for position, is_whole, is_within in zip(positions, whole, within, strict=True):
+            if not is_whole:
+                factors.append(Factor(name, None, 0.0, "stride"))
+            elif not is_within:
+                factors.append(Factor(name, None, 0.0, "padding"))
+            else:
+                factors.append(self.ctx.factor(read, tuple(position)))
+        return factors
 
     def _scale(self, products: Mapping[str, Any]) -> Scale | None:
         """Return the factor of the whole sum."""

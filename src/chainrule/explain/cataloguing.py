@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.core.plan import Operation, Plan, Tensor, gradient_name, gradient_part
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
-from chainrule.explain.cells import Cell, Shape, TensorCatalogue, TensorEntry, cell_index, cell_name
+from chainrule.explain.cells import Cell, Denoted, Shape, TensorCatalogue, TensorEntry, Writer, cell_index, cell_name
 from chainrule.explain.notation import DIGITS, format_number
 from chainrule.layers.packing import Pack
 from chainrule.network.losses import JOINED
@@ -43,18 +43,24 @@ def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
         yield operation, prefix(operation.writes[0].name)
     layers = {prefix(operation.writes[0].name) for operation in plan.forward}
     for operation in plan.backward:
-        written, read = operation.writes[0], operation.reads[0]
+        written = operation.writes[0]
+        read = operation.reads[0]
         if written.kind == "gradient" or read is None:
-            through = written.name.rpartition(".")[2].partition("_")[2]  # for part of a gradient, dy_conv2: conv2
+            part = written.name.rpartition(".")[2]
+            _, _, through = part.partition("_")  # for part of a gradient, dy_conv2: conv2
             yield operation, through if through in layers else prefix(written.name)
+        elif operation.name.endswith("_dp"):
+            yield operation, loss_layer(operation)
         else:
-            yield operation, loss_layer(operation) if operation.name.endswith("_dp") else prefix(read.name)
+            yield operation, prefix(read.name)
 
 
 def loss_layer(operation: Operation) -> str:
     """Return the layer name of the loss that emitted an operation: loss or, for several outputs, loss_1, loss_2, …"""
     target = operation.reads[1]
-    return (target and prefix(target.name)) or "loss"
+    if target is None:
+        return "loss"
+    return prefix(target.name) or "loss"
 
 
 def prefix(name: str) -> str:
@@ -90,23 +96,34 @@ def joined_layers(network: Network, plan: Plan) -> list[JoinedLayer]:
     operations, softmax and the gradient of the loss alone, are therefore missing in the trace. They are returned as
     `omitted`, so that softmax1.y and its gradient can be explained nevertheless.
     """
-    emitted = {(operation.name, prefix(operation.writes[0].name)): operation for operation in plan.forward}
-    in_plan = {tensor.storage for operation in plan.operations for tensor in operation.writes}
-    weighted = {prefix(operation.writes[0].name) for operation in plan.backward if operation.name.endswith("_dp")}
+    emitted = dict[tuple[str, str], Operation]()
+    for operation in plan.forward:
+        emitted[operation.name, prefix(operation.writes[0].name)] = operation
+    in_plan = set[str]()
+    for operation in plan.operations:
+        in_plan.update(tensor.storage for tensor in operation.writes)
+    weighted = set[str]()
+    for operation in plan.backward:
+        if operation.name.endswith("_dp"):
+            weighted.add(prefix(operation.writes[0].name))
     layers = list[JoinedLayer]()
     for loss, number in _ends(network):
-        name, kind = network.names[number - 1], getattr(network.layers[number - 1], "kind", "")
+        name = network.names[number - 1]
+        kind = getattr(network.layers[number - 1], "kind", "")
         for (activation, separate_loss), joined in JOINED.items():
             if activation != kind or (joined, loss) not in emitted:
                 continue
-            scores, target = (emitted[joined, loss].operand(index) for index in (0, 1))
+            scores = emitted[joined, loss].operand(0)
+            target = emitted[joined, loss].operand(1)
             y = Tensor(f"{name}.y", target.shape)
-            rows = {"batch": ("batch", math.prod(y.shape[1:]))}
-            separate = [(Operation(activation, (scores.viewed(y.shape),), (y,)), name)]
-            if loss not in weighted:  # the gradient would lack the weights
-                separate.append((Operation(f"{separate_loss}_dp", (y, target), (y.gradient(),), runtime=rows), loss))
-            omitted = tuple(pair for pair in separate if pair[0].writes[0].storage not in in_plan)
-            layers.append(JoinedLayer(loss, scores, omitted))
+            omitted = list[tuple[Operation, str]]()
+            if y.storage not in in_plan:
+                omitted.append((Operation(activation, (scores.viewed(y.shape),), (y,)), name))
+            dy = y.gradient()
+            if loss not in weighted and dy.storage not in in_plan:  # otherwise the gradient would lack the weights
+                rows = {"batch": ("batch", math.prod(y.shape[1:]))}
+                omitted.append((Operation(f"{separate_loss}_dp", (y, target), (dy,), runtime=rows), loss))
+            layers.append(JoinedLayer(loss, scores, tuple(omitted)))
     return layers
 
 
@@ -114,7 +131,10 @@ def _ends(network: Network) -> list[tuple[str, int]]:
     """Return the layer of the loss, and the number (from 1) of the last layer, of each output."""
     if network.output_ports is None:
         return [("loss", len(network.layers))]
-    return [(f"loss_{place}", number) for place, number in enumerate(network.wiring.inputs[-1], 1)]
+    ends = list[tuple[str, int]]()
+    for place, number in enumerate(network.wiring.inputs[-1], 1):
+        ends.append((f"loss_{place}", number))
+    return ends
 
 
 def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dict[str, Shape]:
@@ -124,38 +144,53 @@ def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dic
     catalogue.add(target.name, target.shape, "target", per_sample=True)
     if plan.weights is not None:
         catalogue.add(plan.weights.name, plan.weights.shape, "weights", per_sample=True)
-    states = {tensor.storage for operation in plan.deferred for tensor in operation.writes}
+    states = set[str]()
+    for operation in plan.deferred:
+        states.update(tensor.storage for tensor in operation.writes)
     trained = dict[str, Shape]()
     for name, values in network.weights.items():
-        is_trained = name in network.trainable_layout
-        kind = "state" if name in states else "parameter" if is_trained else "constant"
-        catalogue.add(name, values.shape, kind, per_sample=False)
-        if is_trained:
+        kind = "constant"
+        if name in network.trainable_layout:
+            kind = "parameter"
             trained[name] = values.shape
+        if name in states:
+            kind = "state"
+        catalogue.add(name, values.shape, kind, per_sample=False)
     return trained
 
 
 def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add every tensor that an operation writes, together with the operation."""
-    results = {tensor.storage: tensor.shape for tensor in (plan.loss, plan.correct) if tensor is not None}
+    results = dict[str, Shape]()
+    for tensor in (plan.loss, plan.correct):
+        if tensor is not None:
+            results[tensor.storage] = tensor.shape
     for operation, layer in layer_of_operations(plan):
-        deferred = operation in plan.deferred
         for place, tensor in enumerate(operation.writes):
-            name = f"{tensor.storage}.update" if deferred else tensor.storage
-            catalogue.writers[name] = (operation, place, layer)
-            gradient = not deferred and operation in plan.backward
-            primal = catalogue.entries.get(without_d(name)) if gradient else None  # None for a partial sum
-            shape = primal.shape if primal else results.get(name, tensor.shape)
-            kind = "update" if deferred else "gradient" if gradient else tensor.kind
+            name = tensor.storage
+            shape = tensor.shape
+            kind = tensor.kind
+            if operation in plan.deferred:
+                name = f"{name}.update"
+                kind = "update"
+            elif operation in plan.backward:
+                kind = "gradient"
+                primal = catalogue.entries.get(without_d(name))
+                if primal is not None:  # None for a partial sum
+                    shape = primal.shape
+            shape = results.get(name, shape)
+            catalogue.writers[name] = Writer(operation, place, layer)
             catalogue.add(name, shape, kind, per_sample=tensor.per_sample)
 
 
 def _joined(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add the probabilities and their gradient, which a plan omits if it joins their layer with the loss."""
-    for operation, layer in (pair for joined in joined_layers(network, plan) for pair in joined.omitted):
-        y, kind = operation.writes[0], "gradient" if operation.name.endswith("_dp") else "activation"
-        catalogue.add(y.name, y.shape, kind, per_sample=True)
-        catalogue.writers[y.name] = (operation, 0, layer)
+    for joined in joined_layers(network, plan):
+        for operation, layer in joined.omitted:
+            y = operation.writes[0]
+            kind = "gradient" if operation.name.endswith("_dp") else "activation"
+            catalogue.add(y.name, y.shape, kind, per_sample=True)
+            catalogue.writers[y.name] = Writer(operation, 0, layer)
 
 
 def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
@@ -164,18 +199,19 @@ def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
     If relu1 follows conv1 and flatten1 follows relu1, relu1.x is conv1.y, relu1.dx is the gradient conv1.dy, and
     flatten1.y is relu1.y in another shape. The loss has the aliases p and dp of its input.
     """
-    results = [("x", network.input_shape)]
+    results = [Denoted("x", network.input_shape)]
     for number, (name, layer, output) in enumerate(zip(network.names, network.layers, network.shapes, strict=True)):
         if isinstance(layer, Pack):
             continue
         read = [results[source] for source in network.wiring.inputs[number]]
         if len(read) == 1:
-            catalogue.inputs[name] = read[0][0]
-        for ordinal, (storage, shape) in zip(("", *map(str, range(2, len(read) + 1))), read, strict=True):
-            catalogue.alias(f"{name}.x{ordinal}", storage, shape)
-            catalogue.alias(f"{name}.dx{ordinal}", _gradient_through(catalogue, storage, name), shape)
-        storage = f"{name}.y" if f"{name}.y" in catalogue.entries else read[0][0]
-        results.append((storage, output))
+            catalogue.inputs[name] = read[0].tensor
+        for ordinal, (storage, shape) in enumerate(read, 1):
+            suffix = "" if ordinal == 1 else str(ordinal)
+            catalogue.alias(f"{name}.x{suffix}", storage, shape)
+            catalogue.alias(f"{name}.dx{suffix}", _gradient_through(catalogue, storage, name), shape)
+        storage = f"{name}.y" if f"{name}.y" in catalogue.entries else read[0].tensor
+        results.append(Denoted(storage, output))
         catalogue.alias(f"{name}.y", storage, output)
         catalogue.alias(f"{name}.dy", gradient_name(storage), output)
     catalogue.alias("loss", "loss.y", ())
@@ -191,7 +227,9 @@ def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
 def _gradient_through(catalogue: TensorCatalogue, storage: str, layer: str) -> str:
     """Return the name of a tensor's gradient or, if several layers read the tensor, the layer's part of it."""
     part = gradient_part(storage, layer)
-    return part if part in catalogue.entries else gradient_name(storage)
+    if part in catalogue.entries:
+        return part
+    return gradient_name(storage)
 
 
 def title(entry: TensorEntry, moments: int = 0) -> str:
@@ -207,8 +245,11 @@ def title(entry: TensorEntry, moments: int = 0) -> str:
         return titles["kind"][entry.kind].format(of=_part(owner))
     if entry.kind == "moment":
         moment_titles = titles["moment"]
-        name = "velocity" if moments == 1 and own in moment_titles else own
-        return moment_titles.get(name, moment_titles["other"]).format(own=own, of=_part(owner))
+        name = own
+        if moments == 1 and own in moment_titles:
+            name = "velocity"
+        template = moment_titles.get(name, moment_titles["other"])
+        return template.format(own=own, of=_part(owner))
     if entry.kind == "gradient":
         return _gradient(without_d(entry.name))
     return _part(entry.name)
@@ -216,22 +257,25 @@ def title(entry: TensorEntry, moments: int = 0) -> str:
 
 def _gradient(name: str) -> str:
     """Return the title of a tensor's gradient (conv1.y), or of one part of the gradient (conv1.y_conv2)."""
-    kinds = definitions.entries()["titles"]["kind"]
+    titles = definitions.entries()["titles"]
+    kinds = titles["kind"]
     layer, _, own = name.rpartition(".")
     base, _, through = own.partition("_")
-    if not through or not (base in definitions.entries()["titles"]["part"] or not layer):
+    is_known = base in titles["part"] or not layer
+    if not through or not is_known:
         return kinds["gradient"].format(of=_part(name))
-    of = _part(f"{layer}.{base}" if layer else base)
-    part = kinds["gradient_sum" if through.startswith("sum") else "gradient_part"]
-    return part.format(of=of, through=through)
+    whole = f"{layer}.{base}" if layer else base
+    kind = "gradient_sum" if through.startswith("sum") else "gradient_part"
+    return kinds[kind].format(of=_part(whole), through=through)
 
 
 def _part(name: str) -> str:
-    if name in definitions.entries()["titles"]["whole"]:
-        return definitions.entries()["titles"]["whole"][name]
+    titles = definitions.entries()["titles"]
+    if name in titles["whole"]:
+        return titles["whole"][name]
     layer, _, own = name.rpartition(".")
-    parts = definitions.entries()["titles"]["part"]
-    return parts.get(own, parts["other"]).format(layer=layer, own=own)
+    template = titles["part"].get(own, titles["part"]["other"])
+    return template.format(layer=layer, own=own)
 
 
 def alias_sentences(requested: str, cell: Cell, catalogue: TensorCatalogue) -> str:
@@ -240,17 +284,16 @@ def alias_sentences(requested: str, cell: Cell, catalogue: TensorCatalogue) -> s
     if alias == str(cell):
         return ""
     layer, _, own = alias.partition("[")[0].rpartition(".")
-    letter, source = own.rstrip("0123456789"), prefix(cell.tensor)
+    letter = own.rstrip("0123456789")
+    source = prefix(cell.tensor)
     is_layer = layer in catalogue.layers or layer in catalogue.inputs
-    gradient = is_layer and letter in ("dx", "dp")
-    facts = {
-        "input": is_layer and letter in ("x", "p"),
-        "gradient": gradient,
-        "part": gradient and "_" in cell.tensor.removeprefix(f"{source}."),
-        "first": not source,
-        "view": own in ("y", "dy") and source != layer,
-    }
-    names = {"alias": alias, "cell": str(cell), "source": source, "layer": "the loss" if layer == "loss" else layer}
+    is_input = is_layer and letter in ("x", "p")
+    is_gradient = is_layer and letter in ("dx", "dp")
+    is_part = is_gradient and "_" in cell.tensor.removeprefix(f"{source}.")
+    is_view = own in ("y", "dy") and source != layer
+    facts = {"input": is_input, "gradient": is_gradient, "part": is_part, "first": not source, "view": is_view}
+    reader = "the loss" if layer == "loss" else layer
+    names = {"alias": alias, "cell": str(cell), "source": source, "layer": reader}
     return definitions.fill(definitions.entries()["alias"]["words"], {**facts, **names})
 
 
@@ -289,20 +332,25 @@ class Overview:
 
     def text(self, *, digits: int = DIGITS) -> str:
         """Return the overview as text, with numbers rounded to ``digits`` significant digits."""
-        least, mean, greatest, largest = (
-            format_number(value, digits) for value in (self.least, self.mean, self.greatest, self.largest)
-        )
-        alias = f" ({self.tensor})" if self.tensor != self.name else ""
-        odd = f", {self.not_finite:,} of them not finite" if self.not_finite else ""
-        zeros = f", {self.zeros:,} of them 0" if self.zeros else ""
-        return "\n".join(
-            [
-                f"{self.name}{alias} is {text(self.shape)}: {self.numbers:,} numbers{zeros}{odd}",
-                f"from {least} to {greatest}, mean {mean}",
-                f"largest in magnitude: {self.largest_cell} = {largest}",
-                f'to explain one number: --cell "{self.largest_cell}"; cells are {self.first_cell} to {self._last()}',
-            ]
-        )
+        title = self.name
+        if self.tensor != self.name:
+            title += f" ({self.tensor})"
+        counts = f"{self.numbers:,} numbers"
+        if self.zeros:
+            counts += f", {self.zeros:,} of them 0"
+        if self.not_finite:
+            counts += f", {self.not_finite:,} of them not finite"
+        least = format_number(self.least, digits)
+        greatest = format_number(self.greatest, digits)
+        mean = format_number(self.mean, digits)
+        largest = format_number(self.largest, digits)
+        lines = [
+            f"{title} is {text(self.shape)}: {counts}",
+            f"from {least} to {greatest}, mean {mean}",
+            f"largest in magnitude: {self.largest_cell} = {largest}",
+            f'to explain one number: --cell "{self.largest_cell}"; cells are {self.first_cell} to {self._last()}',
+        ]
+        return "\n".join(lines)
 
     def _last(self) -> str:
         return cell_name(self.name, tuple(size - 1 for size in self.shape))
@@ -312,9 +360,13 @@ def overview(name: str, tensor: str, values: Array) -> Overview:
     """Return a summary of a tensor with at least one axis."""
     flat = values.reshape(-1)
     finite = flat[np.isfinite(flat)]
-    size = np.where(np.isnan(flat), np.inf, np.abs(flat))
-    place = int(size.argmax())
-    least, mean, greatest = (finite.min(), finite.mean(), finite.max()) if finite.size else (np.nan,) * 3
+    magnitudes = np.where(np.isnan(flat), np.inf, np.abs(flat))
+    largest_place = int(magnitudes.argmax())
+    least = mean = greatest = np.nan
+    if finite.size:
+        least = finite.min()
+        mean = finite.mean()
+        greatest = finite.max()
     return Overview(
         name=name,
         tensor=tensor,
@@ -326,6 +378,6 @@ def overview(name: str, tensor: str, values: Array) -> Overview:
         mean=float(mean),
         greatest=float(greatest),
         first_cell=cell_name(name, (0,) * values.ndim),
-        largest_cell=cell_name(name, cell_index(place, values.shape)),
-        largest=float(flat[place]),
+        largest_cell=cell_name(name, cell_index(largest_place, values.shape)),
+        largest=float(flat[largest_place]),
     )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.core.plan import Operation, Tensor, gradient_name, gradient_part
 from chainrule.core.shapes import text
@@ -53,21 +53,35 @@ class Cell:
         return cell_name(self.tensor, self.index)
 
 
+class Denoted(NamedTuple):
+    """A tensor that a name can denote, and the shape that the name's indices refer to."""
+
+    tensor: str
+    shape: Shape
+
+
+class Writer(NamedTuple):
+    """The operation that writes a tensor, the tensor's position among its outputs, and the layer."""
+
+    operation: Operation
+    place: int
+    layer: str
+
+
 @dataclass
 class TensorCatalogue:
     """All tensors of a trace, in order of computation.
 
-    aliases  alias → the tensors that it can denote, each with the shape that the alias's indices refer to (without
-             the sample axis)
-    writers  tensor → the operation that writes it, its position among the operation's outputs, and the layer
+    aliases  alias → the tensors that it can denote, with shapes without the sample axis
+    writers  tensor → the operation that writes it
     inputs   layer → its input tensor, if it has only one input
     """
 
     samples: int
     layers: tuple[str, ...]
     entries: dict[str, TensorEntry] = field(default_factory=dict[str, TensorEntry])
-    aliases: dict[str, list[tuple[str, Shape]]] = field(default_factory=dict[str, list[tuple[str, Shape]]])
-    writers: dict[str, tuple[Operation, int, str]] = field(default_factory=dict[str, tuple[Operation, int, str]])
+    aliases: dict[str, list[Denoted]] = field(default_factory=dict[str, list[Denoted]])
+    writers: dict[str, Writer] = field(default_factory=dict[str, Writer])
     inputs: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, name: str, shape: Shape, kind: str, *, per_sample: bool) -> None:
@@ -77,13 +91,15 @@ class TensorCatalogue:
     def alias(self, name: str, target: str, shape: Shape) -> None:
         """Add an alias of a tensor, indexed with the given shape. Do nothing if the tensor does not exist."""
         if target in self.entries:
-            self.aliases.setdefault(name, []).append((target, shape))
+            self.aliases.setdefault(name, []).append(Denoted(target, shape))
 
     def full_shape(self, name: str, shape: Shape | None = None) -> Shape:
         """Return the shape that indices refer to, with a sample axis if the trace has several samples."""
         entry = self.entries[name]
         own = entry.shape if shape is None else shape
-        return (self.samples, *own) if entry.per_sample and self.samples > 1 else own
+        if entry.per_sample and self.samples > 1:
+            return (self.samples, *own)
+        return own
 
     def cell(self, tensor: Tensor, at: Index) -> str:
         """Return the canonical name of the element that an operation indexes as ``at``, with the sample first."""
@@ -91,7 +107,9 @@ class TensorCatalogue:
         own = at[1:] if entry.per_sample else at
         if tensor.shape != entry.shape:
             own = cell_index(flat_index(own, tensor.shape), entry.shape)
-        return cell_name(entry.name, (at[0], *own) if entry.per_sample and self.samples > 1 else own)
+        if entry.per_sample and self.samples > 1:
+            own = (at[0], *own)
+        return cell_name(entry.name, own)
 
     def read(self, cell: str) -> Cell:
         """Parse the name of a cell, such as conv2.dw[3,1,0,2]; raise OptionError if there is no such cell.
@@ -101,16 +119,26 @@ class TensorCatalogue:
         match = CELL.fullmatch(str(cell))
         if not match:
             raise OptionError(f"cell {cell!r}: expected TENSOR[i,j,…], such as conv1.y[0,2,3]")
-        name, inside = match[1], (match[2] or "").strip()
-        numbers = [part.strip() for part in inside.split(",")] if inside else []
-        if not all(re.fullmatch(r"-?[0-9]{1,9}", number) for number in numbers):
-            raise OptionError(f"cell {cell!r}: expected whole numbers in brackets, found [{inside}]")
-        return self.find(name, tuple(map(int, numbers)))
+        name = match[1]
+        inside = (match[2] or "").strip()
+        if not inside:
+            return self.find(name, ())
+        index = list[int]()
+        for part in inside.split(","):
+            number = part.strip()
+            if not re.fullmatch(r"-?[0-9]{1,9}", number):
+                raise OptionError(f"cell {cell!r}: expected whole numbers in brackets, found [{inside}]")
+            index.append(int(number))
+        return self.find(name, tuple(index))
 
     def find(self, name: str, index: Index) -> Cell:
         """Return the cell with this tensor name (canonical or an alias) and index."""
-        seen = self.candidates(name, len(index))
-        target, shape = next((candidate for candidate in seen if len(candidate[1]) == len(index)), seen[0])
+        candidates = self.candidates(name, len(index))
+        target, shape = candidates[0]
+        for candidate in candidates:
+            if len(candidate.shape) == len(index):
+                target, shape = candidate
+                break
         called = cell_name(name, index) if index else f"{name}[]"
         if len(shape) != len(index):
             size = text(shape) or "a single number"
@@ -120,27 +148,38 @@ class TensorCatalogue:
                 raise OptionError(f"{called}: expected index {axis} from 0 to {size - 1} ({name} is {text(shape)})")
         return Cell(target, cell_index(flat_index(index, shape), self.full_shape(target)))
 
-    def candidates(self, name: str, axes: int | None = None) -> list[tuple[str, Shape]]:
+    def candidates(self, name: str, axes: int | None = None) -> list[Denoted]:
         """Return the tensors that a name may denote, the most likely first, with the shapes that indices refer to."""
-        tensors = [(name, self.full_shape(name))] if name in self.entries else []
-        tensors += [(target, self.full_shape(target, shape)) for target, shape in self.aliases.get(name, [])]
-        tensors += [(target, self.full_shape(target)) for target, _ in self.aliases.get(name, []) if target != name]
+        tensors = list[Denoted]()
+        if name in self.entries:
+            tensors.append(Denoted(name, self.full_shape(name)))
+        aliases = self.aliases.get(name, [])
+        for target, shape in aliases:
+            tensors.append(Denoted(target, self.full_shape(target, shape)))
+        for target, _ in aliases:
+            if target != name:
+                tensors.append(Denoted(target, self.full_shape(target)))
         if not tensors and name.endswith(UPDATE):
             tensors = self._updates(name, axes)
         if not tensors:
             raise self._unknown(name)
         return tensors
 
-    def _updates(self, name: str, axes: int | None) -> list[tuple[str, Shape]]:
+    def _updates(self, name: str, axes: int | None) -> list[Denoted]:
         """Resolve a name such as conv2.update: return the layer's parameters with this number of axes."""
         layer = name.removesuffix(UPDATE)
-        own = [
-            entry for entry in self.entries.values() if entry.kind == "update" and entry.name.startswith(f"{layer}.")
-        ]
-        matching = [entry for entry in own if axes is None or len(entry.shape) == axes]
+        updates = list[Denoted]()
+        matching = list[Denoted]()
+        for entry in self.entries.values():
+            if entry.kind != "update" or not entry.name.startswith(f"{layer}."):
+                continue
+            update = Denoted(entry.name, entry.shape)
+            updates.append(update)
+            if axes is None or len(entry.shape) == axes:
+                matching.append(update)
         if len(matching) > 1:
-            raise OptionError(f"{name} is ambiguous; use one of {', '.join(entry.name for entry in matching)}")
-        return [(entry.name, entry.shape) for entry in matching or own]
+            raise OptionError(f"{name} is ambiguous; use one of {', '.join(update.tensor for update in matching)}")
+        return matching or updates
 
     def _unknown(self, name: str) -> OptionError:
         layer, _, own = name.partition(".")
@@ -148,8 +187,10 @@ class TensorCatalogue:
         of_layer = [full_name.removeprefix(f"{layer}.") for full_name in names if full_name.startswith(f"{layer}.")]
         if own and of_layer:
             return OptionError(f"{layer} has no {own!r}; it has: {', '.join(of_layer)}")
+        hint = ""
         close = get_close_matches(name, names, 3, 0.5)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        if close:
+            hint = f"; did you mean {' or '.join(close)}?"
         layers = ", ".join((*self.layers, "loss"))
         return OptionError(f"there is no tensor {name!r} in this trace{hint} (layers: {layers}; others: x, t, dx)")
 
@@ -173,7 +214,9 @@ def cell_index(place: int, shape: Shape) -> Index:
 
 def cell_name(name: str, index: Index) -> str:
     """Return a cell's name: conv2.dw[3,1,0,2], or loss.y for a tensor without axes."""
-    return f"{name}[{','.join(map(str, index))}]" if index else name
+    if not index:
+        return name
+    return f"{name}[{','.join(map(str, index))}]"
 
 
 def _indices(many: int) -> str:
@@ -217,13 +260,23 @@ class CellContext:
         runtime  the first sample, the seed and the step; some operations need them in addition to their attributes
         """
         operation, place, layer = catalogue.writers[cell.tensor]
-        written, entry = operation.writes[place], catalogue.entries[cell.tensor]
-        batch = entry.per_sample and catalogue.samples > 1
-        sample, own = (cell.index[:1], cell.index[1:]) if batch else ((0,), cell.index)
-        seen = cell_index(flat_index(own, entry.shape), written.shape)
-        index = (*sample, *seen) if written.per_sample else seen
+        written = operation.writes[place]
+        entry = catalogue.entries[cell.tensor]
+        sample = 0
+        own = cell.index
+        if entry.per_sample and catalogue.samples > 1:
+            sample, *rest = cell.index
+            own = tuple(rest)
+        index = cell_index(flat_index(own, entry.shape), written.shape)
+        if written.per_sample:
+            index = (sample, *index)
         arguments = operation.arguments({**runtime, "batch": catalogue.samples})
         return cls(cell.tensor, operation, place, index, arguments, arrays, catalogue, layer, digits)
+
+    @property
+    def written(self) -> Tensor:
+        """The written tensor."""
+        return self.operation.writes[self.place]
 
     @property
     def samples(self) -> int:
@@ -233,37 +286,44 @@ class CellContext:
     @property
     def sample(self) -> int:
         """Sample of the element; 0 if the tensor has no sample axis."""
-        return self.index[0] if self.operation.writes[self.place].per_sample else 0
+        if self.written.per_sample:
+            return self.index[0]
+        return 0
 
     @property
     def own_index(self) -> Index:
         """Index without the sample axis."""
-        return self.index[1:] if self.operation.writes[self.place].per_sample else self.index
+        if self.written.per_sample:
+            return self.index[1:]
+        return self.index
 
     @property
     def shape(self) -> Index:
         """Shape of the written tensor, without the sample axis."""
-        return self.operation.writes[self.place].shape
+        return self.written.shape
 
     @property
     def full_shape(self) -> Index:
         """Shape of the written tensor, with the sample axis if it has one."""
-        return (self.samples, *self.shape) if self.operation.writes[self.place].per_sample else self.shape
+        if self.written.per_sample:
+            return (self.samples, *self.shape)
+        return self.shape
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the written tensor."""
-        height, width = self.operation.writes[self.place].shape[-2:]
+        height, width = self.shape[-2:]
         return height, width
 
-    def sentences(self, name: str = "", **facts: Any) -> str:
-        """Return the applicable sentences about the operation, or those stored under another name."""
-        return definitions.fill(definitions.entries()[name or self.operation.name]["words"], facts)
+    def sentences(self, name: str | None = None, **facts: Any) -> str:
+        """Return the applicable sentences about the operation or, with a name, those of another entry."""
+        entry = definitions.entries()[name or self.operation.name]
+        return definitions.fill(entry["words"], facts)
 
     @property
     def value(self) -> float:
         """Value of the element."""
-        return float(self.shaped(self.operation.writes[self.place], self.name)[self.index])
+        return float(self.shaped(self.written, self.name)[self.index])
 
     def tensor(self, read: int) -> Tensor:
         """Return the operation's input at a position."""
@@ -300,19 +360,20 @@ class CellContext:
     @property
     def result(self) -> str:
         """Name of the written tensor in equations."""
-        return self._symbol(self.operation.writes[self.place])
+        return self._symbol(self.written)
 
     def _symbol(self, tensor: Tensor) -> str:
         source = self.catalogue.inputs.get(self.layer)
-        letter = "x" if self.layer in self.catalogue.layers and self.layer != "loss" else "p"
+        is_layer = self.layer in self.catalogue.layers and self.layer != "loss"
+        letter = "x" if is_layer else "p"
         if tensor.storage == source:
             return letter
         if source is not None and tensor.storage in (gradient_name(source), gradient_part(source, self.layer)):
             return f"d{letter}"
         layer, _, own = tensor.name.rpartition(".")
-        return (
-            own if source is not None or layer == self.layer else tensor.name
-        )  # full name: the layer has several inputs
+        if source is not None or layer == self.layer:
+            return own
+        return tensor.name  # the full name, because the layer has several inputs
 
     def bracket(self, name: str, *indices: Symbol, sample: Symbol | None = None) -> str:
         """Return x[c,i,j], or x[n,c,i,j] for a batch; ``sample`` replaces n."""

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from chainrule.operations import definitions
 
-PACKAGES = ("operations/reference", "engines/numpy", "engines/compiled/kernels")
+REFERENCE = "operations/reference"
+NUMPY = "engines/numpy"
+KERNELS = "engines/compiled/kernels"
+
 INDEX_FORM = "the-index-form"  # a section of every derivation page
 SECTIONS = {  # operations whose section has a different name
     **dict.fromkeys(("half_squared_error", "mean_squared_error"), "squared-errors"),
@@ -17,7 +20,10 @@ SECTIONS = {  # operations whose section has a different name
     **dict.fromkeys(("correct", "correct_labels", "absolute_error"), "what-is-not-differentiated"),
     "softmax_cross_entropy": "softmax-with-categorical-cross-entropy",
     "sigmoid_cross_entropy": "sigmoid-with-binary-cross-entropy",
-    **{f"{kind}_focal_cross_entropy": "focal-loss" for kind in ("binary", "categorical", "sigmoid", "softmax")},
+    "binary_focal_cross_entropy": "focal-loss",
+    "categorical_focal_cross_entropy": "focal-loss",
+    "sigmoid_focal_cross_entropy": "focal-loss",
+    "softmax_focal_cross_entropy": "focal-loss",
     "dice": "dice-loss",
 }
 SOURCE = Path(__file__).parents[1]
@@ -40,71 +46,86 @@ def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Co
 
     kernel   file and function of the compiled engine's kernel (`Engine.kernels`), if its name differs
     """
-    functions = {package: _functions(package).get(operation) for package in PACKAGES}
-    if formulas := _formulas().get(definitions.generated().get(operation, "")):
-        functions[PACKAGES[1]] = formulas
+    compiled = _functions(KERNELS).get(operation)
     if kernel:
         file, function = kernel
-        functions[PACKAGES[-1]] = _in_file(PACKAGES[-1], f"{file}.py").get(function)
-    return tuple(location for location in functions.values() if location)
+        compiled = _in_file(KERNELS, f"{file}.py").get(function)
+    formulas = _formulas().get(definitions.generated().get(operation, ""))
+    numpy = formulas or _functions(NUMPY).get(operation)
+    return tuple(filter(None, (_functions(REFERENCE).get(operation), numpy, compiled)))
 
 
 def located(locations: Sequence[CodeLocation]) -> list[str]:
     """Return the file and line of each function. The name precedes them where it differs from the previous name."""
-    lines, before = list[str](), ""
-    for place in locations:
-        name = "" if place.function == before else f"{place.function} in "
-        lines.append(f"{name}{place.file}:{place.line}")
-        before = place.function
+    lines = list[str]()
+    previous = ""
+    for location in locations:
+        line = f"{location.file}:{location.line}"
+        if location.function != previous:
+            line = f"{location.function} in {line}"
+        lines.append(line)
+        previous = location.function
     return lines
 
 
 def derivation(operation: str) -> str:
     """Return the page with the derivation of an operation, or "" for an unknown operation."""
     family = _family(operation)
-    return f"docs/derivations/{family}.md" if family else ""
+    if not family:
+        return ""
+    return f"docs/derivations/{family}.md"
 
 
 def derivation_link(operation: str) -> str:
     """Return a link to an operation's derivation, such as docs/derivations/activations.md#gelu; "" if unknown."""
-    name = re.sub("_d[xwp]$", "", operation)
-    section = SECTIONS.get(name, name.replace("_", "-")) if _family(name) in ("activations", "losses") else INDEX_FORM
     page = derivation(operation)
-    return f"{page}#{section}" if page else ""
+    if not page:
+        return ""
+    name = re.sub("_d[xwp]$", "", operation)
+    section = INDEX_FORM
+    if _family(name) in ("activations", "losses"):
+        section = SECTIONS.get(name, name.replace("_", "-"))
+    return f"{page}#{section}"
 
 
 def _family(operation: str) -> str:
     """Return the family of a reference operation, or "" for any other name."""
-    return definitions.family(operation) if operation in _functions(PACKAGES[0]) else ""
+    if operation not in _functions(REFERENCE):
+        return ""
+    return definitions.family(operation)
 
 
 @cache
 def _formulas() -> dict[str, CodeLocation]:
     """Return the location of each entry from which the engines' code is generated."""
-    lines = {
-        (file, line.strip("[]")): number
-        for file in sorted(definitions.FOLDER.glob("*.toml"))
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
-        if line.startswith("[")
-    }
-    return {
-        name: CodeLocation(f"operations/{file.name}", name, number)
-        for (file, name), number in lines.items()
-        if name in definitions.generated().values()
-    }
+    names = set(definitions.generated().values())
+    formulas = dict[str, CodeLocation]()
+    for file in sorted(definitions.FOLDER.glob("*.toml")):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            name = line.strip("[]")
+            if line.startswith("[") and name in names:
+                formulas[name] = CodeLocation(f"operations/{file.name}", name, number)
+    return formulas
 
 
 @cache
 def _functions(package: str) -> dict[str, CodeLocation]:
     """Return the functions of a package by name. Operation names are unique within a package."""
-    files = sorted((SOURCE / package).glob("*.py"))
-    return {name: place for file in files for name, place in _in_file(package, file.name).items()}
+    functions = dict[str, CodeLocation]()
+    for file in sorted((SOURCE / package).glob("*.py")):
+        functions |= _in_file(package, file.name)
+    return functions
 
 
 @cache
 def _in_file(package: str, file: str) -> dict[str, CodeLocation]:
     """Return the functions defined in one file of a package, by name."""
     path = SOURCE / package / file
-    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
-    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
-    return {node.name: CodeLocation(f"{package}/{file}", node.name, node.lineno) for node in functions}
+    functions = dict[str, CodeLocation]()
+    if not path.is_file():
+        return functions
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            functions[node.name] = CodeLocation(f"{package}/{file}", node.name, node.lineno)
+    return functions

@@ -16,25 +16,31 @@ def dropout(ctx: CellContext) -> Derivation:
 
     The random number u is drawn again: it depends only on seed, layer, step, sample and element.
     """
-    arguments, (n, *position) = ctx.arguments, ctx.index
-    rate, element = arguments["rate"], flat_index(tuple(position), ctx.shape)
-    sample, elements = arguments["first"] + n, int(np.prod(ctx.shape))
-    drawn = uniform(arguments["seed"], arguments["stream"], arguments["step"], np.array([sample]), elements)
+    arguments = ctx.arguments
+    seed, step, rate = arguments["seed"], arguments["step"], arguments["rate"]
+    n, *position = ctx.index
+    sample = arguments["first"] + n
+    element = flat_index(tuple(position), ctx.shape)
+    elements = int(np.prod(ctx.shape))
+    drawn = uniform(seed, arguments["stream"], step, np.array([sample]), elements)
     u = float(drawn[0, element])
-    x, is_kept = ctx.factor(0, (n, *position)), u >= rate
-    coordinates = f"{arguments['seed']}, {ctx.layer}, {arguments['step']}, {sample}, {element}"
-    steps = (
-        CalculationStep(
-            "u", "uniform(seed, layer, step, sample, element)", f"uniform({coordinates})", u, ctx.number(u, rate)
-        ),
-        calculation_line(ctx, ctx.result, f"{x.name} / (1 − rate)", "{} / (1 − {})", TREE, (x.value, rate))
-        if is_kept
-        else CalculationStep(ctx.result, "0", "0", ctx.value, ctx.number(ctx.value)),
+    is_kept = u >= rate
+    x = ctx.factor(0, (n, *position))
+    draw = CalculationStep(
+        "u",
+        "uniform(seed, layer, step, sample, element)",
+        f"uniform({seed}, {ctx.layer}, {step}, {sample}, {element})",
+        u,
+        ctx.number(u, rate),
     )
+    if is_kept:
+        result = calculation_line(ctx, ctx.result, f"{x.name} / (1 − rate)", "{} / (1 − {})", TREE, (x.value, rate))
+        value = f"{ctx.bracket(x.name, *position, sample=n)} / (1 − {ctx.operand(rate)})"
+    else:
+        result = CalculationStep(ctx.result, "0", "0", ctx.value, ctx.number(ctx.value))
+        value = "0"
     names = letters(len(position))
     symbols = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(x.name, *names)} / (1 − rate) if u ≥ rate, else 0"
-    source = ctx.bracket(x.name, *position, sample=n)
-    divisor = f" / (1 − {ctx.operand(rate)})"
-    numeric = f"{ctx.bracket(ctx.result, *position, sample=n)} = {source + divisor if is_kept else '0'}"
+    numeric = f"{ctx.bracket(ctx.result, *position, sample=n)} = {value}"
     words = ctx.sentences(kept=is_kept, u=ctx.number(u, rate), rate=ctx.number(rate, u))
-    return Derivation(words, symbols, numeric, steps=steps, sources=(x.cell or "",))
+    return Derivation(words, symbols, numeric, steps=(draw, result), sources=(x.cell or "",))

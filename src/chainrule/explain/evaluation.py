@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.engines.protocol import Array
-from chainrule.explain.cells import CellContext
+from chainrule.explain.cells import CellContext, cell_index
 from chainrule.explain.named_tensors import NamedTensor, constants, index_of, named_tensors, sizes
 from chainrule.operations import definitions
 from chainrule.operations.functions import evaluation
@@ -79,9 +79,8 @@ class Evaluator:
         """
         self.ctx = ctx
         self.entry: Mapping[str, Any] = definitions.entries()[ctx.operation.name]
-        letters = index_of(self.entry["writes"][ctx.place], ctx.operation.writes[ctx.place])
-        index = ctx.index if ctx.operation.writes[ctx.place].per_sample else ctx.own_index
-        self.own = Scope(dict(zip(letters, index, strict=False)))
+        letters = index_of(self.entry["writes"][ctx.place], ctx.written)
+        self.own = Scope(dict(zip(letters, ctx.index, strict=False)))
         self.values = dict[str, float]()
         self._steps = dict[str, Sequence[str]]()
         self.where = {formula["name"]: formula for formula in self.entry["where"]}
@@ -95,7 +94,7 @@ class Evaluator:
         for name, expression in self.entry["constants"].items():  # in this order: later ones may contain earlier ones
             self.constants[name] = self.evaluate(expression["tree"], self.own)
         if "over" in self.entry:  # the letters of sums that are written without letters, as in 1/M Σ x
-            self.constants["M"] = int(np.prod(self.summed((), self.own).shape))
+            self.constants["M"] = int(np.prod(self.summed(self.entry["over"], self.own).shape))
 
     # ------------------------------------------------------------------ evaluation
 
@@ -103,22 +102,29 @@ class Evaluator:
         """Return the value of a parsed expression or condition."""
         if isinstance(tree, list):
             operator, *operands = cast("list[Any]", tree)
-            return evaluation(operator)(*(self.evaluate(operand, scope) for operand in operands))
+            values = [self.evaluate(operand, scope) for operand in operands]
+            return evaluation(operator)(*values)
         if isinstance(tree, str):
             return self._named(tree, scope)
         if isinstance(tree, dict):
             item = cast("dict[str, Any]", tree)
-            return self._reduced(item, scope) if "reduce" in item else self._at(item, scope)
+            if "reduce" in item:
+                return self._reduced(item, scope)
+            return self._at(item, scope)
         return np.float64(tree)
 
     def formula(self, formula: Mapping[str, Any], scope: Scope) -> Any:
         """Return the value of a formula: that of the first case whose condition is true, for each position."""
-        (case, *others), rest = formula["cases"], dict(formula)
-        holds = self.evaluate(case["when"]["tree"], scope) if "when" in case else True
-        rest["cases"] = others
+        case, *others = formula["cases"]
+        rest = {**formula, "cases": others}
+        holds = True
+        if "when" in case:
+            holds = self.evaluate(case["when"]["tree"], scope)
         if np.ndim(holds):
             return np.where(holds, self.evaluate(case["value"]["tree"], scope), self.formula(rest, scope))  # pyright: ignore[reportUnknownVariableType]
-        return self.evaluate(case["value"]["tree"], scope) if holds else self.formula(rest, scope)
+        if holds:
+            return self.evaluate(case["value"]["tree"], scope)
+        return self.formula(rest, scope)
 
     def case(self, formula: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the case that applies to the explained element."""
@@ -142,9 +148,11 @@ class Evaluator:
 
     def _at(self, reference: Mapping[str, Any], scope: Scope) -> Any:
         """Return the value of a name at another index: x[n,l]."""
-        name, index = reference["name"], reference["index"]
+        name = reference["name"]
+        index = reference["index"]
         if name == DELTA:
-            return np.equal(*(self.evaluate(position, scope) for position in index)).astype(float)
+            first, second = index
+            return np.equal(self.evaluate(first, scope), self.evaluate(second, scope)).astype(float)
         return self._named(name, self.moved(name, index, scope))
 
     def moved(self, name: str, index: Sequence[Any], scope: Scope) -> Scope:
@@ -152,12 +160,11 @@ class Evaluator:
 
         For x[n,l], where x is declared as x[n,k], k has the value of l.
         """
-        moved = {
-            letter: self.evaluate(position, scope)
-            for letter, position in zip(self.letters_of(name), index, strict=False)
-            if isinstance(letter, str) and letter in self.letters
-        }
-        return Scope({**scope.letters, **moved}, scope.shape, scope.inside)
+        letters = dict(scope.letters)
+        for letter, position in zip(self.letters_of(name), index, strict=False):
+            if isinstance(letter, str) and letter in self.letters:
+                letters[letter] = self.evaluate(position, scope)
+        return Scope(letters, scope.shape, scope.inside)
 
     def add_step(self, name: str, index: Sequence[str], value: float) -> None:
         """Make the result of a step available to later formulas."""
@@ -165,9 +172,12 @@ class Evaluator:
 
     def letters_of(self, name: str) -> Sequence[Any]:
         """Return the index of a tensor or a formula; a scalar has none."""
-        if name.removesuffix(BAR) in self.tensors:
-            return self.tensors[name.removesuffix(BAR)].letters
-        return self.where[name].get("index", ()) if name in self.where else self._steps.get(name, ())
+        plain = name.removesuffix(BAR)
+        if plain in self.tensors:
+            return self.tensors[plain].letters
+        if name in self.where:
+            return self.where[name].get("index", ())
+        return self._steps.get(name, ())
 
     def elements(self, tree: Any, scope: Scope) -> Elements | None:
         """Return the elements of an input that an expression denotes in a scope; None for other expressions."""
@@ -188,16 +198,19 @@ class Evaluator:
 
     def _read(self, name: str, scope: Scope) -> Any:
         """Return elements of a tensor. Elements of x̄ that x does not have are 0."""
-        tensor = self.tensors[name.removesuffix(BAR)]
+        plain = name.removesuffix(BAR)
+        tensor = self.tensors[plain]
         if not tensor.letters:
             return tensor.array[()]
         elements = self._elements(tensor, scope)
         index = tuple(np.moveaxis(elements.positions, -1, 0))
         if self._recorded is not None:
             flat = np.ravel_multi_index(index, tensor.array.shape)
-            self._recorded[name.removesuffix(BAR)].update(np.unique(flat).tolist())
+            self._recorded[plain].update(np.unique(flat).tolist())
         values = tensor.array[index]
-        return np.where(elements.whole & elements.within, values, 0.0) if name.endswith(BAR) else values
+        if plain == name:
+            return values
+        return np.where(elements.whole & elements.within, values, 0.0)
 
     # ------------------------------------------------------------------ sums
 
@@ -205,8 +218,9 @@ class Evaluator:
         """Return the scope inside a sum. Its arrays have a new first axis for each letter of the sum."""
         for letter in reversed(self.present(over)):
             first, end = self._range(letter, scope)
-            size, axes = int(np.max(end - first, initial=0)), len(scope.shape)
-            values = first + np.arange(size).reshape(size, *[1] * axes)
+            size = int(np.max(end - first, initial=0))
+            outer_axes = [1] * len(scope.shape)
+            values = first + np.arange(size).reshape(size, *outer_axes)
             letters = {**scope.letters, letter: np.minimum(values, end - 1)}
             scope = Scope(letters, (size, *scope.shape), scope.inside & (values < end))
         return scope
@@ -222,8 +236,10 @@ class Evaluator:
         """Return the first index and the end (exclusive) of a letter's range."""
         if letter not in self.entry["ranges"]:
             return 0, self.sizes[letter]
-        first, end = (self.evaluate(bound["tree"], scope) for bound in self.entry["ranges"][letter])
-        return np.asarray(first).astype(int), np.asarray(end).astype(int)
+        first, end = self.entry["ranges"][letter]
+        first_index = np.asarray(self.evaluate(first["tree"], scope)).astype(int)
+        end_index = np.asarray(self.evaluate(end["tree"], scope)).astype(int)
+        return first_index, end_index
 
     def summands(self, reduction: Mapping[str, Any], scope: Scope) -> tuple[Array, Scope]:
         """Return the values over which a reduction runs, with one axis for each of its letters, and their scope."""
@@ -234,7 +250,8 @@ class Evaluator:
     def _reduced(self, reduction: Mapping[str, Any], scope: Scope) -> Any:
         values, inner = self.summands(reduction, scope)
         function, neutral = REDUCTIONS[reduction["reduce"]]
-        count = int(np.prod(inner.shape[: len(inner.shape) - len(scope.shape)]))
+        summed_axes = len(inner.shape) - len(scope.shape)
+        count = int(np.prod(inner.shape[:summed_axes]))
         return function(np.where(inner.inside, values, neutral).reshape(count, *scope.shape))
 
     # ------------------------------------------------------------------ cells
@@ -245,11 +262,11 @@ class Evaluator:
 
     def sources(self) -> tuple[str, ...]:
         """Return the recorded cells, tensor by tensor in row-major order."""
-        return tuple(
-            self.cell(name, [int(axis) for axis in np.unravel_index(flat, self.tensors[name].array.shape)])
-            for name, places in (self._recorded or {}).items()
-            for flat in sorted(places)
-        )
+        cells = list[str]()
+        for name, places in (self._recorded or {}).items():
+            shape = self.tensors[name].array.shape
+            cells += [self.cell(name, cell_index(flat, shape)) for flat in sorted(places)]
+        return tuple(cells)
 
     @contextmanager
     def unrecorded(self) -> Generator[None]:

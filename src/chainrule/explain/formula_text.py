@@ -41,8 +41,8 @@ class FormulaWriter:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         texts = self._index_texts()
-        self.own = {**texts, **self._own_indices()}
         several = evaluator.ctx.samples > 1
+        self.own = {**texts, **self._own_indices()}
         self.steps = Notation(self.own)
         self.letters = Notation({**self._aliases(), **texts}, "all", several, "nowhere")
         self.numbers = Notation(self.own, "all", several, "everywhere")
@@ -61,26 +61,25 @@ class FormulaWriter:
         For k = "c mod D if shared > 0, else c" and D = 4, the text of k is "c mod 4" or "c": sizes are written as
         numbers, other letters remain letters.
         """
-        formulas = {
-            name: formula for name, formula in self.evaluator.entry["indices"].items() if len(formula["cases"]) > 1
-        }
-        values = {name: self.evaluator.case(formula)["value"] for name, formula in formulas.items()}
-        sizes = {
-            letter: int(self.evaluator.constants[letter])
-            for value in values.values()
-            for letter in self._constants_in(value["parts"][1::2])
-        }
-        return {
-            name: joined(value, lambda letter: str(sizes.get(letter, letter)))
-            if "mod" in value["tree"]
-            else write_index(value["tree"], sizes)
-            for name, value in values.items()
-        }
+        texts = dict[str, Index]()
+        for name, formula in self.evaluator.entry["indices"].items():
+            if len(formula["cases"]) == 1:
+                continue
+            value = self.evaluator.case(formula)["value"]
+            sizes = self._constant_values(value["parts"][1::2])
+            if "mod" in value["tree"]:
+                texts[name] = joined(value, lambda letter, sizes=sizes: str(sizes.get(letter, letter)))
+            else:
+                texts[name] = write_index(value["tree"], sizes)
+        return texts
 
-    def _constants_in(self, letters: Iterable[str]) -> list[str]:
-        return [
-            letter for letter in letters if letter not in self.evaluator.letters and letter in self.evaluator.constants
-        ]
+    def _constant_values(self, letters: Iterable[str]) -> dict[str, int]:
+        """Return the values of those letters that are constants and not indices."""
+        values = dict[str, int]()
+        for letter in letters:
+            if letter not in self.evaluator.letters and letter in self.evaluator.constants:
+                values[letter] = int(self.evaluator.constants[letter])
+        return values
 
     def _aliases(self) -> dict[str, Index]:
         """Return the letter to write for each letter of an attribute.
@@ -88,12 +87,14 @@ class FormulaWriter:
         Parts of an attribute that have the same value share the first letter: if stride is (2, 2), t for stride.1 is
         written as s, the letter of stride.0.
         """
-        first = dict[tuple[str, Any], str]()
+        first_letters = dict[tuple[str, Any], str]()
+        aliases = dict[str, Index]()
         paths: Mapping[str, Any] = self.evaluator.entry.get("letters", {})
-        keys = {
-            letter: (str(path).partition(".")[0], self.evaluator.constants[letter]) for letter, path in paths.items()
-        }
-        return {letter: first.setdefault(key, letter) for letter, key in keys.items()}
+        for letter, path in paths.items():
+            attribute = str(path).partition(".")[0]
+            part = (attribute, self.evaluator.constants[letter])
+            aliases[letter] = first_letters.setdefault(part, letter)
+        return aliases
 
     # ------------------------------------------------------------------ writing
 
@@ -116,57 +117,76 @@ class FormulaWriter:
         if isinstance(item, str):
             if notation.constants == "everywhere" and item in self.evaluator.constants:
                 return self._constant(item)
-            return self.reference(item, self.evaluator.letters_of(item) if notation.written == "all" else (), notation)
+            index = self.evaluator.letters_of(item) if notation.written == "all" else ()
+            return self.reference(item, index, notation)
         if "reduce" in item:
             return self._reduction(item, notation)
-        return self.reference(item["name"], item["index"] if notation.written != "none" else (), notation)
+        index = () if notation.written == "none" else item["index"]
+        return self.reference(item["name"], index, notation)
 
     def _constant(self, name: str) -> str:
         return self.evaluator.ctx.operand(float(self.evaluator.constants[name]))
 
     def _reduction(self, item: Mapping[str, Any], notation: Notation) -> str:
         """Return Σ_{k} or max_{k} with its body. The letter k is not replaced in the body."""
-        over, sign = self.evaluator.present(item["over"]), item["reduce"]
-        kept = {
-            letter: index
-            for letter, index in notation.indices.items()
-            if isinstance(index, str) or not self._letters_behind(letter) & {*over}
-        }
-        inner = replace(notation, indices=kept)
-        body = self.expression(item["value"], inner)
+        sign = item["reduce"]
+        summed = self.evaluator.present(item["over"])
+        kept = dict[str, Index]()
+        for letter, index in notation.indices.items():
+            if isinstance(index, str) or self._letters_behind(letter).isdisjoint(summed):
+                kept[letter] = index
+        body = self.expression(item["value"], replace(notation, indices=kept))
         if not item["over"] and notation.written != "all":
             return f"{sign} {body}"
-        shown = [letter for letter in over if letter != SAMPLE or notation.samples]
+        shown = [letter for letter in summed if letter != SAMPLE or notation.samples]
         return sum_over(shown).replace("Σ", sign) + body
 
     def _letters_behind(self, letter: str) -> set[str]:
         """Return a letter, or the letters from which an index is computed."""
         if letter not in self.evaluator.entry["indices"] or letter in self.evaluator.own.letters:
             return {letter}
-        cases = self.evaluator.entry["indices"][letter]["cases"]
-        return {item for case in cases for item in case["value"]["parts"][1::2] if isinstance(item, str)}
+        letters = set[str]()
+        for case in self.evaluator.entry["indices"][letter]["cases"]:
+            letters.update(item for item in case["value"]["parts"][1::2] if isinstance(item, str))
+        return letters
 
     def reference(self, name: str, index: Sequence[Any], notation: Notation) -> str:
         """Return a name with its index, x[n,c], without the positions of axes that the tensors do not have."""
         known = {*self.evaluator.letters, *self.evaluator.constants}
-        shown = [position for position in index if known.issuperset(letters_in(position))]
-        used = self._constants_in(letter for position in shown for letter in letters_in(position))
-        constants = {letter: int(self.evaluator.constants[letter]) for letter in used}
-        indices = notation.indices if notation.constants == "nowhere" else {**constants, **notation.indices}
-        texts = [
-            write_index(position, indices, constants) for position in shown if position != SAMPLE or notation.samples
-        ]
+        shown = list[Any]()
+        used = list[str]()
+        for position in index:
+            if position == SAMPLE and not notation.samples:
+                continue
+            letters = list(letters_in(position))
+            if known.issuperset(letters):
+                shown.append(position)
+                used += letters
+        constants = self._constant_values(used)
+        indices = notation.indices
+        if notation.constants != "nowhere":
+            indices = {**constants, **indices}
+
+        texts = [write_index(position, indices, constants) for position in shown]
         return at(self._shown_name(name), *texts)
 
     def _shown_name(self, name: str) -> str:
         """Return the name of a tensor in equations. Some entries use the plan's names, such as x for dy."""
-        ctx, entry, plain = self.evaluator.ctx, self.evaluator.entry, name.removesuffix(BAR)
-        written = plain == entry["writes"][ctx.place]["name"]
+        ctx = self.evaluator.ctx
+        entry = self.evaluator.entry
+        plain = name.removesuffix(BAR)
+        is_result = plain == entry["writes"][ctx.place]["name"]
         if "names" not in entry:
-            return METRIC if ctx.result == METRIC and written else name
+            return METRIC if is_result and ctx.result == METRIC else name
+        shown = plain
         tensor = self.evaluator.tensors.get(plain)
-        shown = ctx.result if written else ctx.symbol_of(tensor.read) if tensor and tensor.read is not None else plain
-        return with_bar(shown) if plain != name and self._is_padded() else shown
+        if is_result:
+            shown = ctx.result
+        elif tensor is not None and tensor.read is not None:
+            shown = ctx.symbol_of(tensor.read)
+        if plain != name and self._is_padded():
+            return with_bar(shown)
+        return shown
 
     def _is_padded(self) -> bool:
         """Return the fact `padded`: whether x̄ has elements outside x. True if the entry does not define the fact."""

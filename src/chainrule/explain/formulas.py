@@ -10,7 +10,16 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.explain.cells import CellContext
-from chainrule.explain.notation import DIGITS, MAX_DIGITS, as_printed, bracketed, format_number, letters, significant
+from chainrule.explain.notation import (
+    DIGITS,
+    MAX_DIGITS,
+    Index,
+    as_printed,
+    bracketed,
+    format_number,
+    letters,
+    significant,
+)
 from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
 from chainrule.operations import definitions, reference
 from chainrule.operations.functions import evaluation
@@ -25,8 +34,16 @@ def evaluate(tree: Any, values: Mapping[str, float]) -> float:
     if isinstance(tree, list):
         operator, *operands = cast("list[Any]", tree)
         with np.errstate(all="ignore"):  # infinities and NaN are shown to the user
-            return evaluation(operator)(*(np.float64(evaluate(operand, values)) for operand in operands))
-    return values[tree] if isinstance(tree, str) else tree
+            numbers = [np.float64(evaluate(operand, values)) for operand in operands]
+            return evaluation(operator)(*numbers)
+    if isinstance(tree, str):
+        return values[tree]
+    return tree
+
+
+def applicable(formulas: Iterable[Formula], facts: Mapping[str, Any]) -> list[Formula]:
+    """Return the formulas whose conditions are true."""
+    return [formula for formula in formulas if definitions.holds(formula, facts)]
 
 
 def enough_digits(tree: Any, operands: Sequence[float], digits: int, shown: str, others: Sequence[float] = ()) -> int:
@@ -80,8 +97,11 @@ def right_side(formula: Formula, write: Callable[[Any], str]) -> str:
     cases = list[str]()
     for place, case in enumerate(formula["cases"]):
         text = joined(case["value"], write)
-        when = f" if {joined(case['when'], write)}" if "when" in case else ""
-        cases.append(f"{text}{when}" if when or not place else f"else {text}")
+        if "when" in case:
+            text = f"{text} if {joined(case['when'], write)}"
+        elif place > 0:
+            text = f"else {text}"
+        cases.append(text)
     return ", ".join(cases)
 
 
@@ -93,23 +113,36 @@ def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
 def in_numbers(
     formula: Formula,
     values: Mapping[str, float],
-    names: Mapping[str, str] | None = None,
     digits: int = DIGITS,
     others: Iterable[float] = (),
     shown: str = "",
 ) -> str:
-    """Return the right-hand side of the applicable case. Letters are replaced by ``names`` or by their values.
+    """Return the right-hand side of the applicable case with the values of its letters.
 
     Enough digits are printed to tell different numbers apart, including ``others``, and to give the result as it is
     ``shown``; see `enough_digits`.
     """
     expression = matching_case(formula, values)
-    different = (*others, *_operands(formula, values), 1.0)  # 1 for terms such as 1 − β
-    if names is None:
-        digits = enough_digits(expression["tree"], _operands(formula, values), digits, shown, different)
-    if names is None and expression["parts"][::2] == ["", ""]:
-        return format_number(values[expression["parts"][1]], digits, different)
-    return joined(expression, lambda letter: (names or {}).get(letter) or bracketed(values[letter], digits, different))
+    operands = _operands(formula, values)
+    different = (*others, *operands, 1.0)  # 1 for terms such as 1 − β
+    digits = enough_digits(expression["tree"], operands, digits, shown, different)
+    if expression["parts"][::2] == ["", ""]:
+        return format_number(operands[0], digits, different)
+    return joined(expression, lambda letter: bracketed(values[letter], digits, different))
+
+
+def in_names_and_numbers(
+    formula: Formula, values: Mapping[str, float], names: Mapping[str, str], digits: int = DIGITS
+) -> str:
+    """Return the right-hand side of the applicable case with names for letters and, where there is none, values."""
+    different = (*_operands(formula, values), 1.0)  # 1 for terms such as 1 − β
+
+    def write(letter: str) -> str:
+        if letter in names:
+            return names[letter]
+        return bracketed(values[letter], digits, different)
+
+    return joined(matching_case(formula, values), write)
 
 
 def _operands(formula: Formula, values: Mapping[str, float]) -> list[float]:
@@ -134,21 +167,23 @@ def chain(
     result_of_last   value of the last step, if it is known more accurately
     others           numbers that must be distinguishable from the results
     """
-    selected = [formula for formula in formulas if definitions.holds(formula, facts)]
+    selected = applicable(formulas, facts)
     steps: list[CalculationStep] = []
     for formula in selected:
         aliases: Mapping[str, str] = formula.get("alias", {})
         for letter, other in aliases.items():
-            values[letter], names[letter] = values[other], names.get(other, other)
-        if "cases" in formula:
-            name: str = formula["name"]
-            value = result(formula, values)
-            if formula is selected[-1] and result_of_last is not None:
-                value = result_of_last
-            shown = format_number(value, digits, (*others, *_operands(formula, values), 1.0))
-            numbers = in_numbers(formula, values, None, digits, (value,), shown)
-            steps.append(CalculationStep(names.get(name, name), in_letters(formula, names), numbers, value, shown))
-            values[name] = value
+            values[letter] = values[other]
+            names[letter] = names.get(other, other)
+        if "cases" not in formula:
+            continue
+        name: str = formula["name"]
+        value = result(formula, values)
+        if formula is selected[-1] and result_of_last is not None:
+            value = result_of_last
+        shown = format_number(value, digits, (*others, *_operands(formula, values), 1.0))
+        numbers = in_numbers(formula, values, digits, (value,), shown)
+        steps.append(CalculationStep(names.get(name, name), in_letters(formula, names), numbers, value, shown))
+        values[name] = value
     return steps
 
 
@@ -173,8 +208,10 @@ def joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
     texts = list(parts)
     for place in range(1, len(parts), 2):
         text = write(parts[place])
-        raised = parts[place + 1].startswith("^{") and text[:1].isdigit() and "e" in text
-        texts[place] = f"({text})" if raised else text
+        is_raised = parts[place + 1].startswith("^{")
+        if is_raised and text[:1].isdigit() and "e" in text:
+            text = f"({text})"
+        texts[place] = text
     return "".join(texts)
 
 
@@ -183,27 +220,29 @@ def elementwise_value(ctx: CellContext) -> Derivation:
 
     For a leaky ReLU, symbols and numbers are those of y[i,j] = α · x[i,j] and y[0,3] = 0.01 · (−2).
     """
-    name, (n, *position) = ctx.operation.name, ctx.index
+    name = ctx.operation.name
+    n, *position = ctx.index
     entry = definitions.entries()[name]
-    x = ctx.factor(0, ctx.index)
     attributes = ctx.operation.attributes
+    x = ctx.factor(0, ctx.index)
     values = {**attributes, "x": x.value}
     steps = chain(entry["value"], values, {}, {}, digits=ctx.digits, result_of_last=ctx.value)
     final_formula = entry["value"][-1]
     y, x_symbol = ctx.result, ctx.symbol_of(0)
     names = letters(len(position))
     symbols = f"{ctx.bracket(y, *names)} = {in_letters(final_formula, {'x': ctx.bracket(x_symbol, *names)})}"
-    own_names = {step.name: step.name for step in steps} | {"x": ctx.bracket(x_symbol, *position, sample=n)}
-    numeric = f"{ctx.bracket(y, *position, sample=n)} = {in_numbers(final_formula, values, own_names, ctx.digits)}"
-    facts = {fact: bool(evaluate(when["tree"], values)) for fact, when in entry.get("facts", {}).items()}
-    words = ctx.sentences(
-        x=ctx.number(x.value, *attributes.values()),
-        **facts,
-        **{letter: ctx.number(number, x.value) for letter, number in attributes.items()},
-    )
-    return Derivation(
-        words, symbols, numeric, curve=_curve(ctx, name, x.value), steps=tuple(steps), sources=(x.cell or "",)
-    )
+    own_names = {step.name: step.name for step in steps}
+    own_names["x"] = ctx.bracket(x_symbol, *position, sample=n)
+    right = in_names_and_numbers(final_formula, values, own_names, ctx.digits)
+    numeric = f"{ctx.bracket(y, *position, sample=n)} = {right}"
+    facts: dict[str, Any] = {"x": ctx.number(x.value, *attributes.values())}
+    for fact, when in entry.get("facts", {}).items():
+        facts[fact] = bool(evaluate(when["tree"], values))
+    for letter, number in attributes.items():
+        facts[letter] = ctx.number(number, x.value)
+    words = ctx.sentences(**facts)
+    curve = _curve(ctx, name, x.value)
+    return Derivation(words, symbols, numeric, curve=curve, steps=tuple(steps), sources=(x.cell or "",))
 
 
 def elementwise_gradient(ctx: CellContext) -> Derivation:
@@ -211,19 +250,23 @@ def elementwise_gradient(ctx: CellContext) -> Derivation:
 
     The gradient reads the saved x, or y if f′ is computed from the result, as for tanh: f′ = 1 − y².
     """
-    name, (n, *position) = ctx.operation.name.removesuffix("_dx"), ctx.index
+    name = ctx.operation.name.removesuffix("_dx")
+    n, *position = ctx.index
     entry = definitions.entries()[name]
-    dy, saved = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)
+    dy = ctx.factor(0, ctx.index)
+    saved = ctx.factor(1, ctx.index)
     slope = _slope(ctx, name, saved.value)
     values = {**ctx.operation.attributes, entry["keeps"]: saved.value}
     steps = chain(entry["slope"], values, {}, {}, digits=ctx.digits, result_of_last=slope)
     dx, dy_symbol = ctx.result, ctx.symbol_of(0)
     steps.append(calculation_line(ctx, dx, f"{dy_symbol} · f′(x)", "{} · {}", ["·", "dy", "f"], (dy.value, slope)))
-    symbols, numeric = (
-        f"{ctx.bracket(dx, *index, sample=sample)} = {ctx.bracket(dy_symbol, *index, sample=sample)} · "
-        f"f′({ctx.bracket('x', *index, sample=sample)})"
-        for index, sample in ((letters(len(position)), "n"), (position, n))
-    )
+
+    def equation(index: Sequence[Index], sample: Index) -> str:
+        dx_here = ctx.bracket(dx, *index, sample=sample)
+        dy_here = ctx.bracket(dy_symbol, *index, sample=sample)
+        x_here = ctx.bracket("x", *index, sample=sample)
+        return f"{dx_here} = {dy_here} · f′({x_here})"
+
     x = _before(ctx)
     words = ctx.sentences(
         "activation_dx",
@@ -233,23 +276,32 @@ def elementwise_gradient(ctx: CellContext) -> Derivation:
         passes=slope == 1,
         stops=slope == 0,
     )
-    terms = (Term.of(dy, Factor("f′(x)", None, slope)),)
     return Derivation(
-        words, symbols, numeric, terms, curve=_curve(ctx, name, x), steps=tuple(steps), sources=(saved.cell or "",)
+        words,
+        symbols=equation(letters(len(position)), "n"),
+        instantiated=equation(position, n),
+        terms=(Term.of(dy, Factor("f′(x)", None, slope)),),
+        curve=_curve(ctx, name, x),
+        steps=tuple(steps),
+        sources=(saved.cell or "",),
     )
 
 
 def _slope(ctx: CellContext, name: str, kept: float) -> float:
     """Return f′(x), computed as the reference gradient for dy = 1."""
-    return float(getattr(reference, f"{name}_dx")(np.ones(1), np.array([kept]), **ctx.operation.attributes)[0])
+    gradient = getattr(reference, f"{name}_dx")
+    return float(gradient(np.ones(1), np.array([kept]), **ctx.operation.attributes)[0])
 
 
 def _curve(ctx: CellContext, name: str, x: float) -> Curve:
-    y = float(getattr(reference, name)(np.array([x]), **ctx.operation.attributes)[0])
-    return Curve(name, x, y, _slope(ctx, name, y if definitions.entries()[name]["keeps"] == "y" else x))
+    function = getattr(reference, name)
+    y = float(function(np.array([x]), **ctx.operation.attributes)[0])
+    kept = y if definitions.entries()[name]["keeps"] == "y" else x
+    return Curve(name, x, y, _slope(ctx, name, kept))
 
 
 def _before(ctx: CellContext) -> float:
     """Return the input x of an activation, even if its gradient is computed from y."""
     source = ctx.catalogue.inputs[ctx.layer]
-    return float(ctx.arrays[source].reshape(ctx.samples, -1)[ctx.sample].reshape(ctx.shape)[ctx.own_index])
+    by_sample = ctx.arrays[source].reshape(ctx.samples, -1)
+    return float(by_sample[ctx.sample].reshape(ctx.shape)[ctx.own_index])

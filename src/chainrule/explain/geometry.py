@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from chainrule.core.shapes import WHOLE_IMAGE, inverse_permutation, resampling_weights
+from chainrule.core.shapes import WHOLE_IMAGE, Line, inverse_permutation, resampling_weights
 from chainrule.explain import calculations
 from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import Index, at, letters, minus, plus, with_bar
@@ -39,15 +39,22 @@ def permute(ctx: CellContext) -> Derivation:
 
 def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
     """Explain a moved value or a padding zero; ``source`` maps an index of the output to an index of the input."""
-    cell, shape = [int(index) for index in source(ctx.own_index)], ctx.tensor(0).shape
-    inside = all(0 <= index < size for index, size in zip(cell, shape, strict=True))
-    zero = Factor(ctx.symbol_of(0), None, 0.0, "padding")
-    symbols, here = (
-        f"{ctx.bracket(ctx.result, *index, sample=sample)} = {ctx.bracket(read, *source(index), sample=sample)}"
-        for index, sample in ((letters(len(shape)), "n"), (ctx.own_index, ctx.sample))
-    )
-    words = ctx.sentences(inside=inside, read=ctx.symbol_of(0))
-    return Derivation(words, symbols, here, (Term.of(ctx.factor(0, (ctx.sample, *cell)) if inside else zero),))
+    shape = ctx.tensor(0).shape
+    cell = [int(index) for index in source(ctx.own_index)]
+    is_inside = all(0 <= index < size for index, size in zip(cell, shape, strict=True))
+
+    def equation(index: Sequence[Index], sample: Index) -> str:
+        result = ctx.bracket(ctx.result, *index, sample=sample)
+        return f"{result} = {ctx.bracket(read, *source(index), sample=sample)}"
+
+    if is_inside:
+        factor = ctx.factor(0, (ctx.sample, *cell))
+    else:
+        factor = Factor(ctx.symbol_of(0), None, 0.0, "padding")
+    words = ctx.sentences(inside=is_inside, read=ctx.symbol_of(0))
+    symbols = equation(letters(len(shape)), "n")
+    here = equation(ctx.own_index, ctx.sample)
+    return Derivation(words, symbols, here, (Term.of(factor),))
 
 
 # ------------------------------------------------------------------------------------------------------------- joining
@@ -55,11 +62,14 @@ def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
 
 def add(ctx: CellContext) -> Derivation:
     """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + …, with chained pairwise additions expanded into all their terms."""
-    derivation, first = calculations.explain(ctx), ctx.tensor(0)
-    operation, place, layer = ctx.catalogue.writers.get(first.storage, (ctx.operation, 0, ctx.layer))
-    if operation is ctx.operation or operation.name != "add" or not _PARTIAL.fullmatch(first.storage):
+    derivation = calculations.explain(ctx)
+    first = ctx.tensor(0).storage
+    writer = ctx.catalogue.writers.get(first)
+    if writer is None or writer.operation is ctx.operation:
         return derivation
-    before = add(replace(ctx, name=first.storage, operation=operation, place=place, layer=layer))
+    if writer.operation.name != "add" or not _PARTIAL.fullmatch(first):
+        return derivation
+    before = add(replace(ctx, name=first, operation=writer.operation, place=writer.place, layer=writer.layer))
     return replace(
         derivation,
         symbols=_put_in(before.symbols, derivation.symbols),
@@ -77,20 +87,23 @@ def _put_in(partial: str, equation: str) -> str:
 def concatenate(ctx: CellContext) -> Derivation:
     """Explain y[c,i,j] = x_k[c − o_k,i,j], an element of one of the inputs."""
     axis: int = ctx.arguments["axis"]
-    source, offset, (n, *position) = 0, 0, ctx.index
+    n, *position = ctx.index
+    source, offset = 0, 0
     while position[axis] >= offset + ctx.tensor(source).shape[axis]:
         offset += ctx.tensor(source).shape[axis]
         source += 1
     names = letters(len(position))
-    source_position = [index - offset * (k == axis) for k, index in enumerate(position)]
-    symbols = [minus(index, offset) if k == axis else index for k, index in enumerate(names)]
-    source_symbol = ctx.symbol_of(source)
-    written = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(source_symbol, *symbols)}"
-    numeric = (
-        f"{ctx.bracket(ctx.result, *position, sample=n)} = {ctx.bracket(source_symbol, *source_position, sample=n)}"
-    )
-    words = ctx.sentences(layer=ctx.layer, own=source_symbol, index=",".join(map(str, source_position)))
-    return Derivation(words, written, numeric, (Term.of(ctx.factor(source, (n, *source_position))),))
+    source_names = list[Index](names)
+    source_names[axis] = minus(names[axis], offset)
+    source_position = list(position)
+    source_position[axis] -= offset
+    own = ctx.symbol_of(source)
+    symbols = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(own, *source_names)}"
+    result = ctx.bracket(ctx.result, *position, sample=n)
+    numeric = f"{result} = {ctx.bracket(own, *source_position, sample=n)}"
+    words = ctx.sentences(layer=ctx.layer, own=own, index=",".join(map(str, source_position)))
+    factor = ctx.factor(source, (n, *source_position))
+    return Derivation(words, symbols, numeric, (Term.of(factor),))
 
 
 # ---------------------------------------------------------------------------------------------------------- resampling
@@ -99,46 +112,59 @@ def concatenate(ctx: CellContext) -> Derivation:
 def resample(ctx: CellContext) -> Derivation:
     """Explain y[c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[c,h,k]."""
     c, i, j = ctx.own_index
-    mode, size, lines = ctx.arguments["mode"], ctx.tensor(0).shape[1:], ctx.arguments.get("lines", WHOLE_IMAGE)
-    rows, columns = (resampling_weights(mode, *axis) for axis in zip(size, ctx.size, (i, j), lines, strict=True))
-    terms = [_weighted_cell(ctx, (c, h, k), a, b) for h, a in rows for k, b in columns]
-    symbols, here = _resampling_equations(ctx, "ij", "hk")
+    height, width = ctx.tensor(0).shape[1:]
+    out_height, out_width = ctx.size
+    mode = ctx.arguments["mode"]
+    row_line, column_line = ctx.arguments.get("lines", WHOLE_IMAGE)
+    rows = resampling_weights(mode, height, out_height, i, row_line)
+    columns = resampling_weights(mode, width, out_width, j, column_line)
+    terms = list[Term]()
+    for h, a in rows:
+        for k, b in columns:
+            terms.append(_weighted_cell(ctx, (c, h, k), a, b))
+
+    def equation(index: Sequence[Index], sample: Index) -> str:
+        channel, row, column = index
+        weights = f"{at('a', row, 'h')} · {at('b', column, 'k')}"
+        x = ctx.bracket(ctx.symbol_of(0), channel, "h", "k", sample=sample)
+        return f"{ctx.bracket(ctx.result, *index, sample=sample)} = Σ_{{h,k}} {weights} · {x}"
+
     facts = {name: name == mode for name in ("average", "nearest", "bilinear")}
-    return Derivation(ctx.sentences(values=len(terms), **facts), symbols, here, tuple(terms))
+    words = ctx.sentences(values=len(terms), **facts)
+    return Derivation(words, equation("cij", "n"), equation(ctx.own_index, ctx.sample), tuple(terms))
 
 
 def resample_dx(ctx: CellContext) -> Derivation:
     """Explain dx[c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[c,i,j]."""
     c, h, k = ctx.own_index
-    mode, outputs, lines = ctx.arguments["mode"], ctx.tensor(0).shape[1:], ctx.arguments.get("lines", WHOLE_IMAGE)
-    rows, columns = (
-        [
-            (i, weights[target])
-            for i in range(output_count)
-            if target in (weights := dict(resampling_weights(mode, input_count, output_count, i, line)))
-        ]
-        for input_count, output_count, target, line in zip(ctx.size, outputs, (h, k), lines, strict=True)
-    )
-    terms = [_weighted_cell(ctx, (c, i, j), a, b) for i, a in rows for j, b in columns]
-    symbols, numeric = _resampling_equations(ctx, "hk", "ij")
-    return Derivation(
-        ctx.sentences(values=len(terms), once=len(terms) == 1, unused=not terms), symbols, numeric, tuple(terms)
-    )
+    height, width = ctx.size
+    out_height, out_width = ctx.tensor(0).shape[1:]
+    mode = ctx.arguments["mode"]
+    row_line, column_line = ctx.arguments.get("lines", WHOLE_IMAGE)
+    terms = list[Term]()
+    columns = _readers(mode, width, out_width, k, column_line)
+    for i, a in _readers(mode, height, out_height, h, row_line):
+        for j, b in columns:
+            terms.append(_weighted_cell(ctx, (c, i, j), a, b))
+
+    def equation(index: Sequence[Index], sample: Index) -> str:
+        channel, row, column = index
+        weights = f"{at('a', 'i', row)} · {at('b', 'j', column)}"
+        dy = ctx.bracket(ctx.symbol_of(0), channel, "i", "j", sample=sample)
+        return f"{ctx.bracket(ctx.result, *index, sample=sample)} = Σ_{{i,j}} {weights} · {dy}"
+
+    words = ctx.sentences(values=len(terms), once=len(terms) == 1, unused=not terms)
+    return Derivation(words, equation("chk", "n"), equation(ctx.own_index, ctx.sample), tuple(terms))
 
 
-def _resampling_equations(ctx: CellContext, own: str, summed: str) -> list[str]:
-    """Return the equation in letters and the equation with the cell's indices.
-
-    own, summed   letters for the cell's position and for the summed positions; positions of y are i, j
-    """
-    written: list[str] = []
-    for index, sample in ((("c", *own), "n"), (ctx.own_index, ctx.sample)):
-        pairs = zip(index[1:], summed, strict=True) if own == "ij" else zip(summed, index[1:], strict=True)
-        a, b = (at(name, *pair) for name, pair in zip("ab", pairs, strict=True))
-        cell = ctx.bracket(ctx.symbol_of(0), index[0], *summed, sample=sample)
-        result = ctx.bracket(ctx.result, *index, sample=sample)
-        written.append(f"{result} = Σ_{{{','.join(summed)}}} {a} · {b} · {cell}")
-    return written
+def _readers(mode: str, inputs: int, outputs: int, source: int, line: Line) -> list[tuple[int, float]]:
+    """Return the output positions along an axis that read an input position, with its weight in each."""
+    readers = list[tuple[int, float]]()
+    for output in range(outputs):
+        weights = dict(resampling_weights(mode, inputs, outputs, output, line))
+        if source in weights:
+            readers.append((output, weights[source]))
+    return readers
 
 
 def _weighted_cell(ctx: CellContext, index: tuple[int, int, int], a: float, b: float) -> Term:

@@ -29,12 +29,12 @@ def explanation(record: CellExplanation) -> str:
     derivation = record.derived
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
     parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(derivation.words)}</p>']
-    equations = [
-        f'<code style="{CODE}">{escape(equation)}</code>'
-        for equation in dict.fromkeys((derivation.symbols, derivation.instantiated))
-        if equation
-    ]
-    parts += [f"<p>{'<br>'.join(equations)}</p>"] if equations else []
+    equations = list[str]()
+    for equation in dict.fromkeys((derivation.symbols, derivation.instantiated)):
+        if equation:
+            equations.append(f'<code style="{CODE}">{escape(equation)}</code>')
+    if equations:
+        parts.append(f"<p>{'<br>'.join(equations)}</p>")
     parts += [*_terms(record), *_pick(record), *_steps(record), *_jacobian(record)]
     if record.code:
         parts.append(f"<p><small>{escape(', '.join(located(record.code)))}</small></p>")
@@ -44,35 +44,45 @@ def explanation(record: CellExplanation) -> str:
 def trace(layers: Sequence[str], arrays: Mapping[str, Array], samples: int) -> str:
     """Return a trace as HTML: a row of layers, each with small maps of its output and of the output's gradient.
 
-    `cells` contains the columns of each row: names, forward pass and backward pass. Maps show the first sample.
+    There is a row of names, one for the forward pass and one for the backward pass. Maps show the first sample.
 
     layers    names of the layers, in order
     arrays    tensors of the trace by name; without the axis of samples if there is one sample
     samples   number of samples
     """
-    cells: dict[str, list[str]] = {"": [], "forward": [], "backward": []}
-    first = {name: values if samples == 1 else values[0] for name, values in arrays.items()}
-    for name in ["x", *(f"{layer}.y" for layer in layers if f"{layer}.y" in arrays)]:
-        cells[""].append(f"<b>{escape(name.removesuffix('.y'))}</b><br>{size_text(first[name].shape) or '1'}")
-        cells["forward"].append(_map(name, first[name]))
-        gradient = gradient_name(name)
-        cells["backward"].append(_map(gradient, first[gradient]) if gradient in arrays else "")
-    rows = [
-        f'<tr style="background:transparent"><th scope="row" style="{CELL}">{row}</th>'
-        + "".join(f'<td style="{CELL}">{cell}</td>' for cell in columns)
-        + "</tr>"
-        for row, columns in cells.items()
-    ]
+    names = list[str]()
+    forward = list[str]()
+    backward = list[str]()
+    outputs = [f"{layer}.y" for layer in layers]
+    for output in ("x", *outputs):
+        if output not in arrays:
+            continue
+        values = arrays[output] if samples == 1 else arrays[output][0]
+        names.append(f"<b>{escape(output.removesuffix('.y'))}</b><br>{size_text(values.shape) or '1'}")
+        forward.append(_map(output, values))
+        gradient = gradient_name(output)
+        if gradient in arrays:
+            backward.append(_map(gradient, arrays[gradient] if samples == 1 else arrays[gradient][0]))
+        else:
+            backward.append("")
+    rows = _row("", names) + _row("forward", forward) + _row("backward", backward)
     count = "one sample" if samples == 1 else f"{samples} samples (maps: the first)"
     caption = (
         f"{count}; loss {format_number(float(np.mean(arrays['loss.y'])))}. Blue is below 0, orange above, each map on "
         'its own scale. trace.explain("NAME[i,j,…]") explains a value.'
     )
-    return f'<div style="{SCROLL}"><p>{escape(caption)}</p><table style="{TABLE}">{"".join(rows)}</table></div>'
+    return f'<div style="{SCROLL}"><p>{escape(caption)}</p><table style="{TABLE}">{rows}</table></div>'
+
+
+def _row(title: str, cells: Sequence[str]) -> str:
+    columns = [f'<td style="{CELL}">{cell}</td>' for cell in cells]
+    header = f'<th scope="row" style="{CELL}">{title}</th>'
+    return f'<tr style="background:transparent">{header}{"".join(columns)}</tr>'
 
 
 def _map(name: str, values: Array) -> str:
-    low, high = (format_number(float(bound)) for bound in (values.min(), values.max()))
+    low = format_number(float(values.min()))
+    high = format_number(float(values.max()))
     what = f"{name}, {size_text(values.shape) or 'a number'}, from {low} to {high}"
     data = b64encode(map_png(values)).decode()
     return f'<img src="data:image/png;base64,{data}" alt="{escape(what)}" title="{escape(what)}" style="{MAP}">'
@@ -86,7 +96,9 @@ def _terms(record: CellExplanation) -> list[str]:
     if not derivation.terms:
         return []
     folded = fold(derivation.terms, MAX_TERMS)
-    rows = [(_product(term, record.digits), format_number(term.value, record.digits)) for term in folded.largest]
+    rows = list[tuple[str, str]]()
+    for term in folded.largest:
+        rows.append((_product(term, record.digits), format_number(term.value, record.digits)))
     return [notebook.table(["term", "value"], [*rows, *closing_rows(record, folded)])]
 
 
@@ -94,21 +106,29 @@ def _product(term: Term, digits: int) -> str:
     """Return the factors of a term as text: conv2.dy[3,0,0] (0.0123) · relu1.y[1,0,2] (0.5)."""
     if len(term.factors) == 1:
         return term.factors[0].cell or term.factors[0].name
-    return " · ".join(
-        f"{factor.cell or factor.why or factor.name} ({format_number(factor.value, digits)})" for factor in term.factors
-    )
+    texts = list[str]()
+    for factor in term.factors:
+        name = factor.cell or factor.why or factor.name
+        texts.append(f"{name} ({format_number(factor.value, digits)})")
+    return " · ".join(texts)
 
 
 def _pick(record: CellExplanation) -> list[str]:
     pick = record.derived.pick
-    return [notebook.table(["cell", "value", ""], pick_rows(pick, record.digits))] if pick else []
+    if pick is None:
+        return []
+    return [notebook.table(["cell", "value", ""], pick_rows(pick, record.digits))]
 
 
 def _steps(record: CellExplanation) -> list[str]:
     rows = [[step.name, step.symbols, step.numbers, step.shown] for step in record.derived.steps or ()]
-    return [notebook.table(["", "in symbols", "with numbers", "value"], rows)] if rows else []
+    if not rows:
+        return []
+    return [notebook.table(["", "in symbols", "with numbers", "value"], rows)]
 
 
 def _jacobian(record: CellExplanation) -> list[str]:
     jacobian = record.derived.jacobian
-    return [notebook.table(CLASS_COLUMNS, class_rows(jacobian, jacobian.rows, record.digits))] if jacobian else []
+    if jacobian is None:
+        return []
+    return [notebook.table(CLASS_COLUMNS, class_rows(jacobian, jacobian.rows, record.digits))]

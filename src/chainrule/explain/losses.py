@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.core.plan import Operation
 from chainrule.explain import calculations
-from chainrule.explain.cells import CellContext
+from chainrule.explain.cells import CellContext, cell_name
 from chainrule.explain.record import Derivation, Jacobian, JacobianRow
 from chainrule.operations import reference
 
@@ -20,12 +19,15 @@ def softmax_cross_entropy_dp(ctx: CellContext) -> Derivation:
 
 def _jacobian(ctx: CellContext) -> Jacobian:
     """Return dLoss/dŷ_k · dŷ_k/dz_j for every class k."""
-    (j, *position), rows_of_batch = ctx.own_index, ctx.arguments["batch"]
+    j, *position = ctx.own_index
+    rows_of_batch = ctx.arguments["batch"]
     row = (ctx.sample, slice(None), *position)
-    y, t = (array.tolist() for array in (reference.softmax(ctx.array(0)[row][None])[0], ctx.array(1)[row]))
+    scores = ctx.array(0)[row]
+    y = reference.softmax(scores[None])[0].tolist()
+    t = ctx.array(1)[row].tolist()
     rows: list[JacobianRow] = []
     for k, (p, target) in enumerate(zip(y, t, strict=True)):
-        slope = (1.0 if k == j else 0.0) - y[j]
+        slope = float(k == j) - y[j]
         dp = -target / max(p, EPSILON) / rows_of_batch
         rows.append(JacobianRow(k, p, target, dp, p * slope, -target * slope / rows_of_batch))
     return Jacobian(tuple(rows))
@@ -33,16 +35,22 @@ def _jacobian(ctx: CellContext) -> Jacobian:
 
 def _sources(ctx: CellContext) -> tuple[str, ...]:
     """Return the target and the probability or, without a softmax layer, the target and all scores."""
-    n, (j, *position) = ctx.sample, ctx.own_index
+    j, *position = ctx.own_index
+    target = ctx.cell(1, (ctx.sample, j, *position))
+    probabilities = _softmax_of(ctx)
+    if probabilities is not None:
+        index = ctx.own_index if ctx.samples == 1 else (ctx.sample, *ctx.own_index)
+        return cell_name(probabilities, index), target
+    scores = [ctx.cell(0, (ctx.sample, k, *position)) for k in range(ctx.array(0).shape[1])]
+    return (*scores, target)
+
+
+def _softmax_of(ctx: CellContext) -> str | None:
+    """Return the name of the probabilities that a softmax layer computes from the scores, if there is one."""
     scores = ctx.tensor(0).storage
-    written = ((name, operation) for name, (operation, _, _) in ctx.catalogue.writers.items())
-    layers = (name for name, operation in written if operation.name == "softmax" and scores in _reads(operation))
-    if softmax := next(layers, ""):
-        index = ",".join(map(str, ctx.own_index if ctx.samples == 1 else (n, *ctx.own_index)))
-        return f"{softmax}[{index}]", ctx.cell(1, (n, j, *position))
-    cells = (ctx.cell(0, (n, k, *position)) for k in range(ctx.array(0).shape[1]))
-    return (*cells, ctx.cell(1, (n, j, *position)))
-
-
-def _reads(operation: Operation) -> list[str]:
-    return [tensor.storage for tensor in operation.reads if tensor is not None]
+    for name, writer in ctx.catalogue.writers.items():
+        if writer.operation.name != "softmax":
+            continue
+        if writer.operation.operand().storage == scores:
+            return name
+    return None

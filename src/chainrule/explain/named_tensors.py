@@ -29,13 +29,18 @@ def named_tensors(ctx: CellContext, entry: Mapping[str, Any]) -> dict[str, Named
     """Return the operation's inputs, and its results other than the explained one, by name."""
     named: dict[str, NamedTensor] = {}
     for place, read in enumerate(entry["reads"]):
-        if ctx.reads(place):
-            array, tensor = ctx.array(place), ctx.tensor(place)
-            named[read["name"]] = NamedTensor(index_of(read, tensor)[: array.ndim], tensor, array, place)
+        if not ctx.reads(place):
+            continue
+        array = ctx.array(place)
+        tensor = ctx.tensor(place)
+        index = index_of(read, tensor)[: array.ndim]
+        named[read["name"]] = NamedTensor(index, tensor, array, place)
     for place, (written, tensor) in enumerate(zip(entry["writes"], ctx.operation.writes, strict=True)):
-        if place != ctx.place and tensor.storage in ctx.arrays:
-            array = ctx.shaped(tensor, tensor.storage)
-            named[written["name"]] = NamedTensor(index_of(written, tensor)[: array.ndim], tensor, array, None)
+        if place == ctx.place or tensor.storage not in ctx.arrays:
+            continue
+        array = ctx.shaped(tensor, tensor.storage)
+        index = index_of(written, tensor)[: array.ndim]
+        named[written["name"]] = NamedTensor(index, tensor, array, None)
     return named
 
 
@@ -49,9 +54,11 @@ def sizes(ctx: CellContext, tensors: Mapping[str, NamedTensor], own: Sequence[An
 
     own   letters of the explained result's axes
     """
-    shapes = [(tensor.letters, tensor.array.shape) for tensor in tensors.values()]
-    pairs = [pair for letters, shape in [*shapes, (own, ctx.full_shape)] for pair in zip(letters, shape, strict=True)]
-    return {letter: size for letter, size in pairs if isinstance(letter, str)}
+    axes = list[tuple[Any, int]]()
+    for tensor in tensors.values():
+        axes += zip(tensor.letters, tensor.array.shape, strict=True)
+    axes += zip(own, ctx.full_shape, strict=True)
+    return {letter: size for letter, size in axes if isinstance(letter, str)}
 
 
 def constants(
@@ -61,11 +68,16 @@ def constants(
 
     axes   size of each axis by letter
     """
-    shapes = {name: tensor.array.shape for name, tensor in tensors.items()}
-    shapes[entry["writes"][ctx.place]["name"]] = ctx.full_shape
-    parts = {**shapes, **ctx.arguments}
-    letters = {letter: _part(parts, path) for letter, path in entry.get("letters", {}).items()}
-    return {"N": ctx.samples, **{letter.upper(): size for letter, size in axes.items()}, **ctx.arguments, **letters}
+    parts: dict[str, Any] = {name: tensor.array.shape for name, tensor in tensors.items()}
+    parts[entry["writes"][ctx.place]["name"]] = ctx.full_shape
+    parts |= ctx.arguments
+    values: dict[str, Any] = {"N": ctx.samples}
+    for letter, size in axes.items():
+        values[letter.upper()] = size
+    values |= ctx.arguments
+    for letter, path in entry.get("letters", {}).items():
+        values[letter] = _part(parts, path)
+    return values
 
 
 def _part(parts: Mapping[str, Any], path: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 Index = str | int
 OPERATORS = ("+", "−", "·")
+LETTERS = {0: (), 1: ("k",), 2: ("c", "j"), 3: ("c", "i", "j"), 4: ("o", "c", "u", "v")}  # by number of axes
 DIGITS = 3  # significant digits by default
 MAX_DIGITS = 17  # enough to identify any float64
 MINUS = "−"
@@ -27,20 +28,28 @@ def times(factor: Index, index: Index) -> Index:
         return factor * index
     if factor == 1 or index == 0:
         return index
-    return f"{factor}·({index})" if _is_sum(index) else f"{factor}·{index}"
+    if _is_sum(index):
+        index = f"({index})"
+    return f"{factor}·{index}"
 
 
 def plus(first: Index, second: Index) -> Index:
     """Return i+u, or the sum of two numbers. Spaces are added if an operand is a product: s·i + u."""
     if isinstance(first, int) and isinstance(second, int):
         return first + second
-    if first == 0 or second == 0:
-        return second if first == 0 else first
+    if first == 0:
+        return second
+    if second == 0:
+        return first
     if isinstance(first, int) and first < 0:
         return minus(second, -first)
-    if str(second).startswith(("-", MINUS)):
-        return minus(first, -second if isinstance(second, int) else second.removeprefix(MINUS))
-    return f"{first} + {second}" if _has(first, second) else f"{first}+{second}"
+    if isinstance(second, int) and second < 0:
+        return minus(first, -second)
+    if isinstance(second, str) and second.startswith(MINUS):
+        return minus(first, second.removeprefix(MINUS))
+    if _has_product(first) or _has_product(second):
+        return f"{first} + {second}"
+    return f"{first}+{second}"
 
 
 def minus(first: Index, second: Index) -> Index:
@@ -51,14 +60,18 @@ def minus(first: Index, second: Index) -> Index:
         return first
     if first == 0:
         return f"−{second}"
-    return f"{first} − {second}" if _has(first, second) else f"{first}−{second}"
+    if _has_product(first) or _has_product(second):
+        return f"{first} − {second}"
+    return f"{first}−{second}"
 
 
 def over(index: Index, divisor: Index) -> Index:
     """Return (h−u)/s."""
     if divisor == 1:
         return index
-    return f"({index})/{divisor}" if _has(index) or _is_sum(index) else f"{index}/{divisor}"
+    if _has_product(index) or _is_sum(index):
+        index = f"({index})"
+    return f"{index}/{divisor}"
 
 
 def at(name: str, *indices: Index) -> str:
@@ -66,14 +79,16 @@ def at(name: str, *indices: Index) -> str:
     texts = [str(index) for index in indices]
     if not texts:
         return name
-    joint = ", " if any(operator in text for text in texts for operator in OPERATORS) else ","
+    joint = ", " if any(map(_is_sum, texts)) else ","
     return f"{name}[{joint.join(texts)}]"
 
 
 def sum_over(letters: Iterable[str]) -> str:
     """Return Σ_{o,u,v} followed by a space, or "" if there are no letters."""
-    joined = ",".join(letter for letter in letters if letter)
-    return f"Σ_{{{joined}}} " if joined else ""
+    joined = ",".join(filter(None, letters))
+    if not joined:
+        return ""
+    return f"Σ_{{{joined}}} "
 
 
 def with_bar(name: str) -> str:
@@ -83,13 +98,13 @@ def with_bar(name: str) -> str:
 
 def letters(axes: int) -> tuple[str, ...]:
     """Return the index letters for a tensor with this number of axes, excluding the sample axis."""
-    return {0: (), 1: ("k",), 2: ("c", "j"), 3: ("c", "i", "j"), 4: ("o", "c", "u", "v")}.get(
-        axes, tuple(f"i{axis}" for axis in range(axes))
-    )
+    if axes in LETTERS:
+        return LETTERS[axes]
+    return tuple(f"i{axis}" for axis in range(axes))
 
 
-def _has(*parts: Index) -> bool:
-    return any("·" in str(part) for part in parts)
+def _has_product(part: Index) -> bool:
+    return "·" in str(part)
 
 
 def _is_sum(part: Index) -> bool:
@@ -125,13 +140,18 @@ def significant(text: str) -> int:
 def bracketed(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:
     """Format a number for use in an equation, in parentheses if it is negative."""
     text = format_number(value, digits, others)
-    return f"({text})" if text.startswith(MINUS) else text
+    if text.startswith(MINUS):
+        return f"({text})"
+    return text
 
 
 def format_list(values: Sequence[float], joint: str, digits: int = DIGITS) -> str:
     """Format a row of numbers. A long row is shortened to its first ten numbers, an ellipsis and the last number."""
-    texts = [format_number(value, digits) if joint == ", " else bracketed(value, digits) for value in values]
-    return joint.join(texts if len(texts) <= MAX_LISTED else [*texts[:10], "…", texts[-1]])
+    write = format_number if joint == ", " else bracketed
+    texts = [write(value, digits) for value in values]
+    if len(texts) > MAX_LISTED:
+        texts = [*texts[:10], "…", texts[-1]]
+    return joint.join(texts)
 
 
 def _rounded(value: float, digits: int) -> str:
@@ -184,10 +204,19 @@ def write_index(index: Any, values: Mapping[str, Index], constants: Mapping[str,
     if isinstance(index, list):
         operator, *operands = cast("list[Any]", index)
         neutral = 0 if operator in "+−" else 1
-        known = constants or {}
-        texts = [
-            neutral if isinstance(part, str) and known.get(part) == neutral else write_index(part, values, constants)
-            for part in operands
-        ]
-        return {"+": plus, "−": minus, "·": times, "/": over}[operator](*texts)
-    return values.get(index, index) if isinstance(index, str) else int(index)
+        first = _operand(operands[0], values, constants or {}, neutral)
+        second = _operand(operands[1], values, constants or {}, neutral)
+        return WRITERS[operator](first, second)
+    if isinstance(index, str):
+        return values.get(index, index)
+    return int(index)
+
+
+def _operand(part: Any, values: Mapping[str, Index], constants: Mapping[str, float], neutral: int) -> Index:
+    """Return an operand of a parsed index; a constant without effect is replaced by its value."""
+    if isinstance(part, str) and constants.get(part) == neutral:
+        return neutral
+    return write_index(part, values, constants)
+
+
+WRITERS = {"+": plus, "−": minus, "·": times, "/": over}

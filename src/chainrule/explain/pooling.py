@@ -9,17 +9,17 @@ from chainrule.explain.record import Derivation, Term
 def max_pool_dx(ctx: CellContext) -> Derivation:
     """Explain dx[c,h,k] = Σ dy[c,i,j] over the windows whose maximum is this cell."""
     winner = ctx.array(1)
-    n, (c, h, k) = ctx.sample, ctx.own_index
+    n = ctx.sample
+    c, h, k = ctx.own_index
     flat = h * ctx.size[1] + k
-    terms = tuple(Term.of(ctx.factor(0, (n, c, int(i), int(j)))) for i, j in np.argwhere(winner[n, c] == flat))
+    terms = list[Term]()
+    for i, j in np.argwhere(winner[n, c] == flat).tolist():
+        terms.append(Term.of(ctx.factor(0, (n, c, i, j))))
     dx, dy, won = ctx.result, ctx.symbol_of(0), ctx.symbol_of(1)
-    symbols = (
-        f"{ctx.bracket(dx, 'c', 'h', 'k')} = Σ_{{{ctx.bracket(won, 'c', 'i', 'j')}=h·W+k}} "
-        f"{ctx.bracket(dy, 'c', 'i', 'j')}"
-    )
-    here = (
-        f"{ctx.bracket(dx, c, h, k, sample=n)} = Σ_{{{ctx.bracket(won, c, 'i', 'j', sample=n)}={flat}}} "
-        f"{ctx.bracket(dy, c, 'i', 'j', sample=n)}"
-    )
+    window = ctx.bracket(won, "c", "i", "j")
+    symbols = f"{ctx.bracket(dx, 'c', 'h', 'k')} = Σ_{{{window}=h·W+k}} {ctx.bracket(dy, 'c', 'i', 'j')}"
+    window_here = ctx.bracket(won, c, "i", "j", sample=n)
+    dy_here = ctx.bracket(dy, c, "i", "j", sample=n)
+    here = f"{ctx.bracket(dx, c, h, k, sample=n)} = Σ_{{{window_here}={flat}}} {dy_here}"
     words = ctx.sentences(lost=not terms, once=len(terms) == 1, windows=len(terms))
-    return Derivation(words, symbols, here, terms)
+    return Derivation(words, symbols, here, tuple(terms))

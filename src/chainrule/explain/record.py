@@ -38,7 +38,9 @@ class Term:
         value = 1.0
         for factor in factors:
             value *= factor.value
-        return Term(factors, 0.0 if any(factor.why for factor in factors) else value)
+        if any(factor.why for factor in factors):
+            value = 0.0
+        return Term(factors, value)
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,13 @@ class Derivation:
 
     def all_sources(self) -> tuple[str, ...]:
         """Return all cells from which the value was computed, in order of first use and without duplicates."""
-        sources = dict.fromkeys(self.sources)
-        sources |= dict.fromkeys(factor.cell for term in self.terms for factor in term.factors if factor.cell)
+        sources = list(self.sources)
+        for term in self.terms:
+            sources += [factor.cell for factor in term.factors if factor.cell]
         if self.pick:
-            sources |= dict.fromkeys(candidate.cell for candidate in self.pick.candidates)
-        return tuple(sources)[:MAX_SOURCES]
+            for candidate in self.pick.candidates:
+                sources.append(candidate.cell)
+        return tuple(dict.fromkeys(sources))[:MAX_SOURCES]
 
 
 @dataclass(frozen=True)
@@ -162,20 +166,33 @@ class CellExplanation:
     @property
     def shown(self) -> str:
         """The value as printed. An updated parameter gets enough digits to differ from its previous value."""
-        last = self.derived.steps[-1] if self.derived.steps else None
-        return last.shown if last and last.value == self.value else format_number(self.value, self.digits)
+        if self.derived.steps:
+            last = self.derived.steps[-1]
+            if last.value == self.value:
+                return last.shown
+        return format_number(self.value, self.digits)
 
     def to_json(self) -> dict[str, Any]:
         """Return the explanation as JSON values. Optional parts are included only if present."""
-        fields = asdict(self.derived)
-        parts = {name: fields.pop(name) for name in OPTIONAL}
-        head = {"cell": self.cell, "tensor": self.tensor, "index": list(self.index), "value": self.value}
-        head |= {"shown": self.shown, "layer": self.layer, "operation": self.operation, "title": self.title}
-        body = {
-            ("here" if name == "instantiated" else name): fields[name]
-            for name in ("words", "symbols", "instantiated", "terms")
+        content: dict[str, Any] = {
+            "cell": self.cell,
+            "tensor": self.tensor,
+            "index": list(self.index),
+            "value": self.value,
+            "shown": self.shown,
+            "layer": self.layer,
+            "operation": self.operation,
+            "title": self.title,
         }
-        present = {name: part for name, part in parts.items() if part is not None}
-        code = [asdict(place) for place in self.code]
-        tail = {"code": code, "derivation": self.derivation, "sources": list(self.derived.all_sources())}
-        return {**head, **body, **present, **tail}
+        fields = asdict(self.derived)
+        content["words"] = fields["words"]
+        content["symbols"] = fields["symbols"]
+        content["here"] = fields["instantiated"]
+        content["terms"] = fields["terms"]
+        for name in OPTIONAL:
+            if fields[name] is not None:
+                content[name] = fields[name]
+        content["code"] = [asdict(place) for place in self.code]
+        content["derivation"] = self.derivation
+        content["sources"] = list(self.derived.all_sources())
+        return content

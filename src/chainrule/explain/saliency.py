@@ -6,6 +6,7 @@ backward pass starts at one score instead of the loss. See docs/derivations/sali
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,8 +43,11 @@ def saliency(network: Network, x: Array, classes: Sequence[int] | None = None) -
              score. For a single output, 1 or 0: the score or its negative
     """
     score_plan = _plan(network, 0)
-    gradient = np.abs(_gradients(network, score_plan, 0, x, classes)[1])
-    return gradient.max(1) if gradient.ndim > 2 else gradient
+    _, gradient = _gradients(network, score_plan, 0, x, classes)
+    magnitudes = np.abs(gradient)
+    if magnitudes.ndim > 2:
+        return magnitudes.max(1)
+    return magnitudes
 
 
 def grad_cam(network: Network, x: Array, classes: Sequence[int] | None = None, layer: str | None = None) -> Maps:
@@ -64,19 +68,25 @@ def grad_cam(network: Network, x: Array, classes: Sequence[int] | None = None, l
 
 def _layer_number(network: Network, layer: str | None) -> int:
     """Return the number, from 1, of a layer whose output has positions."""
-    shapes = [tensor.shape for tensor in _plan(network, 0).results[1:]]
-    located = [number for number, shape in enumerate(shapes, 1) if len(shape) > 1 and any(n > 1 for n in shape[1:])]
+    outputs = _plan(network, 0).results[1:]
+    names = network.names[: len(outputs)]
+    located = list[int]()  # numbers of the layers that output feature maps of more than one position
+    for number, tensor in enumerate(outputs, 1):
+        if math.prod(tensor.shape[1:]) > 1:
+            located.append(number)
     if layer is None:
         if not located:
             raise OptionError("Grad-CAM requires a layer that outputs feature maps, such as Conv2D; use saliency")
         return located[-1]
-    if layer not in network.names[: len(shapes)]:
-        raise unknown_name("layer", layer, network.names[: len(shapes)])
-    number = network.names.index(layer) + 1
-    if number not in located:
-        example = f"; expected one such as {network.names[located[-1] - 1]!r}" if located else ""
-        raise OptionError(f"layer {layer!r} outputs no feature maps{example}")
-    return number
+    if layer not in names:
+        raise unknown_name("layer", layer, names)
+    number = names.index(layer) + 1
+    if number in located:
+        return number
+    problem = f"layer {layer!r} outputs no feature maps"
+    if located:
+        problem += f"; expected one such as {names[located[-1] - 1]!r}"
+    raise OptionError(problem)
 
 
 def input_plan(network: Network) -> Plan:
@@ -91,19 +101,29 @@ def _plan(network: Network, requested: int) -> _ScorePlan:
     is left out, since the prediction is explained and not a training step.
     """
     table = network.table
-    tensors = {
-        name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
-        for name, parameter in table.items()
-    }
+    tensors = dict[str, Tensor]()
+    for name, parameter in table.items():
+        kind = "parameter" if parameter.trained else "state"
+        tensors[name] = Tensor(name, parameter.shape, kind)
     builder = Builder(tensors, training=True, frozen=frozenset(table))  # no gradients of parameters
-    results, wiring = [Tensor("x", network.input_shape, "input")], network.wiring
-    layers = network.layers[:-1] if isinstance(network.layers[-1], Softmax | Sigmoid) else network.layers
+    wiring = network.wiring
+    layers = network.layers
+    ends_in_activation = isinstance(layers[-1], Softmax | Sigmoid)
+    if ends_in_activation:
+        layers = layers[:-1]
+    results = [Tensor("x", network.input_shape, "input")]
     for number, layer in enumerate(layers):
         inputs = [results[index] for index in wiring.inputs[number]]
         builder.begin(network.names[number], network.names[wiring.owners[number]])
-        results.append(inputs[0] if isinstance(layer, Dropout) else layer.joint_emit(builder, inputs))
-    scores = results[wiring.inputs[-1][0]] if len(layers) < len(network.layers) else results[-1]
-    plan = builder.plan(results[0], scores, (results[requested].gradient(),))
+        if isinstance(layer, Dropout):
+            results.append(inputs[0])
+        else:
+            results.append(layer.joint_emit(builder, inputs))
+    scores = results[-1]
+    if ends_in_activation:
+        scores = results[wiring.inputs[-1][0]]
+    gradient = results[requested].gradient()
+    plan = builder.plan(results[0], scores, (gradient,))
     return _ScorePlan(plan, tuple(results))
 
 
@@ -127,15 +147,18 @@ def _directions(scores: Array, classes: Sequence[int] | None) -> Array:
     negative is that of class 0. Without classes, that with the largest score is chosen.
     """
     count, outputs = scores.shape[:2]
-    directions, is_single = np.zeros(scores.shape, np.float64), outputs == 1
+    is_single = outputs == 1
     if classes is None:
         totals = scores.sum(axis=tuple(range(2, scores.ndim)))
         numbers = (totals[:, 0] >= 0).astype(np.int64) if is_single else totals.argmax(1)
-    else:
-        if len(classes) not in (1, count):
-            raise OptionError(f"{len(classes)} labels for {count} samples; expected one, or as many as samples")
+    elif len(classes) in (1, count):
         numbers = np.broadcast_to(classes, count)
-    directions[np.arange(count, dtype=np.int64), 0 if is_single else numbers] = 1.0
+    else:
+        raise OptionError(f"{len(classes)} labels for {count} samples; expected one, or as many as samples")
+    directions = np.zeros(scores.shape, np.float64)
     if is_single:
+        directions[:, 0] = 1.0
         directions[numbers == 0] *= -1.0
+    else:
+        directions[np.arange(count, dtype=np.int64), numbers] = 1.0
     return directions

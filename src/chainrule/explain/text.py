@@ -22,21 +22,29 @@ INDENT = "  "
 
 def text(explanation: CellExplanation, *, everything: bool = False) -> str:
     """Return the explanation of one cell as text, shortened to fit the screen or with all terms."""
-    screen, width = shutil.get_terminal_size(SCREEN), screen_width()
+    screen = shutil.get_terminal_size(SCREEN)
+    width = screen_width()
     derivation = explanation.derived
     above = [f"{explanation.cell} = {explanation.shown}", *textwrap.wrap(explanation.title, width), ""]
     above += textwrap.wrap(derivation.words, width)
     if derivation.symbols:
         above += ["", *_equations(derivation.symbols, derivation.instantiated, width)]
     below = [*step_lines(derivation.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
-    max_terms = None if everything else max(screen.lines - len(above) - len(below) - 6, MIN_TERMS)
+    max_terms = None
+    if not everything:
+        max_terms = max(screen.lines - len(above) - len(below) - 6, MIN_TERMS)
     middle = _terms(explanation, max_terms)
     if derivation.pick:
         rows = _aligned(pick_rows(derivation.pick, explanation.digits), right={1})
-        middle = ["", *(f"{INDENT}{line}" for line in rows)]
+        middle = _indented(rows)
     if derivation.jacobian:
         below = [*_jacobian(derivation.jacobian, max_terms, explanation.digits), *below]
     return "\n".join(line.rstrip() for line in [*above, *middle, *below])
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    """Return the lines with an indent, below an empty line."""
+    return ["", *(f"{INDENT}{line}" for line in lines)]
 
 
 def screen_width() -> int:
@@ -71,11 +79,17 @@ def fold(terms: Sequence[Term], max_terms: int | None) -> Folded:
 
     If only one term would be omitted, it is kept. If any terms are omitted, all zeros are omitted.
     """
-    order = sorted(terms, key=_size, reverse=True)
-    keep = len(order) if max_terms is None or len(order) <= max_terms + 1 else min(max_terms, _not_zero(order))
+    order = sorted(terms, key=_magnitude, reverse=True)
+    keep = len(order)
+    if max_terms is not None and len(order) > max_terms + 1:
+        nonzero = len(order) - _zeros(order)
+        keep = min(max_terms, max(nonzero, 1))
     others = order[keep:]
-    zeros = sum(term.value == 0 for term in others)
-    return Folded(tuple(order[:keep]), len(others), zeros, _total(others), _total(terms))
+    return Folded(tuple(order[:keep]), len(others), _zeros(others), _total(others), _total(terms))
+
+
+def _zeros(terms: Sequence[Term]) -> int:
+    return sum(term.value == 0 for term in terms)
 
 
 def _total(terms: Sequence[Term]) -> float:
@@ -87,12 +101,10 @@ def _total(terms: Sequence[Term]) -> float:
         return sum(values)
 
 
-def _not_zero(order: Sequence[Term]) -> int:
-    return max(sum(term.value != 0 for term in order), 1)
-
-
-def _size(term: Term) -> float:
-    return math.inf if math.isnan(term.value) else abs(term.value)
+def _magnitude(term: Term) -> float:
+    if math.isnan(term.value):
+        return math.inf
+    return abs(term.value)
 
 
 def _terms(explanation: CellExplanation, max_terms: int | None) -> list[str]:
@@ -106,55 +118,65 @@ def _terms(explanation: CellExplanation, max_terms: int | None) -> list[str]:
         return []
     folded = fold(derivation.terms, max_terms)
     factors = max(len(term.factors) for term in derivation.terms)
-    rows = [_heading(derivation.terms, factors)] if factors > 1 else []
-    rows += [_row(term, factors, explanation.digits) for term in folded.largest]
+    rows = list[list[str]]()
+    if factors > 1:
+        rows.append(_heading(derivation.terms, factors))
+    for term in folded.largest:
+        rows.append(_row(term, factors, explanation.digits))
     names = set(range(0, 3 * factors, 3))
     lines = _aligned(rows, right=set(range(3 * factors + 1)) - names)
     width = max(map(_width, lines))
     for label, value in closing_rows(explanation, folded):
         lines.append(f"{_padded(label, width - _width(value) - 1, right=False)} {value}")
-    return ["", *(f"{INDENT}{line}" for line in lines)]
+    return _indented(lines)
 
 
 def _heading(terms: Sequence[Term], factors: int) -> list[str]:
     """Return the factors' names in the equation as column titles, if they are the same in all terms."""
     full = [term for term in terms if len(term.factors) == factors]
-    names: list[str] = []
+    heading = list[str]()
     for place in range(factors):
         column = [term.factors[place] for term in full]
-        called = {factor.name for factor in column}
-        held = any(factor.cell for factor in column)
-        names.append(column[0].name if held and len(called) == 1 else "")
-    return [*[cell for name in names for cell in (name, "", "")][:-1], "", "product"]
+        names = {factor.name for factor in column}
+        name = ""
+        if len(names) == 1 and any(factor.cell for factor in column):
+            name = column[0].name
+        heading += [name, "", ""]
+    heading[-1:] = ["", "product"]
+    return heading
 
 
 def _row(term: Term, factors: int, digits: int) -> list[str]:
     """Split a term into columns: conv2.dy[3,0,0]  0.0123  ·  relu1.y[1,0,2]  0.5  =  0.00615."""
-    first = term.factors[0]
+    names = [factor.cell or _without_cell(factor) for factor in term.factors]
+    product = format_number(term.value, digits)
     if factors == 1:
-        return [first.cell or _without_cell(first), format_number(term.value, digits)]
+        return [names[0], product]
     if len(term.factors) == 1:
-        return [first.cell or _without_cell(first), *[""] * (3 * factors - 2), "=", format_number(term.value, digits)][
-            -3 * factors - 1 :
-        ]
+        empty = [""] * (3 * factors - 2)
+        return [names[0], *empty, "=", product]
     row: list[str] = []
-    for place, factor in enumerate(term.factors):
-        row += ["·"] if place else []
-        row += [factor.cell or _without_cell(factor), format_number(factor.value, digits)]
-    return [*row, "=", format_number(term.value, digits)]
+    for name, factor in zip(names, term.factors, strict=True):
+        row += [name, format_number(factor.value, digits), "·"]
+    row[-1:] = ["=", product]
+    return row
 
 
 def _without_cell(factor: Factor) -> str:
     """Return the name of a factor that has no cell, or the reason why it is 0."""
-    return {"padding": "(padding)", "stride": "(between strides)"}.get(factor.why, factor.name)
+    reasons = {"padding": "(padding)", "stride": "(between strides)"}
+    return reasons.get(factor.why, factor.name)
 
 
 def closing_rows(explanation: CellExplanation, folded: Folded) -> list[tuple[str, str]]:
     """Return labels and values below the largest terms: the rest, the sum, and the scaled sum."""
-    derivation, rows = explanation.derived, _rest(folded, explanation.digits)
+    derivation = explanation.derived
+    rows = _rest(folded, explanation.digits)
     if len(derivation.terms) > 1 or derivation.scale:
         rows.append(("sum", format_number(folded.sum, explanation.digits)))
-    return [*rows, *([(f"· {derivation.scale.symbols}", explanation.shown)] if derivation.scale else [])]
+    if derivation.scale:
+        rows.append((f"· {derivation.scale.symbols}", explanation.shown))
+    return rows
 
 
 def _rest(folded: Folded, digits: int) -> list[tuple[str, str]]:
@@ -162,37 +184,42 @@ def _rest(folded: Folded, digits: int) -> list[tuple[str, str]]:
         return []
     if folded.zeros == folded.others:
         return [(f"… and {folded.others} more, all 0", "0")]
-    zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
-    what = "smaller term" if folded.others == 1 else "smaller terms"
-    return [(f"… and {folded.others} {what}{zeros}, together", format_number(folded.rest, digits))]
+    terms = "smaller term" if folded.others == 1 else "smaller terms"
+    if folded.zeros:
+        terms += f" ({folded.zeros} of them 0)"
+    return [(f"… and {folded.others} {terms}, together", format_number(folded.rest, digits))]
 
 
 def pick_rows(pick: Pick, digits: int) -> list[list[str]]:
     """Return the name and the value of each cell of a window, with a mark for the maximum."""
-    return [
-        [candidate.cell, format_number(candidate.value, digits), "◀ wins" if place == pick.winner else ""]
-        for place, candidate in enumerate(pick.candidates)
-    ]
+    rows = list[list[str]]()
+    for place, candidate in enumerate(pick.candidates):
+        mark = "◀ wins" if place == pick.winner else ""
+        rows.append([candidate.cell, format_number(candidate.value, digits), mark])
+    return rows
 
 
 def class_rows(jacobian: Jacobian, shown: Iterable[JacobianRow], digits: int) -> list[list[str]]:
     """Return a row for each of these classes, with the columns `CLASS_COLUMNS`, and the sum over all classes."""
-    rows = [
-        [str(row.k), *(format_number(number, digits) for number in (row.p, row.t, row.dp, row.j, row.product))]
-        for row in shown
-    ]
-    return [*rows, ["sum", "", "", "", "", format_number(sum(row.product for row in jacobian.rows), digits)]]
+    rows = list[list[str]]()
+    for row in shown:
+        numbers = (row.p, row.t, row.dp, row.j, row.product)
+        rows.append([str(row.k), *(format_number(number, digits) for number in numbers)])
+    total = sum(row.product for row in jacobian.rows)
+    rows.append(["sum", "", "", "", "", format_number(total, digits)])
+    return rows
 
 
 def _jacobian(jacobian: Jacobian, max_terms: int | None, digits: int) -> list[str]:
     """Return a table of the chain rule through the probabilities, with one row per class."""
-    everything = max_terms is None or len(jacobian.rows) <= max_terms
-    shown_rows = jacobian.rows if everything else [row for row in jacobian.rows if row.product or row.k < MIN_TERMS]
+    shown_rows = list(jacobian.rows)
+    if max_terms is not None and len(jacobian.rows) > max_terms:
+        shown_rows = [row for row in jacobian.rows if row.product or row.k < MIN_TERMS]
     lines = _aligned([CLASS_COLUMNS, *class_rows(jacobian, shown_rows, digits)], right={1, 2, 3, 4, 5})
     hidden = len(jacobian.rows) - len(shown_rows)
     if hidden:
         lines.insert(-1, f"… and {hidden} classes that are not the right one: 0 each")
-    return ["", *(f"{INDENT}{line}" for line in lines)]
+    return _indented(lines)
 
 
 # -------------------------------------------------------------------------------------------------- steps and footer
@@ -203,49 +230,61 @@ def step_lines(steps: Iterable[CalculationStep], width: int) -> list[str]:
     lines: list[str] = []
     calculation = list(steps)
     names = max((_width(step.name) for step in calculation), default=0)
+    blank = " " * (names + len(INDENT))
     for step in calculation:
         parts = list(dict.fromkeys((step.symbols, step.numbers, step.shown)))
-        name, blank = f"{INDENT}{_padded(step.name, names, right=False)}", " " * (names + len(INDENT))
+        name = f"{INDENT}{_padded(step.name, names, right=False)}"
         line = f"{name} = {' = '.join(parts)}"
         if _width(line) <= width:
             lines.append(line)
             continue
-        for place, part in enumerate(parts):
-            begin = f"{blank if place else name} = "
-            lines += textwrap.wrap(part, width, initial_indent=begin, subsequent_indent=f"{blank}   ")
-    return ["", *lines] if lines else []
+        begin = name
+        for part in parts:
+            lines += textwrap.wrap(part, width, initial_indent=f"{begin} = ", subsequent_indent=f"{blank}   ")
+            begin = blank
+    return _below_empty_line(lines)
+
+
+def _below_empty_line(lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return []
+    return ["", *lines]
 
 
 def _curve(explanation: CellExplanation) -> list[str]:
     curve = explanation.derived.curve
     if not curve:
         return []
-    x, y, slope = (format_number(value, explanation.digits) for value in (curve.x, curve.y, curve.slope))
+    x = format_number(curve.x, explanation.digits)
+    y = format_number(curve.y, explanation.digits)
+    slope = format_number(curve.slope, explanation.digits)
     return ["", f"{INDENT}on the curve of {curve.function}: x = {x}, y = {y}, slope {slope}"]
 
 
 def _footer(explanation: CellExplanation, width: int) -> list[str]:
     """Return the sources not named by any term, the code locations, and the link to the derivation."""
-    rows: list[tuple[str, list[str]]] = []
+    rows: list[tuple[str, str]] = []
     derivation = explanation.derived
     if derivation.sources and not derivation.pick:
-        more = [f"… ({len(derivation.sources)} in all)"] if len(derivation.sources) > MAX_SOURCES else []
-        rows.append(("read from", [*derivation.sources[:MAX_SOURCES], *more]))
+        sources = ", ".join(derivation.sources[:MAX_SOURCES])
+        if len(derivation.sources) > MAX_SOURCES:
+            sources += f" … ({len(derivation.sources)} in all)"
+        rows.append(("read from", sources))
     if explanation.code:
-        rows.append(("computed by", located(explanation.code)))
+        rows.append(("computed by", ", ".join(located(explanation.code))))
     if explanation.derivation:
-        rows.append(("derived in", [explanation.derivation]))
+        rows.append(("derived in", explanation.derivation))
     lines: list[str] = []
-    for what, parts in rows:
+    for what, content in rows:
         lines += textwrap.wrap(
-            ", ".join(parts).replace(", …", " …"),
+            content,
             width,
             initial_indent=f"{what:<12}",
             subsequent_indent=" " * 12,
             break_on_hyphens=False,
             break_long_words=False,
         )
-    return ["", *lines] if lines else []
+    return _below_empty_line(lines)
 
 
 # -------------------------------------------------------------------------------------------------- columns
@@ -254,18 +293,20 @@ def _footer(explanation: CellExplanation, width: int) -> list[str]:
 def _aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
     """Align rows in columns, two spaces apart. Columns in ``right`` are right-aligned."""
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            _padded(cell, width, right=place in right)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = list[str]()
+    for row in rows:
+        cells = list[str]()
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            cells.append(_padded(cell, width, right=place in right))
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def _padded(text: str, width: int, *, right: bool) -> str:
     space = " " * max(width - _width(text), 0)
-    return space + text if right else text + space
+    if right:
+        return space + text
+    return text + space
 
 
 def _width(text: str) -> int:

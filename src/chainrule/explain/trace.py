@@ -37,7 +37,16 @@ from chainrule.explain.cataloguing import (
     overview,
     title,
 )
-from chainrule.explain.cells import Cell, CellContext, Shape, TensorCatalogue, TensorEntry, cell_index, flat_index
+from chainrule.explain.cells import (
+    Cell,
+    CellContext,
+    Shape,
+    TensorCatalogue,
+    TensorEntry,
+    Writer,
+    cell_index,
+    flat_index,
+)
 from chainrule.explain.explanation import Explanation
 from chainrule.explain.notation import DIGITS, MAX_DIGITS
 from chainrule.explain.record import Derivation
@@ -116,14 +125,17 @@ class Trace(Explained):
 
     def _keep(self, name: str, array: Array) -> None:
         entry = self.catalogue.entries[name]
-        samples = (self.samples,) if entry.per_sample else ()
-        self._arrays[name] = np.array(array).reshape(*samples, *entry.shape)
+        shape = entry.shape
+        if entry.per_sample:
+            shape = (self.samples, *shape)
+        self._arrays[name] = np.array(array).reshape(shape)
 
     def _split_parameters(self, before: Array, after: Array, moments: Sequence[Array]) -> None:
         """Store the trained parameters before and after the step, and the moments."""
         names = self.training.optimizer.moments
         for name, edges in self.network.trainable_layout.items():
-            place, gradient = slice(*edges), gradient_name(name)
+            place = slice(*edges)
+            gradient = gradient_name(name)
             self._keep(name, before[place])
             if gradient not in self._arrays:
                 self._keep(gradient, np.zeros_like(before[place]))
@@ -134,20 +146,25 @@ class Trace(Explained):
     def _split_statistics(self, before: Array, after: Array) -> None:
         """Store the running statistics before and after the step, and the constants of layers."""
         for name, edges in self.network.layout.items():
-            if name not in self.network.trainable_layout:
-                place = slice(*edges)
-                self._keep(name, before[place])
-                if f"{name}.update" in self.catalogue.entries:
-                    self._keep(f"{name}.update", after[place])
+            if name in self.network.trainable_layout:
+                continue
+            place = slice(*edges)
+            self._keep(name, before[place])
+            if f"{name}.update" in self.catalogue.entries:
+                self._keep(f"{name}.update", after[place])
 
     def _add_omitted(self) -> None:
         """Compute the probabilities and their gradient, which a plan omits if it joins their layer with the loss."""
         engine = fallback.numpy_engine()
-        for operation, _ in (pair for joined in joined_layers(self.network, self.plan) for pair in joined.omitted):
-            shape = (self.samples, *operation.writes[0].shape)
-            reads = (self._arrays[tensor.storage].reshape(shape) for tensor in operation.reads if tensor)
-            arguments = operation.arguments({"batch": self.samples})
-            (self._arrays[operation.writes[0].storage],) = engine.run(operation.name, tuple(reads), arguments)
+        for joined in joined_layers(self.network, self.plan):
+            for operation, _ in joined.omitted:
+                written = operation.writes[0]
+                reads = list[Array]()
+                for tensor in operation.reads:
+                    if tensor is not None:
+                        reads.append(self._arrays[tensor.storage].reshape(self.samples, *written.shape))
+                arguments = operation.arguments({"batch": self.samples})
+                (self._arrays[written.storage],) = engine.run(operation.name, tuple(reads), arguments)
 
     @property
     def names(self) -> list[str]:
@@ -218,7 +235,10 @@ class Trace(Explained):
     def is_tensor(self, cell: str) -> bool:
         """Return whether a text is the name of a tensor with at least one axis, without an index: conv1.y."""
         name = cell.strip()
-        return "[" not in name and name in self and bool(self.catalogue.candidates(name)[0][1])
+        if "[" in name or name not in self:
+            return False
+        _, shape = self.catalogue.candidates(name)[0]
+        return len(shape) > 0
 
     def _value(self, cell: Cell) -> float:
         array = self._arrays[cell.tensor]
@@ -232,10 +252,12 @@ class Trace(Explained):
                 return "", leaf(entry, self.training.step)
             return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell, digits)
         ctx = self._context(cell, digits)
+        name = ctx.operation.name
         if ctx.operation.call:
-            return ctx.operation.name, custom_operation(ctx.operation.name)
-        derivation = EXPLAINERS[ctx.operation.name](ctx)
-        return ctx.operation.name, replace(derivation, words=derivation.words + _other_shape(ctx, cell, entry.shape))
+            return name, custom_operation(name)
+        derivation = EXPLAINERS[name](ctx)
+        words = derivation.words + _other_shape(ctx, cell, entry.shape)
+        return name, replace(derivation, words=words)
 
     def _context(self, cell: Cell, digits: int) -> CellContext:
         runtime = {"first": 0, "seed": self.training.seed, "step": self.training.step}
@@ -281,14 +303,17 @@ class PlanTrace:
     @classmethod
     def of_loss(cls, loss: str, p: Array, t: Array, dp: Array) -> PlanTrace:
         """Return the trace of a loss's gradient, for the mean over the batch."""
-        tensors = [Tensor(name, array.shape[1:]) for name, array in (("p", p), ("t", t), ("dp", dp))]
+        arrays = {"p": p, "t": t, "dp": dp}
         catalogue = TensorCatalogue(len(p), ("loss",))
-        for tensor in tensors:
-            catalogue.add(tensor.name, tensor.shape, "activation", per_sample=True)
-        operation = Operation(f"{loss}_dp", tuple(tensors[:2]), tuple(tensors[2:]), runtime={"batch": ("batch", 1)})
-        catalogue.writers["dp"] = (operation, 0, "loss")
+        tensors = dict[str, Tensor]()
+        for name, array in arrays.items():
+            tensors[name] = Tensor(name, array.shape[1:])
+            catalogue.add(name, array.shape[1:], "activation", per_sample=True)
+        reads = (tensors["p"], tensors["t"])
+        operation = Operation(f"{loss}_dp", reads, (tensors["dp"],), runtime={"batch": ("batch", 1)})
+        catalogue.writers["dp"] = Writer(operation, 0, "loss")
         catalogue.inputs["loss"] = "p"
-        return cls(catalogue, {"p": p, "t": t, "dp": dp})
+        return cls(catalogue, arrays)
 
     @np.errstate(all="ignore")
     def explain(self, tensor: str, place: int) -> tuple[str, Derivation]:
@@ -298,7 +323,8 @@ class PlanTrace:
         """
         cell = Cell(tensor, cell_index(place, self.catalogue.full_shape(tensor)))
         context = CellContext.of(cell, self.arrays, self.catalogue, RUNTIME, CHECK_DIGITS)
-        return context.operation.name, EXPLAINERS[context.operation.name](context)
+        name = context.operation.name
+        return name, EXPLAINERS[name](context)
 
     def place(self, cell: str) -> tuple[str, int]:
         """Return a cell's tensor and flat index."""
@@ -308,10 +334,11 @@ class PlanTrace:
 
 def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
     """Return a sentence if the operation computes the tensor in a different shape, else ""."""
-    seen = ctx.operation.writes[ctx.place].shape
+    seen = ctx.shape
     if seen == shape or not shape:
         return ""
-    index, own = (",".join(map(str, indices)) for indices in (cell.index, ctx.index[-len(seen) :]))
+    index = ",".join(map(str, cell.index))
+    own = ",".join(map(str, ctx.index[-len(seen) :]))
     return ctx.sentences("reshaped", layer=ctx.layer, shape=text(shape), seen=text(seen), index=index, own=own)
 
 
@@ -328,11 +355,8 @@ def _checked(network: Network, x: Array, t: Array) -> int:
 KINDS = ("input", "target", "weights", "parameter", "state", "constant", "moment", "batch", "gradient")
 Explainer = Callable[[CellContext], Derivation]
 
-EXPLAINERS: dict[str, Explainer] = {
-    **dict.fromkeys((name for name, entry in definitions.entries().items() if "writes" in entry), calculations.explain),
+OWN_EXPLAINERS: dict[str, Explainer] = {
     "max_pool_dx": pooling.max_pool_dx,
-    **dict.fromkeys(definitions.element_wise(), formulas.elementwise_value),
-    **{f"{name}_dx": formulas.elementwise_gradient for name in definitions.element_wise()},
     "dropout": dropout.dropout,
     "add": geometry.add,
     "concatenate": geometry.concatenate,
@@ -345,9 +369,25 @@ EXPLAINERS: dict[str, Explainer] = {
 }
 
 
+def _explainers() -> dict[str, Explainer]:
+    """Return the explainer of each operation: its own, that of element-wise operations, or that of formulas."""
+    explainers = dict[str, Explainer]()
+    for name, entry in definitions.entries().items():
+        if "writes" in entry:
+            explainers[name] = calculations.explain
+    for name in definitions.element_wise():
+        explainers[name] = formulas.elementwise_value
+        explainers[f"{name}_dx"] = formulas.elementwise_gradient
+    return explainers | OWN_EXPLAINERS
+
+
+EXPLAINERS = _explainers()
+
+
 def leaf(entry: TensorEntry, step: int) -> Derivation:
     """Explain a cell that is not computed by an operation, such as an input or a frozen parameter's gradient."""
-    return _sentences("leaf", {**{kind: kind == entry.kind for kind in KINDS}, "first": step == 1})
+    facts = {kind: kind == entry.kind for kind in KINDS}
+    return _sentences("leaf", {**facts, "first": step == 1})
 
 
 def custom_operation(operation: str) -> Derivation:

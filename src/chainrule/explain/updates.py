@@ -16,7 +16,7 @@ from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
 from chainrule.explain.cells import UPDATE, Cell, Index, cell_name
-from chainrule.explain.formulas import Values, chain, in_letters
+from chainrule.explain.formulas import Values, applicable, chain, in_letters
 from chainrule.explain.notation import DIGITS, at, format_number, letters
 from chainrule.explain.record import Derivation
 from chainrule.operations import definitions
@@ -59,18 +59,22 @@ class NextStep(metaclass=CheckedOptions):
 
     def initial_moments(self, parameters: Array) -> Moments:
         """Return the moments before the step, in float64."""
-        initial, size = self.optimizer.init(parameters), parameters.size
-        expected = len(initial)
+        initial = self.optimizer.init(parameters)
         if self.moments is None:
             return initial
+        arrays = list[Array]()
+        sizes = list[int]()
         try:
-            arrays = tuple(np.asarray(moment, np.float64) for moment in self.moments)
+            for moment in self.moments:
+                array = np.asarray(moment, np.float64)
+                arrays.append(array)
+                sizes.append(array.size)
         except (OverflowError, TypeError, ValueError):
             raise OptionError(f"moments {quoted(self.moments)}: expected arrays of numbers") from None
-        sizes = [array.size for array in arrays]
-        if sizes != [size] * expected:
-            raise OptionError(f"moments of sizes {sizes}: {self.optimizer.name} needs {expected}, each of size {size}")
-        return arrays
+        if sizes != [parameters.size] * len(initial):
+            needs = f"{self.optimizer.name} needs {len(initial)}, each of size {parameters.size}"
+            raise OptionError(f"moments of sizes {sizes}: {needs}")
+        return tuple(arrays)
 
 
 @dataclass(frozen=True)
@@ -109,26 +113,30 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     groups = training.lr_multipliers.groups(layout)
     norm = float(np.sqrt(np.dot(gradient, gradient)))
     scale = clip_factor(norm, training.clip_norm)
-    rate = training.optimizer.learning_rate if training.learning_rate is None else float(training.learning_rate)
+    optimizer = training.optimizer
+    rate = optimizer.learning_rate if training.learning_rate is None else float(training.learning_rate)
     moments = training.initial_moments(parameters)
     factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}
-    step_update = Update(training, rate, norm, scale, moments, parameters.copy(), factors)
+    after = parameters.copy()
+    scaled = gradient * scale
+    step_update = Update(training, rate, norm, scale, moments, after, factors)
     if not groups:
-        optimizer, step = training.optimizer, training.step
-        step_update.after[:], _ = optimizer.update(parameters, gradient * scale, moments, step=step, learning_rate=rate)
-    for name, (first, last) in layout.items() if groups else ():
+        after[:], _ = optimizer.update(parameters, scaled, moments, step=training.step, learning_rate=rate)
+        return step_update
+    engine = fallback.numpy_engine()
+    for name, (first, last) in layout.items():
         if factors[name]:
-            arrays = [array[first:last] for array in (parameters, gradient * scale, *moments)]
-            name_of_update = training.optimizer.operation
-            step_update.after[first:last] = fallback.numpy_engine().run(
-                name_of_update, tuple(arrays), step_update.attributes(name)
-            )[0]
+            arrays = tuple(array[first:last] for array in (parameters, scaled, *moments))
+            after[first:last] = engine.run(optimizer.operation, arrays, step_update.attributes(name))[0]
     return step_update
 
 
 def _factor(groups: Sequence[RateGroup], index: int) -> float:
     """Return the learning-rate multiplier that applies at an index of the flat buffer."""
-    return next((group.factor for group in groups if group.first <= index < group.last), 1.0)
+    for group in groups:
+        if group.first <= index < group.last:
+            return group.factor
+    return 1.0
 
 
 def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int = DIGITS) -> Derivation:
@@ -138,31 +146,42 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int
     is the parameter, p′ the updated one and dp the gradient; they are shown under the name of the parameter: w, w′, dw.
     """
     parameter = cell.tensor.removesuffix(UPDATE)
-    moments = update.training.optimizer.moments
-    cells = {"p": parameter, "dp": gradient_name(parameter), **{name: f"{parameter}.{name}" for name in moments}}
-    values = {name: float(arrays[tensor][cell.index]) for name, tensor in cells.items()}
-    updated = float(arrays[cell.tensor][cell.index])
-    clipping, shared, rule_entry = (
-        definitions.entries()[name] for name in ("clip_factor", "update", update.training.optimizer.operation)
-    )
+    tensors = {"p": parameter, "dp": gradient_name(parameter)}
+    for moment in update.training.optimizer.moments:
+        tensors[moment] = f"{parameter}.{moment}"
     attributes = update.attributes(parameter)
+    entries = definitions.entries()
+    clipping = entries["clip_factor"]
+    shared = entries["update"]
+    rule_entry = entries[update.training.optimizer.operation]
+    values = _constants(update, attributes, shared["letters"])
+    sources = list[str]()
+    for name, tensor in tensors.items():
+        values[name] = float(arrays[tensor][cell.index])
+        sources.append(cell_name(tensor, cell.index))
+    updated = float(arrays[cell.tensor][cell.index])
+    values["Δ"] = values["p"] - updated
     facts = _facts(update, attributes, values, updated, digits)
+    words = definitions.fill([*shared["words"], *clipping["words"], *rule_entry["words"]], facts)
     letter = parameter.rpartition(".")[2]
     names = {"p": letter, "p′": f"{letter}′", "dp": f"d{letter}"}
-    words = definitions.fill([*shared["words"], *clipping["words"], *rule_entry["words"]], facts)
-    values = {**_constants(update, attributes, shared["letters"]), **values, "Δ": values["p"] - updated}
     formulas = [*clipping["steps"], *shared["steps"], *rule_entry["steps"]]
     steps = chain(formulas, values, facts, names, digits=digits, result_of_last=updated, others=(values["p"],))
-    (rule,) = (formula for formula in rule_entry["rule"] if definitions.holds(formula, facts))
-    symbols, numeric = (_equation(rule, letter, names, index) for index in (letters(len(cell.index)), cell.index))
-    sources = tuple(cell_name(name, cell.index) for name in cells.values())
-    return Derivation(words, symbols, numeric, steps=tuple(steps), sources=sources)
+    (rule,) = applicable(rule_entry["rule"], facts)
+    symbols = _equation(rule, letter, names, letters(len(cell.index)))
+    numeric = _equation(rule, letter, names, cell.index)
+    return Derivation(words, symbols, numeric, steps=tuple(steps), sources=tuple(sources))
 
 
 def _constants(update: Update, values_by_name: Mapping[str, Any], letters: Mapping[str, str]) -> Values:
     """Return the step's constants by letter."""
-    values = {letter: float(values_by_name[name]) for letter, name in letters.items() if name in values_by_name}
-    return {**values, "limit": update.training.clip_norm or 0.0, "‖g‖": update.norm}
+    values = Values()
+    for letter, name in letters.items():
+        if name in values_by_name:
+            values[letter] = float(values_by_name[name])
+    values["limit"] = update.training.clip_norm or 0.0
+    values["‖g‖"] = update.norm
+    return values
 
 
 def _equation(rule: Mapping[str, Any], letter: str, names: Mapping[str, str], index: Index | tuple[str, ...]) -> str:
@@ -173,9 +192,11 @@ def _equation(rule: Mapping[str, Any], letter: str, names: Mapping[str, str], in
 
 def _facts(update: Update, attributes: Mapping[str, Any], values: Values, after: float, digits: int) -> dict[str, Any]:
     """Return the facts that sentences and steps use."""
-    change, gradient = after - values["p"], values["dp"]
-    return {
-        **{name: bool(number) for name, number in attributes.items()},
+    change = after - values["p"]
+    gradient = values["dp"]
+    is_opposite = (gradient > 0) == (change < 0)
+    facts: dict[str, Any] = {name: bool(number) for name, number in attributes.items()}
+    facts |= {
         "decay": bool(attributes.get("decay")),
         "clipped": update.scale != 1,
         "limit": format_number(update.training.clip_norm or 0, digits),
@@ -185,6 +206,7 @@ def _facts(update: Update, attributes: Mapping[str, Any], values: Values, after:
         "by": format_number(abs(change), digits),
         "flat": gradient == 0,
         "uphill": gradient > 0,
-        "follows": gradient != 0 and (gradient > 0) == (change < 0),
+        "follows": gradient != 0 and is_opposite,
         "gradient": format_number(gradient, digits),
     }
+    return facts

@@ -69,15 +69,21 @@ class LayerType(CheckedOptions):
 
         def __call__(cls, *args: Any, activation: Any = None, **kwargs: Any) -> Any:
             """Create a layer or, with an activation, a `Chain` of two layers."""
-            if activation is None or not cls.takes_activation:
-                return super().__call__(*args, **kwargs, **({} if activation is None else {"activation": activation}))
+            if activation is None:
+                return super().__call__(*args, **kwargs)
+            if not cls.takes_activation:
+                return super().__call__(*args, **kwargs, activation=activation)
             layer = super().__call__(*args, **kwargs)
-            return layer if activation == "linear" else Chain((layer, activation_layer(activation)))
+            if activation == "linear":
+                return layer
+            return Chain((layer, activation_layer(activation)))
 
     @property
-    def further_options(cls) -> dict[str, Any]:
+    def further_options(cls) -> dict[str, Any] | None:
         """The option ``activation``, if the layer has one."""
-        return {"activation": Any} if getattr(cls, "takes_activation", False) else {}
+        if getattr(cls, "takes_activation", False):
+            return {"activation": Any}
+        return None
 
 
 class Chain(tuple[Any, ...]):

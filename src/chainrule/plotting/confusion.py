@@ -44,10 +44,13 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
     size = len(classes)
     if table.shape != (size, size) or size == 0:
         raise ShapeError(f"counts of shape {table.shape} for {size} classes; expected ({size}, {size}), not empty")
-    cell = float(np.clip(6.2 / size, 0.27, 1.1)) if size <= 40 else 11 / size
+    cell = 11 / size
+    if size <= 40:
+        cell = float(np.clip(6.2 / size, 0.27, 1.1))
     names = [legible(name, MAX_CHARACTERS) for name in classes]
     layout = _layout(names, cell)
-    side, right = cell * size, layout.left + cell * size + layout.percents
+    side = cell * size
+    right = layout.left + side + layout.percents
     sheet = new_sheet(max(right + _BAR, 5.4), layout.top + side + layout.bottom, _headline(table, title))
     axes = sheet.axes(layout.left, layout.top, side, side)
     tidy(axes, grid=False)
@@ -83,27 +86,32 @@ class _MatrixLayout:
 
 def _layout(names: list[str], cell: float) -> _MatrixLayout:
     size = min(SMALL + 0.5, 0.75 * cell * 72)
-    names_width, percents = widest(names, size), max(widest(["100.0 %"], size), widest(["recall"], SMALL)) + 0.1
-    names_turned, percents_turned = names_width > 0.95 * cell, percents > cell
+    names_width = widest(names, size)
+    percents = max(widest(["100.0 %"], size), widest(["recall"], SMALL)) + 0.1
+    names_turned = names_width > 0.95 * cell
+    percents_turned = percents > cell
     left = MARGIN + max(names_width + 0.3, widest(["precision"], SMALL) + 0.1)
-    top = 0.3 + (names_width if names_turned else size / 72) + 0.05
-    bottom = 0.05 + MARGIN + (percents if percents_turned else 0.15)
+    names_height = names_width if names_turned else size / 72
+    percents_height = percents if percents_turned else 0.15
+    top = 0.3 + names_height + 0.05
+    bottom = 0.05 + MARGIN + percents_height
     return _MatrixLayout(left, top, bottom, percents, size, names_turned, percents_turned)
 
 
 def fractions(counts: NDArray[np.generic], totals: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return counts / totals, with NaN where a total is 0."""
-    wide, whole = np.asarray(counts, np.float64), np.asarray(totals, np.float64)
-    return np.divide(wide, whole, out=np.full(np.broadcast_shapes(wide.shape, whole.shape), np.nan), where=whole > 0)
+    wide = np.asarray(counts, np.float64)
+    whole = np.asarray(totals, np.float64)
+    undefined = np.full(np.broadcast_shapes(wide.shape, whole.shape), np.nan)
+    return np.divide(wide, whole, out=undefined, where=whole > 0)
 
 
 def _headline(table: NDArray[np.generic], title: str) -> str:
-    correct, total = int(np.trace(table)), int(table.sum())
-    return (
-        f"{title}: {correct:,} of {total:,} correct ({100 * correct / total:.2f} %)"
-        if total
-        else f"{title}: no samples"
-    )
+    correct = int(np.trace(table))
+    total = int(table.sum())
+    if not total:
+        return f"{title}: no samples"
+    return f"{title}: {correct:,} of {total:,} correct ({100 * correct / total:.2f} %)"
 
 
 def _color_cells(axes: Drawing, table: NDArray[np.generic]) -> None:
@@ -138,8 +146,10 @@ def _label_edges(axes: Drawing, table: NDArray[np.generic], names: list[str], la
     Rows are true classes, so that recall = correct / sum of the row and precision = correct / sum of the column. The
     rates need axes of their own, since an axis of the plot has ticks with one text each.
     """
-    positions, correct = np.arange(len(names)), np.diagonal(table)
-    recall, precision = axes.secondary_yaxis("right"), axes.secondary_xaxis("bottom")
+    positions = np.arange(len(names))
+    correct = np.diagonal(table)
+    recall = axes.secondary_yaxis("right")
+    precision = axes.secondary_xaxis("bottom")
     axes.xaxis.set(label_position="top", ticks_position="top")
     axes.set_xlabel("predicted class", fontsize=BODY, color=MUTED, labelpad=6)
     axes.set_ylabel("true class", fontsize=BODY, color=MUTED, labelpad=6)
@@ -152,8 +162,10 @@ def _label_edges(axes: Drawing, table: NDArray[np.generic], names: list[str], la
         axis.set_tick_params(labelsize=layout.size, labelcolor=color)
         for label in axis.get_ticklabels():
             label.set(**typeface())
-    axes.xaxis.set_tick_params(labelrotation=90 if layout.names_turned else 0)
-    precision.xaxis.set_tick_params(labelrotation=90 if layout.percents_turned else 0)
+    if layout.names_turned:
+        axes.xaxis.set_tick_params(labelrotation=90)
+    if layout.percents_turned:
+        precision.xaxis.set_tick_params(labelrotation=90)
     for spine in (*axes.spines.values(), *recall.spines.values(), *precision.spines.values()):
         spine.set_visible(False)
     # The headings of the rates stand outside the corners where their rows of numbers begin, 4 points from the matrix:
@@ -168,4 +180,7 @@ def _percent(share: float, _: object) -> str:
 
 
 def _percents(values: NDArray[np.float64]) -> list[str]:
-    return ["–" if np.isnan(value) else f"{100 * value:.1f} %" for value in values]
+    texts = list[str]()
+    for value in values:
+        texts.append("–" if np.isnan(value) else f"{100 * value:.1f} %")
+    return texts

@@ -39,6 +39,7 @@ Curves: TypeAlias = tuple[Any, ...]  # steps, loss, measured, epochs, and option
 MAX_STEPS = 20_000  # longer curves are drawn as an envelope
 COLUMNS = 2_000  # number of columns in an envelope
 WIDTH, LEGEND_LINE, LEGEND_LINE_LENGTH = 11.0, 0.19, 0.65  # inches
+MAX_LEGEND_COLUMNS = 4
 NO_LABEL = "_"  # matplotlib omits such labels from the legend
 DASHES = ("-", "--", ":", "-.")
 STRETCH_FROM = 0.9  # smallest accuracy for which the scale is stretched towards 100 %
@@ -65,10 +66,13 @@ def learning_curves(
     run = series("learning curves", steps, loss, measured, epochs, measure)
     if run.steps.size == 0:
         return message(title, "No training steps yet.")
+    smoothed = f"smoothed over {run.window:,} step"
+    if run.window > 1:
+        smoothed += "s"
     sheet, panels = _panels(1, title, bool(run.ends))
     for axes, quantity in zip(panels, ("loss", measure), strict=True):
         _draw_batches(axes, run, quantity)
-        _draw_run(axes, run, quantity, BLUE, "-", f"smoothed over {run.window:,} step{'s' * (run.window > 1)}")
+        _draw_run(axes, run, quantity, BLUE, "-", smoothed)
         _draw_validation(axes, run, quantity, VERMILLION, "-", "validation data")
         _finish(axes, quantity, [run])
         _result(axes, run, quantity)
@@ -84,22 +88,29 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
     runs   name → (steps, loss, measured, epochs) and optionally the name of the metric. A run with a different metric
            from the plotted one appears only in the loss panel
     """
-    checked = {name: series(name, *run) for name, run in runs.items()}
-    drawn = {name: run for name, run in checked.items() if run.steps.size}
+    drawn = list[Series]()
+    names = list[str]()
+    for name, curves in runs.items():
+        run = series(name, *curves)
+        if run.steps.size:
+            drawn.append(run)
+            names.append(_with_result(name, run))
     if not drawn:
         return message(title, "No runs to compare.")
-    metrics = [run.measure for run in drawn.values()]
+    metrics = [run.measure for run in drawn]
     metric = ACCURACY if ACCURACY in metrics else metrics[0]
-    names = [_with_result(name, run) for name, run in drawn.items()]
-    sheet, panels = _panels(math.ceil(len(names) / _legend_columns(names)), title, False)
+    legend_rows = math.ceil(len(names) / _legend_columns(names))
+    sheet, panels = _panels(legend_rows, title, False)
     for axes, quantity in zip(panels, ("loss", metric), strict=True):
-        shown = [run for run in drawn.values() if quantity in run.values]
-        for number, run in enumerate(drawn.values()):
+        shown = list[Series]()
+        for number, run in enumerate(drawn):
             if quantity not in run.values:
                 continue
-            color, dash = CYCLE[number % len(CYCLE)], DASHES[number // len(CYCLE) % len(DASHES)]
+            color = CYCLE[number % len(CYCLE)]
+            dash = DASHES[number // len(CYCLE) % len(DASHES)]
             _draw_run(axes, run, quantity, color, dash, f"run {number}")
             _draw_validation(axes, run, quantity, color, "none", NO_LABEL)
+            shown.append(run)
         _finish(axes, quantity, shown)
     handles, _ = panels[0].get_legend_handles_labels()
     _legend(sheet.figure, handles, names)
@@ -108,15 +119,19 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
 
 def _panels(legend_rows: int, title: str, marked: bool) -> tuple[Sheet, tuple[Drawing, Drawing]]:
     """Return a sheet with side-by-side panels for loss and metric, and space for a legend and epoch marks."""
-    top, height, ticks, gap = 0.42 if marked else 0.26, 3.25, 0.6, 0.25  # inches
+    top = 0.42 if marked else 0.26  # inches
+    height, ticks, gap = 3.25, 0.6, 0.25  # inches
     width = (WIDTH - MARGIN - 2 * (ticks + gap)) / 2
     sheet = new_sheet(WIDTH, top + height + 0.6 + LEGEND_LINE * legend_rows, title)
     left = MARGIN + ticks
-    return sheet, (sheet.axes(left, top, width, height), sheet.axes(left + width + gap + ticks, top, width, height))
+    loss_axes = sheet.axes(left, top, width, height)
+    metric_axes = sheet.axes(left + width + gap + ticks, top, width, height)
+    return sheet, (loss_axes, metric_axes)
 
 
 def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
-    steps, values = run.steps, run.values[quantity]
+    steps = run.steps
+    values = run.values[quantity]
     if steps.size <= MAX_STEPS:
         axes.plot(steps, values, color=BLUE, alpha=0.3, lw=0.7, label="each batch", marker=run.marker, ms=3)
         return
@@ -127,8 +142,9 @@ def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
 
 
 def _draw_run(axes: Drawing, run: Series, quantity: str, color: str, dash: str, label: str) -> None:
-    every = slice(None, None, max(1, run.steps.size // MAX_STEPS))  # subsampled, since the curve is smooth
-    steps, values = run.steps[every], run.smoothed(quantity)[every]
+    interval = max(1, run.steps.size // MAX_STEPS)  # subsampled, since the curve is smooth
+    steps = run.steps[::interval]
+    values = run.smoothed(quantity)[::interval]
     axes.plot(steps, values, color=color, ls=dash, lw=1.8, label=label, marker=run.marker, ms=4)
 
 
@@ -140,35 +156,51 @@ def _draw_validation(axes: Drawing, run: Series, quantity: str, color: str, line
 
 
 def _finish(axes: Drawing, quantity: str, runs: Sequence[Series]) -> None:
-    lines = np.concatenate([part for run in runs for part in (run.smoothed(quantity), run.validation(quantity)[1])])
+    curves = list[Numbers]()
+    for run in runs:
+        _, validation = run.validation(quantity)
+        curves += [run.smoothed(quantity), validation]
+    lines = np.concatenate(curves)
     tidy(axes)
     step_scale(axes)
     axes.set_title(quantity.replace("_", " ").capitalize(), loc="left", fontsize=BODY + 1, color=INK)
     if quantity.endswith(ACCURACY):
         accuracy_scale(axes, lines)
+    elif len(runs) == 1:
+        loss_scale(axes, lines, np.concatenate([lines, runs[0].values[quantity]]))
     else:
-        raw = [run.values[quantity] for run in runs] if len(runs) == 1 else []
-        loss_scale(axes, lines, np.concatenate([lines, *raw]))
+        loss_scale(axes, lines, lines)
 
 
 def _result(axes: Drawing, run: Series, quantity: str) -> None:
-    measured = run.validation(quantity)[1]
-    value, where = (measured[-1], "validation") if measured.size else (run.smoothed(quantity)[-1], "smoothed")
-    color = VERMILLION if measured.size else BLUE
-    axes.set_title(f"at the end: {_shown(value, quantity)} ({where})", loc="right", fontsize=SMALL + 0.5, color=color)
+    _, validation = run.validation(quantity)
+    if validation.size:
+        text = f"at the end: {_shown(validation[-1], quantity)} (validation)"
+        color = VERMILLION
+    else:
+        text = f"at the end: {_shown(run.smoothed(quantity)[-1], quantity)} (smoothed)"
+        color = BLUE
+    axes.set_title(text, loc="right", fontsize=SMALL + 0.5, color=color)
 
 
 def _with_result(name: str, run: Series) -> str:
-    measured, name = run.validation(run.measure)[1], legible(name, 40)
-    return f"{name} ({_shown(measured[-1], run.measure)})" if measured.size else name
+    _, validation = run.validation(run.measure)
+    label = legible(name, 40)
+    if validation.size:
+        label += f" ({_shown(validation[-1], run.measure)})"
+    return label
 
 
 def _shown(value: float, quantity: str) -> str:
-    return f"{100 * value:.2f} %" if quantity.endswith(ACCURACY) else f"{value:.4g}"
+    if quantity.endswith(ACCURACY):
+        return f"{100 * value:.2f} %"
+    return f"{value:.4g}"
 
 
 def _legend_columns(labels: Sequence[str]) -> int:
-    return max(1, min(len(labels), int((WIDTH - 1) / (widest(labels, SMALL + 0.5) + LEGEND_LINE_LENGTH)), 4))
+    column_width = widest(labels, SMALL + 0.5) + LEGEND_LINE_LENGTH
+    fitting = int((WIDTH - 1) / column_width)
+    return max(1, min(len(labels), fitting, MAX_LEGEND_COLUMNS))
 
 
 def _legend(figure: Drawing, handles: Sequence[object], labels: Sequence[str]) -> None:
@@ -187,19 +219,21 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
     """
     from matplotlib.ticker import LogLocator, NullLocator
 
-    lines, drawn = smoothed[np.isfinite(smoothed)], raw[np.isfinite(raw)]
+    lines = smoothed[np.isfinite(smoothed)]
+    drawn = raw[np.isfinite(raw)]
     if lines.size == 0 or drawn.size == 0:
         return
     low, high = float(lines.min()), float(drawn.max())
     if low <= 0 or lines.max() < 8 * low:
-        bottom, top = min(float(drawn.min()), 0.0), high
-        span = top - bottom
-        axes.set_ylim(bottom - 0.03 * span, (top + 0.05 * span) or 1.0)
+        bottom = min(float(drawn.min()), 0.0)
+        span = high - bottom
+        axes.set_ylim(bottom - 0.03 * span, (high + 0.05 * span) or 1.0)
         return
     low = max(float(drawn.min()), low / 5)  # crop low outliers, which would compress the curves
+    multiples = (1, 2, 5) if high < 2000 * low else (1,)
     axes.set_yscale("log")
     axes.set_ylim(low / 1.15, high * 1.15)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 2000 * low else (1,)))
+    axes.yaxis.set_major_locator(LogLocator(subs=multiples))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter("{x:g}")
 
@@ -240,20 +274,32 @@ def shrink(height: ArrayLike) -> NDArray[np.float64]:
 
 def mark_epochs(axes: Drawing, ends: Sequence[float]) -> None:
     """Draw a light line and a number at the end of each epoch, or of every 2nd, 5th, … epoch if there are many."""
-    every = next(k for k in _round_numbers() if len(ends) <= k * MAX_EPOCH_LABELS)
-    labeled = [(step, number) for number, step in enumerate(ends, 1) if number % every == 0 and np.isfinite(step)]
-    for step, _ in labeled:
+    interval = _label_interval(len(ends))
+    steps = list[float]()
+    labels = list[str]()
+    for number in range(interval, len(ends) + 1, interval):
+        step = ends[number - 1]
+        if not np.isfinite(step):
+            continue
+        steps.append(step)
+        labels.append(f"epoch {number}" if number == interval else str(number))
         axes.axvline(step, color=RULE, lw=0.8, ls=(0, (2, 3)), zorder=1)
-    if labeled:
+    if steps:
         top = axes.secondary_xaxis("top")
         top.spines["top"].set_visible(False)
-        top.set_xticks([step for step, _ in labeled], [f"epoch {n}" if n == every else str(n) for _, n in labeled])
+        top.set_xticks(steps, labels)
         tidy_ticks(top.xaxis, length=0)
         top.tick_params(pad=1, color=GRID)
 
 
-def _round_numbers() -> Sequence[int]:
-    return [digit * 10**power for power in range(9) for digit in (1, 2, 5)]
+def _label_interval(epochs: int) -> int:
+    """Return the smallest of 1, 2, 5, 10, … such that at most `MAX_EPOCH_LABELS` epochs are labeled."""
+    power = 1
+    while True:
+        for digit in (1, 2, 5):
+            if epochs <= digit * power * MAX_EPOCH_LABELS:
+                return digit * power
+        power *= 10
 
 
 Settings = Sequence[tuple[str, Any]]
@@ -269,36 +315,57 @@ def sweep_figure(points: Sequence[tuple[Settings, float]], metric: str, where: s
     metric   name of the metric
     where    data on which it was computed
     """
-    options = list(dict.fromkeys(name for settings, _ in points for name, _ in settings))
-    texts = {name: list(dict.fromkeys(str(dict(settings)[name]) for settings, _ in points)) for name in options}
-    varied = [name for name in options if len(texts[name]) > 1] or options[:1]
+    values_by_option = _values_by_option(points)
+    varied = [option for option, values in values_by_option.items() if len(values) > 1]
+    if not varied:
+        varied = list(values_by_option)[:1]
     if not varied:
         return message(title, "No trials to compare.")
-    widths = [max(1.8, PER_VALUE * len(texts[name])) for name in varied]
+    widths = [max(1.8, PER_VALUE * len(values_by_option[option])) for option in varied]
     rows = -(-len(varied) // SWEEP_COLUMNS)
-    row_widths = [widths[row * SWEEP_COLUMNS : (row + 1) * SWEEP_COLUMNS] for row in range(rows)]
-    sheet_width = max(sum(row) + len(row) * (TICKS + GAP) for row in row_widths) + 2 * MARGIN
-    sheet = new_sheet(max(sheet_width, 4.0), rows * (HEIGHT + TICKS + GAP), title)
-    scale = 100.0 if metric != "mean_absolute_error" else 1.0
-    for panel, name in enumerate(varied):
+    sheet_width = 4.0
+    for first in range(0, len(varied), SWEEP_COLUMNS):
+        row_widths = widths[first : first + SWEEP_COLUMNS]
+        sheet_width = max(sheet_width, sum(row_widths) + len(row_widths) * (TICKS + GAP) + 2 * MARGIN)
+    sheet = new_sheet(sheet_width, rows * (HEIGHT + TICKS + GAP), title)
+    scores = np.array([score for _, score in points])
+    label = f"{where} {metric.replace('_', ' ')}"
+    if metric != "mean_absolute_error":
+        scores = 100.0 * scores
+        label = f"{label} (%)"
+    for panel, option in enumerate(varied):
         row, column = divmod(panel, SWEEP_COLUMNS)
-        left = MARGIN + TICKS + sum(row_widths[row][:column]) + column * (TICKS + GAP)
+        widths_before = widths[panel - column : panel]
+        left = MARGIN + TICKS + sum(widths_before) + column * (TICKS + GAP)
         axes = sheet.axes(left, row * (HEIGHT + TICKS + GAP) + 0.1, widths[panel], HEIGHT)
-        indices = [texts[name].index(str(dict(settings)[name])) for settings, _ in points]
-        scores = scale * np.array([score for _, score in points])
-        _draw(axes, np.array(indices), scores, texts[name], name)
+        values = values_by_option[option]
+        indices = [values.index(str(dict(settings)[option])) for settings, _ in points]
+        _draw(axes, np.array(indices), scores, values, option)
         if column == 0:
-            unit = " (%)" if metric != "mean_absolute_error" else ""
-            axes.set_ylabel(f"{where} {metric.replace('_', ' ')}{unit}", fontsize=BODY, color=INK)
+            axes.set_ylabel(label, fontsize=BODY, color=INK)
     return sheet.figure
 
 
+def _values_by_option(points: Sequence[tuple[Settings, float]]) -> dict[str, list[str]]:
+    """Return the values of each option in the order of the trials, as texts and without duplicates."""
+    values_by_option = dict[str, list[str]]()
+    for settings, _ in points:
+        for option, value in settings:
+            values = values_by_option.setdefault(option, [])
+            if str(value) not in values:
+                values.append(str(value))
+    return values_by_option
+
+
 def _draw(axes: Any, indices: Any, scores: Any, values: Sequence[str], name: str) -> None:
+    means = list[float]()
     for index in range(len(values)):
         value_scores = scores[indices == index]
-        spread = np.linspace(-0.12, 0.12, len(value_scores)) if len(value_scores) > 1 else np.zeros(len(value_scores))
+        means.append(value_scores.mean())
+        spread = np.zeros(len(value_scores))
+        if len(value_scores) > 1:
+            spread = np.linspace(-0.12, 0.12, len(value_scores))
         axes.plot(index + spread, value_scores, "o", color=BLUE, alpha=0.45, ms=4)
-    means = [scores[indices == index].mean() for index in range(len(values))]
     axes.plot(range(len(values)), means, color=VERMILLION, lw=1.6, marker="_", ms=12)
     tidy(axes)
     axes.set_xlim(-0.5, len(values) - 0.5)

@@ -104,8 +104,11 @@ def _figure_class() -> Any:
 def widest(texts: Iterable[str], size: float) -> float:
     """Return the width in inches of the widest text at `size` points; texts may span several lines."""
     scratch = new_sheet(1, 1, "").figure
-    drawn = [scratch.text(0, 0, text, fontsize=size, **typeface()) for text in texts]
-    return max((text.get_window_extent().width for text in drawn), default=0.0) / 100
+    largest = 0.0  # pixels; a new sheet has 100 per inch
+    for text in texts:
+        drawn = scratch.text(0, 0, text, fontsize=size, **typeface())
+        largest = max(largest, drawn.get_window_extent().width)
+    return largest / 100
 
 
 def tidy(axes: Drawing, *, grid: bool = True) -> None:
@@ -158,8 +161,11 @@ def legible(text: str, limit: int | None = None) -> str:
     line = " ".join(text.split())
     if limit is not None and len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"
-    glyphs = _glyphs("DejaVu Sans")
-    return "".join(c if ord(c) in glyphs or any(ord(c) in _glyphs(f) for f in _families()[1:]) else "?" for c in line)
+    return "".join(character if _has_glyph(character) else "?" for character in line)
+
+
+def _has_glyph(character: str) -> bool:
+    return any(ord(character) in _glyphs(family) for family in _families())
 
 
 @cache
@@ -173,13 +179,15 @@ def _families() -> tuple[str, ...]:
     from matplotlib.font_manager import fontManager
 
     installed = set(fontManager.get_font_names())
-    return ("DejaVu Sans", *(family for family in _OTHER_SCRIPTS if family in installed))
+    others = [family for family in _OTHER_SCRIPTS if family in installed]
+    return ("DejaVu Sans", *others)
 
 
 @cache
 def _glyphs(family: str) -> frozenset[int]:
     fonts: Any = import_module("matplotlib.font_manager")
-    return frozenset(fonts.get_font(fonts.findfont(fonts.FontProperties(family=[family]))).get_charmap())
+    path = fonts.findfont(fonts.FontProperties(family=[family]))
+    return frozenset(fonts.get_font(path).get_charmap())
 
 
 def png(figure: Drawing) -> bytes:

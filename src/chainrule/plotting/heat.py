@@ -21,11 +21,12 @@ def heat_maps(image: NDArray[np.generic], maps: Mapping[str, NDArray[np.floating
     Shapes   image (C, H, W), uint8 or float; maps: caption → heat ≥ 0, (H', W') of any size, stretched over the image
     Errors   ShapeError for another number of axes
     """
-    if image.ndim != 3 or any(heat.ndim != 2 for heat in maps.values()):
-        shapes = ", ".join(str(heat.shape) for heat in maps.values())
+    heats = list(maps.values())
+    if image.ndim != 3 or any(heat.ndim != 2 for heat in heats):
+        shapes = ", ".join(str(heat.shape) for heat in heats)
         raise ShapeError(f"image of shape {image.shape}, maps of {shapes}; expected (C, H, W), and (H, W) for each map")
     (picture,) = as_images(image[None])
     colored = np.atleast_3d(picture).transpose(2, 0, 1)
     gray = np.broadcast_to(colored.mean(axis=0), colored.shape)
-    images = np.stack([colored, *(gray for _ in maps)])
-    return tiles(images, ["image", *maps], len(images), title, _SIDE, dict(enumerate(maps.values(), 1)))
+    images = np.stack([colored] + [gray] * len(maps))
+    return tiles(images, ["image", *maps], len(images), title, _SIDE, dict(enumerate(heats, 1)))

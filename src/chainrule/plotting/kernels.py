@@ -49,13 +49,14 @@ def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
 class _KernelLayout:
     """Layout of the tiles. Filters are arranged in columns and rows; each is a strip of its channels side by side.
 
-    tile   height and width of a tile, in inches
-    strip  width of a strip, including the gap to the next, in inches
+    tile_height, tile_width  size of a tile, in inches
+    strip                    width of a strip, including the gap to the next, in inches
     """
 
     columns: int
     rows: int
-    tile: tuple[float, float]
+    tile_height: float
+    tile_width: float
     strip: float
 
     @property
@@ -64,33 +65,31 @@ class _KernelLayout:
 
     @property
     def height(self) -> float:
-        return self.rows * (self.tile[0] + _LABEL)
+        return self.rows * (self.tile_height + _LABEL)
 
     def corner(self, filter_: int, channel: int) -> tuple[float, float]:
         """Return (left, top) of a tile, in inches."""
         row, column = divmod(filter_, self.columns)
-        left = column * self.strip + channel * (self.tile[1] + _GAP)
-        return left, row * (self.tile[0] + _LABEL) + _LABEL
+        left = column * self.strip + channel * (self.tile_width + _GAP)
+        return left, row * (self.tile_height + _LABEL) + _LABEL
 
 
 def _layout(filters: int, channels: int, kh: int, kw: int) -> _KernelLayout:
     side = min(max(math.sqrt(_AREA / (filters * channels)), _SMALLEST_TILE), _LARGEST_TILE) / max(kh, kw)
-    tile = kh * side, kw * side
-    strip = channels * (tile[1] + _GAP) + 2 * _GAP
-    ideal_columns = math.sqrt(1.8 * filters * (tile[0] + _LABEL) / strip)  # for an aspect ratio of about 1.8
+    tile_height, tile_width = kh * side, kw * side
+    strip = channels * (tile_width + _GAP) + 2 * _GAP
+    ideal_columns = math.sqrt(1.8 * filters * (tile_height + _LABEL) / strip)  # for an aspect ratio of about 1.8
     columns = max(1, min(filters, round(ideal_columns), int(_WIDEST / strip)))
-    return _KernelLayout(columns, math.ceil(filters / columns), tile, strip)
+    return _KernelLayout(columns, math.ceil(filters / columns), tile_height, tile_width, strip)
 
 
 def _draw(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout, largest: float) -> None:
-    height, width = layout.tile
+    colors = {"cmap": COLORS, "vmin": -largest, "vmax": largest}
     for o, kernels in enumerate(w):
         for c, kernel in enumerate(kernels):
             left, top = layout.corner(o, c)
-            extent = (left, left + width, top + height, top)
-            axes.imshow(
-                kernel, COLORS, vmin=-largest, vmax=largest, interpolation="nearest", extent=extent, aspect="auto"
-            )
+            extent = (left, left + layout.tile_width, top + layout.tile_height, top)
+            axes.imshow(kernel, **colors, interpolation="nearest", extent=extent, aspect="auto")
         left, top = layout.corner(o, 0)
         axes.text(left, top - 0.03, str(o), fontsize=SMALL - 1, color=MUTED, va="bottom", **typeface())
     _frames(axes, w, layout)
@@ -100,11 +99,12 @@ def _frames(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout) -> Non
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
-    corners = [layout.corner(o, c) for o in range(w.shape[0]) for c in range(w.shape[1])]
-    frames = [Rectangle(corner, layout.tile[1], layout.tile[0]) for corner in corners]
-    axes.add_collection(
-        PatchCollection(frames, facecolor="none", edgecolor=RULE, linewidth=0.6, clip_on=False), autolim=False
-    )
+    frames = list[Rectangle]()
+    for o in range(w.shape[0]):
+        for c in range(w.shape[1]):
+            frames.append(Rectangle(layout.corner(o, c), layout.tile_width, layout.tile_height))
+    collection = PatchCollection(frames, facecolor="none", edgecolor=RULE, linewidth=0.6, clip_on=False)
+    axes.add_collection(collection, autolim=False)
 
 
 def layer_kernels(weights: Mapping[str, ArrayLike], model: str, layer: str | None = None) -> "Figure":
@@ -124,14 +124,14 @@ def layer_kernels(weights: Mapping[str, ArrayLike], model: str, layer: str | Non
 
 def _describe_shape(shape: tuple[int, ...]) -> str:
     filters, channels, kh, kw = shape
-    parts = [
-        _count(filters, MAX_FILTERS, "filter") + f" of {kh}×{kw}",
-        _count(channels, MAX_CHANNELS, "channel") + (" side by side" if channels > 1 else ""),
-    ]
-    description = ", ".join(parts)
+    description = f"{_count(filters, MAX_FILTERS, 'filter')} of {kh}×{kw}, {_count(channels, MAX_CHANNELS, 'channel')}"
+    if channels > 1:
+        description += " side by side"
     return description[0].upper() + description[1:]
 
 
 def _count(number: int, limit: int, noun: str) -> str:
     plural = noun if number == 1 else f"{noun}s"
-    return f"{number} {plural}" if number <= limit else f"the first {limit} of {number} {plural}"
+    if number > limit:
+        return f"the first {limit} of {number} {plural}"
+    return f"{number} {plural}"

@@ -14,8 +14,12 @@ MARKS = ("<!-- table -->", "<!-- end of table -->")
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Format rows as a Markdown table; the first row is the heading."""
-    head, *rest = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
-    return "\n".join([head, f"|{' --- |' * len(rows[0])}", *rest])
+    lines = list[str]()
+    for row in rows:
+        cells = [cell.replace("|", "\\|") for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.insert(1, f"|{' --- |' * len(rows[0])}")
+    return "\n".join(lines)
 
 
 def write(
@@ -27,30 +31,42 @@ def write(
     marks: tuple[str, str] = MARKS,
 ) -> None:
     """Write a table, followed by engine, machine, versions and the text `more`, to a page; see `insert`."""
-    engine_text = f"{engine} engine"
+    origin = [f"{engine} engine", machine()]
     if engine == "compiled":
-        engine_text += f", {threads} thread{'s' if threads > 1 else ''}"
-    insert(path, f"{table(rows)}\n\n{'; '.join(filter(None, (engine_text, machine(), more)))}", marks)
+        origin[0] += f", {threads} thread{'s' if threads > 1 else ''}"
+    if more:
+        origin.append(more)
+    insert(path, f"{table(rows)}\n\n{'; '.join(origin)}", marks)
 
 
 def insert(path: Path, generated: str, marks: tuple[str, str] = MARKS) -> None:
     """Write generated text to a page, between the comments `marks`; a page without them is replaced."""
-    page = path.read_text(encoding="utf-8") if path.is_file() else ""
-    files.write_atomic(path, _replace_between(page, f"{generated}\n", marks).encode())
+    generated = f"{generated}\n"
+    before, begin, rest = _read(path).partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    page = generated
+    if end:
+        page = f"{before}{begin}\n\n{generated}\n{end}{after}"
+    files.write_atomic(path, page.encode())
 
 
 def rows(path: Path, marks: tuple[str, str] = MARKS) -> list[list[str]]:
     """Return the rows of the table between the comments `marks` of a page, without its heading; [] if there is none."""
-    page = path.read_text(encoding="utf-8") if path.is_file() else ""
-    lines = [line for line in page.partition(marks[0])[2].partition(marks[1])[0].splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+    _, _, rest = _read(path).partition(marks[0])
+    generated, _, _ = rest.partition(marks[1])
+    lines = [line for line in generated.splitlines() if line.startswith("|")]
+    cells_by_row = list[list[str]]()
+    for line in lines[2:]:
+        cells = line.strip("|").split(" | ")
+        cells_by_row.append([cell.strip() for cell in cells])
+    return cells_by_row
 
 
-def _replace_between(page: str, generated: str, marks: tuple[str, str]) -> str:
-    """Return the page with generated text between the comments `marks`, or only this text if they are missing."""
-    before, begin, rest = page.partition(marks[0])
-    _, end, after = rest.partition(marks[1])
-    return f"{before}{begin}\n\n{generated}\n{end}{after}" if end else generated
+def _read(path: Path) -> str:
+    """Return the text of a page; "" if there is none."""
+    if not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8")
 
 
 def machine() -> str:
@@ -71,5 +87,7 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

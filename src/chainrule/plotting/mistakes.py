@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,17 +31,31 @@ def mistakes(
              Correctly classified images are skipped
     """
     _check_images(images)
-    truth, guess, sure = np.asarray(true), np.asarray(predicted), np.asarray(confidence, np.float64)
+    truth = np.asarray(true)
+    guess = np.asarray(predicted)
+    sure = np.asarray(confidence, np.float64)
     for name, values in (("true", truth), ("predicted", guess), ("confidence", sure)):
         _check_length(images, name, values)
     wrong = np.flatnonzero(truth != guess)
+    if len(images) == 0:
+        return message("Mistakes", "None.")
     if wrong.size == 0:
-        return message(
-            "Mistakes", f"None: all {len(images):,} images are classified correctly." if len(images) else "None."
-        )
+        return message("Mistakes", f"None: all {len(images):,} images are classified correctly.")
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MAX_MISTAKES]
-    pairs = [(_name(int(truth[i]), classes), _name(int(guess[i]), classes), percent(float(sure[i]))) for i in shown]
-    return tiles(images[shown], _captions(pairs), 8, _headline(shown.size, wrong.size))
+    answers = list[_Answer]()
+    for i in shown:
+        true_name = _name(int(truth[i]), classes)
+        guess_name = _name(int(guess[i]), classes)
+        answers.append(_Answer(true_name, guess_name, percent(float(sure[i]))))
+    return tiles(images[shown], _captions(answers), 8, _headline(shown.size, wrong.size))
+
+
+class _Answer(NamedTuple):
+    """The texts of a caption."""
+
+    true: str
+    predicted: str
+    confidence: str
 
 
 def batch_grid(
@@ -52,39 +66,52 @@ def batch_grid(
     Shapes   images (M, C, H, W), uint8 or float; labels (M,) class indices or None; classes: names or None
     """
     _check_images(images)
-    numbers = None if labels is None else np.asarray(labels)
-    if numbers is not None:
-        _check_length(images, "labels", numbers)
     count = len(images)
-    title = f"{count} image" + "s" * (count != 1)
+    captions = list[str]()
+    if labels is not None:
+        numbers = np.asarray(labels)
+        _check_length(images, "labels", numbers)
+        captions = [_name(int(number), classes) for number in numbers[:MAX_IMAGES]]
     if count == 0:
-        return message(title, "No images.")
+        return message("0 images", "No images.")
+    title = "1 image" if count == 1 else f"{count} images"
     if count > MAX_IMAGES:
         title = f"The first {MAX_IMAGES} of {count:,} images"
-    captions = [] if numbers is None else [_name(int(number), classes) for number in numbers[:MAX_IMAGES]]
     return tiles(images[:MAX_IMAGES], captions, max(columns, 1), title)
 
 
 def percent(share: float) -> str:
     """Format a confidence as a percentage; values below 1 are rounded to at most 99.9 %."""
-    return "100 %" if share >= 1 else f"{min(100 * share, 99.9):.1f} %"
+    if share >= 1:
+        return "100 %"
+    return f"{min(100 * share, 99.9):.1f} %"
 
 
-def _captions(pairs: Sequence[tuple[str, str, str]]) -> list[str]:
-    lines = [f"{true} → {guess}" for true, guess, _ in pairs]
-    if max(map(len, lines)) <= SHORT:
-        return [f"{line}\n{sure}" for line, (_, _, sure) in zip(lines, pairs, strict=True)]
-    return [f"{true}\n→ {guess}\n{sure}" for true, guess, sure in pairs]
+def _captions(answers: Sequence[_Answer]) -> list[str]:
+    """Return the captions: "true → predicted" on one line, if that is short enough for all of them."""
+    short = list[str]()
+    long = list[str]()
+    fits = True
+    for true, predicted, confidence in answers:
+        line = f"{true} → {predicted}"
+        fits &= len(line) <= SHORT
+        short.append(f"{line}\n{confidence}")
+        long.append(f"{true}\n→ {predicted}\n{confidence}")
+    return short if fits else long
 
 
 def _headline(shown: int, wrong: int) -> str:
     if shown < wrong:
         return f"The {shown} most confident of {wrong:,} mistakes"
-    return "The only mistake" if wrong == 1 else f"All {wrong} mistakes, the most confident first"
+    if wrong == 1:
+        return "The only mistake"
+    return f"All {wrong} mistakes, the most confident first"
 
 
 def _name(number: int, classes: Sequence[str] | None) -> str:
-    return classes[number] if classes is not None and 0 <= number < len(classes) else str(number)
+    if classes is not None and 0 <= number < len(classes):
+        return classes[number]
+    return str(number)
 
 
 def _check_images(images: Images) -> None:
@@ -155,4 +182,6 @@ def as_images(images: NDArray[np.generic]) -> NDArray[np.float64]:
     low, high = float(bright.min()), float(bright.max())
     if low < 0 or high > 1:
         bright = (bright - low) / ((high - low) or 1.0)
-    return bright.transpose(0, 2, 3, 1) if images.shape[1] == 3 else bright.mean(axis=1)
+    if images.shape[1] == 3:
+        return bright.transpose(0, 2, 3, 1)
+    return bright.mean(axis=1)

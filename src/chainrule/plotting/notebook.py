@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_CLASSES = 50
+NOT_FRACTIONS = ("loss", "error", "r2", "corrcoef", "kappa")  # ends of the names of metrics
 
 _NUMBER = re.compile(r"[+\-−]?\d[\d,.  ]*(e[+\-−]?\d+)?(\s?%)?")
 _LINE = "1px solid rgba(128,128,128,0.35)"
@@ -39,11 +40,17 @@ def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: 
     headers, rows   cells of any type, one per column; None is shown as a dash
     """
     cells = [[_text(cell) for cell in row] for row in rows]
-    right = [_numeric([row[k] for row in cells if k < len(row)]) for k in range(len(headers))]
-    sides = ["right" if is_right else "left" for is_right in right]
-    head = _row("th", [_text(header) for header in headers], sides, f"border-bottom:{_LINE};font-weight:600;")
-    body = "".join(_row("td", row, sides, "font-variant-numeric:tabular-nums;") for row in cells)
-    title = f'<caption style="{_CAPTION}">{escape(caption)}</caption>' if caption else ""
+    sides = list[str]()
+    for column in range(len(headers)):
+        entries = [row[column] for row in cells if column < len(row)]
+        sides.append("right" if _numeric(entries) else "left")
+    head = _row("th", list(map(_text, headers)), sides, f"border-bottom:{_LINE};font-weight:600;")
+    body = ""
+    for row in cells:
+        body += _row("td", row, sides, "font-variant-numeric:tabular-nums;")
+    title = ""
+    if caption:
+        title = f'<caption style="{_CAPTION}">{escape(caption)}</caption>'
     return f'<table style="{_TABLE}">{title}<thead>{head}</thead><tbody>{body}</tbody></table>'
 
 
@@ -51,7 +58,8 @@ def image(content: bytes, alt: str) -> str:
     """Return an `<img>` with an embedded PNG, displayed at its intended size, and alternative text."""
     width = round(int.from_bytes(content[16:20], "big") * _CSS_PIXELS / DPI)
     style = f"width:{width}px;max-width:100%;height:auto;border-radius:4px;background:#fff;"
-    return f'<img src="data:image/png;base64,{b64encode(content).decode()}" alt="{escape(alt)}" style="{style}">'
+    data = b64encode(content).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="{style}">'
 
 
 def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
@@ -59,20 +67,31 @@ def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
 
     figures   result of `Evaluation.to_json`: metrics, and "classes" with one mapping per class
     """
-    scalars = [(name.replace("_", " "), value) for name, value in figures.items() if isinstance(value, (int, float))]
-    parts = [table(["metric", "value"], [[name, _format_metric(name, value)] for name, value in scalars], "evaluation")]
+    metrics = list[Sequence[object]]()
+    for name, value in figures.items():
+        if isinstance(value, (int, float)):
+            label = name.replace("_", " ")
+            metrics.append([label, _format_metric(label, value)])
+    content = table(["metric", "value"], metrics, "evaluation")
     classes: list[Mapping[str, Any]] = figures.get("classes", [])
     if classes:
         names = list(classes[0])
-        rows = [[_format_metric(name, row[name]) for name in names] for row in classes[:MAX_CLASSES]]
-        caption = f"the first {MAX_CLASSES} of {len(classes):,} classes" if len(classes) > MAX_CLASSES else ""
-        parts.append(table(names, rows, caption))
-    return "".join(parts) + (image(png(confusion), "confusion matrix") if confusion is not None else "")
+        rows = list[Sequence[object]]()
+        for entry in classes[:MAX_CLASSES]:
+            rows.append([_format_metric(name, entry[name]) for name in names])
+        caption = ""
+        if len(classes) > MAX_CLASSES:
+            caption = f"the first {MAX_CLASSES} of {len(classes):,} classes"
+        content += table(names, rows, caption)
+    if confusion is not None:
+        content += image(png(confusion), "confusion matrix")
+    return content
 
 
 def _format_metric(name: str, value: Any) -> object:
-    is_fraction = isinstance(value, float) and not name.endswith(("loss", "error", "r2", "corrcoef", "kappa"))
-    return f"{100 * value:.2f} %" if is_fraction else value
+    if isinstance(value, float) and not name.endswith(NOT_FRACTIONS):
+        return f"{100 * value:.2f} %"
+    return value
 
 
 def paragraphs(texts: Iterable[str]) -> str:
@@ -82,10 +101,9 @@ def paragraphs(texts: Iterable[str]) -> str:
 
 def _row(tag: str, cells: Sequence[str], sides: Sequence[str], extra: str) -> str:
     scope = ' scope="col"' if tag == "th" else ""
-    inner = "".join(
-        f'<{tag}{scope} style="{_CELL}text-align:{side};{extra}">{escape(cell)}</{tag}>'
-        for cell, side in zip(cells, sides, strict=True)
-    )
+    inner = ""
+    for cell, side in zip(cells, sides, strict=True):
+        inner += f'<{tag}{scope} style="{_CELL}text-align:{side};{extra}">{escape(cell)}</{tag}>'
     return f'<tr style="background:transparent;">{inner}</tr>'
 
 
@@ -94,7 +112,9 @@ def _text(cell: object) -> str:
         return "–"
     if isinstance(cell, int) and not isinstance(cell, bool):
         return f"{cell:,}"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    if isinstance(cell, float):
+        return f"{cell:.4g}"
+    return str(cell)
 
 
 def _numeric(cells: Sequence[str]) -> bool:
@@ -144,6 +164,8 @@ def _mosaic(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rows = math.ceil(count / columns)
     sheet = np.zeros((rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 4), np.uint8)
     for number, tile in enumerate(tiles):
-        top, left = (number // columns) * (height + _GAP), (number % columns) * (width + _GAP)
+        row, column = divmod(number, columns)
+        top = row * (height + _GAP)
+        left = column * (width + _GAP)
         sheet[top : top + height, left : left + width] = tile
     return sheet

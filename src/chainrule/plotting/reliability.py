@@ -1,7 +1,7 @@
 """The reliability diagram, accuracy by confidence, and rates at all thresholds: ROC curves, and precision by recall."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,9 +40,11 @@ def reliability_diagram(
     Shapes   counts, confidence, accuracy (B,): number of samples, mean confidence and accuracy of each interval
     Errors   ShapeError unless all have the same length
     """
-    number, sure, right = (np.asarray(values, np.float64) for values in (counts, confidence, accuracy))
-    if not (number.ndim == 1 and number.shape == sure.shape == right.shape):
-        shapes = ", ".join(str(values.shape) for values in (number, sure, right))
+    number = np.asarray(counts, np.float64)
+    sure = np.asarray(confidence, np.float64)
+    right = np.asarray(accuracy, np.float64)
+    if number.ndim != 1 or not (number.shape == sure.shape == right.shape):
+        shapes = f"{number.shape}, {sure.shape}, {right.shape}"
         raise ShapeError(f"counts, confidence and accuracy of shapes {shapes}; expected the same length")
     total = number.sum()
     if not total:
@@ -72,25 +74,33 @@ def rate_curves(lines: Sequence[Line], title: str, names: tuple[str, str], *, is
     names    of the axes
     is_roc   whether the curves begin at (0, 0) and are compared with the diagonal, that of random answers
     """
-    defined = [line for line in lines if not np.isnan(line[3])]
-    shown = sorted(defined, key=lambda line: line[3])[: len(CYCLE)]
+    defined = [line for line in lines if not np.isnan(_area(line))]
+    shown = sorted(defined, key=_area)[: len(CYCLE)]
     if not shown:
         return message(title, "There are no samples of a class beside others.")
     sheet = new_sheet(_LEFT + _HEIGHT + 0.2, _HEIGHT + 0.75, title)
     axes = sheet.axes(_LEFT, 0, _HEIGHT, _HEIGHT)
+    style, corner = "steps-pre", "lower left"
     if is_roc:
+        style, corner = "default", "lower right"
         _draw_diagonal(axes)
     for (name, x, y, area), color in zip(shown, CYCLE, strict=False):
-        points = np.append(0.0, x), np.append(0.0 if is_roc else y[0], y)
-        style: dict[str, Any] = {"color": color, "lw": 1.6, "drawstyle": "default" if is_roc else "steps-pre"}
-        axes.plot(*points, label=f" {legible(name, MAX_CHARACTERS)}: {area:.3f}", **style)
+        first_y = 0.0 if is_roc else y[0]
+        label = f" {legible(name, MAX_CHARACTERS)}: {area:.3f}"
+        axes.plot(np.append(0.0, x), np.append(first_y, y), label=label, color=color, lw=1.6, drawstyle=style)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-    _label(axes, names[1])
-    axes.set_xlabel(names[0], fontsize=BODY, color=MUTED, **typeface())
-    legend = axes.legend(frameon=False, fontsize=SMALL, loc="lower right" if is_roc else "lower left")
+    x_name, y_name = names
+    _label(axes, y_name)
+    axes.set_xlabel(x_name, fontsize=BODY, color=MUTED, **typeface())
+    legend = axes.legend(frameon=False, fontsize=SMALL, loc=corner)
     for entry in legend.get_texts():
         entry.set(**typeface())
     return sheet.figure
+
+
+def _area(line: Line) -> float:
+    _, _, _, area = line
+    return area
 
 
 def _draw_diagonal(axes: Drawing) -> None:

@@ -48,10 +48,16 @@ class Series:
 
     def validation(self, quantity: str) -> tuple[Numbers, Numbers]:
         """Return (steps, values) of a quantity on validation data, for the epochs that have it."""
-        key = f"validation_{ACCURACY if quantity.endswith(ACCURACY) else quantity}"
-        pairs = [(_number(epoch, "step"), _number(epoch, key)) for epoch in self.epochs]
-        points = np.array([point for point in pairs if np.isfinite(point).all()]).reshape(-1, 2)
-        return points[:, 0], points[:, 1]
+        name = ACCURACY if quantity.endswith(ACCURACY) else quantity
+        steps = list[float]()
+        values = list[float]()
+        for epoch in self.epochs:
+            step = _number(epoch, "step")
+            value = _number(epoch, f"validation_{name}")
+            if np.isfinite(step) and np.isfinite(value):
+                steps.append(step)
+                values.append(value)
+        return np.array(steps), np.array(values)
 
 
 def series(
@@ -78,7 +84,9 @@ def series(
 
 def _number(epoch: Mapping[str, float | None], key: str) -> float:
     value = epoch.get(key)
-    return np.nan if value is None else float(value)
+    if value is None:
+        return np.nan
+    return float(value)
 
 
 def half_window(count: int) -> int:
@@ -99,9 +107,11 @@ def smooth(values: NDArray[np.float64], half: int) -> NDArray[np.float64]:
     counts = np.concatenate([[0], np.cumsum(finite)])
     center = np.arange(values.size)
     reach = np.minimum(center, half)
-    first, stop = center - reach, np.minimum(center + reach + 1, values.size)
+    first = center - reach
+    stop = np.minimum(center + reach + 1, values.size)
+    total = sums[stop] - sums[first]
     count = counts[stop] - counts[first]
-    return np.where(count > 0, (sums[stop] - sums[first]) / np.maximum(count, 1), np.nan)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def envelope(

@@ -295,7 +295,7 @@ def test_validation_metrics_of_any_name_are_read_back_unless_damaged(tmp_path: P
     metrics = {'an "odd", name': 1 / 3, "größe": float("inf"), "c": -5e-324}
     log = History(epochs=[Epoch(n, n, 0.5, validation_metrics=metrics) for n in (1, 2)])
     path, again = tmp_path / "validation.csv", History(epochs=[Epoch(n, n, 0.5) for n in (1, 2)])
-    path.write_bytes(log.validation_csv())
+    path.write_bytes(history_files.validation_csv(log))
     history_files.add_validation(again, path)
     assert again.epochs == log.epochs
     path.write_text(content)

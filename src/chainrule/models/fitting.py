@@ -167,8 +167,6 @@ def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], opt
         resolved["lr_multipliers"] = LRMultipliers((*multipliers.factors, *frozen.factors))
     if "class_weight" in resolved:
         resolved["class_weight"] = record.labels.named(resolved["class_weight"])
-    if "normalization" not in resolved:
-        resolved["normalization"] = record.default_kind(examples)
     if examples.source.batch_size is not None:
         resolved["batch_size"] = examples.source.batch_size
     return Recipe(**resolved)
@@ -194,6 +192,8 @@ def _trainer(
     network, kind = record.network, explicit.get("normalization")
     existing = _existing_normalization(network, kind)
     training, validation = _parts(record, data, examples, held_out, recipe)
+    if kind is None:
+        recipe = replace(recipe, normalization=record.default_kind(training))
     fitted = _fitted_normalization(training, recipe, existing)
     later = replace(record, normalization=fitted)  # reads what is not trained on
     if held_out is not None:
@@ -210,7 +210,7 @@ def _trainer(
     requirements.check(explicit, recipe, examples, standardized=standardized, evaluates=test is not None)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
-        sentence = decision(result.normalization, examples.statistics)
+        sentence = decision(result.normalization, training.statistics)
         result.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
     if network.inherited and network.task is None:
         result.history.notes.append(f"{', '.join(network.inherited)}: the weights of a trained network")

@@ -19,6 +19,7 @@ from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.base import QUANTIZED
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
 from chainrule.models.record import Record, loaded
+from chainrule.network import losses
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.labels import BOOLEANS, TEXT, Labels
 from chainrule.network.losses import PROBABILITIES, LossLike
@@ -160,7 +161,7 @@ def _check_meaning(network: Network, examples: Examples) -> None:
 def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
     """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
     network = record.network
-    defaults = {**settings, "standardize_targets": True, "seed": network.seed}
+    defaults = {**settings, "standardize_targets": losses.standardizes(settings["loss"]), "seed": network.seed}
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
     if network.frozen:
         frozen, multipliers = LRMultipliers.frozen(*network.frozen), LRMultipliers.choose(options.get("lr_multipliers"))

@@ -12,6 +12,7 @@ from chainrule.core.arrays import Array
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.dense import Dense
 from chainrule.network import tasks
+from chainrule.network.losses import JointLoss, Loss, standardizes, terms
 from chainrule.network.network import Network
 from chainrule.network.target_scaling import NAMES, TargetScaling, repeats_of
 from chainrule.network.tasks import REGRESSION, Task
@@ -36,10 +37,13 @@ def is_supported(network: Network, number: int) -> bool:
     return not shared and (not isinstance(layer, ConvTranspose2D) or layer.groups == 1)
 
 
-def fit_target_scaling(network: Network, task: Task, targets: Targets, *, standardize: bool) -> TargetScaling | None:
+def fit_target_scaling(
+    network: Network, loss: Loss, task: Task, targets: Targets, *, standardize: bool
+) -> TargetScaling | None:
     """Return the scaling for a training: that of an earlier one, or one that is fitted to the targets; None for none.
 
-    Of several outputs, those are standardized whose task is a regression and whose last layer supports it.
+    Of several outputs, those are standardized whose task is a regression, whose last layer supports it and whose loss
+    is a built-in one.
 
     standardize   whether to fit a scaling if there is none, and the task and the network support it
     """
@@ -47,6 +51,8 @@ def fit_target_scaling(network: Network, task: Task, targets: Targets, *, standa
     if REGRESSION not in parts:
         return None
     scaled = _scaled(network, parts)
+    if isinstance(loss, JointLoss):
+        scaled = [is_scaled and standardizes(term) for is_scaled, term in zip(scaled, terms(loss), strict=True)]
     fits = standardize and any(scaled) and network.target_scaling is None
     return _fitted(network, scaled, targets) if fits else network.target_scaling
 

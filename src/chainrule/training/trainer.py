@@ -157,8 +157,8 @@ class Trainer:
         if tasks.REGRESSION in tasks.parts(self.task):
             from chainrule.training.target_fitting import fit_target_scaling, metric_units
 
-            standardize = recipe.standardize_targets
-            self.target_scaling = fit_target_scaling(network, self.task, train_data.targets, standardize=standardize)
+            targets, standardize = train_data.targets, recipe.standardize_targets
+            self.target_scaling = fit_target_scaling(network, recipe.loss, self.task, targets, standardize=standardize)
             self.units = metric_units(network, self.task, self.target_scaling)
         self.history = History(measure=self.task.metric)
         self.stop, self.ahead = False, 0

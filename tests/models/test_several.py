@@ -119,7 +119,8 @@ def test_inputs_are_normalized_and_targets_standardized_separately(standardize: 
     """Training is that on data which were normalized and standardized before, with these definitions."""
     (pixels, vector), y = scaled_batch(8)
     mean, deviation = y["size"].mean(0), y["size"].std(0)
-    scaled = (pixels / 255, vector), {**y, "size": (y["size"] - mean) / deviation} if standardize else y
+    inputs = pixels / 255, (vector - vector.mean(0)) / vector.std(0)
+    scaled = inputs, {**y, "size": (y["size"] - mean) / deviation} if standardize else y
     options: dict[str, Any] = {"loss": LOSSES, "epochs": 3, "batch_size": 4, "progress": False}
     whole, prepared = model(), model()
     history = whole.fit(

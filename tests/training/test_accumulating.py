@@ -92,6 +92,7 @@ def test_lookahead_is_steps_and_averages(every: int, decay: float, epochs: int, 
     model, stepped = (cr.Sequential(layers, (1, 4, 4), engine="numpy", dtype="float64") for _ in range(2))
     options: dict[str, Any] = {"epochs": epochs, "batch_size": size, "normalization": "none", "progress": False}
     model.fit(x, y, optimizer=cr.Momentum(0.1), lookahead=Lookahead(every, decay), **options)
+    stepped.normalization = model.normalization
     orders = [order(9, 0, epoch)[first : first + size] for epoch in range(epochs) for first in range(0, 9, size)]
     slow: list[np.ndarray] = []
     for step, rows in enumerate(orders, 1):

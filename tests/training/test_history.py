@@ -28,7 +28,7 @@ def two_epochs(*, validated: bool = True) -> History:
 
 
 def write(path: Path, log: History) -> list[str]:
-    lines = [",".join(history.columns("accuracy")) + "\n", *log.rows()]
+    lines = [",".join(history_files.columns("accuracy")) + "\n", *history_files.rows(log)]
     path.write_text("".join(lines))
     return lines
 
@@ -50,7 +50,7 @@ def test_as_many_steps_as_are_wanted_are_read_bit_for_bit(path: Path, validated:
     for steps in range(8):
         history = history_files.read(path, steps, SAMPLES, BATCH)
         assert (len(history), len(history.epochs)) == (steps, steps // 3)
-        assert list(history.rows()) == list(log.rows())[:steps]
+        assert list(history_files.rows(history)) == list(history_files.rows(log))[:steps]
     for number, (ours, theirs) in enumerate(zip(history.epochs, log.epochs, strict=True)):
         assert ours.seconds == pytest.approx(theirs.seconds, abs=5e-4)
         log.epochs[number] = replace(theirs, seconds=ours.seconds)
@@ -62,7 +62,7 @@ def test_rows_are_as_the_heading_says(path: Path) -> None:
     assert lines[0] == "step,epoch,samples,rate,loss,accuracy,validation_loss,validation_accuracy,seconds\n"
     assert lines[1] == "1,1,4,0.1,0.1,0.0,,,\n"
     assert lines[3] == f"3,1,3,5e-324,{NUMBERS[-2]!r},{2 / 7!r},5e-324,{2 / 3!r},2.469\n"
-    assert list(two_epochs().rows(5)) == lines[6:]
+    assert list(history_files.rows(two_epochs(), 5)) == lines[6:]
 
 
 def refused(path: Path, steps: int, words: str) -> None:

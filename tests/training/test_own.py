@@ -162,3 +162,42 @@ def test_a_custom_loss_and_optimizer_are_traced() -> None:
     assert trace["dense1.w.update"].shape == (12, 6)
     assert "custom optimizer" in trace.explain("dense1.w.update[0,0]").derived.words
     assert_close(trace.explain("loss.y").value, (trace["dense2.y"][0] - y[0]) ** 2)
+
+
+def poisson(p: Any, t: Any) -> Any:
+    """Return the loss of counts with the mean exp(p), as `torch.nn.PoissonNLLLoss`, and its gradient."""
+    mean = np.exp(p)
+    return (mean - t * p).sum(1), (mean - t) / len(p)
+
+
+@pytest.mark.parametrize("standardize", [None, True])
+def test_a_custom_loss_gets_the_targets_as_they_are_unless_asked(standardize: bool | None) -> None:
+    """Also that of one of several outputs, beside one whose targets are standardized."""
+    x, _ = points(60)
+    y = np.random.default_rng(0).poisson(np.exp(1 + x[:, :2]))
+
+    seen: list[np.ndarray] = []
+
+    def recorded(p: Any, t: Any) -> Any:
+        seen.append(np.unique(t))
+        return poisson(p, t)
+
+    model = dense(2, loss=recorded)
+    options: dict[str, Any] = {"epochs": 1, "batch_size": 60, "progress": False, "standardize_targets": standardize}
+    model.fit(x, y, **options)
+    assert np.isin(seen[0], y).all() == (standardize is None)
+    inputs = cr.Input((6,))
+    outputs = {"count": cr.Dense(2)(inputs), "size": cr.Dense(1)(inputs)}
+    graph = cr.Graph(inputs, outputs, engine="numpy")
+    graph.fit(x, {"count": y, "size": 50 * x[:, 0]}, loss={"count": recorded, "size": "huber"}, **options)
+    assert np.isin(seen[-1], y).all()
+    assert graph.target_scaling is not None
+    assert_close(graph.target_scaling.deviations, [1, 1, 50 * x[:, 0].std()])
+
+
+def test_a_log_link_predicts_the_mean_count() -> None:
+    x, _ = points(1000)
+    y = np.random.default_rng(0).poisson(np.exp(1 + 0.8 * x[:, 0]))
+    model = dense(1, loss=poisson)
+    assert not model.fit(x, y, epochs=15, learning_rate=0.01, progress=False).warnings
+    assert np.abs(model.predict(x)[:, 0] - (1 + 0.8 * x[:, 0])).mean() < 0.3

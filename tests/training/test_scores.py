@@ -49,7 +49,6 @@ NUMBERS: dict[str, Callable[..., Any]] = {
     "mean_absolute_error": peer.mean_absolute_error,
     "root_mean_squared_error": lambda y, p: np.sqrt(peer.mean_squared_error(y, p)),
     "r2": peer.r2_score,
-    "psnr": lambda y, p: 10 * np.log10(np.ptp(y) ** 2 / peer.mean_squared_error(y, p)),
 }
 
 
@@ -168,6 +167,37 @@ def test_undefined_metrics_are_left_out() -> None:
     assert alone.average_precision == 1.0
     t = np.linspace(0, 2, 40).reshape(2, 1, 4, 5)
     assert Evaluation(0.0, t, t, REGRESSION).psnr == np.inf
+
+
+UNITS: list[tuple[Any, float]] = [(np.uint8, 255.0), (np.float32, 1.0), (np.int64, 255.0)]
+
+
+@pytest.mark.parametrize(("dtype", "peak"), UNITS)
+@pytest.mark.parametrize("several", [False, True])
+@given(seed=SEEDS)
+def test_the_peak_is_that_of_the_unit(dtype: Any, peak: float, several: bool, seed: int) -> None:
+    """Compare with the formula of scikit-image for images of low contrast, alone and together, also from a file."""
+    generator = np.random.default_rng(seed)
+    x = generator.integers(60, 180, (9, 1, 4, 5))
+    x = (x / 255 if dtype == np.float32 else x).astype(dtype)
+    inputs = cr.Input((1, 4, 5))
+    images = cr.Conv2D(1, 1)(inputs)
+    outputs = {"image": images, "mean": cr.Dense(1)(cr.Flatten()(inputs))} if several else images
+    y: Any = {"image": x, "mean": np.arange(9.0)} if several else x
+    model = cr.Graph(inputs, outputs, engine="numpy", loss={"image": "huber", "mean": "huber"} if several else "huber")
+    model.fit(x, y, progress=False)
+    model = cr.Graph.from_about(model.about(), engine="numpy", weights=model.weights)
+
+    def ratio(rows: slice, **options: Any) -> float:
+        chosen = {name: values[rows] for name, values in y.items()} if several else y[rows]
+        evaluation = model.evaluate(x[rows], chosen, **options)
+        return (evaluation["image"] if several else evaluation).psnr
+
+    p = model.predict(x)["image"] if several else model.predict(x)
+    for rows in (slice(None), slice(2), slice(3, 4)):
+        error = np.square(p[rows] - x[rows].astype(float)).mean()
+        assert_close(ratio(rows), 10 * np.log10(peak**2 / error))
+        assert_close(ratio(rows, peak=7), 10 * np.log10(7**2 / error))
 
 
 @pytest.mark.parametrize("metric", CRITERIA)
@@ -295,7 +325,7 @@ def test_validation_metrics_of_any_name_are_read_back_unless_damaged(tmp_path: P
     metrics = {'an "odd", name': 1 / 3, "größe": float("inf"), "c": -5e-324}
     log = History(epochs=[Epoch(n, n, 0.5, validation_metrics=metrics) for n in (1, 2)])
     path, again = tmp_path / "validation.csv", History(epochs=[Epoch(n, n, 0.5) for n in (1, 2)])
-    path.write_bytes(log.validation_csv())
+    path.write_bytes(history_files.validation_csv(log))
     history_files.add_validation(again, path)
     assert again.epochs == log.epochs
     path.write_text(content)

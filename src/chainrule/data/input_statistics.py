@@ -10,9 +10,11 @@ from chainrule.core.arrays import Array, Floats
 from chainrule.data.sources import PROBE_SAMPLES, blocks, extremes, representative
 
 LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
-# Ratio of the channels' deviations, or of a mean to its deviation, above which inputs are standardized by default
-MAX_RATIO = 10.0
-MIN_VALUES = 32  # minimum number of values per channel for this comparison
+MAX_RATIO = 10.0  # ratio of the channels' deviations above which an image is no image of pixels
+MIN_VALUES = 8  # minimum number of values per channel for statements on its mean and deviation
+# Largest |mean| relative to the deviation, and range of the deviation, of channels that need no standardization
+TYPICAL_MEAN, TYPICAL_DEVIATIONS = 0.25, (0.5, 2.0)
+MIN_SHADE = 0.5  # smallest maximum of the absolute values of images within −1 … 1
 MIN_PIXEL_VECTOR = 64  # minimum length for which a vector of integers is interpreted as pixels
 BYTE_MAXIMUM = (128, 255)  # range of the maximum for which such vectors are scaled
 ROUNDING = 1e-12  # smallest deviation relative to the mean that is not a rounding error
@@ -80,26 +82,45 @@ class InputStatistics:
     def default_kind(self) -> str:
         """The default normalization: "scale" for pixels, "standardize" or "none".
 
-        Other values are standardized if the deviations of their channels or features differ by more than a factor of
-        10, or if the mean of one is more than 10 times its deviation. Values within 0 … 1 are not changed.
+        Other values are standardized, unless they are shades, few or not finite, or the mean and the deviation of every
+        channel or feature are already near 0 and 1.
         """
         if self.are_pixels:
             return "scale"
-        return "standardize" if max(self.spread, self.offset) > MAX_RATIO else "none"
+        return "none" if self.are_shades or self.are_typical else "standardize"
+
+    @property
+    def are_shades(self) -> bool:
+        """Whether the inputs are images within −1 … 1, or vectors of at least 64 numbers within 0 … 1 like images.
+
+        Vectors are if no feature varies only far from black, 0, and white, 1.
+        """
+        minimum, maximum = self.limits
+        if not (minimum >= -1 and MIN_SHADE <= max(maximum, -minimum) <= 1):
+            return False
+        if self.x.ndim == 4:
+            return True
+        mean, deviation = self._varying
+        nearest = np.minimum(mean, 1 - mean)
+        return self.x[0].size >= MIN_PIXEL_VECTOR and minimum >= 0 and bool((nearest <= MAX_RATIO * deviation).all())
+
+    @property
+    def are_typical(self) -> bool:
+        """Whether the means and deviations of all channels are near 0 and 1, as far as enough values show."""
+        if not self._is_comparable:
+            return True
+        mean, deviation = self._varying
+        low, high = TYPICAL_DEVIATIONS
+        is_centered = np.abs(mean) <= TYPICAL_MEAN * deviation
+        return bool(is_centered.all() and low <= deviation.min() and deviation.max() <= high)
 
     @cached_property
     def spread(self) -> float:
         """Ratio of the largest to the smallest deviation of the channels (N, C, …) that are not constant.
 
-        It is 1 for few values, and for values that are within 0 … 1 or not finite. Of many samples, some are used.
+        It is 1 for few values, and for values that are not finite. Of many samples, some are used.
         """
         return float(self.deviations.max() / self.deviations.min()) if self._is_comparable else 1.0
-
-    @cached_property
-    def offset(self) -> float:
-        """Largest ratio of the mean to the deviation of a channel that is not constant; 0 where `spread` is 1."""
-        mean, deviation = self._varying
-        return float((np.abs(mean) / deviation).max()) if self._is_comparable else 0.0
 
     @property
     def deviations(self) -> Floats:
@@ -144,7 +165,7 @@ class InputStatistics:
     def _is_comparable(self) -> bool:
         minimum, maximum = self.limits
         has_enough = math.prod(self.x.shape) >= MIN_VALUES * self._channel_count
-        return has_enough and not self.are_fractions and math.isfinite(maximum - minimum)
+        return has_enough and math.isfinite(maximum - minimum)
 
 
 def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[Floats, Floats]:

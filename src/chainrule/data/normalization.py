@@ -309,14 +309,6 @@ def decision(normalization: Normalization, statistics: InputStatistics | None = 
     description = f"inputs are {statistics.x.dtype.name} from {minimum:g} to {maximum:g} and are {KINDS[kind]}"
     if kind == "none":
         return description
-    reason = _standardization_reason(statistics) if kind == "standardize" else ""
-    return f"{description}{reason}; normalization='none' leaves them"
-
-
-def _standardization_reason(statistics: InputStatistics) -> str:
-    """Return how inputs are standardized, and why that is the default for them."""
-    channel = "feature" if statistics.x.ndim == 2 else "channel"
-    if statistics.spread > MAX_RATIO:
-        return f" per {channel}, since the deviations of the {channel}s differ by a factor of {statistics.spread:.3g}"
-    reason = f", since a mean is {statistics.offset:.3g} times its deviation" if statistics.offset > MAX_RATIO else ""
-    return f" per {channel}{reason}"
+    if kind == "standardize":
+        description += " per feature" if statistics.x.ndim == 2 else " per channel"
+    return f"{description}; normalization='none' leaves them"

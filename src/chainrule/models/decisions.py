@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core.arrays import Array, Ints
+from chainrule.core.shapes import is_number
 from chainrule.data.augmentation import Views
 from chainrule.data.containers import Data
 from chainrule.data.sample_hashes import overlap
@@ -24,8 +26,12 @@ from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
 
 
-def evaluate(network: Network, data: Data, ignore_label: int | None, loss: Any, views: Any, metrics: Any) -> Evaluation:
+def evaluate(
+    network: Network, data: Data, *, ignore_label: int | None, loss: Any, views: Any, metrics: Any, peak: float | None
+) -> Evaluation:
     """Return the evaluation for the arguments of `Model.evaluate`."""
+    if peak is not None and not (is_number(peak) and 0 < peak < math.inf):
+        raise OptionError(f"peak {quoted(peak)}: expected the range of the targets' unit, such as 255")
     functions: Any = {} if metrics is None else metrics
     if not (isinstance(functions, Mapping) and all(map(callable, cast("Mapping[str, Any]", functions).values()))):
         raise OptionError(f"metrics {quoted(metrics)}: expected functions by name, such as {{'f2': f}}")
@@ -39,9 +45,11 @@ def evaluate(network: Network, data: Data, ignore_label: int | None, loss: Any, 
     result = evaluation.evaluate(network, examples, *options)
     overlapping = overlap(network.training_hashes, examples.source.inputs)
     if isinstance(result, JointEvaluation):
-        parts = {name: replace(part, functions=functions) for name, part in result.parts.items()}
+        parts = {
+            name: replace(part, functions=functions, peak=peak or part.peak) for name, part in result.parts.items()
+        }
         result = replace(result, parts=parts)
-    return replace(result, overlap=overlapping, functions=functions)
+    return replace(result, overlap=overlapping, functions=functions, peak=peak or result.peak)
 
 
 def answers(network: Network, outputs: Any) -> Any:

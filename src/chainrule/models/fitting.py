@@ -19,6 +19,7 @@ from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.base import QUANTIZED
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
 from chainrule.models.record import Record, loaded
+from chainrule.network import losses
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.labels import BOOLEANS, TEXT, Labels
 from chainrule.network.losses import PROBABILITIES, LossLike
@@ -160,15 +161,13 @@ def _check_meaning(network: Network, examples: Examples) -> None:
 def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
     """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
     network = record.network
-    defaults = {**settings, "standardize_targets": True, "seed": network.seed}
+    defaults = {**settings, "standardize_targets": losses.standardizes(settings["loss"]), "seed": network.seed}
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
     if network.frozen:
         frozen, multipliers = LRMultipliers.frozen(*network.frozen), LRMultipliers.choose(options.get("lr_multipliers"))
         resolved["lr_multipliers"] = LRMultipliers((*multipliers.factors, *frozen.factors))
     if "class_weight" in resolved:
         resolved["class_weight"] = record.labels.named(resolved["class_weight"])
-    if "normalization" not in resolved:
-        resolved["normalization"] = record.default_kind(examples)
     if examples.source.batch_size is not None:
         resolved["batch_size"] = examples.source.batch_size
     return Recipe(**resolved)
@@ -194,6 +193,8 @@ def _trainer(
     network, kind = record.network, explicit.get("normalization")
     existing = _existing_normalization(network, kind)
     training, validation = _parts(record, data, examples, held_out, recipe)
+    if kind is None:
+        recipe = replace(recipe, normalization=record.default_kind(training))
     fitted = _fitted_normalization(training, recipe, existing)
     later = replace(record, normalization=fitted)  # reads what is not trained on
     if held_out is not None:
@@ -210,7 +211,7 @@ def _trainer(
     requirements.check(explicit, recipe, examples, standardized=standardized, evaluates=test is not None)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
-        sentence = decision(result.normalization, examples.statistics)
+        sentence = decision(result.normalization, training.statistics)
         result.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
     if network.inherited and network.task is None:
         result.history.notes.append(f"{', '.join(network.inherited)}: the weights of a trained network")

@@ -23,7 +23,7 @@ from chainrule.layers import node
 from chainrule.layers.node import NodesLike, Wiring
 from chainrule.models import fitting
 from chainrule.models.options import ModelOptions
-from chainrule.models.record import Record, batched
+from chainrule.models.record import Record
 from chainrule.network.fitted import Fitted
 from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
@@ -228,6 +228,7 @@ class Model(Explained, Network):
         Errors   OptionError if positions are ignored and the loss is not categorical_cross_entropy
         """
         from chainrule.explain import NextStep, Trace
+        from chainrule.models.stepping import batched
 
         examples = Record.of(self, ignore_label).read(Data.of(*batched(self, x, y)))
         samples, _ = examples.source.samples(np.arange(len(examples)), examples.targets)

@@ -9,6 +9,7 @@ from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
+from chainrule.network.network import Network
 from chainrule.network.ports import unpacking_layers
 
 CONSTANT_KINDS = ("affine", "rescaling")  # kinds of layers that normalize with constants
@@ -30,16 +31,27 @@ def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring, source: 
     return all(layers[k].kind in CONSTANT_KINDS for k, inputs in enumerate(wiring.inputs) if source in inputs)
 
 
-def fit_joint(
-    layers: Sequence[Layer], wiring: Wiring, arrays: Mapping[str, Array], kind: str | None
-) -> JointNormalization:
+def default_kind(network: Network, kind: str, source: int = 0) -> str:
+    """Return the default kind of normalization of an input of a network that has none yet.
+
+    It is "none" if the network normalizes the input with constants, as imported networks may do. Weights that were not
+    drawn here expect values in their unit: only pixels are then normalized.
+
+    kind     default kind for the values
+    source   as in `has_constant_normalization`
+    """
+    has_weights = kind == "standardize" and not network.untrained
+    return "none" if has_weights or has_constant_normalization(network.layers, network.wiring, source) else kind
+
+
+def fit_joint(network: Network, arrays: Mapping[str, Array], kind: str | None) -> JointNormalization:
     """Fit a normalization to each of several inputs.
 
-    kind   kind of all normalizations; None: chosen for each input, "none" if the network normalizes it with constants
+    kind   kind of all normalizations; None: the default kind for each input
     """
     parts = dict[str, Normalization]()
-    for (name, array), (index, _) in zip(arrays.items(), unpacking_layers(layers), strict=True):
-        is_prepared = kind is None and has_constant_normalization(layers, wiring, index + 1)
+    for (name, array), (index, _) in zip(arrays.items(), unpacking_layers(network.layers), strict=True):
         statistics = InputStatistics(array)
-        parts[name] = Normalization.fit("none" if is_prepared else kind or statistics.default_kind, statistics)
+        resolved = kind or default_kind(network, statistics.default_kind, index + 1)
+        parts[name] = Normalization.fit(resolved, statistics)
     return JointNormalization.of(parts)

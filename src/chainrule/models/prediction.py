@@ -121,6 +121,7 @@ def evaluate(
     views: str | Views | None = None,
     ignore_label: int | None = None,
     metrics: Mapping[str, Metric] | None = None,
+    peak: float | None = None,
 ) -> Evaluation:
     """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
 
@@ -133,10 +134,13 @@ def evaluate(
             or numbers, such as those of scikit-learn, which return a number. If the names of their arguments are usual
             ones in the other order, such as preds and target, they are passed in this order. Of several outputs, they
             are called for each
+    peak    range of the unit of the targets, for the peak signal-to-noise ratio; None: that of the training targets, 1
+            or 255 for images
     """
     from chainrule.models.decisions import evaluate
 
-    return evaluate(self, Data.of(x, y), ignore_label, loss, views, metrics)
+    data = Data.of(x, y)
+    return evaluate(self, data, loss=loss, views=views, ignore_label=ignore_label, metrics=metrics, peak=peak)
 
 
 @checked_options

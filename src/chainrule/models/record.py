@@ -20,11 +20,10 @@ from chainrule.data.normalization import KINDS as NORMALIZATIONS
 from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.data.sources import SampleSource, as_array, as_samples
 from chainrule.errors import DataError, OptionError, ShapeError, quoted
-from chainrule.models.normalizing_layers import fit_joint, has_constant_normalization
+from chainrule.models.normalizing_layers import default_kind, fit_joint
 from chainrule.network.fitted import UNFITTED, class_counts
 from chainrule.network.labels import KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
 from chainrule.network.losses import Loss
-from chainrule.network.matching import matched, matched_targets
 from chainrule.network.network import Network
 from chainrule.network.ports import Ports
 from chainrule.network.shapes import input_array
@@ -83,16 +82,12 @@ class Record:
         return Record(network, labels, columns, normalization, options.get("ignore_label"), loss)
 
     def default_kind(self, examples: Examples) -> str:
-        """Return the kind of normalization used in an earlier training, otherwise the default kind for the data.
-
-        If the network normalizes its inputs with constants, as imported networks may do, the default kind is "none".
-        """
+        """Return the kind of normalization used in an earlier training, otherwise the default kind for the data."""
         network = self.network
         fitted = examples.normalization or network.normalization
         if fitted != UNFITTED or network.input_ports:
             return fitted.kind
-        is_prepared = has_constant_normalization(network.layers, network.wiring)
-        return "none" if is_prepared else examples.statistics.default_kind
+        return default_kind(network, examples.statistics.default_kind)
 
     # ------------------------------------------------------------------ reading
 
@@ -162,7 +157,7 @@ class Record:
         fitted = self.normalization
         if isinstance(fitted, str) and all(map(len, arrays.values())):
             kind = None if fitted == AUTOMATIC else fitted
-            fitted = fit_joint(self.network.layers, self.network.wiring, arrays, kind)
+            fitted = fit_joint(self.network, arrays, kind)
         if not isinstance(fitted, JointNormalization):
             return ports.pack(arrays, "inputs"), None
         for name, part in fitted.parts.items():
@@ -245,6 +240,8 @@ class Record:
     def _of_dataset(self, data: Dataset) -> Examples:
         if self.network.has_ports:
             raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
+        from chainrule.network.matching import matched
+
         has_names = not are_numbers(data.classes)
         data = matched(data, self.labels)
         x, places = self._input(data.inputs), self.with_places()
@@ -300,6 +297,8 @@ class _BatchReader:
         if not network.has_ports:
             x, y = as_array(x), as_array(y)
         if self.classes and y.dtype.kind not in "US":
+            from chainrule.network.matching import matched_targets
+
             y = matched_targets(y, self.classes, record.labels, len(network.output_shape))
             record = record.with_places()
         data = Data.of(x, y)
@@ -366,19 +365,3 @@ def _check_count(values: Any, count: int) -> None:
     """Raise DataError unless there is a target for each input."""
     if values.ndim == 0 or len(values) != count:
         raise DataError(f"{count} inputs but {len(values) if values.ndim else 'a single'} targets")
-
-
-def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
-    """Return a batch of one sample for a single sample and its targets; return a batch unchanged."""
-    # one unnamed input and output, or several by name
-    inputs = {"": x} if network.input_ports is None else network.input_ports.named(x, "inputs")
-    shapes = [network.input_shape] if network.input_ports is None else network.input_ports.shapes.values()
-    try:
-        is_batch = [np.shape(value) for value in inputs.values()] != [*shapes]
-    except ValueError:  # rows of different lengths
-        is_batch = True
-    if is_batch:
-        return x, y
-    targets = {"": y} if network.output_ports is None else network.output_ports.named(y, "targets")
-    x, y = ({name: as_array(value)[None] for name, value in values.items()} for values in (inputs, targets))
-    return x, y

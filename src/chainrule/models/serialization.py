@@ -107,6 +107,7 @@ RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and att
     "columns": lambda names, _: expect_list(str, names, "columns"),
     "labels": lambda config, network: _labels(expect_object(config, "labels"), network),
     "positions": lambda value, _: expect(bool, value, "positions"),
+    "peaks": lambda values, _: expect_list(float, values, "peaks"),
     "training_hashes": lambda hashes, _: expect_list(int, hashes, "training_hashes"),
 }
 
@@ -115,7 +116,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
     entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
     entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
-    for name in ("training_hashes", "thresholds", "columns"):
+    for name in ("training_hashes", "thresholds", "columns", "peaks"):
         entries[name] = [*getattr(fitted, name)] or None
     entries["positions"] = fitted.positions or None
     for name in ("mask_values", "target_scaling"):

@@ -12,6 +12,7 @@ from chainrule.core.arrays import Array, Arrays
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization
+from chainrule.data.sources import as_array
 from chainrule.models.record import Record
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.losses import Loss, LossLike
@@ -189,3 +190,19 @@ def _batch(
     samples, rows = examples.source.samples(np.arange(len(examples)), examples.targets)
     preparation = Preparation(network, network.normalization, target_scaling=network.target_scaling)
     return *preparation.of_targets(samples.batch(rows, preparation)), task, resolved
+
+
+def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
+    """Return a batch of one sample for a single sample and its targets; return a batch unchanged."""
+    # one unnamed input and output, or several by name
+    inputs = {"": x} if network.input_ports is None else network.input_ports.named(x, "inputs")
+    shapes = [network.input_shape] if network.input_ports is None else network.input_ports.shapes.values()
+    try:
+        is_batch = [np.shape(value) for value in inputs.values()] != [*shapes]
+    except ValueError:  # rows of different lengths
+        is_batch = True
+    if is_batch:
+        return x, y
+    targets = {"": y} if network.output_ports is None else network.output_ports.named(y, "targets")
+    x, y = ({name: as_array(value)[None] for name, value in values.items()} for values in (inputs, targets))
+    return x, y

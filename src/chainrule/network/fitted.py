@@ -37,6 +37,7 @@ class Fitted:
     training_hashes  hashes of samples that a run has trained on (`data.sample_hashes`)
     thresholds     smallest output that means yes, of each label; empty: ½
     positions      whether the outputs are positions in the image, as `Augmentation` says
+    peaks          range of the unit of each output's targets, if they are numbers per position; 0: other targets
     """
 
     normalization: Normalization
@@ -50,6 +51,7 @@ class Fitted:
     training_hashes: tuple[int, ...] = ()
     thresholds: tuple[float, ...] = ()
     positions: bool = False
+    peaks: tuple[float, ...] = ()
 
     def labels_after(self, current: Labels) -> Labels:
         """Return the labels after training: those of the data, or the current ones. A binary output has two classes."""

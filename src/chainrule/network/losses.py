@@ -268,6 +268,11 @@ def terms(loss: Loss) -> tuple[SingleLoss, ...]:
     return tuple(term.loss for term in loss.terms) if isinstance(loss, JointLoss) else (loss,)
 
 
+def standardizes(loss: Loss) -> bool:
+    """Return whether targets are standardized by default: a custom loss gets them as they are, since it may need so."""
+    return not isinstance(loss, CustomLoss)
+
+
 def described(loss: Loss) -> str:
     """Return text for users: the name of the loss, or the names and weights of the losses of several outputs."""
     if not isinstance(loss, JointLoss):

@@ -19,7 +19,7 @@ from chainrule.errors import FormatError, NotFiniteError
 from chainrule.models.model import Model
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES, VALIDATION
-from chainrule.training import history, history_files
+from chainrule.training import history_files
 from chainrule.training.history import Epoch
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
@@ -47,7 +47,7 @@ class Checkpointer(Callback):
     def begin(self, trainer: Trainer) -> None:
         """Write the history so far and, in a new run, the first checkpoint."""
         files.remove_temporary(self.recorder.folder, (CHECKSUMS, *CHECKED_FILES, *PICTURES))
-        rows = [",".join(history.columns(trainer.history.measure)) + "\n", *trainer.history.rows()]
+        rows = [",".join(history_files.columns(trainer.history.measure)) + "\n", *history_files.rows(trainer.history)]
         self.recorder.write({HISTORY: "".join(rows).encode()})
         self._written = len(trainer.history)
         if not self._written:
@@ -75,11 +75,11 @@ class Checkpointer(Callback):
         Errors   NotFiniteError if a parameter is not finite
         """
         self._check(trainer)
-        self.recorder.append_history("".join(trainer.history.rows(self._written)).encode())
+        self.recorder.append_history("".join(history_files.rows(trainer.history, self._written)).encode())
         self._written = len(trainer.history)
         contents: dict[str, bytes] = {}
         if trainer.validation is not None:
-            contents[VALIDATION] = trainer.history.validation_csv()
+            contents[VALIDATION] = history_files.validation_csv(trainer.history)
         if best:
             with trainer.averaged():
                 contents[BEST] = model_bytes(self.model, len(trainer.history.epochs))

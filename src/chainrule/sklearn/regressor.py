@@ -8,6 +8,7 @@ from sklearn.base import RegressorMixin
 
 from chainrule.core.arrays import Array
 from chainrule.models.model import Sequential
+from chainrule.network import losses
 from chainrule.sklearn.estimator import NetworkEstimator
 
 
@@ -18,13 +19,13 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
     Accepts all arguments of `NetworkEstimator`. The default loss is the mean squared error. And:
 
     standardize_targets   whether to train on (y − mean) / deviation; predictions are in the units of y. `partial_fit`
-                          takes mean and deviation from its first call
+                          takes mean and deviation from its first call. None: unless the loss is a custom one
 
     >>> ChainruleRegressor([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).predict(X_test)
     """
 
     _: KW_ONLY
-    standardize_targets: bool = True
+    standardize_targets: bool | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
         """Train on samples X with targets y, and return the estimator.
@@ -36,7 +37,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         Errors   ValueError for invalid shapes or numbers that are not finite
         """
         x, targets, weights = self._samples(X, y, sample_weight, reset=True)
-        self._train(self._new, x, targets, weights, standardize_targets=self.standardize_targets)
+        self._train(self._new, x, targets, weights, standardize_targets=self._standardizes)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
@@ -47,13 +48,18 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         Errors   ValueError as in `fit`
         """
         x, targets, weights = self._samples(X, y, sample_weight, reset=not hasattr(self, "model_"))
-        self._train_more(self._new, x, targets, weights, standardize_targets=self.standardize_targets)
+        self._train_more(self._new, x, targets, weights, standardize_targets=self._standardizes)
         return self
 
     def predict(self, X: Any) -> Array:
         """Return the predictions, with the same shape as the targets: (N,) or (N, K)."""
         outputs = self._outputs(X)
         return outputs[:, 0] if self._vector else outputs
+
+    @property
+    def _standardizes(self) -> bool:
+        is_built_in = self.loss is None or losses.standardizes(losses.choose(self.loss))
+        return is_built_in if self.standardize_targets is None else self.standardize_targets
 
     def _samples(self, x: Any, y: Any, weights: Any, *, reset: bool) -> tuple[Array, Array, Array | None]:
         """Validate the data, and return samples, targets (N, K) and weights."""

@@ -52,6 +52,7 @@ class Answers:
     losses    loss of each sample, (N,); for several outputs, only the parts have them
     thresholds  smallest output of each label, (K,), that means yes; empty: ½
     functions   further metrics by name, as in `Model.evaluate`
+    peak      range of the unit of targets for each position, for the peak signal-to-noise ratio; 0: unknown
     """
 
     loss: float
@@ -66,6 +67,7 @@ class Answers:
     losses: Array = field(default_factory=lambda: np.empty(0))
     thresholds: tuple[float, ...] = ()
     functions: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
+    peak: float = 0.0
 
     @property
     def samples(self) -> int:

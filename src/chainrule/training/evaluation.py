@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -83,12 +84,14 @@ def evaluate(
     if scaling is not None:
         outputs = scaling.in_units(outputs)
     if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
-        split = network.output_ports.split
-        return JointEvaluation.of(loss, sample_losses, total / count, split(outputs), split(targets), resolved_task)
+        split, peaks = network.output_ports.split, network.peaks
+        values = split(outputs), split(targets)
+        return JointEvaluation.of(loss, sample_losses, total / count, *values, resolved_task, peaks=peaks)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
     about = resolved_task, network.labels, valid, counted, loss == LOGITS_LOSS
-    return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=sample_losses[0], thresholds=thresholds)
+    recorded: dict[str, Any] = {"thresholds": thresholds, "peak": max(network.peaks, default=0.0)}
+    return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=sample_losses[0], **recorded)
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:

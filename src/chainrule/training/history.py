@@ -1,16 +1,12 @@
 """Training history: loss and metric of every step, and a summary of every epoch.
 
-The metric depends on the task (`network.tasks`): accuracy, label accuracy or mean absolute error. history.csv has one
-row per step and a column named after the metric. The last row of an epoch also contains the validation results and the
-time. Numbers are written with all digits, so that the same bits are read back.
+The metric depends on the task (`network.tasks`): accuracy, label accuracy or mean absolute error.
 """
 
-import csv
 import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -32,11 +28,6 @@ TOP_SCORE = "top_5_accuracy"
 MINIMIZED = ("loss", "log_loss", "calibration_error", ERROR, "root_mean_squared_error")
 MONITORED = ("loss", CLASSIFICATION.metric, ERROR)  # values of every epoch, of training and validation data
 _Pair: TypeAlias = tuple[float | None, float | None]
-
-
-def columns(metric: str) -> tuple[str, ...]:
-    """Return the column names of history.csv for the given metric."""
-    return ("step", "epoch", "samples", "rate", "loss", metric, "validation_loss", f"validation_{metric}", "seconds")
 
 
 @dataclass(frozen=True)
@@ -163,25 +154,6 @@ class History:
     def __getitem__(self, name: str) -> list[float]:
         """Return the values of every epoch, such as ``history["loss"]``; OptionError for an unknown name."""
         return self.history[name]
-
-    def rows(self, start: int = 0) -> Iterator[str]:
-        """Yield the lines of history.csv without the heading and without the first ``start`` steps."""
-        ends = {epoch.step: epoch for epoch in self.epochs}
-        columns = (self.numbers, self.sizes, self.rates, self.losses, self.measures)
-        for step, row in enumerate(zip(*(column[start:] for column in columns), strict=True), start + 1):
-            end = ends.get(step)
-            validation = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else ()
-            cells = ["" if value is None else repr(value) for value in (step, *row, *validation)]
-            yield ",".join(cells) + ("" if end else ",,,") + "\n"
-
-    def validation_csv(self) -> bytes:
-        """Return the content of validation.csv: the further metrics of each epoch's validation samples."""
-        names = [*self.epochs[-1].validation_metrics] if self.epochs else []
-        values = ((end.epoch, end.validation_metrics) for end in self.epochs)
-        rows = ([number, *(repr(metrics.get(name, math.nan)) for name in names)] for number, metrics in values)
-        stream = StringIO()
-        csv.writer(stream, lineterminator="\n").writerows([["epoch", *names], *rows])
-        return stream.getvalue().encode()
 
     def epoch_dicts(self) -> list[dict[str, Any]]:
         """Return the epochs as dictionaries for plots and JSON. Metrics of other tasks are omitted."""

@@ -1,8 +1,13 @@
-"""Reading of history.csv and validation.csv, the files of a training history."""
+"""The files of a training history: history.csv and validation.csv.
+
+history.csv has one row per step and a column named after the metric. The last row of an epoch also contains the
+validation results and the time. Numbers are written with all digits, so that the same bits are read back.
+"""
 
 import csv
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -10,10 +15,38 @@ from pathlib import Path
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, quoted
 from chainrule.network.tasks import CLASSIFICATION, METRICS
-from chainrule.training.history import ERROR, Epoch, History, columns, epoch_means
+from chainrule.training.history import ERROR, Epoch, History, epoch_means
 
 MAX_BYTES = 1 << 31  # maximum size of history.csv
 _NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # the format of `repr`
+
+
+def columns(metric: str) -> tuple[str, ...]:
+    """Return the column names of history.csv for the given metric."""
+    return ("step", "epoch", "samples", "rate", "loss", metric, "validation_loss", f"validation_{metric}", "seconds")
+
+
+def rows(history: History, start: int = 0) -> Iterator[str]:
+    """Yield the lines of history.csv without the heading and without the first ``start`` steps."""
+    ends = {epoch.step: epoch for epoch in history.epochs}
+    columns_of_steps = (history.numbers, history.sizes, history.rates, history.losses, history.measures)
+    for step, row in enumerate(zip(*(column[start:] for column in columns_of_steps), strict=True), start + 1):
+        end = ends.get(step)
+        validation = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else ()
+        cells = ["" if value is None else repr(value) for value in (step, *row, *validation)]
+        yield ",".join(cells) + ("" if end else ",,,") + "\n"
+
+
+def validation_csv(history: History) -> bytes:
+    """Return the content of validation.csv: the further metrics of each epoch's validation samples."""
+    names = [*history.epochs[-1].validation_metrics] if history.epochs else []
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["epoch", *names])
+    for end in history.epochs:
+        values = [repr(end.validation_metrics.get(name, math.nan)) for name in names]
+        writer.writerow([end.epoch, *values])
+    return stream.getvalue().encode()
 
 
 def read(path: Path, steps: int, samples: int, batch_size: int) -> History:

@@ -39,17 +39,21 @@ class JointEvaluation(Evaluation):
         outputs: Mapping[str, Array],
         targets: Mapping[str, Array],
         task: JointTask,
+        *,
+        peaks: Sequence[float] = (),
     ) -> JointEvaluation:
         """Return the evaluation of outputs and targets by name.
 
         losses   loss of each sample, (N,), for each output, in order
         values   their means
+        peaks    range of the unit of each output's targets, as in `Fitted`; empty: unknown
         """
-        columns, parts = [*zip(loss.terms, losses, values.tolist(), task.parts, strict=True)], dict[str, Evaluation]()
-        for term, own, mean, part in columns:
+        units, parts, total = peaks or [0.0] * len(losses), dict[str, Evaluation](), 0.0
+        for term, own, mean, part, peak in zip(loss.terms, losses, values.tolist(), task.parts, units, strict=True):
             arrays = outputs[term.output], targets[term.output]
-            parts[term.output] = Evaluation(mean, *arrays, part, logits=term.loss == LOGITS_LOSS, losses=own)
-        total = sum(term.weight * mean for term, _, mean, _ in columns)
+            is_logits = term.loss == LOGITS_LOSS
+            parts[term.output] = Evaluation(mean, *arrays, part, logits=is_logits, losses=own, peak=peak)
+            total += term.weight * mean
         empty = np.empty((len(losses[0]), 0))
         return JointEvaluation(total, empty, empty, task, parts=parts)
 

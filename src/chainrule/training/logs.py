@@ -8,7 +8,7 @@ from typing import Any
 from chainrule._io import files
 from chainrule._io.extras import import_optional
 from chainrule.errors import RunError
-from chainrule.training import history
+from chainrule.training import history_files
 from chainrule.training.history import Epoch
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
@@ -33,7 +33,7 @@ class CsvLog(Callback):
 
         Errors   RunError if the file cannot be written
         """
-        heading = ",".join(history.columns(trainer.history.measure))
+        heading = ",".join(history_files.columns(trainer.history.measure))
         files.write_atomic(self.path, f"{heading}\n".encode())
         self._written = 0
         self._append(trainer)
@@ -47,7 +47,7 @@ class CsvLog(Callback):
         self._append(trainer)
 
     def _append(self, trainer: Trainer) -> None:
-        files.append(self.path, "".join(trainer.history.rows(self._written)).encode())
+        files.append(self.path, "".join(history_files.rows(trainer.history, self._written)).encode())
         self._written = len(trainer.history)
 
 

@@ -236,15 +236,15 @@ class Evaluation(Answers):
 
     @property
     def psnr(self) -> float:
-        """Peak signal-to-noise ratio in decibels, 10 log₁₀(range² / mean squared error); infinite without errors.
+        """Peak signal-to-noise ratio in decibels, 10 log₁₀(peak² / mean squared error); infinite without errors.
 
-        The range is the difference between the largest and the smallest target. NaN if all targets are equal.
+        The peak is that of `Model.evaluate` or of the unit of the training targets; if unknown, of the targets' unit.
         """
+        from chainrule.training.target_fitting import unit_range
+
         self._require_task("the peak signal-to-noise ratio", REGRESSION)
-        value_range, error = float(np.ptp(self.targets)), float(np.square(self._errors).mean())
-        if value_range == 0:
-            return float("nan")
-        return float("inf") if error == 0 else float(10 * np.log10(value_range**2 / error))
+        peak, error = self.peak or unit_range(self.targets), float(np.square(self._errors).mean())
+        return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
     # ------------------------------------------------------------------ for display
 

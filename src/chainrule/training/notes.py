@@ -1,14 +1,15 @@
 """Notes on the result of a training: divergence, and results no better than a constant prediction."""
 
 import math
+from typing import cast
 
 import numpy as np
 
 from chainrule.data.normalization import scale_hint
-from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
-from chainrule.training import dense
-from chainrule.training.history import History, formatted
-from chainrule.training.targets import Targets, Values
+from chainrule.network.losses import JointLoss, SingleLoss
+from chainrule.network.tasks import REGRESSION
+from chainrule.training.samples import targets_of_step
+from chainrule.training.targets import Targets
 from chainrule.training.trainer import Trainer
 
 # Training diverged if the mean loss of the last half epoch exceeds DIVERGENCE times that of the first half epoch, or
@@ -17,18 +18,21 @@ DIVERGENCE = 1.25
 MIN_DIVERGENCE_SAMPLES = 64  # samples in half an epoch; with fewer, the mean loss varies too much for DIVERGENCE
 START_SAMPLES = 8
 DIVERGENCE_FROM_START = 3.0
-MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, a regression has learned nothing
+# A training was of no use if its loss is lower than that of a constant by less than this fraction of the latter.
+# Without any relation, networks reach about NOISE / √N on N training samples, and half of it on validation samples.
+MIN_GAIN, MAX_GAIN, NOISE = 0.02, 0.15, 3.0
+CROSS_ENTROPIES = ("categorical_cross_entropy", "softmax_cross_entropy")  # that of a constant is an entropy
+MIN_VALIDATION = 100  # number of validation samples whose loss is compared, too
 
 
 def training_warnings(trainer: Trainer) -> list[str]:
-    """Return warnings if layers normalized single values, if training diverged, or if it was hardly of any use.
-
-    Predictions are not compared with a constant one if the samples have weights.
-    """
+    """Return warnings if layers normalized single values, if training diverged, or if it was hardly of any use."""
     half_epoch = max(1, trainer.epoch_steps // 2)
     warnings = [_single_values(trainer)]
     if len(trainer.history) >= 2 * half_epoch:
-        warnings.append(_divergence(trainer, half_epoch) or _lack_of_progress(trainer))
+        problem = _lack_of_progress(trainer, half_epoch)
+        if problem != "":
+            warnings.append(_divergence(trainer, half_epoch) or problem or "")
     return [*filter(None, warnings)]
 
 
@@ -58,55 +62,50 @@ def _divergence(trainer: Trainer, half_epoch: int) -> str:
     return f"the loss grew from {min(first, start):.4g} to {last:.4g}: training diverged; {advice}"
 
 
-def _lack_of_progress(trainer: Trainer) -> str:
-    """Return a warning if the last half epoch's metric is hardly better than that of a constant prediction; else ""."""
-    history, task = trainer.history, trainer.task
-    if trainer.weights is not None or isinstance(task, JointTask):  # `baseline` ignores weights and outputs
+def _lack_of_progress(trainer: Trainer, half_epoch: int) -> str | None:
+    """Return a warning if the loss is hardly lower than that of the best constant prediction; else "".
+
+    It is None if samples have weights, or if there are several outputs. The loss is that of the last steps, or the
+    lowest validation loss of an epoch.
+    """
+    history, data, recipe, validation = trainer.history, trainer.train_data, trainer.recipe, trainer.validation
+    if trainer.weights is not None or isinstance(recipe.loss, JointLoss):
+        return None
+    steps = trainer.epoch_steps if len(history.epochs) > 1 else half_epoch
+    reached = float(np.average(history.losses[-steps:], weights=history.sizes[-steps:]))
+    constant, unit = _constant_loss(trainer, data.targets)
+    if reached < constant - _needed(NOISE, len(data)) * unit or not unit:
         return ""
-    data, scaling = trainer.train_data, trainer.target_scaling
-    values = data.targets.values
-    targets = scaling.standardized(np.asarray(values)) if scaling and history.standardized else values
-    epoch = np.array(history.sizes[-trainer.epoch_steps :])
-    steps = int((epoch[::-1].cumsum() < epoch.sum() / 2).sum()) + 1  # the last ones, with at least half of the samples
-    reached = float(np.average(history.measured[-steps:], weights=epoch[-steps:]))
-    samples = int(epoch[-steps:].sum()) * math.prod(targets.shape[2:])
-    if not (problem := _chance_note(history, reached, samples, task, targets)):
-        return ""
+    if validation is not None and len(validation) >= MIN_VALIDATION:
+        lowest = min(epoch.validation_loss or 0.0 for epoch in history.epochs)
+        limit, validation_unit = _constant_loss(trainer, validation.targets)
+        if lowest < limit - _needed(NOISE / 2, len(validation)) * validation_unit:
+            return ""
     hint = scale_hint(data.statistics, trainer.normalization)
-    if task == REGRESSION and not hint:
+    if trainer.task == REGRESSION and not hint:
         from chainrule.training.target_fitting import stall_hint
 
-        hint = stall_hint(np.asarray(values), scaling)
-    return f"{problem}: {hint or 'try another learning rate, more epochs, or check the labels'}"
-
-
-def _chance_note(history: History, reached: float, samples: int, task: Task, targets: Values) -> str:
-    """Return a note if the metric that was reached is not better than that of a constant prediction; else ""."""
-    constant_metric = baseline(task, targets)
-    if task == REGRESSION:
-        better = reached < MAX_ERROR_RATIO * constant_metric or constant_metric == 0
-    else:
-        predictions = samples * (targets.shape[1] if task == MULTI_LABEL else 1)
-        deviation = math.sqrt(constant_metric * (1 - constant_metric) / max(predictions, 1))
-        better = constant_metric == 1 or reached > constant_metric + min(2 * deviation, (1 - constant_metric) / 4)
-    if better:
-        return ""
-    accuracy, constant = (formatted(history.measure, value) for value in (reached, constant_metric))
+        hint = stall_hint(np.asarray(data.targets.values), trainer.target_scaling)
     return (
-        f"the {history.label} in training was {accuracy} at the end, not clearly better than a constant prediction "
-        f"({constant})"
+        f"the loss of {reached:.4g} in training is not clearly better than a constant prediction ({constant:.4g}): "
+        f"{hint or 'try another learning rate, more epochs, or check the labels'}"
     )
 
 
-def baseline(task: Task, targets: Values) -> float:
-    """Return the metric of the best constant prediction for targets (N, K) or (N, K, …)."""
-    if Targets(targets).are_labels:
-        counts = Targets(targets).class_counts
-        return float(counts.max() / counts.sum())
-    targets = dense.rows(np.asarray(targets))
-    if task == REGRESSION:
-        return float(np.abs(targets - np.median(targets, 0)).mean())
-    means = targets.mean(0)
-    if task in (BINARY, MULTI_LABEL):
-        return float(np.maximum(means, 1 - means).mean())
-    return float(np.bincount(targets.argmax(1)).max() / len(targets))
+def _needed(noise: float, samples: int) -> float:
+    """Return the gain over a constant prediction that shows a relation, as a fraction of the latter's loss."""
+    return min(MIN_GAIN + noise / math.sqrt(samples), MAX_GAIN)
+
+
+def _constant_loss(trainer: Trainer, targets: Targets) -> tuple[float, float]:
+    """Return the loss of the best constant prediction, and the unit of a gain, as `constants.constant_loss`."""
+    smoothing = trainer.recipe.label_smoothing
+    if targets.are_labels and trainer.recipe.loss in CROSS_ENTROPIES:
+        counts = targets.class_counts[None]
+        shares = targets_of_step(counts / counts.sum(), None, smoothing)
+        entropy = -float((shares * np.log(np.maximum(shares, np.finfo(float).tiny))).sum())
+        return entropy, entropy
+    from chainrule.training.constants import constant_loss
+
+    loss = cast("SingleLoss", trainer.recipe.loss)
+    return constant_loss(trainer.network, loss, targets, trainer.target_scaling, smoothing)

@@ -154,7 +154,8 @@ OPTIONS = {
     ),
     "standardize_targets": RecipeOption(
         "whether to train a regression on (t − mean) / deviation, for each output. Predictions remain in the units of "
-        "the targets. Only if the last layer is dense or convolutional, with a bias (`target_fitting`)",
+        "the targets. Only if the last layer is dense or convolutional, with a bias (`target_fitting`). A custom loss "
+        "gets the targets as they are unless this is True",
         FOLLOWED,
         flag=None,
     ),

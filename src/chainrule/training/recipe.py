@@ -190,7 +190,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def with_options_documented(function: F) -> F:
     """Replace "{options}" in a docstring by the defaults and meanings of `RecipeOptions`."""
     defaults = {entry.name: repr(entry.default) for entry in fields(Recipe)}
-    defaults |= {"schedule": "'constant'", "lr_multipliers": "None", "standardize_targets": "True"}
+    defaults |= {"schedule": "'constant'", "lr_multipliers": "None", "standardize_targets": "automatic"}
     defaults |= {"normalization": "automatic", "seed": "automatic"}
     width = max(map(len, RecipeOptions.__annotations__))
     lines = [f"    {name:{width}} {defaults[name]:10}  {OPTIONS[name].text}" for name in RecipeOptions.__annotations__]

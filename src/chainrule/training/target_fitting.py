@@ -9,9 +9,11 @@ from typing import TypeVar
 import numpy as np
 
 from chainrule.core.arrays import Array
+from chainrule.data.normalization import Normalization
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.dense import Dense
 from chainrule.network import tasks
+from chainrule.network.losses import JointLoss, Loss, standardizes, terms
 from chainrule.network.network import Network
 from chainrule.network.target_scaling import NAMES, TargetScaling, repeats_of
 from chainrule.network.tasks import REGRESSION, Task
@@ -36,10 +38,13 @@ def is_supported(network: Network, number: int) -> bool:
     return not shared and (not isinstance(layer, ConvTranspose2D) or layer.groups == 1)
 
 
-def fit_target_scaling(network: Network, task: Task, targets: Targets, *, standardize: bool) -> TargetScaling | None:
+def fit_target_scaling(
+    network: Network, loss: Loss, task: Task, targets: Targets, *, standardize: bool
+) -> TargetScaling | None:
     """Return the scaling for a training: that of an earlier one, or one that is fitted to the targets; None for none.
 
-    Of several outputs, those are standardized whose task is a regression and whose last layer supports it.
+    Of several outputs, those are standardized whose task is a regression, whose last layer supports it and whose loss
+    is a built-in one.
 
     standardize   whether to fit a scaling if there is none, and the task and the network support it
     """
@@ -47,6 +52,8 @@ def fit_target_scaling(network: Network, task: Task, targets: Targets, *, standa
     if REGRESSION not in parts:
         return None
     scaled = _scaled(network, parts)
+    if isinstance(loss, JointLoss):
+        scaled = [is_scaled and standardizes(term) for is_scaled, term in zip(scaled, terms(loss), strict=True)]
     fits = standardize and any(scaled) and network.target_scaling is None
     return _fitted(network, scaled, targets) if fits else network.target_scaling
 
@@ -68,6 +75,23 @@ def _fitted(network: Network, scaled: Sequence[bool], targets: Targets) -> Targe
     ]
     means, deviations = ([number for part in fitted for number in getattr(part, name)] for name in NAMES)
     return TargetScaling(tuple(means), tuple(deviations), repeats_of([*ports.shapes.values()]))
+
+
+def target_peaks(network: Network, task: Task, targets: Targets) -> tuple[float, ...]:
+    """Return `Fitted.peaks` for training targets; empty if no output is a regression for each position."""
+    values, ports = np.asarray(targets.values), network.output_ports
+    arrays = [values] if ports is None else [*ports.split(values).values()]
+    peaks = list[float]()
+    for part, array in zip(tasks.parts(task), arrays, strict=True):
+        is_image = part == REGRESSION and array.ndim > 2
+        peaks.append(unit_range(array) if is_image else 0.0)
+    return tuple(peaks) if any(peaks) else ()
+
+
+def unit_range(targets: Array) -> float:
+    """Return the difference of white and black in the unit of targets: 255, 1, or that of their limits."""
+    black, white = Normalization.fit("none", targets).levels
+    return float(np.ravel(white - black)[0])
 
 
 def metric_units(network: Network, task: Task, scaling: TargetScaling | None) -> tuple[float, ...]:

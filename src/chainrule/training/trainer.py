@@ -154,11 +154,13 @@ class Trainer:
         self.task = requirements.task_of(network, recipe, train_data)
         self.target_scaling: TargetScaling | None = None
         self.units: tuple[float, ...] = (1.0,)
+        self.peaks = network.peaks
         if tasks.REGRESSION in tasks.parts(self.task):
-            from chainrule.training.target_fitting import fit_target_scaling, metric_units
+            from chainrule.training.target_fitting import fit_target_scaling, metric_units, target_peaks
 
-            standardize = recipe.standardize_targets
-            self.target_scaling = fit_target_scaling(network, self.task, train_data.targets, standardize=standardize)
+            self.peaks = self.peaks or target_peaks(network, self.task, train_data.targets)
+            targets, standardize = train_data.targets, recipe.standardize_targets
+            self.target_scaling = fit_target_scaling(network, recipe.loss, self.task, targets, standardize=standardize)
             self.units = metric_units(network, self.task, self.target_scaling)
         self.history = History(measure=self.task.metric)
         self.stop, self.ahead = False, 0
@@ -223,6 +225,7 @@ class Trainer:
             training_hashes=self.network.training_hashes,
             thresholds=self.network.thresholds,
             positions=self.network.positions or bool(recipe.augmentation and recipe.augmentation.positions),
+            peaks=self.peaks,
         )
 
     @property

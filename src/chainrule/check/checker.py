@@ -26,13 +26,13 @@ from chainrule.check.learner_checks import (
     extra_rows,
     shape_note,
 )
-from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
+from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_rows
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
 from chainrule.core.words import checked_options
 from chainrule.custom.losses import LossFunctions
-from chainrule.custom.optimizers import descend
+from chainrule.custom.optimizers import descend, signatures
 from chainrule.custom.sample_axis import ONE
 from chainrule.custom.student import Student
 from chainrule.errors import OptionError, quoted
@@ -103,7 +103,9 @@ def check_gradients(
     with quiet():
         if kind:
             title = name or str(subject.__name__)
-            return Report(title, tuple(optimizer_rows(title, kind, partial(descend, title, subject), seed)))
+            run = partial(descend, {subject.__name__: subject})
+            tried = optimizer_contracts(kind, signatures(subject))
+            return Report(title, tuple(optimizer_rows(title, kind, run, tried, seed)))
         return _check(subject, against, base, loss, engine, seed, name)
 
 

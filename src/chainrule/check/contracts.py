@@ -5,7 +5,7 @@ optimizer, the shape of one input, and the text of the contract, where {C} is th
 """
 
 import tomllib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -88,7 +88,10 @@ def stated_report(file: CheckedFile, text: str, against: str, base: LearnerTask,
     """
     contract = parse(text)
     if "dw" in contract.reads:
-        rows = tuple(_optimizer_rows(file, contract, against, seed))
+        kind = optimizer_kind(against or contract.name)
+        if not kind:
+            raise OptionError(f"{contract.name}: state the optimizer, such as --against adam")
+        rows = tuple(optimizer_rows(contract.name, kind, partial(file.evaluate, ""), [str(contract)], seed))
         return Report(contract.name, rows, (_note(contract),))
     if "p" in contract.reads:
         report = check_loss(file.loss(contract=text), _losses(against), seed)
@@ -180,17 +183,6 @@ def _losses(against: str) -> Sequence[Subject]:
     if against == MulticlassHinge.name:
         return [MulticlassHinge()]
     return [LossSubject(losses.find(against), engine="reference")]
-
-
-def _optimizer_rows(file: CheckedFile, contract: Contract, against: str, seed: int) -> Iterator[Row]:
-    """Yield the row of an optimizer."""
-    kind = optimizer_kind(against or contract.name)
-    if not kind:
-        raise OptionError(f"{contract.name}: state the optimizer, such as --against adam")
-    try:
-        yield from optimizer_rows(contract.name, kind, partial(file.evaluate, ""), seed, str(contract))
-    except StudentError as error:
-        yield failure_row(contract.name, error, tensor="update")
 
 
 def _note(contract: Contract) -> str:

@@ -39,7 +39,7 @@ from chainrule.check.learner_checks import (
 )
 from chainrule.check.loss_reading import all_losses, read_loss
 from chainrule.check.mode_checks import class_rows
-from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
+from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import EPSILONS, check_options, check_variation, stored_epsilon, with_own_variant
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pairing import match_parameters
@@ -105,21 +105,14 @@ def check_file(
     for name in engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
     for name, kind in optimizers.items():
-        subjects[name] = _optimizer_rows(file, name, kind, seed)
+        tried = optimizer_contracts(kind, contents.optimizers[name])
+        subjects[name] = optimizer_rows(name, kind, partial(file.evaluate, ""), tried, seed)
     subjects |= {" / ".join(pair): other_pair_rows(file, *pair, base, seed) for pair in other_pairs}
     for row in _rows(file, subjects):
         seen.append(row)
     places = {name: place for place, name in enumerate([*(pair.title for pair in pairs), *classes])}
     rows = sorted(dict.fromkeys(seen), key=lambda row: places.get(row.subject, -1))
     return Report(title, tuple(rows), tuple(dict.fromkeys(notes)), brief=True)
-
-
-def _optimizer_rows(file: CheckedFile, name: str, kind: str, seed: int) -> Iterator[Row]:
-    """Yield the row of an optimizer. One in an unknown form is not checked."""
-    try:
-        yield from optimizer_rows(name, kind, partial(file.evaluate, name), seed)
-    except StudentError as error:
-        yield failure_row(name, error, tensor="update")
 
 
 def _is_last(name: str) -> bool:

@@ -3,19 +3,22 @@
 A wrong path is compared with those of classic mistakes, which are changes of one general rule.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, product
 
 import numpy as np
 
 from chainrule.check.comparison import TINY, Comparison, compare_with_array
+from chainrule.check.constructors import CONTRACT
+from chainrule.check.extra_checks import failure_row
 from chainrule.check.forms import DATA, class_format, impossible_value
+from chainrule.check.optimizer_contracts import contracts
 from chainrule.check.report import EPSILON_INSIDE, EPSILON_SCALED, VELOCITY_MEAN, Diagnosis, FirstWrong, Row, WorstEntry
 from chainrule.check.rows import NOT_CHECKED
 from chainrule.custom.calls import Array, FormError
 from chainrule.custom.optimizers import Descent
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, StudentError, UnwrittenError
 from chainrule.training.optimizers import NAMED, Optimizer
 
 STEPS, PARAMETERS = 5, 9
@@ -152,28 +155,39 @@ MISTAKES: Sequence[tuple[str, str, Callable[[Rule], Rule]]] = (  # name, message
 
 
 def optimizer_rows(
-    name: str, kind: str, descend: Callable[[Descent], Mapping[str, Array]], seed: int, contract: str = ""
+    name: str, kind: str, descend: Callable[[Descent], Mapping[str, Array]], contracts: Iterable[str], seed: int
 ) -> Iterator[Row]:
     """Yield the row of an optimizer, whose steps are compared with those of this library's optimizer.
 
-    Options that are not known have several usual values. The optimizer is right if its steps are those of any of them.
+    An error in the code is the row's diagnosis. Options that are not known have several usual values. The optimizer is
+    right if its steps are those of any of them.
     If it is wrong, the first diagnosis that applies is reported: an impossible value, then a mistake in the rule.
 
-    kind      name of the optimizer in this library
-    descend   runs the optimizer in the learner's process
-    contract  how it is called; empty: by its form
-
-    Errors   StudentError for any error in the code; FormError for an unknown form
+    kind       name of the optimizer in this library
+    descend    runs the optimizer in the learner's process
+    contracts  how it may be called; the first that the code keeps to is used
     """
+    tried = [*contracts]
+    try:
+        yield _optimizer_row(name, kind, descend, tried, seed)
+    except StudentError as error:
+        is_unread = isinstance(error, FormError) and tried
+        notes = (CONTRACT.format(name=name, contract=tried[0].replace('"', "'")),) if is_unread else ()
+        yield failure_row(name, error, tensor="update", notes=notes)
+
+
+def _optimizer_row(
+    name: str, kind: str, descend: Callable[[Descent], Mapping[str, Array]], contracts: Sequence[str], seed: int
+) -> Row:
+    """Return the row of an optimizer; StudentError for any error in the code, or if it keeps to no contract."""
     generator = np.random.default_rng(seed)
     start = generator.normal(size=PARAMETERS)
     scales = np.geomspace(SMALLEST_SCALE, LARGEST_SCALE, PARAMETERS)
     gradients = generator.normal(size=(STEPS, PARAMETERS)) * scales
     drawn = {option: float(generator.uniform(*RANGES[option])) for option in OPTIONS[kind]}
-    results = descend(Descent(start, gradients, drawn, {option: WORDS[option] for option in drawn}, contract))
-    claimed = results.get("parameters", start)  # the parameters after each step (steps, n)
-    if claimed.shape != gradients.shape or claimed.dtype.kind != "f":
-        raise FormError(f"{name} did not return parameters")
+    runs = [Descent(start, gradients, drawn, words_of(kind), contract) for contract in contracts]
+    results, contract = _first_results(name, runs, descend)
+    claimed = results["parameters"]  # after each step (steps, n)
     try:
         rules = [Rule.of(*_optimizer(kind, options)) for options in _possible_options(kind, results, drawn)]
     except OptionError as error:
@@ -190,7 +204,7 @@ def optimizer_rows(
     )
     row = Row(name, "update", f"{STEPS} steps", best.error, tolerance, best.error <= tolerance, notes=notes)
     fitting = (rule for rule, comparison in zip(rules, comparisons, strict=True) if comparison is best)
-    if row.ok and "changed" in results:
+    if row.ok and "changed" in results and ".init(" in contract:
         row = replace(row, ok=False, diagnoses=(CHANGED,))
     elif not row.ok:
         mistakes = (
@@ -207,7 +221,52 @@ def optimizer_rows(
     if hidden and (row.ok or row.accepted):
         message = f"is not checked: its {hidden} is too small to be seen in its steps: choose a usual value"
         row = replace(row, ok=False, checked=False, diagnoses=(Diagnosis(NOT_CHECKED, message),))
-    yield row
+    return row
+
+
+def optimizer_contracts(kind: str, calls: Sequence[str]) -> Iterator[str]:
+    """Yield the contracts to try for an optimizer with these signatures."""
+    unsure = [option for option in OPTIONS[kind] if _is_optional(option, kind)]
+    yield from contracts(calls, words_of(kind), unsure)
+
+
+def words_of(kind: str) -> dict[str, Sequence[str]]:
+    """Return the usual names of the options of an optimizer, by option."""
+    return {option: WORDS[option] for option in OPTIONS[kind]}
+
+
+def _first_results(
+    name: str, runs: Sequence[Descent], descend: Callable[[Descent], Mapping[str, Array]]
+) -> tuple[Mapping[str, Array], str]:
+    """Return the results under the first contract that the code keeps to, and the contract.
+
+    Errors   that of the last contract where the code itself fails; if there is none, that of the last contract
+    """
+    error = FormError(f"{name} has none of the usual methods, such as update(w, dw)")
+    failure: StudentError | None = None
+    for run in runs:
+        try:
+            results = descend(run)
+        except UnwrittenError:
+            raise
+        except FormError as other:
+            error = other
+            continue
+        except StudentError as other:
+            failure = other
+            continue
+        claimed = results.get("parameters", run.start)
+        is_path = claimed.shape == run.gradients.shape and claimed.dtype.kind == "f"
+        # a result that a proposed contract does not use may be the parameters
+        if is_path and not ("ignored" in results and len(runs) > 1):
+            return results, run.contract
+        error = FormError(f"{name} did not return parameters")
+    raise failure or error
+
+
+def _is_optional(option: str, kind: str) -> bool:
+    """Return whether an optimizer may lack an option that its name does not suggest."""
+    return (option, kind) == ("momentum", "sgd") or (option == "weight_decay" and kind != "adamw")
 
 
 def _hidden_option(kind: str, rule: Rule, start: Array, gradients: Array, tolerance: float) -> str:
@@ -233,12 +292,11 @@ def optimizer_kind(name: str) -> str:
 def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, float]) -> Iterator[dict[str, float]]:
     """Yield the values of the options that an optimizer may have: those in use, and usual values of all others.
 
-    A value in use counts only within the bounds that the option has in practice. A function that takes a dictionary of
-    options may ignore those that its name does not suggest.
+    A value in use counts only within the bounds that the option has in practice.
     """
     possible = list[tuple[float, ...]]()
-    for option, value in drawn.items():
-        optional = (option, kind) == ("momentum", "sgd") or (option == "weight_decay" and kind != "adamw")
+    for option in drawn:
+        optional = _is_optional(option, kind)
         if option in used:
             if used[option].size != 1 or not (optional or used[option]):
                 raise FormError(f"{option} is {used[option]}")
@@ -246,8 +304,7 @@ def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, 
             if not number or not impossible_value(option, number):
                 possible.append((number,))
                 continue
-        usual = (value,) if "configured" in used else USUAL[option]
-        possible.append((*usual, 0.0) if optional else usual)
+        possible.append((*USUAL[option], 0.0) if optional else USUAL[option])
     yield from (dict(zip(drawn, values, strict=True)) for values in product(*possible))
 
 

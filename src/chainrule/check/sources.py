@@ -111,7 +111,7 @@ class FileContents:
     calls      names of the arguments without a default, by function
     losses     names of classes whose methods take predictions and targets
     engines    names of classes of automatic differentiation
-    optimizers names of functions that may be optimizers, and of all classes that are no layers
+    optimizers signatures of functions that may be optimizers, and of all classes that are no layers
     """
 
     layers: dict[str, tuple[str, ...]]
@@ -121,7 +121,7 @@ class FileContents:
     functions: tuple[str, ...]
     losses: tuple[str, ...]
     engines: tuple[str, ...]
-    optimizers: tuple[str, ...]
+    optimizers: dict[str, tuple[str, ...]]
 
 
 def contents(module: ModuleType) -> FileContents:
@@ -138,12 +138,12 @@ def contents(module: ModuleType) -> FileContents:
         functions=tuple(functions(module)),
         losses=tuple(name for name, value in classes.items() if calling.is_loss(value)),
         engines=tuple(name for name, value in values if _is_own_engine(module, value)),
-        optimizers=tuple(
-            name
+        optimizers={
+            name: optimizers.signatures(value)
             for name, value in values
             if getattr(value, "__module__", "") == module.__name__
             if optimizers.is_optimizer(value) or (isinstance(value, type) and name not in complete)
-        ),
+        },
     )
 
 
@@ -151,12 +151,9 @@ def evaluate(
     module: ModuleType, path: Path, name: str, task: autograd.Expression | optimizers.Descent
 ) -> dict[str, Array]:
     """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
-    if isinstance(task, optimizers.Descent) and task.contract:
-        return optimizers.descend_under_contract(vars(module), task)
-    source = pick(module, path, name)[0]
-    if isinstance(task, autograd.Expression):
-        return autograd.evaluate(source, task)
-    return optimizers.descend(name, source, task)
+    if isinstance(task, optimizers.Descent):
+        return optimizers.descend(vars(module), task)
+    return autograd.evaluate(pick(module, path, name)[0], task)
 
 
 def load(path: Path, *others: Path) -> ModuleType:

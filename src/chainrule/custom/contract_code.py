@@ -1,8 +1,8 @@
-"""A learner's code under a contract, with the interfaces of layers, losses and optimizers."""
+"""A learner's code under a contract, with the interfaces of layers and losses."""
 
 import ast
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -19,7 +19,8 @@ from chainrule.custom.calls import (
     is_theirs,
     overwritten,
 )
-from chainrule.custom.contract import ACTIVATIONS, FIRST_VALUE, INPUTS, WEIGHTS, Contract, Line
+from chainrule.custom.contract import ACTIVATIONS, INPUTS, WEIGHTS, Contract, Line
+from chainrule.custom.held_arrays import Holder
 from chainrule.custom.interface import CallResult
 from chainrule.custom.tensors import SavedContext
 from chainrule.custom.updates import KeptGradients
@@ -60,7 +61,8 @@ class ContractRun:
     def __init__(self, contract: Contract, names: Mapping[str, Any], label: str) -> None:
         self.contract, self.label = contract, label
         self._fits = False  # whether the current line puts a parameter, whose shape must fit
-        usual = {"Recorder": KeptGradients, "Context": SavedContext}
+        self.ignored = False  # whether a call has returned a result that its line does not use
+        usual = {"Recorder": KeptGradients, "Context": SavedContext, "Holder": Holder}
         self.scope = ContractNames(names, usual)
         lines = contract.lines
         data_names = {*INPUTS, *contract.parameters}
@@ -90,6 +92,8 @@ class ContractRun:
             value = self._value(node.value)
             if isinstance(node, ast.Assign):
                 self._assign(node.targets[0], value)
+            else:
+                self.ignored = self.ignored or value is not None
         except FormError as error:
             raise type(error)(f"{self.label}: {line.text}: {error}") from error
         except StudentError:
@@ -409,24 +413,3 @@ class ContractLoss:
         for line in lines:
             self._interpreter.run(line)
         return overwritten(passed)
-
-
-def steps(
-    contract: Contract, names: Mapping[str, Any], start: Array, gradients: Array, options: Mapping[str, float]
-) -> Iterator[Array]:
-    """Yield the parameters after each step of an optimizer under a contract.
-
-    start      the first parameters (n,)
-    gradients  the gradients (steps, n)
-    options    values of options by this library's names
-    """
-    interpreter, label = ContractRun(contract, names, contract.name), f"{contract.name}: w is"
-    interpreter.scope.update({**options, FIRST_VALUE: start.copy()})
-    interpreter.prepare({})
-    w = start.copy()
-    for number, gradient in enumerate(gradients, 1):
-        interpreter.scope.update({"w": w, "dw": gradient.copy(), "step": number})
-        for line in interpreter.each:
-            interpreter.run(line)
-        w = array(interpreter.scope["w"], label).reshape(start.shape)
-        yield w.copy()

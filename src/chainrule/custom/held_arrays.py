@@ -22,6 +22,20 @@ MAX_DEPTH, MAX_USER_DEPTH = 4, 32  # maximum nesting depth: standard-library obj
 MAX_NAMES = 5000
 OPAQUE = (ModuleType, FunctionType, MethodType, BuiltinFunctionType, type, str, bytes, np.random.Generator)
 PREFIX = "globals."  # prefix for the names of variables
+CANONICAL = {spelling: name for name, spellings in NAMES.stored.items() for spelling in spellings}
+
+
+class Holder:
+    """A layer, or a parameter with its gradient, whose arrays have several usual names."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return vars(self)[CANONICAL[name]]
+        except KeyError:
+            raise AttributeError(name, name=name, obj=self) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        vars(self)[CANONICAL.get(name, name)] = value
 
 
 def list_names(thing: Any) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Only arrays and plain values are exchanged (`guest.frames`). The learner's proce
 nor any correct results. It can only reply, time out, or exit.
 """
 
+import dataclasses
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -65,14 +66,17 @@ class HostedFile:
 
     def contents(self) -> FileContents:
         """Return the names in the file."""
-        keys = ("layers", "required", "methods", "calls")
-        match self._connection.request("list", 0, self._paths).get("value"):
-            case {"layers": dict(), "required": dict(), "methods": dict(), "calls": dict()} as names:
-                layers, required, methods, calls = [_arguments_by_name(names[key]) for key in keys]
-                others = (text_lines(names.get(key)) for key in ("functions", "losses", "engines", "optimizers"))
-                return FileContents(layers, required, methods, calls, *others)
-            case _:
+        contents: Any = self._connection.request("list", 0, self._paths).get("value")
+        if not isinstance(contents, dict):
+            raise GuestEnded(NO_ANSWER)
+        fields = dict[str, Any]()
+        for field in dataclasses.fields(FileContents):
+            value = cast("dict[str, Any]", contents).get(field.name)
+            is_mapping = "dict" in str(field.type)
+            if isinstance(value, dict) != is_mapping:
                 raise GuestEnded(NO_ANSWER)
+            fields[field.name] = _arguments_by_name(cast("dict[str, Any]", value)) if is_mapping else text_lines(value)
+        return FileContents(**fields)
 
     def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
         """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""

@@ -48,8 +48,8 @@ class Stepper:
     If an engine can take whole steps and no option prevents it, a program of the engine does. A step of the program
     whose loss or gradient is not finite is repeated alone, so that the error names the tensor.
 
-    Errors   OptionError if there are no parameters to train, if a custom optimizer is used with per-parameter learning
-             rates, or if custom layers or losses are used with shards
+    Errors   OptionError if there are no parameters to train, if a custom optimizer is used with factors other than 0,
+             or if custom layers or losses are used with shards
     """
 
     network: Network
@@ -93,12 +93,15 @@ class Stepper:
                 self._program = program
 
     def _rate_groups(self) -> Sequence[RateGroup]:
-        """Return groups of parameters with equal rates; OptionError if all are frozen, or for a custom optimizer."""
+        """Return groups of parameters with equal rates.
+
+        Errors   OptionError if all are frozen, or if a custom optimizer is used with factors other than 0
+        """
         groups = self.lr_multipliers.groups(self.network.trainable_layout)
         if not any(group.factor for group in groups):
             multipliers = f"lr_multipliers={self.lr_multipliers}"
             raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
-        if isinstance(self.optimizer, CustomOptimizer):
+        if isinstance(self.optimizer, CustomOptimizer) and not {group.factor for group in groups} <= {0.0, 1.0}:
             raise OptionError(
                 "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
             )
@@ -240,8 +243,11 @@ class Stepper:
                 network.parameters, gradient.copy(), self.moments, step=step, learning_rate=rate
             )
             self._commit_statistics(batch)
-            for target, values in zip((network.parameters, *self.moments), (results, *moments), strict=True):
-                target[:] = values
+            for group in self._groups:
+                rows = slice(group.first, group.last)
+                for target, values in zip((network.parameters, *self.moments), (results, *moments), strict=True):
+                    if group.factor:
+                        target[rows] = values[rows]
             return
         self._commit_statistics(batch)
         attributes = self._attributes(step, rate)

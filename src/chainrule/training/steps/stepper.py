@@ -194,7 +194,8 @@ class Stepper:
             outcome, gradient = self._gradient(batch)
             norm = outcome.norm
             for component in self._changing:
-                norm = component.change_gradient(gradient, norm, batch.step, batch.seed)
+                component.change_gradient(gradient, norm, batch.step, batch.seed)
+                norm = self._trained_norm(gradient)
             self._update(gradient, batch)
         except NotFiniteError:
             if before is not None:
@@ -222,14 +223,17 @@ class Stepper:
         """
         losses, metrics, gradient = self._source.gradients(batch)
         total, metric = float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64))
+        norm, count = self._trained_norm(gradient), batch.samples
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            raise self._not_finite(batch)
+        return Outcome(total / count, min(metric / count, self._maximum), norm), gradient
+
+    def _trained_norm(self, gradient: Array) -> float:
+        """Set the gradient of frozen groups to 0 in place, and return its norm."""
         for group in self._groups:
             if not group.factor:
                 gradient[group.first : group.last] = 0
-        squares = float(np.square(gradient, dtype=np.float64).sum())
-        if not (math.isfinite(total) and math.isfinite(squares)):
-            raise self._not_finite(batch)
-        count = batch.samples
-        return Outcome(total / count, min(metric / count, self._maximum), math.sqrt(squares)), gradient
+        return math.sqrt(float(np.square(gradient, dtype=np.float64).sum()))
 
     def _update(self, gradient: Array, batch: Batches) -> None:
         """Commit the running statistics, and update the parameters and moments. An error leaves all unchanged.

@@ -1,5 +1,6 @@
 """Two options that meet: neither takes back what the other one does, or they are refused in one line."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,14 @@ from selection import draws
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
+from chainrule.network import tasks
+from chainrule.training import lr_finder
+from chainrule.training.components import Component, clipping
+from chainrule.training.examples import Examples
+from chainrule.training.history import Criterion
+from chainrule.training.loop import train
+from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.steps.stepper import Stepper
 
 DRAW = np.random.default_rng(0)
 X, Y = DRAW.normal(size=(24, 1, 6, 6)), np.arange(24) % 2
@@ -155,3 +164,98 @@ def test_the_direction_of_a_metric_is_its_own(name: str) -> None:
     values = history[f"validation_{name}"]
     best = min(values) if name in ("log_loss", "calibration_error") else max(values)
     assert_close(model.evaluate(X[:8], Y[:8]).scores[name], best)
+
+
+# ------------------------------------------------------------------------------------------------ frozen everywhere
+
+
+class Steps:
+    """A custom optimizer, which moves every parameter, also those without gradient."""
+
+    def init(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (np.zeros_like(parameters),)
+
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
+        return parameters - learning_rate * (gradients + 1), (moments[0] + 1,)
+
+
+@pytest.mark.parametrize("names", [("backbone",), ("conv*", "norm1"), ("gamma", "w"), ("dense1.b",)])
+@pytest.mark.parametrize("optimizer", ["sgd", cr.AdamW(0.1, weight_decay=0.5), Steps()])
+def test_every_way_of_training_keeps_what_is_frozen(names: tuple[str, ...], optimizer: Any) -> None:
+    """These are `fit`, a trainer, `train_step`, the search for a learning rate, and the step that a trace shows."""
+    model = small(dtype="float64")
+    model.freeze(*names)
+    changes = changed(copy.deepcopy(model), X, Y, optimizer=optimizer)
+    twin = copy.deepcopy(model)
+    trainer = twin.trainer(cr.Recipe(optimizer=optimizer), Examples.of(X, Y, (2,)))
+    train(trainer)
+    assert differing(twin, model) == changes
+    search = small(dtype="float64")
+    search.freeze(*names)
+    with pytest.MonkeyPatch.context() as patch:
+        searched = list[Any]()
+        patch.setattr(lr_finder, "search_learning_rates", lambda trainer, *rates: searched.append(trainer))
+        search.find_learning_rate(X, Y, optimizer=optimizer)
+    train(searched[0])
+    assert differing(searched[0].network, search) == changes
+    stepped = copy.deepcopy(model)
+    stepped.fit(X, Y, epochs=1, learning_rate=1e-3, progress=False)  # for the normalization
+    before = copy.deepcopy(stepped)
+    options: dict[str, Any] = {"optimizer": optimizer, "learning_rate": 0.1, "clip_norm": 1e-3}
+    trace = stepped.trace(X, Y, **options)
+    outcome = stepped.train_step(X, Y, **options)
+    assert {*differing(stepped, before)} - {"norm1.running_mean", "norm1.running_variance"} == {*changes} - {
+        "norm1.running_mean",
+        "norm1.running_variance",
+    }
+    assert_close(trace.update.norm, outcome.norm, dtype=np.float64, roundings=1e5)
+    assert_close(trace.update.after, stepped.parameters, roundings=1e5)
+
+
+def differing(model: Any, other: Any) -> set[str]:
+    return {name for name, values in model.weights.items() if not np.array_equal(values, other.weights[name])}
+
+
+@pytest.mark.parametrize("frozen", [(), ("backbone",), ("dense2",)])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_another_training_continues_from_the_predictions(frozen: tuple[str, ...], scaled: bool) -> None:
+    """Targets are standardized only for outputs that have no unit yet."""
+    targets = 50 + 20 * X[:, 0, 0, :2]
+    model = cr.Sequential(
+        [cr.Flatten(), cr.Dense(3), cr.Tanh(), cr.Dense(2)], (1, 6, 6), loss="mean_squared_error", engine="numpy"
+    )
+    model.fit(X, targets, epochs=3, learning_rate=0.1, standardize_targets=scaled, progress=False)
+    before = model.predict(X)
+    model.freeze(*frozen)
+    model.fit(X, targets, learning_rate=1e-9, progress=False)
+    assert_close(model.predict(X), before, roundings=1e4)
+
+
+def test_a_search_for_a_learning_rate_standardizes_as_the_training() -> None:
+    targets = 50 + 20 * X[:, 0, 0, :2]
+    layers = [cr.Flatten(), cr.Dense(2)]
+    model = cr.Sequential(layers, (1, 6, 6), loss="mean_squared_error", engine="numpy")
+    search = model.find_learning_rate(X, targets, low=1e-9, high=1e-8)
+    history = model.fit(X, targets, learning_rate=1e-9, progress=False)
+    assert_close(search.losses[0], history.losses[0], roundings=1e4)
+
+
+class Noise(Component):
+    """A component that adds to the gradient of every parameter, as a reader may write it."""
+
+    def change_gradient(self, gradient: np.ndarray, norm: float, step: int, seed: int) -> None:
+        gradient += 100 * np.random.default_rng([seed, step]).normal(size=gradient.shape)
+
+
+@pytest.mark.parametrize("names", [(), ("conv1",), ("gamma", "dense1.b")])
+@pytest.mark.parametrize("parts", [{}, {"parts": 2}, {"shards": 2}])
+def test_what_components_add_to_frozen_parameters_does_not_count(names: tuple[str, ...], parts: dict[str, int]) -> None:
+    """The clipped step of plain gradient descent has the length of the limit, whatever is frozen."""
+    model = small(dtype="float64")
+    multipliers = LRMultipliers().freezing(names)
+    components = [Noise(model, None, Criterion()), *clipping(1.0)]
+    loss, task = "categorical_cross_entropy", tasks.CLASSIFICATION
+    stepper = Stepper(model, cr.SGD(), loss, task, multipliers, components=components, **parts)
+    before = model.parameters.copy()
+    stepper.step(X, np.eye(2)[Y], step=1, rate=1.0)
+    assert_close(np.linalg.norm(model.parameters - before), 1.0, error=1e-7)

@@ -134,7 +134,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no option foo; known: epochs, gamma"),
     ({"loss": "softmax_cross_entropy"}, "expects logits: leave out Softmax"),
-    ({"optimizer": PlainSGD(), "lr_multipliers": "dense1=0"}, "per-parameter learning rates"),
+    ({"optimizer": PlainSGD(), "lr_multipliers": "dense1=0.5"}, "per-parameter learning rates"),
     ({"lr_multipliers": "dense=0"}, r"'dense'; there are dense1\.w"),
     ({"shards": 2, "gradient_accumulation_steps": 2}, "shards"),
     ({**NUMBERS, "label_smoothing": 0.1}, "label smoothing requires classes, and the task is regression"),

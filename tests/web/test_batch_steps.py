@@ -52,13 +52,14 @@ def of_stripes(data: Path, body: tuple[Layer, ...], recipe: Recipe) -> PageSubje
 
 def drawn(seed: int, data: Path, folder: Path) -> PageSubject:
     """Draw options of a step: what it does to targets, to the batch, to the gradient and to single parameters."""
-    random = np.random.default_rng(seed)
+    random, body = np.random.default_rng(seed), BODIES[seed % len(BODIES)]
+    multipliers = ["gamma=0,w=2", "gamma=0"] if body is SMOOTH else ["none", "conv1=0", "dense1.w=3,*1=0,dense1=1"]
     recipe = replace(
         RECIPE,
         optimizer=OPTIMIZERS[random.integers(len(OPTIMIZERS))],
         label_smoothing=float(random.choice([0.0, 0.1, 0.3])),
         gradient_accumulation_steps=int(random.integers(1, 5)),
-        lr_multipliers=LRMultipliers.parse(str(random.choice(["none", "conv1=0", "dense1.w=3,*1=0,dense1=1"]))),
+        lr_multipliers=LRMultipliers.parse(str(random.choice(multipliers))),
         clip_norm=random.choice(np.array([None, 0.05, 5.0], object)),
         class_weight=random.choice(np.array([None, "balanced", "0=3,1=0.5"], object)),
         augmentation=(None, Augmentation(mixup=1.0), Augmentation(shift=1))[seed % 3],
@@ -68,7 +69,7 @@ def drawn(seed: int, data: Path, folder: Path) -> PageSubject:
         arrays = dict(np.load(data))
         data = folder / "weighted.npz"
         np.savez(data, allow_pickle=False, **arrays, weights=random.uniform(0, 3, len(arrays["x"])))
-    return of_stripes(data, BODIES[seed % len(BODIES)], recipe)
+    return of_stripes(data, body, recipe)
 
 
 def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: Path, folder: Path) -> PageSubject:

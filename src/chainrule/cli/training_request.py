@@ -211,8 +211,8 @@ class TrainingRequest:
         if self.options["source"] is not None and self.options["loss"] is None and training.has_classes:
             recipe = replace(recipe, loss=model.loss)  # of a new head
         model.check_input(test.x)
-        frozen = LRMultipliers.frozen(*names_to_freeze(model, options["freeze"], "--freeze"))
-        recipe = replace(recipe, lr_multipliers=LRMultipliers((*recipe.lr_multipliers.factors, *frozen.factors)))
+        frozen = names_to_freeze(model, options["freeze"], "--freeze")
+        recipe = replace(recipe, lr_multipliers=recipe.lr_multipliers.freezing(frozen))
         recipe.lr_multipliers.groups(model.trainable_layout)
         machine = model.engine.name, model.threads
         job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)

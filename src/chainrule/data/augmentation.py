@@ -63,7 +63,8 @@ class Augmentation(TextOptions):
                span that is set to 0. Masks are unchanged
     noise      standard deviation of normal noise that is added to the normalized values
     function   function f(image, target, generator) that returns a changed image and target of the same shapes, from a
-               normalized image (C, H, W), the target (K,), one-hot for a label, and a NumPy generator for this sample
+               normalized image (C, H, W), the target (K,), one-hot for a label, and a NumPy generator for this sample.
+               Targets of positions, (K, H, W), are NaN where they do not count
     keep_targets    whether numbers for a whole image, which are not moved with it, may stay as they are
     positions  whether targets are positions x, y, x, y, … in pixels, from the center of the top left pixel, which are
                moved with their image. "0-1/4-5" also exchanges points 0 and 1, and points 4 and 5, in mirrored images,
@@ -192,13 +193,18 @@ class Augmentation(TextOptions):
             x = x + (self.noise * normal).astype(x.dtype)
         return x
 
-    def call_function(self, x: Array, targets: Array, draw: Draw) -> tuple[Array, Array]:
-        """Return images and targets changed by the custom function; without one, those passed.
+    def call_function(
+        self, x: Array, targets: Array, draw: Draw, valid: Bools | None = None
+    ) -> tuple[Array, Array, Bools | None]:
+        """Return images, targets and ``valid``, changed by the custom function; without one, those passed.
 
+        valid    whether each position of dense targets counts, (N, …); None: all do. The function gets NaN for others
         Errors   OptionError if the function does not return an image and a target of the same shapes
         """
         if self.function is None:
-            return x, targets
+            return x, targets, valid
+        if valid is not None:
+            targets = np.where(valid[:, None], targets, np.nan)
         images, changed = np.empty_like(x), list[Any]()
         for n, sample in enumerate(draw.samples.tolist()):
             pair = self.function(x[n].copy(), targets[n].copy(), generator(draw.seed, "augment", draw.step, sample))
@@ -208,7 +214,11 @@ class Augmentation(TextOptions):
                 raise OptionError(f"augmentation function: expected an image and a target of the shapes {shapes}")
             images[n] = values[0]
             changed.append(values[1])
-        return images, np.stack(changed)  # soft labels of masks are no bytes
+        results = np.stack(changed)  # soft labels of masks are no bytes
+        if valid is None:
+            return images, results, None
+        counted: Bools = ~np.any(np.isnan(results), axis=1)
+        return images, np.nan_to_num(results), counted
 
     def move(
         self,

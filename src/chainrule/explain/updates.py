@@ -3,6 +3,7 @@
 The formulas are in operations/updates.toml. Loops: reference/updates.py.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,7 @@ from chainrule.explain.record import Derivation
 from chainrule.operations import definitions
 from chainrule.training.components import clip_factor
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
-from chainrule.training.optimizers import Adam, Moments, Optimizer
+from chainrule.training.optimizers import Adam, CustomOptimizer, Moments, Optimizer
 from chainrule.training.options import check_option
 
 
@@ -105,29 +106,34 @@ class Update:
 def update(parameters: Array, gradient: Array, training: NextStep, layout: Mapping[str, tuple[int, int]]) -> Update:
     """Compute in float64 the step that training would take, without modifying anything.
 
-    Without learning-rate multipliers, the optimizer updates all parameters at once; it may be a custom one. With them,
-    each parameter is updated with its own rate by the operation of a built-in optimizer. Frozen ones do not change.
+    Without learning-rate multipliers, and if it is a custom one, the optimizer updates all parameters at once. With
+    them, each parameter is updated with its own rate by the operation of a built-in optimizer. Frozen ones do not
+    change, and their gradient does not count in the norm.
 
     layout   name → range in the flat arrays, for each parameter in order
     """
     groups = training.lr_multipliers.groups(layout)
-    norm = float(np.sqrt(np.dot(gradient, gradient)))
+    factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}
+    trained = [name for name, factor in factors.items() if factor]
+    squares = [float(np.square(gradient[slice(*layout[name])]).sum()) for name in trained]
+    norm = math.sqrt(sum(squares))
     scale = clip_factor(norm, training.clip_norm)
     optimizer = training.optimizer
     rate = optimizer.learning_rate if training.learning_rate is None else float(training.learning_rate)
     moments = training.initial_moments(parameters)
-    factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}
     after = parameters.copy()
     scaled = gradient * scale
     step_update = Update(training, rate, norm, scale, moments, after, factors)
-    if not groups:
-        after[:], _ = optimizer.update(parameters, scaled, moments, step=training.step, learning_rate=rate)
+    parts = {name: slice(*layout[name]) for name in trained}
+    if not groups or isinstance(optimizer, CustomOptimizer):
+        updated, _ = optimizer.update(parameters, scaled, moments, step=training.step, learning_rate=rate)
+        for rows in parts.values():
+            after[rows] = updated[rows]
         return step_update
     engine = fallback.numpy_engine()
-    for name, (first, last) in layout.items():
-        if factors[name]:
-            arrays = tuple(array[first:last] for array in (parameters, scaled, *moments))
-            after[first:last] = engine.run(optimizer.operation, arrays, step_update.attributes(name))[0]
+    for name, rows in parts.items():
+        arrays = tuple(array[rows] for array in (parameters, scaled, *moments))
+        after[rows] = engine.run(optimizer.operation, arrays, step_update.attributes(name))[0]
     return step_update
 
 

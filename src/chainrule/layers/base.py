@@ -122,14 +122,12 @@ class Layer(Explained, metaclass=LayerType):
     kind             prefix of the names of such layers, as in conv1
     examples         input shapes and options in which mistakes show: the sizes differ, and every option occurs
     keeps_positions  whether each output element belongs to the input element at the same position
-    mixes_samples    whether an output depends on the other samples of the batch in training
     peers            names in other libraries
     """
 
     kind: ClassVar[str] = ""
     examples: ClassVar[tuple[Example, ...]] = (Example((3, 4, 5), {}),)
     keeps_positions: ClassVar[bool] = False
-    mixes_samples: ClassVar[bool] = False
     peers: ClassVar[Peers] = Peers()
     origin: ClassVar[Any] = None  # of the layer of a network: where its weights are (`network.flat_buffers.Origin`)
     takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer

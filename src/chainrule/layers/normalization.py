@@ -31,7 +31,6 @@ class BatchNorm2D(Layer):
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
-    mixes_samples: ClassVar[bool] = True
     keeps_positions: ClassVar[bool] = True
     axes: ClassVar[int] = 2
     examples = (example(), example((4,), epsilon=1e-3))

@@ -31,7 +31,6 @@ from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
 from chainrule.training.examples import Examples
 from chainrule.training.history import History
 from chainrule.training.loop import train
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.options import HIGH_RATE, LOW_RATE, RATE_STEPS
 from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
@@ -163,9 +162,6 @@ def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], opt
     network = record.network
     defaults = {**settings, "standardize_targets": losses.standardizes(settings["loss"]), "seed": network.seed}
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
-    if network.frozen:
-        frozen, multipliers = LRMultipliers.frozen(*network.frozen), LRMultipliers.choose(options.get("lr_multipliers"))
-        resolved["lr_multipliers"] = LRMultipliers((*multipliers.factors, *frozen.factors))
     if "class_weight" in resolved:
         resolved["class_weight"] = record.labels.named(resolved["class_weight"])
     if examples.source.batch_size is not None:
@@ -256,6 +252,8 @@ def trainer(
 ) -> Trainer:
     """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
 
+    Parameters that `Model.freeze` has frozen stay frozen, whatever the recipe says.
+
     normalization  None: fit it to the training data
     labels, columns   labels and names of columns that are recorded; None and (): keep the model's
     workers        processes that train together
@@ -266,6 +264,8 @@ def trainer(
     if fitted.kind == "none":
         _warn_of_raw_bytes(self, training)
     options: dict[str, Any] = {"labels": labels, "columns": columns, "workers": workers, "readers": readers}
+    if self.frozen:
+        recipe = replace(recipe, lr_multipliers=recipe.lr_multipliers.freezing(self.frozen))
     return Trainer(self, recipe, training, fitted, validation, **options)
 
 
@@ -320,11 +320,10 @@ def find_learning_rate(
     data, resolved_loss = loaded(self, Data.of(x, y, weights=sample_weight)), self.check_loss(loss)
     record = Record.learned(self, data, resolved_loss, **options, normalization=normalization)
     examples = record.read(data)
-    kind = record.default_kind(examples) if normalization is None else normalization
-    settings: dict[str, Any] = {"seed": self.seed, "loss": resolved_loss, "normalization": kind, **options}
-    settings["class_weight"] = record.labels.named(options.get("class_weight"))
+    settings: dict[str, Any] = {"loss": resolved_loss, "normalization": record.default_kind(examples)}
+    recipe = _recipe(record, examples, settings, {**options, "normalization": normalization})
     existing = _existing_normalization(self, normalization)
-    twin = trainer(copy.deepcopy(self), Recipe(**settings), examples, normalization=existing, labels=record.labels)
+    twin = trainer(copy.deepcopy(self), recipe, examples, normalization=existing, labels=record.labels)
     return search_learning_rates(twin, low, high, steps)
 
 

@@ -229,6 +229,7 @@ class Model(Explained, Network):
         """
         from chainrule.explain import NextStep, Trace
         from chainrule.models.stepping import batched
+        from chainrule.training.lr_multipliers import LRMultipliers
 
         examples = Record.of(self, ignore_label).read(Data.of(*batched(self, x, y)))
         samples, _ = examples.source.samples(np.arange(len(examples)), examples.targets)
@@ -236,7 +237,8 @@ class Model(Explained, Network):
         inputs, t = self.normalization.apply(samples.x, self.dtype), samples.targets.weighted_values(resolved_loss)
         t = t if self.target_scaling is None else self.target_scaling.standardized(t)
         resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
-        next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed)
+        frozen = LRMultipliers().freezing(self.frozen)
+        next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed, frozen)
         return Trace(self, inputs, t, resolved_loss, next_step)
 
     # ------------------------------------------------------------------ files

@@ -92,7 +92,7 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
 
 
 def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tuple[str, ...]:
-    """Return names for `LRMultipliers.frozen`: without layers that have no parameters, and with those of `BACKBONE`.
+    """Return names for `LRMultipliers.freezing`: without layers that have no parameters, and with those of `BACKBONE`.
 
     For layers conv1, relu1, conv2, dense1, "backbone" becomes conv1 and conv2; of several outputs, the last layer with
     parameters of each is left out. Names of single parameters, such as "conv1.w", are kept.
@@ -107,7 +107,7 @@ def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tupl
         if not backbone:
             raise OptionError(f"{option} {BACKBONE}: the network has no parameters before its last layer")
         selected = [*backbone, *(name for name in selected if name != BACKBONE)]
-    LRMultipliers.frozen(*selected).groups(network.trainable_layout, option)
+    LRMultipliers().freezing(selected).groups(network.trainable_layout, option)
     return tuple(selected)
 
 

@@ -72,7 +72,7 @@ class _Calls:
                 self.steppers.clear()
             optimizer, clip_norm, _ = self.options
             components = clipping(clip_norm)
-            multipliers = LRMultipliers.frozen(*frozen)
+            multipliers = LRMultipliers().freezing(frozen)
             stepper = Stepper(network, optimizer, loss, task, multipliers, weighted=weighted, components=components)
             self.steppers[place] = key, stepper
         stepper = self.steppers[place][1]

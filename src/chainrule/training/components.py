@@ -42,14 +42,13 @@ class Component:
         """Arrays that a checkpoint needs, by name. A resumed training overwrites them in place."""
         return {}
 
-    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> float:
-        """Change the flat gradient of a step in place, and return its new norm.
+    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
+        """Change the flat gradient of a step in place. Changes at frozen parameters are dropped and never count.
 
-        norm   norm of the gradient before
+        norm   norm of the gradient, as the components before this one have changed it
         step   number of the step, from 1
         seed   seed of random numbers
         """
-        return norm
 
     def scale(self, norm: float) -> float:
         """Return what `change_gradient` multiplies a gradient with this norm by, if it only scales it."""
@@ -89,12 +88,11 @@ class ClipNorm(Component):
         self.limit = value
         self.fused = {"clip": value}
 
-    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> float:
+    def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
         """Multiply the gradient by its clip factor."""
         factor = self.scale(norm)
         if factor != 1:
             gradient *= factor
-        return norm * factor
 
     def scale(self, norm: float) -> float:
         """Return the clip factor."""

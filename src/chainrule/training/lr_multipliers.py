@@ -73,10 +73,9 @@ class LRMultipliers(TextOptions):
         parts = ",".join(part for part in text.split(",") if part.strip() not in ("", "none"))
         return cls(tuple(named_numbers("lr_multipliers", parts, "NAME=FACTOR")) if parts else ())
 
-    @staticmethod
-    def frozen(*names: str) -> "LRMultipliers":
-        """Return multipliers that freeze all parameters matching these names (see ``factors``)."""
-        return LRMultipliers(tuple((name, 0.0) for name in names))
+    def freezing(self, names: Sequence[str]) -> "LRMultipliers":
+        """Return these multipliers with a factor of 0 for all parameters that match the names (see ``factors``)."""
+        return LRMultipliers((*self.factors, *((name, 0.0) for name in names)))
 
     def frozen_names(self, layout: Mapping[str, tuple[int, int]]) -> frozenset[str]:
         """Return the names of the frozen parameters.

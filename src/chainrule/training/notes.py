@@ -40,12 +40,9 @@ def _single_values(trainer: Trainer) -> str:
     """Return a warning if batch normalizations saw one value per channel, whose variance is 0; else ""."""
     network, recipe = trainer.network, trainer.recipe
     batch_size = min(recipe.batch_size, len(trainer.train_data)) // recipe.gradient_accumulation_steps
-    layers = zip(network.names, network.layers, network.shapes, strict=True)
-    single = [
-        name
-        for name, layer, shape in layers
-        if layer.mixes_samples and batch_size * math.prod(shape[1:]) <= 1 and name not in network.frozen
-    ]
+    writing = {operation.writes[0].storage.rpartition(".")[0] for operation in trainer.stepper.plan.deferred}
+    shapes = zip(network.names, network.shapes, strict=True)
+    single = [name for name, shape in shapes if name in writing and batch_size * math.prod(shape[1:]) <= 1]
     problem = "normalized one value per channel to 0, and learned nothing: use a batch_size of at least 2"
     return f"{', '.join(single)} {problem}" if single else ""
 

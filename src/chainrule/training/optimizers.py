@@ -84,7 +84,7 @@ class Optimizer(NamedOptions):
         """
         layout, arguments = model.trainable_layout, (model.parameters, gradients.flat, moments)
         parameters, new_moments = self.update(*arguments, step=step, learning_rate=learning_rate)
-        for name in layout.keys() - LRMultipliers.frozen(*model.frozen).frozen_names(layout):
+        for name in layout.keys() - LRMultipliers().freezing(model.frozen).frozen_names(layout):
             first, last = layout[name]
             model.parameters[first:last] = parameters[first:last]
         return new_moments

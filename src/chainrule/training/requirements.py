@@ -14,7 +14,7 @@ from chainrule.training.recipe import BATCH_SIZE, Recipe
 from chainrule.training.schedules import Plateau
 
 FOLLOWED = "patience=…, or the schedule plateau, which follow the best epoch"
-SCALED = "a regression whose last layer is Dense or a convolution, with a bias and no other readers"
+SCALED = "a regression whose last layer is Dense or a convolution, with initial weights, a bias and no other readers"
 
 
 def check(options: Mapping[str, Any], recipe: Recipe, data: Examples, *, standardized: bool, evaluates: bool) -> None:

@@ -107,8 +107,8 @@ def _augmented(x: Array, targets: Targets, preparation: Preparation, draw: Draw)
     values = np.asarray(moved.values)
     if augmentation.positions:
         values = augmentation.move_positions(values, draw, inputs.shape[2:])
-    inputs, values = augmentation.call_function(inputs, values, draw)
-    loss_weights = replace(moved, values=values).loss_weights
+    inputs, values, valid = augmentation.call_function(inputs, values, draw, moved.valid)
+    loss_weights = replace(moved, values=values, valid=valid).loss_weights
     return inputs, values, None if loss_weights is None else loss_weights[:]
 
 

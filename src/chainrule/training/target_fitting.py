@@ -43,8 +43,8 @@ def fit_target_scaling(
 ) -> TargetScaling | None:
     """Return the scaling for a training: that of an earlier one, or one that is fitted to the targets; None for none.
 
-    Of several outputs, those are standardized whose task is a regression, whose last layer supports it and whose loss
-    is a built-in one.
+    Of several outputs, those are standardized whose task is a regression, whose last layer is new and supports it, and
+    whose loss is a built-in one.
 
     standardize   whether to fit a scaling if there is none, and the task and the network support it
     """
@@ -59,9 +59,20 @@ def fit_target_scaling(
 
 
 def _scaled(network: Network, parts: Sequence[Task]) -> list[bool]:
-    """Return whether each output is standardized: its task is a regression, and its last layer supports it."""
-    pairs = zip(parts, network.outputs, strict=True)
-    return [part == REGRESSION and is_supported(network, end.number) for part, end in pairs]
+    """Return whether each output is standardized: its task is a regression, and its last layer supports it.
+
+    The weights of this layer must be the initial ones, or carried from another network. Others were trained here or
+    read from a file, and their outputs have a unit already.
+    """
+    results = list[bool]()
+    for part, end in zip(parts, network.outputs, strict=True):
+        layer, scaled = network.names[end.number], part == REGRESSION and is_supported(network, end.number)
+        is_carried = network.task is None and layer in network.inherited
+        if scaled and not is_carried:
+            name = f"{layer}.w"
+            scaled = np.array_equal(network.weights[name], network.drawn(name, network.seed))
+        results.append(scaled)
+    return results
 
 
 def _fitted(network: Network, scaled: Sequence[bool], targets: Targets) -> TargetScaling:

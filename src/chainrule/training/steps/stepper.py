@@ -48,8 +48,8 @@ class Stepper:
     If an engine can take whole steps and no option prevents it, a program of the engine does. A step of the program
     whose loss or gradient is not finite is repeated alone, so that the error names the tensor.
 
-    Errors   OptionError if there are no parameters to train, if a custom optimizer is used with per-parameter learning
-             rates, or if custom layers or losses are used with shards
+    Errors   OptionError if there are no parameters to train, if a custom optimizer is used with factors other than 0,
+             or if custom layers or losses are used with shards
     """
 
     network: Network
@@ -93,12 +93,15 @@ class Stepper:
                 self._program = program
 
     def _rate_groups(self) -> Sequence[RateGroup]:
-        """Return groups of parameters with equal rates; OptionError if all are frozen, or for a custom optimizer."""
+        """Return groups of parameters with equal rates.
+
+        Errors   OptionError if all are frozen, or if a custom optimizer is used with factors other than 0
+        """
         groups = self.lr_multipliers.groups(self.network.trainable_layout)
         if not any(group.factor for group in groups):
             multipliers = f"lr_multipliers={self.lr_multipliers}"
             raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
-        if isinstance(self.optimizer, CustomOptimizer):
+        if isinstance(self.optimizer, CustomOptimizer) and not {group.factor for group in groups} <= {0.0, 1.0}:
             raise OptionError(
                 "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
             )
@@ -191,7 +194,8 @@ class Stepper:
             outcome, gradient = self._gradient(batch)
             norm = outcome.norm
             for component in self._changing:
-                norm = component.change_gradient(gradient, norm, batch.step, batch.seed)
+                component.change_gradient(gradient, norm, batch.step, batch.seed)
+                norm = self._trained_norm(gradient)
             self._update(gradient, batch)
         except NotFiniteError:
             if before is not None:
@@ -219,14 +223,17 @@ class Stepper:
         """
         losses, metrics, gradient = self._source.gradients(batch)
         total, metric = float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64))
+        norm, count = self._trained_norm(gradient), batch.samples
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            raise self._not_finite(batch)
+        return Outcome(total / count, min(metric / count, self._maximum), norm), gradient
+
+    def _trained_norm(self, gradient: Array) -> float:
+        """Set the gradient of frozen groups to 0 in place, and return its norm."""
         for group in self._groups:
             if not group.factor:
                 gradient[group.first : group.last] = 0
-        squares = float(np.square(gradient, dtype=np.float64).sum())
-        if not (math.isfinite(total) and math.isfinite(squares)):
-            raise self._not_finite(batch)
-        count = batch.samples
-        return Outcome(total / count, min(metric / count, self._maximum), math.sqrt(squares)), gradient
+        return math.sqrt(float(np.square(gradient, dtype=np.float64).sum()))
 
     def _update(self, gradient: Array, batch: Batches) -> None:
         """Commit the running statistics, and update the parameters and moments. An error leaves all unchanged.
@@ -240,8 +247,11 @@ class Stepper:
                 network.parameters, gradient.copy(), self.moments, step=step, learning_rate=rate
             )
             self._commit_statistics(batch)
-            for target, values in zip((network.parameters, *self.moments), (results, *moments), strict=True):
-                target[:] = values
+            for group in self._groups:
+                rows = slice(group.first, group.last)
+                for target, values in zip((network.parameters, *self.moments), (results, *moments), strict=True):
+                    if group.factor:
+                        target[rows] = values[rows]
             return
         self._commit_statistics(batch)
         attributes = self._attributes(step, rate)

@@ -16,7 +16,7 @@ import { Interpreter, argumentsOf, gradientName, perSample, primal } from "./int
 import { operations } from "./operations.js";
 import { softmax } from "./reference.js";
 import { placeOfLargest, zeros } from "./tensor.js";
-import { clipping, squares, updated } from "./updating.js";
+import { clipping, squares, updated, withoutFrozen } from "./updating.js";
 
 /**
  * Normalizes an image for the network: (value − origin) · gain.
@@ -139,10 +139,11 @@ function parameterValues(description, { parameters, statistics }) {
   );
 }
 
-/** Returns the norm of the whole gradient and the clipping factor. @param {Trace} trace */
+/** Returns the norm of the gradient of the parameters that are trained, and the clipping factor. @param {Trace} trace */
 export function clippingOf({ description, values, batch }) {
   if (batch) return batch;
-  const parts = Object.keys(description.layout).map((name) => values.get(gradientName(name))?.data ?? []);
+  const trained = Object.keys(description.layout).filter((name) => description.step.factors[name] !== 0);
+  const parts = trained.map((name) => values.get(gradientName(name))?.data ?? []);
   const norm = Math.sqrt(parts.reduce((sum, part) => sum + squares(part), 0));
   return { norm, scale: clipping(norm, description.recipe.clip_norm) };
 }
@@ -341,7 +342,8 @@ function updates(description, frame, values, { parameters, statistics, gradient 
 function stepAlone(description, frame, walk, values) {
   const { parameters, statistics } = walk.buffers;
   const moments = momentsOf(description, frame);
-  const results = updated(description, parameters, walk.gradient, moments, frame.step + 1, frame.rate);
+  const gradient = withoutFrozen(description, walk.gradient);
+  const results = updated(description, parameters, gradient, moments, frame.step + 1, frame.rate);
   walk.commitStatistics();
   updates(description, frame, values, { parameters: results?.[0], statistics });
 }

@@ -13,7 +13,7 @@
 
 import { Interpreter, backwardTo } from "./interpreter.js";
 import { isState, normalized, partsOf, targetsOf, weightsOf } from "./trace.js";
-import { squares, updated } from "./updating.js";
+import { squares, updated, withoutFrozen } from "./updating.js";
 
 export class Trainer {
   #plan;
@@ -78,7 +78,7 @@ export class Trainer {
       walk.gradient.forEach((value, at) => (gradient[at] += (value * (last - first)) / samples));
       parts.push(walk);
     }
-    return { parts, buffers, gradient };
+    return { parts, buffers, gradient: withoutFrozen(description, gradient) };
   }
 
   /** Returns the current frame, which shares its arrays with the trainer. @returns {Frame} */

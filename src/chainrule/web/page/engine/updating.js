@@ -31,6 +31,13 @@ export function updated({ optimizer, recipe, layout, step: definition }, paramet
   return results;
 }
 
+/** Returns a gradient that is 0 for frozen parameters. @param {Description} description @param {Float64Array} gradient */
+export function withoutFrozen({ layout, step }, gradient) {
+  const result = gradient.slice();
+  for (const [name, factor] of Object.entries(step.factors)) if (!factor) result.fill(0, ...layout[name]);
+  return result;
+}
+
 /**
  * Multiplies the learning rate, and divides the decay so that rate · decay is unchanged.
  *

@@ -39,7 +39,7 @@ help:
 	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=100 for more)"
 	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
 	@echo "make int8-accuracy     compare int8 C with ONNX Runtime's quantization on five trained networks"
-	@echo "make fuzz              read 20,000 damaged inputs per format and command; writes docs/reliability.md"
+	@echo "make fuzz              read 20,000 damaged inputs per format and command, and costly files; writes docs/reliability.md"
 	@echo "make faults            interrupt a run at every system call, resume it, compare the bits (long)"
 	@echo "make mutate            change the code in small ways and count the changes that no test detects (long); writes docs/mutation.md"
 	@echo "make release-check     build the distributions, install the wheel, check its README, the version and all links"

@@ -40,13 +40,19 @@ class ReadmeHook(MetadataHookInterface):
 
 
 class TrackedFiles(BuildHookInterface):
-    """Refuses to build a package from a checkout with untracked files among the packaged ones."""
+    """Refuses to build a package from a checkout with untracked files among the packaged ones.
+
+    Like hatchling, it ignores what `.gitignore` lists, but not what only this machine's settings of git ignore.
+    """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Raise ValueError if there are untracked files, unless the package is installed in editable mode."""
         if version == "editable" or not Path(self.root, ".git").exists():
             return
-        command = ["git", "ls-files", "--others", "--exclude-standard", "src", "docs"]
+        packaged = ["src", "docs"]
+        if self.target_name == "sdist":
+            packaged = ["."]
+        command = ["git", "ls-files", "--others", "--exclude-from=.gitignore", *packaged]
         listing = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True).stdout
         if listing:
             raise ValueError(f"untracked files would be packaged: {', '.join(listing.splitlines())}")

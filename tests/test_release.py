@@ -60,16 +60,24 @@ def test_a_package_contains_tracked_files_only(tmp_path: Path) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    hook: Any = module.TrackedFiles(str(tmp_path), {}, None, None, str(tmp_path), "wheel")
+    wheel, sdist = (
+        module.TrackedFiles(str(tmp_path), {}, None, None, str(tmp_path), target) for target in ("wheel", "sdist")
+    )
     (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "module.py").touch()
-    hook.initialize("standard", {})  # from an archive without a repository
+    for name in ("src/module.py", "src/ignored.py", "src/private.py", "note.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / ".gitignore").write_text("ignored.py\n", encoding="utf-8")
+    wheel.initialize("standard", {})  # from an archive without a repository
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
-    with pytest.raises(ValueError, match=r"src/module\.py"):
-        hook.initialize("standard", {})
-    hook.initialize("editable", {})
-    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
-    hook.initialize("standard", {})
+    (tmp_path / ".git" / "info").mkdir(exist_ok=True)
+    (tmp_path / ".git" / "info" / "exclude").write_text("private.py\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r": src/module\.py, src/private\.py$"):
+        wheel.initialize("standard", {})
+    wheel.initialize("editable", {})
+    subprocess.run(["git", "add", "--force", "src", ".gitignore"], cwd=tmp_path, check=True)
+    wheel.initialize("standard", {})
+    with pytest.raises(ValueError, match=r": note\.txt$"):
+        sdist.initialize("standard", {})
 
 
 def test_addresses_of_the_project_are_those_of_its_metadata() -> None:

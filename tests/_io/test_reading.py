@@ -8,10 +8,13 @@ import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
+from random import Random
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from selection import draws
 
 from chainrule._io import reading
 from chainrule.errors import DataError, FormatError, OptionError, RunError
@@ -129,3 +132,27 @@ def test_messages_of_libraries_do_not_add_lines() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_archives_with_too_many_members_are_refused_before_they_are_listed(tmp_path: Path, zip64: bool) -> None:
+    """Draw numbers of members and comments around the limit; what is opened has the members and bytes of zipfile."""
+    random, path = Random(), tmp_path / "some.zip"
+    for _ in range(draws(2)):
+        members, size = random.choice([1, 100, 300, 30_000]), random.choice([1, 1000, 3000, 5000])
+        limit = 0 if zip64 else zipfile.ZIP_FILECOUNT_LIMIT
+        with patch.object(zipfile, "ZIP_FILECOUNT_LIMIT", limit), zipfile.ZipFile(path, "w") as archive:
+            archive.comment = random.choice([b"", b"PK", b"c" * 65_535])
+            for number in range(members):
+                entry = zipfile.ZipInfo(f"m{number}")
+                entry.comment = b"c" * size * (members < 1000)
+                archive.writestr(entry, b"some" * random.randrange(20))
+        directory = sum(46 + len(info.filename) + len(info.comment) for info in archive.infolist())
+        with path.open("rb") as stream:
+            if directory > reading.MAX_DIRECTORY:
+                with pytest.raises(FormatError, match="directory"):
+                    reading.open_zip(stream)
+            else:
+                with reading.open_zip(stream) as opened, zipfile.ZipFile(path) as whole:
+                    assert opened.namelist() == whole.namelist()
+                    assert all(opened.read(name) == whole.read(name) for name in opened.namelist())

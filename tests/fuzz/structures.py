@@ -9,13 +9,22 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import numpy as np
+from fuzz.campaign import Tally
+from fuzz.judge import judge, little_memory
 
+from chainrule.check import points
+from chainrule.data import npz
+from chainrule.data.images import open_image
+from chainrule.interop.importing import read_weights
 from chainrule.runs import checksums
 from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS
+from chainrule.zoo import network_files
 
 MOST_BYTES = 4_000_000  # of a drawn file
 
@@ -170,10 +179,52 @@ def large_configuration(random: Random) -> bytes:
     return stream.getvalue()
 
 
-DRAWS: dict[str, Callable[[Random], bytes]] = {
-    draw.__name__: draw
-    for draw in (
-        *(dotted_keys, nested_values, many_members, repeated_chunks, repeated_scans, overlapping_tags, blocks_of_a_gif),
-        *(text_pixels, large_white, sparse_run, large_configuration),
-    )
-}
+@dataclass(frozen=True)
+class Structure:
+    """A kind of files with a costly structure.
+
+    draw     draws the content of a file
+    suffix   suffix of the file's name
+    readers  functions that read such files; each of them reads every file
+    """
+
+    draw: Callable[[Random], bytes]
+    suffix: str
+    readers: tuple[Callable[[Path], object], ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the structure in tables."""
+        return self.draw.__name__.replace("_", " ")
+
+    def campaign(self, count: int, folder: Path, seed: int) -> Tally:
+        """Read `count` files with each reader."""
+        tally, path = Tally(self.name), folder / f"file{self.suffix}"
+        with little_memory():
+            for number in range(count):
+                content = self.draw(Random(f"{seed} {self.name} {number}"))
+                path.write_bytes(content)
+                for read in self.readers:
+                    tally.add(judge(partial(read, path)), content)
+        return tally
+
+
+def find_network(path: Path) -> object:
+    """Read the description of a network."""
+    return network_files.find(str(path))
+
+
+def read_points(path: Path) -> object:
+    """Read the points of a homework."""
+    return points.read(path, ["a"])
+
+
+KINDS = (
+    *(Structure(draw, ".toml", (find_network, read_points)) for draw in (dotted_keys, nested_values)),
+    Structure(many_members, ".npz", (npz.read_archive, read_weights)),
+    *(Structure(draw, ".png", (open_image,)) for draw in (repeated_chunks, repeated_scans, overlapping_tags)),
+    *(Structure(draw, ".png", (open_image,)) for draw in (blocks_of_a_gif, text_pixels, large_white)),
+    Structure(sparse_run, ".json", (open_run,)),
+    Structure(large_configuration, ".h5", (read_weights,)),
+)
+STRUCTURES = {kind.name: kind for kind in KINDS}

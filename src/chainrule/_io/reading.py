@@ -7,6 +7,7 @@ For damaged files, decoders (Pillow, zipfile, tarfile) may raise any exception. 
 import logging
 import os
 import stat
+import sys
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -90,14 +91,31 @@ def refuse_bomb(path: Path | str, packed: int, unpacked: int) -> None:
         raise FormatError(f"{path}: {actual}; expected a ratio of at most {BOMB_RATIO}")
 
 
+class _LimitedReads:
+    """A stream that reads at most as much at once as the directory of a zip archive may have."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.limit, self.seek, self.tell, self.seekable = MAX_DIRECTORY, stream.seek, stream.tell, stream.seekable
+        self._stream, self.name = stream, stream.name
+
+    def read(self, count: int = -1) -> bytes:
+        """Read up to ``count`` bytes; FormatError if more bytes than the limit would be read."""
+        if not 0 <= count <= self.limit:
+            count = self.limit + 1
+        content = self._stream.read(count)
+        if len(content) > self.limit:
+            raise FormatError(f"{self.name}: a directory of more than {self.limit} bytes")
+        return content
+
+
 def open_zip(stream: BinaryIO) -> "zipfile.ZipFile":
     """Open a zip archive; raise FormatError if listing its members would take long."""
     import zipfile
 
-    end = getattr(zipfile, "_EndRecData")(stream)  # noqa: B009 - what ZipFile reads first
-    if end and end[5] > MAX_DIRECTORY:
-        raise FormatError(f"{stream.name}: a directory of {end[5]} bytes; expected at most {MAX_DIRECTORY}")
-    return zipfile.ZipFile(stream)
+    limited = _LimitedReads(stream)
+    archive = zipfile.ZipFile(limited)
+    limited.limit = sys.maxsize - 1
+    return archive
 
 
 def read_zip_member(archive: "zipfile.ZipFile", info: "zipfile.ZipInfo", place: str) -> bytes:

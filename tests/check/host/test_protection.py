@@ -19,6 +19,7 @@ from check.submissions import graded, relu, written
 
 from chainrule.check import homework, host
 from chainrule.check.host import Limits, Permissions, Protection, available_protection, open_file, process, protection
+from chainrule.errors import StudentError
 
 SECURITY = Path(__file__).parents[3] / "SECURITY.md"
 SOURCE = Path(host.__file__).parents[2]
@@ -165,3 +166,56 @@ def test_a_submission_has_the_reported_protection(
     assert [*map(bool, seen)] == [True, granted.user, call_filter]
     words = ("Linux namespaces", "another user", "filter of system calls")
     assert [word in str(chosen) for word in words] == [True, granted.user, call_filter]
+
+
+NOTHING = """
+import importlib.util, os, resource, sys
+import numpy as np
+
+class Nothing:
+    def forward(self, x):
+        packages = [name for name in ("chainrule", "click", "rich", "PIL") if importlib.util.find_spec(name)]
+        limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU,
+                  resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE)]
+        assert "SECRET" not in os.environ, "the environment"
+        assert os.listdir(".") == [], "the working folder"
+        assert sys.stdin.read() == "", "the input"
+        assert packages == [], "packages"
+        assert all(0 <= limit < 1 << 40 for limit in limits), "limits"
+        return np.ones((1, 1))
+
+    def backward(self, dy):
+        return dy
+"""
+
+
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_a_submission_starts_with_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, namespaces: bool) -> None:
+    granted = available_protection()
+    if namespaces and not granted.namespaces:
+        pytest.skip(f"here: {granted}")
+    monkeypatch.setenv("SECRET", "of the grader")
+    chosen = Protection(namespaces, granted.user and namespaces, granted.call_filter)
+    monkeypatch.setattr(host, "available_protection", lambda: chosen)
+    submission = written(folder, NOTHING, "nothing.py")
+    permissions = Permissions((submission,), host.package_folders(), 2 << 30)
+    with open_file(submission, Limits(60), permissions=permissions) as file:
+        assert file.layer("Nothing").forward(np.ones((1, 1))) == 1
+
+
+def test_a_submission_does_not_run_if_its_isolation_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one step of the isolation fail, after the trials have succeeded."""
+    if not available_protection().namespaces or not available_protection().call_filter:
+        pytest.skip(f"here: {available_protection()}")
+    mark = folder / "was run"
+    folder.chmod(0o777)
+    submission = written(folder, f"open({str(mark)!r}, 'w')\n" + relu(), "mine.py")
+    permissions = Permissions((submission,), host.package_folders(), 2 << 30)
+    for step in ("unshare", "pivot", "refuse_calls", "control", "give_up_rights"):
+        failing = f"isolation.{step} = lambda *_: isolation.mount('nothing', '/nowhere', 'tmpfs', 0)"
+        boot = BOOT_WITHOUT_FENCE.replace("fence.install = lambda *_: None", failing)
+        boot = boot.replace("import fence", "import fence, isolation")
+        monkeypatch.setattr(process, "BOOT", written(folder, boot, "boot.py"))
+        with pytest.raises(StudentError), open_file(submission, Limits(60), permissions=permissions) as file:
+            file.contents()
+        assert not mark.exists(), step

@@ -188,6 +188,15 @@ def _permute(generator: Generator) -> LayerAndShape:
     return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape)))), shape
 
 
+def _broadcast(generator: Generator) -> LayerAndShape:
+    shape = any_shape(generator)
+    return cr.Broadcast(shape), tuple(choice(generator, 1, size) for size in shape)
+
+
+def _gather(generator: Generator) -> LayerAndShape:
+    return cr.Gather(any_shape(generator)), any_shape(generator)
+
+
 def _slice(generator: Generator) -> LayerAndShape:
     shape = any_shape(generator)
     axis = _integer(generator, 0, len(shape) - 1)
@@ -211,6 +220,8 @@ def _long_rows(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
 
 SPECIAL: dict[type[Layer], Callable[[Generator], LayerAndShape]] = {  # options that depend on the shape
     **{kind: _long_rows(kind) for kind in (cr.GroupNorm, cr.InstanceNorm2D, cr.LayerNorm)},
+    cr.Broadcast: _broadcast,
+    cr.Gather: _gather,
     cr.Permute: _permute,
     cr.Reshape: _reshape,
     cr.Slice: _slice,

@@ -129,6 +129,8 @@ def fit_options(generator: Generator, layer: Layer, shape: Shape) -> Layer:
         )
     if isinstance(layer, cr.Permute):
         return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape))))
+    if isinstance(layer, cr.Broadcast):
+        return cr.Broadcast(tuple(choice(generator, 1, 2, 3) if size == 1 else size for size in shape))
     if isinstance(layer, cr.Slice):
         axis = int(generator.integers(len(shape)))
         start = int(generator.integers(shape[axis]))

@@ -105,12 +105,12 @@ def _concatenate(*parts: Any, axis: int) -> Any:
     return torch.cat(parts, axis + 1)
 
 
-def _expand_positions(x: Any, *, size: Sequence[int]) -> Any:
-    return x[..., None, None].expand(-1, -1, *size)
+def _broadcast(x: Any, *, shape: Sequence[int]) -> Any:
+    return x.expand(-1, *shape)
 
 
-def _expand_channels(x: Any, *, channels: int) -> Any:
-    return x[:, None].expand(-1, channels, -1, -1)
+def _gather(x: Any, i: Any) -> Any:
+    return x[:, torch.where((i > 0) & (i < x.shape[1]), i, 0).long()]
 
 
 def _permute(x: Any, *, axes: Sequence[int]) -> Any:
@@ -139,14 +139,14 @@ def _selu(x: Any, *, alpha: float, gamma: float) -> Any:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add_bias": _add_bias,
+    "broadcast": _broadcast,
     "concatenate": _concatenate,
     "crop": partial(_pad, sign=-1),
     "cross_correlate": _convolution,
     "cross_correlate_dx": _transposed,
     "dense": functional.linear,
-    "expand_channels": _expand_channels,
-    "expand_positions": _expand_positions,
     "fake_quantize": _fake_quantize,
+    "gather": _gather,
     "group_norm": _group_norm,
     "hard_sigmoid": _hard_sigmoid,
     "heaviside": _heaviside,

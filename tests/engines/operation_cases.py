@@ -142,6 +142,8 @@ def gradient_case(gradient: str, known: dict[str, Any]) -> Case:
         known = {**known, "x": known["dy"]}
     if gradient == "permute":
         known["axes"] = inverse_permutation(known["axes"])
+    if gradient in ("broadcast_dx", "gather_dx"):
+        known = {**known, "shape": known["x"].shape[1:]}
     names = parameters(gradient, keyword_only=True)
     return Case(tuple(known[name] for name in parameters(gradient)), {name: known[name] for name in names})
 
@@ -250,11 +252,20 @@ def linear(draw: Source, name: str) -> Any:
     return (draw.normal(N, F_in), draw.normal(F_out, F_in), draw.one(None, draw.normal(F_out))), {}
 
 
-@cases("expand_positions", "expand_channels")
+@cases("broadcast")
 def repeats(draw: Source, name: str) -> Any:
-    N, C, H, W = (draw.size(1, 2, 3, 4) for _ in range(4))
-    by_channel = name == "expand_channels"
-    return (draw.normal(N, *((H, W) if by_channel else (C,))),), {"channels": C} if by_channel else {"size": (H, W)}
+    """Draw samples of one to four axes, some of which have size 1 and are repeated."""
+    shape = tuple(draw.size(1, 2, 3, 4) for _ in range(draw.whole(1, 4)))
+    return (draw.normal(draw.one(2, 1, 3), *(draw.one(1, size) for size in shape)),), {"shape": shape}
+
+
+@cases("gather")
+def selections(draw: Source, name: str) -> Any:
+    """Draw indices, some of them repeatedly, and sometimes one that no element has."""
+    N, F = features(draw)
+    indices = draw.generator.integers(0, F, draw.size(1, 4, 7)).astype(float)
+    indices[0] = draw.one(indices[0], F, -1.0)
+    return (draw.normal(N, F), indices), {}
 
 
 @cases("concatenate")

@@ -95,6 +95,13 @@ def heads_on_maps(net: Writer) -> int:
     return net.add("MEAN", z, [1], KeepDims=False)
 
 
+def pruned(net: Writer) -> int:
+    """Return a dense layer most of whose weights are 0, and are not in the file."""
+    w = net.weights(6, 192) * np.repeat(np.arange(6 * 48).reshape(6, 48) % 3 == 1, 4, axis=1)
+    dense = net.add("DENSIFY", net.sparse(w, 4), shape=(6, 192))
+    return net.add("FULLY_CONNECTED", net.add("RESHAPE", 0, [1, 192]), dense, net.weights(6))
+
+
 def computed_positions(net: Writer) -> int:
     """Return a dense layer on every position, as TensorFlow writes it for any batch size.
 
@@ -174,7 +181,7 @@ def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "build", [*map(drawn, range(draws(3))), decoder, functions, dilated, selections, heads_on_maps]
+    "build", [*map(drawn, range(draws(3))), decoder, functions, dilated, selections, heads_on_maps, pruned]
 )
 def test_results_are_those_of_litert(build: Build, tmp_path: Path) -> None:
     content, x = written(SHAPE, build), normal(3, *SHAPE[1:])

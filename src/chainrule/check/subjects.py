@@ -283,7 +283,7 @@ class MulticlassHinge(Subject):
 LINEAR_OPERATIONS = {
     *("cross_correlate", "cross_correlate_dx", "add_bias", "dense", "average_pool"),
     *("batch_norm", "group_norm", "dropout", "tanh", "arctan", "pad", "crop", "permute", "resample"),
-    *("add", "multiply", "concatenate", "expand_positions", "expand_channels"),
+    *("add", "multiply", "concatenate", "broadcast", "gather"),
 }
 
 

@@ -38,6 +38,11 @@ def is_number(value: object) -> bool:
     return not isinstance(value, bool) and isinstance(value, Real)
 
 
+def is_repeatable(shape: Sequence[int], whole: Sequence[int]) -> bool:
+    """Return whether a shape has as many axes as another, each of the same size or of size 1."""
+    return len(shape) == len(whole) and all(size in (1, full) for size, full in zip(shape, whole, strict=True))
+
+
 def expected_integer(value: object, least: int) -> str:
     """Describe the values accepted by `is_whole`, for an error message."""
     if isinstance(value, int) and value > MAX_INT32:

@@ -5,13 +5,33 @@ from math import prod
 from typing import Any, ClassVar
 
 from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import text
+from chainrule.errors import ShapeError
 from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole, example
 
-__all__ = ["FixedAffine", "FixedValue"]
+__all__ = ["FixedAffine", "FixedValue", "Gather"]
+
+MAX_GATHERED = 1 << 24  # elements of a sample; float32 represents all integers up to this number
 
 
 @dataclass(frozen=True)
-class FixedValue(Layer):
+class OfShape(Layer):
+    """Base class of layers whose option is the shape of their output."""
+
+    shape: Shape
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for size in self.shape:
+            check_whole(self, "shape", size)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return the shape of the output."""
+        return self.shape
+
+
+@dataclass(frozen=True)
+class FixedValue(OfShape):
     """Constants b, the same for every sample, which training leaves unchanged. The input only determines their number.
 
     shape   shape of the constants
@@ -23,19 +43,8 @@ class FixedValue(Layer):
     Source   reference/dense.py
     """
 
-    shape: Shape
-
     kind: ClassVar[str] = "constant"
     examples = (example(shape=(2, 3)),)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for size in self.shape:
-            check_whole(self, "shape", size)
-
-    def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the shape of the constants."""
-        return self.shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
         """Return b."""
@@ -95,4 +104,41 @@ class FixedAffine(Layer):
         builder.forward("cross_correlate", (image, w, b), (result,), **options)
         reads, writes = (result.gradient(), w), (image.gradient(),)
         builder.backward("cross_correlate_dx", reads, writes, size=image.shape[1:], **options)
+        return y
+
+
+@dataclass(frozen=True)
+class Gather(OfShape):
+    """Select elements of every sample by constant indices, which training leaves unchanged.
+
+    shape   shape of the output
+
+    y[e] = x[indices[e]],  dx[h] = Σ_{e: indices[e] = h} dy[e]
+
+    The elements of x and y are counted in row-major order. Initially, all indices are 0. Set them with
+    `model.load_weights`; networks that are imported from other formats contain them.
+
+    Errors   ShapeError for an input with more elements than indices of float32 can distinguish
+    Source   reference/geometry.py
+    """
+
+    kind: ClassVar[str] = "gather"
+    examples = (example(shape=(2, 5)),)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return the shape of the output; raise ShapeError for too many elements."""
+        if prod(shape) > MAX_GATHERED:
+            raise ShapeError(f"Gather {name!r}: {text(shape)} has more than {MAX_GATHERED} elements")
+        return super().output_shape(shape, name)
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """Return the indices."""
+        return (Parameter("indices", (prod(self.shape),), "zeros", trained=False),)
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = the selected elements of x;  dx = the sums of dy over all places of an element."""
+        y, indices = builder.activation("y", self.shape), builder.parameter("indices")
+        source, result = x.viewed((x.size,)), y.viewed((y.size,))
+        builder.forward("gather", (source, indices), (result,))
+        builder.backward("gather_dx", (result.gradient(), indices), (source.gradient(),), shape=source.shape)
         return y

@@ -1,4 +1,4 @@
-"""Layers that move values: padding, cropping and permutations of axes."""
+"""Layers that move values: padding, cropping, permutations of axes, and repetition."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,9 +7,9 @@ from chainrule.core import shapes
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import Ends, Pair
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Shape, example
+from chainrule.layers.base import Layer, Shape, check_whole, example
 
-__all__ = ["Crop2D", "Pad2D", "Permute"]
+__all__ = ["Broadcast", "Crop2D", "Pad2D", "Permute"]
 
 EndsLike = int | tuple[int | Pair, ...]
 
@@ -122,6 +122,41 @@ class Permute(Layer):
         builder.forward("permute", (x,), (y,), axes=self.axes)
         inverse = shapes.inverse_permutation(self.axes)
         builder.backward("permute", (y.gradient(),), (x.gradient(),), axes=inverse)
+        return y
+
+
+@dataclass(frozen=True)
+class Broadcast(Layer):
+    """Repeat every sample along its axes of size 1.
+
+    shape   shape of the output, with the sizes of the input along all other axes
+
+    Errors   ShapeError when the input cannot be repeated to the shape
+    Source   reference/merging.py
+    """
+
+    shape: Shape
+
+    kind: ClassVar[str] = "broadcast"
+    examples = (example((3, 1, 1), shape=(3, 4, 2)),)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for size in self.shape:
+            check_whole(self, "shape", size)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return the shape of the output; raise ShapeError if the input does not fit."""
+        if not shapes.is_repeatable(shape, self.shape):
+            own, whole = map(shapes.text, (shape, self.shape))
+            raise ShapeError(f"Broadcast {name!r}: {own} cannot be repeated to {whole}")
+        return self.shape
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = x, repeated;  dx = the sums of dy over all repetitions."""
+        y = builder.activation("y", self.shape)
+        builder.forward("broadcast", (x,), (y,), shape=self.shape)
+        builder.backward("broadcast_dx", (y.gradient(),), (x.gradient(),), shape=x.shape)
         return y
 
 

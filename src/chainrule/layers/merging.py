@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
-from chainrule.core.shapes import text
+from chainrule.core.shapes import is_repeatable, text
 from chainrule.errors import OptionError, ShapeError
 from chainrule.layers.base import Layer, Shape, check_choice, check_whole, example
 from chainrule.layers.peers import Peer, Peers
@@ -32,12 +33,12 @@ class Merge(Layer):
         """Return the common shape after broadcasting."""
         if self.count and len(shapes) != self.count:
             raise OptionError(f"{name}: {self.describe()} takes {self.count} inputs, found {len(shapes)}")
-        whole = max(shapes, key=lambda shape: (len(shape), *shape))
+        whole = tuple(map(max, zip_longest(*shapes, fillvalue=1)))
         for shape in shapes:
-            if shape != whole and not _repeated(shape, whole):
-                both = " and ".join(text(size) for size in (shape, whole))
+            if not is_repeatable(shape, whole):
+                both = " and ".join(map(text, shapes))
                 raise ShapeError(
-                    f"{type(self).__name__} {name!r}: {both} do not fit; expected equal shapes, (C, 1, 1), or (1, H, W)"
+                    f"{type(self).__name__} {name!r}: {both} do not fit; expected equal sizes, or 1, along each axis"
                 )
         return whole
 
@@ -47,7 +48,8 @@ class Merge(Layer):
         fitted = [_repeat(builder, source, shape, number) for number, source in enumerate(inputs, 1)]
         y = self.combined(builder, fitted, shape)
         for x, repeated in zip(inputs, fitted, strict=True):
-            _emit_repeat_gradient(builder, x, repeated)
+            if x is not repeated:
+                builder.backward("broadcast_dx", (repeated.gradient(),), (x.gradient(),), shape=x.shape)
         return y
 
     def combined(self, builder: Builder, inputs: Sequence[Tensor], shape: Shape) -> Tensor:
@@ -68,29 +70,13 @@ class Merge(Layer):
         raise NotImplementedError
 
 
-def _repeated(shape: Shape, whole: Shape) -> bool:
-    """Return whether a shape can be broadcast: (C, 1, 1) to every position, or (1, H, W) to every channel."""
-    return len(whole) == 3 and shape in ((whole[0], 1, 1), (1, *whole[1:]))
-
-
 def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
-    """Return x, broadcast along axes of size 1. `number` makes the name of the result unique."""
+    """Return x, repeated along axes of size 1. `number` makes the name of the result unique."""
     if x.shape == shape:
         return x
     y = builder.activation(f"repeated{number}", shape)
-    if x.shape == (shape[0], 1, 1):
-        builder.forward("expand_positions", (x.viewed(x.shape[:1]),), (y,), size=shape[1:])
-    else:
-        builder.forward("expand_channels", (x.viewed(x.shape[1:]),), (y,), channels=shape[0])
+    builder.forward("broadcast", (x,), (y,), shape=shape)
     return y
-
-
-def _emit_repeat_gradient(builder: Builder, x: Tensor, y: Tensor) -> None:
-    """Emit the gradient with respect to an input x that was broadcast to y; nothing if the shapes are equal."""
-    if x.shape == (y.shape[0], 1, 1) != y.shape:
-        builder.backward("expand_positions_dx", (y.gradient(),), (x.viewed(x.shape[:1]).gradient(),))
-    elif x.shape != y.shape:
-        builder.backward("expand_channels_dx", (y.gradient(),), (x.viewed(x.shape[1:]).gradient(),))
 
 
 @dataclass(frozen=True)
@@ -99,7 +85,7 @@ class Add(Merge):
 
     y = x_1 + x_2 + …,  dx_k = dy
 
-    Shapes   equal for all inputs, except that (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Shapes   equal for all inputs, or 1 along axes that are repeated: (C, 1, 1) fits (C, H, W)
     Errors   ShapeError when the shapes are incompatible
     Source   He et al. 2015; reference/merging.py
     """
@@ -119,7 +105,7 @@ class Multiply(Merge):
 
     y = x_1 · x_2 · …;  for two inputs, dx_1 = dy · x_2 and dx_2 = dy · x_1
 
-    Shapes   equal for all inputs, except that (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Shapes   equal for all inputs, or 1 along axes that are repeated: (C, 1, 1) fits (C, H, W)
     Errors   ShapeError when the shapes are incompatible
     Source   Hu et al. 2017; reference/merging.py
     """

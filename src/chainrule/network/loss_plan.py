@@ -173,15 +173,10 @@ def _emit_product(builder: Builder, values: Tensor, weights: Tensor, name: str, 
 
 def _emit_weights(builder: Builder, weights: Tensor, dp: Tensor, p: Tensor) -> None:
     """Multiply each row of the gradient by its weight."""
-    if weights.shape:
-        all_weights = builder.activation("weights", p.shape)
-        plane = (1, math.prod(weights.shape))
-        grid = all_weights.viewed((p.shape[0], *plane))
-        builder.backward("expand_channels", (weights.viewed(plane),), (grid,), channels=p.shape[0])
-    else:
-        all_weights = builder.activation("weights", (1, 1, *p.shape))
-        builder.backward("expand_positions", (weights.viewed((1,)),), (all_weights,), size=(1, *p.shape))
-    builder.backward("multiply", (dp, all_weights.viewed(p.shape)), (p.gradient(),))
+    all_weights = builder.activation("weights", p.shape)
+    single = (1,) * (len(p.shape) - len(weights.shape)) + weights.shape
+    builder.backward("broadcast", (weights.viewed(single),), (all_weights,), shape=p.shape)
+    builder.backward("multiply", (dp, all_weights), (p.gradient(),))
 
 
 def _emit_mean(builder: Builder, values: Tensor, result: Tensor) -> None:

@@ -19,7 +19,8 @@ from experiments import graph_configurations
 
 KINDS = (  # layers that integers can compute
     *("Conv2D", "Conv2D", "ConvTranspose2D", "MaxPool2D", "AveragePool2D", "AdaptiveAveragePool2D", "BatchNorm2D"),
-    *("Dense", "Permute", "Pad2D", "Crop2D", "ReLU", "GELU", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid"),
+    *("Dense", "Permute", "Pad2D", "Crop2D", "Broadcast", "Gather"),
+    *("ReLU", "GELU", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid"),
 )
 
 

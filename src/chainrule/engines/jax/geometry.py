@@ -53,14 +53,30 @@ def _matrices(like: Array, size: Pair, outputs: Pair, mode: str, lines: Lines) -
     return matrices[0], matrices[1]
 
 
-def expand_positions(x: Array, *, size: tuple[int, ...]) -> Array:
-    """Compute `reference.expand_positions`."""
-    return jnp.broadcast_to(x[:, :, None, None], (*x.shape, *size))
+def broadcast(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """Compute `reference.broadcast`."""
+    return jnp.broadcast_to(x, (len(x), *shape))
 
 
-def expand_channels(x: Array, *, channels: int) -> Array:
-    """Compute `reference.expand_channels`."""
-    return jnp.repeat(x[:, None], channels, axis=1)
+def broadcast_dx(dy: Array, *, shape: tuple[int, ...]) -> Array:
+    """Compute `reference.broadcast_dx`."""
+    axes = tuple(axis for axis, size in enumerate(shape, 1) if size != dy.shape[axis])
+    return dy.sum(axis=axes, keepdims=True)
+
+
+def gather(x: Array, i: Array) -> Array:
+    """Compute `reference.gather`."""
+    return x[:, _places(i, x.shape[1])]
+
+
+def gather_dx(dy: Array, i: Array, *, shape: tuple[int]) -> Array:
+    """Compute `reference.gather_dx`."""
+    return jnp.zeros((len(dy), *shape), dy.dtype).at[:, _places(i, *shape)].add(dy)
+
+
+def _places(i: Array, size: int) -> Array:
+    """Return indices as integers; 0 for those outside 0 … size − 1."""
+    return jnp.where((i > 0) & (i < size), i, 0).astype(int)
 
 
 def concatenate(*parts: Array, axis: int = 0) -> Array:

@@ -25,18 +25,6 @@ def equal(a: Array, b: Array) -> Array:
     return y.astype(a.dtype)
 
 
-def expand_channels_dx(dy: Array) -> Array:
-    """Compute `reference.expand_channels_dx`."""
-    dx = dy.sum(axis=1, keepdims=True)
-    return dx.squeeze(1)
-
-
-def expand_positions_dx(dy: Array) -> Array:
-    """Compute `reference.expand_positions_dx`."""
-    dx = dy.sum(axis=tuple(range(2, dy.ndim)), keepdims=True)
-    return dx.squeeze(tuple(range(2, dy.ndim)))
-
-
 def greater(a: Array, b: Array) -> Array:
     """Compute `reference.greater`."""
     y = a > b

@@ -58,14 +58,33 @@ def _transposed(dy: Array, axis: int, size: int, mode: str, line: Line) -> Array
     return dx
 
 
-def expand_positions(x: Array, *, size: tuple[int, ...]) -> Array:
-    """Compute `reference.expand_positions`."""
-    return np.array(np.broadcast_to(x[:, :, None, None], (*x.shape, *size)), order="C")
+def broadcast(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """Compute `reference.broadcast`."""
+    return np.array(np.broadcast_to(x, (len(x), *shape)), order="C")
 
 
-def expand_channels(x: Array, *, channels: int) -> Array:
-    """Compute `reference.expand_channels`."""
-    return np.ascontiguousarray(np.repeat(x[:, None], channels, axis=1))
+def broadcast_dx(dy: Array, *, shape: tuple[int, ...]) -> Array:
+    """Compute `reference.broadcast_dx`."""
+    axes = tuple(axis for axis, size in enumerate(shape, 1) if size != dy.shape[axis])
+    return dy.sum(axis=axes, keepdims=True)
+
+
+def gather(x: Array, i: Array) -> Array:
+    """Compute `reference.gather`."""
+    return np.ascontiguousarray(x[:, _places(i, x.shape[1])])
+
+
+def gather_dx(dy: Array, i: Array, *, shape: tuple[int]) -> Array:
+    """Compute `reference.gather_dx`."""
+    dx = np.zeros((len(dy), *shape), dy.dtype)
+    for row, upstream in zip(dx, dy, strict=True):
+        np.add.at(row, _places(i, *shape), upstream)
+    return dx
+
+
+def _places(i: Array, size: int) -> Array:
+    """Return indices as integers; 0 for those outside 0 … size − 1."""
+    return np.where((i > 0) & (i < size), i, 0).astype(int)
 
 
 def concatenate(*parts: Array, axis: int = 0) -> Array:

@@ -36,22 +36,6 @@ def equal(a: Array, b: Array) -> Array:
 
 
 @quiet
-def expand_channels_dx(dy: Array) -> Array:
-    """Compute `reference.expand_channels_dx`."""
-    dy = np.asarray(dy, order="C")
-    dx = dy.sum(axis=1, keepdims=True)
-    return dx.squeeze(1)
-
-
-@quiet
-def expand_positions_dx(dy: Array) -> Array:
-    """Compute `reference.expand_positions_dx`."""
-    dy = np.asarray(dy, order="C")
-    dx = dy.sum(axis=tuple(range(2, dy.ndim)), keepdims=True)
-    return dx.squeeze(tuple(range(2, dy.ndim)))
-
-
-@quiet
 def greater(a: Array, b: Array) -> Array:
     """Compute `reference.greater`."""
     a = np.asarray(a, order="C")

@@ -21,7 +21,6 @@ FUNCTIONS = {  # operation → C function, if it has another name
     **C_NAMES,
     **{f"batch_norm{suffix}": f"group_norm{suffix}" for suffix in ("", "_dx", "_dw")},
     "add_dx": "copy",
-    "expand_positions_dx": "bias_gradient",
 }
 
 
@@ -197,6 +196,28 @@ def _permute(operation: Operation) -> list[CCall]:
     return [CCall("permute", (x, y, len(axes), Struct("int", y.shape), Struct("int", steps)))]
 
 
+def _broadcast(operation: Operation) -> list[CCall]:
+    """Return the call of a permutation, whose steps along the repeated axes are 0; for the gradient, of a sum."""
+    x, y = operation.operand(), operation.writes[0]
+    single, whole = (x, y) if operation.name == "broadcast" else (y, x)
+    rank = len(whole.shape)
+    if rank > MAX_PERMUTED_AXES:
+        raise unsupported(operation)
+    steps = tuple(
+        math.prod(single.shape[axis + 1 :]) if single.shape[axis] == whole.shape[axis] else 0 for axis in range(rank)
+    )
+    sizes = (rank, Struct("int", whole.shape), Struct("int", steps))
+    if single is x:
+        return [CCall("permute", (x, y, *sizes))]
+    return [CCall("broadcast_dx", (x, y, y.size, *sizes))]
+
+
+def _gather(operation: Operation) -> list[CCall]:
+    x, indices, y = operation.operand(), operation.operand(1), operation.writes[0]
+    source = x if operation.name == "gather" else y
+    return [CCall(operation.name, (x, indices, y, indices.size, source.size))]
+
+
 def _resample(operation: Operation) -> list[CCall]:
     x, y = operation.operand(), operation.writes[0]
     image, result = (x, y) if operation.name == "resample" else (y, x)
@@ -231,10 +252,12 @@ def _constant(operation: Operation) -> list[CCall]:
 
 
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
+    **dict.fromkeys(("broadcast", "broadcast_dx"), _broadcast),
     "concatenate": _concatenate,
     "constant": _constant,
     "dropout": _dropout,
     **dict.fromkeys(("crop", "pad"), _pad),
+    **dict.fromkeys(("gather", "gather_dx"), _gather),
     "permute": _permute,
     **dict.fromkeys(("resample", "resample_dx"), _resample),
     "running_statistics": _running_statistics,

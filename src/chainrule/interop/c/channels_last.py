@@ -17,7 +17,6 @@ from chainrule.interop.c.program import channel_arguments
 
 BLOCK = 4  # filters that are packed together, and values of a column per group (`products_int8`)
 POSITIONS = 2  # columns that are multiplied at once
-EXPANSIONS = {"expand_positions": "expand_channels", "expand_channels": "expand_positions"}
 
 
 def rotated(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -50,16 +49,13 @@ def of_operation(operation: Operation) -> Operation:
     The channels, axis 0, are last in memory. Axis k ≥ 1 thus becomes axis k − 1: a concatenation along axis 0 of
     (C, H, W) is one along axis 2 of (H, W, C).
     """
-    name, attributes, rank = operation.name, dict(operation.attributes), len(operation.writes[0].shape)
-    if name in EXPANSIONS:
-        x, y = operation.operand(), operation.writes[0]
-        return Operation(EXPANSIONS[name], (x.viewed((x.size,)),), (y.viewed(rotated(planes(y.shape))),), {})
+    attributes, rank = dict(operation.attributes), len(operation.writes[0].shape)
 
     def view(x: Tensor) -> Tensor:
         return x.viewed(rotated(x.shape))
 
-    if "before" in attributes:
-        attributes["before"] = rotated(attributes["before"])
+    for name in {"before", "shape"} & attributes.keys():
+        attributes[name] = rotated(attributes[name])
     if "axis" in attributes:
         attributes["axis"] = (attributes["axis"] - 1) % rank
     if "axes" in attributes:

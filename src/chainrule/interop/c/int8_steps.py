@@ -64,8 +64,7 @@ class Int8Steps:
         if name == "dense":
             is_rounded = y.storage in self._own_scales or operation.attributes.get("relu")
             return self._add_filtered(operation, in_floats=in_floats and not is_rounded)
-        axes = (1,) if name == "expand_channels" else ()  # the axis of the only channel, which x does not have
-        reads = tuple(x and self._reordered(x.viewed((*axes, *x.shape))).viewed(x.shape) for x in operation.reads)
+        reads = tuple(x and self._reordered(x) for x in operation.reads)
         steps: dict[str, Callable[[Operation], None]] = {
             "cross_correlate": self._add_filtered,
             fusing.TRANSPOSED: self._add_transposed,
@@ -75,6 +74,7 @@ class Int8Steps:
             "where": self._add_where,
             **dict.fromkeys(("greater", "equal"), self._add_comparison),
             "constant": self._add_constant,
+            "gather": self._add_gather,
             **dict.fromkeys(SELECTING, self._add_selection),
             **dict.fromkeys(ELEMENTWISE, self._add_elementwise),
         }
@@ -295,3 +295,11 @@ class Int8Steps:
         numbers = scale.numbers(values)
         arguments = (self.parameter(y, "b", numbers), y, 1, y.size, y.size, 0)
         self.add("concatenate_int8", arguments, y, lambda done: np.broadcast_to(numbers, (len(done[IMAGE]), *y.shape)))
+
+    def _add_gather(self, operation: Operation) -> None:
+        """Add the selection of elements by constant indices; the result has the scale of the input."""
+        x, indices, y = operation.operand(), operation.operand(1), operation.writes[0]
+        self.scales[y.storage] = self.scales[x.storage]
+        places = self._weights[indices.storage]
+        copy = replace(operation, reads=(x, self.parameter(y, "indices", places)))
+        self._add_copies(copy, y, lambda done: self.run(operation, done[x.storage].reshape(-1, x.size), places))

@@ -17,7 +17,7 @@ from chainrule.layers.kinds import ELEMENTWISE
 
 MAX_TIE_SHARE = 1 / 256  # change of a mean by a Rescaling that only decides ties, which the int8 pooling decides itself
 # Operations whose results are elements of their input, or zeros.
-SELECTING = ("max_pool", "pad", "crop", "permute", "expand_positions", "expand_channels")
+SELECTING = ("max_pool", "pad", "crop", "permute", "broadcast")
 CLIPPINGS = ("relu", "clip")
 # Operations that can write integers on the scale of a fake quantization that follows them.
 HOSTS = (

@@ -31,17 +31,9 @@ from chainrule.interop.keras.config import (
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import LAYERS, OPERATIONS
 from chainrule.interop.keras.layers.activations import apply_activation
+from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout
 from chainrule.interop.keras.values import as_list
-from chainrule.interop.keras.weights import (
-    KerasValue,
-    ReadWeights,
-    archived_weights,
-    axis_first,
-    from_layout,
-    legacy_weights,
-    opened,
-    renumbered,
-)
+from chainrule.interop.keras.weights import ReadWeights, archived_weights, legacy_weights, opened, renumbered
 from chainrule.layers import Input, Node
 
 MAX_CONFIG = 16 << 20

@@ -11,8 +11,9 @@ from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.flattening import channels_first, flattened_shape, to_channels_first
 from chainrule.interop.keras.config import KerasLayer
+from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout
 from chainrule.interop.keras.values import as_list
-from chainrule.interop.keras.weights import KerasValue, ReadWeights, axis_first, from_layout
+from chainrule.interop.keras.weights import ReadWeights
 from chainrule.interop.names import NAMES
 from chainrule.layers.node import Node
 

@@ -1,17 +1,15 @@
-"""The weights in the HDF5 files of Keras, and the order of elements in values during translation.
+"""The weights in the HDF5 files of Keras.
 
 h5py is imported when a file is opened. Only uncompressed arrays within the file are read, and links to other files are
 not followed. The size of each array is compared with the file size before the array is read.
 """
 
 import io
-import math
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from math import prod
 from pathlib import Path
@@ -22,11 +20,9 @@ import numpy as np
 from chainrule._io.budget import Budget
 from chainrule._io.extras import import_optional
 from chainrule._io.reading import open_zip, read_zip_member, reading
-from chainrule.core.arrays import Array, Shape
+from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.keras.config import KerasLayer, KerasModel
-from chainrule.layers.node import Node
 
 STEPS_PER_LINK = 16
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras files; the second until Keras 2.12
@@ -267,138 +263,3 @@ def snake_case(name: str) -> str:
     """Convert the name of a class to snake case, as in Keras' group names: MaxPooling2D → max_pooling2d."""
     separated = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()
-
-
-@dataclass(frozen=True)
-class KerasValue:
-    """A result in a Keras model: a node of the network, and the order of the node's elements in Keras.
-
-    To obtain the elements in Keras' row-major order, reshape the node to `inner`, and permute the axes by `axes`.
-
-    node    node with the same elements, possibly in another order
-    shape   shape in Keras, without the batch axis
-    inner   shape of the node before the permutation. Its axes are called inner axes
-    axes    permutation of the inner axes
-    """
-
-    node: Node
-    shape: Shape
-    inner: Shape
-    axes: Shape
-
-    @property
-    def rank(self) -> int:
-        """Number of axes in Keras, without the batch axis."""
-        return len(self.shape)
-
-    @property
-    def order_of_axes(self) -> list[int]:
-        """Keras' axes in the order of the node's axes, or the last axis first if they are not the node's axes."""
-        if self.shape != tuple(self.inner[axis] for axis in self.axes):
-            return axis_first(self.rank - 1, self.rank)
-        return sorted(range(self.rank), key=self.axes.__getitem__)
-
-    def sides(self, channels: int) -> list[int]:
-        """Return the sizes of all axes but that of the channels, such as height and width."""
-        return [size for axis, size in enumerate(self.shape) if axis != channels]
-
-    def with_node(self, node: Node) -> "KerasValue":
-        """Return a value with the same layout for another node, such as an activation."""
-        return KerasValue(node, self.shape, self.inner, self.axes)
-
-    def reshaped(self, shape: Shape) -> "KerasValue":
-        """Reshape the value as in Keras."""
-        return KerasValue(self.node, shape, self.inner, self.axes)
-
-    def permuted(self, order: Sequence[int]) -> "KerasValue":
-        """Permute the axes of the value as in Keras."""
-        value, groups = _split_axes(self)
-        shape = tuple(self.shape[axis] for axis in order)
-        return KerasValue(value.node, shape, value.inner, tuple(axis for k in order for axis in groups[k]))
-
-    def arranged(self, order: Sequence[int]) -> Node:
-        """Return a node with Keras' axes in the given order, permuted only if necessary."""
-        value, groups = _split_axes(self)
-        inner_order = [axis for k in order for axis in groups[k]]
-        node = permuted(reshaped(value.node, value.inner or (1,)), inner_order) if inner_order else value.node
-        return reshaped(node, tuple(self.shape[k] for k in order))
-
-    def plain(self) -> Node:
-        """Return a node with the shape and the order of elements in Keras."""
-        return self.arranged(range(self.rank))
-
-    def with_first(self, axis: int) -> Node:
-        """Return a node with one of Keras' axes, such as the channels, moved to the front."""
-        return self.arranged(axis_first(axis, self.rank))
-
-    def flat(self) -> Node:
-        """Return a node with the elements as a vector, in the node's order."""
-        return reshaped(self.node, (math.prod(self.shape),))
-
-    def order(self) -> Array:
-        """Return the index in the node of each element, in Keras' row-major order. The caller must limit the size."""
-        count = math.prod(self.inner)
-        return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)
-
-
-def axis_first(axis: int, rank: int) -> list[int]:
-    """Return the order of axes that moves one axis to the front."""
-    return [axis, *(k for k in range(rank) if k != axis)]
-
-
-def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
-    """Return the value of a node with Keras' axes in the given order: the inverse of `KerasValue.arranged`."""
-    axes = tuple(sorted(range(len(order)), key=order.__getitem__))
-    return KerasValue(node, tuple(node.shape[axis] for axis in axes), node.shape, axes)
-
-
-def stored_alike(values: Sequence[KerasValue]) -> list[KerasValue]:
-    """Return the nodes of values, with the same axes, as values in the nodes' order; empty if their layouts differ."""
-    if len({(value.shape, value.inner, value.axes) for value in values}) > 1:
-        return []
-    same_shape = len({value.node.shape for value in values}) == 1
-    nodes = [value.node if same_shape else value.flat() for value in values]
-    return [from_layout(node, range(len(node.shape))) for node in nodes]
-
-
-def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
-    """Split inner axes so that each axis in Keras consists of whole inner axes.
-
-    Return the value with the new inner axes, and the inner axes of each axis in Keras. Inner axes of size 1 are
-    removed. If an inner axis cannot be split at the boundaries of Keras' axes, the elements are first permuted to
-    Keras' order.
-    """
-    factorization = _factors(value)
-    if factorization is None:
-        node = permuted(reshaped(value.node, value.inner), value.axes)
-        return _split_axes(KerasValue(node, value.shape, value.shape, tuple(range(value.rank))))
-    factors, parts = factorization
-    first_factor: list[int] = np.cumsum([0, *map(len, factors)]).tolist()
-    groups = [[first_factor[axis] + number for axis, number in part] for part in parts]
-    inner = tuple(size for axis_factors in factors for size in axis_factors)
-    return KerasValue(value.node, value.shape, inner, tuple(axis for group in groups for axis in group)), groups
-
-
-def _factors(value: KerasValue) -> tuple[list[list[int]], list[list[tuple[int, int]]]] | None:
-    """Factorize the sizes of the inner axes so that each axis in Keras consists of whole factors.
-
-    Return the factors of each inner axis and, for each axis in Keras, its factors as (inner axis, index of the factor).
-    Return None if an inner axis cannot be split at the boundary of an axis in Keras.
-    """
-    factors: list[list[int]] = [[] for _ in value.inner]
-    inner_axes = iter([(axis, value.inner[axis]) for axis in value.axes])
-    parts: list[list[tuple[int, int]]] = []
-    axis, remaining = 0, 1
-    for size in value.shape:
-        part: list[tuple[int, int]] = []
-        while size > 1:
-            while remaining == 1:
-                axis, remaining = next(inner_axes)
-            if remaining % size and size % remaining:
-                return None
-            factor = min(remaining, size)
-            part.append((axis, len(factors[axis])))
-            factors[axis].append(factor)
-            remaining, size = remaining // factor, size // factor
-        parts.append(part)
-    return factors, parts

@@ -83,6 +83,7 @@ class GraphWriter:
         self._counts: dict[str, int] = {}
         self._values: dict[tuple[str, Shape], GraphResult] = {}
         self._stored: dict[str, GraphResult] = {}
+        self._shapes: dict[str, Shape] = {}  # of the tensors of stored values
 
     # ------------------------------------------------------------------ results of the plan
 
@@ -102,11 +103,26 @@ class GraphWriter:
     def store(self, tensor: Tensor, value: GraphResult) -> None:
         """Record the graph's value for a tensor of the plan."""
         self._stored[tensor.storage] = value
+        self._shapes[tensor.storage] = tensor.shape
 
     def stored(self, tensor: Tensor | None) -> GraphResult:
-        """Return the graph's value for a tensor of the plan, in the shape that its node computed."""
+        """Return the graph's value for a tensor of the plan, in the shape that its node computed.
+
+        A value that is not yet repeated along axes of size 1 becomes the result of an Expand.
+        """
         assert tensor is not None
-        return self._stored[tensor.storage]
+        value, shape = self._stored[tensor.storage], self._shapes[tensor.storage]
+        if math.prod(value.shape) < math.prod(shape):
+            value = self.node("Expand", value, self.integer_constant((1, *shape)), shape=shape)
+            self._stored[tensor.storage] = value
+        return value
+
+    def repeatable(self, tensor: Tensor | None) -> GraphResult:
+        """Return the graph's value for a tensor of the plan, for an operator that repeats it along axes of size 1."""
+        assert tensor is not None
+        value = self._stored[tensor.storage]
+        is_single = math.prod(value.shape) < tensor.size and self._shapes[tensor.storage] == tensor.shape
+        return value if is_single else self.view(tensor)
 
     def view(self, tensor: Tensor | None) -> GraphResult:
         """Return the graph's value for a tensor of the plan, reshaped to the shape of the tensor."""
@@ -278,8 +294,3 @@ def _identical(a: Array, b: Array) -> bool:
 def pads(padding: Sequence[tuple[int, int]]) -> list[int]:
     """Return padding in ONNX's order: before each axis, then after each axis."""
     return [before for before, _ in padding] + [after for _, after in padding]
-
-
-def is_broadcast(value: GraphResult, tensor: Tensor) -> bool:
-    """Return whether a value must be broadcast to the shape of its tensor, because it has fewer elements."""
-    return math.prod(value.shape) != tensor.size

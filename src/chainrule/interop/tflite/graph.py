@@ -15,7 +15,7 @@ from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, So
 from chainrule.interop.keras.layers import LAYERS
 from chainrule.interop.keras.weights import WeightShapes
 from chainrule.interop.names import NAMES, inverted
-from chainrule.interop.tflite import quantization, shape_arithmetic
+from chainrule.interop.tflite import quantization, shape_arithmetic, sparsity
 from chainrule.interop.tflite.quantization import QUANTIZED
 
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
@@ -26,6 +26,7 @@ DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: 
 INTEGERS = (2, 4)  # TensorTypes of whole numbers
 DECISIONS = ("ARG_MAX", "ARG_MIN")  # operators that select among the scores of a network
 WEIGHTED = ("FULLY_CONNECTED", "RESHAPE")  # operators that treat rows equally and have constants of any shape
+EXPANDING = ("DEQUANTIZE", "DENSIFY")  # operators of constants that are compressed
 FUNCTIONS = inverted(NAMES.tflite)  # operators of results and constants without options → function of keras.ops
 ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
 
@@ -71,7 +72,7 @@ class TfliteGraph:
             self._quantize(name, x)
         for number in range(graph.OperatorsLength()):
             operator = TfliteOperator(self, self._library, graph.Operators(number), number)
-            if operator.code == "DEQUANTIZE" and operator.constant(0) is not None:  # compressed weights
+            if operator.code in EXPANDING and operator.constant(0) is not None:  # compressed weights
                 self._constants[operator.output] = operator.required(0).astype(np.float32)
             elif operator.code in DECISIONS or self.kind(operator.output) not in INTEGERS:
                 self._translate_operator(operator, translations)
@@ -230,9 +231,14 @@ class TfliteGraph:
                 raise FormatError(f"tensor {index} has type {kind}; expected floats or integers of at least 8 bits")
             dtype = np.dtype(DTYPES[kind])
             self.budget.write(8 * math.prod(shape), f"tensor {index}")
-            if math.prod(shape) * dtype.itemsize != data.DataLength():
+            count, rest = divmod(data.DataLength(), dtype.itemsize)
+            places = tensor.Sparsity()
+            if rest or (places is None and count != math.prod(shape)):
                 raise FormatError(f"tensor {index} of shape {shape} has {data.DataLength()} bytes")
-            array = np.frombuffer(data.DataAsNumpy().tobytes(), dtype).reshape(shape)
+            array = np.frombuffer(data.DataAsNumpy().tobytes(), dtype)
+            if places is not None:
+                array = sparsity.densified(self._library, places, array, shape, self.budget)
+            array = array.reshape(shape)
             self._constants[index] = quantization.dequantized(tensor, index, array, self.budget)
         return self._constants[index]
 

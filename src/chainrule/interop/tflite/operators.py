@@ -268,7 +268,9 @@ def _get_item(operator: TfliteOperator, entries: list[Any]) -> None:
 OPERATORS: dict[str, Translation] = {
     **dict.fromkeys(FUNCTIONS, function),
     **dict.fromkeys(REDUCTIONS, reduction),
-    **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), TfliteOperator.alias),  # they change only how a number is stored
+    **dict.fromkeys(
+        ("QUANTIZE", "DEQUANTIZE", "DENSIFY"), TfliteOperator.alias
+    ),  # they change only how numbers are stored
     **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), reshape),
     "PRELU": prelu,
     "SPACE_TO_BATCH_ND": space_to_batch,

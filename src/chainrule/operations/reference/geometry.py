@@ -1,7 +1,9 @@
-"""Operations that move or resample the elements of a sample: padding, cropping, axis permutation, resampling.
+"""Operations that move or resample the elements of a sample: padding, cropping, permutation, selection, resampling.
 
 Derived step by step in docs/derivations/geometry.md and docs/derivations/resampling.md.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from chainrule.core.shapes import (
     text,
 )
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.windows import Array, check_axes, check_sample
+from chainrule.operations.reference.windows import Array, check_axes, check_sample, check_shape
 
 Weights = list[list[tuple[int, float]]]
 
@@ -92,6 +94,46 @@ def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
             k[axis] = index
         y[n, *m] = x[n, *k]
     return y
+
+
+def gather(x: Array, i: Array) -> Array:
+    """Select elements of every sample by their indices, which are numbers of the type of x.
+
+    y[n,e] = x[n,i[e]]
+
+    An index below 0 or beyond the last element counts as 0.
+
+    Shapes   x (N, F), i (E,)  →  y (N, E)
+    Kept     i
+    Errors   ShapeError when x or i has other axes
+    Source   ONNX Gather; numpy.take
+    """
+    check_axes("gather", "x", x, "N, F")
+    check_axes("gather", "i", i, "E")
+    y = np.empty((len(x), len(i)), x.dtype)
+    for n, e in np.ndindex(y.shape):
+        y[n, e] = x[n, _place(i[e], x.shape[1])]
+    return y
+
+
+def gather_dx(dy: Array, i: Array, *, shape: tuple[int]) -> Array:
+    """dx[n,h] = Σ_{e: i[e] = h} dy[n,e]
+
+    ``shape`` is the shape (F,) of a sample of x.
+
+    Source   docs/derivations/geometry.md
+    """
+    check_axes("gather_dx", "dy", dy, "N, E")
+    check_shape("gather_dx", "i", i, dy.shape[1:])
+    dx = np.zeros((len(dy), *shape), dy.dtype)
+    for n, e in np.ndindex(dy.shape):
+        dx[n, _place(i[e], shape[0])] += dy[n, e]
+    return dx
+
+
+def _place(index: Any, size: int) -> int:
+    """Return an index as a whole number; 0 for one outside 0 … size − 1."""
+    return int(index) if index > 0 and index < size else 0
 
 
 def _moved(m: list[int], before: Ends) -> list[int]:

@@ -5,7 +5,7 @@ Derived step by step in docs/derivations/merging.md.
 
 import numpy as np
 
-from chainrule.core.shapes import text
+from chainrule.core.shapes import is_repeatable, text
 from chainrule.errors import ShapeError
 from chainrule.operations.reference.windows import Array, check_same, real_part
 
@@ -182,61 +182,36 @@ def equal(a: Array, b: Array) -> Array:
     return y
 
 
-def expand_positions(x: Array, *, size: tuple[int, ...]) -> Array:
-    """Repeat the value of each channel at every position.
+def broadcast(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """Repeat every sample along its axes of size 1.
 
-    y[n,c,i,j] = x[n,c]
+    y[n,m] = x[n,k] where k[a] = 0 for every axis a of size 1 in x, and k[a] = m[a] for the others
 
-    Shapes   x (N, C), size (H, W)  →  y (N, C, H, W)
+    m and k are indices of elements within a sample.
+
+    Shapes   x (N, …), with 1 or the size in `shape` along each axis  →  y (N, *shape)
     Kept     nothing
-    Errors   ShapeError when x has other axes
-    Source   Hu et al. 2017 eq. 4
+    Errors   ShapeError when x cannot be repeated to the shape
+    Source   ONNX Expand; numpy.broadcast_to
     """
-    _check_axes("expand_positions", "x", x, 2)
-    y = np.empty((*x.shape, *size), x.dtype)
-    for n, c, i, j in np.ndindex(y.shape):
-        y[n, c, i, j] = x[n, c]
+    _check_repeatable("broadcast", x.shape[1:], shape)
+    y = np.empty((len(x), *shape), x.dtype)
+    for n, *m in np.ndindex(y.shape):
+        y[n, *m] = x[n, *_repeated(m, x.shape[1:])]
     return y
 
 
-def expand_positions_dx(dy: Array) -> Array:
-    """dx[n,c] = Σ_{i,j} dy[n,c,i,j]
+def broadcast_dx(dy: Array, *, shape: tuple[int, ...]) -> Array:
+    """dx[n,k] = Σ_{m} dy[n,m], over all elements m of a sample that repeat the element k
+
+    ``shape`` is the shape of a sample of x.
 
     Source   docs/derivations/merging.md
     """
-    _check_axes("expand_positions_dx", "dy", dy, 4)
-    dx = np.zeros(dy.shape[:2], dy.dtype)
-    for n, c, i, j in np.ndindex(dy.shape):
-        dx[n, c] += dy[n, c, i, j]
-    return dx
-
-
-def expand_channels(x: Array, *, channels: int) -> Array:
-    """Repeat a single-channel image in every channel.
-
-    y[n,c,i,j] = x[n,i,j]
-
-    Shapes   x (N, H, W)  →  y (N, channels, H, W)
-    Kept     nothing
-    Errors   ShapeError when x has other axes
-    Source   Woo et al. 2018 eq. 2
-    """
-    _check_axes("expand_channels", "x", x, 3)
-    y = np.empty((len(x), channels, *x.shape[1:]), x.dtype)
-    for n, c, i, j in np.ndindex(y.shape):
-        y[n, c, i, j] = x[n, i, j]
-    return y
-
-
-def expand_channels_dx(dy: Array) -> Array:
-    """dx[n,i,j] = Σ_{c} dy[n,c,i,j]
-
-    Source   docs/derivations/merging.md
-    """
-    _check_axes("expand_channels_dx", "dy", dy, 4)
-    dx = np.zeros((len(dy), *dy.shape[2:]), dy.dtype)
-    for n, c, i, j in np.ndindex(dy.shape):
-        dx[n, i, j] += dy[n, c, i, j]
+    _check_repeatable("broadcast_dx", shape, dy.shape[1:])
+    dx = np.zeros((len(dy), *shape), dy.dtype)
+    for n, *m in np.ndindex(dy.shape):
+        dx[n, *_repeated(m, shape)] += dy[n, *m]
     return dx
 
 
@@ -280,6 +255,11 @@ def _empty_result(operation: str, a: Array, b: Array) -> Array:
     return np.empty(a.shape, np.result_type(a, b))
 
 
-def _check_axes(name: str, own: str, x: Array, axes: int) -> None:
-    if x.ndim != axes:
-        raise ShapeError(f"{name}: {own} is {text(x.shape) or 'a single number'}; expected {axes} axes")
+def _check_repeatable(name: str, shape: tuple[int, ...], whole: tuple[int, ...]) -> None:
+    if not is_repeatable(shape, whole):
+        raise ShapeError(f"{name}: {text(shape)} cannot be repeated to {text(whole)}")
+
+
+def _repeated(m: list[int], shape: tuple[int, ...]) -> list[int]:
+    """Return the indices of the element that is repeated at m: 0 along axes of size 1."""
+    return [min(index, size - 1) for index, size in zip(m, shape, strict=True)]

@@ -93,6 +93,31 @@ def permute(x, y, axes=(0, 1, 2)):
                 target[target_start + k] = source[source_start + k * step]
 
 
+@operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])])
+@kernel
+def gather(x, i, y):
+    """Copy the element i[e] of each sample of x to the element e of y."""
+    for n in range(y.shape[0]):
+        for e in range(y.shape[1]):
+            y[n, e] = x[n, _place(i[e], x.shape[1])]
+
+
+@operation(lambda arrays, attributes: [(arrays[0].shape[0], *attributes["shape"])])
+@kernel
+def gather_dx(dy, i, dx):
+    """Add the element e of each sample of dy to the element i[e] of dx."""
+    dx[:] = 0
+    for n in range(dy.shape[0]):
+        for e in range(dy.shape[1]):
+            dx[n, _place(i[e], dx.shape[1])] += dy[n, e]
+
+
+@inlined
+def _place(index, size):
+    """Return an index as an integer; 0 for one outside 0 … size − 1."""
+    return int(index) if index > 0 and index < size else 0
+
+
 @inlined
 def _step(shape, axis):
     """Return the distance between neighbors along an axis of a contiguous array."""

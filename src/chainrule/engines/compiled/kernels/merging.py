@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler import kernel
+from chainrule.engines.compiled.compiler import inlined, kernel
 from chainrule.engines.compiled.kernels.registry import (
     CHEAP_FROM,
     Attributes,
@@ -77,57 +77,64 @@ def _define() -> None:
 _define()
 
 
-@operation(lambda arrays, attributes: [(*arrays[0].shape, *attributes["size"])])
+@operation(lambda arrays, attributes: [(arrays[0].shape[0], *attributes["shape"])])
 @kernel
-def expand_positions(x, y, size=(1, 1)):
-    """Write the value of each channel to all of its positions."""
-    source = x.reshape(x.size)
-    cells = y.size // max(x.size, 1)
-    result = y.reshape(y.size)
-    for k in range(source.size):
-        for p in range(k * cells, (k + 1) * cells):
-            result[p] = source[k]
+def broadcast(x, y):
+    """Repeat x along its axes of size 1. Elements along the last axes are copied together, as a run, or repeated."""
+    source, target = x.reshape(x.size), y.reshape(y.size)
+    axis, length = _repeated_run(x.shape, y.shape)
+    step = 1 if x.shape[axis] == y.shape[axis] else 0
+    for run in range(target.size // length):
+        source_start, target_start = _repeated_start(run, axis, x.shape, y.shape), run * length
+        for k in range(length):
+            target[target_start + k] = source[source_start + k * step]
 
 
-@operation(lambda arrays, attributes: [arrays[0].shape[:2]])
+@operation(lambda arrays, attributes: [(arrays[0].shape[0], *attributes["shape"])])
 @kernel
-def expand_positions_dx(dy, dx):
-    """Sum dy over the positions of each channel."""
-    result = dx.reshape(dx.size)
-    cells = dy.size // max(dx.size, 1)
-    upstream = dy.reshape(dy.size)
-    for k in range(result.size):
-        total = dx.dtype.type(0)
-        for p in range(k * cells, (k + 1) * cells):
-            total += upstream[p]
-        result[k] = total
-
-
-@operation(lambda arrays, attributes: [(arrays[0].shape[0], attributes["channels"], *arrays[0].shape[1:])])
-@kernel
-def expand_channels(x, y, channels=1):
-    """Copy the map (H, W) of each sample to every channel of y."""
-    count, cells = x.shape[0], x.shape[1] * x.shape[2]
-    source, result = x.reshape(x.size), y.reshape(y.size)
-    for row in range(count * channels):
-        source_map = source[row // channels * cells : (row // channels + 1) * cells]
-        target = result[row * cells : (row + 1) * cells]
-        for p in range(cells):
-            target[p] = source_map[p]
-
-
-@operation(lambda arrays, attributes: [(arrays[0].shape[0], *arrays[0].shape[2:])])
-@kernel
-def expand_channels_dx(dy, dx):
-    """Sum dy over the channels, separately for each position. Channels are added one after the other."""
-    count, channels, cells = dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3]
+def broadcast_dx(dy, dx):
+    """Add the elements of dy to those of dx that were repeated, in the order of dy."""
     upstream, result = dy.reshape(dy.size), dx.reshape(dx.size)
+    axis, length = _repeated_run(dx.shape, dy.shape)
     result[:] = 0
-    for row in range(count * channels):
-        source = upstream[row * cells : (row + 1) * cells]
-        target = result[row // channels * cells : (row // channels + 1) * cells]
-        for p in range(cells):
-            target[p] += source[p]
+    for run in range(upstream.size // length):
+        start, target_start = run * length, _repeated_start(run, axis, dx.shape, dy.shape)
+        if dx.shape[axis] == dy.shape[axis]:
+            for k in range(length):
+                result[target_start + k] += upstream[start + k]
+        else:
+            total = result[target_start]
+            for k in range(length):
+                total += upstream[start + k]
+            result[target_start] = total
+
+
+@inlined
+def _repeated_run(inside, outside):
+    """Return the first of the last axes that are all repeated, or all equal, and the product of their sizes.
+
+    inside, outside  shapes of an array before and after its repetition, including the batch axis
+    """
+    axis = len(outside) - 1
+    length, is_equal = outside[axis], inside[axis] == outside[axis]
+    while axis > 1 and (inside[axis - 1] == outside[axis - 1]) == is_equal:
+        axis -= 1
+        length *= outside[axis]
+    return axis, length
+
+
+@inlined
+def _repeated_start(run, axis, inside, outside):
+    """Return the offset of the elements that a run repeats; `axis` is the first axis of the run."""
+    offset, step = 0, 1
+    for other in range(axis, len(inside)):
+        step *= inside[other]
+    for other in range(axis - 1, 0, -1):
+        index = run % outside[other]
+        offset += (index if index < inside[other] else 0) * step
+        step *= inside[other]
+        run //= outside[other]
+    return offset + run * step
 
 
 def _whole(arrays: Sequence[Any], attributes: Attributes) -> Shapes:

@@ -17,7 +17,8 @@ static void pad_NUMBER(const NUMBER *x, NUMBER *y, const int *x_shape, const int
                 }
 }
 
-/* y[m] = x[k], k[axes[a]] = m[a]   m: rank indices, at most 8; steps[a]: stride in x of axis a of y */
+/* y[m] = x[k], k[axes[a]] = m[a]   m: rank indices, at most 8; steps[a]: stride in x of axis a of y,
+   0 along an axis that repeats x */
 static void permute_NUMBER(const NUMBER *x, NUMBER *y, int rank, const int *y_shape, const int *steps)
 {
     int m[8] = {0}, at = 0, a;
@@ -31,4 +32,38 @@ static void permute_NUMBER(const NUMBER *x, NUMBER *y, int rank, const int *y_sh
             m[a] = 0;
         }
     } while (a >= 0);
+}
+
+/* dx[k] = sum of dy[m] over all m that repeat k   size: elements of dx; the others as for permute */
+static void broadcast_dx(const float *dy, float *dx, int size, int rank, const int *dy_shape, const int *steps)
+{
+    int m[8] = {0}, at = 0, a;
+    for (int e = 0; e < size; e++)
+        dx[e] = 0;
+    do {
+        dx[at] += *dy++;
+        for (a = rank - 1; a >= 0; a--) {
+            at += steps[a];
+            if (++m[a] < dy_shape[a])
+                break;
+            at -= dy_shape[a] * steps[a];
+            m[a] = 0;
+        }
+    } while (a >= 0);
+}
+
+/* y[e] = x[i[e]]   count: elements of y; size: elements of x; an index outside x counts as 0 */
+static void gather_NUMBER(const NUMBER *x, const float *i, NUMBER *y, int count, int size)
+{
+    for (int e = 0; e < count; e++)
+        y[e] = x[i[e] > 0 && i[e] < size ? (int)i[e] : 0];
+}
+
+/* dx[h] = sum of dy[e] over all e with i[e] = h   count: elements of dy; size: elements of dx */
+static void gather_dx(const float *dy, const float *i, float *dx, int count, int size)
+{
+    for (int h = 0; h < size; h++)
+        dx[h] = 0;
+    for (int e = 0; e < count; e++)
+        dx[i[e] > 0 && i[e] < size ? (int)i[e] : 0] += dy[e];
 }

@@ -28,29 +28,6 @@ static void minimum(const float *a, const float *b, float *y, int count)
         y[e] = b[e] < a[e] || b[e] != b[e] ? b[e] : a[e];
 }
 
-/* y[c,i,j] = x[c]   plane: elements of a channel of y */
-static void expand_positions_NUMBER(const NUMBER *x, NUMBER *y, int channels, int plane)
-{
-    for (int e = 0; e < channels * plane; e++)
-        y[e] = x[e / plane];
-}
-
-/* y[c,i,j] = x[i,j]   plane: elements of x */
-static void expand_channels_NUMBER(const NUMBER *x, NUMBER *y, int channels, int plane)
-{
-    for (int e = 0; e < channels * plane; e++)
-        y[e] = x[e % plane];
-}
-
-/* dx[i,j] = sum over c of dy[c,i,j] */
-static void expand_channels_dx(const float *dy, float *dx, int channels, int plane)
-{
-    for (int p = 0; p < plane; p++)
-        dx[p] = 0;
-    for (int e = 0; e < channels * plane; e++)
-        dx[e % plane] += dy[e];
-}
-
 /* Copy one input of a concatenation: `rows` runs of `length` elements. Rows of y have `pitch` elements, and the run
    starts at `offset` in its row. rows: product of the sizes before the axis */
 static void concatenate_NUMBER(const NUMBER *x, NUMBER *y, int rows, int length, int pitch, int offset)

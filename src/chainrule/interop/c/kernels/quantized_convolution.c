@@ -1,8 +1,8 @@
 /* Copy the window at position (i,j), with `channels` values per tap, to one of `width` columns of int16: x - x_zero, and 0
    in the padding. If sum is not null, it becomes the sum of the column. Taps that are adjacent in memory are copied at
    once. */
-INLINE void gather_int8(const int8_t *x, int16_t *column, int32_t *sum, const sliding *s, int i, int j, int channels,
-                        int x_zero, int width)
+INLINE void gather_column_int8(const int8_t *x, int16_t *column, int32_t *sum, const sliding *s, int i, int j, int channels,
+                               int x_zero, int width)
 {
     int at = 0, depth = s->kernel_height * s->kernel_width * channels, left = j * s->stride_x - s->left;
     int is_adjacent = s->dilation_x == 1 && s->groups == 1 && left >= 0 && left + s->kernel_width <= s->width;
@@ -41,7 +41,7 @@ INLINE void gather_int8(const int8_t *x, int16_t *column, int32_t *sum, const sl
             *sum += column[COLUMN_INDEX(at, width)];
 }
 
-/* sums[p][o] = products of column p with filter o, for `width` columns of gather_int8 and `blocks` blocks of 4 filters
+/* sums[p][o] = products of column p with filter o, for `width` columns of gather_column_int8 and `blocks` blocks of 4 filters
    w: [block][group][o][4], for each group of 4 values of a column; sums: 8 per column */
 INLINE void products_int8(const int16_t *columns, const int8_t *w, int32_t *sums, int groups, int width, int blocks)
 {
@@ -126,7 +126,7 @@ static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int8_t 
                     j = 0;
                     i++;
                 }
-                gather_int8(x, column + COLUMN_START(p, 4 * groups), w_zero ? totals + p : 0, s, i, j, channels, x_zero,
+                gather_column_int8(x, column + COLUMN_START(p, 4 * groups), w_zero ? totals + p : 0, s, i, j, channels, x_zero,
                             width);
             }
             for (int o = first, blocks; o < first + filters; kernel += 16 * groups * blocks) {
@@ -166,7 +166,7 @@ static void dense_to_floats(const int8_t *x, const int8_t *w, const int8_t *w_ze
     int16_t *column = (int16_t *)(void *)columns;
     int groups = (s->channels + 3) / 4;
     int32_t sums[8], total = 0;
-    gather_int8(x, column, &total, s, 0, 0, s->channels, x_zero, 1);
+    gather_column_int8(x, column, &total, s, 0, 0, s->channels, x_zero, 1);
     for (int o = 0; o < s->filters; o++) {
         if (o % 4 == 0)
             products_int8(column, w + o * groups * 4, sums, groups, 1, 1);

@@ -17,7 +17,7 @@ from chainrule.interop.keras.layers import (
     operations,
     shapes,
 )
-from chainrule.interop.keras.weights import KerasValue
+from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.onnx.operators import result
 
 Translation = Callable[[KerasCall], KerasValue | list[KerasValue]]

@@ -9,8 +9,8 @@ from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import affine, apply_operator, clipped
+from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.keras.values import as_dict, as_list
-from chainrule.interop.keras.weights import KerasValue
 from chainrule.layers import MERGING, PEERED, Layer
 from chainrule.layers.peers import Peer, description
 

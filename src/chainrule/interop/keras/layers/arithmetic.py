@@ -13,7 +13,7 @@ from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import affine, apply_operator
-from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout, stored_alike
+from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout, stored_alike
 from chainrule.layers import MERGING
 
 SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalization

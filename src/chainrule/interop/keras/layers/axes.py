@@ -12,8 +12,8 @@ from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import shapes
 from chainrule.interop.keras.layers.by_onnx import bounded, moved, padded, reduced
+from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.keras.values import as_dict, as_list
-from chainrule.interop.keras.weights import KerasValue
 from chainrule.interop.onnx.operators.padding import REPEATING_MODES
 
 Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]

@@ -13,7 +13,7 @@ from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout, stored_alike
+from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout, stored_alike
 from chainrule.interop.onnx.graph_writer import attribute
 from chainrule.interop.onnx.messages import OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, Value

@@ -9,7 +9,7 @@ from chainrule.core.arrays import Array
 from chainrule.core.shapes import extent
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import apply_in_order
-from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
+from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout
 from chainrule.interop.onnx.operators.windows import simplify
 
 Translation = Callable[[KerasCall], KerasValue]

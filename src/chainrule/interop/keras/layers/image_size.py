@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import padded, resized
-from chainrule.interop.keras.weights import KerasValue
+from chainrule.interop.keras.layouts import KerasValue
 
 MODES = ("nearest", "bilinear")
 

@@ -9,8 +9,8 @@ from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import apply_operator, clipped, reduced
+from chainrule.interop.keras.layouts import KerasValue, from_layout
 from chainrule.interop.keras.values import as_list
-from chainrule.interop.keras.weights import KerasValue, from_layout
 from chainrule.interop.names import NAMES
 
 SQUARED_EPSILON = 1e-14  # lower limit of a squared norm in Dot

@@ -6,7 +6,7 @@ from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import activations, axes, convolution, image_size
 from chainrule.interop.keras.layers.by_onnx import affine, apply_operator, clipped
-from chainrule.interop.keras.weights import KerasValue
+from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.names import NAMES
 
 Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]

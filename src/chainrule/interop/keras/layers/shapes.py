@@ -10,8 +10,8 @@ from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import apply_in_order, bounded, moved, padded, resized
+from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.keras.values import as_list
-from chainrule.interop.keras.weights import KerasValue
 
 Translated = KerasValue | list[KerasValue]
 
@@ -34,7 +34,7 @@ def reshape(call: KerasCall) -> Translated:
 
 
 def repeat_vector(call: KerasCall) -> Translated:
-    """Return Resample2D that repeats a vector along a new axis."""
+    """Return Broadcast that repeats a vector along a new axis."""
     count = call.integer("n")
     return moved(call, call.x, lambda x: np.repeat(bounded(call, x[:, None], count), count, 1))
 

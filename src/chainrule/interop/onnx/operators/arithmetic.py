@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Callable
-from functools import reduce
 
 import numpy as np
 
 from chainrule.core.plan import Operation
-from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, is_broadcast
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, formula, terms, unary
+from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, combine, formula, terms, unary
 
 
 def read_mul(call: Call) -> Feature:
@@ -60,12 +59,10 @@ def p_norm(x: ScaledTerm, total: Callable[[ScaledTerm], ScaledTerm]) -> ScaledTe
 
 
 def _sum(*summands: ScaledTerm) -> ScaledTerm:
-    """Return the sum of variables, with one layer if they have the same shape, and of constants."""
-    features = [term.x for term in summands if term.x is not None]
-    if len(features) > 1 and len({(value.shape, value.batched) for value in features}) == 1:
-        call = summands[0].call
-        summands = (ScaledTerm(call, call.layer("Add", *features)), *(term for term in summands if term.x is None))
-    return reduce(ScaledTerm.__add__, sorted(summands, key=lambda term: term.x is None))
+    """Return the sum of variables, with one layer, and of constants."""
+    call, features = summands[0].call, [term.x for term in summands if term.x is not None]
+    total = ScaledTerm(call, combine(call, "Add", *features) if len(features) > 1 else features[0])
+    return sum((term for term in summands if term.x is None), total)
 
 
 def _mean(*summands: ScaledTerm) -> ScaledTerm:
@@ -76,17 +73,10 @@ def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], Graph
     """Return the writer of an operation on two values, which ONNX broadcasts along axes of size 1."""
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
-        inputs = [broadcastable_input(graph, operation, index) for index in range(2)]
+        inputs = [graph.repeatable(tensor) for tensor in operation.reads]
         return graph.node(operator, *inputs, shape=np.broadcast_shapes(*(value.shape for value in inputs)))
 
     return write
-
-
-def broadcastable_input(graph: GraphWriter, operation: Operation, index: int) -> GraphResult:
-    """Return an input in the shape of its tensor, or with axes of size 1 if the ONNX operator must broadcast it."""
-    tensor = operation.reads[index]
-    value = graph.stored(tensor)
-    return value if tensor is None or is_broadcast(value, tensor) else graph.view(tensor)
 
 
 def write_rescaling(graph: GraphWriter, operation: Operation) -> GraphResult:

@@ -1,7 +1,6 @@
 """Bounds, comparisons and logic. A truth value is the number 1 or 0."""
 
 from collections.abc import Callable
-from functools import partial, reduce
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from chainrule.core.shapes import MAX_INT32
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import broadcastable_input, write_elementwise
+from chainrule.interop.onnx.operators.arithmetic import write_elementwise
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, combine, formula, unary
 
@@ -48,7 +47,7 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
 
     def read(call: Call) -> Feature:
         features = [value for value in call.values if isinstance(value, Feature)]
-        y = reduce(partial(combine, call, kind), features)
+        y = combine(call, kind, *features) if len(features) > 1 else features[0]
         for value in call.values:
             if isinstance(value, np.ndarray):
                 if value.size != 1 or value.ndim > len(y.shape):
@@ -103,7 +102,7 @@ def write_comparison(operator: str) -> Callable[[GraphWriter, Operation], GraphR
 
 def write_where(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Where of Cast."""
-    test, a, b = (broadcastable_input(graph, operation, index) for index in range(3))
+    test, a, b = map(graph.repeatable, operation.reads)
     shape = np.broadcast_shapes(test.shape, a.shape, b.shape)
     return graph.node("Where", graph.node("Cast", test, to=9), a, b, shape=shape)
 

@@ -31,18 +31,19 @@ def read_pad(call: Call) -> Feature:
         return moved(call, x, lambda places: np.pad(places, borders, cast("Any", mode)))
     file_axes = [axis for axis, border in enumerate(borders) if any(border)]
     sample, axes = call.sample_axes(x, file_axes)
-    pairs = {axis: borders[file_axis] for axis, file_axis in zip(axes, file_axes, strict=True)}
-    y = pad_with_zeros(call, sample, pairs)
-    return (ScaledTerm(call, y) + _border(call, sample, pairs, value)).feature if value and pairs else y
+    return pad_with(call, sample, {axis: borders[k] for axis, k in zip(axes, file_axes, strict=True)}, value)
 
 
-def _border(call: Call, x: Feature, pairs: Mapping[int, Pair], value: float) -> Array:
-    """Return an array with a value where padding adds elements to x, and 0 elsewhere."""
-    sides = [pairs.get(axis, (0, 0)) for axis in range(len(x.node.shape))]
-    cropped = [size + sum(min(amount, 0) for amount in side) for size, side in zip(x.node.shape, sides, strict=True)]
-    added = [tuple(max(amount, 0) for amount in side) for side in sides]
-    call.allocated([size + sum(side) for size, side in zip(cropped, added, strict=True)], 8)
-    return np.pad(np.zeros(cropped), added, constant_values=value)
+def pad_with(call: Call, x: Feature, pairs: Mapping[int, Pair], value: float) -> Feature:
+    """Return a value with a number before and after its elements along axes of a sample. Negative numbers crop."""
+    y = pad_with_zeros(call, x, pairs)
+    if not (value and pairs):
+        return y
+    before = [max(pairs.get(axis, (0, 0))[0], 0) for axis in range(len(x.node.shape))]
+    after = [max(pairs.get(axis, (0, 0))[1], 0) for axis in range(len(x.node.shape))]
+    border = np.full(call.allocated(y.node.shape, 8), value)
+    border[tuple(slice(first, size - last) for first, size, last in zip(before, border.shape, after, strict=True))] = 0
+    return (ScaledTerm(call, y) + border).feature
 
 
 def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature:

@@ -16,8 +16,9 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.padding import pad_with_zeros
-from chainrule.interop.onnx.operators.resampling import Positions, resample_axes
+from chainrule.interop.onnx.operators.padding import pad_with
+from chainrule.interop.onnx.operators.positions import settled
+from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 from chainrule.interop.onnx.operators.windows import (
     WindowOptions,
@@ -82,16 +83,19 @@ def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, opt
         padding = tuple(map(ceil_padding, size, extents, window.stride, window.padding))
     outputs = [output_size(*sizes) for sizes in zip(size, extents, window.stride, padding, strict=True)]
     call.visit(math.prod(window.kernel))
-    padded = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)})
-    if kind == "MaxPool2D" and any(map(any, padding)):
-        call.allocated(padded.node.shape, 8)
-        lowest = np.pad(np.zeros(x.node.shape), ((0, 0), *padding), constant_values=-MAX_FLOAT32)
-        padded = (ScaledTerm(call, padded) + lowest).feature
-    images = list[Feature]()
-    for offsets in product(*(range(0, reach, step) for reach, step in zip(extents, dilation, strict=True))):
-        lines = zip(outputs, window.stride, offsets, strict=True)
-        axes = {axis: Positions(count, (step, offset, 1)) for axis, (count, step, offset) in enumerate(lines, 1)}
-        images.append(resample_axes(call, padded, axes))
+    lowest = -MAX_FLOAT32 if kind == "MaxPool2D" else 0.0
+    padded = pad_with(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)}, lowest)
+
+    def elements(places: Array) -> tuple[Array, ...]:
+        """Return the elements that are at the same place in all windows, for each place in a window."""
+        parts = list[Array]()
+        for offsets in product(*(range(0, reach, step) for reach, step in zip(extents, dilation, strict=True))):
+            axes = zip(offsets, outputs, window.stride, strict=True)
+            cuts = [slice(start, start + (count - 1) * step + 1, step) for start, count, step in axes]
+            parts.append(places[:, :, *cuts])
+        return tuple(parts)
+
+    images = map(settled, moved(call, padded, elements))
     pooled = reduce(partial(call.layer, "Maximum" if kind == "MaxPool2D" else "Add"), images)
     if kind != "AveragePool2D":
         return pooled

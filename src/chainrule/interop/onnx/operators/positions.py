@@ -7,25 +7,15 @@ the positions after the last of several such operators, so that detours through 
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.core.arrays import Shape
 from chainrule.core.shapes import text
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
-from chainrule.interop.onnx.operators.resampling import Positions, expand, resample_axes
-
-MAX_SLICES = 128  # of one axis
-STEPS_PER_SPLIT = 16  # of a comparison of positions with those of separate axes
-
-
-@dataclass
-class Block:
-    """Adjacent axes of a source, as one axis: `size` elements at a distance of `stride`."""
-
-    stride: int
-    size: int
 
 
 def settled(x: Feature, *, any_axis: bool = False) -> Feature:
@@ -33,7 +23,7 @@ def settled(x: Feature, *, any_axis: bool = False) -> Feature:
 
     any_axis   whether the file may have the batch axis at another place
 
-    Errors   FormatError if the elements of several samples are mixed, or no layers can move the elements
+    Errors   FormatError if the elements of several samples are mixed
     """
     if x.positions is None or x.mover is None:
         return x
@@ -85,144 +75,96 @@ def _moved(call: Call, x: Feature, places: Array) -> Feature:
     """Return the elements of a sample at these places, an array in the shape of the result."""
     if places.size == math.prod(x.node.shape) and (places.reshape(-1) == np.arange(places.size)).all():
         return x.with_node(reshaped(x.node, places.shape))
-    axes = _separate_axes(call, places)
-    for parts in ([part for axis in axes for part in _split(axis)], axes):
-        start = int(places.flat[0]) + sum(int(part.min()) for part in parts)
-        y = _selected(call, x, start, [part - part.min() for part in parts])
-        if y is not None:
-            return x.with_node(reshaped(y.node, places.shape))
-    raise call.unsupported(
-        f"a selection of {text(places.shape)} elements of {text(x.node.shape)}", "one that slices and permutes axes"
-    )
+    axes = _axes_of(places)
+    y = None if axes is None else _along_axes(call, x, int(places.flat[0]), axes)
+    if y is None:
+        indices = {"indices": places.reshape(-1).astype(np.float64)}
+        y = x.with_node(call.assembly.apply_weighted("Gather", x.node, {"shape": places.shape}, indices, ""))
+    return x.with_node(reshaped(y.node, places.shape))
 
 
-def _separate_axes(call: Call, places: Array) -> list[Array]:
-    """Return distances along axes whose sums are the places relative to the first.
+def repeated(call: Call, x: Feature, shape: Shape) -> Feature:
+    """Return a value repeated along axes of size 1 to the shape of a sample."""
+    return x if x.node.shape == shape else call.layer("Broadcast", x, shape=shape)
 
-    Adjacent axes are merged if necessary. Of all ways to merge them, one with the most axes is chosen.
+
+class EvenAxis(NamedTuple):
+    """Elements at equal distances: their number, and the distance; 0 for a repeated element."""
+
+    size: int
+    step: int
+
+
+def _axes_of(places: Array) -> list[EvenAxis] | None:
+    """Return axes whose elements, in row-major order, have these places relative to the first; None if there are none.
+
+    Axes of places that are not at equal distances are divided, and neighbors are merged where possible.
     """
-    borders = range(1, places.ndim)
-    for count in range(places.ndim - 1, 0, -1):
-        for inner in itertools.combinations(borders, count):
-            cuts = itertools.pairwise((0, *inner, places.ndim))
-            call.visit(STEPS_PER_SPLIT)
-            merged = places.reshape([math.prod(places.shape[first:last]) for first, last in cuts])
-            axes = [
-                np.moveaxis(merged, k, 0).reshape(size, -1)[:, 0] - merged.flat[0]
-                for k, size in enumerate(merged.shape)
-            ]
-            if np.array_equal(sum(np.ix_(*axes), merged.flat[0]), merged):
-                return axes
-    return [places.reshape(-1) - places.flat[0]]
+    start, axes = places.flat[0], list[EvenAxis]()
+    total = np.full((1,) * places.ndim, start)
+    for k in range(places.ndim):
+        line = np.moveaxis(places, k, 0).reshape(places.shape[k], -1)[:, 0] - start
+        total = total + line.reshape(-1, *[1] * (places.ndim - k - 1))
+        parts = _split(line)
+        if parts is None:
+            return None
+        for part in parts:
+            if axes and axes[-1].step == part.size * part.step:
+                part = EvenAxis(axes.pop().size * part.size, part.step)
+            if part.size > 1:
+                axes.append(part)
+    return axes if np.array_equal(total, places) else None
 
 
-def _split(distances: Array) -> list[Array]:
-    """Split the distances along an axis into those along several axes, each with elements at equal distances."""
-    breaks = np.flatnonzero(np.diff(distances, 2))
-    run = int(breaks[0]) + 2 if len(breaks) else len(distances)
-    if run == len(distances) or len(distances) % run:
-        return [distances]
-    rows = distances.reshape(-1, run)
-    if (rows - rows[:, :1] != rows[0] - rows[0, 0]).any():
-        return [distances]
-    return [*_split(rows[:, 0]), rows[0] - rows[0, 0]]
+def _split(line: Array) -> list[EvenAxis] | None:
+    """Return axes whose elements, in row-major order, have these distances; None if there are none."""
+    breaks = np.flatnonzero(np.diff(line, 2))
+    run = int(breaks[0]) + 2 if len(breaks) else len(line)
+    step = int(line[1] - line[0]) if len(line) > 1 else 0
+    if run == len(line):
+        return [EvenAxis(run, step)]
+    if len(line) % run:
+        return None
+    rows = line.reshape(-1, run)
+    outer = _split(rows[:, 0])
+    if outer is None or (rows - rows[:, :1] != rows[0] - rows[0, 0]).any():
+        return None
+    return [*outer, EvenAxis(run, step)]
 
 
-def _selected(call: Call, x: Feature, start: int, factors: Sequence[Array]) -> Feature | None:
-    """Return the elements at the positions start + Σ distances; None if it is impossible.
+def _along_axes(call: Call, x: Feature, start: int, axes: Sequence[EvenAxis]) -> Feature | None:
+    """Return the elements of a sample at a distance from the first along axes; None if they are not those of its axes.
 
-    The source is reshaped such that each factor selects elements along an axis of its own. For x[1:3, ::2].T with x of
-    shape (4, 6), start is 6 and the factors are [0, 2, 4] and [0, 6]. The blocks are the axes of x:
-
-        axis 0, stride 6    factor 1, indices (tables) 1, 2
-        axis 1, stride 1    factor 0, indices 0, 2, 4        finally, the axes get the order of the factors
-
-    A block with several factors is divided into an axis for each, in the order of their steps: (6,) into (2, 3) for the
-    factors [0, 3] and [0, 1, 2]. A block without factors has one index. A factor without a block repeats elements.
-
-    factors   distances along each axis of the result
+    The sample is reshaped such that each axis has the step of one axis of the result or of the sample itself. The
+    layers are a Slice for each axis that is cut, Permute, and Broadcast for axes that repeat elements.
     """
-    sizes, tables, order = list[int](), list[Array](), dict[int, int]()
-    for block in _blocks(x.node.shape, start, factors):
-        inside = [k for k, factor in enumerate(factors) if _contains(block, _step(factor))]
-        inside.sort(key=lambda k: -_step(factors[k]))
-        size, first = block.size, start // block.stride % block.size
-        if not inside:
-            sizes.append(size)
-            tables.append(np.array([first]))
-        for k in inside:
-            unit = 1 if k == inside[-1] else _step(factors[k]) // block.stride
-            table = first // unit % (size // unit) + factors[k] // (unit * block.stride)
-            if size % unit or table.max() >= size // unit:
-                return None  # the distances do not fit the axis
-            order[k] = len(sizes)
-            sizes.append(size // unit)
-            tables.append(table)
-            size = unit
-    y = _select(call, x.with_node(reshaped(x.node, tuple(sizes) or (1,))), tables)
-    moving = [order[k] for k in range(len(factors)) if k in order]
-    y = y.with_node(permuted(y.node, [*moving, *(axis for axis in range(len(sizes)) if axis not in moving)]))
-    shape = [len(factor) if k in order else 1 for k, factor in enumerate(factors)]
-    y = y.with_node(reshaped(y.node, tuple(shape) or (1,)))
-    return expand(call, y, tuple(len(factor) for factor in factors))
+    strides = [math.prod(x.node.shape[axis + 1 :]) for axis in range(len(x.node.shape))]
+    parts = [part for axis in axes for part in _divided(axis, strides)]
+    sizes = {part.step: part.size for part in parts if part.step}
+    kept = [stride for stride in strides if all(step % stride == 0 or stride % step == 0 for step in sizes)]
+    borders = [math.prod(x.node.shape), *sorted({1, *sizes, *kept}, reverse=True)]
+    if min(sizes, default=1) < 1 or any(outer % inner for outer, inner in itertools.pairwise(borders)):
+        return None
+    y = x.with_node(reshaped(x.node, tuple(outer // inner for outer, inner in itertools.pairwise(borders))))
+    for axis, (size, step) in enumerate(zip(y.node.shape, borders[1:], strict=True)):
+        first, count = start // step % size, sizes.get(step, 1)
+        if first + count > size:
+            return None
+        if count < size:
+            y = call.layer("Slice", y, axis=axis, start=first, stop=first + count)
+    moving = [borders.index(part.step, 1) - 1 for part in parts if part.step]
+    if len(moving) > len(sizes):
+        return None
+    others = [axis for axis in range(len(y.node.shape)) if axis not in moving]
+    y = y.with_node(permuted(y.node, [*moving, *others]))
+    single = tuple(part.size if part.step else 1 for part in parts) or (1,)
+    return repeated(call, y.with_node(reshaped(y.node, single)), tuple(part.size for part in parts) or (1,))
 
 
-def _step(distances: Array) -> int:
-    """Return the greatest common divisor of distances; 0 for a repeated element."""
-    return int(np.gcd.reduce(distances))
-
-
-def _contains(block: Block, step: int) -> bool:
-    return block.stride <= step < block.stride * block.size
-
-
-def _blocks(shape: Sequence[int], start: int, factors: Sequence[Array]) -> list[Block]:
-    """Return the axes of a source, merged where the elements of a factor are in several of them.
-
-    For axes of (4, 6), whose strides are 6 and 1, the distances [0, 8, 16] are no multiples of 6 and do not fit into
-    the inner axis; they need one block of 24 elements.
-    """
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    blocks = [Block(stride, size) for stride, size in zip(strides, shape, strict=True) if size > 1]
-    place = 0
-    while place < len(blocks):
-        block = blocks[place]
-        inside = [factor for factor in factors if _contains(block, _step(factor))]
-        last = start // block.stride % block.size + sum(int(factor.max()) for factor in inside) // block.stride
-        # Merge the inner neighbor until the stride divides all steps, and the outer one if elements are beyond the end.
-        if any(_step(factor) % block.stride for factor in inside) and place + 1 < len(blocks):
-            lower = blocks.pop(place + 1)
-            blocks[place] = Block(lower.stride, lower.size * block.size)
-        elif last >= block.size and place:
-            higher = blocks.pop(place - 1)
-            blocks[place - 1] = Block(block.stride, higher.size * block.size)
-            place -= 1
-        else:
-            place += 1
-    return blocks
-
-
-def _select(call: Call, x: Feature, tables: Sequence[Array]) -> Feature:
-    """Return the elements with the indices in a table along each axis of a sample.
-
-    Consecutive indices become a Slice, those at equal distances Resample2D, and others Concatenate of Slices.
-    """
-    distant, y = dict[int, Positions](), x
-    for axis, table in enumerate(tables):
-        differences = {*np.diff(table).tolist()}
-        if len(differences) == 1 and differences != {1}:
-            distant[axis] = Positions(len(table), (differences.pop(), int(table[0]), 1))
-        else:
-            y = _slices(call, y, axis, table)
-    return resample_axes(call, y, distant)
-
-
-def _slices(call: Call, x: Feature, axis: int, table: Array) -> Feature:
-    """Return the elements with the indices in a table along an axis: a Slice for each run of consecutive indices."""
-    runs = np.split(table, np.flatnonzero(np.diff(table) != 1) + 1)
-    if len(runs) > MAX_SLICES:
-        raise call.unsupported(f"{len(runs)} separate parts of an axis", f"at most {MAX_SLICES}")
-    if len(runs) == 1 and len(table) == x.node.shape[axis]:
-        return x
-    parts = [call.layer("Slice", x, axis=axis, start=int(run[0]), stop=int(run[-1]) + 1) for run in runs]
-    return call.layer("Concatenate", *parts, axis=axis) if len(parts) > 1 else parts[0]
+def _divided(axis: EvenAxis, strides: Sequence[int]) -> list[EvenAxis]:
+    """Divide an axis where its elements fill one or more axes of a source with these strides."""
+    for stride in strides:
+        count = stride // axis.step if axis.step else 0
+        if 1 < count < axis.size and stride % axis.step == 0 and axis.size % count == 0:
+            return [EvenAxis(axis.size // count, stride), *_divided(EvenAxis(count, axis.step), strides)]
+    return [axis]

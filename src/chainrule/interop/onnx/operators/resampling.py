@@ -1,4 +1,4 @@
-"""Operators that read a value at equally spaced positions along its axes, and its broadcasting to another shape."""
+"""Operators that read a value at equally spaced positions along its axes."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import WHOLE_IMAGE, Line, resampling_line, resampling_weights
-from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.terms import fixed_value
 from chainrule.interop.onnx.operators.windows import image, restore_rank
 
 EVERY: Line = (1, 0, 1)
@@ -57,15 +56,9 @@ def along_axes(call: Call, x: Feature, values: Mapping[int, Any], change: Callab
     return x
 
 
-def expand(call: Call, x: Feature, shape: Shape) -> Feature:
-    """Return a value broadcast to the shape of a sample with as many axes."""
-    sizes = enumerate(zip(x.node.shape, shape, strict=True))
-    return resample_axes(call, x, {axis: Positions(size, (0, 0, 1)) for axis, (own, size) in sizes if own != size})
-
-
 def read_resize(call: Call) -> Feature:
     """Return UpSample2D for whole factors, otherwise Resample2D; for cubic interpolation, the sum of four Resample2D
-    along each axis, weighted by FixedAffine.
+    along each axis, each times a FixedValue.
     """
     x = call.batched_input()
     mode, rounding = _interpolation(call)
@@ -96,27 +89,24 @@ def _resample_cubic(call: Call, x: Feature, axis: int, positions: Positions) -> 
 
         y[k] = Σ_{offset = −1, 0, 1, 2} w[offset, k] · x[below[k] + offset]        below[k] = ⌊(a·k + b) / c⌋
 
-    Each summand is a Resample2D to the nearest element, times a constant for each channel. The axis is therefore moved
-    to the place of the channels, and back at the end. The distance of a position from the second neighbor is its
-    fractional part t. Neighbors outside the image are the nearest pixels of the image or, with `exclude_outside`, are
-    left out.
+    Each summand is a Resample2D to the nearest element, times constants. The distance of a position from the second
+    neighbor is its fractional part t. Neighbors outside the image are the nearest pixels of the image or, with
+    `exclude_outside`, are left out.
     """
-    order = [axis, *(other for other in range(len(x.node.shape)) if other != axis)]
-    axis_first, (count, (a, b, c)) = x.with_node(permuted(x.node, order)), positions
+    count, (a, b, c) = positions
+    size, later_axes = x.node.shape[axis], len(x.node.shape) - axis - 1
     below, remainders = np.divmod(a * np.arange(count) + b, c)
     weights = _cubic_weights(remainders / c, call.real("cubic_coeff_a", -0.75))
     if call.integer("exclude_outside", 0):
         neighbors = below + np.arange(-1, 3)[:, None]
-        weights = np.where((neighbors >= 0) & (neighbors < x.node.shape[axis]), weights, 0)
+        weights = np.where((neighbors >= 0) & (neighbors < size), weights, 0)
         weights /= weights.sum(0)
-    terms: list[Feature] = []
+    terms = list[Feature]()
     for offset, factors in enumerate(weights, -1):
-        tap = resample_axes(call, axis_first, {0: Positions(count, (a, b + offset * c, c))})
-        constants = {"w": factors, "b": np.zeros(count)}
-        node = call.assembly.apply_weighted("FixedAffine", tap.node, {"per": "channel"}, constants, "")
-        terms.append(tap.with_node(node))
-    y = call.layer("Add", *terms)
-    return y.with_node(permuted(y.node, [order.index(position) for position in range(len(order))]))
+        tap = resample_axes(call, x, {axis: Positions(count, (a, b + offset * c, c))})
+        factor = fixed_value(call, factors.reshape(-1, *[1] * later_axes), tap)
+        terms.append(call.layer("Multiply", tap, factor))
+    return call.layer("Add", *terms)
 
 
 def _cubic_weights(t: Array, a: float) -> Array:
@@ -249,7 +239,7 @@ def _coordinates(call: Call, size: int, count: int, scale: Fraction) -> tuple[Fr
 
 
 def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Slice or Gather for single pixels, and Resize for whole factors or aligned corners.
+    """Return Resize for whole factors or aligned corners, and Gather for other single pixels.
 
     Other positions, and averages over windows of unequal sizes, become a MatMul for each axis.
     """
@@ -257,8 +247,6 @@ def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
     axes = [*zip(x.shape[1:], outputs, strict=True)]
     options_of_lines = operation.attributes.get("lines", WHOLE_IMAGE)
     lines = [resampling_line(mode, line, *axis) for line, axis in zip(options_of_lines, axes, strict=True)]
-    if mode == "nearest" and all(map(_is_slice, lines, axes)):
-        return _write_slice(graph, x, lines, operation.writes[0].shape)
     attributes = _resize_attributes(mode, lines, axes)
     if attributes is None and mode == "nearest":
         return _write_gathers(graph, x, outputs, lines)
@@ -267,21 +255,6 @@ def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
     scales = np.array([1, 1, *(count / size for size, count in axes)], np.float32)
     name = graph.constant(scales, f"{graph.layer}.scales")
     return graph.node("Resize", x, "", name, shape=operation.writes[0].shape, **attributes)
-
-
-def _is_slice(line: Line, axis: tuple[int, int]) -> bool:
-    """Return whether a line selects existing elements at a whole distance. axis: sizes of the input and the result."""
-    (step, start, divisor), (size, count) = line, axis
-    return divisor == 1 and step != 0 and 0 <= start < size and 0 <= start + step * (count - 1) < size
-
-
-def _write_slice(graph: GraphWriter, x: GraphResult, lines: list[Line], shape: Shape) -> GraphResult:
-    """Return Slice along both axes."""
-    ends = [start + step * count for (step, start, _), count in zip(lines, shape[1:], strict=True)]
-    stops = [end if end >= 0 else -(2**31) for end in ends]  # a negative end would count from the end of the axis
-    starts, steps = [start for _, start, _ in lines], [step for step, _, _ in lines]
-    names = [graph.integer_constant(numbers) for numbers in (starts, stops, (2, 3), steps)]
-    return graph.node("Slice", x, *names, shape=shape)
 
 
 def _resize_attributes(mode: str, lines: list[Line], axes: list[tuple[int, int]]) -> dict[str, str] | None:

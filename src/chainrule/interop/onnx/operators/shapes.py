@@ -220,8 +220,8 @@ MOVING: dict[str, Callable[[Call, Array], Any]] = {
 
 
 def read_moving(call: Call) -> Any:
-    """Return layers that reshape, permute, select and repeat elements: Reshape, Permute, Slice, Resample2D for equal
-    distances, and Concatenate of Slices; several such operators in a row are read as one.
+    """Return layers that reshape, permute, select and repeat elements: Reshape, Permute, Slice and Broadcast, or
+    Gather; several such operators in a row are read as one.
     """
     return moved(call, call.feature(), lambda places: MOVING[call.operation.operator](call, places))
 
@@ -239,11 +239,17 @@ def moved(call: Call, x: Feature, move: Callable[[Array], Any]) -> Any:
     return replace(x, positions=result, mover=call)
 
 
-def write_expand(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Reshape to (C, 1, 1) or (1, H, W). The operator that reads the result broadcasts it."""
-    shape = operation.writes[0].shape
-    ones = (shape[0], 1, 1) if operation.name == "expand_positions" else (1, *shape[1:])
-    return graph.reshaped(graph.stored(operation.reads[0]), ones)
+def write_broadcast(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Expand; nothing before operators that repeat their inputs themselves."""
+    return graph.view(operation.reads[0])
+
+
+def write_gather(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Gather of elements of a sample."""
+    x, indices = operation.reads
+    assert indices is not None
+    numbers = graph.integer_constant([*map(int, graph.network.weights[indices.storage])])
+    return graph.node("Gather", graph.view(x), numbers, shape=operation.writes[0].shape, axis=1)
 
 
 def write_constant(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -274,11 +280,10 @@ def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 WRITTEN: dict[str, dict[str, Any]] = {
-    "Reshape": {"expand_positions": write_expand, "expand_channels": write_expand},
-    "Expand": {"constant": write_constant},
+    "Expand": {"broadcast": write_broadcast, "constant": write_constant},
     "Transpose": {"permute": write_transpose},
-    "Slice": {"crop": write_slice, "resample": write_resize},
-    "Gather": {"resample": write_resize},
+    "Slice": {"crop": write_slice},
+    "Gather": {"gather": write_gather, "resample": write_resize},
 }
 OPERATORS = (
     Operator("Identity", read_identity),

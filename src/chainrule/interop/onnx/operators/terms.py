@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
 from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample
 from chainrule.interop.onnx.operators.operator import Reader
-from chainrule.interop.onnx.operators.resampling import expand
+from chainrule.interop.onnx.operators.positions import repeated
 from chainrule.layers.node import ordered
 
 MAX_POWER = 8  # largest exponent for repeated multiplication
@@ -179,7 +177,7 @@ def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array) -> Featu
     value = x.with_axes(axes) if axes > len(x.shape) and x.batch == 1 else x
     factors, summands = (align_constant(call, constant, value) for constant in (scale, shift))
     shape = np.broadcast_shapes(value.node.shape, factors.shape, summands.shape)
-    y = expand(call, value, tuple(map(int, shape)))
+    y = repeated(call, value, tuple(map(int, shape)))
     if factors.size == summands.size == 1 and np.isfinite(summands).all():
         return rescale(call, y, float(factors.reshape(())), float(summands.reshape(())))
     varying = {axis for array in (factors, summands) for axis, size in enumerate(array.shape) if size > 1} or {0}
@@ -256,34 +254,8 @@ def fixed_value(call: Call, aligned: Array, like: Feature, name: str = "") -> Fe
 
 
 def combine(call: Call, kind: str, *values: Feature, **options: Any) -> Feature:
-    """Return a layer with several inputs, such as Add, applied to values that are broadcast along axes of size 1."""
-    first, *others = _align_axes(call, *values)
-    shape = tuple(int(size) for size in np.broadcast_shapes(*(value.node.shape for value in (first, *others))))
-    if all(value.node.shape != shape for value in (first, *others)):
-        first = expand(call, first, shape)
-    aligned = [first, *others]
-    groups = _merged_axes(shape, *(value.node.shape for value in aligned))
-    if len(groups) > 2 or len(values) > 2:
-        return call.layer(kind, *(expand(call, value, shape) for value in aligned), **options)
-    if len(groups) < 2 and first.node.shape == others[0].node.shape:
-        return call.layer(kind, *aligned, **options)
-    sizes = [[math.prod(value.node.shape[first:last]) for first, last in groups] for value in aligned]
-    images = [call.reshape(value, (*own, *[1] * (3 - len(own)))) for value, own in zip(aligned, sizes, strict=True)]
-    return call.reshape(call.layer(kind, *images, **options), shape)
-
-
-def _merged_axes(shape: Shape, *shapes: Shape) -> list[tuple[int, int]]:
-    """Return the ranges of adjacent axes along which the same values are broadcast. Axes of size 1 fit any range."""
-    groups: list[tuple[int, int]] = []
-    previous: list[bool] | None = None
-    for axis, size in enumerate(shape):
-        broadcast = [own[axis] != size for own in shapes]
-        if groups and (size == 1 or previous is None or broadcast == previous):
-            groups[-1] = (groups[-1][0], axis + 1)
-        else:
-            groups.append((axis, axis + 1))
-        previous = previous if size == 1 else broadcast
-    return groups
+    """Return a layer with several inputs, such as Add, which repeats values along axes of size 1."""
+    return call.layer(kind, *_align_axes(call, *values), **options)
 
 
 def _align_axes(call: Call, *values: Feature) -> list[Feature]:

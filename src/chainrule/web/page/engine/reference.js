@@ -381,6 +381,36 @@ export function binary_focal_cross_entropy_dp(p, t, { batch = null } = {}) {
   return dp;
 }
 
+export function broadcast(x, { shape } = {}) {
+  let y;
+  const [x0] = strides(x.shape);
+  y = zeros([x.shape[0], ...shape]);
+  const [y0] = strides(y.shape);
+  for (const [n, ...m] of indices(y.shape)) {
+    y.data[ravel([n, ...m], y.shape)] = x.data[ravel([n, ...merging_repeated(m, x.shape.slice(1))], x.shape)];
+  }
+  return y;
+}
+
+function merging_repeated(m, shape) {
+  let list1 = [];
+  for (const [index, size] of zip(m, shape)) {
+    list1.push(Math.min(index, (size - 1)));
+  }
+  return list1;
+}
+
+export function broadcast_dx(dy, { shape } = {}) {
+  let dx;
+  const [dy0] = strides(dy.shape);
+  dx = zeros([dy.shape[0], ...shape]);
+  const [dx0] = strides(dx.shape);
+  for (const [n, ...m] of indices(dy.shape)) {
+    dx.data[ravel([n, ...merging_repeated(m, shape)], dx.shape)] += dy.data[ravel([n, ...m], dy.shape)];
+  }
+  return dx;
+}
+
 export function categorical_cross_entropy(p, t) {
   let loss;
   const [p0, p1] = strides(p.shape);
@@ -773,78 +803,6 @@ export function exp_dx(dy, y) {
   return dx;
 }
 
-export function expand_channels(x, { channels } = {}) {
-  let y;
-  const [x0, x1, x2] = strides(x.shape);
-  y = zeros([x.shape[0], channels, ...x.shape.slice(1)]);
-  const [y0, y1, y2, y3] = strides(y.shape);
-  const shape1 = y.shape;
-  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
-    for (let end3 = shape1[1], c = 0; c < end3; c += 1) {
-      for (let end4 = shape1[2], i = 0; i < end4; i += 1) {
-        for (let end5 = shape1[3], j = 0; j < end5; j += 1) {
-          y.data[n * y0 + c * y1 + i * y2 + j * y3] = x.data[n * x0 + i * x1 + j * x2];
-        }
-      }
-    }
-  }
-  return y;
-}
-
-export function expand_channels_dx(dy) {
-  let dx;
-  const [dy0, dy1, dy2, dy3] = strides(dy.shape);
-  dx = zeros([dy.shape[0], ...dy.shape.slice(2)]);
-  const [dx0, dx1, dx2] = strides(dx.shape);
-  const shape1 = dy.shape;
-  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
-    for (let end3 = shape1[1], c = 0; c < end3; c += 1) {
-      for (let end4 = shape1[2], i = 0; i < end4; i += 1) {
-        for (let end5 = shape1[3], j = 0; j < end5; j += 1) {
-          dx.data[n * dx0 + i * dx1 + j * dx2] += dy.data[n * dy0 + c * dy1 + i * dy2 + j * dy3];
-        }
-      }
-    }
-  }
-  return dx;
-}
-
-export function expand_positions(x, { size } = {}) {
-  let y;
-  const [x0, x1] = strides(x.shape);
-  y = zeros([...x.shape, ...size]);
-  const [y0, y1, y2, y3] = strides(y.shape);
-  const shape1 = y.shape;
-  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
-    for (let end3 = shape1[1], c = 0; c < end3; c += 1) {
-      for (let end4 = shape1[2], i = 0; i < end4; i += 1) {
-        for (let end5 = shape1[3], j = 0; j < end5; j += 1) {
-          y.data[n * y0 + c * y1 + i * y2 + j * y3] = x.data[n * x0 + c * x1];
-        }
-      }
-    }
-  }
-  return y;
-}
-
-export function expand_positions_dx(dy) {
-  let dx;
-  const [dy0, dy1, dy2, dy3] = strides(dy.shape);
-  dx = zeros(dy.shape.slice(0, 2));
-  const [dx0, dx1] = strides(dx.shape);
-  const shape1 = dy.shape;
-  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
-    for (let end3 = shape1[1], c = 0; c < end3; c += 1) {
-      for (let end4 = shape1[2], i = 0; i < end4; i += 1) {
-        for (let end5 = shape1[3], j = 0; j < end5; j += 1) {
-          dx.data[n * dx0 + c * dx1] += dy.data[n * dy0 + c * dy1 + i * dy2 + j * dy3];
-        }
-      }
-    }
-  }
-  return dx;
-}
-
 export function fake_quantize(x, { scale = 1.0, zero = 0.0, low = (-128.0), high = 127.0 } = {}) {
   let q, y;
   y = zeros(x.shape);
@@ -863,6 +821,38 @@ export function fake_quantize_dx(dy, x, { scale = 1.0, zero = 0.0, low = (-128.0
   const shape1 = dy.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
     dx.data[e] = ((0 * dy.data[e]) * x.data[e]);
+  }
+  return dx;
+}
+
+export function gather(x, i) {
+  let y;
+  const [x0, x1] = strides(x.shape);
+  y = zeros([x.shape[0], i.shape[0]]);
+  const [y0, y1] = strides(y.shape);
+  const shape1 = y.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], e = 0; e < end3; e += 1) {
+      y.data[n * y0 + e * y1] = x.data[n * x0 + geometry_place(i.data[e], x.shape[1]) * x1];
+    }
+  }
+  return y;
+}
+
+function geometry_place(index, size) {
+  return (((index > 0) && (index < size)) ? index : 0);
+}
+
+export function gather_dx(dy, i, { shape } = {}) {
+  let dx;
+  const [dy0, dy1] = strides(dy.shape);
+  dx = zeros([dy.shape[0], ...shape]);
+  const [dx0, dx1] = strides(dx.shape);
+  const shape1 = dy.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], e = 0; e < end3; e += 1) {
+      dx.data[n * dx0 + geometry_place(i.data[e], shape[0]) * dx1] += dy.data[n * dy0 + e * dy1];
+    }
   }
   return dx;
 }

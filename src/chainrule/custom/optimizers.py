@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.custom import calling
 from chainrule.custom.calls import NO_DEFAULT, Array, FormError, array, defaults, is_numeric
 from chainrule.custom.contract import FIRST_VALUE, parse
-from chainrule.custom.contract_code import ContractRun
+from chainrule.custom.contract_run import ContractRun
 from chainrule.custom.held_arrays import Holder
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError

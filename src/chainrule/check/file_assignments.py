@@ -8,7 +8,7 @@ from chainrule.check.checked_file import CheckedFile
 from chainrule.check.contracts import course, course_report, stated_report
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.file_checks import check_file
-from chainrule.check.forms import FUNCTIONS, NAMES, ClassFormat, FunctionFormat, class_format, find_pairs
+from chainrule.check.forms import ENGINE, FUNCTIONS, NAMES, ClassFormat, FunctionFormat, class_format, find_pairs
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.report import Report, Row
 from chainrule.check.verification import UNKNOWN_OUTPUT, is_explained, quiet
@@ -38,7 +38,7 @@ class FileAssignment:
             return None
         formats = dict[str, FunctionFormat | ClassFormat]()
         for name in map(str.strip, against.split(",")):
-            course_format = _function_format(name) or class_format(name)
+            course_format = _function_format(name) or _class_format(name)
             if course_format is None:
                 return None
             formats[course_format.forward if isinstance(course_format, FunctionFormat) else name] = course_format
@@ -63,12 +63,13 @@ class FileAssignment:
 
     def part(self, row: Row) -> str:
         """Return the part that a row of a report is about, or "" if there is none."""
-        subject = row.subject.partition(" / ")[0]  # if the process has ended, a pair has one row for both functions
+        # if the process has ended, a pair has one row for both functions; an engine has rows for its operations
+        subject = row.subject.partition(" / ")[0].partition(":")[0]
         plain = subject.removesuffix(NAMES["backward_suffixes"][-1])
         matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in NAMES["forward_suffixes"]]]
         return (
             matches
-            or [key for key, course_format in self.formats.items() if course_format is class_format(subject)]
+            or [key for key, course_format in self.formats.items() if course_format is _class_format(subject)]
             or [""]
         )[0]
 
@@ -86,8 +87,8 @@ class FileAssignment:
             return replace(report, rows=tuple(replace(row, subject=key) for row in report.rows), brief=True), {}
         contents = file.contents()
         names = {pair.forward for pair in find_pairs(contents.functions)[0] if pair.format in self.formats.values()}
-        for name in (*contents.layers, *contents.optimizers):
-            if class_format(name) in self.formats.values():
+        for name in (*contents.layers, *contents.optimizers, *contents.engines):
+            if _class_format(name) in self.formats.values():
                 names.add(name)
         with quiet():
             report = check_file(file, "homework", seed, base, names) if names else None
@@ -149,6 +150,11 @@ class CourseAssignment(FileAssignment):
             report = course_report(file, self.course, base, seed, "homework")
         rows = [row for row in report.rows if self.part(row)]
         return replace(report, rows=(*rows, *self._absent(rows))), {}
+
+
+def _class_format(name: str) -> ClassFormat | None:
+    """Return the format of a class with this name, or of an engine, or None if it is unknown."""
+    return class_format(name) or (ENGINE if name.lower() in ENGINE.words else None)
 
 
 def _function_format(name: str) -> FunctionFormat | None:

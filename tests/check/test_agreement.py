@@ -14,7 +14,7 @@ from chainrule.check import homework
 from chainrule.check.checked_file import LocalFile
 from chainrule.check.file_checks import check_file
 from chainrule.check.homework import assignment
-from chainrule.check.reading import ANY_LAYER
+from chainrule.check.learner_task import ANY_LAYER
 from chainrule.check.sources import load
 from chainrule.errors import StudentError
 

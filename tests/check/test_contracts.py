@@ -10,12 +10,13 @@ from check.stated_corpus import FORMS, contract
 from check.submissions import graded, written
 from click.testing import CliRunner, Result
 
-from chainrule.check.assignments import CourseAssignment, quiet
 from chainrule.check.checked_file import LocalFile
 from chainrule.check.contracts import COURSES, course, course_report, stated_report
-from chainrule.check.reading import ANY_LAYER, LearnerTask
+from chainrule.check.file_assignments import CourseAssignment
+from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.report import Report
 from chainrule.check.sources import load
+from chainrule.check.verification import quiet
 from chainrule.cli import main
 from chainrule.custom.contract import parse
 from chainrule.errors import OptionError

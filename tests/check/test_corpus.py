@@ -6,7 +6,7 @@ from check.programs import module, sampled
 
 from chainrule.check.checked_file import LocalFile
 from chainrule.check.contracts import stated_report
-from chainrule.check.reading import LearnerTask
+from chainrule.check.learner_task import LearnerTask
 
 pytestmark = [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 

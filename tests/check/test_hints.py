@@ -13,7 +13,8 @@ import chainrule as cr
 from chainrule.check import sources
 from chainrule.check.diagnoses import CATALOGUES
 from chainrule.check.homework import LEVELS, limit_hints
-from chainrule.check.report import FirstWrong, Report
+from chainrule.check.report import Report
+from chainrule.check.wrong_numbers import FirstWrong
 from chainrule.cli import main
 from chainrule.explain.code import derivation_link
 from chainrule.explain.trace import EXPLAINERS

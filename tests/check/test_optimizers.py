@@ -92,3 +92,10 @@ def test_a_result_that_a_contract_does_not_use_is_no_change_in_place() -> None:
     """The parameters are in a form that no contract reads: not checked, although the call succeeds."""
     text = "class Sgd:\n    def update(self, params, grads):\n        return {'new': (params,)}, grads\n"
     assert file_report(text).exit_code == 3
+
+
+@pytest.mark.parametrize("form", ["w, dw, *, rate", "w, dw, rate=0.5", "w, *, dw, rate=0.5"])
+def test_arguments_may_be_passed_by_name_only(form: str) -> None:
+    text = f"class Sgd:\n    def update(self, {form}):\n        return w - rate * dw\n"
+    assert file_report(text).exit_code == 0
+    assert file_report(text.replace("- rate", "- 2 * rate")).exit_code == 1

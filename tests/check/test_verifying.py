@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from check.programs import planted
 
-from chainrule.check.assignments import MAX_TOLERANCE, Assignment, verify
+from chainrule.check.assignments import Assignment
+from chainrule.check.learner_task import LearnerTask
 from chainrule.check.loss_reading import read_loss
-from chainrule.check.reading import LearnerTask
 from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.verification import MAX_TOLERANCE, verify
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
 from chainrule.errors import OptionError, ShapeError
@@ -59,7 +60,7 @@ def convolution(y: float = 1, dx: float = 1, db: float = 1, turned: bool = False
 )
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
 def test_results_of_a_layer_are_compared(code: Student, known: dict[str, str], wrong: set[str], seed: int) -> None:
-    mistakes = verify(code, CONVOLUTION, believing(CONVOLUTION, **known), seed, TASK)
+    mistakes = verify(code, CONVOLUTION.intended, believing(CONVOLUTION, **known), seed, TASK)
     assert mistakes.keys() == wrong
     assert all(said.startswith(("is wrong", "gradients")) for said in mistakes.values())
 
@@ -71,7 +72,10 @@ def test_rounding_is_believed_within_reason() -> None:
         (1 + 3 * MAX_TOLERANCE, 0.1, {"dx"}),
         (1 + MAX_TOLERANCE / 3, 0.1, set[str]()),
     ):
-        assert verify(convolution(dx=factor), CONVOLUTION, believing(CONVOLUTION, tolerance), 1, TASK).keys() == wrong
+        assert (
+            verify(convolution(dx=factor), CONVOLUTION.intended, believing(CONVOLUTION, tolerance), 1, TASK).keys()
+            == wrong
+        )
 
 
 class Bent(planted("activations", "Sigmoid", ("dy * y * (1 - y)", "0 * dy"))):
@@ -88,7 +92,9 @@ class Bent(planted("activations", "Sigmoid", ("dy * y * (1 - y)", "0 * dy"))):
 
 def test_a_forward_that_is_bent_to_its_gradients_is_noticed() -> None:
     task = Assignment.of("Sigmoid()", None)
-    assert verify(Student(Bent()), task, believing(task), 3, LearnerTask(task.layer, task.shape)).keys() == {"dx"}
+    assert verify(Student(Bent()), task.intended, believing(task), 3, LearnerTask(task.layer, task.shape)).keys() == {
+        "dx"
+    }
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,7 @@ def test_gradients_of_a_loss_are_compared(slope: str, wrong: set[str]) -> None:
     loss = planted("losses", "SquaredError", ("(self.p - self.t) / len(self.p)", slope))
     task = Assignment.of("half-squared-error", None)
     reading = read_loss(LossFunctions(loss, None), [task.intended], 4)
-    assert verify(reading, task, believing(task), 4, TASK).keys() == wrong  # pyright: ignore
+    assert verify(reading, task.intended, believing(task), 4, TASK).keys() == wrong  # pyright: ignore
 
 
 def test_a_task_has_a_part_for_each_result() -> None:

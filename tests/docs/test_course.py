@@ -16,6 +16,7 @@ import pytest
 from docs.pages import ROOT, text
 
 import chainrule as cr
+from chainrule.check.assignments import Assignment
 from chainrule.check.homework import assignment
 from chainrule.check.points import read
 
@@ -63,11 +64,11 @@ def options(exercise: Path) -> tuple[str, str | None]:
     return against.strip('"'), ties or None
 
 
-def answer(file: Path) -> Any:
-    """Return what the checker is given: a module of functions or several classes, or its one class."""
+def answer(file: Path, against: str) -> Any:
+    """Return what the checker is given: a module of functions or of named classes, or its one class."""
     loaded = module(file)
     classes = [value for value in vars(loaded).values() if isinstance(value, type)]
-    return classes[0] if len(classes) == 1 else loaded
+    return classes[0] if len(classes) == 1 and isinstance(assignment(against, None), Assignment) else loaded
 
 
 def test_there_are_eleven_lessons() -> None:
@@ -104,14 +105,24 @@ def test_the_reading_time_is_that_of_the_words(lesson: Path) -> None:
 def test_an_exercise(exercise: Path) -> None:
     """The solution is right in every part that has points, and the skeleton in none."""
     layer, ties = options(exercise)
-    assert cr.check_gradients(answer(exercise / "solution.py"), against=layer, ties=ties)
+    assert cr.check_gradients(answer(exercise / "solution.py", layer), against=layer, ties=ties)
     task = assignment(layer, None)
     points = read(exercise / "grade.toml", task.parts).points
 
-    skeleton = cr.check_gradients(answer(exercise / "skeleton.py"), against=layer, ties=ties)
+    skeleton = cr.check_gradients(answer(exercise / "skeleton.py", layer), against=layer, ties=ties)
     assert not skeleton
     assert not any(points[task.part(row)] for row in skeleton.rows if row.ok)
     assert "not written yet" in str(skeleton)
+
+
+def test_every_exercise_is_complete() -> None:
+    for exercise in EXERCISES:
+        assert {path.name for path in exercise.glob("*.*")} == {"skeleton.py", "solution.py", "grade.toml"}
+
+
+def test_a_network_of_own_layers_learns() -> None:
+    losses = module(COURSE / "exercises" / "7-own-layers" / "solution.py").train()
+    assert losses[-10:].mean() < 0.6 < losses[0]
 
 
 @each_lesson

@@ -12,24 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.check import probes
-from chainrule.check.assignments import FileAssignment, quiet
 from chainrule.check.checked_file import LocalFile
 from chainrule.check.examination import check_ties, examine, make_probe, with_diagnoses
+from chainrule.check.file_assignments import FileAssignment
 from chainrule.check.file_checks import check_file
 from chainrule.check.judges import LayerJudge, LossJudge
-from chainrule.check.learner_checks import (
-    FIRST,
-    TIE_OPERATIONS,
-    LearnerTask,
-    check_layer,
-    check_loss,
-    extra_rows,
-    shape_note,
-)
+from chainrule.check.learner_checks import FIRST, TIE_OPERATIONS, check_layer, extra_rows, shape_note
+from chainrule.check.learner_task import LearnerTask
+from chainrule.check.loss_checks import check_loss
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_rows
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
+from chainrule.check.verification import quiet
 from chainrule.core.words import checked_options
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.optimizers import descend, signatures

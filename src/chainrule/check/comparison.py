@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.check.derivatives import Derivative
 from chainrule.check.differences import KINK_THRESHOLD, Slope
-from chainrule.check.report import WorstEntry
+from chainrule.check.wrong_numbers import WorstEntry
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import cell_index

@@ -12,7 +12,8 @@ import numpy as np
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.forms import ARGUMENTS, DATA, ClassFormat, class_format
 from chainrule.check.learner_subjects import failed_in_backward
-from chainrule.check.reading import ANY_LAYER, read
+from chainrule.check.learner_task import ANY_LAYER
+from chainrule.check.reading import read
 from chainrule.custom.held_arrays import family
 from chainrule.custom.names import NAMES
 from chainrule.custom.student import Student

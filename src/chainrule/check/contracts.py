@@ -16,15 +16,17 @@ import numpy as np
 from chainrule.check import probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.extra_checks import failure_row
-from chainrule.check.learner_checks import check_layer, check_loss
+from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_subjects import NEUTRAL
+from chainrule.check.learner_task import LearnerTask
+from chainrule.check.loss_checks import check_loss
 from chainrule.check.loss_reading import all_losses
-from chainrule.check.mode_checks import class_rows, normalization_rows
+from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import with_own_variant
-from chainrule.check.reading import LearnerTask
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.rows import NOT_CHECKED
+from chainrule.check.running_statistics import normalization_rows
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject
 from chainrule.custom.contract import Contract, parse
 from chainrule.custom.contract_code import TRAIN

@@ -3,13 +3,12 @@
 `forms` contains the known formats of functions and classes.
 """
 
-import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 from chainrule.check import constructors, sources
 from chainrule.check.autograd import engine_rows
@@ -17,8 +16,6 @@ from chainrule.check.checked_file import CheckedFile
 from chainrule.check.conventions import CONVENTION_NOTE
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.forms import (
-    NAMES,
-    OTHER_SIZES,
     ClassFormat,
     class_format,
     constructor_values,
@@ -29,21 +26,24 @@ from chainrule.check.forms import (
     usual_values,
 )
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import (
-    ONE_NONZERO_NOTE,
-    ONLY_SQUARE,
-    LearnerTask,
-    check_layer,
-    check_reading,
-    of_single_samples,
-)
+from chainrule.check.learner_checks import ONE_NONZERO_NOTE, ONLY_SQUARE, check_layer, of_single_samples
+from chainrule.check.learner_task import ANY_LAYER, LearnerTask
+from chainrule.check.loss_checks import check_reading
 from chainrule.check.loss_reading import all_losses, read_loss
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_rows
-from chainrule.check.option_checks import EPSILONS, check_options, check_variation, stored_epsilon, with_own_variant
+from chainrule.check.option_checks import (
+    EPSILONS,
+    SLOPES,
+    Signature,
+    activation_arguments,
+    other_options_rows,
+    stored_epsilon,
+    variation_rows,
+    with_own_variant,
+)
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
-from chainrule.check.pairing import match_parameters
-from chainrule.check.reading import ANY_LAYER, UPDATES_NOTE
+from chainrule.check.reading import UPDATES_NOTE
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.custom.calls import FormError
@@ -53,7 +53,6 @@ from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Dropout, LayerNorm, Softmax
 
-Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # as in `_class_rows`
 # Beginnings of notes that the report of a file repeats
 REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
 LOGITS, PROBABILITIES = "softmax_cross_entropy", "categorical_cross_entropy"
@@ -61,7 +60,6 @@ PROBABILITIES_NOTE = "checked on probabilities, because it is not the cross-entr
 SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
 NORMALIZATIONS = (BatchNorm2D, LayerNorm)
 OF_VECTORS = (Softmax, LayerNorm)  # layers that code may compute for a single vector, or for columns of a batch
-SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
 
 def check_file(
@@ -197,7 +195,7 @@ def _class_rows(
             return
         task, options = _task(name, course_format, signature, base)
         known = options
-        tried = (*signature[1], *(_activation_arguments(signature[0]) if course_format else ()))
+        tried = (*signature[1], *(activation_arguments(signature[0]) if course_format else ()))
         student, options = constructors.construct(file, name, tried, options, seed)
         if signature[0] == ("ctx",):
             yield from other_pair_rows(file, name, "", base, seed)
@@ -239,13 +237,13 @@ def _rows_with_other_options(
     if task.against is not None:
         intended = LayerSubject(task.against, task.shape or ())
         yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-    if not (options or {*SLOPES} & {*signature[0]} or _activation_arguments(signature[0])):
+    if not (options or {*SLOPES} & {*signature[0]} or activation_arguments(signature[0])):
         return
     if isinstance(task.against, (*NORMALIZATIONS, Dropout)):
         return  # the only option of these is the number of features or the probability
     if course_format is not None and task.against is not None:
-        yield from _other_options_rows(file, name, (course_format, task), signature[0], seed)
-    yield from _variation_rows(file, name, options, signature, seed)
+        yield from other_options_rows(file, name, (course_format, task), signature[0], seed)
+    yield from variation_rows(file, name, options, signature, seed)
 
 
 def _rows_with_epsilon(rows: Sequence[Row], name: str, epsilon: float, notes: list[str]) -> tuple[Row, ...]:
@@ -340,64 +338,3 @@ def _task(
     if {*required} - {*options}:
         task = replace(task, against=None, shape=None, larger=())
     return task, options
-
-
-def _other_options_rows(
-    file: CheckedFile, name: str, intended: tuple[ClassFormat, LearnerTask], arguments: Sequence[str], seed: int
-) -> Iterator[Row]:
-    """Yield the rows of a class with the other options of its format.
-
-    intended  the format, and the task with the first options
-    """
-    course_format, task = intended
-    for case in course_format.cases(arguments)[1:]:
-        kept = {name: getattr(task.against, name) for name in ("count_padding", "bias") if hasattr(case.layer, name)}
-        other = replace(case, layer=replace(cast("Any", case.layer), **kept))
-        try:
-            student = file.layer(name, options=constructor_values(other.layer, other.shape))
-        except StudentError:
-            if other.advice:
-                continue
-            raise
-        if course_format.resizable(arguments) or _fits(student, LayerSubject(other.layer, other.shape)):
-            yield from check_options(student, other, True, seed, task.ties)
-
-
-def _variation_rows(
-    file: CheckedFile, name: str, options: Mapping[str, Any], signature: Signature, seed: int
-) -> Iterator[Row]:
-    """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
-    arguments, required, _ = signature
-    by_text = _activation_arguments(arguments)
-    slopes = {argument: slope for argument, slope in SLOPES.items() if argument in arguments}
-    variations = list[dict[str, Any]]()  # each contains the values of the constructor arguments of one object
-    if any(argument in options and argument not in required for argument in arguments):
-        # without the optional arguments, the author's defaults apply
-        variations.append({argument: value for argument, value in options.items() if argument in required})
-    for sizes in OTHER_SIZES if class_format(name) is None else ():
-        if values := usual_values(arguments, sizes):
-            variations.append({**options, **values})
-    variations += [{**options, **slopes}] if slopes.keys() - options.keys() else []
-    variations += [{**options, argument: text} for argument in by_text for text in NAMES["activations"]]
-    for variation in variations:
-        shown = (f"{name}={value}" for name, value in variation.items() if name in (*arguments, *by_text))
-        with suppress(StudentError, ShapeError):  # code may support fewer options
-            student = file.layer(name, options=variation)
-            rows = check_variation(student, ", ".join(shown) or "the default arguments", seed)
-            is_known = not (slopes or by_text)  # another slope may be that of no layer
-            yield from (row for row in rows if is_known or (row.is_wrong and row.tensor != "y"))
-
-
-def _activation_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return the constructor arguments that select an activation by its name: their default is a text."""
-    pairs = (argument.partition("=") for argument in arguments)
-    return [name for name, is_text, _ in pairs if is_text and name in NAMES["activation_arguments"]]
-
-
-def _fits(student: Student, intended: LayerSubject) -> bool:
-    """Return whether an object's parameters have the shapes of a layer's parameters."""
-    try:
-        match_parameters(copy.deepcopy(student), intended)
-    except StudentError:
-        return False
-    return True

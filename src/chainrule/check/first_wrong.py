@@ -12,8 +12,9 @@ import numpy as np
 
 from chainrule.check.examination import Examination
 from chainrule.check.judges import ElementExplanation, Index, NamedFactor
-from chainrule.check.report import FirstWrong, Row, SumTerm
+from chainrule.check.report import Row
 from chainrule.check.rows import Probe
+from chainrule.check.wrong_numbers import FirstWrong, SumTerm
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.explain.text import step_lines

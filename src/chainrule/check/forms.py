@@ -227,6 +227,7 @@ CLASSES = (
     *(ClassFormat(**entry) for entry in DATA["class"]),
     *(ClassFormat(words, against, shape=(6,)) for against, words in DATA["fixed"].items()),
 )
+ENGINE = ClassFormat(NAMES["engines"], "")  # a class of automatic differentiation, which is no layer
 
 
 def class_format(name: str) -> ClassFormat | None:

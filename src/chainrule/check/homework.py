@@ -14,7 +14,10 @@ from typing import Any
 
 from chainrule._io.files import csv_bytes, write_atomic
 from chainrule.check import contracts
-from chainrule.check.assignments import Assignment, CourseAssignment, FileAssignment, StudentTask, draw_task
+from chainrule.check.assignments import Assignment, StudentTask, draw_task, load_layer
+from chainrule.check.checked_file import CheckedFile
+from chainrule.check.file_assignments import CourseAssignment, FileAssignment
+from chainrule.check.file_checks import check_file
 from chainrule.check.host import (
     Limits,
     Permissions,
@@ -23,9 +26,11 @@ from chainrule.check.host import (
     package_folders,
 )
 from chainrule.check.host.process import SLOW
-from chainrule.check.reading import LearnerTask
-from chainrule.check.report import NOT_CHECKED, SINGLE_ONLY, UNWRITTEN, FirstWrong, Report, Row, WorstEntry
+from chainrule.check.learner_checks import check_layer
+from chainrule.check.learner_task import LearnerTask
+from chainrule.check.report import NOT_CHECKED, SINGLE_ONLY, UNWRITTEN, Report, Row
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
+from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
 from chainrule.custom.calls import FormError
 from chainrule.errors import ChainruleError, OptionError, one_line
 
@@ -193,6 +198,27 @@ def assignment(
     if file_assignment is not None and shape is not None:
         raise OptionError("the input shape applies to a single layer: functions and classes have fixed input shapes")
     return file_assignment or Assignment.of(against, shape)
+
+
+def file_report(file: CheckedFile, title: str, name: str, against: str | None, base: LearnerTask, seed: int) -> Report:
+    """Return the report of a file, as `chainrule check` prints it.
+
+    name      a class, an object or a function in the file; empty: all
+    against   the layer or loss to implement, or names of functions and classes; None: find out
+    base      the contract or the course, the input shape, names of constants, the treatment of ties and of samples
+
+    With ``against`` or a shape, the report is on a single layer or loss, or on the functions and classes that
+    ``against`` names. Otherwise, it is on NAME or the whole file, if these are functions or classes in known formats.
+    """
+    names = [name] * bool(name)
+    if base.course:
+        return contracts.course_report(file, base.course, base, seed, title, names)
+    if against is not None:
+        return assignment(against, base.shape).report(file, seed, name, base)[0]
+    if base.contract:
+        return contracts.stated_report(file, base.contract, "", base, seed)
+    report = check_file(file, title, seed, base, names) if base.shape is None else None
+    return report if report is not None else check_layer(*load_layer(file, name, base, {}), seed)
 
 
 def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] = ()) -> None:

@@ -12,9 +12,6 @@ from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import (
     BATCH_OF_ONE,
-    BATCH_SIZE,
-    NUMBER_OF_CLASSES,
-    OTHER_VALUES,
     OVERWRITTEN,
     extra_checks,
     failure_row,
@@ -22,21 +19,19 @@ from chainrule.check.extra_checks import (
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.host.process import GuestSlow
 from chainrule.check.intended_layer import misnamed_rows
-from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
-from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss, failed_in_backward
-from chainrule.check.loss_reading import LossReading, read_loss
+from chainrule.check.judges import LayerJudge
+from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, failed_in_backward
+from chainrule.check.learner_task import LearnerTask
 from chainrule.check.mode_checks import dropout_rows
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
-from chainrule.check.reading import LearnerTask, fit, match_layer, with_intended_layer, with_layer_of_output
+from chainrule.check.reading import fit, match_layer, with_intended_layer, with_layer_of_output
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
-from chainrule.check.subjects import LayerSubject, Subject, Values
+from chainrule.check.subjects import LayerSubject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.calls import Array
-from chainrule.custom.interface import LossCode
-from chainrule.custom.losses import ONLY_LOSS
-from chainrule.custom.sample_axis import ONE, AdaptedLoss
+from chainrule.custom.sample_axis import ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Dropout, Layer
@@ -194,7 +189,7 @@ def _complete_report(
     if task.against is None and judge is not None and _hides_window(judge.intended):
         own = examination.probe.values["x"].shape[1:]
         other_sizes = [other for other in other_sizes if other.probe.values["x"].shape[1:] == own]
-    rows = _with_first_wrong_entry(with_diagnoses([examination, *other_sizes]), examination)
+    rows = with_first_wrong_entry(with_diagnoses([examination, *other_sizes]), examination)
     forward = judge.intended.plan.forward if judge is not None else ()
     if forward and forward[0].name in TIE_OPERATIONS:
         rows = _with_ties(rows, examination, exact=task.ties == FIRST and forward[0].name == TIE_OPERATIONS[0])
@@ -258,69 +253,10 @@ def credits_all_ties(row: Row) -> bool:
     return any(diagnosis.name == "ties-all-credited" for diagnosis in row.diagnoses)
 
 
-def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> list[Row]:
+def with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> list[Row]:
     """Return the rows, with the first wrong element added to the first wrong row of the first probe."""
     wrong = [(row.tensor, row.method) for row in examination.rows if row.is_wrong][:1]
     return [with_first_wrong(row, examination) if (row.tensor, row.method) in wrong else row for row in rows]
-
-
-def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels: bool = False) -> Report:
-    """Return the report of a learner's loss.
-
-    candidates  losses that the code may compute
-    labels      whether the targets are certainly class indices
-    """
-    try:
-        of_labels = LossReading(AdaptedLoss(code, labels=True), candidates[0], one_hot=True)
-        return check_reading(of_labels if labels else read_loss(code, candidates, seed), seed)
-    except UnwrittenError as error:
-        row = failure_row(code.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
-        return Report(row.subject, (row,))
-
-
-def check_reading(reading: LossReading, seed: int) -> Report:
-    """Return the report of a learner's loss that has been read; UnwrittenError if it is not written."""
-    code, intended, labels = reading.code, reading.intended, reading.one_hot
-    subject = SubmittedLoss(code, code.name, intended)
-    values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
-    subject.gradients(other, np.array(1.0))
-    examination = examine(make_probe(subject, values, seed, LossJudge(intended)), earlier=other)
-    rows = _with_first_wrong_entry(with_diagnoses([examination]), examination)
-    if any(row.accepted and row.tensor == "y" for row in rows):  # dp may be that of the loss without the number
-        rows = [replace(row, ok=True, diagnoses=(), first=None) if _is_foreign(row) else row for row in rows]
-    if all(row.ok for row in rows):
-        rows += _other_predictions(subject, examination, labels, seed)
-    notes = ("on predictions of shape 5×3", *reading.notes)
-    return Report(subject.name, (*rows, *extra_rows(examination, other)), notes)
-
-
-def _is_foreign(row: Row) -> bool:
-    return any(diagnosis.name == FOREIGN for diagnosis in row.diagnoses)
-
-
-def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
-    """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
-    rows, tolerances = list[Row](), _tolerances(first)
-    for shape, diagnosis in (
-        ((5, 3), OTHER_VALUES),
-        ((12, 3), BATCH_SIZE),
-        ((5, 11), NUMBER_OF_CLASSES),
-        ((5, 2), NUMBER_OF_CLASSES),
-        ((1, 3), BATCH_OF_ONE),
-    ):
-        method = f"predictions {text(shape)}"
-        try:
-            values = probes.draw_predictions(subject.intended.name, seed + 1, labels, shape)
-            examination = quick_check(make_probe(subject, values, seed, first.probe.judge), tolerances)
-        except StudentError as error:
-            detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
-            rows.append(failure_row(subject.name, error, method, tensor="y", diagnoses=(detailed,)))
-            continue
-        wrong = [
-            row for row in examination.rows if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}
-        ]
-        rows += [replace(row, method=method, diagnoses=(diagnosis,)) for row in wrong]
-    return rows
 
 
 def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
@@ -330,7 +266,7 @@ def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
     )
 
 
-def _tolerances(examination: Examination) -> dict[str, float]:
+def further_tolerances(examination: Examination) -> dict[str, float]:
     """Return the tolerances of y and all tensors on further probes: four times those on the first, or more."""
     return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in examination.rows}
 
@@ -342,7 +278,7 @@ def extra_rows(examination: Examination, other: Values) -> list[Row]:
     """
     rows = {row.tensor: row for row in examination.rows}
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
-    tolerances = _tolerances(examination)
+    tolerances = further_tolerances(examination)
     tolerances.setdefault("y", max(tolerances.values()))
     return extra_checks(CheckedProbe(examination.probe, examination.claimed, tolerances, frozenset(right), other))
 
@@ -361,7 +297,7 @@ def _check_other_sizes(
     judge = first.probe.judge
     if not isinstance(judge, LayerJudge):
         return [], []
-    tolerances = _tolerances(first)
+    tolerances = further_tolerances(first)
     count, larger = probes.batch_size(subject.shape), larger or probes.larger_shape(subject.shape)
     examinations = list[Examination]()
     large_batch = probes.large_batch_size(subject.shape, seed)

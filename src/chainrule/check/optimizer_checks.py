@@ -14,8 +14,9 @@ from chainrule.check.constructors import CONTRACT
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.forms import DATA, class_format, impossible_value
 from chainrule.check.optimizer_contracts import contracts
-from chainrule.check.report import EPSILON_INSIDE, EPSILON_SCALED, VELOCITY_MEAN, Diagnosis, FirstWrong, Row, WorstEntry
+from chainrule.check.report import EPSILON_INSIDE, EPSILON_SCALED, VELOCITY_MEAN, Diagnosis, Row
 from chainrule.check.rows import NOT_CHECKED
+from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
 from chainrule.custom.calls import Array, FormError
 from chainrule.custom.optimizers import Descent
 from chainrule.errors import OptionError, StudentError, UnwrittenError

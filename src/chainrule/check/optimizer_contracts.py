@@ -38,17 +38,24 @@ class Signature:
 
     name       what is called, such as self.update
     arguments  whether each argument is required, by name
+    named      arguments that are passed by name only
     """
 
     name: str
     arguments: Mapping[str, bool]
+    named: Sequence[str]
 
     @classmethod
     def of(cls, text: str) -> "Signature":
-        """Return the signature with a text such as "self.update(w, dw, rate=)"."""
+        """Return the signature with a text such as "self.update(w, dw, *step, rate=)"; see `custom.optimizers`."""
         name, _, rest = text.removesuffix(")").partition("(")
-        arguments = rest.split(", ") if rest else []
-        return cls(name, {argument.removesuffix("="): argument[-1] != "=" for argument in arguments})
+        arguments, named = dict[str, bool](), list[str]()
+        for argument in rest.split(", ") if rest else ():
+            plain = argument.strip("*=")
+            arguments[plain] = not argument.endswith("=")
+            if argument.startswith("*"):
+                named.append(plain)
+        return cls(name, arguments, named)
 
     @property
     def required(self) -> list[str]:
@@ -71,7 +78,7 @@ class Signature:
         """Return the call with these values by argument; those after an argument without a value are named."""
         passed, is_positional = list[str](), True
         for argument in self.arguments:
-            is_positional = is_positional and argument in values
+            is_positional = is_positional and argument in values and argument not in self.named
             if argument in values:
                 passed.append(values[argument] if is_positional else f"{argument}={values[argument]}")
         return f"{self.name}({', '.join(passed)})"

@@ -1,26 +1,49 @@
 """Checks of a learner's layer with other options or constructor arguments."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.check import learner_subjects, probes
+from chainrule.check.checked_file import CheckedFile
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import failure_row
-from chainrule.check.forms import ARGUMENTS, SMALL_SCALE, Case, impossible_value
+from chainrule.check.forms import (
+    ARGUMENTS,
+    NAMES,
+    OTHER_SIZES,
+    SMALL_SCALE,
+    Case,
+    ClassFormat,
+    class_format,
+    constructor_values,
+    impossible_value,
+    usual_values,
+)
 from chainrule.check.judges import LayerJudge
-from chainrule.check.learner_checks import FIRST, credits_all_ties, reference_probe, unknown_output_rows
-from chainrule.check.reading import LearnerTask, fit, match_layer
+from chainrule.check.learner_checks import (
+    FIRST,
+    credits_all_ties,
+    reference_probe,
+    unknown_output_rows,
+)
+from chainrule.check.learner_task import LearnerTask
+from chainrule.check.pairing import match_parameters
+from chainrule.check.reading import fit, match_layer
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import adopt_unnamed_gradients
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.student import Student
-from chainrule.errors import StudentError
+from chainrule.errors import ShapeError, StudentError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, LayerNorm, MaxPool2D
 
+Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # of a class: see `file_checks`
+SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 EXACT = 1e-10  # relative tolerance
 OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
@@ -147,3 +170,64 @@ def _epsilon_of(student: Student, layer: BatchNorm2D | LayerNorm, shape: tuple[i
         if nearly_equal(y, subject.output({"x": x, **scales}), EXACT):
             return candidate
     return None
+
+
+def other_options_rows(
+    file: CheckedFile, name: str, intended: tuple[ClassFormat, LearnerTask], arguments: Sequence[str], seed: int
+) -> Iterator[Row]:
+    """Yield the rows of a class with the other options of its format.
+
+    intended  the format, and the task with the first options
+    """
+    course_format, task = intended
+    for case in course_format.cases(arguments)[1:]:
+        kept = {name: getattr(task.against, name) for name in ("count_padding", "bias") if hasattr(case.layer, name)}
+        other = replace(case, layer=replace(cast("Any", case.layer), **kept))
+        try:
+            student = file.layer(name, options=constructor_values(other.layer, other.shape))
+        except StudentError:
+            if other.advice:
+                continue
+            raise
+        if course_format.resizable(arguments) or _fits(student, LayerSubject(other.layer, other.shape)):
+            yield from check_options(student, other, True, seed, task.ties)
+
+
+def variation_rows(
+    file: CheckedFile, name: str, options: Mapping[str, Any], signature: Signature, seed: int
+) -> Iterator[Row]:
+    """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
+    arguments, required, _ = signature
+    by_text = activation_arguments(arguments)
+    slopes = {argument: slope for argument, slope in SLOPES.items() if argument in arguments}
+    variations = list[dict[str, Any]]()  # each contains the values of the constructor arguments of one object
+    if any(argument in options and argument not in required for argument in arguments):
+        # without the optional arguments, the author's defaults apply
+        variations.append({argument: value for argument, value in options.items() if argument in required})
+    for sizes in OTHER_SIZES if class_format(name) is None else ():
+        if values := usual_values(arguments, sizes):
+            variations.append({**options, **values})
+    variations += [{**options, **slopes}] if slopes.keys() - options.keys() else []
+    variations += [{**options, argument: text} for argument in by_text for text in NAMES["activations"]]
+    for variation in variations:
+        shown = (f"{name}={value}" for name, value in variation.items() if name in (*arguments, *by_text))
+        with suppress(StudentError, ShapeError):  # code may support fewer options
+            student = file.layer(name, options=variation)
+            rows = check_variation(student, ", ".join(shown) or "the default arguments", seed)
+            is_known = not (slopes or by_text)  # another slope may be that of no layer
+            yield from (row for row in rows if is_known or (row.is_wrong and row.tensor != "y"))
+
+
+def activation_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return the constructor arguments that select an activation by its name: their default is a text."""
+    pairs = (argument.partition("=") for argument in arguments)
+    return [name for name, is_text, _ in pairs if is_text and name in NAMES["activation_arguments"]]
+
+
+def _fits(student: Student, intended: LayerSubject) -> bool:
+    """Return whether an object's parameters have the shapes of a layer's parameters."""
+    try:
+        match_parameters(copy.deepcopy(student), intended)
+    except StudentError:
+        return False
+    return True

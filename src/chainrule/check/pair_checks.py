@@ -25,13 +25,15 @@ from chainrule.check.forms import (
     is_derivative,
     tutorial_pairs,
 )
-from chainrule.check.learner_checks import ONLY_SQUARE, check_layer, check_loss, check_output, check_reading
+from chainrule.check.learner_checks import ONLY_SQUARE, check_layer, check_output
+from chainrule.check.learner_task import ANY_LAYER, LearnerTask
+from chainrule.check.loss_checks import check_loss, check_reading
 from chainrule.check.loss_reading import all_losses, read_loss
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import ArrayLayout
-from chainrule.check.reading import ANY_LAYER, LayerReading, LearnerTask, adapted, best_of, readings
+from chainrule.check.reading import LayerReading, adapted, best_of, readings
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.calls import FormError

@@ -8,7 +8,7 @@ import copy
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import prod
 
@@ -21,6 +21,7 @@ from chainrule.check.forms import class_format
 from chainrule.check.intended_layer import contradicts_name, guess_layer, layer_by_name
 from chainrule.check.judges import LayerJudge
 from chainrule.check.learner_subjects import SubmittedLayer, failed_in_backward
+from chainrule.check.learner_task import LearnerTask
 from chainrule.check.pairing import assignments, match_parameters
 from chainrule.check.parameters import SAME, ArrayLayout, influential_arrays, output_layouts
 from chainrule.check.subjects import LayerSubject, Values
@@ -35,37 +36,6 @@ SAMPLES = 3  # number of samples of a trial
 TOLERANCE = 1e-4  # relative; sufficient for float32 code
 Match = tuple[SubmittedLayer, LayerSubject | None, list[str]]  # a learner's layer, the intended layer, and notes
 MAX_TRIALS = 40  # maximum number of combinations of arrays and layouts that are tried in one convention
-
-
-@dataclass(frozen=True)
-class LearnerTask:
-    """What is known about the layer that a learner's code should implement.
-
-    against        the intended layer; None: determine it from the output or from the name of the class
-    shape          shape of one input; None: choose one
-    larger         another shape of one input; empty: choose one
-    layouts        the learner's layouts of x, y and the parameters, where they differ from this library's
-    constants      names of arrays that are not parameters
-    ties           "first" if max pooling must pass dy to the first of several largest elements; empty: to any of them
-    samples        "one" if the code should take one sample at a time; empty: batches
-    contract       how the code is called; empty: find out
-    course         name of a course whose contracts apply; empty: none
-    options_given  whether the code was given those of the intended layer; if not, a dropout has its own probability
-    """
-
-    against: Layer | None = None
-    shape: tuple[int, ...] | None = None
-    larger: tuple[int, ...] = ()
-    layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
-    constants: tuple[str, ...] = ()
-    ties: str = ""
-    samples: str = ""
-    contract: str = ""
-    course: str = ""
-    options_given: bool = True
-
-
-ANY_LAYER = LearnerTask()
 
 
 @dataclass(frozen=True)

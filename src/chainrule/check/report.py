@@ -9,14 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chainrule._io.console import aligned
+from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
 
 PLAIN_WIDTH = 160  # width of a plain-text report, in characters
-TERMS_WIDTH = 80  # width of the table of terms, in characters
 DY_NOTE = "dy is the upstream gradient, the first argument of backward"
 TITLES = ("subject", "tensor", "method", "error", "verdict", "worst entry")
-MAX_DIGITS = 17  # enough digits to distinguish any two float64 numbers
-MAX_TERMS = 6  # number of terms of a sum that are printed
 UNWRITTEN = "not-written"  # name of the diagnosis for an unwritten function
 PADDING_ZERO = "padding-zero"  # name of the diagnosis for a slice that is empty without padding
 DY_OVERWRITTEN, NUMBER_IN_LOGARITHM = "dy-overwritten", "number-in-logarithm"
@@ -31,128 +28,6 @@ PLAIN_TITLES = ("y", "update")  # results that are not gradients
 SINGLE_ONLY = "right for single samples; fails for batches"  # verdict on code that takes one sample at a time
 NOT_CHECKED = "not checked"  # verdict on code in a form that the checker cannot read
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
-
-
-def distinct_texts(first: float, second: float, digits: int = 6) -> tuple[str, str]:
-    """Return two numbers as text, with enough digits (at most 17) to distinguish them.
-
-    >>> distinct_texts(0.2, 0.2000000003)
-    ('0.2', '0.2000000003')
-    """
-    while f"{first:.{digits}g}" == f"{second:.{digits}g}" and first != second and digits < MAX_DIGITS:
-        digits += 1
-    return f"{first:.{digits}g}", f"{second:.{digits}g}"
-
-
-@dataclass(frozen=True)
-class WorstEntry:
-    """The element with the largest error: its index, its value, and the expected value."""
-
-    index: tuple[int, ...]
-    actual: float
-    expected: float
-
-    def __str__(self) -> str:
-        position = f"[{', '.join(map(str, self.index))}] " if self.index else ""
-        actual, expected = distinct_texts(self.actual, self.expected)
-        return f"{position}{actual}, not {expected}"
-
-
-@dataclass(frozen=True)
-class SumTerm:
-    """A term of a sum: an element of dy (or of x, for an output) times a factor, expected and actual.
-
-    tensor, index, value   the element
-    expected, actual        the factors; 0 if the term is missing
-    expected_as, actual_as  names of the factors, such as w[0,0,2,1] or f′(x); empty if unknown
-    """
-
-    tensor: str
-    index: tuple[int, ...]
-    value: float
-    expected: float
-    actual: float
-    expected_as: str = ""
-    actual_as: str = ""
-
-    @property
-    def differs(self) -> bool:
-        """Whether the two factors differ by more than rounding."""
-        return abs(self.expected - self.actual) > 1e-5 * max(abs(self.expected), abs(self.actual), 1e-3)
-
-    def cells(self, names: bool) -> tuple[str, str, str]:
-        """Return the table cells of the element and the two factors, with or without the names of the factors."""
-        factors = ((self.expected, self.expected_as), (self.actual, self.actual_as))
-        texts = [f"· {factor:.4g} {name}".rstrip() if names else f"· {factor:.4g}" for factor, name in factors]
-        texts = ["0" if abs(factor) < 1e-12 else text for (factor, _), text in zip(factors, texts, strict=True)]
-        return f"{self.tensor}{_cell(self.index)} {self.value:.4g}", texts[0], texts[1]
-
-
-@dataclass(frozen=True)
-class FirstWrong:
-    """The first wrong element of a result in row-major order, with its correct calculation.
-
-    terms     compared terms of the sum
-    left_out  number of omitted terms of the expected sum
-    constant  part of a gradient that does not depend on dy
-    steps     lines of the calculation if it is not a sum
-    page      section of the documentation with the derivation
-    """
-
-    index: tuple[int, ...]
-    actual: float
-    expected: float
-    terms: tuple[SumTerm, ...] = ()
-    left_out: int = 0
-    constant: float = 0.0
-    steps: tuple[str, ...] = ()
-    page: str = ""
-
-    def lines(self, title: str) -> list[str]:
-        """Return lines of at most 80 characters that describe the element and its terms, with differing terms first.
-
-        title  name of the result, such as dx
-        """
-        head = f"the first wrong number is {title}{_cell(self.index)}: "
-        actual, expected = distinct_texts(self.actual, self.expected)
-        lines = [f"{head}found {actual}, expected {expected}"]
-        if self.terms:
-            rows = self._rows(names=True)
-            lines += _aligned(rows if len(_aligned(rows)[0]) <= TERMS_WIDTH else self._rows(names=False))
-        elif self.steps:
-            lines += ["  expected:", *(f"  {line}" for line in self.steps)]
-        lines += [f"  derived in {self.page}"] if self.page else []
-        return [line.rstrip() for line in lines]
-
-    def _rows(self, names: bool) -> list[tuple[str, str, str]]:
-        """Return table rows for the terms, for the sum of the omitted terms, and for the two totals."""
-        shown = sorted(self.terms, key=lambda term: not term.differs)[:MAX_TERMS]
-        others = self.left_out + len(self.terms) - len(shown)
-        rest = [  # the contribution of omitted terms, or of other code, to the expected and to the actual sum
-            total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
-            for total, factors in (
-                (self.expected, [term.expected for term in shown]),
-                (self.actual - self.constant, [term.actual for term in shown]),
-            )
-        ]
-        constant = [("a part without dy", "0", f"{self.constant:.4g}")] if self.constant else []
-        rows = [("a sum of", "expected", "found"), *constant, *(term.cells(names) for term in shown)]
-        if others:
-            differ = sum(term.differs for term in self.terms) - sum(term.differs for term in shown)
-            what = f"… {others} more term{'s' * (others > 1)}" + f", {differ} differ" * (differ > 0)
-            rows.append((what, f"{rest[0]:.4g}", f"{rest[1]:.4g}"))
-        elif abs(rest[1]) > 1e-6 * max(abs(self.actual), abs(self.expected)):
-            rows.append(("other terms", "0", f"{rest[1]:.4g}"))
-        return [*rows, ("together", *distinct_texts(self.expected, self.actual, 4))]
-
-
-def _cell(index: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, index))}]" if index else ""
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the rows as indented, aligned columns. All lines have the same length, including trailing spaces."""
-    return [f"  {line}" for line in aligned(rows)]
 
 
 @dataclass(frozen=True)

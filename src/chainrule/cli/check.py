@@ -14,7 +14,7 @@ from chainrule.cli.output import print_json, print_line
 from chainrule.errors import OptionError, StudentError, unknown_name
 
 if TYPE_CHECKING:
-    from chainrule.check.reading import LearnerTask
+    from chainrule.check.learner_task import LearnerTask
     from chainrule.check.report import Report
 
 MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
@@ -97,39 +97,59 @@ def check(
                package.
     seed       Seed of the random inputs.
     """
-    from chainrule.check import contracts, sources
-    from chainrule.check.checker import check_gradients
+    from chainrule.check import sources
     from chainrule.check.homework import ALL, limit_hints
-    from chainrule.check.reading import LearnerTask
-    from chainrule.layers import expressions
 
     protection = None  # nothing of others is run
-    shape = expressions.shape(input_shape) if input_shape is not None else None
     if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
-        text = contracts.read(contract) if contract else ""
-        base = LearnerTask(
-            None, shape, constants=constants, ties=ties or "", samples=samples or "", contract=text, course=course or ""
-        )
+        base = _task(input_shape, constants, ties, samples, contract, course)
         protection = TRUSTED
-        with _import_hints(sources.split(str(subject))[0]):
-            report = _report_of_file(str(subject), against, base, (seconds, root, others), seed)
+        report = _report_of_file(str(subject), against, base, (seconds, root, others), seed)
     elif others:
         raise OptionError(f"{others[0]}: further files belong to FILE.py; the subject is {subject}")
     elif contract or course:
         raise OptionError(f"a contract says how the code in FILE.py is called; the subject is {subject}")
     else:
-        library_subject, name = _library_subject(subject, engine)
-        report = check_gradients(
-            library_subject,
-            against=against,
-            input_shape=shape,
-            loss=loss,
-            engine=engine,
-            seed=seed,
-            name=name,
-            constants=constants,
-        )
+        task = {"against": against, "input_shape": input_shape, "loss": loss, "constants": constants}
+        report = _report_of_library(subject, task, engine, seed)
     _finish(limit_hints(report, ALL if hints is None else hints), protection, as_json)
+
+
+def _task(
+    input_shape: str | None,
+    constants: Sequence[str],
+    ties: str | None,
+    samples: str | None,
+    contract: str | None,
+    course: str | None,
+) -> "LearnerTask":
+    """Return what the options of the command say about the code in a file."""
+    from chainrule.check import contracts
+    from chainrule.check.learner_task import LearnerTask
+    from chainrule.layers import expressions
+
+    return LearnerTask(
+        shape=None if input_shape is None else expressions.shape(input_shape),
+        constants=tuple(constants),
+        ties=ties or "",
+        samples=samples or "",
+        contract=contracts.read(contract) if contract else "",
+        course=course or "",
+    )
+
+
+def _report_of_library(subject: str | None, task: dict[str, Any], engine: str | None, seed: int) -> "Report":
+    """Check a model, a layer or a loss of this library, or all of them.
+
+    task   arguments of `check_gradients`, with the text of the input shape
+    """
+    from chainrule.check.checker import check_gradients
+    from chainrule.layers import expressions
+
+    if task["input_shape"] is not None:
+        task["input_shape"] = expressions.shape(task["input_shape"])
+    library_subject, name = _library_subject(subject, engine)
+    return check_gradients(library_subject, **task, engine=engine, seed=seed, name=name)
 
 
 def _finish(report: "Report", protection: str | None, as_json: bool) -> None:
@@ -154,27 +174,17 @@ def _report_of_file(
 
     base      the input shape, names of constants, the treatment of ties, and whether the code takes single samples
     process   time limit in seconds, the folder to import packages from, and further files
-
-    With ``against`` or a shape, the report is on a single layer or loss, or on the functions and classes that
-    ``against`` names. Otherwise, it is on NAME or the whole file, if these are functions or classes in known formats.
     """
-    from chainrule.check import assignments, contracts, sources
-    from chainrule.check.file_checks import check_file
-    from chainrule.check.homework import assignment
+    from chainrule.check import sources
+    from chainrule.check.homework import file_report
     from chainrule.check.host import Limits, open_file
-    from chainrule.check.learner_checks import check_layer
+    from chainrule.check.verification import quiet
 
     path, name = sources.split(text)
     seconds, root, others = process
-    with open_file(path, Limits(seconds), on_output=_echo, root=root, others=others) as file, assignments.quiet():
-        if base.course:
-            return contracts.course_report(file, base.course, base, seed, path.name, [name] * bool(name))
-        if against is not None:
-            return assignment(against, base.shape).report(file, seed, name, base)[0]
-        if base.contract:
-            return contracts.stated_report(file, base.contract, "", base, seed)
-        report = check_file(file, path.name, seed, base, [name] * bool(name)) if base.shape is None else None
-        return report if report is not None else check_layer(*assignments.load_layer(file, name, base, {}), seed)
+    opened = open_file(path, Limits(seconds), on_output=_echo, root=root, others=others)
+    with _import_hints(path), opened as file, quiet():
+        return file_report(file, path.name, name, against, base, seed)
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 """A learner's code under a contract, with the interfaces of layers and losses."""
 
-import ast
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -15,212 +14,14 @@ from chainrule.custom.calls import (
     array,
     call,
     copy_for_call,
-    describe_error,
-    is_theirs,
     overwritten,
 )
-from chainrule.custom.contract import ACTIVATIONS, INPUTS, WEIGHTS, Contract, Line
-from chainrule.custom.held_arrays import Holder
+from chainrule.custom.contract import ACTIVATIONS, WEIGHTS, Contract, Line
+from chainrule.custom.contract_run import ContractRun, MissingError
 from chainrule.custom.interface import CallResult
-from chainrule.custom.tensors import SavedContext
-from chainrule.custom.updates import KeptGradients
-from chainrule.errors import StudentError, UnwrittenError
+from chainrule.errors import UnwrittenError
 
 TRAIN = "train"  # name under which `ContractLayer.set` changes the mode: 1 for training, 0 for testing
-
-
-class MissingError(FormError):
-    """A name, a method or a place that the contract states and the code does not have."""
-
-
-class ContractNames(dict[str, Any]):
-    """The names of a contract, then the methods and attributes of `self`, then the names in the file."""
-
-    def __init__(self, names: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-        super().__init__(own)
-        self.file = names
-
-    def __missing__(self, name: str) -> Any:
-        held: Any = self.get("self")
-        if held is not None and not isinstance(held, type) and hasattr(held, name):
-            return getattr(held, name)
-        if name in self.file:
-            return self.file[name]
-        raise MissingError(f"the code has no {name}")
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "ContractNames":
-        return ContractNames(self.file, copy.deepcopy(dict(self), memo))
-
-
-class ContractRun:
-    """Runs the lines of a contract on the names in a learner's file.
-
-    Errors   FormError for a place or a call that the code does not have; StudentError for an error in the code
-    """
-
-    def __init__(self, contract: Contract, names: Mapping[str, Any], label: str) -> None:
-        self.contract, self.label = contract, label
-        self._fits = False  # whether the current line puts a parameter, whose shape must fit
-        self.ignored = False  # whether a call has returned a result that its line does not use
-        usual = {"Recorder": KeptGradients, "Context": SavedContext, "Holder": Holder}
-        self.scope = ContractNames(names, usual)
-        lines = contract.lines
-        data_names = {*INPUTS, *contract.parameters}
-        first = next((place for place, line in enumerate(lines) if line.mode or line.reads & data_names), len(lines))
-        self.once, self.each = lines[:first], lines[first:]
-        self._sizes = dict[str, int]()  # those of the last preparation
-
-    def prepare(self, sizes: Mapping[str, int]) -> None:
-        """Run the lines before the first value, unless they were run for these sizes."""
-        read = {name for line in self.once for name in line.reads}
-        relevant = {name: size for name, size in sizes.items() if name in read}
-        self.scope.update(sizes)
-        if "ready" in self.scope and relevant == self._sizes:
-            return
-        self._sizes = relevant
-        for line in self.once:
-            self.run(line)
-        self.scope["ready"] = True
-
-    def run(self, line: Line) -> None:
-        """Run a line, unless it is for the other mode."""
-        if line.mode and line.mode != self.scope.get("mode", "train"):
-            return
-        node = line.node
-        self._fits = isinstance(node.value, ast.Name) and node.value.id in self.contract.parameters
-        try:
-            value = self._value(node.value)
-            if isinstance(node, ast.Assign):
-                self._assign(node.targets[0], value)
-            else:
-                self.ignored = self.ignored or value is not None
-        except FormError as error:
-            raise type(error)(f"{self.label}: {line.text}: {error}") from error
-        except StudentError:
-            raise
-        except Exception as error:
-            if is_theirs(error):  # in a property of the learner's class
-                raise StudentError(describe_error(self.label, error)) from error
-            raise FormError(f"{self.label}: {line.text}: {type(error).__name__}: {error}") from error
-
-    def place(self, target: ast.expr) -> Any:
-        """Return the value at the place that an assignment names."""
-        loaded = copy.deepcopy(target)
-        for part in ast.walk(loaded):
-            if hasattr(part, "ctx"):
-                cast("Any", part).ctx = ast.Load()
-        return self._value(loaded)
-
-    def _value(self, node: ast.expr | None) -> Any:
-        """Return the value of an expression."""
-        match node:
-            case None:
-                return None
-            case ast.Constant():
-                return node.value
-            case ast.Name():
-                return self.scope[node.id]
-            case ast.Attribute():
-                return self._attribute(node)
-            case ast.Subscript():
-                return self._value(node.value)[self._value(node.slice)]
-            case ast.Slice():
-                return slice(self._value(node.lower), self._value(node.upper), self._value(node.step))
-            case ast.Tuple():
-                return tuple(map(self._value, node.elts))
-            case ast.List():
-                return [*map(self._value, node.elts)]
-            case ast.Dict():
-                return dict(zip(map(self._value, node.keys), map(self._value, node.values), strict=True))
-            case ast.Call():
-                named = {str(word.arg): self._value(word.value) for word in node.keywords}
-                function, arguments = self._value(node.func), [*map(self._value, node.args)]
-                return call(self._label_of(node.func), function, *arguments, **named)
-            case ast.BinOp():
-                return _combined(node.op, self._value(node.left), self._value(node.right))
-            case ast.UnaryOp():
-                return -self._value(node.operand)
-            case _:
-                raise FormError(f"{ast.unparse(node)} is not in the grammar of contracts")
-
-    def _attribute(self, node: ast.Attribute) -> Any:
-        thing = self._value(node.value)
-        try:
-            return getattr(thing, node.attr)
-        except AttributeError as error:
-            if is_theirs(error):
-                raise
-            raise MissingError(f"{type(thing).__name__} has no {node.attr}") from None
-
-    def _label_of(self, function: ast.expr) -> str:
-        """Return the name of a called function for messages: Conv2D.forward for self.forward."""
-        text = ast.unparse(function)
-        held = self.scope.get("self")
-        if held is None or isinstance(held, type):
-            return text
-        return text.replace("self", type(held).__name__, 1) if text.startswith("self") else text
-
-    def _assign(self, target: ast.expr, value: Any) -> None:
-        """Assign a value to a name, an attribute, an index, or several of these. Arrays are copied into places."""
-        match target:
-            case ast.Name():
-                self.scope[target.id] = value
-            case ast.Attribute():
-                thing = self._value(target.value)
-                setattr(thing, target.attr, self._fitted(value, getattr(thing, target.attr, None), target))
-            case ast.Subscript():
-                self._assign_index(target, value)
-            case ast.Tuple() | ast.List():
-                if not isinstance(value, tuple | list):
-                    raise FormError(f"{len(target.elts)} results are stated, and one returned")
-                parts = cast("Sequence[Any]", value)
-                if len(parts) != len(target.elts):
-                    raise FormError(f"{len(target.elts)} results are stated, and {len(parts)} returned")
-                for place, part in zip(target.elts, parts, strict=True):
-                    self._assign(place, part)
-            case _:
-                raise FormError(f"{ast.unparse(target)} is no place for a value")
-
-    def _fitted(self, value: Any, held: Any, place: ast.expr) -> Any:
-        """Return a copy of an array; a parameter gets the shape of the one that it replaces, up to axes of length 1."""
-        if not isinstance(value, np.ndarray):
-            return value
-        new = cast("Array", value)
-        shape = getattr(held, "shape", None)
-        if not self._fits or shape is None or tuple(shape) == new.shape:
-            return new.copy()
-        if [size for size in shape if size > 1] != [size for size in new.shape if size > 1]:
-            raise FormError(f"{ast.unparse(place)} has the shape {tuple(shape)}, not {new.shape}: state its axes")
-        return new.copy().reshape(shape)
-
-    def _assign_index(self, target: ast.Subscript, value: Any) -> None:
-        thing, key = self._value(target.value), self._value(target.slice)
-        if not isinstance(thing, np.ndarray):
-            held = cast("dict[Any, Any]", thing).get(key) if isinstance(thing, dict) else None
-            thing[key] = self._fitted(value, held, target)
-            return
-        numbers = cast("Array", thing)
-        fitted = self._fitted(value, numbers[key], target)
-        kind = np.result_type(numbers, fitted)
-        if numbers.dtype.kind == "c" and not np.iscomplexobj(fitted):
-            kind = np.result_type(np.real(numbers), fitted)
-        if kind != numbers.dtype:  # a part of an array in another dtype, such as complex numbers for a derivative
-            real = np.real(numbers) if kind.kind != "c" else numbers
-            self._assign(target.value, real.astype(kind))
-            numbers = cast("Array", self._value(target.value))
-        numbers[key] = fitted
-
-
-def _combined(operation: ast.operator, left: Any, right: Any) -> Any:
-    match operation:
-        case ast.Add():
-            return left + right
-        case ast.Sub():
-            return left - right
-        case ast.Mult():
-            return left * right
-        case _:
-            return left / right
 
 
 def arranged(values: Array, axes: str, other: str) -> Array:

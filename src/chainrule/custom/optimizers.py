@@ -4,6 +4,7 @@ The contract may use `Holder()`, a layer or a parameter whose arrays have severa
 parameters.
 """
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType
@@ -14,7 +15,7 @@ import numpy as np
 from chainrule.custom import calling
 from chainrule.custom.calls import NO_DEFAULT, Array, FormError, array, defaults, is_numeric
 from chainrule.custom.contract import FIRST_VALUE, parse
-from chainrule.custom.contract_code import ContractRun
+from chainrule.custom.contract_run import ContractRun
 from chainrule.custom.held_arrays import Holder
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError
@@ -54,10 +55,9 @@ def is_gradient(name: str) -> bool:
 
 
 def signatures(source: Any) -> tuple[str, ...]:
-    """Return the calls of a function, or of a class, its update and further methods; = follows optional arguments.
+    """Return the calls of a function, or of a class and its methods, such as "self.update(w, dw, *step, rate=)".
 
-    >>> signatures(chainrule.training.optimizers.SGD)
-    ('self = SGD(learning_rate=)', 'self.update(parameters, gradients, moments, step=)', 'self.init(parameters)')
+    Arguments that are passed by name only begin with *, and those with a default end with =.
     """
     if isinstance(source, FunctionType):
         return (_signature(source.__name__, source),)
@@ -71,10 +71,16 @@ def signatures(source: Any) -> tuple[str, ...]:
 
 
 def _signature(name: str, function: Any) -> str:
+    try:
+        parameters = [*inspect.signature(function).parameters.values()]
+    except (ValueError, TypeError):  # classes written in C may have no signature
+        parameters = list[inspect.Parameter]()
     arguments = list[str]()
-    for argument, default in defaults(function) or ():
-        if argument != "self":
-            arguments.append(argument if default is NO_DEFAULT else f"{argument}=")
+    for parameter in parameters:
+        prefix = "*" if parameter.kind is parameter.KEYWORD_ONLY else ""
+        suffix = "=" if parameter.default is not NO_DEFAULT else ""
+        if parameter.name != "self" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            arguments.append(prefix + parameter.name + suffix)
     return f"{name}({', '.join(arguments)})"
 
 

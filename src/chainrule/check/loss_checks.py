@@ -1,0 +1,86 @@
+"""Checks of a learner's loss on several batch sizes and numbers of classes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from chainrule.check import probes
+from chainrule.check.examination import Examination, examine, make_probe, quick_check, with_diagnoses
+from chainrule.check.extra_checks import (
+    BATCH_OF_ONE,
+    BATCH_SIZE,
+    NUMBER_OF_CLASSES,
+    OTHER_VALUES,
+    failure_row,
+)
+from chainrule.check.judges import FOREIGN, LossJudge
+from chainrule.check.learner_checks import extra_rows, further_tolerances, with_first_wrong_entry
+from chainrule.check.learner_subjects import SubmittedLoss
+from chainrule.check.loss_reading import LossReading, read_loss
+from chainrule.check.report import Report, Row
+from chainrule.check.subjects import Subject
+from chainrule.core.shapes import text
+from chainrule.custom.interface import LossCode
+from chainrule.custom.losses import ONLY_LOSS
+from chainrule.custom.sample_axis import AdaptedLoss
+from chainrule.errors import StudentError, UnwrittenError
+
+
+def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels: bool = False) -> Report:
+    """Return the report of a learner's loss.
+
+    candidates  losses that the code may compute
+    labels      whether the targets are certainly class indices
+    """
+    try:
+        of_labels = LossReading(AdaptedLoss(code, labels=True), candidates[0], one_hot=True)
+        return check_reading(of_labels if labels else read_loss(code, candidates, seed), seed)
+    except UnwrittenError as error:
+        row = failure_row(code.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
+        return Report(row.subject, (row,))
+
+
+def check_reading(reading: LossReading, seed: int) -> Report:
+    """Return the report of a learner's loss that has been read; UnwrittenError if it is not written."""
+    code, intended, labels = reading.code, reading.intended, reading.one_hot
+    subject = SubmittedLoss(code, code.name, intended)
+    values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
+    subject.gradients(other, np.array(1.0))
+    examination = examine(make_probe(subject, values, seed, LossJudge(intended)), earlier=other)
+    rows = with_first_wrong_entry(with_diagnoses([examination]), examination)
+    if any(row.accepted and row.tensor == "y" for row in rows):  # dp may be that of the loss without the number
+        rows = [replace(row, ok=True, diagnoses=(), first=None) if _is_foreign(row) else row for row in rows]
+    if all(row.ok for row in rows):
+        rows += _other_predictions(subject, examination, labels, seed)
+    notes = ("on predictions of shape 5×3", *reading.notes)
+    return Report(subject.name, (*rows, *extra_rows(examination, other)), notes)
+
+
+def _is_foreign(row: Row) -> bool:
+    return any(diagnosis.name == FOREIGN for diagnosis in row.diagnoses)
+
+
+def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
+    """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
+    rows, tolerances = list[Row](), further_tolerances(first)
+    for shape, diagnosis in (
+        ((5, 3), OTHER_VALUES),
+        ((12, 3), BATCH_SIZE),
+        ((5, 11), NUMBER_OF_CLASSES),
+        ((5, 2), NUMBER_OF_CLASSES),
+        ((1, 3), BATCH_OF_ONE),
+    ):
+        method = f"predictions {text(shape)}"
+        try:
+            values = probes.draw_predictions(subject.intended.name, seed + 1, labels, shape)
+            examination = quick_check(make_probe(subject, values, seed, first.probe.judge), tolerances)
+        except StudentError as error:
+            detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
+            rows.append(failure_row(subject.name, error, method, tensor="y", diagnoses=(detailed,)))
+            continue
+        wrong = [
+            row for row in examination.rows if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}
+        ]
+        rows += [replace(row, method=method, diagnoses=(diagnosis,)) for row in wrong]
+    return rows

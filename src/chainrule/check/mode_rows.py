@@ -1,0 +1,32 @@
+"""Rows of checks in training and test mode, whose results are exact."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from chainrule.check import comparison
+from chainrule.check.forms import FunctionPair
+from chainrule.check.report import Diagnosis, Row
+from chainrule.custom.student import Student
+from chainrule.engines.protocol import Array
+
+TOLERANCE = 1e-9  # relative tolerance
+Load = Callable[[Mapping[str, Any]], Student]  # loads the code with the given options
+
+
+def pair_row(pair: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:
+    """Return the row of a pair of functions; see `mode_row`."""
+    return mode_row(pair.forward if tensor == "y" else pair.backward, method, right, name, message, tensor)
+
+
+def is_same(result: Array | None, expected: Array) -> bool:
+    """Return whether a result is the expected array up to rounding."""
+    if result is None or result.shape != expected.shape:
+        return False
+    return comparison.compare_with_array(result, expected).error <= TOLERANCE
+
+
+def mode_row(name: str, method: str, right: bool, mistake: str = "", message: str = "", tensor: str = "y") -> Row:
+    """Return the row of a result that is right, or wrong because of a mistake with this name and message."""
+    row = Row(name, tensor, method, None, TOLERANCE, right)
+    return row if right else replace(row, diagnoses=(Diagnosis(mistake, message),))

@@ -1,0 +1,260 @@
+"""Checks of the running statistics of batch normalization, and of its output in test mode."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule.check.forms import DEFAULTS, FunctionPair, impossible_value
+from chainrule.check.mode_rows import TOLERANCE, Load, is_same, mode_row, pair_row
+from chainrule.check.pairing import match_parameters
+from chainrule.check.report import Row
+from chainrule.check.subjects import LayerSubject
+from chainrule.custom.contract_code import TRAIN
+from chainrule.custom.methods import EVALUATED
+from chainrule.custom.student import Student
+from chainrule.engines.protocol import Array
+from chainrule.layers import BatchNorm2D
+
+STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
+MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the weight of the old statistics
+STATISTICS_CHANGED = "changes the running statistics in test mode: update them in training only"
+MIN_OLD_WEIGHT = 0.5  # of the running statistics in an update; less follows the last batch
+BATCH, BATCHES = 6, 3  # samples and number of batches for running statistics
+RUNNING_TOLERANCE = 1e-6  # relative
+
+
+@dataclass(frozen=True)
+class NormalizationPoint:
+    """A batch x, with the state of a batch normalization: γ, β, ε, running statistics and momentum."""
+
+    x: Array
+    gamma: Array
+    beta: Array
+    mean: Array
+    variance: Array
+    epsilon: float
+    momentum: float
+
+    @classmethod
+    def draw(
+        cls, shape: tuple[int, ...], epsilon: float, momentum: float, generator: np.random.Generator
+    ) -> "NormalizationPoint":
+        """Draw a point with the given input shape."""
+        gamma, beta, mean = (generator.normal(size=shape[0]) for _ in range(3))
+        variance = generator.uniform(0.5, 2, shape[0])
+        return cls(generator.normal(1, 2, (5, *shape)), gamma, beta, mean, variance, epsilon, momentum)
+
+    def output(self, mean: Array, variance: Array) -> Array:
+        """Return the output for these statistics."""
+        broadcast = (slice(None), *(None for _ in self.x.shape[2:]))
+        normal = (self.x - mean[broadcast]) / np.sqrt(variance[broadcast] + self.epsilon)
+        return self.gamma[broadcast] * normal + self.beta[broadcast]
+
+    @property
+    def statistics(self) -> tuple[Array, Array]:
+        """The mean and the variance of the batch."""
+        axes = (0, *range(2, self.x.ndim))
+        return self.x.mean(axis=axes), self.x.var(axis=axes)
+
+    def factor(self, trained: Sequence[Array]) -> float:
+        """Return the momentum that explains the running mean after this batch, or NaN if it is not between 0 and 1.
+
+        trained  running mean and variance after a forward in training mode; empty if the code has lost them
+        """
+        mean, _ = self.statistics
+        if trained[0].shape != mean.shape:
+            return np.nan
+        factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
+        return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
+
+    def is_updated_by(self, trained: Sequence[Array], factor: float) -> bool:
+        """Return whether running statistics have been updated correctly with this batch.
+
+        trained  running mean and variance after a forward in training mode
+        factor   weight of the old statistics
+        """
+        (mean, variance), count = self.statistics, self.x.size // self.mean.size
+        return is_same(trained[0], factor * self.mean + (1 - factor) * mean) and any(
+            is_same(trained[1], factor * self.variance + (1 - factor) * variance * correction)
+            for correction in (1, count / (count - 1))
+        )
+
+    def rows(
+        self,
+        row: Callable[..., Row],
+        run: Callable[[bool, Array], tuple[Array, Sequence[Array]]],
+        either_factor: bool = False,
+    ) -> list[Row]:
+        """Return the rows for the running statistics and the test mode.
+
+        row               function that returns a row; its arguments: the method, whether the result is right, and the
+                          name and the message of the mistake
+        run               function that runs forward with these statistics, in test or training mode, and returns the
+                          output and the running statistics afterwards
+        either_factor     whether the weight of the old statistics may also be 1 − momentum
+        """
+        (_, trained), (test_output, statistics_after) = run(False, self.x), run(True, self.x)
+        single_output, _ = run(True, self.x[:1])
+        (mean, variance), factor = self.statistics, self.factor(trained)
+        other = 1 - self.momentum  # the weight of the new statistic, or of the old one if they are swapped
+        updated = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
+        forgets = factor < MIN_OLD_WEIGHT
+        stored = updated and not forgets
+        exchanged = is_same(trained[0], other * self.mean + self.momentum * mean)
+        swapped = updated or exchanged if forgets else not (stored or either_factor) and exchanged
+        message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+        mistake = "momentum-exchanged" if swapped else "running-statistics"
+        if swapped:
+            message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
+        elif is_same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
+            mistake, message = "running-deviation", "stores the root of the variance in the running variance"
+        test_message = (
+            "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
+        )
+        if is_same(test_output, self.output(mean, variance)):
+            test_message = f"is normalized by the batch in test mode: it {test_message}"
+        expected = self.output(self.mean, self.variance)
+        unchanged = is_same(statistics_after[0], self.mean) and is_same(statistics_after[1], self.variance)
+        if is_same(test_output, expected):
+            test_message = "is wrong for a batch of one in test mode" if unchanged else STATISTICS_CHANGED
+        return [
+            row("running statistics", stored, mistake, message),
+            row(
+                "mode='test'",
+                is_same(test_output, expected) and is_same(single_output, expected[:1]) and unchanged,
+                "test-mode",
+                test_message,
+            ),
+        ]
+
+
+def batch_statistics_rows(pair: FunctionPair, load: Load, generator: np.random.Generator, _complete: bool) -> list[Row]:
+    """Check the running mean and variance after a forward in training mode, and the output with mode="test".
+
+    If they are correct, the default ε, momentum and initial statistics are checked too.
+    """
+    case, argument = pair.format.cases[0], pair.format.extra
+    options = case.options[argument]
+    point = NormalizationPoint.draw(case.shape, options["eps"], options["momentum"], generator)
+
+    def run(mode: str, arguments: Mapping[str, Any], x: Array) -> tuple[Array, list[Array]]:
+        student = load({argument: {**arguments, "mode": mode}})
+        student.put("gamma", point.gamma)
+        student.put("beta", point.beta)
+        return student.forward(x), [
+            held_array(student, f"{argument}.{name}", None).reshape(-1) for name in ("running_mean", "running_var")
+        ]
+
+    def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
+        full = {**arguments, "running_mean": point.mean, "running_var": point.variance}
+        return point.rows(partial(pair_row, pair), lambda tested, x: run("test" if tested else "train", full, x))
+
+    rows = rows_of(point, options)
+    if not all(row.ok for row in rows):
+        return rows
+    usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
+    first, zeros = run("train", {}, point.x)[1], np.zeros_like(point.mean)
+    initial_is_right = any(
+        replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first, usual.momentum) for start in (0, 1)
+    )
+    if initial_is_right and all(row.ok for row in rows_of(usual, {})):
+        return rows
+    defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
+    message = f"is wrong if {argument} contains only the mode: by default {defaults}, and running statistics start at 0"
+    return [*rows, pair_row(pair, f"{argument} of the mode alone", False, "defaults", message)]
+
+
+def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load, seed: int) -> list[Row]:
+    """Return the rows for the running statistics and the evaluation mode of a batch normalization class.
+
+    A class without running statistics gets no rows. If the momentum has no usual name, any value between 0 and 1 is
+    accepted.
+    """
+    layer, student = intended.layer, load({})
+    # names of the running mean and variance in the learner's object; "" for a missing one
+    names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
+    momentum_name = next((word for word in MOMENTUM_NAMES if student.has(word)), "")
+    stored = student.copy_of(momentum_name) if momentum_name else None
+    if not all(names) or (stored is not None and stored.ndim) or not isinstance(layer, BatchNorm2D):
+        return []
+    momentum = np.nan if stored is None or impossible_value("momentum", float(stored)) else float(stored)
+    point = NormalizationPoint.draw(intended.shape, layer.epsilon, momentum, np.random.default_rng(seed))
+
+    def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:  # the output, and the new mean and variance
+        subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
+        copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
+        if not evaluated:
+            copied.forward(x)  # the first batch may replace the initial statistics
+        parameters = {subject.names[parameter]: value for parameter, value in values.items()}
+        for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
+            initial = held_array(copied, name, value)
+            copied.put(name, value if initial.size == 1 else value.reshape(initial.shape))  # may be a single 0 at first
+        return copied.forward(x), [held_array(copied, name, None).reshape(-1) for name in names]
+
+    for name, usual in zip(names, ((0,), (0, 1)), strict=True):  # usual initial values
+        initial, message = held_array(student, name, np.zeros_like(point.mean)), ""
+        if initial.size not in (1, point.mean.size):
+            message = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
+        elif not any(np.all(initial == value) for value in usual):
+            message = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
+        if message:
+            return [row("running statistics", False, "running-statistics", f"starts with {name} {message}")]
+    if np.isnan(momentum):  # unknown: infer it from one update of the statistics
+        point = replace(point, momentum=point.factor(run(False, point.x)[1]))
+    return point.rows(row, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
+
+
+def normalization_rows(name: str, intended: LayerSubject, student: Student, seed: int) -> list[Row]:
+    """Return the rows for the running statistics and the test mode of a batch normalization under a contract.
+
+    The statistics are those that explain the output in test mode, after each of several batches.
+    """
+    generator, layer = np.random.default_rng(seed), cast("BatchNorm2D", intended.layer)
+    stated = {key: generator.uniform(0.5, 2, size) for key, size in intended.parameters.items() if student.has(key)}
+    for key, value in stated.items():
+        student.put(key, value)
+    batches = [generator.normal(2, 3, (BATCH, *intended.shape)) for _ in range(BATCHES)]
+    x, running = batches[0], list[tuple[Array, Array]]()
+    for batch in batches:
+        student.put(TRAIN, 1.0)
+        student.forward(batch)
+        student.put(TRAIN, 0.0)
+        running.append(_explaining_statistics(x, student.forward(x), stated, layer.epsilon))
+    alone, y = student.forward(x[:1]), student.forward(x)
+    independent = is_same(alone, y[:1]) and is_same(student.forward(x), y)
+    test = mode_row(name, "eval=True", independent, "test-mode", "depends on the batch in test mode")
+    (old_mean, old_variance), (mean, variance) = running[-2:]
+    axes = (0, *range(2, x.ndim))
+    batch_mean, batch_variance = batches[-1].mean(axes), batches[-1].var(axes)
+    factor = float(np.median((mean - batch_mean) / (old_mean - batch_mean)))
+    count = x.size // batch_mean.size
+    updated = np.allclose(mean, factor * old_mean + (1 - factor) * batch_mean, rtol=RUNNING_TOLERANCE) and any(
+        np.allclose(
+            variance, factor * old_variance + (1 - factor) * batch_variance * correction, rtol=RUNNING_TOLERANCE
+        )
+        for correction in (1, count / (count - 1))
+    )
+    message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+    right = updated and MIN_OLD_WEIGHT <= factor < 1
+    return [mode_row(name, "running statistics", right, "running-statistics", message), test]
+
+
+def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsilon: float) -> tuple[Array, Array]:
+    """Return the mean and the variance of each channel where γ (x − mean)/√(variance + ε) + β is y."""
+    means, variances = list[float](), list[float]()
+    for channel in range(x.shape[1]):
+        gamma, beta = (
+            stated[key][channel] if key in stated else usual for key, usual in (("gamma", 1.0), ("beta", 0.0))
+        )
+        slope, constant = np.polyfit(x[:, channel].reshape(-1), (y[:, channel].reshape(-1) - beta) / gamma, 1)
+        means.append(-constant / slope)
+        variances.append(slope**-2 - epsilon)
+    return np.array(means), np.array(variances)
+
+
+def held_array(student: Student, name: str, default: Array | None) -> Array:
+    array = student.copy_of(name)
+    return np.zeros(0) if array is None and default is None else cast("Array", default if array is None else array)

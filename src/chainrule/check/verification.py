@@ -1,0 +1,120 @@
+"""The comparison of right results with the reference on unpredictable values, for grades.
+
+A report compares gradients with the submission's own forward pass, which produces the best explanations. A submission
+could exploit this by adapting its forward pass to wrong gradients. Therefore, a part only counts if it also matches the
+reference.
+"""
+
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import numpy as np
+
+from chainrule.check import comparison, learner_subjects, probes
+from chainrule.check.diagnoses.general import FACTOR, ZERO
+from chainrule.check.judges import Judge, LayerJudge, LossJudge
+from chainrule.check.learner_task import LearnerTask
+from chainrule.check.loss_reading import LossReading
+from chainrule.check.reading import match_layer
+from chainrule.check.report import Report, Row
+from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
+from chainrule.custom.student import Student
+from chainrule.engines.protocol import Array
+from chainrule.errors import StudentError
+from chainrule.layers import Dropout
+
+ROUNDS = 3  # number of comparisons with the reference, each on new values
+MIN_TOLERANCE = 1e-9  # for float64 code
+MAX_TOLERANCE = 1e-3  # largest tolerance that rounding errors can justify
+UNKNOWN_OUTPUT = "gradients count only if the output is right, or if its mistake is a known one."
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Suppress warnings about numbers: some probes are outside the range that a learner's code supports."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def verify(
+    code: Student | LossReading,
+    intended: LayerSubject | LossSubject,
+    report: Report,
+    seed: int,
+    learner_task: LearnerTask,
+) -> dict[str, str]:
+    """Return the parts that do not count, even if the report calls them right, with a message for each.
+
+    The output is judged by forward alone: a backward that fails costs the gradients only. If the forward pass is wrong,
+    the gradients only count if the report identifies its mistake; zeros, or a factor of everything, are no attempt.
+
+    intended   the layer or loss that computes correct results
+
+    Errors   StudentError for an error in forward
+    """
+    first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the part's rounding errors
+    tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
+    outputis_explained = "y" in first and is_explained(first["y"])  # later rows are of other mistakes
+    wrong = dict[str, str]()
+    if isinstance(intended, LayerSubject) and isinstance(intended.layer, Dropout):  # its numbers are random
+        return wrong
+    gradients = [f"d{name}" for name in intended.tensors]
+    for subject, judges, values in _random_variants(code, intended, seed, learner_task):
+        y = subject.output(values)
+        dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
+        matching = [judge for judge in judges if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE))]
+        if matching[:1] != judges[:1]:
+            wrong["y"] = "is wrong for other values"
+        if matching:
+            try:
+                wrong |= _compare(subject, matching[0], values, dy, tolerances)
+            except StudentError as error:
+                wrong |= dict.fromkeys(gradients, f"{error}.")
+        elif not outputis_explained:
+            wrong |= dict.fromkeys(gradients, UNKNOWN_OUTPUT)
+    return wrong
+
+
+def _random_variants(
+    code: Student | LossReading, intended: LayerSubject | LossSubject, seed: int, learner_task: LearnerTask
+) -> Iterator[tuple[Subject, list[Judge], Values]]:
+    """Yield the submission, its judges and new random values, `ROUNDS` times.
+
+    The first judge uses the intended layer. The second, if any, uses the layer with a rotated kernel.
+    """
+    for number in range(ROUNDS):
+        variant_seed = seed + 1000 + number
+        if isinstance(code, LossReading):
+            loss = learner_subjects.SubmittedLoss(code.code, code.intended.name, code.intended)
+            values = probes.draw_predictions(code.intended.name, variant_seed, code.one_hot)
+            yield loss, [LossJudge(code.intended)], values
+        else:
+            subject, layer, _ = match_layer(code, learner_task, seed)
+            judge = LayerJudge(layer or cast("LayerSubject", intended), subject.layouts)
+            rotated = judge.rotated()
+            values = learner_subjects.draw_values(
+                subject, probes.batch_size(subject.shape), variant_seed, judge.intended
+            )
+            yield subject, [judge, rotated] if rotated else [judge], values
+
+
+def is_explained(row: Row) -> bool:
+    """Return whether a mistake explains a wrong output, so that the gradients of this forward pass may be right."""
+    return any(diagnosis != ZERO and diagnosis.name != FACTOR for diagnosis in row.diagnoses)
+
+
+def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
+    claimed, expected = subject.gradients(values, dy), judge.gradients(values, dy)
+    wrong = dict[str, str]()
+    for name in subject.tensors:
+        tolerance = tolerances.get(f"d{name}", MIN_TOLERANCE)
+        if name not in claimed or not _is_close(claimed[name], expected[name], tolerance):
+            wrong[f"d{name}"] = "is wrong for other values, although it agrees with forward"
+    return wrong
+
+
+def _is_close(result: Array, expected: Array, tolerance: float) -> bool:
+    return result.shape == expected.shape and comparison.compare_with_array(result, expected).error <= tolerance

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from cli.commands import Invoke, answer, refused, succeeded
 from numerical import assert_close
+from web.looked_at import run_of
+from web.test_batch_steps import SUBJECTS
 
 from chainrule import zoo
 from chainrule.data import Dataset, load
@@ -189,3 +191,31 @@ def test_the_page_as_a_file(invoke: Invoke, finished: Path) -> None:
     result = invoke("explain --html page.html", finished)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "page.html\n", "")
     assert Path("page.html").stat().st_size < single_file.BUDGET
+
+
+@pytest.mark.parametrize("name", ["regression", "several labels", "yes or no", "series", "table", "masks"])
+def test_every_form_of_data_is_explained(invoke: Invoke, tmp_path: Path, name: str) -> None:
+    """The target is that of the data, as the step uses it; the answer is that of `predict_classes`."""
+    run = run_of(tmp_path / "run", SUBJECTS[name](tmp_path, tmp_path))
+    model, number = load_model(run), 3
+    report = answer(invoke("explain --json --cell t --cell loss", run, "--sample", number))
+    assert report["cells"][1]["value"] > 0
+    text = succeeded(invoke("explain --cell loss", run, "--sample", number)).stdout
+    assert ("all values are those of training" in text) == (name not in ("series", "table"))
+    if name == "masks":
+        return
+    data = np.load(tmp_path / "data.npz")
+    targets, test = (data[f"targets{end}" if "targets" in data else f"y{end}"] for end in ("", "_test"))
+    target, [predicted] = test[number], model.predict_classes(data["x_test"][number : number + 1])
+    if name == "regression":
+        scaled = (target - targets.mean(0)) / targets.std(0)
+        assert report["label"] == ", ".join(f"{value:.4g}" for value in target)
+        assert report["answer"] == ", ".join(f"{value:.4g}" for value in predicted)
+    elif name == "several labels":
+        scaled = target
+        assert report["label"] == (", ".join(str(k) for k in range(2) if target[k]) or "none")
+        assert report["answer"] == (", ".join(map(str, predicted)) or "none")
+    else:
+        scaled = [target] if name == "yes or no" else np.eye(3)[target]
+        assert (report["label"], report["answer"]) == (str(target), str(predicted))
+    assert_close([report["cells"][0]["least"], report["cells"][0]["greatest"]], [np.min(scaled), np.max(scaled)])

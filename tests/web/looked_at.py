@@ -147,9 +147,13 @@ def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], 
 
 def run(folder: Path, data: Path, recipe: Recipe = RECIPE, stop: int = 10**9) -> Path:
     """Train a run up to a step; return its folder."""
-    subject = small(data, recipe=recipe)
-    training, test = subject.choice.load(recipe.seed)
-    job = Job(subject.model.about(), subject.choice, recipe, "numpy", 2)
+    return run_of(folder, small(data, recipe=recipe), stop)
+
+
+def run_of(folder: Path, subject: PageSubject, stop: int = 10**9) -> Path:
+    """Train a run of an untrained subject up to a step; return its folder."""
+    training, test = subject.choice.load(subject.recipe.seed)
+    job = Job(subject.model.about(), subject.choice, subject.recipe, "numpy", 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "draw", lambda *_: None)
         running.start(folder, job, training, test, [Halt(stop)])

@@ -27,7 +27,7 @@ from web.pages import Page
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import DataError
-from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax, Tanh
+from chainrule.layers import AveragePool2D, BatchNorm2D, Conv1D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.lr_multipliers import LRMultipliers
@@ -79,8 +79,18 @@ def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: 
     test = {f"{name}_test": values[24:] for name, values in arrays.items()}
     np.savez(folder / "data.npz", allow_pickle=False, **{name: values[:24] for name, values in arrays.items()}, **test)
     model = Sequential(body, size, seed=1, loss=loss, engine="numpy")
-    recipe = Recipe(loss=loss, optimizer=Momentum(0.01), batch_size=8, epochs=2)
+    recipe = Recipe(loss=loss, optimizer=Momentum(0.01), batch_size=8, epochs=2, standardize_targets=True)
     return untrained(model, recipe, folder / "data.npz" if arrays else DataChoice("shapes", limit=24))
+
+
+def of_form(body: list[Layer], size: tuple[int, ...], _: Path, folder: Path) -> PageSubject:
+    """Return a network for series (C, L) or rows of a table, which an archive contains as images of one channel."""
+    random = np.random.default_rng(5)
+    x = random.normal(2, 3, (40, *(1,) * (3 - len(size)), *size)).astype(np.float32)
+    np.savez(folder / "data.npz", x=x[:24], y=np.arange(24) % 3, x_test=x[24:], y_test=np.arange(16) % 3)
+    model = Sequential(body, size, seed=1, engine="numpy")
+    recipe = Recipe(optimizer=Momentum(0.01), batch_size=8, epochs=2, normalization="standardize")
+    return untrained(model, recipe, folder / "data.npz")
 
 
 RANDOM = np.random.default_rng(3)
@@ -91,6 +101,8 @@ SUBJECTS: dict[str, Callable[[Path, Path], PageSubject]] = {
     "regression": partial(of_task, [Dense(2)], "mean_squared_error", {"x": X, "targets": TARGETS}),
     "several labels": partial(of_task, [Dense(2), Sigmoid()], "binary_cross_entropy", {"x": X, "targets": SEVERAL}),
     "yes or no": partial(of_task, [Dense(1), Sigmoid()], "binary_cross_entropy", {"x": X, "y": np.arange(40) % 2}),
+    "series": partial(of_form, [Conv1D(3, 3), Tanh(), Flatten(), Dense(3), Softmax()], (2, 12)),
+    "table": partial(of_form, [Dense(4), Tanh(), Dense(3), Softmax()], (5,)),
     "masks": partial(of_task, [Conv2D(4, 1), Softmax()], "categorical_cross_entropy", {}),
 }
 

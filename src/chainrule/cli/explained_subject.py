@@ -1,6 +1,6 @@
 """The subject of `chainrule explain`: a network, its next training step, and one sample."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ from chainrule.explain.notation import format_number
 from chainrule.models import decisions
 from chainrule.models.model import Model
 from chainrule.models.record import Record
+from chainrule.network.plans import resolved_task
 from chainrule.network.shapes import input_array
-from chainrule.network.tasks import REGRESSION
+from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
 from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.training import optimizers
+from chainrule.training.dense import are_yes
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import targets_of_step
 from chainrule.training.targets import Targets
@@ -32,6 +34,7 @@ from chainrule.web.subjects import DEFAULT
 
 Options = Mapping[str, Any]
 DENSE = "one for each position"  # label of a sample with a target per position
+TARGETS = {REGRESSION: "target", MULTI_LABEL: "labels"}  # what the target of a sample is called; otherwise a class
 ENGINE = "numpy"  # traces are computed in float64, one operation at a time
 
 
@@ -60,10 +63,19 @@ class ExplainedSubject:
         """Return the heading: the network and its step, the sample, and what the recipe adds to a step in training."""
         training, rate = self.trace.training, format_number(self.trace.update.learning_rate)
         step = f"step {training.step} ({training.optimizer.name}, learning rate {rate})"
-        prediction = "assumed: the predicted class" if self.assumed else f"predicted {self.answer}"
+        kind = TARGETS.get(_task(self.model), "class")
+        prediction = f"assumed: the predicted {kind}" if self.assumed else f"predicted {self.answer}"
         network = printable(f"{self.model.name}, {step}, on a single sample:")
-        sample = printable(f"{self.sample}, class {self.label} ({prediction})")
-        return "\n".join(filter(None, (network, sample, self.recipe.left_out())))
+        sample = printable(f"{self.sample}, {kind} {self.label} ({prediction})")
+        return "\n".join(filter(None, (network, sample, self._passes(), self.recipe.left_out())))
+
+    def _passes(self) -> str:
+        """Return how the step differs from a prediction, or "" if no layer differs."""
+        operations = self.trace.plan.forward
+        is_normalized = any(operation.scope == "batch" for operation in operations)
+        parts = ["the statistics of this sample"] if is_normalized else []
+        parts += ["dropout"] if any(operation.name == "dropout" for operation in operations) else []
+        return f"all values are those of training, with {' and '.join(parts)}; the prediction is not" if parts else ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of the heading as JSON values."""
@@ -89,44 +101,57 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
     training = resume_point.with_overrides(next_step, optimizer, options["learning_rate"])
     pixels, label, sample = _load_sample(model, test, options)
     x = model.normalization.apply(pixels[None], model.dtype)
-    if len(model.output_shape) > 1:
-        target = _dense_target(model, x, test, recipe, options)
-        texts, assumed = (DENSE, DENSE), options["image"] is not None
+    outputs, assumed = model.apply(x), False
+    if test is not None and (label is None or len(model.output_shape) > 1):
+        target = _own_target(model, test.take([options["sample"] or 0]), recipe)
+    elif label is not None:
+        target = np.asarray(Targets.of(np.array([label]), model.output_shape).values)
     else:
-        answer = _answer(model, model.apply(x)[0])
-        expected, assumed = (answer, True) if label is None else (label, False)
-        one_hot = np.asarray(Targets.of(np.array([expected]), model.output_shape).values)
-        target = targets_of_step(one_hot, None, recipe.label_smoothing)
-        texts = _label_text(model, expected), _label_text(model, answer)
-    trace = Trace(model, x, target, model.loss, training)
+        target, assumed = _predicted_target(model, outputs), options["image"] is not None
+    scaling = model.target_scaling
+    in_units = outputs if scaling is None else scaling.in_units(outputs)
+    texts = _words(model, target), _words(model, in_units, model.thresholds)
+    trace = Trace(model, x, targets_of_step(target, scaling, recipe.label_smoothing), model.loss, training)
     return ExplainedSubject(model, trace, sample, *texts, assumed, recipe, source)
 
 
-def _dense_target(model: Model, x: Array, test: Dataset | None, recipe: Recipe, options: Options) -> Array:
-    """Return the target (1, K, …) of a sample with a target per position; for an image, the classes predicted for it.
+def _own_target(model: Model, sample: Dataset, recipe: Recipe) -> Array:
+    """Return the target (1, K, …) of a sample of a data set, in its unit.
 
-    Errors   OptionError for an image and a model without classes, or as for `Targets.weighted_values`
+    Errors   as for `Targets.weighted_values`
     """
-    if test is not None:
-        sample = test.take([options["sample"] or 0])
-        targets = Record.of(model, recipe.ignore_label).read(sample).targets
-        return targets_of_step(targets.weighted_values(model.loss), model.target_scaling, recipe.label_smoothing)
-    if model.task == REGRESSION:
+    record = Record.of(model, recipe.ignore_label)
+    if sample.is_dense:
+        return record.read(sample).targets.weighted_values(model.loss)
+    return np.asarray(record.with_places().targets(sample.targets, 1).values)
+
+
+def _predicted_target(model: Model, outputs: Array) -> Array:
+    """Return the target (1, K, …) that outputs predict, for an image whose target is unknown.
+
+    Errors   OptionError for numbers
+    """
+    task = _task(model)
+    if task == REGRESSION:
         raise OptionError("the target of an --image is unknown; use --sample")
-    predicted = decisions.places(model, model.apply(x))
-    return np.asarray(Targets.of(predicted, model.output_shape).values)
+    if task == MULTI_LABEL:
+        return are_yes(outputs, model.thresholds).astype(np.float64)
+    return np.asarray(Targets.of(decisions.places(model, outputs), model.output_shape).values)
 
 
-def _answer(model: Model, outputs: Array) -> float:
-    """Return the index of the predicted class, or the predicted value of a regression with one output."""
-    if outputs.size == 1 and model.task == REGRESSION:
-        return float(outputs[0])
-    return int(decisions.places(model, outputs[None])[0])
+def _task(model: Model) -> Task:
+    return resolved_task(model, None, model.loss)
 
 
-def _label_text(model: Model, answer: float) -> str:
-    """Return the name of the predicted class, or the answer as a number if it is not the index of a class."""
-    return model.classes[answer] if isinstance(answer, int) and answer < len(model.classes) else f"{answer:.4g}"
+def _words(model: Model, values: Array, thresholds: Sequence[float] = ()) -> str:
+    """Return what targets or outputs (1, K, …) mean: a class, labels, or numbers."""
+    if values.ndim > 2:
+        return DENSE
+    task = _task(model)
+    [answer] = decisions.named(values, task, model.labels, thresholds)
+    if task == REGRESSION:
+        return ", ".join(f"{value:.4g}" for value in answer)
+    return ", ".join(map(str, answer)) or "none" if task == MULTI_LABEL else str(answer)
 
 
 def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, Dataset | None, Recipe]:
@@ -162,7 +187,7 @@ def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset, Recipe
 
 
 def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[Array, int | None, str]:
-    """Return the sample's pixels, its label (None if unknown), and its origin."""
+    """Return the sample's pixels, the chosen label (None: its own), and its origin."""
     label, image = _label(model, options["label"]), options["image"]
     if image is not None:
         return model.normalization.of_image(loading.read_image(model, image)), label, image
@@ -171,11 +196,8 @@ def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[
     index = options["sample"] or 0
     if not 0 <= index < len(test):
         raise OptionError(f"--sample {index}: expected 0 to {len(test) - 1}, the test images of {test.name}")
-    if label is None and not test.has_classes and not test.is_dense:
-        raise OptionError(f"{test.name} has targets instead of classes; use model.trace(x, y) in Python")
     x = input_array(test.x[index], model.input_shape, single=True)[0]
-    own_label = int(test.y[index]) if label is None and not test.is_dense else label
-    return x, None if test.is_dense else own_label, f"sample {index} of {test.name}"
+    return x, label, f"sample {index} of {test.name}"
 
 
 def _label(model: Model, label: str | None) -> int | None:

@@ -164,6 +164,8 @@ class Session:
         best = None if trainer is None else best_step(trainer)
         early = None if running is None else early_step(running.trainer.history.losses)
         surveyed = running.backfill if running is not None and running.backfill.total else None
+        if running is None and self.loaded.is_set():
+            state["fixed"] = True
         if best is not None:
             state["best"] = best
         if early is not None and early < step:

@@ -2,6 +2,7 @@
 
 import { button, createElement } from "./elements.js";
 import { whole } from "./numbers_brief.js";
+import { passWords } from "./passes.js";
 import { mountSmallLossNotice } from "./small_loss_notice.js";
 import { AWAITED, awaitsStep, hasUpdate, lackingWords } from "./update_availability.js";
 import { PHASES } from "./state.js";
@@ -23,13 +24,15 @@ export function mountPhases(app) {
   const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase, stop: null }), { "data-phase": phase }));
   const group = createElement("div.switch", { role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = createElement("p.phase-words");
+  const { training } = passWords(app.description);
   const stepChoice = stepSwitch(app);
   row.append(group, stepChoice.element, createElement("div", { id: "legend" }), words);
   mountSmallLossNotice(app, words);
   const update = () => {
     for (const choice of buttons) choice.setAttribute("aria-pressed", String(choice.dataset.phase === app.place.phase));
     stepChoice.update();
-    words.textContent = app.place.phase === "update" && app.trace ? updateWords(app, app.trace) : WORDS[app.place.phase];
+    const about = app.place.phase === "update" && app.trace ? updateWords(app, app.trace) : WORDS[app.place.phase];
+    words.textContent = app.trace?.batch && app.place.phase === "update" ? about : `${about} ${training}`;
   };
   app.listen("place", update);
   app.listen("trace", update);

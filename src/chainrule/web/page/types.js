@@ -135,10 +135,10 @@
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
- *   history?: string, origin?: number, sparse?: boolean, best?: number, early?: number, survey?: {measured: number, of: number},
+ *   history?: string, origin?: number, sparse?: boolean, fixed?: boolean, best?: number, early?: number, survey?: {measured: number, of: number},
  * }} TrainingState  step: completed steps; steps: of the whole recipe (0: unlimited). history: the name of the open
  *   history if there are several; origin: the step at which that history starts (default 0); sparse: only marked steps
- *   can be viewed; best: the step whose weights the run keeps; early: a step soon after the loss starts to fall;
+ *   can be viewed; fixed: whether the network cannot be trained; best: the step whose weights the run keeps; early: a step soon after the loss starts to fall;
  *   survey: number of earlier steps to measure, and how many of them the server has measured
  * @typedef {{step: number, words: string}} Mark  a step whose frame is stored: a keyframe
  * @typedef {{name: string, words: string}} History  one history of training, and its label

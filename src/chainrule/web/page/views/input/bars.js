@@ -4,6 +4,7 @@ import { briefNumber, percent } from "../../numbers_brief.js";
 import { createElement, setText } from "../../elements.js";
 import { placeOfLargest } from "../../engine/tensor.js";
 import { classOf } from "../../engine/trace.js";
+import { passWords } from "../../passes.js";
 import { isDense } from "./load.js";
 
 const MAX_SHOWN = 12; // of more classes, the most likely ones
@@ -23,7 +24,7 @@ export class Bars {
     this.winner = createElement("p.winner", { "aria-live": "polite" });
     const list = createElement("ol.bars", { "aria-label": this.isMean ? "Mean probability of each class" : "Probability of each class" });
     this.#rows = classes.slice(0, MAX_SHOWN).map(() => newRow(list));
-    this.element = createElement("div.input-answer", this.winner, list);
+    this.element = createElement("div.input-answer", this.winner, list, createElement("p.note", passWords(description).use));
   }
 
   /** @param {number[] | null} probabilities  null for an empty image @param {number | null} label  the correct class */

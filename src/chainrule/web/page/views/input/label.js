@@ -9,6 +9,7 @@ import { pictureCanvas } from "../../figures/picture.js";
 import { inUnits } from "../../engine/trace.js";
 import { briefNumber } from "../../numbers_brief.js";
 import { labelName, sampleNumber } from "../../source/samples.js";
+import { passWords } from "../../passes.js";
 import { isDense, isOfDigits } from "./load.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -58,7 +59,8 @@ export class Label {
     const { picture, trace, description } = this.app;
     const { layers, measure } = description;
     const output = trace?.picture.x === picture?.x && trace?.values.get(`${layers[layers.length - 1].name}.y`)?.data;
-    const masks = { target: picture?.target, prediction: output && predictedClasses(output, description) };
+    const { training } = passWords(description);
+    const masks = { target: picture?.target, [training ? `prediction. ${training}` : "prediction"]: output && predictedClasses(output, description) };
     const shown = this.isDense && measure !== "mean_absolute_error" ? Object.entries(masks) : [];
     const figures = shown.map(([name, mask]) => mask && createElement("figure", maskCanvas(mask, description), createElement("figcaption", name)));
     this.mask.replaceChildren(...figures.flatMap((figure) => figure || []));

@@ -20,9 +20,9 @@ import { pictureCanvas } from "../../figures/picture.js";
 import { counted, percent } from "../../numbers_brief.js";
 import { batchPicture, labelName } from "../../source/samples.js";
 import { cellButton } from "../../figures/cell_button.js";
+import { passWords } from "../../passes.js";
 
 const SHOWN = 12; // images with the largest contributions
-const ALONE = "Batch normalization uses statistics of the whole batch. The network shows this image alone, so that its numbers differ. ";
 const WEIGHT = ".diagram-marks .chosen"; // the mark of the weight in the network
 /** @type {Set<string>} */
 const opened = new Set(); // kinds of the open lines, which stay open when another image is shown
@@ -258,8 +258,9 @@ class Question {
       return isNumbers ? formatNumber(inUnits(description, own)[k]) : percent(own[k]);
     });
     const place = positions > 1 ? `At position ${at % positions} of ${positions}, the` : "The";
+    const { training } = passWords(description);
     const name = isNumbers ? (y.length > positions ? ` for output ${k}` : "") : ` “${labelName(description, y.length === positions ? 1 : k)}”`;
-    return `${place} network gives${isNumbers ? "" : name} ${output} instead of ${target}${isNumbers ? name : ""}. This error goes back through the network. `;
+    return `${place} network gives${isNumbers ? "" : name} ${output} instead of ${target}${isNumbers ? name : ""}. ${training && `${training} `}This error goes back through the network. `;
   }
 
   /** @param {number} gradient @param {number} count @param {string} label */
@@ -270,7 +271,7 @@ class Question {
     const enough = digitsThat((n) => formatNumber(asPrinted(gradient, n) / count, digits) === part);
     const follow = button("Follow the error back", this.follow, { class: "story-go" });
     const arriving = this.isCoupled ? formatNumber(gradient, enough) : cellButton(this.app, this.gradient, formatNumber(gradient, enough));
-    const alone = this.isCoupled ? ALONE : "";
+    const alone = this.isCoupled ? "The gradient is that of the image in its batch; the network shows the image alone. " : "";
     return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, arriving, `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", alone, follow)];
   }
 }

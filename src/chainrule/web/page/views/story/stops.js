@@ -19,6 +19,7 @@ import { explain } from "../../explain/index.js";
 import { layered, named, parted, valueOf } from "../../explain/naming.js";
 import { decimalsOf, decimalsThatAdd, fixed, formatNumber } from "../../explain/numbers.js";
 import { counted } from "../../numbers_brief.js";
+import { passWords } from "../../passes.js";
 import { labelName } from "../../source/samples.js";
 import { cellOn, chainOf } from "./chain.js";
 import { errorOf } from "./output_error.js";
@@ -91,12 +92,15 @@ export function stopsOf(trace, path, label) {
   const last = shown.findIndex(({ name }) => name === layered(parted(gradient).tensor).layer);
   const back = shown.slice(Math.max(0, last)).reverse().filter(({ name }) => trace.values.has(`${name}.dy`));
   const loss = plan.loss ? [lossStop(trace, chain, label)] : [];
+  const { training } = passWords(trace.description);
   const stops = [
     ...shown.map((layer) => layerStop(trace, chain, layer)),
     ...loss,
     ...back.map(({ name }, at) => gradientStop(trace, chain, name, at === 0)),
     ...weightStops(trace, gradient),
   ];
+  const outputs = stops.slice(Math.max(0, shown.length - 1), shown.length + loss.length + 1); // of the last layer, the loss and its gradient
+  for (const { words } of training ? outputs : []) words.push(training);
   return folded(stops);
 }
 

@@ -118,7 +118,7 @@ export class Controls {
     this.state = state;
     const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
     this.startButton.textContent = this.creeping ? "Pause" : nameOf(state);
-    const none = state.steps === 0 && !state.history; // training is unavailable, or not available yet
+    const none = state.fixed || (state.steps === 0 && !state.history); // training is unavailable, or not available yet
     const end = ended ? `The run ended with step ${whole(state.steps)}. Further steps have its last learning rate.` : "";
     const lacking = none ? state.message || "Training is not available." : "";
     const busy = state.running || this.creeping ? "Pause the training first." : "";

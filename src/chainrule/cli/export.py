@@ -40,6 +40,7 @@ def export(
     train: bool = False,
     int8: bool = False,
     calibration: options.DataName = None,
+    scales: Annotated[str | None, click.Choice(["best", "range", "percentile", "error"])] = None,
     io: Annotated[str | None, click.Choice(["float", "int8", "uint8"])] = None,
     compact: bool = False,
     precise: bool,
@@ -62,6 +63,8 @@ def export(
     calibration  (--calibrate) With --int8: data that determine the scales of activations, 500 samples drawn from all: a
                  data set's name, a folder or a FILE.npz with an array x.  [default: the run's training data, or the
                  scales of a quantized network]
+    scales       With --int8: how the data determine the scales: by their range, by percentiles, by the smallest squared
+                 error, or the best of these for the outputs.  [default: best]
     io           With --int8: type of the input and the outputs.  [default: float]
     compact      With --c or --wasm: prefer small memory to speed.
     raw_input    Leave out the normalization of inputs.
@@ -79,6 +82,7 @@ def export(
         ("--compact", compact, "C: add --c FOLDER or --wasm FILE", c_folder or wasm_file),
         ("--precise", precise, "C: add --c FOLDER or --wasm FILE", c_folder or wasm_file),
         ("--calibrate", calibration, "int8: add --int8", int8),
+        ("--scales", scales, "int8: add --int8", int8),
         ("--io", io, "int8: add --int8", int8),
         ("--opset", opset, "ONNX: add --onnx FILE", onnx_file),
     ):
@@ -107,11 +111,13 @@ def export(
     if c_folder:
         from chainrule.interop.c import write_c
 
-        quantized, compared = _quantized(model, job, calibration, io or "float") if int8 else (None, "")
+        quantized, compared = None, ""
+        if int8:
+            quantized, compared = _quantized(model, job, calibration, scales or "best", io or "float")
         files = write_c(model, c_folder, name=name or "network", train=train, int8=quantized, compact=compact)
-        lines = [str(files), *filter(None, [compared]), *str(files.report or "").splitlines()]
-        value = {"files": lines[0], "int8": compared, "report": files.report and files.report.to_json()}
-        show("c", "\n".join(map(printable, lines)), value)
+        costs = files.report.to_json() if files.report else None
+        lines = [str(files), *compared.splitlines(), *str(files.report or "").splitlines()]
+        show("c", "\n".join(map(printable, lines)), {"files": lines[0], "int8": compared, "report": costs})
     if wasm_file:
         from chainrule.interop.c.wasm import write_wasm
 
@@ -163,7 +169,9 @@ def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int
     return f"{file}: {description}, opset {version}, {size / 1000:,.0f} kB"
 
 
-def _quantized(model: "Model", job: "Job | None", calibration: str | None, io: str) -> "tuple[Quantized, str]":
+def _quantized(
+    model: "Model", job: "Job | None", calibration: str | None, scales: str, io: str
+) -> "tuple[Quantized, str]":
     """Quantize a model; return it with a line that compares it with the model in floats, "" without data.
 
     calibration   name or path of the data whose training images determine the scales; None: the data of the run, or for
@@ -177,15 +185,22 @@ def _quantized(model: "Model", job: "Job | None", calibration: str | None, io: s
         if job is None:
             return Quantized(model, io=io), ""
         training, test = job.load()
-        quantized = Quantized(model, _drawn(training.x)[0], io=io)
-        return quantized, _int8_metric(model, quantized, test)
+        quantized = Quantized(model, _drawn(training.x)[0], io=io, scales=scales)
+        return quantized, f"{_int8_metric(model, quantized, test)}\n{_tried_scales(quantized)}"
     if calibration.endswith(".npz") or len(model.input_shape) < 3:
         x = others = read_inputs(expanded(calibration), len(model.input_shape))  # no labels are needed
     else:
         training, test = loading.read_data_for(model, calibration)
         x, others = training.x, (training if test is None else test).x
-    quantized = Quantized(model, _drawn(x)[0], io=io)
-    return quantized, _int8_difference(model, quantized, _drawn(others)[1], Path(calibration).name)
+    quantized = Quantized(model, _drawn(x)[0], io=io, scales=scales)
+    difference = _int8_difference(model, quantized, _drawn(others)[1], Path(calibration).name)
+    return quantized, f"{difference}\n{_tried_scales(quantized)}"
+
+
+def _tried_scales(quantized: "Quantized") -> str:
+    """Return a line with the methods for scales that were tried, and the error of the outputs with each."""
+    errors = [f"{name} {error:.3g}" for name, error in quantized.calibrations.items()]
+    return f"scales by {quantized.chosen}; error of the outputs: {', '.join(errors)}"
 
 
 def _drawn(x: "Images") -> "tuple[Array, Array]":

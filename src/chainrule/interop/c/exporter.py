@@ -126,9 +126,9 @@ def write_c(
     report = None
     if trained is None:
         sizes = [(variant.constant_bytes, variant.arena_bytes) for variant in programs]
-        report = report_of(
-            model.plan(), programs[1], names=values["name_bytes"], labels=values["classes"], ports=sum(ports)
-        )
+        errors = int8.layer_errors if int8 else {}
+        names, labels = values["name_bytes"], values["classes"]
+        report = report_of(model.plan(), programs[1], errors, names=names, labels=labels, ports=sum(ports))
         values["report"] = _report_definitions(report, values["guard"])
     else:
         sizes = [(trained.constant_bytes, trained.sizes["activations"])] * 2

@@ -6,6 +6,7 @@ accuracy of the C program can therefore be measured before the program is compil
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation, Tensor
 from chainrule.errors import OptionError, unknown_name
 from chainrule.interop.c import calls, channels_last, fusing, source
+from chainrule.interop.c.calibration import BATCH, METHODS, Calibration, activations, relative_error
 from chainrule.interop.c.calls import Activations, Int8Step
 from chainrule.interop.c.int8_steps import INT8_VALUES, Int8Steps
 from chainrule.interop.c.own_scales import absorb, float_tail, move_roundings
@@ -23,7 +25,6 @@ from chainrule.interop.c.scales import (
     INT8_MIN,
     Int8Scale,
     Scales,
-    activation_scales,
     integer_input,
 )
 from chainrule.training.metrics import Evaluation
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from chainrule.models.model import Model
 
 FAKE_QUANTIZE = "fake_quantize"
+BEST = "best"  # method for scales
+COMPARED = 128  # images for errors
+MARGIN = 0.9  # of the error with the whole range; another method must be below it, since the images are few
 NUMBERS = {"float": "float", "int8": "int8_t", "uint8": "uint8_t"}  # type of the input and outputs → C type
 
 
@@ -43,38 +47,71 @@ class Quantized:
     x      images for measuring the ranges of the activations, an array in the same format as for `predict`; None: all
            scales are those of the FakeQuantize layers of a quantized network
     io     type of the C program's input and outputs: "float", "int8" or "uint8". `predict` always uses floats
+    scales method for the scales of activations: "range", from the smallest to the largest value; "percentile", which
+           clips a few values at each end; "error", the part of the range with the smallest squared error; "best", the
+           one of these with the smallest error of the outputs for some of the images
 
     The attribute `input_scale` contains step and zero of an integer input: q represents step · (q − zero), in the units
-    of the training data.
+    of the training data. `calibrations` contains the relative error of the outputs by method, for the methods that were
+    tried; `chosen`, the method in use; and `layer_errors`, the relative error of the result of each layer.
 
     Errors   ShapeError for images of another shape; OptionError for a layer without C functions for int8, without a
              scale if x is None, or for a model with several inputs or outputs
     """
 
-    def __init__(self, model: Model, x: Array | None = None, *, io: str = "float") -> None:
+    def __init__(self, model: Model, x: Array | None = None, *, io: str = "float", scales: str = BEST) -> None:
         if io not in NUMBERS:
             raise unknown_name("io", io, (*NUMBERS,))
+        if scales not in (BEST, *METHODS):
+            raise unknown_name("scales", scales, (BEST, *METHODS))
         if model.has_ports:
             raise OptionError("int8 arithmetic requires one input and one output; export the model in floats")
         self._model, self.io, self.input_scale = folded(model), io, (1.0, 0.0)
         self._plan = self._model.plan()
+        self.chosen, self.calibrations, self.layer_errors = "", dict[str, float](), dict[str, float]()
+        if x is not None:
+            self._calibrate(self._model.check_input(np.asarray(x)), METHODS if scales == BEST else (scales,))
+        elif any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
+            self._build(Scales())
+        else:
+            raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
+
+    def _calibrate(self, x: Array, methods: tuple[str, ...]) -> None:
+        """Build the steps with the scales, by one of the methods, that have the smallest error of the outputs."""
+        calibration = Calibration.of(self._model, self._prepared(x))
+        compared = x[:: math.ceil(len(x) / COMPARED)]
+        expected = self._model.predict(compared)
+        for method in methods:
+            self._build(calibration.scales(method))
+            self.calibrations[method] = relative_error(self.predict(compared), expected)
+        self.chosen = min(methods, key=self.calibrations.__getitem__)
+        if self.calibrations[self.chosen] > MARGIN * self.calibrations[methods[0]]:
+            self.chosen = methods[0]
+        if self.chosen != methods[-1]:
+            self._build(calibration.scales(self.chosen))
+        self._measure_layers(compared[:BATCH])
+        self.layer_errors[self._plan.output.name.partition(".")[0]] = self.calibrations[self.chosen]
+
+    def _prepared(self, x: Array) -> Array:
+        return self._model.normalization.prepare(x, self._model.dtype)
+
+    def _measure_layers(self, x: Array) -> None:
+        """Measure the error of each layer, for one batch of images."""
+        floats, scales = next(activations(self._model, self._prepared(x))), self._steps.scales
+        for storage, numbers in self._activations(x).items():
+            if storage in floats and storage in scales:
+                error = relative_error(scales[storage].values(numbers), floats[storage])
+                self.layer_errors[storage.partition(".")[0]] = error
+
+    def _build(self, scales: Scales) -> None:
+        """Build the steps with scales; those of FakeQuantize layers take precedence."""
         fused, weights = fusing.fuse(move_roundings(self._plan), self._model.weights, int8=True)
         operations, own_scales = absorb(fused, self._plan)
-        self._steps = Int8Steps(weights, Scales(self._measured_scales(x) | own_scales), own_scales)
+        self._steps = Int8Steps(weights, Scales(scales | own_scales), own_scales)
         in_floats = float_tail(operations, self._plan, own_scales)
-        if io != "float":  # element-wise functions are looked up in tables
+        if self.io != "float":  # element-wise functions are looked up in tables
             in_floats = _final_softmax(in_floats)
         self._add_operations(operations[: len(operations) - len(in_floats)], in_floats)
-
-    def _measured_scales(self, x: Array | None) -> Scales:
-        """Return the scales of the activations for images; empty without images, for a network with roundings."""
-        model = self._model
-        if x is not None:
-            images = model.normalization.prepare(model.check_input(np.asarray(x)), model.dtype)
-            return Scales(activation_scales(model, images))
-        if not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
-            raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
-        return Scales()
 
     def _add_operations(self, body: list[Operation], in_floats: list[Operation]) -> None:
         """Add the steps of operations in int8, and of those after them that compute in floats."""
@@ -130,13 +167,17 @@ class Quantized:
         self._model.normalization.check_unit(x)
         outputs = list[Array]()
         for start in range(0, len(x), 256):
-            activations: Activations = {IMAGE: x[start : start + 256].astype(np.float32)}
-            for step in self.steps:
-                activations[step.result.storage] = step.compute(activations)
             result = self.steps[-1].result.storage
-            last = activations[result].reshape(-1, self._plan.output.size)
+            last = self._activations(x[start : start + 256])[result].reshape(-1, self._plan.output.size)
             outputs.append(last if self.io == "float" else self._steps.scales[result].values(last).astype(np.float32))
         return np.concatenate(outputs)
+
+    def _activations(self, x: Array) -> Activations:
+        """Return the results of all steps for images, by storage."""
+        results: Activations = {IMAGE: x.astype(np.float32)}
+        for step in self.steps:
+            results[step.result.storage] = step.compute(results)
+        return results
 
     def _add_input(self, x: Tensor) -> None:
         """Add the step that normalizes the image and quantizes it to int8, on the scale of x."""

@@ -29,7 +29,7 @@ STACK = {
     "cross_correlate": 260,
     "cross_correlate_dx": 260,
 }
-COLUMNS = ("", "multiply-adds", "flash", "RAM", "result at")
+COLUMNS = ("", "multiply-adds", "flash", "RAM", "result at", "int8 error")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class LayerCost:
     flash           bytes of constants: parameters, tables and sizes
     ram             bytes of the arena that are in use while the layers are computed
     start, end      position of the result in the arena, in bytes; (0, 0): the result is the array `outputs`
+    error           relative error of the result in int8; None: not measured
     """
 
     layers: tuple[str, ...]
@@ -49,6 +50,7 @@ class LayerCost:
     ram: int
     start: int
     end: int
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,23 +85,29 @@ class Report:
         return asdict(self) | {"totals": self.totals}
 
     def __str__(self) -> str:
-        rows = [list(COLUMNS)]
+        rows: list[list[str]] = [[*COLUMNS]]
         for layer in self.layers:
             place = f"{layer.start:,}–{layer.end:,}" if layer.end else OUTPUTS
             numbers = (layer.multiply_adds, layer.flash, layer.ram)
-            rows.append([" + ".join(layer.layers), *(f"{number:,}" for number in numbers), place])
+            error = "" if layer.error is None else f"{layer.error:.2g}"
+            rows.append([" + ".join(layer.layers), *(f"{number:,}" for number in numbers), place, error])
         totals = self.totals
-        rows.append(["total", *(f"{number:,}" for number in totals.values()), ""])
-        lines = [line.rstrip() for line in aligned(rows, right=range(1, len(COLUMNS)))]
+        rows.append(["total", *(f"{number:,}" for number in totals.values()), "", ""])
+        if all(layer.error is None for layer in self.layers):
+            rows = [row[:-1] for row in rows]
+        lines = [line.rstrip() for line in aligned(rows, right=range(1, len(rows[0])))]
         flash = f"flash: constants and {self.names:,} bytes of names; code comes on top"
         ram = f"RAM: arena {self.arena:,}, input and outputs {self.ports:,}, stack at most {self.stack:,} bytes"
         return "\n".join([*lines, flash, ram])
 
 
-def report_of(plan: Plan, program: CProgram, *, names: int, labels: int, ports: int) -> Report:
+def report_of(
+    plan: Plan, program: CProgram, errors: Mapping[str, float], *, names: int, labels: int, ports: int
+) -> Report:
     """Return the report of a program.
 
     plan     the inference plan that the program computes
+    errors   relative errors of the results of layers in int8
     names    bytes of the names of classes, without pointers to them
     labels   number of these names
     ports    bytes of the input and of the outputs
@@ -118,11 +126,10 @@ def report_of(plan: Plan, program: CProgram, *, names: int, labels: int, ports: 
     constants = _constant_bytes(program)
     for time, call in enumerate(program.calls):
         host = _layer_of_call(call, plan, hosts)
-        earlier = rows.get(host, LayerCost(tuple(members.get(host, [host])), products[host], 0, 0, 0, 0))
-        ram = max(earlier.ram, _bytes_in_use(program, time))
-        rows[host] = LayerCost(
-            earlier.layers, earlier.multiply_adds, earlier.flash + next(constants), ram, *_position(program, call)
-        )
+        earlier = rows.get(host, LayerCost((), 0, 0, 0, 0, 0))
+        flash, ram = earlier.flash + next(constants), max(earlier.ram, _bytes_in_use(program, time))
+        layers, place = tuple(members.get(host, [host])), _position(program, call)
+        rows[host] = LayerCost(layers, products[host], flash, ram, *place, error=errors.get(host))
     all_names = names + POINTER_BYTES * labels
     return Report((*rows.values(),), all_names, program.arena_bytes, ports, stack_bound(program.calls))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,16 +11,12 @@ from numpy.typing import NDArray
 from chainrule.core.arrays import Array, Floats
 from chainrule.core.plan import Operation
 from chainrule.data.normalization import BYTE, Normalization
-from chainrule.engines import loader
-from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import OptionError
-from chainrule.interop.c.fusing import count_readers
 
 if TYPE_CHECKING:
-    from chainrule.models.model import Model
+    pass
 
 INT8_MIN, INT8_MAX, LEVELS = -128, 127, 256
-BATCH = 64  # images per batch when the ranges of activations are measured
 MULTIPLIER_BITS, SUM_BITS = 30, 20  # bits of multipliers: for sums of products and means, and for a + b
 MAX_MEAN_SHIFT = 40  # limit of the shift of a mean, so that its numerator and denominator fit into int64
 GRID_TOLERANCE = 1e-4  # maximum distance of a weight on a grid from a grid line, in steps
@@ -77,29 +72,6 @@ class Scales(dict[str, Int8Scale]):
         raise OptionError(
             f"the network does not contain the scale of {value}; pass images to measure it (--calibrate DATA)"
         )
-
-
-def activation_scales(model: Model, x: Array) -> dict[str, Int8Scale]:
-    """Return storage → scale for each activation, from its range when the model runs on the normalized images x.
-
-    A value that only a concatenation reads has the scale of its result, so that it is rounded once. A ReLU keeps its
-    own, which begins at 0, because a convolution before it clips its result to the range of the scale.
-    """
-    plan, ranges = model.plan(), dict[str, tuple[float, float]]()
-    interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
-    for start in range(0, len(x), BATCH):
-        interpreter.forward(x[start : start + BATCH])
-        for storage, values in interpreter.values.items():
-            low, high = ranges.get(storage, (math.inf, -math.inf))
-            ranges[storage] = min(low, float(values.min())), max(high, float(values.max()))
-    scales = {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()}
-    readers = count_readers(plan.forward, plan)
-    own = {operation.writes[0].storage for operation in plan.forward if operation.name == "relu"}
-    for operation in reversed(plan.forward):
-        for part in operation.reads if operation.name == "concatenate" else ():
-            if part and readers[part.storage] == 1 and part.storage not in own:
-                scales[part.storage] = scales[operation.writes[0].storage]
-    return scales
 
 
 def integer_input(scale: Int8Scale, normalization: Normalization, io: str) -> tuple[float, float]:

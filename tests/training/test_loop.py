@@ -9,14 +9,15 @@ import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from runs.run_driver import Halt
-from training.made import classifier, stripes
+from sklearn import metrics as peer
+from training.made import classifier, dense, points, stripes
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.coloring import Draw
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
-from chainrule.errors import NotFiniteError
+from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, ReLU, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.network.network import Network
@@ -328,3 +329,39 @@ def test_an_exception_leaves_the_best_weights_where_patience_keeps_them() -> Non
         trained.parameters[:] = parameters
         losses.append(trained.evaluate(x, 2 - y).loss)
     assert losses[0] == min(losses[1:])
+
+
+@pytest.mark.parametrize("monitor", ["root_mean_squared_error", "r2", "worst_error", "share"])
+def test_metrics_of_numbers_and_custom_ones_are_those_of_scikit_learn_in_every_epoch(monitor: str) -> None:
+    x, y = points(200)
+    held = (x[:60], y[:60])
+    metrics: dict[str, Any] = {"worst_error": peer.max_error, "share": lambda true, p: np.mean(np.abs(true - p) < 1)}
+    seen: list[dict[str, float]] = []
+
+    def record(trainer: Any, epoch: Any) -> None:
+        p = trainer.network.predict(held[0])[:, 0]
+        found = {"root_mean_squared_error": peer.root_mean_squared_error(y[:60], p), "r2": peer.r2_score(y[:60], p)}
+        seen.append(found | {name: function(y[:60], p) for name, function in metrics.items()})
+
+    model = dense(1)
+    options: dict[str, Any] = {"patience": 2, "monitor": monitor, "metrics": metrics, "validation_data": held}
+    history = model.fit(x[60:], y[60:], epochs=6, learning_rate=0.1, callbacks=record, progress=False, **options)
+    for name in seen[0]:
+        assert_close(history[f"validation_{name}"], [values[name] for values in seen], dtype=np.float32)
+    column = history[f"validation_{monitor}"]
+    best = np.argmin(column) if monitor.endswith("error") else np.argmax(column)
+    assert history.restored == best + 1
+
+
+def test_custom_metrics_of_several_outputs_and_without_validation() -> None:
+    x, y = points(100)
+    inputs = cr.Input((6,))
+    model = cr.Graph(inputs, {"a": cr.Dense(1)(inputs), "b": cr.Dense(1)(inputs)}, engine="numpy")
+    targets = {"a": y, "b": -y}
+    options: dict[str, Any] = {"metrics": {"worst_error": peer.max_error}, "progress": False, "patience": 1}
+    history = model.fit(x, targets, validation_data=(x, targets), monitor="b_worst_error", **options)
+    assert_close(history["validation_b_worst_error"], [peer.max_error(-y, model.predict(x)["b"])], dtype=np.float32)
+    with pytest.raises(OptionError, match="validation"):
+        dense(1).fit(x, y, metrics={"worst_error": peer.max_error}, progress=False)
+    with pytest.raises(OptionError, match="functions by name"):
+        dense(1).fit(x, y, metrics=peer.max_error, validation_split=0.2, progress=False)  # type: ignore[arg-type]

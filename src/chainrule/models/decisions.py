@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from chainrule.network.labels import Labels
 from chainrule.network.network import Network
 from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
 from chainrule.training import dense, evaluation
-from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
 
 
@@ -32,9 +31,7 @@ def evaluate(
     """Return the evaluation for the arguments of `Model.evaluate`."""
     if peak is not None and not (is_number(peak) and 0 < peak < math.inf):
         raise OptionError(f"peak {quoted(peak)}: expected the range of the targets' unit, such as 255")
-    functions: Any = {} if metrics is None else metrics
-    if not (isinstance(functions, Mapping) and all(map(callable, cast("Mapping[str, Any]", functions).values()))):
-        raise OptionError(f"metrics {quoted(metrics)}: expected functions by name, such as {{'f2': f}}")
+    functions = evaluation.checked_metrics(metrics)
     network = sized(network, data.inputs)
     resolved_loss = network.choose_loss(loss)
     examples = Record.of(network, ignore_label, resolved_loss).read(data)
@@ -44,12 +41,7 @@ def evaluate(
     options = network.normalization, resolved_loss, network.task, Views.choose(views)
     result = evaluation.evaluate(network, examples, *options)
     overlapping = overlap(network.training_hashes, examples.source.inputs)
-    if isinstance(result, JointEvaluation):
-        parts = {
-            name: replace(part, functions=functions, peak=peak or part.peak) for name, part in result.parts.items()
-        }
-        result = replace(result, parts=parts)
-    return replace(result, overlap=overlapping, functions=functions, peak=peak or result.peak)
+    return replace(result.with_metrics(functions, peak), overlap=overlapping)
 
 
 def answers(network: Network, outputs: Any) -> Any:

@@ -38,6 +38,7 @@ from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
+    from chainrule.training.answers import Metric
     from chainrule.training.lr_finder import LRSearch
 
 
@@ -87,6 +88,7 @@ def fit(
     groups: ArrayLike | None = None,
     validation_data: Data | Sequence[ArraysLike] | None = None,
     validation_split: float = 0.0,
+    metrics: Mapping[str, Metric] | None = None,
     callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
     progress: bool = True,
     run: RunWriter | None = None,
@@ -108,6 +110,7 @@ def fit(
     sample_weight, groups   weight of each sample in the loss, (N,); what each belongs to, such as a patient, (N,).
                 validation_split divides no group; None: the groups of a `Dataset`
     validation_data, validation_split   validation samples, or fraction of x to use; by default those of a `Dataset`
+    metrics     further metrics of the validation samples by name, as in `evaluate`; `monitor` may be one of them
     callbacks   functions f(trainer, epoch), or objects (see `Callback`)
     run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
     workers     processes that train together (`training.mpi.session`), all of which call `fit` on 8 shards
@@ -132,6 +135,7 @@ def fit(
     if loss is None:
         _check_meaning(self, examples)
     explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…", "readers": readers}
+    explicit["metrics"] = metrics
     trainer = _trainer(record, data, examples, held_out, recipe, run, explicit, workers)
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
@@ -200,7 +204,7 @@ def _trainer(
     test = None if run is None else run.test
     if test is not None:
         later.read(test)
-    options: dict[str, Any] = {"workers": workers, "readers": explicit["readers"]}
+    options: dict[str, Any] = {"workers": workers, "readers": explicit["readers"], "metrics": explicit["metrics"]}
     options |= {"labels": record.labels, "columns": record.columns}
     result = trainer(network, recipe, training, validation, normalization=fitted, **options)
     standardized = result.target_scaling is not None
@@ -249,6 +253,7 @@ def trainer(
     columns: tuple[str, ...] = (),
     workers: Workers = SINGLE_PROCESS,
     readers: int | None = None,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> Trainer:
     """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
 
@@ -258,12 +263,14 @@ def trainer(
     labels, columns   labels and names of columns that are recorded; None and (): keep the model's
     workers        processes that train together
     readers        processes that read ahead; None: one per processor if samples are decoded when needed
+    metrics        further metrics of validation samples
     """
     _check_gradient_passes(self)
     fitted = _fitted_normalization(training, recipe, normalization)
     if fitted.kind == "none":
         _warn_of_raw_bytes(self, training)
     options: dict[str, Any] = {"labels": labels, "columns": columns, "workers": workers, "readers": readers}
+    options["metrics"] = metrics
     if self.frozen:
         recipe = replace(recipe, lr_multipliers=recipe.lr_multipliers.freezing(self.frozen))
     return Trainer(self, recipe, training, fitted, validation, **options)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.core.arrays import Array, Ints
 from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
+from chainrule.errors import OptionError, quoted
 from chainrule.network import losses
 from chainrule.network.losses import JointLoss, Loss
 from chainrule.network.network import PREDICT_BATCH, Network
@@ -19,6 +20,7 @@ from chainrule.network.ports import Ports
 from chainrule.network.sizes import resized
 from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
+from chainrule.training.answers import Metric
 from chainrule.training.batches import in_order
 from chainrule.training.calibration import LOGITS_LOSS
 from chainrule.training.examples import Examples
@@ -142,13 +144,34 @@ def _losses(network: Network, loss: Loss, scores: Sequence[Array], t: Array, wei
     ]
 
 
+def checked_metrics(metrics: Any) -> Mapping[str, Metric]:
+    """Return the further metrics of users, by name; OptionError for other values."""
+    functions: Any = {} if metrics is None else metrics
+    if not (isinstance(functions, Mapping) and all(map(callable, cast("Mapping[str, Any]", functions).values()))):
+        raise OptionError(f"metrics {quoted(metrics)}: expected functions by name, such as {{'f2': f}}")
+    return cast("Mapping[str, Metric]", functions)
+
+
 def check_monitor(
-    network: Network, recipe: Recipe, task: Task, normalization: Normalization, validation: Examples | None
+    network: Network,
+    recipe: Recipe,
+    task: Task,
+    normalization: Normalization,
+    validation: Examples | None,
+    functions: Any = None,
 ) -> None:
-    """Raise OptionError if epochs will not have the metric to monitor, as an evaluation of one sample shows."""
-    values, metrics = (None, None), dict[str, float]()
+    """Raise OptionError if epochs will not have the metric to monitor, as an evaluation of one sample shows.
+
+    functions   further metrics, which are not computed, since they may need more than a sample
+    """
+    values, names = (None, None), [*checked_metrics(functions)]
+    if network.output_ports is not None:
+        names = [f"{output}_{name}" for output in network.output_ports.names for name in names]
+    metrics = dict.fromkeys(names, 0.0)
+    if validation is None and metrics:
+        raise OptionError("metrics are those of validation data; pass validation_data or validation_split too")
     if validation is not None:
         further = evaluate(network, validation.first(), normalization, recipe.loss, task).further
-        values, metrics = (0.0, 0.0), dict.fromkeys(further, 0.0)
+        values, metrics = (0.0, 0.0), metrics | dict.fromkeys(further, 0.0)
     epoch = Epoch.of(task.metric, 1, 1, (0.0, 0.0), values)
     recipe.criterion.improvements([replace(epoch, validation_metrics=metrics)])

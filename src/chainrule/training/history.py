@@ -24,8 +24,7 @@ AREAS = ("roc_auc", "average_precision")
 AGREEMENT = ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa")  # also of the positions of dense predictions
 CLASS_SCORES = (*AGREEMENT, "mean_f1", *AREAS, "calibration_error", "log_loss")
 TOP_SCORE = "top_5_accuracy"
-# Metrics that are better if they are smaller; those of one of several outputs end with these names
-MINIMIZED = ("loss", "log_loss", "calibration_error", ERROR, "root_mean_squared_error")
+MINIMIZED = ("loss", "error")  # ends of the names of metrics that are better if they are smaller
 MONITORED = ("loss", CLASSIFICATION.metric, ERROR)  # values of every epoch, of training and validation data
 _Pair: TypeAlias = tuple[float | None, float | None]
 
@@ -40,8 +39,8 @@ class Epoch:
     accuracy  fraction of training samples or labels that were predicted correctly; None for regression
     seconds   training time from the start to the end of the epoch, without pauses between runs
     mean_absolute_error   mean absolute error on the training samples; None for other tasks than regression
-    validation_metrics    further metrics of the validation samples: `Evaluation.scores`, such as ``roc_auc``, and the
-              metric and loss of each of several outputs, such as ``digit_accuracy`` and ``digit_loss``
+    validation_metrics    further metrics of the validation samples: `Evaluation.further`, such as ``roc_auc``, those of
+              each of several outputs, such as ``digit_accuracy`` and ``digit_loss``, and the ``metrics`` of `fit`
 
     Fields that begin with ``validation_`` are None if there is no validation data.
     """
@@ -238,7 +237,8 @@ class Criterion:
     """The rule that determines the best epoch.
 
     monitor     "loss", "accuracy" or "mean_absolute_error" of the validation data, or, without them, of the training
-                data; or one of the ``validation_metrics``, such as "roc_auc". Losses and errors are minimized
+                data; or one of the ``validation_metrics``, such as "roc_auc" or "r2". Metrics whose names end with loss
+                or error are minimized, all others maximized, as in scikit-learn
     min_delta   an epoch is better only if the value improves by more than this
     """
 
@@ -272,5 +272,4 @@ class Criterion:
         if self.monitor in epoch.validation_metrics and math.isnan(value):
             problem = f"{self.monitor} is not a number for the validation data of epoch {epoch.epoch}"
             raise OptionError(f"monitor {problem}; monitor another metric")
-        is_minimized = any(f"_{self.monitor}".endswith(f"_{name}") for name in MINIMIZED)
-        return value if is_minimized else -value
+        return value if self.monitor.endswith(MINIMIZED) else -value

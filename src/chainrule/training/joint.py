@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from chainrule.core.arrays import Array, Floats
 from chainrule.errors import OptionError, quoted
 from chainrule.network.losses import JointLoss
 from chainrule.network.tasks import JointTask
+from chainrule.training.answers import Metric
 from chainrule.training.calibration import LOGITS_LOSS
 from chainrule.training.metrics import Evaluation
 
@@ -94,6 +95,11 @@ class JointEvaluation(Evaluation):
     def warnings(self) -> tuple[str, ...]:
         """Sentences about classes or labels of an output with a recall of 0."""
         return tuple(f"{output}: {warning}" for output, part in self.parts.items() for warning in part.warnings)
+
+    def with_metrics(self, functions: Mapping[str, Metric], peak: float | None = None) -> JointEvaluation:
+        """Return the evaluation with further metrics of each output."""
+        parts = {output: part.with_metrics(functions, peak) for output, part in self.parts.items()}
+        return replace(self, parts=parts)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return the figures, and the evaluation of each output, as JSON values."""

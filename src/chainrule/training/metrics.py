@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from chainrule.data.input_statistics import mean_and_deviation
 from chainrule.errors import OptionError, quoted
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
 from chainrule.training import decisions, dense, ranking
-from chainrule.training.answers import Answers
+from chainrule.training.answers import Answers, Metric
 from chainrule.training.calibration import Reliability
 from chainrule.training.history import AGREEMENT, AREAS, CLASS_SCORES, TOP_SCORE, formatted
 
@@ -297,7 +297,8 @@ class Evaluation(Answers):
     @property
     def further(self) -> dict[str, float]:
         """The metrics of validation samples in a history besides loss and main metric."""
-        return {**self.of_outputs, **self.scores}
+        metrics = {**self.figures, **self.scores}
+        return {name: value for name, value in metrics.items() if name not in ("loss", self.task.metric)}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -312,6 +313,10 @@ class Evaluation(Answers):
         samples = int(self._counts()[1][self.recall == 0].sum())
         units = f"{'pixel' if self.outputs.ndim > 2 else 'sample'}{'s' * (samples != 1)}"
         return (*others, f"{nouns[len(missed) > 1]} with recall 0 %: {shown}; none of {samples:,} {units} was found")
+
+    def with_metrics(self, functions: Mapping[str, Metric], peak: float | None = None) -> Evaluation:
+        """Return the evaluation with further metrics by name, and with another peak for PSNR unless it is None."""
+        return replace(self, functions=functions, peak=peak or self.peak)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import KW_ONLY, InitVar, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from chainrule.network.target_scaling import TargetScaling
+    from chainrule.training.answers import Metric
     from chainrule.training.components import Component
 
 CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
@@ -129,6 +130,7 @@ class Trainer:
     workers       processes that train together, each with a trainer on the same data
     loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
     components    components of the recipe's options, by option
+    metrics       further metrics of validation samples, by name
 
     Creating a trainer does not modify the network. `loop.train` copies the fitted values to the network. To take single
     steps instead, call `adopt` first.
@@ -147,6 +149,7 @@ class Trainer:
     clock: Callable[[], float] = time.perf_counter
     workers: Workers = SINGLE_PROCESS
     readers: InitVar[int | None] = None
+    metrics: Mapping[str, Metric] | None = None
 
     def __post_init__(self, readers: int | None) -> None:
         network, recipe, train_data, validation = self.network, self.recipe, self.train_data, self.validation
@@ -176,10 +179,10 @@ class Trainer:
         self.weights = sets[0].loss_weights
         if validation is not None and validation.source.known:
             self.validation = replace(validation, targets=sets[1])
-        if recipe.monitor != Recipe.monitor:
+        if recipe.monitor != Recipe.monitor or self.metrics:
             from chainrule.training.evaluation import check_monitor
 
-            check_monitor(network, recipe, self.task, self.normalization, self.validation)
+            check_monitor(network, recipe, self.task, self.normalization, self.validation, self.metrics)
         active = [name for name in COMPONENTS if getattr(recipe, name) != getattr(Recipe, name)]
         self.components = {name: component(name, network, recipe) for name in active}
         self.stepper = Stepper(
@@ -327,7 +330,7 @@ class Trainer:
             if len(self.units) > 1:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
                 values[1] = np.mean(main.mean_absolute_errors / self.units)
-            metrics = evaluation.further
+            metrics = evaluation.with_metrics(self.metrics or {}).further
             values[2] = metrics.get(monitor, np.nan)
         self.workers.broadcast(values)
         metrics |= {} if np.isnan(values[2]) else {monitor: float(values[2])}

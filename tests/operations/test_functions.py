@@ -57,7 +57,7 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     def describe(formula: str) -> str:
         name = f"probe{[*CASES].index(formula)}"
         entry = {"value": [f"y = {formula}"], "slope": ["f′(x) = 1"], "words": []}
-        described = {**definitions._described(), name: ("activations", entry)}
+        described = {**definitions._described(), name: definitions.Described("activations", entry)}
         monkeypatch.setattr(definitions, "_described", lambda: described)
         names: dict[str, Any] = {"Array": Any}
         generator.define({name: f'def {name}(x: Array) -> Array:\n    """Compute."""\n'}, "reference", names)

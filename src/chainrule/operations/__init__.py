@@ -16,6 +16,11 @@ def public_functions(package: str, names: Mapping[str, object], helpers: Collect
     names    the names that the package imported from its files
     helpers  files without operations
     """
-    files = {name: value.__module__ for name, value in names.items() if inspect.isfunction(value)}
-    locations = {name: file.rpartition(".") for name, file in files.items()}
-    return sorted(name for name, (folder, _, file) in locations.items() if folder == package and file not in helpers)
+    public = list[str]()
+    for name, value in names.items():
+        if not inspect.isfunction(value):
+            continue
+        folder, _, file = value.__module__.rpartition(".")
+        if folder == package and file not in helpers:
+            public.append(name)
+    return sorted(public)

@@ -79,7 +79,9 @@ class AxisLayout:
     def axes(self, index: Iterable[str]) -> frozenset[int]:
         """Return the axes of an array with an index. Channels are two axes if they are grouped."""
         axes = {self.letters[letter] for letter in index}
-        return frozenset(axes | {1} if self.is_grouped and 2 in axes else axes)
+        if self.is_grouped and 2 in axes:
+            axes.add(1)
+        return frozenset(axes)
 
     @property
     def all_axes(self) -> frozenset[int]:
@@ -90,29 +92,43 @@ class AxisLayout:
         axes = sorted(axes)
         if self.is_grouped or max(axes) < 2:
             return str(axes[0]) if len(axes) == 1 else str(tuple(axes))
-        fixed = [str(axis) for axis in axes if axis < 2]
         positions = f"range(2, {self.main}.ndim)"
-        return f"({', '.join(fixed)}, *{positions})" if fixed else f"tuple({positions})"
+        fixed = ", ".join(str(axis) for axis in axes if axis < 2)
+        if not fixed:
+            return f"tuple({positions})"
+        return f"({fixed}, *{positions})"
 
     def read(self, name: str, index: Sequence[str]) -> str:
         """Return the expression of an input with axes of length 1."""
         axes = self.axes(index)
         if self.is_grouped:
-            shapes = {4: "rows", 2: "(*rows[:2], 1, 1)"} if 0 in axes else {2: "(-1, rows[2], 1)"}
+            shapes = {2: "(-1, rows[2], 1)"}
+            if 0 in axes:
+                shapes = {4: "rows", 2: "(*rows[:2], 1, 1)"}
             return f"{name}.reshape({shapes[len(axes)]})"
-        return name if axes == self.all_axes else f"spread_bias({name}, {self.main}.ndim)"
+        if axes == self.all_axes:
+            return name
+        return f"spread_bias({name}, {self.main}.ndim)"
 
     def result(self, index: Sequence[str]) -> str:
         """Return the method call that removes axes of length 1 from a result."""
         axes = self.axes(index)
-        if self.is_grouped:
-            return f".reshape({'shape' if axes == self.all_axes else 'rows[:2]' if 0 in axes else '-1'})"
-        return f".squeeze({self.argument(self.all_axes - axes)})" if axes != self.all_axes else ""
+        has_all = axes == self.all_axes
+        if not self.is_grouped:
+            return "" if has_all else f".squeeze({self.argument(self.all_axes - axes)})"
+        if has_all:
+            return ".reshape(shape)"
+        if 0 in axes:
+            return ".reshape(rows[:2])"
+        return ".reshape(-1)"
 
     def count(self, axes: frozenset[int]) -> str:
         """Return the number of elements along some axes."""
-        others = " * ".join(f"{self.main}.shape[{axis}]" for axis in sorted(self.all_axes - axes))
-        return f"{self.main}.size // ({others})" if "*" in others else f"{self.main}.size // {others}"
+        others = [f"{self.main}.shape[{axis}]" for axis in sorted(self.all_axes - axes)]
+        product = " * ".join(others)
+        if len(others) > 1:
+            product = f"({product})"
+        return f"{self.main}.size // {product}"
 
 
 class Statement(NamedTuple):
@@ -143,10 +159,9 @@ class ArrayWriter:
         if not definitions[0].conditions:
             self.values[name] = self._named(identifier(name), self._cases(definitions[0].cases), uses)
             return
+        heads = (f"if {' and '.join(definitions[0].conditions)}", "else")
         results = list[Operand]()
-        for head, definition in zip(
-            (f"if {' and '.join(definitions[0].conditions)}", "else"), definitions, strict=True
-        ):
+        for head, definition in zip(heads, definitions, strict=True):
             with self._branch(head):
                 results.append(self._named(identifier(name), self._cases(definition.cases), uses))
         uses = max(result.uses for result in results)
@@ -154,12 +169,17 @@ class ArrayWriter:
 
     def text(self) -> list[str]:
         """Return the lines of code, with a number for each array without name."""
-        unnamed = dict.fromkeys(line.target for line in self.lines if line.target and not line.target.name)
-        for number, value in enumerate(unnamed, 1):
-            value.name = f"u{number}"
-        return [
-            (f"{line.target} = " if line.target else "") + line.template.format(*line.values) for line in self.lines
-        ]
+        texts = list[str]()
+        unnamed = 0
+        for line in self.lines:
+            if line.target is not None and not line.target.name:
+                unnamed += 1
+                line.target.name = f"u{unnamed}"
+            text = line.template.format(*line.values)
+            if line.target is not None:
+                text = f"{line.target} = {text}"
+            texts.append(text)
+        return texts
 
     @contextmanager
     def _branch(self, head: str) -> Generator[None]:
@@ -168,17 +188,22 @@ class ArrayWriter:
         self._branches += 1
         self._level, self.lines = self._branches, []
         yield
-        block = [f"    {line}" for line in self.text()]
-        self._level, self.lines = outer, [*lines, *map(Statement, [f"{head}:", *block])]
+        lines.append(Statement(f"{head}:"))
+        for line in self.text():
+            lines.append(Statement(f"    {line}"))
+        self._level, self.lines = outer, lines
 
     def _named(self, name: str, value: Operand, uses: float) -> Operand:
         """Give a value a name: rename an array that is not used otherwise, copy other arrays that are results."""
-        if value.axes is not None and value.uses <= 1 and value.level == self._level:
+        is_array = value.axes is not None
+        if is_array and value.uses <= 1 and value.level == self._level:
             value.name, value.uses = name, uses
             return value
-        copied = ".copy()" if uses == inf and self.library == "np" and value.axes is not None else ""
+        template = "{}"
+        if is_array and uses == inf and self.library == "np":
+            template = "{}.copy()"
         result = replace(value, name=name, uses=inf)
-        self.lines.append(Statement(f"{{}}{copied}", (value,), result))
+        self.lines.append(Statement(template, (value,), result))
         return result
 
     def _cases(self, cases: Sequence[FormulaCase]) -> Operand:
@@ -187,12 +212,16 @@ class ArrayWriter:
         result = self.operand(cases[-1].value)
         for value, group in groupby(reversed(cases[:-1]), key=lambda case: case.value):
             tests = [self.operand(case.when) for case in reversed([*group])]
-            test = reduce(lambda first, second: self._new("{} | {}", first, second), tests)
+            test = self._joined("{} | {}", tests)
             if value == 0 and result.axes == test.axes and not result.is_discrete:
                 result = self._new("masked({}, {})", result, test)
             else:
                 result = self._new("select({}, {}, {})", test, self.operand(value), result)
         return result
+
+    def _joined(self, template: str, values: Iterable[Operand]) -> Operand:
+        """Join values, from the first to the last, with an operator of two."""
+        return reduce(lambda first, second: self._new(template, first, second), values)
 
     def operand(self, tree: Tree) -> Operand:
         """Return a number, or an array with the value of a tree. If necessary, write statements."""
@@ -200,33 +229,49 @@ class ArrayWriter:
             return self._function(*cast("list[Any]", tree))
         if isinstance(tree, dict):
             node = cast("dict[str, Any]", tree)
-            return self._reduction(node) if "reduce" in node else self.values[node["name"]]
-        return self.values[tree] if isinstance(tree, str) else Operand(repr(int(tree) if tree == int(tree) else tree))
+            if "reduce" in node:
+                return self._reduction(node)
+            return self.values[node["name"]]
+        if isinstance(tree, str):
+            return self.values[tree]
+        number = int(tree) if tree == int(tree) else tree
+        return Operand(repr(number))
 
     def _function(self, name: str, *operands: Tree) -> Operand:
         """Return the value of an operator or function."""
         if name == "and":
-            return reduce(lambda first, second: self._new("{} & {}", first, second), map(self._comparison, operands))
+            return self._joined("{} & {}", map(self._comparison, operands))
         values = [self.operand(operand) for operand in operands]
         if all(value.axes is None for value in values):
-            root = f"{'math' if self.library == 'np' else self.library}.sqrt({{}})"
-            template = root if name == "√" else SCALARS.get(name) or f"({{}} {SIGNS[name]} {{}})"
-            return Operand(template.format(*values))
+            return Operand(self._scalar_template(name).format(*values))
         if name == "^":
             return self._power(values[0], operands[1])
-        return self._binary(name, *values) if name in BINARY else self._call(name, values)
+        if name in BINARY:
+            return self._binary(name, *values)
+        return self._call(name, values)
+
+    def _scalar_template(self, name: str) -> str:
+        """Return the template of an operator or function of scalars."""
+        if name == "√":
+            module = "math" if self.library == "np" else self.library
+            return f"{module}.sqrt({{}})"
+        if name in SCALARS:
+            return SCALARS[name]
+        return f"({{}} {SIGNS[name]} {{}})"
 
     def _comparison(self, tree: Tree) -> Operand:
         sign, *operands = tree
         return self._new(f"{{}} {SIGNS[sign]} {{}}", *map(self.operand, operands), is_discrete=True)
 
     def _reduction(self, node: Mapping[str, Any]) -> Operand:
+        function = node["reduce"]
+        over = node["over"] or self.over
         values = self.operand(node["value"]["tree"])
-        axes = frozenset(self.layout.letters[letter] for letter in node["over"] or self.over)
+        axes = frozenset(self.layout.letters[letter] for letter in over)
         if values.axes is None or not axes <= values.axes:
-            raise ValueError(f"{node['reduce']} over {', '.join(node['over'] or self.over)}: the summands do not vary")
-        call = f"{{}}.{REDUCTIONS[node['reduce']]}(axis={self.layout.argument(axes)}, keepdims=True)"
-        result = self._new(call, values, is_discrete=values.is_discrete or node["reduce"] == "argmax")
+            raise ValueError(f"{function} over {', '.join(over)}: the summands do not vary")
+        call = f"{{}}.{REDUCTIONS[function]}(axis={self.layout.argument(axes)}, keepdims=True)"
+        result = self._new(call, values, is_discrete=values.is_discrete or function == "argmax")
         result.axes = values.axes - axes
         return result
 
@@ -237,16 +282,18 @@ class ArrayWriter:
             return self._in_place("{0} *= {0}", base, base)
         base.uses += power - 2  # a cube is x·x, multiplied by x
         square = self._new("{0} * {0}", base)
-        return square if power == 2 else self._in_place("{} *= {}", square, square, base)
+        if power == 2:
+            return square
+        return self._in_place("{} *= {}", square, square, base)
 
     def _binary(self, name: str, first: Operand, second: Operand) -> Operand:
         """Write a sum, difference, product or quotient, in place where possible."""
-        free = [value.axes == _union((first, second)) and self._is_free(value) for value in (first, second)]
-        if free[0]:
+        axes = _union((first, second))
+        if first.axes == axes and self._is_free(first):
             return self._in_place(f"{{}} {SIGNS[name]}= {{}}", first, first, second)
-        if free[1] and name in "+·":
-            return self._in_place(f"{{}} {SIGNS[name]}= {{}}", second, second, first)
-        if free[1]:
+        if second.axes == axes and self._is_free(second):
+            if name in "+·":
+                return self._in_place(f"{{}} {SIGNS[name]}= {{}}", second, second, first)
             return self._call(name, (first, second))
         return self._new(f"{{}} {SIGNS[name]} {{}}", first, second)
 
@@ -256,11 +303,12 @@ class ArrayWriter:
             function = FUNCTIONS[name].arrays.format(self.library)
         else:
             function = f"{self.library}.{RENAMED.get(name, name)}"
-        call = f"{function}({', '.join('{}' for _ in operands)}"
-        for value in operands if function.startswith("np.") else ():
-            if value.axes == _union(operands) and self._is_free(value):
-                return self._in_place(f"{call}, out={{}})", value, *operands, value)
-        return self._new(f"{call})", *operands)
+        places = ", ".join(["{}"] * len(operands))
+        if function.startswith("np."):
+            for value in operands:
+                if value.axes == _union(operands) and self._is_free(value):
+                    return self._in_place(f"{function}({places}, out={{}})", value, *operands, value)
+        return self._new(f"{function}({places})", *operands)
 
     def _in_place(self, statement: str, target: Operand, *values: Operand) -> Operand:
         self.lines.append(Statement(statement, values))
@@ -271,9 +319,11 @@ class ArrayWriter:
 
     def _new(self, expression: str, *operands: Operand, is_discrete: bool = False) -> Operand:
         """Write the definition of an array, which is discrete if all operands are."""
+        are_discrete = True
         for value in operands:
             value.uses -= 1
-        is_discrete = is_discrete or all(value.axes is None or value.is_discrete for value in operands)
+            are_discrete &= value.axes is None or value.is_discrete
+        is_discrete = is_discrete or are_discrete
         result = Operand(axes=_union(operands), uses=1, is_discrete=is_discrete, level=self._level)
         self.lines.append(Statement(expression, operands, result))
         return result
@@ -284,15 +334,21 @@ class ArrayWriter:
 
 
 def _union(values: Iterable[Operand]) -> frozenset[int]:
-    return frozenset[int]().union(*(value.axes or () for value in values))
+    axes = set[int]()
+    for value in values:
+        axes.update(value.axes or ())
+    return frozenset(axes)
 
 
 def normalized(tree: Tree) -> Tree:
     """Return a tree with folded constants, and with functions instead of some combinations of operators."""
     if isinstance(tree, dict) and "reduce" in tree:
-        return cast("dict[str, Any]", tree) | {"value": {"tree": normalized(tree["value"]["tree"])}}
+        node = cast("dict[str, Any]", tree)
+        return {**node, "value": {"tree": normalized(node["value"]["tree"])}}
     tree = folded(tree)
-    match [*map(normalized, cast("list[Any]", tree))] if isinstance(tree, list) else tree:
+    if isinstance(tree, list):
+        tree = [normalized(part) for part in cast("list[Any]", tree)]
+    match tree:
         case ["^", math.e, power]:
             return ["exp", power]
         case ["max", low, ["min", value, high]]:
@@ -305,8 +361,13 @@ def normalized(tree: Tree) -> Tree:
 
 def identifier(name: str) -> str:
     """Return a Python name for a name in formulas: x_hat for x̂, p_next for p′, beta1 for β₁."""
-    letters = unicodedata.normalize("NFKD", name)
-    return "".join(
-        letter if letter.isascii() else MARKS.get(letter) or unicodedata.name(letter).rpartition(" ")[2].lower()
-        for letter in letters
-    )
+    result = ""
+    for letter in unicodedata.normalize("NFKD", name):
+        if letter.isascii():
+            result += letter
+        elif letter in MARKS:
+            result += MARKS[letter]
+        else:
+            *_, word = unicodedata.name(letter).split(" ")
+            result += word.lower()
+    return result

@@ -74,30 +74,48 @@ class ArrayFunction:
         """Return the formulas that define a function of the engines.
 
         Entries of the TOML files have three forms: an element-wise operation with `slope`, an operation with `reads`
-        and `writes`, or the update of an optimizer, whose arrays are the parameters of the reference's function.
+        and `writes`, or the update of an optimizer.
         """
         operation_name = definitions.generated().get(name, name)
         entry = definitions.entry(operation_name)
         if "slope" in entry:
-            operation, is_gradient = find_operation(operation_name), name != operation_name
-            formulas = operation.slope if is_gradient else operation.value
-            table = {formula["name"]: [ResultFormula((), _cases(formula))] for formula in formulas[:-1]}
-            result, input_name = ("dx", operation.keeps) if is_gradient else ("y", "x")
-            table[result] = [ResultFormula((), _cases(formulas[-1], gradient=is_gradient))]
-            return cls(name, table, {**({"dy": "e"} if is_gradient else {}), input_name: "e"}, {result: "e"}, entry)
+            return cls._of_elementwise(name, operation_name, entry)
         if "writes" in entry:
-            reads, writes = ({tensor["name"]: tensor["index"] for tensor in entry[key]} for key in ("reads", "writes"))
-            steps, rules = (
-                [formula for result in entry["results"] for formula in result[key]] for key in ("steps", "rule")
-            )
-            # First the numerically stable forms, if there are any; last the rules, which are often unstable.
-            sources = [entry.get("computed", ()), steps, entry["where"], rules]
-            return cls(name, _definitions_by_name(sources), reads, writes, entry)
+            return cls._of_calculation(name, entry)
+        return cls._of_update(name, entry)
+
+    @classmethod
+    def _of_elementwise(cls, name: str, operation_name: str, entry: Mapping[str, Any]) -> "ArrayFunction":
+        operation = find_operation(operation_name)
+        if name == operation_name:
+            formulas, result, reads = operation.value, "y", {"x": "e"}
+        else:
+            formulas, result, reads = operation.slope, "dx", {"dy": "e", operation.keeps: "e"}
+        *steps, last = formulas
+        table = {formula["name"]: [ResultFormula((), _cases(formula))] for formula in steps}
+        table[result] = [ResultFormula((), _cases(last, gradient=result == "dx"))]
+        return cls(name, table, reads, {result: "e"}, entry)
+
+    @classmethod
+    def _of_calculation(cls, name: str, entry: Mapping[str, Any]) -> "ArrayFunction":
+        reads = {tensor["name"]: tensor["index"] for tensor in entry["reads"]}
+        writes = {tensor["name"]: tensor["index"] for tensor in entry["writes"]}
+        steps = list[Formula]()
+        rules = list[Formula]()
+        for result in entry["results"]:
+            steps += result["steps"]
+            rules += result["rule"]
+        # First the numerically stable forms, if there are any; last the rules, which are often unstable.
+        sources = [entry.get("computed", ()), steps, entry["where"], rules]
+        return cls(name, _definitions_by_name(sources), reads, writes, entry)
+
+    @classmethod
+    def _of_update(cls, name: str, entry: Mapping[str, Any]) -> "ArrayFunction":
+        """Return the formulas of an optimizer's update, whose arrays are the parameters of the reference's function."""
         parameters = _arrays(name)
         results = {f"{parameter}′": "e" for parameter in parameters if parameter != "g"}
-        sources = [entry.get("computed", ()), entry["steps"]]
+        table = _definitions_by_name([entry.get("computed", ()), entry["steps"]])
         letters = definitions.entry("update")["letters"]
-        table = _definitions_by_name(sources)
         return cls(name, table, dict.fromkeys(parameters, "e"), results, {**entry, "letters": letters})
 
     @property
@@ -108,8 +126,13 @@ class ArrayFunction:
             return AxisLayout(parameters[0], {"n": 0, "g": 1, "c": 2, "k": 2, "i": 3, "j": 3}, is_grouped=True)
         indices = [*self.reads.values(), *self.results.values()]
         longest = max(map(len, indices))
-        letters = {letter: axis for index in indices if len(index) == longest for axis, letter in enumerate(index)}
-        main = next(p for p, index in zip(parameters, self.reads.values(), strict=True) if len(index) == longest)
+        letters = dict[str, int]()
+        for index in indices:
+            if len(index) == longest:
+                for axis, letter in enumerate(index):
+                    letters[letter] = axis
+        lengths = [len(index) for index in self.reads.values()]
+        main = parameters[lengths.index(longest)]
         return AxisLayout(main, letters)
 
     def order(self) -> list[str]:
@@ -128,8 +151,13 @@ class ArrayFunction:
 
     def names(self, name: str) -> list[str]:
         """Return the names in a formula, once for each occurrence."""
-        cases = [case for definition in self.formulas[name] for case in definition.cases]
-        return [used for case in cases for tree in case if tree is not None for used in occurrences(tree)]
+        names = list[str]()
+        for definition in self.formulas[name]:
+            for case in definition.cases:
+                names += occurrences(case.value)
+                if case.when is not None:
+                    names += occurrences(case.when)
+        return names
 
 
 def _definitions_by_name(sources: Iterable[Iterable[Formula]]) -> dict[str, list[ResultFormula]]:
@@ -142,11 +170,9 @@ def _definitions_by_name(sources: Iterable[Iterable[Formula]]) -> dict[str, list
     for source in sources:
         of_source: dict[str, list[ResultFormula]] = {}
         for formula in source:
-            required = dict.fromkeys(formula.get("if", ()), True) | dict.fromkeys(formula.get("unless", ()), False)
-            if any(FACTS.get(fact, value) is not value for fact, value in required.items()):
+            conditions = _conditions(formula)
+            if conditions is None:
                 continue  # the formula never applies in the engines
-            undecided = {fact: value for fact, value in required.items() if fact not in FACTS}
-            conditions = tuple(fact if value else f"not {fact}" for fact, value in undecided.items())
             for name, equal_name in formula.get("alias", {}).items():
                 alias = FormulaCase(equal_name, None)
                 of_source.setdefault(name, []).append(ResultFormula(conditions, (alias,)))
@@ -156,9 +182,30 @@ def _definitions_by_name(sources: Iterable[Iterable[Formula]]) -> dict[str, list
     return by_name
 
 
+def _conditions(formula: Formula) -> tuple[str, ...] | None:
+    """Return the conditions of a formula that depend on attributes; None if it never applies in the engines."""
+    conditions = list[str]()
+    for fact in formula.get("if", ()):
+        if fact not in FACTS:
+            conditions.append(fact)
+        elif not FACTS[fact]:
+            return None
+    for fact in formula.get("unless", ()):
+        if fact not in FACTS:
+            conditions.append(f"not {fact}")
+        elif FACTS[fact]:
+            return None
+    return tuple(conditions)
+
+
 def _cases(formula: Formula, *, gradient: bool = False) -> tuple[FormulaCase, ...]:
-    cases = cases_of(formula, gradient=gradient)
-    return tuple(FormulaCase(normalized(value), when and normalized(when["tree"])) for value, when in cases)
+    cases = list[FormulaCase]()
+    for value, when in cases_of(formula, gradient=gradient):
+        condition = None
+        if when is not None:
+            condition = normalized(when["tree"])
+        cases.append(FormulaCase(normalized(value), condition))
+    return tuple(cases)
 
 
 @cache
@@ -184,20 +231,30 @@ def array_source(name: str, library: str) -> str:
     library   "np" for NumPy, "jnp" for JAX
     """
     calculation = ArrayFunction.find(name)
-    layout, order = calculation.layout, calculation.order()
-    counts = Counter(used for formula in order for used in calculation.names(formula))
+    layout = calculation.layout
+    order = calculation.order()
+    counts = Counter[str]()
+    for formula in order:
+        counts.update(calculation.names(formula))
     values, preamble = _inputs(calculation, layout, counts, library)
     writer = ArrayWriter(library, layout, values, calculation.entry.get("over", ()))
     for formula in order:
         uses = inf if formula in calculation.results else counts[formula]
         writer.define(formula, calculation.formulas[formula], uses=uses)
-    results: list[str] = []
+    templates = list[str]()
+    results = list[Operand]()
     for result, index in calculation.results.items():
-        dtype = f".astype({layout.main}.dtype)" if writer.values[result].is_discrete else ""
-        results.append(f"{{}}{layout.result(index)}{dtype}")
-    values_of_results = tuple(writer.values[result] for result in calculation.results)
-    writer.lines.append(Statement(f"return {', '.join(results)}", values_of_results))
-    return _function(name, [*preamble, *writer.text()], "@quiet" if library == "np" else "")
+        value = writer.values[result]
+        template = f"{{}}{layout.result(index)}"
+        if value.is_discrete:
+            template += f".astype({layout.main}.dtype)"
+        templates.append(template)
+        results.append(value)
+    writer.lines.append(Statement(f"return {', '.join(templates)}", tuple(results)))
+    source = _function(name, [*preamble, *writer.text()])
+    if library == "np":
+        source = f"@quiet\n{source}"
+    return source
 
 
 def _inputs(
@@ -205,8 +262,8 @@ def _inputs(
 ) -> tuple[dict[str, Operand], list[str]]:
     """Return the operands of the names in formulas that no formula defines, and the lines of code that define them.
 
-    The names are those of arrays, attributes, and scalars: sizes such as C, the batch size N, the machine epsilon ε,
-    and M, the number of elements in a sum. For an average over the channels of a group, the lines could be:
+    The names are those of arrays, attributes, and scalars. For an average over the channels of a group, the lines could
+    be:
 
         rows = (len(x), groups, x.shape[1] // groups, -1)
         x = np.asarray(x, order="C").reshape(rows)
@@ -214,65 +271,95 @@ def _inputs(
 
     counts   name → its number of occurrences; names without any need no line
     """
-    definitions_of_names: list[str] = []
+    lines = list[str]()
     operands: dict[str, Operand] = {}
-    entry, attributes = calculation.entry, _attributes(calculation.name)
+    main = layout.main
     if layout.is_grouped:
-        main = layout.main
-        keeps_shape = any(layout.axes(index) == layout.all_axes for index in calculation.results.values())
-        definitions_of_names += [f"shape = {main}.shape"] if keeps_shape else []
-        definitions_of_names += [f"rows = (len({main}), groups, {main}.shape[1] // groups, -1)"]
+        if layout.all_axes in map(layout.axes, calculation.results.values()):
+            lines.append(f"shape = {main}.shape")
+        lines.append(f"rows = (len({main}), groups, {main}.shape[1] // groups, -1)")
     for parameter, (name, index) in zip(_arrays(calculation.name), calculation.reads.items(), strict=True):
         axes = layout.axes(index)
-        ordered = f'np.asarray({parameter}, order="C")'
-        expression = layout.read(ordered if library == "np" and axes == layout.all_axes else parameter, index)
-        if expression != parameter and (counts[name] or parameter == layout.main):
-            definitions_of_names.append(f"{parameter} = {expression}")
+        array = parameter
+        if library == "np" and axes == layout.all_axes:
+            array = f'np.asarray({parameter}, order="C")'
+        expression = layout.read(array, index)
+        if expression != parameter and (counts[name] or parameter == main):
+            lines.append(f"{parameter} = {expression}")
         operands[name] = Operand(parameter, axes)
-    operands |= {attribute: Operand(attribute) for attribute in attributes}
-    operands |= {letter: Operand(name) for letter, name in entry.get("letters", {}).items() if name in attributes}
-    sizes = {letter.upper(): axis for letter, axis in layout.letters.items()} if not layout.is_grouped else {}
-    scalars = {letter: f"{layout.main}.shape[{axis}]" for letter, axis in sizes.items()}
+    attributes = _attributes(calculation.name)
+    for attribute in attributes:
+        operands[attribute] = Operand(attribute)
+    for letter, attribute in calculation.entry.get("letters", {}).items():
+        if attribute in attributes:
+            operands[letter] = Operand(attribute)
+    scalars = _scalars(calculation, layout, library)
     if "batch" in attributes:
-        loss = definitions.entry(calculation.name.removesuffix("_dp"))["writes"][0]["index"]
-        elements = layout.count(layout.axes(loss)) if len(loss) > 1 else ""
         del operands["N"]
-        scalars["N"] = f"{elements or f'len({layout.main})'} if batch is None else batch"
-    if isinstance(entry.get("letters", {}).get(EPSILON), float):
-        scalars[EPSILON] = f"float({library}.finfo({layout.main}.dtype).eps)"
-    if entry.get("over"):
-        scalars["M"] = layout.count(frozenset(layout.letters[letter] for letter in entry["over"]))
     for letter, expression in scalars.items():
         if counts[letter] and letter not in operands:
             operands[letter] = Operand(identifier(letter))
-            definitions_of_names.append(f"{identifier(letter)} = {expression}")
-    return operands, definitions_of_names
+            lines.append(f"{identifier(letter)} = {expression}")
+    return operands, lines
 
 
-def _function(name: str, body: Iterable[str], decorator: str) -> str:
+def _scalars(calculation: ArrayFunction, layout: AxisLayout, library: str) -> dict[str, str]:
+    """Return the expression of each scalar that a formula may contain, by letter.
+
+    Scalars are sizes such as C, the batch size N, the machine epsilon ε, and M, the number of elements in a sum.
+    """
+    main = layout.main
+    entry = calculation.entry
+    scalars = dict[str, str]()
+    if not layout.is_grouped:
+        for letter, axis in layout.letters.items():
+            scalars[letter.upper()] = f"{main}.shape[{axis}]"
+    if "batch" in _attributes(calculation.name):
+        loss = definitions.entry(calculation.name.removesuffix("_dp"))["writes"][0]["index"]
+        elements = f"len({main})"
+        if len(loss) > 1:
+            elements = layout.count(layout.axes(loss))
+        scalars["N"] = f"{elements} if batch is None else batch"
+    if isinstance(entry.get("letters", {}).get(EPSILON), float):
+        scalars[EPSILON] = f"float({library}.finfo({main}.dtype).eps)"
+    if entry.get("over"):
+        scalars["M"] = layout.count(frozenset(layout.letters[letter] for letter in entry["over"]))
+    return scalars
+
+
+def _function(name: str, body: Iterable[str]) -> str:
     """Return the source of a function with the signature that it has in the reference."""
     node = _definition(name)
-    head = f"def {name}({ast.unparse(node.args)}) -> {ast.unparse(cast('ast.expr', node.returns))}:"
-    lines = [f'"""Compute `reference.{name}`."""', *body]
-    return "\n".join([*([decorator] if decorator else []), head, *(f"    {line}" for line in lines)]) + "\n"
+    returns = ast.unparse(cast("ast.expr", node.returns))
+    source = f"def {name}({ast.unparse(node.args)}) -> {returns}:\n"
+    for line in (f'"""Compute `reference.{name}`."""', *body):
+        source += f"    {line}\n"
+    return source
 
 
 @cache
 def array_operations() -> dict[str, str]:
     """Return the engines' file of each operation that NumPy and JAX compute with generated code."""
-    files: dict[str, str] = {name: getattr(reference, name).__module__.rpartition(".")[2] for name in reference.__all__}
-    return {name: MERGED.get(name, MERGED.get(file, file)) for name, file in files.items() if _is_generated(name, file)}
+    operations = dict[str, str]()
+    for name in reference.__all__:
+        file: str = getattr(reference, name).__module__.rpartition(".")[2]
+        if _is_generated(name, file):
+            operations[name] = MERGED.get(name) or MERGED.get(file) or file
+    return operations
 
 
 def _is_generated(name: str, file: str) -> bool:
     """Return whether formulas define an operation, on whole arrays with the axes of its inputs."""
+    if name in definitions.generated():
+        return True
+    if file not in FILES or name == "clip_factor":  # norms have no axes
+        return False
     entry = definitions.entries().get(name, {})
-    if name in definitions.generated() or file not in FILES or name == "clip_factor":  # norms have no axes
-        return name in definitions.generated()
     if "writes" not in entry:
         return file == "updates"
-    read, written = (max(len(tensor["index"]) for tensor in entry[key]) for key in ("reads", "writes"))
-    return read >= written and ("groups" in _attributes(name) or not entry["ranges"])
+    axes_read = max(len(tensor["index"]) for tensor in entry["reads"])
+    axes_written = max(len(tensor["index"]) for tensor in entry["writes"])
+    return axes_read >= axes_written and ("groups" in _attributes(name) or not entry["ranges"])
 
 
 def file_text(file: str, library: str) -> str:
@@ -280,13 +367,16 @@ def file_text(file: str, library: str) -> str:
 
     library   "np" for NumPy, "jnp" for JAX
     """
-    functions = "\n\n".join(array_source(name, library) for name, place in array_operations().items() if place == file)
-    names = {*re.findall(r"\w+", functions)}
-    imports = [f"import {module}\n" for module in ("math", "numpy as np") if module.split()[-1] in names]
+    functions = [array_source(name, library) for name, place in array_operations().items() if place == file]
+    code = "\n\n".join(functions)
+    names = set(re.findall(r"\w+", code))
+    imports = ""
+    if "math" in names:
+        imports += "import math\n\n"
+    if "np" in names:
+        imports += "import numpy as np\n\n"
     helpers = ", ".join(name for name in HELPERS if name in names)
-    return HEAD + "\n".join(
-        [*imports, f"from chainrule.engines.{PACKAGES[library]}.arrays import {helpers}\n\n", functions]
-    )
+    return f"{HEAD}{imports}from chainrule.engines.{PACKAGES[library]}.arrays import {helpers}\n\n\n{code}"
 
 
 def write(engines: Path) -> None:

@@ -81,13 +81,20 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.operations import parser
 
 FOLDER = Path(__file__).parent
 OTHER_LOSSES = ("correct", "dice", "dice_dp")  # compare indices, or sum over positions
 LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "computed", "rule", "quantities", "effects")
+
+
+class Described(NamedTuple):
+    """The unparsed entry of an operation, and its family: the name of its TOML file."""
+
+    family: str
+    entry: dict[str, Any]
 
 
 @cache
@@ -99,7 +106,7 @@ def entries() -> dict[str, dict[str, Any]]:
 @cache
 def entry(name: str) -> dict[str, Any]:
     """Return an operation's entry of `entries`. The formulas of others are not parsed, which takes time."""
-    return _parsed(_described()[name][1])
+    return _parsed(_described()[name].entry)
 
 
 def family(operation: str) -> str:
@@ -111,34 +118,40 @@ def family(operation: str) -> str:
     name = operation
     while name and name not in _described():
         name = name.rpartition("_")[0]
-    return _described()[name][0] if name else ""
+    if not name:
+        return ""
+    return _described()[name].family
 
 
 @cache
-def _described() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return the name of the TOML file and the unparsed entry of each operation; ValueError if it is in two files."""
-    result: dict[str, tuple[str, dict[str, Any]]] = {}
+def _described() -> dict[str, Described]:
+    """Return the description of each operation; ValueError if it is in two files."""
+    result: dict[str, Described] = {}
     for file in sorted(FOLDER.glob("*.toml")):
         for name, described in tomllib.loads(file.read_text(encoding="utf-8")).items():
             if name in result:
-                raise ValueError(f"{file.name}: {name} is already described in {result[name][0]}.toml")
-            result[name] = file.stem, described
+                raise ValueError(f"{file.name}: {name} is already described in {result[name].family}.toml")
+            result[name] = Described(file.stem, described)
     return result
 
 
 def element_wise() -> list[str]:
     """Return the names of the element-wise operations."""
-    return [name for name, (_, described) in _described().items() if "slope" in described]
+    return [name for name, described in _described().items() if "slope" in described.entry]
 
 
 def losses() -> list[str]:
     """Return the losses, gradients of losses and counts of right labels that sum over the classes of each row alone."""
-    return [name for name, (family, _) in _described().items() if family == "losses" and name not in OTHER_LOSSES]
+    names = list[str]()
+    for name, described in _described().items():
+        if described.family == "losses" and name not in OTHER_LOSSES:
+            names.append(name)
+    return names
 
 
 def loss_gradients() -> list[str]:
     """Return the names of the gradients of losses that need only one prediction and its target for each element."""
-    return [name for name in losses() if name.endswith("_dp") and "results" not in _described()[name][1]]
+    return [name for name in losses() if name.endswith("_dp") and "results" not in _described()[name].entry]
 
 
 def pointwise() -> list[str]:
@@ -148,44 +161,68 @@ def pointwise() -> list[str]:
 
 def generated() -> dict[str, str]:
     """Return the entry of each operation whose code is generated for all engines."""
-    return {name + suffix: name for name in element_wise() for suffix in ("", "_dx")} | {
-        name: name for name in (*losses(), *pointwise())
-    }
+    entry_of = dict[str, str]()
+    for name in element_wise():
+        entry_of[name] = name
+        entry_of[f"{name}_dx"] = name
+    for name in (*losses(), *pointwise()):
+        entry_of[name] = name
+    return entry_of
 
 
 def holds(part: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     """Return whether a sentence or step applies: all facts in `if` are true, and all facts in `unless` are false."""
-    return all(facts[name] for name in part.get("if", ())) and not any(facts[name] for name in part.get("unless", ()))
+    for name in part.get("if", ()):
+        if not facts[name]:
+            return False
+    for name in part.get("unless", ()):
+        if facts[name]:
+            return False
+    return True
 
 
 def fill(words: list[str | dict[str, Any]], facts: Mapping[str, Any]) -> str:
     """Return the sentences whose conditions are met as one text, with facts inserted."""
-    parts = [{"text": part} if isinstance(part, str) else part for part in words]
-    return "".join(part["text"].format_map(facts) for part in parts if holds(part, facts))
+    text = ""
+    for part in words:
+        if isinstance(part, str):
+            text += part.format_map(facts)
+        elif holds(part, facts):
+            text += part["text"].format_map(facts)
+    return text
 
 
 def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry with its facts and its formulas parsed."""
-    parsed = dict(entry)
     if "writes" in entry:
-        return {**parsed, **_calculation(entry)}
+        return {**entry, **_calculation(entry)}
+    parsed = dict(entry)
     if "facts" in entry:
         parsed["facts"] = {name: parser.condition(text) for name, text in entry["facts"].items()}
-    parsed |= {key: [_step(part) for part in entry[key]] for key in LISTS if key in entry}
+    for key in LISTS:
+        if key in entry:
+            parsed[key] = list(map(_step, entry[key]))
     if "slope" in entry:
-        parsed["keeps"] = "y" if "y" in parser.letters_of(parsed["slope"]) else "x"
+        parsed["keeps"] = "x"
+        if "y" in parser.letters_of(parsed["slope"]):
+            parsed["keeps"] = "y"
     return parsed
 
 
 def _step(part: str | dict[str, Any], *, is_sum: bool = False) -> dict[str, Any]:
     """Return a parsed formula, a name to show or an alias, together with its conditions."""
     entry: dict[str, Any] = {"step": part} if isinstance(part, str) else part
-    conditions = {name: entry[name] for name in ("if", "unless") if name in entry}
+    parsed = dict[str, Any]()
+    for key in ("if", "unless"):
+        if key in entry:
+            parsed[key] = entry[key]
     if "alias" in entry:
-        return {**conditions, "alias": entry["alias"]}
-    if " = " not in entry["step"]:
-        return {**conditions, **parser.parse_reference(entry["step"])}
-    return {**conditions, **parser.parse_formula(entry["step"], is_sum=is_sum)}
+        parsed["alias"] = entry["alias"]
+    elif " = " in entry["step"]:
+        parsed |= parser.parse_formula(entry["step"], is_sum=is_sum)
+    else:
+        parsed |= parser.parse_reference(entry["step"])
+    return parsed
 
 
 def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
@@ -195,23 +232,32 @@ def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
     `steps` and `computed` remain missing, since their presence has a meaning. An entry without `results` has one
     result, which is described by the entry itself.
     """
-    results: list[dict[str, Any]] = entry.get("results", [entry])
-    return {
-        **{key: list(map(parser.parse_reference, entry[key])) for key in ("reads", "writes")},
-        "where": [parser.parse_formula(text) for text in entry.get("where", ())],
-        **{
-            key: {name: parser.expression(text) for name, text in entry.get(key, {}).items()}
-            for key in ("constants", "facts")
-        },
-        "indices": {name: parser.parse_formula(f"{name} = {text}") for name, text in entry.get("indices", {}).items()},
-        "ranges": {name: list(map(parser.expression, pair)) for name, pair in entry.get("ranges", {}).items()},
-        "results": list(map(_result, results)),
-        **{key: list(map(_step, entry[key])) for key in ("steps", "computed") if key in entry},
+    parsed: dict[str, Any] = {
+        "reads": list(map(parser.parse_reference, entry["reads"])),
+        "writes": list(map(parser.parse_reference, entry["writes"])),
+        "where": list(map(parser.parse_formula, entry.get("where", ()))),
+        "constants": _expressions(entry.get("constants", {})),
+        "facts": _expressions(entry.get("facts", {})),
+        "indices": {},
+        "ranges": {},
+        "results": list(map(_result, entry.get("results", [entry]))),
     }
+    for name, text in entry.get("indices", {}).items():
+        parsed["indices"][name] = parser.parse_formula(f"{name} = {text}")
+    for name, bounds in entry.get("ranges", {}).items():
+        parsed["ranges"][name] = list(map(parser.expression, bounds))
+    for key in ("steps", "computed"):
+        if key in entry:
+            parsed[key] = list(map(_step, entry[key]))
+    return parsed
+
+
+def _expressions(texts: Mapping[str, str]) -> dict[str, Any]:
+    return {name: parser.expression(text) for name, text in texts.items()}
 
 
 def _result(entry: dict[str, Any]) -> dict[str, Any]:
     """Parse the steps and the rule of one result. Without steps, the rule is a sum of products."""
-    steps = [_step(part) for part in entry.get("steps", ())]
+    steps = list(map(_step, entry.get("steps", ())))
     rule = [_step(part, is_sum=not steps) for part in entry.get("rule", ())]
     return {"steps": steps, "rule": rule, "words": entry["words"]}

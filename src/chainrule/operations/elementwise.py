@@ -39,22 +39,34 @@ class Elementwise:
         """Attribute → its default value in the reference; None if the attribute is required."""
         from chainrule.operations import reference
 
-        parameters = inspect.signature(getattr(reference, self.name)).parameters.values()
-        return {p.name: None if p.default is p.empty else p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        options = dict[str, float | None]()
+        for parameter in inspect.signature(getattr(reference, self.name)).parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                is_required = parameter.default is parameter.empty
+                options[parameter.name] = None if is_required else parameter.default
+        return options
 
     @property
     def costly(self) -> bool:
         """Whether computing y involves an expensive function, such as an exponential."""
-        return any(_is_costly(case["value"]["tree"]) for formula in self.value for case in formula["cases"])
+        for formula in self.value:
+            for case in formula["cases"]:
+                if _is_costly(case["value"]["tree"]):
+                    return True
+        return False
 
     def function(self, *, gradient: bool) -> str:
         """Return the name of the function that computes y or, for the gradient, dx."""
-        return f"{self.name}_dx" if gradient else self.name
+        if gradient:
+            return f"{self.name}_dx"
+        return self.name
 
     def equation(self, *, gradient: bool) -> str:
         """Return the formulas of y, or of f′(x) and dx, in one line and in the form shown to learners."""
-        text = formulas_text(definitions.entry(self.name)["slope" if gradient else "value"])
-        return f"{text},  dx = dy · f′(x)" if gradient else text
+        entry = definitions.entry(self.name)
+        if gradient:
+            return f"{formulas_text(entry['slope'])},  dx = dy · f′(x)"
+        return formulas_text(entry["value"])
 
 
 @cache
@@ -67,24 +79,33 @@ def operations() -> dict[str, Elementwise]:
 def find_operation(name: str) -> Elementwise:
     """Return an element-wise operation. The formulas of others are not parsed, which takes time."""
     entry = definitions.entry(name)
-    value, slope = (tuple(entry.get(f"stable_{part}", entry[part])) for part in ("value", "slope"))
+    value = tuple(entry.get("stable_value", entry["value"]))
+    slope = tuple(entry.get("stable_slope", entry["slope"]))
     return Elementwise(name, value, slope, entry["keeps"], entry.get("increasing", False))
 
 
 def cases_of(formula: Formula, *, gradient: bool = False) -> list[tuple[Tree, Any]]:
     """Return the value of each case of a formula, multiplied by dy for a gradient, and its condition (None: always)."""
-    cases = [(case["value"]["tree"], case.get("when")) for case in formula["cases"]]
-    return [(simplified(["·", "dy", tree]), when) for tree, when in cases] if gradient else cases
+    cases = list[tuple[Tree, Any]]()
+    for case in formula["cases"]:
+        value = case["value"]["tree"]
+        if gradient:
+            value = simplified(["·", "dy", value])
+        cases.append((value, case.get("when")))
+    return cases
 
 
 def formula_text(formula: Formula) -> str:
     """Return a parsed formula as text."""
-    cases = formula["cases"]
-    texts = ["".join(case["value"]["parts"]) for case in cases]
-    conditions = [f" if {''.join(case['when']['parts'])}" if "when" in case else "" for case in cases]
-    if len(cases) > 1:
+    texts = list[str]()
+    for case in formula["cases"]:
+        text = "".join(case["value"]["parts"])
+        if "when" in case:
+            text += f" if {''.join(case['when']['parts'])}"
+        texts.append(text)
+    if len(texts) > 1:
         texts[-1] = f"else {texts[-1]}"
-    return f"{formula['name']} = {', '.join(map(''.join, zip(texts, conditions, strict=True)))}"
+    return f"{formula['name']} = {', '.join(texts)}"
 
 
 def formulas_text(formulas: Iterable[Formula]) -> str:
@@ -116,8 +137,10 @@ def _is_costly(tree: Tree) -> bool:
     if not isinstance(tree, list):
         return False
     name, *operands = cast("list[Any]", tree)
-    is_costly = name in FUNCTIONS and FUNCTIONS[name].costly
-    return is_costly or [name, operands[0]] == ["^", math.e] or any(map(_is_costly, operands))
+    if name in FUNCTIONS and FUNCTIONS[name].costly:
+        return True
+    is_exponential = name == "^" and operands[0] == math.e
+    return is_exponential or any(map(_is_costly, operands))
 
 
 def occurrences(tree: Tree) -> Iterator[str]:
@@ -126,7 +149,10 @@ def occurrences(tree: Tree) -> Iterator[str]:
         yield tree
     elif isinstance(tree, dict):
         node = cast("dict[str, Any]", tree)
-        yield from occurrences(node["value"]["tree"] if "reduce" in node else node["name"])
+        if "reduce" in node:
+            yield from occurrences(node["value"]["tree"])
+        else:
+            yield node["name"]
     elif isinstance(tree, list):
         for operand in cast("list[Any]", tree)[1:]:
             yield from occurrences(operand)
@@ -141,4 +167,8 @@ def simplified(tree: Tree) -> Tree:
     """Return the tree of a product, simplified if the right factor is 0 or 1."""
     _, left, right = tree
     right = folded(right)
-    return 0.0 if right == 0 else left if right == 1 else ["·", left, right]
+    if right == 0:
+        return 0.0
+    if right == 1:
+        return left
+    return ["·", left, right]

@@ -23,8 +23,8 @@ def is_never_positive(tree: Tree, formulas: Mapping[str, Any]) -> bool:
     """
     match tree:
         case str(name) if name in formulas:
-            (*_, case) = formulas[name]["cases"]
-            return len(formulas[name]["cases"]) == 1 and is_never_positive(case["value"]["tree"], formulas)
+            (*others, case) = formulas[name]["cases"]
+            return not others and is_never_positive(case["value"]["tree"], formulas)
         case ["−", 0, ["abs", _]]:
             return True
         case ["/", dividend, int() | float() as divisor]:
@@ -119,7 +119,9 @@ FUNCTIONS: Mapping[str, Function] = {
 
 def _power(base: Any, power: Any) -> Any:
     """Return a power, computed with exp if the base is e."""
-    return np.exp(power) if isinstance(base, float) and base == np.e else np.power(base, power)
+    if isinstance(base, float) and base == np.e:
+        return np.exp(power)
+    return np.power(base, power)
 
 
 # Operators, comparisons and functions of several numbers, computed with NumPy
@@ -145,4 +147,6 @@ NAMES = (*(name for name in FUNCTIONS if name not in ("exp", "floor")), "max", "
 
 def evaluation(name: str) -> Callable[..., Any]:
     """Return a function or an operator as a function of NumPy numbers."""
-    return FUNCTIONS[name].value if name in FUNCTIONS else OPERATORS[name]
+    if name in FUNCTIONS:
+        return FUNCTIONS[name].value
+    return OPERATORS[name]

@@ -27,11 +27,11 @@ def sources(write: Callable[..., str]) -> dict[str, str]:
 
     write   function that returns the source: `kernel_source`, or `c_source` with its argument `literal`
     """
-    return {
-        operation.function(gradient=gradient): write(operation, gradient=gradient)
-        for operation in operations().values()
-        for gradient in (False, True)
-    }
+    sources_by_name = dict[str, str]()
+    for operation in operations().values():
+        for gradient in (False, True):
+            sources_by_name[operation.function(gradient=gradient)] = write(operation, gradient=gradient)
+    return sources_by_name
 
 
 def loss_sources(write: Callable[[str], str]) -> dict[str, str]:
@@ -61,16 +61,19 @@ def main(names: Iterable[str]) -> None:
     from chainrule.operations.scalar_code import c_source, kernel_source
 
     literal = "{!r}f".format
-    in_c, loss_in_c = (partial(write, literal=literal) for write in (c_source, loss_c_source))
+    in_c = partial(c_source, literal=literal)
+    loss_in_c = partial(loss_c_source, literal=literal)
     languages = {
         "# compiled engine": sources(kernel_source) | loss_sources(loss_kernel_source),
         "/* C */": sources(in_c) | loss_sources(loss_in_c),
     }
-    for name in names or generated().values():
-        functions = [function for function, described in generated().items() if described == name]
-        if not functions:
-            raise SystemExit(str(unknown_name("operation", name, [*dict.fromkeys(generated().values())])))
-        for function in functions:
+    known = list(dict.fromkeys(generated().values()))
+    for name in names or known:
+        if name not in known:
+            raise SystemExit(str(unknown_name("operation", name, known)))
+        for function, described in generated().items():
+            if described != name:
+                continue
             for heading, written in languages.items():
                 print(heading, written[function], sep="\n")
 

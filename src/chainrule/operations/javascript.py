@@ -55,18 +55,23 @@ def module() -> str:
 
 def formula_functions() -> str:
     """Return the source of the module with the functions of formulas."""
-    entries = [f'  "{name}": {function.javascript},\n' for name, function in FUNCTIONS.items()]
-    return FUNCTIONS_HEAD + f"export const FUNCTIONS = {{\n{''.join(entries)}}};\n"
+    entries = ""
+    for name, function in FUNCTIONS.items():
+        entries += f'  "{name}": {function.javascript},\n'
+    return f"{FUNCTIONS_HEAD}export const FUNCTIONS = {{\n{entries}}};\n"
 
 
 def translate(function: FunctionType, functions: dict[FunctionType, str]) -> str:
     """Add a function and those that it calls to the translated functions. Return its name in JavaScript."""
-    file, name = function.__module__.rpartition(".")[2], function.__name__
-    private = name.startswith("_")
-    name = file + name if private else name
+    file = function.__module__.rpartition(".")[2]
+    name = function.__name__
+    export = "export "
+    if name.startswith("_"):
+        name = file + name
+        export = ""
     if function not in functions:
         functions[function] = ""
-        functions[function] = ("" if private else "export ") + Translation(function, functions).text(name)
+        functions[function] = export + Translation(function, functions).text(name)
     return name
 
 
@@ -82,10 +87,14 @@ class Translation(TranslatedExpressions):
                 self._inline(node)
         args = self._node.args
         self._named = [*args.args, *args.kwonlyargs]
-        self.arrays = {arg.arg for arg in self._named if "Array" in ast.unparse(arg.annotation or self._node)}
-        assigned = [node for node in ast.walk(self._node) if isinstance(node, ast.Assign)]
-        names = {name for node in assigned for name in _stored(node.targets[0])}
-        self._variables = sorted(names - {arg.arg for arg in self._named})
+        for arg in self._named:
+            if arg.annotation is None or "Array" in ast.unparse(arg.annotation):
+                self.arrays.add(arg.arg)
+        variables = set[str]()
+        for node in ast.walk(self._node):
+            if isinstance(node, ast.Assign):
+                variables.update(_stored(node.targets[0]))
+        self._variables = sorted(variables - {arg.arg for arg in self._named})
 
     def name_of(self, function: FunctionType) -> str:
         """Return the name in JavaScript of a function that is called, and translate the function."""
@@ -95,18 +104,22 @@ class Translation(TranslatedExpressions):
         """Return the source of the function under a name."""
         args = self._node.args
         defaults = [*[None] * (len(args.args) - len(args.defaults)), *args.defaults, *args.kw_defaults]
-        parameters = [
-            arg.arg + (f" = {self.value(default)}" if default else "")
-            for arg, default in zip(self._named, defaults, strict=True)
-        ]
-        positional, options = parameters[: len(args.args)], f"{{ {', '.join(parameters[len(args.args) :])} }}"
-        lines = [f"let {', '.join(self._variables)};"] if self._variables else []
+        parameters = list[str]()
+        for arg, default in zip(self._named, defaults, strict=True):
+            parameters.append(f"{arg.arg} = {self.value(default)}" if default else arg.arg)
+        positional = parameters[: len(args.args)]
+        options = f"{{ {', '.join(parameters[len(args.args) :])} }}"
+        lines = list[str]()
         if args.vararg:
             positional.append(f"...{args.vararg.arg}")
-            lines.insert(0, f"const {options} = {args.vararg.arg}.pop();")
+            lines.append(f"const {options} = {args.vararg.arg}.pop();")
         elif args.kwonlyargs:
             positional.append(f"{options} = {{}}")
-        lines += [line for arg in args.args if arg.arg in self.arrays for line in self._strides(arg.arg)]
+        if self._variables:
+            lines.append(f"let {', '.join(self._variables)};")
+        for arg in args.args:
+            if arg.arg in self.arrays:
+                lines += self._strides(arg.arg)
         lines += self._block(self._node.body)
         return "\n".join([f"function {name}({', '.join(positional)}) {{", *_indented(lines), "}", ""])
 
@@ -135,10 +148,11 @@ class Translation(TranslatedExpressions):
         function = parsed(generator)
         match function.body[-1]:
             case ast.For(inner_target, inner_iterated, [ast.Expr(ast.Yield(ast.Tuple(yielded)))]):
-                by_parameter = Replacement((arg.arg for arg in function.args.args), arguments)
+                by_parameter = Replacement([arg.arg for arg in function.args.args], arguments)
                 by_target = Replacement(map(ast.unparse, targets), yielded)
-                node.target, node.iter = inner_target, by_parameter.visit(inner_iterated)
-                node.body = [by_target.visit(statement) for statement in node.body]
+                node.target = inner_target
+                node.iter = by_parameter.visit(inner_iterated)
+                node.body = list(map(by_target.visit, node.body))
             case _:
                 raise NotImplementedError(name)
 
@@ -163,8 +177,10 @@ class Translation(TranslatedExpressions):
             case ast.Return(ast.expr() as value):
                 return [f"return {self.value(value)};"]
             case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
-                pairs = zip(targets, values, strict=True)
-                return [line for target, value in pairs for line in self._assigned(target, value)]
+                lines = list[str]()
+                for target, part in zip(targets, values, strict=True):
+                    lines += self._assigned(target, part)
+                return lines
             case ast.Assign([target], value):
                 return self._assigned(target, value)
             case ast.AugAssign(target, operator, value):
@@ -172,12 +188,15 @@ class Translation(TranslatedExpressions):
             case ast.If(_, [*_, ast.Raise()], []) | ast.For(_, ast.Call(ast.Attribute(_, "items"))):
                 return []
             case ast.If(test, body, orelse):
-                otherwise = ["} else {", *_indented(self._block(orelse))] if orelse else []
-                return [f"if ({self.value(test)}) {{", *_indented(self._block(body)), *otherwise, "}"]
+                lines = [f"if ({self.value(test)}) {{", *_indented(self._block(body))]
+                if orelse:
+                    lines += ["} else {", *_indented(self._block(orelse))]
+                return [*lines, "}"]
             case ast.For(
                 ast.Name(name) as target, iterated, [ast.AugAssign(ast.Subscript() as place, ast.Add(), value)]
             ) if name not in map(ast.unparse, ast.walk(place)):
-                label, element = self.label("sum"), self.value(place)  # faster than adding to the element
+                label = self.label("sum")  # faster than adding to the element
+                element = self.value(place)
                 lines = self.loop(target, iterated, [Addition(value, f"{label} += {{}};")])
                 return [f"let {label} = {element};", *lines, f"{element} = {label};"]
             case ast.For(target, iterated, body):
@@ -189,50 +208,63 @@ class Translation(TranslatedExpressions):
         """Return the lines of an assignment. Those of a new array are followed by its strides."""
         if isinstance(value, ast.Dict):
             return []
-        arrays = [name for name, kind in zip(_stored(target), self._kinds(value), strict=False) if kind == Array]
-        self.arrays |= {*arrays}
-        line = f"{self.value(target)} = {self.value(value)};"
-        return [line, *(stride for name in arrays for stride in self._strides(name))]
+        strides = list[str]()
+        for name, kind in zip(_stored(target), self._kinds(value), strict=False):
+            if kind == Array:
+                self.arrays.add(name)
+                strides += self._strides(name)
+        return [f"{self.value(target)} = {self.value(value)};", *strides]
 
     def _kinds(self, value: ast.expr) -> tuple[Any, ...]:
         """Return the types of the results of an expression, as far as they are needed to recognize arrays."""
         match value:
             case ast.GeneratorExp(element):
                 return self._kinds(element) * 2
-            case ast.Call(function) if (name := ast.unparse(function)) in (*NEW, *NEW_LIKE):
+            case ast.Call(function) if ast.unparse(function) in (*NEW, *NEW_LIKE):
                 return (Array,)
             case ast.Call(ast.Name(name)):
                 kind = getattr(self.globals.get(name), "__annotations__", {}).get("return")
-                return get_args(kind) if get_origin(kind) is tuple else (kind,)
+                if get_origin(kind) is tuple:
+                    return get_args(kind)
+                return (kind,)
             case _:
                 return ()
 
     def _strides(self, array: str) -> list[str]:
         """Return the statement that computes the strides of an array, for the axes that its indices name."""
-        indices = [
-            node.slice
-            for node in ast.walk(self._node)
-            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == array
-        ]
-        tuples = [part.elts for index in indices for part in ast.walk(index) if isinstance(part, ast.Tuple)]
-        used = max((sum(not isinstance(part, ast.Starred) for part in parts) for parts in tuples), default=0)
+        used = 0
+        for node in ast.walk(self._node):
+            if not isinstance(node, ast.Subscript) or ast.unparse(node.value) != array:
+                continue
+            for part in ast.walk(node.slice):
+                if isinstance(part, ast.Tuple):
+                    axes = [position for position in part.elts if not isinstance(position, ast.Starred)]
+                    used = max(used, len(axes))
+        if used == 0:
+            return []
         names = ", ".join(f"{array}{axis}" for axis in range(used))
-        return [f"const [{names}] = strides({array}.shape);"] if used else []
+        return [f"const [{names}] = strides({array}.shape);"]
 
     def loop(self, target: ast.expr, iterated: ast.expr, body: list[ast.stmt]) -> list[str]:
         """Return the lines of a loop. A loop that only contains checks is left out."""
         match iterated:
-            case ast.Call(ast.Name("range"), [*start, end]):
-                first = self.value(start[0]) if start else "0"
+            case ast.Call(ast.Name("range"), [end]):
+                return self._counted(ast.unparse(target), "0", self.value(end), lambda: self._block(body))
+            case ast.Call(ast.Name("range"), [start, end]):
+                first = self.value(start)
                 return self._counted(ast.unparse(target), first, self.value(end), lambda: self._block(body))
             case ast.Call(ast.Attribute(_, "ndindex"), arguments):
                 return self._over_indices(target, arguments, body)
             case _:
-                vararg = self._node.args.vararg
-                self.arrays |= {ast.unparse(target)} if vararg and vararg.arg == ast.unparse(iterated) else set()
-                head = f"for (const {self.value(target)} of {self.value(iterated)}) {{"
-                lines = self._block(body)
-                return [head, *_indented(lines), "}"] if lines else []
+                pass
+        vararg = self._node.args.vararg
+        if vararg and vararg.arg == ast.unparse(iterated):
+            self.arrays.add(ast.unparse(target))
+        head = f"for (const {self.value(target)} of {self.value(iterated)}) {{"
+        lines = self._block(body)
+        if not lines:
+            return []
+        return [head, *_indented(lines), "}"]
 
     def _counted(self, name: str, first: str, end: str, body: Callable[[], list[str]]) -> list[str]:
         last = self.label("end")
@@ -254,7 +286,8 @@ class Translation(TranslatedExpressions):
                 pass
             case _:
                 rest = ""
-        shape = self.value(arguments[0] if len(arguments) == 1 else ast.List(arguments))
+        sizes_of = arguments[0] if len(arguments) == 1 else ast.List(arguments)
+        shape = self.value(sizes_of)
         if rest and any(_is_list(rest, statement) for statement in body):
             self.lists |= {ast.unparse(target)}
             return [f"for (const {self.value(target)} of indices({shape})) {{", *_indented(self._block(body)), "}"]
@@ -294,18 +327,36 @@ def parsed(function: FunctionType) -> ast.FunctionDef:
 
 def _is_list(name: str, statement: ast.stmt) -> bool:
     """Return whether a statement uses an index, or its last part, as more than an index of arrays."""
-    uses = sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(statement))
+    uses = 0
     for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and node.id == name:
+            uses += 1
         if isinstance(node, ast.Subscript):
-            for index in (node.slice, *(getattr(node.slice, part, None) for part in ("body", "orelse"))):
-                last = index.elts[-1] if isinstance(index, ast.Tuple) and index.elts else index
-                uses -= ast.unparse(last) in (name, f"*{name}") if last else False
+            uses -= [_last(index) for index in _alternatives(node.slice)].count(name)
     return uses > 0
+
+
+def _alternatives(index: ast.expr) -> list[ast.expr]:
+    """Return an index and, if it is a conditional expression, its two values."""
+    if isinstance(index, ast.IfExp):
+        return [index, index.body, index.orelse]
+    return [index]
+
+
+def _last(index: ast.expr) -> str:
+    """Return the text of the last part of an index, without a star."""
+    if isinstance(index, ast.Tuple) and index.elts:
+        index = index.elts[-1]
+    return ast.unparse(index).removeprefix("*")
 
 
 def _stored(target: ast.expr) -> list[str]:
     """Return the names of the variables that an assignment sets."""
-    return [node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    names = list[str]()
+    for node in ast.walk(target):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append(node.id)
+    return names
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

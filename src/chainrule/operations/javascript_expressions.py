@@ -100,15 +100,11 @@ class TranslatedExpressions(ABC):
         line   the line that adds an element: the name is {0}, and the element {1}
         """
         (generator,) = source.generators
-        name, before = self.label(label), self.before
+        name = self.label(label)
+        before, self.before = self.before, []
         addition = Addition(source.elt, line.format(name, "{}"))
         lines = self.loop(generator.target, generator.iter, [addition])
-        self.before = [
-            *before,
-            *(self.before if self.before is not before else []),
-            f"let {name} = {start};",
-            *lines,
-        ]
+        self.before = [*before, *self.before, f"let {name} = {start};", *lines]
         return name
 
     def label(self, name: str) -> str:
@@ -117,16 +113,18 @@ class TranslatedExpressions(ABC):
 
     def value(self, node: ast.expr) -> str:
         """Return an expression. Lines that must precede it are added to those of the statement."""
-        if (known := VALUES.get(ast.unparse(node))) is not None:
-            return known
+        text = ast.unparse(node)
+        if text in VALUES:
+            return VALUES[text]
         match node:
             case ast.Constant(str(value)):
                 return f'"{value}"'
             case ast.Constant(value):
                 return repr(value)
+            case ast.Name(name) if name.isupper() and name in self.globals:
+                return self.value(ast.parse(repr(self.globals[name]), mode="eval").body)
             case ast.Name(name):
-                own = not name.isupper() or name not in self.globals
-                return name if own else self.value(ast.parse(repr(self.globals[name]), mode="eval").body)
+                return name
             case ast.Tuple(parts) | ast.List(parts):
                 return f"[{', '.join(map(self.value, parts))}]"
             case ast.Starred(value):
@@ -152,7 +150,8 @@ class TranslatedExpressions(ABC):
             case ast.BinOp(left, operator, right) | ast.Compare(left, [operator], [right]):
                 return f"({self.value(left)} {OPERATORS[type(operator)]} {self.value(right)})"
             case ast.BoolOp(operator, parts):
-                return f"({f' {OPERATORS[type(operator)]} '.join(map(self.value, parts))})"
+                sign = f" {OPERATORS[type(operator)]} "
+                return f"({sign.join(map(self.value, parts))})"
             case ast.UnaryOp(ast.USub(), ast.Name(name)) if name in self.arrays:
                 return f"negated({name})"
             case ast.UnaryOp(operator, operand):
@@ -166,9 +165,13 @@ class TranslatedExpressions(ABC):
         """Return an element of an array or a list, or a part of a list."""
         text = self.value(value)
         if isinstance(index, ast.Slice):
-            bounds = [self.value(bound) if bound else "0" for bound in (index.lower, index.upper)]
-            return f"{text}.slice({', '.join(bounds if index.upper else bounds[:1])})"
-        return f"{text}.data[{self._offset(text, index)}]" if text in self.arrays else f"{text}[{self.value(index)}]"
+            bounds = [self.value(index.lower) if index.lower else "0"]
+            if index.upper:
+                bounds.append(self.value(index.upper))
+            return f"{text}.slice({', '.join(bounds)})"
+        if text in self.arrays:
+            return f"{text}.data[{self._offset(text, index)}]"
+        return f"{text}[{self.value(index)}]"
 
     def _offset(self, array: str, index: ast.expr) -> str:
         """Return the offset of an index in an array."""
@@ -178,15 +181,19 @@ class TranslatedExpressions(ABC):
             case ast.Name(name) if name in self.counters:
                 return name
             case ast.Tuple([*parts, ast.Starred(ast.Name(rest))]) if rest in self.counters:
-                return " + ".join([*(f"{self.value(part)} * {array}{axis}" for axis, part in enumerate(parts)), rest])
+                return " + ".join([*self._products(array, parts), rest])
             case ast.Tuple(parts) if not any(isinstance(part, ast.Starred) for part in parts):
-                return " + ".join(f"{self.value(part)} * {array}{axis}" for axis, part in enumerate(parts))
+                return " + ".join(self._products(array, parts))
             case ast.Tuple() | ast.Call(ast.Name("tuple")):
                 return f"ravel({self.value(index)}, {array}.shape)"
             case ast.Name(name) if name in self.lists:
                 return f"ravel({name}, {array}.shape)"
             case _:
                 return self.value(index)
+
+    def _products(self, array: str, parts: list[ast.expr]) -> list[str]:
+        """Return the products of the first parts of an index and the strides of an array."""
+        return [f"{self.value(part)} * {array}{axis}" for axis, part in enumerate(parts)]
 
     def _call(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> str:
         """Return the expression of a call of a built-in, of a NumPy function, or of a function of the reference.
@@ -200,16 +207,20 @@ class TranslatedExpressions(ABC):
                 return self._collected(source, "largest", "-Infinity", "{0} = Math.max({0}, {1});")
             case "len", [value]:
                 text = self.value(value)
-                return f"{text}.shape[0]" if text in self.arrays else f"{text}.length"
+                size = "shape[0]" if text in self.arrays else "length"
+                return f"{text}.{size}"
             case "divmod", [left, right]:
-                first, second = self.value(left), self.value(right)
+                first = self.value(left)
+                second = self.value(right)
                 return f"[Math.floor({first} / {second}), {first} % {second}]"
             case _:
                 pass
         if name in NEW:
             shape = self.value(arguments[0])
-            return NEW[name].format(shape if _is_shape(arguments[0]) else f"[{shape}]")
-        values = [*map(self.value, arguments)]
+            if not _is_shape(arguments[0]):
+                shape = f"[{shape}]"
+            return NEW[name].format(shape)
+        values = list(map(self.value, arguments))
         if name in NEW_LIKE:
             return f"zeros({values[0]}.shape)"
         if name in SAME:
@@ -217,10 +228,14 @@ class TranslatedExpressions(ABC):
         if name in CALLS:
             return f"{CALLS[name]}({', '.join(values)})"
         keywords = {keyword.arg: self.value(keyword.value) for keyword in node.keywords}
-        for parameter in inspect.signature(function := self.globals[name]).parameters.values():
-            if parameter.name in keywords:
-                value = keywords[parameter.name]
-                values.append(f"{{ {parameter.name}: {value} }}" if parameter.kind is parameter.KEYWORD_ONLY else value)
+        function = self.globals[name]
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.name not in keywords:
+                continue
+            value = keywords[parameter.name]
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                value = f"{{ {parameter.name}: {value} }}"
+            values.append(value)
         return f"{self.name_of(function)}({', '.join(values)})"
 
 

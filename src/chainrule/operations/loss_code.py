@@ -18,7 +18,7 @@ A row contains the classes of one sample, or of one position of a dense predicti
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from chainrule.operations import definitions
 from chainrule.operations.elementwise import Formula
@@ -31,7 +31,15 @@ from chainrule.operations.scalar_code import (
     ScalarWriter,
     c_function,
     flat_kernel,
+    indented,
 )
+
+
+class _Stores(NamedTuple):
+    """The statements that store a result of a row, and a result of an element; {} is the value."""
+
+    row: str
+    element: str
 
 
 @dataclass(frozen=True)
@@ -58,26 +66,38 @@ class _RowFormulas:
         entry = definitions.entry(name)
         (result,) = entry["results"]
         steps = [step for step in result["steps"] if "cases" in step and definitions.holds(step, facts)]
-        computed = [step for step in entry.get("computed", ()) if definitions.holds(step, facts)]
         shown = [*entry["where"], *(steps or result["rule"])]
-        by_name = {formula["name"]: formula for formula in (*shown, *computed)}
-        return cls([tensor["name"] for tensor in entry["reads"]], by_name, entry["writes"][0]["name"], shown)
+        by_name = {formula["name"]: formula for formula in shown}
+        for step in entry.get("computed", ()):
+            if definitions.holds(step, facts):
+                by_name[step["name"]] = step
+        inputs = [tensor["name"] for tensor in entry["reads"]]
+        return cls(inputs, by_name, entry["writes"][0]["name"], shown)
 
     def varies(self, tree: Tree) -> bool:
         """Return whether a tree has different values for the elements of a row."""
         if isinstance(tree, str):
-            return tree in self.inputs or (tree in self.by_name and any(map(self.varies, self.trees(tree))))
+            if tree in self.inputs:
+                return True
+            return tree in self.by_name and any(map(self.varies, self.trees(tree)))
         if isinstance(tree, dict):
             node = cast("dict[str, Any]", tree)
-            return (
-                self.varies(node["name"]) if "name" in node else "k" not in node["over"] and self.varies(_summand(node))
-            )
-        return isinstance(tree, list) and any(map(self.varies, cast("list[Any]", tree)[1:]))
+            if "name" in node:
+                return self.varies(node["name"])
+            return "k" not in node["over"] and self.varies(_summand(node))
+        if isinstance(tree, list):
+            return any(map(self.varies, cast("list[Any]", tree)[1:]))
+        return False
 
     def trees(self, name: str) -> list[Tree]:
         """Return the trees of a formula: its values and conditions."""
-        cases = self.by_name[name]["cases"]
-        return [case["value"]["tree"] for case in cases] + [case["when"]["tree"] for case in cases if "when" in case]
+        values = list[Tree]()
+        conditions = list[Tree]()
+        for case in self.by_name[name]["cases"]:
+            values.append(case["value"]["tree"])
+            if "when" in case:
+                conditions.append(case["when"]["tree"])
+        return values + conditions
 
     def order(self) -> list[str]:
         """Return the names of the formulas that the result needs, in the order of their computation."""
@@ -104,12 +124,9 @@ class _RowFormulas:
         options: Mapping[str, str],
         names: Mapping[str, str],
         number: Callable[[float], str],
-        stores: tuple[str, str],
+        stores: _Stores,
     ) -> list[str]:
-        """Return the statements that compute one row.
-
-        stores   the statements that store a result of a row, and a result of an element
-        """
+        """Return the statements that compute one row."""
         *order, result = self.order()
         by_element = {name: self.by_name[name] for name in order if self.varies(name)}
         writer = ScalarWriter(language, options, {**names, **by_element}, number)
@@ -118,9 +135,9 @@ class _RowFormulas:
                 writer.write_step(self.by_name[name])
         last = self.by_name[result]
         if self.varies(result):
-            return [*writer.lines, *writer.loop(last, stores[1])]
+            return [*writer.lines, *writer.loop(last, stores.element)]
         value = writer.write([last])
-        return [*writer.lines, stores[0].format(value)]
+        return [*writer.lines, stores.row.format(value)]
 
 
 def _summand(node: Mapping[str, Any]) -> Tree:
@@ -131,25 +148,27 @@ def loss_kernel_source(name: str) -> str:
     """Return the source of the compiled engine's kernel for a loss or a gradient of a loss."""
     constants = Constants({"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"})
     formulas = _RowFormulas.find(name, {"batch": True, "one_class": False})
+    equation = _equation(formulas.shown)
     if name in definitions.loss_gradients():
         names = {**formulas.by_name, "p": "p_k", "z": "p_k", "t": "t_k"}
         writer = ScalarWriter(PYTHON, constants.options, names, constants.number)
-        last, equation = writer.write([formulas.by_name[formulas.result]]), _equation(formulas.shown)
+        last = writer.write([formulas.by_name[formulas.result]])
         return flat_kernel(f"{name}(p, t, dp, batch=None)", equation, ["p", "t", "dp"], constants, writer, last)
     names = {"p": "p_rows[n, k, q]", "z": "p_rows[n, k, q]", "t": "t_rows[n, k, q]"}
-    stores = ("results[n, q] = {}", "results[n, k, q] = {}")
+    stores = _Stores(row="results[n, q] = {}", element="results[n, k, q] = {}")
     statements = formulas.write(PYTHON, constants.options, names, constants.number, stores)
-    by_element = formulas.varies(formulas.result)
-    result = "dp" if by_element else "loss"
+    signature, results = f"{name}(p, t, loss)", "loss.reshape(p.shape[0], positions_of(p))"
+    if formulas.varies(formulas.result):
+        signature, results = f"{name}(p, t, dp, batch=None)", "rows_of(dp)"
     lines = [
-        f"def {name}(p, t, {result}{', batch=None' if by_element else ''}):",
-        f'    """Compute {_equation(formulas.shown)}."""',
+        f"def {signature}:",
+        f'    """Compute {equation}."""',
         "    p_rows, t_rows = rows_of(p), rows_of(t)",
-        f"    results = {'rows_of(dp)' if by_element else 'loss.reshape(p.shape[0], positions_of(p))'}",
-        *(f"    {line}" for line in constants.used("p", statements)),
+        f"    results = {results}",
+        *indented(constants.used("p", statements), 4),
         "    for n in range(p.shape[0]):",
         "        for q in range(positions_of(p)):",
-        *(f"            {line}" for line in statements),
+        *indented(statements, 12),
     ]
     return "\n".join(lines) + "\n"
 
@@ -160,11 +179,12 @@ def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
     literal   function that formats a float constant
     """
     formulas = _RowFormulas.find(name, {"batch": False, "one_class": False})
-    arrays = [*formulas.inputs, formulas.result]
+    result = formulas.result
     options = {"K": "(float)count", "ε": literal(2.0**-23)}
-    stores = (f"*{formulas.result} = {{}};", f"{formulas.result}[e] = {{}};")
     names = {array: f"{array}[e]" for array in formulas.inputs}
-    return c_function(name, _equation(formulas.shown), arrays, [], formulas.write(C, options, names, literal, stores))
+    stores = _Stores(row=f"*{result} = {{}};", element=f"{result}[e] = {{}};")
+    statements = formulas.write(C, options, names, literal, stores)
+    return c_function(name, _equation(formulas.shown), [*formulas.inputs, result], [], statements)
 
 
 def _equation(formulas: Iterable[Formula]) -> str:
@@ -179,6 +199,10 @@ def _text(part: Any) -> str:
         return f"{part['name']} = {', else '.join(map(_text, part['cases']))}"
     if "reduce" in part:
         return f"{part['reduce']}_{{{','.join(part['over'])}}} {_text(part['value'])}"
+    if "when" in part:
+        return f"{_text(part['value'])} if {_text(part['when'])}"
     if "value" in part:
-        return _text(part["value"]) + (f" if {_text(part['when'])}" if "when" in part else "")
-    return part["name"] if "name" in part else "".join(map(_text, part["parts"]))
+        return _text(part["value"])
+    if "name" in part:
+        return part["name"]
+    return "".join(map(_text, part["parts"]))

@@ -16,12 +16,16 @@ from chainrule.core.arrays import Array
 
 def normal_distribution(x: Any) -> Any:
     """Return Φ(x) of a real or complex number."""
-    return 0.5 * erfc(-x / sqrt(2)) if np.isrealobj(x) else 0.5 + _probability_from_0(x)
+    if np.isrealobj(x):
+        return 0.5 * erfc(-x / sqrt(2))
+    return 0.5 + _probability_from_0(x)
 
 
 def error_function(x: Any) -> Any:
     """Return erf(x) = 2 Φ(√2 x) − 1 of a real or complex number."""
-    return erf(x) if np.isrealobj(x) else 2 * _probability_from_0(sqrt(2) * x)
+    if np.isrealobj(x):
+        return erf(x)
+    return 2 * _probability_from_0(sqrt(2) * x)
 
 
 def _probability_from_0(x: complex) -> complex:
@@ -56,10 +60,12 @@ MILLS_COEFFICIENTS = {
 
 def mills_ratio(u: Array) -> Array:
     """Return Φ(−u)/φ(u) for u ≥ 0, where Φ and φ are the standard normal distribution function and density."""
+    bits = 64 if u.dtype == np.float64 else 32
+    *coefficients, last = MILLS_COEFFICIENTS[bits]
     part = 1 / (u + u.dtype.type(MILLS_CENTER))
     s = 1 - 2 * MILLS_CENTER * part
-    total = np.full_like(s, MILLS_COEFFICIENTS[64 if u.dtype == np.float64 else 32][-1])
-    for coefficient in MILLS_COEFFICIENTS[64 if u.dtype == np.float64 else 32][-2::-1]:
+    total = np.full_like(s, last)
+    for coefficient in reversed(coefficients):
         total *= s
         total += coefficient
     total *= part

@@ -49,8 +49,10 @@ def _index(text: str) -> Any:
 def _with_integers(tree: Any) -> Any:
     """Return the tree of an index, whose numbers are integers."""
     if isinstance(tree, list):
-        return [*map(_with_integers, cast("list[Any]", tree))]
-    return int(tree) if isinstance(tree, float) else tree
+        return [_with_integers(part) for part in cast("list[Any]", tree)]
+    if isinstance(tree, float):
+        return int(tree)
+    return tree
 
 
 NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*[′']?"
@@ -58,8 +60,8 @@ FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤�
 LEFT_SIDE = re.compile(r"([^\[\]\s]+)(?:\[(.+)\])?")
 SUM = re.compile(r"(?:(?P<scale>.+?) · |(?P<minus>−))?Σ(?:_\{(?P<over>[\w,]+)\})? (?P<body>.+)")
 SQUARE = re.compile(r"(\(.+\))\^\{2\}")
-CONSTANTS = ("e", "π")
-ENCLOSING = {"(": (")", ""), "|": ("|", "abs"), "⌊": ("⌋", "floor")}
+CONSTANTS = {"e": math.e, "π": math.pi}
+ENCLOSING = {"|": ("|", "abs"), "⌊": ("⌋", "floor")}
 COMPARISONS = ("≤", "≥", "<", ">", "=")
 REDUCTIONS = {"Σ": "Σ", "Σ_": "Σ", "max_": "max", "argmax_": "argmax"}
 
@@ -75,11 +77,14 @@ def parse_formula(formula: str, *, is_sum: bool = False) -> dict[str, Any]:
     name = LEFT_SIDE.fullmatch(left)
     if not equals or not name:
         raise ValueError(f"no ' = ' after a name in the formula {formula!r}")
-    index = {"index": list(map(_index, split(name[2], ",")))} if name[2] else {}
+    parsed: dict[str, Any] = {"name": name[1]}
+    if name[2]:
+        parsed["index"] = list(map(_index, split(name[2], ",")))
     try:
-        return {"name": name[1], **index, "cases": [_case(text, is_sum=is_sum) for text in split(right, ", ")]}
+        parsed["cases"] = [_case(text, is_sum=is_sum) for text in split(right, ", ")]
     except ValueError as error:
         raise ValueError(f"{error}, in the formula {formula!r}") from error
+    return parsed
 
 
 def parse_reference(text: str) -> dict[str, Any]:
@@ -87,7 +92,10 @@ def parse_reference(text: str) -> dict[str, Any]:
     match = LEFT_SIDE.fullmatch(text)
     if not match:
         raise ValueError(f"not a name with an index: {text!r}")
-    return {"name": match[1], "index": list(map(_index, split(match[2], ","))) if match[2] else []}
+    index = list[Any]()
+    if match[2]:
+        index = list(map(_index, split(match[2], ",")))
+    return {"name": match[1], "index": index}
 
 
 def parse_sum(text: str) -> dict[str, Any]:
@@ -97,24 +105,37 @@ def parse_sum(text: str) -> dict[str, Any]:
     {"over": letters of its Σ, or None if it has no Σ; "terms": its summands}. A summand is a list of factors, which are
     expressions.
     """
+    parsed = dict[str, Any]()
     texts = split(text, " + ")
-    scale = _scale(texts[0]) if len(texts) == 1 else None
-    return {**({"scale": expression(scale)} if scale else {}), "parts": list(map(_part, texts))}
+    if len(texts) == 1:
+        scale = _scale(text)
+        if scale is not None:
+            parsed["scale"] = expression(scale)
+    parsed["parts"] = list(map(_part, texts))
+    return parsed
 
 
 def _scale(text: str) -> str | None:
     match = SUM.fullmatch(text)
-    return match and (match["scale"] or (match["minus"] and "−1"))
+    if match is None:
+        return None
+    if match["minus"]:
+        return "−1"
+    return match["scale"]
 
 
 def _part(text: str) -> dict[str, Any]:
     """Parse the products of a sum; a scale is ignored."""
+    over = None
+    body = text
     match = SUM.fullmatch(text)
-    over = match and (match["over"].split(",") if match["over"] else [])
-    body = match["body"] if match else text
-    if body[0] == "(" and body[-1] == ")" and len(split(body[1:-1], " + ")) > 1:
+    if match is not None:
+        over = list(filter(None, (match["over"] or "").split(",")))
+        body = match["body"]
+    if body.startswith("(") and body.endswith(")") and len(split(body[1:-1], " + ")) > 1:
         body = body[1:-1]
-    return {"over": over, "terms": [list(map(expression, _factors(product))) for product in split(body, " + ")]}
+    terms = [list(map(expression, _factors(product))) for product in split(body, " + ")]
+    return {"over": over, "terms": terms}
 
 
 def _factors(product: str) -> list[str]:
@@ -122,7 +143,10 @@ def _factors(product: str) -> list[str]:
     factors: list[str] = []
     for factor in map(str.strip, split(product, "·")):
         square = SQUARE.fullmatch(factor)
-        factors += [square[1]] * 2 if square else [factor]
+        if square:
+            factors += [square[1], square[1]]
+        else:
+            factors.append(factor)
     return factors
 
 
@@ -149,15 +173,23 @@ def is_condition(tree: Any) -> bool:
 
 def letters_of(formulas: Iterable[dict[str, Any]]) -> set[str]:
     """Return all letters (variables) in the formulas."""
-    expressions = [case[part] for formula in formulas for case in formula.get("cases", ()) for part in case]
-    return {letter for expression in expressions for letter in expression["parts"][1::2]}
+    letters = set[str]()
+    for formula in formulas:
+        for case in formula.get("cases", ()):
+            for part in case.values():
+                letters.update(part["parts"][1::2])
+    return letters
 
 
 def _case(text: str, *, is_sum: bool) -> dict[str, Any]:
     """Parse "A if c", "else A" or "A"."""
     value, separator, when = text.removeprefix("else ").partition(" if ")
-    case = {"value": expression(value), **({"sum": parse_sum(value)} if is_sum else {})}
-    return {**case, "when": condition(when)} if separator else case
+    case = {"value": expression(value)}
+    if is_sum:
+        case["sum"] = parse_sum(value)
+    if separator:
+        case["when"] = condition(when)
+    return case
 
 
 class _Reader:
@@ -174,7 +206,9 @@ class _Reader:
     @property
     def next(self) -> str:
         """The next token; "" at the end."""
-        return self.tokens[self.at][0] if self.at < len(self.tokens) else ""
+        if self.at == len(self.tokens):
+            return ""
+        return self.tokens[self.at][0]
 
     @property
     def position(self) -> int:
@@ -182,14 +216,21 @@ class _Reader:
         token, start = self.tokens[self.at - 1]
         return start + len(token)
 
-    def take(self, expected: str = "") -> str:
-        """Consume and return the next token; ValueError at the end, or if the token is not ``expected``."""
-        token = self.next
-        if not token or (expected and token != expected):
-            read = "".join(token for token, _ in self.tokens[: self.at])
-            raise ValueError(f"expected {expected or 'more'} after {read!r}")
+    def take(self) -> str:
+        """Consume and return the next token; ValueError at the end."""
+        if not self.next:
+            raise ValueError(f"expected more after {self._read()!r}")
         self.at += 1
-        return token
+        return self.tokens[self.at - 1][0]
+
+    def expect(self, token: str) -> None:
+        """Consume a token; ValueError if the next one is another."""
+        if self.next != token:
+            raise ValueError(f"expected {token} after {self._read()!r}")
+        self.at += 1
+
+    def _read(self) -> str:
+        return "".join(token for token, _ in self.tokens[: self.at])
 
     def end(self) -> None:
         """Raise ValueError unless all tokens have been consumed."""
@@ -206,7 +247,9 @@ class _Reader:
             right_operand = self.sum()
             comparisons.append([operator, left_operand, right_operand])
             left_operand = right_operand
-        return ["and", *comparisons] if comparisons else left_operand
+        if not comparisons:
+            return left_operand
+        return ["and", *comparisons]
 
     def sum(self) -> Any:
         """Parse a sum: a + b − c."""
@@ -227,9 +270,9 @@ class _Reader:
         if self.next != "^":
             return base
         self.take()
-        self.take("{")
+        self.expect("{")
         power = self.sum()
-        self.take("}")
+        self.expect("}")
         return ["^", base, power]
 
     def _atom(self) -> Any:
@@ -244,20 +287,27 @@ class _Reader:
             return [token, *self._arguments()]
         if token in ENCLOSING:
             closing, function = ENCLOSING[token]
-            inner = self.sum() if function else self.comparison()
-            self.take(closing)
-            return [function, inner] if function else inner
+            inner = self.sum()
+            self.expect(closing)
+            return [function, inner]
+        if token == "(":
+            inner = self.comparison()
+            self.expect(")")
+            return inner
         if token in CONSTANTS:
-            return getattr(math, {"π": "pi"}.get(token, token))
+            return CONSTANTS[token]
         if re.fullmatch(NAME, token):
             return self._letter(self.position - len(token), lambda: self._reference(token))
-        return float(token) if token[0].isdigit() else self._refuse(token)
+        if token[0].isdigit():
+            return float(token)
+        raise ValueError(f"{token!r} is not an operand")
 
     def _letter(self, start: int, read: Callable[[], Any]) -> Any:
         """Parse a letter, an element or a reduction that starts at a position, and add it to the parts."""
         parts = [*self.parts[:-1], self.parts[-1] + self.text[self.copied : start]]
         item = read()
-        self.parts, self.copied = [*parts, item, ""], self.position
+        self.parts = [*parts, item, ""]
+        self.copied = self.position
         return item
 
     def _reference(self, name: str) -> Any:
@@ -274,22 +324,25 @@ class _Reader:
         """Parse the rest of a reduction: the letters and a product."""
         over: list[str] = []
         if token.endswith("_"):
-            self.take("{")
-            while (letter := self.take()) != "}":
-                over += [letter] if letter != "," else []
-        self.parts, self.copied = [""], self.tokens[self.at][1] if self.next else len(self.text)
+            self.expect("{")
+            while self.next != "}":
+                letter = self.take()
+                if letter != ",":
+                    over.append(letter)
+            self.expect("}")
+        self.parts = [""]
+        self.copied = len(self.text)
+        if self.next:
+            self.copied = self.tokens[self.at][1]
         tree = self._chain(("·",), self._factor)
         self.parts[-1] += self.text[self.copied : self.position]
         return {"reduce": REDUCTIONS[token], "over": over, "value": {"parts": self.parts, "tree": tree}}
 
     def _arguments(self) -> list[Any]:
-        self.take("(")
+        self.expect("(")
         arguments = [self.sum()]
         while self.next == ",":
             self.take()
             arguments.append(self.sum())
-        self.take(")")
+        self.expect(")")
         return arguments
-
-    def _refuse(self, token: str) -> float:
-        raise ValueError(f"{token!r} is not an operand")

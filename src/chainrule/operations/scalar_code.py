@@ -33,7 +33,7 @@ class ScalarLanguage:
     assignment   template of an assignment, with the fields name and value
     totals       reduction → the statements that initialize `total` and add an element to it
     loop         head of a loop over the elements
-    loop_end     last line of a loop; "" for none
+    loop_end     lines after the body of a loop
     """
 
     calls: Callable[[Function], tuple[str, str]]
@@ -42,11 +42,11 @@ class ScalarLanguage:
     assignment: str
     totals: Mapping[str, tuple[str, str]]
     loop: str
-    loop_end: str
+    loop_end: tuple[str, ...]
 
     def repeated(self, lines: Iterable[str]) -> list[str]:
         """Return a loop over the elements."""
-        return [self.loop, *(f"    {line}" for line in lines), *filter(None, [self.loop_end])]
+        return [self.loop, *indented(lines, 4), *self.loop_end]
 
 
 PYTHON = ScalarLanguage(
@@ -59,7 +59,7 @@ PYTHON = ScalarLanguage(
         "max": ("total = dtype.type(-np.inf)", "total = {0} if {0} > total else total"),
     },
     "for k in range(p.shape[1]):",
-    "",
+    (),
 )
 C = ScalarLanguage(
     lambda function: (function.c, function.fast_c),
@@ -71,7 +71,7 @@ C = ScalarLanguage(
         "max": ("float total = -INFINITY;", "total = fmaxf(total, {0});"),
     },
     "for (int e = 0; e < count; e++) {",
-    "}",
+    ("}",),
 )
 
 
@@ -95,7 +95,10 @@ class ScalarWriter:
         number: Callable[[float], str],
     ) -> None:
         self.lines: list[str] = []
-        self._language, self._number, self._options, self._names = language, number, options, {**options, **names}
+        self._language = language
+        self._number = number
+        self._options = options
+        self._names = {**options, **names}
         self._assignments: set[str] = set()
         self._formulas = {name: known for name, known in names.items() if not isinstance(known, str)}
 
@@ -125,19 +128,20 @@ class ScalarWriter:
         return result
 
     def _condition(self, tree: Tree) -> str:
-        return self._language.both.join(
-            f"{self._operand(folded(left))} {SIGNS[sign]} {self._operand(folded(right))}"
-            for sign, left, right in tree[1:]
-        )
+        comparisons = list[str]()
+        for sign, left, right in tree[1:]:
+            comparisons.append(f"{self._operand(folded(left))} {SIGNS[sign]} {self._operand(folded(right))}")
+        return self._language.both.join(comparisons)
 
     def _operand(self, tree: Tree) -> str:
         """Return a variable or a constant with the value of a tree. If necessary, write an assignment."""
         expression = self._expression(tree)
-        return (
-            expression if not isinstance(tree, list) or expression in self._assignments else self._assigned(expression)
-        )
+        if not isinstance(tree, list) or expression in self._assignments:
+            return expression
+        return self._assigned(expression)
 
-    def _assigned(self, expression: str, name: str = "") -> str:
+    def _assigned(self, expression: str, name: str | None = None) -> str:
+        """Write an assignment, unless the expression is a variable, which is renamed; None: a numbered variable."""
         if name and expression in self._assignments:
             self.lines = [renamed(line, expression, name) for line in self.lines]
             return name
@@ -152,7 +156,9 @@ class ScalarWriter:
             return self._total(cast("dict[str, Any]", tree))
         if isinstance(tree, str):
             variable = self._names[tree]
-            return variable if isinstance(variable, str) else self.write_step(variable)
+            if isinstance(variable, str):
+                return variable
+            return self.write_step(variable)
         if not isinstance(tree, list):
             return self._number(float(tree))
         name, *operands = cast("list[Any]", tree)
@@ -160,18 +166,21 @@ class ScalarWriter:
             return self._operation(name, operands, level)
         if name == "^":
             return self._power(*operands, level=level)
-        if name in ("max", "min"):
-            return self._extreme("≤" if name == "max" else "≥", *operands, level=level)
+        if name == "max":
+            return self._extreme("≤", *operands, level=level)
+        if name == "min":
+            return self._extreme("≥", *operands, level=level)
         return self._call(name, operands[0])
 
     def _operation(self, name: str, operands: list[Tree], level: int) -> str:
         left, right = operands
-        own = LEVELS[name]
+        own_level = LEVELS[name]
         if name == "−" and left == 0:
+            own_level = 2
             text = f"-{self._expression(right, 3)}"
-            return f"({text})" if level > 2 else text
-        text = f"{self._expression(left, own)} {SIGNS[name]} {self._expression(right, own + 1)}"
-        return f"({text})" if own < level else text
+        else:
+            text = f"{self._expression(left, own_level)} {SIGNS[name]} {self._expression(right, own_level + 1)}"
+        return f"({text})" if own_level < level else text
 
     def _power(self, base: Tree, power: Tree, level: int) -> str:
         if base == math.e:
@@ -184,8 +193,9 @@ class ScalarWriter:
     def _call(self, name: str, operand: Tree) -> str:
         function = FUNCTIONS[name]
         call, fast_call = self._language.calls(function)
-        is_fast = function.domain is not None and function.domain(operand, self._formulas)
-        return (fast_call if is_fast else call).format(self._expression(operand))
+        if function.domain is not None and function.domain(operand, self._formulas):
+            call = fast_call
+        return call.format(self._expression(operand))
 
     def _total(self, node: Mapping[str, Any]) -> str:
         """Return the variable of a sum or a maximum over all elements. Sums over positions have a single summand."""
@@ -207,11 +217,14 @@ class ScalarWriter:
 
     def _extreme(self, sign: str, first: Tree, second: Tree, level: int) -> str:
         """Return the maximum (sign "≤") or minimum ("≥") of a value and a bound. NaN values propagate."""
-        if self._options.keys() >= {*occurrences(first)}:
+        if self._options.keys() >= set(occurrences(first)):
             first, second = second, first
-        value, bound = self._operand(first), self._operand(second)
+        value = self._operand(first)
+        bound = self._operand(second)
         text = self._language.choice.format(test=f"{value} {SIGNS[sign]} {bound}", value=bound, other=value)
-        return f"({text})" if level else self._assigned(text)
+        if level:
+            return f"({text})"
+        return self._assigned(text)
 
 
 def without_hat(text: str) -> str:
@@ -236,34 +249,47 @@ class Constants:
     def number(self, value: float) -> str:
         if value < 0:
             return f"-{self.number(-value)}"
-        name = NAMED_NUMBERS.get(value) or f"c{repr(value).replace('.', '_').replace('e-', 'em')}"
-        self.lines[name] = repr(int(value)) if value.is_integer() else repr(value)
+        text = repr(int(value)) if value.is_integer() else repr(value)
+        name = NAMED_NUMBERS.get(value)
+        if name is None:
+            name = f"c{repr(value).replace('.', '_').replace('e-', 'em')}"
+        self.lines[name] = text
         return name
 
     def used(self, array: str, statements: Iterable[str]) -> list[str]:
         """Return the assignments of the constants that statements use, in the dtype of an array."""
-        statements = [*statements]
-        lines = [f"{name} = dtype.type({value})" for name, value in self.lines.items() if is_used(name, statements)]
-        return [f"dtype = {array}.dtype", *lines] if lines or is_used("dtype", statements) else []
+        statements = list(statements)
+        lines = list[str]()
+        for name, value in self.lines.items():
+            if is_used(name, statements):
+                lines.append(f"{name} = dtype.type({value})")
+        if lines or is_used("dtype", statements):
+            lines.insert(0, f"dtype = {array}.dtype")
+        return lines
 
 
 def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
     """Return the source of the compiled engine's kernel for an operation or its gradient."""
     constants = Constants({option: option for option in operation.options})
-    kept = operation.keeps if gradient else "x"
-    writer = ScalarWriter(PYTHON, constants.options, {kept: f"{kept}_k", "dy": "dy_k"}, constants.number)
-    last = writer.write(operation.slope if gradient else operation.value, gradient=gradient)
-    arrays = ["dy", kept, "dx"] if gradient else ["x", "y"]
-    parameters = [f"{name}={0.0 if default is None else default}" for name, default in operation.options.items()]
-    head = f"{operation.function(gradient=gradient)}({', '.join([*arrays, *parameters])})"
+    names, formulas, arrays = {"x": "x_k"}, operation.value, ["x", "y"]
+    if gradient:
+        kept = operation.keeps
+        names, formulas, arrays = {kept: f"{kept}_k", "dy": "dy_k"}, operation.slope, ["dy", kept, "dx"]
+    writer = ScalarWriter(PYTHON, constants.options, names, constants.number)
+    last = writer.write(formulas, gradient=gradient)
+    parameters = list(arrays)
+    for name, default in operation.options.items():
+        parameters.append(f"{name}={default or 0.0}")
+    head = f"{operation.function(gradient=gradient)}({', '.join(parameters)})"
     return flat_kernel(head, operation.equation(gradient=gradient), arrays, constants, writer, last)
 
 
 def pointwise_kernel_source(name: str) -> str:
     """Return the source of the compiled engine's kernel for an operation that combines elements at the same place."""
     entry = definitions.entry(name)
+    formulas = entry["steps"]
     arrays = [tensor["name"] for tensor in (*entry["reads"], *entry["writes"])]
-    constants, formulas = Constants({}), entry["steps"]
+    constants = Constants({})
     writer = ScalarWriter(PYTHON, {}, {array: f"{array}_k" for array in arrays}, constants.number)
     last = writer.write(formulas)
     return flat_kernel(f"{name}({', '.join(arrays)})", formulas_text(formulas), arrays, constants, writer, last)
@@ -273,19 +299,25 @@ def flat_kernel(
     head: str, equation: str, arrays: Sequence[str], constants: Constants, writer: ScalarWriter, last: str
 ) -> str:
     """Return a kernel: flat arrays, the constants that are used, and a loop over the elements; the result is `last`."""
+    *reads, result = arrays
+    flat_names = ", ".join(f"flat_{name}" for name in arrays)
     flat = ", ".join(f"{name}.reshape({name}.size)" for name in arrays)
-    statements = [*writer.lines, f"flat_{arrays[-1]}[k] = {last}"]
-    loads = [f"        {name}_k = flat_{name}[k]" for name in arrays[:-1]]
+    statements = [*writer.lines, f"flat_{result}[k] = {last}"]
+    loads = [f"{name}_k = flat_{name}[k]" for name in reads]
     lines = [
         f"def {head}:",
         f'    """Compute {equation}."""',
-        f"    {', '.join(f'flat_{name}' for name in arrays)} = {flat}",
-        *(f"    {line}" for line in constants.used(arrays[-1], statements)),
-        f"    for k in range(flat_{arrays[-1]}.size):",
-        *loads,
-        *(f"        {line}" for line in statements),
+        f"    {flat_names} = {flat}",
+        *indented(constants.used(result, statements), 4),
+        f"    for k in range(flat_{result}.size):",
+        *indented([*loads, *statements], 8),
     ]
     return "\n".join(lines) + "\n"
+
+
+def indented(lines: Iterable[str], spaces: int) -> list[str]:
+    """Return lines of code with spaces before each."""
+    return [" " * spaces + line for line in lines]
 
 
 def is_used(name: str, lines: Iterable[str]) -> bool:
@@ -295,9 +327,8 @@ def is_used(name: str, lines: Iterable[str]) -> bool:
 
 # ------------------------------------------------------------------ C
 
-C_NAMES = {
-    name: f"{name}_" for name in ("tanh", "exp", "sqrt", "log", "erf")
-}  # operation that shares its name with a function of math.h → C function
+# operation that shares its name with a function of math.h → C function
+C_NAMES = {"tanh": "tanh_", "exp": "exp_", "sqrt": "sqrt_", "log": "log_", "erf": "erf_"}
 ASCII = {
     "−": "-",
     "·": " ",
@@ -319,29 +350,34 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
 
     literal   function that formats a float constant
     """
-    kept, result = (operation.keeps, "dx") if gradient else ("x", "y")
+    names, formulas, arrays = {"x": "x[e]"}, operation.value, ["x", "y"]
+    if gradient:
+        kept = operation.keeps
+        names, formulas, arrays = {kept: f"{kept}[e]", "dy": "dy[e]"}, operation.slope, ["dy", kept, "dx"]
     options = {option: option for option in operation.options}
-    writer = ScalarWriter(C, options, {kept: f"{kept}[e]", "dy": "dy[e]"}, literal)
-    last = writer.write(operation.slope if gradient else operation.value, gradient=gradient)
+    writer = ScalarWriter(C, options, names, literal)
+    last = writer.write(formulas, gradient=gradient)
     function = operation.function(gradient=gradient)
-    name, equation = C_NAMES.get(function, function), operation.equation(gradient=gradient)
-    arrays = [*(["dy"] if gradient else []), kept, result]
-    loop = C.repeated([*writer.lines, f"{result}[e] = {last};"])
-    return c_function(name, equation, arrays, [*operation.options], ["INDEPENDENT", *loop])
+    name = C_NAMES.get(function, function)
+    loop = C.repeated([*writer.lines, f"{arrays[-1]}[e] = {last};"])
+    body = ["INDEPENDENT", *loop]
+    return c_function(name, operation.equation(gradient=gradient), arrays, list(options), body)
 
 
 def c_function(name: str, equation: str, arrays: Sequence[str], options: Sequence[str], body: Sequence[str]) -> str:
     """Return a C function that computes its last array from the others, preceded by a comment with the equation."""
-    *read, result = arrays
-    arguments = [*(f"const float *{array}" for array in read), f"float *{result}", "int count"]
-    arguments += [f"float {option}" for option in options]
-    shown = " ".join("".join(ASCII.get(letter, letter) for letter in without_hat(equation)).split())
-    lines = [
-        *textwrap.wrap(f"/* {shown} */", 120, subsequent_indent="   "),
-        f"static void {name}({', '.join(arguments)})",
-        "{",
-        *(f"    (void){name};" for name in (*read, *options) if not is_used(name, body)),
-        *(f"    {line}" for line in body),
-        "}",
-    ]
+    *reads, result = arrays
+    parameters = [f"const float *{array}" for array in reads]
+    parameters += [f"float *{result}", "int count"]
+    parameters += [f"float {option}" for option in options]
+    shown = without_hat(equation)
+    for letter, replacement in ASCII.items():
+        shown = shown.replace(letter, replacement)
+    comment = f"/* {' '.join(shown.split())} */"
+    lines = textwrap.wrap(comment, 120, subsequent_indent="   ")
+    lines += [f"static void {name}({', '.join(parameters)})", "{"]
+    for parameter in (*reads, *options):
+        if not is_used(parameter, body):
+            lines.append(f"    (void){parameter};")
+    lines += [*indented(body, 4), "}"]
     return "\n".join(lines) + "\n"

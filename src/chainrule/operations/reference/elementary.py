@@ -53,7 +53,12 @@ def absolute_dx(dy: Array, x: Array) -> Array:
     check_same("absolute_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = -dy[e] if real_part(x[e]) < 0 else dy[e] if real_part(x[e]) > 0 else x[e] * dy[e]
+        if real_part(x[e]) < 0:
+            dx[e] = -dy[e]
+        elif real_part(x[e]) > 0:
+            dx[e] = dy[e]
+        else:
+            dx[e] = x[e] * dy[e]
     return dx
 
 
@@ -191,7 +196,12 @@ def heaviside(x: Array) -> Array:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if real_part(x[e]) <= 0 else 1 if real_part(x[e]) > 0 else x[e]
+        if real_part(x[e]) <= 0:
+            y[e] = 0
+        elif real_part(x[e]) > 0:
+            y[e] = 1
+        else:
+            y[e] = x[e]
     return y
 
 
@@ -218,7 +228,10 @@ def fake_quantize(
     with np.errstate(over="ignore"):
         for e in np.ndindex(x.shape):
             q = np.rint(real_part(x[e]) / scale) + zero
-            q = low if q < low else high if q > high else q
+            if q < low:
+                q = low
+            if q > high:
+                q = high
             y[e] = scale * (q - zero)
     return y
 

@@ -193,8 +193,6 @@ def resample_dx(dy: Array, *, size: Pair, mode: str, lines: Lines = WHOLE_IMAGE)
 
 def _weights(mode: str, size: tuple[int, ...], outputs: tuple[int, ...], lines: Lines) -> tuple[Weights, Weights]:
     """Return the (index, weight) pairs of each output row and of each output column."""
-    rows, columns = (
-        [resampling_weights(mode, cells, many, i, line) for i in range(many)]
-        for cells, many, line in zip(size, outputs, lines, strict=True)
-    )
+    rows = [resampling_weights(mode, size[0], outputs[0], i, lines[0]) for i in range(outputs[0])]
+    columns = [resampling_weights(mode, size[1], outputs[1], j, lines[1]) for j in range(outputs[1])]
     return rows, columns

@@ -307,8 +307,10 @@ def correct_labels(p: Array, t: Array) -> Array:
     """
     share = one_per_row("correct_labels", p, t)
     for row, e in elements(p):
-        same = (p[e] >= 0.5 and t[e] >= 0.5) or (p[e] < 0.5 and t[e] < 0.5)
-        share[row] += (1 if same else 0) / p.shape[1]
+        both_true = p[e] >= 0.5 and t[e] >= 0.5
+        both_false = p[e] < 0.5 and t[e] < 0.5
+        if both_true or both_false:
+            share[row] += 1 / p.shape[1]
     return share
 
 

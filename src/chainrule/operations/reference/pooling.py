@@ -140,17 +140,21 @@ def _windows(
 
     Errors   ShapeError unless the window fits and the padding is smaller than the window on every side
     """
-    if any(zeros >= taps for taps, pair in zip(window, padding, strict=True) for zeros in pair):
+    strides = stride or window
+    if any(padding[axis][end] >= window[axis] for axis in (0, 1) for end in (0, 1)):
         raise ShapeError(f"{operation}: padding {padding} is not smaller than the {text(window)} window")
     check_fits(operation, "window", window, size, padding)
-    rows, columns = (
-        [_covered(cells, taps, step, before, i) for i in range((cells + before + after - taps) // step + 1)]
-        for cells, taps, step, (before, after) in zip(size, window, stride or window, padding, strict=True)
-    )
+    rows = _covered(size[0], window[0], strides[0], padding[0])
+    columns = _covered(size[1], window[1], strides[1], padding[1])
     return rows, columns
 
 
-def _covered(size: int, window: int, stride: int, before: int, i: int) -> list[int]:
-    """Return the positions of an axis that the window at position i covers."""
-    first = stride * i - before
+def _covered(size: int, window: int, stride: int, padding: Pair) -> list[list[int]]:
+    """Return the positions of an axis that each of its windows covers."""
+    count = (size + padding[0] + padding[1] - window) // stride + 1
+    return [_positions(size, window, stride * i - padding[0]) for i in range(count)]
+
+
+def _positions(size: int, window: int, first: int) -> list[int]:
+    """Return the positions of an axis that a window covers, which starts at a position or before the first."""
     return [*range(max(first, 0), min(first + window, size))]

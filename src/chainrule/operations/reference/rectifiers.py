@@ -73,7 +73,12 @@ def clip(x: Array, *, low: float, high: float) -> Array:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = low if real_part(x[e]) <= low else high if real_part(x[e]) >= high else x[e]
+        if real_part(x[e]) <= low:
+            y[e] = low
+        elif real_part(x[e]) >= high:
+            y[e] = high
+        else:
+            y[e] = x[e]
     return y
 
 
@@ -97,7 +102,12 @@ def hard_sigmoid(x: Array) -> Array:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if real_part(x[e]) <= -3 else 1 if real_part(x[e]) >= 3 else (x[e] + 3) / 6
+        if real_part(x[e]) <= -3:
+            y[e] = 0
+        elif real_part(x[e]) >= 3:
+            y[e] = 1
+        else:
+            y[e] = (x[e] + 3) / 6
     return y
 
 
@@ -121,7 +131,12 @@ def hard_swish(x: Array) -> Array:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if real_part(x[e]) <= -3 else x[e] if real_part(x[e]) >= 3 else x[e] * (x[e] + 3) / 6
+        if real_part(x[e]) <= -3:
+            y[e] = 0
+        elif real_part(x[e]) >= 3:
+            y[e] = x[e]
+        else:
+            y[e] = x[e] * (x[e] + 3) / 6
     return y
 
 
@@ -130,7 +145,12 @@ def hard_swish_dx(dy: Array, x: Array) -> Array:
     check_same("hard_swish_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if real_part(x[e]) <= -3 else dy[e] if real_part(x[e]) >= 3 else dy[e] * ((2 * x[e] + 3) / 6)
+        if real_part(x[e]) <= -3:
+            dx[e] = 0
+        elif real_part(x[e]) >= 3:
+            dx[e] = dy[e]
+        else:
+            dx[e] = dy[e] * ((2 * x[e] + 3) / 6)
     return dx
 
 
@@ -193,7 +213,12 @@ def shrink(x: Array, *, threshold: float = 0.5, bias: float = 0.0) -> Array:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if abs(real_part(x[e])) <= threshold else x[e] + bias if real_part(x[e]) < 0 else x[e] - bias
+        if abs(real_part(x[e])) <= threshold:
+            y[e] = 0
+        elif real_part(x[e]) < 0:
+            y[e] = x[e] + bias
+        else:
+            y[e] = x[e] - bias
     return y
 
 

@@ -65,8 +65,12 @@ def taps(axis: Axis, i: int) -> tuple[tuple[int, int], ...]:
 
     The other taps are on padding: they read zeros and propagate no gradient.
     """
-    pixels = ((u, axis.stride * i + axis.dilation * u - axis.padding[0]) for u in range(axis.window))
-    return tuple((u, h) for u, h in pixels if 0 <= h < axis.size)
+    pixels = list[tuple[int, int]]()
+    for u in range(axis.window):
+        h = axis.stride * i + axis.dilation * u - axis.padding[0]
+        if 0 <= h < axis.size:
+            pixels.append((u, h))
+    return tuple(pixels)
 
 
 def sliding(

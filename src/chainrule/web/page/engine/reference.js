@@ -19,7 +19,15 @@ export function absolute_dx(dy, x) {
   dx = zeros(dy.shape);
   const shape1 = dy.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
-    dx.data[e] = ((x.data[e] < 0) ? (-dy.data[e]) : ((x.data[e] > 0) ? dy.data[e] : (x.data[e] * dy.data[e])));
+    if ((x.data[e] < 0)) {
+      dx.data[e] = (-dy.data[e]);
+    } else {
+      if ((x.data[e] > 0)) {
+        dx.data[e] = dy.data[e];
+      } else {
+        dx.data[e] = (x.data[e] * dy.data[e]);
+      }
+    }
   }
   return dx;
 }
@@ -129,22 +137,24 @@ export function average_pool(x, { window, stride = null, padding = [[0, 0], [0, 
 }
 
 function pooling_windows(operation, size, window, stride, padding) {
-  let columns, rows;
-  let list1 = [];
-  for (const [cells, taps, step, [before, after]] of zip(size, window, (stride || window), padding)) {
-    let list2 = [];
-    for (let end3 = (Math.floor((((cells + before) + after) - taps) / step) + 1), i = 0; i < end3; i += 1) {
-      list2.push(pooling_covered(cells, taps, step, before, i));
-    }
-    list1.push(list2);
-  }
-  [rows, columns] = list1;
+  let columns, rows, strides;
+  strides = (stride || window);
+  rows = pooling_covered(size[0], window[0], strides[0], padding[0]);
+  columns = pooling_covered(size[1], window[1], strides[1], padding[1]);
   return [rows, columns];
 }
 
-function pooling_covered(size, window, stride, before, i) {
-  let first;
-  first = ((stride * i) - before);
+function pooling_covered(size, window, stride, padding) {
+  let count;
+  count = (Math.floor((((size + padding[0]) + padding[1]) - window) / stride) + 1);
+  let list1 = [];
+  for (let end2 = count, i = 0; i < end2; i += 1) {
+    list1.push(pooling_positions(size, window, ((stride * i) - padding[0])));
+  }
+  return list1;
+}
+
+function pooling_positions(size, window, first) {
   return [...range(Math.max(first, 0), Math.min((first + window), size))];
 }
 
@@ -472,7 +482,15 @@ export function clip(x, { low, high } = {}) {
   y = zeros(x.shape);
   const shape1 = x.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
-    y.data[e] = ((x.data[e] <= low) ? low : ((x.data[e] >= high) ? high : x.data[e]));
+    if ((x.data[e] <= low)) {
+      y.data[e] = low;
+    } else {
+      if ((x.data[e] >= high)) {
+        y.data[e] = high;
+      } else {
+        y.data[e] = x.data[e];
+      }
+    }
   }
   return y;
 }
@@ -566,7 +584,7 @@ function losses_places_of_largest(p) {
 }
 
 export function correct_labels(p, t) {
-  let same, share;
+  let both_false, both_true, share;
   const [p0, p1] = strides(p.shape);
   const [t0, t1] = strides(t.shape);
   share = one_per_row("correct_labels", p, t);
@@ -575,8 +593,11 @@ export function correct_labels(p, t) {
   for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
     for (let end3 = shape1[1], k = 0; k < end3; k += 1) {
       for (let end4 = sizeOf(shape1.slice(2)), ij = 0; ij < end4; ij += 1) {
-        same = (((p.data[n * p0 + k * p1 + ij] >= 0.5) && (t.data[n * t0 + k * t1 + ij] >= 0.5)) || ((p.data[n * p0 + k * p1 + ij] < 0.5) && (t.data[n * t0 + k * t1 + ij] < 0.5)));
-        share.data[n * share0 + ij] += ((same ? 1 : 0) / p.shape[1]);
+        both_true = ((p.data[n * p0 + k * p1 + ij] >= 0.5) && (t.data[n * t0 + k * t1 + ij] >= 0.5));
+        both_false = ((p.data[n * p0 + k * p1 + ij] < 0.5) && (t.data[n * t0 + k * t1 + ij] < 0.5));
+        if ((both_true || both_false)) {
+          share.data[n * share0 + ij] += (1 / p.shape[1]);
+        }
       }
     }
   }
@@ -809,7 +830,12 @@ export function fake_quantize(x, { scale = 1.0, zero = 0.0, low = (-128.0), high
   const shape1 = x.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
     q = (roundToEven((x.data[e] / scale)) + zero);
-    q = ((q < low) ? low : ((q > high) ? high : q));
+    if ((q < low)) {
+      q = low;
+    }
+    if ((q > high)) {
+      q = high;
+    }
     y.data[e] = (scale * (q - zero));
   }
   return y;
@@ -1032,7 +1058,15 @@ export function hard_sigmoid(x) {
   y = zeros(x.shape);
   const shape1 = x.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
-    y.data[e] = ((x.data[e] <= (-3)) ? 0 : ((x.data[e] >= 3) ? 1 : ((x.data[e] + 3) / 6)));
+    if ((x.data[e] <= (-3))) {
+      y.data[e] = 0;
+    } else {
+      if ((x.data[e] >= 3)) {
+        y.data[e] = 1;
+      } else {
+        y.data[e] = ((x.data[e] + 3) / 6);
+      }
+    }
   }
   return y;
 }
@@ -1052,7 +1086,15 @@ export function hard_swish(x) {
   y = zeros(x.shape);
   const shape1 = x.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
-    y.data[e] = ((x.data[e] <= (-3)) ? 0 : ((x.data[e] >= 3) ? x.data[e] : ((x.data[e] * (x.data[e] + 3)) / 6)));
+    if ((x.data[e] <= (-3))) {
+      y.data[e] = 0;
+    } else {
+      if ((x.data[e] >= 3)) {
+        y.data[e] = x.data[e];
+      } else {
+        y.data[e] = ((x.data[e] * (x.data[e] + 3)) / 6);
+      }
+    }
   }
   return y;
 }
@@ -1062,7 +1104,15 @@ export function hard_swish_dx(dy, x) {
   dx = zeros(dy.shape);
   const shape1 = dy.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
-    dx.data[e] = ((x.data[e] <= (-3)) ? 0 : ((x.data[e] >= 3) ? dy.data[e] : (dy.data[e] * (((2 * x.data[e]) + 3) / 6))));
+    if ((x.data[e] <= (-3))) {
+      dx.data[e] = 0;
+    } else {
+      if ((x.data[e] >= 3)) {
+        dx.data[e] = dy.data[e];
+      } else {
+        dx.data[e] = (dy.data[e] * (((2 * x.data[e]) + 3) / 6));
+      }
+    }
   }
   return dx;
 }
@@ -1072,7 +1122,15 @@ export function heaviside(x) {
   y = zeros(x.shape);
   const shape1 = x.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
-    y.data[e] = ((x.data[e] <= 0) ? 0 : ((x.data[e] > 0) ? 1 : x.data[e]));
+    if ((x.data[e] <= 0)) {
+      y.data[e] = 0;
+    } else {
+      if ((x.data[e] > 0)) {
+        y.data[e] = 1;
+      } else {
+        y.data[e] = x.data[e];
+      }
+    }
   }
   return y;
 }
@@ -1635,14 +1693,15 @@ export function resample(x, { outputs, mode, lines = [[0, 0, 0], [0, 0, 0]] } = 
 function geometry_weights(mode, size, outputs, lines) {
   let columns, rows;
   let list1 = [];
-  for (const [cells, many, line] of zip(size, outputs, lines)) {
-    let list2 = [];
-    for (let end3 = many, i = 0; i < end3; i += 1) {
-      list2.push(resampling_weights(mode, cells, many, i, line));
-    }
-    list1.push(list2);
+  for (let end2 = outputs[0], i = 0; i < end2; i += 1) {
+    list1.push(resampling_weights(mode, size[0], outputs[0], i, lines[0]));
   }
-  [rows, columns] = list1;
+  rows = list1;
+  let list3 = [];
+  for (let end4 = outputs[1], j = 0; j < end4; j += 1) {
+    list3.push(resampling_weights(mode, size[1], outputs[1], j, lines[1]));
+  }
+  columns = list3;
   return [rows, columns];
 }
 
@@ -1669,7 +1728,10 @@ export function resampling_line(mode, line, size, outputs) {
   if (line[2]) {
     return line;
   }
-  return ((mode === "nearest") ? [size, 0, outputs] : [(2 * size), (size - outputs), (2 * outputs)]);
+  if ((mode === "nearest")) {
+    return [size, 0, outputs];
+  }
+  return [(2 * size), (size - outputs), (2 * outputs)];
 }
 
 export function resample_dx(dy, { size, mode, lines = [[0, 0, 0], [0, 0, 0]] } = {}) {
@@ -1777,7 +1839,15 @@ export function shrink(x, { threshold = 0.5, bias = 0.0 } = {}) {
   y = zeros(x.shape);
   const shape1 = x.shape;
   for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
-    y.data[e] = ((Math.abs(x.data[e]) <= threshold) ? 0 : ((x.data[e] < 0) ? (x.data[e] + bias) : (x.data[e] - bias)));
+    if ((Math.abs(x.data[e]) <= threshold)) {
+      y.data[e] = 0;
+    } else {
+      if ((x.data[e] < 0)) {
+        y.data[e] = (x.data[e] + bias);
+      } else {
+        y.data[e] = (x.data[e] - bias);
+      }
+    }
   }
   return y;
 }

@@ -36,7 +36,8 @@ rng = np.random.default_rng(0)
 x, y = rng.normal(size=(20, 1, 5, 6)), rng.integers(0, 3, 20)
 
 def outputs(engine):
-    model = cr.Sequential([cr.Conv2D(3, (2, 3)), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 5, 6), engine=engine, seed=1)
+    layers = [cr.Conv2D(3, (2, 3)), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    model = cr.Sequential(layers, (1, 5, 6), engine=engine, seed=1)
     model.fit(x, y, epochs=2, batch_size=5, progress=False)
     return model.predict(x)
 

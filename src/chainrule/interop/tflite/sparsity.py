@@ -63,7 +63,8 @@ def _with_axis(library: Any, axis: Any, places: Ints, limit: int, budget: Budget
 
 def _numbers(library: Any, kind: int, table: Any) -> Ints:
     """Return the numbers of a vector of one of several types."""
-    names = {number: name for name, number in vars(library.SparseIndexVector).items() if isinstance(number, int)}
+    members: dict[str, Any] = vars(library.SparseIndexVector)
+    names = {number: name for name, number in members.items() if isinstance(number, int)}
     vector = getattr(library, names[kind])()
     vector.Init(table.Bytes, table.Pos)
     return np.array(vector.ValuesAsNumpy(), np.int64)

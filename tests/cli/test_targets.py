@@ -84,7 +84,7 @@ def test_every_command_knows_the_task_of_a_run(invoke: Invoke, task: str) -> Non
         succeeded(invoke("train --resume run --epochs 21 --quiet"))
         refused(invoke("explain run --sample 0 --cell loss.y"), "targets instead of classes")
         words = f"train {options} --out never"
-        refused(invoke(words, "--class-weight", "balanced"), "class weights require classes")
+        refused(invoke(words, "--class-weight", "balanced"), "class weights balanced: expected labels of classes")
         refused(invoke(words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy", "labels")
 
 

@@ -39,15 +39,17 @@ def refusals(case: Case, names: list[str]) -> list[str]:
     losses = {head.loss for head in case.heads} if "loss" in case.fit else set[str]()
     moves = "augmentation" in case.fit and case.fit["augmentation"].exposes_outside
     reasons = {
-        "both divide a batch": {"gradient_accumulation_steps", "shards"} <= {*names},
+        "both change the division": {"gradient_accumulation_steps", "shards"} <= {*names},
         "cannot both be given": {"validation_data", "validation_split"} <= {*names},
-        "views would move": "views" in names and case.dense,
-        "label smoothing requires": "label_smoothing" in names and (task != "classification" or several),
-        "class weights require": "class_weight" in names and (task not in ("classification", "binary") or several),
+        "views .*: expected targets that do not move": "views" in names and case.dense,
+        "label smoothing .*: expected one of several": "label_smoothing" in names
+        and (task != "classification" or several),
+        "class weights .*: expected labels": "class_weight" in names
+        and (task not in ("classification", "binary") or several),
         "loss weights require": "loss_weights" in names and not several,
         "ignore_label .* requires": "ignore_label" in names and case.task not in ("map", "binary map"),
         "thresholds": "thresholds" in names and (task not in ("binary", "multi-label") or several),
-        "standardize_targets True has no effect": "standardize_targets" in names
+        "standardize_targets True: expected a regression": "standardize_targets" in names
         and case.heads[-1].task != "regression",
         "dice is a loss of whole samples": "dice" in losses
         and (moves or {"ignore_label", "class_weight", "sample_weight"} & {*names}),

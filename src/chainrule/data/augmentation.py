@@ -38,6 +38,13 @@ SUITABLE = {  # kinds of samples that an option can change; all others change ev
     **dict.fromkeys(("cutmix", "positions"), KINDS[2:]),
     "gain": KINDS[:2],
 }
+EFFECTS = {  # what options do to samples
+    "moves": ("shift", "rotation", "scale", "flip", "flip_vertical", "turn"),
+    "exposes": ("shift", "rotation", "scale"),
+    "recolors": ("brightness", "contrast", "saturation", "gain"),
+    "covers": ("cutout", "noise"),
+    "mixes": ("mixup", "cutmix"),
+}
 PAIRS = re.compile(r"\d+-\d+(/\d+-\d+)*")  # numbers of points that are exchanged in mirrored images
 CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
 
@@ -127,22 +134,26 @@ class Augmentation(TextOptions):
     @property
     def mixes(self) -> bool:
         """Whether images are mixed with other images."""
-        return bool(self.mixup or self.cutmix)
+        return self._does("mixes")
 
     @property
     def recolors(self) -> bool:
         """Whether colors or the values of series and vectors change."""
-        return bool(self.brightness or self.contrast or self.saturation or self.gain)
+        return self._does("recolors")
 
     @property
     def moves(self) -> bool:
         """Whether pixels move."""
-        return bool(self.shift or self.rotation or self.scale or self.flip or self.flip_vertical or self.turn)
+        return self._does("moves")
 
     @property
     def exposes_outside(self) -> bool:
         """Whether transformed images may show pixels outside the original image, in the fill color."""
-        return bool(self.shift or self.rotation or self.scale) and not self.reflect
+        return self._does("exposes") and not self.reflect
+
+    def _does(self, effect: str) -> bool:
+        """Return whether an option with an effect is set."""
+        return any(getattr(self, name) for name in EFFECTS[effect])
 
     def check_shape(self, shape: Sequence[int]) -> None:
         """Raise OptionError if an option does not change samples of this shape, (F,), (C, W) or (C, H, W)."""

@@ -21,7 +21,7 @@ from chainrule.network import tasks
 from chainrule.network.labels import Labels
 from chainrule.network.network import Network
 from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
-from chainrule.training import dense, evaluation
+from chainrule.training import dense, evaluation, requirements
 from chainrule.training.metrics import Evaluation
 
 
@@ -35,10 +35,9 @@ def evaluate(
     network = sized(network, data.inputs)
     resolved_loss = network.choose_loss(loss)
     examples = Record.of(network, ignore_label, resolved_loss).read(data)
-    if (examples.targets.is_dense or network.positions) and views is not None:
-        what = "dense targets" if examples.targets.is_dense else "positions in their targets"
-        raise OptionError(f"views would move the images, but not the {what}; evaluate without them")
-    options = network.normalization, resolved_loss, network.task, Views.choose(views)
+    chosen = Views.choose(views)
+    requirements.check({"views": chosen}, requirements.fixed_targets(examples.targets, positions=network.positions))
+    options = network.normalization, resolved_loss, network.task, chosen
     result = evaluation.evaluate(network, examples, *options)
     overlapping = overlap(network.training_hashes, examples.source.inputs)
     return replace(result.with_metrics(functions, peak), overlap=overlapping)

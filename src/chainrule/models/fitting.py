@@ -32,7 +32,7 @@ from chainrule.training.examples import Examples
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.optimizers import OptimizerLike
-from chainrule.training.options import HIGH_RATE, LOW_RATE, RATE_STEPS
+from chainrule.training.options import HELD_OUT, HIGH_RATE, LOW_RATE, RATE_STEPS
 from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
@@ -208,7 +208,7 @@ def _trainer(
     options |= {"labels": record.labels, "columns": record.columns}
     result = trainer(network, recipe, training, validation, normalization=fitted, **options)
     standardized = result.target_scaling is not None
-    requirements.check(explicit, recipe, examples, standardized=standardized, evaluates=test is not None)
+    requirements.check_fit(explicit, recipe, examples, standardized=standardized, tested=test is not None)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
         sentence = decision(result.normalization, training.statistics)
@@ -237,8 +237,8 @@ def _parts(
         if recipe.validation:
             raise OptionError("validation_data and validation_split cannot both be given")
         return examples, None
-    if recipe.patience is not None and not recipe.validation and examples.validation is None:
-        raise OptionError("patience requires a validation loss; pass validation_data or validation_split too")
+    is_validated = recipe.validation > 0 or examples.validation is not None
+    requirements.check({"patience": recipe.patience}, {HELD_OUT: is_validated})
     return record.parts(data, examples, recipe.validation, recipe.seed, data.groups)
 
 

@@ -16,15 +16,12 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import ONE_STEP
 from chainrule.errors import OptionError, quoted
 from chainrule.network.network import Network
-from chainrule.network.tasks import REGRESSION
 from chainrule.training.examples import Examples, InputSource
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Batch, Preparation, Samples
 from chainrule.training.steps.stepper import Stepper
-from chainrule.training.targets import Targets
 
 if TYPE_CHECKING:
-    from chainrule.data.augmentation import Augmentation
     from chainrule.data.prefetch import Prefetcher
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
@@ -55,28 +52,9 @@ class BatchLoader:
         self.epoch_steps = self.data.source.steps(self.recipe.batch_size)
         self._planned: tuple[int, list[Ints]] = (-1, [])  # the last epoch that was planned, and its batches
         self._prefetcher: Prefetcher | None = None
-        self._mixing: Augmentation | None = None
+        augmentation = self.recipe.augmentation
+        self._mixing = augmentation if augmentation is not None and augmentation.mixes else None
         self.held = False
-        if self.recipe.augmentation is not None:
-            self._augment(self.recipe.augmentation, self.data.targets)
-
-    def _augment(self, augmentation: Augmentation, targets: Targets) -> None:
-        """Prepare colors and mixing; OptionError for targets that would not be changed with their images."""
-        if augmentation.mixes and targets.is_dense:
-            raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
-        if augmentation.moves and not augmentation.keep_targets:
-            from chainrule.training.outputs import infer_task
-
-            task = infer_task(self.preparation.network, self.recipe.loss, targets)
-            are_pairs = task == REGRESSION and not targets.is_dense and targets.values.shape[1] % 2 == 0
-            if augmentation.positions and not are_pairs:
-                raise OptionError("augmentation positions: expected pairs of numbers x, y for each image as targets")
-            if REGRESSION in (*getattr(task, "parts", ()), task) and not (targets.is_dense or augmentation.positions):
-                raise OptionError(
-                    f"augmentation {augmentation} moves pixels, but not targets that are numbers: add positions if "
-                    "they are positions in pixels, or keep_targets if they do not depend on the place in the image"
-                )
-        self._mixing = augmentation if augmentation.mixes else None
 
     # ------------------------------------------------------------------ batches of a step
 

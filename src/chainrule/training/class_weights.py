@@ -11,7 +11,6 @@ from chainrule.core.arrays import Floats
 from chainrule.data.text_options import TextOptions
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.network.labels import Labels
-from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training.examples import Examples
 from chainrule.training.options import named_numbers
 from chainrule.training.targets import Targets
@@ -90,7 +89,6 @@ ClassWeightsLike: TypeAlias = ClassWeights | str | Mapping[Any, float]
 
 def weighted(
     class_weights: ClassWeights | None,
-    task: Task,
     data_sets: Sequence[Examples],
     labels: Labels,
     dtype: np.dtype[Any],
@@ -103,30 +101,21 @@ def weighted(
     labels         labels of the classes
     dtype          the network's dtype; weights below its smallest normal number become 0
 
-    Errors   OptionError if class weights are used for a task without classes; DataError if a weight is too large for
-             the dtype, or if all weights of a set are 0
+    Errors   OptionError for an unknown class; DataError if a weight is too large for the dtype, or if all weights of a
+             set are 0
     """
     sets = [
         targets if targets.weights is None else replace(targets, weights=_in_range(targets.weights, dtype))
         for targets in (data.targets for data in data_sets)
     ]
     if class_weights is not None:
-        weights = _weights_of_classes(class_weights, task, sets[0], labels)
+        weights = class_weights.of_classes(sets[0].class_counts, labels)
         sets = [_with_class_weights(targets, weights, dtype) for targets in sets]
     for name, data, targets in zip(("training", "validation"), data_sets, sets, strict=False):
         weights = targets.loss_weights if data.source.known else None
         if weights is not None and not weights.any():
             raise DataError(f"the weights of all {name} samples are 0 in {dtype}; expected at least one above 0")
     return sets
-
-
-def _weights_of_classes(class_weights: ClassWeights, task: Task, training: Targets, labels: Labels) -> Floats:
-    """Return the weight of each class, (K,), or (2,) for a single output."""
-    if task not in (CLASSIFICATION, BINARY):
-        raise OptionError(f"class weights require classes, and the task is {task.name}")
-    if training.is_dense and not training.are_labels:
-        raise OptionError("class weights require a label per position, but the targets are numbers")
-    return class_weights.of_classes(training.class_counts, labels)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # `_in_range` raises an error for weights that overflow

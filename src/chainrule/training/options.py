@@ -5,9 +5,9 @@ those of the fields of `recipe.Recipe`. Importing this module is fast, so that `
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.words import CheckedOptions, match_name
@@ -17,7 +17,41 @@ MOST_EPOCHS = 1_000_000  # more than any real training needs
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
 MAX_SHARDS = 65536
 LARGEST_LABEL = 2**31 - 1
-FOLLOWED, LEFT_OUT, NO_EFFECT = "followed", "left out", "no effect"  # how a single step that is shown treats an option
+# What options change, in the order in which it happens, and whether a single step that is shown follows it or leaves it
+# out; False: it has no effect on such a step
+FOLLOWED, LEFT_OUT = "followed", "left out"
+PARTS: dict[str, str | Literal[False]] = {
+    "random numbers": FOLLOWED,
+    "validation samples": False,
+    "batches": False,
+    "samples": False,
+    "inputs": FOLLOWED,
+    "targets": FOLLOWED,
+    "positions that count": FOLLOWED,
+    "loss weights": LEFT_OUT,
+    "loss": FOLLOWED,
+    "batch statistics": FOLLOWED,
+    "division": False,
+    "gradient": FOLLOWED,
+    "rate": FOLLOWED,
+    "update": FOLLOWED,
+    "weights": LEFT_OUT,
+    "evaluated weights": LEFT_OUT,
+    "evaluated outputs": False,
+    "best epoch": False,
+    "end": False,
+}
+EXCLUSIVE = ("division",)  # only one option may change it
+# What options read, of the data or of other options, and are refused without
+CLASSES = "one of several classes as the target"
+WEIGHTED = "labels of classes, or of yes and no, that are known before training"
+LABELS = "a label per position"
+UNMOVED = "targets that do not move with the image, as masks and positions do"
+HELD_OUT = "a validation loss, of validation_data or validation_split"
+FOLLOWER = "patience, or the schedule plateau, which follow the best epoch"
+TESTED = "run=Run(…, test_data=…), whose evaluation uses them"
+SCALABLE = "a regression whose last layer is Dense or a convolution, with initial weights, a bias and no other readers"
+FREE_SIZE = "data without batches, or the size of their batches"
 LOW_RATE, HIGH_RATE, RATE_STEPS = 1e-6, 1.0, 100  # default search of a learning rate
 
 
@@ -65,8 +99,8 @@ class RecipeOption(Bounds):
     """The declaration of an option of `Recipe`. Its type and default are those of the field of `Recipe`.
 
     text      meaning, for the documentation
-    shown     how a step on given samples, on the page and in `chainrule explain`, treats the option: it follows it,
-              leaves it out and says so in the words of `report`, or the option has no effect on such a step
+    changes   what it changes, of `PARTS`
+    reads     what it needs of the data or of other options
     group     group of flags of the command: "network", "data", "training" (as a whole), or "step"
     flag      flag of `chainrule train`; "" for the name with dashes, None if there is none
     metavar   placeholder of the value in the help of the command; "" for that of its type
@@ -76,7 +110,8 @@ class RecipeOption(Bounds):
     """
 
     text: str
-    shown: str
+    changes: tuple[str, ...]
+    reads: tuple[str, ...] = ()
     group: str = "step"
     flag: str | None = ""
     metavar: str = ""
@@ -84,11 +119,16 @@ class RecipeOption(Bounds):
     label: str = ""
     report: str = ""
 
+    @property
+    def shown(self) -> str | Literal[False]:
+        """How a step on given samples, on the page and in `chainrule explain`, treats the option (`PARTS`)."""
+        return next(filter(None, map(PARTS.get, self.changes)), False)
+
 
 OPTIONS = {
     "epochs": RecipeOption(
         "number of passes over the training set",
-        NO_EFFECT,
+        ("end",),
         group="training",
         low=1,
         high=MOST_EPOCHS,
@@ -96,16 +136,17 @@ OPTIONS = {
     ),
     "batch_size": RecipeOption(
         "number of samples per step",
-        NO_EFFECT,
+        ("batches",),
+        reads=(FREE_SIZE,),
         low=1,
         high=MOST_BATCH,
         label="batch size",
         help="Images per step.",
     ),
-    "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", FOLLOWED, flag=None),
+    "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", ("update",), flag=None),
     "loss": RecipeOption(
         "name of a built-in loss (`losses.NAMES`), or a custom loss",
-        FOLLOWED,
+        ("loss",),
         metavar="NAME",
         help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
         "categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, categorical_focal_cross_entropy "
@@ -113,7 +154,7 @@ OPTIONS = {
     ),
     "schedule": RecipeOption(
         'learning-rate schedule: a name (`schedules.NAMED`), text ("plateau,gamma=0.5"), a schedule, or a function',
-        FOLLOWED,
+        ("rate",),
         group="training",
         metavar="NAME",
         help="Learning rate schedule: constant, step, cosine, one-cycle, warm-up, triangular or plateau; with options: "
@@ -121,14 +162,14 @@ OPTIONS = {
     ),
     "normalization": RecipeOption(
         '"scale", "standardize" or "none"; fitted to the training data and stored with the model',
-        FOLLOWED,
+        ("inputs",),
         group="data",
         metavar="NAME",
         help="Normalization: scale (to 0…1), standardize (each channel, or all pixels) or none.",
     ),
     "augmentation": RecipeOption(
         'random transformations of the training images, different in every epoch: `Augmentation`, or text ("flip")',
-        NO_EFFECT,
+        ("samples",),
         group="data",
         flag="--augment",
         help='Random transformations: "shift=2,rotation=10,scale=0.1,flip,reflect", or none. flip=alternate mirrors '
@@ -139,7 +180,8 @@ OPTIONS = {
     ),
     "label_smoothing": RecipeOption(
         "label smoothing ε for classes: the targets become (1 − ε)·t + ε/K",
-        FOLLOWED,
+        ("targets",),
+        reads=(CLASSES,),
         low=0,
         below=1,
         label="label smoothing",
@@ -148,7 +190,9 @@ OPTIONS = {
     ),
     "class_weight": RecipeOption(
         'weight of each class in the loss: "balanced", or a mapping from classes (names or indices) to weights',
-        LEFT_OUT,
+        ("loss weights",),
+        reads=(WEIGHTED,),
+        label="class weights",
         help='Weights of the classes in the loss: balanced (equal total weight per class), or "cat=2,dog=0.5".',
         report="class weights {}",
     ),
@@ -156,12 +200,14 @@ OPTIONS = {
         "whether to train a regression on (t − mean) / deviation, for each output. Predictions remain in the units of "
         "the targets. Only if the last layer is dense or convolutional, with a bias (`target_fitting`). A custom loss "
         "gets the targets as they are unless this is True",
-        FOLLOWED,
+        ("targets",),
+        reads=(SCALABLE,),
         flag=None,
     ),
     "ignore_label": RecipeOption(
         "for dense labels, the label of positions that do not count in the loss and the metrics",
-        FOLLOWED,
+        ("positions that count",),
+        reads=(LABELS,),
         low=-LARGEST_LABEL,
         high=LARGEST_LABEL,
         metavar="LABEL",
@@ -170,7 +216,7 @@ OPTIONS = {
     "gradient_accumulation_steps": RecipeOption(
         "number of parts into which a batch is split to save memory. Their gradients are computed one after the other "
         "and summed. Batch normalization then normalizes within each part",
-        FOLLOWED,
+        ("division", "batch statistics"),
         low=1,
         high=MOST_BATCH,
         help="Split each batch into N parts and add up their gradients, to use less memory.",
@@ -179,7 +225,7 @@ OPTIONS = {
     "shards": RecipeOption(
         "number of parts into which a batch is split. They are distributed over the workers, and the results are "
         "bitwise identical for any number of workers. Not supported for custom layers and losses",
-        NO_EFFECT,
+        ("division",),
         low=1,
         high=MAX_SHARDS,
         help="Split each batch into N shards, so that results are bit-identical for any number of workers "
@@ -190,7 +236,7 @@ OPTIONS = {
     "ema_decay": RecipeOption(
         "decay β of the exponential moving average of the weights (`WeightAverage`). Validation and the final model "
         "use the average instead of the last weights",
-        LEFT_OUT,
+        ("evaluated weights",),
         group="training",
         low=0,
         below=1,
@@ -200,26 +246,27 @@ OPTIONS = {
     ),
     "lr_multipliers": RecipeOption(
         'learning-rate factors of individual parameters: `LRMultipliers`, or text ("conv1=0,beta=64"); 0 freezes',
-        FOLLOWED,
+        ("update",),
         help='Learning rate factors by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.',
         report="learning rate multipliers {}",
     ),
     "lookahead": RecipeOption(
         'resets the weights to an average every few steps: `Lookahead`, or text ("every=5")',
-        LEFT_OUT,
+        ("weights",),
         help='Replace the weights by a slow running average every few steps: "every=5,decay=0.77", or none.',
         report="lookahead {}",
     ),
     "views": RecipeOption(
         'views of each test image, over which the final evaluation also averages: `Views`, or text ("flip,shift=1")',
-        NO_EFFECT,
+        ("evaluated outputs",),
+        reads=(UNMOVED, TESTED),
         group="data",
         help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.',
         report="tested in views {}",
     ),
     "clip_norm": RecipeOption(
         "maximum norm of the gradient; larger gradients are scaled down",
-        FOLLOWED,
+        ("gradient",),
         above=0,
         label="clip norm",
         help="Clip the gradient to this norm.",
@@ -227,7 +274,7 @@ OPTIONS = {
     ),
     "validation": RecipeOption(
         "fraction of the training set to use for validation after every epoch",
-        NO_EFFECT,
+        ("validation samples",),
         group="data",
         low=0,
         below=1,
@@ -239,7 +286,8 @@ OPTIONS = {
     ),
     "patience": RecipeOption(
         "number of epochs without a better one (`monitor`) before training stops and the best weights are restored",
-        NO_EFFECT,
+        ("end",),
+        reads=(HELD_OUT,),
         group="training",
         low=1,
         high=MOST_EPOCHS,
@@ -249,7 +297,8 @@ OPTIONS = {
     "monitor": RecipeOption(
         'metric of the validation data that determines the best epoch: "loss", "accuracy", or one of those in the '
         'history, such as "roc_auc"',
-        NO_EFFECT,
+        ("best epoch",),
+        reads=(FOLLOWER,),
         group="training",
         metavar="NAME",
         help="Validation metric for --patience and the schedule plateau: loss, accuracy, mean_absolute_error, mean_f1, "
@@ -258,7 +307,8 @@ OPTIONS = {
     ),
     "min_delta": RecipeOption(
         "an epoch is better only if the monitored metric improves by more than this",
-        NO_EFFECT,
+        ("best epoch",),
+        reads=(FOLLOWER,),
         low=0,
         group="training",
         help="Smallest improvement of the monitored metric.  [default: 0]",
@@ -266,13 +316,25 @@ OPTIONS = {
     ),
     "seed": RecipeOption(
         "seed for the initial weights, the order of the samples, dropout and augmentation",
-        FOLLOWED,
+        ("random numbers",),
         group="network",
         low=0,
         high=2**63 - 1,
         help="Seed of the initial weights, sample order, dropout and augmentation.",
     ),
 }
+
+
+# The options in the order in which they act: that of `PARTS`, and for one part, of `OPTIONS`
+APPLIED = [name for part in PARTS for name, option in OPTIONS.items() if option.changes[0] == part]
+
+
+def check_meeting(names: Sequence[str]) -> None:
+    """Raise OptionError if two of the options change what only one may change."""
+    for part in EXCLUSIVE:
+        changing = [name for name in names if part in OPTIONS[name].changes]
+        if len(changing) > 1:
+            raise OptionError(f"{' and '.join(changing)} both change the {part} of a batch; set only one of them")
 
 
 # What to try if a loss or gradient is not finite

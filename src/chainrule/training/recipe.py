@@ -16,7 +16,7 @@ from chainrule.training import optimizers, schedules
 from chainrule.training.history import Criterion, Epoch
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
-from chainrule.training.options import LEFT_OUT, OPTIONS, check_option
+from chainrule.training.options import LEFT_OUT, OPTIONS, check_meeting, check_option
 from chainrule.training.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ class Recipe(metaclass=CheckedOptions):
             check_option(name, getattr(self, name))
         if self.normalization not in KINDS:
             raise unknown_name("normalization", self.normalization, [*KINDS])
-        if self.gradient_accumulation_steps > 1 and self.shards > 1:
-            both = f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards}"
-            raise OptionError(f"{both} both divide a batch; set only one of them")
+        check_meeting([name for name in OPTIONS if getattr(self, name) != getattr(Recipe, name, None)])
 
     def reported(self) -> dict[str, str]:
         """Return the values other than the defaults, in words, by option."""

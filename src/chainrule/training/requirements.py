@@ -1,60 +1,115 @@
-"""Options of `fit` that have an effect only for some networks or data, and are refused for others."""
+"""What options of `fit` and `evaluate` read of the data and of other options, and are refused without.
+
+`options.OPTIONS` declares what each option reads. Whether it is there is decided here, and nowhere else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import OptionError, quoted
+from chainrule.errors import OptionError
 from chainrule.network import tasks
 from chainrule.network.network import Network
+from chainrule.network.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
+from chainrule.training import options as declared
 from chainrule.training import outputs
 from chainrule.training.examples import Examples
 from chainrule.training.recipe import BATCH_SIZE, Recipe
 from chainrule.training.schedules import Plateau
+from chainrule.training.targets import Targets
 
-FOLLOWED = "patience=…, or the schedule plateau, which follow the best epoch"
-SCALED = "a regression whose last layer is Dense or a convolution, with initial weights, a bias and no other readers"
+if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation
+
+SPLIT = "validation_split=…, which divides no group"
+DECODED = "data that are read when they are needed; readers=0 is always possible"
+READS = {  # option or argument of `fit` → what it reads
+    **{name: option.reads for name, option in declared.OPTIONS.items()},
+    "groups": (SPLIT,),
+    "readers": (DECODED,),
+}
+ONE_TARGET = "one target per image, found one per position"
+PAIRS = "pairs of numbers x, y for each image as targets"
+MOVABLE = (
+    "targets that move with the pixels: add positions if numbers are positions in pixels, or keep_targets if they do "
+    "not depend on the place in the image"
+)
 
 
-def check(options: Mapping[str, Any], recipe: Recipe, data: Examples, *, standardized: bool, evaluates: bool) -> None:
-    """Raise OptionError for an option of the user that has no effect. Options that are off are accepted.
+def check(values: Mapping[str, Any], available: Mapping[str, bool], context: str = "") -> None:
+    """Raise OptionError for an option that reads what is not available. Options that are off are accepted.
+
+    values      values of options by name
+    available   whether something that options read is there; what is not listed is there, or is checked elsewhere
+    context     end of the message
+    """
+    for name, value in values.items():
+        for need in READS.get(name, ()) if value else ():
+            if not available.get(need, True):
+                label = getattr(declared.OPTIONS.get(name), "label", "") or name
+                raise OptionError(f"{label} {value}: expected {need}{context}")
+
+
+def check_fit(options: Mapping[str, Any], recipe: Recipe, data: Examples, *, standardized: bool, tested: bool) -> None:
+    """Raise OptionError for an option of the user that has no effect, since what reads its result is missing.
 
     standardized   whether the outputs are trained on standardized targets
-    evaluates      whether a run evaluates test data after training
+    tested         whether a run evaluates test data after training
     """
     if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
-    follows_best = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
     own_size = data.source.batch_size
-    size_is_free = own_size is None or options["batch_size"] in (BATCH_SIZE, own_size)
-    requirements = {  # option → whether it has an effect, and what it needs for that
-        "groups": (recipe.validation > 0, "validation_split=…, which divides no group"),
-        "monitor": (follows_best, FOLLOWED),
-        "min_delta": (follows_best, FOLLOWED),
-        "batch_size": (size_is_free, "data without batches, or the size of their batches"),
-        "readers": (data.source.decodes, "data that are read when they are needed; readers=0 is always possible"),
-        "standardize_targets": (standardized, SCALED),
-        "views": (evaluates or recipe.views is None, "run=Run(…, test_data=…), whose evaluation uses them"),
+    available = {
+        SPLIT: recipe.validation > 0,
+        DECODED: data.source.decodes,
+        declared.FOLLOWER: recipe.patience is not None or isinstance(recipe.schedule, Plateau),
+        declared.FREE_SIZE: own_size is None or options["batch_size"] in (BATCH_SIZE, own_size),
+        declared.SCALABLE: standardized,
+        declared.TESTED: tested or recipe.views is None,
     }
-    for name, (has_effect, needed) in requirements.items():
-        if options.get(name) and not has_effect:
-            raise OptionError(f"{name} {quoted(options[name])} has no effect here: expected {needed}")
+    check(options, available)
 
 
-def task_of(network: Network, recipe: Recipe, data: Examples) -> tasks.Task:
+def task_of(network: Network, recipe: Recipe, data: Examples) -> Task:
     """Infer the task from the loss and the targets.
 
     Errors   OptionError, DataError or ShapeError if the network, the data and the options of the recipe do not match
     """
     recipe.check_input(network.input_shape)
-    if data.targets.is_dense and recipe.views:
-        raise OptionError("views would move the images, but not their dense targets; train without them")
-    if recipe.views and recipe.augmentation is not None and recipe.augmentation.positions:
-        raise OptionError("views would move the images, but not the positions in their targets; train without them")
-    task = outputs.infer_task(network, recipe.loss, data.targets)
-    if recipe.label_smoothing and task != tasks.CLASSIFICATION:
-        raise OptionError(f"label smoothing requires classes, and the task is {task.name}")
-    if recipe.class_weight is not None and not data.source.known:
-        raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
+    targets, augmentation = data.targets, recipe.augmentation
+    task = outputs.infer_task(network, recipe.loss, targets)
+    are_classes = task in (CLASSIFICATION, BINARY) and (targets.are_labels or not targets.is_dense)
+    moves_positions = augmentation is not None and bool(augmentation.positions)
+    available = {
+        declared.CLASSES: task == CLASSIFICATION,
+        declared.WEIGHTED: are_classes and data.source.known,
+        **fixed_targets(targets, positions=moves_positions),
+    }
+    check({name: getattr(recipe, name) for name in declared.OPTIONS}, available, f"; the task is {task.name}")
+    if augmentation is not None:
+        _check_augmentation(augmentation, task, targets)
     return task
+
+
+def fixed_targets(targets: Targets, *, positions: bool) -> dict[str, bool]:
+    """Return whether targets are valid for every view of an image.
+
+    positions   whether they are known to be positions in pixels
+    """
+    return {declared.UNMOVED: not targets.is_dense and not positions}
+
+
+def _check_augmentation(augmentation: Augmentation, task: Task, targets: Targets) -> None:
+    """Raise OptionError for targets that would not be changed with their images."""
+    are_numbers = REGRESSION in tasks.parts(task) and not targets.is_dense
+    are_pairs = task == REGRESSION and not targets.is_dense and targets.values.shape[1] % 2 == 0
+    is_known = bool(augmentation.positions or augmentation.keep_targets)
+    conditions = {
+        ONE_TARGET: not (augmentation.mixes and targets.is_dense),
+        PAIRS: not augmentation.positions or are_pairs,
+        MOVABLE: not (augmentation.moves and are_numbers) or is_known,
+    }
+    for need, holds in conditions.items():
+        if not holds:
+            raise OptionError(f"augmentation {augmentation}: expected {need}")

@@ -15,6 +15,7 @@ from chainrule.data.columns import checked_column
 from chainrule.errors import OptionError, SampleError
 from chainrule.training import dense
 from chainrule.training.dense import PositionWeights
+from chainrule.training.options import LABELS
 
 
 class OneHot:
@@ -79,9 +80,7 @@ class Targets:
             values, valid = dense.targets_of(y, shape, ignore_label)
             return Targets(values, kind, valid=valid)
         if ignore_label is not None:
-            raise OptionError(
-                f"ignore_label {ignore_label} requires a label per position, but the outputs are a vector"
-            )
+            raise OptionError(f"ignore_label {ignore_label} requires {LABELS}, but the outputs are a vector")
         outputs = math.prod(shape)
         if outputs > 1 and y.shape[1:] in ((), (1,)):
             return Targets(OneHot(dense.places_of(y.reshape(len(y)), outputs), outputs), kind)

@@ -24,6 +24,7 @@ from chainrule.training import requirements
 from chainrule.training.batches import BatchLoader
 from chainrule.training.examples import Examples
 from chainrule.training.history import Epoch, History
+from chainrule.training.options import APPLIED
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Preparation, whiten
 from chainrule.training.steps.gradients import Outcome
@@ -96,7 +97,7 @@ def watches_steps(callback: Callback) -> bool:
     return callback.each_step and implements(callback, "stepped")
 
 
-COMPONENTS = {  # option → module and class of its component, in this order
+COMPONENTS = {  # option → module and class of its component; `options.APPLIED` has their order
     "clip_norm": ("components", "ClipNorm"),
     "lookahead": ("averaging", "SlowWeights"),
     "ema_decay": ("averaging", "WeightAverage"),
@@ -173,7 +174,7 @@ class Trainer:
             from chainrule.training.class_weights import weighted
 
             labels = self.labels or network.labels
-            sets = weighted(recipe.class_weight, self.task, data_sets, labels, network.dtype)
+            sets = weighted(recipe.class_weight, data_sets, labels, network.dtype)
         if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
             sets[0] = sets[0].masked()
         self.weights = sets[0].loss_weights
@@ -183,7 +184,8 @@ class Trainer:
             from chainrule.training.evaluation import check_monitor
 
             check_monitor(network, recipe, self.task, self.normalization, self.validation, self.metrics)
-        active = [name for name in COMPONENTS if getattr(recipe, name) != getattr(Recipe, name)]
+        names = [name for name in APPLIED if name in COMPONENTS]
+        active = [name for name in names if getattr(recipe, name) != getattr(Recipe, name)]
         self.components = {name: component(name, network, recipe) for name in active}
         self.stepper = Stepper(
             network,

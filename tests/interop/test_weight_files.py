@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
 from chainrule.interop.detection import BY_SUFFIX
-from chainrule.interop.importing import match
+from chainrule.interop.matching import match
 from chainrule.interop.torch import read_state
 
 L = keras.layers

@@ -14,7 +14,7 @@ from chainrule.core.arrays import Array
 from chainrule.data.normalization import BYTE
 from chainrule.errors import OptionError
 from chainrule.interop.detection import FileFormat, detect
-from chainrule.interop.onnx.importer import used_inputs
+from chainrule.interop.onnx.graphs import used_inputs
 from chainrule.interop.onnx.operators.quantization import dequantized, quantized
 
 if TYPE_CHECKING:

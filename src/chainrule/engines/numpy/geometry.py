@@ -65,8 +65,8 @@ def broadcast(x: Array, *, shape: tuple[int, ...]) -> Array:
 
 def broadcast_dx(dy: Array, *, shape: tuple[int, ...]) -> Array:
     """Compute `reference.broadcast_dx`."""
-    axes = tuple(axis for axis, size in enumerate(shape, 1) if size != dy.shape[axis])
-    return dy.sum(axis=axes, keepdims=True)
+    axes = tuple(1 + np.flatnonzero(np.array(shape) != dy.shape[1:]))
+    return np.asarray(dy, order="C").sum(axis=axes, keepdims=True)
 
 
 def gather(x: Array, i: Array) -> Array:

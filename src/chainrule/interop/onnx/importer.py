@@ -1,9 +1,7 @@
 """Import of ONNX files: nodes that read only constants are folded, and all others are translated into layers."""
 
-import heapq
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import cast
 
@@ -13,13 +11,22 @@ from chainrule._io.budget import Budget
 from chainrule._io.reading import read_bytes
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
-from chainrule.interop.assembly import MAX_NAME, Assembly, Imported, complete_shape
+from chainrule.interop.assembly import MAX_NAME, Assembly, Imported
 from chainrule.interop.names import NAMES
-from chainrule.interop.onnx import messages, own_files, tensors
+from chainrule.interop.onnx import messages, own_files
 from chainrule.interop.onnx.batch_sizes import for_any_batch
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
-from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
+from chainrule.interop.onnx.graphs import (
+    checked_graph,
+    checked_outputs,
+    constants_of,
+    input_type,
+    inputs_used_by,
+    is_quantized,
+    required_nodes,
+)
+from chainrule.interop.onnx.messages import MAX_BYTES, GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
 from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample, is_parameter
 from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
@@ -63,8 +70,8 @@ def network(
     graph, opset = checked_graph(message)
     exported = own_files.exported_model(message, graph)
     graph = exported.graph if exported else graph
-    constants, names = _constants(graph, folder, budget), _checked_outputs(graph, output_names)
-    types = {value.name: input_type(value, shape) for value in _used_inputs(graph, names, constants)}
+    constants, names = constants_of(graph, folder, budget), checked_outputs(graph, output_names)
+    types = {value.name: input_type(value, shape) for value in inputs_used_by(graph, names, constants)}
     if not types:
         raise FormatError("its output does not depend on its input")
     batches = {name: batch for name, (batch, _, _) in types.items() if batch}
@@ -79,7 +86,7 @@ def network(
         inputs, assembly = {name: Input(shape) for name, (_, shape, _) in types.items()}, Assembly(budget)
         assembly.parameters = parameters
         values |= {**constants, **{name: Feature(x, size) for name, x in inputs.items()}}
-        quantized = [value.name for value in graph.inputs if value.name in inputs and _is_quantized(value)]
+        quantized = [value.name for value in graph.inputs if value.name in inputs and is_quantized(value)]
         values |= {name: quantization.quantized_input(assembly, graph, name, values) for name in quantized}
         translator = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch)
         outputs = {name: _output_node(name, value) for name, value in translator.outputs(names).items()}
@@ -98,101 +105,11 @@ def network(
     return for_batch(batch, {}) if batch else for_any_batch(for_batch, 3 if one_differs else 2)
 
 
-def used_inputs(path: Path) -> list[str]:
-    """Return the names of the inputs that the outputs of a file depend on."""
-    content = memoryview(read_bytes(path, MAX_BYTES, FormatError))
-    graph, _ = checked_graph(messages.parse(content, Budget(len(content))))
-    constants = [initializer.name for initializer in graph.initializers]
-    return [value.name for value in _used_inputs(graph, _checked_outputs(graph, ()), constants)]
-
-
-def _used_inputs(graph: GraphMessage, names: Sequence[str], constants: Collection[str]) -> list[messages.Value]:
-    """Return the inputs of a graph that values depend on; older files list the constants among the inputs."""
-    used = {*names, *(name for number in required_nodes(graph, names) for name in graph.nodes[number].reads)}
-    return [value for value in graph.inputs if value.name in used and value.name not in constants]
-
-
-def _constants(graph: GraphMessage, folder: Path | None, budget: Budget) -> dict[str, Value]:
-    return {initializer.name: tensors.array(initializer, folder, budget) for initializer in graph.initializers}
-
-
-def _checked_outputs(graph: GraphMessage, names: Sequence[str]) -> Sequence[str]:
-    """Return the names of the outputs to import; FormatError for a name that the file does not have."""
-    available = [value.name for value in graph.outputs]
-    results = {output for node in graph.nodes for output in node.outputs}
-    if unknown := [name for name in names if name not in results]:
-        raise FormatError(f"it has no output {quoted(unknown[0])}; expected one of {', '.join(available[:20])}")
-    return list(dict.fromkeys(names or available))
-
-
 def _output_node(name: str, value: Value) -> Node:
     """Return the node of an output; an input that is an output itself gets a layer."""
     if not isinstance(value, Feature):
         raise FormatError(f"its output {quoted(name)} does not depend on its input")
     return value.node if value.node.layer is not None else Reshape(value.node.shape)(value.node)
-
-
-def required_nodes(graph: GraphMessage, names: Sequence[str]) -> list[int]:
-    """Return the indices of the nodes that values depend on, each after the nodes whose results it reads.
-
-    Among the nodes whose inputs are available, those without inputs are first, then the first in the file.
-
-    Errors   FormatError if a node depends on its own result
-    """
-    nodes = reversed([*enumerate(graph.nodes)])
-    producers = {output: number for number, node in nodes for output in node.outputs if output}
-    sources, pending = dict[int, set[int]](), [producers[name] for name in names if name in producers]
-    while pending:
-        if (number := pending.pop()) not in sources:
-            sources[number] = {producers[name] for name in graph.nodes[number].reads if name in producers}
-            pending += sources[number]
-    sorter, available, order = TopologicalSorter(sources), list[tuple[bool, int]](), list[int]()
-    try:
-        sorter.prepare()
-    except CycleError as error:
-        node = graph.nodes[min(cast("list[int]", error.args[1]))]
-        raise FormatError(f"{node.operator} {quoted(node.name)} depends on its own result") from None
-    while sorter.is_active():
-        for number in sorter.get_ready():
-            heapq.heappush(available, (any(graph.nodes[number].inputs), number))
-        order.append(heapq.heappop(available)[1])
-        sorter.done(order[-1])
-    return order
-
-
-def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
-    """Return the graph of a message and the version of the ONNX operators; FormatError if there is no valid graph."""
-    if message.graph is None or not message.graph.nodes:
-        raise FormatError("it is not an ONNX file, or has no graph")
-    if message.graph.sparse:
-        raise FormatError("it has sparse constants; expected dense ones")
-    versions = [opset_import.version for opset_import in message.opsets if opset_import.domain in ("", "ai.onnx")]
-    opset = max(versions, default=1)
-    if not MIN_IMPORT_OPSET <= opset <= MAX_OPSET:
-        raise FormatError(f"it uses version {opset} of the operators; expected {MIN_IMPORT_OPSET} to {MAX_OPSET}")
-    return message.graph, opset
-
-
-def _is_quantized(value: messages.Value) -> bool:
-    tensor_type = value.type.tensor
-    return tensor_type is not None and tensors.dtype_of(tensor_type.kind).name in ("int8", "uint8")
-
-
-def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> tuple[int, Shape, str]:
-    """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype.
-
-    shape   shape of a sample, for an input with unknown sizes
-    """
-    tensor_type, name = value.type.tensor, quoted(value.name)
-    if tensor_type is None or tensor_type.shape is None:
-        raise FormatError(f"input {name} has no shape; expected (N, C, H, W), (N, C, W) or (N, F)")
-    sizes = tensor_type.shape.dimensions
-    if not 2 <= len(sizes) <= 4:
-        raise FormatError(f"input {name} has {len(sizes)} axes; expected (N, C, H, W), (N, C, W) or (N, F)")
-    sample = complete_shape(name, [size.value if size.value > 0 else size.name or "?" for size in sizes[1:]], shape)
-    if tensors.dtype_of(tensor_type.kind).kind != "f" and not _is_quantized(value):
-        raise FormatError(f"input {name} has type {tensors.dtype_of(tensor_type.kind)}; expected floats")
-    return max(sizes[0].value, 0), sample, "float64" if tensor_type.kind == 11 else "float32"
 
 
 class GraphTranslator:
@@ -346,7 +263,7 @@ class GraphTranslator:
             raise call.unsupported("a branch is missing", "two branches")
         graph = attribute.graph
         values = {name: self._values[name] for name in graph.captured if name in self._values}
-        values |= _constants(graph, self._folder, self._assembly.budget)
+        values |= constants_of(graph, self._folder, self._assembly.budget)
         inner = GraphTranslator(graph, self._opset, values, self._assembly, self._folder, open_batch=self._open_batch)
         return [*inner.outputs([value.name for value in graph.outputs]).values()]
 

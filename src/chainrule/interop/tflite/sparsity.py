@@ -14,6 +14,7 @@ from chainrule.core.arrays import Array, Ints, Shape
 from chainrule.errors import FormatError
 
 DENSE = 0  # DimensionType
+VECTORS = {1: "Int32Vector", 2: "Uint16Vector", 3: "Uint8Vector"}  # by SparseIndexVector
 
 
 def densified(library: Any, sparsity: Any, values: Array, shape: Shape, budget: Budget) -> Array:
@@ -63,8 +64,6 @@ def _with_axis(library: Any, axis: Any, places: Ints, limit: int, budget: Budget
 
 def _numbers(library: Any, kind: int, table: Any) -> Ints:
     """Return the numbers of a vector of one of several types."""
-    members: dict[str, Any] = vars(library.SparseIndexVector)
-    names = {number: name for name, number in members.items() if isinstance(number, int)}
-    vector = getattr(library, names[kind])()
+    vector = getattr(library, VECTORS[kind])()
     vector.Init(table.Bytes, table.Pos)
     return np.array(vector.ValuesAsNumpy(), np.int64)

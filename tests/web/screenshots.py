@@ -14,11 +14,11 @@ from web.pages import PATIENCE, Browser, Page, ViewportSize, chromium
 
 from chainrule.web import single_file, subjects
 
-ROTATED = "relu1.dy[3,8,9]"
 TALL: ViewportSize = {"width": 1440, "height": 1150}  # shows the whole computation at once
-TURNING, TERMS = 12, 4  # frames of the kernel's rotation; terms between two frames
-PAUSE, LAST = 140, 2500  # milliseconds
-SCENE_WIDTH = 900
+WINDOW: ViewportSize = {"width": 900, "height": 1100}  # of the picture where a number is held
+HELD = "conv1.y[2,11,12]"
+PAUSE, SLIDE = 1400, 200  # milliseconds of a held number, and of a moved one
+MOVES = (0.15, 0.3, 0.45, 0.6, 0.45, 0.3, 0.15, 0.0)  # positions of the slider
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
             save(Image.open(io.BytesIO(page.screenshot())), folder / "page-network.png")
             page = opened(browser, file, f"#/network/backward/{cell}?{query}", TALL)
             save(scene(page), folder / "page-cell.png")
-            animate(browser, file, f"#/network/backward/{ROTATED}?{query}", folder / "page-made.gif")
+            animate(browser, file, query, folder / "page-hold.gif")
 
 
 def opened(browser: Browser, file: Path, place: str, size: ViewportSize = DESKTOP) -> Page:
@@ -65,38 +65,45 @@ def scene(page: Page) -> Image.Image:
     return Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
 
 
-def at_the_end(page: Page) -> bool:
-    """Return whether the last term has been added: "200 of 200"."""
-    done, _, terms = page.inner_text(".computation-player output").partition(" of ")
-    return done == terms
-
-
 def save(image: Image.Image, target: Path) -> None:
     """Write a small PNG."""
     image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
-def animate(browser: Browser, file: Path, place: str, target: Path) -> None:
-    """Record the computation: the kernel rotates, and one term after the other is added."""
-    page = opened(browser, file, place, TALL)
-    page.keyboard.press("Home")
-    scene(page)  # scrolls there
-    page.get_by_role("button", name="show the kernel being rotated").click()
-    scenes = [scene(page) for _ in range(TURNING)]
-    page.mouse.click(5, 100)
-    while not at_the_end(page):
-        for _ in range(TERMS):
-            page.keyboard.press("ArrowRight")
-        scenes.append(scene(page))
-    height = round(scenes[0].height * SCENE_WIDTH / scenes[0].width)
-    frames = [each.resize((SCENE_WIDTH, height), Image.Resampling.LANCZOS) for each in scenes]
-    colours = Image.new("RGB", (SCENE_WIDTH, height * 3))
-    for row, frame in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
-        colours.paste(frame, (0, height * row))
-    palette = colours.quantize(256, Image.Quantize.MAXCOVERAGE)
-    reduced = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    pauses = [PAUSE] * (len(reduced) - 1) + [LAST]
+def animate(browser: Browser, file: Path, query: str, target: Path) -> None:
+    """Record the picture: an output, three inputs and a weight are held, and a slider moves the weight."""
+    page = opened(browser, file, f"#/network/backward?{query}&hold={HELD}", WINDOW)
+    scenes: list[tuple[Image.Image, int]] = []
+    for side, keys in (("y", ["ArrowRight"]), ("x", ["ArrowRight", "ArrowDown"]), ("w", ["ArrowLeft"])):
+        if side != "y":
+            page.locator(f'#hold [data-side="{side}"]').click()
+        page.locator("#hold .hold-cell.held").first.focus()
+        scenes.append((picture(page), PAUSE))
+        for key in keys:
+            page.keyboard.press(key)
+            scenes.append((picture(page), PAUSE))
+    slider = page.locator(".hold-slider input")
+    for position in MOVES:
+        slider.fill(str(position))
+        scenes.append((picture(page), SLIDE))
+    height = max(scene.height for scene, _ in scenes)
+    frames = [Image.new("RGB", (scene.width, height), scene.getpixel((0, 0))) for scene, _ in scenes]
+    for frame, (scene, _) in zip(frames, scenes, strict=True):
+        frame.paste(scene)
+    palette = Image.new("RGB", (frames[0].width, 3 * height))
+    for row, frame in enumerate((frames[0], frames[3], frames[-4])):
+        palette.paste(frame, (0, height * row))
+    colors = palette.quantize(64, Image.Quantize.MAXCOVERAGE)
+    reduced = [frame.quantize(palette=colors, dither=Image.Dither.NONE) for frame in frames]
+    pauses = [pause for _, pause in scenes]
     reduced[0].save(target, save_all=True, append_images=reduced[1:], duration=pauses, loop=0, optimize=True)
+
+
+def picture(page: Page) -> Image.Image:
+    """Return an image of the picture where a number is held, after its slider has been drawn."""
+    page.wait_for_timeout(700)
+    page.evaluate("scrollTo(0, 0)")
+    return Image.open(io.BytesIO(page.locator("#hold").screenshot())).convert("RGB")
 
 
 if __name__ == "__main__":

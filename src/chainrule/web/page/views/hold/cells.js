@@ -50,6 +50,8 @@ export class Cells {
     /** @type {{kind: string, path: () => string}[]}  the lines between two outputs and the weights that they used */
     this.ends = [];
     this.isSliding = operation.name === "cross_correlate";
+    const columns = [x, w, y].map((grid) => grid?.columns ?? 0);
+    this.across = columns[0] + columns[1] + columns[2] + Math.max(columns[1], columns[2]); // the last ones of what was used
     for (const [name, grid] of /** @type {[Name, CellGrid | null][]} */ (Object.entries({ x, w, y, dy: gradients.y ? y : null }))) {
       if (!grid) continue;
       const buttons = grid.cells.map((cell) => holdButton(cell, choose));

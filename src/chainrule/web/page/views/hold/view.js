@@ -5,7 +5,7 @@
 
 import { gradientName } from "../../engine/interpreter.js";
 import { canNudge } from "../../engine/nudge.js";
-import { range } from "../../engine/tensor.js";
+import { range, sizeOf } from "../../engine/tensor.js";
 import { button, createElement, createSvg } from "../../elements.js";
 import { cellButton } from "../../figures/cell_button.js";
 import { lossSlider } from "../../figures/loss_slider.js";
@@ -22,7 +22,7 @@ import { sumOf, wordsOf } from "./words.js";
 
 const LEGEND = "The loss L says how wrong the network is. dy says how fast L grows if the output y grows. Σ: add up. Orange is above 0, blue below.";
 const LINE = "A kernel (a, b, c) on a line of inputs: y₀ = a·x₀ + b·x₁ + c·x₂, y₁ = a·x₁ + b·x₂ + c·x₃, y₂ = a·x₂ + b·x₃ + c·x₄. The outputs y₀, y₁, y₂ used x₂ with the weights c, b, a. So the gradient of x₂ is c·dy₀ + b·dy₁ + a·dy₂: the kernel in reverse order.";
-const MOVABLE = 300_000; // most numbers of a network where a slider is shown
+const MOVABLE = 5_000_000; // most products of a forward pass where a slider is shown
 const SIDES = /** @type {const} */ ([["y", "An output"], ["x", "An input"], ["w", "A weight"]]);
 
 /** @param {HTMLElement} element @param {import("../../types.js").App} app */
@@ -80,6 +80,7 @@ class HoldView {
     this.#shown = { trace, layer, cells };
     this.stage.replaceChildren(...cells.elements, this.lines);
     this.stage.dataset.kind = operation.name;
+    this.stage.style.setProperty("--across", String(cells.across));
     this.choices.replaceChildren(...this.#choices(trace, operations, layer));
     this.#hold(this.app.place.hold ?? middle(layer, "y"));
   }
@@ -155,8 +156,9 @@ class HoldView {
     this.slider.replaceChildren();
     const { tensor, index } = parted(hold ?? "");
     const slope = valueOf(trace, named(gradientName(tensor), index));
-    const size = [...trace.values.values()].reduce((sum, { data }) => sum + data.length, 0);
-    if (hold === null || slope === null || size > MOVABLE || !canNudge(trace, tensor)) return;
+    const { plan, shapes } = trace.description;
+    const cost = plan.forward.reduce((sum, { reads: [, w], writes: [y] }) => sum + sizeOf(y.shape) * sizeOf(shapes[w?.storage ?? ""]?.slice(1) ?? []), 0);
+    if (hold === null || slope === null || cost > MOVABLE || !canNudge(trace, tensor)) return;
     setTimeout(() => {
       if (this.#moved === hold) this.slider.replaceChildren(...lossSlider(trace, hold, slope, (change) => this.app.nudge(change)).elements);
     });

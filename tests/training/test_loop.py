@@ -331,11 +331,11 @@ def test_an_exception_leaves_the_best_weights_where_patience_keeps_them() -> Non
     assert losses[0] == min(losses[1:])
 
 
-@pytest.mark.parametrize("monitor", ["root_mean_squared_error", "r2", "worst_error", "share"])
+@pytest.mark.parametrize("monitor", ["root_mean_squared_error", "r2", "max r2", "min worst", "max share"])
 def test_metrics_of_numbers_and_custom_ones_are_those_of_scikit_learn_in_every_epoch(monitor: str) -> None:
     x, y = points(200)
     held = (x[:60], y[:60])
-    metrics: dict[str, Any] = {"worst_error": peer.max_error, "share": lambda true, p: np.mean(np.abs(true - p) < 1)}
+    metrics: dict[str, Any] = {"worst": peer.max_error, "share": lambda true, p: np.mean(np.abs(true - p) < 1)}
     seen: list[dict[str, float]] = []
 
     def record(trainer: Any, epoch: Any) -> None:
@@ -348,9 +348,17 @@ def test_metrics_of_numbers_and_custom_ones_are_those_of_scikit_learn_in_every_e
     history = model.fit(x[60:], y[60:], epochs=6, learning_rate=0.1, callbacks=record, progress=False, **options)
     for name in seen[0]:
         assert_close(history[f"validation_{name}"], [values[name] for values in seen], dtype=np.float32)
-    column = history[f"validation_{monitor}"]
-    best = np.argmin(column) if monitor.endswith("error") else np.argmax(column)
+    column = history[f"validation_{monitor.split()[-1]}"]
+    best = np.argmin(column) if monitor in ("root_mean_squared_error", "min worst") else np.argmax(column)
     assert history.restored == best + 1
+
+
+@pytest.mark.parametrize("monitor", ["worst", "worst_error", "min r2", "max loss", "least r2"])
+def test_the_direction_of_a_custom_metric_is_stated_and_that_of_others_is_not_changed(monitor: str) -> None:
+    x, y = points(50)
+    options: dict[str, Any] = {"metrics": {"worst": peer.max_error, "worst_error": peer.max_error}, "progress": False}
+    with pytest.raises(OptionError, match="monitor"):
+        dense(1).fit(x, y, validation_split=0.2, patience=1, monitor=monitor, **options)
 
 
 def test_custom_metrics_of_several_outputs_and_without_validation() -> None:
@@ -358,10 +366,10 @@ def test_custom_metrics_of_several_outputs_and_without_validation() -> None:
     inputs = cr.Input((6,))
     model = cr.Graph(inputs, {"a": cr.Dense(1)(inputs), "b": cr.Dense(1)(inputs)}, engine="numpy")
     targets = {"a": y, "b": -y}
-    options: dict[str, Any] = {"metrics": {"worst_error": peer.max_error}, "progress": False, "patience": 1}
-    history = model.fit(x, targets, validation_data=(x, targets), monitor="b_worst_error", **options)
-    assert_close(history["validation_b_worst_error"], [peer.max_error(-y, model.predict(x)["b"])], dtype=np.float32)
+    options: dict[str, Any] = {"metrics": {"worst": peer.max_error}, "progress": False, "patience": 1}
+    history = model.fit(x, targets, validation_data=(x, targets), monitor="min b_worst", **options)
+    assert_close(history["validation_b_worst"], [peer.max_error(-y, model.predict(x)["b"])], dtype=np.float32)
     with pytest.raises(OptionError, match="validation"):
-        dense(1).fit(x, y, metrics={"worst_error": peer.max_error}, progress=False)
+        dense(1).fit(x, y, metrics={"worst": peer.max_error}, progress=False)
     with pytest.raises(OptionError, match="functions by name"):
         dense(1).fit(x, y, metrics=peer.max_error, validation_split=0.2, progress=False)  # type: ignore[arg-type]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
-from chainrule.cli.output import METRIC_LABELS, format_percent, format_table, metric_rows, print_json
+from chainrule.cli.output import format_percent, format_table, metric_rows, print_json
 from chainrule.errors import printable
+from chainrule.training.metric_table import label_of
 
 if TYPE_CHECKING:
     from chainrule.data.dataset import Dataset
@@ -153,7 +154,7 @@ def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
         kind = "label" if figures["task"] == "multi-label" else "class"
         is_dense = "mean_iou" in figures
         metrics = ["precision", "recall", "f1", *(["iou"] if is_dense else [])]
-        lines = [[kind, *(METRIC_LABELS.get(name, name) for name in metrics), "pixels" if is_dense else "images"]]
+        lines = [[kind, *map(label_of, metrics), "pixels" if is_dense else "images"]]
         for row in classes:
             lines.append([row["class"], *(format_percent(row[name]) for name in metrics), f"{row['samples']:,}"])
         paragraphs.append(format_table(lines, right=(1, 2, 3, 4, 5)))

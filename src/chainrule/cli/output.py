@@ -9,26 +9,10 @@ import click
 
 from chainrule._io.console import aligned
 from chainrule.errors import printable
+from chainrule.training.metric_table import DECIBELS, FRACTION, label_of, unit_of
 
 MISSING = "–"
 WIDTH = 100  # columns
-PERCENTAGES = (
-    *("accuracy", "label_accuracy", "exact_match", "mean_f1", "mean_iou", "mean_dice"),
-    *("balanced_accuracy", "top_5_accuracy", "calibration_error"),
-)
-METRIC_LABELS = {
-    "r2": "R²",
-    "f1": "F1",
-    "roc_auc": "ROC-AUC",
-    "matthews_corrcoef": "Matthews correlation",
-    "cohen_kappa": "Cohen's kappa",
-    "top_5_accuracy": "top-5 accuracy",
-    "mean_f1": "mean F1",
-    "mean_iou": "mean IoU",
-    "mean_dice": "mean Dice",
-    "iou": "IoU",
-    "psnr": "PSNR in dB",
-}
 
 
 def print_json(value: Any) -> None:
@@ -62,23 +46,22 @@ def format_loss(value: float | None) -> str:
 
 
 def format_metric(name: str, value: float | None) -> str:
-    """Format a metric as a percentage if it is in `PERCENTAGES`, else as a number."""
-    if name == "psnr" and value is not None:
+    """Format a metric by its unit: as a percentage, in decibels or as a number."""
+    unit = unit_of(name)
+    if unit == DECIBELS and value is not None:
         return f"{value:.2f}"
-    return format_percent(value) if name in PERCENTAGES else format_loss(value)
+    return format_percent(value) if unit == FRACTION else format_loss(value)
 
 
 def format_target(name: str, value: float | None) -> str:
     """Format a value or target of any metric for a table of networks, with the name of metrics other than accuracy."""
-    text = format_percent(value, 1) if name in PERCENTAGES else format_metric(name, value)
-    return text if name == "accuracy" or value is None else f"{METRIC_LABELS.get(name, name)} {text}"
+    text = format_percent(value, 1) if unit_of(name) == FRACTION else format_metric(name, value)
+    return text if name == "accuracy" or value is None else f"{label_of(name)} {text}"
 
 
 def metric_rows(metrics: Mapping[str, float | None]) -> list[list[str]]:
     """Return the metrics of an evaluation as rows of names and formatted values."""
-    return [
-        [METRIC_LABELS.get(name, name.replace("_", " ")), format_metric(name, value)] for name, value in metrics.items()
-    ]
+    return [[label_of(name), format_metric(name, value)] for name, value in metrics.items()]
 
 
 def format_duration(seconds: float | None) -> str:

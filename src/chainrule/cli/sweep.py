@@ -9,7 +9,6 @@ import click
 
 from chainrule.cli import options, train_options
 from chainrule.cli.output import (
-    PERCENTAGES,
     format_duration,
     format_loss,
     format_metric,
@@ -18,6 +17,7 @@ from chainrule.cli.output import (
     print_line,
 )
 from chainrule.cli.program import exit_interrupted
+from chainrule.training.metric_table import FRACTION, unit_of
 
 if TYPE_CHECKING:
     from chainrule.runs.sweep_results import Combination, Sweep
@@ -136,4 +136,4 @@ def _format_mean(combination: "Combination", name: str, metric: str, with_deviat
     text = format_metric(metric, mean)
     if not with_deviation or deviation is None:
         return text
-    return f"{text} ± {100 * deviation:.2f}" if metric in PERCENTAGES else f"{text} ± {deviation:.4g}"
+    return f"{text} ± {100 * deviation:.2f}" if unit_of(metric) == FRACTION else f"{text} ± {deviation:.4g}"

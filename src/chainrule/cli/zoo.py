@@ -13,7 +13,6 @@ import click
 
 from chainrule.cli import options
 from chainrule.cli.output import (
-    METRIC_LABELS,
     MISSING,
     format_duration,
     format_metric,
@@ -22,6 +21,7 @@ from chainrule.cli.output import (
     print_json,
 )
 from chainrule.cli.program import exit_interrupted
+from chainrule.training.metric_table import label_of
 
 if TYPE_CHECKING:
     from chainrule.zoo.table import ZooRow
@@ -120,7 +120,7 @@ def _folder(out: Path | None) -> Generator[Path]:
 def _print_row(row: "ZooRow") -> "ZooRow":
     """Print a network's result to stderr as soon as it is available, and return it."""
 
-    metric = METRIC_LABELS.get(row.metric, row.metric)
+    metric = label_of(row.metric)
     reached = f"{row.data} {row.note}"
     if row.reached is not None:
         reached = f"test {metric} {format_metric(row.metric, row.reached)}"

@@ -7,7 +7,7 @@ readers can distinguish blue and vermilion.
 import math
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_CLASSES = 50
-NOT_FRACTIONS = ("loss", "error", "r2", "corrcoef", "kappa")  # ends of the names of metrics
 
 _NUMBER = re.compile(r"[+\-−]?\d[\d,.  ]*(e[+\-−]?\d+)?(\s?%)?")
 _LINE = "1px solid rgba(128,128,128,0.35)"
@@ -62,23 +61,23 @@ def image(content: bytes, alt: str) -> str:
     return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="{style}">'
 
 
-def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
+def evaluation(figures: Mapping[str, Any], confusion: "Figure | None", formatted: Callable[[str, Any], str]) -> str:
     """Return the metrics of an evaluation, precision and recall per class, and the confusion matrix as HTML.
 
-    figures   result of `Evaluation.to_json`: metrics, and "classes" with one mapping per class
+    figures    result of `Evaluation.to_json`: metrics, and "classes" with one mapping per class
+    formatted  function of a metric's name and value that returns its text
     """
     metrics = list[Sequence[object]]()
     for name, value in figures.items():
         if isinstance(value, (int, float)):
-            label = name.replace("_", " ")
-            metrics.append([label, _format_metric(label, value)])
+            metrics.append([name.replace("_", " "), formatted(name, value)])
     content = table(["metric", "value"], metrics, "evaluation")
     classes: list[Mapping[str, Any]] = figures.get("classes", [])
     if classes:
         names = list(classes[0])
         rows = list[Sequence[object]]()
         for entry in classes[:MAX_CLASSES]:
-            rows.append([_format_metric(name, entry[name]) for name in names])
+            rows.append([formatted(name, entry[name]) for name in names])
         caption = ""
         if len(classes) > MAX_CLASSES:
             caption = f"the first {MAX_CLASSES} of {len(classes):,} classes"
@@ -86,12 +85,6 @@ def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
     if confusion is not None:
         content += image(png(confusion), "confusion matrix")
     return content
-
-
-def _format_metric(name: str, value: Any) -> object:
-    if isinstance(value, float) and not name.endswith(NOT_FRACTIONS):
-        return f"{100 * value:.2f} %"
-    return value
 
 
 def paragraphs(texts: Iterable[str]) -> str:

@@ -168,6 +168,8 @@ def check_monitor(
     if network.output_ports is not None:
         names = [f"{output}_{name}" for output in network.output_ports.names for name in names]
     metrics = dict.fromkeys(names, 0.0)
+    if recipe.monitor in names:
+        raise recipe.criterion.undirected()
     if validation is None and metrics:
         raise OptionError("metrics are those of validation data; pass validation_data or validation_split too")
     if validation is not None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from chainrule.core.arrays import Floats
-from chainrule.errors import OptionError, unknown_name
+from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network.tasks import CLASSIFICATION, REGRESSION
+from chainrule.training.metric_table import METRICS, PRINTED, form_of, unit_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ AREAS = ("roc_auc", "average_precision")
 AGREEMENT = ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa")  # also of the positions of dense predictions
 CLASS_SCORES = (*AGREEMENT, "mean_f1", *AREAS, "calibration_error", "log_loss")
 TOP_SCORE = "top_5_accuracy"
-MINIMIZED = ("loss", "error")  # ends of the names of metrics that are better if they are smaller
+MINIMUM, MAXIMUM = "min ", "max "  # beginnings of the text of a monitor that states which values are better
 MONITORED = ("loss", CLASSIFICATION.metric, ERROR)  # values of every epoch, of training and validation data
 _Pair: TypeAlias = tuple[float | None, float | None]
 
@@ -200,14 +201,14 @@ class History:
 
 
 def formatted(name: str, value: Any) -> str:
-    """Format a value for display: accuracies as "98.81 %", seconds as "12.3", other floats as "0.0412", None as "–"."""
+    """Format a value for display: fractions as "98.81 %", seconds as "12.3", other floats as "0.0412", None as "–"."""
     if value is None:
         return "–"
-    if "accuracy" in name:
-        return f"{100 * value:.2f} %"
     if name == "seconds":
         return f"{value:.1f}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return PRINTED[unit_of(name)].format(value).replace("%", " %")
 
 
 class EpochColumns(dict[str, list[float]]):
@@ -237,13 +238,40 @@ class Criterion:
     """The rule that determines the best epoch.
 
     monitor     "loss", "accuracy" or "mean_absolute_error" of the validation data, or, without them, of the training
-                data; or one of the ``validation_metrics``, such as "roc_auc" or "r2". Metrics whose names end with loss
-                or error are minimized, all others maximized, as in scikit-learn
+                data; or one of the ``validation_metrics``, such as "roc_auc" or "r2". `metric_table` knows which values
+                are better; for a custom metric, the text states it: "min rmse" or "max f2"
     min_delta   an epoch is better only if the value improves by more than this
     """
 
     monitor: str = "loss"
     min_delta: float = 0.0
+
+    @property
+    def metric(self) -> str:
+        """Name of the monitored metric."""
+        return self.monitor.removeprefix(MINIMUM).removeprefix(MAXIMUM)
+
+    @property
+    def is_minimized(self) -> bool:
+        """Whether smaller values are better.
+
+        Errors   OptionError if it is stated wrongly, or not stated for a custom metric
+        """
+        stated = self.monitor.startswith(MINIMUM)
+        if self.monitor != self.metric and self.metric not in METRICS:
+            return stated
+        form = form_of(self.metric)
+        if form is None:
+            raise self.undirected()
+        if self.monitor != self.metric and stated != form.is_minimized:
+            better = "smaller" if form.is_minimized else "larger"
+            raise OptionError(f"monitor {quoted(self.monitor)}: {better} values of {self.metric} are better")
+        return form.is_minimized
+
+    def undirected(self) -> OptionError:
+        """Return the error for a custom metric whose better values are not stated."""
+        name = self.metric
+        return OptionError(f'monitor {quoted(name)}: state which values are better, as "min {name}" or "max {name}"')
 
     def improvements(self, epochs: Sequence[Epoch]) -> list[bool]:
         """Return whether each epoch is better than all before it. A loss of NaN is never better, except the first."""
@@ -266,10 +294,11 @@ class Criterion:
         prefix = "" if epoch.validation_loss is None else "validation_"
         values: dict[str, Any] = {name: getattr(epoch, prefix + name) for name in MONITORED}
         values = {name: value for name, value in values.items() if value is not None} | dict(epoch.validation_metrics)
-        if self.monitor not in values:
-            raise unknown_name("metric to monitor", self.monitor, [*values])
-        value = values[self.monitor]
-        if self.monitor in epoch.validation_metrics and math.isnan(value):
-            problem = f"{self.monitor} is not a number for the validation data of epoch {epoch.epoch}"
+        name = self.metric
+        if name not in values:
+            raise unknown_name("metric to monitor", name, [*values])
+        value = values[name]
+        if name in epoch.validation_metrics and math.isnan(value):
+            problem = f"{name} is not a number for the validation data of epoch {epoch.epoch}"
             raise OptionError(f"monitor {problem}; monitor another metric")
-        return value if self.monitor.endswith(MINIMIZED) else -value
+        return value if self.is_minimized else -value

@@ -323,7 +323,7 @@ class Trainer:
         """
         from chainrule.training.evaluation import JointEvaluation, evaluate
 
-        monitor, values, metrics = self.recipe.monitor, np.zeros(3), dict[str, float]()
+        monitor, values, metrics = self.recipe.criterion.metric, np.zeros(3), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers, "weighted": True}

@@ -7,7 +7,7 @@ those of the fields of `recipe.Recipe`. Importing this module is fast, so that `
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.words import CheckedOptions, match_name
@@ -17,29 +17,28 @@ MOST_EPOCHS = 1_000_000  # more than any real training needs
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
 MAX_SHARDS = 65536
 LARGEST_LABEL = 2**31 - 1
-# What options change, in the order in which it happens, and whether a single step that is shown follows it or leaves it
-# out; False: it has no effect on such a step
-FOLLOWED, LEFT_OUT = "followed", "left out"
-PARTS: dict[str, str | Literal[False]] = {
+FOLLOWED, LEFT_OUT, NO_EFFECT = "followed", "left out", "no effect"
+# What options change, in the order in which it happens, and how a single step that is shown treats it
+PARTS = {
     "random numbers": FOLLOWED,
-    "validation samples": False,
-    "batches": False,
-    "samples": False,
+    "validation samples": NO_EFFECT,
+    "batches": NO_EFFECT,
+    "samples": NO_EFFECT,
     "inputs": FOLLOWED,
     "targets": FOLLOWED,
     "positions that count": FOLLOWED,
     "loss weights": LEFT_OUT,
     "loss": FOLLOWED,
     "batch statistics": FOLLOWED,
-    "division": False,
+    "division": NO_EFFECT,
     "gradient": FOLLOWED,
     "rate": FOLLOWED,
     "update": FOLLOWED,
     "weights": LEFT_OUT,
     "evaluated weights": LEFT_OUT,
-    "evaluated outputs": False,
-    "best epoch": False,
-    "end": False,
+    "evaluated outputs": NO_EFFECT,
+    "best epoch": NO_EFFECT,
+    "end": NO_EFFECT,
 }
 EXCLUSIVE = ("division",)  # only one option may change it
 # What options read, of the data or of other options, and are refused without
@@ -120,9 +119,10 @@ class RecipeOption(Bounds):
     report: str = ""
 
     @property
-    def shown(self) -> str | Literal[False]:
+    def shown(self) -> str:
         """How a step on given samples, on the page and in `chainrule explain`, treats the option (`PARTS`)."""
-        return next(filter(None, map(PARTS.get, self.changes)), False)
+        treatments = [PARTS[part] for part in self.changes]
+        return next((kind for kind in treatments if kind != NO_EFFECT), NO_EFFECT)
 
 
 OPTIONS = {

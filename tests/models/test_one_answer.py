@@ -1,0 +1,206 @@
+"""Files, evaluations, calibration and the page's description give the answers of `predict_classes`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numerical import assert_close
+from selection import draws
+
+import chainrule as cr
+from chainrule.errors import DataError
+from chainrule.web.description import describe
+
+N = 40
+ENDS: dict[str, tuple[int, list[Any], str]] = {  # number of outputs, activation and loss
+    "classes": (3, [cr.Softmax()], "categorical_cross_entropy"),
+    "logits": (3, [], "softmax_cross_entropy"),
+    "binary": (1, [cr.Sigmoid()], "binary_cross_entropy"),
+    "labels": (3, [cr.Sigmoid()], "binary_cross_entropy"),
+    "numbers": (2, [], "mean_squared_error"),
+}
+NAMES = {"classes": "abc", "logits": "abc", "binary": ["no", "yes"], "labels": "abc"}
+KINDS = (*ENDS, "map", "binary map", "several")
+
+
+class Drawn:
+    """A trained network of a kind with drawn names and thresholds, inputs, targets and the answers."""
+
+    def __init__(self, kind: str, seed: int) -> None:
+        self.kind, draw = kind, np.random.default_rng(seed)
+        self.decides = kind in ("binary", "labels", "binary map") and bool(draw.integers(2))
+        self.x = draw.normal(size=(N, 2, 3, 4))
+        rows = draw.integers(0, 2, (N, 3))
+        rows[0], rows[1] = 0, 1
+        targets: dict[str, Any] = {
+            "classes": np.arange(N) % 3,
+            "logits": np.arange(N) % 3,
+            "binary": np.arange(N) % 2,
+            "labels": rows,
+            "numbers": draw.normal(size=(N, 2)),
+            "map": draw.integers(0, 3, (N, 3, 4)),
+            "binary map": draw.integers(0, 2, (N, 3, 4)),
+        }
+        targets["several"] = {name: targets[name] for name in ("classes", "binary", "labels", "numbers")}
+        self.y, options = targets[kind], {"engine": "numpy", "seed": seed % 99}
+        names = NAMES.get(kind.removesuffix(" map").replace("map", "classes")) if draw.integers(2) else None
+        if kind == "several":
+            source = cr.Input((2, 3, 4))
+            hidden = cr.Tanh()(cr.Dense(4)(cr.Flatten()(source)))
+            ends = dict[str, Any]()
+            for name in self.y:
+                size, activation, _ = ENDS[name]
+                end = cr.Dense(size)(hidden)
+                ends[name] = activation[0](end) if activation else end
+            self.model: Any = cr.Graph(source, ends, loss=[ENDS[name][2] for name in self.y], **options)
+        else:
+            size, activation, loss = ENDS[{"map": "classes", "binary map": "binary"}.get(kind, kind)]
+            body = [cr.Conv2D(size, 1)] if "map" in kind else [cr.Flatten(), cr.Dense(4), cr.Tanh(), cr.Dense(size)]
+            options |= {"classes": names, "loss": loss}
+            self.model = cr.Sequential([*body, *activation], (2, 3, 4), **options)
+        self.model.fit(self.x, self.y, epochs=3, learning_rate=0.05, progress=False)
+        if self.decides:
+            outputs = np.moveaxis(self.model.predict(self.x), 1, -1)
+            rows = np.sort(outputs.reshape(-1, outputs.shape[-1]), axis=0)
+            self.model.set_thresholds(*map(in_largest_gap, rows.T))
+        self.answers = said(self.model.predict_classes(self.x))
+
+
+def in_largest_gap(values: np.ndarray) -> float:
+    """Return the middle of the largest gap among the middle half of sorted values, so that rounding decides nothing."""
+    middle = values[len(values) // 4 : 3 * len(values) // 4].astype(float)
+    place = int(np.diff(middle).argmax())
+    return float(middle[place : place + 2].mean())
+
+
+def said(answers: Any) -> Any:
+    """Return answers in a form that can be compared: labels and classes as text, numbers as they are."""
+    if isinstance(answers, dict):
+        return {name: said(part) for name, part in answers.items()}
+    if isinstance(answers, list):
+        return [tuple(map(str, row)) for row in answers]
+    return answers if answers.dtype.kind == "f" else answers.astype(str).tolist()
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for name, part in expected.items():
+            assert_same(found[name], part)
+    elif isinstance(expected, np.ndarray):
+        assert_close(found, expected, roundings=1e3, dtype=np.float32)
+    else:
+        assert found == expected
+
+
+def decided(task: str, outputs: np.ndarray, names: list[str], thresholds: Any) -> Any:
+    """Decide by a task, names and thresholds alone, as a reader of a file or the page does."""
+    if task == "regression":
+        return outputs
+    limits = np.reshape(thresholds or [0.5] * outputs.shape[1], (-1, *[1] * (outputs.ndim - 2)))
+    if task == "multi-label":
+        return [tuple(np.array(names)[row >= limits].tolist()) for row in outputs]
+    places = outputs.argmax(1) if task == "classification" else (outputs >= limits)[:, 0].astype(int)
+    return np.array(names)[places].tolist()
+
+
+def of_files(drawn: Drawn, folder: Path) -> None:
+    """Compare a saved model, and an ONNX file, as this library reads it."""
+    model, own, other = drawn.model, folder / "m.safetensors", folder / "m.onnx"
+    model.save(own)
+    cr.export_onnx(model, other)
+    for path in (own, other):
+        assert_same(said(cr.load(path, engine="numpy").predict_classes(drawn.x)), drawn.answers)
+
+
+def of_metadata(drawn: Drawn, folder: Path) -> None:
+    """Decide on the outputs of ONNX Runtime by the metadata of the file."""
+    cr.export_onnx(drawn.model, folder / "m.onnx")
+    session = onnxruntime.InferenceSession(folder / "m.onnx")
+    facts = session.get_modelmeta().custom_metadata_map
+    source = session.get_inputs()[0].name
+    outputs = session.run(None, {source: drawn.x.astype(np.float32)})
+    names, thresholds = json.loads(facts["classes"]), json.loads(facts.get("thresholds", "[]"))
+    found = dict[str, Any]()
+    for end, task, values in zip(session.get_outputs(), facts["task"].split(","), outputs, strict=True):
+        count = max(values.shape[1], 2)
+        found[end.name] = decided(task, values, names or [*map(str, range(count))], thresholds)
+    assert_same(found if len(found) > 1 else next(iter(found.values())), drawn.answers)
+
+
+def of_evaluation(drawn: Drawn, folder: Path) -> None:
+    """Compare what functions of metrics get, and the accuracy that follows from the answers."""
+    model, seen = drawn.model, list[tuple[np.ndarray, np.ndarray]]()
+
+    def metric(true: Any, predicted: Any) -> float:
+        seen.append((true, predicted))
+        return 0.0
+
+    evaluation = model.evaluate(drawn.x, drawn.y, metrics={"same": metric})
+    assert "same" in [name.rpartition("_")[2] for name in evaluation.figures]
+    parts = [evaluation] if drawn.kind != "several" else [*evaluation.parts.values()]
+    answers = [drawn.answers] if drawn.kind != "several" else [*drawn.answers.values()]
+    for part, answer, (true, predicted) in zip(parts, answers, seen, strict=True):
+        count = 3 if drawn.kind == "several" else max(len(drawn.model.classes), 2)
+        names = np.array([*map(str, range(count))])
+        if drawn.kind != "several":
+            names = np.array(drawn.model.labels.classes)
+        if part.task.name == "regression":
+            assert_close(predicted, answer, roundings=1e3, dtype=np.float32)
+        elif part.task.name == "multi-label":
+            assert [tuple(names[row == 1].tolist()) for row in predicted] == answer
+        else:
+            assert names[predicted].tolist() == np.ravel(answer).tolist()
+            assert part.measured == np.mean(true == predicted)
+
+
+def of_calibration(drawn: Drawn, folder: Path) -> None:
+    """Answers are the same after the confidence is calibrated, also by recorded thresholds."""
+    if drawn.kind in ("several", "numbers"):
+        return
+    try:
+        drawn.model.calibrate(drawn.x, drawn.y)
+    except DataError:  # no temperature is best
+        return
+    assert_same(said(drawn.model.predict_classes(drawn.x)), drawn.answers)
+
+
+def of_the_page(drawn: Drawn, folder: Path) -> None:
+    """Decide by the description that the page gets."""
+    model = drawn.model
+    description = describe(model, cr.Recipe(loss=model.loss))
+    if drawn.kind == "several":
+        found = dict[str, Any]()
+        outputs = model.predict(drawn.x)
+        for entry in description["outputs"]:
+            values = outputs[entry["name"]]
+            task = {"label_accuracy": "multi-label", "mean_absolute_error": "regression"}.get(entry["measure"])
+            task = task or ("classification" if entry["size"] > 1 else "binary")
+            found[entry["name"]] = decided(task, values, [*map(str, range(max(entry["size"], 2)))], [])
+        assert_same(found, drawn.answers)
+        return
+    outputs = model.predict(drawn.x)
+    found = decided(model.task.name, outputs, description["classes"], description["thresholds"])
+    assert_same(found, drawn.answers)
+
+
+PATHS: tuple[Callable[[Drawn, Path], None], ...] = (of_files, of_metadata, of_evaluation, of_calibration, of_the_page)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.__name__)
+def test_every_path_gives_the_answer_of_predict_classes(
+    path: Callable[[Drawn, Path], None], kind: str, tmp_path: Path
+) -> None:
+    @settings(max_examples=draws(2), deadline=None)
+    @given(st.integers(0, 2**31))
+    def draw(seed: int) -> None:
+        path(Drawn(kind, seed), tmp_path)
+
+    draw()

@@ -57,7 +57,7 @@ help:
 # The environment is updated when pyproject.toml changes. The package is installed in editable mode.
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[sweep]"
+	$(BIN)/python -m pip install --quiet --editable ".[all,sweep]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed

@@ -120,7 +120,7 @@ def test_the_first_commands_of_the_readme() -> None:
     assert commands == ["make train"]
     beginning = README.partition("\n## ")[0]
     assert "`make test`" in beginning
-    assert "`pip install .`" in beginning
+    assert '`pip install ".[all]"`' in beginning
     assert "make test" in text_of(".ci/run").splitlines()
     recipes = dict(re.findall(r"^(train|test):.*\n\t(.*)", text_of("Makefile"), re.M))
     assert "/chainrule train" in recipes["train"]
@@ -141,9 +141,8 @@ def test_extras_are_listed_once() -> None:
     listed = re.findall(r"^\| `(\w+)` \|", page, re.M)
     of_targets = re.findall(r"`(\w+)`", page.partition("The extras ")[2].partition(" are for")[0])
     assert sorted([*listed, *of_targets]) == sorted(declared)
-    assert {name: [package] for name, package in extras.REQUIREMENTS.items()} == {
-        name: declared[name] for name in listed if name != "course"
-    }
+    assert {name: declared[name] for name in listed if name not in ("all", "course")} == extras.REQUIREMENTS
+    assert declared["all"] == ["chainrule[images,page,plots]"]
 
 
 ACTIONS: dict[str, tuple[str, Callable[[], Any]]] = {

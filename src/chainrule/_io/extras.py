@@ -9,27 +9,36 @@ from typing import Any
 from chainrule.errors import OptionError
 
 REQUIREMENTS = {
-    "jax": "jax>=0.8,<0.12",
-    "keras": "h5py>=3.11",
-    "mpi": "mpi4py>=4",
-    "onnx": "onnx>=1.21",
-    "sklearn": "scikit-learn>=1.6",
-    "sweep": "joblib>=1.4",
-    "tensorboard": "tensorboardX>=2.6.2",
-    "tflite": "tflite>=2.18",
-    "wasm": "ziglang>=0.13",
-}  # extra in pyproject.toml → the package that it adds
+    "images": ["pillow>=12.2"],
+    "jax": ["jax>=0.8,<0.12"],
+    "keras": ["h5py>=3.11"],
+    "mpi": ["mpi4py>=4"],
+    "onnx": ["onnx>=1.21"],
+    "page": ["starlette>=1.0.1", "uvicorn>=0.34", "h11>=0.16"],
+    "plots": ["matplotlib>=3.9", "pillow>=12.2"],
+    "sklearn": ["scikit-learn>=1.6"],
+    "sweep": ["joblib>=1.4"],
+    "tensorboard": ["tensorboardX>=2.6.2"],
+    "tflite": ["tflite>=2.18"],
+    "wasm": ["ziglang>=0.13"],
+}  # extra in pyproject.toml → the packages that it adds
 
 
 def install_command(extra: str) -> str:
-    """Return the command that installs the package of an extra for the Python that is running.
+    """Return the command that installs the packages of an extra for the Python that is running.
 
-    The command names the package, not the extra, because an extra can only be installed where pip finds chainrule: the
+    The command names the packages, not the extra, because an extra can only be installed where pip finds chainrule: the
     checkout, the wheel or the index that it was installed from.
     """
     python = Path(sys.executable)
     pip = "pip" if shutil.which("pip") == str(python.with_name("pip")) else f"{python} -m pip"
-    return f'{pip} install "{REQUIREMENTS[extra]}"'
+    packages = [f'"{package}"' for package in REQUIREMENTS[extra]]
+    return f"{pip} install {' '.join(packages)}"
+
+
+def missing(module: str, extra: str, purpose: str) -> OptionError:
+    """Return the error for a missing module of an extra. `import_optional` describes the parameters."""
+    return OptionError(f"{purpose} needs {module}, which is not installed: {install_command(extra)}")
 
 
 def import_optional(module: str, extra: str, purpose: str) -> Any:
@@ -40,4 +49,4 @@ def import_optional(module: str, extra: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise OptionError(f"{purpose} needs {module}, which is not installed: {install_command(extra)}") from None
+        raise missing(module, extra, purpose) from None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
+from chainrule._io.extras import missing
 from chainrule.cli import options, run_paths
 from chainrule.cli.output import print_line
 from chainrule.cli.program import print_message
@@ -72,7 +73,7 @@ def open_or_write(run: Path | None, arguments: dict[str, Any]) -> None:
     try:
         from chainrule.web import launch
     except ModuleNotFoundError as error:
-        raise OptionError(f"serving the page requires {error.name}; or write it to a file with --html FILE") from None
+        raise missing(str(error.name), "page", "serving the page, unlike writing it with --html,") from None
 
     def announce(address: str) -> None:
         print_message(f"{subject.title}, {_describe_progress(subject)}; press Ctrl-C to stop")

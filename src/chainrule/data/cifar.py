@@ -88,7 +88,7 @@ def _binary(members: Members, names: Sequence[str]) -> ImagesAndLabels:
 
 def _images(members: Members, names: Sequence[str]) -> ImagesAndLabels:
     """Read PNG files of 10,000 rows, with one image per row, into images (N, 3, 32, 32), and labels (N,)."""
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     channels, height, width = SHAPE
     rows = [np.asarray(Image.open(io.BytesIO(members[f"{name}.png"]), formats=("PNG",))) for name in names]

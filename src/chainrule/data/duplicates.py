@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chainrule.core.arrays import Ints
 from chainrule.data.folder_layout import relative
 from chainrule.data.images import content_digest, open_image, read_content, to_array
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, OptionError
 
 SIDE = 16  # pixels; side of the reduced images
 SIMILAR = 0.995  # smallest correlation of near duplicates
@@ -59,6 +59,8 @@ def find_duplicates(folder: Path, files: Mapping[Path, str]) -> list[Duplicates]
             content = read_content(path)
             digest = content_digest(content)
             thumbnails.append(_thumbnail(to_array(open_image(path, content=content), 1, (SIDE, SIDE))))
+        except OptionError:  # Pillow is missing
+            raise
         except ChainruleError:
             continue
         digests.append(digest)

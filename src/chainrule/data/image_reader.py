@@ -238,6 +238,8 @@ def _examine_block(files: Files, options: ImageOptions, first: int) -> tuple[Arr
     for place, (path, mask) in enumerate(block):
         try:
             results[place] = _examine(first + place, path, mask, options)
+        except OptionError:  # not a fault of the file: Pillow is missing
+            raise
         except ChainruleError as error:
             results[place] = error
     return (results,)

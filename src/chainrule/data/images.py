@@ -98,7 +98,7 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: FileCont
 
 def _opened(stream: FileContent, name: str, max_pixels: int = MAX_PIXELS) -> "Image":
     """Return an image whose pixels have not been decoded; errors as in `open_image`."""
-    from PIL import Image, UnidentifiedImageError
+    from chainrule._io.pillow import Image, UnidentifiedImageError
 
     too_large = f"is too large; expected at most {max_pixels} pixels"
     try:
@@ -145,7 +145,7 @@ def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None)
     channels   1 for gray, 3 for RGB
     size       (H, W) to resize the image to; None for no change
     """
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     flat, mode = _opaque(image), "L" if channels == 1 else "RGB"
     flat = flat if flat.mode == mode else flat.convert(mode)
@@ -206,7 +206,7 @@ def mask_array(image: "Image", size: tuple[int, ...] | None = None) -> NDArray[n
 
     size   (H, W) to resize the mask to, without interpolation; None for no change
     """
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     if size is not None:
         image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
@@ -237,7 +237,7 @@ def _transposition(image: "Image") -> str:
 
 def upright(image: "Image") -> "Image":
     """Return an image in the orientation of its EXIF data."""
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     turn = _transposition(image)
     return image.transpose(Image.Transpose[turn]) if turn else image
@@ -291,7 +291,7 @@ def _opaque(image: "Image") -> "Image":
     """Convert an image to 8 bits per channel without transparency: gray (L) or RGB."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     is_16_bit, is_transparent = image.mode.startswith("I"), _is_transparent(image)
     flat = Image.new("L" if is_grey(image) else "RGB", image.size, "white")

@@ -143,7 +143,7 @@ def as_mnist(image: "Array | Image", name: str = "image") -> NDArray[np.uint8]:
 
     Errors   DataError for a blank image, or an array of another shape or dtype
     """
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     source = _as_image(image, name) if isinstance(image, np.ndarray) else image
     grey = Image.fromarray(to_array(source, 1)[0])
@@ -158,7 +158,7 @@ def as_mnist(image: "Array | Image", name: str = "image") -> NDArray[np.uint8]:
 
 
 def _as_image(array: Array, name: str) -> "Image":
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     pixels = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
@@ -171,7 +171,7 @@ def _as_image(array: Array, name: str) -> "Image":
 
 def _shrink(grey: "Image") -> NDArray[np.uint8]:
     """Shrink an image to speed up the segmentation."""
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     small = grey.copy()
     small.thumbnail((WORKING_SIZE, WORKING_SIZE), Image.Resampling.BOX)
@@ -204,7 +204,7 @@ def _digit_box(ink: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 def _scale(ink: Floats) -> Floats:
     """Resize the ink so that its longest side is 20 pixels."""
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     height, width = ink.shape
     longest = max(height, width)

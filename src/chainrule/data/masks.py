@@ -158,7 +158,7 @@ def mask_png(labels: Array, values: MaskValues | None = None) -> bytes:
 
     values   value of each label, as in the masks that a model was trained on; None, or fewer than labels: the labels
     """
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     meanings = None if values is None or labels.max(initial=0) >= len(values.values) else values
     if meanings is not None and meanings.colored:
@@ -174,7 +174,7 @@ def mask_png(labels: Array, values: MaskValues | None = None) -> bytes:
 
 def overlay_png(image: NDArray[np.uint8], labels: Array) -> bytes:
     """Return an image (C, H, W) as a PNG file, with its pixels of the labels 1, 2, … tinted in the mask's colors."""
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     pixels = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0).astype(np.float64)
     palette = np.array([_color(label) for label in range(256)], np.float64)
@@ -184,7 +184,7 @@ def overlay_png(image: NDArray[np.uint8], labels: Array) -> bytes:
 
 def image_png(values: Array) -> bytes:
     """Return numbers (C, H, W) from 0 to 1 as a gray or RGB PNG file. Numbers outside this range are clipped."""
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     levels = np.rint(255 * np.clip(np.nan_to_num(values), 0, 1)).astype(np.uint8)
     return _png(Image.fromarray(levels[0], "L") if len(levels) == 1 else Image.fromarray(levels.transpose(1, 2, 0)))

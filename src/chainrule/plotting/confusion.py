@@ -115,7 +115,7 @@ def _headline(table: NDArray[np.generic], title: str) -> str:
 
 
 def _color_cells(axes: Drawing, table: NDArray[np.generic]) -> None:
-    from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+    from chainrule.plotting.library import LinearSegmentedColormap, ListedColormap
 
     diagonal = np.eye(len(table), dtype=bool)
     wrong = np.ma.masked_array(np.nan_to_num(fractions(table, table.sum(axis=1, keepdims=True))), diagonal)

@@ -217,7 +217,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
     smoothed   smoothed and validation losses, of any shape
     raw        all plotted losses, of any shape
     """
-    from matplotlib.ticker import LogLocator, NullLocator
+    from chainrule.plotting.library import LogLocator, NullLocator
 
     lines = smoothed[np.isfinite(smoothed)]
     drawn = raw[np.isfinite(raw)]
@@ -240,7 +240,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
 
 def step_scale(axes: Drawing) -> None:
     """Label the x-axis with integer steps, formatted with thousands separators."""
-    from matplotlib.ticker import MaxNLocator
+    from chainrule.plotting.library import MaxNLocator
 
     axes.margins(x=0.015)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
@@ -250,7 +250,7 @@ def step_scale(axes: Drawing) -> None:
 
 def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
     """Set a scale from 0 to 100 %, stretched towards 100 % if a curve comes close to it."""
-    from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+    from chainrule.plotting.library import FixedLocator, NullLocator, PercentFormatter
 
     if smoothed[np.isfinite(smoothed)].max(initial=0.0) >= STRETCH_FROM:
         axes.set_yscale("function", functions=(stretch, shrink))

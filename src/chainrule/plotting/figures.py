@@ -7,7 +7,6 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable
-from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chainrule._io.files import write_atomic
+from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,10 +44,6 @@ _OTHER_SCRIPTS = (
 )
 DPI = 150
 
-if Path("matplotlibrc").exists():
-    with chdir(sys.prefix):  # the settings in the working folder may be a stranger's
-        import_module("matplotlib")
-
 
 @dataclass(frozen=True)
 class Sheet:
@@ -68,7 +64,7 @@ class Sheet:
 
 def new_sheet(width: float, height: float, title: str) -> Sheet:
     """Return a white figure with an Agg canvas, a title at the top left, and `width`×`height` inches below it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from chainrule.plotting.library import FigureCanvasAgg
 
     lines = textwrap.wrap(legible(title), max(int(width * _CHARACTERS_PER_INCH), 12))
     title_height = 0.11 + _TITLE_LINE * len(lines)
@@ -90,7 +86,7 @@ def new_sheet(width: float, height: float, title: str) -> Sheet:
 
 @cache
 def _figure_class() -> Any:
-    from matplotlib.figure import Figure
+    from chainrule.plotting.library import Figure
 
     class Picture(Figure):
         """A figure that notebooks display without pyplot."""
@@ -176,16 +172,18 @@ def typeface() -> dict[str, Any]:
 
 @cache
 def _families() -> tuple[str, ...]:
-    from matplotlib.font_manager import fontManager
+    from chainrule.plotting.library import font_manager
 
-    installed = set(fontManager.get_font_names())
+    installed = set(font_manager.fontManager.get_font_names())
     others = [family for family in _OTHER_SCRIPTS if family in installed]
     return ("DejaVu Sans", *others)
 
 
 @cache
 def _glyphs(family: str) -> frozenset[int]:
-    fonts: Any = import_module("matplotlib.font_manager")
+    from chainrule.plotting.library import font_manager
+
+    fonts: Any = font_manager
     path = fonts.findfont(fonts.FontProperties(family=[family]))
     return frozenset(fonts.get_font(path).get_charmap())
 
@@ -195,6 +193,16 @@ def png(figure: Drawing) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
     return buffer.getvalue()
+
+
+def can_draw() -> bool:
+    """Return whether figures can be drawn. If not, print the reason on stderr."""
+    try:
+        import_module("chainrule.plotting.library")
+    except OptionError as error:
+        print(f"chainrule: no pictures: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def save(figure: "Figure", path: str | os.PathLike[str]) -> None:

@@ -96,8 +96,7 @@ def _draw(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout, largest:
 
 
 def _frames(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout) -> None:
-    from matplotlib.collections import PatchCollection
-    from matplotlib.patches import Rectangle
+    from chainrule.plotting.library import PatchCollection, Rectangle
 
     frames = list[Rectangle]()
     for o in range(w.shape[0]):

@@ -120,7 +120,7 @@ def map_png(values: NDArray[np.float64]) -> bytes:
 
     Shapes   (C, H, W): C maps; (H, W): one map; (F,): a nearly square map, row by row; (): a single pixel
     """
-    from PIL import Image
+    from chainrule._io.pillow import Image
 
     maps = _maps(np.asarray(values, np.float64))
     largest = float(np.abs(maps[np.isfinite(maps)]).max(initial=0.0)) or 1.0

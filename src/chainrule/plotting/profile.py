@@ -15,8 +15,7 @@ ROW = 0.28  # inches
 
 def plot_times(names: Sequence[str], milliseconds: Sequence[float], title: str) -> Figure:
     """Return a figure with one horizontal bar for each name, from top to bottom."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from chainrule.plotting.library import Figure, FigureCanvasAgg
 
     figure: Drawing = Figure(figsize=(7.0, 1.2 + ROW * len(names)), facecolor=PAPER, layout="constrained")
     FigureCanvasAgg(figure)

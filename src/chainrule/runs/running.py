@@ -331,11 +331,14 @@ def _write_stderr(text: str) -> None:
 def draw(result: Result, test: Data | None) -> None:
     """Plot the learning curves and kernels of a finished run.
 
-    With an evaluation on test data, also plot the confusion matrix and the most confident mistakes.
+    With an evaluation on test data, also plot the confusion matrix and the most confident mistakes. Without matplotlib,
+    print how to install it.
     """
     from chainrule.plotting import confusion, curves, kernels, mistakes
-    from chainrule.plotting.figures import save
+    from chainrule.plotting.figures import can_draw, save
 
+    if not can_draw():
+        return
     folder, model, history, evaluation = result.folder, result.model, result.history, result.evaluation
     steps = range(1, len(history) + 1)
     epochs = history.epoch_dicts()

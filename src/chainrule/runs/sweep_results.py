@@ -155,11 +155,12 @@ class Sweep:
         return sweep_figure(points, self.measure, dataset, self.folder.name)
 
     def write(self) -> None:
-        """Write the table and the plot to the folder."""
-        from chainrule.plotting.figures import save
+        """Write the table and, with matplotlib, the plot to the folder."""
+        from chainrule.plotting.figures import can_draw, save
 
         files.write_atomic(self.folder / TABLE, self.to_csv().encode(errors="backslashreplace"))
-        save(self.plot(), self.folder / PICTURE)
+        if can_draw():
+            save(self.plot(), self.folder / PICTURE)
 
 
 def _kept_epoch(epochs: Sequence[Epoch], recipe: Recipe) -> Epoch:

@@ -1,0 +1,37 @@
+"""Matplotlib, a package of the extra ``plots``. No other module imports it when it runs.
+
+The settings in the working folder are not read: they may be a stranger's.
+"""
+
+import sys
+from contextlib import chdir, nullcontext
+from pathlib import Path
+
+from chainrule._io.extras import missing
+
+try:
+    with chdir(sys.prefix) if Path("matplotlibrc").exists() else nullcontext():
+        from matplotlib import font_manager
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.collections import PatchCollection
+        from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Rectangle
+        from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+except ImportError:
+    raise missing("matplotlib", "plots", "drawing figures") from None
+
+__all__ = [
+    "Figure",
+    "FigureCanvasAgg",
+    "FixedLocator",
+    "LinearSegmentedColormap",
+    "ListedColormap",
+    "LogLocator",
+    "MaxNLocator",
+    "NullLocator",
+    "PatchCollection",
+    "PercentFormatter",
+    "Rectangle",
+    "font_manager",
+]

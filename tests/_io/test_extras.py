@@ -1,0 +1,73 @@
+"""Extras: without them, everything else works, and what needs them names them with the command that installs them."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import without_extras
+from PIL import Image
+
+import chainrule
+from chainrule._io.extras import REQUIREMENTS
+
+SOURCE = Path(chainrule.__file__).parent
+DOORS = {"PIL": "_io/pillow.py", "matplotlib": "plotting/library.py"}  # packages → the only module that imports them
+SERVER = ("web/guard.py", "web/launch.py", "web/server.py")  # imported by `chainrule explain` only
+
+
+@pytest.mark.parametrize("extras", [tuple(without_extras.PACKAGES), ("plots",)], ids="-".join)
+def test_a_missing_extra_is_one_line_with_its_command(extras: tuple[str, ...], tmp_path: Path) -> None:
+    """Block the packages of extras: what needs one of them names its packages, and all else works."""
+    for label in "ab":
+        folder = tmp_path / "pictures" / label
+        folder.mkdir(parents=True)
+        for number in range(6):
+            pixels = np.random.default_rng().integers(0, 255, (6, 5), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    environment = {**os.environ, "CHAINRULE_ENGINE": "numpy", "CHAINRULE_OFFLINE": "1"}
+    command = [sys.executable, without_extras.__file__, str(tmp_path), *extras]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    results = json.loads(done.stdout.splitlines()[-1])
+    for name, (extra, message) in results.items():
+        if extra in extras:
+            assert message is not None, name
+            assert re.findall(r'"(\S+?)"', message.partition(" install ")[2]) == REQUIREMENTS[extra], (name, message)
+            assert "\n" not in message
+        else:
+            assert message is None, name
+
+
+def test_every_plot_is_tried(tmp_path: Path) -> None:
+    tried = Path(without_extras.__file__).read_text(encoding="utf-8")
+    for file in SOURCE.rglob("*.py"):
+        if file.parent.name != "plotting":
+            for name in re.findall(r"def (plot_\w+)", file.read_text(encoding="utf-8")):
+                assert name in tried, file
+
+
+def imported_at_run_time(tree: ast.AST) -> set[str]:
+    """Return the packages that a module imports, except for types."""
+    names = set[str]()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom):
+            names.add(str(node.module).partition(".")[0])
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        names |= imported_at_run_time(node)
+    return names
+
+
+def test_each_package_of_an_extra_has_one_door() -> None:
+    for file in SOURCE.rglob("*.py"):
+        place, names = file.relative_to(SOURCE).as_posix(), imported_at_run_time(ast.parse(file.read_text("utf-8")))
+        for package, door in DOORS.items():
+            assert package not in names or place == door, place
+        assert not names & {"starlette", "uvicorn", "h11"} or place in SERVER, place

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from interop.onnx_models import agree, made, ours, theirs
 from numerical import assert_close
+from onnx import helper
 
 from chainrule.errors import FormatError
 
@@ -271,3 +273,25 @@ def test_a_product_of_the_only_sample_as_a_vector(product: str, end: str, tmp_pa
     nodes = f"a = Reshape(x, flat) m = {product} b = Add(m, bias) {end}"
     model = made(nodes, {**constants, "bias": weights(5), "column": np.array([5, 1])}, (1, 2, 4, 3))
     agree(tmp_path, model, weights(1, 2, 4, 3), 1e4)
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_operators_of_scikit_learn(targets: int, tmp_path: Path) -> None:
+    """A scaler with numbers for each feature, and a regression."""
+    domain, numbers = "ai.onnx.ml", weights(targets, 5).ravel().tolist()
+    scaler = helper.make_node(
+        "Scaler", ["x"], ["s"], domain=domain, offset=weights(5).tolist(), scale=weights(5).tolist()
+    )
+    regression = helper.make_node(
+        "LinearRegressor",
+        ["s"],
+        ["y"],
+        domain=domain,
+        coefficients=numbers,
+        intercepts=numbers[:targets],
+        targets=targets,
+    )
+    model = onnx.ModelProto.FromString(made([scaler, regression], {}, ("n", 5), 17))
+    model.opset_import.append(helper.make_opsetid(domain, 1))
+    content, x = model.SerializeToString(), X[:, 0, 0]
+    assert_close(ours(tmp_path, content).predict(x), theirs(content, x), 1e2)

@@ -74,7 +74,13 @@ def test_the_message_is_whole(name: str, shapes: tuple[Shape, ...], attributes: 
     assert str(caught.value) == f"{name}: {message}"
 
 
-OWN_SIZES = ("cross_correlate", "dense", "concatenate", "constant")  # some axes of their second array are of any size
+OWN_SIZES = (
+    "cross_correlate",
+    "dense",
+    "concatenate",
+    "constant",
+    "gather",
+)  # some axes of their second array are of any size
 OF_FIXED_AXES = (  # whose first array has a fixed number of axes, or two or four
     *("cross_correlate", "max_pool", "average_pool", "dense", "resample", "local_response_norm", "expand"),
     *("batch_norm", "group_norm", "prelu"),

@@ -132,11 +132,7 @@ MOVEMENTS: dict[str, Move] = {
     "Unstack": unstack,
 }
 OPERATIONS: dict[str, Translation] = {
-    "Mean": reduction("ReduceMean"),
-    "Sum": reduction("ReduceSum"),
-    "Max": reduction("ReduceMax"),
-    "Min": reduction("ReduceMin"),
-    "Prod": reduction("ReduceProd"),
+    **{name: reduction(f"Reduce{name}") for name in ("Mean", "Sum", "Max", "Min", "Prod")},
     "Concatenate": shapes.concatenate,
     "Stack": stack,
     "Pad": pad,

@@ -11,7 +11,6 @@ import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.errors import quoted
-from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout, stored_alike
 from chainrule.interop.onnx.graph_writer import attribute
@@ -73,8 +72,8 @@ def _input(call: KerasCall, operand: Operand, rank: int, order: Sequence[int]) -
     if isinstance(operand, KerasValue):
         return Feature(operand.reshaped((1,) * (rank - operand.rank) + operand.shape).arranged(order), BATCH)
     sample = operand[0] if operand.ndim > rank and len(operand) == 1 else operand  # the same for all samples
-    if not (np.abs(sample) <= MAX_FLOAT32).all() or sample.ndim > rank:
-        raise call.unsupported(f"a constant of shape {operand.shape}", f"at most {rank} axes, within float32")
+    if sample.ndim > rank:
+        raise call.unsupported(f"a constant of shape {operand.shape}", f"at most {rank} axes")
     aligned = sample.reshape((1,) * (rank - sample.ndim) + sample.shape)
     return sample.reshape(()) if sample.size == 1 else aligned.transpose(order)
 

@@ -69,6 +69,11 @@ def _mean(*summands: ScaledTerm) -> ScaledTerm:
     return _sum(*summands) * (1 / len(summands))
 
 
+def _scaled(x: ScaledTerm) -> ScaledTerm:
+    offset, scale = (np.array(x.call.reals(name), np.float32) for name in ("offset", "scale"))
+    return (x - offset) * scale
+
+
 def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
     """Return the writer of an operation on two values, which ONNX broadcasts along axes of size 1."""
 
@@ -119,5 +124,6 @@ OPERATORS = (
         binary("a product of equal factors, Sqrt, Reciprocal, or Exp of a multiple of Log", _power),
     ),
     Operator("Sum", formula(None, "Add of all inputs", _sum)),
+    Operator("Scaler", unary("Rescaling or FixedAffine, (x − offset) · scale", _scaled), domains=("ai.onnx.ml",)),
     Operator("Mean", formula(None, "the mean of several inputs", _mean)),
 )

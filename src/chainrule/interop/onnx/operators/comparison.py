@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import MAX_INT32
 from chainrule.interop.assembly import MAX_FLOAT32
-from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.graph_writer import TYPE_CODES, GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import write_elementwise
 from chainrule.interop.onnx.operators.operator import Operator
@@ -86,18 +86,17 @@ def read_round(call: Call) -> Feature:
 def write_heaviside(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Cast of Greater."""
     zero = graph.constant(graph.scalar(0.0), f"{graph.layer}.zero")
-    positive = graph.node("Greater", graph.stored(operation.reads[0]), zero)
-    return graph.node("Cast", positive, to=11 if graph.network.dtype == np.float64 else 1)
+    return _as_number(graph, graph.node("Greater", graph.stored(operation.reads[0]), zero))
+
+
+def _as_number(graph: GraphWriter, test: GraphResult) -> GraphResult:
+    """Return Cast of a truth value to the type of the network."""
+    return graph.node("Cast", test, to=TYPE_CODES[graph.network.dtype])
 
 
 def write_comparison(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
     """Return the writer of a comparison as a number."""
-
-    def write(graph: GraphWriter, operation: Operation) -> GraphResult:
-        result = write_elementwise(operator)(graph, operation)
-        return graph.node("Cast", result, to=11 if graph.network.dtype == np.float64 else 1)
-
-    return write
+    return lambda graph, operation: _as_number(graph, write_elementwise(operator)(graph, operation))
 
 
 def write_where(graph: GraphWriter, operation: Operation) -> GraphResult:

@@ -64,6 +64,14 @@ def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, share
     return y.with_node(permuted(y.node, [*range(1, len(others) + 1), 0]))
 
 
+def read_linear_regressor(call: Call) -> Feature:
+    """Return Dense."""
+    call.choice("post_transform", "NONE")
+    w = np.array(call.reals("coefficients"), np.float32).reshape(call.integer("targets", 1), -1)
+    intercepts = np.array(call.reals("intercepts") or [0.0], np.float32)
+    return _dense(call, call.batched_input(2), w, np.broadcast_to(intercepts, len(w)))
+
+
 def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Gemm."""
     x, *weights = operation.reads
@@ -154,6 +162,7 @@ def _subscripts(call: Call) -> tuple[list[str], str]:
 
 OPERATORS = (
     Operator("Gemm", read_gemm, {"dense": write_gemm}),
+    Operator("LinearRegressor", read_linear_regressor, domains=("ai.onnx.ml",)),
     Operator("MatMul", read_matmul, {"resample": write_resize}),
     Operator("Einsum", read_einsum),
 )

@@ -37,19 +37,16 @@ def _normalized_channels(
     names   names of the parameters, in the order of the inputs
     ranks   numbers of axes of a sample that the layer accepts
     """
-    x = _input_with_channels(call)
+    file_shape = call.feature().shape
+    weights = {name: call.constant(index) for index, name in enumerate(names, 1)}
+    for index, value in enumerate(weights.values(), 2):
+        if len(file_shape) < 2 or value.shape != file_shape[1:2]:
+            expected = "(N, C, …) and one number for each channel"
+            raise call.invalid(f"input {index} of shape {value.shape} for {file_shape}", expected)
+    x = call.batched_input()
     shape = x.node.shape
-    weights = {name: _channel_parameter(call, index, x) for index, name in enumerate(names, 1)}
     lifted = shape if len(shape) in ranks else (shape[0], 1, math.prod(shape[1:]))
     return call.reshape(call.weighted(kind, call.reshape(x, lifted), options, weights), shape)
-
-
-def _input_with_channels(call: Call) -> Feature:
-    """Return the first input (N, C, …); InvalidNodeError unless the second input has one number for each channel."""
-    shape, scale = call.feature().shape, call.constant(1).shape
-    if len(shape) < 2 or scale != shape[1:2]:
-        raise call.invalid(f"input 2 of shape {scale} for {shape}", "(N, C, …) and one number for each channel")
-    return call.batched_input()
 
 
 def _training_mode(call: Call) -> str:
@@ -60,16 +57,6 @@ def _training_mode(call: Call) -> str:
         outputs = sum(map(bool, call.operation.outputs))
         return f"{outputs} outputs" if outputs > 1 else ""
     return "training_mode 1" if call.integer("training_mode", 0) else ""
-
-
-def _channel_parameter(call: Call, index: int, x: Feature) -> Array:
-    """Return an input with one number for each channel."""
-    value = call.constant(index)
-    if value.shape != x.node.shape[:1]:
-        raise call.unsupported(
-            f"input {index + 1} of shape {value.shape}", f"({x.node.shape[0]},), one for each channel"
-        )
-    return value
 
 
 def write_batch_norm(graph: GraphWriter, operation: Operation) -> GraphResult:

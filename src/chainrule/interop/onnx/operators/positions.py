@@ -75,7 +75,7 @@ def _moved(call: Call, x: Feature, places: Array) -> Feature:
     """Return the elements of a sample at these places, an array in the shape of the result."""
     if places.size == math.prod(x.node.shape) and (places.reshape(-1) == np.arange(places.size)).all():
         return x.with_node(reshaped(x.node, places.shape))
-    axes = _axes_of(places)
+    axes = _axes_of(places) or _axes_of(places.reshape(-1))
     y = None if axes is None else _along_axes(call, x, int(places.flat[0]), axes)
     if y is None:
         indices = {"indices": places.reshape(-1).astype(np.float64)}

@@ -247,8 +247,11 @@ def write_broadcast(graph: GraphWriter, operation: Operation) -> GraphResult:
 def write_gather(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Gather of elements of a sample."""
     x, indices = operation.reads
+    assert x is not None
     assert indices is not None
-    numbers = graph.integer_constant([*map(int, graph.network.weights[indices.storage])])
+    places = graph.network.weights[indices.storage]
+    existing = np.where((places > 0) & (places < x.size), places, 0)
+    numbers = graph.integer_constant([*map(int, existing)])
     return graph.node("Gather", graph.view(x), numbers, shape=operation.writes[0].shape, axis=1)
 
 

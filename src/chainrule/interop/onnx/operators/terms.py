@@ -44,9 +44,6 @@ class ScaledTerm:
         """Return the result of a layer. `kind` is the name of its class."""
         return ScaledTerm(self.call, self.call.layer(kind, self.feature, **options))
 
-    def _joined(self, kind: str, other: ScaledTerm) -> ScaledTerm:
-        return ScaledTerm(self.call, combine(self.call, kind, self.feature, other.feature))
-
     def equals(self, other: ScaledTerm | Array | float) -> ScaledTerm:
         """Return 1 where both values are equal, else 0."""
         return self.exactly("Compare", other, by="equal")
@@ -67,14 +64,14 @@ class ScaledTerm:
         """Return the sum: Add for two variables."""
         other = self._term(other)
         if self.x is not None and other.x is not None:
-            return self._joined("Add", other)
+            return self.exactly("Add", other)
         return replace(self if other.x is None else other, shift=self.shift + other.shift)
 
     def __mul__(self, other: ScaledTerm | Array | float) -> ScaledTerm:
         """Return the product: Multiply for two variables."""
         other = self._term(other)
         if self.x is not None and other.x is not None:
-            return self._joined("Multiply", other)
+            return self.exactly("Multiply", other)
         term, factor = (self, other.shift) if other.x is None else (other, self.shift)
         return replace(term, scale=term.scale * factor, shift=term.shift * factor if np.any(term.shift) else 0.0)
 

@@ -249,3 +249,32 @@ def test_functions_and_classes_of_one_file_are_parts(tmp_path: Path) -> None:
     assert right == [[*parts], ["affine_forward", "relu_forward"]]
     assert [row.passed for row in rows] == [5, 2]
     assert "svm_loss is not in the file" in rows[1].remark
+
+
+ENGINE = """
+class Value:
+    def __init__(self, v, operands=()):
+        self.v, self.grad, self.operands = v, 0.0, operands
+    def __add__(self, other):
+        return Value(self.v + other.v, ((self, 1.0), (other, 1.0)))
+    def __mul__(self, other):
+        return Value(self.v * other.v, ((self, other.v), (other, self.v)))
+    def backward(self, dy=1.0):
+        self.grad += dy
+        for operand, slope in self.operands:
+            operand.backward(dy * slope)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "diagnosis"),
+    [
+        ("+= dy", "+= dy", ""),
+        ("+= dy", "= dy", "gradient-assigned"),
+        ("return Value(self.v *", "raise NotImplementedError #", "not-written"),
+    ],
+)
+def test_an_engine_is_graded(old: str, new: str, diagnosis: str, tmp_path: Path) -> None:
+    result = graded(tmp_path, ENGINE.replace(old, new), "Value")
+    assert (result.passed, result.parts) == (not diagnosis, 1), result
+    assert diagnosis in result.diagnosis

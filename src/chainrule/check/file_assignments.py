@@ -47,14 +47,13 @@ class FileAssignment:
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the parts: both functions of each pair, losses, and classes."""
-        return tuple(
-            name
-            for key, course_format in self.formats.items()
-            for name in (
-                (course_format.forward, course_format.backward) if isinstance(course_format, FunctionFormat) else (key,)
-            )
-            if name
-        )
+        names = list[str]()
+        for key, course_format in self.formats.items():
+            if isinstance(course_format, FunctionFormat):
+                names += filter(None, (course_format.forward, course_format.backward))
+            else:
+                names.append(key)
+        return tuple(names)
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
@@ -66,12 +65,13 @@ class FileAssignment:
         # if the process has ended, a pair has one row for both functions; an engine has rows for its operations
         subject = row.subject.partition(" / ")[0].partition(":")[0]
         plain = subject.removesuffix(NAMES["backward_suffixes"][-1])
-        matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in NAMES["forward_suffixes"]]]
-        return (
-            matches
-            or [key for key, course_format in self.formats.items() if course_format is _class_format(subject)]
-            or [""]
-        )[0]
+        for name in self.parts:
+            if plain in [f"{name}{suffix}" for suffix in NAMES["forward_suffixes"]]:
+                return name
+        for key, course_format in self.formats.items():
+            if course_format is _class_format(subject):
+                return key
+        return ""
 
     def report(
         self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
@@ -86,7 +86,10 @@ class FileAssignment:
             report = stated_report(file, base.contract, getattr(self.formats[key], "against", key), base, seed)
             return replace(report, rows=tuple(replace(row, subject=key) for row in report.rows), brief=True), {}
         contents = file.contents()
-        names = {pair.forward for pair in find_pairs(contents.functions)[0] if pair.format in self.formats.values()}
+        names = set[str]()
+        for pair in find_pairs(contents.functions)[0]:
+            if pair.format in self.formats.values():
+                names.add(pair.forward)
         for name in (*contents.layers, *contents.optimizers, *contents.engines):
             if _class_format(name) in self.formats.values():
                 names.add(name)
@@ -160,11 +163,7 @@ def _class_format(name: str) -> ClassFormat | None:
 def _function_format(name: str) -> FunctionFormat | None:
     """Return the format of a forward or backward function (its name may have a suffix), or None if it is unknown."""
     plain = {name.removesuffix(suffix) for suffix in NAMES["forward_suffixes"]}
-    return next(
-        (
-            course_format
-            for course_format in FUNCTIONS
-            if plain & {course_format.forward, course_format.backward} - {""}
-        ),
-        None,
-    )
+    for course_format in FUNCTIONS:
+        if plain & {course_format.forward, course_format.backward} - {""}:
+            return course_format
+    return None

@@ -18,8 +18,9 @@ CONTAINERS = (  # forms of parameters, and of gradients and moments
     (f"[{WEIGHTS}, {BIASES}]", f"[{WEIGHTS}, {BIASES}]"),
     ("{0}", "{0}"),
 )
+PARAMETERS = "[first, second]"  # each with its gradient
 MODELS = {  # arguments of constructors: parameters, or a model
-    **dict.fromkeys(("params", "parameters", "model_params"), "[first, second]"),
+    **dict.fromkeys(("params", "parameters", "model_params"), PARAMETERS),
     **dict.fromkeys(("model", "network"), "layer"),
 }
 LAYER = (
@@ -50,7 +51,7 @@ class Signature:
         """Return the signature with a text such as "self.update(w, dw, *step, rate=)"; see `custom.optimizers`."""
         name, _, rest = text.removesuffix(")").partition("(")
         arguments, named = dict[str, bool](), list[str]()
-        for argument in rest.split(", ") if rest else ():
+        for argument in filter(None, rest.split(", ")):
             plain = argument.strip("*=")
             arguments[plain] = not argument.endswith("=")
             if argument.startswith("*"):
@@ -69,9 +70,10 @@ class Signature:
         """
         options = dict[str, str]()
         for option, usual in words.items():
-            argument = next((word for word in usual if word in self.arguments and word not in options), "")
-            if argument:
-                options[argument] = option
+            for word in usual:
+                if word in self.arguments and word not in options:
+                    options[word] = option
+                    break
         return options
 
     def call(self, values: Mapping[str, str]) -> str:
@@ -79,8 +81,10 @@ class Signature:
         passed, is_positional = list[str](), True
         for argument in self.arguments:
             is_positional = is_positional and argument in values and argument not in self.named
-            if argument in values:
-                passed.append(values[argument] if is_positional else f"{argument}={values[argument]}")
+            if is_positional:
+                passed.append(values[argument])
+            elif argument in values:
+                passed.append(f"{argument}={values[argument]}")
         return f"{self.name}({', '.join(passed)})"
 
 
@@ -97,16 +101,15 @@ def contracts(calls: Sequence[str], words: Words, unsure: Sequence[str]) -> Iter
         return
     if not methods:
         return
-    models = {argument: MODELS[argument] for argument in first.arguments if argument in MODELS}
-    making = [first.call({**models, **first.options(words)})]
-    update, names = methods[0], {method.name for method in methods}
-    required = update.required
+    making = [first.call({**MODELS, **first.options(words)})]
+    update, required = methods[0], methods[0].required
+    names = [method.name for method in methods]
     if "self.init" in names:
         yield _with_moments(update, making, words)
     elif len(required) == 1 and is_gradient(required[0]):
         yield "; ".join([*making, f"w = w - {update.call({required[0]: 'dw'})}"])
     elif len(required) <= 1:
-        yield _with_layer(update, making, names, "[first, second]" in models.values())
+        yield _with_layer(update, making, names)
     else:
         yield from _updates(update, making, words, unsure)
 
@@ -119,15 +122,15 @@ def _with_moments(update: Signature, making: Sequence[str], words: Words) -> str
     return "; ".join([*making, "moments = self.init(start)", f"w, moments = {update.call(values)}"])
 
 
-def _with_layer(update: Signature, making: Sequence[str], names: set[str], in_pair: bool) -> str:
+def _with_layer(update: Signature, making: Sequence[str], names: Sequence[str]) -> str:
     """Return the contract of an update of a layer, which it takes or the constructor has taken, or of parameters.
 
-    in_pair   whether the constructor takes parameters, each with its gradient
+    names   names of the methods
     """
     lines, weights, biases = [*LAYER, *making], WEIGHTS.format("dw"), BIASES.format("dw")
     lines.append(f"layer.dW, layer.db = {weights}, {biases}")
     w = "layer.W, layer.b"
-    if in_pair:
+    if PARAMETERS in making[0]:
         lines = [*PAIR, *making, f"first.dW, second.dW = {weights}, {biases}"]
         w = "first.W, second.W"
     before, after = "self.pre_update_params", "self.post_update_params"
@@ -145,38 +148,46 @@ def _updates(update: Signature, making: Sequence[str], words: Words, unsure: Seq
     sgd(w, dw, config), for example, takes a dictionary of options; adam(w, dw, m, v, t) moments that start at 0 and
     the number of the step; sgd(w, b, dw, db) parameters in two parts.
     """
-    options = update.options(words)
-    names = [argument for argument in update.arguments if argument not in (*options, *NAMES.steps)]
-    required = [argument for argument in names if update.arguments[argument]]
-    values = {**dict.fromkeys(NAMES.steps, "step"), **options}
-    in_parts = len(required) == 4 and is_gradient(required[2])
-    arrays = names[: 4 if in_parts else 2]
-    state = {argument: f"state{number}" for number, argument in enumerate(required[len(arrays) :], 1)}
-    lines = [[*making]]
-    configuration = next((argument for argument in names if argument in NAMES.states), "")
-    if configuration:
-        state[configuration] = "config"
-        without = {option: usual for option, usual in words.items() if option not in unsure}
-        lines = [[*making, f"config = {_dictionary(known)}"] for known in (without, words)]
-    values |= state
-    for before in lines:
-        for parameters, gradients in CONTAINERS[-1:] if in_parts else CONTAINERS:
-            setup = [*before, f"v = {parameters.format('start')}"]
-            passed = ["v", gradients.format("dw")]
-            if in_parts:
-                setup = [*before, f"v, c = {WEIGHTS.format('start')}, {BIASES.format('start')}"]
+    options, names, required = update.options(words), list[str](), list[str]()
+    for argument, is_required in update.arguments.items():
+        if argument not in (*options, *NAMES.steps):
+            names.append(argument)
+            if is_required:
+                required.append(argument)
+    w, containers, count = "v", CONTAINERS, 2
+    if len(required) == 4 and is_gradient(required[2]):
+        w, containers, count = "v, c", CONTAINERS[-1:], 4
+    state = dict[str, str]()
+    for number, argument in enumerate(required[count:], 1):
+        state[argument] = f"state{number}"
+    beginnings = [[*making]]
+    for argument in NAMES.states:
+        if argument in names:
+            state[argument] = "config"
+            sure = dict(words)
+            for option in unsure:
+                del sure[option]
+            beginnings = [[*making, _configuration(sure)], [*making, _configuration(words)]]
+    values = {**dict.fromkeys(NAMES.steps, "step"), **options, **state}
+    for beginning in beginnings:
+        for parameters, gradients in containers:
+            lines, passed = [*beginning, f"v = {parameters.format('start')}"], ["v", gradients.format("dw")]
+            if count == 4:
+                lines = [*beginning, f"v, c = {WEIGHTS.format('start')}, {BIASES.format('start')}"]
                 passed = ["v", "c", WEIGHTS.format("dw"), BIASES.format("dw")]
             for name in state.values():
                 if name != "config":
-                    setup.append(f"{name} = {gradients.format('(start * 0)')}")
-            call = update.call({**values, **dict(zip(arrays, passed, strict=False))})
-            w = "v, c" if in_parts else "v"
-            targets = dict.fromkeys([", ".join([w, *state.values()]), w])
-            for line in (*(f"{target} = {call}" for target in targets), call):
-                yield "; ".join([*setup, line, f"w = {w}"])
+                    lines.append(f"{name} = {gradients.format('(start * 0)')}")
+            call = update.call({**values, **dict(zip(names, passed, strict=False))})
+            results = dict.fromkeys((f"{', '.join([w, *state.values()])} = {call}", f"{w} = {call}", call))
+            for line in results:
+                yield "; ".join([*lines, line, f"w = {w}"])
 
 
-def _dictionary(words: Words) -> str:
-    """Return a dictionary of options under all of their usual names."""
-    entries = [f'"{word}": {option}' for option, usual in words.items() for word in usual]
-    return f"{{{', '.join(entries)}}}"
+def _configuration(words: Words) -> str:
+    """Return the line of a dictionary of options under all of their usual names."""
+    entries = list[str]()
+    for option, usual in words.items():
+        for word in usual:
+            entries.append(f'"{word}": {option}')
+    return f"config = {{{', '.join(entries)}}}"

@@ -63,10 +63,10 @@ def signatures(source: Any) -> tuple[str, ...]:
         return (_signature(source.__name__, source),)
     calls = [_signature(f"self = {source.__name__}", source)]
     update = calling.method(source, NAMES.updates)
-    for name in (update, *FURTHER):
-        method = getattr(source, name, None) if name else None
+    for name in filter(None, (update, *FURTHER)):
+        method = getattr(source, name, None)
         if callable(method):
-            calls.append(_signature("self" if name == "__call__" else f"self.{name}", method))
+            calls.append(_signature(f"self.{name}".removesuffix(".__call__"), method))
     return tuple(calls)
 
 
@@ -77,8 +77,8 @@ def _signature(name: str, function: Any) -> str:
         parameters = list[inspect.Parameter]()
     arguments = list[str]()
     for parameter in parameters:
-        prefix = "*" if parameter.kind is parameter.KEYWORD_ONLY else ""
-        suffix = "=" if parameter.default is not NO_DEFAULT else ""
+        prefix = "*" * (parameter.kind is parameter.KEYWORD_ONLY)
+        suffix = "=" * (parameter.default is not NO_DEFAULT)
         if parameter.name != "self" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             arguments.append(prefix + parameter.name + suffix)
     return f"{name}({', '.join(arguments)})"

@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule._io.reading import open_regular
 from chainrule._io.trust import import_folders
+from chainrule.check.checked_file import CheckedFile
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess, Limits
 from chainrule.check.host.protection import (
     Permissions,
@@ -29,13 +30,12 @@ from chainrule.check.sources import FileContents
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
 from chainrule.custom.optimizers import Descent
-from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 
 __all__ = ["HostedFile", "Limits", "Permissions", "Protection", "available_protection", "open_file", "package_folders"]
 
 
-class HostedFile:
+class HostedFile(CheckedFile):
     """A learner's file in its own process.
 
     If the process fails, `GuestEnded` is raised, which is not an `Exception`. `open_file` converts it to a
@@ -84,38 +84,20 @@ class HostedFile:
         arrays = cast("dict[str, Any]", results) if isinstance(results, dict) else {}
         return {key: cast("Array", value) for key, value in arrays.items() if isinstance(value, np.ndarray)}
 
-    def layer(
-        self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None, contract: str = ""
-    ) -> Student:
-        """Load a layer or a pair of functions by name. Without a name, load the only layer in the file.
-
-        backward  name of the second function of a pair
-        options   argument values for the first function or for a class
-        contract  how the layer is called, instead of the name and the options
-        """
-        number, name, description = self._load(name, backward, False, options or {}, contract)
-        kind, arguments = text_line(description["kind"], MAX_NAME), description.get("arguments")
-        names = None if arguments is None else text_lines(arguments)
-        independent = description.get("independent") is not False
-        rate = text_line(description.get("rate"), MAX_NAME)
-        return Student.around(RemoteCode(self._connection, number, kind, names, independent, rate), name)
-
-    def loss(self, name: str = "", *, backward: str = "", contract: str = "") -> RemoteLoss:
-        """Load the loss with this name (default: the only object in the file), or that of a contract."""
-        number, name, description = self._load(name, backward, True, {}, contract)
-        return RemoteLoss(self._connection, number, name, description.get("independent") is not False)
-
-    def _load(
-        self, name: str, backward: str, loss: bool, options: Mapping[str, Any], contract: str
-    ) -> tuple[int, str, dict[str, Any]]:
-        """Return the number, name and description of a loaded object."""
-        selection = {"name": name, "backward": backward, "loss": loss, "options": dict(options), "contract": contract}
-        description: Any = self._connection.request("load", 0, self._paths, selection).get("value")
-        match description:
-            case {"name": str(name), "kind": str(), "number": int(number)}:
-                return number, text_line(name, MAX_NAME), cast("dict[str, Any]", description)
+    def bind(self, selection: Mapping[str, Any]) -> tuple[RemoteCode | RemoteLoss, str]:
+        """Load a layer or a loss, and return it with its name."""
+        loaded: Any = self._connection.request("load", 0, self._paths, dict(selection)).get("value")
+        match loaded:
+            case {"name": str(name), "kind": str(kind), "number": int(number)}:
+                description = cast("dict[str, Any]", loaded)
             case _:
                 raise GuestEnded(NO_ANSWER)
+        name, independent = text_line(name, MAX_NAME), description.get("independent") is not False
+        if selection["loss"]:
+            return RemoteLoss(self._connection, number, name, independent), name
+        arguments, rate = description.get("arguments"), text_line(description.get("rate"), MAX_NAME)
+        names = None if arguments is None else text_lines(arguments)
+        return RemoteCode(self._connection, number, text_line(kind, MAX_NAME), names, independent, rate), name
 
 
 def _arguments_by_name(names: dict[str, Any]) -> dict[str, tuple[str, ...]]:

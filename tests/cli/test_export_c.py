@@ -43,6 +43,16 @@ def test_the_costs_of_layers_are_printed_and_returned_as_json(invoke: Invoke) ->
     assert trained["c"]["report"] is None
 
 
+def test_streams_are_written_or_refused_in_one_line(invoke: Invoke) -> None:
+    layers = [cr.Conv1D(4, 3), cr.ReLU(), cr.MaxPool1D(2), cr.Flatten(), cr.Dense(3)]
+    cr.Sequential(layers, (2, 22)).save("model.safetensors")
+    succeeded(invoke("export model.safetensors --c out --stream"))
+    assert "NETWORK_INPUTS 4\n" in Path("out/network.h").read_text()
+    refused(invoke("export model.safetensors --onnx out.onnx --stream"), "add --c")
+    cr.Sequential([cr.Conv1D(4, 3, padding="same"), *layers[1:]], (2, 22)).save("same.safetensors")
+    refused(invoke("export same.safetensors --c refused --stream"), "'conv1'")
+
+
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_integers_that_predict_numbers_are_judged_by_their_error(invoke: Invoke, outputs: int) -> None:
     draw = np.random.default_rng(outputs)

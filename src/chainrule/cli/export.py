@@ -43,6 +43,7 @@ def export(
     scales: Annotated[str | None, click.Choice(["best", "range", "percentile", "error"])] = None,
     io: Annotated[str | None, click.Choice(["float", "int8", "uint8"])] = None,
     compact: bool = False,
+    stream: bool = False,
     precise: bool,
     raw_input: bool = False,
     accept_changes: bool,
@@ -67,6 +68,7 @@ def export(
                  error, or the best of these for the outputs.  [default: best]
     io           With --int8: type of the input and the outputs.  [default: float]
     compact      With --c or --wasm: prefer small memory to speed.
+    stream       With --c: read the next samples only and keep the state of a network of one dimension.
     raw_input    Leave out the normalization of inputs.
     """
     from chainrule.cli import loading
@@ -79,6 +81,7 @@ def export(
         ("--name", name, "C: add --c FOLDER", c_folder),
         ("--train", train, "C: add --c FOLDER", c_folder),
         ("--int8", int8, "C: add --c FOLDER", c_folder),
+        ("--stream", stream, "C: add --c FOLDER", c_folder),
         ("--compact", compact, "C: add --c FOLDER or --wasm FILE", c_folder or wasm_file),
         ("--precise", precise, "C: add --c FOLDER or --wasm FILE", c_folder or wasm_file),
         ("--calibrate", calibration, "int8: add --int8", int8),
@@ -114,7 +117,8 @@ def export(
         quantized, compared = None, ""
         if int8:
             quantized, compared = _quantized(model, job, calibration, scales or "best", io or "float")
-        files = write_c(model, c_folder, name=name or "network", train=train, int8=quantized, compact=compact)
+        written: dict[str, Any] = {"train": train, "int8": quantized, "compact": compact, "stream": stream}
+        files = write_c(model, c_folder, name=name or "network", **written)
         costs = files.report.to_json() if files.report else None
         lines = [str(files), *compared.splitlines(), *str(files.report or "").splitlines()]
         show("c", "\n".join(map(printable, lines)), {"files": lines[0], "int8": compared, "report": costs})

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule._io import files
 from chainrule.core.arrays import Shape
+from chainrule.core.plan import Plan
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.c import program, selftest, source
 from chainrule.interop.c.calls import CCall
@@ -25,6 +26,7 @@ from chainrule.interop.c.quantized import NUMBERS, Quantized
 from chainrule.interop.c.report import Report, report_of
 from chainrule.interop.c.routines import decimal_literal, definitions_of, prelude
 from chainrule.interop.c.source import Structs, foreign, identifier, macro, strings, unique_identifiers
+from chainrule.interop.c.streaming import Stream
 from chainrule.interop.c.training import ROUTINES, Training
 from chainrule.training.optimizers import SGD, Optimizer
 from chainrule.training.target_fitting import folded
@@ -44,6 +46,22 @@ PLAIN_BYTES = """
 #define {guard}_PLAIN_CONSTANT_BYTES {constants}
 #define {guard}_PLAIN_ARENA_BYTES {arena}
 """
+
+
+STREAM = {  # placeholders of templates for streams
+    "stream": """
+/* The input is the next samples of a stream. The arena begins with {guard}_STATE_BYTES of state: fill it with zeros
+   before the first call, and leave it unchanged between calls. */
+#define {guard}_STATE_BYTES {bytes}
+""",
+    "reset": """    for (int k = 0; k < {floats}; k++)
+        arena[k] = 0;
+    for (int call = 0; call < {calls}; call++) {{
+""",
+    "end_calls": "    }}\n",
+    "repeat": "    do {{\n",
+    "end_repeat": "    }} while (read_numbers(file));\n",
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +114,7 @@ def write_c(
     train: bool | Optimizer = False,
     int8: Quantized | None = None,
     compact: bool = False,
+    stream: bool = False,
 ) -> CFiles:
     """Write a model as C99: NAME.c and NAME.h with `NAME_run(arena, image, outputs)`, an example, and build files.
 
@@ -105,6 +124,7 @@ def write_c(
     int8     quantized model to write instead of the float model; None: write the float model
     compact  save memory at the expense of speed: do not use Winograd's algorithm. It is never used for training,
              quantized models, or models with `precise`
+    stream   write a network of one dimension whose input is the next samples only; see `interop.c.streaming`
 
     Images are in the units of the training data, before normalization. Numbers are float32.
 
@@ -114,9 +134,16 @@ def write_c(
     _check_prefix(name)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
+    if stream and (int8 is not None or train is not False):
+        raise OptionError("a stream computes in floats and is not trained: pass stream, int8 or train, not several")
     unfolded, model = model, folded(model)
-    values = template_values(model, name, int8) | selftest.values(model, int8)
-    trained, programs = None, _inference_programs(model, int8, compact)
+    streamed = Stream.of(model) if stream else None
+    values = template_values(model, name, int8, streamed) | selftest.values(model, int8, streamed)
+    if streamed:
+        numbers = {"floats": streamed.size, "bytes": FLOAT_BYTES * streamed.size, "calls": streamed.calls}
+        for placeholder, text in STREAM.items():
+            values[placeholder] = text.format(guard=values["guard"], **numbers)
+    trained, programs = None, _inference_programs(model, int8, compact, streamed)
     if train is not False:
         trained = Training.of(model, SGD() if train is True else train)
         programs = [trained.running] * 2
@@ -124,11 +151,12 @@ def write_c(
     size = FLOAT_BYTES if values["number"] == "float" else 1
     ports = size * values["inputs"], size * values["outputs"]
     report = None
+    plan = streamed.plan if streamed else model.plan()
     if trained is None:
         sizes = [(variant.constant_bytes, variant.arena_bytes) for variant in programs]
         errors = int8.layer_errors if int8 else {}
         names, labels = values["name_bytes"], values["classes"]
-        report = report_of(model.plan(), programs[1], errors, names=names, labels=labels, ports=sum(ports))
+        report = report_of(plan, programs[1], errors, names=names, labels=labels, ports=sum(ports))
         values["report"] = _report_definitions(report, values["guard"])
     else:
         sizes = [(trained.constant_bytes, trained.sizes["activations"])] * 2
@@ -137,7 +165,7 @@ def write_c(
     if sizes[0] != sizes[1]:
         values["more"] = PLAIN_BYTES.format(guard=values["guard"], constants=sizes[1][0], arena=sizes[1][1])
     values["identity"] = _identity(unfolded)
-    target, contents = files.as_path(folder), _contents(model, values, programs, trained, int8)
+    target, contents = files.as_path(folder), _contents(model, plan, values, programs, trained, int8)
     _write_files(target, contents, values["identity"])
     ram = trained.sizes if trained else {}
     names = tuple(contents)
@@ -155,14 +183,15 @@ def _report_definitions(report: Report, guard: str) -> str:
 
 def _contents(
     model: Model,
+    plan: Plan,
     values: dict[str, Any],
     programs: Sequence[CProgram],
     trained: Training | None,
     int8: Quantized | None,
 ) -> dict[str, str]:
-    """Return the contents of the files by name."""
+    """Return the contents of the files by name. `plan` has the operations of a call."""
     name = values["name"]
-    scaling, decision = selftest.scaling_calls(model, int8), decision_of(model, values)
+    scaling, decision = selftest.scaling_calls(model, int8, plan), decision_of(model, values)
     values["functions"] = decision.declaration + values["functions"]
     sections = [_sections(model, values, variant, scaling, trained) for variant in programs]
     for part in sections:
@@ -207,10 +236,12 @@ def _format_sizes(**sizes: int) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
 
 
-def template_values(model: Model, name: str, int8: Quantized | None = None) -> dict[str, Any]:
+def template_values(
+    model: Model, name: str, int8: Quantized | None = None, streamed: Stream | None = None
+) -> dict[str, Any]:
     """Return the values of the templates' placeholders."""
-    outputs, white = model.plan().output.size, model.normalization.white
-    channels, height, width = image_shape(model.input_shape)
+    plan, white = streamed.plan if streamed else model.plan(), model.normalization.white
+    outputs, (channels, height, width) = plan.output.size, image_shape(plan.input.shape)
     return {
         "title": f"{identifier(model.name)}: a network of {len(model.layers)} layers",
         "mark": MARK,
@@ -227,7 +258,7 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "classes": len(_labels(model)),
         "name_bytes": sum(len(label.encode(errors="replace")) + 1 for label in _labels(model)),
         "ports": _port_definitions(model, name.upper()),
-        **dict.fromkeys(("more", "report", "statics", "functions"), ""),
+        **dict.fromkeys(("more", "report", "statics", "functions", *STREAM), ""),
         **_number_values(foreign(model.normalization.unit, "comment"), int8, name.upper()),
     }
 
@@ -298,10 +329,12 @@ def image_shape(shape: Shape) -> tuple[int, int, int]:
     return (shape[0] if len(shape) == 2 else 1), 1, shape[-1]
 
 
-def _inference_programs(model: Model, int8: Quantized | None, compact: bool) -> list[CProgram]:
+def _inference_programs(model: Model, int8: Quantized | None, compact: bool, streamed: Stream | None) -> list[CProgram]:
     """Return the programs for builds with and without vectors, which may use different algorithms."""
     if int8:
         return [int8.program()] * 2
+    if streamed:
+        return [streamed.program(model.normalization, compact=True)] * 2
     arguments = model.plan(), model.weights, model.normalization
     return [program.inference(*arguments, compact=is_compact) for is_compact in (compact or model.precise, True)]
 

@@ -52,7 +52,7 @@ def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = ""
     for time, call in enumerate(calls):
         for tensor in _arena_tensors(call, external):
             root = roots[tensor.storage]
-            size = _aligned_size(tensor.size * (4 if tensor.storage == floats else 1))
+            size = aligned_size(tensor.size * (4 if tensor.storage == floats else 1))
             arrays.setdefault(root, Placed(root, size, time, time)).last = time
             integers |= {root} if tensor.integer else set()
     sizes = [
@@ -63,7 +63,7 @@ def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = ""
     return Arena(offsets, max(sizes[0], WORD), sizes[1], (*arrays.values(),))  # C has no arrays of size 0
 
 
-def _aligned_size(elements: int) -> int:
+def aligned_size(elements: int) -> int:
     """Return the number of elements reserved for an array: whole words or, for large arrays, whole vectors."""
     unit = WORD if elements < MIN_ALIGNED_SIZE else VECTOR_FLOATS
     return math.ceil(elements / unit) * unit

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainrule._io.console import aligned
-from chainrule.core.costs import layer_of, multiply_adds
-from chainrule.core.plan import Plan
+from chainrule.core.costs import multiply_adds
+from chainrule.core.plan import Plan, Tensor
 from chainrule.interop.c.calls import CCall, Struct
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram
 
@@ -116,7 +116,7 @@ def report_of(
     products = Counter[str]()
     members = dict[str, list[str]]()
     for operation in plan.forward:
-        layer = layer_of(operation)
+        layer = _layer_of(operation.writes[0])
         host = hosts.get(layer, layer)
         products[host] += multiply_adds(operation)
         group = members.setdefault(host, [])
@@ -144,7 +144,7 @@ def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:
     written = {call.tensors[-1].storage for call in calls}
     hosts, readers = dict[str, str](), dict[str, str]()
     for operation in reversed(plan.forward):
-        layer, result = layer_of(operation), operation.writes[0].storage
+        layer, result = _layer_of(operation.writes[0]), operation.writes[0].storage
         if result not in written and result in readers and readers[result] != layer:
             hosts[layer] = readers[result]
         for tensor in operation.reads:
@@ -153,16 +153,20 @@ def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:
     return hosts
 
 
+def _layer_of(tensor: Tensor) -> str:
+    return tensor.name.partition(".")[0]
+
+
 def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
-    """Return the layer that a call belongs to: that of its parameters or, without any, of its result."""
+    """Return the layer that a call belongs to: that of its result, or of its parameters if it writes the outputs."""
     result = call.tensors[-1]
     if result.storage == plan.input.storage:
         return "input"
-    tensors = [tensor for tensor in call.tensors if tensor.kind == "parameter"]
-    layer = (tensors or [result])[0].name.partition(".")[0]
-    if layer not in {layer_of(operation) for operation in plan.forward}:
-        layer = plan.output.name.partition(".")[0]  # of a result in other units, such as bytes
-    return hosts.get(layer, layer)
+    layers = {_layer_of(operation.writes[0]) for operation in plan.forward}
+    for tensor in (result, *(tensor for tensor in call.tensors if tensor.kind == "parameter"), plan.output):
+        if _layer_of(tensor) in layers:
+            return hosts.get(_layer_of(tensor), _layer_of(tensor))
+    return OUTPUTS
 
 
 def _constant_bytes(program: CProgram) -> Iterator[int]:

@@ -15,6 +15,7 @@ from chainrule.interop.c import channels_last, program
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.routines import float_literal
+from chainrule.interop.c.streaming import Stream
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -51,16 +52,16 @@ def pattern_units(normalization: Normalization) -> Normalization:
     return Normalization("scale", tuple(step), tuple(-np.rint(first / step)))
 
 
-def scaling_calls(model: Model, int8: Quantized | None) -> list[CCall]:
+def scaling_calls(model: Model, int8: Quantized | None, plan: Plan) -> list[CCall]:
     """Return the calls that convert the pattern in the array `image` to the units of the training data, in place."""
     if int8 is not None and int8.io != "float":
         return []
-    return program.normalization_calls(model.plan(), pattern_units(model.normalization), {})
+    return program.normalization_calls(plan, pattern_units(model.normalization), {})
 
 
-def values(model: Model, int8: Quantized | None) -> dict[str, Any]:
+def values(model: Model, int8: Quantized | None, streamed: Stream | None) -> dict[str, Any]:
     """Return the values of the placeholders of templates/selftest.c."""
-    expected = _expected(model, int8)
+    expected = _expected_of_stream(model, streamed) if streamed else _expected(model, int8)
     stride = math.ceil(expected.size / RECORDED)
     recorded = expected[::stride]
     is_integer = expected.dtype.kind == "i"
@@ -89,6 +90,18 @@ def _expected(model: Model, int8: Quantized | None) -> Array:
     if int8 is not None:
         return int8.predict(x.reshape(1, *shape)).reshape(-1)
     return model.apply(_scaled(x, plan, model.normalization).reshape(1, *shape)).reshape(-1)
+
+
+def _expected_of_stream(model: Model, streamed: Stream) -> Array:
+    """Return the outputs of the last call of a stream, whose samples are the pattern."""
+    plan = streamed.plan
+    numbers = pattern(plan.input.size * streamed.calls).astype(np.float64)
+    origin, gain = pattern_units(model.normalization).constants
+    signal = streamed.signal(numbers)
+    units = (signal - origin.reshape(-1, 1)) * gain.reshape(-1, 1)
+    origin, gain = model.normalization.constants
+    normalized = (units - origin.reshape(-1, 1)) * gain.reshape(-1, 1)
+    return streamed.outputs(model, normalized).reshape(-1)
 
 
 def _scaled(values: Floats, plan: Plan, normalization: Normalization) -> Floats:

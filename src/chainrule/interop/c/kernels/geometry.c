@@ -1,3 +1,15 @@
+/* y[c,k] = y[c,k + columns] for k < kept, then x[c]   c: a channel; y: kept + columns values, which remain until the next call */
+static void append(const float *x, float *y, int channels, int kept, int columns)
+{
+    for (int c = 0; c < channels; c++) {
+        for (int k = 0; k < kept; k++)
+            y[k] = y[k + columns];
+        y += kept;
+        for (int k = 0; k < columns; k++)
+            *y++ = *x++;
+    }
+}
+
 /* y[m] = x[m - before] inside x, else `zero`; before is negative for crops
    m: four indices; shapes with fewer axes are padded with leading ones */
 static void pad_NUMBER(const NUMBER *x, NUMBER *y, const int *x_shape, const int *y_shape, const int *before, NUMBER zero)

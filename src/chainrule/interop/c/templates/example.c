@@ -89,8 +89,8 @@ $integers    FILE *file;
                 ${guard}_CHANNELS, ${guard}_HEIGHT, ${guard}_WIDTH, ${guard}_INPUTS);
         return 2;
     }
-    fclose(file);
-    ${name}_run(arena, image, $real);
+$repeat    ${name}_run(arena, image, $real);
 $convert$report
+$end_repeat    fclose(file);
     return 0;
 }

@@ -26,7 +26,7 @@ $ports
 #define ${guard}_STATIC_BYTES $static_bytes
 #define ${guard}_RAM_BYTES (${guard}_ARENA_BYTES + ${guard}_STATIC_BYTES + \
     (${guard}_INPUTS + ${guard}_OUTPUTS) * (int)sizeof($number))
-$more$report$scales
+$more$stream$report$scales
 extern const char *const ${name}_classes[${guard}_CLASSES];
 
 /* Compute the ${guard}_OUTPUTS outputs for an image of ${guard}_INPUTS numbers. The arena is an array of

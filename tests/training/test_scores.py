@@ -169,6 +169,58 @@ def test_undefined_metrics_are_left_out() -> None:
     assert Evaluation(0.0, t, t, REGRESSION).psnr == np.inf
 
 
+@pytest.mark.parametrize("kind", ["classes", "binary", "labels", "numbers"])
+@given(seed=SEEDS)
+def test_weights_of_samples_are_those_of_scikit_learn(kind: str, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    x, w = generator.normal(size=(60, 4)), generator.exponential(size=60) * (generator.random(60) < 0.9)
+    ending = {"classes": [cr.Softmax()], "numbers": []}.get(kind, [cr.Sigmoid()])
+    outputs = 1 if kind == "binary" else 3
+    y: Any = generator.integers(0, 2, (60, outputs)) if ending else generator.normal(size=(60, 3))
+    y = np.r_[0, 1, 2, generator.integers(0, 3, 57)] if kind == "classes" else y[:, 0] if kind == "binary" else y
+    options: dict[str, Any] = {} if ending else {"loss": "huber"}
+    model = cr.Sequential([cr.Dense(outputs), *ending], (4,), engine="numpy", dtype="float64", **options)
+    model.fit(x, y, progress=False)
+
+    def agreement(true: Any, predicted: Any, sample_weight: Any) -> float:
+        equal = np.equal(true, predicted).reshape(60, -1)
+        return float(np.average(equal[:, 0], weights=sample_weight))
+
+    mine: dict[str, Any] = {"of_user": agreement}
+    found, p = model.evaluate(x, y, sample_weight=w, metrics=mine), model.predict(x)
+    alone = model.evaluate(x[w > 0], y[w > 0])
+    assert_close(model.evaluate(x, y, sample_weight=(w > 0) * 2.5).loss, alone.loss)
+    known: dict[str, Any] = {"sample_weight": w}
+    if kind == "numbers":
+        assert_close(found.r2, peer.r2_score(y, p, **known))
+        assert_close(found.root_mean_squared_error**2, peer.mean_squared_error(y, p, **known))
+        assert_close(found.mean_absolute_error, peer.mean_absolute_error(y, p, **known))
+        return
+    z = p.argmax(1) if kind == "classes" else (p >= 0.5).astype(int)
+    assert_close(found.f1[-1], peer.f1_score(y, z, average=None, **known)[-1])
+    if kind == "labels":
+        assert_close(found.exact_match, peer.accuracy_score(y, z, **known))
+        assert_close(found.average_precision, peer.average_precision_score(y, p, **known))
+        assert_close(found.roc_auc, peer.roc_auc_score(y, p, **known))
+        return
+    assert_close(found.accuracy, peer.accuracy_score(y, z, **known))
+    assert_close(found.matthews_corrcoef, peer.matthews_corrcoef(y, z, **known))
+    assert_close(found.loss, peer.log_loss(y, p, **known))
+    assert_close(found.figures["of_user"], found.accuracy)
+    if kind == "binary":
+        assert_close(found.roc_auc, peer.roc_auc_score(y, p[:, 0], **known))
+
+
+def test_validation_data_may_have_weights() -> None:
+    generator = np.random.default_rng(0)
+    x, y, w = generator.normal(size=(60, 4)), generator.normal(size=60), generator.exponential(size=60)
+    model = cr.Sequential([cr.Dense(1)], (4,), engine="numpy")
+    history = model.fit(x, y, validation_data=(x, y, w), progress=False)
+    assert_close(history["validation_loss"], [np.mean(w * model.evaluate(x, y).losses)], dtype=np.float32)
+    with pytest.raises(OptionError, match="x, y, weights"):
+        model.fit(x, y, validation_data=(x, y, w, w), progress=False)
+
+
 UNITS: list[tuple[Any, float]] = [(np.uint8, 255.0), (np.float32, 1.0), (np.int64, 255.0)]
 
 

@@ -137,17 +137,19 @@ class Data:
 
     @staticmethod
     def of_option(option: str, value: Any) -> Data:
-        """Return the data of an option, such as validation_data: (x, y), or data with their targets.
+        """Return the data of an option, such as validation_data: (x, y), (x, y, weights), or data with their targets.
 
         Errors   OptionError for other values
         """
         if isinstance(value, LISTS):
-            pair = [*cast("Sequence[Any]", value)]
-            if len(pair) == 2:
-                return Data.of(*pair)
+            parts = [*cast("Sequence[Any]", value)]
+            if len(parts) == 2:
+                return Data.of(*parts)
+            if len(parts) == 3:
+                return Data.of(*parts[:2], weights=parts[2])
         elif isinstance(value, Data) or _has_rows(value):
             return Data.of(value)
-        raise OptionError(f"{option}: expected (x, y) or a Dataset, found {type(value).__name__}")
+        raise OptionError(f"{option}: expected (x, y), (x, y, weights) or a Dataset, found {type(value).__name__}")
 
     def with_columns(self, weights: Any, groups: Any) -> Self:
         """Return the data with other weights and groups, unless these are None."""

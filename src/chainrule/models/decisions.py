@@ -26,9 +26,17 @@ from chainrule.training.metrics import Evaluation
 
 
 def evaluate(
-    network: Network, data: Data, *, ignore_label: int | None, loss: Any, views: Any, metrics: Any, peak: float | None
+    network: Network,
+    data: Data,
+    *,
+    ignore_label: int | None,
+    loss: Any,
+    views: Any,
+    metrics: Any,
+    peak: float | None,
+    is_weighted: bool,
 ) -> Evaluation:
-    """Return the evaluation for the arguments of `Model.evaluate`."""
+    """Return the evaluation for the arguments of `Model.evaluate`; is_weighted: whether the weights of data count."""
     if peak is not None and not (is_number(peak) and 0 < peak < math.inf):
         raise OptionError(f"peak {quoted(peak)}: expected the range of the targets' unit, such as 255")
     functions = evaluation.checked_metrics(metrics)
@@ -40,6 +48,9 @@ def evaluate(
     options = network.normalization, resolved_loss, network.task, chosen
     result = evaluation.evaluate(network, examples, *options)
     overlapping = overlap(network.training_hashes, examples.source.inputs)
+    weights = examples.targets.weights
+    if is_weighted and weights is not None:
+        result = result.with_weights(weights)
     return replace(result.with_metrics(functions, peak), overlap=overlapping)
 
 

@@ -109,7 +109,8 @@ def fit(
     loss, loss_weights   name (`losses.NAMES`) or custom loss; None: the model's. Several outputs: docs/branches.md
     sample_weight, groups   weight of each sample in the loss, (N,); what each belongs to, such as a patient, (N,).
                 validation_split divides no group; None: the groups of a `Dataset`
-    validation_data, validation_split   validation samples, or fraction of x to use; by default those of a `Dataset`
+    validation_data, validation_split   validation samples, such as (x, y) or (x, y, weights), or fraction of x to use;
+                by default those of a `Dataset`
     metrics     further metrics of the validation samples by name, as in `evaluate`; `monitor` may be one of them
     callbacks   functions f(trainer, epoch), or objects (see `Callback`)
     run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Column, Data, as_columns
@@ -122,6 +123,7 @@ def evaluate(
     ignore_label: int | None = None,
     metrics: Mapping[str, Metric] | None = None,
     peak: float | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> Evaluation:
     """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
 
@@ -136,11 +138,14 @@ def evaluate(
             are called for each
     peak    range of the unit of the targets, for the peak signal-to-noise ratio; None: that of the training targets, 1
             or 255 for images
+    sample_weight   weight of each sample in the loss and the metrics, (N,), as in scikit-learn: means are Σ w v / Σ w.
+            Functions in ``metrics`` get the argument sample_weight, too
     """
     from chainrule.models.decisions import evaluate
 
-    data = Data.of(x, y)
-    return evaluate(self, data, loss=loss, views=views, ignore_label=ignore_label, metrics=metrics, peak=peak)
+    options: dict[str, Any] = {"loss": loss, "views": views, "ignore_label": ignore_label, "metrics": metrics}
+    data = Data.of(x, y, weights=sample_weight)
+    return evaluate(self, data, **options, peak=peak, is_weighted=sample_weight is not None)
 
 
 @checked_options

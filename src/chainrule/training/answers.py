@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -52,6 +53,7 @@ class Answers:
     losses    loss of each sample, (N,); for several outputs, only the parts have them
     thresholds  smallest output of each label, (K,), that means yes; empty: ½
     functions   further metrics by name, as in `Model.evaluate`
+    weights   weight of each sample in the metrics, (N,), with a mean of 1; None: all are 1
     peak      range of the unit of targets for each position, for the peak signal-to-noise ratio; 0: unknown
     """
 
@@ -68,6 +70,7 @@ class Answers:
     thresholds: tuple[float, ...] = ()
     functions: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
     peak: float = 0.0
+    weights: Floats | None = None
 
     @property
     def samples(self) -> int:
@@ -81,15 +84,23 @@ class Answers:
         return dense.classes_of(self.outputs, self.thresholds)
 
     @cached_property
-    def confusion(self) -> Ints:
-        """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
+    def confusion(self) -> Any:
+        """Confusion matrix (K, K). Rows are true classes, columns are predicted classes. Weights are added up."""
         self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
         if self.counted is not None:
             return self.counted[0]
         K = max(self.outputs.shape[1], 2)
         pairs = dense.classes_of(self.targets) * K + self.predicted
         counted = pairs.ravel() if self.valid is None else pairs[self.valid]
-        return np.bincount(counted, minlength=K * K).reshape(K, K)
+        return np.bincount(counted, self.row_weights, K * K).reshape(K, K)
+
+    @property
+    def row_weights(self) -> Floats | None:
+        """Weight of each sample, or of each position that counts, (M,); None: all are 1."""
+        if self.weights is None:
+            return None
+        positions = np.broadcast_to(self.weights.reshape(-1, 1), (len(self.weights), math.prod(self.outputs.shape[2:])))
+        return positions.ravel() if self.valid is None else positions.reshape(self.valid.shape)[self.valid]
 
     @property
     def ranked(self) -> tuple[Array, Ints]:
@@ -198,11 +209,12 @@ class Answers:
             metrics = ", ".join(self.figures)
             raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
 
-    def _counts(self) -> tuple[Ints, Ints, Ints]:
+    def _counts(self) -> tuple[Any, Any, Any]:
         """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
         if self.task == MULTI_LABEL:
             predicted, actual = self._labels
-            return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)
+            weights = np.ones(len(actual), np.int64) if self.row_weights is None else self.row_weights
+            return weights @ (predicted & actual), weights @ actual, weights @ predicted
         return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
 
     def _names(self) -> tuple[str, ...]:

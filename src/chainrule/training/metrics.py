@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Floats, Ints
+from chainrule.core.arrays import Array, Floats, Ints
 from chainrule.core.shapes import is_number
 from chainrule.custom.calling import argument_roles
 from chainrule.data.input_statistics import mean_and_deviation
@@ -79,7 +80,7 @@ class Evaluation(Answers):
     def log_loss(self) -> float:
         """Mean of −log of the confidence in the true class, which is kept above the outputs' rounding error."""
         true = np.take_along_axis(self.probabilities, self.ranked[1][:, None], 1)
-        return float(-np.log(true.clip(np.finfo(self.outputs.dtype).eps)).mean())
+        return self._mean(-np.log(true.clip(np.finfo(self.outputs.dtype).eps)))
 
     @property
     def recall(self) -> Floats:
@@ -173,7 +174,7 @@ class Evaluation(Answers):
     @property
     def top_5_accuracy(self) -> float:
         """Fraction of samples whose true class is among the five classes with the largest outputs."""
-        return float((ranking.ranks(*self.ranked) < TOP).mean())
+        return self._mean(ranking.ranks(*self.ranked) < TOP)
 
     @cached_property
     def reliability(self) -> Reliability:
@@ -193,14 +194,14 @@ class Evaluation(Answers):
         """Fraction of all labels that are predicted correctly."""
         self._require_task("label accuracy", MULTI_LABEL)
         predicted, actual = self._labels
-        return float((predicted == actual).mean())
+        return self._mean(predicted == actual)
 
     @property
     def exact_match(self) -> float:
         """Fraction of samples for which all labels are predicted correctly."""
         self._require_task("exact match", MULTI_LABEL)
         predicted, actual = self._labels
-        return float((predicted == actual).all(1).mean())
+        return self._mean((predicted == actual).all(1))
 
     # ------------------------------------------------------------------ numbers
 
@@ -208,7 +209,7 @@ class Evaluation(Answers):
     def mean_absolute_errors(self) -> Floats:
         """Mean of |output − target| of each output, (K,)."""
         self._require_task("mean absolute error", REGRESSION)
-        return dense.rows(np.abs(self._errors)).mean(0)
+        return np.average(dense.rows(np.abs(self._errors)), 0, self.row_weights)
 
     @property
     def mean_absolute_error(self) -> float:
@@ -219,7 +220,7 @@ class Evaluation(Answers):
     def root_mean_squared_error(self) -> float:
         """Square root of the mean of (output − target)² over samples and outputs."""
         self._require_task("root mean squared error", REGRESSION)
-        return float(np.sqrt(np.square(self._errors).mean()))
+        return math.sqrt(self._mean(dense.rows(np.square(self._errors))))
 
     @property
     def r2(self) -> float:
@@ -230,9 +231,10 @@ class Evaluation(Answers):
         """
         self._require_task("R²", REGRESSION)
         outputs, targets = self._rows
-        deviation = mean_and_deviation(targets, targets.shape[1])[1]
-        deviation[deviation == 0] = np.nan
-        return float((1 - np.square(outputs - targets).mean(0) / np.square(deviation)).mean())
+        deviation, weights = mean_and_deviation(targets, targets.shape[1])[1], self.row_weights
+        variance = np.average(np.square(targets - np.average(targets, 0, weights)), 0, weights)
+        variance[deviation == 0] = np.nan
+        return float((1 - np.average(np.square(outputs - targets), 0, weights) / variance).mean())
 
     @property
     def psnr(self) -> float:
@@ -243,7 +245,7 @@ class Evaluation(Answers):
         from chainrule.training.target_fitting import unit_range
 
         self._require_task("the peak signal-to-noise ratio", REGRESSION)
-        peak, error = self.peak or unit_range(self.targets), float(np.square(self._errors).mean())
+        peak, error = self.peak or unit_range(self.targets), self._mean(dense.rows(np.square(self._errors)))
         return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
     # ------------------------------------------------------------------ for display
@@ -278,7 +280,8 @@ class Evaluation(Answers):
         for name, function in self.functions.items():
             true, predicted = self.compared
             is_reversed = argument_roles(function) == ("p", "t")
-            value = function(predicted, true) if is_reversed else function(true, predicted)
+            options = {} if self.row_weights is None else {"sample_weight": self.row_weights}
+            value = function(predicted, true, **options) if is_reversed else function(true, predicted, **options)
             if name in metrics or not is_number(value):
                 raise OptionError(f"metric {name}: expected a number with another name, found {quoted(value)}")
             metrics[name] = float(value)
@@ -314,6 +317,13 @@ class Evaluation(Answers):
         units = f"{'pixel' if self.outputs.ndim > 2 else 'sample'}{'s' * (samples != 1)}"
         return (*others, f"{nouns[len(missed) > 1]} with recall 0 %: {shown}; none of {samples:,} {units} was found")
 
+    def with_weights(self, weights: Floats) -> Evaluation:
+        """Return the evaluation with weights of the samples (N,) in the loss and in the metrics."""
+        if self.counted is not None or not len(self.losses):
+            raise OptionError("sample_weight requires one output, and targets in memory")
+        loss = float(np.average(self.losses, weights=weights))
+        return replace(self, loss=loss, weights=weights / weights.mean())
+
     def with_metrics(self, functions: Mapping[str, Metric], peak: float | None = None) -> Evaluation:
         """Return the evaluation with further metrics by name, and with another peak for PSNR unless it is None."""
         return replace(self, functions=functions, peak=peak or self.peak)
@@ -343,7 +353,11 @@ class Evaluation(Answers):
     @cached_property
     def _areas(self) -> Floats:
         """Areas under the ROC and precision–recall curves of each class or label, (K, 2), one against the rest."""
-        return ranking.curve_areas(*self.one_against_rest)
+        return ranking.curve_areas(*self.one_against_rest, self.row_weights)
+
+    def _mean(self, values: Array) -> float:
+        """Return the weighted mean of values (M, …) of the samples or positions that count."""
+        return float(np.average(values.reshape(len(values), -1).mean(1), weights=self.row_weights))
 
     @property
     def _errors(self) -> Floats:

@@ -73,7 +73,8 @@ def _lack_of_progress(trainer: Trainer, half_epoch: int) -> str | None:
     constant, unit = _constant_loss(trainer, data.targets)
     if reached < constant - _needed(NOISE, len(data)) * unit or not unit:
         return ""
-    if validation is not None and len(validation) >= MIN_VALIDATION:
+    has_weights = validation is not None and validation.targets.weights is not None
+    if validation is not None and len(validation) >= MIN_VALIDATION and not has_weights:
         lowest = min(epoch.validation_loss or 0.0 for epoch in history.epochs)
         limit, validation_unit = _constant_loss(trainer, validation.targets)
         if lowest < limit - _needed(NOISE / 2, len(validation)) * validation_unit:

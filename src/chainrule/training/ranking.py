@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.core.arrays import Array, Bools, Floats, Ints
 
 
-def curve_areas(scores: Array, positive: Bools) -> Floats:
+def curve_areas(scores: Array, positive: Bools, weights: Floats | None = None) -> Floats:
     """Return the area under the ROC curve and the average precision of each class against the rest, (K, 2).
 
     The ROC-AUC is the probability that a positive sample has a larger score than a negative one; ties count one half.
@@ -16,9 +16,11 @@ def curve_areas(scores: Array, positive: Bools) -> Floats:
 
     An area is NaN if it is undefined: without positive samples or, for the ROC-AUC, without negative ones.
 
-    Shapes   scores (M, K); positive (M, K), whether each sample belongs to each class
+    Shapes   scores (M, K); positive (M, K), whether each sample belongs to each class; weights of the samples (M,)
     """
-    return np.array([_areas(*columns) for columns in zip(scores.T, positive.T, strict=True)])
+    if weights is not None:
+        scores, positive, weights = scores[weights > 0], positive[weights > 0], weights[weights > 0]
+    return np.array([_areas(*columns, weights) for columns in zip(scores.T, positive.T, strict=True)])
 
 
 class RateCurve(NamedTuple):
@@ -43,17 +45,21 @@ def curve(scores: Array, positive: Bools) -> RateCurve:
         return RateCurve(values, (predicted - hits) / (predicted[-1] - hits[-1]), hits / hits[-1], hits / predicted)
 
 
-def cumulated(scores: Array, positive: Bools) -> tuple[Floats, Floats, Floats]:
-    """Return distinct scores in descending order, and the positive samples and all with at least each, all (T,)."""
+def cumulated(scores: Array, positive: Bools, weights: Floats | None = None) -> tuple[Floats, Floats, Floats]:
+    """Return distinct scores in descending order, and the positive samples and all with at least each, all (T,).
+
+    weights   number of times that each sample counts, (M,); None: once
+    """
     values, inverse = np.unique(scores, return_inverse=True)
-    parts = (np.bincount(inverse.ravel(), weights)[::-1] for weights in (positive.ravel(), None))
+    counted = positive.ravel() if weights is None else positive.ravel() * weights
+    parts = (np.bincount(inverse.ravel(), part)[::-1] for part in (counted, weights))
     hits, predicted = (np.cumsum(part.astype(np.float64)) for part in parts)
     return values[::-1].astype(np.float64), hits, predicted
 
 
-def _areas(scores: Array, positive: Bools) -> tuple[float, float]:
-    """Return both areas of one class: scores and positive are (M,)."""
-    _, hits, predicted = cumulated(scores, positive)
+def _areas(scores: Array, positive: Bools, weights: Floats | None) -> tuple[float, float]:
+    """Return both areas of one class: scores, positive and weights are (M,)."""
+    _, hits, predicted = cumulated(scores, positive, weights)
     positives, negatives = (np.diff(part, prepend=0.0) for part in (hits, predicted - hits))
     actual, others = float(hits[-1]), float(predicted[-1] - hits[-1])
     if not actual:

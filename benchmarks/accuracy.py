@@ -89,21 +89,34 @@ def _clothes(seed: int) -> Split:
 def _solar_cells() -> tuple[Array, Array]:
     """Return photographs (N, 1, H, W), and whether a defect is more likely than not."""
     images, probabilities, _ = importlib.import_module("elpv_dataset.utils").load_dataset()
-    smaller = [Image.fromarray(image).resize((CELL_SIDE, CELL_SIDE), Image.Resampling.BOX) for image in images]
-    return np.stack([np.asarray(image) for image in smaller])[:, None], (probabilities > 0.5).astype(np.int64)
+    smaller = list[Array]()
+    for image in images:
+        cell = Image.fromarray(image).resize((CELL_SIDE, CELL_SIDE), Image.Resampling.BOX)
+        smaller.append(np.asarray(cell))
+    return np.stack(smaller)[:, None], (probabilities > 0.5).astype(np.int64)
 
 
 UNEQUAL = ("wine", "breast_cancer")  # data with features of different units
 LOADED: dict[str, Any] = {"return_X_y": True}
 DRAWN: dict[str, Any] = {"n_samples": 300, "random_state": 0, "noise": 0.2}
-DATA: dict[str, Callable[[int], Split]] = {  # name → function that returns the samples for a seed
-    "fashion-mnist": _clothes,
-    "solar cells": lambda seed: _divided(*_solar_cells(), seed),
-    **{name: partial(_features, f"load_{name}", **LOADED) for name in ("digits", "iris", *UNEQUAL)},
-    **{f"{name}, scaled": partial(_features, f"load_{name}", scaled=True, **LOADED) for name in UNEQUAL},
-    "diabetes": partial(_features, "load_diabetes", **LOADED),
-    **{name: partial(_features, f"make_{name}", **DRAWN) for name in ("moons", "friedman1", "friedman2", "friedman3")},
-}
+
+
+def _data() -> dict[str, Callable[[int], Split]]:
+    """Return a function for each data set that returns its samples for a seed."""
+    sources = dict[str, Callable[[int], Split]]()
+    sources["fashion-mnist"] = _clothes
+    sources["solar cells"] = lambda seed: _divided(*_solar_cells(), seed)
+    for name in ("digits", "iris", *UNEQUAL):
+        sources[name] = partial(_features, f"load_{name}", **LOADED)
+    for name in UNEQUAL:
+        sources[f"{name}, scaled"] = partial(_features, f"load_{name}", scaled=True, **LOADED)
+    sources["diabetes"] = partial(_features, "load_diabetes", **LOADED)
+    for name in ("moons", "friedman1", "friedman2", "friedman3"):
+        sources[name] = partial(_features, f"make_{name}", **DRAWN)
+    return sources
+
+
+DATA = _data()
 
 
 def _default(split: Split, seed: int) -> tuple[Model, dict[str, Any]]:
@@ -112,16 +125,23 @@ def _default(split: Split, seed: int) -> tuple[Model, dict[str, Any]]:
     Images   what `chainrule train` chooses for custom images
     others   the network and the options of `ChainruleClassifier` and `ChainruleRegressor`
     """
-    count = int(split.y.max()) + 1 if split.has_labels else 1
     if split.x.ndim > 2:
-        entry, training = zoo.find(custom_data.MODEL), data.Dataset(split.x, split.y)
+        entry = zoo.find(custom_data.MODEL)
+        training = data.Dataset(split.x, split.y)
         options: dict[str, Any] = dict.fromkeys(("recipe", "validation", "epochs", "augment"))
         recipe = custom_data.adapt_recipe(entry.recipe, training, options, training.sample_shape, custom=True)
         plain = vars(Recipe())
-        changed = {name: option for name, option in vars(recipe).items() if option != plain[name]}
-        return entry.build(training.sample_shape, training.classes, seed=seed, threads=1), changed | {"seed": seed}
-    layers = [Dense(HIDDEN_UNITS), ReLU(), Dense(count), *([Softmax()] if split.has_labels else [])]
-    loss = "categorical_cross_entropy" if split.has_labels else "mean_squared_error"
+        changed: dict[str, Any] = {"seed": seed}
+        for name, option in vars(recipe).items():
+            if option != plain[name]:
+                changed.setdefault(name, option)
+        return entry.build(training.sample_shape, training.classes, seed=seed, threads=1), changed
+    layers = [Dense(HIDDEN_UNITS), ReLU(), Dense(1)]
+    loss = "mean_squared_error"
+    if split.has_labels:
+        classes = int(split.y.max()) + 1
+        layers = [Dense(HIDDEN_UNITS), ReLU(), Dense(classes), Softmax()]
+        loss = "categorical_cross_entropy"
     options = {"epochs": NetworkEstimator.epochs, "batch_size": min(AUTO_BATCH, len(split.x)), "loss": loss}
     return Sequential(layers, split.x.shape[1:], seed=seed, threads=1), options | {"seed": seed}
 

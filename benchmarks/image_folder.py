@@ -75,10 +75,11 @@ TRAININGS = {"chainrule": train_chainrule, "torch": train_torch}
 
 def family(pid: int) -> list[int]:
     """Return a process and its descendants."""
-    children = [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
-    return [pid, *(descendant for child in children for descendant in family(child))]
+    descendants = [pid]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            descendants += family(int(child))
+    return descendants
 
 
 def sample(pid: int) -> tuple[float, int]:

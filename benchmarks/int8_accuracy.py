@@ -35,7 +35,9 @@ def onnx_runtime_outputs(model: Model, calibration: Array, x: Array) -> Array:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
-        plain, prepared, quantized = (Path(folder, f"{name}.onnx") for name in ("plain", "prepared", "quantized"))
+        plain = Path(folder, "plain.onnx")
+        prepared = Path(folder, "prepared.onnx")
+        quantized = Path(folder, "quantized.onnx")
         export_onnx(model, plain)
         quantization.shape_inference.quant_pre_process(plain, prepared, skip_symbolic_shape=True)  # that needs SymPy
         settings = runtime.SessionOptions()
@@ -47,7 +49,10 @@ def onnx_runtime_outputs(model: Model, calibration: Array, x: Array) -> Array:
         quantization.quantize_static(prepared, quantized, reader, per_channel=True)
         session = runtime.InferenceSession(quantized, settings)
         logging.disable(logging.NOTSET)
-        return np.concatenate([session.run(None, {port.name: image[None].astype(dtype)})[0] for image in x])
+        outputs = list[Array]()
+        for image in x:
+            outputs.append(session.run(None, {port.name: image[None].astype(dtype)})[0])
+        return np.concatenate(outputs)
 
 
 def differences(outputs: Array, expected: Array) -> tuple[float, float]:
@@ -58,7 +63,8 @@ def differences(outputs: Array, expected: Array) -> tuple[float, float]:
 
 def compare(model: Model, calibration: Array, x: Array) -> list[tuple[float, float]]:
     """Return the differences from the outputs in floats: of int8 C, and of ONNX Runtime."""
-    expected, quantized = model.predict(x).reshape(len(x), -1), Quantized(model, calibration)
+    expected = model.predict(x).reshape(len(x), -1)
+    quantized = Quantized(model, calibration)
     results = quantized.predict(x), onnx_runtime_outputs(model, calibration, x)
     return [differences(outputs.reshape(expected.shape), expected) for outputs in results]
 
@@ -74,9 +80,10 @@ def main(markdown: Path | None, runs: tuple[Path, ...]) -> None:
         if job is None:
             raise click.ClickException(f"{run}: expected a run folder, which names its data")
         training, test = job.choice.load(job.recipe.seed)
-        pairs = compare(model, training.x[:CALIBRATION_IMAGES], test.x[:TEST_IMAGES])
-        errors, shares = zip(*pairs, strict=True)
-        rows.append([run.name, *(f"{error:.5f}" for error in errors), *(f"{100 * share:.1f} %" for share in shares)])
+        ours, theirs = compare(model, training.x[:CALIBRATION_IMAGES], test.x[:TEST_IMAGES])
+        (error, share), (their_error, their_share) = ours, theirs
+        errors = [f"{error:.5f}", f"{their_error:.5f}"]
+        rows.append([run.name, *errors, f"{100 * share:.1f} %", f"{100 * their_share:.1f} %"])
     table = Table(rows)
     table.print()
     insert(markdown, [table], "", "int8 accuracy")

@@ -37,8 +37,11 @@ class WorkerError(ChainruleError):
 
 def reason_of(error: BaseException) -> str:
     """Return the type of an error and its first non-empty line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    name = type(error).__name__
+    for line in str(error).splitlines():
+        if line.strip():
+            return f"{name}: {line.strip()}"
+    return name
 
 
 class Process:
@@ -78,9 +81,12 @@ class Process:
         code: int = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").splitlines()
-        messages = ["".join(letter for letter in line if letter.isprintable()).strip() for line in lines[-20:]]
-        messages = [line for line in messages if line]
-        return f"process ended with exit code {code}" + (f": {messages[-1]}" if messages else "")
+        reason = f"process ended with exit code {code}"
+        for line in reversed(lines[-20:]):
+            message = "".join(filter(str.isprintable, line)).strip()
+            if message:
+                return f"{reason}: {message}"
+        return reason
 
 
 def environment(threads: int) -> dict[str, str]:

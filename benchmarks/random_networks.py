@@ -50,12 +50,14 @@ def networks(count: int, seed: int = 0) -> list[Subject]:
 
     The k-th network for a seed does not depend on `count`.
     """
-    rows = [_draw_suitable(_draw_sequential, [seed, k], f"drawn-{seed}-{k}") for k in range(count)]
+    drawn = list[Subject]()
+    for k in range(count):
+        drawn.append(_draw_suitable(_draw_sequential, [seed, k], f"drawn-{seed}-{k}"))
     forms = random_graphs.FORMS
-    return rows + [
-        _draw_suitable(partial(_draw_branching, forms[k % len(forms)]), [seed, k, 1], f"branching-{seed}-{k}")
-        for k in range(count // 3)
-    ]
+    for k in range(count // 3):
+        draw = partial(_draw_branching, forms[k % len(forms)])
+        drawn.append(_draw_suitable(draw, [seed, k, 1], f"branching-{seed}-{k}"))
+    return drawn
 
 
 def describe(layers: Sequence[Layer], shape: Sequence[int]) -> str:
@@ -79,8 +81,11 @@ def _draw_suitable(draw: Callable[[np.random.Generator, Node], Node], seed: Sequ
 
 def _multiplications(plan: Plan) -> int:
     """Return the number of multiply-adds of convolutions and dense layers for one sample, forward."""
-    weighted = [step for step in plan.operations if step.name in ("cross_correlate", "dense")]
-    return sum(step.writes[0].size * math.prod(step.reads[1].shape[1:]) for step in weighted if step.reads[1])
+    count = 0
+    for step in plan.operations:
+        if step.name in ("cross_correlate", "dense"):
+            count += step.writes[0].size * math.prod(step.operand(1).shape[1:])
+    return count
 
 
 def _draw_sequential(generator: np.random.Generator, x: Node) -> Node:
@@ -107,7 +112,9 @@ def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[
         if size < 6:
             return
         for layer in range(int(generator.integers(1, 3))):
-            stride = 2 if strided and layer == 0 and (block or size >= 48) else 1
+            stride = 1
+            if strided and layer == 0 and (block or size >= 48):
+                stride = 2
             if separable and block:
                 yield Conv2D(channels, 3, padding="same", stride=stride, groups=channels, bias=not normalized)
                 yield from _activation_layers(generator, activation, normalized)
@@ -120,15 +127,19 @@ def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[
             yield MaxPool2D(2)
             size //= 2
         kernel = int(generator.choice((3, 3, kernel)))
-        width = min(2 * width, WIDTHS[-1]) if generator.random() < 0.7 else width
+        if generator.random() < 0.7:
+            width = min(2 * width, WIDTHS[-1])
 
 
 def _convolution(
     generator: np.random.Generator, channels: int, width: int, kernel: int, stride: int, *, biased: bool
 ) -> Conv2D:
     """Draw a convolution, which may be dilated, grouped or unpadded."""
-    dilation = 2 if stride == 1 and kernel == 3 and generator.random() < 0.1 else 1
-    groups = 2 if channels % 2 == 0 and width % 2 == 0 and generator.random() < 0.08 else 1
+    dilation = groups = 1
+    if stride == 1 and kernel == 3 and generator.random() < 0.1:
+        dilation = 2
+    if channels % 2 == 0 and width % 2 == 0 and generator.random() < 0.08:
+        groups = 2
     padding = "same" if generator.random() < 0.75 else "valid"
     return Conv2D(width, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, bias=biased)
 
@@ -182,11 +193,14 @@ def geometric_means(rows: Iterable[Row]) -> list[str]:
     groups: dict[tuple[str, str, int], list[float]] = {}
     for row in ratios_to_fastest(rows):
         groups.setdefault((row.more["kind"], peers.library(row.peer), row.batch), []).append(row.ratio or math.nan)
-    return [
-        f"{kind}, batch {batch}, {len(ratios)} networks against {library}: geometric mean "
-        f"{statistics.geometric_mean(ratios):.2f}×, lowest {min(ratios):.2f}×, below 1×: {sum(r < 1 for r in ratios)}"
-        for (kind, library, batch), ratios in sorted(groups.items())
-    ]
+    lines = list[str]()
+    for (kind, library, batch), ratios in sorted(groups.items()):
+        below = sum(ratio < 1 for ratio in ratios)
+        lines.append(
+            f"{kind}, batch {batch}, {len(ratios)} networks against {library}: geometric mean "
+            f"{statistics.geometric_mean(ratios):.2f}×, lowest {min(ratios):.2f}×, below 1×: {below}"
+        )
+    return lines
 
 
 def _describe_subject(subject: Subject) -> str:

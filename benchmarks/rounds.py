@@ -96,13 +96,17 @@ def timed(
             turned()
 
     def continues(number: int, seconds_of: SecondsOf) -> bool:
+        if number < rounds:
+            return True
         running = processes.keys() - failures.keys()
-        return number < rounds or (
-            number < MAX_EXTENSION * rounds and any(_disturbed(seconds_of[name]) for name in running)
-        )
+        return number < MAX_EXTENSION * rounds and any(_disturbed(seconds_of[name]) for name in running)
 
     seconds_of = in_rounds({name: partial(run, name) for name in processes}, turn, continues)
-    return {name: Timing(tuple(seconds)) for name, seconds in seconds_of.items() if name not in failures}, failures
+    timings = dict[str, Timing]()
+    for name, seconds in seconds_of.items():
+        if name not in failures:
+            timings[name] = Timing(tuple(seconds))
+    return timings, failures
 
 
 def _disturbed(seconds: Sequence[float]) -> bool:

@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ class Case:
         return f"fit, batch {self.batch}, {'learned' if self.learnable else 'random'} data"
 
     def __str__(self) -> str:
-        return f"{self.group}, network {self.network}" if self.kind in ("fit", "predict") else self.group
+        if self.kind in ("fit", "predict"):
+            return f"{self.group}, network {self.network}"
+        return self.group
 
 
 @dataclass(frozen=True)
@@ -92,16 +95,19 @@ Results = Mapping[Case, Sequence[Comparison] | str]  # case → its measurements
 
 def cases(networks: int = NETWORKS) -> list[Case]:
     """Return the cases for a number of networks, grouped by network, so that programs are compiled once."""
-    fits = [("fit", batch, learnable) for batch in SAMPLES for learnable in (True, False)]
-    kinds = [*fits, ("predict", 1, True)]
-    of_networks = [Case(kind, k, batch, learnable) for k in range(networks) for kind, batch, learnable in kinds]
-    return [Case("import"), Case("first step"), *of_networks]
+    selected = [Case("import"), Case("first step")]
+    for network in range(networks):
+        for batch in SAMPLES:
+            selected += [Case("fit", network, batch, learnable) for learnable in (True, False)]
+        selected.append(Case("predict", network, 1, True))
+    return selected
 
 
 def default_base() -> str:
     """Return the last tag or, if there is none, the commit at which the branch left `main`; for itself, its parent."""
     for command in (("describe", "--tags", "--abbrev=0"), ("merge-base", "HEAD", "main")):
-        if (base := _git(*command, required=False)) and commit_of(base) != commit_of("HEAD"):
+        base = _git(*command, required=False)
+        if base and commit_of(base) != commit_of("HEAD"):
             return base
     return "HEAD~1"
 
@@ -123,7 +129,9 @@ def _git(*arguments: str, required: bool = True) -> str:
     done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
     if done.returncode and required:
         raise OptionError(f"git {' '.join(arguments)}: {done.stderr.strip()}; name a commit, as in BASE=HEAD~1")
-    return "" if done.returncode else done.stdout.strip()
+    if done.returncode:
+        return ""
+    return done.stdout.strip()
 
 
 @contextmanager
@@ -138,10 +146,10 @@ def checkout(commit: str) -> Generator[Path]:
 
 def processes(base: Path, threads: int) -> AbstractContextManager[dict[str, Process]]:
     """Start a process for the working tree and one for the sources in a folder."""
-    variables = {
-        name: {"PYTHONPATH": os.pathsep.join((str(root / "src"), str(ROOT))), "CHAINRULE_CACHE": str(CACHES / name)}
-        for name, root in ((TREE, ROOT), (BASE, base))
-    }
+    variables = dict[str, dict[str, str]]()
+    for name, root in ((TREE, ROOT), (BASE, base)):
+        path = os.pathsep.join((str(root / "src"), str(ROOT)))
+        variables[name] = {"PYTHONPATH": path, "CHAINRULE_CACHE": str(CACHES / name)}
     return started((TREE, BASE), threads, "benchmarks.speed_worker", variables)
 
 
@@ -193,32 +201,35 @@ def compared(case: Case, both: Mapping[str, Process], threads: int) -> Compariso
 
 def table(results: Results) -> list[list[str]]:
     """Return the heading and a row per group of cases, with the geometric mean, range and spread of the ratios."""
-    groups: dict[str, list[tuple[Comparison, bool]]] = {}
+    groups: dict[str, list[Comparison]] = {}
+    slow = Counter[str]()
     for case, measurements in results.items():
         if not isinstance(measurements, str):
             fastest = max(measurements, key=lambda measurement: measurement.ratio)
-            groups.setdefault(case.group, []).append((fastest, _is_slow(measurements)))
+            groups.setdefault(case.group, []).append(fastest)
+            slow[case.group] += _is_slow(measurements)
     rows = [["work", "cases", "ratio", "range", "spread", "slower"]]
     for name, group in groups.items():
-        ratios = [fastest.ratio for fastest, _ in group]
-        mean, extent = f"{statistics.geometric_mean(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"
-        spread = statistics.median(fastest.spread for fastest, _ in group)
-        rows.append([name, str(len(group)), mean, extent, f"±{spread:.2f}", str(sum(slow for _, slow in group))])
+        ratios = [fastest.ratio for fastest in group]
+        mean = f"{statistics.geometric_mean(ratios):.2f}"
+        extent = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        spread = statistics.median(fastest.spread for fastest in group)
+        rows.append([name, str(len(group)), mean, extent, f"±{spread:.2f}", str(slow[name])])
     return rows
 
 
 def notes(results: Results) -> list[str]:
     """Return a line per case that is slower, and one per reason why cases were not timed."""
-    slow = [
-        f"slower: {case}: {'; '.join(map(str, measurements))}"
-        for case, measurements in results.items()
-        if _is_slow(measurements)
-    ]
+    lines = list[str]()
     missing: dict[str, list[Case]] = {}
-    for case, reason in results.items():
-        if isinstance(reason, str):
-            missing.setdefault(reason, []).append(case)
-    return slow + [f"not timed: {', '.join(map(str, cases))}: {reason}" for reason, cases in missing.items()]
+    for case, measurements in results.items():
+        if isinstance(measurements, str):
+            missing.setdefault(measurements, []).append(case)
+        elif _is_slow(measurements):
+            lines.append(f"slower: {case}: {'; '.join(map(str, measurements))}")
+    for reason, cases in missing.items():
+        lines.append(f"not timed: {', '.join(map(str, cases))}: {reason}")
+    return lines
 
 
 def is_slow(results: Results) -> bool:

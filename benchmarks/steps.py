@@ -38,12 +38,15 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """Theirs / ours, above 1 if this library is faster; None if either is missing."""
-        return self.theirs / self.ours if self.ours and self.theirs else None
+        if not self.ours or not self.theirs:
+            return None
+        return self.theirs / self.ours
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields, the ratio and `more` as one JSON object."""
-        fields = {name: value for name, value in vars(self).items() if name != "more"}
-        return {**fields, "ratio": self.ratio, **self.more}
+        fields = dict(vars(self))
+        more = fields.pop("more")
+        return {**fields, "ratio": self.ratio, **more}
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,11 @@ def rows(
     names = [name for name in names if kind == "infer" or peers.PEERS[name].train]
     if not names:
         return
-    absent = {name: reason for name in names if (reason := peers.missing(name))}
+    absent = dict[str, str]()
+    for name in names:
+        reason = peers.missing(name)
+        if reason:
+            absent[name] = reason
     available = [name for name in dict.fromkeys([setting.engine, *names]) if name not in absent]
     tasks = [(subject, batch) for subject in subjects for batch in batches]
     with started(available, setting.threads) as processes:
@@ -82,8 +89,11 @@ def rows(
             reasons = {**absent, **reasons, **failures}
             more = {"engine": setting.engine, "threads": setting.threads, "rounds": setting.rounds}
             for name in names:
-                reason = reasons.get(name) or (setting.engine in reasons and f"ours: {reasons[setting.engine]}") or None
-                ours, theirs = (timings.get(who) for who in (setting.engine, name))
+                reason = reasons.get(name)
+                if not reason and setting.engine in reasons:
+                    reason = f"ours: {reasons[setting.engine]}"
+                ours = timings.get(setting.engine)
+                theirs = timings.get(name)
                 facts = {**more, "ours_excess": ours and ours.excess, "theirs_excess": theirs and theirs.excess}
                 yield Row(kind, subject.name, batch, name, ours and ours.least, theirs and theirs.least, reason, facts)
 

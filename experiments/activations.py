@@ -49,17 +49,23 @@ def curves(x: NDArray[np.float64]) -> Iterator[Curves]:
         y = getattr(reference, layer.kind)(x, **options)
         saved = y if layer.keeps == "y" else x
         slope = getattr(reference, f"{layer.kind}_dx")(np.ones_like(x), saved, **options)
-        title = ", ".join([type(layer).__name__, *(f"{option} {value:g}" for option, value in options.items())])
+        title = type(layer).__name__
+        for option, value in options.items():
+            title += f", {option} {value:g}"
         yield Curves(layer.kind, title, x, {"y": y}, {"y": slope})
     yield _softmax(x)
 
 
 def _softmax(x: NDArray[np.float64]) -> Curves:
-    y = reference.softmax(np.stack([x, *(np.full_like(x, other) for other in OTHERS)], axis=1))
-    slopes = [reference.softmax_dx(np.broadcast_to(row, y.shape), y)[:, 0] for row in np.eye(y.shape[1])]
-    names = [f"y{k}" for k in range(y.shape[1])]
+    constants = [np.full_like(x, other) for other in OTHERS]
+    y = reference.softmax(np.stack([x, *constants], axis=1))
+    outputs = dict[str, NDArray[Any]]()
+    slopes = dict[str, NDArray[Any]]()
+    for k, row in enumerate(np.eye(y.shape[1])):
+        outputs[f"y{k}"] = y[:, k]
+        slopes[f"y{k}"] = reference.softmax_dx(np.broadcast_to(row, y.shape), y)[:, 0]
     title = f"Softmax of (x, {', '.join(f'{other:g}' for other in OTHERS)})"
-    return Curves("softmax", title, x, dict(zip(names, y.T, strict=True)), dict(zip(names, slopes, strict=True)))
+    return Curves("softmax", title, x, outputs, slopes)
 
 
 def graphs(curve: Curves) -> Drawing:

@@ -91,17 +91,31 @@ def _per_axis(generator: Generator, axes: int, low: int, high: int) -> Any:
     """Draw an integer from ``low`` to ``high`` for all axes together, or one for each axis."""
     if axes == 1 or generator.random() < 0.3:
         return _integer(generator, low, high)
-    return tuple(_integer(generator, low, high) for _ in range(axes))
+    return _integers(generator, axes, low, high)
 
 
 def _padding(generator: Generator, axes: int, highest: int) -> Any:
     """Draw a padding in one of the notations that layers accept."""
-    pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(axes))
+    pairs = _pairs(generator, axes, highest)
     return choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, highest), pairs, pairs)
 
 
+def _pairs(generator: Generator, axes: int, highest: int) -> tuple[tuple[int, int], ...]:
+    """Draw a pair of integers from 0 to ``highest`` for each axis."""
+    pairs = list[tuple[int, int]]()
+    for _ in range(axes):
+        before, after = _integers(generator, 2, 0, highest)
+        pairs.append((before, after))
+    return tuple(pairs)
+
+
 def _image_shape(generator: Generator, axes: int) -> tuple[int, ...]:
-    return (_integer(generator, 1, 3), *(_integer(generator, 1, 8) for _ in range(axes)))
+    channels = _integer(generator, 1, 3)
+    return (channels, *_integers(generator, axes, 1, 8))
+
+
+def _integers(generator: Generator, count: int, low: int, high: int) -> tuple[int, ...]:
+    return tuple(_integer(generator, low, high) for _ in range(count))
 
 
 def any_shape(generator: Generator) -> tuple[int, ...]:
@@ -114,7 +128,7 @@ def _mode(generator: Generator, axes: int) -> str:
 
 
 def _borders(generator: Generator, axes: int) -> Any:
-    pairs = tuple((_integer(generator, 0, 2), _integer(generator, 0, 2)) for _ in range(axes))
+    pairs = _pairs(generator, axes, 2)
     return choice(generator, _per_axis(generator, axes, 0, 2), pairs, pairs)
 
 
@@ -165,7 +179,8 @@ def _drawer(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
 
     def layer_and_shape(generator: Generator) -> LayerAndShape:
         options = {name: OPTIONS[name](generator, axes) for name in names}
-        shape, groups = any_shape(generator), options.get("groups", 1)
+        shape = any_shape(generator)
+        groups = options.get("groups", 1)
         if "filters" in options:
             options["filters"] *= groups
         return kind(**options), (groups * shape[0], *shape[1:])
@@ -179,13 +194,15 @@ def _of_examples(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
 
 
 def _reshape(generator: Generator) -> LayerAndShape:
-    a, b, c = (_integer(generator, 1, 4) for _ in range(3))
+    a = _integer(generator, 1, 4)
+    b = _integer(generator, 1, 4)
+    c = _integer(generator, 1, 4)
     return cr.Reshape(choice(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
 
 
 def _permute(generator: Generator) -> LayerAndShape:
     shape = any_shape(generator)
-    return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape)))), shape
+    return cr.Permute(tuple(generator.permutation(len(shape)).tolist())), shape
 
 
 def _broadcast(generator: Generator) -> LayerAndShape:
@@ -219,15 +236,30 @@ def _long_rows(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
 
 
 SPECIAL: dict[type[Layer], Callable[[Generator], LayerAndShape]] = {  # options that depend on the shape
-    **{kind: _long_rows(kind) for kind in (cr.GroupNorm, cr.InstanceNorm2D, cr.LayerNorm)},
     cr.Broadcast: _broadcast,
     cr.Gather: _gather,
+    cr.GroupNorm: _long_rows(cr.GroupNorm),
+    cr.InstanceNorm2D: _long_rows(cr.InstanceNorm2D),
+    cr.LayerNorm: _long_rows(cr.LayerNorm),
     cr.Permute: _permute,
     cr.Reshape: _reshape,
     cr.Slice: _slice,
 }
-DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
-    name: SPECIAL.get(kind) or (_of_examples(kind) if issubclass(kind, Activation) else _drawer(kind))
-    for name, kind in cr.IN_A_ROW.items()
-    if kind not in PARTIAL_LAYERS and kind is not cr.FixedValue  # whose result does not depend on its input
-}
+
+
+def _drawers() -> dict[str, Callable[[Generator], LayerAndShape]]:
+    """Return a function for each layer that draws its options and an input shape."""
+    drawers = dict[str, Callable[[Generator], LayerAndShape]]()
+    for name, kind in cr.IN_A_ROW.items():
+        if kind in PARTIAL_LAYERS or kind is cr.FixedValue:  # whose result does not depend on its input
+            continue
+        if kind in SPECIAL:
+            drawers[name] = SPECIAL[kind]
+        elif issubclass(kind, Activation):
+            drawers[name] = _of_examples(kind)
+        else:
+            drawers[name] = _drawer(kind)
+    return drawers
+
+
+DRAWERS = _drawers()

@@ -112,8 +112,13 @@ def draw_graph(
             continue
         if result is not None and math.prod(result.shape) <= max_entries:
             nodes.append(result)
-    read = {id(read_node) for node in nodes for read_node in node.inputs}
-    ends = [node for node in nodes[1:-1] if id(node) not in read and generator.random() < KEEP_PROBABILITY]
+    read = set[int]()
+    for reader in nodes:
+        read.update(map(id, reader.inputs))
+    ends = list[Node]()
+    for end in nodes[1:-1]:
+        if id(end) not in read and generator.random() < KEEP_PROBABILITY:
+            ends.append(end)
     return x, _join(generator, [*ends, nodes[-1]])
 
 
@@ -128,7 +133,7 @@ def fit_options(generator: Generator, layer: Layer, shape: Shape) -> Layer:
             choice(generator, (size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size))
         )
     if isinstance(layer, cr.Permute):
-        return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape))))
+        return cr.Permute(tuple(generator.permutation(len(shape)).tolist()))
     if isinstance(layer, cr.Broadcast):
         return cr.Broadcast(tuple(choice(generator, 1, 2, 3) if size == 1 else size for size in shape))
     if isinstance(layer, cr.Slice):
@@ -145,29 +150,40 @@ def describe(layers: Sequence[Layer], wiring: Wiring) -> str:
     for number, (name, layer) in enumerate(zip(wiring.names, layers, strict=True)):
         owner = wiring.owners[number]
         shown = layer.describe() if owner == number else wiring.names[owner]
-        parts.append(f"{name} = {shown}({', '.join(names[index] for index in wiring.inputs[number])})")
+        inputs = [names[index] for index in wiring.inputs[number]]
+        parts.append(f"{name} = {shown}({', '.join(inputs)})")
     return ", ".join(parts)
 
 
 def _draw_node(generator: Generator, nodes: Sequence[Node]) -> Node:
     """Draw a node. The latest one is more likely than the others."""
-    return nodes[-1] if generator.random() < 0.4 else choice(generator, *nodes)
+    if generator.random() < 0.4:
+        return nodes[-1]
+    return choice(generator, *nodes)
 
 
 def _apply_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     node = _draw_node(generator, nodes)
     layer = next_layer(generator, node)
-    return None if layer is None else replace(layer)(node)  # a copy, since the same object would share its parameters
+    if layer is None:
+        return None
+    return replace(layer)(node)  # a copy, since the same object would share its parameters
 
 
 def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     """Apply a layer with parameters a second time, to a result that requires equal parameter shapes."""
-    applied = [(node.layer, node.inputs[0]) for node in nodes if isinstance(node.layer, Layer)]
-    parametric = [(layer, first_input) for layer, first_input in applied if _parameters(layer, first_input.shape)]
+    parametric = list[tuple[Layer, Node]]()
+    for result in nodes:
+        if isinstance(result.layer, Layer) and _parameters(result.layer, result.inputs[0].shape):
+            parametric.append((result.layer, result.inputs[0]))
     if not parametric:
         return None
     layer, first_input = choice(generator, *parametric)
-    fitting = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, first_input.shape)]
+    parameters = _parameters(layer, first_input.shape)
+    fitting = list[Node]()
+    for result in nodes:
+        if _parameters(layer, result.shape) == parameters:
+            fitting.append(result)
     others = [node for node in fitting if node is not first_input]
     return layer(choice(generator, *(others or fitting)))
 
@@ -196,8 +212,11 @@ def _concatenate(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 def _with_others(generator: Generator, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
     """Return a node merged with one or two compatible nodes."""
     fitting = [other for other in nodes if _can_merge(merge, node, other)]
-    inputs = [node, *(choice(generator, *fitting) for _ in range(choice(generator, 1, 1, 2)))]
-    return merge(*(inputs[index] for index in generator.permutation(len(inputs))))
+    inputs: list[Node] = [node]
+    for _ in range(choice(generator, 1, 1, 2)):
+        inputs.append(choice(generator, *fitting))
+    order: list[int] = generator.permutation(len(inputs)).tolist()
+    return merge(*(inputs[index] for index in order))
 
 
 def _can_merge(merge: Merge, *nodes: Node) -> bool:
@@ -214,11 +233,13 @@ def _gate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) ->
     if len(node.shape) != 3:
         return None
     gate = choice(generator, cr.Sigmoid(), cr.HardSigmoid())
-    other: Node = choice(generator, *(candidate for candidate in nodes if len(candidate.shape) == 3))
+    images = [candidate for candidate in nodes if len(candidate.shape) == 3]
+    other: Node = choice(generator, *images)
     if generator.integers(2):
         mean = cr.AveragePool2D(other.shape[1:])(other)
         return cr.Multiply()(node, gate(cr.Conv2D(node.shape[0], 1)(mean)))
-    other = other if other.shape[1:] == node.shape[1:] else node
+    if other.shape[1:] != node.shape[1:]:
+        other = node
     return cr.Multiply()(node, gate(cr.Conv2D(1, 3, padding="same")(other)))
 
 
@@ -228,7 +249,11 @@ def _join(generator: Generator, ends: Sequence[Node]) -> Node:
         return ends[0]
     if len({end.shape for end in ends}) == 1:
         return cr.Add()(*ends)
-    return cr.Concatenate()(*(choice(generator, *TO_VECTOR[len(end.shape)])()(end) for end in ends))
+    vectors = list[Node]()
+    for end in ends:
+        layer = choice(generator, *TO_VECTOR[len(end.shape)])
+        vectors.append(layer()(end))
+    return cr.Concatenate()(*vectors)
 
 
 TO_VECTOR: dict[int, tuple[type[Layer], ...]] = {  # by number of axes

@@ -56,7 +56,7 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
     graphs = sum(map(is_graph, numbers))
     results = sweep(numbers, seed, engines)
     with click.progressbar(results, length=count, label="proving", file=sys.stderr, hidden=quiet) as shown:
-        failures += [failure for failure in shown if failure is not None]
+        failures += filter(None, shown)
     if as_json:
         print_json(
             {
@@ -79,9 +79,8 @@ def _text(failures: "list[Failure]", layers: int, graphs: int, seed: int, engine
         return f"{counted}: all right (seed {seed})"
     parts = [f"{counted}: {len(failures):,} are wrong (seed {seed})"]
     for failure in failures[:MAX_SHOWN]:
-        engine_option = f" --engine {engine}" if engine else ""
-        again = (
-            f"python -m experiments prove --seed {seed} --first {failure.configuration.number} --count 1{engine_option}"
-        )
+        again = f"python -m experiments prove --seed {seed} --first {failure.configuration.number} --count 1"
+        if engine:
+            again += f" --engine {engine}"
         parts += ["", str(failure), f"again: {again}"]
     return "\n".join(parts)

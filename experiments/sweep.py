@@ -35,11 +35,11 @@ class GraphSubject(PlanSubject):
     """A network of this library without its loss, run by an engine. Parameters have full names, such as conv1.w."""
 
     def __init__(self, network: Network, *, engine: str | None = None, dtype: str = "float64") -> None:
-        self._network, trained = network, network.trainable_layout
-        tensors = [
-            Tensor(name, value.shape, "parameter" if name in trained else "state")
-            for name, value in network.weights.items()
-        ]
+        self._network = network
+        tensors = list[Tensor]()
+        for name, value in network.weights.items():
+            kind = "parameter" if name in network.trainable_layout else "state"
+            tensors.append(Tensor(name, value.shape, kind))
         super().__init__("graph", network.input_shape, tensors, engine=engine, dtype=dtype)
 
     def _emit(self, builder: Builder, x: Tensor) -> Tensor:
@@ -89,8 +89,15 @@ def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> 
     """Return the failure of a configuration, or None if all results are right."""
     if isinstance(configuration, GraphConfiguration):
         wrong = _wrong_rows_of_graph(configuration, seed + configuration.number)
-        return Failure(configuration, tuple(wrong)) if wrong else None
-    return _verify_layer(configuration, seed)
+    else:
+        wrong = _wrong_rows_of_layer(configuration, seed)
+    if not wrong:
+        return None
+    return Failure(configuration, tuple(wrong))
+
+
+def _wrong(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if not row.ok]
 
 
 def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[Row]:
@@ -101,15 +108,15 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
     """
     network = configuration.network()
     subject = GraphSubject(network, engine=configuration.engine)
-    values, other = (
-        probes.draw_values(subject.shape, subject.parameters, configuration.samples, values_seed)
-        for values_seed in (seed, seed + 1)
-    )
+    values = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed)
+    other = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed + 1)
     probe = replace(make_probe(subject, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
     examination = examine(probe, limit=GRAPH_ENTRIES)
-    if wrong := [row for row in examination.rows if not row.ok]:
+    wrong = _wrong(examination.rows)
+    if wrong:
         return wrong
-    reference, results = GraphSubject(network, engine="reference"), {"y": probe.output, **examination.claimed}
+    reference = GraphSubject(network, engine="reference")
+    results = {"y": probe.output, **examination.claimed}
     expected = {"y": reference.output(values), **reference.gradients(values, probe.dy)}
     checked = CheckedProbe(probe, examination.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results), other)
     return _comparison_rows(results, expected) or check_another_forward(checked)
@@ -122,7 +129,8 @@ def _comparison_rows(results: Values, expected: Values) -> list[Row]:
     gradients before a normalization may consist only of rounding errors.
     """
     largest = max(float(np.abs(array).max(initial=0.0)) for array in expected.values())
-    min_scale, rows = max(MIN_SCALE * largest, comparison.TINY), list[Row]()
+    min_scale = max(MIN_SCALE * largest, comparison.TINY)
+    rows = list[Row]()
     for name, result in results.items():
         row = Row("graph", name, REFERENCE_LOOPS, None, FAR_TOLERANCE, False)
         if result.shape != expected[name].shape:
@@ -130,19 +138,22 @@ def _comparison_rows(results: Values, expected: Values) -> list[Row]:
             continue
         compared = comparison.compare_with_array(result, expected[name], min_scale)
         rows.append(replace(row, error=compared.error, ok=compared.error <= FAR_TOLERANCE, worst=compared.worst))
-    return [row for row in rows if not row.ok]
+    return _wrong(rows)
 
 
-def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
-    """Return the failure of a configuration, or None if all results are right."""
+def _wrong_rows_of_layer(configuration: Configuration, seed: int) -> list[Row]:
+    """Return the wrong rows of a layer."""
     subject = LayerSubject(
         configuration.layer, configuration.shape, engine=configuration.engine, dtype=configuration.dtype
     )
     drawn = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
-    values = {name: value.astype(subject.dtype).astype(np.float64) for name, value in drawn.items()}
-    judge, tolerance = LayerJudge(subject), TOLERANCES[configuration.dtype]
-    examination = examine(make_probe(subject, values, configuration.number, judge, tolerance), limit=LAYER_ENTRIES)
-    wrong = [row for row in with_diagnoses([examination]) if not row.ok]
+    values: Values = {}
+    for name, value in drawn.items():
+        values[name] = value.astype(subject.dtype).astype(np.float64)
+    tolerance = TOLERANCES[configuration.dtype]
+    probe = make_probe(subject, values, configuration.number, LayerJudge(subject), tolerance)
+    examination = examine(probe, limit=LAYER_ENTRIES)
+    wrong = _wrong(with_diagnoses([examination]))
     if not wrong:
         other = probes.draw_values(
             subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1
@@ -157,9 +168,7 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
         )
         wrong += extra_checks(checked)
     results = {"y": examination.probe.output, **examination.claimed}
-    wrong += [
-        Row(subject.name, name, f"{result.dtype}, not {subject.dtype}")
-        for name, result in results.items()
-        if result.dtype != subject.dtype
-    ]
-    return Failure(configuration, tuple(wrong)) if wrong else None
+    for name, result in results.items():
+        if result.dtype != subject.dtype:
+            wrong.append(Row(subject.name, name, f"{result.dtype}, not {subject.dtype}"))
+    return wrong

@@ -13,7 +13,10 @@ from chainrule.cli import main
 from chainrule.plotting import markdown
 
 PAGE = Path(__file__).parents[1] / "docs" / "explaining.md"
-MARKS = {name: (f"<!-- {name} -->", f"<!-- end of {name} -->") for name in ("terminal", "example")}
+MARKS = {
+    "terminal": ("<!-- terminal -->", "<!-- end of terminal -->"),
+    "example": ("<!-- example -->", "<!-- end of example -->"),
+}
 WORDS = ("explain", "--model", "numpy-cnn", "--cell", "conv2.dw[3,1,0,2]")
 # Use the NumPy engine: the selection of compiled kernels, and thus the transcript, depends on the machine.
 SCREEN = {"COLUMNS": "80", "LINES": "24", "CHAINRULE_ENGINE": "numpy"}
@@ -23,8 +26,10 @@ def terminal() -> str:
     """Return the command and its output on a terminal of 80 columns and 24 rows."""
     with mock.patch.dict(os.environ, SCREEN):
         printed = CliRunner().invoke(main, WORDS, catch_exceptions=False).stdout
-    shown = " ".join(f'"{word}"' if "[" in word else word for word in WORDS)
-    return _block(f"$ chainrule {shown}\n{printed}")
+    command = "chainrule"
+    for word in WORDS:
+        command += f' "{word}"' if "[" in word else f" {word}"
+    return _block(f"$ {command}\n{printed}")
 
 
 def example() -> str:

@@ -68,8 +68,12 @@ class Table:
 def insert(path: Path | None, tables: Sequence[Table], conditions: str, name: str) -> None:
     """Write tables and the conditions of their measurement to a page, between the comments with a name."""
     if path is not None and tables:
-        parts = [*(paragraph for table in tables for paragraph in table.paragraphs), conditions]
-        markdown.insert(path, "\n\n".join(filter(None, parts)), (f"<!-- {name} -->", f"<!-- end of {name} -->"))
+        parts = list[str]()
+        for table in tables:
+            parts += table.paragraphs
+        if conditions:
+            parts.append(conditions)
+        markdown.insert(path, "\n\n".join(parts), (f"<!-- {name} -->", f"<!-- end of {name} -->"))
 
 
 def publish(path: Path | None, tables: Sequence[Table], conditions: str, name: str) -> None:
@@ -84,21 +88,30 @@ def cells(rows: Sequence[Row]) -> list[list[str]]:
     columns = COLUMNS[rows[0].work]
     if rows[0].work == "drawn":
         rows = random_networks.ratios_to_fastest(rows)[:WORST]
-    return [[head for head, _ in columns], *([cell(row) for _, cell in columns] for row in rows)]
+    table = [[head for head, _ in columns]]
+    for row in rows:
+        table.append([cell(row) for _, cell in columns])
+    return table
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
     """Return a line per missing contender, and notes on ratios."""
-    lines = [f"missing: {row.model} batch {row.batch}, {row.peer}: {row.missing}" for row in rows if row.missing]
-    return lines + (random_networks.geometric_means(rows) if rows[0].work == "drawn" else _ratio_notes(rows))
+    lines = list[str]()
+    for row in rows:
+        if row.missing:
+            lines.append(f"missing: {row.model} batch {row.batch}, {row.peer}: {row.missing}")
+    if rows[0].work == "drawn":
+        return lines + random_networks.geometric_means(rows)
+    return lines + _ratio_notes(rows)
 
 
 def _ratio_notes(rows: Sequence[Row]) -> list[str]:
     """Return a line with the ratios to the fastest PyTorch variant if several were timed; else []."""
     of_torch = [row for row in rows if row.ratio and peers.library(row.peer) == "PyTorch"]
+    if len({row.peer for row in of_torch}) < 2:
+        return []
     ratios = [f"{row.model} {row.batch}: {row.ratio:.2f}×" for row in random_networks.ratios_to_fastest(of_torch)]
-    several = len({row.peer for row in of_torch}) > 1
-    return [f"ratio to the fastest PyTorch variant: {', '.join(ratios)}"] if several else []
+    return [f"ratio to the fastest PyTorch variant: {', '.join(ratios)}"]
 
 
 def of_rows(rows: Sequence[Row], title: str = "") -> Table:

@@ -32,10 +32,9 @@ PEERS = {
     "torch-cuda-graph": Peer("PyTorch, CUDA graph per step", "torch_cuda", package="torch"),
     "onnxruntime": Peer("ONNX Runtime", infer="onnxruntime", package="onnxruntime"),
     "numpy": Peer("our NumPy engine", "chainrule_steps", "chainrule_steps"),
-    **{
-        name: Peer(f"our exported C{kind}", infer="exported_c", program="gcc")
-        for name, kind in (("c", ""), ("c-int8", " in int8"), ("c-plain", ", plain loops"))
-    },
+    "c": Peer("our exported C", infer="exported_c", program="gcc"),
+    "c-int8": Peer("our exported C in int8", infer="exported_c", program="gcc"),
+    "c-plain": Peer("our exported C, plain loops", infer="exported_c", program="gcc"),
     "wasm": Peer("our WebAssembly in Node", infer="exported_wasm", package="ziglang", program="node"),
 }
 GROUPS = {  # names that select several peers
@@ -47,7 +46,7 @@ GROUPS = {  # names that select several peers
 def chosen(text: str) -> list[str]:
     """Parse a comma-separated list of peers: "torch" selects all variants of PyTorch, "torch-eager" uncompiled ones."""
     names: list[str] = []
-    for word in (word.strip() for word in text.split(",") if word.strip()):
+    for word in filter(None, map(str.strip, text.split(","))):
         if word not in PEERS and word not in GROUPS:
             raise unknown_name("peer", word, [*(PEERS | GROUPS)])
         names += [name for name in GROUPS.get(word, (word,)) if name not in names]

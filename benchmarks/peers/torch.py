@@ -33,7 +33,9 @@ class Translation(nn.Module):
 
     def __init__(self, network: Network, plan: Plan) -> None:
         nn.Module.__init__(self)
-        self.network, self.plan, self.steps = network, plan, nn.ModuleList()
+        self.network = network
+        self.plan = plan
+        self.steps = nn.ModuleList()
         self.edges: list[tuple[list[Tensor], Tensor]] = []
         self.tensors: dict[str, Any] = {}
         for operation in plan.forward:
@@ -44,7 +46,8 @@ class Translation(nn.Module):
                 supported = ", ".join(MODULES)
                 raise OptionError(f"operation {operation.name!r} is not supported for PyTorch; supported: {supported}")
             self.steps.append(MODULES[operation.name](self, operation))
-            self.edges.append(([tensor for tensor in operation.reads if tensor and tensor.per_sample], result))
+            reads = [tensor for tensor in operation.reads if tensor and tensor.per_sample]
+            self.edges.append((reads, result))
         later = {plan.output.storage}
         self.freed: list[set[str]] = []  # per step: values that are not read later
         for reads, _ in reversed(self.edges):
@@ -91,7 +94,9 @@ class Translation(nn.Module):
 
 
 def _shaped(x: Any, tensor: Tensor) -> Any:
-    return x if x.shape[1:] == tensor.shape else x.reshape(len(x), *tensor.shape)
+    if x.shape[1:] == tensor.shape:
+        return x
+    return x.reshape(len(x), *tensor.shape)
 
 
 Maker = Callable[[Translation, Operation], Any]
@@ -121,24 +126,32 @@ def _native(operation: Operation) -> dict[str, Any] | None:
 
 
 def _max_pool(translation: Translation, operation: Operation) -> Any:
-    options, native = operation.attributes, _native(operation)
-    pool = nn.MaxPool2d(options["window"], options["stride"], **native or {})
-    return pool if native else nn.Sequential(nn.ConstantPad2d(edges(options["padding"]), -math.inf), pool)
+    options = operation.attributes
+    native = _native(operation)
+    if native:
+        return nn.MaxPool2d(options["window"], options["stride"], **native)
+    padding = nn.ConstantPad2d(edges(options["padding"]), -math.inf)
+    return nn.Sequential(padding, nn.MaxPool2d(options["window"], options["stride"]))
 
 
 def _average_pool(translation: Translation, operation: Operation) -> Any:
-    options, native = operation.attributes, _native(operation)
+    options = operation.attributes
+    native = _native(operation)
     counted = options["divisor"] == "window"
     if native is None or (counted and native["ceil_mode"]):
         return Applied(partial(padded_mean, **options))
-    divisor = {"divisor_override": 1} if options["divisor"] == "one" else {}
-    return nn.AvgPool2d(options["window"], options["stride"], **native, count_include_pad=counted, **divisor)
+    if options["divisor"] == "one":
+        native["divisor_override"] = 1
+    return nn.AvgPool2d(options["window"], options["stride"], **native, count_include_pad=counted)
 
 
 def _batch_norm(translation: Translation, operation: Operation) -> Any:
     result, *statistics = operation.writes
     layer = result.name.rpartition(".")[0]
-    momenta = [update.attributes["momentum"] for update in translation.plan.deferred if update.reads[0] in statistics]
+    momenta = list[float]()
+    for update in translation.plan.deferred:
+        if update.reads[0] in statistics:
+            momenta.append(update.attributes["momentum"])
     layer_type = nn.BatchNorm2d if len(result.shape) == 3 else nn.BatchNorm1d
     norm = layer_type(result.shape[0], operation.attributes["epsilon"], *momenta[:1])
     norm.weight, norm.bias = translation.parameters_of(operation.reads[1:3])
@@ -154,12 +167,21 @@ def _peer(name: str, fixed: Any) -> Maker:
     return lambda translation, operation: getattr(nn, name)(*operation.attributes.values(), **fixed)
 
 
-MODULES: dict[str, Maker] = {
-    "max_pool": _max_pool,
-    "average_pool": _average_pool,
-    "batch_norm": _batch_norm,
-    "batch_norm_inference": _batch_norm,
-    "dropout": lambda translation, operation: nn.Dropout(operation.attributes["rate"]),
-    **{kind.kind: _peer(kind.peers.torch.name, kind.peers.torch.fixed) for kind in PEERED if kind.peers.torch},
-    **{name: _function(function) for name, function in FUNCTIONS.items()},
-}
+def _makers() -> dict[str, Maker]:
+    """Return the maker of the module for each operation."""
+    makers: dict[str, Maker] = {
+        "max_pool": _max_pool,
+        "average_pool": _average_pool,
+        "batch_norm": _batch_norm,
+        "batch_norm_inference": _batch_norm,
+        "dropout": lambda translation, operation: nn.Dropout(operation.attributes["rate"]),
+    }
+    for kind in PEERED:
+        if kind.peers.torch:
+            makers[kind.kind] = _peer(kind.peers.torch.name, kind.peers.torch.fixed)
+    for name, function in FUNCTIONS.items():
+        makers[name] = _function(function)
+    return makers
+
+
+MODULES = _makers()

@@ -31,27 +31,40 @@ class Applied(torch.nn.Module):
 
 def edges(padding: Sequence[tuple[int, int]]) -> list[int]:
     """Return the padding of all axes in PyTorch's order: left, right, top, bottom, …."""
-    return [end for pair in reversed(padding) for end in pair]
+    ends = list[int]()
+    for pair in reversed(padding):
+        ends += pair
+    return ends
 
 
 def _convolution(x: Any, w: Any, b: Any, *, flip: bool, padding: Any, **options: Any) -> Any:
     """Slide the kernels, for flip rotated by 180°; the bias is per channel or per output position."""
-    symmetric, tied = all(before == after for before, after in padding), b is None or b.dim() == 1
-    x, around = (x, [before for before, _ in padding]) if symmetric else (functional.pad(x, edges(padding)), 0)
-    y = functional.conv2d(x, w.flip(2, 3) if flip else w, b if tied else None, padding=around, **options)
-    return y if tied else y + b
+    around: Any = 0
+    if all(before == after for before, after in padding):
+        around = [before for before, _ in padding]
+    else:
+        x = functional.pad(x, edges(padding))
+    if flip:
+        w = w.flip(2, 3)
+    if b is None or b.dim() == 1:
+        return functional.conv2d(x, w, b, padding=around, **options)
+    return functional.conv2d(x, w, padding=around, **options) + b
 
 
 def _transposed(x: Any, w: Any, *, size: Any, padding: Any, flip: bool, **options: Any) -> Any:
     """Return the transposed convolution (N, filters, *size), possibly cropped asymmetrically."""
     y = functional.conv_transpose2d(x, w, **options)
-    crops = [(-before, end - have + before) for end, have, (before, _) in zip(size, y.shape[2:], padding, strict=True)]
+    crops = list[tuple[int, int]]()
+    for end, have, (before, _) in zip(size, y.shape[2:], padding, strict=True):
+        crops.append((-before, end - have + before))
     return functional.pad(y, edges(crops))
 
 
 def _add_bias(x: Any, b: Any) -> Any:
     """Add a bias per output position or per channel."""
-    return x + (b if b.dim() == x.dim() - 1 else b.reshape(-1, *(1,) * (x.dim() - 2)))
+    if b.dim() < x.dim() - 1:
+        b = b.reshape(-1, *[1] * (x.dim() - 2))
+    return x + b
 
 
 def _group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, shared: bool, epsilon: float) -> Any:
@@ -71,24 +84,30 @@ def _resample(x: Any, *, outputs: tuple[int, int], mode: str, lines: Any = ()) -
     """Resize images (N, C, H, W), or read them at positions (a·i + b)/c along both axes, given lines (a, b, c)."""
     if mode == "average":
         return functional.adaptive_avg_pool2d(x, outputs)
+    if not lines and mode == "bilinear":
+        return functional.interpolate(x, outputs, mode=mode, align_corners=False)
     if not lines:
-        return functional.interpolate(x, outputs, mode=mode, **{"align_corners": False} if mode == "bilinear" else {})
+        return functional.interpolate(x, outputs, mode=mode)
     for axis, count, (a, b, c) in zip((2, 3), outputs, lines, strict=True):
         last = x.shape[axis] - 1
         positions = torch.tensor([min(max((a * i + b) / c, 0), last) for i in range(count)], dtype=x.dtype)
         below = positions.long()
-        share = (positions - below if mode == "bilinear" else 0 * positions).reshape(-1, *[1] * (3 - axis))
-        lower, upper = (x.index_select(axis, index) for index in (below, (below + 1).clamp(max=last)))
+        share = 0 * positions
+        if mode == "bilinear":
+            share = positions - below
+        share = share.reshape(-1, *[1] * (3 - axis))
+        lower = x.index_select(axis, below)
+        upper = x.index_select(axis, (below + 1).clamp(max=last))
         x = lower * (1 - share) + upper * share
     return x
 
 
 def padded_mean(x: Any, *, window: Any, stride: Any, padding: Any, divisor: str) -> Any:
     """Average windows with asymmetric padding, or with wider padding than PyTorch supports."""
-    sums, cells = (
-        functional.avg_pool2d(functional.pad(image, edges(padding)), window, stride, divisor_override=1)
-        for image in (x, torch.ones_like(x[:1, :1]))
-    )
+    options: Any = {"kernel_size": window, "stride": stride, "divisor_override": 1}
+    ones = torch.ones_like(x[:1, :1])
+    sums = functional.avg_pool2d(functional.pad(x, edges(padding)), **options)
+    cells = functional.avg_pool2d(functional.pad(ones, edges(padding)), **options)
     return sums / {"one": 1, "window": math.prod(window)}.get(divisor, cells)
 
 
@@ -98,7 +117,9 @@ def _shrink(x: Any, *, threshold: float, bias: float) -> Any:
 
 def _hard_sigmoid(x: Any) -> Any:
     """Return PyTorch's function in float32; in float64, its gradient rounds 1/6 to float32, an error of 3e-8."""
-    return functional.hardsigmoid(x) if x.dtype == torch.float32 else functional.relu6(x + 3) / 6
+    if x.dtype == torch.float32:
+        return functional.hardsigmoid(x)
+    return functional.relu6(x + 3) / 6
 
 
 def _concatenate(*parts: Any, axis: int) -> Any:

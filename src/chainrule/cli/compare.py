@@ -33,10 +33,9 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
 
     runs = [loading.load_run(folder, accept_changes=accept_changes) for folder in folders]
     # An option that only some runs have differs, too: it is None for the others.
-    results = [_results(run) for run in runs]
+    results = list(map(_results, runs))
     settings = [_settings(run.job) for run in runs]
-    names = dict.fromkeys(name for run_settings in settings for name in run_settings)
-    differing = [name for name in names if any(other.get(name) != settings[0].get(name) for other in settings)]
+    differing = _differing(settings)
     if picture is not None:
         _draw(runs, picture)
     if as_json:
@@ -50,23 +49,42 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
         print_line(picture)
 
 
+def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the names of the options that have different values."""
+    names = dict[str, None]()
+    for run_settings in settings:
+        names |= dict.fromkeys(run_settings)
+    differing = list[str]()
+    for name in names:
+        values = [run_settings.get(name) for run_settings in settings]
+        if values.count(values[0]) < len(values):
+            differing.append(name)
+    return differing
+
+
 def _results(run: "RunRecord") -> dict[str, Any]:
     """Return a run's results; results that are not available yet are None."""
     from chainrule.models.serialization import parameter_count_of
     from chainrule.training.history import ERROR
 
-    job, epochs = run.job, run.history.epochs
-    validation = [epoch.validation_measured for epoch in epochs if epoch.validation_measured is not None]
+    job = run.job
+    epochs = run.history.epochs
     metric = run.history.measure
     best = min if metric == ERROR else max
+    validation = [epoch.validation_measured for epoch in epochs if epoch.validation_measured is not None]
+    loss = reached = None
+    if epochs:
+        loss = epochs[-1].loss
+    if run.evaluation:
+        reached = run.evaluation.get(metric)
     return {
         "run": str(run.folder),
         "model": job.model["name"],
         "parameters": parameter_count_of(job.model),
         "epochs": len(epochs),
-        "loss": epochs[-1].loss if epochs else None,
+        "loss": loss,
         "measure": metric,
-        metric: run.evaluation.get(metric) if run.evaluation else None,
+        metric: reached,
         f"best_validation_{metric}": best(validation, default=None),
         "seconds": run.seconds,
         "images_per_second": run.speed,
@@ -79,7 +97,8 @@ def _settings(job: "Job") -> dict[str, Any]:
     settings: dict[str, Any] = {"engine": job.engine, "threads": job.threads, "precise": job.precise}
     settings["dtype"] = job.model["dtype"]
     settings["data"] = config["data"]["name"]
-    settings |= {name: config["data"][name] for name in ("only", "per_class", "limit", "size")}
+    for name in ("only", "per_class", "limit", "size"):
+        settings[name] = config["data"][name]
     return settings | dict(_flatten(config["recipe"]))
 
 
@@ -92,24 +111,35 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     for name, value in tree.items():
         if isinstance(value, dict):
             pairs += _flatten(value, f"{prefix}{name}.")  # pyright: ignore[reportUnknownArgumentType]
+        elif name == "name":
+            pairs.append((prefix.removesuffix("."), value))
         else:
-            pairs.append((prefix.removesuffix(".") if name == "name" else prefix + name, value))
+            pairs.append((prefix + name, value))
     return pairs
 
 
 def _text(results: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
     """Return the table of results, then that of the options that differ, as printed."""
     metrics = list(dict.fromkeys(result["measure"] for result in results))
-    metric_columns = [name for metric in metrics for name in (metric.replace("_", " "), "validation")]
-    columns = ["", "run", "model", "parameters", "epochs", "loss", *metric_columns, "time", "images/s"]
-    rows = [columns, *([str(number), *_row(result, metrics)] for number, result in enumerate(results, 1))]
+    columns = ["", "run", "model", "parameters", "epochs", "loss"]
+    for metric in metrics:
+        columns += [metric.replace("_", " "), "validation"]
+    columns += ["time", "images/s"]
+    rows = [columns]
+    for number, result in enumerate(results, 1):
+        rows.append([str(number), *_row(result, metrics)])
     text = format_table(rows, right=range(3, len(columns)))
+    if len(results) > 1 and not differing:
+        return f"{text}\n\nall options are the same"
     if not differing:
-        return text + "\n\nall options are the same" if len(results) > 1 else text
-    lines = [["option", *(str(number) for number in range(1, len(results) + 1))]]
+        return text
+    lines = [["option", *map(str, range(1, len(results) + 1))]]
     for name in differing:
-        values = [options.get(name) for options in settings]
-        lines.append([name, *(MISSING if value is None else str(value) for value in values)])
+        line = [name]
+        for run_settings in settings:
+            value = run_settings.get(name)
+            line.append(MISSING if value is None else str(value))
+        lines.append(line)
     return f"{text}\n\n{format_table(lines)}"
 
 
@@ -124,7 +154,8 @@ def _row(result: dict[str, Any], metrics: Sequence[str]) -> Iterator[str]:
         for name in (metric, f"best_validation_{metric}"):
             yield format_metric(metric, result.get(name))
     yield format_duration(result["seconds"])
-    yield MISSING if result["images_per_second"] is None else f"{result['images_per_second']:,.0f}"
+    speed = result["images_per_second"]
+    yield MISSING if speed is None else f"{speed:,.0f}"
 
 
 def _draw(runs: Sequence["RunRecord"], picture: Path) -> None:
@@ -135,5 +166,8 @@ def _draw(runs: Sequence["RunRecord"], picture: Path) -> None:
     for run in runs:
         history = run.history
         curves = range(1, len(history) + 1), history.loss, history.measured, history.epoch_dicts(), history.measure
-        names[str(run.folder) if run.folder.name in names else run.folder.name] = curves
+        name = run.folder.name
+        if name in names:
+            name = str(run.folder)
+        names[name] = curves
     save(compare_curves(names), picture)

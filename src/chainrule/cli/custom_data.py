@@ -50,12 +50,18 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
     from chainrule.data.folder import image_paths, suggested_size
 
     paths = image_paths(path, options["targets"])
-    fixed_size = (input_shape[1], input_shape[2]) if input_shape is not None and len(input_shape) == 3 else None
-    size = options["resize"] or fixed_size or suggested_size(path, paths)
-    shapes = header_shapes(paths, PROBE_SAMPLES)
-    sample_bytes = max((channels * math.prod(size or shape) for channels, *shape in shapes), default=0)
-    is_large = len(paths) * sample_bytes > MAX_LOADED_BYTES
-    return {"size": size, "stream": is_large if options["stream"] is None else options["stream"]}
+    size = options["resize"]
+    if not size and input_shape is not None and len(input_shape) == 3:
+        size = (input_shape[1], input_shape[2])
+    if not size:
+        size = suggested_size(path, paths)
+    stream = options["stream"]
+    if stream is None:
+        sample_bytes = 0
+        for channels, *shape in header_shapes(paths, PROBE_SAMPLES):
+            sample_bytes = max(sample_bytes, channels * math.prod(size or shape))
+        stream = len(paths) * sample_bytes > MAX_LOADED_BYTES
+    return {"size": size, "stream": stream}
 
 
 def adapt_recipe(
@@ -76,8 +82,12 @@ def adapt_recipe(
     changes: dict[str, Any] = {}
     use_tutorial = options["recipe"] == "tutorial"
     if options["validation"] is None and not use_tutorial:
-        share = recipe.validation or (DEFAULT_VALIDATION if custom else 0.0)
-        changes["validation"] = 0.0 if training.validation is not None else validation_share(len(training), share)
+        share = recipe.validation
+        if custom and not share:
+            share = DEFAULT_VALIDATION
+        changes["validation"] = 0.0
+        if training.validation is None:
+            changes["validation"] = validation_share(len(training), share)
     if custom and not use_tutorial:
         train_count = len(training) * (1 - changes.get("validation", recipe.validation))
         if options["epochs"] is None:
@@ -97,9 +107,10 @@ def _default_augmentation(training: Dataset, shape: tuple[int, ...]) -> Augmenta
         return None
     if InputStatistics(training.x).default_kind == "standardize":  # arrays in the shape of images, in other units
         return None
-    is_color, width = shape[0] == COLOR_CHANNELS, shape[2]
-    shift = max(1, round((SHIFT if is_color else GRAY_SHIFT) * width))
-    return Augmentation(shift=shift, flip=is_color)
+    channels, _, width = shape
+    is_color = channels == COLOR_CHANNELS
+    share = SHIFT if is_color else GRAY_SHIFT
+    return Augmentation(shift=max(1, round(share * width)), flip=is_color)
 
 
 def check_patience(recipe: Recipe, validated: bool) -> None:
@@ -115,15 +126,14 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
     if training.validation is not None and not recipe.validation:
         lines.append(f"validation on the {len(training.validation):,} images of the data's validation set")
     elif recipe.validation:
-        validation_images = len(training.split_indices(recipe.validation, recipe.seed)[1])
-        warning = (
-            ", too few for a precise metric: one image is more than 2 %" if validation_images < MIN_VALIDATION else ""
-        )
-        lines.append(f"{validation_images:,} of the {count:,} training images are held back for validation{warning}")
+        _, validation = training.split_indices(recipe.validation, recipe.seed)
+        remark = f"{len(validation):,} of the {count:,} training images are held back for validation"
+        if len(validation) < MIN_VALIDATION:
+            remark += ", too few for a precise metric: one image is more than 2 %"
+        lines.append(remark)
     elif options["validation"] is None and count < MIN_VALIDATION / 0.2:
         lines.append(f"no images are held back for validation: a fifth of {count:,} images is too few")
-    lines += [line for subset, use in ((training, "train"), (test, "test")) for line in _without_images(subset, use)]
-    return lines
+    return [*lines, *_without_images(training, "train"), *_without_images(test, "test")]
 
 
 def choices(name: str, options: Options) -> list[str]:
@@ -135,9 +145,15 @@ def choices(name: str, options: Options) -> list[str]:
         settings.pop("resize")
     if options.get("source") is not None:
         settings.pop("model")
-    automatic = {option: setting for option, setting in settings.items() if options[option] is None}
-    flags = ", ".join(f"--{option}" for option in automatic)
-    return [f"chosen for your data: {', '.join(automatic.values())} (override with {flags})"] if automatic else []
+    chosen_settings = list[str]()
+    flags = list[str]()
+    for option, setting in settings.items():
+        if options[option] is None:
+            chosen_settings.append(setting)
+            flags.append(f"--{option}")
+    if not flags:
+        return []
+    return [f"chosen for your data: {', '.join(chosen_settings)} (override with {', '.join(flags)})"]
 
 
 def _without_images(subset: Dataset, use: str) -> list[str]:
@@ -146,5 +162,9 @@ def _without_images(subset: Dataset, use: str) -> list[str]:
         return []
     counts = np.bincount(subset.y, minlength=len(subset.classes)).tolist()
     empty = [name for name, count in zip(subset.classes, counts, strict=True) if not count]
-    others = " and others" if len(empty) > MAX_NAMED_CLASSES else ""
-    return [f"no images to {use} on for class {', '.join(empty[:MAX_NAMED_CLASSES])}{others}"] if empty else []
+    if not empty:
+        return []
+    names = ", ".join(empty[:MAX_NAMED_CLASSES])
+    if len(empty) > MAX_NAMED_CLASSES:
+        names += " and others"
+    return [f"no images to {use} on for class {names}"]

@@ -9,7 +9,7 @@ import click
 
 from chainrule._io.cache import UNUSED_DAYS, cache_folder
 from chainrule.cli import options
-from chainrule.cli.output import WIDTH, format_table, print_json, print_line
+from chainrule.cli.output import WIDTH, format_count, format_table, print_json, print_line
 from chainrule.cli.program import Group
 from chainrule.core.shapes import text
 from chainrule.errors import OptionError, unknown_name
@@ -48,7 +48,9 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
     from chainrule.data.known import find
     from chainrule.data.loading import load_known
 
-    infos = list(catalogue()) if "all" in names else [find(name) for name in names]
+    infos = list(catalogue())
+    if "all" not in names:
+        infos = [find(name) for name in names]
     for info in infos:
         training, test = load_known(info, folder=data_folder, offline=offline, progress=not quiet)
         images = f"{len(training):,} training and {len(test):,} test images {text(training.sample_shape)}"
@@ -71,8 +73,11 @@ def list_(as_json: bool) -> None:
         return
     rows = [["name", "training", "test", "images", "classes", "cached"]]
     for info in infos:
-        size = _size(info.bytes_on_disk)
-        kept = f"yes, {size}" if info.cached else f"partly, {size}" if info.bytes_on_disk else "no"
+        kept = "no"
+        if info.cached:
+            kept = f"yes, {_size(info.bytes_on_disk)}"
+        elif info.bytes_on_disk:
+            kept = f"partly, {_size(info.bytes_on_disk)}"
         rows.append([info.name, f"{info.training:,}", f"{info.test:,}", text(info.shape), str(len(info.classes)), kept])
     click.echo(format_table(rows, right=(1, 2, 4)))
     click.echo("")
@@ -82,7 +87,9 @@ def list_(as_json: bool) -> None:
     for name, title in computed.TITLES.items():
         click.echo(textwrap.fill(f"{name:<15}{title}", WIDTH, subsequent_indent=" " * 15))
     versions = cache.program_versions()
-    kept = f"{_size(cache.programs_size())} of {versions} version{'s' if versions > 1 else ''}" if versions else "none"
+    kept = "none"
+    if versions:
+        kept = f"{_size(cache.programs_size())} of {format_count(versions, 'version')}"
     click.echo(f"\ncompiled programs: {kept} (removed after {UNUSED_DAYS} days without use)")
     print_line(f"cache: {cache_folder()} (to empty it: chainrule data clear)")
 
@@ -129,12 +136,16 @@ def inspect(
         print_json({**inventory.to_json(), **details})
         return
     subsets = inventory.used.values()
-    names = next(iter(subsets))
-    rows = [["class", *inventory.used], *([name, *(f"{part[name]:,}" for part in subsets)] for name in names)]
+    rows = [["class", *inventory.used]]
+    for name in next(iter(subsets)):
+        rows.append([name, *(f"{part[name]:,}" for part in subsets)])
     rows.append(["", *(f"{sum(part.values()):,}" for part in subsets)])
     click.echo(format_table(rows, right=range(1, len(rows[0]))))
     lines = [f"\n{inventory.images:,} images are used, as {text(shape)}", f"{kind}: {', '.join(layout.classes)}"]
-    lines += map(str, inventory.left_out if list_files else inventory.lines())
+    if list_files:
+        lines += map(str, inventory.left_out)
+    else:
+        lines += inventory.lines()
     click.echo("\n".join([*lines, *duplicates.lines(groups, listed=list_files)]))
 
 
@@ -164,7 +175,10 @@ def clear(
     infos = [info for info in catalogue() if name in (None, info.name)]
     if not infos and name != COMPILED:
         raise unknown_name("name", name, _clearable())
-    contents = [f"{info.name} ({_size(info.bytes_on_disk)})" for info in infos if info.bytes_on_disk]
+    contents = list[str]()
+    for info in infos:
+        if info.bytes_on_disk:
+            contents.append(f"{info.name} ({_size(info.bytes_on_disk)})")
     programs = name in (None, COMPILED)  # whether to remove the compiled programs
     if programs and cache.program_versions():
         contents.append(f"compiled programs ({_size(cache.programs_size())})")
@@ -176,13 +190,19 @@ def clear(
         if not confirmed:
             click.echo("nothing was removed")
             return
-    of_data, of_programs = sum(remove(info.name) for info in infos), cache.clear_programs() if programs else 0
-    shares = f" (data {_size(of_data)}, compiled programs {_size(of_programs)})" if of_data and of_programs else ""
-    click.echo(f"{_size(of_data + of_programs)} freed{shares}")
+    of_data = sum(remove(info.name) for info in infos)
+    of_programs = 0
+    if programs:
+        of_programs = cache.clear_programs()
+    line = f"{_size(of_data + of_programs)} freed"
+    if of_data and of_programs:
+        line += f" (data {_size(of_data)}, compiled programs {_size(of_programs)})"
+    click.echo(line)
 
 
 def _about(info: "DatasetInfo") -> dict[str, Any]:
-    about = {name: value for name, value in vars(info).items() if name != "files"}
+    about = dict(vars(info))
+    del about["files"]
     return {**about, "folder": str(info.path), "cached": info.cached, "bytes": info.bytes_on_disk}
 
 

@@ -16,15 +16,19 @@ def pages() -> dict[str, Path]:
     """Return the documentation files by page name, from the repository or the installed package."""
     package = Path(__file__).parents[1]
     installed = package / "docs"  # in a wheel, together with ROOT_PAGES
-    root = installed if installed.is_dir() else package.parents[1]
-    folder = installed if installed.is_dir() else root / "docs"
-    files = {name.removesuffix(".md").lower(): root / name for name in ROOT_PAGES}
+    root, folder = package.parents[1], package.parents[1] / "docs"
+    if installed.is_dir():
+        root, folder = installed, installed
+    files = dict[str, Path]()
+    for page in ROOT_PAGES:
+        if (root / page).is_file():
+            files[page.removesuffix(".md").lower()] = root / page
     for file in sorted(folder.rglob("*.md")):
         if file.is_relative_to(folder / COURSE):
             continue
         name = file.relative_to(folder).with_suffix("").as_posix().removesuffix("/README")
         files.setdefault(name.lower(), file)
-    return {name: file for name, file in files.items() if file.is_file()}
+    return files
 
 
 def page_names() -> list[str]:
@@ -79,7 +83,10 @@ def _find(page: str, files: dict[str, Path]) -> Path:
 
 def _list(files: dict[str, Path]) -> None:
 
-    click.echo(format_table([["page", "title"], *([name, _title(file)] for name, file in files.items())]))
+    rows = [["page", "title"]]
+    for name, file in files.items():
+        rows.append([name, _title(file)])
+    click.echo(format_table(rows))
     click.echo("\nto read a page: chainrule docs PAGE")
 
 

@@ -79,7 +79,9 @@ def evaluate(
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test, part = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
     selected_views = Views.choose(views)
-    added: dict[str, Any] = {} if selected_views is None else {"views": str(selected_views)}
+    added: dict[str, Any] = {}
+    if selected_views is not None:
+        added["views"] = str(selected_views)
     remarks: list[str] = []
     if calibrated_file is not None or tuned_file is not None:
         validation = loading.validation_samples(model, job, **where)
@@ -90,9 +92,14 @@ def evaluate(
     figures = evaluation.to_json(model.classes)
     classes = figures.get("classes", ())
     if class_file is None and len(classes) > MAX_CLASSES and not as_json:
-        class_file = (run if run.is_dir() else run.parent) / "classes.csv"
+        folder = run if run.is_dir() else run.parent
+        class_file = folder / "classes.csv"
     if class_file is not None:
-        rows = [[*(classes[0] if classes else ())], *([*row.values()] for row in classes)]
+        rows: list[list[Any]] = [[]]
+        if classes:
+            rows = [list(classes[0])]
+        for row in classes:
+            rows.append(list(row.values()))
         write_atomic(class_file, csv_bytes(rows))
     if mistakes is not None:
         write_atomic(mistakes, csv_bytes(_mistake_rows(evaluation, test)))
@@ -105,7 +112,9 @@ def evaluate(
         print_json({**about, "images": part, **added, **figures})
         return
     title = f"{model.name} on {test.name}: {part}"
-    click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures, class_file))
+    if selected_views:
+        title += f" in {len(selected_views)} views"
+    click.echo(_text(title, figures, class_file))
     for remark in remarks:
         click.echo("\n" + printable(remark))
 
@@ -133,9 +142,11 @@ def _mistake_rows(evaluation: "Evaluation", test: "Dataset") -> list[list[Any]]:
     """Return the rows of a CSV file that lists the wrongly classified images by their names."""
     from chainrule.training.answers import Misclassification
 
-    names = test.names if test.names is not None else [f"sample {number}" for number in range(len(test))]
-    rows = [[names[row.sample], *row[1:]] for row in evaluation.mistakes]
-    return [["image", *Misclassification._fields[1:]], *rows]
+    rows: list[list[Any]] = [["image", *Misclassification._fields[1:]]]
+    for sample, *answers in evaluation.mistakes:
+        name = f"sample {sample}" if test.names is None else test.names[sample]
+        rows.append([name, *answers])
+    return rows
 
 
 def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
@@ -148,13 +159,14 @@ def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
     if "classes" in figures:
         classes = figures["classes"]
         if len(classes) > MAX_CLASSES:  # too many for a table: show the worst, all others are in `class_file`
-            scored = (row for row in classes if row["f1"] is not None)
+            scored = [row for row in classes if row["f1"] is not None]
             classes = sorted(scored, key=lambda row: row["f1"])[:WORST]
             paragraphs.append(f"the {len(classes)} of {len(figures['classes']):,} classes with the lowest F1:")
         kind = "label" if figures["task"] == "multi-label" else "class"
-        is_dense = "mean_iou" in figures
-        metrics = ["precision", "recall", "f1", *(["iou"] if is_dense else [])]
-        lines = [[kind, *map(label_of, metrics), "pixels" if is_dense else "images"]]
+        metrics, counted = ["precision", "recall", "f1"], "images"
+        if "mean_iou" in figures:
+            metrics, counted = ["precision", "recall", "f1", "iou"], "pixels"
+        lines = [[kind, *map(label_of, metrics), counted]]
         for row in classes:
             lines.append([row["class"], *(format_percent(row[name]) for name in metrics), f"{row['samples']:,}"])
         paragraphs.append(format_table(lines, right=(1, 2, 3, 4, 5)))

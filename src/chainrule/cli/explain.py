@@ -91,7 +91,9 @@ def explain(
 
 def _answer(trace: "Trace", cell: str, digits: int) -> "Explanation | Overview":
     """Return the explanation of one element, or the overview of a whole tensor."""
-    return trace.overview(cell.strip()) if trace.is_tensor(cell) else trace.explain(cell, digits=digits)
+    if trace.is_tensor(cell):
+        return trace.overview(cell.strip())
+    return trace.explain(cell, digits=digits)
 
 
 def _text(trace: "Trace", cell: str, answer: "Explanation | Overview", everything: bool, digits: int) -> str:
@@ -101,5 +103,8 @@ def _text(trace: "Trace", cell: str, answer: "Explanation | Overview", everythin
 
     if isinstance(answer, Overview):
         return answer.text(digits=digits)
+    text = answer.text(everything=everything)
     alias = textwrap.fill(trace.alias_sentences(cell), screen_width())
-    return (f"{alias}\n\n" if alias else "") + answer.text(everything=everything)
+    if alias:
+        return f"{alias}\n\n{text}"
+    return text

@@ -83,7 +83,9 @@ class ExplainedSubject:
         return {
             "run": None if self.run is None else str(self.run),
             "model": self.model.name,
-            **{name: getattr(self, name) for name in ("sample", "label", "answer")},
+            "sample": self.sample,
+            "label": self.label,
+            "answer": self.answer,
             "optimizer": training.optimizer.name,
             "learning_rate": self.trace.update.learning_rate,
             "step": training.step,
@@ -94,10 +96,14 @@ class ExplainedSubject:
 def subject(run: Path | None, options: Options) -> ExplainedSubject:
     """Return the subject selected by the options; by default the newest run or, without runs, the default network."""
     source = run_paths.explained(run, options["model"])
-    if run is None and options["model"] is None:
-        print_message(f"{source}, the newest run" if source else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained")
+    if run is None and options["model"] is None and source:
+        print_message(f"{source}, the newest run")
+    elif run is None and options["model"] is None:
+        print_message(f"no run under {run_paths.RUNS}: {DEFAULT}, untrained")
     model, next_step, test, recipe = _load_network(source, options)
-    optimizer = None if options["optimizer"] is None else optimizers.find(options["optimizer"])
+    optimizer = None
+    if options["optimizer"] is not None:
+        optimizer = optimizers.find(options["optimizer"])
     training = resume_point.with_overrides(next_step, optimizer, options["learning_rate"])
     pixels, label, sample = _load_sample(model, test, options)
     x = model.normalization.apply(pixels[None], model.dtype)
@@ -151,7 +157,9 @@ def _words(model: Model, values: Array, thresholds: Sequence[float] = ()) -> str
     [answer] = decisions.named(values, task, model.labels, thresholds)
     if task == REGRESSION:
         return ", ".join(f"{value:.4g}" for value in answer)
-    return ", ".join(map(str, answer)) or "none" if task == MULTI_LABEL else str(answer)
+    if task == MULTI_LABEL:
+        return ", ".join(map(str, answer)) or "none"
+    return str(answer)
 
 
 def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, Dataset | None, Recipe]:
@@ -169,8 +177,11 @@ def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, 
         model, job = loading.load_model_and_job(run, engine=ENGINE, accept_changes=options["accept_changes"])
         training = NextStep()
     loading.require_one_input_and_output(model, run)
-    test = None if options["image"] else loading.load_test_data(model, job, options["data"], **where)[0]
-    return model, training, test, Recipe() if job is None else job.recipe
+    test = None
+    if not options["image"]:
+        test, _ = loading.load_test_data(model, job, options["data"], **where)
+    recipe = Recipe() if job is None else job.recipe
+    return model, training, test, recipe
 
 
 def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset, Recipe]:
@@ -188,7 +199,8 @@ def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset, Recipe
 
 def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[Array, int | None, str]:
     """Return the sample's pixels, the chosen label (None: its own), and its origin."""
-    label, image = _label(model, options["label"]), options["image"]
+    label = _label(model, options["label"])
+    image = options["image"]
     if image is not None:
         return model.normalization.of_image(loading.read_image(model, image)), label, image
     if test is None:

@@ -139,15 +139,19 @@ def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool
         return {}
     folder = run if run.is_dir() else run.parent
     run_record = loading.load_run(folder, accept_changes=accept_changes)
-    facts = {"data": job.choice.name, "seed": job.recipe.seed, "epochs": len(run_record.history.epochs)}
-    facts |= {
-        "steps": len(run_record.history),
-        "batch_size": job.recipe.batch_size,
+    facts = {
+        "data": job.choice.name,
+        "seed": str(job.recipe.seed),
+        "epochs": str(len(run_record.history.epochs)),
+        "steps": str(len(run_record.history)),
+        "batch_size": str(job.recipe.batch_size),
         "optimizer": job.recipe.optimizer.name,
     }
     if run_record.evaluation and _is_final(model, folder):
-        facts |= {f"test_{name}": value for name, value in run_record.evaluation.items() if isinstance(value, float)}
-    return {name: str(value) for name, value in facts.items()}
+        for name, value in run_record.evaluation.items():
+            if isinstance(value, float):
+                facts[f"test_{name}"] = str(value)
+    return facts
 
 
 def _is_final(model: "Model", folder: Path) -> bool:
@@ -156,7 +160,9 @@ def _is_final(model: "Model", folder: Path) -> bool:
 
     from chainrule._io.files import read_tensors
 
-    final = read_tensors(folder / MODEL, "model")[0] if (folder / MODEL).is_file() else {}
+    if not (folder / MODEL).is_file():
+        return False
+    final, _ = read_tensors(folder / MODEL, "model")
     return all(np.array_equal(value, final.get(name, ())) for name, value in model.weights.items())
 
 
@@ -195,7 +201,9 @@ def _quantized(
         x = others = read_inputs(expanded(calibration), len(model.input_shape))  # no labels are needed
     else:
         training, test = loading.read_data_for(model, calibration)
-        x, others = training.x, (training if test is None else test).x
+        x = others = training.x
+        if test is not None:
+            others = test.x
     quantized = Quantized(model, _drawn(x)[0], io=io, scales=scales)
     difference = _int8_difference(model, quantized, _drawn(others)[1], Path(calibration).name)
     return quantized, f"{difference}\n{_tried_scales(quantized)}"
@@ -219,10 +227,10 @@ def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str
     """Return a line with the metric of the run's test data in floats and in int8."""
 
     float_evaluation = model.evaluate(test)
-    int8_evaluation, metric = quantized.evaluate(float_evaluation, test.x), float_evaluation.task.metric
-    float_metric, int8_metric = (
-        format_metric(metric, evaluation.figures[metric]) for evaluation in (float_evaluation, int8_evaluation)
-    )
+    int8_evaluation = quantized.evaluate(float_evaluation, test.x)
+    metric = float_evaluation.task.metric
+    float_metric = format_metric(metric, float_evaluation.figures[metric])
+    int8_metric = format_metric(metric, int8_evaluation.figures[metric])
     return f"{metric.replace('_', ' ')} on {test.name}: {float_metric} in floats, {int8_metric} in int8"
 
 

@@ -51,8 +51,11 @@ def import_(
     from chainrule.models.serialization import model_path
     from chainrule.runs.loading import load
 
-    if operators or layers:
-        click.echo(operator_list() if operators else layer_list())
+    if operators:
+        click.echo(operator_list())
+        return
+    if layers:
+        click.echo(layer_list())
         return
     if file is None:
         raise OptionError("no FILE to read; name one, or use --operators or --layers")
@@ -63,13 +66,19 @@ def import_(
     if holds_network(file):
         if model is not None or pairs:
             raise OptionError(f"--model and --map apply to files of weights; {file} contains its network")
-        network = load(file, outputs=outputs, shape=None if shape is None else expressions.shape(shape))
+        sizes = None
+        if shape is not None:
+            sizes = expressions.shape(shape)
+        network = load(file, outputs=outputs, shape=sizes)
     elif outputs or shape or verify:
         raise OptionError(f"--output, --shape and --verify apply to networks; {file} contains only weights")
     else:
         network = _with_weights(file, model, pairs)
-    compared = verification.comparison(file, network) if verify else None
-    network = network if normalize is None else network.with_input_normalization(normalize)
+    compared = None
+    if verify:
+        compared = verification.comparison(file, network)
+    if normalize is not None:
+        network = network.with_input_normalization(normalize)
     click.echo(network.summary())
     click.echo(f"\n{description(network.normalization, network.layers, network.wiring)}")
     if compared is not None:
@@ -89,10 +98,17 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
 
     if model is None:
         raise only_weights(file)
-    if wrong := [pair for pair in pairs if pair.count("=") != 1]:
-        raise OptionError(f"--map {wrong[0]!r}: expected HERE=THERE")
-    network = load(model) if Path(model).suffix else zoo.find(model).build()
-    sources = network.load_weights(file, dict(pair.split("=") for pair in pairs))
+    names = dict[str, str]()
+    for pair in pairs:
+        here, equals, there = pair.partition("=")
+        if not equals or "=" in there:
+            raise OptionError(f"--map {pair!r}: expected HERE=THERE")
+        names[here] = there
+    if Path(model).suffix:
+        network = load(model)
+    else:
+        network = zoo.find(model).build()
+    sources = network.load_weights(file, names)
     width = max(map(len, sources))
     for name, source in sources.items():
         click.echo(f"{name.ljust(width)}  ←  {source}")

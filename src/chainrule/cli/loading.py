@@ -62,11 +62,13 @@ def load_model_and_job(
 
 def require_one_input_and_output(model: Model, path: Path) -> None:
     """Raise OptionError for a model with several inputs or outputs, which commands on images do not support."""
-    ports = [
-        f"{what} {ports}" for what, ports in (("inputs", model.input_ports), ("outputs", model.output_ports)) if ports
-    ]
-    if ports:
-        raise OptionError(f"{path} has the {' and the '.join(ports)}; use it in Python: chainrule.load and predict")
+    several = list[str]()
+    if model.input_ports:
+        several.append(f"inputs {model.input_ports}")
+    if model.output_ports:
+        several.append(f"outputs {model.output_ports}")
+    if several:
+        raise OptionError(f"{path} has the {' and the '.join(several)}; use it in Python: chainrule.load and predict")
 
 
 def print_remarks(remarks: Iterable[str]) -> None:
@@ -134,11 +136,14 @@ def read_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dat
     options   further options of `data.load`
     """
     channels, *size = model.input_shape
-    is_image = len(size) == 2 and channels in (1, 3)
-    shape: dict[str, Any] = {"size": (size[0], size[1]), "channels": channels} if is_image else {}
-    has_classes = model.task in (tasks.CLASSIFICATION, tasks.BINARY)
-    targets = None if model.task is None else CLASSES if has_classes else NUMBERS
-    return read_sets(name, **shape, min_classes=1, targets=targets, **options)
+    if len(size) == 2 and channels in (1, 3):
+        options |= {"size": (size[0], size[1]), "channels": channels}
+    targets = None
+    if model.task in (tasks.CLASSIFICATION, tasks.BINARY):
+        targets = CLASSES
+    elif model.task is not None:
+        targets = NUMBERS
+    return read_sets(name, min_classes=1, targets=targets, **options)
 
 
 def read_image(model: Model, image: str, *, digit: bool | None = None) -> Array:
@@ -146,4 +151,5 @@ def read_image(model: Model, image: str, *, digit: bool | None = None) -> Array:
 
     digit   whether to center and scale a digit as in MNIST; None: if the model's training images are such digits
     """
-    return read_input(image, model.input_shape, digits=model.normalization.digits if digit is None else digit)
+    digits = model.normalization.digits if digit is None else digit
+    return read_input(image, model.input_shape, digits=digits)

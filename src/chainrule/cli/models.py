@@ -2,6 +2,7 @@
 
 import shlex
 import textwrap
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,14 +43,23 @@ def models(
         return
     if program and name is None:
         raise OptionError("--program requires the name of a model")
-    entries = [zoo.find(name)] if name is not None else list(zoo.ENTRIES)
+    if name is None:
+        _print_all(zoo.ENTRIES, as_json=as_json)
+        return
+    entry = zoo.find(name)
     if program:
-        click.echo(_program(entries[0]), nl=False)
+        click.echo(_program(entry), nl=False)
     elif as_json:
-        descriptions = [_about(entry) for entry in entries]
-        print_json(descriptions if name is None else descriptions[0])
+        print_json(_about(entry))
     else:
-        click.echo(_list(entries) if name is None else _describe(entries[0]))
+        click.echo(_describe(entry))
+
+
+def _print_all(entries: "Sequence[Entry]", *, as_json: bool) -> None:
+    if as_json:
+        print_json(list(map(_about, entries)))
+    else:
+        click.echo(_list(entries))
 
 
 def _write_new(path: Path, *, only_option: bool) -> None:
@@ -76,6 +86,9 @@ def _program(entry: "Entry") -> str:
 
 def _about(entry: "Entry") -> dict[str, Any]:
     model = entry.build(engine="numpy")
+    tutorial = None
+    if entry.tutorial:
+        tutorial = entry.tutorial.to_config()
     return {
         "name": entry.name,
         "source": entry.source,
@@ -85,13 +98,14 @@ def _about(entry: "Entry") -> dict[str, Any]:
         "stated": entry.stated,
         "notes": entry.notes,
         "recipe": entry.recipe.to_config(),
-        "tutorial": entry.tutorial.to_config() if entry.tutorial else None,
+        "tutorial": tutorial,
     }
 
 
-def _list(entries: "list[Entry]") -> str:
+def _list(entries: "Sequence[Entry]") -> str:
 
-    rows, layers = [["name", "layers", "parameters", "target", "source"]], list[str]()
+    rows = [["name", "layers", "parameters", "target", "source"]]
+    layers = list[str]()
     for entry in entries:
         model = entry.build(engine="numpy")
         rows.append([entry.name, str(len(model.layers)), f"{model.parameters.size:,}", _targets(entry), entry.source])
@@ -107,15 +121,16 @@ def _describe(entry: "Entry") -> str:
     from chainrule.cli.report import describe_recipe
 
     facts = [("target", _targets(entry)), ("reported", entry.stated), ("recipe", describe_recipe(entry.recipe))]
-    facts += [(f"on {name}", describe_recipe(recipe)) for name, recipe in entry.recipes]
-    facts += [("tutorial", describe_recipe(entry.tutorial))] if entry.tutorial else []
+    for name, recipe in entry.recipes:
+        facts.append((f"on {name}", describe_recipe(recipe)))
+    if entry.tutorial:
+        facts.append(("tutorial", describe_recipe(entry.tutorial)))
     facts += [("data", _data(entry)), ("notes", entry.notes)]
-    lines = [
-        textwrap.fill(text, WIDTH, initial_indent=f"{heading:<13}", subsequent_indent=" " * 13)
-        for heading, text in facts
-        if text
-    ]
-    return "\n".join([f"{entry.name}: {entry.source}", "", entry.build(engine="numpy").summary(), "", *lines])
+    lines = [f"{entry.name}: {entry.source}", "", entry.build(engine="numpy").summary(), ""]
+    for heading, text in facts:
+        if text:
+            lines.append(textwrap.fill(text, WIDTH, initial_indent=f"{heading:<13}", subsequent_indent=" " * 13))
+    return "\n".join(lines)
 
 
 def _targets(entry: "Entry") -> str:
@@ -126,8 +141,12 @@ def _targets(entry: "Entry") -> str:
 
 def _data(entry: "Entry") -> str:
     choice = entry.choice
-    only = f", only classes {', '.join(map(str, choice.only))}" if choice.only is not None else ""
-    return choice.name + only + (f", {choice.per_class} training images per class" if choice.per_class else "")
+    parts = [choice.name]
+    if choice.only is not None:
+        parts.append(f"only classes {', '.join(map(str, choice.only))}")
+    if choice.per_class:
+        parts.append(f"{choice.per_class} training images per class")
+    return ", ".join(parts)
 
 
 def _describe_layer(layer: "Layer") -> str:

@@ -29,20 +29,24 @@ def print_line(text: object, *, err: bool = False) -> None:
 
 def format_table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Format rows in aligned columns, two spaces apart; `right` lists the indices of right-aligned columns."""
-    cells = [[printable(cell) for cell in row] for row in rows]
+    cells = [list(map(printable, row)) for row in rows]
     return "\n".join(line.rstrip() for line in aligned(cells, right))
 
 
 def format_percent(fraction: float | None, digits: int = 2) -> str:
     """Format 0.9907 as "99.07 %", and None as a dash."""
-    return MISSING if fraction is None else f"{fraction * 100:.{digits}f} %"
+    if fraction is None:
+        return MISSING
+    return f"{fraction * 100:.{digits}f} %"
 
 
 def format_loss(value: float | None) -> str:
     """Format a number with four decimal places, or in scientific notation if it is very small or large."""
     if value is None:
         return MISSING
-    return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 10_000 else f"{value:.3e}"
+    if value == 0 or 0.001 <= abs(value) < 10_000:
+        return f"{value:.4f}"
+    return f"{value:.3e}"
 
 
 def format_metric(name: str, value: float | None) -> str:
@@ -50,13 +54,17 @@ def format_metric(name: str, value: float | None) -> str:
     unit = unit_of(name)
     if unit == DECIBELS and value is not None:
         return f"{value:.2f}"
-    return format_percent(value) if unit == FRACTION else format_loss(value)
+    if unit == FRACTION:
+        return format_percent(value)
+    return format_loss(value)
 
 
 def format_target(name: str, value: float | None) -> str:
     """Format a value or target of any metric for a table of networks, with the name of metrics other than accuracy."""
     text = format_percent(value, 1) if unit_of(name) == FRACTION else format_metric(name, value)
-    return text if name == "accuracy" or value is None else f"{label_of(name)} {text}"
+    if name == "accuracy" or value is None:
+        return text
+    return f"{label_of(name)} {text}"
 
 
 def metric_rows(metrics: Mapping[str, float | None]) -> list[list[str]]:
@@ -71,9 +79,13 @@ def format_duration(seconds: float | None) -> str:
     if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def format_count(count: int, noun: str) -> str:
     """Format a count with its noun: 1 image, 2 images."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    if count != 1:
+        noun = f"{noun}s"
+    return f"{count:,} {noun}"

@@ -90,18 +90,24 @@ def _subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
     from chainrule.web import subjects
 
     subject = _load_subject(run, arguments)
-    optimizer = None if arguments["optimizer"] is None else optimizers.find(arguments["optimizer"])
+    optimizer = None
+    if arguments["optimizer"] is not None:
+        optimizer = optimizers.find(arguments["optimizer"])
     subject = subjects.with_overrides(
         subject, data=arguments["data"], optimizer=optimizer, learning_rate=arguments["learning_rate"]
     )
-    start = f"#/network?sample={arguments['sample']}" if arguments["sample"] is not None else ""
+    start = ""
+    if arguments["sample"] is not None:
+        start = f"#/network?sample={arguments['sample']}"
     return replace(subject, start=start, walk=_walk(arguments["walk"], subject))
 
 
 def _walk(path: Path | None, subject: "PageSubject") -> tuple[dict[str, Any], ...]:
     from chainrule.web.single_file import read_walk
 
-    return () if path is None else tuple(read_walk(path, list(subject.model.names)))
+    if path is None:
+        return ()
+    return tuple(read_walk(path, list(subject.model.names)))
 
 
 def _load_subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
@@ -115,10 +121,12 @@ def _load_subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
 
 
 def _describe_progress(subject: "PageSubject") -> str:
-    if subject.untrainable and not len(subject.history):
-        return "a model without a run"
     done = len(subject.history)
-    return f"after {done} training steps" if done else "before its first training step"
+    if done:
+        return f"after {done} training steps"
+    if subject.untrainable:
+        return "a model without a run"
+    return "before its first training step"
 
 
 def _write(path: Path, subject: "PageSubject", data_location: dict[str, Any]) -> None:

@@ -73,19 +73,28 @@ def predict(
     top = min(top, len(model.classes))
     _check_outputs(model, mask_folder, csv_file)
     files = list(_files(images))
-    masks, inputs = (_output_paths(folder, images, files) for folder in (mask_folder, input_folder))
+    masks = _output_paths(mask_folder, images, files)
+    inputs = _output_paths(input_folder, images, files)
     heats = _heat_paths(heat, images, files)
     read = partial(_read, model, digit=digit, inputs=inputs)
     answers = list(_answers(model, starmap(read, files), top, masks, heats))
-    predicted = [answer for answer in answers if "problem" not in answer]
-    problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
+    predicted = list[dict[str, Any]]()
+    problems = list[str]()
+    for answer in answers:
+        if "problem" in answer:
+            problems.append(f"{answer['image']}: {answer['problem']}")
+        else:
+            predicted.append(answer)
     if csv_file is not None:
         write_atomic(csv_file, csv_bytes(_rows(answers)))
-        problems = [f"{len(problems):,} of {len(answers):,} images cannot be used: see {csv_file}"] if problems else []
-    if as_json:
-        print_json(predicted if csv_file is None else answers)
-    elif csv_file is not None:
-        click.echo(f"{format_count(len(predicted), 'image')} predicted; see {csv_file}")
+        if problems:
+            problems = [f"{len(problems):,} of {len(answers):,} images cannot be used: see {csv_file}"]
+        if as_json:
+            print_json(answers)
+        else:
+            click.echo(f"{format_count(len(predicted), 'image')} predicted; see {csv_file}")
+    elif as_json:
+        print_json(predicted)
     elif predicted:
         click.echo(_text(predicted))
     for problem in problems:
@@ -129,11 +138,18 @@ def _output_paths(folder: Path | None, arguments: Sequence[str], files: Sequence
     if folder is None:
         return {}
     folder.mkdir(exist_ok=True)
-    tops = [path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, arguments)]
+    tops = list[str]()
+    for path in map(os.path.abspath, arguments):
+        tops.append(path if os.path.isdir(path) else os.path.dirname(path))
     top = os.path.commonpath(tops)
-    paths = {image: folder / os.path.relpath(image, top) for image, _ in files}
-    stems = {image: path.with_suffix("") for image, path in paths.items()}
-    return stems if len(set(stems.values())) == len(set(paths.values())) else paths
+    paths = dict[str, Path]()
+    stems = dict[str, Path]()
+    for image, _ in files:
+        paths[image] = folder / os.path.relpath(image, top)
+        stems[image] = paths[image].with_suffix("")
+    if len(set(stems.values())) < len(set(paths.values())):
+        return paths
+    return stems
 
 
 def _heat_paths(heat: Path | None, arguments: Sequence[str], files: Sequence[tuple[str, str]]) -> dict[str, Path]:
@@ -174,9 +190,15 @@ def _answers(
     by_output = is_dense or model.task in (MULTI_LABEL, REGRESSION)
     while batch := list(islice(read_files, BATCH)):
         pixels = [image_pixels for _, image_pixels in batch if not isinstance(image_pixels, str)]
-        outputs = model.predict(model.normalization.of_image(np.stack(pixels))) if pixels else np.empty((0, len(names)))
-        predictions = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
-        winners = deque([] if by_output or not pixels else decisions.places(model, outputs))
+        predictions = deque[Any]()
+        winners = deque[Any]()
+        if pixels:
+            outputs = model.predict(model.normalization.of_image(np.stack(pixels)))
+            if by_output:
+                predictions.extend(outputs)
+            else:
+                predictions.extend(confidences(outputs, model.loss))
+                winners.extend(decisions.places(model, outputs))
         for image, image_pixels in batch:
             if isinstance(image_pixels, str):
                 yield {"image": image, "problem": image_pixels}
@@ -196,10 +218,12 @@ def _answers(
                 yield {"image": image, **answer}
                 continue
             first = winners.popleft()
-            others = [index for index in np.argsort(-values, kind="stable") if index != first]
-            rest = [{"class": model.classes[index], "confidence": float(values[index])} for index in others[: top - 1]]
+            runners_up = list[dict[str, Any]]()
+            for index in np.argsort(-values, kind="stable"):
+                if index != first and len(runners_up) < top - 1:
+                    runners_up.append({"class": model.classes[index], "confidence": float(values[index])})
             name, confidence = model.classes[first], float(values[first])
-            yield {"image": image, "class": name, "confidence": confidence, "runners_up": rest}
+            yield {"image": image, "class": name, "confidence": confidence, "runners_up": runners_up}
 
 
 def _read(model: Any, image: str, problem: str, *, digit: bool | None, inputs: Mapping[str, Path]) -> tuple[str, Any]:
@@ -217,7 +241,8 @@ def _read(model: Any, image: str, problem: str, *, digit: bool | None, inputs: M
         pixels = loading.read_image(model, image, digit=digit)
         if image in inputs:
             inputs[image].parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(Path(f"{inputs[image]}{'.pgm' if len(pixels) == 1 else '.ppm'}"), pnm_bytes(pixels))
+            suffix = ".pgm" if len(pixels) == 1 else ".ppm"
+            write_atomic(Path(f"{inputs[image]}{suffix}"), pnm_bytes(pixels))
         return image, pixels
     except OptionError:
         raise
@@ -227,8 +252,10 @@ def _read(model: Any, image: str, problem: str, *, digit: bool | None, inputs: M
 
 def _rows(answers: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
     """Yield the rows of the CSV file, starting with the heading."""
-    entries = [_entries(answer) for answer in answers]
-    names = list(dict.fromkeys(name for entry in entries for name in entry))
+    entries = list(map(_entries, answers))
+    names = dict[str, None]()
+    for entry in entries:
+        names |= dict.fromkeys(entry)
     yield ["file", *names, "problem"]
     for answer, entry in zip(answers, entries, strict=True):
         yield [answer["image"], *(entry.get(name, "") for name in names), answer.get("problem", "")]
@@ -237,24 +264,35 @@ def _rows(answers: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
 def _entries(answer: dict[str, Any]) -> dict[str, Any]:
     """Return an answer's outputs, or its classes and confidences, by the names of their columns; {} for a problem."""
     if "class" not in answer:
-        labels = {"labels": ", ".join(answer["labels"])} if "labels" in answer else {}
-        return {**answer.get("outputs", {}), **labels}
-    ranked = {"": answer} | {f"_{rank}": other for rank, other in enumerate(answer["runners_up"], 2)}
-    return {f"{name}{rank}": entry[name] for rank, entry in ranked.items() for name in ("class", "confidence")}
+        entries = dict(answer.get("outputs", {}))
+        if "labels" in answer:
+            entries["labels"] = ", ".join(answer["labels"])
+        return entries
+    entries = {"class": answer["class"], "confidence": answer["confidence"]}
+    for rank, other in enumerate(answer["runners_up"], 2):
+        entries[f"class_{rank}"] = other["class"]
+        entries[f"confidence_{rank}"] = other["confidence"]
+    return entries
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"
+    if isinstance(value, str):
+        return value
+    return f"{value:.6g}"
 
 
 def _text(answers: Sequence[dict[str, Any]]) -> str:
     """Return a table with a row per image: its class, confidence and runners-up, or its numbers or shares of pixels."""
 
     if "class" not in answers[0]:
-        entries = [answer.get("pixels") or _entries(answer) for answer in answers]
         shown = partial(format_percent, digits=1) if "pixels" in answers[0] else _shown
-        rows = [[answer["image"], *map(shown, entry.values())] for answer, entry in zip(answers, entries, strict=True)]
-        return format_table([["image", *entries[0]], *rows], right=range(1, len(rows[0])))
+        rows = list[list[str]]()
+        for answer in answers:
+            entry = answer.get("pixels") or _entries(answer)
+            if not rows:
+                rows.append(["image", *entry])
+            rows.append([answer["image"], *map(shown, entry.values())])
+        return format_table(rows, right=range(1, len(rows[0])))
     rows = [["image", "class", "confidence", "runners-up"]]
     for answer in answers:
         others = [f"{other['class']} {format_percent(other['confidence'], 1)}" for other in answer["runners_up"]]

@@ -37,12 +37,14 @@ def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: Array
         elif stem is not None:
             files = {"mask": mask_png(labels, model.mask_values)}
     else:
-        answer["outputs"] = {
-            name: float(values.mean()) for name, values in zip(model.classes, outputs.astype(np.float64), strict=True)
-        }
+        means = dict[str, float]()
+        for name, values in zip(model.classes, outputs.astype(np.float64), strict=True):
+            means[name] = float(values.mean())
+        answer["outputs"] = means
         if stem is not None and len(outputs) not in (1, 3):
             raise OptionError(f"an output of {len(outputs)} channels cannot be saved as an image; leave out --masks")
-        files = {} if stem is None else {"output": image_png(outputs)}
+        if stem is not None:
+            files = {"output": image_png(outputs)}
     for kind, content in files.items():
         assert stem is not None
         stem.parent.mkdir(parents=True, exist_ok=True)

@@ -33,19 +33,27 @@ def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quie
     if quiet:
         return
     images = f"{format_count(len(training), 'image')} {text(training.sample_shape)}"
-    targets = format_count(len(training.classes), "target")
-    images += f" in {len(training.classes)} classes" if training.has_classes else f" with {targets}"
-    engine = f"{job.engine}, {format_count(model.threads, 'thread')}" if job.engine == "compiled" else job.engine
-    engine += ", precise" if job.precise else ""
+    if training.has_classes:
+        images += f" in {len(training.classes)} classes"
+    else:
+        images += f" with {format_count(len(training.classes), 'target')}"
+    engine = job.engine
+    if engine == "compiled":
+        engine += f", {format_count(model.threads, 'thread')}"
+    if job.precise:
+        engine += ", precise"
     print_line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
     print_line(f"{training.name}: {images}, {len(test):,} test images", err=True)
-    print_remarks(training.inventory.lines() if training.inventory is not None else [], quiet)
+    if training.inventory is not None:
+        print_remarks(training.inventory.lines(), quiet)
     click.echo(textwrap.fill(describe_recipe(job.recipe), WIDTH), err=True)
 
 
 def print_remarks(lines: Sequence[str], quiet: bool) -> None:
     """Print remarks on the data to stderr, each wrapped to the width of the output."""
-    for remark in () if quiet else lines:
+    if quiet:
+        return
+    for remark in lines:
         click.echo(textwrap.fill(printable(remark), WIDTH, initial_indent="  ", subsequent_indent="    "), err=True)
 
 
@@ -63,25 +71,32 @@ def describe_optimizer(optimizer: Optimizer) -> str:
     """Describe an optimizer, as in "adam at learning rate 0.01 (beta1 0.95)", without default hyperparameters."""
     config = optimizer.to_config()
     defaults = config if isinstance(optimizer, CustomOptimizer) else type(optimizer)().to_config()
-    changed = [f"{name} {config[name]:g}" for name in list(config)[2:] if config[name] != defaults[name]]
-    return f"{optimizer.name} at learning rate {optimizer.learning_rate:g}" + (
-        f" ({', '.join(changed)})" if changed else ""
-    )
+    changed = list[str]()
+    for name in list(config)[2:]:  # after its name and learning rate
+        if config[name] != defaults[name]:
+            changed.append(f"{name} {config[name]:g}")
+    description = f"{optimizer.name} at learning rate {optimizer.learning_rate:g}"
+    if changed:
+        description += f" ({', '.join(changed)})"
+    return description
 
 
 def print_metrics(result: Result) -> None:
     """Print the test metrics and the duration of a finished run."""
-    evaluation, rows = result.evaluation, list[list[str]]()
+    evaluation = result.evaluation
+    rows = list[list[str]]()
     if evaluation is not None:
-        rows = [[f"test {name}", value] for name, value in metric_rows(evaluation.figures)]
+        for name, value in metric_rows(evaluation.figures):
+            rows.append([f"test {name}", value])
         rows[0][1] += f" of {format_count(evaluation.samples, 'image')}"
     if result.averaged is not None:
-        averaged = metric_rows(result.averaged.figures)
-        rows += [[f"{name} over views", value] for name, value in averaged]
+        for name, value in metric_rows(result.averaged.figures):
+            rows.append([f"{name} over views", value])
     rows.append(["training time", f"{format_duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"])
     click.echo(format_table(rows))
-    for warning in evaluation.warnings if evaluation is not None else ():
-        print_message(warning)
+    if evaluation is not None:
+        for warning in evaluation.warnings:
+            print_message(warning)
 
 
 def print_files(result: Result) -> None:

@@ -20,7 +20,10 @@ def reserve(out: Path | None, name: str) -> Generator[Path]:
     """Create the run folder `out` (default: runs/NAME-DATE-TIME); remove it on exit if it is still empty."""
     created: list[Path] = []
     try:
-        yield _create_empty(out, created) if out is not None else _create_dated(name, created)
+        if out is None:
+            yield _create_dated(name, created)
+        else:
+            yield _create_empty(out, created)
     finally:
         for folder in reversed(created):
             with suppress(OSError):  # not empty: keep it
@@ -36,7 +39,9 @@ def explained(run: Path | None, model: str | None) -> Path | None:
 
     if run is not None and model is not None:
         raise OptionError(f"expected a RUN or --model NAME, found both {run} and {model}")
-    return newest_run(RUNS) if run is None and model is None else run
+    if run is None and model is None:
+        return newest_run(RUNS)
+    return run
 
 
 def require_writable(path: Path) -> Path:
@@ -45,7 +50,8 @@ def require_writable(path: Path) -> Path:
         raise RunError(f"cannot write {path}: it is {kind_of(path.stat().st_mode)}")
     if not path.parent.is_dir():
         raise RunError(f"cannot write {path}: there is no folder {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    written = path if path.exists() else path.parent
+    if not os.access(written, os.W_OK):
         raise RunError(f"cannot write {path}: permission denied")
     return path
 
@@ -85,7 +91,8 @@ def _create_dated(name: str, created: list[Path]) -> Path:
 def _create(folder: Path, created: list[Path]) -> None:
     """Create a folder and its missing parents, and append them to `created`."""
     try:
-        for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        for path in reversed(missing):
             path.mkdir(exist_ok=True)
             created.append(path)
     except OSError as error:

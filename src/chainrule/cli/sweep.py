@@ -88,9 +88,8 @@ def sweep(
     except KeyboardInterrupt:
         exit_interrupted()
     if arguments["as_json"]:
-        print_json(
-            {"folder": str(folder), "best": outcome.best, "trials": [result.row() for result in outcome.results]}
-        )
+        trial_rows = [result.row() for result in outcome.results]
+        print_json({"folder": str(folder), "best": outcome.best, "trials": trial_rows})
     else:
         click.echo(_text(outcome, list(grid)))
     outcome.write()  # last, so that the table is printed even if the disk is full
@@ -107,15 +106,17 @@ def _text(outcome: "Sweep", names: Sequence[str]) -> str:
     with_deviation = len(outcome.results) > len(outcome.combinations)
     metric = outcome.measure.replace("_", " ")
     with_validation = any(result.validation is not None for result in outcome.results)
-    heads = [*names, "trials", *([f"validation {metric}"] if with_validation else []), f"test {metric}", "loss", "time"]
-    rows = [
-        heads,
-        *(_row(combination, outcome.measure, with_validation, with_deviation) for combination in outcome.combinations),
-    ]
+    heads = [*names, "trials", f"test {metric}", "loss", "time"]
+    if with_validation:
+        heads.insert(len(names) + 1, f"validation {metric}")
+    rows = [heads]
+    for combination in outcome.combinations:
+        rows.append(_row(combination, outcome.measure, with_validation, with_deviation))
     lines = [format_table(rows, right=range(len(names), len(heads)))]
     if not with_validation and outcome.best:
         lines.append("sorted by the test metric, which is biased for the best trial; use --validation to select fairly")
-    lines += [f"failed: {result.trial.name}: {result.error}" for result in outcome.failed]
+    for result in outcome.failed:
+        lines.append(f"failed: {result.trial.name}: {result.error}")
     return "\n".join(lines)
 
 
@@ -123,8 +124,10 @@ def _row(combination: "Combination", metric: str, with_validation: bool, with_de
 
     finished = sum(result.state == "finished" for result in combination.results)
     cells = [str(value) for _, value in combination.settings]
-    cells.append(str(finished) if finished == len(combination.results) else f"{finished} of {len(combination.results)}")
-    cells += [_format_mean(combination, "validation", metric, with_deviation)] if with_validation else []
+    trials = len(combination.results)
+    cells.append(str(trials) if finished == trials else f"{finished} of {trials}")
+    if with_validation:
+        cells.append(_format_mean(combination, "validation", metric, with_deviation))
     cells.append(_format_mean(combination, "test", metric, with_deviation))
     return [*cells, format_loss(combination.mean("loss")), format_duration(combination.mean("seconds"))]
 
@@ -132,8 +135,10 @@ def _row(combination: "Combination", metric: str, with_validation: bool, with_de
 def _format_mean(combination: "Combination", name: str, metric: str, with_deviation: bool) -> str:
     """Format a mean over the seeds with its standard deviation."""
 
-    mean, deviation = combination.mean(name), combination.deviation(name)
-    text = format_metric(metric, mean)
+    deviation = combination.deviation(name)
+    text = format_metric(metric, combination.mean(name))
     if not with_deviation or deviation is None:
         return text
-    return f"{text} ± {100 * deviation:.2f}" if unit_of(metric) == FRACTION else f"{text} ± {deviation:.4g}"
+    if unit_of(metric) == FRACTION:
+        return f"{text} ± {100 * deviation:.2f}"
+    return f"{text} ± {deviation:.4g}"

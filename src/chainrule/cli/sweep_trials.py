@@ -64,7 +64,10 @@ class CommandTrial:
 
     def request(self, trial: SweepTrial) -> TrainingRequest:
         """Return the training request of a trial."""
-        swept = dict(convert_option(name, str(value)) for name, value in trial.settings)
+        swept = dict[str, Any]()
+        for setting, value in trial.settings:
+            name, converted = convert_option(setting, str(value))
+            swept[name] = converted
         return TrainingRequest.of({**self.options, **swept, "seed": trial.seed})
 
     def check(self, trials: Sequence[SweepTrial]) -> str:
@@ -82,8 +85,11 @@ class CommandTrial:
                 raise OptionError(f"grid: {names[option]} and {name} are the same option")
             names[option] = name
         requests = [self.request(trial) for trial in trials if trial.seed == trials[0].seed]
-        for choice in dict.fromkeys(request.choice for request in requests):
-            _load(_Source.of(next(request for request in requests if request.choice == choice)))
+        loaded = list[Any]()
+        for request in requests:
+            if request.choice not in loaded:
+                _load(_Source.of(request))
+                loaded.append(request.choice)
         return requests[0].entry.name
 
 
@@ -93,12 +99,11 @@ def convert_option(name: str, text: str) -> tuple[str, Any]:
     Errors   OptionError if the option is unknown or cannot be swept; a click error if the value is invalid
     """
     sweep = program.import_command(program.MainGroup.folder, "sweep")
-    parameters = {
-        flag.removeprefix("--"): parameter
-        for parameter in sweep.params
-        if parameter.name not in (*SWEEP_OPTIONS, *NOT_SWEPT)
-        for flag in parameter.opts
-    }
+    parameters = dict[str, click.Parameter]()
+    for parameter in sweep.params:
+        if parameter.name not in (*SWEEP_OPTIONS, *NOT_SWEPT):
+            for flag in parameter.opts:
+                parameters[flag.removeprefix("--")] = parameter
     selected = parameters.get(ABBREVIATIONS.get(name, name).replace("_", "-"))
     if selected is None:
         raise OptionError(f"grid: {unknown_name('option', name, [*parameters])}")
@@ -116,8 +121,9 @@ class _Source:
     def of(request: TrainingRequest) -> "_Source":
         """Return the source of a request."""
         choice, options = request.choice, request.options
-        depends_on_seed = is_custom(choice.name) or choice.per_class is not None or choice.limit is not None
-        seed = request.recipe.seed if depends_on_seed else None
+        seed = None
+        if is_custom(choice.name) or choice.per_class is not None or choice.limit is not None:
+            seed = request.recipe.seed  # which samples are used depends on it
         return _Source((choice, seed, options["data_folder"], options["offline"]), request)
 
 

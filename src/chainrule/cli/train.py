@@ -51,7 +51,8 @@ def train(context: click.Context, **arguments: Any) -> None:
 
     with mpi.session() as workers:
         if workers.rank:
-            arguments["quiet"], arguments["tensorboard"] = True, None
+            arguments["quiet"] = True
+            arguments["tensorboard"] = None
         train_in = _train_new if arguments["resume"] is None else _resume
         result, inventory, test = train_in(context, arguments, workers)
     if workers.rank:
@@ -83,7 +84,9 @@ def _train_new(context: click.Context, arguments: dict[str, Any], workers: Any) 
         report.print_heading(job, training, test, model, arguments["quiet"])
         report.print_remarks(request.remarks(job, training, test), arguments["quiet"])
         with _error_advice(folder, memory="out of memory; try a smaller --batch-size or --limit"):
-            weights = model.weights if arguments["source"] is not None else None
+            weights = None
+            if arguments["source"] is not None:
+                weights = model.weights
             callbacks = _callbacks(arguments)
             result = running.start(
                 folder, job, training, test, callbacks, weights=weights, workers=workers, plots=False
@@ -174,8 +177,12 @@ def _callbacks(arguments: dict[str, Any]) -> list[Any]:
     from chainrule.training.callbacks import ProgressBar
     from chainrule.training.logs import TensorBoardLog
 
-    logs = [] if arguments["tensorboard"] is None else [TensorBoardLog(arguments["tensorboard"])]
-    return [*logs, *([] if arguments["quiet"] else [ProgressBar()])]
+    callbacks = list[Any]()
+    if arguments["tensorboard"] is not None:
+        callbacks.append(TensorBoardLog(arguments["tensorboard"]))
+    if not arguments["quiet"]:
+        callbacks.append(ProgressBar())
+    return callbacks
 
 
 @contextmanager
@@ -195,6 +202,8 @@ def _error_advice(folder: Path, memory: str) -> Generator[None]:
 
 
 def _exit_interrupted(folder: Path, steps: int | None) -> None:
-    after = f" after step {steps}" if steps is not None else ""
-    print_message(f"interrupted{after}; to continue: chainrule train --resume {shlex.quote(str(folder))}")
+    what = "interrupted"
+    if steps is not None:
+        what += f" after step {steps}"
+    print_message(f"{what}; to continue: chainrule train --resume {shlex.quote(str(folder))}")
     sys.exit(INTERRUPTED)

@@ -24,7 +24,11 @@ NAMES = {
 def recipe_option(name: str) -> Callable[[Any], Any]:
     """Return the flag for an option of a recipe."""
     option = OPTIONS[name]
-    kind = INTEGER if option.is_whole else NUMBER if option.is_bounded else None
+    kind = None
+    if option.is_whole:
+        kind = INTEGER
+    elif option.is_bounded:
+        kind = NUMBER
     return click.option(flag_of(name), type=NAMES.get(name, kind), metavar=option.metavar or None, help=option.help)
 
 

@@ -37,9 +37,18 @@ MAX_IMAGES = 1_000_000_000
 FOLDER_OPTIONS = ("skip_damaged", "group_pattern", "targets")  # options for image folders
 HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
 FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
-PARAMETERS = {  # recipe field → parameter of the command
-    name: flag_of(name).lstrip("-").replace("-", "_") for name, option in OPTIONS.items() if option.flag is not None
-}
+
+
+def _parameters() -> dict[str, str]:
+    """Return the parameter of the command for each field of a recipe."""
+    parameters = dict[str, str]()
+    for name, option in OPTIONS.items():
+        if option.flag is not None:
+            parameters[name] = flag_of(name).lstrip("-").replace("-", "_")
+    return parameters
+
+
+PARAMETERS = _parameters()
 
 
 def find_entry(options: Options) -> Entry:
@@ -49,19 +58,28 @@ def find_entry(options: Options) -> Entry:
         if name is not None:
             raise OptionError("--from and --model cannot be combined: --from includes a network")
         return find_pretrained(options["source"])
-    resolved = None if data_name is None else resolve_data_name(data_name)
+    resolved = None
+    if data_name is not None:
+        resolved = resolve_data_name(data_name)
+    if name is not None and network_files.is_file(name):
+        return network_files.find(name)
     if name is not None:
-        return network_files.find(name) if network_files.is_file(name) else zoo.find(name)
+        return zoo.find(name)
     if resolved is None or not custom_data.is_custom(resolved) or options["recipe"] == "tutorial":
         return zoo.find(DEFAULT_MODEL)
-    return zoo.find(custom_data.MASK_MODEL if has_masks(Path(resolved)) else custom_data.MODEL)
+    if has_masks(Path(resolved)):
+        return zoo.find(custom_data.MASK_MODEL)
+    return zoo.find(custom_data.MODEL)
 
 
 def with_recipe_options(entry: Entry, options: Options) -> Options:
     """Return the options, with missing values taken from a network file's recipe."""
-    recipe: Mapping[str, Any] = entry.file_recipe if isinstance(entry, network_files.CustomNetwork) else {}
-    completed = {option: recipe.get(name) for name, option in FILE_RECIPE_OPTIONS.items() if options[option] is None}
-    return {**options, **completed}
+    completed = dict(options)
+    if isinstance(entry, network_files.CustomNetwork):
+        for name, option in FILE_RECIPE_OPTIONS.items():
+            if completed[option] is None:
+                completed[option] = entry.file_recipe.get(name)
+    return completed
 
 
 def choose_data(entry: Entry, options: Options) -> DataChoice:
@@ -81,11 +99,21 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
     reading: dict[str, Any] = {"size": None, "stream": False}
     if custom_data.is_image_folder(choice.name):
         reading = custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
-    elif unused := [option for option in (*FOLDER_OPTIONS, "resize", "stream") if options[option]]:
-        # `targets` is set by two flags of other names
-        flag = "--classes or --regression" if unused[0] == "targets" else f"--{unused[0].replace('_', '-')}"
-        raise OptionError(f"{flag} requires a folder of images; the data are {choice.name}")
-    return replace(choice, limit=limit, **reading, **{option: options[option] for option in FOLDER_OPTIONS})
+    else:
+        _refuse_folder_options(options, choice.name)
+    for option in FOLDER_OPTIONS:
+        reading[option] = options[option]
+    return replace(choice, limit=limit, **reading)
+
+
+def _refuse_folder_options(options: Options, data_name: str) -> None:
+    """Raise OptionError for an option that requires a folder of images."""
+    for option in (*FOLDER_OPTIONS, "resize", "stream"):
+        if options[option]:
+            flag = f"--{option.replace('_', '-')}"
+            if option == "targets":  # set by two flags of other names
+                flag = "--classes or --regression"
+            raise OptionError(f"{flag} requires a folder of images; the data are {data_name}")
 
 
 def resolve_data_name(name: str) -> str:
@@ -103,11 +131,16 @@ def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     for name, accepted in (("recipe", RECIPES), ("dtype", (None, *DTYPES))):
         if options[name] not in accepted:
             raise unknown_name(name, options[name], [*filter(None, accepted)])
-    base = entry.recipe_for(data_name) if options["recipe"] == "best" else entry.tutorial
+    base = entry.tutorial
+    if options["recipe"] == "best":
+        base = entry.recipe_for(data_name)
     if base is None:
         raise OptionError(f"model {entry.name}: its source states no recipe; use --recipe best")
     hyperparameters = {name: options[name] for name in HYPERPARAMETERS if options[name] is not None}
-    changes = {name: options[parameter] for name, parameter in PARAMETERS.items() if options[parameter] is not None}
+    changes = dict[str, Any]()
+    for name, parameter in PARAMETERS.items():
+        if options[parameter] is not None:
+            changes[name] = options[parameter]
     changes["lr_multipliers"] = LRMultipliers.choose(changes.get("lr_multipliers", base.lr_multipliers))
     changes["optimizer"] = choose_optimizer(base.optimizer, options["optimizer"], hyperparameters)
     recipe = replace(base, **changes)
@@ -127,15 +160,20 @@ def choose_optimizer(default: Optimizer, name: str | None, hyperparameters: Mapp
     if name is not None and name != default.name:
         optimizer = optimizers.find(name)
         if optimizer.moments == default.moments:
-            shared = {field.name for field in fields(optimizer)} & {field.name for field in fields(default)}
-            optimizer = replace(optimizer, **{field: getattr(default, field) for field in shared})
+            settings = _settings(default)
+            shared = {name: settings[name] for name in _settings(optimizer) if name in settings}
+            optimizer = replace(optimizer, **shared)
     if "weight_decay" in hyperparameters and type(optimizer) is Adam:
-        optimizer = AdamW(**{field.name: getattr(optimizer, field.name) for field in fields(optimizer)})
-    field_names = [field.name for field in fields(optimizer)]
+        optimizer = AdamW(**_settings(optimizer))
+    field_names = list(_settings(optimizer))
     for field in hyperparameters:
         if field not in field_names:
             raise OptionError(f"optimizer {optimizer.name} has no {field}; it has: {', '.join(field_names)}")
     return replace(optimizer, **hyperparameters)
+
+
+def _settings(optimizer: Optimizer) -> dict[str, Any]:
+    return {field.name: getattr(optimizer, field.name) for field in fields(optimizer)}
 
 
 @dataclass(frozen=True)
@@ -167,7 +205,9 @@ class TrainingRequest:
         dtype = options["dtype"] or getattr(self.entry, "dtype", None) or "float32"
         arguments = {"dtype": dtype, "seed": recipe.seed, "loss": recipe.loss}
         arguments["as_tutorial"] = options["recipe"] == "tutorial"
-        return arguments | {name: options[name] for name in ("engine", "threads", "precise")}
+        for name in ("engine", "threads", "precise"):
+            arguments[name] = options[name]
+        return arguments
 
     def load(self) -> tuple[Dataset, Dataset]:
         """Return the training and test data. With --from, their classes are those of the network, matched by name.
@@ -193,16 +233,19 @@ class TrainingRequest:
         """Return the job, after adapting its recipe to the loaded data, and the model with its initial weights."""
         options = with_recipe_options(self.entry, self.options)
         custom = custom_data.is_custom(self.choice.name)
-        fixed, shape = getattr(self.entry, "input_shape", None), training.sample_shape
-        shape = fixed if fixed and differ_in_ones(fixed, shape) else shape  # such as (C, W) for series
+        fixed = getattr(self.entry, "input_shape", None)
+        shape = training.sample_shape
+        if fixed and differ_in_ones(fixed, shape):  # such as (C, W) for series
+            shape = fixed
         recipe = custom_data.adapt_recipe(self.recipe, training, options, shape, custom=custom)
         arguments = self.build_arguments
         if training.has_classes and len(training.classes) < 2:
             class_names = ", ".join(training.classes) or "none"
             raise DataError(f"{training.source}: expected at least two classes; found {class_names}")
         if not training.has_classes:
-            are_numbers = self.choice.targets == NUMBERS
-            arguments["task"] = tasks.REGRESSION if are_numbers else tasks.of_targets(training.y)
+            arguments["task"] = tasks.REGRESSION
+            if self.choice.targets != NUMBERS:
+                arguments["task"] = tasks.of_targets(training.y)
             if self.options["loss"] is None:
                 arguments["loss"] = losses.fitting(str(recipe.loss), arguments["task"])
                 recipe = replace(recipe, loss=arguments["loss"])

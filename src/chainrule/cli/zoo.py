@@ -81,26 +81,28 @@ def zoo(
     with _folder(out) as folder:
         setting = zoo_table.Setting(folder, engine_name, thread_limit, quick, cifar10, location, precise)
         rows_in_order = zoo_table.rows(entries, setting, partial(options.run_callbacks, quiet=quiet))
-        rows = [row if quiet else _print_row(row) for row in rows_in_order]
-    cells = [HEADS, *(_cells(row) for row in rows)]
+        rows = list["ZooRow"]()
+        for row in rows_in_order:
+            rows.append(row)
+            if not quiet:
+                _print_row(row)
     if markdown is not None:
         from chainrule.plotting import markdown as markdown_tables
 
-        other_rows = [row for row in markdown_tables.rows(markdown) if names and row[0] not in names]
+        remark = ""
+        cells = list(map(_cells, rows))
+        for earlier in markdown_tables.rows(markdown):
+            if names and earlier[0] not in names:
+                cells.append(earlier)
+                remark = "rows of other networks are from earlier runs, possibly on another machine"
         order = {entry.name: number for number, entry in enumerate(networks.ENTRIES)}
-        sorted_rows = sorted([*cells[1:], *other_rows], key=lambda row: order.get(row[0], len(order)))
-        markdown_tables.write(
-            markdown,
-            [HEADS, *sorted_rows],
-            engine_name,
-            thread_limit,
-            "rows of other networks are from earlier runs, possibly on another machine" * bool(other_rows),
-        )
+        cells.sort(key=lambda row: order.get(row[0], len(order)))
+        markdown_tables.write(markdown, [HEADS, *cells], engine_name, thread_limit, remark)
     if as_json:
         print_json([row.to_json() for row in rows])
     else:
         click.echo(_text(rows))
-    sys.exit(1 if any(row.missed for row in rows) else 0)
+    sys.exit(int(any(row.missed for row in rows)))
 
 
 @contextmanager
@@ -117,21 +119,25 @@ def _folder(out: Path | None) -> Generator[Path]:
         yield Path(folder)
 
 
-def _print_row(row: "ZooRow") -> "ZooRow":
-    """Print a network's result to stderr as soon as it is available, and return it."""
+def _print_row(row: "ZooRow") -> None:
+    """Print a network's result to stderr."""
 
     metric = label_of(row.metric)
     reached = f"{row.data} {row.note}"
     if row.reached is not None:
         reached = f"test {metric} {format_metric(row.metric, row.reached)}"
-    click.echo(f"{row.name}: {reached}{', missed' if row.missed else ''}\n", err=True)
-    return row
+    if row.missed:
+        reached += ", missed"
+    click.echo(f"{row.name}: {reached}\n", err=True)
 
 
 def _cells(row: "ZooRow") -> list[str]:
 
     target = MISSING if row.must_reach is None else f"≥ {format_target(row.metric, row.must_reach)}"
-    verdict = "; ".join(part for part in ("missed" if row.missed else "", row.note) if part)
+    remarks = ["missed"] if row.missed else []
+    if row.note:
+        remarks.append(row.note)
+    verdict = "; ".join(remarks)
     figures = [
         str(row.epochs),
         row.stated,
@@ -144,12 +150,17 @@ def _cells(row: "ZooRow") -> list[str]:
 
 def _text(rows: "Sequence[ZooRow]") -> str:
     """Format the table for a terminal, followed by the sources and the long notes."""
-
     # notes that are too long for a cell follow the table
-    short = [replace(row, note="") if len(row.note) > MAX_NOTE else row for row in rows]
-    cells = [HEADS, *(_cells(row) for row in short)]
-    shown = [[*row[:1], *row[2:5], *row[6:]] for row in cells]
-    sources_of = {row.name: row.source + (f": {row.stated}" if row.stated != "–" else "") for row in rows}
-    notes = [f"{row.name} on {row.data}: {row.note}" for row in rows if len(row.note) > MAX_NOTE]
-    sources = format_table([[name, source] for name, source in sources_of.items()])
-    return "\n".join([format_table(shown, right=(1, 3, 4, 5, 6)), "", sources, *notes])
+    table = [HEADS]
+    sources = dict[str, str]()
+    notes = list[str]()
+    for row in rows:
+        sources[row.name] = row.source if row.stated == "–" else f"{row.source}: {row.stated}"
+        if len(row.note) > MAX_NOTE:
+            notes.append(f"{row.name} on {row.data}: {row.note}")
+            table.append(_cells(replace(row, note="")))
+        else:
+            table.append(_cells(row))
+    shown = [[*row[:1], *row[2:5], *row[6:]] for row in table]
+    parts = [format_table(shown, right=(1, 3, 4, 5, 6)), "", format_table(list(sources.items())), *notes]
+    return "\n".join(parts)

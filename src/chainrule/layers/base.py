@@ -176,7 +176,10 @@ class Layer(Explained, metaclass=LayerType):
 
     def to_config(self) -> dict[str, Any]:
         """Return the class name, under "layer", and the options, as values that can be written to a file."""
-        return {"layer": type(self).__name__, **{field.name: getattr(self, field.name) for field in fields(self)}}
+        config: dict[str, Any] = {"layer": type(self).__name__}
+        for field in fields(self):
+            config[field.name] = getattr(self, field.name)
+        return config
 
     def describe(self) -> str:
         """Return the layer as a Python expression without default options, such as "Conv2D(8, 3, stride=2)"."""
@@ -239,5 +242,7 @@ def check_whole(layer: object, what: str, value: object, least: int = 1) -> None
 
 def check_choice(layer: object, what: str, value: object, choices: tuple[Any, ...]) -> None:
     """Raise OptionError unless an option is one of ``choices``. `what` is the option's name."""
-    if not any(type(value) is type(name) and value == name for name in choices):
-        raise unknown_name(f"{type(layer).__name__} {what}", value, [str(name) for name in choices])
+    for choice in choices:
+        if type(value) is type(choice) and value == choice:
+            return
+    raise unknown_name(f"{type(layer).__name__} {what}", value, list(map(str, choices)))

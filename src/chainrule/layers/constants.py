@@ -97,8 +97,10 @@ class FixedAffine(Layer):
         """Emit y = w x + b and dx = w dy, as a convolution of images (rows, positions, 1)."""
         y = builder.activation("y", x.shape)
         rows = prod(self._constants_shape(x.shape))
-        image, result = (tensor.viewed((rows, tensor.size // rows, 1)) for tensor in (x, y))
-        w, b = builder.parameter("w").viewed((rows, 1, 1, 1)), builder.parameter("b").viewed((rows,))
+        image = x.viewed((rows, x.size // rows, 1))
+        result = y.viewed((rows, y.size // rows, 1))
+        w = builder.parameter("w").viewed((rows, 1, 1, 1))
+        b = builder.parameter("b").viewed((rows,))
         options: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
         options |= {"groups": rows, "flip": False}
         builder.forward("cross_correlate", (image, w, b), (result,), **options)

@@ -112,9 +112,11 @@ class _CrossCorrelation(_Convolution):
         self._check(shape, name)
         size, kernel, dilation = shape[1:], self._numbers("kernel"), self._numbers("dilation")
         padding = self._padding(size)
-        reach = [shapes.extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
-        spread = f"kernel {shapes.text(kernel)} dilated to" if reach != list(kernel) else "kernel"
-        shapes.check_fits(f"{type(self).__name__} {name!r}", spread, reach, size, padding)
+        reach = tuple(map(shapes.extent, kernel, dilation))
+        what = "kernel"
+        if reach != kernel:
+            what = f"kernel {shapes.text(kernel)} dilated to"
+        shapes.check_fits(f"{type(self).__name__} {name!r}", what, reach, size, padding)
         axes = zip(size, kernel, self._numbers("stride"), padding, dilation, strict=True)
         return (self.filters, *(shapes.output_size(*axis) for axis in axes))
 
@@ -230,24 +232,24 @@ class ConvTranspose2D(_Convolution):
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return (filters, H', W') with H' = s(H − 1) + d(K − 1) + 1 − p + output_padding; with "same", s·H."""
         self._check(shape, name)
-        kernel, strides, dilation = (self._numbers(option) for option in ("kernel", "stride", "dilation"))
+        image = shape[1:]
+        kernel, strides, dilation = self._numbers("kernel"), self._numbers("stride"), self._numbers("dilation")
         extra = shapes.per_axis("output_padding", self.output_padding, 2, least=0)
-        sizes = [
-            shapes.transposed_size(*axis)
-            for axis in zip(shape[1:], kernel, strides, self._crop(shape[1:]), dilation, strict=True)
-        ]
-        if self.padding == "same":
-            sizes = [cells * step for cells, step in zip(shape[1:], strides, strict=True)]
-        sizes = [size + more for size, more in zip(sizes, extra, strict=True)]
+        crop = self._crop(image)
+        sizes = list[int]()
+        for axis, size in enumerate(image):
+            if self.padding == "same":
+                whole = size * strides[axis]
+            else:
+                whole = shapes.transposed_size(size, kernel[axis], strides[axis], crop[axis], dilation[axis])
+            sizes.append(whole + extra[axis])
         if min(sizes) < 1:
             raise ShapeError(
                 f"ConvTranspose2D {name!r}: padding {self.padding!r} crops the whole {shapes.text(sizes)} output"
             )
-        axes = zip(sizes, kernel, strides, self._crop(shape[1:]), dilation, strict=True)
-        if (back := tuple(shapes.output_size(*axis) for axis in axes)) != shape[1:]:
-            what = (
-                f"its {shapes.text(sizes)} output belongs to a {shapes.text(back)} input, not {shapes.text(shape[1:])}"
-            )
+        back = tuple(map(shapes.output_size, sizes, kernel, strides, crop, dilation))
+        if back != image:
+            what = f"its {shapes.text(sizes)} output belongs to a {shapes.text(back)} input, not {shapes.text(image)}"
             raise ShapeError(f"ConvTranspose2D {name!r}: {what}; choose another output_padding or padding")
         return (self.filters, *sizes)
 

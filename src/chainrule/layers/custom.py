@@ -59,8 +59,12 @@ class CustomLayer(Layer):
         """Emit calls of forward and backward. Backward also reads x and the parameters, to rerun forward if needed."""
         shape, parameters = self._trial(x.shape, builder.layer)
         y = builder.activation("y", shape)
-        own = [builder.parameter(parameter.name) for parameter in parameters]
-        gradients = [tensor.gradient() for tensor in own]
+        own = list[Tensor]()
+        gradients = list[Tensor]()
+        for parameter in parameters:
+            tensor = builder.parameter(parameter.name)
+            own.append(tensor)
+            gradients.append(tensor.gradient())
         kind = self.student.kind
         builder.forward(f"{kind}.forward", (x, *own), (y,), call=self._forward, scope="batch")
         reads, writes = (y.gradient(), x, *own), (x.gradient(), *gradients)
@@ -111,8 +115,7 @@ class CustomLayer(Layer):
             if not self.student.is_current(x, dict(zip(self.student.names, values, strict=True))):
                 self._run(x, values)
             dx, gradients = self.student.backward(dy)
-        results = [self._real(gradient, x.dtype) for gradient in (dx, *gradients.values())]
-        return tuple(results)
+        return tuple(self._real(gradient, x.dtype) for gradient in (dx, *gradients.values()))
 
     def _run(self, x: Array, values: tuple[Array, ...]) -> Array:
         for name, value in zip(self.student.names, values, strict=True):
@@ -136,5 +139,5 @@ def is_custom(thing: Any) -> bool:
     """Return whether an object is custom code: a pair of functions, or an object with a method forward or backward."""
     if isinstance(thing, tuple | list):
         pair = cast("tuple[Any, ...]", thing)
-        return len(pair) == 2 and all(callable(function) for function in pair)
-    return any(callable(getattr(thing, method, None)) for method in ("forward", "backward"))
+        return len(pair) == 2 and all(map(callable, pair))
+    return callable(getattr(thing, "forward", None)) or callable(getattr(thing, "backward", None))

@@ -18,7 +18,9 @@ def layer(text: str) -> Layer:
     if name not in IN_A_ROW:
         raise unknown_name("layer", name, [*IN_A_ROW])
     try:
-        options: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        options = dict[str, Any]()
+        for word in call.keywords:
+            options[str(word.arg)] = ast.literal_eval(word.value)
         if "activation" in options:
             raise OptionError(f"{quoted(text)}: the activation must be a layer of its own")
         return IN_A_ROW[name](*map(ast.literal_eval, call.args), **options)
@@ -39,7 +41,9 @@ def _call(text: str) -> ast.Call:
         raise _unreadable(text) from None
     call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
     *module, name = _dotted(call.func)
-    if name is None or ".".join(map(str, module)) not in MODULES or any(word.arg is None for word in call.keywords):
+    if name is None or ".".join(map(str, module)) not in MODULES:
+        raise _unreadable(text)
+    if any(word.arg is None for word in call.keywords):  # **options
         raise _unreadable(text)
     return call
 
@@ -53,14 +57,21 @@ def _dotted(node: ast.expr) -> list[str | None]:
 
 def shape(text: str) -> tuple[int, ...]:
     """Parse a shape such as "3,7,6" or "3x7x6"."""
-    parts = [
-        part.strip() for part in text.strip("() ").replace("×", ",").replace("x", ",").removesuffix(",").split(",")
-    ]
-    if not 1 <= len(parts) <= 3 or not all(SIZE.fullmatch(part) and int(part) for part in parts):
-        raise OptionError(
-            f"input shape {quoted(text)}: expected whole numbers such as 3,7,6 (C, H, W), 3,9 (C, W) or 7 (F)"
-        )
-    return tuple(int(part) for part in parts)
+    sizes = list[int]()
+    parts = text.strip("() ").replace("×", ",").replace("x", ",").removesuffix(",").split(",")
+    for part in parts:
+        digits = part.strip()
+        if not SIZE.fullmatch(digits) or int(digits) == 0:
+            raise _no_shape(text)
+        sizes.append(int(digits))
+    if len(sizes) > 3:
+        raise _no_shape(text)
+    return tuple(sizes)
+
+
+def _no_shape(text: str) -> OptionError:
+    expected = "whole numbers such as 3,7,6 (C, H, W), 3,9 (C, W) or 7 (F)"
+    return OptionError(f"input shape {quoted(text)}: expected {expected}")
 
 
 def _unreadable(text: str) -> OptionError:

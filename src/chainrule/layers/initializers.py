@@ -132,18 +132,15 @@ class Normal(metaclass=CheckedOptions):
 
 
 NAMED: dict[str, Initializer] = {
-    function.__name__: function
-    for function in (
-        zeros,
-        ones,
-        glorot_uniform,
-        he_normal,
-        he_uniform,
-        lecun_normal,
-        lecun_uniform,
-        dirac,
-        whiten,
-    )
+    "zeros": zeros,
+    "ones": ones,
+    "glorot_uniform": glorot_uniform,
+    "he_normal": he_normal,
+    "he_uniform": he_uniform,
+    "lecun_normal": lecun_normal,
+    "lecun_uniform": lecun_uniform,
+    "dirac": dirac,
+    "whiten": whiten,
 }
 
 

@@ -12,43 +12,57 @@ from chainrule.layers.packing import Pack, Unpack
 from chainrule.layers.rectifiers import Clip, PReLU
 from chainrule.layers.softmax import LogSoftmax, Softmax
 
-_PUBLIC = {name: getattr(layers, name) for name in layers.public("__all__")}
-NAMED: dict[str, type[Layer]] = {
-    name: kind
-    for name, kind in sorted({**_PUBLIC, "Pack": Pack, "Unpack": Unpack}.items())
-    if name not in ("CustomLayer", "Input")
-}
 
+def _named() -> dict[str, type[Layer]]:
+    """Return all layers that are not custom code, by name."""
+    kinds = dict[str, type[Layer]]()
+    for name in sorted([*layers.public("__all__"), "Pack", "Unpack"]):
+        if name not in ("CustomLayer", "Input", "Pack", "Unpack"):
+            kinds[name] = getattr(layers, name)
+    kinds["Pack"] = Pack
+    kinds["Unpack"] = Unpack
+    return dict(sorted(kinds.items()))
+
+
+def _elementwise() -> dict[str, type[Activation]]:
+    """Return the element-wise layer that emits each operation."""
+    kinds = dict[str, type[Activation]]()
+    for file in (elementary, rectifiers, activations):
+        for kind in vars(file).values():
+            if isinstance(kind, type) and issubclass(kind, Activation) and kind is not Activation:
+                kinds[kind.kind] = kind
+    return kinds
+
+
+def _examples() -> dict[str, tuple[Activation, ...]]:
+    """Return layers with different options for each element-wise operation that is defined for all finite numbers."""
+    examples = dict[str, tuple[Activation, ...]]()
+    for name, kind in ELEMENTWISE.items():
+        if name not in PARTIAL:
+            examples[name] = tuple(kind(**options) for _, options in kind.examples)
+    return examples
+
+
+def _activations() -> dict[str, type[Layer]]:
+    """Return the layers without required options, by their names for ``activation=``."""
+    kinds = dict[str, type[Layer]]()
+    for kind in (*ELEMENTWISE.values(), Softmax, LogSoftmax, PReLU):
+        if kind not in (Clip, FakeQuantize, Rescaling):
+            kinds[kind.__name__] = kind
+    return kinds
+
+
+NAMED = _named()
 PEERED = [kind for kind in NAMED.values() if kind.peers != Layer.peers]  # layers with names in other libraries
-
 MERGING = [kind for kind in PEERED if issubclass(kind, Merge)]
-
-IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
-    name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and name != "Unpack"
-}
-
-# Operation → the element-wise layer that emits it.
-ELEMENTWISE = {
-    kind.kind: kind
-    for file in (elementary, rectifiers, activations)
-    for kind in vars(file).values()
-    if isinstance(kind, type) and issubclass(kind, Activation) and kind is not Activation
-}
+# Layers with a single input, except for the one that `Graph` adds.
+IN_A_ROW = {name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and name != "Unpack"}
+ELEMENTWISE = _elementwise()
 # Operations that are infinite or undefined for some finite numbers, or that turn rounding errors into steps.
 PARTIAL = ("sqrt", "log", "reciprocal", "fake_quantize")
 PARTIAL_LAYERS = tuple(ELEMENTWISE[name] for name in PARTIAL)
-# Any other operation → layers with different options.
-EXAMPLES = {
-    name: tuple(kind(**options) for _, options in kind.examples)
-    for name, kind in ELEMENTWISE.items()
-    if name not in PARTIAL
-}
-# Names for ``activation=``: the layers without required options.
-ACTIVATIONS = {
-    kind.__name__: kind
-    for kind in (*ELEMENTWISE.values(), Softmax, LogSoftmax, PReLU)
-    if kind not in (Clip, FakeQuantize, Rescaling)
-}
+EXAMPLES = _examples()
+ACTIVATIONS = _activations()
 
 
 def from_config(config: dict[str, Any]) -> Layer:

@@ -309,6 +309,8 @@ class Slice(Layer):
 
 def _cut(shape: Shape, axis: int, begin: int, end: int) -> dict[str, tuple[int, ...]]:
     """Return the attributes of `crop` that keep the indices from `begin` to `end` (exclusive) along an axis."""
-    before = tuple(begin if index == axis else 0 for index in range(len(shape)))
-    after = tuple(size - end if index == axis else 0 for index, size in enumerate(shape))
-    return {"before": before, "after": after}
+    before = [0] * len(shape)
+    after = [0] * len(shape)
+    before[axis] = begin
+    after[axis] = shape[axis] - end
+    return {"before": tuple(before), "after": tuple(after)}

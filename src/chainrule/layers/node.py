@@ -118,13 +118,19 @@ class Wiring:
     @property
     def is_chain(self) -> bool:
         """Whether each layer's only input is the previous layer, and no parameters are shared."""
-        numbers = range(len(self.inputs))
-        return self.inputs == tuple((number,) for number in numbers) and self.owners == tuple(numbers)
+        for number, (inputs, owner) in enumerate(zip(self.inputs, self.owners, strict=True)):
+            if inputs != (number,) or owner != number:
+                return False
+        return True
 
     def to_config(self) -> dict[str, list[Any]]:
         """Return the wiring as values that can be written to a file."""
-        config = {"names": [*self.names], "inputs": [[*numbers] for numbers in self.inputs], "owners": [*self.owners]}
-        return config | {"invented": sorted(self.invented)}
+        return {
+            "names": list(self.names),
+            "inputs": list(map(list, self.inputs)),
+            "owners": list(self.owners),
+            "invented": sorted(self.invented),
+        }
 
 
 def chain(layers: Sequence[Connectable]) -> Wiring:
@@ -145,8 +151,9 @@ def trace(source: Any, output: Any) -> tuple[tuple[Connectable, ...], Wiring]:
     if not isinstance(source, Input) or not isinstance(output, Node):
         raise OptionError("expected Graph(x, y) with x = Input(shape) and y the result of a layer")
     results = ordered(output)
-    if others := [node for node in results if node.layer is None and node is not source]:
-        raise OptionError(f"the graph reads another input too, {others[0]!r}; pass all inputs: Graph([a, b], y)")
+    for result in results:
+        if result.layer is None and result is not source:
+            raise OptionError(f"the graph reads another input too, {result!r}; pass all inputs: Graph([a, b], y)")
     if source not in results or output is source:
         raise OptionError("the output does not depend on the input")
     results.remove(source)
@@ -158,10 +165,15 @@ def trace(source: Any, output: Any) -> tuple[tuple[Connectable, ...], Wiring]:
         if owner != index and node.name and not node.read:
             called = f"a later call of {names[owner]}, whose parameters it shares"
             raise OptionError(f"layer name {node.name!r}: {called}; pass the name to the first call of the layer")
-    number_of = {id(node): number for number, node in enumerate((source, *results))}
-    inputs = tuple(tuple(number_of[id(read)] for read in node.inputs) for node in results)
-    invented = [name for name, node in zip(names, results, strict=True) if node.invented or not node.name]
-    return layers, Wiring(names, inputs, owners, frozenset(invented))
+    number_of = {id(source): 0}
+    inputs = list[tuple[int, ...]]()
+    invented = set[str]()
+    for number, (node, name) in enumerate(zip(results, names, strict=True), 1):
+        number_of[id(node)] = number
+        inputs.append(tuple(number_of[id(read)] for read in node.inputs))
+        if node.invented or not node.name:
+            invented.add(name)
+    return layers, Wiring(names, tuple(inputs), owners, frozenset(invented))
 
 
 def rebuild(layers: Sequence[Connectable], shape: Sequence[int], wiring: Wiring) -> tuple[Input, Node]:
@@ -174,7 +186,8 @@ def rebuild(layers: Sequence[Connectable], shape: Sequence[int], wiring: Wiring)
         if not 0 <= owner <= number or wiring.owners[owner] != owner or layers[owner] != layer:
             raise OptionError(f"layer {name!r} cannot share the parameters of layer {owner}")
         nodes.append(apply(layers[owner], [nodes[source] for source in inputs], name))
-        nodes[-1].read, nodes[-1].invented = True, name in wiring.invented
+        nodes[-1].read = True
+        nodes[-1].invented = name in wiring.invented
     if len(ordered(nodes[-1])) != len(nodes):
         raise OptionError("some layers do not lead to the last one")
     return nodes[0], nodes[-1]  # pyright: ignore[reportReturnType]
@@ -189,13 +202,17 @@ def ordered(output: Node) -> list[Node]:
         if ready:
             nodes.setdefault(id(node), node)
         elif id(node) not in nodes:
-            waiting += [(node, True), *((source, False) for source in reversed(node.inputs))]
+            waiting.append((node, True))
+            for source in reversed(node.inputs):
+                waiting.append((source, False))
     return list(nodes.values())
 
 
 def _names(layers: Sequence[Connectable], custom_names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the layers. Layers without a custom name are named conv1, relu1, conv2, …"""
-    used, counts, names = set[str](), dict[str, int](), list[str]()
+    used = set[str]()
+    counts = dict[str, int]()
+    names = list[str]()
     for name in filter(None, custom_names):
         if name in used:
             raise OptionError(f"two layers are called {name!r}")
@@ -212,8 +229,10 @@ def _names(layers: Sequence[Connectable], custom_names: Sequence[str]) -> tuple[
 def checked_shape(sizes: Any) -> Shape:
     """Return a sample's shape as a tuple; raise ShapeError unless it consists of one to three positive integers."""
     entries: object = plain(sizes)
-    shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", entries)) if isinstance(entries, Iterable) else ()
-    if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
+    shape = tuple[Any, ...]()
+    if isinstance(entries, Iterable):
+        shape = tuple(cast("Iterable[Any]", entries))
+    if not 1 <= len(shape) <= 3 or not all(is_whole(size, 1) for size in shape):
         expected = "(C, H, W), (C, W) or (F,), whole numbers above 0; for series of any length, a typical one"
         raise ShapeError(f"input_shape {quoted(sizes)}: expected {expected}")
     return shape

@@ -86,8 +86,9 @@ class Pack(Merge):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not all(isinstance(name, str) and name for name in self.names):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OptionError(f"outputs {quoted(self.names)}: expected names")
+        for name in self.names:
+            if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise OptionError(f"outputs {quoted(self.names)}: expected names")
         object.__setattr__(self, "names", tuple(map(printable, self.names)))
         if len(set(self.names)) < len(self.names):
             raise OptionError(f"outputs {', '.join(map(quoted, self.names))}: expected different names")
@@ -114,31 +115,35 @@ def pack_graph(inputs: NodesLike, outputs: NodesLike) -> tuple[Input, Node]:
 
     Errors    OptionError if an output is no result of a layer, an input is not used, or two names are equal
     """
-    sources, results = _named(inputs, "inputs"), _named(outputs, "outputs")
+    sources = _named(inputs, "inputs")
+    results = _named(outputs, "outputs")
     if len(sources) > 1:
         sources, results = _unpacked(sources, results)
-    source = sources[0][1]
-    if len(results) == 1:
-        return cast("Input", source), results[0][1]
-    if any(result is source for _, result in results):
-        raise OptionError("an output is the graph's input; expected results of layers")
+    _, source = sources[0]
     nodes = [result for _, result in results]
+    if len(nodes) == 1:
+        return cast("Input", source), nodes[0]
+    if any(result is source for result in nodes):
+        raise OptionError("an output is the graph's input; expected results of layers")
     draft = Pack(tuple(map(str, range(len(nodes)))))(*nodes)
-    wiring = node.trace(source, draft)[1]
-    names = [name or wiring.names[number - 1] for (name, _), number in zip(results, wiring.inputs[-1], strict=True)]
+    _, wiring = node.trace(source, draft)
+    names = list[str]()
+    for (name, _), number in zip(results, wiring.inputs[-1], strict=True):
+        names.append(name or wiring.names[number - 1])
     return cast("Input", source), Pack(tuple(names))(*nodes)
 
 
 def _named(nodes: Any, what: str) -> list[tuple[str, Node]]:
     """Return nodes with their names, which are "" if the nodes are not in a mapping; OptionError for other objects."""
-    pairs: list[tuple[Any, Any]]
+    pairs: list[tuple[Any, Any]] = []
     if isinstance(nodes, Node):
         pairs = [("", nodes)]
     elif isinstance(nodes, Mapping):
         pairs = list(cast("Mapping[Any, Any]", nodes).items())
-    else:
-        pairs = [("", entry) for entry in cast("Sequence[Any]", nodes)] if isinstance(nodes, list | tuple) else []
-    if not pairs or not all(isinstance(name, str) and isinstance(entry, Node) for name, entry in pairs):
+    elif isinstance(nodes, list | tuple):
+        pairs = [("", entry) for entry in cast("Sequence[Any]", nodes)]
+    are_nodes = all(isinstance(name, str) and isinstance(entry, Node) for name, entry in pairs)
+    if not pairs or not are_nodes:
         shown = quoted(cast("Any", nodes))
         raise OptionError(f"graph {what} {shown}: expected a node, a list of nodes, or nodes by name")
     return pairs
@@ -148,10 +153,16 @@ def _unpacked(
     sources: list[tuple[str, Node]], results: list[tuple[str, Node]]
 ) -> tuple[list[tuple[str, Node]], list[tuple[str, Node]]]:
     """Return the packed input and copies of the results that read it. Names are unchanged."""
-    needed = {id(original): original for _, result in results for original in node.ordered(result)}
-    layer_names = {original.name for original in needed.values() if original.layer is not None}
+    needed = dict[int, Node]()
+    layer_names = set[str]()
+    for _, result in results:
+        for original in node.ordered(result):
+            needed[id(original)] = original
+            if original.layer is not None:
+                layer_names.add(original.name)
     packed = Input((sum(math.prod(source.shape) for _, source in sources),))
-    copies, start = dict[int, Node](), 0
+    copies = dict[int, Node]()
+    start = 0
     for number, (name, source) in enumerate(sources, 1):
         if not isinstance(source, Input) or id(source) in copies:
             raise OptionError(f"graph input {source!r}: expected different Input nodes")
@@ -166,6 +177,8 @@ def _unpacked(
     for original in needed.values():
         if original.layer is not None:
             inputs = [copies.get(id(source), source) for source in original.inputs]
-            copies[id(original)] = copied = Node(original.layer, inputs, original.shape, original.name)
-            copied.read, copied.uses = original.read, original.uses
+            copied = Node(original.layer, inputs, original.shape, original.name)
+            copied.read = original.read
+            copied.uses = original.uses
+            copies[id(original)] = copied
     return [("", packed)], [(name, copies.get(id(result), result)) for name, result in results]

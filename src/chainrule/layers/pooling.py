@@ -64,7 +64,9 @@ class _Pool(Layer):
     def _whole_padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
         """Return the padding (before, after) of each axis, extended to cover the last window if ceil_mode is set."""
         padding = self._padding(size)
-        return tuple(map(shapes.ceil_padding, size, *self._window_sizes(), padding)) if self.ceil_mode else padding
+        if not self.ceil_mode:
+            return padding
+        return tuple(map(shapes.ceil_padding, size, *self._window_sizes(), padding))
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return (C, H', W') with H' = ⌊(H + p − K)/s⌋ + 1, rounded up in ceil_mode."""
@@ -72,10 +74,11 @@ class _Pool(Layer):
         window, stride = self._window_sizes()
         padding = self._whole_padding(shape[1:])
         shapes.check_fits(f"{type(self).__name__} {name!r}", "window", window, shape[1:], padding)
-        if any(zeros >= cells for cells, pair in zip(window, padding, strict=True) for zeros in pair):
-            raise ShapeError(
-                f"{type(self).__name__} {name!r}: padding {padding} must be smaller than the window {window}"
-            )
+        for cells, pair in zip(window, padding, strict=True):
+            if max(pair) >= cells:
+                raise ShapeError(
+                    f"{type(self).__name__} {name!r}: padding {padding} must be smaller than the window {window}"
+                )
         axes = zip(shape[1:], window, stride, padding, strict=True)
         return (shape[0], *(shapes.output_size(*axis) for axis in axes))
 
@@ -133,7 +136,8 @@ class _AveragePool(_Pool):
     def _emit_padded(self, builder: Builder, image: Tensor, y: Tensor, options: dict[str, Any]) -> None:
         """Emit padding, then average pooling of the padded image. Elements added by ceil_mode alone are not counted."""
         padding = ((0, 0),) * (2 - self.axes) + self._padding(image.shape[3 - self.axes :])
-        before, after = ((0, *ends) for ends in zip(*padding, strict=True))
+        (top, bottom), (left, right) = padding
+        before, after = (0, top, left), (0, bottom, right)
         sizes = tuple(front + size + back for front, size, back in zip(before, image.shape, after, strict=True))
         padded = builder.activation("padded", sizes)
         rest = tuple((0, whole[1] - own[1]) for whole, own in zip(options["padding"], padding, strict=True))

@@ -56,12 +56,13 @@ class AdaptiveAveragePool2D(_Resized):
 
         If all windows have the same size, ordinary average pooling is emitted.
         """
-        y, outputs = builder.activation("y", self.output_shape(x.shape, builder.layer)), self._sizes()
-        size = x.shape[1:]
-        if any(cells % many for cells, many in zip(size, outputs, strict=True)):
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        _, height, width = x.shape
+        rows, columns = self._sizes()
+        if height % rows or width % columns:
             _emit_resampling(builder, x, y, "average")
             return y
-        window = tuple(cells // many for cells, many in zip(size, outputs, strict=True))
+        window = (height // rows, width // columns)
         options: dict[str, Any] = {"window": window, "stride": window, "padding": ((0, 0), (0, 0)), "divisor": "cells"}
         emit_average(builder, x, y, options)
         return y

@@ -48,18 +48,26 @@ def inherit(
 
 def _carried(origin: Origin | None) -> Iterator[tuple[str, Array]]:
     """Yield the names and values of a layer's weights; nothing if it is of no network or of an untrained one."""
-    if origin is not None and not origin.buffers.untrained:
-        for name, value in origin.buffers.views(origin.buffers.parameters).items():
-            layer, _, own = name.rpartition(".")
-            if layer == origin.name:
-                yield own, value
+    if origin is None or origin.buffers.untrained:
+        return
+    for name, value in origin.buffers.views(origin.buffers.parameters).items():
+        layer, _, own = name.rpartition(".")
+        if layer == origin.name:
+            yield own, value
 
 
 def _normalization(layers: Sequence[Layer], wiring: Wiring, channels: int) -> Normalization | None:
     """Return the normalization of the trained network whose first layers read the input, if the channels agree."""
-    origins = [layer.origin for layer, inputs in zip(layers, wiring.inputs, strict=True) if 0 in inputs]
-    first: Origin | None = origins[0]
-    if first is None or not first.channels == channels > 0 or first.buffers.untrained:
+    origins = list[Origin | None]()
+    for layer, inputs in zip(layers, wiring.inputs, strict=True):
+        if 0 in inputs:
+            origins.append(layer.origin)
+    first = origins[0]
+    if first is None or first.buffers.untrained:
         return None
-    agree = all(origin and origin.buffers is first.buffers and origin.channels for origin in origins)
-    return first.buffers.normalization if agree else None
+    if channels == 0 or first.channels != channels:
+        return None
+    for origin in origins:
+        if origin is None or origin.buffers is not first.buffers or not origin.channels:
+            return None
+    return first.buffers.normalization

@@ -56,13 +56,16 @@ class Fitted:
     def labels_after(self, current: Labels) -> Labels:
         """Return the labels after training: those of the data, or the current ones. A binary output has two classes."""
         labels = self.labels or current
-        is_yes_or_no = len(labels.names) == 1 and self.task == BINARY
-        return replace(labels, names=YES_AND_NO) if is_yes_or_no else labels
+        if len(labels.names) == 1 and self.task == BINARY:
+            return replace(labels, names=YES_AND_NO)
+        return labels
 
 
 def class_counts(outputs: int) -> Shape:
     """Return the allowed numbers of class names for a number of outputs: for 1 output, also 2."""
-    return (outputs, 2) if outputs == 1 else (outputs,)
+    if outputs == 1:
+        return (1, 2)
+    return (outputs,)
 
 
 def checked_labels(classes: Any, ports: Ports | None, outputs: int) -> Labels:
@@ -74,11 +77,13 @@ def checked_labels(classes: Any, ports: Ports | None, outputs: int) -> Labels:
     Errors    OptionError for another number of names than outputs, or for equal ones
     """
     count = 0 if ports else outputs
-    values: object = plain(range(count) if classes is None else classes)
+    values: object = plain(classes)
+    if classes is None:
+        values = range(count)
     if not isinstance(values, Iterable):
         raise OptionError(f"classes {quoted(values)}: expected the names of the classes")
-    names = tuple(printable_name(str(name)) for name in cast("Iterable[Any]", values))
-    if len({*names}) < len(names):
+    names = tuple(map(printable_name, map(str, cast("Iterable[Any]", values))))
+    if len(set(names)) < len(names):
         raise OptionError(f"names of classes {', '.join(names)}: expected different ones")
     if ports and names:
         raise OptionError(f"names of classes for the outputs {ports}: expected none for several outputs")
@@ -98,15 +103,27 @@ def checked_normalization(
     """
     if not isinstance(normalization, Normalization):
         raise OptionError(f"normalization {quoted(normalization)}: expected a Normalization, which training sets")
-    parts = normalization.parts
-    if (parts.keys() != set(names)) if parts else (ports and normalization.kind != "none"):
-        expected = f"expected one for each of {ports}, which training sets" if ports else "expected one, for one input"
-        raise OptionError(f"normalization of {', '.join(parts) or 'a single input'}: {expected}")
-    if parts:  # files sort the names
-        normalization = JointNormalization.of({name: parts[name] for name in names})
-    shapes = [*ports.shapes.values()] if ports else [shape]
-    for part, part_shape in zip([*normalization.parts.values()] or [normalization], shapes, strict=False):
-        if {np.size(part.gain), np.size(part.origin)} - {1, part_shape[0]}:
-            expected = f"expected a number, or {part_shape[0]}, one for each channel or feature"
+    if normalization.parts:
+        if normalization.parts.keys() != set(names):
+            raise _wrong_count(normalization, ports)
+        # files sort the names
+        normalization = JointNormalization.of({name: normalization.parts[name] for name in names})
+    elif ports and normalization.kind != "none":
+        raise _wrong_count(normalization, ports)
+    shapes = list(ports.shapes.values()) if ports else [shape]
+    parts = list(normalization.parts.values()) or [normalization]
+    for part, part_shape in zip(parts, shapes, strict=False):
+        channels = part_shape[0]
+        if not {np.size(part.gain), np.size(part.origin)} <= {1, channels}:
+            expected = f"expected a number, or {channels}, one for each channel or feature"
             raise OptionError(f"normalization {quoted(part)} for inputs of shape {text(part_shape)}: {expected}")
     return normalization
+
+
+def _wrong_count(normalization: Normalization, ports: Ports | None) -> OptionError:
+    """Return the error for a normalization that does not belong to the inputs."""
+    expected = "one, for one input"
+    if ports:
+        expected = f"one for each of {ports}, which training sets"
+    shown = ", ".join(normalization.parts) or "a single input"
+    return OptionError(f"normalization of {shown}: expected {expected}")

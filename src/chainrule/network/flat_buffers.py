@@ -30,12 +30,15 @@ class Buffer(np.ndarray[Any, Any]):
 
 def checked_weights(weights: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Array]:
     """Convert the weights to arrays; FormatError if names or shapes differ from those of a network's ``table``."""
-    if missing := sorted(table.keys() ^ weights.keys()):
-        raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} missing or unknown")
-    values = {name: as_array(value) for name, value in weights.items()}
+    differing = sorted(table.keys() ^ weights.keys())
+    if differing:
+        raise FormatError(f"weights do not belong to this model: {', '.join(differing[:5])} missing or unknown")
+    values = dict[str, Array]()
     for name, parameter in table.items():
-        if values[name].shape != parameter.shape:
-            raise FormatError(f"{name}: expected shape {text(parameter.shape)}, found {text(values[name].shape)}")
+        values[name] = as_array(weights[name])
+        shape = values[name].shape
+        if shape != parameter.shape:
+            raise FormatError(f"{name}: expected shape {text(parameter.shape)}, found {text(shape)}")
     return values
 
 
@@ -118,7 +121,9 @@ class FlatBuffers:
     def revision(self) -> object | None:
         """Return the revision of the parameters, or None while a view of them exists."""
         revision = self._revision  # read first: views may be created, used and deleted while references are counted
-        return revision if self._count_references() == self._references else None
+        if self._count_references() != self._references:
+            return None
+        return revision
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +145,8 @@ def with_origins(layers: Sequence[Layer], wiring: Wiring, buffers: FlatBuffers, 
 
     channels   number of channels of the only input; 0 for several inputs
     """
-    copies = [*map(copy.copy, layers)]
+    copies = list(map(copy.copy, layers))
     for layer, owner, inputs in zip(copies, wiring.owners, wiring.inputs, strict=True):
-        vars(layer)["origin"] = Origin(buffers, wiring.names[owner], channels if 0 in inputs else 0)
+        own_channels = channels if 0 in inputs else 0
+        vars(layer)["origin"] = Origin(buffers, wiring.names[owner], own_channels)
     return tuple(copies[owner] for owner in wiring.owners)

@@ -37,7 +37,9 @@ class Labels:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of at least two classes: those of a single output are no and yes."""
-        return self.names if len(self.names) > 1 else YES_AND_NO
+        if len(self.names) > 1:
+            return self.names
+        return YES_AND_NO
 
     @property
     def numbers_are_places(self) -> bool:
@@ -49,7 +51,7 @@ class Labels:
         """The label of each class, in the type of the labels of the training: integers, booleans or text."""
         names = self.classes
         if self.kind == INTEGERS and all(map(_is_whole, names)):
-            return np.array([int(name) for name in names])
+            return np.array(list(map(int, names)))
         if self.kind == BOOLEANS and names == YES_AND_NO:
             return np.array([False, True])
         return np.array(names)
@@ -78,8 +80,10 @@ class Labels:
         """
         if not isinstance(weights, Mapping):
             return weights
-        pairs = cast("Mapping[Any, Any]", weights).items()
-        return {self.classes[self.place(label, "name in class weights")]: weight for label, weight in pairs}
+        by_name = dict[str, Any]()
+        for label, weight in cast("Mapping[Any, Any]", weights).items():
+            by_name[self.classes[self.place(label, "name in class weights")]] = weight
+        return by_name
 
     def places(self, y: Array) -> Array:
         """Return the places of labels y (N,) or (N, 1); numbers that are places are returned unchanged, unchecked.
@@ -89,11 +93,14 @@ class Labels:
         is_text = y.dtype.kind in "US"
         if not is_text and (self.numbers_are_places or (y % 1).any()):
             return y
-        texts = (y if is_text else y.astype(np.int64)).astype(str).reshape(len(y), -1)
+        if not is_text:
+            y = y.astype(np.int64)
+        texts = y.astype(str).reshape(len(y), -1)
         # each label that occurs, its first flat index in `texts`, and its number for each element of `texts`
         values, first, numbers = np.unique(texts, return_index=True, return_inverse=True)
         place_of = dict(zip(self.classes, range(len(self.classes)), strict=True))
-        places, unknown = list[int](), list[tuple[int, str]]()
+        places = list[int]()
+        unknown = list[tuple[int, str]]()
         for index, value in zip(first.tolist(), values.tolist(), strict=True):
             name = printable_name(value)
             if name in place_of:
@@ -109,11 +116,14 @@ class Labels:
     def _unknown(self, labels: Sequence[tuple[int, str]], columns: int) -> SampleError:
         """Return the error for labels of no class, each with its flat index in an array of ``columns`` columns."""
         (first_index, name), *others = labels
-        number, also = first_index // columns, ", ".join(repr(other[:40]) for _, other in others)
-        shown = ", ".join(self.classes[:SHOWN]) + ", …" * (len(self.classes) > SHOWN)
+        number = first_index // columns
+        shown = ", ".join(self.classes[:SHOWN])
+        if len(self.classes) > SHOWN:
+            shown += ", …"
         problem = f"label {name[:40]!r} of sample {number} is not a class of the model: {shown}"
-        advice = "name the classes with Sequential(…, classes=[…])"
-        return SampleError(f"{problem}{also and f' (nor are {also})'}; {advice}", number)
+        if others:
+            problem += f" (nor are {', '.join(repr(other[:40]) for _, other in others)})"
+        return SampleError(f"{problem}; name the classes with Sequential(…, classes=[…])", number)
 
     def rows_of(self, names: Sequence[str], source: str) -> Ints:
         """Return the place of each class of a data set whose classes have names, (K,).
@@ -147,7 +157,9 @@ class Labels:
 
     def of_kind(self, kind: str) -> Labels:
         """Return the labels with the kind of those that a training reads, unless one is recorded."""
-        return self if self.kind else replace(self, kind=kind)
+        if self.kind:
+            return self
+        return replace(self, kind=kind)
 
     def to_config(self) -> dict[str, Any]:
         """Return what a file records beside the names, as JSON values."""
@@ -159,12 +171,13 @@ UNNAMED = Labels()
 
 def are_numbers(names: Sequence[str]) -> bool:
     """Return whether names are "0", "1", …"""
-    return [*names] == [*map(str, range(len(names)))]
+    return list(names) == list(map(str, range(len(names))))
 
 
 def names_in(y: Array) -> tuple[str, ...]:
     """Return the names that occur in labels which are texts, in one Unicode normal form, sorted."""
-    return tuple(sorted({printable_name(text) for text in np.unique(y.astype(str)).tolist()}))
+    names = {printable_name(text) for text in np.unique(y.astype(str)).tolist()}
+    return tuple(sorted(names))
 
 
 def _is_whole(name: str) -> bool:

@@ -26,16 +26,23 @@ def emit(
     """
     builder.begin("loss")
     target = Tensor("t", p.shape, "target")
-    tensors = {"target": target, "loss": builder.activation("y", ())}
+    value = builder.activation("y", ())
+    tensors = {"target": target, "loss": value}
     positions = p.shape[1:]
-    weights = Tensor("weights", (2, *positions) if positions else (), "target") if weighted else None
-    if weights is not None:
-        tensors["weights"] = weights
-    loss_weights = _plane(builder, weights, 0) if weights is not None and positions else weights
     losses.check_weights(loss, bool(positions) and weighted)
-    dp = p.gradient() if weights is None else builder.activation("unweighted_dp", p.shape)
-    _emit_loss(builder, loss, (p, target), tensors["loss"], loss_weights, dp)
-    return {**tensors, "correct": _emit_metric(builder, task, (measured, target), weights if positions else None)}
+    dp = p.gradient()
+    loss_weights = metric_weights = None
+    if weighted:
+        weights = Tensor("weights", (2, *positions) if positions else (), "target")
+        tensors["weights"] = weights
+        loss_weights = weights
+        if positions:
+            loss_weights = _plane(builder, weights, 0)
+            metric_weights = weights
+        dp = builder.activation("unweighted_dp", p.shape)
+    _emit_loss(builder, loss, (p, target), value, loss_weights, dp)
+    tensors["correct"] = _emit_metric(builder, task, (measured, target), metric_weights)
+    return tensors
 
 
 def emit_joint(
@@ -57,23 +64,29 @@ def emit_joint(
     output) and, if weighted, "weights".
     """
     target = Tensor("t", (sum(p.size for _, p in outputs),), "target")
-    weights = Tensor("weights", (), "target") if weighted else None
-    tensors, values, end = {"target": target}, list[Tensor](), 0
+    tensors = {"target": target}
+    weights = None
+    if weighted:
+        weights = Tensor("weights", (), "target")
+        tensors["weights"] = weights
+    values = list[Tensor]()
+    end = 0
     for number, ((name, p), term) in enumerate(zip(outputs, loss.terms, strict=True), 1):
         builder.begin(f"loss_{number}")
-        start, end = end, end + p.size
+        start = end
+        end += p.size
         t = builder.activation("t", p.shape)
         builder.forward("crop", (target,), (t.viewed((t.size,)),), before=(start,), after=(target.size - end,))
         values.append(_emit_term(builder, name, (p, t), term.weight, weights))
         if number == 1:
             tensors["correct"] = _emit_metric(builder, task, (measured, t))
     builder.begin("loss")
-    if weights is not None:
-        tensors["weights"] = weights
-        values.append(_emit_product(builder, _emit_sum(builder, values, "unweighted"), weights, "y"))
+    if weights is None:
+        tensors["loss"] = _emit_sum(builder, values, "y")
     else:
-        values.append(_emit_sum(builder, values, "y"))
-    return {**tensors, "loss": values[-1]}
+        unweighted = _emit_sum(builder, values, "unweighted")
+        tensors["loss"] = _emit_product(builder, unweighted, weights, "y")
+    return tensors
 
 
 def _emit_term(
@@ -83,11 +96,12 @@ def _emit_term(
 
     Return the loss multiplied by the output's weight.
     """
-    p, value = arrays[0], builder.activation("y", ())
+    p, _ = arrays
+    value = builder.activation("y", ())
     factors = (weight != 1) + (weights is not None)
     steps = [builder.activation(f"dp{number}", p.shape) for number in range(1, factors + 1)]
-    _emit_loss(builder, loss, arrays, value, None, steps[0] if steps else p.gradient())
     steps.append(p.gradient())
+    _emit_loss(builder, loss, arrays, value, None, steps[0])
     if weight != 1:
         builder.backward("rescaling", (steps[0],), (steps[1],), scale=weight, shift=0.0)
         weighted = builder.activation("weighted", ())
@@ -100,14 +114,18 @@ def _emit_term(
 
 def _emit_metric(builder: Builder, task: Task, arrays: tuple[Tensor, Tensor], weights: Tensor | None = None) -> Tensor:
     """Emit the metric of one output. Weights of positions have two planes, of which the second one is the metric's."""
-    metric, positions = "error" if task.operation == "mean_absolute_error" else "correct", arrays[0].shape[1:]
+    predictions, _ = arrays
+    positions = predictions.shape[1:]
+    metric = "error" if task.operation == "mean_absolute_error" else "correct"
     result = builder.activation(metric, ())
-    values = builder.activation(f"{metric}_positions", positions) if positions else result
+    if not positions:
+        builder.forward(task.operation, arrays, (result,))
+        return result
+    values = builder.activation(f"{metric}_positions", positions)
     builder.forward(task.operation, arrays, (values,))
     if weights is not None:
         values = _emit_product(builder, values, _plane(builder, weights, 1), f"{metric}_weighted")
-    if positions:
-        _emit_mean(builder, values, result)
+    _emit_mean(builder, values, result)
     return result
 
 
@@ -115,7 +133,8 @@ def _emit_sum(builder: Builder, values: Sequence[Tensor], name: str) -> Tensor:
     """Emit the sum of values of the samples, and return it."""
     total = values[0]
     for number, value in enumerate(values[1:], 2):
-        result = builder.activation(name if number == len(values) else f"sum{number}", ())
+        result_name = name if number == len(values) else f"sum{number}"
+        result = builder.activation(result_name, ())
         builder.forward("add", (total, value), (result,))
         total = result
     return total
@@ -136,21 +155,27 @@ def _emit_loss(
     weights  weight of each sample, (), or of each position; None: all are 1
     dp       tensor for the gradient without weights
     """
-    p, positions = arrays[0], arrays[0].shape[1:]
-    per_position = () if isinstance(loss, CustomLoss) or loss in losses.OF_SAMPLES else positions
-    name = "positions" if per_position else "unweighted"
-    unweighted = result if weights is None and not per_position else builder.activation(name, per_position)
+    p, _ = arrays
+    positions = p.shape[1:]
+    is_of_sample = isinstance(loss, CustomLoss) or loss in losses.OF_SAMPLES
+    unweighted = result
+    if positions and not is_of_sample:
+        unweighted = builder.activation("positions", positions)
+    elif weights is not None:
+        unweighted = builder.activation("unweighted", ())
     if isinstance(loss, CustomLoss):
         options = {"scope": "batch"}
         builder.forward(f"{loss.name}.forward", arrays, (unweighted,), call=_as_tuple_function(loss.losses), **options)
         builder.backward(f"{loss.name}.backward", arrays, (dp,), call=_as_tuple_function(loss.gradient), **options)
     else:
+        rows = math.prod(unweighted.shape)
         builder.forward(loss, arrays, (unweighted,))
-        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", math.prod(per_position))})
+        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", rows)})
     values = unweighted
     if weights is not None:
         _emit_weights(builder, weights, dp, p)
-        values = _emit_product(builder, unweighted, weights, "weighted", None if positions else result)
+        product = None if positions else result
+        values = _emit_product(builder, unweighted, weights, "weighted", product)
     if positions and values is not result:
         _emit_mean(builder, values, result)
 
@@ -181,7 +206,9 @@ def _emit_weights(builder: Builder, weights: Tensor, dp: Tensor, p: Tensor) -> N
 
 def _emit_mean(builder: Builder, values: Tensor, result: Tensor) -> None:
     """Emit the mean of the values at all positions of a sample."""
-    window = values.shape if len(values.shape) == 2 else (1, math.prod(values.shape))
+    window = values.shape
+    if len(window) != 2:
+        window = (1, math.prod(window))
     options = {"window": window, "stride": window, "padding": NO_PADDING, "divisor": "cells"}
     builder.forward("average_pool", (values.viewed((1, *window)),), (result.viewed((1, 1, 1)),), **options)
 

@@ -69,8 +69,11 @@ class CustomLoss:
     def __init__(self, source: Any, name: str | None = None) -> None:
         from chainrule.custom.losses import TrainableLoss
 
-        self.code: TrainableLoss | None = None if source is None else TrainableLoss(source, name)
-        self.name = name or (self.code.name if self.code else "a loss")
+        self.code: TrainableLoss | None = None
+        self.name = name or "a loss"
+        if source is not None:
+            self.code = TrainableLoss(source, name)
+            self.name = name or self.code.name
 
     def losses(self, p: Array, t: Array) -> Array:
         """Return the loss of each sample, (N,)."""
@@ -123,12 +126,14 @@ class LossTerm:
 
 
 def _weights_by_output(losses: Mapping[str, Any], weights: Any) -> Mapping[str, Any]:
-    values: Any = dict.fromkeys(losses, 1.0) if weights is None else plain(weights)
-    if isinstance(values, list | tuple) and len(cast("list[Any]", values)) == len(losses):
+    values: Any = plain(weights)
+    if weights is None:
+        values = dict.fromkeys(losses, 1.0)
+    elif isinstance(values, list | tuple) and len(cast("list[Any]", values)) == len(losses):
         values = dict(zip(losses, cast("list[Any]", values), strict=True))
-    by_output = cast("Mapping[str, Any]", values if isinstance(values, Mapping) else {})
-    if by_output.keys() != losses.keys():
+    if not isinstance(values, Mapping) or cast("Mapping[str, Any]", values).keys() != losses.keys():
         raise OptionError(f"loss weights {quoted(weights)}: expected one for each of {', '.join(map(str, losses))}")
+    by_output = cast("Mapping[str, Any]", values)
     for output, weight in by_output.items():
         if not is_number(weight) or not 0 <= weight <= sys.float_info.max:
             raise OptionError(f"loss weight of {quoted(output)} {quoted(weight)}: expected at least 0")
@@ -154,8 +159,12 @@ class JointLoss:
 
         try:
             entries = cast("dict[str, tuple[str, float]]", json.loads(text))
-            losses = {output: expect(str, loss, "loss") for output, (loss, _) in entries.items()}
-            return JointLoss.of(losses, {output: weight for output, (_, weight) in entries.items()})
+            losses = dict[str, SingleLossLike]()
+            weights = dict[str, float]()
+            for output, (loss, weight) in entries.items():
+                losses[output] = expect(str, loss, "loss")
+                weights[output] = weight
+            return JointLoss.of(losses, weights)
         except (ValueError, TypeError, AttributeError, RecursionError, FormatError):
             raise OptionError(f"loss {quoted(text)}: expected the loss and the weight of each output") from None
 
@@ -175,7 +184,9 @@ class JointLoss:
         if not isinstance(losses, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"losses {quoted(losses)}: expected a dictionary with the loss of each output")
         weight_of = _weights_by_output(losses, weights)
-        terms = (LossTerm(output, choose_single(loss), float(weight_of[output])) for output, loss in losses.items())
+        terms = list[LossTerm]()
+        for output, loss in losses.items():
+            terms.append(LossTerm(output, choose_single(loss), float(weight_of[output])))
         return JointLoss(tuple(terms))
 
 
@@ -205,7 +216,9 @@ def choose(loss: Any) -> Loss:
     """
     if isinstance(loss, JointLoss):
         return loss
-    return JointLoss.parse(loss) if isinstance(loss, str) and loss[:1] == "{" else choose_single(loss)
+    if isinstance(loss, str) and loss.startswith("{"):
+        return JointLoss.parse(loss)
+    return choose_single(loss)
 
 
 def choose_single(loss: Any) -> SingleLoss:
@@ -217,7 +230,9 @@ def choose_single(loss: Any) -> SingleLoss:
         raise OptionError(f"loss {shown}: the network has one output; expected one loss")
     if not isinstance(loss, str):
         return CustomLoss(loss)
-    return CustomLoss(None, loss.removesuffix(CUSTOM_SUFFIX)) if loss.endswith(CUSTOM_SUFFIX) else find(loss)
+    if loss.endswith(CUSTOM_SUFFIX):
+        return CustomLoss(None, loss.removesuffix(CUSTOM_SUFFIX))
+    return find(loss)
 
 
 def choose_for(
@@ -231,22 +246,33 @@ def choose_for(
 
     Errors    OptionError for an unknown name, or another number of losses or weights than outputs
     """
-    defaults = {output.name: default_for(output.last_layer, output.shape[0]) for output in outputs}
+    defaults = dict[str, str]()
+    for output in outputs:
+        defaults[output.name] = default_for(output.last_layer, output.shape[0])
     if ports is not None:
         return _joint_loss(defaults, ports, loss, weights)
     if weights is not None:
         raise OptionError("loss weights require several outputs, and the network has one")
-    return choose_single(choose(next(iter(defaults.values())) if loss is None else loss))
+    if loss is None:
+        (loss,) = defaults.values()
+    return choose_single(choose(loss))
 
 
 def _joint_loss(defaults: Mapping[str, str], ports: Ports, loss: LossLike | None, weights: Any) -> JointLoss:
     """Return a loss for several outputs; see `choose_for`. ``defaults`` are the default losses by output."""
     resolved = choose(loss) if isinstance(loss, str) else loss
+    if resolved is None:
+        return JointLoss.of(defaults, weights)
     if not isinstance(resolved, JointLoss):
-        return JointLoss.of(defaults if resolved is None else ports.named(resolved, "losses", OptionError), weights)
-    by_name = ports.named({term.output: term.loss for term in resolved.terms}, "losses", OptionError)
-    own_weights = {term.output: term.weight for term in resolved.terms}
-    return JointLoss.of(by_name, own_weights if weights is None else weights)
+        return JointLoss.of(ports.named(resolved, "losses", OptionError), weights)
+    own_losses = dict[str, SingleLoss]()
+    own_weights = dict[str, float]()
+    for term in resolved.terms:
+        own_losses[term.output] = term.loss
+        own_weights[term.output] = term.weight
+    if weights is None:
+        weights = own_weights
+    return JointLoss.of(ports.named(own_losses, "losses", OptionError), weights)
 
 
 def check_outputs(loss: Loss, outputs: Sequence[OutputEnd], *, trains: bool = False) -> None:
@@ -255,9 +281,13 @@ def check_outputs(loss: Loss, outputs: Sequence[OutputEnd], *, trains: bool = Fa
     trains   whether training would learn nothing is an error, too
     """
     names = [output.name for output in outputs]
-    targets = [term.output for term in loss.terms] if isinstance(loss, JointLoss) else [""]
+    targets = [""]
+    if isinstance(loss, JointLoss):
+        targets = [term.output for term in loss.terms]
     if targets != names:
-        expected = f"{{{', '.join(map(repr, names))}}}" if len(names) > 1 else "one loss, for one output"
+        expected = "one loss, for one output"
+        if len(names) > 1:
+            expected = f"{{{', '.join(map(repr, names))}}}"
         raise OptionError(f"loss {loss}: expected one loss per output {expected}")
     for term, output in zip(terms(loss), outputs, strict=True):
         check_output(term, output.last_layer, output.shape[0], trains=trains)
@@ -265,7 +295,9 @@ def check_outputs(loss: Loss, outputs: Sequence[OutputEnd], *, trains: bool = Fa
 
 def terms(loss: Loss) -> tuple[SingleLoss, ...]:
     """Return the loss of each output, in order."""
-    return tuple(term.loss for term in loss.terms) if isinstance(loss, JointLoss) else (loss,)
+    if isinstance(loss, JointLoss):
+        return tuple(term.loss for term in loss.terms)
+    return (loss,)
 
 
 def standardizes(loss: Loss) -> bool:
@@ -277,8 +309,11 @@ def described(loss: Loss) -> str:
     """Return text for users: the name of the loss, or the names and weights of the losses of several outputs."""
     if not isinstance(loss, JointLoss):
         return str(loss)
-    weighted = (f"{term.weight:g}·{term.loss}" if term.weight != 1 else str(term.loss) for term in loss.terms)
-    return ", ".join(f"{term.output}: {text}" for term, text in zip(loss.terms, weighted, strict=True))
+    texts = list[str]()
+    for term in loss.terms:
+        factor = "" if term.weight == 1 else f"{term.weight:g}·"
+        texts.append(f"{term.output}: {factor}{term.loss}")
+    return ", ".join(texts)
 
 
 def check_output(loss: SingleLoss, last_layer: str, outputs: int, *, trains: bool = False) -> None:
@@ -293,29 +328,23 @@ def check_output(loss: SingleLoss, last_layer: str, outputs: int, *, trains: boo
     """
     if isinstance(choose_single(loss), CustomLoss):
         return
-    distribution, softmax = loss in DISTRIBUTIONS, last_layer == "Softmax"
-    problems = {
-        "Softmax() with one output is always 1: end with Sigmoid(), or with one output per class": (
-            trains and softmax and outputs == 1
-        ),
-        f"{loss} needs one output per class: for yes or no, train Sigmoid() with binary_cross_entropy": (
-            distribution and outputs == 1
-        ),
-        f"{loss} after Sigmoid() is minimal when every output is 1: end with Softmax() and categorical_cross_entropy, "
-        "or train with binary_cross_entropy": trains and distribution and last_layer == "Sigmoid",
-        f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy": (
-            loss == "softmax_cross_entropy" and softmax
-        ),
-        # log(1 − p) of a probability that is rounded to 1 is not finite
-        f"{loss} after Softmax() is inexact for confident outputs: end with Sigmoid(), or train with "
-        "categorical_cross_entropy": loss in YES_OR_NO and softmax,
-        f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {last_layer}": (
-            loss in OF_PROBABILITIES and last_layer not in ("", *PROBABILITIES)
-        ),
-    }
-    for problem, occurs in problems.items():
-        if occurs:
-            raise OptionError(problem)
+    is_distribution = loss in DISTRIBUTIONS
+    is_softmax = last_layer == "Softmax"
+    if trains and is_softmax and outputs == 1:
+        raise OptionError("Softmax() with one output is always 1: end with Sigmoid(), or with one output per class")
+    if is_distribution and outputs == 1:
+        advice = "for yes or no, train Sigmoid() with binary_cross_entropy"
+        raise OptionError(f"{loss} needs one output per class: {advice}")
+    if trains and is_distribution and last_layer == "Sigmoid":
+        advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
+        raise OptionError(f"{loss} after Sigmoid() is minimal when every output is 1: {advice}")
+    if loss == "softmax_cross_entropy" and is_softmax:
+        raise OptionError(f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy")
+    if loss in YES_OR_NO and is_softmax:  # log(1 − p) of a probability that is rounded to 1 is not finite
+        advice = "end with Sigmoid(), or train with categorical_cross_entropy"
+        raise OptionError(f"{loss} after Softmax() is inexact for confident outputs: {advice}")
+    if loss in OF_PROBABILITIES and last_layer not in ("", *PROBABILITIES):
+        raise OptionError(f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {last_layer}")
 
 
 def default_for(last_layer: str, outputs: int) -> str:
@@ -329,14 +358,18 @@ def default_for(last_layer: str, outputs: int) -> str:
         return "binary_cross_entropy"
     if last_layer in ("Softmax", ""):  # "": a custom layer with unknown outputs
         return "categorical_cross_entropy"
-    return "softmax_cross_entropy" if outputs > 1 else "mean_squared_error"
+    if outputs > 1:
+        return "softmax_cross_entropy"
+    return "mean_squared_error"
 
 
 def fitting(loss: str, task: Task) -> str:
     """Return the loss for a task other than classification: ``loss`` if it suits the task, else the task's default."""
     if task == REGRESSION:
         return "mean_squared_error" if loss.endswith("cross_entropy") else loss
-    return "binary_cross_entropy" if loss in DISTRIBUTIONS else loss
+    if loss in DISTRIBUTIONS:
+        return "binary_cross_entropy"
+    return loss
 
 
 def of_samples(loss: SingleLoss, engine: Engine, p: Array, t: Array, weights: Array | None = None) -> Array:
@@ -345,9 +378,13 @@ def of_samples(loss: SingleLoss, engine: Engine, p: Array, t: Array, weights: Ar
     weights   weight of each sample, (N,), or weights of positions, (N, 2, …), as in a plan; None: all are 1
     """
     check_weights(loss, p.ndim > 2 and weights is not None)
-    values = loss.losses(p, t) if isinstance(loss, CustomLoss) else engine.run(loss, (p, t), {})[0]
+    if isinstance(loss, CustomLoss):
+        values = loss.losses(p, t)
+    else:
+        (values,) = engine.run(loss, (p, t), {})
     if weights is not None:
-        values = values * (weights if weights.ndim == 1 else weights[:, 0])
+        loss_weights = weights if weights.ndim == 1 else weights[:, 0]
+        values = values * loss_weights
     return values.reshape(len(values), -1).mean(1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.sources import Relabeled, SampleSource
 from chainrule.errors import DataError, SampleError
 from chainrule.network.labels import Labels
+
+if TYPE_CHECKING:
+    from chainrule.data.mask_values import MaskValues
 
 
 def matched(data: Dataset, labels: Labels) -> Dataset:
@@ -26,13 +29,21 @@ def matched(data: Dataset, labels: Labels) -> Dataset:
     if data.classes == classes:
         return data
     rows = labels.rows_of(data.classes, data.name)
-    order, masks = np.argsort(rows), data.mask_values
-    if masks is not None:  # the values of the labels 0, 1, …
-        is_start = np.array_equal(rows[order], np.arange(len(rows)))
-        masks = replace(masks, values=tuple(masks.values[int(k)] for k in order)) if is_start else None
-    y = _relabeled(data.y, rows) if data.has_classes else _in_order(data.y, rows, classes, data.name)
+    if data.has_classes:
+        y = _relabeled(data.y, rows)
+    else:
+        y = _in_order(data.y, rows, classes, data.name)
     validation = data.validation and matched(data.validation, labels)
+    masks = _matched_masks(data.mask_values, rows)
     return replace(data, y=y, classes=tuple(classes), validation=validation, mask_values=masks)
+
+
+def _matched_masks(masks: MaskValues | None, rows: Ints) -> MaskValues | None:
+    """Return the values of the network's labels in masks; None unless the rows are 0, 1, … in some order."""
+    order = np.argsort(rows)
+    if masks is None or not np.array_equal(rows[order], np.arange(len(rows))):
+        return None
+    return replace(masks, values=tuple(masks.values[int(k)] for k in order))
 
 
 def matched_targets(y: Array, names: Sequence[str], labels: Labels, axes: int) -> Array:
@@ -51,10 +62,10 @@ def matched_targets(y: Array, names: Sequence[str], labels: Labels, axes: int) -
     places = y.astype(np.int64)
     outside = np.flatnonzero((axes == 1) & ((places != y) | (places < 0) | (places >= len(names))))
     if outside.size:
-        label, last = y.reshape(-1)[outside[0]], len(names) - 1
-        raise SampleError(
-            f"label {label} of sample {outside[0]}: expected one of the {source}'s classes, 0 … {last}", int(outside[0])
-        )
+        sample = int(outside[0])
+        label = y.reshape(-1)[sample]
+        expected = f"one of the {source}'s classes, 0 … {len(names) - 1}"
+        raise SampleError(f"label {label} of sample {sample}: expected {expected}", sample)
     return _relabeled(places, rows)
 
 
@@ -62,8 +73,8 @@ def _in_order(y: Array, rows: Ints, classes: Sequence[str], source: str) -> Arra
     """Return columns of targets (N, K, …), which belong to the rows (K,) of a network, in its order."""
     if len(rows) == len(classes):
         return y[:, np.argsort(rows)]
-    missing = ", ".join(repr(name) for number, name in enumerate(classes) if number not in rows)
-    raise DataError(f"{source}: the target {missing} is missing; expected {', '.join(classes)}")
+    missing = [repr(name) for number, name in enumerate(classes) if number not in rows]
+    raise DataError(f"{source}: the target {', '.join(missing)} is missing; expected {', '.join(classes)}")
 
 
 def _relabeled(labels: Any, rows: Ints) -> Any:

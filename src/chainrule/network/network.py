@@ -25,13 +25,12 @@ from chainrule.engines.options import checked_precise, thread_count
 from chainrule.engines.protocol import Array, CompiledPlan, Engine
 from chainrule.errors import OptionError, PrecisionWarning, explain_memory_errors, quoted, unknown_name
 from chainrule.layers import node
-from chainrule.layers.base import CUSTOM
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
 from chainrule.network.fitted import UNFITTED, Fitted, checked_labels, checked_normalization
 from chainrule.network.flat_buffers import AssignableWeights, Buffer, FlatBuffers, checked_weights, with_origins
 from chainrule.network.losses import Loss, LossLike
-from chainrule.network.ports import OutputEnd, input_ports, output_ports
+from chainrule.network.ports import OutputEnd, input_ports, output_ends, output_ports, type_of
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
 from chainrule.network.tasks import Task
 
@@ -124,7 +123,8 @@ class Network:
         self.loss_is_chosen = loss is not None
         self.frozen: tuple[str, ...] = ()
         self.layout: dict[str, tuple[int, int]] = {}
-        parameters, self.statistics = self._buffer(trained=True), self._buffer(trained=False)
+        parameters = self._buffer(trained=True)
+        self.statistics = self._buffer(trained=False)
         self._buffers = FlatBuffers(parameters, self.statistics, self.table, self.layout, weights is None)
         self.normalization = UNFITTED  # until training sets it
         if normalization is not None:
@@ -186,7 +186,8 @@ class Network:
         end = 0
         for name, parameter in self.table.items():
             if parameter.trained == trained:
-                start, end = end, end + math.prod(parameter.shape)
+                start = end
+                end += math.prod(parameter.shape)
                 self.layout[name] = (start, end)
         return new_zeros((end,), self.dtype).view(Buffer)
 
@@ -252,11 +253,11 @@ class Network:
     @checked_options
     def size(self, layer: str) -> int:
         """Return a layer's number of trainable parameters."""
-        return sum(
-            last - first
-            for name, (first, last) in self.layout.items()
-            if name.rpartition(".")[0] == layer and self.table[name].trained
-        )
+        count = 0
+        for name, (first, last) in self.trainable_layout.items():
+            if name.rpartition(".")[0] == layer:
+                count += last - first
+        return count
 
     # ------------------------------------------------------------------ plans
 
@@ -266,16 +267,15 @@ class Network:
     def input_shapes(self) -> list[tuple[Shape, ...]]:
         """Input shapes of each layer, in order."""
         shapes = [self.input_shape, *self.shapes]
-        return [tuple(shapes[index] for index in inputs) for inputs in self.wiring.inputs]
+        input_shapes = list[tuple[Shape, ...]]()
+        for inputs in self.wiring.inputs:
+            input_shapes.append(tuple(shapes[index] for index in inputs))
+        return input_shapes
 
     @property
     def last_layer(self) -> str:
         """Type of the last layer; "" for a custom layer, because its outputs are unknown."""
-        return self._kind(len(self.layers) - 1)
-
-    def _kind(self, number: int) -> str:
-        layer = self.layers[number]
-        return "" if layer.kind == CUSTOM else type(layer).__name__
+        return type_of(self.layers[-1])
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -295,14 +295,12 @@ class Network:
     @property
     def outputs(self) -> list[OutputEnd]:
         """Name, shape and last layer of each output; a single output has the name ""."""
-        shapes = {"": self.output_shape} if self.output_ports is None else self.output_ports.shapes
-        numbers = (len(self.layers),) if self.output_ports is None else self.wiring.inputs[-1]
-        pairs = zip(shapes.items(), numbers, strict=True)
-        return [OutputEnd(*pair, self._kind(index - 1), index - 1) for pair, index in pairs]
+        return output_ends(self.layers, self.wiring, self.output_shape, self.output_ports)
 
     def choose_loss(self, loss: LossLike | None = None, weights: Any = None) -> Loss:
         """Return a loss for the outputs, such as a name; None: the network's own. See `losses.choose_for`."""
-        return losses.choose_for(self.outputs, self.output_ports, self.loss if loss is None else loss, weights)
+        resolved = self.loss if loss is None else loss
+        return losses.choose_for(self.outputs, self.output_ports, resolved, weights)
 
     def check_loss(self, loss: LossLike | None = None, weights: Any = None) -> Loss:
         """Return the loss to train with. By default, this is the network's loss.
@@ -338,7 +336,9 @@ class Network:
         """
         if not is_whole(batch_size, 1):
             raise OptionError(f"batch size {quoted(batch_size)}: expected {expected_integer(batch_size, 1)}")
-        shape = self.output_shape if loss is None else (2 * math.prod(self.output_shape),)
+        shape = self.output_shape
+        if loss is not None:
+            shape = (2 * math.prod(shape),)
         if not len(array):
             return np.empty((0, *shape), self.dtype)
         if self.largest_input and self._checks_outliers is not False:
@@ -379,7 +379,9 @@ class Network:
         labels = fitted.labels_after(self.labels)
         for entry in fields(Fitted):
             setattr(self, entry.name, getattr(fitted, entry.name))
-        self.labels, self._checks_outliers, self._buffers.untrained = labels, None, False
+        self.labels = labels
+        self._checks_outliers = None
+        self._buffers.untrained = False
 
     @property
     def fitted(self) -> Fitted:
@@ -390,9 +392,11 @@ class Network:
 
     def architecture(self) -> dict[str, Any]:
         """Return a description for a file: layers, input shape, dtype and, unless the layers form a chain, wiring."""
-        return {
+        description: dict[str, Any] = {
             "layers": [layer.to_config() for layer in self.layers],
             "input_shape": list(self.input_shape),
             "dtype": str(self.dtype),
-            **({} if self.wiring == node.chain(self.layers) else {"wiring": self.wiring.to_config()}),
         }
+        if self.wiring != node.chain(self.layers):
+            description["wiring"] = self.wiring.to_config()
+        return description

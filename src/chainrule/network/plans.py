@@ -82,23 +82,27 @@ def plan(
     if loss is not None:
         losses.check_outputs(loss, self.outputs)
     # Parameters and running statistics are views of flat buffers. The builder collects operations on tensors.
-    tensors = {
-        name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
-        for name, parameter in self.table.items()
-    }
+    tensors = dict[str, Tensor]()
+    for name, parameter in self.table.items():
+        kind = "parameter" if parameter.trained else "state"
+        tensors[name] = Tensor(name, parameter.shape, kind)
     builder = Builder(tensors, training=loss is not None and not evaluates, frozen=frozen)
-    source, wiring, ends = Tensor("x", self.input_shape, "input"), self.wiring, endings(self, loss)
-    skipped = {ending.number - 1 for ending in ends if ending.skipped and not evaluates}
+    source = Tensor("x", self.input_shape, "input")
+    ends = endings(self, loss)
+    skipped = set[int]()
+    if not evaluates:
+        skipped = {ending.number - 1 for ending in ends if ending.skipped}
     if isinstance(loss, JointLoss):
         skipped.add(len(self.layers) - 1)  # `Pack`
     # Forward: each layer emits its operations, and with them those of its gradients for the backward pass.
     results = [source]
-    for number, (layer, numbers) in enumerate(zip(self.layers, wiring.inputs, strict=True)):
+    for number, (layer, numbers) in enumerate(zip(self.layers, self.wiring.inputs, strict=True)):
         inputs = [results[index] for index in numbers]
-        if number not in skipped:
-            builder.begin(self.names[number], self.names[wiring.owners[number]])
-            inputs = [layer.joint_emit(builder, inputs)]
-        results.append(inputs[0])
+        if number in skipped:
+            results.append(inputs[0])
+            continue
+        builder.begin(self.names[number], self.names[self.wiring.owners[number]])
+        results.append(layer.joint_emit(builder, inputs))
     # Loss and metric of each output. `Builder.plan` appends the emitted gradients in reverse order: the backward pass.
     if loss is None:
         return replace(builder.plan(source, results[-1]), precise=self.precise)
@@ -121,28 +125,43 @@ def endings(network: Connected, loss: Loss | None) -> list[Ending]:
         return []
     inputs = network.wiring.inputs
     ends = inputs[-1] if isinstance(loss, JointLoss) else (len(inputs),)
-    read, results = {index for numbers in inputs[:-1] for index in numbers}, list[Ending]()
+    results = list[Ending]()
+    read = set[int]()
+    for numbers in inputs[:-1]:
+        read.update(numbers)
     for end, term in zip(ends, losses.terms(loss), strict=True):
         activation = _activation(network, end)
         joined = losses.JOINED.get((activation, term))
-        read |= set() if joined else {end}
-        results.append(Ending(end, inputs[end - 1][0], joined, activation) if joined else Ending(end, end, term))
+        if joined is None:
+            results.append(Ending(end, end, term))
+            read.add(end)
+        else:
+            results.append(Ending(end, inputs[end - 1][0], joined, activation))
     return [replace(ending, skipped=ending.number not in read) for ending in results]
 
 
 def _pack_read(builder: Builder, results: Sequence[Tensor], ends: Sequence[Ending]) -> Tensor:
     """Emit and return a vector with all outputs, and then what the loss of each output reads."""
-    read = [results[index] for index in (*(end.number for end in ends), *(end.scores for end in ends))]
+    outputs = list[Tensor]()
+    scores = list[Tensor]()
+    for ending in ends:
+        output = results[ending.number]
+        score = results[ending.scores]
+        outputs.append(output.viewed((output.size,)))
+        scores.append(score.viewed((score.size,)))
+    flat = outputs + scores
     builder.begin("loss")
-    packed = builder.activation("read", (sum(value.size for value in read),))
-    builder.forward("concatenate", [value.viewed((value.size,)) for value in read], (packed,), axis=0)
+    packed = builder.activation("read", (sum(value.size for value in flat),))
+    builder.forward("concatenate", flat, (packed,), axis=0)
     return packed
 
 
 def _activation(network: Connected, number: int) -> str:
     """Return the operation of a layer that is an activation, otherwise ""."""
     layer = network.layers[number - 1]
-    return layer.kind if isinstance(layer, Activation) else ""
+    if isinstance(layer, Activation):
+        return layer.kind
+    return ""
 
 
 def _measured(builder: Builder, network: Connected, ending: Ending, task: Task, results: list[Tensor]) -> Tensor:
@@ -152,8 +171,10 @@ def _measured(builder: Builder, network: Connected, ending: Ending, task: Task, 
     activation computes if a joined loss replaces its layer.
     """
     scores = results[ending.scores]
-    if task.operation == "correct" or not ending.skipped:
-        return scores if task.operation == "correct" else results[ending.number]
+    if task.operation == "correct":
+        return scores
+    if not ending.skipped:
+        return results[ending.number]
     builder.begin(network.names[ending.number - 1])
     probabilities = builder.activation("y", scores.shape)
     builder.forward(ending.activation, (scores,), (probabilities,))
@@ -165,5 +186,7 @@ def resolved_task(network: Connected, task: Task | None, loss: Loss) -> Task:
     for candidate in (task, network.task):
         if candidate is not None and isinstance(candidate, JointTask) == isinstance(loss, JointLoss):
             return candidate
-    pairs = zip(losses.terms(loss), network.outputs, strict=True)
-    return JointTask.of([tasks.default_for(str(term), output.shape[0]) for term, output in pairs])
+    parts = list[Task]()
+    for term, output in zip(losses.terms(loss), network.outputs, strict=True):
+        parts.append(tasks.default_for(str(term), output.shape[0]))
+    return JointTask.of(parts)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError, DataError, ShapeError
-from chainrule.layers.base import PACK, UNPACK, Layer
+from chainrule.layers.base import CUSTOM, PACK, UNPACK, Layer
 from chainrule.layers.node import Wiring
 from chainrule.network.shapes import input_array
 
@@ -53,10 +53,13 @@ class Ports:
     @property
     def columns(self) -> dict[str, slice]:
         """Columns of each input or output in a packed array, by name."""
-        ends, result = 0, dict[str, slice]()
+        end = 0
+        columns = dict[str, slice]()
         for name, shape in self.shapes.items():
-            result[name] = slice(ends, ends := ends + math.prod(shape))
-        return result
+            start = end
+            end += math.prod(shape)
+            columns[name] = slice(start, end)
+        return columns
 
     @property
     def size(self) -> int:
@@ -70,17 +73,21 @@ class Ports:
         what     description of the values for errors, such as "inputs"
         error    class of the error for any other number of values, or other names
         """
+        names = ", ".join(self.shapes)
         if isinstance(values, Mapping):
             by_name = cast("Mapping[Any, Any]", values)
             if set(by_name) != set(self.shapes):
-                shown = ", ".join(map(str, by_name))
-                raise error(f"{what} {shown or 'without names'}: expected {', '.join(self.shapes)}")
+                shown = ", ".join(map(str, by_name)) or "without names"
+                raise error(f"{what} {shown}: expected {names}")
             return {name: by_name[name] for name in self.shapes}
-        if not isinstance(values, list | tuple) or len(cast("Sequence[Any]", values)) != len(self.shapes):
-            count = f"{len(cast('Sequence[Any]', values))} {what}" if isinstance(values, list | tuple) else what
-            kind = type(cast("Any", values)).__name__
-            raise error(f"{count} ({kind}): expected a tuple or a dictionary with {', '.join(self.shapes)}")
-        return dict(zip(self.shapes, cast("Sequence[Any]", values), strict=True))
+        count = what
+        if isinstance(values, list | tuple):
+            in_order = cast("Sequence[Any]", values)
+            if len(in_order) == len(self.shapes):
+                return dict(zip(self.shapes, in_order, strict=True))
+            count = f"{len(in_order)} {what}"
+        kind = type(cast("Any", values)).__name__
+        raise error(f"{count} ({kind}): expected a tuple or a dictionary with {names}")
 
     def checked(self, values: Any, what: str, *, single: bool = False) -> dict[str, Array]:
         """Return values as arrays (N, *shape) by name, in order or by name, as `input_array` accepts them.
@@ -89,19 +96,21 @@ class Ports:
         single   whether the values may be those of one sample
         Errors   DataError or ShapeError for other values or names, or different numbers of samples
         """
-        arrays: dict[str, Array] = {
-            name: input_array(value, self.shapes[name], f"{name}: ", single=single)
-            for name, value in self.named(values, what).items()
-        }
-        counts = {name: len(array) for name, array in arrays.items()}
+        arrays = dict[str, Array]()
+        counts = dict[str, int]()
+        for name, value in self.named(values, what).items():
+            arrays[name] = input_array(value, self.shapes[name], f"{name}: ", single=single)
+            counts[name] = len(arrays[name])
         if len(set(counts.values())) > 1:
             raise DataError(f"{what} with different numbers of samples: {counts}")
         return arrays
 
     def pack(self, values: Any, what: str) -> Array:
         """Return a packed array (N, F) of arrays (N, *shape), as `checked` accepts them."""
-        arrays = self.checked(values, what).values()
-        return np.concatenate([array.reshape(len(array), math.prod(array.shape[1:])) for array in arrays], axis=1)
+        rows = list[Array]()
+        for array in self.checked(values, what).values():
+            rows.append(array.reshape(len(array), math.prod(array.shape[1:])))
+        return np.concatenate(rows, axis=1)
 
     def is_packed(self, values: Any) -> bool:
         """Return whether a value is a packed array (N, F)."""
@@ -109,9 +118,10 @@ class Ports:
 
     def split(self, packed: Array) -> dict[str, Array]:
         """Return the array (N, *shape) of each input or output, by name, from a packed array (N, F)."""
-        return {
-            name: packed[:, columns].reshape(len(packed), *self.shapes[name]) for name, columns in self.columns.items()
-        }
+        arrays = dict[str, Array]()
+        for name, columns in self.columns.items():
+            arrays[name] = packed[:, columns].reshape(len(packed), *self.shapes[name])
+        return arrays
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {text(shape)}" for name, shape in self.shapes.items())
@@ -119,7 +129,10 @@ class Ports:
 
 def unpacking_layers(layers: Sequence[Layer]) -> list[tuple[int, Unpack]]:
     """Return the layers that unpack inputs, with their indices, in the order of the inputs' elements."""
-    readers = ((index, cast("Unpack", layer)) for index, layer in enumerate(layers) if layer.kind == UNPACK)
+    readers: list[tuple[int, Unpack]] = []
+    for index, layer in enumerate(layers):
+        if layer.kind == UNPACK:
+            readers.append((index, cast("Unpack", layer)))
     return sorted(readers, key=lambda reader: reader[1].start)
 
 
@@ -130,17 +143,54 @@ def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: Shape) -> Ports 
     Errors   ShapeError if the unpacked inputs do not cover the packed inputs
     """
     readers = unpacking_layers(layers)
-    return _input_ports(readers, wiring, shape) if readers else None
+    if not readers:
+        return None
+    return _input_ports(readers, wiring, shape)
 
 
 def _input_ports(readers: Sequence[tuple[int, Unpack]], wiring: Wiring, shape: Shape) -> Ports:
-    names = [layer.label or wiring.names[index] for index, layer in readers]
-    reading = {index for index, read in enumerate(wiring.inputs) if 0 in read}
-    ends = [0, *(layer.stop for _, layer in readers)]
-    has_gaps = ends != [*(layer.start for _, layer in readers), math.prod(shape)]
-    if {index for index, _ in readers} != reading or has_gaps or len(set(names)) < len(names):
+    shapes = dict[str, Shape]()
+    names = list[str]()
+    indices = set[int]()
+    end = 0
+    has_gaps = False
+    for index, layer in readers:
+        name = layer.label or wiring.names[index]
+        names.append(name)
+        shapes[name] = layer.shape
+        indices.add(index)
+        has_gaps |= layer.start != end
+        end = layer.stop
+    has_gaps |= end != math.prod(shape)
+    reading = set[int]()
+    for index, read in enumerate(wiring.inputs):
+        if 0 in read:
+            reading.add(index)
+    if has_gaps or indices != reading or len(shapes) < len(names):
         raise ShapeError(f"inputs {', '.join(names)}: expected different names that cover {shape[0]} elements in order")
-    return Ports(dict(zip(names, [layer.shape for _, layer in readers], strict=True)))
+    return Ports(shapes)
+
+
+def output_ends(layers: Sequence[Layer], wiring: Wiring, shape: Shape, ports: Ports | None) -> list[OutputEnd]:
+    """Return the outputs of a network.
+
+    shape   shape of a single output
+    ports   names and shapes of several outputs; None if there is only one
+    """
+    if ports is None:
+        return [OutputEnd("", shape, type_of(layers[-1]), len(layers) - 1)]
+    ends = list[OutputEnd]()
+    for (name, own_shape), end in zip(ports.shapes.items(), wiring.inputs[-1], strict=True):
+        number = end - 1  # 0 is the input
+        ends.append(OutputEnd(name, own_shape, type_of(layers[number]), number))
+    return ends
+
+
+def type_of(layer: Layer) -> str:
+    """Return the name of a layer's class; "" for a custom layer, because its outputs are unknown."""
+    if layer.kind == CUSTOM:
+        return ""
+    return type(layer).__name__
 
 
 def output_ports(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[Shape]) -> Ports | None:
@@ -150,5 +200,7 @@ def output_ports(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[Shape
     """
     if layers[-1].kind != PACK:
         return None
-    names = cast("Pack", layers[-1]).names
-    return Ports({name: shapes[number - 1] for name, number in zip(names, wiring.inputs[-1], strict=True)})
+    shape_of = dict[str, Shape]()
+    for name, number in zip(cast("Pack", layers[-1]).names, wiring.inputs[-1], strict=True):
+        shape_of[name] = shapes[number - 1]
+    return Ports(shape_of)

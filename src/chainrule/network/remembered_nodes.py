@@ -46,7 +46,9 @@ class NodeUse:
     def trained(self) -> Network | None:
         """The network if it was trained, or if its weights were set; otherwise None."""
         network = self.reference()
-        return network if network is not None and network.untrained is False else None
+        if network is None or network.untrained is not False:
+            return None
+        return network
 
 
 class TracedGraph(NamedTuple):
@@ -69,8 +71,9 @@ def remember(network: Network, graph: TracedGraph) -> None:
     for node, name in ((graph.source, network.input_names[0]), *zip(nodes, names, strict=True)):
         for earlier, _ in node.uses:
             earlier.kept = earlier.trained
-        label = getattr(node.layer, "label", "") if _is_unpacked(node) else ""
-        node.uses.append((use, label or name))
+        if _is_unpacked(node):
+            name = getattr(node.layer, "label", "") or name
+        node.uses.append((use, name))
 
 
 def recall(x: NodesLike, y: NodesLike, options: Mapping[str, Any]) -> tuple[TracedGraph, dict[str, Any]]:
@@ -86,15 +89,18 @@ def recall(x: NodesLike, y: NodesLike, options: Mapping[str, Any]) -> tuple[Trac
         return graph, {**options}
     nodes = _results(source, output)
     _check_outputs(output)
-    groups: dict[int, list[Node]] = {}
+    nodes_of_layer: dict[int, list[Node]] = {}
     for layer, node in zip(layers, nodes, strict=True):
-        groups.setdefault(id(layer), []).append(node)
-    origins = {key: _origin(group) for key, group in groups.items()}
-    traced = tuple(_with_origin(layer, origins[id(layer)]) for layer in layers)
+        nodes_of_layer.setdefault(id(layer), []).append(node)
+    origins = {layer: _origin(layer_nodes) for layer, layer_nodes in nodes_of_layer.items()}
+    traced = list[Any]()
+    for layer in layers:
+        traced.append(_with_origin(layer, origins[id(layer)]))
     normalization = options.get("normalization")
     if normalization is None:
-        normalization = _normalization([node for node in nodes if _is_unpacked(node)] or [source])
-    return graph._replace(layers=traced), {**options, "normalization": normalization}
+        inputs = list(filter(_is_unpacked, nodes)) or [source]
+        normalization = _normalization(inputs)
+    return graph._replace(layers=tuple(traced)), {**options, "normalization": normalization}
 
 
 def _results(source: Input, output: Node) -> list[Node]:
@@ -108,8 +114,10 @@ def _is_unpacked(node: Node) -> bool:
 
 def _ends(output: Node) -> tuple[list[tuple[NodeUse, str]], ...]:
     """Return the lists `uses` of a graph's output nodes."""
-    is_packed = output.layer is not None and output.layer.kind == PACK
-    return tuple(node.uses for node in (output.inputs if is_packed else (output,)))
+    ends: Iterable[Node] = (output,)
+    if output.layer is not None and output.layer.kind == PACK:
+        ends = output.inputs
+    return tuple(node.uses for node in ends)
 
 
 def _trained(nodes: Iterable[Node]) -> list[tuple[Network, str]]:
@@ -142,20 +150,28 @@ def _check_outputs(output: Node) -> None:
 def _origin(nodes: Sequence[Node]) -> Origin | None:
     """Return where the weights of a layer are, from all nodes that apply it; None if no trained network has it."""
     candidates = _trained(nodes)
-    weights = [_weights_of(network, name) for network, name in candidates]
-    if not candidates or not weights[0]:
+    if not candidates:
         return None
     network, name = candidates[0]
-    for other in weights[1:]:
-        if any(not np.array_equal(value, other[own]) for own, value in weights[0].items()):
-            raise OptionError(f"layer {name!r} has different weights in trained networks over its nodes; {ADVICE}")
+    weights = _weights_of(network, name)
+    if not weights:
+        return None
+    for other_network, other_name in candidates[1:]:
+        other_weights = _weights_of(other_network, other_name)
+        for own, value in weights.items():
+            if not np.array_equal(value, other_weights[own]):
+                raise OptionError(f"layer {name!r} has different weights in trained networks over its nodes; {ADVICE}")
     return replace(network.layers[network.names.index(name)].origin, channels=0)
 
 
 def _weights_of(network: Network, layer: str) -> dict[str, Any]:
     """Return the weights of a layer by their names within it."""
-    parts = {name: name.rpartition(".") for name in network.table}
-    return {own: network.weights[name] for name, (owner, _, own) in parts.items() if owner == layer}
+    weights = dict[str, Any]()
+    for name in network.table:
+        owner, _, own = name.rpartition(".")
+        if owner == layer:
+            weights[own] = network.weights[name]
+    return weights
 
 
 def _with_origin(layer: Any, origin: Origin | None) -> Any:
@@ -175,7 +191,10 @@ def _normalization(inputs: Sequence[Node]) -> Normalization | None:
             candidates.append(network.normalization.parts.get(name, network.normalization))
         if not candidates or UNFITTED in candidates:
             return None
-        if any(candidate != candidates[0] for candidate in candidates):
-            raise OptionError(f"an input has different normalizations in trained networks over its node; {ADVICE}")
+        for candidate in candidates[1:]:
+            if candidate != candidates[0]:
+                raise OptionError(f"an input has different normalizations in trained networks over its node; {ADVICE}")
         parts[getattr(node.layer, "label", "") or node.name] = candidates[0]
-    return JointNormalization.of(parts) if len(parts) > 1 else next(iter(parts.values()))
+    if len(parts) > 1:
+        return JointNormalization.of(parts)
+    return next(iter(parts.values()))

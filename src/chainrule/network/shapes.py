@@ -28,13 +28,18 @@ def shapes_and_parameters(
     shape    the network's input shape
     Errors   ShapeError if a layer does not support its input shapes, or cannot share another layer's parameters
     """
-    shapes, table, total, hint = [shape], dict[str, Parameter](), 0, _order_hint(shape)
+    shapes = [shape]
+    table = dict[str, Parameter]()
+    total = 0
+    hint = _order_hint(shape)
     for number, (name, layer, inputs) in enumerate(zip(wiring.names, layers, wiring.inputs, strict=True)):
         input_shapes = [shapes[index] for index in inputs]
         try:
             shapes.append(layer.joint_shape(input_shapes, name))
         except ShapeError as error:
-            raise ShapeError(f"{error}{hint and f'; {hint}'}") from None
+            if hint:
+                raise ShapeError(f"{error}; {hint}") from None
+            raise
         if hint and 0 in inputs and type(layer).__name__.endswith("2D"):
             warnings.warn(hint, ChannelOrderWarning, stacklevel=9)  # where the model is created
         if math.prod(shapes[-1]) > MAX_PARAMETERS:
@@ -49,7 +54,8 @@ def shapes_and_parameters(
                     f"{name} cannot share {owner}.{parameter.name}: it is {text(existing.shape)}, "
                     f"and this input needs {text(parameter.shape)}"
                 )
-            total += math.prod(parameter.shape) if existing is parameter else 0
+            if existing is parameter:
+                total += math.prod(parameter.shape)
     if total > MAX_PARAMETERS:
         raise ShapeError(f"the layers have {total:,} parameters; expected at most {MAX_PARAMETERS:,}")
     return shapes[1:], table
@@ -58,7 +64,9 @@ def shapes_and_parameters(
 def _order_hint(shape: Shape) -> str:
     """Return a hint if an input shape is presumably (H, W, C) or (L, C), with the channels last; otherwise ""."""
     *positions, channels = shape or (0,)
-    allowed = (1, 3, 4) if len({*positions}) == 1 else (3, 4)
+    allowed = (3, 4)
+    if len(set(positions)) == 1:
+        allowed = (1, 3, 4)
     if len(positions) not in (1, 2) or min(positions) < MIN_IMAGE_SIZE or channels not in allowed:
         return ""
     return (
@@ -71,21 +79,30 @@ def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
     """Return the layers, with custom code wrapped in `CustomLayer`; OptionError for any other object or no layers."""
     if not isinstance(plain(layers), Iterable):
         raise OptionError(f"layers {quoted(layers)}: expected a list of layers, such as [Dense(10), Softmax()]")
-    flat = [part for layer in layers for part in (layer if isinstance(layer, Chain) else (layer,))]
-    wrapped = tuple(layer if isinstance(layer, Layer) else _custom(layer) for layer in flat)
-    if not wrapped:
+    flat = list[Any]()
+    for layer in layers:
+        if isinstance(layer, Chain):
+            flat += layer
+        else:
+            flat.append(layer)
+    if not flat:
         raise OptionError("a model needs at least one layer")
-    for index, layer in enumerate(wrapped):
-        if not isinstance(layer, Layer):
-            raise OptionError(f"layer {index + 1} is not a layer but {layer!r}")
-    return wrapped
+    wrapped = list[Layer]()
+    for number, layer in enumerate(flat, 1):
+        known = layer if isinstance(layer, Layer) else _custom(layer)
+        if not isinstance(known, Layer):
+            raise OptionError(f"layer {number} is not a layer but {layer!r}")
+        wrapped.append(known)
+    return tuple(wrapped)
 
 
 def _custom(thing: Any) -> Any:
     """Return custom code wrapped in a `CustomLayer`, and other objects unchanged."""
     from chainrule.layers.custom import CustomLayer, is_custom
 
-    return CustomLayer(thing) if is_custom(thing) else thing
+    if is_custom(thing):
+        return CustomLayer(thing)
+    return thing
 
 
 def checked_shape(value: Sequence[int]) -> Shape:
@@ -122,17 +139,22 @@ def input_array(x: Any, shape: Shape, prefix: str = "", *, single: bool = False)
     if array.dtype.kind not in "fiub":
         advice = _advice(x, shape)
         raise DataError(f"{prefix}expected numbers, found {type(x).__name__} ({array.dtype}){advice}")
-    return array if array.shape[1:] == shape else _rearranged(x, array, shape, prefix, single)
+    if array.shape[1:] == shape:
+        return array
+    return _rearranged(x, array, shape, prefix, single)
 
 
 def _rearranged(x: Any, array: Any, shape: Shape, prefix: str, single: bool) -> Any:
     """Return an array of another shape as a batch; see `input_array`."""
-    batch, sample = (None if isinstance(x, SampleSource) else _reordered(array[key], shape) for key in (..., None))
+    batch = sample = None
+    if not isinstance(x, SampleSource):
+        batch = _reordered(array, shape)
+        sample = _reordered(array[None], shape)
     if batch is None and single:
         batch = sample
     if batch is None:
-        advice = "" if sample is None else "; for one sample pass x[None]"
         expected = f"{prefix}expected a batch of shape N×{text(shape)}"
+        advice = "" if sample is None else "; for one sample pass x[None]"
         raise ShapeError(f"{expected}, found {text(array.shape) or 'a single number'}{advice}")
     return batch
 
@@ -150,4 +172,6 @@ def _reordered(array: Array, shape: Shape) -> Array | None:
         return array
     if positions and array.shape[1:] == (*positions, channels):
         return np.moveaxis(array, -1, 1)
-    return array.reshape(len(array), *shape) if array.ndim and differ_in_ones(array.shape[1:], shape) else None
+    if array.ndim and differ_in_ones(array.shape[1:], shape):
+        return array.reshape(len(array), *shape)
+    return None

@@ -40,13 +40,15 @@ class TargetScaling:
 
         weights   weights of the samples, (N,); None, or if all are 0: all are 1
         """
-        weights = None if weights is None or not weights.any() else weights
+        if weights is not None and not weights.any():
+            weights = None
         values = targets.reshape(*targets.shape[:2], -1)
         means = np.average(values.mean(2, np.float64), 0, weights)
         squares = np.square(values - means[:, None]).mean(2)
         deviations = np.sqrt(np.average(squares, 0, weights))
-        usable = np.isfinite(deviations) & (deviations > ROUNDING * np.abs(means))
-        return TargetScaling(tuple(means.tolist()), tuple(np.where(usable, deviations, 1.0).tolist()))
+        is_usable = np.isfinite(deviations) & (deviations > ROUNDING * np.abs(means))
+        usable = np.where(is_usable, deviations, 1.0)
+        return TargetScaling(tuple(means.tolist()), tuple(usable.tolist()))
 
     def standardized(self, targets: Array) -> Floats:
         """Return (t − mean) / deviation for targets (N, K) or (N, K, …)."""
@@ -60,18 +62,22 @@ class TargetScaling:
 
     def _factors(self, axes: int) -> list[Floats]:
         """Return the means and the deviations in a shape that is broadcast to targets with ``axes`` axes."""
-        shape = (-1, *(1 for _ in range(axes - 2)))
-        return [values.reshape(shape) for values in self._repeated]
+        shape = (-1, *[1] * (axes - 2))
+        means, deviations = self._repeated
+        return [means.reshape(shape), deviations.reshape(shape)]
 
     @cached_property
     def _repeated(self) -> list[Floats]:
-        return [np.repeat(values, self.repeats or 1) for values in (self.means, self.deviations)]
+        repeats = self.repeats or 1
+        return [np.repeat(self.means, repeats), np.repeat(self.deviations, repeats)]
 
     @property
     def is_needed(self) -> bool:
         """Whether a mean or a deviation is far from those of a network's first outputs."""
-        sizes = (*map(abs, self.means), *self.deviations)
-        return any(size > MAX_TYPICAL for size in sizes) or any(size < MIN_TYPICAL for size in self.deviations)
+        for size in (*map(abs, self.means), *self.deviations):
+            if size > MAX_TYPICAL:
+                return True
+        return any(size < MIN_TYPICAL for size in self.deviations)
 
     def __str__(self) -> str:
         """Describe the first output's mean and deviation."""
@@ -89,22 +95,33 @@ class TargetScaling:
 
         shapes   shape of each output
         """
-        entries, count = cast("dict[str, Any]", config) if isinstance(config, dict) else {}, sum(k for k, *_ in shapes)
-        means, deviations = (_numbers(entries.get(name), count) for name in NAMES)
-        if not means or not deviations or min(deviations) <= 0:
+        entries = cast("dict[str, Any]", config) if isinstance(config, dict) else {}
+        count = sum(shape[0] for shape in shapes)
+        means = _numbers(entries.get("means"), count)
+        deviations = _numbers(entries.get("deviations"), count)
+        if means is None or deviations is None or min(deviations) <= 0:
             expected = f"expected {count} finite means, and as many deviations above 0"
             raise FormatError(f"target_scaling {quoted(cast('Any', config))}: {expected}")
         return TargetScaling(means, deviations, repeats_of(shapes))
 
 
-def _numbers(values: Any, count: int) -> tuple[float, ...]:
-    """Return a list of ``count`` finite numbers as a tuple, or () for any other value."""
-    if not isinstance(values, list):
-        return ()
-    numbers = tuple(float(value) for value in cast("list[Any]", values) if is_number(value) and math.isfinite(value))
-    return numbers if len(numbers) == len(cast("list[Any]", values)) == count else ()
+def _numbers(values: Any, count: int) -> tuple[float, ...] | None:
+    """Return a list of ``count`` finite numbers as a tuple; None for any other value."""
+    if not isinstance(values, list) or len(cast("list[Any]", values)) != count:
+        return None
+    numbers = list[float]()
+    for value in cast("list[Any]", values):
+        if not is_number(value) or not math.isfinite(value):
+            return None
+        numbers.append(float(value))
+    return tuple(numbers)
 
 
 def repeats_of(shapes: Sequence[Shape]) -> tuple[int, ...]:
     """Return `TargetScaling.repeats` for outputs with these shapes."""
-    return () if len(shapes) == 1 else tuple(math.prod(shape[1:]) for shape in shapes for _ in range(shape[0]))
+    if len(shapes) == 1:
+        return ()
+    repeats = list[int]()
+    for outputs, *positions in shapes:
+        repeats += [math.prod(positions)] * outputs
+    return tuple(repeats)

@@ -78,21 +78,26 @@ METRICS = tuple(dict.fromkeys(task.metric for task in NAMED.values()))
 def find(name: str) -> Task:
     """Return the task with the given name; OptionError if it is unknown. A `JointTask` has comma-separated names."""
     names = name.split(",")
-    if unknown := {*names} - NAMED.keys():
-        raise unknown_name("task", min(unknown), [*NAMED])
+    unknown = set(names) - NAMED.keys()
+    if unknown:
+        raise unknown_name("task", min(unknown), list(NAMED))
     return JointTask.of([NAMED[name] for name in names])
 
 
 def parts(task: Task) -> tuple[Task, ...]:
     """Return the task of each output, in order."""
-    return task.parts if isinstance(task, JointTask) else (task,)
+    if isinstance(task, JointTask):
+        return task.parts
+    return (task,)
 
 
 def default_for(loss: str, outputs: int) -> Task:
     """Return the default task for a loss and a number of outputs, for use while the targets are unknown."""
     if outputs > 1:
         return CLASSIFICATION
-    return BINARY if loss in YES_OR_NO else REGRESSION
+    if loss in YES_OR_NO:
+        return BINARY
+    return REGRESSION
 
 
 def infer_task(loss: str, last_layer: str, targets: Targets, *, are_labels: bool = False) -> Task:
@@ -113,7 +118,9 @@ def infer_task(loss: str, last_layer: str, targets: Targets, *, are_labels: bool
     task = of_targets(targets)
     if task == MULTI_LABEL and (are_labels or last_layer != "Sigmoid") and (targets.sum(1) == 1).all():
         return CLASSIFICATION
-    return task if loss in YES_OR_NO or last_layer == "Sigmoid" else REGRESSION
+    if loss in YES_OR_NO or last_layer == "Sigmoid":
+        return task
+    return REGRESSION
 
 
 def of_targets(targets: Targets) -> Task:
@@ -123,7 +130,9 @@ def of_targets(targets: Targets) -> Task:
     """
     if not ((targets == 0) | (targets == 1)).all():
         return REGRESSION
-    return BINARY if targets.shape[1] == 1 else MULTI_LABEL
+    if targets.shape[1] == 1:
+        return BINARY
+    return MULTI_LABEL
 
 
 def check(loss: str, targets: Targets, task: Task | None = None) -> None:

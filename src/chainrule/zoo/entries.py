@@ -101,18 +101,26 @@ class Entry:
                       omitted
         options       other arguments of `Sequential` or `Graph`
         """
-        names = classes or self.outputs or tuple(str(label) for label in self.choice.only or range(10))
+        labels = self.choice.only or range(10)
+        names = classes or self.outputs or tuple(map(str, labels))
         arguments: Any = {"name": self.name, "classes": names, **options}
         shape = input_shape or self.image_shape
         if self.graph is not None:
             x = Input(shape)
             end = self.graph(x, len(names))
             if task != CLASSIFICATION and isinstance(end.layer, OUTPUT_ACTIVATIONS):
-                end = end.inputs[0] if task == REGRESSION else Sigmoid()(end.inputs[0])
+                end = end.inputs[0]
+                if task != REGRESSION:
+                    end = Sigmoid()(end)
             return Graph(x, end, **arguments)
-        layers = ((self.tutorial_layers if as_tutorial else None) or self.layers)(len(names))
+        make_layers = self.layers
+        if as_tutorial and self.tutorial_layers is not None:
+            make_layers = self.tutorial_layers
+        layers = list(make_layers(len(names)))
         if task != CLASSIFICATION and isinstance(layers[-1], OUTPUT_ACTIVATIONS):
-            layers = [*layers[:-1], *([] if task == REGRESSION else [Sigmoid()])]
+            layers.pop()
+            if task != REGRESSION:
+                layers.append(Sigmoid())
         return Sequential(layers, shape, **arguments)
 
     def check(self, **options: Any) -> None:

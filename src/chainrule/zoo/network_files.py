@@ -73,12 +73,18 @@ class CustomNetwork(Entry):
         network = self.make(len(classes) if classes else CLASSES, shape)
         options["dtype"] = options.get("dtype") or self.dtype or "float32"
         options.pop("task", None)  # the file determines the last layer
-        layers, wiring = (network.layers, network.wiring) if isinstance(network, Model) else (network, None)
+        layers: Sequence[Any] = ()
+        wiring = None
+        if isinstance(network, Model):
+            layers, wiring = network.layers, network.wiring
+        else:
+            layers = network
         try:
             built = connect(layers, shape, wiring, engine="numpy")
             outputs = built.output_shape[0]
-            is_sigmoid = (outputs, built.last_layer) == (1, "Sigmoid")
-            names = classes or tuple(map(str, range(2 if is_sigmoid else outputs)))
+            is_sigmoid = outputs == 1 and built.last_layer == "Sigmoid"
+            count = 2 if is_sigmoid else outputs
+            names = classes or tuple(map(str, range(count)))
             is_binary = is_sigmoid and len(names) == 2
             if outputs != len(names) and not is_binary:
                 actual = f"{outputs} output{'s' * (outputs != 1)}"
@@ -100,7 +106,9 @@ def is_file(name: str) -> bool:
 
 def find(name: str) -> CustomNetwork:
     """Load the network from FILE.py:NAME, FILE.py, FILE.toml or FILE.json; raise a ChainruleError if that fails."""
-    return _from_python(name) if ".py" in name else _from_data(Path(name))
+    if ".py" in name:
+        return _from_python(name)
+    return _from_data(Path(name))
 
 
 # ---------------------------------------------------------------------- Python
@@ -113,31 +121,30 @@ def _from_python(name: str) -> CustomNetwork:
     arguments `classes` and `input_shape`; with the latter, the network fits images of any shape.
     """
     file_name, _, attribute = name.partition(".py:")
-    path = Path(file_name if file_name.endswith(".py") else f"{file_name}.py")
+    path = Path(f"{file_name.removesuffix('.py')}.py")
     module = python_files.load(path)
-    label, value = (
-        _named_value(vars(module), attribute, path) if attribute else _only_network(vars(module), module.__name__, path)
-    )
-
-    def build(classes: int, shape: tuple[int, ...]) -> Any:
-        return _call(value, classes, shape, path) if inspect.isfunction(value) else value
+    if attribute:
+        label, value = _named_value(vars(module), attribute, path)
+    else:
+        label, value = _only_network(vars(module), module.__name__, path)
+    is_function = inspect.isfunction(value)
 
     def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
-        return _check_network(build(classes, shape), label, path)
+        made = _call(value, classes, shape, path) if is_function else value
+        return _check_network(made, label, path)
 
     network = make(CLASSES, SHAPE)
-    model = network if isinstance(network, Model) else None
-    is_open = inspect.isfunction(value) and "input_shape" in inspect.signature(value).parameters
+    network_name = path.stem
+    input_shape = dtype = None
+    if isinstance(network, Model):
+        dtype = str(network.dtype)
+        if network.name != "model":
+            network_name = network.name
+        if not is_function or "input_shape" not in inspect.signature(value).parameters:
+            input_shape = network.input_shape
     recipe = replace(RECIPE, loss=_default_loss(network))
-    return CustomNetwork(
-        model.name if model is not None and model.name != "model" else path.stem,
-        str(path),
-        lambda classes: [],
-        recipe,
-        input_shape=None if model is None or is_open else model.input_shape,
-        dtype=None if model is None else str(model.dtype),
-        make=make,
-    )
+    options: dict[str, Any] = {"input_shape": input_shape, "dtype": dtype, "make": make}
+    return CustomNetwork(network_name, str(path), lambda classes: [], recipe, **options)
 
 
 def _named_value(namespace: dict[str, Any], attribute: str, path: Path) -> tuple[str, Any]:
@@ -149,37 +156,43 @@ def _named_value(namespace: dict[str, Any], attribute: str, path: Path) -> tuple
 
 def _only_network(namespace: dict[str, Any], module: str, path: Path) -> tuple[str, Any]:
     """Return the name and value of the only network in a file: a model, a list of layers or a function."""
-    candidates = [
-        (name, value)
-        for name, value in namespace.items()
-        if not name.startswith("_") and (_is_network(value) or getattr(value, "__module__", None) == module)
-    ]
-    candidates = [(name, value) for name, value in candidates if _is_network(value) or inspect.isfunction(value)]
-    if len(candidates) != 1:
-        names = ", ".join(f"{path}:{name}" for name, _ in candidates)
-        raise StudentError(
-            f"{path.name}: expected one network; " + (f"select one of {names}" if names else "found none")
-        )
-    return candidates[0]
+    candidates = list[tuple[str, Any]]()
+    for name, value in namespace.items():
+        is_own_function = inspect.isfunction(value) and value.__module__ == module
+        if not name.startswith("_") and (is_own_function or _is_network(value)):
+            candidates.append((name, value))
+    if len(candidates) == 1:
+        return candidates[0]
+    advice = "found none"
+    if candidates:
+        advice = f"select one of {', '.join(f'{path}:{name}' for name, _ in candidates)}"
+    raise StudentError(f"{path.name}: expected one network; {advice}")
 
 
 def _is_network(value: Any) -> bool:
     if isinstance(value, Model):
         return True
-    entries = cast("list[Any]", value) if isinstance(value, list | tuple) else []
-    return bool(entries) and any(isinstance(entry, Layer) for entry in entries)
+    if not isinstance(value, list | tuple):
+        return False
+    return any(isinstance(entry, Layer) for entry in cast("list[Any]", value))
 
 
 def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
     """Call a function with whichever of the arguments `classes` and `input_shape` it accepts."""
-    available = {"classes": classes, "input_shape": shape}
-    arguments = {name: available[name] for name in inspect.signature(function).parameters if name in available}
+    arguments = dict[str, Any]()
+    for name in inspect.signature(function).parameters:
+        if name == "classes":
+            arguments[name] = classes
+        elif name == "input_shape":
+            arguments[name] = shape
     try:
         return function(**arguments)
     except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
         message = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        where = f" (line {lines[-1]})" if lines else ""
+        where = ""
+        for frame in traceback.extract_tb(error.__traceback__):
+            if Path(frame.filename) == path:
+                where = f" (line {frame.lineno})"
         raise StudentError(f"{path.name}: {function.__name__}: {message}{where}") from None
 
 
@@ -228,22 +241,32 @@ def _from_data(path: Path) -> CustomNetwork:
     def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
         return [_layer(description, number, classes, path) for number, description in enumerate(descriptions, 1)]
 
-    shape, dtype, name = content.get("input_shape"), content.get("dtype"), content.get("name", path.stem)
-    if shape is not None and not (isinstance(shape, list) and all(type(size) is int for size in cast(Any, shape))):
-        raise FormatError(f"{path}: input_shape is {shape!r}; expected integers such as [1, 28, 28]")
+    input_shape = _input_shape(content.get("input_shape"), path)
+    dtype = content.get("dtype")
+    name = content.get("name", path.stem)
     if dtype not in (None, *DTYPES):
         raise FormatError(f"{path}: {unknown_name('dtype', dtype, DTYPES)}")
     if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
         raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 printable characters")
     recipe_entries = content.get("recipe", {})
     recipe = _recipe(recipe_entries, _default_loss(make(CLASSES, SHAPE)), path)
-    sizes = None if shape is None else tuple(cast("list[int]", shape))
-    options: dict[str, Any] = {"input_shape": sizes, "dtype": dtype, "make": make, "file_recipe": recipe_entries}
+    options: dict[str, Any] = {"input_shape": input_shape, "dtype": dtype, "make": make, "file_recipe": recipe_entries}
     return CustomNetwork(name, str(path), lambda classes: [], recipe, **options)
 
 
+def _input_shape(value: Any, path: Path) -> tuple[int, ...] | None:
+    """Return the input shape that a file states, if it does; FormatError unless it is a list of integers."""
+    if value is None:
+        return None
+    sizes = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if not isinstance(value, list) or not all(type(size) is int for size in sizes):
+        raise FormatError(f"{path}: input_shape is {value!r}; expected integers such as [1, 28, 28]")
+    return tuple(sizes)
+
+
 def _read(path: Path) -> dict[str, Any]:
-    entries: Any = files.read_toml(path) if path.suffix == ".toml" else files.read_json(path)
+    read = files.read_toml if path.suffix == ".toml" else files.read_json
+    entries: Any = read(path)
     if isinstance(entries, list):
         entries = cast("dict[str, Any]", {"layers": entries})
     if not isinstance(entries, dict):
@@ -261,7 +284,9 @@ def _layer(description: Any, number: int, classes: int, path: Path) -> Layer:
             return expressions.layer(re.sub(r"\bclasses\b", str(classes), description))
         if isinstance(description, dict):
             table = cast("dict[str, Any]", description)
-            options = {name: classes if value == "classes" else value for name, value in table.items()}
+            options = dict[str, Any]()
+            for name, value in table.items():
+                options[name] = classes if value == "classes" else value
             return known_layers.from_config(options)
     except (ChainruleError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"{path}: layer {number}: {str(error)[:250]}") from None
@@ -278,7 +303,9 @@ def _recipe(entries: Any, loss: str, path: Path) -> Recipe:
         if name not in known_names:
             raise FormatError(f"{path}: recipe: {unknown_name('entry', name, known_names)}")
     try:
-        options = {name: READERS[name](value) if name in READERS else value for name, value in options.items()}
+        for name, read in READERS.items():
+            if name in options:
+                options[name] = read(options[name])
         learning_rate = options.pop("learning_rate", None)
         if learning_rate is not None:
             options["optimizer"] = replace(options.get("optimizer", RECIPE.optimizer), learning_rate=learning_rate)

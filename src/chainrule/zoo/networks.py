@@ -141,9 +141,10 @@ def vgg_small(classes: int) -> list[Layer]:
     """Return a small network in the style of VGG."""
 
     def block(*filters: int) -> list[Layer]:
-        return [
-            layer for count in filters for layer in (Conv2D(count, 3, padding="same", initializer="he_normal"), ReLU())
-        ]
+        layers = list[Layer]()
+        for count in filters:
+            layers += [Conv2D(count, 3, padding="same", initializer="he_normal"), ReLU()]
+        return layers
 
     return [
         *block(32, 32),
@@ -205,8 +206,9 @@ def residual(blocks: int) -> Callable[[Node, int], Node]:
 
     def block(x: Node, filters: int, stride: int) -> Node:
         y = unit(ReLU()(unit(x, filters, stride)), filters)
-        shortcut = x if x.shape == y.shape else unit(x, filters, stride, kernel=1)
-        return ReLU()(Add()(y, shortcut))
+        if x.shape != y.shape:
+            x = unit(x, filters, stride, kernel=1)
+        return ReLU()(Add()(y, x))
 
     def build(x: Node, classes: int) -> Node:
         y = ReLU()(unit(x, 16))

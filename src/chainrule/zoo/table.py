@@ -86,11 +86,16 @@ def rows(
 
 def _row(entry: Entry, target: Target, setting: Setting, callbacks: Callable[[str], Sequence[Callback]]) -> ZooRow:
     """Return the row of a network that is trained on a data set; a note instead of results if the data are missing."""
-    data, is_own = target.data, target.data == entry.choice.name
-    recipe, choice = entry.recipe_for(data), entry.choice if is_own else DataChoice(data)
+    data = target.data
+    recipe = entry.recipe_for(data)
+    choice, stated = DataChoice(data), "–"
+    if data == entry.choice.name:
+        choice, stated = entry.choice, entry.stated
+    seed_count = SEEDS.get(entry.name, 1)
     if setting.quick:
-        recipe, choice = replace(recipe, epochs=1), replace(choice, limit=QUICK_IMAGES)
-    stated = entry.stated if is_own else "–"
+        recipe = replace(recipe, epochs=1)
+        choice = replace(choice, limit=QUICK_IMAGES)
+        seed_count = 1
     row = ZooRow(entry.name, entry.source, 0, data, recipe.epochs, stated, target.value, metric=target.metric)
     may_be_missing = data == "cifar10" and not setting.cifar10  # too large to download for a test
     location: dict[str, Any] = dict(setting.options or {})
@@ -104,10 +109,11 @@ def _row(entry: Entry, target: Target, setting: Setting, callbacks: Callable[[st
         shape, classes = (3, 32, 32), tuple(map(str, range(10)))
         size = entry.build(shape, classes, engine="numpy").parameters.size
         return replace(row, parameters=size, note=f"skipped: {error}")
-    seeds = range(recipe.seed, recipe.seed + (1 if setting.quick else SEEDS.get(entry.name, 1)))
     results: list[Result] = []
-    for seed in seeds:
-        title = f"{entry.name} on {data}" + (f", seed {seed}" if len(seeds) > 1 else "")
+    for seed in range(recipe.seed, recipe.seed + seed_count):
+        title = f"{entry.name} on {data}"
+        if seed_count > 1:
+            title += f", seed {seed}"
         results.append(_run(entry, choice, replace(recipe, seed=seed), loaded, setting, title, callbacks(title)))
     return _complete_row(row, results, setting)
 
@@ -148,12 +154,19 @@ def _run(
 
 def _complete_row(row: ZooRow, results: Sequence[Result], setting: Setting) -> ZooRow:
     """Return the row with the mean metric over its runs, evaluated with views if the recipe has views."""
-    single = [float(getattr(result.evaluation, row.metric)) for result in results if result.evaluation]
-    over_views = [float(getattr(result.averaged, row.metric)) for result in results if result.averaged]
+    single = list[float]()
+    over_views = list[float]()
+    for result in results:
+        if result.evaluation:
+            single.append(float(getattr(result.evaluation, row.metric)))
+        if result.averaged:
+            over_views.append(float(getattr(result.averaged, row.metric)))
     reached = float(np.mean(over_views or single))
     seconds = sum(result.seconds for result in results) / len(results)
     missed = row.must_reach is not None and reached < row.must_reach and not setting.quick
-    notes = [f"mean of {len(results)} seeds"] if len(results) > 1 else []
+    notes = list[str]()
+    if len(results) > 1:
+        notes.append(f"mean of {len(results)} seeds")
     if over_views:
         notes.append(f"averaged over views; {formatted(row.metric, float(np.mean(single)))} without views")
     threads = {result.model.threads for result in results}

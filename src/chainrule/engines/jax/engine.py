@@ -71,11 +71,14 @@ class XlaProgram:
     @property
     def step_limits(self) -> StepLimits:
         """Limits per call: one step on a CPU, and less than a second on an accelerator (`MAX_COMPUTED_ELEMENTS`)."""
-        written = (tensor for operation in self._plan.operations for tensor in operation.writes)
-        entries = sum(tensor.size for tensor in written if tensor.per_sample)
+        entries = 0
+        for operation in self._plan.operations:
+            entries += sum(tensor.size for tensor in operation.writes if tensor.per_sample)
         size = MAX_COMPUTED_ELEMENTS // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
-        size = size if self._held else min(size, MAX_INPUT_BYTES)
-        return StepLimits(1 if jax.default_backend() == "cpu" else 64, size, None)
+        if not self._held:
+            size = min(size, MAX_INPUT_BYTES)
+        steps = 1 if jax.default_backend() == "cpu" else 64
+        return StepLimits(steps, size, None)
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
@@ -225,7 +228,10 @@ class XlaProgram:
             loss, _, squared_norm = derivatives.sums
             (scale,) = operations.call("clip_factor", (jnp.sqrt(squared_norm),), {"limit": max_norm})
             gradient = derivatives.gradient * scale.astype(parameters.dtype)
-            attributes = dict(constant) | {key: {"rate": rate, "step": number}[key] for key in varying}
+            arguments = {"rate": rate, "step": number}
+            attributes = dict(constant)
+            for key in varying:
+                attributes[key] = arguments[key]
             updated, *updated_moments = operations.call(name, (parameters, gradient, *moments), attributes)
             is_finite = jnp.isfinite(loss) & jnp.isfinite(squared_norm) & jnp.isfinite(derivatives.statistics).all()
             applied = is_active & requested & is_finite
@@ -248,7 +254,8 @@ class XlaProgram:
             samples, indices = self._held, inputs[0]
         else:
             size = len(inputs[0]) // count
-            samples, indices = tuple(_pad(array, padded_steps * size) for array in inputs), np.arange(count * size)
+            samples = tuple(_pad(array, padded_steps * size) for array in inputs)
+            indices = np.arange(count * size)
         indices = _pad(indices.reshape(count, -1), padded_steps)
         devices = self._device_count(indices.shape[1])
         if devices > 1:
@@ -261,11 +268,16 @@ class XlaProgram:
     def _distribute(self, *batch: Array) -> tuple[Any, ...]:
         """Return the arrays of a batch, split evenly across several devices if possible."""
         devices = self._device_count(len(batch[0]))
-        return batch if devices == 1 else jax.device_put(batch, self._sharding(devices, "batch"))
+        if devices == 1:
+            return batch
+        return jax.device_put(batch, self._sharding(devices, "batch"))
 
     def _device_count(self, samples: int) -> int:
         """Return the largest available number of devices that divides the number of samples."""
-        return next(devices for devices in range(self._devices, 0, -1) if samples % devices == 0)
+        devices = self._devices
+        while samples % devices:
+            devices -= 1
+        return devices
 
     @staticmethod
     def _sharding(devices: int, *axes: str | None) -> Any:
@@ -290,8 +302,13 @@ def _round_up(count: int) -> int:
 
 def _pad(array: Array, length: int) -> Array:
     """Pad the first axis of an array with zeros at the end to the given length."""
-    return np.pad(array, [(0, length - len(array)), *[(0, 0)] * (array.ndim - 1)]) if len(array) < length else array
+    missing = length - len(array)
+    if missing <= 0:
+        return array
+    return np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)])
 
 
 def _pack(x: Array, t: Array, weights: Array | None) -> tuple[Array, ...]:
-    return (x, t) if weights is None else (x, t, weights)
+    if weights is None:
+        return (x, t)
+    return (x, t, weights)

@@ -37,12 +37,18 @@ _FAMILIES = (
 )
 _OF_ANY_ARRAYS = ("dense_dx", "dense_dw")  # computed by methods of the arrays
 
-OPERATIONS: dict[str, Callable[..., Any]] = {name: getattr(numpy, name) for name in _OF_ANY_ARRAYS} | {
-    name: function
-    for family in _FAMILIES
-    for name, function in inspect.getmembers(family, inspect.isfunction)
-    if function.__module__ == family.__name__ and not name.startswith("_")
-}
+
+def _operations() -> dict[str, Callable[..., Any]]:
+    """Return the functions that compute operations, by name."""
+    functions: dict[str, Callable[..., Any]] = {name: getattr(numpy, name) for name in _OF_ANY_ARRAYS}
+    for family in _FAMILIES:
+        for name, function in inspect.getmembers(family, inspect.isfunction):
+            if function.__module__ == family.__name__ and not name.startswith("_"):
+                functions[name] = function
+    return functions
+
+
+OPERATIONS = _operations()
 
 
 def check(operations: tuple[Operation, ...]) -> None:
@@ -61,7 +67,9 @@ def find(name: str) -> Callable[..., Any]:
 def call(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tuple[Any, ...]:
     """Compute one operation. The results are JAX arrays or tracers."""
     results: Any = find(name)(*arrays, **attributes)
-    return cast("tuple[Any, ...]", results) if isinstance(results, tuple) else (results,)
+    if isinstance(results, tuple):
+        return cast("tuple[Any, ...]", results)
+    return (results,)
 
 
 def run(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
@@ -69,17 +77,19 @@ def run(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tu
     find(name)
     constant, varying = divided(name, attributes)
     with settings():
-        return tuple(np.array(result) for result in _compiled(name, constant)(arrays, varying))
+        return tuple(map(np.array, _compiled(name, constant)(arrays, varying)))
 
 
 def divided(name: str, attributes: Mapping[str, Any]) -> tuple[Constant, dict[str, Any]]:
     """Split the attributes into constants, for which the code is compiled, and arguments of the compiled code."""
-    varying = {
-        key: value
-        for key, value in attributes.items()
-        if key in VARYING or (key == "rate" and name.endswith("_update"))
-    }
-    return tuple((key, value) for key, value in attributes.items() if key not in varying), varying
+    varying = dict[str, Any]()
+    constant = list[tuple[str, Any]]()
+    for key, value in attributes.items():
+        if key in VARYING or (key == "rate" and name.endswith("_update")):
+            varying[key] = value
+        else:
+            constant.append((key, value))
+    return tuple(constant), varying
 
 
 @cache

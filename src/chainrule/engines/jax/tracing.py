@@ -54,8 +54,11 @@ class TracedPlan:
         x, *others = inputs
         self._begin(x, seed, step, shard)
         target, loss, correct = self.plan.loss_tensors
-        tensors = [target] if self.plan.weights is None else [target, self.plan.weights]
-        self._values |= {tensor.storage: array for tensor, array in zip(tensors, others, strict=True)}
+        tensors = [target]
+        if self.plan.weights is not None:
+            tensors.append(self.plan.weights)
+        for tensor, array in zip(tensors, others, strict=True):
+            self._values[tensor.storage] = array
         self._walk(self.plan.operations)
         self._walk(self.plan.deferred)
         losses, measured, gradient = self._read(loss), self._read(correct), self._flat_gradient()
@@ -79,7 +82,8 @@ class TracedPlan:
         """Return the array of a tensor, in the tensor's shape."""
         if tensor.kind in ("parameter", "state"):
             first, last = self._layout[tensor.storage]
-            return (self._p if tensor.kind == "parameter" else self.statistics)[first:last].reshape(tensor.shape)
+            buffer = self._p if tensor.kind == "parameter" else self.statistics
+            return buffer[first:last].reshape(tensor.shape)
         shape = (self._count, *tensor.shape) if tensor.per_sample else tensor.shape
         return self._values[tensor.storage].reshape(shape)
 

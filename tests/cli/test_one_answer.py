@@ -77,3 +77,24 @@ def test_thresholds_record_the_task(outputs: int, tmp_path: Path) -> None:
             assert (answers == y[:, 0]).all() or [*map(str, answers)] == [*map(str, y[:, 0])]
         else:
             assert answers == [tuple(str(k) for k in np.flatnonzero(row)) for row in y]
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_masks_are_the_answers_of_positions(outputs: int, seed: int, invoke: Invoke) -> None:
+    draw = np.random.default_rng(seed)
+    x, y = draw.integers(0, 256, (12, 1, 5, 6), dtype=np.uint8), draw.integers(0, max(outputs, 2), (12, 5, 6))
+    layers = [cr.Conv2D(outputs, 1), cr.Softmax() if outputs > 1 else cr.Sigmoid()]
+    model = cr.Sequential(layers, (1, 5, 6), engine="numpy", seed=seed)
+    model.fit(x, y, epochs=3, progress=False)
+    if outputs == 1:
+        values = np.unique(model.predict(x))  # a threshold between two of them
+        model.set_thresholds(float(values[len(values) // 3 :][:2].mean()))
+    model.save("model.safetensors")
+    for number, image in enumerate(x[:3]):
+        Image.fromarray(image[0]).save(f"{number}.png")
+    found = answer(invoke("predict model.safetensors --masks masks --json", *(f"{number}.png" for number in range(3))))
+    for number, (entry, expected) in enumerate(zip(found, model.predict_classes(x[:3]), strict=True)):
+        assert_array_equal(np.array(Image.open(f"masks/{number}-mask.png")), expected.astype(int))
+        for name, share in entry["pixels"].items():
+            assert share == pytest.approx((expected.astype(str) == name).mean())

@@ -48,6 +48,8 @@ class Case:
     fit, evaluation   arguments of the library
     freezing          names of frozen parameters for the library; ``frozen``: for the oracle
     recorded          images of training steps that a custom function has seen
+    continued         whether the network was trained before
+    streamed          whether the data are an iterable of batches, whose first one decides what is fitted to the data
     """
 
     def __init__(self, task: str, random: np.random.Generator) -> None:
@@ -56,6 +58,7 @@ class Case:
         self.heads, self.losses = TASKS[task], [head.loss for head in TASKS[task]]
         self.x, self.held_x = random.normal(1, 2, (N, *SHAPE)), random.normal(1, 2, (HELD, *SHAPE))
         self.y, self.held_y = self._targets(N), self._targets(HELD)
+        self.held_weights = np.ones(HELD)
         self.fit: dict[str, Any] = {"epochs": 1, "batch_size": 3, "optimizer": "sgd", "learning_rate": 0.1}
         self.fit |= {"normalization": "none", "standardize_targets": False, "seed": 0, "progress": False}
         self.evaluation: dict[str, Any] = {}
@@ -64,6 +67,7 @@ class Case:
         self.thresholds = tuple[float, ...]()
         self.recorded = list[np.ndarray]()
         self.ignored: int | None = None
+        self.streamed = self.continued = False
         self.multipliers = list[tuple[str, float]]()
         self.rule = Rule("sgd")
         self.schedule: Schedule = lambda step, steps, epochs, better: 1.0
@@ -146,6 +150,18 @@ class Case:
 
     # ---------------------------------------------------------------- one training
 
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of `fit`: arrays, or a list of batches with their weights."""
+        if not self.streamed:
+            return (self.x, self.y), self.fit
+        batches, columns = list[Any](), [self.x, self.y]
+        if "sample_weight" in self.fit:
+            columns.append(self.fit["sample_weight"])
+        for first in range(0, N, self.fit["batch_size"]):
+            rows = np.arange(first, min(first + self.fit["batch_size"], N))
+            batches.append(tuple(_take(column, rows) for column in columns))
+        return (batches,), {name: value for name, value in self.fit.items() if name != "sample_weight"}
+
     def split(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the indices of the samples to train on and of those that are split off."""
         share = self.fit.get("validation_split")
@@ -175,7 +191,8 @@ class Computed:
         self.case, fit = case, case.fit
         own, held = case.split()
         self.x, self.y = case.x[own], _take(case.y, own)
-        self.origin, self.spread = case.constants(self.x)
+        self.probe = slice(fit["batch_size"] if case.streamed else None)
+        self.origin, self.spread = case.constants(self.x[self.probe])
         self.recorded = iter(case.recorded)
         all_weights = fit.get("sample_weight", np.ones(N))
         self.sample_weights = all_weights[own]
@@ -194,7 +211,7 @@ class Computed:
         if self.scaling[0] is not None and self.scaling[0][1].size == 1:
             self.training.units = float(self.scaling[0][1][0])
         if "validation_data" in fit:
-            self.training.validation = self._held(case.held_x, case.held_y, np.ones(HELD))
+            self.training.validation = self._held(case.held_x, case.held_y, case.held_weights)
         elif len(held):
             self.training.validation = self._held(case.x[held], _take(case.y, held), all_weights[held])
 
@@ -213,7 +230,8 @@ class Computed:
         """Return the mean and the deviation of the targets (N, P, K) of a head; None: they are not standardized."""
         if not self.case.fit["standardize_targets"] or head.task != "regression":
             return None
-        shares = np.broadcast_to((self.sample_weights / self.sample_weights.sum())[:, None, None] / t.shape[1], t.shape)
+        t, weights = t[self.probe], self.sample_weights[self.probe]
+        shares = np.broadcast_to((weights / weights.sum())[:, None, None] / t.shape[1], t.shape)
         mean = (shares * t).sum((0, 1))
         return mean, np.sqrt((shares * (t - mean) ** 2).sum((0, 1)))
 
@@ -254,6 +272,8 @@ class Computed:
     def batches(self, epoch: int) -> Iterator[Batch]:
         case, size = self.case, self.case.fit["batch_size"]
         numbers = order(len(self.x), case.fit["seed"], epoch)
+        if case.streamed:
+            numbers = np.arange(N)
         for first in range(0, len(numbers), size):
             part = numbers[first : first + size]
             x, y = self.normalized(self.x[part]), _take(self.y, part)
@@ -288,12 +308,14 @@ class Computed:
             results.append(np.sum(parts, axis=0))
         return results
 
-    def evaluated_loss(self, head: Head, p: np.ndarray, t: np.ndarray, scaling: Any, counted: np.ndarray) -> float:
-        """Return the mean loss of outputs p, (N, P, K). Of each sample, it is the mean of the rows that count."""
+    def evaluated_losses(
+        self, head: Head, p: np.ndarray, t: np.ndarray, scaling: Any, counted: np.ndarray
+    ) -> np.ndarray:
+        """Return the loss of each sample for outputs p, (N, P, K): the mean of the rows that count."""
         z = {"softmax": np.log(p), "sigmoid": np.log(p) - np.log1p(-p)}[head.ending] if head.ending else p
         standardized = t if scaling is None else (t - scaling[0]) / scaling[1]
         rows = oracle.losses(head, z, standardized)
-        return float((rows * counted / counted.mean(1, keepdims=True)).mean())
+        return (rows * counted / counted.mean(1, keepdims=True)).mean(1)
 
 
 def _classes(t: np.ndarray) -> np.ndarray:

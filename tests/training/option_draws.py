@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from training.option_cases import CLASSES, SHAPE, Case, Computed, N, Schedule
+from training.option_cases import CLASSES, HELD, SHAPE, Case, Computed, N, Schedule
 from training.oracle import Rule
 
 import chainrule as cr
@@ -35,6 +35,16 @@ def epochs(case: Case) -> None:
 @option
 def batch_size(case: Case) -> None:
     case.fit["batch_size"] = pick(case, 2, 4, 9)
+
+
+@option
+def batches(case: Case) -> None:
+    case.streamed = True
+
+
+@option
+def earlier_training(case: Case) -> None:
+    case.continued = True
 
 
 @option
@@ -246,6 +256,9 @@ def clip_norm(case: Case) -> None:
 @option
 def validation_data(case: Case) -> None:
     case.fit["validation_data"] = case.held_x, case.held_y
+    if pick(case, True, False):
+        case.held_weights = case.random.uniform(0.1, 3, HELD)
+        case.fit["validation_data"] = case.held_x, case.held_y, case.held_weights
 
 
 @option
@@ -311,10 +324,16 @@ def thresholds(case: Case) -> None:
 
 @option
 def metrics(case: Case) -> None:
-    def agreement(true: Any, predicted: Any) -> float:
-        return float(np.mean(np.asarray(true) == np.asarray(predicted)))
+    def agreement(true: Any, predicted: Any, sample_weight: Any = None) -> float:
+        equal = np.asarray(true) == np.asarray(predicted)
+        return float(np.average(equal.reshape(len(equal), -1).mean(1), weights=sample_weight))
 
     case.evaluation["metrics"] = {"agreement": agreement}
+
+
+@option
+def evaluated_weight(case: Case) -> None:
+    case.evaluation["sample_weight"] = case.random.uniform(0.1, 3, HELD)
 
 
 @option

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numerical import assert_close
 from selection import draws
 from training import oracle
-from training.option_cases import TASKS, Case, Computed
+from training.option_cases import HELD, TASKS, Case, Computed
 from training.option_draws import OPTIONS
 
 from chainrule.errors import ChainruleError
@@ -38,6 +38,8 @@ def refusals(case: Case, names: list[str]) -> list[str]:
     task, several = case.heads[0].task, len(case.heads) > 1
     losses = {head.loss for head in case.heads} if "loss" in case.fit else set[str]()
     moves = "augmentation" in case.fit and case.fit["augmentation"].exposes_outside
+    weighting = {"ignore_label", "class_weight", "sample_weight", "evaluated_weight"} & {*names}
+    are_weighted = bool(weighting) or len(case.fit.get("validation_data", ())) == 3
     reasons = {
         "both change the division": {"gradient_accumulation_steps", "shards"} <= {*names},
         "cannot both be given": {"validation_data", "validation_split"} <= {*names},
@@ -50,21 +52,32 @@ def refusals(case: Case, names: list[str]) -> list[str]:
         "ignore_label .* requires": "ignore_label" in names and case.task not in ("map", "binary map"),
         "thresholds": "thresholds" in names and (task not in ("binary", "multi-label") or several),
         "standardize_targets True: expected a regression": "standardize_targets" in names
-        and case.heads[-1].task != "regression",
-        "dice is a loss of whole samples": "dice" in losses
-        and (moves or {"ignore_label", "class_weight", "sample_weight"} & {*names}),
+        and (case.continued or case.heads[-1].task != "regression"),
+        "sample_weight requires one output": "evaluated_weight" in names and several,
+        "dice is a loss of whole samples": "dice" in losses and (moves or are_weighted),
     }
+    if case.streamed:
+        reasons |= {"class weights .*: expected labels": "class_weight" in names}
+        reasons |= {"validation_split requires|groups": "validation_split" in names}
     return [pattern for pattern, is_refused in reasons.items() if is_refused]
 
 
-def trained(case: Case, model: Any) -> Any:
-    """Return the history of a training by the library, and an evaluation of its result."""
+def trained(case: Case, model: Any) -> tuple[oracle.Arrays, Any, Any]:
+    """Train by the library, after an earlier training with few options if the case has one.
+
+    Return the weights before the training, its history, and an evaluation of the result.
+    """
+    if case.continued:
+        earlier = {name: case.fit[name] for name in ("normalization", "ignore_label") if name in case.fit}
+        model.fit(case.x, case.y, learning_rate=0.1, standardize_targets=False, progress=False, **earlier)
+    weights = case.weights(model)
     if case.frozen:
         model.freeze(*case.freezing)
     if case.thresholds:
         model.set_thresholds(*case.thresholds)
-    history = model.fit(case.x, case.y, **case.fit)
-    return history, model.evaluate(case.held_x, case.held_y, **case.evaluation)
+    data, options = case.arguments()
+    history = model.fit(*data, **options)
+    return weights, history, model.evaluate(case.held_x, case.held_y, **case.evaluation)
 
 
 def check(names: tuple[str, ...], seed: int) -> list[str]:
@@ -82,8 +95,7 @@ def check(names: tuple[str, ...], seed: int) -> list[str]:
         with pytest.raises(ChainruleError, match="|".join(reasons)):
             trained(case, model)
         return reasons
-    weights = case.weights(model)
-    history, evaluation = trained(case, model)
+    weights, history, evaluation = trained(case, model)
     computed = Computed(case, weights)
     computed.training.train()
     compare_training(case, computed, model, history)
@@ -103,8 +115,9 @@ def compare_training(case: Case, computed: Computed, model: Any, history: Any) -
 
 
 def compare_evaluation(case: Case, computed: Computed, evaluation: Any) -> None:
-    """Compare loss and metric of each output. An evaluation ignores the weights of samples and classes."""
+    """Compare loss and metric of each output. An evaluation ignores the weights of the training."""
     targets, counted = case.targets(case.held_y), computed.valid(case.held_y)
+    weights = case.evaluation.get("sample_weight", np.ones(HELD))
     if counted is None:
         counted = np.ones(targets[0].shape[:2], bool)
     outputs = computed.outputs(computed.normalized(case.held_x))
@@ -115,9 +128,12 @@ def compare_evaluation(case: Case, computed: Computed, evaluation: Any) -> None:
     for head, part, loss, p, t, scaling in zip(
         case.heads, parts, losses, outputs, targets, computed.scaling, strict=True
     ):
-        expected = computed.evaluated_loss(replace(head, loss=loss), p, t, scaling, counted)
+        rows = computed.evaluated_losses(replace(head, loss=loss), p, t, scaling, counted)
+        expected = float(np.average(rows, weights=weights))
         found = p if scaling is None else p * scaling[1] + scaling[0]
-        metric = np.average(oracle.correctness(head.task, found, t, case.thresholds or 0.5), weights=counted)
+        metric = np.average(
+            oracle.correctness(head.task, found, t, case.thresholds or 0.5), weights=counted * weights[:, None]
+        )
         assert_close(part.loss, expected, **NEAR, name="evaluated loss")
         assert_close(part.measured, metric, **NEAR, name="evaluated metric")
         if "metrics" in case.evaluation:

@@ -19,6 +19,7 @@ ARGUMENTS = {  # arguments of `fit`, and methods of models
     "tune_thresholds": ("evaluated outputs",),
     "calibrate": ("evaluated weights",),
     "evaluate(loss=)": ("evaluated outputs",),
+    "evaluate(sample_weight=)": ("evaluated outputs",),
     "evaluate(metrics=)": ("evaluated outputs",),
 }
 AUGMENTATION = {  # effect of augmentation (`EFFECTS`) → what it changes

@@ -5,7 +5,7 @@ import re
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -82,3 +82,21 @@ def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyP
         assert names[0] == "fit"
         assert len(names) - 1 <= MOST_FUNCTIONS, names
         assert [name for name in names if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("name", ["losses", "optimizers", "schedules", "reference"])
+def test_public_modules_show_public_names_only(name: str) -> None:
+    """Show what `__all__` lists: names defined in the project, and all that the documentation uses."""
+    module: Any = getattr(cr, name)
+    assert dir(module) == sorted(module.__all__)
+    for public in module.__all__:
+        value = getattr(module, public)
+        assert not public.startswith("_")
+        if isinstance(value, type | FunctionType):
+            assert value.__module__.startswith("chainrule."), public
+            assert value.__doc__, public
+        else:
+            assert not isinstance(value, ModuleType), public
+    pages = [*SOURCE.parents[1].glob("docs/**/*.md"), SOURCE.parents[1] / "README.md"]
+    used = {used for page in pages for used in re.findall(rf"\bcr\.{name}\.(\w+)", page.read_text(encoding="utf-8"))}
+    assert used <= {*module.__all__}

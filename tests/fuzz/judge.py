@@ -13,10 +13,19 @@ from typing import Any
 
 from interop.peak_memory import memory
 
-from chainrule.errors import MAX_CHARACTERS, ChainruleError, printable
+from chainrule.errors import (
+    MAX_CHARACTERS,
+    AmbiguousNameWarning,
+    ChainruleError,
+    ChannelOrderWarning,
+    InputUnitWarning,
+    PrecisionWarning,
+    printable,
+)
 
 SECONDS = 5.0  # of processor time, so that other work on the machine does not count
 BYTES = 1_000_000_000
+OWN_WARNINGS = (AmbiguousNameWarning, ChannelOrderWarning, InputUnitWarning, PrecisionWarning)
 HANG = 60.0  # seconds of wall time after which an input is considered to hang
 PEAK_AGAIN = Path("/proc/self/clear_refs")
 
@@ -50,6 +59,8 @@ def judge(read: Callable[[], object], *, again: bool = True) -> Verdict:
     try:
         with _alarm(), warnings.catch_warnings():
             warnings.simplefilter("error")
+            for category in OWN_WARNINGS:  # which commands print as lines
+                warnings.simplefilter("ignore", category)
             read()
     except ChainruleError as error:
         refused, fault = True, _fault_of(error)

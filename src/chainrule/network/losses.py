@@ -27,6 +27,21 @@ from chainrule.network.tasks import DISTRIBUTIONS, REGRESSION, YES_OR_NO, Task
 if TYPE_CHECKING:
     from chainrule.custom.losses import TrainableLoss
 
+__all__ = [
+    "NAMES",
+    "CustomLoss",
+    "ForwardBackward",
+    "JointLoss",
+    "Loss",
+    "LossLike",
+    "LossTerm",
+    "SingleLoss",
+    "SingleLossLike",
+    "choose",
+    "default_for",
+    "find",
+]
+
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 NAMES = (
     "half_squared_error",
@@ -392,3 +407,7 @@ def check_weights(loss: SingleLoss, has_position_weights: bool) -> None:
     """Raise OptionError if a loss has one value per sample, but positions have weights."""
     if has_position_weights and (isinstance(loss, CustomLoss) or loss in OF_SAMPLES):
         raise OptionError(f"{loss} is a loss of whole samples: it does not support weights or ignored positions")
+
+
+def __dir__() -> list[str]:
+    return __all__

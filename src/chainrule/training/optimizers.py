@@ -21,6 +21,21 @@ from chainrule.errors import OptionError
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.options import NamedOptions
 
+__all__ = [
+    "NAMED",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "CustomOptimizer",
+    "Momentum",
+    "Nesterov",
+    "Optimizer",
+    "OptimizerLike",
+    "RMSProp",
+    "choose",
+    "find",
+]
+
 Moments = Arrays
 
 
@@ -322,3 +337,7 @@ def _arrays(values: Any, like: Array, what: str) -> Moments:
         if array.shape != like.shape or array.dtype.kind not in "fiu":
             raise OptionError(f"{what} {array.dtype} of shape {array.shape}; expected an array of shape {like.shape}")
     return tuple(np.array(array, like.dtype) for array in arrays)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -13,6 +13,23 @@ from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.errors import OptionError
 from chainrule.training.options import NamedOptions, options_in
 
+__all__ = [
+    "NAMED",
+    "Constant",
+    "Cosine",
+    "CustomSchedule",
+    "HasFactor",
+    "OneCycle",
+    "Plateau",
+    "Restarted",
+    "Schedule",
+    "ScheduleLike",
+    "Step",
+    "Triangular",
+    "WarmUp",
+    "find",
+]
+
 
 @dataclass(frozen=True)
 class Schedule(NamedOptions):
@@ -299,3 +316,7 @@ def find(schedule: Any) -> Schedule:
         config = cast("dict[str, Any]", schedule)
         schedule = {**config, "before": find(config["before"])}
     return Schedule() if schedule is None else Schedule.choose(schedule)
+
+
+def __dir__() -> list[str]:
+    return __all__

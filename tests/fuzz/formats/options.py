@@ -28,6 +28,7 @@ WORK = (  # a command's work after its options are parsed, which would take long
     "chainrule.web.launch.serve",
     "chainrule.web.single_file.write",
 )
+MAX_WORDS = 200  # of a command: thousands of images take minutes, as they should
 ONLY_PARSED = ("find-lr", "sweep", "zoo", "data", "import", "export", "docs")  # the others run
 NUMBERS = (
     *("0", "1", "2", "-1", "+3", "1_000", "1e3", "0x10", "٣", " 1", "1.5", ".5", "0.1", "nan", "inf", "-inf", "1e400"),
@@ -163,6 +164,7 @@ def read(path: Path) -> None:
         words = shlex.split(text.decode("utf-8", errors="surrogateescape"))
     except ValueError:
         return
+    words = words[:MAX_WORDS]
     where = place(path.with_name("place"))
     way, each = next(((way, each) for way, each in commands() if tuple(words[: len(way)]) == way), ((), main))
     if way and way[0] in ONLY_PARSED:

@@ -84,7 +84,8 @@ def gather_dx(dy: Array, i: Array, *, shape: tuple[int]) -> Array:
 
 def _places(i: Array, size: int) -> Array:
     """Return indices as integers; 0 for those outside 0 … size − 1."""
-    return np.where((i > 0) & (i < size), i, 0).astype(int)
+    indices = np.real(i)  # derivatives by complex steps compute with complex numbers
+    return np.where((indices > 0) & (indices < size), indices, 0).astype(int)
 
 
 def concatenate(*parts: Array, axis: int = 0) -> Array:

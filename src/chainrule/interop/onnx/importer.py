@@ -28,11 +28,12 @@ from chainrule.interop.onnx.graphs import (
 )
 from chainrule.interop.onnx.messages import MAX_BYTES, GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
-from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample, is_parameter
+from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample
 from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.positions import batch_axis, settled, unmerged, with_rows
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
+from chainrule.interop.onnx.weight_names import is_parameter
 from chainrule.layers import Input, Node, Reshape
 from chainrule.layers.node import ordered
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +13,12 @@ import numpy as np
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly, reshaped
-from chainrule.interop.names import NAMES, inverted
 from chainrule.interop.onnx import tensors
 from chainrule.interop.onnx.messages import Attribute, OnnxNode
+from chainrule.interop.onnx.weight_names import stem_of
 from chainrule.layers.node import Node
 
 POSITION = np.dtype(np.int32)  # of the indices of elements that were moved
-ROLES = inverted(NAMES.roles)
-WEIGHT_NAME = re.compile(r"(?P<layer>.+)[./_](weight|w|W|gamma|scale)", re.DOTALL)
 
 
 class InvalidNodeError(FormatError):
@@ -386,15 +383,3 @@ def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
 
 def _is_array(value: Value | None) -> bool:
     return isinstance(value, np.ndarray)
-
-
-def is_parameter(name: str) -> bool:
-    """Return whether a constant is a parameter with a name of its own, such as block.alpha, rather than a weight."""
-    module, _, last = name.rpartition(".")
-    return bool(module) and last not in ROLES
-
-
-def stem_of(name: str) -> str:
-    """Return the name of a layer from the name of its weights, such as conv1 from conv1.weight; "" for other names."""
-    match = WEIGHT_NAME.fullmatch(name)
-    return match["layer"] if match else ""

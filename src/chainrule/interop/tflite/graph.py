@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,21 +14,16 @@ from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source
 from chainrule.interop.keras.layers import LAYERS
 from chainrule.interop.keras.weights import WeightShapes
-from chainrule.interop.names import NAMES, inverted
+from chainrule.interop.names import NAMES
 from chainrule.interop.tflite import quantization, shape_arithmetic, sparsity
+from chainrule.interop.tflite.operator import FUNCTIONS, TfliteOperator, Translation
 from chainrule.interop.tflite.quantization import QUANTIZED
 
-Translation: TypeAlias = "Callable[[TfliteOperator], None]"
-
-STEPS_PER_OPERATOR = 64
 # TensorType → type of numbers
 DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8"}
 INTEGERS = (2, 4)  # TensorTypes of whole numbers
 DECISIONS = ("ARG_MAX", "ARG_MIN")  # operators that select among the scores of a network
-WEIGHTED = ("FULLY_CONNECTED", "RESHAPE")  # operators that treat rows equally and have constants of any shape
 EXPANDING = ("DEQUANTIZE", "DENSIFY")  # operators of constants that are compressed
-FUNCTIONS = inverted(NAMES.tflite)  # operators of results and constants without options → function of keras.ops
-ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
 
 
 class TfliteGraph:
@@ -241,162 +236,3 @@ class TfliteGraph:
             array = array.reshape(shape)
             self._constants[index] = quantization.dequantized(tensor, index, array, self.budget)
         return self._constants[index]
-
-
-class TfliteOperator:
-    """An operator of a graph.
-
-    code     name of the operator, such as CONV_2D
-    name     unique name
-    inputs   indices of all input tensors; −1 for a missing one
-    outputs  indices of the tensors with the results
-    output   index of the tensor with the first result
-    """
-
-    def __init__(self, graph: TfliteGraph, library: Any, operator: Any, number: int) -> None:
-        self.graph, self._library, self._operator = graph, library, operator
-        self.code = graph.code(operator.OpcodeIndex())
-        self.name = f"{self.code.lower()}_{number}"
-        graph.budget.visit(STEPS_PER_OPERATOR + operator.InputsLength() + operator.OutputsLength(), self.name)
-        self.inputs: list[int] = operator.InputsAsNumpy().tolist() if operator.InputsLength() else []
-        self.outputs: list[int] = operator.OutputsAsNumpy().tolist() if operator.OutputsLength() else []
-        if not self.outputs:
-            raise self.unsupported("no outputs", "one")
-        self.output = self.outputs[0]
-
-    @property
-    def activation(self) -> str | None:
-        """Keras' name of the fused activation; None if there is none."""
-        options = self.options
-        code = options.FusedActivationFunction() if hasattr(options, "FusedActivationFunction") else 0
-        if code and code not in ACTIVATIONS:
-            raise self.unsupported(f"fused activation {code}", f"one of {', '.join(ACTIVATIONS.values())}")
-        return ACTIVATIONS.get(code)
-
-    @property
-    def options(self) -> Any:
-        """The options of the operator; None if there are none."""
-        table, kind = self._operator.BuiltinOptions(), self._operator.BuiltinOptionsType()
-        names: Any = self._library.BuiltinOptions
-        name = next((name for name in dir(names) if getattr(names, name) == kind), "NONE")
-        if table is None or name == "NONE":
-            return None
-        options = getattr(self._library, name)()
-        options.Init(table.Bytes, table.Pos)
-        return options
-
-    def input(self, index: int) -> int:
-        """Return the index of an input tensor; −1 if it is missing."""
-        return self.inputs[index] if index < len(self.inputs) else -1
-
-    @property
-    def blocks(self) -> dict[int, int]:
-        """The number of blocks along each axis of the first input that is distributed to several samples."""
-        return self.graph.blocks.get(self.input(0), {})
-
-    def follow_blocks(self) -> None:
-        """Record that the result has the blocks of the input; FormatError for an operator that mixes blocks.
-
-        A dilated convolution is often stored as SPACE_TO_BATCH_ND, a plain convolution of the blocks, and
-        BATCH_TO_SPACE_ND. In between, axes of size 1 may be added or removed, which renumbers the axes in blocks.
-        """
-        if not any(index in self.graph.blocks for index in self.inputs):
-            return
-        if self.code not in NAMES.groups["tflite_blockwise"]:
-            raise self.unsupported(
-                "it reads the blocks of SPACE_TO_BATCH_ND", "a convolution between the two operators"
-            )
-        before, after = (self.graph.shape(index)[1:] for index in (self.input(0), self.output))
-        moves = {axis: axis for axis in self.blocks}
-        if self.code in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
-            if [size for size in before if size > 1] != [size for size in after if size > 1]:
-                problem = f"from {[*before]} to {[*after]} between SPACE_TO_BATCH_ND"
-                raise self.unsupported(problem, "only axes of size 1 added")
-            longer = ([axis for axis, size in enumerate(sizes, 1) if size > 1] for sizes in (before, after))
-            moves = dict(zip(*longer, strict=True))
-        if not self.blocks.keys() <= moves.keys():
-            raise self.unsupported("an axis of size 1 in blocks", "a longer one")
-        self.graph.blocks[self.output] = {moves[axis]: count for axis, count in self.blocks.items()}
-
-    def follow_rows(self) -> None:
-        """Record that the rows of the result are those of the inputs; FormatError for an operator that mixes rows."""
-        batches = {self.graph.rows.get(index) for index in self.inputs if self.graph.results.get(index)} or {None}
-        if batches == {None}:
-            return
-        constants = [array for index in range(len(self.inputs)) if (array := self.constant(index)) is not None]
-        is_aligned = self.code not in WEIGHTED and any(array.ndim > 1 for array in constants)
-        is_rowwise = self.code in FUNCTIONS or self.code in NAMES.groups["tflite_rowwise"]
-        if len(batches) > 1 or is_aligned or not is_rowwise:
-            raise self.unsupported("it combines the positions of samples, which are rows", "a RESHAPE before it")
-        self.graph.rows[self.output] = batches.pop() or 0
-
-    def required_result(self, index: int) -> Reference:
-        """Return an input that is the network's input or the result of an operator; FormatError for other inputs."""
-        result = self.graph.results.get(self.input(index))
-        if result is None:
-            raise self.unsupported(f"input {index + 1} is a constant", "a result")
-        return result
-
-    def alias(self) -> None:
-        """Add no layer: the result is the first input."""
-        self.graph.results[self.output] = self.required_result(0)
-
-    def constant(self, index: int) -> Array | None:
-        """Return an input that is a constant; None for other inputs."""
-        return self.graph.constant(self.input(index))
-
-    def required(self, index: int) -> Array:
-        """Return an input that is a constant; FormatError for other inputs."""
-        array = self.constant(index)
-        if array is None:
-            raise self.unsupported(f"input {index + 1} is not a constant", "a constant")
-        return array
-
-    def numbers(self, index: int) -> list[Any]:
-        """Return the numbers of an input that is a constant; FormatError for other inputs."""
-        return self.required(index).reshape(-1).tolist()
-
-    def results(self) -> list[Source]:
-        """Return the inputs that are results, as operands of a Keras layer."""
-        return [result for index in self.inputs if (result := self.graph.results.get(index)) is not None]
-
-    def sources(self) -> list[Source]:
-        """Return all inputs, results and constants, as operands of a Keras layer."""
-        results = [self.graph.results.get(index) for index in self.inputs]
-        return [self._reals(k) if source is None else source for k, source in enumerate(results)]
-
-    def _reals(self, index: int) -> Array:
-        array = self.required(index)
-        self.graph.budget.write(8 * array.size, self.name)
-        return array.astype(np.float64)
-
-    def add(
-        self,
-        kind: str,
-        arrays: Mapping[str, Array] | None = None,
-        sources: Sequence[Source] | None = None,
-        **options: Any,
-    ) -> None:
-        """Add a Keras layer or a function of keras.ops instead of the operator, with the fused activation.
-
-        arrays    weights of the layer, by Keras' names
-        sources   operands; None: the inputs that are results
-        options   options of the layer
-        """
-        if self.activation:
-            options["activation"] = self.activation
-        self.graph.add(self.name, kind, options, self.results() if sources is None else sources, self.outputs, arrays)
-
-    def add_after(self, kind: str, **options: Any) -> None:
-        """Add a Keras layer that reads the result and replaces it."""
-        source = self.graph.results.get(self.output)
-        assert source is not None
-        self.graph.add(f"{source[0]}_{kind.lower()}", kind, options, [source], self.outputs)
-
-    def shape(self, index: int) -> Shape:
-        """Return the shape of an input, with the batch axis."""
-        return self.graph.shape(self.input(index))
-
-    def unsupported(self, actual: str, expected: str) -> FormatError:
-        """Return the error for an unsupported operator."""
-        return FormatError(f"{self.code} {quoted(self.name)}: {actual}; expected {expected}")

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.interop.tflite.graph import FUNCTIONS, Array, TfliteOperator, Translation
+from chainrule.core.arrays import Array
+from chainrule.interop.tflite.operator import FUNCTIONS, TfliteOperator, Translation
 
 PADDINGS = ("same", "valid")
 REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min", "REDUCE_PROD": "Prod"}

@@ -18,7 +18,7 @@ from chainrule.core.shapes import (
     text,
 )
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.windows import Array, check_axes, check_sample, check_shape
+from chainrule.operations.reference.windows import Array, check_axes, check_sample, check_shape, real_part
 
 Weights = list[list[tuple[int, float]]]
 
@@ -112,7 +112,7 @@ def gather(x: Array, i: Array) -> Array:
     check_axes("gather", "i", i, "E")
     y = np.empty((len(x), len(i)), x.dtype)
     for n, e in np.ndindex(y.shape):
-        y[n, e] = x[n, _place(i[e], x.shape[1])]
+        y[n, e] = x[n, _place(real_part(i[e]), x.shape[1])]
     return y
 
 
@@ -127,7 +127,7 @@ def gather_dx(dy: Array, i: Array, *, shape: tuple[int]) -> Array:
     check_shape("gather_dx", "i", i, dy.shape[1:])
     dx = np.zeros((len(dy), *shape), dy.dtype)
     for n, e in np.ndindex(dy.shape):
-        dx[n, _place(i[e], shape[0])] += dy[n, e]
+        dx[n, _place(real_part(i[e]), shape[0])] += dy[n, e]
     return dx
 
 

@@ -1,0 +1,20 @@
+"""Names of constants in ONNX files: weights of a layer, or parameters of their own."""
+
+import re
+
+from chainrule.interop.names import NAMES, inverted
+
+ROLES = inverted(NAMES.roles)
+WEIGHT_NAME = re.compile(r"(?P<layer>.+)[./_](weight|w|W|gamma|scale)", re.DOTALL)
+
+
+def is_parameter(name: str) -> bool:
+    """Return whether a constant is a parameter with a name of its own, such as block.alpha, rather than a weight."""
+    module, _, last = name.rpartition(".")
+    return bool(module) and last not in ROLES
+
+
+def stem_of(name: str) -> str:
+    """Return the name of a layer from the name of its weights, such as conv1 from conv1.weight; "" for other names."""
+    match = WEIGHT_NAME.fullmatch(name)
+    return match["layer"] if match else ""

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 from functools import cache
@@ -17,6 +18,7 @@ from sphinx.application import Sphinx
 import chainrule
 
 FOLDER = Path("site/api")
+LINES = re.compile(r'(?P<start><span class="sig-paren">\(</span>\s*)<dl>(?P<lines>.*?)</dl>', re.S)
 
 
 def _object(name: str) -> Any:
@@ -126,9 +128,21 @@ def _write_signature(
     return as_written(obj, bound=what == "method") if what in ("class", "exception", "function", "method") else None
 
 
+def _list_parameters(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Write the lines of a long signature as a list: Sphinx writes a list of definitions without terms."""
+    if "body" in context:
+        context["body"] = LINES.sub(_as_list, context["body"])
+
+
+def _as_list(match: re.Match[str]) -> str:
+    items = match["lines"].replace("<dd>", "<li>").replace("</dd>", "</li>")
+    return f'{match["start"]}<ul class="parameters">{items}</ul>'
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the events: write the pages before the sources are read, and convert docstrings and signatures."""
     app.connect("builder-inited", _write_pages)
     app.connect("autodoc-process-docstring", _convert_docstring)
     app.connect("autodoc-process-signature", _write_signature)
+    app.connect("html-page-context", _list_parameters)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -23,6 +23,7 @@ html_static_path = ["static", matplotlib.get_data_path() + "/fonts/ttf/DejaVuSer
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_copy_source = False
+templates_path = ["templates"]
 html_show_sphinx = html_show_copyright = False
 html_theme_options = {
     "navigation_with_keys": True,

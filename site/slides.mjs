@@ -48,7 +48,9 @@ for (const { source, target } of JSON.parse(readFileSync(0, "utf-8"))) {
 <meta name="viewport" content="width=device-width">
 <title>${escaped(title)}</title>
 <style>${own}${STYLE}</style>
+<main>
 ${html}
+</main>
 <script>${PLAYER}</script>
 </html>
 `;

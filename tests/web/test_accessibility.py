@@ -33,7 +33,7 @@ PLACES = {  # place: selector that appears once it is shown
     "update": ("#/network/update/dense1.w.update[3,5]", name_is("dense1.w.update[3,5]")),
     "question": ("#/network?image=0&step=0&why=conv1.w[0,0,1,1]", ".story-cause"),
     "walk": ("#/network?sample=1&stop=2", "#story.stop h2"),
-    "error": ("#/network/backward?sample=1&stop=9", ".story-error"),
+    "error": ("#/network/backward?sample=1&stop=8", ".story-error"),
     "lecture": ("#/network/backward/conv1.dw[0,0,1,1]?sample=1&hall", "html[data-hall] .computation-panel"),
     "lecture walk": ("#/network?sample=1&stop=2&hall", "html[data-hall] #story.stop h2"),
     "held input": ("#/network?sample=1&hold=relu1.y[2,5,6]", ".hold-used .first"),

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from web.pages import Browser, Page, watched
+from web.pages import Browser, Page, absent, watched
 
 import chainrule
 from chainrule import sklearn
@@ -37,6 +37,11 @@ MEASURED = """() => {
     range([...children].map(({ firstElementChild: cell }) => cell.firstElementChild.getBoundingClientRect().right)));
   const excess = Math.max(article.scrollWidth - article.clientWidth, document.documentElement.scrollWidth - innerWidth);
   return [excess - 8, wide.map((e) => e.textContent.trim().slice(0, 40)), Math.max(0, ...aligned)];
+}"""
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+FOUND = """async () => {
+  const { violations } = await axe.run({ resultTypes: ["violations"] });
+  return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`));
 }"""
 needs_site = pytest.mark.skipif(BUILT is None, reason="make site builds the site and runs these tests")
 
@@ -104,6 +109,24 @@ def test_nothing_is_wider_than_its_column(browser: Browser) -> None:
                     wide[f"{file.relative_to(SITE)} at {width}"] = [excess, scrolled, shift]
     page.context.close()
     assert wide == {}
+
+
+@needs_site
+def test_axe_finds_nothing_on_any_page(browser: Browser) -> None:
+    if not AXE.is_file():
+        absent("axe-core is not installed (make node_modules/.installed)")
+    axe, found = AXE.read_text(encoding="utf-8"), dict[str, list[str]]()
+    with offline(browser, "light", (1280, 900)) as page:
+        for file in sorted(SITE.rglob("*.html")):
+            if "_static" in file.parts:
+                continue
+            page.goto(file.as_uri())
+            if "live" in file.parts:
+                page.wait_for_selector("html[data-ready]")
+            page.evaluate(axe)
+            if violations := page.evaluate(FOUND):
+                found[file.relative_to(SITE).as_posix()] = violations
+    assert found == {}
 
 
 @needs_site

@@ -31,8 +31,7 @@ export function mountPhases(app) {
   const update = () => {
     for (const choice of buttons) choice.setAttribute("aria-pressed", String(choice.dataset.phase === app.place.phase));
     stepChoice.update();
-    const about = app.place.phase === "update" && app.trace ? updateWords(app, app.trace) : WORDS[app.place.phase];
-    words.textContent = app.trace?.batch && app.place.phase === "update" ? about : `${about} ${training}`;
+    words.textContent = app.place.phase === "update" && app.trace ? updateWords(app, app.trace) : `${WORDS[app.place.phase]} ${training}`;
   };
   app.listen("place", update);
   app.listen("trace", update);
@@ -45,8 +44,7 @@ function updateWords(app, trace) {
   const { batch } = trace;
   if (batch) {
     const [step, images] = [batch.step + 1, batch.numbers.length].map(whole);
-    const end = !app.training?.sparse && app.training?.steps === batch.step ? " The run ended before it; it has the last learning rate." : "";
-    return `Training step ${step}, on its batch of ${images} images: each parameter before and after it, and its change.${end}`;
+    return `Training step ${step}, on its batch of ${images} images: each parameter before and after it, and its change.`;
   }
   if (awaitsStep(app)) return AWAITED;
   const why = app.place.alone || !app.alone ? "" : ` The training step cannot be shown: ${app.alone}.`;

@@ -132,7 +132,7 @@ function candidatesOf(trace, tensor) {
 }
 
 /** Returns the index of the value that contributes most to the sum. @param {number[]} values */
-export function leadingImage(values) {
+function leadingImage(values) {
   const sign = Math.sign(values.reduce((sum, value) => sum + value, 0)) || 1;
   return values.reduce((best, value, n) => (sign * value > sign * values[best] ? n : best), 0);
 }

@@ -67,7 +67,7 @@ export function placeOfLargest(values) {
 }
 
 /** Returns whether a value replaces the current maximum: it is larger, or the first NaN. @param {number} value @param {number} best */
-export function beats(value, best) {
+function beats(value, best) {
   return value > best || (Number.isNaN(value) && !Number.isNaN(best));
 }
 

@@ -66,7 +66,7 @@ export function stepOf(trace, parameter, index, digits = DIGITS) {
  *
  * @param {Trace} trace @param {string} parameter @returns {Record<string, any>}
  */
-export function attributesOf({ description, frame }, parameter) {
+function attributesOf({ description, frame }, parameter) {
   const attributes = { ...description.optimizer.attributes, rate: frame.rate, step: frame.step + 1 };
   return rateWith(description.step.factors[parameter] ?? 1, attributes);
 }

@@ -8,7 +8,7 @@ import { mathml } from "../equations/mathml.js";
 import { exactNumber } from "../explain/numbers.js";
 import { createElement } from "../elements.js";
 
-const LONG = 30; // characters
+const LONG = 20; // characters
 const LISTED = /^(argmax|max)\(([^()]*)\)$/u;
 const ADDED = /^(?:[\d.e−∞…]+|\(−[\d.e−∞]+\))(?: \+ (?:[\d.e−∞…]+|\(−[\d.e−∞]+\))){3,}$/u;
 

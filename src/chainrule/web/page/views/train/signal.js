@@ -47,6 +47,6 @@ export class Signal {
 }
 
 /** Returns the number of neighbors on either side in a running mean of `count` values. @param {number} count */
-export function halfWindow(count) {
+function halfWindow(count) {
   return Math.floor(Math.sqrt(count) / 2);
 }

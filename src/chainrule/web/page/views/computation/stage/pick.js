@@ -1,5 +1,5 @@
 import { formatNumber } from "../../../explain/numbers.js";
-import { named, parted, valueOf } from "../../../explain/naming.js";
+import { parted } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../../../figures/cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
@@ -8,7 +8,7 @@ import { windowAround } from "../../../figures/term_layout.js";
 import { windowMap } from "./map_location.js";
 
 /**
- * Max pooling: the window, its maximum, and the path of the gradient.
+ * Max pooling: the window and its maximum.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
@@ -17,11 +17,10 @@ import { windowMap } from "./map_location.js";
 
 /** @param {PanelContext} context @returns {Stage} */
 export function pickStage(context) {
-  const { pick, cell } = context.explanation;
+  const { pick } = context.explanation;
   const { candidates, winner } = pick ?? { candidates: [], winner: 0 };
   const window = windowOf(context, candidates, "the window");
   const words = createElement("p.computation-pick-words");
-  const route = routeOf(context, cell, candidates[winner]?.cell);
   const forward = createElement(
     "figure.computation-factor",
     createElement("figcaption", "the window"),
@@ -35,7 +34,7 @@ export function pickStage(context) {
   return {
     element: createElement(
       "div.computation-products",
-      createElement("div.computation-factors", ...(map ? [map] : []), forward, ...(route ? [route] : [])),
+      createElement("div.computation-factors", ...(map ? [map] : []), forward),
     ),
     count: candidates.length,
     show(done, stepping) {
@@ -90,30 +89,4 @@ export function windowOf(context, candidates, label) {
       grid.squares[places[best]]?.classList.add("computation-best");
     },
   };
-}
-
-/** Shows that the gradient of the output goes entirely to the maximum. @param {PanelContext} context
- * @param {string} cell @param {string | undefined} winner */
-function routeOf(context, cell, winner) {
-  const [from, to] = [cell, winner ?? ""].map(gradientOf);
-  const value = from ? valueOf(context.trace, from) : null;
-  const arrived = to ? valueOf(context.trace, to) : null;
-  if (!from || !to || value === null || arrived === null) return null;
-  return createElement(
-    "figure.computation-factor.computation-route",
-    createElement("figcaption", "in the backward pass"),
-    createElement("p.computation-lead", numberLink(context, from, value), createElement("span.computation-under", from)),
-    createElement("p.computation-arrow", "↓"),
-    createElement("p.computation-lead", numberLink(context, to, arrived), createElement("span.computation-under", to)),
-    createElement(
-      "p.computation-pick-words",
-      "The gradient of this value goes entirely to the maximum. The other cells receive nothing from this window.",
-    ),
-  );
-}
-
-/** @param {string} cell of an activation */
-function gradientOf(cell) {
-  const { tensor, index } = parted(cell);
-  return tensor.endsWith(".y") ? named(tensor.replace(/\.y$/u, ".dy"), index) : null;
 }

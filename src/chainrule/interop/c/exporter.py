@@ -23,7 +23,7 @@ from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.deciding import decision_of
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
-from chainrule.interop.c.report import Report, report_of
+from chainrule.interop.c.report import POINTER_BYTES, Report, report_of
 from chainrule.interop.c.routines import decimal_literal, definitions_of, prelude
 from chainrule.interop.c.source import Structs, foreign, identifier, macro, strings, unique_identifiers
 from chainrule.interop.c.streaming import Stream
@@ -132,17 +132,13 @@ def write_c(
              by chainrule, or for another network with the same prefix
     """
     _check_prefix(name)
-    if int8 is not None and train is not False:
-        raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
-    if stream and (int8 is not None or train is not False):
-        raise OptionError("a stream computes in floats and is not trained: pass stream, int8 or train, not several")
+    if (int8 is not None) + (train is not False) + stream > 1:
+        raise OptionError("a quantized model, a stream and a training program cannot be combined: pass one of them")
     unfolded, model = model, folded(model)
     streamed = Stream.of(model) if stream else None
     values = template_values(model, name, int8, streamed) | selftest.values(model, int8, streamed)
     if streamed:
-        numbers = {"floats": streamed.size, "bytes": FLOAT_BYTES * streamed.size, "calls": streamed.calls}
-        for placeholder, text in STREAM.items():
-            values[placeholder] = text.format(guard=values["guard"], **numbers)
+        values |= _stream_values(streamed, values["guard"])
     trained, programs = None, _inference_programs(model, int8, compact, streamed)
     if train is not False:
         trained = Training.of(model, SGD() if train is True else train)
@@ -150,13 +146,12 @@ def write_c(
         values |= trained.header_values(values)
     size = FLOAT_BYTES if values["number"] == "float" else 1
     ports = size * values["inputs"], size * values["outputs"]
-    report = None
-    plan = streamed.plan if streamed else model.plan()
+    report, plan = None, streamed.plan if streamed else model.plan()
     if trained is None:
         sizes = [(variant.constant_bytes, variant.arena_bytes) for variant in programs]
         errors = int8.layer_errors if int8 else {}
-        names, labels = values["name_bytes"], values["classes"]
-        report = report_of(plan, programs[1], errors, names=names, labels=labels, ports=sum(ports))
+        names = values["name_bytes"] + POINTER_BYTES * values["classes"]
+        report = report_of(plan, programs[1], errors, names=names, ports=sum(ports))
         values["report"] = _report_definitions(report, values["guard"])
     else:
         sizes = [(trained.constant_bytes, trained.sizes["activations"])] * 2
@@ -167,9 +162,14 @@ def write_c(
     values["identity"] = _identity(unfolded)
     target, contents = files.as_path(folder), _contents(model, plan, values, programs, trained, int8)
     _write_files(target, contents, values["identity"])
-    ram = trained.sizes if trained else {}
-    names = tuple(contents)
-    return CFiles(target, names, *sizes[0], sizes[1], trained=ram, units=values["units"], ports=ports, report=report)
+    ram, units = trained.sizes if trained else {}, values["units"]
+    return CFiles(target, tuple(contents), *sizes[0], sizes[1], ram, units, ports, report)
+
+
+def _stream_values(streamed: Stream, guard: str) -> dict[str, str]:
+    """Return the values of placeholders for streams."""
+    numbers = {"floats": streamed.size, "bytes": FLOAT_BYTES * streamed.size, "calls": streamed.calls}
+    return {name: text.format(guard=guard, **numbers) for name, text in STREAM.items()}
 
 
 def _report_definitions(report: Report, guard: str) -> str:

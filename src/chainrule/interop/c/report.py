@@ -101,15 +101,12 @@ class Report:
         return "\n".join([*lines, flash, ram])
 
 
-def report_of(
-    plan: Plan, program: CProgram, errors: Mapping[str, float], *, names: int, labels: int, ports: int
-) -> Report:
+def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, names: int, ports: int) -> Report:
     """Return the report of a program.
 
     plan     the inference plan that the program computes
     errors   relative errors of the results of layers in int8
-    names    bytes of the names of classes, without pointers to them
-    labels   number of these names
+    names    bytes of the names of classes
     ports    bytes of the input and of the outputs
     """
     hosts = _hosts(plan, program.calls)
@@ -130,8 +127,7 @@ def report_of(
         flash, ram = earlier.flash + next(constants), max(earlier.ram, _bytes_in_use(program, time))
         layers, place = tuple(members.get(host, [host])), _position(program, call)
         rows[host] = LayerCost(layers, products[host], flash, ram, *place, error=errors.get(host))
-    all_names = names + POINTER_BYTES * labels
-    return Report((*rows.values(),), all_names, program.arena_bytes, ports, stack_bound(program.calls))
+    return Report((*rows.values(),), names, program.arena_bytes, ports, stack_bound(program.calls))
 
 
 def stack_bound(calls: list[CCall]) -> int:

@@ -81,6 +81,10 @@ class Model(Explained, Network):
 
     history: History | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes to copy or pickle, without the history."""
+        return super().__getstate__() | {"history": None}
+
     def __dir__(self) -> list[str]:
         """Return what users call: public names, without those that only the library needs."""
         return sorted(name for name in {*super().__dir__()} - {*INTERNAL.split()} if name[:1] != "_")

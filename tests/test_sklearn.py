@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from sklearn.datasets import load_diabetes, load_digits
+from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -160,3 +162,15 @@ def test_options_that_do_not_fit_are_refused_in_the_terms_of_the_library(
     with pytest.raises(ChainruleError):
         getattr(estimator, method)(np.ones((9, 6)), np.arange(9) % 3, **classes)
     assert not hasattr(estimator, "model_")
+
+
+def test_several_labels_per_sample_beside_a_network_of_scikit_learn() -> None:
+    x, y = make_multilabel_classification(600, 12, n_classes=4, random_state=0)
+    peer = MLPClassifier((32,), max_iter=60, learning_rate_init=0.01, random_state=0).fit(x[:400], y[:400])
+    model = ChainruleClassifier([cr.Dense(32), cr.ReLU()], **OPTIONS | {"epochs": 60}).fit(x[:400], y[:400])
+    scores = [f1_score(y[400:], fitted.predict(x[400:]), average="macro") for fitted in (model, peer)]
+    assert scores[0] > scores[1] - 0.03
+    p = model.predict_proba(x[400:])
+    assert p.shape == (200, 4)
+    assert_array_equal(model.predict(x[400:]), (p >= 0.5).astype(int))
+    assert model.score(x[400:], y[400:]) == (model.predict(x[400:]) == y[400:]).all(1).mean()

@@ -13,11 +13,13 @@ import click
 import numpy as np
 import pytest
 from cli.commands import refused
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.cli import main, options, program
 from chainrule.cli.output import print_json
+from chainrule.cli.train import train
 from chainrule.errors import PrecisionWarning
 from chainrule.models.model import Sequential
 from chainrule.runs import running
@@ -199,3 +201,13 @@ def test_a_warning_of_the_library_is_one_line_on_stderr(capsys):
         group.main(["outlying"], "chainrule")
     assert end.value.code == 0
     assert capsys.readouterr().err == "chainrule: warning: an input is large\n"
+
+
+def test_the_help_of_train_has_every_option_below_a_heading() -> None:
+    text = CliRunner().invoke(train, ["--help"], terminal_width=200).output
+    headings = re.findall(r"^(\S.*):$", text, re.MULTILINE)
+    assert len(headings) > 4
+    assert "Options" not in headings
+    shown = re.findall(r"^  (--[a-z0-9-]+)", text, re.MULTILINE)
+    assert len(shown) == len({*shown})
+    assert {option.opts[0] for option in train.params if isinstance(option, click.Option)} <= {*shown}

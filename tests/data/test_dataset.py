@@ -118,3 +118,33 @@ def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
     places = np.arange(12)[index]
     for selection, targets in ((places, expected), (len(places), data.y[: len(places)])):
         assert_array_equal(data.take(selection).y, targets)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_joined_data_keep_every_image_with_its_class(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    parts = list[Dataset]()
+    for names in (("a", "b", "c"), ("c", "d", "a")):
+        x = draw.integers(0, 256, (int(draw.integers(1, 6)), 1, 2, 3), np.uint8)
+        groups = draw.integers(0, 3, len(x))
+        parts.append(Dataset(x, draw.integers(0, 3, len(x)), names, groups=groups))
+    both = parts[0] + parts[1]
+    assert both.classes == ("a", "b", "c", "d")
+    expected = [(x.tobytes(), data.classes[y]) for data in parts for x, y in data]
+    assert [(x.tobytes(), both.classes[y]) for x, y in both] == expected
+    assert both.groups is not None
+    assert both.groups.tolist() == [group for data in parts for group in data.groups.tolist()]
+
+
+def test_data_of_other_kinds_are_not_joined() -> None:
+    x = np.zeros((2, 1, 2, 3), np.uint8)
+    data = Dataset(x, np.arange(2))
+    others: list[Any] = [
+        Dataset(x[..., :2], np.arange(2)),
+        Dataset(x, np.zeros((2, 2))),
+        Dataset(x, np.arange(2), weights=np.ones(2)),
+        x,
+    ]
+    for other in others:
+        with pytest.raises(DataError, match=r"\+"):
+            data + other

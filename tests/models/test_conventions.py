@@ -92,3 +92,63 @@ def test_custom_loops_train_as_fit(engine: str, optimizer: Any, y: Any, weights:
 def test_train_step_takes_common_words() -> None:
     steps = [classifier().train_step(X, Y, **{name: 0.05}, clip_norm=1.0) for name in ("lr", "learning_rate")]
     assert steps[0] == steps[1]
+
+
+# Habits of users of other libraries: an attribute of a model, of its history, of an evaluation or of the package
+FOREIGN = {
+    "model": "lr_find fit_one_cycle confusion_matrix classification_report predict_proba score n_iter_ get_config",
+    "history": "val_loss loss_curve best_epoch items params",
+    "evaluation": "confusion_matrix f1_score auc mae rmse y_pred report",
+    "package": "BCEWithLogitsLoss HuberLoss PoissonNLLLoss lr_find train_test_split tensor ensemble",
+}
+OPTIONS = "threshold pos_weight max_lr amp swa betas transform checkpoint dropout metric sampler collate_fn"
+
+
+@pytest.mark.parametrize("owner", FOREIGN)
+def test_words_of_other_libraries_lead_somewhere(owner: str) -> None:
+    model = classifier()
+    owners = {"model": model, "history": model.fit(X, Y, progress=False), "evaluation": model.evaluate(X, Y)}
+    for name in FOREIGN[owner].split():
+        with pytest.raises(AttributeError, match=f"{name}'[:;] "):
+            getattr(owners.get(owner, cr), name)
+
+
+def test_options_of_other_libraries_lead_somewhere() -> None:
+    model = classifier()
+    for name in OPTIONS.split():
+        with pytest.raises(cr.OptionError, match=f"no option {name}:"):
+            model.fit(X, Y, **{name: 1})
+    equal: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"max_iter": 2}, {"epochs": 2}),
+        ({"random_state": 3}, {"seed": 3}),
+        ({"class_weight": [1, 2, 3]}, {"class_weight": {"0": 1, "1": 2, "2": 3}}),
+        ({"eval_set": (X, Y)}, {"validation_data": (X, Y)}),
+    ]
+    for foreign, own in equal:
+        results = [classifier().fit(X, Y, progress=False, **options).losses for options in (foreign, own)]
+        assert results[0] == results[1]
+    with pytest.raises(cr.OptionError, match="3 classes"):
+        model.fit(X, Y, class_weight=[1, 2])
+
+
+def test_a_history_is_a_mapping_and_stays_after_an_interruption() -> None:
+    def interrupt(trainer: Any, epoch: Any) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    model = classifier()
+    assert model.history is None
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, epochs=5, callbacks=interrupt, progress=False)
+    twin = classifier().fit(X, Y, epochs=2, progress=False)
+    assert model.history is not None
+    assert model.history["loss"] == dict(twin)["loss"]
+    assert "loss" in twin
+    assert "accuracy_of_nothing" not in twin
+
+
+def test_the_names_of_a_model_are_those_that_users_call() -> None:
+    names = dir(classifier())
+    assert {"fit", "predict", "evaluate", "save", "summary", "weights", "layers", "history"} <= {*names}
+    assert not [name for name in names if name.startswith("_")]
+    assert not {"plan", "adopt", "idle_plans", "wiring"} & {*names}

@@ -109,7 +109,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     *(({"class_weight": weights}, "class") for weights in ("even", {"c": 1}, {7: 1}, {0: -1})),
     # validation
     ({"validation_data": (HELD_OUT * np.nan, np.zeros(4, int))}, "inputs are not finite, the first in sample 0"),
-    ({"validation_data": (HELD_OUT,)}, "expected .x, y., .x, y, weights. or a Dataset, found tuple"),
+    ({"validation_data": (HELD_OUT,)}, "validation_data: expected .x, y.* found tuple"),
     ({"validation_data": (HELD_OUT, np.full(4, 3))}, "label 3 of sample 0 is outside the classes"),
     ({"validation_split": 0.5, "validation_data": (X, Y)}, "cannot both be given"),
     ({"patience": 2}, "patience 2: expected a validation loss"),

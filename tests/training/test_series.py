@@ -85,3 +85,13 @@ def test_unusable_series_are_refused(tmp_path) -> None:
     for message, call in calls.items():
         with pytest.raises(ChainruleError, match=message):
             call()
+
+
+def test_many_lengths_make_small_batches_and_a_note() -> None:
+    draw = np.random.default_rng(0)
+    layers = [cr.Conv1D(3, 3), cr.GlobalAveragePool1D(), cr.Dense(2), cr.Softmax()]
+    for lengths, is_noted in ((draw.integers(20, 90, 50), True), (np.repeat([20, 30], 25), False)):
+        series = [draw.normal(size=(2, int(length))) for length in lengths]
+        model = cr.Sequential(layers, (2, 20), engine="numpy")
+        history = model.fit(series, np.arange(50) % 2, batch_size=16, progress=False)
+        assert any(f"{len(history)} batches" in note for note in history.notes) == is_noted

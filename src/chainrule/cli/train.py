@@ -31,7 +31,7 @@ RESUME_OPTIONS = (
 )
 
 
-@click.command()
+@click.command(cls=train_options.CommandWithHeadings)
 @train_options.network
 @train_options.data
 @train_options.optimization

@@ -15,6 +15,33 @@ SIZE = re.compile(r"([0-9]{1,9})[x×]([0-9]{1,9})")
 MAX_SIDE = 4096  # pixels; maximum height and width of resized images
 
 
+# first option of each part of the help → heading
+HEADINGS = {
+    "model": "Network",
+    "data": "Data",
+    "normalization": "Inputs",
+    "validation": "Training",
+    "engine": "Execution",
+    "out": "Run folder",
+}
+
+
+class CommandWithHeadings(click.Command):
+    """A command whose help divides the options by `HEADINGS`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options of each part below its heading."""
+        heading, parts = "Options", dict[str, list[tuple[str, str]]]()
+        for parameter in self.get_params(ctx):
+            heading = HEADINGS.get(parameter.name or "", heading)
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                parts.setdefault(heading, []).append(record)
+        for name, records in parts.items():
+            with formatter.section(name):
+                formatter.write_dl(records)
+
+
 NAMES = {
     "schedule": options.name_in("training.schedules", "NAMED"),
     "loss": options.name_in("network.losses", "NAMES"),

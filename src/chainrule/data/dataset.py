@@ -14,7 +14,7 @@ from chainrule.core.words import CheckedOptions
 from chainrule.data.columns import COLUMNS, checked_column
 from chainrule.data.containers import Column, Data
 from chainrule.data.sources import SampleSource, as_array, as_samples, subset
-from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
+from chainrule.errors import DataError, OptionError, printable_name, quoted
 
 if TYPE_CHECKING:
     from chainrule.data.inventory import Inventory
@@ -200,6 +200,12 @@ class Dataset(Data, metaclass=CheckedOptions):
         selected = {name: values[indices] for name, values in columns.items() if values is not None}
         return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **selected)
 
+    def __add__(self, other: "Dataset") -> "Dataset":
+        """Return the samples of both data sets, with the classes of both by name; see `data.selections`."""
+        from chainrule.data.selections import joined
+
+        return joined(self, other)
+
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
 
@@ -226,17 +232,9 @@ class Dataset(Data, metaclass=CheckedOptions):
         labels   indices or names of the classes
         Errors   DataError for an unknown class, a duplicate, or a data set without classes
         """
-        self._require_classes()
-        numbers = [self._class_number(label) for label in labels]
-        if len(set(numbers)) != len(numbers):
-            raise DataError(f"{self.name}: classes {list(labels)} name one class twice")
-        new_label = np.full(len(self.classes), -1, np.int64)
-        new_label[numbers] = np.arange(len(numbers))
-        y = new_label[self.y]
-        selected = y >= 0
-        names = tuple(self.classes[number] for number in numbers)
-        validation = self.validation and self.validation.only(labels)
-        return replace(self.take(np.flatnonzero(selected)), y=y[selected], classes=names, validation=validation)
+        from chainrule.data.selections import only
+
+        return only(self, labels)
 
     def per_class(self, count: int, seed: int | None = None) -> "Dataset":
         """Return ``count`` samples of every class, in their original order.
@@ -244,25 +242,9 @@ class Dataset(Data, metaclass=CheckedOptions):
         seed     seed for a random choice; None: the first samples of every class
         Errors   DataError if a class has fewer samples, or for a data set without classes
         """
-        self._require_classes()
-        members = [np.flatnonzero(self.y == label) for label in range(len(self.classes))]
-        for name, indices in zip(self.classes, members, strict=True):
-            if not 1 <= count <= len(indices):
-                raise DataError(f"{self.name}: cannot take {count} samples of class {name!r}, which has {len(indices)}")
-        if seed is not None:
-            members = [generator(seed, "per class", k).permutation(indices) for k, indices in enumerate(members)]
-        return self.take(np.sort(np.concatenate([indices[:count] for indices in members])))
+        from chainrule.data.selections import per_class
 
-    def _require_classes(self) -> None:
-        if not self.has_classes or self.is_dense:
-            raise DataError(f"{self.name}: the images have targets instead of classes")
-
-    def _class_number(self, label: int | str) -> int:
-        if isinstance(label, str) and label in self.classes:
-            return self.classes.index(label)
-        if not isinstance(label, str) and 0 <= label < len(self.classes):
-            return int(label)
-        raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
+        return per_class(self, count, seed)
 
 
 def _as_images(x: Any) -> Array:

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -138,6 +138,7 @@ def fit(
     explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…", "readers": readers}
     explicit["metrics"] = metrics
     trainer = _trainer(record, data, examples, held_out, recipe, run, explicit, workers)
+    cast("Any", self).history = trainer.history
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
         return train(trainer, active_callbacks, finish=True)

@@ -22,13 +22,14 @@ from chainrule.errors import OptionError, ShapeError, explain_memory_errors, pri
 from chainrule.layers import node
 from chainrule.layers.node import NodesLike, Wiring
 from chainrule.models import fitting
-from chainrule.models.options import ModelOptions
+from chainrule.models.options import INTERNAL, ModelOptions
 from chainrule.models.record import Record
 from chainrule.network.fitted import Fitted
 from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.training import optimizers
+from chainrule.training.history import History
 from chainrule.training.optimizers import OptimizerLike
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Model(Explained, Network):
 
     Methods that are functions of a network are in `fitting`, `stepping`, `prediction` and `heat`.
 
+    history   history of the last `fit`, also if an error or Ctrl-C ended it; None: there was none
+
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments
     """
 
@@ -75,6 +78,16 @@ class Model(Explained, Network):
     ) -> None:
         super().__init__(layers, input_shape, wiring=wiring, **options)
         self.name = printable(name)
+
+    history: History | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes to copy or pickle, without the history."""
+        return super().__getstate__() | {"history": None}
+
+    def __dir__(self) -> list[str]:
+        """Return what users call: public names, without those that only the library needs."""
+        return sorted(name for name in {*super().__dir__()} - {*INTERNAL.split()} if name[:1] != "_")
 
     fit = fitting.fit
     find_learning_rate = fitting.find_learning_rate

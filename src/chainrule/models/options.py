@@ -8,6 +8,13 @@ from numpy.typing import ArrayLike
 from chainrule.data.normalization import Normalization
 from chainrule.network.losses import LossLike
 
+# attributes and methods of networks for other parts of the library
+INTERNAL = (
+    "about adopt apply architecture calls check_input check_loss choose_loss compile drawn from_about has_ports "
+    "idle_plans infer input_ports largest_input last_layer layout loss_is_chosen mask_values output_ports outputs "
+    "peaks plan positions size table trainable_layout training_hashes untrained wiring"
+)
+
 
 class ModelOptions(TypedDict, total=False):
     """Options of `Sequential` and `Graph`, which describe them."""

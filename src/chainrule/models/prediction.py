@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Column, Data, as_columns
 from chainrule.data.sources import SampleSource, blocks
-from chainrule.errors import explain_memory_errors
+from chainrule.errors import OptionError, explain_memory_errors
 from chainrule.models.record import Record
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
@@ -31,6 +32,7 @@ def predict(
     x: ArraysLike | Data | ImageSource | Sequence[ImageSource],
     *,
     batch_size: int = PREDICT_BATCH,
+    views: str | Views | None = None,
 ) -> Any:
     """Return the outputs (N, *output_shape) for inputs (N, *input_shape), which are normalized as in training.
 
@@ -44,6 +46,7 @@ def predict(
     x   inputs as in `fit`, one sample, the path of an image file, a Pillow image, or a list of paths or images. N
         may be 0. Labels of a data set or of batches (x, y) are not used. Files and images are converted by
         `data.inputs.read_input`
+    views   views of each image over which to average the outputs, as in `evaluate`
 
     This method is thread-safe, including in forked processes. Unlike `fit` and `evaluate`, it does not check
     that inputs are finite: NaN or infinity in a sample can make the outputs of that sample NaN.
@@ -59,10 +62,24 @@ def predict(
         return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size))
     self, samples = _read(self, columns)
     parts: Any = blocks(samples) if isinstance(samples, SampleSource) and len(samples) else [samples]
-    computed = [self.infer(self.normalization.prepare(part, self.dtype), batch_size) for part in parts]
+    averaged = None if views is None else chosen_views(self, views)
+    computed = list[Array]()
+    for part in parts:
+        prepared = self.normalization.prepare(part, self.dtype)
+        copies = [(1.0, prepared)] if averaged is None else averaged.of(prepared)
+        computed.append(np.asarray(sum(w * self.infer(copy, batch_size) for w, copy in copies), self.dtype))
     results = computed[0] if len(computed) == 1 else np.concatenate(computed)
     results = results if self.target_scaling is None else self.target_scaling.in_units(results)
     return results if self.output_ports is None else self.output_ports.split(results)
+
+
+def chosen_views(network: Network, views: Any) -> Views | None:
+    """Return the views of an option; OptionError for a network whose outputs they would have to move, too."""
+    from chainrule.data.augmentation import Views
+
+    if len(network.output_shape) > 1 or network.positions:
+        raise OptionError("views would move the images, but not the positions in the outputs; leave them out")
+    return Views.choose(views)
 
 
 @checked_options
@@ -71,6 +88,7 @@ def predict_classes(
     x: ArraysLike | Data | ImageSource | Sequence[ImageSource],
     *,
     batch_size: int = PREDICT_BATCH,
+    views: str | Views | None = None,
 ) -> Any:
     """Return the answers for inputs of `predict`, as ``chainrule predict`` prints them.
 
@@ -83,7 +101,7 @@ def predict_classes(
     """
     from chainrule.models.decisions import answers
 
-    return answers(self, predict(self, x, batch_size=batch_size))
+    return answers(self, predict(self, x, batch_size=batch_size, views=views))
 
 
 def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core.arrays import Array, Ints
-from chainrule.errors import DataError, SampleError, printable_name, unknown_name
+from chainrule.errors import DataError, OptionError, SampleError, printable_name, quoted, unknown_name
 
 INTEGERS, BOOLEANS, TEXT = "integers", "booleans", "text"
 KINDS = {"i": INTEGERS, "u": INTEGERS, "b": BOOLEANS, "U": TEXT, "S": TEXT}  # kinds of labels, by kinds of dtypes
@@ -76,8 +76,17 @@ class Labels:
     def named(self, weights: Any) -> Any:
         """Return the weights of a mapping from labels to weights by the names of the classes; other values unchanged.
 
+        A list has a weight for each class, in order.
+
         Errors   OptionError for an unknown label
         """
+        if isinstance(weights, list | tuple):
+            listed = cast("Sequence[Any]", weights)
+            if len(listed) != len(self.classes):
+                raise OptionError(
+                    f"class weights {quoted(listed)}: expected one for each of {len(self.classes)} classes"
+                )
+            return dict(zip(self.classes, listed, strict=True))
         if not isinstance(weights, Mapping):
             return weights
         by_name = dict[str, Any]()

@@ -9,7 +9,7 @@ import sklearn.utils.multiclass
 from sklearn.base import ClassifierMixin
 
 from chainrule.core.arrays import Array
-from chainrule.layers import Softmax
+from chainrule.layers import Sigmoid, Softmax
 from chainrule.models.model import Sequential
 from chainrule.sklearn.estimator import NetworkEstimator
 
@@ -25,7 +25,8 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
     label_smoothing  label smoothing ε, 0 ≤ ε < 1
     class_weight     "balanced", or a mapping from labels to weights; None: equal weights
 
-    After `fit`, ``classes_`` contains the labels in the column order of `predict_proba`.
+    After `fit`, ``classes_`` contains the labels in the column order of `predict_proba`. If y is (N, K) of zeros and
+    ones, each sample has any number of K labels: `predict` returns zeros and ones, and ``classes_`` numbers the labels.
 
     >>> ChainruleClassifier([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).score(X_test, y_test)
     """
@@ -38,11 +39,14 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         """Train on samples X with labels y, and return the estimator.
 
         X              inputs, (N, F) or (N, …)
-        y              labels, (N,)
+        y              labels, (N,), or zeros and ones for several labels per sample, (N, K)
         sample_weight  weights in the loss, (N,); None: all weights are 1
 
         Errors   ValueError for invalid shapes, numbers that are not finite, or fewer than two classes
         """
+        self._has_several_labels = multiclass.type_of_target(y) == "multilabel-indicator"
+        if self._has_several_labels:
+            return self._fit_several_labels(X, y, sample_weight)
         samples, labels = self._validated(X, y)
         multiclass.check_classification_targets(labels)
         x, kept_labels, weights = self._weighted(samples, labels, sample_weight)
@@ -56,6 +60,16 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         self._train(self._new, x, indices, weights, **options)
         return self
 
+    def _fit_several_labels(self, x: Any, y: Any, sample_weight: Any) -> "ChainruleClassifier":
+        """Train on samples with any number of K labels, y (N, K)."""
+        samples, labels = self._validated(x, y, multi_output=True)
+        x, targets, weights = self._weighted(samples, labels.astype(np.int64), sample_weight)
+        numbers: Array = np.arange(int(targets.shape[1]))
+        self.classes_ = numbers
+        options = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
+        self._train(self._new, x, targets, weights, **options)
+        return self
+
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "ChainruleClassifier":
         """Continue training for one epoch on samples X with labels y, and return the estimator.
 
@@ -65,6 +79,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         Errors   ValueError as in `fit`, for unknown labels, and for class_weight="balanced", which needs all samples
         """
         first = not hasattr(self, "model_")
+        self._has_several_labels = False
         if first and classes is None:
             raise ValueError("classes: the first call of partial_fit needs the labels of all calls")
         if self.class_weight == "balanced":
@@ -86,16 +101,27 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         return self
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class, (N, K), in the order of ``classes_``."""
+        """Return the probability of each class or label, (N, K), in the order of ``classes_``."""
         return self._outputs(X)
 
     def predict(self, X: Any) -> Array:
-        """Return the predicted label of each sample, (N,)."""
+        """Return the predicted label of each sample, (N,), or zeros and ones for several labels, (N, K)."""
         outputs = self._outputs(X)
+        if self._has_several_labels:
+            return (outputs >= 0.5).astype(np.int64)
         return self.classes_[outputs.argmax(axis=1)]
 
     def _new(self, x: Array, seed: int) -> Sequential:
+        if self._has_several_labels:
+            return self._build(x, len(self.classes_), [Sigmoid()], seed, "binary_cross_entropy")
         return self._build(x, len(self.classes_), [Softmax()], seed, "categorical_cross_entropy")
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags for scikit-learn, which declare support for several labels per sample."""
+        parent: Any = super()
+        tags = parent.__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
     def _class_weight(self) -> Any:
         """Return the class weights by class index. Labels that do not occur in y are omitted."""

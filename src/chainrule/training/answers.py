@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Bools, Floats, Ints
+from chainrule.core.words import attribute_error
 from chainrule.errors import OptionError
 from chainrule.network.labels import UNNAMED, Labels
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
@@ -72,6 +73,12 @@ class Answers:
     peak: float = 0.0
     weights: Floats | None = None
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError, with a hint if another library has such an attribute."""
+            raise attribute_error("Evaluation", name, dir(self), self)
+
     @property
     def samples(self) -> int:
         """Number of samples."""
@@ -101,6 +108,17 @@ class Answers:
             return None
         positions = np.broadcast_to(self.weights.reshape(-1, 1), (len(self.weights), math.prod(self.outputs.shape[2:])))
         return positions.ravel() if self.valid is None else positions.reshape(self.valid.shape)[self.valid]
+
+    def with_weights(self, weights: Floats) -> Self:
+        """Return the evaluation with weights of the samples (N,) in the loss and in the metrics."""
+        if self.counted is not None or not len(self.losses):
+            raise OptionError("sample_weight requires one output, and targets in memory")
+        loss = float(np.average(self.losses, weights=weights))
+        return replace(self, loss=loss, weights=weights / weights.mean())
+
+    def _mean(self, values: Array) -> float:
+        """Return the weighted mean of values (M, …) of the samples or positions that count."""
+        return float(np.average(values.reshape(len(values), -1).mean(1), weights=self.row_weights))
 
     @property
     def ranked(self) -> tuple[Array, Ints]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from chainrule.core.arrays import Floats
+from chainrule.core.words import attribute_error
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network.tasks import CLASSIFICATION, REGRESSION
 from chainrule.training.metric_table import METRICS, PRINTED, form_of, unit_of
@@ -154,6 +155,19 @@ class History:
     def __getitem__(self, name: str) -> list[float]:
         """Return the values of every epoch, such as ``history["loss"]``; OptionError for an unknown name."""
         return self.history[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.history
+
+    def keys(self) -> list[str]:
+        """Return the names of the values of every epoch, so that ``dict(history)`` contains them."""
+        return [*self.history]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError, with a hint if another library has such an attribute."""
+            raise attribute_error("History", name, dir(self), self)
 
     def epoch_dicts(self) -> list[dict[str, Any]]:
         """Return the epochs as dictionaries for plots and JSON. Metrics of other tasks are omitted."""

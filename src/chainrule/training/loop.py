@@ -55,6 +55,10 @@ def train(trainer: Trainer, callbacks: Sequence[Callback] = (), *, finish: bool 
 def _prepare(trainer: Trainer, callbacks: Sequence[Callback]) -> None:
     """Copy the fitted values to the network and warm up, outside the measured time."""
     trainer.history.standardized = len(trainer.units) > 1
+    if trainer.train_data.source.has_lengths:
+        from chainrule.training.series import notes_on_lengths
+
+        trainer.history.notes += notes_on_lengths(trainer.train_data.source, trainer.recipe.batch_size)
     _rates(trainer, 1)  # raise any error in a custom schedule before the network is modified
     trainer.adopt()
     if not trainer.finished:

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Array, Floats, Ints
+from chainrule.core.arrays import Floats, Ints
 from chainrule.core.shapes import is_number
 from chainrule.custom.calling import argument_roles
 from chainrule.data.input_statistics import mean_and_deviation
@@ -317,13 +317,6 @@ class Evaluation(Answers):
         units = f"{'pixel' if self.outputs.ndim > 2 else 'sample'}{'s' * (samples != 1)}"
         return (*others, f"{nouns[len(missed) > 1]} with recall 0 %: {shown}; none of {samples:,} {units} was found")
 
-    def with_weights(self, weights: Floats) -> Evaluation:
-        """Return the evaluation with weights of the samples (N,) in the loss and in the metrics."""
-        if self.counted is not None or not len(self.losses):
-            raise OptionError("sample_weight requires one output, and targets in memory")
-        loss = float(np.average(self.losses, weights=weights))
-        return replace(self, loss=loss, weights=weights / weights.mean())
-
     def with_metrics(self, functions: Mapping[str, Metric], peak: float | None = None) -> Evaluation:
         """Return the evaluation with further metrics by name, and with another peak for PSNR unless it is None."""
         return replace(self, functions=functions, peak=peak or self.peak)
@@ -354,10 +347,6 @@ class Evaluation(Answers):
     def _areas(self) -> Floats:
         """Areas under the ROC and precision–recall curves of each class or label, (K, 2), one against the rest."""
         return ranking.curve_areas(*self.one_against_rest, self.row_weights)
-
-    def _mean(self, values: Array) -> float:
-        """Return the weighted mean of values (M, …) of the samples or positions that count."""
-        return float(np.average(values.reshape(len(values), -1).mean(1), weights=self.row_weights))
 
     @property
     def _errors(self) -> Floats:

@@ -7,6 +7,7 @@ from typing import Any
 
 from chainrule.core.arrays import Shape
 from chainrule.network.sizes import resized
+from chainrule.training.examples import InputSource
 
 
 def stepper_of(stepper: Any, shape: Shape) -> Any:
@@ -17,3 +18,17 @@ def stepper_of(stepper: Any, shape: Shape) -> Any:
         twin.__post_init__()
         twin.moments = stepper.moments
     return stepper.sizes[shape]
+
+
+def notes_on_lengths(source: InputSource, size: int) -> list[str]:
+    """Return a note if series have so many lengths that batches, each of one length, are less than half full.
+
+    size   number of samples of a full batch
+    """
+    count, batches = len(source), source.steps(size)
+    if count / batches > min(size, count) / 2:
+        return []
+    return [
+        f"the series of a batch have one length, so that {count} series make {batches} batches of "
+        f"{count / batches:.2g} on average: pad or cut them to a few lengths for larger batches"
+    ]

@@ -1,0 +1,85 @@
+"""Classes of data sets that are selected, and data sets that are joined."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.randomness import generator
+from chainrule.data.columns import COLUMNS
+from chainrule.errors import DataError, unknown_name
+
+
+def only(data: Any, labels: Sequence[int | str]) -> Any:
+    """Return the samples of some classes, as `Dataset.only`."""
+    _require_classes(data)
+    numbers = [_class_number(data, label) for label in labels]
+    if len(set(numbers)) != len(numbers):
+        raise DataError(f"{data.name}: classes {list(labels)} name one class twice")
+    new_label = np.full(len(data.classes), -1, np.int64)
+    new_label[numbers] = np.arange(len(numbers))
+    y = new_label[data.y]
+    selected = y >= 0
+    names = tuple(data.classes[number] for number in numbers)
+    validation = data.validation and only(data.validation, labels)
+    return replace(data.take(np.flatnonzero(selected)), y=y[selected], classes=names, validation=validation)
+
+
+def per_class(data: Any, count: int, seed: int | None) -> Any:
+    """Return ``count`` samples of every class, as `Dataset.per_class`."""
+    _require_classes(data)
+    members = [np.flatnonzero(data.y == label) for label in range(len(data.classes))]
+    for name, indices in zip(data.classes, members, strict=True):
+        if not 1 <= count <= len(indices):
+            raise DataError(f"{data.name}: cannot take {count} samples of class {name!r}, which has {len(indices)}")
+    if seed is not None:
+        members = [generator(seed, "per class", k).permutation(indices) for k, indices in enumerate(members)]
+    return data.take(np.sort(np.concatenate([indices[:count] for indices in members])))
+
+
+def joined(first: Any, second: Any) -> Any:
+    """Return a data set with the samples of both, in memory, and the classes of the first, then those of the second.
+
+    Classes are the same if they have the same name. Other targets have to have the same names in the same order.
+    Validation data stay those of the first. Names of images are kept if both have them.
+
+    Errors   DataError if images or targets have other shapes or dtypes, or if only one has weights or groups
+    """
+    if not isinstance(second, type(first)):
+        raise DataError(f"{first.name} + {type(second).__name__}: expected a Dataset")
+    names = f"{first.name} + {second.name}"
+    kinds = [(data.sample_shape, str(data.x.dtype), data.y.ndim, data.has_classes) for data in (first, second)]
+    if kinds[0] != kinds[1]:
+        raise DataError(f"{names}: expected the same images and targets, found {kinds[0]} and {kinds[1]}")
+    classes, y = first.classes, np.asarray(second.y)
+    if first.has_classes and not first.is_dense:
+        further = [name for name in second.classes if name not in classes]
+        classes = (*classes, *further)
+        places = np.array([classes.index(name) for name in second.classes])
+        y = places[y]
+    elif classes != second.classes or first.mask_values != second.mask_values:
+        raise DataError(f"{names}: expected the same targets, found {classes[:5]} and {second.classes[:5]}")
+    columns: dict[str, Any] = {"digits": first.digits and second.digits}
+    for name in COLUMNS:
+        values = [getattr(data, name) for data in (first, second)]
+        missing = [value is None for value in values]
+        if name != "names" and missing[0] != missing[1]:
+            raise DataError(f"{names}: only one of them has {name}")
+        columns[name] = None if any(missing) else np.concatenate(values)
+    x = np.concatenate([np.asarray(first.x), np.asarray(second.x)])
+    targets = np.concatenate([np.asarray(first.y), y])
+    return replace(first, x=x, y=targets, classes=classes, name=names, inventory=None, **columns)
+
+
+def _require_classes(data: Any) -> None:
+    if not data.has_classes or data.is_dense:
+        raise DataError(f"{data.name}: the images have targets instead of classes")
+
+
+def _class_number(data: Any, label: int | str) -> int:
+    if isinstance(label, str) and label in data.classes:
+        return data.classes.index(label)
+    if not isinstance(label, str) and 0 <= label < len(data.classes):
+        return int(label)
+    raise DataError(f"{data.name}: {unknown_name('class', label, data.classes)}")

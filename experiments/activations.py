@@ -64,7 +64,8 @@ def _softmax(x: NDArray[np.float64]) -> Curves:
     for k, row in enumerate(np.eye(y.shape[1])):
         outputs[f"y{k}"] = y[:, k]
         slopes[f"y{k}"] = reference.softmax_dx(np.broadcast_to(row, y.shape), y)[:, 0]
-    title = f"Softmax of (x, {', '.join(f'{other:g}' for other in OTHERS)})"
+    first, second = OTHERS
+    title = f"Softmax of (x, {first:g}, {second:g})"
     return Curves("softmax", title, x, outputs, slopes)
 
 

@@ -184,8 +184,9 @@ def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
     for result in nodes:
         if _parameters(layer, result.shape) == parameters:
             fitting.append(result)
-    others = [node for node in fitting if node is not first_input]
-    return layer(choice(generator, *(others or fitting)))
+    if len(fitting) > 1:
+        fitting.remove(first_input)
+    return layer(choice(generator, *fitting))
 
 
 def _parameters(layer: Layer, shape: Shape) -> list[Shape]:

@@ -120,7 +120,10 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 def _text(results: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
     """Return the table of results, then that of the options that differ, as printed."""
-    metrics = list(dict.fromkeys(result["measure"] for result in results))
+    metrics = list[str]()
+    for result in results:
+        if result["measure"] not in metrics:
+            metrics.append(result["measure"])
     columns = ["", "run", "model", "parameters", "epochs", "loss"]
     for metric in metrics:
         columns += [metric.replace("_", " "), "validation"]

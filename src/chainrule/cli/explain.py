@@ -80,12 +80,12 @@ def explain(
     from chainrule.cli.explained_subject import subject
 
     explained = subject(run, arguments)
-    answers = [(cell, _answer(explained.trace, cell, digits)) for cell in cells]
+    answers = [_answer(explained.trace, cell, digits) for cell in cells]
     if as_json:
-        print_json({**explained.to_json(), "cells": [answer.to_json() for _, answer in answers]})
+        print_json({**explained.to_json(), "cells": [answer.to_json() for answer in answers]})
         return
     click.echo(explained.heading())
-    for cell, answer in answers:
+    for cell, answer in zip(cells, answers, strict=True):
         click.echo(f"\n{_text(explained.trace, cell, answer, everything, digits)}")
 
 

@@ -84,7 +84,9 @@ def _samples(model: "Model", count: int) -> tuple[Any, Any]:
 
     x: Any = draw.normal(size=(count, *model.input_shape))
     if model.input_ports:
-        x = {name: draw.normal(size=(count, *shape)) for name, shape in model.input_ports.shapes.items()}
+        x = dict[str, Any]()
+        for name, shape in model.input_ports.shapes.items():
+            x[name] = draw.normal(size=(count, *shape))
     if model.output_ports:
         return x, {name: targets(shape) for name, shape in model.output_ports.shapes.items()}
     return x, targets(model.output_shape)

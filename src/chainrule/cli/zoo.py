@@ -74,8 +74,9 @@ def zoo(
     from chainrule.engines.options import thread_count
     from chainrule.zoo import table as zoo_table
 
-    mnist_names = [entry.name for entry in networks.ENTRIES if entry.choice.name != "cifar10"]
-    entries = [networks.find(name) for name in names or mnist_names]
+    entries = list(map(networks.find, names))
+    if not names:
+        entries = [entry for entry in networks.ENTRIES if entry.choice.name != "cifar10"]
     engine_name, thread_limit = loader.find(engine).name, thread_count(threads)
     location = {"folder": data_folder, "offline": offline, "progress": not quiet}
     with _folder(out) as folder:

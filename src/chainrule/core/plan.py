@@ -167,8 +167,8 @@ class Plan:
         return self.target, self.loss, self.correct
 
     @property
-    def opaque(self) -> bool:
-        """Whether the plan contains a custom operation, and can therefore only be interpreted."""
+    def is_interpreted(self) -> bool:
+        """Whether the plan can only be interpreted, because it calls Python code of a custom layer or loss."""
         return any(operation.call for operation in self.operations)
 
     @property

@@ -39,9 +39,13 @@ def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples:
 
 def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
     """Yield every operation together with the layer that emitted it."""
-    for operation in (*plan.forward, *plan.deferred):
+    layers = set[str]()
+    for operation in plan.forward:
+        layer = prefix(operation.writes[0].name)
+        layers.add(layer)
+        yield operation, layer
+    for operation in plan.deferred:
         yield operation, prefix(operation.writes[0].name)
-    layers = {prefix(operation.writes[0].name) for operation in plan.forward}
     for operation in plan.backward:
         written = operation.writes[0]
         read = operation.reads[0]
@@ -215,7 +219,9 @@ def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
         catalogue.alias(f"{name}.y", storage, output)
         catalogue.alias(f"{name}.dy", gradient_name(storage), output)
     catalogue.alias("loss", "loss.y", ())
-    scores = {joined.loss: joined.scores.storage for joined in joined_layers(network, plan)}
+    scores = dict[str, str]()
+    for joined in joined_layers(network, plan):
+        scores[joined.loss] = joined.scores.storage
     for loss, number in _ends(network):
         storage, shape = results[number]
         storage = scores.get(loss, storage)

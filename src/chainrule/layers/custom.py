@@ -1,4 +1,4 @@
-"""Custom layer: user-written code, run as one opaque forward operation and one opaque backward operation."""
+"""Custom layer: user-written code, called by one forward operation and one backward operation."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class CompiledEngine:
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
         """Return the compiled plan, or an interpreter if the plan has custom layers or losses."""
-        if plan.opaque:
+        if plan.is_interpreted:
             if plan.backward:
                 _report_custom_layers(plan)
             return Interpreter(CompiledEngine(precise=True) if plan.precise else self, plan, layout, buffers, threads)

@@ -39,7 +39,7 @@ class JaxEngine(ModuleEngine):
 
         These are plans with custom operations and sharded plans with synchronization points.
         """
-        if plan.opaque or (plan.sharded and sync_points(plan)):
+        if plan.is_interpreted or (plan.sharded and sync_points(plan)):
             return Interpreter(self, plan, layout, buffers, threads)
         operations.check((*plan.operations, *plan.deferred))
         return XlaProgram(plan, layout, buffers, threads)

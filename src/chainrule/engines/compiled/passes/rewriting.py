@@ -55,7 +55,7 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     Tensors between fused operations remain in registers. They are attributed to the kernels of their own operations. A
     plan with custom operations is not compiled: every operation runs separately, and custom ones are omitted here.
     """
-    steps = [*_unfused(plan, itemsize), *(() if plan.opaque else rewrite(plan, itemsize).operations)]
+    steps = [*_unfused(plan, itemsize), *(() if plan.is_interpreted else rewrite(plan, itemsize).operations)]
     names = {tensor.storage: step.kernel for step in steps for tensor in step.writes}
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
 

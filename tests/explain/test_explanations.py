@@ -77,7 +77,7 @@ def check_sums(explanation: Explanation, record: dict) -> None:
             assert_close(row["dp"] * row["j"], row["product"], dtype=float)
     for part, total in sums.items():
         assert abs(total - value) <= 1e-12 * max(size, abs(value)), (record["cell"], part, total, value)
-    assert sums or record["operation"] in ("", "max_pool", "max_pool_dx", "average_pool_dx", "resample_dx")
+    assert sums or record["operation"] in ("", "max_pool", "max_pool_dx", "average_pool_dx", "resample_dx", "gather_dx")
 
 
 def check_sources(trace: Trace, record: dict) -> None:
@@ -163,3 +163,22 @@ def test_values_that_are_not_finite_are_explained(loss: str) -> None:
             assert explanation.shown in str(explanation)
             assert explanation._repr_html_()
             json.dumps(without_nonfinite(explanation.to_json()), allow_nan=False)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_selected_and_repeated_values_are_those_that_the_terms_name(samples: int) -> None:
+    """Gather with drawn indices, some selected several times and some never, and repetition along each axis."""
+    generator = np.random.default_rng(samples)
+    network = around(cr.Gather((4, 3, 2)), (2, 4, 3))
+    network.weights["gather1.indices"] = generator.integers(0, 24, 24)
+    traces = [trace_of(network, samples=samples)]
+    for shape in ((1, 4, 3), (2, 1, 3), (2, 4, 1), (1, 1, 3)):
+        traces.append(trace_of(around(cr.Broadcast((2, 4, 3)), shape), samples=samples))
+    for trace in traces:
+        layer = next(name for name in trace.names if name.startswith(("gather1.y", "broadcast1.y")))
+        for tensor in (layer, "norm1.dy"):
+            for index in np.ndindex(trace[tensor].shape):
+                terms = trace.explain(tensor, index).to_json()["terms"]
+                assert_close(math.fsum(term["value"] for term in terms), trace[tensor][index])
+                for factor in itertools.chain(*(term["factors"] for term in terms)):
+                    assert factor["value"] == value_of(trace, factor["cell"])

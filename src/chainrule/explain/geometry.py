@@ -1,9 +1,10 @@
 """Explanations of operations that move, join or resample values.
 
-Equations: reference/geometry.py (padding, cropping, axis permutation, resampling) and reference/merging.py (sums of
-branches, concatenation).
+Equations: reference/geometry.py (padding, cropping, axis permutation, selection, resampling) and reference/merging.py
+(sums of branches, repetition, concatenation).
 """
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -37,6 +38,76 @@ def permute(ctx: CellContext) -> Derivation:
     return _moved(ctx, lambda index: [index[axis] for axis in inverse], ctx.symbol_of(0))
 
 
+def broadcast(ctx: CellContext) -> Derivation:
+    """Explain y[m] = x[k], where k is 0 along each axis that is repeated."""
+    sizes = ctx.tensor(0).shape
+
+    def source(index: Sequence[Index]) -> list[Index]:
+        places = list(index)
+        for axis, size in enumerate(sizes):
+            if size == 1:
+                places[axis] = 0
+        return places
+
+    return _moved(ctx, source, ctx.symbol_of(0))
+
+
+def broadcast_dx(ctx: CellContext) -> Derivation:
+    """Explain dx[k] = Σ_m dy[m], over all elements m that repeat the element k."""
+    names = list[Index](letters(len(ctx.shape)))
+    ranges, places = list[Sequence[int]](), list(names)
+    repeated = list[str]()
+    for axis, (size, own) in enumerate(zip(ctx.tensor(0).shape, ctx.shape, strict=True)):
+        if own == 1 and size > 1:
+            repeated.append(str(names[axis]))
+            ranges.append(range(size))
+            places[axis] = 0
+        else:
+            ranges.append([ctx.own_index[axis]])
+    terms = [Term.of(ctx.factor(0, (ctx.sample, *place))) for place in itertools.product(*ranges)]
+    total = f"Σ_{{{','.join(repeated)}}} " if repeated else ""
+
+    def equation(index: Sequence[Index], sample: Index) -> str:
+        read = [name if name in repeated else index[axis] for axis, name in enumerate(names)]
+        dy = ctx.bracket(ctx.symbol_of(0), *read, sample=sample)
+        return f"{ctx.bracket(ctx.result, *index, sample=sample)} = {total}{dy}"
+
+    words = ctx.sentences(layer=ctx.layer)
+    return Derivation(words, equation(places, "n"), equation(ctx.own_index, ctx.sample), tuple(terms))
+
+
+def gather(ctx: CellContext) -> Derivation:
+    """Explain y[k] = x[i[k]]."""
+    place = _places(ctx, ctx.tensor(0).size)[ctx.own_index[0]]
+    own = ctx.symbol_of(0)
+    symbols = f"{ctx.bracket(ctx.result, 'k')} = {ctx.bracket(own, at(ctx.symbol_of(1), 'k'))}"
+    result = ctx.bracket(ctx.result, *ctx.own_index, sample=ctx.sample)
+    here = f"{result} = {ctx.bracket(own, place, sample=ctx.sample)}"
+    words = ctx.sentences(layer=ctx.layer, read=own)
+    return Derivation(words, symbols, here, (Term.of(ctx.factor(0, (ctx.sample, place))),))
+
+
+def gather_dx(ctx: CellContext) -> Derivation:
+    """Explain dx[k] = Σ_e dy[e], over all places e with i[e] = k."""
+    (own,) = ctx.own_index
+    places = [place for place, source in enumerate(_places(ctx, ctx.written.size)) if source == own]
+    terms = [Term.of(ctx.factor(0, (ctx.sample, place))) for place in places]
+    condition = at(ctx.symbol_of(1), "e")
+
+    def equation(index: Index, sample: Index) -> str:
+        dy = ctx.bracket(ctx.symbol_of(0), "e", sample=sample)
+        return f"{ctx.bracket(ctx.result, index, sample=sample)} = Σ_{{e: {condition}={index}}} {dy}"
+
+    words = ctx.sentences(layer=ctx.layer)
+    return Derivation(words, equation("k", "n"), equation(own, ctx.sample), tuple(terms))
+
+
+def _places(ctx: CellContext, size: int) -> list[int]:
+    """Return the places that the second input selects; a place outside the ``size`` elements is the first."""
+    indices = ctx.array(1).ravel().tolist()
+    return [int(index) if 0 < index < size else 0 for index in indices]
+
+
 def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
     """Explain a moved value or a padding zero; ``source`` maps an index of the output to an index of the input."""
     shape = ctx.tensor(0).shape
@@ -51,7 +122,7 @@ def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
         factor = ctx.factor(0, (ctx.sample, *cell))
     else:
         factor = Factor(ctx.symbol_of(0), None, 0.0, "padding")
-    words = ctx.sentences(inside=is_inside, read=ctx.symbol_of(0))
+    words = ctx.sentences(inside=is_inside, read=ctx.symbol_of(0), layer=ctx.layer)
     symbols = equation(letters(len(shape)), "n")
     here = equation(ctx.own_index, ctx.sample)
     return Derivation(words, symbols, here, (Term.of(factor),))

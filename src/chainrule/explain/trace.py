@@ -365,6 +365,10 @@ OWN_EXPLAINERS: dict[str, Explainer] = {
     "pad": geometry.pad,
     "crop": geometry.crop,
     "permute": geometry.permute,
+    "broadcast": geometry.broadcast,
+    "broadcast_dx": geometry.broadcast_dx,
+    "gather": geometry.gather,
+    "gather_dx": geometry.gather_dx,
     "softmax_cross_entropy_dp": losses.softmax_cross_entropy_dp,
 }
 

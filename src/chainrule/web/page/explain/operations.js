@@ -8,7 +8,7 @@
 import { calculation } from "./calculations.js";
 import { dropout } from "./dropout.js";
 import * as elementwise from "./elementwise.js";
-import { crop, pad, permute } from "./geometry.js";
+import { broadcast, broadcast_dx, crop, gather, gather_dx, pad, permute } from "./geometry.js";
 import { softmax_cross_entropy_dp } from "./losses.js";
 import { add, concatenate } from "./merging.js";
 import { max_pool_dx } from "./pooling.js";
@@ -38,5 +38,9 @@ const EXPLAINERS = {
   pad,
   crop,
   permute,
+  broadcast,
+  broadcast_dx,
+  gather,
+  gather_dx,
   softmax_cross_entropy_dp,
 };

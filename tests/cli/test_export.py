@@ -64,8 +64,9 @@ PAGE = text("docs/deploying.md")
 
 
 def test_the_commands_and_examples_of_the_page_run(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    """In their order, with a trained run in the place of runs/mine, and with the compilers that are installed."""
+    """In their order, with a trained run and a network of signals, and with the compilers that are installed."""
     shutil.copytree(finished, tmp_path / "runs" / "mine")
+    cr.Sequential([cr.Conv1D(3, 4), cr.ReLU(), cr.Flatten(), cr.Dense(2)], (2, 9)).save("runs/sensor.safetensors")
     Image.fromarray(np.pad(np.full((45, 7), 30, np.uint8), 20, constant_values=230)).save("photo.jpg")
     names, has_compiler = dict[str, Any](), shutil.which("make") and shutil.which("gcc")
     for language, block in FENCE.findall(PAGE):

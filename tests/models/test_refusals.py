@@ -97,7 +97,7 @@ REFUSED: dict[type[ChainruleError], list[tuple[str, Use]]] = {
         *(
             ("do not fit|another axis|has no axis", lambda merge=merge, shapes=shapes: merge(*map(cr.Input, shapes)))
             for merge, *shapes in (
-                (cr.Add(), (2, 1, 4), (2, 3, 4)),
+                (cr.Add(), (2, 2, 4), (2, 3, 4)),
                 (cr.Multiply(), (3,), (3, 1, 1)),
                 (cr.Concatenate(axis=1), (2, 3, 4), (3, 3, 4)),
                 (cr.Concatenate(axis=3), (2, 3, 4), (2, 3, 4)),

@@ -34,7 +34,7 @@ PAIR = (
 
 
 @dataclass(frozen=True)
-class Signature:
+class CallSignature:
     """A call of a learner's code.
 
     name       what is called, such as self.update
@@ -47,7 +47,7 @@ class Signature:
     named: Sequence[str]
 
     @classmethod
-    def of(cls, text: str) -> "Signature":
+    def of(cls, text: str) -> "CallSignature":
         """Return the signature with a text such as "self.update(w, dw, *step, rate=)"; see `custom.optimizers`."""
         name, _, rest = text.removesuffix(")").partition("(")
         arguments, named = dict[str, bool](), list[str]()
@@ -95,7 +95,7 @@ def contracts(calls: Sequence[str], words: Words, unsure: Sequence[str]) -> Iter
     words   usual names of arguments by option
     unsure  options that a function with a dictionary of options may not know
     """
-    first, *methods = map(Signature.of, calls)
+    first, *methods = map(CallSignature.of, calls)
     if not first.name.startswith("self = "):
         yield from _updates(first, [], words, unsure)
         return
@@ -114,7 +114,7 @@ def contracts(calls: Sequence[str], words: Words, unsure: Sequence[str]) -> Iter
         yield from _updates(update, making, words, unsure)
 
 
-def _with_moments(update: Signature, making: Sequence[str], words: Words) -> str:
+def _with_moments(update: CallSignature, making: Sequence[str], words: Words) -> str:
     """Return the contract of a class in this library's form, whose update returns new parameters and moments."""
     rest = [argument for argument in update.required if argument not in (*update.options(words), *NAMES.steps)]
     values = {**dict(zip(rest, ("w", "dw"), strict=False)), **dict.fromkeys(rest[2:], "moments")}
@@ -122,7 +122,7 @@ def _with_moments(update: Signature, making: Sequence[str], words: Words) -> str
     return "; ".join([*making, "moments = self.init(start)", f"w, moments = {update.call(values)}"])
 
 
-def _with_layer(update: Signature, making: Sequence[str], names: Sequence[str]) -> str:
+def _with_layer(update: CallSignature, making: Sequence[str], names: Sequence[str]) -> str:
     """Return the contract of an update of a layer, which it takes or the constructor has taken, or of parameters.
 
     names   names of the methods
@@ -142,7 +142,7 @@ def _with_layer(update: Signature, making: Sequence[str], names: Sequence[str]) 
     return "; ".join([*lines, f"w = {w}"])
 
 
-def _updates(update: Signature, making: Sequence[str], words: Words, unsure: Sequence[str]) -> Iterator[str]:
+def _updates(update: CallSignature, making: Sequence[str], words: Words, unsure: Sequence[str]) -> Iterator[str]:
     """Yield the contracts of an update that takes parameters and gradients.
 
     sgd(w, dw, config), for example, takes a dictionary of options; adam(w, dw, m, v, t) moments that start at 0 and

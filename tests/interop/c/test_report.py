@@ -38,7 +38,7 @@ def test_multiply_adds_are_counted_for_the_layers_that_one_function_computes() -
         assert sum(cost.multiply_adds for cost in costs) == sum(expected.values())
 
 
-def report_of(model: Model, quantized: Quantized | None, folder: Path) -> report.Report:
+def report_of(model: Model, quantized: Quantized | None, folder: Path) -> report.CostReport:
     """Return the report of a network that is exported into a folder."""
     written = write_c(model, folder, int8=quantized).report
     assert written is not None

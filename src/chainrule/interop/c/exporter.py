@@ -23,7 +23,7 @@ from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.deciding import decision_of
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
-from chainrule.interop.c.report import POINTER_BYTES, Report, report_of
+from chainrule.interop.c.report import POINTER_BYTES, CostReport, report_of
 from chainrule.interop.c.routines import decimal_literal, definitions_of, prelude
 from chainrule.interop.c.source import Structs, foreign, identifier, macro, strings, unique_identifiers
 from chainrule.interop.c.streaming import Stream
@@ -87,7 +87,7 @@ class CFiles:
     trained: dict[str, int]
     units: str
     ports: tuple[int, int]
-    report: Report | None
+    report: CostReport | None
 
     def __str__(self) -> str:
         sizes = self.trained or {"constants": self.constants, "arena": self.arena}
@@ -172,7 +172,7 @@ def _stream_values(streamed: Stream, guard: str) -> dict[str, str]:
     return {name: text.format(guard=guard, **numbers) for name, text in STREAM.items()}
 
 
-def _report_definitions(report: Report, guard: str) -> str:
+def _report_definitions(report: CostReport, guard: str) -> str:
     """Return the report as a comment, and the macros with its totals."""
     lines = [foreign(line, "comment") for line in str(report).replace("–", "-").splitlines()]
     table = "\n   ".join(["Layers: multiply-adds, and bytes, of a build without vectors.", *lines])

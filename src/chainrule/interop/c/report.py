@@ -54,7 +54,7 @@ class LayerCost:
 
 
 @dataclass(frozen=True)
-class Report:
+class CostReport:
     """The costs of an exported network, on a processor without vectors. It is printed as a table.
 
     layers    the layers, in the order of execution
@@ -101,7 +101,7 @@ class Report:
         return "\n".join([*lines, flash, ram])
 
 
-def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, names: int, ports: int) -> Report:
+def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, names: int, ports: int) -> CostReport:
     """Return the report of a program.
 
     plan     the inference plan that the program computes
@@ -127,7 +127,7 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
         flash, ram = earlier.flash + next(constants), max(earlier.ram, _bytes_in_use(program, time))
         layers, place = tuple(members.get(host, [host])), _position(program, call)
         rows[host] = LayerCost(layers, products[host], flash, ram, *place, error=errors.get(host))
-    return Report((*rows.values(),), names, program.arena_bytes, ports, stack_bound(program.calls))
+    return CostReport((*rows.values(),), names, program.arena_bytes, ports, stack_bound(program.calls))
 
 
 def stack_bound(calls: list[CCall]) -> int:

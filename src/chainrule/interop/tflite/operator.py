@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from chainrule._io.budget import Budget
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.config import Reference, Source
 from chainrule.interop.names import NAMES, inverted
-
-if TYPE_CHECKING:
-    from chainrule.interop.tflite.graph import TfliteGraph
 
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
@@ -21,6 +19,47 @@ STEPS_PER_OPERATOR = 64
 WEIGHTED = ("FULLY_CONNECTED", "RESHAPE")  # operators that treat rows equally and have constants of any shape
 ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
 FUNCTIONS = inverted(NAMES.tflite)  # operators of results and constants without options → function of keras.ops
+
+
+class OperatorGraph(Protocol):
+    """What an operator reads and writes of its graph; `graph.TfliteGraph` describes the attributes."""
+
+    budget: Budget
+    results: dict[int, Reference]
+    blocks: dict[int, dict[int, int]]
+    rows: dict[int, int]
+
+    def code(self, index: int) -> str:
+        """Return the name of an operator, such as CONV_2D."""
+        ...
+
+    def shape(self, index: int) -> Shape:
+        """Return the shape of a tensor."""
+        ...
+
+    def constant(self, index: int) -> Array | None:
+        """Return a constant tensor; None for a result."""
+        ...
+
+    def add(
+        self,
+        name: str,
+        kind: str,
+        options: Mapping[str, Any],
+        sources: Sequence[Source],
+        results: Sequence[int] = (),
+        arrays: Mapping[str, Array] | None = None,
+    ) -> list[Source]:
+        """Add a Keras layer, and return its results."""
+        ...
+
+    def grid(self, index: int) -> dict[str, float] | None:
+        """Return the options of FakeQuantize for a tensor; None if it is not quantized."""
+        ...
+
+    def kind(self, index: int) -> int:
+        """Return the type of a tensor's elements."""
+        ...
 
 
 class TfliteOperator:
@@ -33,7 +72,7 @@ class TfliteOperator:
     output   index of the tensor with the first result
     """
 
-    def __init__(self, graph: TfliteGraph, library: Any, operator: Any, number: int) -> None:
+    def __init__(self, graph: OperatorGraph, library: Any, operator: Any, number: int) -> None:
         self.graph, self._library, self._operator = graph, library, operator
         self.code = graph.code(operator.OpcodeIndex())
         self.name = f"{self.code.lower()}_{number}"

@@ -15,6 +15,7 @@ import pytest
 from tests.training.made import classifier, stripes
 
 import chainrule as cr
+import chainrule.sklearn
 from chainrule import models
 from chainrule.core import words
 from chainrule.layers.activations import __all__ as activations
@@ -108,7 +109,7 @@ def test_layers_with_activations_are_two_layers() -> None:
 
 def test_the_table_names_what_exists() -> None:
     """Give each layer its options by all their foreign names."""
-    options = {"progress", "epochs", "schedule", "clip_norm", "label_smoothing", "readers", "learning_rate"}
+    options = {*inspect.signature(cr.Sequential.fit).parameters}
     for kind in cr.layers.NAMED.values():
         own = {*inspect.signature(kind).parameters}
         options |= own
@@ -152,9 +153,11 @@ def test_names_in_hints_exist_and_their_examples_run(hint: str, tmp_path: Path, 
     model = cr.Sequential(layers, shape, engine="numpy")
     model.save("digits.safetensors")
     names = {name: getattr(owner, name) for owner in (model, cr) for name in dir(owner) if not name.startswith("_")}
-    names |= {"chainrule": cr, "model": model, "x": x, "y": y, "inputs": values, "outputs": cr.ReLU()(values)}
+    names |= {"chainrule": chainrule, "model": model, "x": x, "y": y, "inputs": values, "outputs": cr.ReLU()(values)}
     names |= {"layers": layers, "input_shape": shape, "channels": 2, "filters": 3, "kernel": 3, "share": 0.1}
     names |= {"weights": model.get_weights(), "name": "shapes", "folder": "run"}
+    names |= {"history": model.fit(x, y, epochs=1, progress=False), "evaluation": model.evaluate(x, y)}
+    names |= {"dataset": cr.data.Dataset(x, y), "fraction": 0.2, "seed": 0}
     creating, training = (inspect.signature(call).parameters for call in (cr.Sequential, model.fit))
     others = inspect.signature(cr.layers.Layer.__call__).parameters.keys() | inspect.signature(cr.Conv2D).parameters
     assert {*OPTION.findall(hint)} <= others | creating.keys() | training.keys()

@@ -55,8 +55,8 @@ def test_everything_is_drawn() -> None:
 def test_every_rewriting_is_met() -> None:
     met, summed, batch_wide, held, single_windows = Counter[str](), Counter[str](), 0, 0, 0
     with interpreted.running(small=True):
-        for number in range(MANY // 2):
-            for writer in plans_of(draw_network(0, number)):
+        for number in range(MANY):
+            for writer in plans_of(draw_network(2, number)):
                 for operation in writer.plan.operations:
                     facts = KERNELS[operation.kernel]
                     steps = [step for step in facts.epilogues if operation.epilogue.get(step)]

@@ -204,7 +204,8 @@ def test_every_form_of_data_is_explained(invoke: Invoke, tmp_path: Path, name: s
     assert ("all values are those of training" in text) == (name not in ("series", "table"))
     if name == "masks":
         return
-    data = np.load(tmp_path / "data.npz")
+    with np.load(tmp_path / "data.npz") as file:
+        data = dict(file)
     targets, test = (data[f"targets{end}" if "targets" in data else f"y{end}"] for end in ("", "_test"))
     target, [predicted] = test[number], model.predict_classes(data["x_test"][number : number + 1])
     if name == "regression":

@@ -59,18 +59,28 @@ def predict(
     if series:
         from chainrule.models.sizes import of_each_length
 
-        return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size))
-    self, samples = _read(self, columns)
-    parts: Any = blocks(samples) if isinstance(samples, SampleSource) and len(samples) else [samples]
-    averaged = None if views is None else chosen_views(self, views)
-    computed = list[Array]()
-    for part in parts:
-        prepared = self.normalization.prepare(part, self.dtype)
-        copies = [(1.0, prepared)] if averaged is None else averaged.of(prepared)
-        computed.append(np.asarray(sum(w * self.infer(copy, batch_size) for w, copy in copies), self.dtype))
-    results = computed[0] if len(computed) == 1 else np.concatenate(computed)
-    results = results if self.target_scaling is None else self.target_scaling.in_units(results)
-    return results if self.output_ports is None else self.output_ports.split(results)
+        return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size, views=views))
+    network, samples = _read(self, columns)
+    averaged_views = None if views is None else chosen_views(network, views)
+    if isinstance(samples, SampleSource) and len(samples):
+        parts = [_outputs(network, part, batch_size, averaged_views) for part in blocks(samples)]
+        results = np.concatenate(parts)
+    else:
+        results = _outputs(network, samples, batch_size, averaged_views)
+    if network.target_scaling is not None:
+        results = network.target_scaling.in_units(results)
+    return results if network.output_ports is None else network.output_ports.split(results)
+
+
+def _outputs(network: Network, samples: Any, batch_size: int, views: Views | None) -> Array:
+    """Return the outputs for samples in their own units; with views, the mean over them."""
+    prepared = network.normalization.prepare(samples, network.dtype)
+    if views is None:
+        return network.infer(prepared, batch_size)
+    mean: Any = 0
+    for weight, view in views.of(prepared):
+        mean = mean + weight * network.infer(view, batch_size)
+    return np.asarray(mean, network.dtype)
 
 
 def chosen_views(network: Network, views: Any) -> Views | None:

@@ -82,7 +82,7 @@ def test_layers_that_are_called_several_times_come_back(seed: int, tmp_path_fact
     named = set[int]()
     for number in range(int(draw.integers(4, 8))):
         place = int(draw.integers(len(layers)))
-        name = f"own{number}" if place not in named and draw.random() < 0.5 else ""
+        name = f"own{number}" if place not in named and draw.random() < 0.5 else None
         named.add(place)
         y = layers[place](values[draw.integers(len(values))], name=name)
         values.append([cr.Tanh()(y), y, cr.Add()(y, values[-1])][draw.integers(3)])

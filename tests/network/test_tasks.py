@@ -115,9 +115,13 @@ def test_a_loss_that_cannot_be_learnt_from_after_an_ending_is_refused(loss: str,
 
 def test_targets_that_the_last_layer_never_gives_are_said() -> None:
     t = np.array([[0.5], [40.0]])
-    assert "from 0.5 to 40, but the outputs of Sigmoid() are limited to 0 … 1" in tasks.range_warning("Sigmoid", t)
-    assert tasks.range_warning("ReLU", -t).endswith("limited to 0 and more")
-    assert tasks.range_warning("ReLU", t) == tasks.range_warning("Dense", -t) == ""
+    warning = tasks.range_warning("Sigmoid", t)
+    assert warning is not None
+    assert "from 0.5 to 40, but the outputs of Sigmoid() are limited to 0 … 1" in warning
+    negative = tasks.range_warning("ReLU", -t)
+    assert negative is not None
+    assert negative.endswith("limited to 0 and more")
+    assert tasks.range_warning("ReLU", t) is tasks.range_warning("Dense", -t) is None
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

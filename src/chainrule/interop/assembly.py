@@ -169,8 +169,8 @@ class Assembly:
         if constant := [name for name, output in outputs.items() if all(node.layer for node in ordered(output))]:
             raise FormatError(f"its output {quoted(constant[0])} does not depend on its input")
         for node in nodes:
-            node.name = names.pop(id(node.layer), "")
-        used_names = {node.name for node in nodes}
+            node.name = names.pop(id(node.layer), None)
+        used_names = {node.name for node in nodes if node.name is not None}
         weights = {name: value for name, value in self.weights.items() if name.rpartition(".")[0] in used_names}
         _name_nodes(nodes, node_names or {})
         x, y = pack_graph({name: source for name, source in inputs.items() if id(source) in read}, outputs)
@@ -232,7 +232,7 @@ def _name_nodes(nodes: Sequence[Node], names: Mapping[int, str]) -> None:
     used = {node.name for node in nodes}
     for node in reversed(nodes):
         name = names.get(id(node), "").split(".")[0]
-        if node.layer is not None and not node.name and name not in used and is_name(name):
+        if node.layer is not None and node.name is None and name not in used and is_name(name):
             node.name, node.read = name, True
             used.add(name)
 

@@ -89,7 +89,7 @@ class LayerType(CheckedOptions):
 class Chain(tuple[Any, ...]):
     """Layers that are applied one after the other, as the result of ``Conv2D(8, 3, activation="relu")``."""
 
-    def __call__(self, *nodes: Node, name: str = "") -> Node:
+    def __call__(self, *nodes: Node, name: str | None = None) -> Node:
         """Apply the layers to nodes of a graph, and return the last new node. The first layer gets the name."""
         first, *others = self
         result = first(*nodes, name=name)
@@ -137,7 +137,7 @@ class Layer(Explained, metaclass=LayerType):
         for field in fields(self):
             object.__setattr__(self, field.name, plain(getattr(self, field.name)))
 
-    def __call__(self, *nodes: Node, name: str = "") -> Node:
+    def __call__(self, *nodes: Node, name: str | None = None) -> Node:
         """Apply the layer to the outputs of other layers, and return a node for its own output.
 
         If a layer is applied several times, all applications share its parameters.

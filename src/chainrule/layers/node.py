@@ -38,7 +38,7 @@ class Node(Explained):
     layer   the layer; None for an `Input`
     inputs  nodes whose outputs the layer reads
     shape   output shape of one sample, without the batch axis
-    name    name of the layer in the graph; "" for the default name, its kind and number
+    name    name of the layer in the graph; None for the default name, its kind and number
     read    whether the name is from a file, where all applications of a shared layer have names
     invented  whether the name was not chosen
     uses    the networks that the node is part of; see `network.remembered_nodes`
@@ -47,7 +47,9 @@ class Node(Explained):
     read = False
     invented = False
 
-    def __init__(self, layer: Connectable | None, inputs: Sequence[Node], shape: Shape, name: str = "") -> None:
+    def __init__(
+        self, layer: Connectable | None, inputs: Sequence[Node], shape: Shape, name: str | None = None
+    ) -> None:
         self.layer = layer
         self.inputs = tuple(inputs)
         self.shape = shape
@@ -62,20 +64,20 @@ class Node(Explained):
 class Input(Node):
     """An input of a graph. The shape of a sample must be (C, H, W), (C, W) or (F,); ShapeError otherwise.
 
-    name   name of the input in a graph with several inputs; "" for the default name, such as input1
+    name   name of the input in a graph with several inputs; None for the default name, such as input1
     """
 
-    def __init__(self, shape: Sequence[int], name: str = "") -> None:
+    def __init__(self, shape: Sequence[int], name: str | None = None) -> None:
         super().__init__(None, (), checked_shape(shape), _checked_name(name))
 
 
 NodesLike: TypeAlias = Node | Sequence[Node] | Mapping[str, Node]  # one node, several in order, or several by name
 
 
-def apply(layer: Connectable, nodes: Sequence[Any], name: str = "") -> Node:
+def apply(layer: Connectable, nodes: Sequence[Any], name: str | None = None) -> Node:
     """Apply a layer to nodes and return the new node.
 
-    name   the node's name; "" for the default name
+    name   the node's name; None for the default name
 
     Errors   OptionError for an invalid name or number of nodes, ShapeError for unsupported shapes
     """
@@ -87,9 +89,9 @@ def apply(layer: Connectable, nodes: Sequence[Any], name: str = "") -> Node:
     return Node(layer, nodes, layer.joint_shape(shapes, shown), _checked_name(name))
 
 
-def _checked_name(name: str) -> str:
-    """Return a name of a layer or input, or "", unchanged; OptionError for any other text."""
-    if not isinstance(name, str) or (name and not is_name(name)):  # pyright: ignore[reportUnnecessaryIsInstance]
+def _checked_name(name: str | None) -> str | None:
+    """Return a name of a layer or input, or None, unchanged; OptionError for any other value."""
+    if name is not None and not (isinstance(name, str) and is_name(name)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(f"layer name {quoted(name)}: expected letters, digits and _, beginning with a letter")
     return name
 
@@ -136,7 +138,7 @@ class Wiring:
 def chain(layers: Sequence[Connectable]) -> Wiring:
     """Return the wiring of a chain of layers, which are named by kind and number: conv1, relu1, conv2, …"""
     numbers = range(len(layers))
-    names = _names(layers, [""] * len(layers))
+    names = _names(layers, [None] * len(layers))
     return Wiring(names, tuple((number,) for number in numbers), tuple(numbers), frozenset(names))
 
 
@@ -162,7 +164,7 @@ def trace(source: Any, output: Any) -> tuple[tuple[Connectable, ...], Wiring]:
     first_uses: dict[int, int] = {}
     owners = tuple(first_uses.setdefault(id(layer), index) for index, layer in enumerate(layers))
     for index, (node, owner) in enumerate(zip(results, owners, strict=True)):
-        if owner != index and node.name and not node.read:
+        if owner != index and node.name is not None and not node.read:
             called = f"a later call of {names[owner]}, whose parameters it shares"
             raise OptionError(f"layer name {node.name!r}: {called}; pass the name to the first call of the layer")
     number_of = {id(source): 0}
@@ -171,7 +173,7 @@ def trace(source: Any, output: Any) -> tuple[tuple[Connectable, ...], Wiring]:
     for number, (node, name) in enumerate(zip(results, names, strict=True), 1):
         number_of[id(node)] = number
         inputs.append(tuple(number_of[id(read)] for read in node.inputs))
-        if node.invented or not node.name:
+        if node.invented or node.name is None:
             invented.add(name)
     return layers, Wiring(names, tuple(inputs), owners, frozenset(invented))
 
@@ -208,18 +210,20 @@ def ordered(output: Node) -> list[Node]:
     return list(nodes.values())
 
 
-def _names(layers: Sequence[Connectable], custom_names: Sequence[str]) -> tuple[str, ...]:
+def _names(layers: Sequence[Connectable], custom_names: Sequence[str | None]) -> tuple[str, ...]:
     """Return the names of the layers. Layers without a custom name are named conv1, relu1, conv2, …"""
     used = set[str]()
     counts = dict[str, int]()
     names = list[str]()
-    for name in filter(None, custom_names):
+    for name in custom_names:
+        if name is None:
+            continue
         if name in used:
             raise OptionError(f"two layers are called {name!r}")
         used.add(name)
     for layer, own in zip(layers, custom_names, strict=True):
         name = own
-        while not name or (not own and name in used):
+        while name is None or (own is None and name in used):
             counts[layer.kind] = counts.get(layer.kind, 0) + 1
             name = f"{layer.kind}{counts[layer.kind]}"
         names.append(name)

@@ -25,7 +25,7 @@ class Unpack(Layer):
 
     start   index of the input's first element
     shape   shape of the input
-    label   name of the input if no layer can have it, such as "a:0" or "x"; "": the name of the layer
+    label   name of the input if no layer can have it, such as "a:0" or "x"; None: the name of the layer
 
     y = the elements start, start + 1, … of x, in the shape of the input
 
@@ -36,7 +36,7 @@ class Unpack(Layer):
 
     start: int
     shape: tuple[int, ...]
-    label: str = ""
+    label: str | None = None
 
     kind: ClassVar[str] = UNPACK
 
@@ -44,9 +44,10 @@ class Unpack(Layer):
         super().__post_init__()
         check_whole(self, "start", self.start, 0)
         checked_shape(self.shape)
-        if not isinstance(self.label, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OptionError(f"input {quoted(self.label)}: expected a name")
-        object.__setattr__(self, "label", printable(self.label))
+        if self.label is not None:
+            if not isinstance(self.label, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise OptionError(f"input {quoted(self.label)}: expected a name")
+            object.__setattr__(self, "label", printable(self.label))
 
     @property
     def stop(self) -> int:
@@ -133,16 +134,16 @@ def pack_graph(inputs: NodesLike, outputs: NodesLike) -> tuple[Input, Node]:
     return cast("Input", source), Pack(tuple(names))(*nodes)
 
 
-def _named(nodes: Any, what: str) -> list[tuple[str, Node]]:
-    """Return nodes with their names, which are "" if the nodes are not in a mapping; OptionError for other objects."""
+def _named(nodes: Any, what: str) -> list[tuple[str | None, Node]]:
+    """Return nodes with their names, None for nodes outside a mapping; OptionError for other objects."""
     pairs: list[tuple[Any, Any]] = []
     if isinstance(nodes, Node):
-        pairs = [("", nodes)]
+        pairs = [(None, nodes)]
     elif isinstance(nodes, Mapping):
         pairs = list(cast("Mapping[Any, Any]", nodes).items())
     elif isinstance(nodes, list | tuple):
-        pairs = [("", entry) for entry in cast("Sequence[Any]", nodes)]
-    are_nodes = all(isinstance(name, str) and isinstance(entry, Node) for name, entry in pairs)
+        pairs = [(None, entry) for entry in cast("Sequence[Any]", nodes)]
+    are_nodes = all(isinstance(name, str | None) and isinstance(entry, Node) for name, entry in pairs)
     if not pairs or not are_nodes:
         shown = quoted(cast("Any", nodes))
         raise OptionError(f"graph {what} {shown}: expected a node, a list of nodes, or nodes by name")
@@ -150,11 +151,11 @@ def _named(nodes: Any, what: str) -> list[tuple[str, Node]]:
 
 
 def _unpacked(
-    sources: list[tuple[str, Node]], results: list[tuple[str, Node]]
-) -> tuple[list[tuple[str, Node]], list[tuple[str, Node]]]:
+    sources: list[tuple[str | None, Node]], results: list[tuple[str | None, Node]]
+) -> tuple[list[tuple[str | None, Node]], list[tuple[str | None, Node]]]:
     """Return the packed input and copies of the results that read it. Names are unchanged."""
     needed = dict[int, Node]()
-    layer_names = set[str]()
+    layer_names = set[str | None]()
     for _, result in results:
         for original in node.ordered(result):
             needed[id(original)] = original
@@ -167,11 +168,11 @@ def _unpacked(
         if not isinstance(source, Input) or id(source) in copies:
             raise OptionError(f"graph input {source!r}: expected different Input nodes")
         if id(source) not in needed:
-            raise OptionError(f"no output depends on the input {quoted(name) if name else repr(source)}")
+            raise OptionError(f"no output depends on the input {repr(source) if name is None else quoted(name)}")
         label = name or source.name or f"{Unpack.kind}{number}"
-        layer_name = label if node.is_name(label) and label not in layer_names else ""
-        unpack = Unpack(start, source.shape, "" if layer_name else label)
-        copies[id(source)] = unpack(packed, name=layer_name)
+        is_layer_name = node.is_name(label) and label not in layer_names
+        unpack = Unpack(start, source.shape, None if is_layer_name else label)
+        copies[id(source)] = unpack(packed, name=label if is_layer_name else None)
         copies[id(source)].uses = source.uses
         start += math.prod(source.shape)
     for original in needed.values():
@@ -181,4 +182,4 @@ def _unpacked(
             copied.read = original.read
             copied.uses = original.uses
             copies[id(original)] = copied
-    return [("", packed)], [(name, copies.get(id(result), result)) for name, result in results]
+    return [(None, packed)], [(name, copies.get(id(result), result)) for name, result in results]

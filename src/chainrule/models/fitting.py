@@ -150,7 +150,7 @@ def _check_meaning(network: Network, examples: Examples) -> None:
 
     These are yes or no from a linear output, and numbers that sum to 1 in every row, like probabilities.
     """
-    if network.has_ports or network.loss_is_chosen or network.last_layer in (*PROBABILITIES, ""):
+    if network.has_ports or network.loss_is_chosen or network.last_layer in (*PROBABILITIES, None):
         return
     targets, outputs = examples.targets, network.output_shape[0]
     advice = "pass loss=, such as mean_squared_error, or end the network with Sigmoid() or Softmax()"

@@ -215,19 +215,19 @@ class Record:
     def _targets(self, column: Column, count: int) -> Targets:
         """Return the targets of one output. Labels are read here, and nowhere else."""
         y, shape = np.asarray(column.values), self.network.output_shape
-        kind = KINDS.get(y.dtype.kind, "")
-        if not kind and y.dtype.kind != "f":
+        kind = KINDS.get(y.dtype.kind)
+        if kind is None and y.dtype.kind != "f":
             raise DataError(f"targets must be numbers or names of classes, found {y.dtype}: {quoted(column.passed)}")
         _check_count(y, count)
         names = self.labels.names
         if len(column.names) > 1 and not are_numbers(names) and column.names != names:
             y = column.ordered(names, "the targets are")
-        are_labels = len(shape) == 1 and y.shape[1:] in ((), (1,)) and (bool(kind) or shape[0] > 1)
+        are_labels = len(shape) == 1 and y.shape[1:] in ((), (1,)) and (kind is not None or shape[0] > 1)
         if are_labels:
             y = self.labels.places(y)
         elif kind == TEXT:
             raise DataError("the labels of positions must be whole numbers, found names")
-        return self._checked(Targets.of(y, shape, self.ignore_label, kind if are_labels else ""))
+        return self._checked(Targets.of(y, shape, self.ignore_label, kind if are_labels else None))
 
     def _checked(self, targets: Targets) -> Targets:
         """Return targets unchanged; DataError if they are outside the domain of the loss or not of the task."""
@@ -252,7 +252,7 @@ class Record:
             return replace(examples, mask_values=data.mask_values, digits=data.digits)
         validation = None if data.validation is None else self.read(data.validation)
         targets = places._targets(data.targets[""], len(data))
-        if targets.kind and has_names:
+        if targets.kind is not None and has_names:
             targets = replace(targets, kind=TEXT)
         return Examples(ColumnSource(x), targets, validation, digits=data.digits, mask_values=data.mask_values)
 
@@ -304,7 +304,7 @@ class _BatchReader:
         data = Data.of(x, y)
         inputs, normalization = record.inputs(data.inputs)
         targets = record.targets(data.targets, len(inputs)).with_weights(weights)
-        if targets.kind and self.classes:
+        if targets.kind is not None and self.classes:
             targets = replace(targets, kind=TEXT)
         if normalization is not None:
             self.normalization = normalization

@@ -24,7 +24,7 @@ from chainrule.layers import Layer, node
 from chainrule.layers.node import Wiring
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
-from chainrule.network.labels import Labels
+from chainrule.network.labels import KINDS, Labels
 from chainrule.network.losses import CustomLoss, Loss
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_shape, shapes_and_parameters
@@ -92,8 +92,10 @@ def _thresholds(values: Any, network: Network) -> tuple[float, ...]:
 
 
 def _labels(config: Mapping[str, Any], network: Network) -> Labels:
-    kind, chosen = expect(str, config.get("kind"), "kind of labels"), expect(bool, config.get("chosen"), "chosen")
-    return replace(network.labels, kind=kind, chosen=chosen)
+    kind = config.get("kind")
+    if kind not in (None, *KINDS.values()):
+        raise FormatError(f"kind of labels is {quoted(kind)}; expected one of {', '.join(KINDS.values())}, or null")
+    return replace(network.labels, kind=kind, chosen=expect(bool, config.get("chosen"), "chosen"))
 
 
 RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and attribute → function that reads the entry

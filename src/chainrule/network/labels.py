@@ -26,12 +26,12 @@ class Labels:
     with the names "3" and "7", 3 means the first class, and 0 none.
 
     names    name of each class, (K,); of a single output also one name, that of the number
-    kind     kind of the labels that a training read: integers, booleans or text; "": none was recorded
+    kind     kind of the labels that a training read: integers, booleans or text; None: none was recorded
     chosen   whether a user or the source of the data chose the names; False: labels that are texts determined them
     """
 
     names: tuple[str, ...] = ()
-    kind: str = ""
+    kind: str | None = None
     chosen: bool = False
 
     @property
@@ -164,9 +164,9 @@ class Labels:
         """Return whether a data set's classes have a name in common with these. Only numbers are no names."""
         return not are_numbers(names) and not {*names}.isdisjoint(self.names)
 
-    def of_kind(self, kind: str) -> Labels:
+    def of_kind(self, kind: str | None) -> Labels:
         """Return the labels with the kind of those that a training reads, unless one is recorded."""
-        if self.kind:
+        if self.kind is not None:
             return self
         return replace(self, kind=kind)
 

@@ -331,13 +331,13 @@ def described(loss: Loss) -> str:
     return ", ".join(texts)
 
 
-def check_output(loss: SingleLoss, last_layer: str, outputs: int, *, trains: bool = False) -> None:
+def check_output(loss: SingleLoss, last_layer: str | None, outputs: int, *, trains: bool = False) -> None:
     """Raise OptionError if a loss does not accept the outputs of the last layer.
 
     Categorical cross-entropy depends only on the output of the true class. If the outputs are not normalized to sum to
     1, training drives all of them to 1: the loss becomes 0, and the network learns nothing.
 
-    last_layer  type of the last layer; "" for a custom layer
+    last_layer  type of the last layer; None for a custom layer
     outputs     number of outputs
     trains      as in `check_outputs`
     """
@@ -358,20 +358,20 @@ def check_output(loss: SingleLoss, last_layer: str, outputs: int, *, trains: boo
     if loss in YES_OR_NO and is_softmax:  # log(1 − p) of a probability that is rounded to 1 is not finite
         advice = "end with Sigmoid(), or train with categorical_cross_entropy"
         raise OptionError(f"{loss} after Softmax() is inexact for confident outputs: {advice}")
-    if loss in OF_PROBABILITIES and last_layer not in ("", *PROBABILITIES):
+    if loss in OF_PROBABILITIES and last_layer not in (None, *PROBABILITIES):
         raise OptionError(f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {last_layer}")
 
 
-def default_for(last_layer: str, outputs: int) -> str:
+def default_for(last_layer: str | None, outputs: int) -> str:
     """Return the default loss for the type of the last layer and its number of outputs.
 
-    Sigmoid: binary cross-entropy. Softmax, or a custom layer (""): categorical cross-entropy. After any other layer,
+    Sigmoid: binary cross-entropy. Softmax, or a custom layer (None): categorical cross-entropy. After any other layer,
     several outputs are logits of classes (softmax cross-entropy), and a single output is a real number (mean squared
     error).
     """
     if last_layer == "Sigmoid":
         return "binary_cross_entropy"
-    if last_layer in ("Softmax", ""):  # "": a custom layer with unknown outputs
+    if last_layer in ("Softmax", None):  # None: a custom layer with unknown outputs
         return "categorical_cross_entropy"
     if outputs > 1:
         return "softmax_cross_entropy"

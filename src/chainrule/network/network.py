@@ -273,8 +273,8 @@ class Network:
         return input_shapes
 
     @property
-    def last_layer(self) -> str:
-        """Type of the last layer; "" for a custom layer, because its outputs are unknown."""
+    def last_layer(self) -> str | None:
+        """Type of the last layer; None for a custom layer, because its outputs are unknown."""
         return type_of(self.layers[-1])
 
     @property

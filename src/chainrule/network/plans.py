@@ -27,14 +27,14 @@ class Ending:
     scores      number of the layer whose output the loss reads: the last layer or, if the loss is joined with it, the
                 layer before
     loss        emitted loss: the output's own, or the one that joins it with the last layer (`losses.JOINED`)
-    activation  operation of the last layer if it is joined with the loss, otherwise ""
+    activation  operation of the last layer if it is joined with the loss, otherwise None
     skipped     whether nothing but a joined loss reads the last layer, so that the plan needs no gradient through it
     """
 
     number: int
     scores: int
     loss: SingleLoss
-    activation: str = ""
+    activation: str | None = None
     skipped: bool = False
 
 
@@ -131,7 +131,9 @@ def endings(network: Connected, loss: Loss | None) -> list[Ending]:
         read.update(numbers)
     for end, term in zip(ends, losses.terms(loss), strict=True):
         activation = _activation(network, end)
-        joined = losses.JOINED.get((activation, term))
+        joined = None
+        if activation is not None:
+            joined = losses.JOINED.get((activation, term))
         if joined is None:
             results.append(Ending(end, end, term))
             read.add(end)
@@ -156,12 +158,12 @@ def _pack_read(builder: Builder, results: Sequence[Tensor], ends: Sequence[Endin
     return packed
 
 
-def _activation(network: Connected, number: int) -> str:
-    """Return the operation of a layer that is an activation, otherwise ""."""
+def _activation(network: Connected, number: int) -> str | None:
+    """Return the operation of a layer that is an activation, otherwise None."""
     layer = network.layers[number - 1]
     if isinstance(layer, Activation):
         return layer.kind
-    return ""
+    return None
 
 
 def _measured(builder: Builder, network: Connected, ending: Ending, task: Task, results: list[Tensor]) -> Tensor:
@@ -173,7 +175,7 @@ def _measured(builder: Builder, network: Connected, ending: Ending, task: Task, 
     scores = results[ending.scores]
     if task.operation == "correct":
         return scores
-    if not ending.skipped:
+    if not ending.skipped or ending.activation is None:
         return results[ending.number]
     builder.begin(network.names[ending.number - 1])
     probabilities = builder.activation("y", scores.shape)

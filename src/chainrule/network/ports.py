@@ -27,12 +27,12 @@ ArraysLike: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike
 class OutputEnd(NamedTuple):
     """An output of a network: its name, its shape, and the type and index of the layer that computes it.
 
-    The type is "" for custom code.
+    The type is None for a custom layer.
     """
 
     name: str
     shape: Shape
-    last_layer: str
+    last_layer: str | None
     number: int
 
 
@@ -186,10 +186,10 @@ def output_ends(layers: Sequence[Layer], wiring: Wiring, shape: Shape, ports: Po
     return ends
 
 
-def type_of(layer: Layer) -> str:
-    """Return the name of a layer's class; "" for a custom layer, because its outputs are unknown."""
+def type_of(layer: Layer) -> str | None:
+    """Return the name of a layer's class; None for a custom layer, because its outputs are unknown."""
     if layer.kind == CUSTOM:
-        return ""
+        return None
     return type(layer).__name__
 
 

@@ -72,7 +72,7 @@ def remember(network: Network, graph: TracedGraph) -> None:
         for earlier, _ in node.uses:
             earlier.kept = earlier.trained
         if _is_unpacked(node):
-            name = getattr(node.layer, "label", "") or name
+            name = getattr(node.layer, "label", None) or name
         node.uses.append((use, name))
 
 
@@ -184,7 +184,7 @@ def _with_origin(layer: Any, origin: Origin | None) -> Any:
 
 def _normalization(inputs: Sequence[Node]) -> Normalization | None:
     """Return the normalization of inputs in trained networks; None if one of them is in none."""
-    parts = dict[str, Normalization]()
+    parts = dict[str | None, Normalization]()
     for node in inputs:
         candidates = list[Normalization]()
         for network, name in _trained([node]):
@@ -194,7 +194,7 @@ def _normalization(inputs: Sequence[Node]) -> Normalization | None:
         for candidate in candidates[1:]:
             if candidate != candidates[0]:
                 raise OptionError(f"an input has different normalizations in trained networks over its node; {ADVICE}")
-        parts[getattr(node.layer, "label", "") or node.name] = candidates[0]
+        parts[getattr(node.layer, "label", None) or node.name] = candidates[0]
     if len(parts) > 1:
-        return JointNormalization.of(parts)
+        return JointNormalization.of({str(name): part for name, part in parts.items()})
     return next(iter(parts.values()))

@@ -100,7 +100,7 @@ def default_for(loss: str, outputs: int) -> Task:
     return REGRESSION
 
 
-def infer_task(loss: str, last_layer: str, targets: Targets, *, are_labels: bool = False) -> Task:
+def infer_task(loss: str, last_layer: str | None, targets: Targets, *, are_labels: bool = False) -> Task:
     """Infer the task from rows of targets (N, K), the loss and the type of the last layer.
 
     are_labels   whether the targets were one label for each sample or position, not a row of numbers
@@ -154,12 +154,14 @@ def check(loss: str, targets: Targets, task: Task | None = None) -> None:
         _raise_if_any(outside, targets, f"{loss} expects targets from 0 to 1")
 
 
-def range_warning(last_layer: str, targets: Targets) -> str:
-    """Return a warning if targets are outside the last layer's range, otherwise ""."""
-    low, high = OUTPUT_RANGES.get(last_layer, (-np.inf, np.inf))
+def range_warning(last_layer: str | None, targets: Targets) -> str | None:
+    """Return a warning if targets are outside the last layer's range, otherwise None."""
+    if last_layer not in OUTPUT_RANGES:
+        return None
+    low, high = OUTPUT_RANGES[last_layer]
     minimum, maximum = float(targets.min()), float(targets.max())
     if minimum >= low and maximum <= high:
-        return ""
+        return None
     output_range = f"{low:g} … {high:g}" if np.isfinite(high) else f"{low:g} and more"
     limits = f"the outputs of {last_layer}() are limited to {output_range}"
     return f"targets range from {minimum:g} to {maximum:g}, but {limits}"

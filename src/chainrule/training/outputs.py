@@ -35,7 +35,7 @@ def infer_task(network: Network, loss: Loss, targets: Targets) -> Task:
     return JointTask.of([tasks.infer_task(str(term), layer, rows, are_labels=are_labels) for term, layer, rows in ends])
 
 
-def _outputs(network: Network, loss: Loss, targets: Targets) -> list[tuple[SingleLoss, str, Any]]:
+def _outputs(network: Network, loss: Loss, targets: Targets) -> list[tuple[SingleLoss, str | None, Any]]:
     """Return the loss, the type of the last layer and the targets as rows (M, K), for each output."""
     if not isinstance(loss, JointLoss) or network.output_ports is None:
         return [(cast("SingleLoss", loss), network.last_layer, targets.rows)]

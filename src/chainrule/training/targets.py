@@ -54,20 +54,20 @@ class Targets:
 
     values   (N, K): one-hot rows, zeros and ones, or any numbers, float64. Dense targets (N, K, …) are one-hot labels,
              uint8, or numbers
-    kind     kind of the labels (`network.labels`); "": there are no labels
+    kind     kind of the labels (`network.labels`); None: there are no labels
     weights  weight of each sample in the loss, (N,); None if all are 1
     valid    for dense labels, whether each position counts, (N, …); None if all positions count
     class_weights   for dense labels, weight of each class in the loss, (K,), or (2,) for K = 1; None if all are 1
     """
 
     values: Values
-    kind: str = ""
+    kind: str | None = None
     weights: Floats | None = None
     valid: Bools | None = None
     class_weights: Floats | None = None
 
     @staticmethod
-    def of(y: Array, shape: Shape, ignore_label: int | None = None, kind: str = "") -> Targets:
+    def of(y: Array, shape: Shape, ignore_label: int | None = None, kind: str | None = None) -> Targets:
         """Convert labels or targets for outputs of the given shape, (K,) or (K, …).
 
         y             labels (N,) or (N, 1), from 0 to K − 1, or targets (N, K). For a single output: targets (N,) or

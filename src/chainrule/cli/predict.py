@@ -112,13 +112,13 @@ def _check_outputs(model: Any, mask_folder: Path | None, csv_file: Path | None) 
         raise OptionError("--csv requires one output per image; use --masks for an output per pixel")
 
 
-def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield every image file, including files in folders, with the reason why it cannot be read, or ""."""
+def _files(images: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield every image file, including files in folders, with the reason why it cannot be read, or None."""
     from chainrule.data.folder_layout import images_below
 
     for image in images:
         if not os.path.isdir(image):
-            yield image, ""
+            yield image, None
             continue
         inside = [(str(path), problem) for path, problem in images_below(Path(image))]
         if not inside:
@@ -126,7 +126,9 @@ def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield from inside
 
 
-def _output_paths(folder: Path | None, arguments: Sequence[str], files: Sequence[tuple[str, str]]) -> dict[str, Path]:
+def _output_paths(
+    folder: Path | None, arguments: Sequence[str], files: Sequence[tuple[str, str | None]]
+) -> dict[str, Path]:
     """Create a results folder, and return image → the path, without suffix, of the files in it; nothing for None.
 
     The path is different for every image. In the folder, it is that of the image below the folder of the argument, or
@@ -152,7 +154,9 @@ def _output_paths(folder: Path | None, arguments: Sequence[str], files: Sequence
     return stems
 
 
-def _heat_paths(heat: Path | None, arguments: Sequence[str], files: Sequence[tuple[str, str]]) -> dict[str, Path]:
+def _heat_paths(
+    heat: Path | None, arguments: Sequence[str], files: Sequence[tuple[str, str | None]]
+) -> dict[str, Path]:
     """Return image → the path of its heat map: the file ``heat`` for one image, or files in the folder ``heat``."""
 
     if heat is None or heat.suffix.lower() != ".png":
@@ -226,7 +230,9 @@ def _answers(
             yield {"image": image, "class": name, "confidence": confidence, "runners_up": runners_up}
 
 
-def _read(model: Any, image: str, problem: str, *, digit: bool | None, inputs: Mapping[str, Path]) -> tuple[str, Any]:
+def _read(
+    model: Any, image: str, problem: str | None, *, digit: bool | None, inputs: Mapping[str, Path]
+) -> tuple[str, Any]:
     """Return an image's name with its pixels or, if it cannot be read, with the problem.
 
     inputs   image → path, without suffix, to which the pixels are written; empty: they are not
@@ -235,7 +241,7 @@ def _read(model: Any, image: str, problem: str, *, digit: bool | None, inputs: M
     from chainrule.cli import loading
     from chainrule.data.images import pnm_bytes
 
-    if problem:
+    if problem is not None:
         return image, problem
     try:
         pixels = loading.read_image(model, image, digit=digit)

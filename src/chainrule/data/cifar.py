@@ -68,10 +68,12 @@ def from_package(path: Path) -> Arrays:
 
 
 def _arrays(read: Callable[[Members, Sequence[str]], ImagesAndLabels], members: Members) -> Arrays:
-    parts = [array for names in (TRAIN, TEST) for array in read(members, names)]
-    kinds = ("images-idx4", "labels-idx1")
-    names = (f"{part}-{kind}-ubyte" for part in ("train", "test") for kind in kinds)
-    return dict(zip(names, parts, strict=True))
+    arrays: Arrays = {}
+    for part, names in (("train", TRAIN), ("test", TEST)):
+        images, labels = read(members, names)
+        arrays[f"{part}-images-idx4-ubyte"] = images
+        arrays[f"{part}-labels-idx1-ubyte"] = labels
+    return arrays
 
 
 def _binary(members: Members, names: Sequence[str]) -> ImagesAndLabels:

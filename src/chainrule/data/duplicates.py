@@ -42,10 +42,13 @@ class Duplicates:
     exact: bool
 
     def __str__(self) -> str:
-        more = f" and {len(self.files) - SHOWN} more" if len(self.files) > SHOWN else ""
-        kind = "the same file" if self.exact else "nearly the same image"
-        across = f", in {' and '.join(self.parts)}" if len(self.parts) > 1 else ""
-        return f"{kind}{across}: {', '.join(self.files[:SHOWN])}{more}"
+        description = "the same file" if self.exact else "nearly the same image"
+        if len(self.parts) > 1:
+            description += f", in {' and '.join(self.parts)}"
+        description += f": {', '.join(self.files[:SHOWN])}"
+        if len(self.files) > SHOWN:
+            description += f" and {len(self.files) - SHOWN} more"
+        return description
 
 
 def find_duplicates(folder: Path, files: Mapping[Path, str]) -> list[Duplicates]:
@@ -53,7 +56,9 @@ def find_duplicates(folder: Path, files: Mapping[Path, str]) -> list[Duplicates]
 
     files   path of each image → the set that it belongs to. Damaged images are ignored
     """
-    digests, thumbnails, readable = list[bytes](), list[NDArray[np.float32]](), list[Path]()
+    digests = list[bytes]()
+    thumbnails = list[NDArray[np.float32]]()
+    readable = list[Path]()
     for path in files:
         try:
             content = read_content(path)
@@ -65,15 +70,17 @@ def find_duplicates(folder: Path, files: Mapping[Path, str]) -> list[Duplicates]
             continue
         digests.append(digest)
         readable.append(path)
-    groups = _connected([*_equal(digests), *_similar(np.array(thumbnails))])
-    duplicates = [
-        Duplicates(
-            tuple(sorted(relative(readable[n], folder) for n in group)),
-            tuple(sorted({files[readable[n]] for n in group})),
-            len({digests[n] for n in group}) == 1,
-        )
-        for group in groups
-    ]
+    duplicates = list[Duplicates]()
+    for group in _connected([*_equal(digests), *_similar(np.array(thumbnails))]):
+        names = list[str]()
+        parts = set[str]()
+        contents = set[bytes]()
+        for number in group:
+            path = readable[number]
+            names.append(relative(path, folder))
+            parts.add(files[path])
+            contents.add(digests[number])
+        duplicates.append(Duplicates(tuple(sorted(names)), tuple(sorted(parts)), exact=len(contents) == 1))
     return sorted(duplicates, key=lambda group: (-len(group.parts), group.files))
 
 
@@ -81,12 +88,18 @@ def lines(duplicates: list[Duplicates], *, listed: bool = False) -> list[str]:
     """Return lines of text: the number of groups, and the first groups, or all if ``listed``."""
     if not duplicates:
         return []
+    subject = "image occurs" if len(duplicates) == 1 else "images occur"
+    heading = f"{len(duplicates):,} {subject} more than once"
     across = sum(len(group.parts) > 1 for group in duplicates)
-    note = f", {across:,} of them across sets: the results on held-out images would be too good" if across else ""
-    heading = f"{len(duplicates):,} {'image occurs' if len(duplicates) == 1 else 'images occur'} more than once{note}"
+    if across:
+        heading += f", {across:,} of them across sets: the results on held-out images would be too good"
+    texts = [heading]
     shown = duplicates if listed else duplicates[:SHOWN]
-    more = [f"  and {len(duplicates) - len(shown):,} more; see --list"] if len(shown) < len(duplicates) else []
-    return [heading, *(f"  {group}" for group in shown), *more]
+    for group in shown:
+        texts.append(f"  {group}")
+    if len(shown) < len(duplicates):
+        texts.append(f"  and {len(duplicates) - len(shown):,} more; see --list")
+    return texts
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -79,42 +80,63 @@ def read_sets(path: Path, **folder_options: Unpack[FolderOptions]) -> tuple[Data
 
 def _usable(layout: Layout, reader: ImageReader) -> Usable:
     """Read the images of a layout, and return the usable ones of each set, with their rows."""
-    return {
-        part: [(file, rows[file.number]) for file in reader.read([(row.path, None) for row in rows])]
-        for part, rows in layout.parts.items()
-    }
+    usable: Usable = {}
+    for part, rows in layout.parts.items():
+        files = reader.read([(row.path, None) for row in rows])
+        usable[part] = [(file, rows[file.number]) for file in files]
+    return usable
 
 
 def _dataset(layout: Layout, reader: ImageReader, pairs: Sequence[tuple[UsableFile, LabeledFile]]) -> Dataset:
     """Return a set of a folder as a data set."""
-    files, rows = [file for file, _ in pairs], [row for _, row in pairs]
-    y = np.array([row.target for row in rows], np.int64 if layout.has_classes else np.float64)
-    weights, groups = (  # a table has these columns for all rows or for none
-        None if getattr(rows[0], name) is None else np.array([getattr(row, name) for row in rows])
-        for name in ("weight", "group")
-    )
-    groups = groups if reader.options.group_pattern is None else reader.groups(files)
-    about = (layout.classes, layout.folder.name, str(layout.folder))
+    files = [file for file, _ in pairs]
+    rows = [row for _, row in pairs]
+    y = np.array([row.target for row in rows])
+    # a table has the columns of weights and groups for all rows or for none
+    weights = groups = None
+    if rows[0].weight is not None:
+        weights = np.array([row.weight for row in rows])
+    if reader.options.group_pattern is not None:
+        groups = reader.groups(files)
+    elif rows[0].group is not None:
+        groups = np.array([row.group for row in rows])
     x = reader.images(files)
-    names = None if isinstance(x, SampleSource) else np.array([str(file.path) for file in files])
-    return Dataset(cast(Images, x), y, *about, weights=weights, groups=groups, names=names)
+    names = None
+    if not isinstance(x, SampleSource):
+        names = np.array([str(file.path) for file in files])
+    return Dataset(
+        cast(Images, x),
+        y.astype(np.int64 if layout.has_classes else np.float64),
+        layout.classes,
+        layout.folder.name,
+        str(layout.folder),
+        weights=weights,
+        groups=groups,
+        names=names,
+    )
 
 
 def _inventory(layout: Layout, reader: ImageReader, usable: Usable, *, allow_empty: bool = False) -> Inventory:
     """Return the inventory of a folder; DataError if all images of a class are damaged, unless ``allow_empty``."""
-
-    def label_counts(rows: Iterable[LabeledFile]) -> Counter[int]:  # images without classes count as label 0
-        return Counter(row.target if isinstance(row.target, int) else 0 for row in rows)
-
-    names, used = layout.classes if layout.has_classes else (f"images of {TABLE}",), dict[str, dict[str, int]]()
+    names = layout.classes if layout.has_classes else (f"images of {TABLE}",)
+    used = dict[str, dict[str, int]]()
     for part, rows in layout.parts.items():
-        listed, kept = label_counts(rows), label_counts(row for _, row in usable[part])
-        used[part] = {name: kept[label] for label, name in enumerate(names)}
-        missing = [names[label] for label in listed if not kept[label]]
-        if missing and not allow_empty:
-            where = "" if part == ALL else f" in {part}"
-            raise DataError(f"{layout.folder}: every image of class {missing[0]!r}{where} is damaged")
+        usable_count = _label_counts(row for _, row in usable[part])
+        used[part] = {name: usable_count[label] for label, name in enumerate(names)}
+        for label in _label_counts(rows):
+            if not usable_count[label] and not allow_empty:
+                where = "" if part == ALL else f" in {part}"
+                raise DataError(f"{layout.folder}: every image of class {names[label]!r}{where} is damaged")
     return reader.inventory(used, layout.left_out, layout.notes)
+
+
+def _label_counts(rows: Iterable[LabeledFile]) -> Counter[int]:
+    """Return the number of images of each label; images without classes count as label 0."""
+    counts = Counter[int]()
+    for row in rows:
+        label = row.target if isinstance(row.target, int) else 0
+        counts[label] += 1
+    return counts
 
 
 def image_paths(folder: Path, targets: str | None = None) -> list[Path]:
@@ -132,9 +154,14 @@ def suggested_size(folder: Path, paths: Sequence[Path]) -> tuple[int, int] | Non
     of a random sample. Damaged files are ignored. With masks, height and width are increased to multiples of 4.
     """
     sizes = {shape[1:] for shape in header_shapes(paths)}
-    longest = min(max((max(size) for size in sizes), default=MAX_UNRESIZED), MAX_UNRESIZED)
-    common = next(iter(sizes)) if len(sizes) == 1 else (0, 0)  # (0, 0): the sizes differ, or no file is readable
-    height, width = common if 0 < max(common) <= MAX_UNRESIZED else (longest, longest)
+    longest = max(map(max, sizes), default=MAX_UNRESIZED)
+    common_size = None
+    if len(sizes) == 1:
+        [common_size] = sizes
+    if common_size is not None and longest <= MAX_UNRESIZED:
+        height, width = common_size
+    else:
+        height = width = min(longest, MAX_UNRESIZED)
     multiple = MULTIPLE if masks.has_masks(folder) else 1
-    size = -(-height // multiple) * multiple, -(-width // multiple) * multiple
-    return None if size == common else size
+    size = (math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple)
+    return None if size == common_size else size

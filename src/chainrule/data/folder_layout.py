@@ -28,9 +28,16 @@ OTHER_IMAGE_SUFFIXES = (
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".rw2", ".orf"),
 )
 
-Contents = dict[
-    str, dict[str, tuple[FolderEntry, list[FolderEntry]]]
-]  # set → class → its folder, and the entries below it
+
+@dataclass
+class ClassFolder:
+    """A class of a set: its first folder, and the entries below all its folders, since links may lead to others."""
+
+    folder: FolderEntry
+    entries: list[FolderEntry] = field(default_factory=list[FolderEntry])
+
+
+Contents = dict[str, dict[str, ClassFolder]]  # set → class
 
 
 class LabeledFile(NamedTuple):
@@ -69,7 +76,11 @@ class Layout:
     @property
     def files(self) -> dict[Path, str]:
         """Set that each file is in; the last one for a file in several rows."""
-        return {row.path: part for part, rows in self.parts.items() for row in rows}
+        part_of = dict[Path, str]()
+        for part, rows in self.parts.items():
+            for row in rows:
+                part_of[row.path] = part
+        return part_of
 
 
 def read_layout(folder: Path, *, allow_empty: bool = False, min_classes: int = 2) -> Layout:
@@ -100,22 +111,28 @@ def _read_layout(folder: Path, allow_empty: bool, min_classes: int) -> Layout:
     tree = FolderTree(folder)
     top_entries = tree.entries(tree.top)
     roots = _part_folders(tree, top_entries)
-    # entries beside the class folders, which belong to no class
-    left_out, unlabeled = list[LeftOut](), list(top_entries)
+    left_out = list[LeftOut]()
+    beside_classes = list(top_entries)  # they belong to no class, unless they are class folders
     if roots is None:
         roots = {ALL: tree.top}
     else:
-        left_out += [_files_beside(entry, tree) for entry in _folders(top_entries) if entry not in roots.values()]
-        unlabeled += [entry for root in roots.values() for entry in tree.entries(root)]
+        for entry in _folders(top_entries):
+            if entry not in roots.values():
+                left_out.append(_files_beside(entry, tree))
+        for root in roots.values():
+            beside_classes += tree.entries(root)
     contents, repeated = _contents(tree, roots)
-    unused = [*(entry for entry in unlabeled if entry.kind is not EntryKind.FOLDER), *repeated]
-    left_out += [_left_out(entry, folder) for entry in unused]
+    for entry in beside_classes:
+        if entry.kind is not EntryKind.FOLDER:
+            left_out.append(_left_out(entry, folder))
+    for entry in repeated:
+        left_out.append(_left_out(entry, folder))
     classes = _classes(tree, roots, contents, min_classes)
     files_by_subset: dict[str, list[LabeledFile]] = {}
     for subset in roots:
         files_by_subset[subset] = []
         for label, name in enumerate(classes):
-            images, unused_in_class = _of_class(*contents[subset][name], tree, allow_empty=allow_empty)
+            images, unused_in_class = _of_class(contents[subset][name], tree, allow_empty=allow_empty)
             files_by_subset[subset] += [LabeledFile(path, label) for path in images]
             left_out += unused_in_class
     left_out.sort(key=lambda entry: entry.path)
@@ -126,7 +143,8 @@ def with_test_set(layout: Layout) -> Layout:
     """Return a layout in which the validation set, if there is no test set, is the test set, with a note."""
     if TEST in layout.parts or VALIDATION not in layout.parts:
         return layout
-    parts = {TEST if part == VALIDATION else part: rows for part, rows in layout.parts.items()}
+    parts = dict(layout.parts)
+    parts[TEST] = parts.pop(VALIDATION)
     note = "there is no test set: the validation set is used as test set, without a validation set"
     return replace(layout, parts=parts, notes=(*layout.notes, note))
 
@@ -136,10 +154,10 @@ def relative(path: Path, top: Path) -> str:
     return printable_name(path.relative_to(top).as_posix())
 
 
-def images_below(folder: Path) -> list[tuple[Path, str]]:
+def images_below(folder: Path) -> list[tuple[Path, str | None]]:
     """Return the visible image files in and below a folder, sorted, as pairs (path, reason not to open it).
 
-    The reason is "" for files that may be opened. The list includes images in unsupported formats, and entries that
+    The reason is None for files that may be opened. The list includes images in unsupported formats, and entries that
     may contain images: links out of the folder, cyclic links, and unreadable entries. Pipes and other special files
     are omitted.
 
@@ -149,12 +167,12 @@ def images_below(folder: Path) -> list[tuple[Path, str]]:
     tree = FolderTree(folder)
     [entries] = tree.walk([tree.top])
     _check_readable(tree.top, entries)
-    files: list[tuple[Path, str]] = []
+    files: list[tuple[Path, str | None]] = []
     for entry in entries:
         if entry.kind is EntryKind.FILE and entry.suffix in suffixes:
-            files.append((entry.path, ""))
+            files.append((entry.path, None))
         elif entry.reason in (UNREADABLE, OUTSIDE, AROUND):
-            files.append((entry.path, f"{entry.reason} ({entry.detail})" if entry.detail else entry.reason))
+            files.append((entry.path, entry.problem))
     return files
 
 
@@ -170,17 +188,20 @@ def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, 
 
     Errors   DataError if the subfolders cannot be interpreted in either way
     """
-    folder, folders = tree.top.path, _folders(inside)
+    folder = tree.top.path
+    folders = _folders(inside)
     parts = _folders_named_like_sets(folder, folders)
     others = [entry for entry in folders if entry not in parts.values()]
     if parts and TRAIN not in parts and not others:
         names = " and ".join(entry.path.name for entry in parts.values())
         raise DataError(f"{folder}: contains {names}, but no train folder; expected train/CLASS, val/CLASS, test/CLASS")
-    if TRAIN in parts and (len(parts) > 1 or not any(_count_images(entry, tree) for entry in others)):
+    if TRAIN not in parts:
+        return None
+    if len(parts) > 1 or not any(_count_images(entry, tree) for entry in others):
         return parts
-    if TRAIN in parts and _folders(tree.entries(parts[TRAIN])):
-        train, other = parts[TRAIN].path.name, others[0].path.name
-        both = f"{train} has subfolders, so it is not a class, but {other} next to it contains images"
+    if _folders(tree.entries(parts[TRAIN])):
+        train = parts[TRAIN].path.name
+        both = f"{train} has subfolders, so it is not a class, but {others[0].path.name} next to it contains images"
         raise DataError(f"{folder}: {both}; expected one folder per class, or only train, val and test")
     return None
 
@@ -198,37 +219,40 @@ def _folders_named_like_sets(folder: Path, folders: Sequence[FolderEntry]) -> di
 
 def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents, list[FolderEntry]]:
     """Return the entries of all class folders, by set and class, and links to class folders included elsewhere."""
-    folders = [
-        (part, replace(entry, is_link=entry.is_link or root.is_link))
-        for part, root in roots.items()
-        for entry in _folders(tree.entries(root))
-    ]
+    parts: list[str] = []
+    folders: list[FolderEntry] = []
+    for part, root in roots.items():
+        for entry in _folders(tree.entries(root)):
+            parts.append(part)
+            folders.append(replace(entry, is_link=entry.is_link or root.is_link))
     contents: Contents = {part: {} for part in roots}
     repeated: list[FolderEntry] = []
-    walked = _mark_repeats(tree.walk([entry for _, entry in folders]))
-    for (part, folder), entries in zip(folders, walked, strict=True):
+    walked = _mark_repeats(tree.walk(folders))
+    for part, folder, entries in zip(parts, folders, walked, strict=True):
         if entries and entries[0].path == folder.path and entries[0].reason == LISTED:
             repeated += entries
-        else:
-            contents[part].setdefault(printable_name(folder.path.name), (folder, []))[1].extend(entries)
+            continue
+        name = printable_name(folder.path.name)
+        contents[part].setdefault(name, ClassFolder(folder)).entries.extend(entries)
     return contents, repeated
 
 
 def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[FolderEntry]]:
     """Return the entries with redundant links to images marked as unusable, so that each image is used only once."""
     # A link is redundant if its image is also used without a link, or by an earlier link.
-    images = [entry for entries in contents for entry in entries if _is_image(entry)]
-    used = {entry.real for entry in images if not entry.is_link}
-    repeated: set[Path] = set()
-    for link in (entry for entry in images if entry.is_link):
-        if link.real in used:
-            repeated.add(link.path)
-        used.add(link.real)
-
-    def marked(entry: FolderEntry) -> FolderEntry:
-        return replace(entry, kind=EntryKind.UNUSABLE, reason=REPEATED) if entry.path in repeated else entry
-
-    return [[*map(marked, entries)] for entries in contents]
+    used: set[str] = set()
+    for entries in contents:
+        used.update(entry.real for entry in entries if _is_image(entry) and not entry.is_link)
+    marked: list[list[FolderEntry]] = []
+    for entries in contents:
+        marked.append([])
+        for entry in entries:
+            if entry.is_link and _is_image(entry):
+                if entry.real in used:
+                    entry = replace(entry, kind=EntryKind.UNUSABLE, reason=REPEATED)
+                used.add(entry.real)
+            marked[-1].append(entry)
+    return marked
 
 
 def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents, min_classes: int) -> tuple[str, ...]:
@@ -236,43 +260,52 @@ def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents
     first, *others = roots
     for part in others:  # a network has the same classes on all sets
         _check_same(roots[first].path, set(contents[first]), roots[part].path, set(contents[part]))
-    names, root = list(contents[first]), roots[first]
+    root = roots[first]
+    names = list(contents[first])
     if not names:
         raise DataError(
             f"{root.path}: expected one subfolder of images per class, or a table {TABLE}, "
             f"found {_describe_contents(root, tree)}"
         )
-    if len(names) < min_classes and any(map(_is_image, contents[first][names[0]][1])):
-        inner = [entry.path.name for entry in _folders(tree.entries(contents[first][names[0]][0]))]
-        hint = f"; if its subfolders ({', '.join(inner[:3])}) are the classes, load {names[0]}" if inner else ""
-        hint += _describe_unusable(tree.entries(root))
-        raise DataError(f"{root.path}: only one class, {names[0]!r}; expected at least two{hint}")
+    only_class = contents[first][names[0]]
+    if len(names) < min_classes and any(map(_is_image, only_class.entries)):
+        problem = f"{root.path}: only one class, {names[0]!r}; expected at least two"
+        inner = _folders(tree.entries(only_class.folder))
+        if inner:
+            inner_names = ", ".join(entry.path.name for entry in inner[:3])
+            problem += f"; if its subfolders ({inner_names}) are the classes, load {names[0]}"
+        raise DataError(problem + _describe_unusable(tree.entries(root)))
     return ordered_classes(names)
 
 
 def ordered_classes(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names of classes, sorted by value if all of them are numbers."""
-    names = sorted(names)
-    return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else names)
+    in_order = sorted(names)
+    if all(name.isdecimal() for name in in_order):
+        in_order.sort(key=int)
+    return tuple(in_order)
 
 
 def _check_same(first: Path, first_names: set[str], second: Path, second_names: set[str]) -> None:
-    lacking = [
-        f"{path} has no class {', '.join(map(repr, sorted(names)))}"
-        for path, names in ((second, first_names - second_names), (first, second_names - first_names))
-        if names
-    ]
+    lacking = list[str]()
+    for path, names in ((second, first_names - second_names), (first, second_names - first_names)):
+        if names:
+            lacking.append(f"{path} has no class {', '.join(map(repr, sorted(names)))}")
     if lacking:
         raise DataError(f"{' and '.join(lacking)}; expected the same classes in {first.name} and {second.name}")
 
 
-def _of_class(
-    folder: FolderEntry, entries: Sequence[FolderEntry], tree: FolderTree, *, allow_empty: bool
-) -> tuple[list[Path], list[LeftOut]]:
+def _of_class(class_folder: ClassFolder, tree: FolderTree, *, allow_empty: bool) -> tuple[list[Path], list[LeftOut]]:
     """Return the images and the unused entries below a class folder; DataError if there are no images."""
-    _check_readable(folder, entries)
-    images = [entry.path for entry in entries if _is_image(entry)]
-    left_out = [_left_out(entry, tree.top.path) for entry in entries if not _is_image(entry)]
+    folder = class_folder.folder
+    _check_readable(folder, class_folder.entries)
+    images = list[Path]()
+    left_out = list[LeftOut]()
+    for entry in class_folder.entries:
+        if _is_image(entry):
+            images.append(entry.path)
+        else:
+            left_out.append(_left_out(entry, tree.top.path))
     if not images:
         contents = _describe_contents(folder, tree)
         if not allow_empty:
@@ -287,7 +320,7 @@ def _check_readable(folder: FolderEntry, entries: Sequence[FolderEntry]) -> None
     entries   result of `FolderTree.walk` for the folder
     """
     if entries and entries[0].path == folder.path:
-        raise DataError(f"{folder.path}: {entries[0].reason} ({entries[0].detail})")
+        raise DataError(f"{folder.path}: {entries[0].problem}")
 
 
 def _is_image(entry: FolderEntry) -> bool:
@@ -307,9 +340,10 @@ def _files_beside(folder: FolderEntry, tree: FolderTree) -> LeftOut:
 
 def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
     """Return the inventory entry for an unused file, with the reason."""
-    name, suffix = relative(entry.path, top), entry.suffix
-    if entry.reason:
-        return LeftOut(name, entry.reason, printable(entry.detail))
+    name = relative(entry.path, top)
+    suffix = entry.suffix
+    if entry.reason is not None:
+        return LeftOut(name, entry.reason, None if entry.detail is None else printable(entry.detail))
     if suffix in SUFFIXES:
         return LeftOut(name, "image outside the class folders")
     if suffix in PHONE_SUFFIXES:
@@ -321,8 +355,13 @@ def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
 
 def _describe_unusable(entries: Sequence[FolderEntry]) -> str:
     """Describe the first few unusable entries, which may have been intended as classes; "" if there are none."""
-    names = [f"{printable(entry.path.name)}: {entry.reason}" for entry in entries if entry.reason]
-    return f" (not used: {', '.join(names[:3])})" if names else ""
+    problems = list[str]()
+    for entry in entries:
+        if entry.reason is not None:
+            problems.append(f"{printable(entry.path.name)}: {entry.reason}")
+    if not problems:
+        return ""
+    return f" (not used: {', '.join(problems[:3])})"
 
 
 def _describe_contents(folder: FolderEntry, tree: FolderTree) -> str:
@@ -330,8 +369,14 @@ def _describe_contents(folder: FolderEntry, tree: FolderTree) -> str:
     entries = tree.entries(folder)
     if not entries:
         return "nothing"
-    names = [printable(entry.path.name) + (f" ({entry.reason})" if entry.reason else "") for entry in entries[:3]]
+    names = list[str]()
+    for entry in entries[:3]:
+        name = printable(entry.path.name)
+        names.append(name if entry.reason is None else f"{name} ({entry.reason})")
+    description = f"only {', '.join(names)}"
+    if len(entries) > 3:
+        description += f" and {len(entries) - 3} more"
     [nested] = tree.walk([folder])
-    more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
-    advice = f"; {CONVERT}" if any(entry.suffix in PHONE_SUFFIXES for entry in nested) else ""
-    return f"only {', '.join(names)}{more}{advice}"
+    if any(entry.suffix in PHONE_SUFFIXES for entry in nested):
+        description += f"; {CONVERT}"
+    return description

@@ -43,19 +43,24 @@ class FolderEntry:
     path     path with links unresolved
     kind     FILE, FOLDER, or UNUSABLE for anything that must not be opened
     is_link  whether the entry is a symbolic link
-    real     path with links resolved; "" if the entry cannot be opened
-    reason   why the entry is unusable, such as `UNREADABLE`
-    detail   message of the operating system, or target of the link
+    real     path with links resolved; of an unreadable entry, those of the folders above it
+    reason   why the entry is unusable, such as `UNREADABLE`; None if it is usable
+    detail   message of the operating system, or target of the link; None if there is neither
     suffix   suffix of the name in lower case, such as ".png"; it is stored because folders may have a million files
     """
 
     path: Path
     kind: EntryKind
+    real: str
     is_link: bool = False
-    real: str = ""
-    reason: str = ""
-    detail: str = ""
+    reason: str | None = None
+    detail: str | None = None
     suffix: str = ""
+
+    @property
+    def problem(self) -> str:
+        """The reason why the entry is unusable, with the detail."""
+        return f"{self.reason}" if self.detail is None else f"{self.reason} ({self.detail})"
 
 
 class FolderTree:
@@ -66,7 +71,7 @@ class FolderTree:
 
     def __init__(self, top: Path) -> None:
         try:
-            self.top = FolderEntry(top, EntryKind.FOLDER, real=os.path.realpath(top, strict=True))
+            self.top = FolderEntry(top, EntryKind.FOLDER, os.path.realpath(top, strict=True))
         except (OSError, ValueError) as error:
             raise _unreadable(top, error) from error
 
@@ -91,53 +96,66 @@ class FolderTree:
         results: list[list[FolderEntry]] = [[] for _ in roots]
         listed: set[str] = set()
         # folders to list, with the index of their root; links wait until no other folder is left
-        pending = [(index, root) for index, root in enumerate(roots) if not root.is_link]
-        links = [(index, root) for index, root in enumerate(roots) if root.is_link]
+        pending: list[tuple[int, FolderEntry]] = []
+        links: list[tuple[int, FolderEntry]] = []
+        for index, root in enumerate(roots):
+            (links if root.is_link else pending).append((index, root))
         while pending or links:
             if not pending:  # in reverse order, because `pop` takes the last one
-                pending, links = sorted(links, key=lambda link: link[1].path, reverse=True), []
+                pending = sorted(links, key=lambda link: link[1].path, reverse=True)
+                links = []
             index, folder = pending.pop()
             if folder.real in listed:
                 results[index].append(replace(folder, kind=EntryKind.UNUSABLE, reason=LISTED))
                 continue
             listed.add(folder.real)
-            try:
-                inside = self.entries(folder)
-            except DataError as error:
-                reason = _reason(error.__cause__)
-                inside = [replace(folder, kind=EntryKind.UNUSABLE, reason=UNREADABLE, detail=reason)]
-            results[index] += [entry for entry in inside if entry.kind is not EntryKind.FOLDER]
-            folders = [entry for entry in inside if entry.kind is EntryKind.FOLDER]
-            links += [(index, entry) for entry in folders if entry.is_link]
-            pending += [(index, entry) for entry in folders if not entry.is_link]
-        return [sorted(entries, key=_order) for entries in results]
+            for entry in self._entries_or_problem(folder):
+                if entry.kind is not EntryKind.FOLDER:
+                    results[index].append(entry)
+                elif entry.is_link:
+                    links.append((index, entry))
+                else:
+                    pending.append((index, entry))
+        for entries in results:
+            entries.sort(key=_order)
+        return results
+
+    def _entries_or_problem(self, folder: FolderEntry) -> list[FolderEntry]:
+        """Return the visible entries of a folder, or the folder itself, marked as unusable, if it cannot be listed."""
+        try:
+            return self.entries(folder)
+        except DataError as error:
+            reason = _reason(error.__cause__)
+            return [replace(folder, kind=EntryKind.UNUSABLE, reason=UNREADABLE, detail=reason)]
 
     def _entry(self, entry: "os.DirEntry[str]", folder: FolderEntry) -> FolderEntry:
         """Return an entry of a folder, with links resolved. Links that lead out of the top folder are unusable."""
-        path, suffix = folder.path / entry.name, os.path.splitext(entry.name)[1].lower()
+        path = folder.path / entry.name
+        real = os.path.join(folder.real, entry.name)
+        suffix = os.path.splitext(entry.name)[1].lower()
         try:
             if entry.is_symlink() or _is_junction(entry):
                 return replace(self._link(path, folder), suffix=suffix)
             if entry.is_dir(follow_symlinks=False):
-                return FolderEntry(path, EntryKind.FOLDER, real=os.path.join(folder.real, entry.name))
+                return FolderEntry(path, EntryKind.FOLDER, real)
             if entry.is_file(follow_symlinks=False):
-                return FolderEntry(path, EntryKind.FILE, real=f"{folder.real}{os.sep}{entry.name}", suffix=suffix)
-            return FolderEntry(path, EntryKind.UNUSABLE, reason=SPECIAL, suffix=suffix)
+                return FolderEntry(path, EntryKind.FILE, real, suffix=suffix)
+            return FolderEntry(path, EntryKind.UNUSABLE, real, reason=SPECIAL, suffix=suffix)
         except OSError as error:
-            return FolderEntry(path, EntryKind.UNUSABLE, reason=UNREADABLE, detail=_reason(error), suffix=suffix)
+            return FolderEntry(path, EntryKind.UNUSABLE, real, reason=UNREADABLE, detail=_reason(error), suffix=suffix)
 
     def _link(self, path: Path, folder: FolderEntry) -> FolderEntry:
         real = os.path.realpath(path, strict=True)
         if not _is_within(real, self.top.real):
-            return FolderEntry(path, EntryKind.UNUSABLE, True, real, OUTSIDE, f"to {real}")
+            return FolderEntry(path, EntryKind.UNUSABLE, real, is_link=True, reason=OUTSIDE, detail=f"to {real}")
         mode = os.stat(real).st_mode
         if stat.S_ISREG(mode):
-            return FolderEntry(path, EntryKind.FILE, True, real)
+            return FolderEntry(path, EntryKind.FILE, real, is_link=True)
         if not stat.S_ISDIR(mode):
-            return FolderEntry(path, EntryKind.UNUSABLE, True, real, SPECIAL)
+            return FolderEntry(path, EntryKind.UNUSABLE, real, is_link=True, reason=SPECIAL)
         if _is_within(folder.real, real):
-            return FolderEntry(path, EntryKind.UNUSABLE, True, real, AROUND)
-        return FolderEntry(path, EntryKind.FOLDER, True, real)
+            return FolderEntry(path, EntryKind.UNUSABLE, real, is_link=True, reason=AROUND)
+        return FolderEntry(path, EntryKind.FOLDER, real, is_link=True)
 
 
 def leads_outside(path: Path, real_top: str) -> bool:
@@ -174,4 +192,7 @@ def _unreadable(folder: Path, error: Exception) -> DataError:
 
 
 def _reason(error: BaseException | None) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error or "")
+    """Return the message of the operating system or of another error."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)

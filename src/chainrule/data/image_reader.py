@@ -135,7 +135,8 @@ class ImageReader:
     """
 
     def __init__(self, top: Path, options: ImageOptions) -> None:
-        self.top, self.options = top, options
+        self.top = top
+        self.options = options
         self.damaged: list[tuple[Path, ChainruleError]] = []
         self.changed: Counter[str] = Counter()
         self._first: tuple[Path, tuple[int, ...]] | None = None
@@ -158,10 +159,9 @@ class ImageReader:
         if self._first is None:
             self._first = path, size
         if size != self._first[1]:
-            here, first = (f"{width}×{height}" for height, width in (size, self._first[1]))
-            raise DataError(
-                f"{path}: {here} pixels, but {self._first[0]} has {first}; set a size to resize all images to"
-            )
+            first_path, first_size = self._first
+            difference = f"{_size_text(size)} pixels, but {first_path} has {_size_text(first_size)}"
+            raise DataError(f"{path}: {difference}; set a size to resize all images to")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -185,13 +185,18 @@ class ImageReader:
 
         Errors   DataError for a path without a match
         """
-        if (pattern := self.options.group_pattern) is None:
+        if self.options.group_pattern is None:
             return None
-        paths = [relative(file.path, self.top) for file in files]
-        matches = [re.search(pattern, path) for path in paths]
-        if None in matches:
-            raise DataError(f"{self.top}: {paths[matches.index(None)]} has no match of the group pattern {pattern!r}")
-        return np.array([match[1 if match.re.groups else 0] or "" for match in matches if match])
+        pattern = re.compile(self.options.group_pattern)
+        part = 1 if pattern.groups else 0  # the first group, or the whole match
+        names = list[str]()
+        for file in files:
+            path = relative(file.path, self.top)
+            match = pattern.search(path)
+            if match is None:
+                raise DataError(f"{self.top}: {path} has no match of the group pattern {pattern.pattern!r}")
+            names.append(match[part] or "")
+        return np.array(names)
 
     def check(self) -> None:
         """Raise `problem` if there are damaged files, unless they are to be skipped."""
@@ -200,23 +205,35 @@ class ImageReader:
 
     def problem(self) -> ChainruleError:
         """Return an error that names the damaged files or, if there are none, says that there are no images."""
-        if not (count := len(self.damaged)):
+        count = len(self.damaged)
+        if not count:
             return DataError(f"{self.top}: there are no usable images")
-        first = "; ".join(str(error).removeprefix(f"{self.top}{os.sep}") for _, error in self.damaged[:NAMED])
-        more = f"; and {count - NAMED:,} more" if count > NAMED else ""
-        kind = FormatError if any(isinstance(error, FormatError) for _, error in self.damaged) else DataError
-        return kind(f"{self.top}: {count:,} damaged: {first}{more}; skip_damaged=True (--skip-damaged) leaves them out")
+        named = list[str]()
+        for _, error in self.damaged[:NAMED]:
+            named.append(str(error).removeprefix(f"{self.top}{os.sep}"))
+        if count > NAMED:
+            named.append(f"and {count - NAMED:,} more")
+        message = f"{self.top}: {count:,} damaged: {'; '.join(named)}"
+        advice = "skip_damaged=True (--skip-damaged) leaves them out"
+        is_of_format = any(isinstance(error, FormatError) for _, error in self.damaged)
+        return (FormatError if is_of_format else DataError)(f"{message}; {advice}")
 
     def inventory(
         self, used: Mapping[str, Mapping[str, int]], left_out: Iterable[LeftOut], notes: tuple[str, ...]
     ) -> Inventory:
         """Return the inventory of the folder, whose entries of left-out files include the damaged ones."""
-        damaged = (
-            LeftOut(relative(path, self.top), "damaged", str(error).removeprefix(f"{path}: "))
-            for path, error in self.damaged
-        )
-        ordered = sorted([*left_out, *damaged], key=lambda entry: entry.path)
-        return Inventory(str(self.top), used, tuple(ordered), dict(self.changed), notes)
+        unused = list(left_out)
+        for path, error in self.damaged:
+            reason = str(error).removeprefix(f"{path}: ")
+            unused.append(LeftOut(relative(path, self.top), "damaged", reason))
+        unused.sort(key=lambda entry: entry.path)
+        return Inventory(str(self.top), used, tuple(unused), dict(self.changed), notes)
+
+
+def _size_text(size: Sequence[int]) -> str:
+    """Return a size (H, W) as text, with the width first."""
+    height, width = size
+    return f"{width}×{height}"
 
 
 def _examined(files: Files, options: ImageOptions) -> Iterator[UsableFile | ChainruleError]:
@@ -249,11 +266,17 @@ def _examine(number: int, path: Path, mask_path: Path | None, options: ImageOpti
     content = read_content(path)
     digest = content_digest(content)
     image = open_image(path, content=content)
-    shape, changes, mask = (1 if is_grey(image) else 3, image.height, image.width), treatments(image), None
+    channels = 1 if is_grey(image) else 3
+    shape = (channels, image.height, image.width)
+    changes = treatments(image)
+    mask = None
     if mask_path is not None:
         mask, is_alone = _examine_mask(mask_path, path, shape[1:], options, is_turned=TURNED in changes)
-        changes += [MASK_ALONE] * is_alone
-    pixels = None if options.lazy else to_array(image, options.channels or shape[0], options.size)
+        if is_alone:
+            changes.append(MASK_ALONE)
+    pixels = None
+    if not options.lazy:
+        pixels = to_array(image, options.channels or channels, options.size)
     return UsableFile(number, path, shape, tuple(changes), digest, pixels, mask)
 
 
@@ -268,15 +291,19 @@ def _examine_mask(
     Errors   DataError if the mask has another size, in the file, or too many colors
     """
     content = read_content(path)
-    digest, mask = content_digest(content), open_mask(path, content)
-    values, is_alone = mask_array(mask), is_turned != (TURNED in treatments(mask))
+    digest = content_digest(content)
+    mask = open_mask(path, content)
+    values = mask_array(mask)
+    is_alone = is_turned != (TURNED in treatments(mask))
     if values.shape != expected:
-        here, there = ("×".join(map(str, shape[::-1])) for shape in (values.shape, expected))
-        hint = ", and the metadata (EXIF) of only one of them turn the pixels: save it upright" if is_alone else ""
-        raise DataError(f"{path}: {here} pixels, but {image.name} has {there}{hint}")
+        problem = f"{path}: {_size_text(values.shape)} pixels, but {image.name} has {_size_text(expected)}"
+        if is_alone:
+            problem += ", and the metadata (EXIF) of only one of them turn the pixels: save it upright"
+        raise DataError(problem)
     occurring, counts = np.unique(values, return_counts=True)
     if len(occurring) > max(256, MAX_COLORS):
         raise DataError(f"{path}: {len(occurring):,} colors; expected at most {MAX_COLORS}, one per class")
     if not options.lazy and options.size not in (None, expected):
         values = mask_array(mask, options.size)
-    return Mask(path, occurring, counts, digest, None if options.lazy else values), is_alone
+    pixels = None if options.lazy else values
+    return Mask(path, occurring, counts, digest, pixels), is_alone

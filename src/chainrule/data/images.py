@@ -147,12 +147,16 @@ def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None)
     """
     from chainrule._io.pillow import Image
 
-    flat, mode = _opaque(image), "L" if channels == 1 else "RGB"
-    flat = flat if flat.mode == mode else flat.convert(mode)
+    flat = _opaque(image)
+    mode = "L" if channels == 1 else "RGB"
+    if flat.mode != mode:
+        flat = flat.convert(mode)
     if size is not None and flat.size != (size[1], size[0]):
         flat = flat.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     pixels = np.asarray(flat, np.uint8)
-    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+    if channels == 1:
+        return np.ascontiguousarray(pixels[None])
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def load_image(path: str | Path, input_shape: tuple[int, int, int], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -248,9 +252,13 @@ def _is_deep(image: "Image") -> bool:
 
     Pillow reduces colors of 16 bits when it decodes them, so that only the format of the encoded pixels says.
     """
+    if image.mode.startswith("I"):
+        return True
     encodings: Any = getattr(image, "tile", [])
-    is_deep = (";16" in str(form) or (codec == "ppm" and form[1] > 255) for codec, _, _, form in encodings)
-    return image.mode.startswith("I") or any(is_deep)
+    for codec, _, _, form in encodings:
+        if ";16" in str(form) or (codec == "ppm" and form[1] > 255):
+            return True
+    return False
 
 
 def _check_levels(image: "Image", name: str) -> None:
@@ -293,15 +301,20 @@ def _opaque(image: "Image") -> "Image":
         return image
     from chainrule._io.pillow import Image
 
-    is_16_bit, is_transparent = image.mode.startswith("I"), _is_transparent(image)
+    is_16_bit = image.mode.startswith("I")
+    is_transparent = _is_transparent(image)
     flat = Image.new("L" if is_grey(image) else "RGB", image.size, "white")
-    flat.info = {name: image.info[name] for name in ("exif",) if name in image.info}
+    if "exif" in image.info:
+        flat.info = {"exif": image.info["exif"]}
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):  # in strips, to avoid three copies of a large image
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        if is_16_bit:  # 65535 / 257 = 255
-            strip = Image.fromarray(np.rint(np.asarray(strip).astype(np.float64).clip(0, 65535) / 257).astype(np.uint8))
-        # Pasting with the alpha channel as the mask blends transparent pixels with the white image.
-        strip_image = strip.convert("LA" if is_grey(strip) else "RGBA") if is_transparent else strip
-        flat.paste(strip_image.convert(flat.mode), (0, top), strip_image.getchannel("A") if is_transparent else None)
+        if is_16_bit:
+            levels = np.asarray(strip).astype(np.float64).clip(0, 65535) / 257  # 65535 / 257 = 255
+            strip = Image.fromarray(np.rint(levels).astype(np.uint8))
+        alpha = None
+        if is_transparent:  # pasting with the alpha channel as mask blends transparent pixels with the white image
+            strip = strip.convert("LA" if is_grey(strip) else "RGBA")
+            alpha = strip.getchannel("A")
+        flat.paste(strip.convert(flat.mode), (0, top), alpha)
     return flat

@@ -14,17 +14,22 @@ class LeftOut:
 
     path     path relative to the folder, with / as separator
     reason   category of the problem: "damaged", "no image", …
-    detail   details about this file, or ""
-    remedy   how to make files with this problem usable, or ""
+    detail   details about this file; None: there are none
+    remedy   how to make files with this problem usable; None: unknown
     """
 
     path: str
     reason: str
-    detail: str = ""
-    remedy: str = ""
+    detail: str | None = None
+    remedy: str | None = None
 
     def __str__(self) -> str:
-        return "; ".join(part for part in (f"{self.path}: {self.reason}", self.detail, self.remedy) if part)
+        parts = [f"{self.path}: {self.reason}"]
+        if self.detail is not None:
+            parts.append(self.detail)
+        if self.remedy is not None:
+            parts.append(self.remedy)
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,10 @@ class Inventory:
     @property
     def images(self) -> int:
         """Number of used images."""
-        return sum(sum(classes.values()) for classes in self.used.values())
+        count = 0
+        for classes in self.used.values():
+            count += sum(classes.values())
+        return count
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -61,14 +69,17 @@ class Inventory:
         """
         lines = list(self.notes)
         for reason, count in self.reasons.items():
-            of_reason = [entry for entry in self.left_out if entry.reason == reason]
-            names = ", ".join(entry.path for entry in of_reason[:SHOWN])
-            more = f" and {count - SHOWN:,} more" if count > SHOWN else ""
-            remedy = of_reason[0].remedy and f"; {of_reason[0].remedy}"
-            lines.append(f"left out {count:,} ({reason}): {names}{more}{remedy}")
-        lines += [
-            f"{count:,} {'image' if count == 1 else 'images'}: {what}" for what, count in (self.changed or {}).items()
-        ]
+            with_reason = [entry for entry in self.left_out if entry.reason == reason]
+            names = ", ".join(entry.path for entry in with_reason[:SHOWN])
+            line = f"left out {count:,} ({reason}): {names}"
+            if count > SHOWN:
+                line += f" and {count - SHOWN:,} more"
+            if with_reason[0].remedy is not None:
+                line += f"; {with_reason[0].remedy}"
+            lines.append(line)
+        for conversion, count in (self.changed or {}).items():
+            noun = "image" if count == 1 else "images"
+            lines.append(f"{count:,} {noun}: {conversion}")
         return lines
 
     def to_json(self, *, listed: bool = True) -> dict[str, Any]:

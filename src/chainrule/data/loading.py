@@ -294,9 +294,11 @@ def find_known(folder: Path, info: DatasetInfo) -> Files | None:
     if not os.path.isdir(folder):
         raise DataError(f"{folder}: no such folder; expected a folder with {info.name}")
     for place in (folder / info.name, folder):
-        if paths := _idx_files(place):
+        paths = _idx_files(place)
+        if paths:
             return [read_verified(path, record) for path, record in zip(paths, info.files, strict=True)]
-        if info is CIFAR10 and (arrays := _cifar_in(place)) is not None:
+        arrays = _cifar_in(place) if info is CIFAR10 else None
+        if arrays is not None:
             return [verified(arrays[record.name], record, place) for record in info.files]
     return None
 
@@ -321,9 +323,12 @@ def _idx_files(folder: Path) -> list[Path]:
 
     Errors   DataError if some of the files are missing
     """
-    paths = [_part_file(folder, part, kind) for part in PARTS for kind in KINDS]
-    existing = [path for path in paths if path is not None]
-    if existing and len(existing) != len(paths):
+    existing = list[Path]()
+    for part, kind in product(PARTS, KINDS):
+        path = _part_file(folder, part, kind)
+        if path is not None:
+            existing.append(path)
+    if existing and len(existing) != len(PARTS) * len(KINDS):
         names = ", ".join(path.name for path in existing)
         raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
     return existing

@@ -48,12 +48,14 @@ class MaskValues:
 
         Errors   DataError for more than 64 values, or another number of names
         """
-        if not colored and (labels := _labels_or_clusters(counts, names)) is not None:
-            return labels
+        if not colored:
+            labels = _labels_or_clusters(counts, names)
+            if labels is not None:
+                return labels
         occurring = sorted(counts)
-        others = [value for value in occurring if value != UNLABELED]
-        has_void = not colored and max(others, default=0) < MAX_COLORS and len(occurring) != names
-        values = MaskValues(tuple(others if has_void else occurring), colored=colored)
+        without_void = [value for value in occurring if value != UNLABELED]
+        has_void = not colored and max(without_void, default=0) < MAX_COLORS and len(occurring) != names
+        values = MaskValues(tuple(without_void if has_void else occurring), colored=colored)
         if len(occurring) > MAX_COLORS and len(values.values) != names:
             kind = "colors" if colored else "values"
             advice = "save masks as PNG without smoothing, or name the classes in classes.txt"
@@ -72,11 +74,16 @@ class MaskValues:
             raise FormatError(
                 f"mask_values {quoted(list(config))}: expected at most {classes} levels, or colors such as #ff0000"
             )
+        values = list[int]()
+        for text in config:
+            if text.startswith("#"):
+                values.append(int(text.removeprefix("#"), 16))
+            else:
+                values.append(int(text))
         colored = config[0].startswith("#")
-        values = tuple(int(text.removeprefix("#"), 16 if text.startswith("#") else 10) for text in config)
         if max(values) > UNLABELED and not colored:
             raise FormatError(f"mask_values: {max(values)} is not a gray level")
-        return MaskValues(values, colored=colored)
+        return MaskValues(tuple(values), colored=colored)
 
     def to_config(self) -> list[str]:
         """Return the value of each label as text, for the description of a model."""
@@ -86,7 +93,8 @@ class MaskValues:
         """Return the labels of the values of a mask (H, W); DataError for a value without a label."""
         if self.threshold is not None:
             return (mask > self.threshold).astype(np.uint8)
-        mask = mask.astype(np.int32) * GRAY if self.colored and mask.dtype == np.uint8 else mask
+        if self.colored and mask.dtype == np.uint8:
+            mask = mask.astype(np.int32) * GRAY
         values = np.array(self.values)
         labels = np.searchsorted(values, mask).clip(max=len(values) - 1)
         is_void = (mask == UNLABELED) & (not self.colored and UNLABELED not in self.values)
@@ -101,26 +109,32 @@ class MaskValues:
 
     def names(self) -> tuple[str, ...]:
         """Return default names of the classes: "background" and "foreground" if there are two, or else the values."""
-        is_pair = len(self.values) == 2 and not self.values[0]
-        return ("background", "foreground") if is_pair else tuple(map(self.describe, self.values))
+        if len(self.values) == 2 and self.values[0] == 0:
+            return ("background", "foreground")
+        return tuple(map(self.describe, self.values))
 
     def remark(self, counts: Mapping[int, int], names: Sequence[str]) -> str:
         """Return a line about the values that occur, with the classes that they mean and their shares of the pixels."""
         values = np.array([[*counts]], np.int32 if self.colored else np.uint8)
         pixels = np.bincount(self.labels(values)[0], [*counts.values()], UNLABELED + 1)
         shares = (pixels / pixels.sum()).tolist()
-        start, meanings = "values in the masks", list(map(self.describe, self.values))
-        if self.threshold is not None:
-            start, meanings = f"{len(counts)} values in the masks, in two clusters", [f"≤ {self.threshold}", "above"]
+        if self.threshold is None:
+            start = "values in the masks"
+            meanings = list(map(self.describe, self.values))
+        else:
+            start = f"{len(counts)} values in the masks, in two clusters"
+            meanings = [f"≤ {self.threshold}", "above"]
         # "0 is background (71.0%)", but only "cat (3.0%)" for a class that is called by its value
-        texts = [
-            f"{meaning} {'' if meaning == name else f'is {name} '}({share:.1%})"
-            for meaning, name, share in zip(meanings, names, shares, strict=False)
-            if share
-        ]
-        more = [f"and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
-        void = shares[UNLABELED] if len(self.values) <= UNLABELED else 0
-        return f"{start}: {', '.join([*texts[:SHOWN], *more, *[f'255 is no class ({void:.1%})'] * bool(void)])}"
+        texts = list[str]()
+        for meaning, name, share in zip(meanings, names, shares, strict=False):
+            if share:
+                called = meaning if meaning == name else f"{meaning} is {name}"
+                texts.append(f"{called} ({share:.1%})")
+        if len(texts) > SHOWN:
+            texts[SHOWN:] = [f"and {len(texts) - SHOWN} more"]
+        if len(self.values) <= UNLABELED and shares[UNLABELED]:
+            texts.append(f"255 is no class ({shares[UNLABELED]:.1%})")
+        return f"{start}: {', '.join(texts)}"
 
     def describe(self, value: int) -> str:
         """Return a value as text, such as "128" or "#ff0000"."""
@@ -129,7 +143,10 @@ class MaskValues:
     @property
     def listed(self) -> str:
         """The values of the labels, as text."""
-        return ", ".join(map(self.describe, self.values[:SHOWN])) + (", …" if len(self.values) > SHOWN else "")
+        texts = list(map(self.describe, self.values[:SHOWN]))
+        if len(self.values) > SHOWN:
+            texts.append("…")
+        return ", ".join(texts)
 
 
 def _labels_or_clusters(counts: Mapping[int, int], names: int | None) -> MaskValues | None:
@@ -144,11 +161,16 @@ def _labels_or_clusters(counts: Mapping[int, int], names: int | None) -> MaskVal
         return MaskValues((0, UNLABELED))
     if names is not None and largest < names:
         return MaskValues(tuple(range(names)))
-    if names in (None, 2) and (threshold := _threshold(counts)) is not None:
-        return MaskValues((0, max(counts)), threshold)
-    is_void = largest < MAX_COLORS and UNLABELED in counts
-    fills_half = 2 * (len(counts) - is_void) > largest and len(counts) <= MAX_COLORS
-    return MaskValues(tuple(range(largest + 1))) if names is None and fills_half else None
+    if names in (None, 2):
+        threshold = _threshold(counts)
+        if threshold is not None:
+            return MaskValues((0, max(counts)), threshold)
+    if names is not None or len(counts) > MAX_COLORS:
+        return None
+    label_count = len(counts)
+    if largest < MAX_COLORS and UNLABELED in counts:
+        label_count -= 1
+    return MaskValues(tuple(range(largest + 1))) if 2 * label_count > largest else None
 
 
 def _threshold(counts: Mapping[int, int]) -> int | None:
@@ -159,8 +181,13 @@ def _threshold(counts: Mapping[int, int]) -> int | None:
     """
     largest = max(counts)
     width = largest * CLUSTER_WIDTH
-    low, high = ({v: n for v, n in counts.items() if near(v)} for near in (width.__ge__, (largest - width).__le__))
-    between = len(counts) - len(low) - len(high)
-    share = (sum(low.values()) + sum(high.values())) / sum(counts.values())
-    is_blurred = between >= 3 or (len(low) > 1 and len(high) > 1)
-    return largest // 2 if largest >= MIN_CLUSTERED and low and is_blurred and share >= MIN_CLUSTERED_SHARE else None
+    low = [value for value in counts if value <= width]
+    high = [value for value in counts if value >= largest - width]
+    if largest < MIN_CLUSTERED or not low:
+        return None
+    clustered = sum(counts[value] for value in low + high)
+    values_between = len(counts) - len(low) - len(high)
+    is_blurred = values_between >= 3 or (len(low) > 1 and len(high) > 1)
+    if not is_blurred or clustered < MIN_CLUSTERED_SHARE * sum(counts.values()):
+        return None
+    return largest // 2

@@ -39,7 +39,7 @@ def has_masks(folder: Path) -> bool:
 
 def image_paths(folder: Path) -> list[Path]:
     """Return the paths of the images that have masks, sorted; DataError if there are none."""
-    files = [path for path, problem in images_below(folder / IMAGES) if not problem]
+    files = [path for path, problem in images_below(folder / IMAGES) if problem is None]
     if not files:
         raise DataError(f"{folder / IMAGES}: no images in this folder")
     return files
@@ -57,23 +57,36 @@ def read_masks(folder: Path, options: ImageOptions) -> Dataset:
     Errors   DataError for images without a mask, masks of another size, or values that cannot be labels; FormatError
              for damaged files
     """
-    reader, names = ImageReader(folder, options), _class_names(folder)
+    reader = ImageReader(folder, options)
+    names = _class_names(folder)
     pairs, left_out = _pairs(folder)
     files = reader.read(pairs)
     reader.check()
     values, counts = _mask_values(files, names, folder)
     files = _with_classes(files, values, reader)
-    masks, x, classes = [cast(Mask, file.mask) for file in files], reader.images(files), names or values.names()
+    masks = [cast(Mask, file.mask) for file in files]
+    x = reader.images(files)
+    classes = names or values.names()
     if options.lazy:
-        paths, digests = ([getattr(mask, name) for mask in masks] for name in ("path", "digest"))
-        occurring = [np.packbits(np.isin(np.arange(256), values.labels(mask.values))) for mask in masks]
-        y: Any = MaskFiles(folder, paths, reader.shape[1:], digests, values, np.array(occurring))
+        y: Any = _mask_files(masks, values, reader)
     else:
         y = np.stack([values.labels(cast("Array", mask.pixels)) for mask in masks])
     used = {ALL: {"images with masks": len(files)}}
     inventory = reader.inventory(used, left_out, (values.remark(counts, classes),))
-    about: Any = {"inventory": inventory, "mask_values": values, "groups": reader.groups(files)}
-    return Dataset(x, y, classes, folder.name, str(folder), **about)
+    groups = reader.groups(files)
+    return Dataset(x, y, classes, folder.name, str(folder), groups=groups, inventory=inventory, mask_values=values)
+
+
+def _mask_files(masks: Sequence[Mask], values: MaskValues, reader: ImageReader) -> MaskFiles:
+    """Return masks that are read when they are needed."""
+    paths = list[Path]()
+    digests = list[bytes]()
+    occurring = list[Array]()
+    for mask in masks:
+        paths.append(mask.path)
+        digests.append(mask.digest)
+        occurring.append(np.packbits(np.isin(np.arange(256), values.labels(mask.values))))
+    return MaskFiles(reader.top, paths, reader.shape[1:], digests, values, np.array(occurring))
 
 
 def _with_classes(files: list[UsableFile], values: MaskValues, reader: ImageReader) -> list[UsableFile]:
@@ -96,23 +109,29 @@ def _pairs(folder: Path) -> tuple[list[tuple[Path, Path]], list[LeftOut]]:
 
     Errors   DataError for an image without a mask, or if two images or two masks have the same name
     """
-    (images, unread_images), (masks, unread_masks) = (_paths_by_name(folder, part) for part in (IMAGES, MASKS))
+    images, unread_images = _paths_by_name(folder, IMAGES)
+    masks, unread_masks = _paths_by_name(folder, MASKS)
     if not images:
         raise DataError(f"{folder / IMAGES}: no images in this folder")
-    missing = next((name for name in images if name not in masks), None)
-    if missing is not None:
-        raise DataError(f"{images[missing]}: there is no mask {folder / MASKS / missing}.png")
-    alone = [relative(path, folder) for name, path in masks.items() if name not in images]
-    left_out = [*unread_images, *unread_masks, *(LeftOut(path, "mask without an image") for path in alone)]
-    return [(path, masks[name]) for name, path in images.items()], left_out
+    pairs = list[tuple[Path, Path]]()
+    for name, path in images.items():
+        if name not in masks:
+            raise DataError(f"{path}: there is no mask {folder / MASKS / name}.png")
+        pairs.append((path, masks[name]))
+    left_out = unread_images + unread_masks
+    for name, path in masks.items():
+        if name not in images:
+            left_out.append(LeftOut(relative(path, folder), "mask without an image"))
+    return pairs, left_out
 
 
 def _paths_by_name(folder: Path, part: str) -> tuple[dict[str, Path], list[LeftOut]]:
     """Return the images in a subfolder by their path in it, without the suffix, and the files that are not used."""
-    paths, left_out = dict[str, Path](), list[LeftOut]()
+    paths = dict[str, Path]()
+    left_out = list[LeftOut]()
     for path, problem in images_below(folder / part):
         name = os.path.splitext(relative(path, folder / part))[0]
-        if problem:
+        if problem is not None:
             left_out.append(LeftOut(relative(path, folder), problem))
         elif paths.setdefault(name, path) is not path:
             both = f"{paths[name]} and {path.name}"
@@ -127,15 +146,20 @@ def _mask_values(
 
     If any mask has colors, gray pixels of the others count as colors, too: 0x80 becomes #808080.
     """
-    masks, counts = [cast(Mask, file.mask) for file in files], Counter[int]()
+    masks = [cast(Mask, file.mask) for file in files]
     is_colored = any(mask.values.dtype != np.uint8 for mask in masks)
+    counts = Counter[int]()
     for mask in masks:
-        factor = GRAY if is_colored and mask.values.dtype == np.uint8 else 1
-        counts.update(dict(zip((mask.values.astype(np.int64) * factor).tolist(), mask.counts.tolist(), strict=True)))
+        values = mask.values.astype(np.int64)
+        if is_colored and mask.values.dtype == np.uint8:
+            values *= GRAY
+        for value, count in zip(values.tolist(), mask.counts.tolist(), strict=True):
+            counts[value] += count
     try:
         return MaskValues.of(counts, len(names) if names else None, colored=is_colored), counts
     except DataError as error:
-        raise DataError(f"{folder / (CLASS_NAMES if names else MASKS)}: {error}") from None
+        source = folder / (CLASS_NAMES if names else MASKS)
+        raise DataError(f"{source}: {error}") from None
 
 
 def _class_names(folder: Path) -> tuple[str, ...] | None:
@@ -160,11 +184,13 @@ def mask_png(labels: Array, values: MaskValues | None = None) -> bytes:
     """
     from chainrule._io.pillow import Image
 
-    meanings = None if values is None or labels.max(initial=0) >= len(values.values) else values
-    if meanings is not None and meanings.colored:
-        colors = np.array([list(value.to_bytes(3)) for value in meanings.values], np.uint8)
+    if values is None or labels.max(initial=0) >= len(values.values):
+        levels = list(range(256))
+    elif values.colored:
+        colors = np.array([list(value.to_bytes(3)) for value in values.values], np.uint8)
         return _png(Image.fromarray(colors[labels]))
-    levels = [*range(256)] if meanings is None else [*meanings.values]
+    else:
+        levels = list(values.values)
     image = Image.fromarray(np.array(levels, np.uint8)[labels], "P")
     palette = np.zeros((256, 3), np.uint8)
     palette[levels] = [_color(label) for label in range(len(levels))]
@@ -187,7 +213,9 @@ def image_png(values: Array) -> bytes:
     from chainrule._io.pillow import Image
 
     levels = np.rint(255 * np.clip(np.nan_to_num(values), 0, 1)).astype(np.uint8)
-    return _png(Image.fromarray(levels[0], "L") if len(levels) == 1 else Image.fromarray(levels.transpose(1, 2, 0)))
+    if len(levels) == 1:
+        return _png(Image.fromarray(levels[0], "L"))
+    return _png(Image.fromarray(levels.transpose(1, 2, 0)))
 
 
 def _png(image: Any) -> bytes:
@@ -197,4 +225,7 @@ def _png(image: Any) -> bytes:
 
 
 def _color(label: int) -> tuple[int, int, int]:
-    return COLORS[label] if label < len(COLORS) else COLORS[1 + (label - 1) % (len(COLORS) - 1)]
+    """Return the color of a label. Beyond the last color, they repeat without that of label 0."""
+    if label < len(COLORS):
+        return COLORS[label]
+    return COLORS[1 + (label - 1) % (len(COLORS) - 1)]

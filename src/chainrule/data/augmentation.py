@@ -193,7 +193,8 @@ class Augmentation(TextOptions):
             changes = np.array([self.brightness + self.gain, self.contrast, self.saturation])
             low, high = np.maximum(0, 1 - changes), 1 + changes
             factors = low + draw.uniform(COLOR_STREAM, 3) * (high - low)
-            x = coloring.jitter(_as_images(x), factors, *((fill, None) if self.gain else levels)).reshape(x.shape)
+            black, white = (fill, None) if self.gain else levels
+            x = coloring.jitter(_as_images(x), factors, black, white).reshape(x.shape)
         x = self.move(x, draw, fill=fill)
         if self.cutout:
             centers = draw.uniform(CUTOUT_STREAM, 2)
@@ -288,9 +289,12 @@ class Augmentation(TextOptions):
         height, width = size
         rows = np.arange(height, dtype=np.float64).reshape(-1, 1) - (height - 1) / 2 - move[:, 0, None, None]
         columns = np.arange(width, dtype=np.float64) - (width - 1) / 2 - move[:, 1, None, None]
-        a, b, c, d = (matrix[:, entry, None, None] for entry in range(4))
-        sources = (a * rows + b * columns + (height - 1) / 2, c * rows + d * columns + (width - 1) / 2)
-        return (_reflect(sources[0], height), _reflect(sources[1], width)) if self.reflect else sources
+        a, b, c, d = matrix.T[:, :, None, None]
+        source_rows = a * rows + b * columns + (height - 1) / 2
+        source_columns = c * rows + d * columns + (width - 1) / 2
+        if self.reflect:
+            return _reflect(source_rows, height), _reflect(source_columns, width)
+        return source_rows, source_columns
 
     def _inverse_maps(self, draw: Draw) -> tuple[Floats, Floats]:
         """Return A and t of each image's map p ↦ A (p − t) from a pixel of the result to its source.
@@ -302,11 +306,16 @@ class Augmentation(TextOptions):
         """
         u = draw.uniform(STREAM, 7)
         move = np.floor(u[:, :2] * (2 * self.shift + 1)) - self.shift
-        angles = [math.radians((2 * number - 1) * self.rotation) for number in u[:, 2].tolist()]
+        cosines = list[float]()
+        sines = list[float]()
+        for number in u[:, 2].tolist():
+            angle = math.radians((2 * number - 1) * self.rotation)
+            cosines.append(math.cos(angle))
+            sines.append(math.sin(angle))
         scale = 1 + (2 * u[:, 3] - 1) * self.scale
         mirror = np.where(self._flipped(u[:, 4], draw), -1.0, 1.0)
-        cos = np.array([math.cos(angle) for angle in angles]) / scale
-        sin = np.array([math.sin(angle) for angle in angles]) / scale
+        cos = np.array(cosines) / scale
+        sin = np.array(sines) / scale
         upside = np.where((u[:, 5] < 0.5) & self.flip_vertical, -1.0, 1.0)
         matrix = np.stack([cos * upside, sin * upside, -sin * mirror, cos * mirror], axis=1)
         quarters = np.floor(u[:, 6] * 4) * self.turn

@@ -232,11 +232,11 @@ def content_digest(content: io.BytesIO) -> bytes:
     return hashlib.blake2b(content.getbuffer(), digest_size=DIGEST_BYTES).digest()
 
 
-def _transposition(image: "Image") -> str:
-    """Return the transposition for making an image upright according to its EXIF data; "" for none."""
+def _transposition(image: "Image") -> str | None:
+    """Return the transposition for making an image upright according to its EXIF data; None if it is upright."""
     with suppress(Exception):  # ignore damaged EXIF data, which do not affect the pixels
         return UPRIGHT[image.getexif()[ORIENTATION]]
-    return ""
+    return None
 
 
 def upright(image: "Image") -> "Image":
@@ -244,7 +244,7 @@ def upright(image: "Image") -> "Image":
     from chainrule._io.pillow import Image
 
     turn = _transposition(image)
-    return image.transpose(Image.Transpose[turn]) if turn else image
+    return image if turn is None else image.transpose(Image.Transpose[turn])
 
 
 def _is_deep(image: "Image") -> bool:
@@ -279,7 +279,9 @@ def _remedy(stream: BinaryIO) -> str:
 
 def _treatments(image: "Image") -> list[str]:
     """Return descriptions of the conversions that an opened image needs; see `treatments`."""
-    conversions = [TURNED] if _transposition(image) else []
+    conversions = list[str]()
+    if _transposition(image) is not None:
+        conversions.append(TURNED)
     if _is_transparent(image):
         conversions.append("transparent parts shown on white")
     if image.mode in ("CMYK", "YCbCr"):

@@ -62,9 +62,11 @@ def read_inputs(x: Any, shape: Sequence[int], normalization: Normalization) -> A
     """
     values: list[Any] = [*x] if isinstance(x, LISTS) else [x]
     if not values or not all(map(is_source, values)):
-        is_array = isinstance(x, (*LISTS, dict)) or hasattr(x, "__array__") or not hasattr(x, "__len__")
-        return x if is_array else _inputs_of_pairs(x, shape, normalization)
-    return normalization.of_image(np.stack([read_input(value, shape, digits=normalization.digits) for value in values]))
+        if isinstance(x, (*LISTS, dict)) or hasattr(x, "__array__") or not hasattr(x, "__len__"):
+            return x
+        return _inputs_of_pairs(x, shape, normalization)
+    images = [read_input(value, shape, digits=normalization.digits) for value in values]
+    return normalization.of_image(np.stack(images))
 
 
 class PairInputs(SampleSource):
@@ -74,7 +76,8 @@ class PairInputs(SampleSource):
     """
 
     def __init__(self, data: Any, prepare: Callable[[Any], Array]) -> None:
-        self._data, self._prepare = data, prepare
+        self._data = data
+        self._prepare = prepare
         first = prepare(data[0])
         super().__init__((len(data), *first.shape), first.dtype)
 
@@ -92,7 +95,8 @@ def _inputs_of_pairs(data: Any, shape: Sequence[int], normalization: Normalizati
     """
 
     def prepare(item: Any) -> Array:
-        return read_inputs(item[0], shape, normalization)[0] if is_source(item[0]) else np.asarray(item[0])
+        x = item[0]
+        return read_inputs(x, shape, normalization)[0] if is_source(x) else np.asarray(x)
 
     first: Any = next(iter(data), None)
     if not isinstance(first, LISTS) or len(first) < 2:
@@ -100,7 +104,9 @@ def _inputs_of_pairs(data: Any, shape: Sequence[int], normalization: Normalizati
     if prepare(first).ndim == len(shape) and hasattr(data, "__getitem__"):
         return PairInputs(data, prepare)
     batches = [prepare(batch) for batch in data]
-    return np.concatenate(batches) if {batch.shape[1:] for batch in batches} == {tuple(shape)} else data
+    if any(batch.shape[1:] != tuple(shape) for batch in batches):
+        return data
+    return np.concatenate(batches)
 
 
 def read_input(source: ImageSource, shape: Sequence[int], *, digits: bool = False) -> NDArray[np.uint8]:
@@ -160,8 +166,11 @@ def as_mnist(image: "Array | Image", name: str = "image") -> NDArray[np.uint8]:
 def _as_image(array: Array, name: str) -> "Image":
     from chainrule._io.pillow import Image
 
-    pixels = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+    pixels = array
+    if array.ndim == 3 and array.shape[0] == 1:
+        pixels = array[0]
+    has_image_axes = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    if pixels.dtype != np.uint8 or not has_image_axes:
         description = f"{array.dtype} of shape {text(array.shape)}"
         raise DataError(f"{name}: expected bytes of shape (H, W) or (H, W, 3), found {description}")
     if not pixels.size:
@@ -288,7 +297,8 @@ def _components(mask: Bools) -> list[Ints]:
     padded[1:-1, 1:-1] = mask
     remaining = set(np.flatnonzero(padded).tolist())
     row_length = width + 2
-    steps = [dy * row_length + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    rows_and_columns = np.add.outer((-row_length, 0, row_length), (-1, 0, 1))
+    steps: list[int] = rows_and_columns.ravel().tolist()
     pieces: list[Ints] = []
     while remaining:
         piece = [remaining.pop()]

@@ -43,20 +43,27 @@ def mix(
     strengths  α of mixup and of CutMix; 0: it is not used. If both are used, each is chosen with probability ½
     draw       seed, epoch and numbers (N,) of the samples
     """
-    count, u = len(x) // 2, draw.uniform(STREAM, 6)
+    count = len(x) // 2
+    mixup, cutmix = strengths
+    u = draw.uniform(STREAM, 6)
     # whether each image is cut: always if only CutMix is used, never if only mixup is
-    cuts = (u[:, CHOICE] < 0.5) | (strengths[0] == 0) if strengths[1] else np.zeros(count, np.bool_)
-    shares = np.array([_beta(strengths[int(cut)], *row[[RADIUS, ANGLE]]) for cut, row in zip(cuts, u, strict=True)])
+    is_cut = np.zeros(count, np.bool_)
+    if cutmix:
+        is_cut = (u[:, CHOICE] < 0.5) | (mixup == 0)
     mixed = np.array(x[:count])
-    for n, (is_cut, share) in enumerate(zip(cuts.tolist(), shares.tolist(), strict=True)):
+    shares = np.empty(count)
+    for n in range(count):
         partner = x[count + n]
-        if is_cut:
+        share = _beta(cutmix if is_cut[n] else mixup, u[n, RADIUS], u[n, ANGLE])
+        shares[n] = share
+        if is_cut[n]:
             box = _box(share, x.shape[2:], u[n, ROW], u[n, COLUMN])
             mixed[n][:, *box] = partner[:, *box]
             shares[n] = 1 - mixed[n, 0][box].size / mixed[n, 0].size
         else:
             mixed[n] = x.dtype.type(share) * x[n] + x.dtype.type(1 - share) * partner
-    return mixed, _blend(targets, shares), None if weights is None else _blend(weights, shares)
+    mixed_weights = None if weights is None else _blend(weights, shares)
+    return mixed, _blend(targets, shares), mixed_weights
 
 
 def _blend(array: Array, shares: Floats) -> Floats:
@@ -71,14 +78,23 @@ def _beta(alpha: float, u: float, v: float) -> float:
     ½ + ½ T/√(2α + T²) is distributed as Beta(α, α). Python's functions are used, because the last bit of NumPy's may
     depend on the length of an array.
     """
-    power, cosine = math.pow(u, 1 / alpha), math.cos(2 * math.pi * v)
+    power = math.pow(u, 1 / alpha)
+    cosine = math.cos(2 * math.pi * v)
     square = (1 - power) * cosine * cosine
-    return 0.5 + math.copysign(0.5 * math.sqrt(square / (power + square)) if square else 0.0, cosine)
+    if square == 0:  # power may be 0, too
+        return 0.5
+    return 0.5 + math.copysign(0.5 * math.sqrt(square / (power + square)), cosine)
 
 
 def _box(share: float, size: tuple[int, ...], row: float, column: float) -> tuple[slice, slice]:
     """Return the rows and columns of a rectangle that covers 1 − share of an image, cut at its border."""
     half = 0.5 * math.sqrt(1 - share)
-    edges = [(int(u * length), int(half * length), length) for u, length in zip((row, column), size, strict=True)]
-    rows, columns = (slice(max(center - reach, 0), min(center + reach, length)) for center, reach, length in edges)
-    return rows, columns
+    height, width = size
+    return _interval(row, half, height), _interval(column, half, width)
+
+
+def _interval(position: float, half: float, length: int) -> slice:
+    """Return the part of an axis around a position, up to a distance; both are shares of the length."""
+    center = int(position * length)
+    reach = int(half * length)
+    return slice(max(center - reach, 0), min(center + reach, length))

@@ -54,16 +54,20 @@ def kept(before: Sequence[int], x: Any) -> tuple[int, ...]:
     return tuple(np.unique(hashes)[:KEPT].tolist())
 
 
-def overlap(training: Sequence[int], x: Any) -> str:
-    """Return a sentence about the samples x (N, …) that a network was trained on; "" if there seem to be none.
+def overlap(training: Sequence[int], x: Any) -> str | None:
+    """Return a sentence about the samples x (N, …) that a network was trained on; None if there seem to be none.
 
     training   hashes of the training samples, from `kept`
     """
-    hashes = hashes_of(x) if training else np.empty(0, np.uint64)
+    if not training:
+        return None
+    hashes = compared = hashes_of(x)
     is_exact = len(training) < KEPT
-    compared = hashes if is_exact else hashes[hashes <= max(training)]
+    if not is_exact:
+        compared = hashes[hashes <= max(training)]
     repeated = int(np.isin(compared, np.array(training, np.uint64)).sum())
     if not repeated:
-        return ""
+        return None
     count = round(len(hashes) * repeated / len(compared))
-    return f"the network was trained on {'' if is_exact else 'about '}{count:,} of these {len(hashes):,} samples"
+    amount = f"{count:,}" if is_exact else f"about {count:,}"
+    return f"the network was trained on {amount} of these {len(hashes):,} samples"

@@ -194,8 +194,9 @@ def as_array(values: Any) -> Array:
     Errors   DataError for rows of different lengths, and for PyTorch tensors without values
     """
     try:
-        array = np.asarray(values)
-        plain = np.array(array.tolist()) if array.dtype == np.object_ else array
+        array = plain = np.asarray(values)
+        if array.dtype == np.object_:
+            plain = np.array(array.tolist())
     except (ValueError, TypeError, RuntimeError) as error:
         from chainrule.data.foreign_arrays import converted
 

@@ -20,9 +20,15 @@ class TextOptions(metaclass=CheckedOptions):
 
         Values of 0 are left out if 0 is the default.
         """
-        values = ((name, value) for name, value in vars(self).items() if value or getattr(type(self), name))
-        parts = [name if value is True else f"{name}={str(value).removesuffix('.0')}" for name, value in values]
-        return ",".join(parts) if self else "none"
+        if not self:
+            return "none"
+        parts = list[str]()
+        for name, value in vars(self).items():
+            if value is True:
+                parts.append(name)
+            elif value or getattr(type(self), name):
+                parts.append(f"{name}={str(value).removesuffix('.0')}")
+        return ",".join(parts)
 
     @classmethod
     def choose(cls, option: Any) -> Self | None:

@@ -50,7 +50,7 @@ class Answers:
     logits    whether the outputs are logits, whose softmax gives the probabilities
     counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
               empty; this is so for dense labels that are read when they are needed
-    overlap   a sentence about samples that the network was trained on; "" if there are none
+    overlap   a sentence about samples that the network was trained on; None if there are none
     losses    loss of each sample, (N,); for several outputs, only the parts have them
     thresholds  smallest output of each label, (K,), that means yes; empty: ½
     functions   further metrics by name, as in `Model.evaluate`
@@ -66,7 +66,7 @@ class Answers:
     valid: Bools | None = None
     counted: tuple[Ints, int] | None = None
     logits: bool = False
-    overlap: str = ""
+    overlap: str | None = None
     losses: Array = field(default_factory=lambda: np.empty(0))
     thresholds: tuple[float, ...] = ()
     functions: Mapping[str, Metric] = field(default_factory=dict[str, Metric])

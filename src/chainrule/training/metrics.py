@@ -306,16 +306,28 @@ class Evaluation(Answers):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about training samples, and about classes or labels with a recall of 0, which means can hide."""
-        missed, others = list[str](), (self.overlap,) if self.overlap else ()
+        sentences = list[str]()
+        if self.overlap is not None:
+            sentences.append(self.overlap)
+        missed = list[str]()
         if self.task != REGRESSION:
             missed = [name for name, recall in zip(self._names(), self.recall, strict=True) if recall == 0]
-        if not missed:
-            return others
-        shown = ", ".join(missed[:10]) + (f" and {len(missed) - 10} more" if len(missed) > 10 else "")
-        nouns = ("label", "labels") if self.task == MULTI_LABEL else ("class", "classes")
+        if missed:
+            sentences.append(self._missed_sentence(missed))
+        return tuple(sentences)
+
+    def _missed_sentence(self, missed: list[str]) -> str:
+        """Return a sentence about classes or labels with a recall of 0."""
+        shown = ", ".join(missed[:10])
+        if len(missed) > 10:
+            shown += f" and {len(missed) - 10} more"
+        singular, plural = ("label", "labels") if self.task == MULTI_LABEL else ("class", "classes")
+        noun = singular if len(missed) == 1 else plural
         samples = int(self._counts()[1][self.recall == 0].sum())
-        units = f"{'pixel' if self.outputs.ndim > 2 else 'sample'}{'s' * (samples != 1)}"
-        return (*others, f"{nouns[len(missed) > 1]} with recall 0 %: {shown}; none of {samples:,} {units} was found")
+        unit = "pixel" if self.outputs.ndim > 2 else "sample"
+        if samples != 1:
+            unit += "s"
+        return f"{noun} with recall 0 %: {shown}; none of {samples:,} {unit} was found"
 
     def with_metrics(self, functions: Mapping[str, Metric], peak: float | None = None) -> Evaluation:
         """Return the evaluation with further metrics by name, and with another peak for PSNR unless it is None."""

@@ -20,8 +20,8 @@ from code_size import code_tokens
 
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
-    "tokens of the loaded modules": 87_360,
-    "tokens of the functions that are entered": 33_870,
+    "tokens of the loaded modules": 87_380,
+    "tokens of the functions that are entered": 33_890,
     "calls in a step": 137,
     "files in a step": 18,
     "switches between files in a step": 54,

@@ -81,7 +81,8 @@ class BatchLoader:
     def _of_stream(self, step: int) -> tuple[int, Batch]:
         """Return the size of a step's batch, and this worker's rows of it."""
         samples, first = self.data.source.batch_at(step)
-        epoch, own = step // self.epoch_steps, np.arange(len(samples))[self.stepper.rows(len(samples))]
+        epoch = step // self.epoch_steps
+        own = np.arange(len(samples))[self.stepper.rows(len(samples))]
         drawn = self._with_partners(epoch, own, len(samples), first)
         return len(samples), self._finished(samples, drawn, epoch, first + drawn, len(own))
 
@@ -123,7 +124,8 @@ class BatchLoader:
         count     number of samples in the batch
         """
         x, targets, weights = samples.batch(indices, self.preparation, epoch=epoch, numbers=numbers)
-        if (augmentation := self._mixing) is not None:
+        augmentation = self._mixing
+        if augmentation is not None:
             from chainrule.data import mixing
 
             draw = mixing.Draw(self.recipe.seed, epoch, numbers[:count])
@@ -167,9 +169,12 @@ class BatchLoader:
 
         For 10 samples in batches of 4, prepared two at a time, these are (4, 2, 8 numbers) and (2, 1, 2 numbers).
         """
-        plan, most, groups = self._plan(epoch), self.batches_at_once, list[tuple[int, int, Ints]]()
+        plan = self._plan(epoch)
+        most = self.batches_at_once
+        groups = list[tuple[int, int, Ints]]()
         while position < len(plan):
-            size, end = len(plan[position]), position + 1
+            size = len(plan[position])
+            end = position + 1
             while end < len(plan) and end - position < most and len(plan[end]) == size:
                 end += 1
             batches = np.stack(plan[position:end])
@@ -202,11 +207,15 @@ class BatchLoader:
         """If the engine supports it, copy all samples to its device, so that they are normalized only once."""
         if self.recipe.augmentation or not self.data.source.in_memory:
             return
+        self.held = self.stepper.hold(len(self.data) * self._bytes_of_sample, self._chunks())
+
+    def _chunks(self) -> Iterator[Arrays]:
+        """Yield all samples in order, as blocks of (x, targets) or (x, targets, weights)."""
         count = len(self.data)
-        blocks = (np.arange(first, min(first + UPLOAD_SAMPLES, count)) for first in range(0, count, UPLOAD_SAMPLES))
-        batches = (self.batch_of(0, block) for block in blocks)
-        chunks = ((x, t) if weights is None else (x, t, weights) for x, t, weights in batches)
-        self.held = self.stepper.hold(count * self._bytes_of_sample, chunks)
+        for first in range(0, count, UPLOAD_SAMPLES):
+            numbers = np.arange(first, min(first + UPLOAD_SAMPLES, count))
+            x, targets, weights = self.batch_of(0, numbers)
+            yield (x, targets) if weights is None else (x, targets, weights)
 
     def release(self) -> None:
         """Free the samples in the engine's device memory, and end the processes."""
@@ -240,7 +249,8 @@ def in_order(
 
     A batch is normalized x, targets in float64, and weights or None. Series are in the order of their lengths.
     """
-    preparation, source = Preparation(network, normalization), data.source
+    preparation = Preparation(network, normalization)
+    source = data.source
     if source.batch_size is not None:
         total = 0
         for step in range(source.steps(source.batch_size)):

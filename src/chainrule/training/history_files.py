@@ -29,17 +29,23 @@ def columns(metric: str) -> tuple[str, ...]:
 def rows(history: History, start: int = 0) -> Iterator[str]:
     """Yield the lines of history.csv without the heading and without the first ``start`` steps."""
     ends = {epoch.step: epoch for epoch in history.epochs}
-    columns_of_steps = (history.numbers, history.sizes, history.rates, history.losses, history.measures)
-    for step, row in enumerate(zip(*(column[start:] for column in columns_of_steps), strict=True), start + 1):
+    for step in range(start + 1, len(history) + 1):
+        values = [step, history.numbers[step - 1], history.sizes[step - 1], history.rates[step - 1]]
+        values += [history.losses[step - 1], history.measures[step - 1]]
         end = ends.get(step)
-        validation = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else ()
-        cells = ["" if value is None else repr(value) for value in (step, *row, *validation)]
-        yield ",".join(cells) + ("" if end else ",,,") + "\n"
+        if end is None:
+            values += [None, None, None]
+        else:
+            values += [end.validation_loss, end.validation_measured, round(end.seconds, 3)]
+        cells = ["" if value is None else repr(value) for value in values]
+        yield ",".join(cells) + "\n"
 
 
 def validation_csv(history: History) -> bytes:
     """Return the content of validation.csv: the further metrics of each epoch's validation samples."""
-    names = [*history.epochs[-1].validation_metrics] if history.epochs else []
+    names = list[str]()
+    if history.epochs:
+        names += history.epochs[-1].validation_metrics
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["epoch", *names])
@@ -57,7 +63,8 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
     Errors   FormatError if the heading or a row is invalid, or if there are too few rows
     """
     lines = _lines(path)
-    metric = next((name for name in METRICS if lines and lines[0] == ",".join(columns(name))), None)
+    metric_of_heading = {",".join(columns(metric)): metric for metric in METRICS}
+    metric = metric_of_heading.get(lines[0]) if lines else None
     if metric is None:
         raise FormatError(f"{path}: expected the heading {','.join(columns(CLASSIFICATION.metric))}")
     history = History(measure=metric)
@@ -77,21 +84,30 @@ def add_validation(history: History, path: Path) -> None:
 
     Errors   FormatError if the heading or a row is invalid, or if there are too few rows
     """
-    content = read_bytes(path, MAX_BYTES, FormatError).decode(errors="replace") if path.exists() else ""
+    if not path.exists():
+        return
+    content = read_bytes(path, MAX_BYTES, FormatError).decode(errors="replace")
     try:
-        heading, *rows = [*csv.reader(StringIO(content))] or [[]]
+        rows = list(csv.reader(StringIO(content)))
     except csv.Error as error:
         raise FormatError(f"{path}: {error}") from None
-    names = heading[1:]
-    for number, epoch in enumerate(history.epochs if names else []):
-        cells = rows[number] if number < len(rows) else []
+    names = rows[0][1:] if rows else []
+    if not names:
+        return
+    for number, epoch in enumerate(history.epochs):
+        cells = rows[number + 1] if number + 1 < len(rows) else []
         try:
-            if (cells[:1], len(cells)) != ([str(epoch.epoch)], len(names) + 1):
-                raise ValueError
-            values = map(_metric, cells[1:])
-            history.epochs[number] = replace(epoch, validation_metrics=dict(zip(names, values, strict=True)))
+            metrics = _further_metrics(cells, epoch.epoch, names)
         except ValueError:
             raise FormatError(f"{path}: expected the row of epoch {epoch.epoch}, found {quoted(cells)}") from None
+        history.epochs[number] = replace(epoch, validation_metrics=metrics)
+
+
+def _further_metrics(cells: list[str], epoch: int, names: list[str]) -> dict[str, float]:
+    """Return the metrics in a row of validation.csv, by name; ValueError if the row is not that of the epoch."""
+    if len(cells) != len(names) + 1 or cells[0] != str(epoch):
+        raise ValueError
+    return dict(zip(names, map(_metric, cells[1:]), strict=True))
 
 
 def is_bare(path: Path) -> bool:
@@ -101,7 +117,9 @@ def is_bare(path: Path) -> bool:
 
 def _lines(path: Path) -> list[str]:
     lines = read_bytes(path, MAX_BYTES, FormatError).decode("ascii", errors="replace").split("\n")
-    return lines if lines[-1] else lines[:-1]
+    if not lines[-1]:
+        lines.pop()
+    return lines
 
 
 def _add_row(history: History, fields: list[str], steps: int) -> None:
@@ -112,26 +130,37 @@ def _add_row(history: History, fields: list[str], steps: int) -> None:
     """
     epoch, position = divmod(len(history), steps)
     step, number, size, rate, loss, metric, *validation_cells, seconds = fields
-    expected = (str(len(history) + 1), str(epoch + 1), str(max(int(size), 1)), 2)
-    if (step, number, size, len(validation_cells)) != expected or bool(seconds) != (position == steps - 1):
+    expected = (str(len(history) + 1), str(epoch + 1), str(max(int(size), 1)))
+    is_last_of_epoch = position == steps - 1
+    if (step, number, size) != expected or len(validation_cells) != 2 or bool(seconds) != is_last_of_epoch:
         raise ValueError
     maximum = math.inf if history.measure == ERROR else 1.0
     values = _number(rate), _number(loss, minimum=-math.inf), _number(metric, maximum=maximum)
     history.add(epoch + 1, int(size), *values)
-    if seconds:
-        means, duration = epoch_means(history), _number(seconds)
-        validation_loss, validated = (_metric(cell) if cell else None for cell in validation_cells)
-        validation = validation_loss, validated
-        history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, duration))
+    if is_last_of_epoch:
+        validation_loss, validation_metric = validation_cells
+        validation = _metric_or_none(validation_loss), _metric_or_none(validation_metric)
+        means = epoch_means(history)
+        history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, _number(seconds)))
 
 
 def _number(text: str, minimum: float = 0.0, maximum: float = math.inf) -> float:
     """Parse a finite number from ``minimum`` to ``maximum``; ValueError for anything else."""
-    if not _NUMBER.fullmatch(text) or not minimum <= (value := float(text)) <= maximum or math.isinf(value):
+    if not _NUMBER.fullmatch(text):
+        raise ValueError
+    value = float(text)
+    if not minimum <= value <= maximum or math.isinf(value):
         raise ValueError
     return value
 
 
+def _metric_or_none(text: str) -> float | None:
+    """Parse the cell of a value on validation samples; None for an empty cell, without validation samples."""
+    return _metric(text) if text else None
+
+
 def _metric(text: str) -> float:
     """Parse a value on validation samples. It may be infinite or NaN, because training continues in these cases."""
-    return float(text) if text in ("inf", "nan") else _number(text, minimum=-math.inf)
+    if text in ("inf", "nan"):
+        return float(text)
+    return _number(text, minimum=-math.inf)

@@ -27,8 +27,9 @@ class RateGroup(NamedTuple):
         sets the decay to 0.
         """
         changed = {**attributes, "rate": attributes["rate"] * self.factor}
-        decay = attributes.get("decay", 0.0) / self.factor if self.factor else 0.0
-        return {**changed, "decay": decay} if "decay" in attributes else changed
+        if "decay" in attributes:
+            changed["decay"] = attributes["decay"] / self.factor if self.factor else 0.0
+        return changed
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,12 @@ class LRMultipliers(TextOptions):
     factors: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
+        factors = list[tuple[str, float]]()
         for name, factor in self.factors:
             if factor < 0:
                 raise OptionError(f"learning rate of {name} {factor}: expected a factor of at least 0")
-        object.__setattr__(self, "factors", tuple((name, float(factor)) for name, factor in self.factors))
+            factors.append((name, float(factor)))
+        object.__setattr__(self, "factors", tuple(factors))
 
     def __bool__(self) -> bool:
         return bool(self.factors)
@@ -70,8 +73,10 @@ class LRMultipliers(TextOptions):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse text from the command line: pairs such as "beta=64,conv1.w=0", or "none" for no factors."""
-        parts = ",".join(part for part in text.split(",") if part.strip() not in ("", "none"))
-        return cls(tuple(named_numbers("lr_multipliers", parts, "NAME=FACTOR")) if parts else ())
+        parts = [part for part in text.split(",") if part.strip() not in ("", "none")]
+        if not parts:
+            return cls()
+        return cls(tuple(named_numbers("lr_multipliers", ",".join(parts), "NAME=FACTOR")))
 
     def freezing(self, names: Sequence[str]) -> "LRMultipliers":
         """Return these multipliers with a factor of 0 for all parameters that match the names (see ``factors``)."""
@@ -82,10 +87,12 @@ class LRMultipliers(TextOptions):
 
         layout   as in `groups`
         """
-        frozen = [group for group in self.groups(layout) if not group.factor]
-        return frozenset(
-            name for name, (first, last) in layout.items() if any(g.first <= first and last <= g.last for g in frozen)
-        )
+        frozen = set[str]()
+        for group in self.groups(layout):
+            for name, (first, last) in layout.items():
+                if group.factor == 0 and group.first <= first and last <= group.last:
+                    frozen.add(name)
+        return frozenset(frozen)
 
     def groups(self, layout: Mapping[str, tuple[int, int]], option: str = "lr_multipliers") -> Sequence[RateGroup]:
         """Return groups of consecutive parameters with equal factors, in order; an empty list if there are no factors.
@@ -104,7 +111,7 @@ class LRMultipliers(TextOptions):
         """
         factor_of = dict.fromkeys(layout, 1.0)
         for pattern, factor in self.factors:
-            matching = [name for name in layout if any(fnmatchcase(spelling, pattern) for spelling in _spellings(name))]
+            matching = [name for name in layout if _is_selected(name, pattern)]
             if not matching:
                 raise OptionError(f"{option}: no parameter is named {pattern!r}; there are {', '.join(layout)}")
             factor_of |= dict.fromkeys(matching, factor)
@@ -117,7 +124,7 @@ class LRMultipliers(TextOptions):
         return groups
 
 
-def _spellings(name: str) -> tuple[str, str, str]:
-    """Return the names by which a parameter can be selected: full name, layer, short name (conv1.w, conv1, w)."""
-    layer, _, own = name.rpartition(".")
-    return name, layer, own
+def _is_selected(name: str, pattern: str) -> bool:
+    """Return whether a pattern matches the name of a parameter, its layer or its short name (conv1.w, conv1, w)."""
+    layer, _, short_name = name.rpartition(".")
+    return any(fnmatchcase(spelling, pattern) for spelling in (name, layer, short_name))

@@ -15,7 +15,7 @@ from chainrule.layers.dense import Dense
 from chainrule.network import tasks
 from chainrule.network.losses import JointLoss, Loss, standardizes, terms
 from chainrule.network.network import Network
-from chainrule.network.target_scaling import NAMES, TargetScaling, repeats_of
+from chainrule.network.target_scaling import TargetScaling, repeats_of
 from chainrule.network.tasks import REGRESSION, Task
 from chainrule.training import dense
 from chainrule.training.targets import Targets
@@ -66,32 +66,40 @@ def _scaled(network: Network, parts: Sequence[Task]) -> list[bool]:
     """
     results = list[bool]()
     for part, end in zip(parts, network.outputs, strict=True):
-        layer, scaled = network.names[end.number], part == REGRESSION and is_supported(network, end.number)
+        layer = network.names[end.number]
+        is_scaled = part == REGRESSION and is_supported(network, end.number)
         is_carried = network.task is None and layer in network.inherited
-        if scaled and not is_carried:
+        if is_scaled and not is_carried:
             name = f"{layer}.w"
-            scaled = np.array_equal(network.weights[name], network.drawn(name, network.seed))
-        results.append(scaled)
+            is_scaled = np.array_equal(network.weights[name], network.drawn(name, network.seed))
+        results.append(is_scaled)
     return results
 
 
 def _fitted(network: Network, scaled: Sequence[bool], targets: Targets) -> TargetScaling:
-    ports, all_values, weights = network.output_ports, np.asarray(targets.values), targets.weights
+    """Return the scaling of the targets; outputs that are not scaled have the mean 0 and the deviation 1."""
+    ports = network.output_ports
+    all_values = np.asarray(targets.values)
     if ports is None:
-        return TargetScaling.fit(all_values, weights)
-    by_port = ports.split(all_values).values()
-    fitted = [
-        TargetScaling.fit(values, weights) if is_scaled else TargetScaling((0.0,) * shape[0], (1.0,) * shape[0])
-        for is_scaled, values, shape in zip(scaled, by_port, ports.shapes.values(), strict=True)
-    ]
-    means, deviations = ([number for part in fitted for number in getattr(part, name)] for name in NAMES)
+        return TargetScaling.fit(all_values, targets.weights)
+    means = list[float]()
+    deviations = list[float]()
+    for is_scaled, values in zip(scaled, ports.split(all_values).values(), strict=True):
+        if is_scaled:
+            scaling = TargetScaling.fit(values, targets.weights)
+            means += scaling.means
+            deviations += scaling.deviations
+        else:
+            means += [0.0] * values.shape[1]
+            deviations += [1.0] * values.shape[1]
     return TargetScaling(tuple(means), tuple(deviations), repeats_of([*ports.shapes.values()]))
 
 
 def target_peaks(network: Network, task: Task, targets: Targets) -> tuple[float, ...]:
     """Return `Fitted.peaks` for training targets; empty if no output is a regression for each position."""
-    values, ports = np.asarray(targets.values), network.output_ports
-    arrays = [values] if ports is None else [*ports.split(values).values()]
+    arrays = [np.asarray(targets.values)]
+    if network.output_ports is not None:
+        arrays = list(network.output_ports.split(arrays[0]).values())
     peaks = list[float]()
     for part, array in zip(tasks.parts(task), arrays, strict=True):
         is_image = part == REGRESSION and array.ndim > 2
@@ -111,8 +119,9 @@ def metric_units(network: Network, task: Task, scaling: TargetScaling | None) ->
     The result has one number, by which the metric is multiplied; or, if the main output has several standardized
     targets, the unit of each.
     """
-    scaled = scaling is not None and task.metric == REGRESSION.metric
-    return scaling.deviations[: network.outputs[0].shape[0]] if scaling and scaled else (1.0,)
+    if scaling is None or task.metric != REGRESSION.metric:
+        return (1.0,)
+    return scaling.deviations[: network.outputs[0].shape[0]]
 
 
 def folded(network: _Network) -> _Network:
@@ -125,27 +134,34 @@ def folded(network: _Network) -> _Network:
     if scaling is None:
         return network
     result = copy.deepcopy(network)
-    result.target_scaling, first = None, 0
+    result.target_scaling = None
+    first = 0
     for output in network.outputs:
-        columns = slice(first, first := first + output.shape[0])
+        columns = slice(first, first + output.shape[0])
+        first = columns.stop
         if is_supported(network, output.number):  # the means and deviations of other outputs are 0 and 1
-            _rescale(result, output.number, *(np.array(getattr(scaling, name)[columns]) for name in NAMES))
+            means = np.array(scaling.means[columns])
+            deviations = np.array(scaling.deviations[columns])
+            _rescale(result, output.number, means, deviations)
     return result
 
 
 def _rescale(network: Network, number: int, means: Array, deviations: Array) -> None:
     """Multiply the outputs of a layer by the deviations and add the means, by changing its weights and its bias."""
     layer = network.names[number]
-    w, b = network.weights[f"{layer}.w"], network.weights[f"{layer}.b"]
+    w = network.weights[f"{layer}.w"]
+    b = network.weights[f"{layer}.b"]
     output_axis = 1 if isinstance(network.layers[number], ConvTranspose2D) else 0
-    w[...] = w * deviations.reshape([-1 if axis == output_axis else 1 for axis in range(w.ndim)])
-    rows: Sequence[int] = (-1, *(1 for _ in range(b.ndim - 1)))
-    b[...] = b * deviations.reshape(rows) + means.reshape(rows)
+    w_shape = [1] * w.ndim
+    w_shape[output_axis] = -1
+    w[...] = w * deviations.reshape(w_shape)
+    b_shape = [-1] + [1] * (b.ndim - 1)
+    b[...] = b * deviations.reshape(b_shape) + means.reshape(b_shape)
 
 
-def stall_hint(targets: Array, scaling: TargetScaling | None) -> str:
-    """Return a hint about targets that are not standardized and need to be, or ""."""
+def stall_hint(targets: Array, scaling: TargetScaling | None) -> str | None:
+    """Return a hint about targets that are not standardized and need to be; None if they are, or need not be."""
     unscaled = TargetScaling.fit(dense.rows(targets))
     if scaling is not None or not unscaled.is_needed:
-        return ""
+        return None
     return f"the targets have {unscaled}: standardize them (standardize_targets=True), or divide them by a constant"

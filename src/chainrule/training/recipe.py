@@ -13,7 +13,7 @@ from chainrule.errors import FormatError, OptionError, unknown_name
 from chainrule.network import losses
 from chainrule.network.losses import Loss
 from chainrule.training import optimizers, schedules
-from chainrule.training.history import Criterion, Epoch
+from chainrule.training.history import Epoch
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.options import LEFT_OUT, OPTIONS, check_meeting, check_option
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation, Views
     from chainrule.training.averaging import Lookahead
     from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
+    from chainrule.training.criterion import Criterion
 
 BATCH_SIZE = 32  # default number of samples per step
 
@@ -134,8 +135,10 @@ class Recipe(metaclass=CheckedOptions):
                 option.check_shape(shape)
 
     @property
-    def criterion(self) -> Criterion:
+    def criterion(self) -> "Criterion":
         """The rule that determines the best epoch."""
+        from chainrule.training.criterion import Criterion
+
         return Criterion(self.monitor, self.min_delta)
 
     def schedule_after(self, epochs: Sequence[Epoch]) -> Schedule:

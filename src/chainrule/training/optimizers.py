@@ -80,11 +80,11 @@ class Optimizer(NamedOptions):
         learning_rate           None: use the optimizer's
         """
         arrays = (parameters, gradients, *moments)
-        attributes = self._attributes(step, learning_rate)
+        attributes = self.attributes_of_step(step, learning_rate)
         new_parameters, *new_moments = fallback.numpy_engine().run(self.operation, arrays, attributes)
         return new_parameters, tuple(new_moments)
 
-    def _attributes(self, step: int, learning_rate: float | None) -> dict[str, Any]:
+    def attributes_of_step(self, step: int, learning_rate: float | None = None) -> dict[str, Any]:
         """Return the update operation's attributes for a step; learning_rate None: the optimizer's."""
         rate = self.learning_rate if learning_rate is None else learning_rate
         return {"rate": rate, **self.step_attributes(step)}
@@ -111,7 +111,7 @@ class Optimizer(NamedOptions):
     ) -> tuple[Array, Moments]:
         """Return the new parameters and moments of a model."""
         parameters, flat, *new_moments = (np.array(a, model.dtype) for a in (model.parameters, gradient, *moments))
-        attributes = self._attributes(step, learning_rate)
+        attributes = self.attributes_of_step(step, learning_rate)
         model.engine.update(self.operation, parameters, flat, tuple(new_moments), attributes, model.threads)
         return parameters, tuple(new_moments)
 

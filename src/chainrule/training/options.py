@@ -148,9 +148,9 @@ OPTIONS = {
         "name of a built-in loss (`losses.NAMES`), or a custom loss",
         ("loss",),
         metavar="NAME",
-        help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
-        "categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, categorical_focal_cross_entropy "
-        "or dice.",
+        help="half_squared_error, mean_squared_error, mean_absolute_error, huber, quantile=0.9, poisson, "
+        "binary_cross_entropy, categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, "
+        "categorical_focal_cross_entropy or dice.",
     ),
     "schedule": RecipeOption(
         'learning-rate schedule: a name (`schedules.NAMED`), text ("plateau,gamma=0.5"), a schedule, or a function',

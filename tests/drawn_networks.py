@@ -175,7 +175,8 @@ def targets(draw: Draw, loss: str | None, count: int, classes: int) -> Array:
     one_hot = np.eye(classes)[draw.integers(0, classes, count)]
     if loss in (*losses.OF_PROBABILITIES, "softmax_cross_entropy"):
         return choice(draw, one_hot, draw.dirichlet(np.ones(classes), count))
-    return choice(draw, one_hot, draw.normal(size=(count, classes)))
+    numbers = draw.normal(size=(count, classes))
+    return choice(draw, one_hot, np.abs(numbers) if loss == "poisson" else numbers)
 
 
 # ------------------------------------------------------------------------------------------------------------ networks

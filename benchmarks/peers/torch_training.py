@@ -56,6 +56,8 @@ LOSSES: dict[str, Loss] = {
     "mean_squared_error": functional.mse_loss,
     "mean_absolute_error": functional.l1_loss,
     "huber": functional.huber_loss,
+    "quantile": lambda p, t: functional.l1_loss(p, t) / 2,
+    "poisson": lambda p, t: (p - t * p.clamp(torch.finfo(p.dtype).eps).log()).mean(),
     "binary_cross_entropy": functional.binary_cross_entropy,
     "categorical_cross_entropy": _categorical_cross_entropy,
     "softmax_cross_entropy": functional.cross_entropy,
@@ -63,6 +65,7 @@ LOSSES: dict[str, Loss] = {
     "categorical_focal_cross_entropy": _categorical_focal_cross_entropy,
     "dice": _dice,
     # joined with the activation before
+    "exp_poisson": functional.poisson_nll_loss,
     "sigmoid_cross_entropy": functional.binary_cross_entropy_with_logits,
     "sigmoid_focal_cross_entropy": lambda p, t: _binary_focal_cross_entropy(p.sigmoid(), t),
     "softmax_focal_cross_entropy": lambda p, t: _categorical_focal_cross_entropy(p.softmax(1), t),

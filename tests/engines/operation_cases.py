@@ -19,6 +19,7 @@ from chainrule.core.shapes import WHOLE_IMAGE, extent, inverse_permutation, outp
 from chainrule.engines import loader
 from chainrule.layers.kinds import ELEMENTWISE, EXAMPLES, PARTIAL
 from chainrule.network.losses import JOINED, NAMES, OF_PROBABILITIES
+from chainrule.network.tasks import OF_RATES
 from chainrule.operations import definitions, reference
 
 Array = NDArray[Any]
@@ -144,7 +145,7 @@ def gradient_case(gradient: str, known: dict[str, Any]) -> Case:
         known["axes"] = inverse_permutation(known["axes"])
     if gradient in ("broadcast_dx", "gather_dx"):
         known = {**known, "shape": known["x"].shape[1:]}
-    names = parameters(gradient, keyword_only=True)
+    names = [name for name in parameters(gradient, keyword_only=True) if name != "level" or name in known]
     return Case(tuple(known[name] for name in parameters(gradient)), {name: known[name] for name in names})
 
 
@@ -310,14 +311,16 @@ def classes(draw: Source, name: str) -> Any:
 LOSSES = (*NAMES, *JOINED.values())
 
 
-@cases(*LOSSES, "correct", "correct_labels")
-@cases(*(f"{name}_dp" for name in LOSSES), batch=(None, 70))
+@cases(*LOSSES, "correct", "correct_labels", level=(0.5, 0.9, 0.05))
+@cases(*(f"{name}_dp" for name in LOSSES), level=(0.5, 0.9, 0.05), batch=(None, 70))
 def losses(draw: Source, name: str) -> Any:
     """Draw large predictions, or probabilities with exact zeros and ones; targets one-hot, soft, or any values."""
     shape = (*features(draw), *draw.one((), (), (4,), (2, 3)))
-    likely = name.removesuffix("_dp") in (*OF_PROBABILITIES, "correct_labels")
+    likely = name.removesuffix("_dp") in (*OF_PROBABILITIES, *OF_RATES, "correct_labels")
     p = distributions(draw, *shape) if likely else draw.normal(*shape, scale=draw.one(*SCALES))
     t = distributions(draw, *shape) if draw.flag() else draw.normal(*shape)
+    if name.startswith("exp_poisson"):
+        p = np.clip(p, -80, 80)  # exponentials of larger numbers overflow in float32
     if name.startswith("dice"):
         t = np.abs(t)  # areas of negative targets can cancel
     if name == "correct":

@@ -27,6 +27,8 @@ SEED = 31
 
 def ending(loss) -> list[cr.Layer]:
     """Return the layers that a loss of probabilities reads."""
+    if loss == "poisson":
+        return [cr.Exp()]
     if loss not in losses.OF_PROBABILITIES:
         return []
     return [cr.Sigmoid() if loss.startswith("binary") else cr.Softmax()]

@@ -52,6 +52,7 @@ def test_formulas_and_docstrings_compute_what_the_reference_computes(
 def test_docstrings_compute_the_gradients_of_losses(name: str, batch: int) -> None:
     p, t = np.random.default_rng(batch).uniform(0.1, 0.9, (2, batch, 4))
     known = {**dict.fromkeys(("p", "z", "p\u0302"), p[0, 1]), "t": t[0, 1], "K": 4.0, "N": float(batch), "batch": batch}
+    known["τ"] = 0.5
     lines = [line.replace("[n,k]", "") for line in docstring(name)]
     assert_close(computed(lines, known)["dp"], [getattr(reference, name)(p, t)[0, 1]], dtype=float)
 

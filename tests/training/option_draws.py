@@ -38,6 +38,11 @@ def batch_size(case: Case) -> None:
 
 
 @option
+def sampling(case: Case) -> None:
+    case.fit["sampling"] = "balanced"
+
+
+@option
 def batches(case: Case) -> None:
     case.streamed = True
 

@@ -15,7 +15,7 @@ import chainrule as cr
 from chainrule.data import order
 from chainrule.errors import NotFiniteError
 from chainrule.training.averaging import Lookahead
-from chainrule.training.history import Criterion
+from chainrule.training.criterion import Criterion
 from chainrule.training.steps.stepper import Stepper
 
 LOSS = "softmax_cross_entropy"

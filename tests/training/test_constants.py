@@ -82,6 +82,10 @@ def task(draw: np.random.Generator, kind: str, *, useless: bool) -> tuple[np.nda
     z = draw.permutation(z) if useless else z
     if kind == "counts":
         return x, draw.poisson(np.exp(z - 1)).astype(float), [cr.Dense(1)]
+    if kind == "rates":
+        return x, draw.poisson(np.exp(0.5 * z + 1)).astype(float), [cr.Dense(1), cr.Exp()]
+    if kind == "bounds":
+        return x, 50 + 9 * z + 3 * draw.normal(size=1500), [cr.Dense(1)]
     if kind == "skewed":
         return x, np.exp(z + 0.5 * draw.normal(size=1500)), [cr.Dense(1)]
     if kind == "labels":
@@ -90,10 +94,16 @@ def task(draw: np.random.Generator, kind: str, *, useless: bool) -> tuple[np.nda
 
 
 @settings(max_examples=draws(8))
-@given(st.sampled_from(["counts", "skewed", "labels", "rare"]), st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
+@given(
+    st.sampled_from(["counts", "rates", "bounds", "skewed", "labels", "rare"]),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+    st.booleans(),
+)
 def test_only_a_useless_network_is_warned_of(kind: str, seed: int, useless: bool, validated: bool) -> None:
     x, y, last = task(np.random.default_rng(seed), kind, useless=useless)
-    model = cr.Sequential([cr.Dense(24), cr.ReLU(), *last], (6,), seed=seed % 1000, engine="numpy")
+    loss = {"rates": "poisson", "bounds": "quantile=0.9"}.get(kind)
+    model = cr.Sequential([cr.Dense(24), cr.ReLU(), *last], (6,), loss=loss, seed=seed % 1000, engine="numpy")
     options: dict[str, Any] = {"validation_split": 0.2} if validated else {}
     warnings = model.fit(x, y, epochs=12, learning_rate=0.006, progress=False, **options).warnings
     assert bool(warnings) == useless

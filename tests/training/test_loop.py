@@ -24,8 +24,9 @@ from chainrule.network.network import Network
 from chainrule.runs.fitting import Run
 from chainrule.training import batches as looping
 from chainrule.training import optimizers
+from chainrule.training.criterion import Criterion
 from chainrule.training.examples import Examples
-from chainrule.training.history import Criterion, Epoch
+from chainrule.training.history import Epoch
 from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
@@ -139,7 +140,27 @@ def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
     assert Criterion("loss", 0.4).best(epochs(2.0, 1.7, 1.5, 1.3, 1.2, 1.0)) == 5
 
 
-@pytest.mark.parametrize("monitor", ["loss", "accuracy", "mean_f1"])
+def test_the_best_epoch_is_the_last_until_the_metric_is_a_number() -> None:
+    def epochs(*values: float) -> list[Epoch]:
+        return [Epoch(k + 1, k + 1, 0.0, 0.0, 1.0, 0.0, 0.0, None, None, {"r2": v}) for k, v in enumerate(values)]
+
+    criterion = Criterion("r2")
+    assert [criterion.best(epochs(*[math.nan] * count)) for count in (1, 2, 3)] == [0, 1, 2]
+    late = epochs(math.nan, 0.5, math.nan, 0.4, math.nan, math.nan)
+    assert (criterion.best(late), criterion.waited(late), criterion.improvements(late)) == (1, 1, [True, False])
+
+
+def picky(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Return the accuracy, which is undefined for every third number of right predictions."""
+    right = int((true == predicted).sum())
+    return right / len(true) if right % 3 else math.nan
+
+
+def never(true: np.ndarray, predicted: np.ndarray) -> float:
+    return math.nan
+
+
+@pytest.mark.parametrize("monitor", ["loss", "accuracy", "mean_f1", "max picky", "min never"])
 @pytest.mark.parametrize("min_delta", [0.0, 0.02])
 def test_the_monitored_metric_decides_when_training_stops(
     monitor: str, min_delta: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -152,27 +173,38 @@ def test_the_monitored_metric_decides_when_training_stops(
         model = Sequential([Dense(8), ReLU(), Dense(3), Softmax()], (4,), engine="numpy", seed=1)
         known: dict[str, Any] = {"monitor": monitor, "min_delta": min_delta, "validation_data": (x[:40], y[:40])}
         known |= {"schedule": Plateau(gamma=0.5, patience=1), "patience": 4, "learning_rate": 0.05}
+        known |= {"metrics": {"picky": picky, "never": never}}
         return model, model.fit(x[40:], y[40:], epochs=epochs, **known, **options)
 
     model, history = fit(30)
     printed = capsys.readouterr().err
     sign = 1 if monitor == "loss" else -1
-    best, kept, waited, rate, rates = math.inf, 0, 0, 0.05, list[float]()
+    best, kept, waited, worse, rate, rates, undefined = math.inf, 0, 0, 0, 0.05, list[float](), 0
     for number, epoch in enumerate(history.epochs):
+        assert worse < 4  # it would have stopped
         rates += [rate] * 2
         values = {"loss": epoch.validation_loss, "accuracy": epoch.validation_accuracy, **epoch.validation_metrics}
-        if sign * values[monitor] < best - min_delta:
-            best, kept, waited = sign * values[monitor], number, 0
+        value = sign * values[monitor.split()[-1]]
+        if math.isnan(value):
+            undefined += 1
+            kept = number if best == math.inf else kept
+            continue
+        if value < best - min_delta:
+            best, kept, waited, worse = value, number, 0, 0
         else:
-            waited += 1
+            waited, worse = waited + 1, worse + 1
         if waited == 2:
             rate, waited = rate / 2, 0
     assert_close(list(history.rates), rates, dtype=float)
-    assert (history.restored, len(history.epochs)) == (kept + 1, min(kept + 5, 30))
+    assert (history.restored, worse == 4) == (kept + 1, len(history.epochs) < 30)
     assert_close(model.evaluate(x[:40], y[:40]).loss, history.epochs[kept].validation_loss)
-    (note,) = (note for note in history.notes if f"after epoch {len(history.epochs)} of 30" in note)
-    assert f"epoch {kept + 1}," in note
-    assert note in printed
+    warnings = [warning for warning in history.warnings if "monitor" in warning]
+    assert len(warnings) == (undefined > 0) == (monitor in ("max picky", "min never"))
+    assert all(warning in printed for warning in warnings)
+    if worse == 4:
+        (note,) = (note for note in history.notes if f"after epoch {len(history.epochs)} of 30" in note)
+        assert f"epoch {kept + 1}," in note
+        assert note in printed
     assert f"epoch {kept + 1}, loss {history['loss'][kept]:.4f}" in repr(history)
     fit(3, run=Run(tmp_path / "run", plots=False))
     resumed, again = fit(30, run=Run(tmp_path / "run", resume=True, plots=False))

@@ -16,8 +16,8 @@ from chainrule.errors import ChainruleError
 from chainrule.network import tasks
 from chainrule.training import lr_finder
 from chainrule.training.components import Component, clipping
+from chainrule.training.criterion import Criterion
 from chainrule.training.examples import Examples
-from chainrule.training.history import Criterion
 from chainrule.training.loop import train
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.steps.stepper import Stepper
@@ -150,10 +150,15 @@ def test_several_inputs_and_one_output_decide_and_calibrate() -> None:
     assert model.predict_classes(x).tolist() == np.where(model.predict(x)[:, 0] >= threshold, "yes", "no").tolist()
 
 
-def test_a_metric_that_is_not_a_number_cannot_be_monitored() -> None:
-    model, held = small(), (X[:6], 0 * Y[:6])
-    with pytest.raises(ChainruleError, match="not a number"):
-        model.fit(X, Y, validation_data=held, epochs=3, patience=1, monitor="roc_auc", progress=False)
+def test_a_metric_that_the_validation_data_leave_undefined_never_stops_training() -> None:
+    """Train as without patience and plateau, with one warning that names the option."""
+    options: dict[str, Any] = {"validation_data": (X[:6], 0 * Y[:6]), "epochs": 4, "progress": False}
+    plain, model = small(seed=1), small(seed=1)
+    plain.fit(X, Y, **options)
+    history = model.fit(X, Y, patience=1, schedule=cr.Plateau(patience=1), monitor="roc_auc", **options)
+    assert_array_equal(model.parameters, plain.parameters)
+    assert len(history.epochs) == 4
+    assert ["roc_auc" in warning for warning in history.warnings if "monitor" in warning] == [True]
 
 
 @pytest.mark.parametrize("name", ["log_loss", "calibration_error", "roc_auc", "mean_f1"])

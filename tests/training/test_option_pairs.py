@@ -48,6 +48,8 @@ def refusals(case: Case, names: list[str]) -> list[str]:
         and (task != "classification" or several),
         "class weights .*: expected labels": "class_weight" in names
         and (task not in ("classification", "binary") or several),
+        "sampling balanced: expected one class": "sampling" in names
+        and (case.task not in ("classes", "logits", "binary") or several or case.streamed),
         "loss weights require": "loss_weights" in names and not several,
         "ignore_label .* requires": "ignore_label" in names and case.task not in ("map", "binary map"),
         "thresholds": "thresholds" in names and (task not in ("binary", "multi-label") or several),

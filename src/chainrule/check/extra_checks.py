@@ -40,7 +40,7 @@ OVERWRITING = {  # by kind of array
 }
 BATCHES = ("x", "p", "t")  # tensors with a batch axis
 UNBOUNDED = (  # losses that accept any real predictions
-    *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber"),
+    *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber", "quantile"),
     *("softmax_cross_entropy", "multiclass_hinge"),
 )
 

@@ -25,11 +25,11 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = tuple(
 FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero
 MAX_LARGE_BATCH = 96  # maximum number of samples in the larger batch
 MAX_INPUT_NUMBERS = 12_000  # maximum number of elements in the larger batch
-# Losses whose targets sum to 1, and losses whose predictions are probabilities.
+# Losses whose targets sum to 1, and losses whose predictions are probabilities, or positive.
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy", "categorical_focal_cross_entropy")
 OF_PROBABILITIES = (
     *("binary_cross_entropy", "categorical_cross_entropy"),
-    *("binary_focal_cross_entropy", "categorical_focal_cross_entropy", "dice"),
+    *("binary_focal_cross_entropy", "categorical_focal_cross_entropy", "dice", "poisson"),
 )
 
 

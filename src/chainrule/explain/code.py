@@ -17,6 +17,8 @@ INDEX_FORM = "the-index-form"  # a section of every derivation page
 SECTIONS = {  # operations whose section has a different name
     **dict.fromkeys(("half_squared_error", "mean_squared_error"), "squared-errors"),
     **dict.fromkeys(("mean_absolute_error", "huber"), "absolute-error-and-hubers-loss"),
+    **dict.fromkeys(("poisson", "exp_poisson"), "poisson-loss"),
+    "quantile": "quantile-loss",
     **dict.fromkeys(("correct", "correct_labels", "absolute_error"), "what-is-not-differentiated"),
     "softmax_cross_entropy": "softmax-with-categorical-cross-entropy",
     "sigmoid_cross_entropy": "sigmoid-with-binary-cross-entropy",

@@ -169,8 +169,9 @@ def _emit_loss(
         builder.backward(f"{loss.name}.backward", arrays, (dp,), call=_as_tuple_function(loss.gradient), **options)
     else:
         rows = math.prod(unweighted.shape)
-        builder.forward(loss, arrays, (unweighted,))
-        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", rows)})
+        name, attributes = losses.operation(loss)
+        builder.forward(name, arrays, (unweighted,), **attributes)
+        builder.backward(f"{name}_dp", arrays, (dp,), runtime={"batch": ("batch", rows)}, **attributes)
     values = unweighted
     if weights is not None:
         _emit_weights(builder, weights, dp, p)

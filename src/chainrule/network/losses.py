@@ -11,6 +11,7 @@ the sample is the mean over its positions. With position weights, it is Σ w[n,i
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from chainrule.core.words import match_name
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.network.ports import OutputEnd, Ports
-from chainrule.network.tasks import DISTRIBUTIONS, REGRESSION, YES_OR_NO, Task
+from chainrule.network.tasks import DISTRIBUTIONS, OF_RATES, OUTPUT_RANGES, REGRESSION, YES_OR_NO, Task
 
 if TYPE_CHECKING:
     from chainrule.custom.losses import TrainableLoss
@@ -48,6 +49,8 @@ NAMES = (
     "mean_squared_error",
     "mean_absolute_error",
     "huber",
+    "quantile",
+    "poisson",
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "softmax_cross_entropy",
@@ -62,6 +65,7 @@ JOINED: Mapping[tuple[str, Any], str] = {
     ("softmax", "categorical_focal_cross_entropy"): "softmax_focal_cross_entropy",
     ("sigmoid", "binary_cross_entropy"): "sigmoid_cross_entropy",
     ("sigmoid", "binary_focal_cross_entropy"): "sigmoid_focal_cross_entropy",
+    ("exp", "poisson"): "exp_poisson",
 }
 OF_SAMPLES = ("dice",)  # losses with one value per sample, also of dense predictions
 OF_PROBABILITIES = (
@@ -70,6 +74,8 @@ OF_PROBABILITIES = (
     "categorical_focal_cross_entropy",
     "dice",
 )
+QUANTILE = "quantile"  # its level follows, as in "quantile=0.9"
+MEDIAN = 0.5  # default level of the quantile loss
 
 
 class CustomLoss:
@@ -213,12 +219,34 @@ LossLike: TypeAlias = SingleLossLike | JointLoss | Sequence[SingleLossLike] | Ma
 def find(name: str) -> str:
     """Return the canonical name of a built-in loss. Case and separators are ignored, and "mse" is a synonym.
 
-    Errors   OptionError for an unknown name
+    The name of a quantile loss contains its level: "quantile=0.9"; "quantile" is that of the median.
+
+    Errors   OptionError for an unknown name, or a level that is not between 0 and 1
     """
-    official = match_name(name, NAMES)
+    text, sign, level = name.partition("=")
+    official = match_name(text, NAMES)
     if official is None:
-        raise unknown_name("loss", name, NAMES)
-    return official
+        raise unknown_name("loss", text, NAMES)
+    return _with_level(official, level) if sign else official
+
+
+def _with_level(name: str, level: str) -> str:
+    """Return the canonical name of a loss with a level; OptionError for another loss or level."""
+    try:
+        number = float(level)
+    except ValueError:
+        number = math.nan
+    if name != QUANTILE or not 0 < number < 1:
+        raise OptionError(f'loss {quoted(f"{name}={level}")}: expected a level between 0 and 1, as in "quantile=0.9"')
+    return f"{name}={number!r}"
+
+
+def operation(loss: str) -> tuple[str, dict[str, float]]:
+    """Return the name of the operation that computes a built-in loss, and its attributes."""
+    name, _, level = loss.partition("=")
+    if name == QUANTILE:
+        return name, {"level": float(level or MEDIAN)}
+    return name, {}
 
 
 def choose(loss: Any) -> Loss:
@@ -316,8 +344,8 @@ def terms(loss: Loss) -> tuple[SingleLoss, ...]:
 
 
 def standardizes(loss: Loss) -> bool:
-    """Return whether targets are standardized by default: a custom loss gets them as they are, since it may need so."""
-    return not isinstance(loss, CustomLoss)
+    """Return whether targets are standardized by default: custom losses and those of rates get them as they are."""
+    return not isinstance(loss, CustomLoss) and loss not in OF_RATES
 
 
 def described(loss: Loss) -> str:
@@ -358,8 +386,19 @@ def check_output(loss: SingleLoss, last_layer: str | None, outputs: int, *, trai
     if loss in YES_OR_NO and is_softmax:  # log(1 − p) of a probability that is rounded to 1 is not finite
         advice = "end with Sigmoid(), or train with categorical_cross_entropy"
         raise OptionError(f"{loss} after Softmax() is inexact for confident outputs: {advice}")
+    if loss in OF_RATES:
+        _check_rates(loss, last_layer)
     if loss in OF_PROBABILITIES and last_layer not in (None, *PROBABILITIES):
         raise OptionError(f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {last_layer}")
+
+
+def _check_rates(loss: SingleLoss, last_layer: str | None) -> None:
+    """Raise OptionError if a last layer can output negative numbers."""
+    if last_layer is None:
+        return
+    lowest, _ = OUTPUT_RANGES.get(last_layer, (-math.inf, math.inf))
+    if lowest < 0:
+        raise OptionError(f"{loss} expects positive rates: end with Exp() or Softplus(), not with {last_layer}")
 
 
 def default_for(last_layer: str | None, outputs: int) -> str:
@@ -396,7 +435,8 @@ def of_samples(loss: SingleLoss, engine: Engine, p: Array, t: Array, weights: Ar
     if isinstance(loss, CustomLoss):
         values = loss.losses(p, t)
     else:
-        (values,) = engine.run(loss, (p, t), {})
+        name, attributes = operation(loss)
+        (values,) = engine.run(name, (p, t), attributes)
     if weights is not None:
         loss_weights = weights if weights.ndim == 1 else weights[:, 0]
         values = values * loss_weights

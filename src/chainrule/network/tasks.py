@@ -23,9 +23,15 @@ DISTRIBUTIONS = (
     "softmax_cross_entropy",
     "categorical_focal_cross_entropy",
 )  # each sample's targets must sum to 1
+OF_RATES = ("poisson",)  # losses of positive rates, with targets of at least 0
 SUM_TOLERANCE = 1e-3  # tolerance for a sum of 1, because targets may be rounded to float32 or to few digits
 # Smallest and largest output of each layer type.
-OUTPUT_RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
+OUTPUT_RANGES = {
+    "Sigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0),
+    "Tanh": (-1.0, 1.0),
+    **dict.fromkeys(("ReLU", "Softplus", "Exp"), (0.0, np.inf)),
+}
 
 Targets = Floats
 
@@ -152,6 +158,8 @@ def check(loss: str, targets: Targets, task: Task | None = None) -> None:
     elif loss in YES_OR_NO:
         outside = np.any((targets < 0) | (targets > 1), axis=1)
         _raise_if_any(outside, targets, f"{loss} expects targets from 0 to 1")
+    elif loss in OF_RATES:
+        _raise_if_any(np.any(targets < 0, axis=1), targets, f"{loss} expects counts of at least 0")
 
 
 def range_warning(last_layer: str | None, targets: Targets) -> str | None:

@@ -16,11 +16,12 @@ not vary, such as a maximum, is computed once per row, before the loops that use
 A row contains the classes of one sample, or of one position of a dense prediction.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-from chainrule.operations import definitions
+from chainrule.operations import definitions, reference
 from chainrule.operations.elementwise import Formula
 from chainrule.operations.functions import Tree
 from chainrule.operations.scalar_code import (
@@ -144,22 +145,39 @@ def _summand(node: Mapping[str, Any]) -> Tree:
     return node["value"]["tree"]
 
 
+def _options(name: str) -> dict[str, tuple[str, Any]]:
+    """Return the name and the default of the option that each letter of a loss denotes, such as τ: ("level", 0.5)."""
+    signature = inspect.signature(getattr(reference, name)).parameters
+    options = dict[str, tuple[str, Any]]()
+    for letter, option in definitions.entry(name).get("letters", {}).items():
+        if option in signature and option != "batch":
+            options[letter] = option, signature[option].default
+    return options
+
+
 def loss_kernel_source(name: str) -> str:
     """Return the source of the compiled engine's kernel for a loss or a gradient of a loss."""
-    constants = Constants({"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"})
+    values = {"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"}
+    arguments = ""
+    for letter, (option, default) in _options(name).items():
+        values[letter] = option
+        arguments += f", {option}={default}"
+    constants = Constants(values)
     formulas = _RowFormulas.find(name, {"batch": True, "one_class": False})
     equation = _equation(formulas.shown)
     if name in definitions.loss_gradients():
         names = {**formulas.by_name, "p": "p_k", "z": "p_k", "t": "t_k"}
         writer = ScalarWriter(PYTHON, constants.options, names, constants.number)
         last = writer.write([formulas.by_name[formulas.result]])
-        return flat_kernel(f"{name}(p, t, dp, batch=None)", equation, ["p", "t", "dp"], constants, writer, last)
+        return flat_kernel(
+            f"{name}(p, t, dp{arguments}, batch=None)", equation, ["p", "t", "dp"], constants, writer, last
+        )
     names = {"p": "p_rows[n, k, q]", "z": "p_rows[n, k, q]", "t": "t_rows[n, k, q]"}
     stores = _Stores(row="results[n, q] = {}", element="results[n, k, q] = {}")
     statements = formulas.write(PYTHON, constants.options, names, constants.number, stores)
-    signature, results = f"{name}(p, t, loss)", "loss.reshape(p.shape[0], positions_of(p))"
+    signature, results = f"{name}(p, t, loss{arguments})", "loss.reshape(p.shape[0], positions_of(p))"
     if formulas.varies(formulas.result):
-        signature, results = f"{name}(p, t, dp, batch=None)", "rows_of(dp)"
+        signature, results = f"{name}(p, t, dp{arguments}, batch=None)", "rows_of(dp)"
     lines = [
         f"def {signature}:",
         f'    """Compute {equation}."""',
@@ -180,11 +198,12 @@ def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
     """
     formulas = _RowFormulas.find(name, {"batch": False, "one_class": False})
     result = formulas.result
-    options = {"K": "(float)count", "ε": literal(2.0**-23)}
+    own_options = {letter: option for letter, (option, _) in _options(name).items()}
+    options = {"K": "(float)count", "ε": literal(2.0**-23), **own_options}
     names = {array: f"{array}[e]" for array in formulas.inputs}
     stores = _Stores(row=f"*{result} = {{}};", element=f"{result}[e] = {{}};")
     statements = formulas.write(C, options, names, literal, stores)
-    return c_function(name, _equation(formulas.shown), [*formulas.inputs, result], [], statements)
+    return c_function(name, _equation(formulas.shown), [*formulas.inputs, result], [*own_options.values()], statements)
 
 
 def _equation(formulas: Iterable[Formula]) -> str:

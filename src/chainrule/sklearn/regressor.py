@@ -7,14 +7,18 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from chainrule.core.arrays import Array
+from chainrule.layers import Exp
 from chainrule.models.model import Sequential
 from chainrule.network import losses
+from chainrule.network.tasks import OF_RATES
 from chainrule.sklearn.estimator import NetworkEstimator
 
 
 @dataclass(eq=False, repr=False)
 class ChainruleRegressor(RegressorMixin, NetworkEstimator):
     """A network that predicts one or more real numbers per sample.
+
+    With loss="poisson", it predicts the means of counts, and ends with `Exp`.
 
     Accepts all arguments of `NetworkEstimator`. The default loss is the mean squared error. And:
 
@@ -58,8 +62,9 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
 
     @property
     def _standardizes(self) -> bool:
-        is_built_in = self.loss is None or losses.standardizes(losses.choose(self.loss))
-        return is_built_in if self.standardize_targets is None else self.standardize_targets
+        if self.standardize_targets is not None:
+            return self.standardize_targets
+        return losses.standardizes(self._loss)
 
     def _samples(self, x: Any, y: Any, weights: Any, *, reset: bool) -> tuple[Array, Array, Array | None]:
         """Validate the data, and return samples, targets (N, K) and weights."""
@@ -71,7 +76,12 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         return self._weighted(x, targets, weights)
 
     def _new(self, x: Array, seed: int) -> Sequential:
-        return self._build(x, self._columns, [], seed, "mean_squared_error")
+        last = [Exp()] if self._loss in OF_RATES else []
+        return self._build(x, self._columns, last, seed, "mean_squared_error")
+
+    @property
+    def _loss(self) -> Any:
+        return "mean_squared_error" if self.loss is None else losses.choose(self.loss)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags for scikit-learn, which declare support for multi-output regression."""

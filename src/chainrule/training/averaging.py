@@ -20,7 +20,7 @@ from chainrule.training.components import Component, copy_weights, write_weights
 from chainrule.training.options import check_bounds
 
 if TYPE_CHECKING:
-    from chainrule.training.history import Criterion
+    from chainrule.training.criterion import Criterion
 
 
 class _StoredWeights(Component):

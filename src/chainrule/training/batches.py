@@ -65,17 +65,29 @@ class BatchLoader:
         """
         if self.data.source.batch_size is not None:
             return self._of_stream(step)[1]
-        return self.batch_of(step // self.epoch_steps, self.indices(step))
+        return self.batch_of(step // self.epoch_steps, self._draws(step))
 
     def indices(self, step: int) -> Ints:
         """Return the numbers (N,) of the samples in a step's batch. Steps are numbered from 0."""
+        return self._draws(step) % len(self.data)
+
+    def _draws(self, step: int) -> Ints:
+        """Return the draws of a step's batch: numbers of samples, plus multiples of their count if repeated."""
         epoch, position = divmod(step, self.epoch_steps)
         return self._plan(epoch)[position]
 
     def _plan(self, epoch: int) -> list[Ints]:
-        """Return the numbers of the samples in each batch of an epoch."""
+        """Return the draws of each batch of an epoch."""
         if self._planned[0] != epoch:
-            self._planned = epoch, self.data.source.plan(self.recipe.batch_size, self.recipe.seed, epoch)
+            size, seed = self.recipe.batch_size, self.recipe.seed
+            if self.recipe.sampling is None:
+                batches = self.data.source.plan(size, seed, epoch)
+            else:
+                from chainrule.training.sampling import balanced_draws
+
+                draws = balanced_draws(self.data.targets.largest, seed, epoch)
+                batches = [draws[first : first + size] for first in range(0, len(draws), size)]
+            self._planned = epoch, batches
         return self._planned[1]
 
     def _of_stream(self, step: int) -> tuple[int, Batch]:
@@ -86,17 +98,18 @@ class BatchLoader:
         drawn = self._with_partners(epoch, own, len(samples), first)
         return len(samples), self._finished(samples, drawn, epoch, first + drawn, len(own))
 
-    def batch_of(self, epoch: int, numbers: Ints, arrays: Arrays = ()) -> Batch:
-        """Return a batch of the samples with the given numbers.
+    def batch_of(self, epoch: int, draws: Ints, arrays: Arrays = ()) -> Batch:
+        """Return a batch of the samples that are drawn.
 
-        arrays   result of the source's `read` for these numbers `_with_partners`; empty: call it
+        arrays   result of the source's `read` for the samples of these draws `_with_partners`; empty: call it
         """
         source = self.data.source
-        drawn = self._with_partners(epoch, numbers, len(source))
+        drawn = self._with_partners(epoch, draws, len(source))
+        numbers = drawn % len(source)
         if not arrays and source.decodes:
-            arrays = source.read(drawn, mix(self.recipe.seed, epoch))
-        samples, rows = source.samples(drawn, self.data.targets, arrays)
-        return self._finished(samples, rows, epoch, drawn, len(numbers))
+            arrays = source.read(numbers, mix(self.recipe.seed, epoch))
+        samples, rows = source.samples(numbers, self.data.targets, arrays)
+        return self._finished(samples, rows, epoch, drawn, len(draws))
 
     def _with_partners(self, epoch: int, indices: Ints, count: int, first: int = 0) -> Ints:
         """Return indices of samples, followed by those of the samples that they are mixed with, if samples are mixed.
@@ -158,11 +171,11 @@ class BatchLoader:
                 slot_bytes = samples * (2 if self._mixing else 1) * self.data.bytes_of_reading
                 self._prefetcher = Prefetcher(source.read, processes, slot_bytes)
             key, available = mix(self.recipe.seed, epoch), len(source)
-            requests = ((self._with_partners(epoch, rows, available), key) for _, _, rows in groups)
+            requests = ((self._with_partners(epoch, rows, available) % available, key) for _, _, rows in groups)
             read_ahead = self._prefetcher.batches(requests)
         for size, count, rows in groups:
             samples_read = next(read_ahead) if read_ahead else ()
-            yield size, count, (rows,) if self.held else self.batch_of(epoch, rows, samples_read)
+            yield size, count, (rows % len(source),) if self.held else self.batch_of(epoch, rows, samples_read)
 
     def _groups(self, epoch: int, position: int) -> list[tuple[int, int, Ints]]:
         """Return the remaining batches of an epoch: (batch size, number of batches, numbers of this worker's rows).

@@ -116,6 +116,7 @@ class ProgressBar(Callback):
         earlier = trainer.history.epochs[:-1]  # the seconds of an epoch are those since the start of training
         text += f"  {epoch.seconds - (earlier[-1].seconds if earlier else 0.0):.1f} s"
         (self._line or self._print)(text)
+        self._print_notes(trainer)
 
     def _print(self, text: str) -> None:
         if self._bar is not None:

@@ -17,7 +17,8 @@ from chainrule.engines import fallback
 from chainrule.network.network import Network
 
 if TYPE_CHECKING:
-    from chainrule.training.history import Criterion, Epoch, History
+    from chainrule.training.criterion import Criterion
+    from chainrule.training.history import Epoch, History
 
 
 class Component:
@@ -121,7 +122,7 @@ class EarlyStopping(Component):
     def stops(self, epochs: Sequence[Epoch]) -> bool:
         """Return whether the patience is exhausted. Without validation, it never is."""
         is_validated = bool(epochs) and epochs[-1].validation_loss is not None
-        return is_validated and len(epochs) - 1 - self._criterion.best(epochs) >= self._value
+        return is_validated and self._criterion.waited(epochs) >= self._value
 
     def finish(self, *, failed: bool) -> None:
         """Restore the best weights."""
@@ -134,11 +135,12 @@ class EarlyStopping(Component):
         if not epochs or epochs[-1].validation_loss is None or history.restored is not None:
             return
         history.restored = self._criterion.best(epochs) + 1
-        waited, reason = len(epochs) - history.restored, ""
+        reason = ""
         if self.stops(epochs):
+            waited = self._criterion.waited(epochs)
             times = "an epoch" if waited == 1 else f"{waited} epochs"
             reason = f"stopped after epoch {len(epochs)} of {planned}: no better {metric} for {times}; "
-        if waited:
+        if history.restored < len(epochs):
             history.notes.append(f"{reason}the weights are those of epoch {history.restored}, with the best {metric}")
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from chainrule.core.arrays import Array, Floats
 from chainrule.engines import fallback
 from chainrule.errors import StudentError
-from chainrule.network.losses import OF_SAMPLES, CustomLoss, SingleLoss, of_samples
+from chainrule.network.losses import OF_SAMPLES, CustomLoss, SingleLoss, of_samples, operation
 from chainrule.network.network import Network
+from chainrule.network.tasks import OF_RATES
 from chainrule.training import dense
 from chainrule.training.samples import targets_of_step
 from chainrule.training.targets import Targets
@@ -29,7 +30,8 @@ def constant_loss(
 ) -> tuple[float, float]:
     """Return the lowest mean loss of a constant prediction, and the unit of a gain: this loss, if no loss is negative.
 
-    The constants are the mean, the median and a fitted one. The unit is 0 if a custom loss fails for constants.
+    The constants are the mean, the median and a fitted one. The unit is 0 if a custom loss fails for constants. For
+    counts, it is the deviance: the loss without that of perfect predictions.
 
     scaling, smoothing   as in `samples.targets_of_step`
     """
@@ -46,7 +48,11 @@ def constant_loss(
         return best
     for values in losses:
         mean = float(values.mean())
-        unit = mean if (values >= 0).all() else float(np.abs(values - mean).mean())
+        unit = mean
+        if loss in OF_RATES:
+            unit -= float(of_samples(loss, fallback.numpy_engine(), t, t).mean())
+        elif not (values >= 0).all():
+            unit = float(np.abs(values - mean).mean())
         best = min(best, (mean, unit))
     return best
 
@@ -76,7 +82,8 @@ def _slopes(loss: SingleLoss, p: Array, t: Array) -> Array:
     if isinstance(loss, CustomLoss):
         return loss.gradient(p, t)
     positions = 1 if loss in OF_SAMPLES else math.prod(t.shape[2:])
-    return fallback.numpy_engine().run(f"{loss}_dp", (p, t), {"batch": len(t) * positions})[0]
+    name, attributes = operation(loss)
+    return fallback.numpy_engine().run(f"{name}_dp", (p, t), {"batch": len(t) * positions, **attributes})[0]
 
 
 def _repeated(constant: Floats, t: Array) -> Array:

@@ -123,13 +123,15 @@ def _averaged_scores(activation: str, parts: Sequence[tuple[float, Array]], like
     """Return scores, in the form of ``like``, whose activation is the weighted mean of those of scores (N, F).
 
     log Σ wᵢ softmax(zᵢ) is computed from log wᵢ + zᵢ − log Σ exp zᵢ, which is finite even if a probability rounds to 0.
-    A sigmoid is a softmax of z and 0. Its score is the difference of the two logarithms.
+    A sigmoid is a softmax of z and 0. Its score is the difference of the two logarithms. Exponentials are not divided
+    by their sum.
     """
     logs = list[Array]()
     for weight, part in parts:
         z = part.reshape(like.shape).astype(np.float64)
         z = np.stack([z, np.zeros_like(z)], axis=1) if activation == "sigmoid" else z
-        logs.append(np.log(weight) + z - np.logaddexp.reduce(z, axis=1, keepdims=True))
+        total = 0.0 if activation == "exp" else np.logaddexp.reduce(z, axis=1, keepdims=True)
+        logs.append(np.log(weight) + z - total)
     mean: Array = np.logaddexp.reduce(logs)
     return (mean[:, 0] - mean[:, 1] if activation == "sigmoid" else mean).astype(like.dtype)
 

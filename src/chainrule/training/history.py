@@ -3,9 +3,8 @@
 The metric depends on the task (`network.tasks`): accuracy, label accuracy or mean absolute error.
 """
 
-import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,9 +12,9 @@ import numpy as np
 
 from chainrule.core.arrays import Floats
 from chainrule.core.words import attribute_error
-from chainrule.errors import OptionError, quoted, unknown_name
+from chainrule.errors import OptionError, unknown_name
 from chainrule.network.tasks import CLASSIFICATION, REGRESSION
-from chainrule.training.metric_table import METRICS, PRINTED, form_of, unit_of
+from chainrule.training.metric_table import PRINTED, unit_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +25,6 @@ AREAS = ("roc_auc", "average_precision")
 AGREEMENT = ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa")  # also of the positions of dense predictions
 CLASS_SCORES = (*AGREEMENT, "mean_f1", *AREAS, "calibration_error", "log_loss")
 TOP_SCORE = "top_5_accuracy"
-MINIMUM, MAXIMUM = "min ", "max "  # beginnings of the text of a monitor that states which values are better
-MONITORED = ("loss", CLASSIFICATION.metric, ERROR)  # values of every epoch, of training and validation data
 _Pair: TypeAlias = tuple[float | None, float | None]
 
 
@@ -245,74 +242,3 @@ def epoch_means(history: History) -> tuple[float, float]:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """The rule that determines the best epoch.
-
-    monitor     "loss", "accuracy" or "mean_absolute_error" of the validation data, or, without them, of the training
-                data; or one of the ``validation_metrics``, such as "roc_auc" or "r2". `metric_table` knows which values
-                are better; for a custom metric, the text states it: "min rmse" or "max f2"
-    min_delta   an epoch is better only if the value improves by more than this
-    """
-
-    monitor: str = "loss"
-    min_delta: float = 0.0
-
-    @property
-    def metric(self) -> str:
-        """Name of the monitored metric."""
-        return self.monitor.removeprefix(MINIMUM).removeprefix(MAXIMUM)
-
-    @property
-    def is_minimized(self) -> bool:
-        """Whether smaller values are better.
-
-        Errors   OptionError if it is stated wrongly, or not stated for a custom metric
-        """
-        stated = self.monitor.startswith(MINIMUM)
-        if self.monitor != self.metric and self.metric not in METRICS:
-            return stated
-        form = form_of(self.metric)
-        if form is None:
-            raise self.undirected()
-        if self.monitor != self.metric and stated != form.is_minimized:
-            better = "smaller" if form.is_minimized else "larger"
-            raise OptionError(f"monitor {quoted(self.monitor)}: {better} values of {self.metric} are better")
-        return form.is_minimized
-
-    def undirected(self) -> OptionError:
-        """Return the error for a custom metric whose better values are not stated."""
-        name = self.metric
-        return OptionError(f'monitor {quoted(name)}: state which values are better, as "min {name}" or "max {name}"')
-
-    def improvements(self, epochs: Sequence[Epoch]) -> list[bool]:
-        """Return whether each epoch is better than all before it. A loss of NaN is never better, except the first."""
-        lowest, better = math.inf, list[bool]()
-        for epoch in epochs:
-            score = self._score(epoch)
-            better.append(not better or score < lowest - self.min_delta)
-            lowest = score if better[-1] and not math.isnan(score) else lowest
-        return better
-
-    def best(self, epochs: Sequence[Epoch]) -> int:
-        """Return the index of the best epoch: the last that is better than all before it."""
-        return max(index for index, is_better in enumerate(self.improvements(epochs)) if is_better)
-
-    def _score(self, epoch: Epoch) -> float:
-        """Return the value of an epoch, or its negative if larger values are better.
-
-        Errors   OptionError if there is none, or if it is not a number
-        """
-        prefix = "" if epoch.validation_loss is None else "validation_"
-        values: dict[str, Any] = {name: getattr(epoch, prefix + name) for name in MONITORED}
-        values = {name: value for name, value in values.items() if value is not None} | dict(epoch.validation_metrics)
-        name = self.metric
-        if name not in values:
-            raise unknown_name("metric to monitor", name, [*values])
-        value = values[name]
-        if name in epoch.validation_metrics and math.isnan(value):
-            problem = f"{name} is not a number for the validation data of epoch {epoch.epoch}"
-            raise OptionError(f"monitor {problem}; monitor another metric")
-        return value if self.is_minimized else -value

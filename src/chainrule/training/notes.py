@@ -70,7 +70,7 @@ def _lack_of_progress(trainer: Trainer, half_epoch: int) -> str | None:
         return None
     steps = trainer.epoch_steps if len(history.epochs) > 1 else half_epoch
     reached = float(np.average(history.losses[-steps:], weights=history.sizes[-steps:]))
-    constant, unit = _constant_loss(trainer, data.targets)
+    constant, unit = _constant_loss(trainer, _drawn_targets(trainer))
     if reached < constant - _needed(NOISE, len(data)) * unit or not unit:
         return ""
     has_weights = validation is not None and validation.targets.weights is not None
@@ -88,6 +88,16 @@ def _lack_of_progress(trainer: Trainer, half_epoch: int) -> str | None:
         f"the loss of {reached:.4g} in training is not clearly better than a constant prediction ({constant:.4g}): "
         f"{hint or 'try another learning rate, more epochs, or check the labels'}"
     )
+
+
+def _drawn_targets(trainer: Trainer) -> Targets:
+    """Return the targets of the training samples in an epoch."""
+    targets, recipe = trainer.train_data.targets, trainer.recipe
+    if recipe.sampling is None:
+        return targets
+    from chainrule.training.sampling import balanced_draws
+
+    return targets.take(balanced_draws(targets.largest, recipe.seed, 0) % len(targets))
 
 
 def _needed(noise: float, samples: int) -> float:

@@ -79,13 +79,15 @@ class Optimizer(NamedOptions):
         step                    step number, from 1
         learning_rate           None: use the optimizer's
         """
-        attributes = {
-            "rate": self.learning_rate if learning_rate is None else learning_rate,
-            **self.step_attributes(step),
-        }
         arrays = (parameters, gradients, *moments)
+        attributes = self.attributes_of_step(step, learning_rate)
         new_parameters, *new_moments = fallback.numpy_engine().run(self.operation, arrays, attributes)
         return new_parameters, tuple(new_moments)
+
+    def attributes_of_step(self, step: int, learning_rate: float | None = None) -> dict[str, Any]:
+        """Return the update operation's attributes for a step; learning_rate None: the optimizer's."""
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        return {"rate": rate, **self.step_attributes(step)}
 
     def step(
         self, model: Any, gradients: Any, moments: Moments, *, step: int, learning_rate: float | None = None
@@ -95,14 +97,23 @@ class Optimizer(NamedOptions):
         gradients   result of `model.gradients`
         moments     result of ``init(model.parameters)``, or of the previous step
 
-        See `update` for the other arguments.
+        See `update` for the other arguments. The model's engine computes the update, with the bits of `train_step`.
         """
-        layout, arguments = model.trainable_layout, (model.parameters, gradients.flat, moments)
-        parameters, new_moments = self.update(*arguments, step=step, learning_rate=learning_rate)
+        layout = model.trainable_layout
+        parameters, new_moments = self._updated(model, gradients.flat, moments, step, learning_rate)
         for name in layout.keys() - LRMultipliers().freezing(model.frozen).frozen_names(layout):
             first, last = layout[name]
             model.parameters[first:last] = parameters[first:last]
         return new_moments
+
+    def _updated(
+        self, model: Any, gradient: Array, moments: Moments, step: int, learning_rate: float | None
+    ) -> tuple[Array, Moments]:
+        """Return the new parameters and moments of a model."""
+        parameters, flat, *new_moments = (np.array(a, model.dtype) for a in (model.parameters, gradient, *moments))
+        attributes = self.attributes_of_step(step, learning_rate)
+        model.engine.update(self.operation, parameters, flat, tuple(new_moments), attributes, model.threads)
+        return parameters, tuple(new_moments)
 
     def step_attributes(self, step: int) -> dict[str, Any]:
         """Return `attributes`, plus the step number (from 1) if the update depends on it."""
@@ -277,6 +288,11 @@ class CustomOptimizer(Optimizer):
         if len(new_moments) != len(moments):
             raise OptionError(f"{label} {len(new_moments)} moments; expected {len(moments)}, as returned by init")
         return _arrays((new_parameters,), parameters, label)[0], new_moments
+
+    def _updated(
+        self, model: Any, gradient: Array, moments: Moments, step: int, learning_rate: float | None
+    ) -> tuple[Array, Moments]:
+        return self.update(model.parameters, gradient, moments, step=step, learning_rate=learning_rate)
 
     def to_config(self) -> dict[str, Any]:
         """Return the name and the learning rate. The code is not saved."""

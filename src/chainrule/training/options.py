@@ -44,6 +44,7 @@ EXCLUSIVE = ("division",)  # only one option may change it
 # What options read, of the data or of other options, and are refused without
 CLASSES = "one of several classes as the target"
 WEIGHTED = "labels of classes, or of yes and no, that are known before training"
+ONE_CLASS = "one class, or yes or no, for each sample, known before training, and inputs of one shape"
 LABELS = "a label per position"
 UNMOVED = "targets that do not move with the image, as masks and positions do"
 HELD_OUT = "a validation loss, of validation_data or validation_split"
@@ -143,14 +144,24 @@ OPTIONS = {
         label="batch size",
         help="Images per step.",
     ),
+    "sampling": RecipeOption(
+        '"balanced" draws all classes equally often: samples of small classes several times per epoch, those of large '
+        "ones in turn over the epochs. None: an epoch visits every sample once",
+        ("batches",),
+        reads=(ONE_CLASS,),
+        group="data",
+        metavar="NAME",
+        help="balanced: draw all classes equally often.  [default: every sample once per epoch]",
+        report="{} sampling",
+    ),
     "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", ("update",), flag=None),
     "loss": RecipeOption(
         "name of a built-in loss (`losses.NAMES`), or a custom loss",
         ("loss",),
         metavar="NAME",
-        help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
-        "categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, categorical_focal_cross_entropy "
-        "or dice.",
+        help="half_squared_error, mean_squared_error, mean_absolute_error, huber, quantile=0.9, poisson, "
+        "binary_cross_entropy, categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, "
+        "categorical_focal_cross_entropy or dice.",
     ),
     "schedule": RecipeOption(
         'learning-rate schedule: a name (`schedules.NAMED`), text ("plateau,gamma=0.5"), a schedule, or a function',

@@ -13,7 +13,7 @@ from chainrule.errors import FormatError, OptionError, unknown_name
 from chainrule.network import losses
 from chainrule.network.losses import Loss
 from chainrule.training import optimizers, schedules
-from chainrule.training.history import Criterion, Epoch
+from chainrule.training.history import Epoch
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.options import LEFT_OUT, OPTIONS, check_meeting, check_option
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation, Views
     from chainrule.training.averaging import Lookahead
     from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
+    from chainrule.training.criterion import Criterion
 
+BALANCED = "balanced"  # kind of sampling
 BATCH_SIZE = 32  # default number of samples per step
 
 
 class RecipeOptions(TypedDict, total=False):
     """Options of `Recipe` in the forms that `fit` accepts, such as names. None stands for the default."""
 
+    sampling: str | None
     schedule: str | ScheduleLike | None
     normalization: str | None
     augmentation: "str | Augmentation | None"
@@ -82,6 +85,7 @@ class Recipe(metaclass=CheckedOptions):
 
     epochs: int = 1
     batch_size: int = BATCH_SIZE
+    sampling: str | None = None
     optimizer: Optimizer = field(default_factory=optimizers.Adam)
     loss: Loss = "categorical_cross_entropy"
     schedule: Schedule = field(default_factory=Schedule)
@@ -111,6 +115,8 @@ class Recipe(metaclass=CheckedOptions):
             check_option(name, getattr(self, name))
         if self.normalization not in KINDS:
             raise unknown_name("normalization", self.normalization, [*KINDS])
+        if self.sampling not in (None, BALANCED):
+            raise unknown_name("sampling", self.sampling, [BALANCED])
         check_meeting([name for name in OPTIONS if getattr(self, name) != getattr(Recipe, name, None)])
 
     def reported(self) -> dict[str, str]:
@@ -134,8 +140,10 @@ class Recipe(metaclass=CheckedOptions):
                 option.check_shape(shape)
 
     @property
-    def criterion(self) -> Criterion:
+    def criterion(self) -> "Criterion":
         """The rule that determines the best epoch."""
+        from chainrule.training.criterion import Criterion
+
         return Criterion(self.monitor, self.min_delta)
 
     def schedule_after(self, epochs: Sequence[Epoch]) -> Schedule:

@@ -84,6 +84,7 @@ def task_of(network: Network, recipe: Recipe, data: Examples) -> Task:
     available = {
         declared.CLASSES: task == CLASSIFICATION,
         declared.WEIGHTED: are_classes and data.source.known,
+        declared.ONE_CLASS: are_classes and not targets.is_dense and data.source.known and not data.source.has_lengths,
         **fixed_targets(targets, positions=moves_positions),
     }
     check({name: getattr(recipe, name) for name in declared.OPTIONS}, available, f"; the task is {task.name}")

@@ -323,7 +323,7 @@ class Trainer:
         """
         from chainrule.training.evaluation import JointEvaluation, evaluate
 
-        monitor, values, metrics = self.recipe.criterion.metric, np.zeros(3), dict[str, float]()
+        criterion, values, metrics = self.recipe.criterion, np.zeros(3), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers, "weighted": True}
@@ -333,7 +333,11 @@ class Trainer:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
                 values[1] = np.mean(main.mean_absolute_errors / self.units)
             metrics = evaluation.with_metrics(self.metrics or {}).further
-            values[2] = metrics.get(monitor, np.nan)
+            values[2] = metrics.get(criterion.metric, np.nan)
         self.workers.broadcast(values)
-        metrics |= {} if np.isnan(values[2]) else {monitor: float(values[2])}
+        if criterion.is_further:
+            metrics[criterion.metric] = float(values[2])
+            if math.isnan(values[2]) and criterion.undefined_warning not in self.history.warnings:
+                self.history.warnings.append(criterion.undefined_warning)
+                self.history.notes.append(criterion.undefined_warning)
         return (float(values[0]), float(values[1])), metrics

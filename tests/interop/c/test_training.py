@@ -143,7 +143,8 @@ def test_every_loss_is_followed(tmp_path: Path) -> None:
         cr.Sequential((*layers, last), (2, 4, 3), normalization=SCALED, engine="numpy", loss=loss)
         for last, names in (
             (cr.Softmax(), of_classes),
-            (cr.Sigmoid(), {*losses.NAMES} - {*of_classes, "softmax_cross_entropy"}),
+            (cr.Sigmoid(), {*losses.NAMES, "quantile=0.9"} - {*of_classes, "softmax_cross_entropy"}),
+            (cr.Exp(), ["poisson"]),
         )
         for loss in sorted(names)
     ]

@@ -17,8 +17,10 @@ from selection import draws
 
 from chainrule.layers.kinds import EXAMPLES
 from chainrule.network.losses import OF_PROBABILITIES
+from chainrule.network.tasks import OF_RATES
 from chainrule.operations import reference
 
+KINKED = ("maximum_dx", "mean_absolute_error_dp", "quantile_dp")
 REAL = ("max_pool", *EXAMPLES)  # operations that may have kinks, and compare their inputs
 DERIVATIVES = [  # operation, argument, gradient with respect to it
     *((name, "x", f"{name}_dx") for name in reference.__all__ if name not in ("add", "maximum")),
@@ -51,9 +53,9 @@ def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data
     case, draw = case.with_arrays(lambda array: frozen(np.nan_to_num(array, neginf=-9.0))), np.random.default_rng(1)
     arrays = dict(zip(parameters(name), case.arrays, strict=True))
     start = arrays[argument]
-    if name in REAL or gradient in ("maximum_dx", "mean_absolute_error_dp"):  # a step must not cross a kink
+    if name in REAL or gradient in KINKED:  # a step must not cross a kink
         start = draw.standard_normal(start.shape)
-    if name in OF_PROBABILITIES:
+    if name in (*OF_PROBABILITIES, *OF_RATES):
         start = draw.uniform(0.1, 0.9, start.shape)
 
     def along(step: Any) -> NDArray[Any]:

@@ -15,6 +15,28 @@ def correct(p: Array, t: Array) -> Array:
     return correct.squeeze(1).astype(p.dtype)
 
 
+def exp_poisson(p: Array, t: Array) -> Array:
+    """Compute `reference.exp_poisson`."""
+    K = p.shape[1]
+    u1 = jnp.exp(p)
+    u2 = t * p
+    u1 -= u2
+    loss = u1.sum(axis=1, keepdims=True)
+    loss /= K
+    return loss.squeeze(1)
+
+
+def exp_poisson_dp(p: Array, t: Array, *, batch: int | None=None) -> Array:
+    """Compute `reference.exp_poisson_dp`."""
+    N = p.size // p.shape[1] if batch is None else batch
+    K = p.shape[1]
+    dz = jnp.exp(p)
+    dz -= t
+    dz *= (1 / K)
+    dz /= N
+    return dz
+
+
 def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.sigmoid_cross_entropy`."""
     K = p.shape[1]

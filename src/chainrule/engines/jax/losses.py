@@ -288,3 +288,56 @@ def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None=None) -> Arra
     dp *= (2 / K)
     dp /= N
     return dp
+
+
+def poisson(p: Array, t: Array) -> Array:
+    """Compute `reference.poisson`."""
+    K = p.shape[1]
+    epsilon = float(jnp.finfo(p.dtype).eps)
+    p_hat = jnp.maximum(epsilon, p)
+    u1 = jnp.log(p_hat)
+    u1 *= t
+    u2 = jnp.subtract(p, u1)
+    loss = u2.sum(axis=1, keepdims=True)
+    loss /= K
+    return loss.squeeze(1)
+
+
+def poisson_dp(p: Array, t: Array, *, batch: int | None=None) -> Array:
+    """Compute `reference.poisson_dp`."""
+    N = p.size // p.shape[1] if batch is None else batch
+    K = p.shape[1]
+    epsilon = float(jnp.finfo(p.dtype).eps)
+    p_hat = jnp.maximum(epsilon, p)
+    u1 = jnp.divide(t, p_hat)
+    dp = jnp.subtract(1, u1)
+    dp *= (1 / K)
+    dp /= N
+    return dp
+
+
+def quantile(p: Array, t: Array, *, level: float=0.5) -> Array:
+    """Compute `reference.quantile`."""
+    K = p.shape[1]
+    d = t - p
+    u1 = (level - 1) * d
+    u2 = d > 0
+    d *= level
+    h = select(u2, d, u1)
+    loss = h.sum(axis=1, keepdims=True)
+    loss /= K
+    return loss.squeeze(1)
+
+
+def quantile_dp(p: Array, t: Array, *, level: float=0.5, batch: int | None=None) -> Array:
+    """Compute `reference.quantile_dp`."""
+    N = p.size // p.shape[1] if batch is None else batch
+    K = p.shape[1]
+    d = p - t
+    u1 = d < 0
+    u2 = select(u1, -level, d)
+    u3 = d > 0
+    dp = select(u3, (1 - level), u2)
+    dp /= K
+    dp /= N
+    return dp

@@ -21,6 +21,34 @@ def correct(p: Array, t: Array) -> Array:
 
 
 @quiet
+def exp_poisson(p: Array, t: Array) -> Array:
+    """Compute `reference.exp_poisson`."""
+    p = np.asarray(p, order="C")
+    t = np.asarray(t, order="C")
+    K = p.shape[1]
+    u1 = np.exp(p)
+    u2 = t * p
+    u1 -= u2
+    loss = u1.sum(axis=1, keepdims=True)
+    loss /= K
+    return loss.squeeze(1)
+
+
+@quiet
+def exp_poisson_dp(p: Array, t: Array, *, batch: int | None=None) -> Array:
+    """Compute `reference.exp_poisson_dp`."""
+    p = np.asarray(p, order="C")
+    t = np.asarray(t, order="C")
+    N = p.size // p.shape[1] if batch is None else batch
+    K = p.shape[1]
+    dz = np.exp(p)
+    dz -= t
+    dz *= (1 / K)
+    dz /= N
+    return dz
+
+
+@quiet
 def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.sigmoid_cross_entropy`."""
     p = np.asarray(p, order="C")

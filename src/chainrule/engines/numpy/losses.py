@@ -347,3 +347,68 @@ def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None=None) -> Arra
     dp *= (2 / K)
     dp /= N
     return dp
+
+
+@quiet
+def poisson(p: Array, t: Array) -> Array:
+    """Compute `reference.poisson`."""
+    p = np.asarray(p, order="C")
+    t = np.asarray(t, order="C")
+    K = p.shape[1]
+    epsilon = float(np.finfo(p.dtype).eps)
+    p_hat = np.maximum(epsilon, p)
+    np.log(p_hat, out=p_hat)
+    p_hat *= t
+    np.subtract(p, p_hat, out=p_hat)
+    loss = p_hat.sum(axis=1, keepdims=True)
+    loss /= K
+    return loss.squeeze(1)
+
+
+@quiet
+def poisson_dp(p: Array, t: Array, *, batch: int | None=None) -> Array:
+    """Compute `reference.poisson_dp`."""
+    p = np.asarray(p, order="C")
+    t = np.asarray(t, order="C")
+    N = p.size // p.shape[1] if batch is None else batch
+    K = p.shape[1]
+    epsilon = float(np.finfo(p.dtype).eps)
+    dp = np.maximum(epsilon, p)
+    np.divide(t, dp, out=dp)
+    np.subtract(1, dp, out=dp)
+    dp *= (1 / K)
+    dp /= N
+    return dp
+
+
+@quiet
+def quantile(p: Array, t: Array, *, level: float=0.5) -> Array:
+    """Compute `reference.quantile`."""
+    p = np.asarray(p, order="C")
+    t = np.asarray(t, order="C")
+    K = p.shape[1]
+    d = t - p
+    u1 = (level - 1) * d
+    u2 = d > 0
+    d *= level
+    h = select(u2, d, u1)
+    loss = h.sum(axis=1, keepdims=True)
+    loss /= K
+    return loss.squeeze(1)
+
+
+@quiet
+def quantile_dp(p: Array, t: Array, *, level: float=0.5, batch: int | None=None) -> Array:
+    """Compute `reference.quantile_dp`."""
+    p = np.asarray(p, order="C")
+    t = np.asarray(t, order="C")
+    N = p.size // p.shape[1] if batch is None else batch
+    K = p.shape[1]
+    d = p - t
+    u1 = d < 0
+    u2 = select(u1, -level, d)
+    u3 = d > 0
+    dp = select(u3, (1 - level), u2)
+    dp /= K
+    dp /= N
+    return dp

@@ -62,15 +62,15 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
     if "classes" in metadata:
         options["classes"] = expect_list(str, parse(metadata["classes"]), "classes")
     loss, task = metadata.get("loss", ""), metadata.get("task", "")
-    if loss in losses.NAMES:
-        options["loss"] = loss
-    elif loss.startswith("{") and len(graph.outputs) > 1:
-        try:
+    try:
+        if loss.partition("=")[0] in losses.NAMES:
+            options["loss"] = losses.find(loss)
+        elif loss.startswith("{") and len(graph.outputs) > 1:
             terms = losses.JointLoss.parse(loss).terms  # in the order of the outputs
-        except OptionError as error:
-            raise FormatError(str(error)) from None
-        named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
-        options["loss"] = losses.JointLoss(tuple(named))
+            named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
+            options["loss"] = losses.JointLoss(tuple(named))
+    except OptionError as error:
+        raise FormatError(str(error)) from None
     thresholds = expect_list(float, parse(metadata.get("thresholds", "[]")), "thresholds")
     known_task = task if {*task.split(",")} <= tasks.NAMED.keys() else None
     invented = expect_list(str, parse(metadata.get("invented", "[]")), "invented")

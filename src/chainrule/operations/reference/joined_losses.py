@@ -8,6 +8,7 @@ docs/derivations/losses.md.
 import numpy as np
 
 from chainrule.operations.reference.activations import sigmoid, softplus
+from chainrule.operations.reference.elementary import exp
 from chainrule.operations.reference.rows import elements, empty_gradient, one_per_row, row_sums
 from chainrule.operations.reference.softmax import log_softmax, softmax
 from chainrule.operations.reference.windows import Array
@@ -137,4 +138,32 @@ def softmax_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = No
     total = row_sums(a)
     for row, e in elements(p):
         dp[e] = (y[e] * total[row] - a[e]) / batch
+    return dp
+
+
+def exp_poisson(p: Array, t: Array) -> Array:
+    """Compute the Poisson loss of the rates e^p.
+
+    loss[n] = 1/K Σ_k e^(p[n,k]) − t[n,k] p[n,k]
+
+    Shapes   p (logarithms of rates) and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   PyTorch's PoissonNLLLoss
+    """
+    loss, y = one_per_row("exp_poisson", p, t), exp(p)
+    for row, e in elements(p):
+        loss[row] += (y[e] - t[e] * p[e]) / p.shape[1]
+    return loss
+
+
+def exp_poisson_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """dp[n,k] = 1/K (e^(p[n,k]) − t[n,k]) / batch
+
+    Source   PyTorch's PoissonNLLLoss
+    """
+    dp, batch = empty_gradient("exp_poisson_dp", p, t, batch)
+    y = exp(p)
+    for e in np.ndindex(p.shape):
+        dp[e] = (y[e] - t[e]) / p.shape[1] / batch
     return dp

@@ -122,6 +122,63 @@ def huber_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     return dp
 
 
+def quantile(p: Array, t: Array, *, level: float = 0.5) -> Array:
+    """Compute the mean quantile loss, also called pinball loss, which the quantile of a level minimizes.
+
+    loss[n] = 1/K Σ_k τ d[n,k] where d[n,k] > 0, else (τ − 1) d[n,k]        d = t − p,  τ: the level
+
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Koenker and Bassett (1978), "Regression quantiles", eq. 3.1
+    """
+    loss = one_per_row("quantile", p, t)
+    for row, e in elements(p):
+        d = t[e] - p[e]
+        loss[row] += (level * d if d.real > 0 else (level - 1) * d) / p.shape[1]
+    return loss
+
+
+def quantile_dp(p: Array, t: Array, *, level: float = 0.5, batch: int | None = None) -> Array:
+    """dp[n,k] = (1 − τ) / K / batch where p[n,k] > t[n,k], else −τ / K / batch where p[n,k] < t[n,k], else 0
+
+    Source   Koenker and Bassett (1978), the derivative of eq. 3.1
+    """
+    dp, batch = empty_gradient("quantile_dp", p, t, batch)
+    for e in np.ndindex(p.shape):
+        d = p[e] - t[e]
+        slope = 1 - level if d > 0 else -level if d < 0 else d
+        dp[e] = slope / p.shape[1] / batch
+    return dp
+
+
+def poisson(p: Array, t: Array) -> Array:
+    """Compute the mean negative log-likelihood of counts with the rates p, without its constant log t!.
+
+    loss[n] = 1/K Σ_k p[n,k] − t[n,k] log p̂[n,k]        p̂: p, at least ε
+
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   PyTorch's PoissonNLLLoss with log_input=False
+    """
+    loss = one_per_row("poisson", p, t)
+    for row, e in elements(p):
+        loss[row] += (p[e] - t[e] * np.log(_rate(p[e]))) / p.shape[1]
+    return loss
+
+
+def poisson_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """dp[n,k] = 1/K (1 − t[n,k]/p̂[n,k]) / batch
+
+    Source   PyTorch's PoissonNLLLoss with log_input=False
+    """
+    dp, batch = empty_gradient("poisson_dp", p, t, batch)
+    for e in np.ndindex(p.shape):
+        dp[e] = (1 - t[e] / _rate(p[e])) / p.shape[1] / batch
+    return dp
+
+
 def binary_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the mean binary cross-entropy of independent probabilities p.
 
@@ -334,6 +391,12 @@ def _clipped(p: Any, low: Any, high: Any) -> Any:
     if p.real < low:
         return low
     return high if p.real > high else p
+
+
+def _rate(p: Any) -> Any:
+    """Return p, at least ε, so that log p is finite."""
+    epsilon = np.finfo(p.dtype).eps
+    return epsilon if p.real < epsilon else p
 
 
 def _probability(p: Any, ends: int = 0) -> Any:

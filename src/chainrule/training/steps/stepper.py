@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -141,11 +141,8 @@ class Stepper:
         """
         updates = self._program is not None or self._source.prepares_update
         name = self.optimizer.operation if updates and not isinstance(self.optimizer, CustomOptimizer) else None
-        update = name, self.moments, self._attributes(1, self.optimizer.learning_rate)
+        update = name, self.moments, self.optimizer.attributes_of_step(1)
         self._source.prepare(samples, update, steps)
-
-    def _attributes(self, step: int, rate: float) -> dict[str, Any]:
-        return {"rate": rate, **self.optimizer.step_attributes(step)}
 
     def step(
         self,
@@ -181,7 +178,8 @@ class Stepper:
             return stepper_of(self, x.shape[1:]).steps(batches)
         if self._program is not None:
             inputs, rates, step, seed, _ = batches
-            attributes, options = self._attributes(step, rates[0]), {"seed": seed, "step": step, **self._fused}
+            attributes = self.optimizer.attributes_of_step(step, rates[0])
+            options = {"seed": seed, "step": step, **self._fused}
             request = StepRequest(inputs, self.optimizer.operation, self.moments, attributes, rates, **options)
             sums, size = self._program.steps(request), len(inputs[0]) // len(rates)
             if sums or len(inputs) == 1:
@@ -254,7 +252,7 @@ class Stepper:
                         target[rows] = values[rows]
             return
         self._commit_statistics(batch)
-        attributes = self._attributes(step, rate)
+        attributes = optimizer.attributes_of_step(step, rate)
         for group in self._groups:
             if group.factor:
                 rows = slice(group.first, group.last)

@@ -824,6 +824,36 @@ export function exp_dx(dy, y) {
   return dx;
 }
 
+export function exp_poisson(p, t) {
+  let loss, y;
+  const [p0, p1] = strides(p.shape);
+  const [t0, t1] = strides(t.shape);
+  loss = one_per_row("exp_poisson", p, t);
+  const [loss0] = strides(loss.shape);
+  y = exp(p);
+  const [y0, y1] = strides(y.shape);
+  const shape1 = p.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], k = 0; k < end3; k += 1) {
+      for (let end4 = sizeOf(shape1.slice(2)), ij = 0; ij < end4; ij += 1) {
+        loss.data[n * loss0 + ij] += ((y.data[n * y0 + k * y1 + ij] - (t.data[n * t0 + k * t1 + ij] * p.data[n * p0 + k * p1 + ij])) / p.shape[1]);
+      }
+    }
+  }
+  return loss;
+}
+
+export function exp_poisson_dp(p, t, { batch = null } = {}) {
+  let dp, y;
+  [dp, batch] = empty_gradient("exp_poisson_dp", p, t, batch);
+  y = exp(p);
+  const shape1 = p.shape;
+  for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
+    dp.data[e] = (((y.data[e] - t.data[e]) / p.shape[1]) / batch);
+  }
+  return dp;
+}
+
 export function fake_quantize(x, { scale = 1.0, zero = 0.0, low = (-128.0), high = 127.0 } = {}) {
   let q, y;
   y = zeros(x.shape);
@@ -1576,6 +1606,39 @@ export function permute(x, { axes } = {}) {
   return y;
 }
 
+export function poisson(p, t) {
+  let loss;
+  const [p0, p1] = strides(p.shape);
+  const [t0, t1] = strides(t.shape);
+  loss = one_per_row("poisson", p, t);
+  const [loss0] = strides(loss.shape);
+  const shape1 = p.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], k = 0; k < end3; k += 1) {
+      for (let end4 = sizeOf(shape1.slice(2)), ij = 0; ij < end4; ij += 1) {
+        loss.data[n * loss0 + ij] += ((p.data[n * p0 + k * p1 + ij] - (t.data[n * t0 + k * t1 + ij] * Math.log(losses_rate(p.data[n * p0 + k * p1 + ij])))) / p.shape[1]);
+      }
+    }
+  }
+  return loss;
+}
+
+function losses_rate(p) {
+  let epsilon;
+  epsilon = Number.EPSILON;
+  return ((p < epsilon) ? epsilon : p);
+}
+
+export function poisson_dp(p, t, { batch = null } = {}) {
+  let dp;
+  [dp, batch] = empty_gradient("poisson_dp", p, t, batch);
+  const shape1 = p.shape;
+  for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
+    dp.data[e] = (((1 - (t.data[e] / losses_rate(p.data[e]))) / p.shape[1]) / batch);
+  }
+  return dp;
+}
+
 export function prelu(x, slope) {
   let y;
   const [x0, x1] = strides(x.shape);
@@ -1625,6 +1688,36 @@ export function prelu_dx(dy, x, slope) {
     }
   }
   return dx;
+}
+
+export function quantile(p, t, { level = 0.5 } = {}) {
+  let d, loss;
+  const [p0, p1] = strides(p.shape);
+  const [t0, t1] = strides(t.shape);
+  loss = one_per_row("quantile", p, t);
+  const [loss0] = strides(loss.shape);
+  const shape1 = p.shape;
+  for (let end2 = shape1[0], n = 0; n < end2; n += 1) {
+    for (let end3 = shape1[1], k = 0; k < end3; k += 1) {
+      for (let end4 = sizeOf(shape1.slice(2)), ij = 0; ij < end4; ij += 1) {
+        d = (t.data[n * t0 + k * t1 + ij] - p.data[n * p0 + k * p1 + ij]);
+        loss.data[n * loss0 + ij] += (((d > 0) ? (level * d) : ((level - 1) * d)) / p.shape[1]);
+      }
+    }
+  }
+  return loss;
+}
+
+export function quantile_dp(p, t, { level = 0.5, batch = null } = {}) {
+  let d, dp, slope;
+  [dp, batch] = empty_gradient("quantile_dp", p, t, batch);
+  const shape1 = p.shape;
+  for (let end2 = sizeOf(shape1.slice(0)), e = 0; e < end2; e += 1) {
+    d = (p.data[e] - t.data[e]);
+    slope = ((d > 0) ? (1 - level) : ((d < 0) ? (-level) : d));
+    dp.data[e] = ((slope / p.shape[1]) / batch);
+  }
+  return dp;
 }
 
 export function reciprocal(x) {

@@ -1,0 +1,158 @@
+"""Poisson and quantile losses: PyTorch, scikit-learn and SciPy give the same values, gradients and optima."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numerical import assert_close
+from selection import draws
+from sklearn.linear_model import PoissonRegressor, QuantileRegressor
+from sklearn.metrics import mean_pinball_loss
+from training.networks import Array
+
+import chainrule as cr
+from chainrule.data.normalization import Normalization
+from chainrule.errors import DataError, OptionError
+from chainrule.network import losses
+from chainrule.sklearn import ChainruleRegressor
+from chainrule.training.constants import fitted_constant
+
+SEEDS = st.integers(0, 2**32 - 1)
+each_engine: Any = pytest.mark.parametrize("engine", ["numpy", "compiled"])
+
+
+def one_layer(outputs: int, loss: str, *last: Any, engine: str = "numpy", **options: Any) -> cr.Sequential:
+    return cr.Sequential([cr.Dense(outputs), *last], (4,), loss=loss, engine=engine, dtype="float64", **options)
+
+
+def by_torch(model: cr.Sequential, x: Array, loss: Callable[[Any], Any]) -> tuple[float, Array]:
+    """Return a loss of the scores, and the gradient of the dense weights, by automatic differentiation."""
+    w, b = (torch.tensor(np.array(model.weights[f"dense1.{name}"]), requires_grad=True) for name in "wb")
+    value = loss(torch.tensor(x) @ w.T + b)
+    value.backward()
+    return float(value.detach()), w.grad.numpy()  # pyright: ignore[reportOptionalMemberAccess]
+
+
+@each_engine
+@settings(max_examples=draws(4), deadline=None)
+@given(SEEDS, st.integers(1, 4))
+def test_the_loss_of_counts_is_that_of_pytorch(engine: str, seed: int, outputs: int) -> None:
+    """Rates below the smallest representable difference from 0 have exact gradients, since the scores are read."""
+    draw = np.random.default_rng(seed)
+    x, t = draw.normal(size=(7, 4)) * draw.choice([0.3, 30.0]), draw.poisson(3, (7, outputs)).astype(float)
+    model = one_layer(
+        outputs, "poisson", cr.Exp(), engine=engine, seed=seed % 99, normalization=Normalization.fit("none", x)
+    )
+    peer = torch.nn.PoissonNLLLoss()
+    expected, slopes = by_torch(model, x, lambda z: peer(z, torch.tensor(t)))
+    gradients = model.gradients(x, t)
+    assert_close(gradients.loss, expected)
+    assert_close(gradients.named["dense1.w"], slopes)
+    assert_close(model.evaluate(x, t).loss, expected)
+
+
+@each_engine
+@settings(max_examples=draws(4), deadline=None)
+@given(SEEDS, st.integers(1, 4), st.floats(0.01, 0.99))
+def test_the_loss_of_a_quantile_is_that_of_scikit_learn(engine: str, seed: int, outputs: int, level: float) -> None:
+    draw = np.random.default_rng(seed)
+    x, t = draw.normal(size=(7, 4)), draw.normal(size=(7, outputs))
+    model = one_layer(
+        outputs, f"quantile={level}", engine=engine, seed=seed % 99, normalization=Normalization.fit("none", x)
+    )
+
+    def peer(z: Any) -> Any:
+        d = torch.tensor(t) - z
+        return torch.maximum(level * d, (level - 1) * d).mean()
+
+    expected, slopes = by_torch(model, x, peer)
+    gradients = model.gradients(x, t)
+    assert_close([gradients.loss, model.evaluate(x, t).loss], [expected, expected])
+    assert_close(gradients.named["dense1.w"], slopes)
+    assert_close(mean_pinball_loss(t, model.predict(x), alpha=level), expected)
+
+
+@settings(max_examples=draws(10), deadline=None)
+@given(SEEDS, st.floats(0.05, 0.95))
+def test_the_best_constants_are_the_mean_and_the_quantile(seed: int, level: float) -> None:
+    draw = np.random.default_rng(seed)
+    counts = draw.poisson(draw.uniform(0.5, 20), (200, 2)).astype(float)
+    assert_close(fitted_constant("exp_poisson", counts, is_probability=False), np.log(counts.mean(0)), error=1e-6)
+    assert_close(fitted_constant("poisson", counts, is_probability=False), counts.mean(0), error=1e-6)
+    numbers = draw.normal(size=(200, 1))
+    constant = fitted_constant(losses.find(f"quantile={level}"), numbers, is_probability=False)
+    below = (numbers < constant).mean()
+    assert abs(below - level) <= 1.5 / len(numbers)
+
+
+def test_linear_models_are_those_of_scikit_learn() -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(400, 4))
+    counts = draw.poisson(np.exp(0.4 * x[:, 0] - 0.3 * x[:, 1] + 1)).astype(float)
+    options: dict[str, Any] = {"epochs": 300, "batch_size": 400, "progress": False, "schedule": "cosine"}
+    model = one_layer(1, "poisson", cr.Exp())
+    model.fit(x, counts, learning_rate=0.05, **options)
+    assert_close(model.predict(x)[:, 0], PoissonRegressor(alpha=0).fit(x, counts).predict(x), error=0.01)
+    for level in (0.1, 0.5, 0.8):
+        y = 100 + 20 * x[:, 0] + draw.gumbel(size=400) * 9
+        model = one_layer(1, f"quantile={level}")
+        history = model.fit(x, y, learning_rate=0.05, **options)
+        peer = QuantileRegressor(quantile=level, alpha=0).fit(x, y).predict(x)
+        ours, best = (mean_pinball_loss(y, values, alpha=level) for values in (model.predict(x)[:, 0], peer))
+        assert best <= ours * (1 + 1e-9) < 1.02 * best
+        assert history.warnings == []
+
+
+def test_a_network_of_no_use_is_compared_with_its_own_constant() -> None:
+    draw = np.random.default_rng(0)
+    x, counts = draw.normal(size=(600, 4)), draw.poisson(7, 600).astype(float)
+    for loss, last in (("poisson", [cr.Exp()]), ("quantile=0.9", [])):
+        options: dict[str, Any] = {"epochs": 5, "learning_rate": 0.02, "progress": False}
+        assert "constant" in one_layer(1, loss, *last).fit(x, counts, **options).warnings[-1]
+
+
+@pytest.mark.parametrize("name", [*(f"quantile={level}" for level in (0, 1, -0.1, "nan", "x")), "huber=0.5"])
+def test_a_level_is_between_0_and_1(name: str) -> None:
+    with pytest.raises(OptionError, match=r"quantile=0\.9"):
+        one_layer(1, name)
+
+
+def test_counts_need_positive_predictions_and_targets() -> None:
+    with pytest.raises(OptionError, match="Exp"):
+        one_layer(1, "poisson").fit(np.ones((3, 4)), [1, 2, 3], progress=False)
+    model = one_layer(1, "poisson", cr.Softplus())
+    with pytest.raises(DataError, match="counts"):
+        model.fit(np.ones((3, 4)), [1, 2, -1], progress=False)
+
+
+def test_names_survive_files_and_outputs(tmp_path: Any) -> None:
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(40, 4)), draw.normal(size=40)
+    model = one_layer(1, "Quantile=0.90")
+    model.fit(x, y, progress=False)
+    model.save(tmp_path / "model.safetensors")
+    loaded = cr.load(tmp_path / "model.safetensors")
+    assert (model.loss, loaded.loss) == ("quantile=0.9", "quantile=0.9")
+    assert loaded.evaluate(x, y).loss == model.evaluate(x, y).loss
+    node = cr.Input((4,))
+    outputs = {"low": cr.Dense(1)(node), "high": cr.Dense(1)(node)}
+    both = cr.Graph(node, outputs, loss={"low": "quantile=0.1", "high": "quantile=0.9"}, engine="numpy")
+    both.fit(x, {"low": y, "high": y}, epochs=60, learning_rate=0.05, progress=False)
+    low, high = (values[:, 0] for values in both.predict(x).values())
+    assert (low < high).all()
+
+
+def test_estimators_end_with_what_the_loss_needs() -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(400, 4))
+    counts = draw.poisson(np.exp(0.4 * x[:, 0] + 1)).astype(float)
+    options: dict[str, Any] = {"epochs": 100, "learning_rate": 0.03, "random_state": 0}
+    estimator = ChainruleRegressor([], loss="poisson", **options).fit(x, counts)
+    assert_close(estimator.predict(x), PoissonRegressor(alpha=0).fit(x, counts).predict(x), error=0.06)
+    y = 9 * x[:, 0] + draw.normal(size=400)
+    bound = ChainruleRegressor([], loss="quantile=0.9", **options).fit(x, y).predict(x)
+    assert 0.85 < (y <= bound).mean() < 0.95

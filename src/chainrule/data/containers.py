@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Array, Ints
+from chainrule.core.arrays import Array
 from chainrule.data.sources import SampleSource, as_array, as_samples
 from chainrule.errors import DataError, OptionError, printable_name, quoted
 
@@ -170,15 +170,6 @@ class PassedData(Data):
     weights: Any = None
     groups: Any = None
     classes: tuple[str, ...] = ()
-
-    def take(self, part: Ints) -> PassedData:
-        """Return the samples of columns at the given indices, in memory."""
-        x, y = (
-            {name: Column(column.values[part]) for name, column in by_name.items()}
-            for by_name in (self.inputs, self.targets)
-        )
-        weights, groups = (None if values is None else as_array(values)[part] for values in (self.weights, self.groups))
-        return PassedData(x, y, weights=weights, groups=groups)
 
 
 def as_columns(values: Any) -> dict[Any, Column]:

@@ -246,3 +246,10 @@ def check_choice(layer: object, what: str, value: object, choices: tuple[Any, ..
         if type(value) is type(choice) and value == choice:
             return
     raise unknown_name(f"{type(layer).__name__} {what}", value, list(map(str, choices)))
+
+
+def type_of(layer: Layer) -> str | None:
+    """Return the name of a layer's class; None for a custom layer, because its outputs are unknown."""
+    if layer.kind == CUSTOM:
+        return None
+    return type(layer).__name__

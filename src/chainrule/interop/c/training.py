@@ -149,13 +149,18 @@ class Training:
             classes=self.model.plan().output.size,
         )
 
-    def header_values(self, values: Mapping[str, Any]) -> dict[str, str]:
+    def header_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of the placeholders for training in the header."""
         guard, optimizer, loss = values["guard"], self.optimizer.name, self.model.loss
         lines = [f"#define {guard}_PARAMETERS {self.model.parameters.size}\n"]
         lines += [f"#define {guard}_{part.upper()}_BYTES {size}\n" for part, size in self.sizes.items()]
         shown = DECLARATIONS.format(guard=guard, name=values["name"], optimizer=optimizer, loss=loss)
-        return {"more": "".join(lines), "statics": ", static variables", "functions": shown}
+        return {
+            "more": "".join(lines),
+            "statics": ", static variables",
+            "static_bytes": self.static_bytes,
+            "functions": shown,
+        }
 
 
 def _require_trainable(model: Model, optimizer: Optimizer) -> None:

@@ -27,7 +27,8 @@ STORE_CYCLES = 1.3  # cost of storing one sum of a tile
 class RegisterSet(NamedTuple):
     """Vector registers of a class of processors.
 
-    The order of `REGISTER_SETS` is that of the arguments of the macro PICK in prelude.c.
+    The order of `REGISTER_SETS` is that of the arguments of the macro PICK in prelude.c. Their largest tiles determine
+    MAX_POSITIONS in convolution.c.
 
     lanes      floats per vector
     registers  number of sums that fit into registers

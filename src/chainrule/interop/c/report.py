@@ -15,20 +15,9 @@ from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram
 
 ENTRY_BYTES = 4  # of a number in a constant struct
 POINTER_BYTES = 4  # on a microcontroller
-# Bounds of the stack in bytes, with GCC at -O2 and -Os on a 32-bit processor without vectors. STACK: of routines with
-# those that they call, if it is more than ROUTINE_STACK. RUN_STACK: of NAME_run, also if routines are inlined into it.
-RUN_STACK, ROUTINE_STACK = 512, 260
-STACK = {
-    "cross_correlate_4": 980,
-    "cross_correlate_8": 1750,
-    "cross_correlate_16": 3320,
-    **dict.fromkeys((f"cross_correlate_depthwise{suffix}" for suffix in ("", "_4", "_8", "_16")), 380),
-    "cross_correlate_int8": 350,
-    "cross_correlate_depthwise_int8": 240,
-    "dense_to_floats": 220,
-    "cross_correlate": 260,
-    "cross_correlate_dx": 260,
-}
+# Bounds of the stack in bytes, with GCC at -O2 and -Os on a 32-bit processor without vectors: of NAME_run, also if
+# routines are inlined into it, and of a routine with those that it calls.
+RUN_STACK, ROUTINE_STACK = 512, 380
 COLUMNS = ("", "multiply-adds", "flash", "RAM", "result at", "int8 error")
 
 
@@ -127,12 +116,7 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
         flash, ram = earlier.flash + next(constants), max(earlier.ram, _bytes_in_use(program, time))
         layers, place = tuple(members.get(host, [host])), _position(program, call)
         rows[host] = LayerCost(layers, products[host], flash, ram, *place, error=errors.get(host))
-    return CostReport((*rows.values(),), names, program.arena_bytes, ports, stack_bound(program.calls))
-
-
-def stack_bound(calls: list[CCall]) -> int:
-    """Return an upper bound of the stack in bytes, with the options of `STACK`."""
-    return RUN_STACK + max((STACK.get(call.function, ROUTINE_STACK) for call in calls), default=0)
+    return CostReport((*rows.values(),), names, program.arena_bytes, ports, RUN_STACK + ROUTINE_STACK)
 
 
 def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:

@@ -86,8 +86,9 @@ def decision_of(model: Model, values: Mapping[str, Any]) -> Decision:
 
     values   values of placeholders: name, guard, and the numbers of outputs and classes
     """
-    has_one_answer = len(model.output_shape) == 1 and model.output_ports is None
-    task = resolved_task(model, None, model.loss) if has_one_answer else None
+    task = None
+    if len(model.output_shape) == 1 and model.output_ports is None:
+        task = resolved_task(model, None, model.loss)
     kinds: dict[tuple[tasks.Task | None, int], Decision] = {
         (tasks.CLASSIFICATION, values["outputs"]): CLASS,
         (tasks.MULTI_LABEL, values["outputs"]): LABELS,

@@ -37,8 +37,10 @@ def fuse(plan: Plan, weights: Mapping[str, Array], *, int8: bool = False) -> tup
 
 def count_readers(operations: Iterable[Operation], plan: Plan) -> Counter[str]:
     """Return the number of operations that read each storage; the network's output has one more."""
-    read = [tensor.storage for operation in operations for tensor in operation.reads if tensor is not None]
-    return Counter([*read, plan.output.storage])
+    readers = Counter([plan.output.storage])
+    for operation in operations:
+        readers.update(tensor.storage for tensor in operation.reads if tensor is not None)
+    return readers
 
 
 class _Fusion:
@@ -83,17 +85,16 @@ class _Fusion:
         """Return a convolution with the zeros that the preceding operation adds around the image, if it does."""
         x, kernel = operation.operand(), operation.operand(1)
         index = self._producer(x, ("pad",))
-        pad = None if index is None else self.operations[index]
-        if index is None or pad is None or not _pads_image(pad, x):
+        if index is None or not _pads_image(self.operations[index], x):
             return operation
-        zeros = zip(
-            pad.attributes["before"][1:], pad.attributes["after"][1:], operation.attributes["padding"], strict=True
-        )
-        padding = tuple((first + top, last + bottom) for first, last, (top, bottom) in zeros)
-        if any(max(ends) >= size for ends, size in zip(padding, kernel.shape[2:], strict=True)):
+        pad = self.operations[index]
+        (_, above, before), (_, below, after) = pad.attributes["before"], pad.attributes["after"]
+        (top, bottom), (left, right) = operation.attributes["padding"]
+        vertical, horizontal = (top + above, bottom + below), (left + before, right + after)
+        if max(vertical) >= kernel.shape[2] or max(horizontal) >= kernel.shape[3]:
             return operation
         del self.operations[index]
-        attributes = {**operation.attributes, "padding": padding}
+        attributes = {**operation.attributes, "padding": (vertical, horizontal)}
         return replace(operation, reads=(pad.operand(), *operation.reads[1:]), attributes=attributes)
 
     def _with_filters_first(self, operation: Operation) -> Operation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,6 +41,13 @@ class LayerCost:
     end: int
     error: float | None = None
 
+    def cells(self) -> tuple[str, ...]:
+        """Return the row of the table."""
+        place = f"{self.start:,}–{self.end:,}" if self.end else OUTPUTS
+        error = f"{self.error:.2g}" if self.error is not None else ""
+        numbers = f"{self.multiply_adds:,}", f"{self.flash:,}", f"{self.ram:,}"
+        return (" + ".join(self.layers), *numbers, place, error)
+
 
 @dataclass(frozen=True)
 class CostReport:
@@ -74,17 +81,15 @@ class CostReport:
         return asdict(self) | {"totals": self.totals}
 
     def __str__(self) -> str:
-        rows: list[list[str]] = [[*COLUMNS]]
+        columns = len(COLUMNS)
+        if {layer.error for layer in self.layers} <= {None}:
+            columns -= 1
+        rows: list[Sequence[str]] = [COLUMNS[:columns]]
         for layer in self.layers:
-            place = f"{layer.start:,}–{layer.end:,}" if layer.end else OUTPUTS
-            numbers = (layer.multiply_adds, layer.flash, layer.ram)
-            error = "" if layer.error is None else f"{layer.error:.2g}"
-            rows.append([" + ".join(layer.layers), *(f"{number:,}" for number in numbers), place, error])
-        totals = self.totals
-        rows.append(["total", *(f"{number:,}" for number in totals.values()), "", ""])
-        if all(layer.error is None for layer in self.layers):
-            rows = [row[:-1] for row in rows]
-        lines = [line.rstrip() for line in aligned(rows, right=range(1, len(rows[0])))]
+            rows.append(layer.cells()[:columns])
+        totals = map("{:,}".format, self.totals.values())
+        rows.append(["total", *totals, "", ""][:columns])
+        lines = list(map(str.rstrip, aligned(rows, right=range(1, columns))))
         flash = f"flash: constants and {self.names:,} bytes of names; code comes on top"
         ram = f"RAM: arena {self.arena:,}, input and outputs {self.ports:,}, stack at most {self.stack:,} bytes"
         return "\n".join([*lines, flash, ram])
@@ -143,8 +148,8 @@ def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
     if result.storage == plan.input.storage:
         return "input"
     layers = {_layer_of(operation.writes[0]) for operation in plan.forward}
-    for tensor in (result, *(tensor for tensor in call.tensors if tensor.kind == "parameter"), plan.output):
-        if _layer_of(tensor) in layers:
+    for tensor in (result, *call.tensors, plan.output):
+        if (tensor.kind == "parameter" or tensor in (result, plan.output)) and _layer_of(tensor) in layers:
             return hosts.get(_layer_of(tensor), _layer_of(tensor))
     return OUTPUTS
 
@@ -176,5 +181,4 @@ def _position(program: CProgram, call: CCall) -> tuple[int, int]:
     if result.storage in program.external or result.storage in (IMAGE, OUTPUTS):
         return 0, 0
     start = program.arena.offsets[result.storage] * program.itemsize
-    size = result.size * (4 if result.storage == OUTPUTS else program.itemsize)
-    return start, start + size
+    return start, start + result.size * program.itemsize

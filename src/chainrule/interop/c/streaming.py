@@ -81,11 +81,7 @@ class Stream:
 
     def program(self, normalization: Normalization, *, compact: bool) -> CProgram:
         """Return the C program, whose arena begins with the histories."""
-        calls = [
-            call
-            for operation in self.plan.forward
-            for call in packing.inference(operation, self.values, compact=compact)
-        ]
+        calls = packing.inference(self.plan.forward, self.values, compact=compact)
         histories = {storage: f"arena + {offset}" for storage, offset in self.state.items()}
         whole = program.assemble(self.plan, calls, self.values, normalization, histories)
         offsets = {storage: offset + self.size for storage, offset in whole.arena.offsets.items()}

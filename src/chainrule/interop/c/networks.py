@@ -61,7 +61,7 @@ class Network:
         if self.int8:
             return [self.int8.program()] * 2
         if self.streamed:
-            return [self.streamed.program(model.normalization, compact=True)] * 2
+            return [self.streamed.program(model.normalization)] * 2
         if self.trained:
             return [self.trained.running] * 2
         variants = list[CProgram]()

@@ -69,10 +69,8 @@ class CostReport:
     @property
     def totals(self) -> dict[str, int]:
         """Multiply-adds, and bytes of flash, without code, and of RAM, with input, outputs and stack."""
-        products, constants = 0, 0
-        for layer in self.layers:
-            products += layer.multiply_adds
-            constants += layer.flash
+        products = sum(layer.multiply_adds for layer in self.layers)
+        constants = sum(layer.flash for layer in self.layers)
         ram = self.arena + self.ports + self.stack
         return {"multiply_adds": products, "flash": constants + self.names, "ram": ram}
 
@@ -108,7 +106,7 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
     members = dict[str, list[str]]()
     for operation in plan.forward:
         layer = _layer_of(operation.writes[0])
-        host = hosts.get(layer, layer)
+        host = hosts[layer]
         products[host] += multiply_adds(operation)
         group = members.setdefault(host, [])
         if layer not in group:
@@ -125,16 +123,17 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
 
 
 def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:
-    """Return layer → layer whose result the program computes together with it, for fused layers."""
+    """Return layer → layer whose result the program computes together with it: itself unless it is fused."""
     written = {call.tensors[-1].storage for call in calls}
     hosts, readers = dict[str, str](), dict[str, str]()
     for operation in reversed(plan.forward):
         layer, result = _layer_of(operation.writes[0]), operation.writes[0].storage
         if result not in written and result in readers and readers[result] != layer:
             hosts[layer] = readers[result]
+        host = hosts.setdefault(layer, layer)
         for tensor in operation.reads:
             if tensor is not None:
-                readers[tensor.storage] = hosts.get(layer, layer)
+                readers[tensor.storage] = host
     return hosts
 
 
@@ -147,10 +146,9 @@ def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
     result = call.tensors[-1]
     if result.storage == plan.input.storage:
         return "input"
-    layers = {_layer_of(operation.writes[0]) for operation in plan.forward}
     for tensor in (result, *call.tensors, plan.output):
-        if (tensor.kind == "parameter" or tensor in (result, plan.output)) and _layer_of(tensor) in layers:
-            return hosts.get(_layer_of(tensor), _layer_of(tensor))
+        if (tensor.kind == "parameter" or tensor in (result, plan.output)) and _layer_of(tensor) in hosts:
+            return hosts[_layer_of(tensor)]
     return OUTPUTS
 
 

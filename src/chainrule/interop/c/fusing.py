@@ -67,17 +67,17 @@ class _Fusion:
         if operation.name not in merged or not merged[operation.name](operation):
             self.operations.append(self._with_fusion_slots(operation))
 
-    def _producer(self, tensor: Tensor | None, names: tuple[str, ...] = ()) -> int | None:
+    def _producer(self, tensor: Tensor | None, names: tuple[str, ...]) -> int | None:
         """Return the index of the operation that computes a tensor; None if no further operation can be fused with it.
 
         An operation can be fused if its result is read only once and it does not include a ReLU yet.
 
-        names   names of operations that can be returned; empty: those of convolutions
+        names   names of operations that can be returned
         """
         if tensor is None or self._readers[tensor.storage] > 1:
             return None
         for index, operation in enumerate(self.operations):
-            if operation.writes[0].storage == tensor.storage and operation.name in (names or self._convolutions):
+            if operation.writes[0].storage == tensor.storage and operation.name in names:
                 return None if operation.attributes.get("relu") else index
         return None
 
@@ -116,7 +116,7 @@ class _Fusion:
     def _fuse_batch_norm(self, operation: Operation) -> bool:
         """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""
         x, y = operation.operand(), operation.writes[0]
-        index = self._producer(x)
+        index = self._producer(x, self._convolutions)
         if index is not None and (self.operations[index].reads[3] or self.operations[index].writes[0].shape != x.shape):
             index = None
         if index is None and not self._int8:
@@ -162,7 +162,7 @@ class _Fusion:
         The other operand must be computed before the convolution.
         """
         for producer_result, addend in (operation.reads, operation.reads[::-1]) if not self._int8 else ():
-            index = self._producer(producer_result)
+            index = self._producer(producer_result, self._convolutions)
             if index is None or addend is None or self.operations[index].reads[3] is not None:
                 continue
             if any(addend.storage == later.writes[0].storage for later in self.operations[index:]):

@@ -100,9 +100,11 @@ def train(name: str, file: Path, data: Dataset) -> None:
 
 @click.command()
 @options.markdown
-@click.option("--imported", type=click.Path(path_type=Path), help="Folder for the ONNX files of imported networks.")
+@click.option(
+    "--imported", type=click.Path(path_type=Path), required=True, help="Folder for ONNX files that are imported."
+)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-def main(markdown: Path | None, imported: Path | None, runs: tuple[Path, ...]) -> None:
+def main(markdown: Path | None, imported: Path, runs: tuple[Path, ...]) -> None:
     """Print the accuracy in int8 and the relative error of the outputs, for the networks in RUNS."""
     rows = [["network", "accuracy in floats", "in int8 C", "in ONNX Runtime", "error of int8 C", "of ONNX Runtime"]]
     networks = list[tuple[str, Model, Job]]()
@@ -112,8 +114,8 @@ def main(markdown: Path | None, imported: Path | None, runs: tuple[Path, ...]) -
             raise click.ClickException(f"{run}: expected a run folder, which names its data")
         networks.append((run.name, model, job))
     job = networks[0][2]
-    for name in IMPORTED if imported is not None else ():
-        file = Path(imported or "", f"{name}.onnx")
+    for name in IMPORTED:
+        file = imported / f"{name}.onnx"
         if not file.exists():
             train(name, file, job.choice.load(job.recipe.seed)[0])
         model, _ = loading.load_model_and_job(file, engine="numpy")

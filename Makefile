@@ -38,7 +38,7 @@ help:
 	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
 	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=100 for more)"
 	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
-	@echo "make int8-accuracy     compare int8 C with ONNX Runtime's quantization on five trained networks"
+	@echo "make int8-accuracy     compare the accuracy of int8 C and of ONNX Runtime's quantization; writes docs/deploying.md"
 	@echo "make fuzz              read 20,000 damaged inputs per format and command, and costly files; writes docs/reliability.md"
 	@echo "make faults            interrupt a run at every system call, resume it, compare the bits (long)"
 	@echo "make mutate            change the code in small ways and count the changes that no test detects (long); writes docs/mutation.md"
@@ -199,11 +199,12 @@ exports: $(VENV)/.test
 mcu: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.microcontroller --markdown docs/deploying.md $(ARGS)
 
-# Networks trained briefly, compared with ONNX Runtime's quantization; the runs are kept in build/int8.
-INT8_NETWORKS := numpy-cnn vanilla-cnn fast-mnist zayan resnet-8
+# Networks trained briefly, compared with ONNX Runtime's quantization; the runs are kept in build/int8. The first one's
+# data are those of the imported networks.
+INT8_NETWORKS := numpy-cnn vanilla-cnn vanilla-cnn-improved fast-mnist zayan venchislaw mlp vgg-small resnet-8 resnet-20 mobilenet-small
 int8-accuracy: $(VENV)/.test
 	for name in $(INT8_NETWORKS); do test -d build/int8/$$name || $(BIN)/chainrule train --model $$name --epochs 1 --out build/int8/$$name || exit 1; done
-	$(BIN)/python -m benchmarks.int8_accuracy --markdown docs/deploying.md $(addprefix build/int8/,$(INT8_NETWORKS)) $(ARGS)
+	$(BIN)/python -m benchmarks.int8_accuracy --markdown docs/deploying.md --imported build/int8 $(addprefix build/int8/,$(INT8_NETWORKS)) $(ARGS)
 
 fuzz: $(VENV)/.fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz --markdown docs/reliability.md $(ARGS)

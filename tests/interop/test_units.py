@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
-from chainrule.interop.c import exporter, write_c
+from chainrule.interop.c import placeholders, projects, write_c
+from chainrule.interop.c.networks import Network
 from chainrule.models.model import Model
 
 DRAW = np.random.default_rng(0)
@@ -39,7 +40,7 @@ def test_the_sentence_is_true_and_part_of_all_exports(kind: str, x: NDArray[Any]
     assert len(numbers) == len(expected)
     assert_close(numbers, expected, error=2e-3)
     assert ("bytes" in sentence) == (x.dtype == np.uint8)
-    values = exporter.template_values(model, "network") | {"classes": ""}
+    values = placeholders.of_network(Network(model, model.plan()), "network") | {"classes": ""}
     cr.export_onnx(model, tmp_path / "model.onnx")
     content = (tmp_path / "model.onnx").read_bytes()
     cr.export_onnx(model, tmp_path / "raw.onnx", raw_input=True)
@@ -50,7 +51,7 @@ def test_the_sentence_is_true_and_part_of_all_exports(kind: str, x: NDArray[Any]
     metadata = onnx.ModelProto.FromString(content).metadata_props
     assert sentence in str(write_c(model, tmp_path))
     assert sentence in (tmp_path / "network.h").read_text()
-    assert sentence in exporter.template("wasm.js").substitute(values)
+    assert sentence in projects.template("wasm.js").substitute(values)
     assert {pair.key: pair.value for pair in metadata}["input"] == sentence
     imported = cr.load(tmp_path / "model.onnx").normalization.unit
     assert "first layer" in imported or imported == sentence

@@ -36,6 +36,9 @@ def export(
     opset: options.Whole = None,
     c_folder: options.OutputFolder = None,
     name: options.Text = None,
+    project: Annotated[
+        str | None, click.Choice(["make", "cmake", "arduino", "platformio", "esp-idf", "zephyr"])
+    ] = None,
     wasm_file: options.InputPath = None,
     train: bool = False,
     int8: bool = False,
@@ -58,6 +61,8 @@ def export(
     opset        Version of the ONNX operators; by default the lowest, from 13, that the network can use.
     c_folder     (--c) Write C99 files into a folder.
     name         (--name PREFIX) With --c: prefix of functions and files.  [default: network]
+    project      With --c: form of the folder. "make" has a Makefile and a CMakeLists.txt; the others have the files of
+                 a build system, an example, for microcontrollers for a board, and a test.  [default: make]
     wasm_file    (--wasm FILE) Write a .wasm file, module and page.
     train        With --c: also a function that takes a training step (SGD).
     int8         With --c: use int8 arithmetic.
@@ -79,6 +84,7 @@ def export(
     # Each row: an option, its value, what it applies to, and whether that is exported.
     for option, value, target, is_written in (
         ("--name", name, "C: add --c FOLDER", c_folder),
+        ("--project", project, "C: add --c FOLDER", c_folder),
         ("--train", train, "C: add --c FOLDER", c_folder),
         ("--int8", int8, "C: add --c FOLDER", c_folder),
         ("--stream", stream, "C: add --c FOLDER", c_folder),
@@ -118,7 +124,7 @@ def export(
         if int8:
             quantized, compared = _quantized(model, job, calibration, scales or "best", io or "float")
         written: dict[str, Any] = {"train": train, "int8": quantized, "compact": compact, "stream": stream}
-        files = write_c(model, c_folder, name=name or "network", **written)
+        files = write_c(model, c_folder, name=name or "network", project=project or "make", **written)
         costs = files.report.to_json() if files.report else None
         lines = [str(files), *compared.splitlines(), *str(files.report or "").splitlines()]
         show("c", "\n".join(map(printable, lines)), {"files": lines[0], "int8": compared, "report": costs})

@@ -56,8 +56,13 @@ class CCall(NamedTuple):
     @property
     def tensors(self) -> list[Tensor]:
         """Return the tensors that the call reads or writes."""
-        operands = [operand.tensor if isinstance(operand, Offset) else operand for operand in self.arguments]
-        return [operand for operand in operands if isinstance(operand, Tensor)]
+        tensors = list[Tensor]()
+        for operand in self.arguments:
+            if isinstance(operand, Offset):
+                tensors.append(operand.tensor)
+            elif isinstance(operand, Tensor):
+                tensors.append(operand)
+        return tensors
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,10 @@ def _by_signature(operation: Operation, function: str) -> CCall:
     A gradient, such as dx, has the sizes of its tensor, here x.
     """
     parameters, attributes = parameters_of(function), operation.attributes
-    tensors = (*operation.reads, *operation.writes)
-    named = {name.removeprefix("d"): tensor for (_, name), tensor in zip(parameters, tensors, strict=False) if tensor}
-    first = operation.operand()
+    tensors, named, first = (*operation.reads, *operation.writes), dict[str, Tensor](), operation.operand()
+    for (_, name), tensor in zip(parameters, tensors, strict=False):
+        if tensor:
+            named[name.removeprefix("d")] = tensor
     x, y, w, b = (named.get(name, first) for name in "xywb")
     largest = max(first, operation.writes[0], key=lambda tensor: len(tensor.shape))
     values: dict[str, Any] = {
@@ -124,8 +130,10 @@ def _by_signature(operation: Operation, function: str) -> CCall:
             arguments.append(sliding(x, w.shape[2:], y, attributes))
         elif kind == "pooling *":
             arguments.append(pooling(x, y, attributes))
+        elif kind == "float":
+            arguments.append(float(values[name]))
         else:
-            arguments.append(float(values[name]) if kind == "float" else int(values[name]))
+            arguments.append(int(values[name]))
     return CCall(function, (*tensors, *arguments), in_place=operation.name in IN_PLACE)
 
 
@@ -180,10 +188,11 @@ def _pad_to_max_axes(values: tuple[int, ...], fill: int) -> Struct:
 
 def _pad(operation: Operation) -> list[CCall]:
     """Return the call for padding, or for a crop: padding with negative sizes."""
-    x, y, sign = operation.operand(), operation.writes[0], -1 if operation.name == "crop" else 1
+    x, y, before = operation.operand(), operation.writes[0], tuple(operation.attributes["before"])
     if len(x.shape) > MAX_AXES:
         raise unsupported(operation)
-    before = tuple(sign * size for size in operation.attributes["before"])
+    if operation.name == "crop":
+        before = tuple(-size for size in before)
     sizes = (_pad_to_max_axes(x.shape, 1), _pad_to_max_axes(y.shape, 1), _pad_to_max_axes(before, 0))
     return [CCall("pad", (x, y, *sizes, operation.attributes.get("zero", 0)))]
 
@@ -199,17 +208,21 @@ def _permute(operation: Operation) -> list[CCall]:
 def _broadcast(operation: Operation) -> list[CCall]:
     """Return the call of a permutation, whose steps along the repeated axes are 0; for the gradient, of a sum."""
     x, y = operation.operand(), operation.writes[0]
-    single, whole = (x, y) if operation.name == "broadcast" else (y, x)
+    if operation.name == "broadcast":
+        return [CCall("permute", (x, y, *_broadcast_sizes(operation, x, y)))]
+    return [CCall("broadcast_dx", (x, y, y.size, *_broadcast_sizes(operation, y, x)))]
+
+
+def _broadcast_sizes(operation: Operation, single: Tensor, whole: Tensor) -> tuple[Argument, ...]:
+    """Return the axes of the repeated array, and their steps in the array that is repeated."""
     rank = len(whole.shape)
     if rank > MAX_PERMUTED_AXES:
         raise unsupported(operation)
-    steps = tuple(
-        math.prod(single.shape[axis + 1 :]) if single.shape[axis] == whole.shape[axis] else 0 for axis in range(rank)
-    )
-    sizes = (rank, Struct("int", whole.shape), Struct("int", steps))
-    if single is x:
-        return [CCall("permute", (x, y, *sizes))]
-    return [CCall("broadcast_dx", (x, y, y.size, *sizes))]
+    steps = [0] * rank
+    for axis in range(rank):
+        if single.shape[axis] == whole.shape[axis]:
+            steps[axis] = math.prod(single.shape[axis + 1 :])
+    return rank, Struct("int", whole.shape), Struct("int", tuple(steps))
 
 
 def _gather(operation: Operation) -> list[CCall]:
@@ -222,10 +235,11 @@ def _resample(operation: Operation) -> list[CCall]:
     x, y = operation.operand(), operation.writes[0]
     image, result = (x, y) if operation.name == "resample" else (y, x)
     mode, lines = operation.attributes["mode"], operation.attributes.get("lines", shapes.WHOLE_IMAGE)
-    axes = zip(lines, image.shape[1:], result.shape[1:], strict=True)
-    numbers = tuple(number for axis in axes for number in shapes.resampling_line(mode, *axis))
+    numbers = list[int]()
+    for axis in zip(lines, image.shape[1:], result.shape[1:], strict=True):
+        numbers += shapes.resampling_line(mode, *axis)
     sizes = (*image.shape, *result.shape[1:])
-    return [CCall("resample", (x, y, *sizes, MODES[mode], Struct("int", numbers), int(image is y)))]
+    return [CCall("resample", (x, y, *sizes, MODES[mode], Struct("int", tuple(numbers)), int(image is y)))]
 
 
 def _dropout(operation: Operation) -> list[CCall]:

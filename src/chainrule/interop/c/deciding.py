@@ -18,7 +18,7 @@ class Decision(NamedTuple):
     declaration   comment and prototype for the header; "" if the outputs are the answer
     definition    definition of the function; "" without one
     printed       what the example program prints
-    report        C statements of the example program
+    report        C statements of the example program, whose function `show` prints a name, an output and a note
     """
 
     declaration: str
@@ -41,8 +41,8 @@ int ${name}_class(const float *outputs);
 }
 """,
     "its class",
-    r"""    int best = ${name}_class(outputs);
-    printf("%s %g\n", ${name}_classes[best], (double)outputs[best]);""",
+    """    int best = ${name}_class(outputs);
+    show(${name}_classes[best], outputs[best], "");""",
 )
 YES_OR_NO = Decision(
     """
@@ -55,7 +55,7 @@ int ${name}_class(const float *outputs);
 }
 """,
     "its class",
-    r"""    printf("%s %g\n", ${name}_classes[${name}_class(outputs)], (double)outputs[0]);""",
+    """    show(${name}_classes[${name}_class(outputs)], outputs[0], "");""",
 )
 LABELS = Decision(
     """
@@ -69,15 +69,15 @@ int ${name}_label(const float *outputs, int label);
 }
 """,
     "all outputs, with 1 for the labels that apply",
-    r"""    for (int k = 0; k < ${guard}_OUTPUTS; k++)
-        printf("%s %g %d\n", ${name}_classes[k], (double)outputs[k], ${name}_label(outputs, k));""",
+    """    for (int k = 0; k < ${guard}_OUTPUTS; k++)
+        show(${name}_classes[k], outputs[k], ${name}_label(outputs, k) ? " 1" : " 0");""",
 )
 OUTPUTS = Decision(
     "",
     "",
     "all outputs",
-    r"""    for (int k = 0; k < ${guard}_OUTPUTS; k++)
-        printf("%s %g\n", $output_name, (double)outputs[k]);""",
+    """    for (int k = 0; k < ${guard}_OUTPUTS; k++)
+        show($output_name, outputs[k], "");""",
 )
 
 
@@ -86,8 +86,9 @@ def decision_of(model: Model, values: Mapping[str, Any]) -> Decision:
 
     values   values of placeholders: name, guard, and the numbers of outputs and classes
     """
-    has_one_answer = len(model.output_shape) == 1 and model.output_ports is None
-    task = resolved_task(model, None, model.loss) if has_one_answer else None
+    task = None
+    if len(model.output_shape) == 1 and model.output_ports is None:
+        task = resolved_task(model, None, model.loss)
     kinds: dict[tuple[tasks.Task | None, int], Decision] = {
         (tasks.CLASSIFICATION, values["outputs"]): CLASS,
         (tasks.MULTI_LABEL, values["outputs"]): LABELS,

@@ -37,8 +37,10 @@ def fuse(plan: Plan, weights: Mapping[str, Array], *, int8: bool = False) -> tup
 
 def count_readers(operations: Iterable[Operation], plan: Plan) -> Counter[str]:
     """Return the number of operations that read each storage; the network's output has one more."""
-    read = [tensor.storage for operation in operations for tensor in operation.reads if tensor is not None]
-    return Counter([*read, plan.output.storage])
+    readers = Counter([plan.output.storage])
+    for operation in operations:
+        readers.update(tensor.storage for tensor in operation.reads if tensor is not None)
+    return readers
 
 
 class _Fusion:
@@ -65,17 +67,17 @@ class _Fusion:
         if operation.name not in merged or not merged[operation.name](operation):
             self.operations.append(self._with_fusion_slots(operation))
 
-    def _producer(self, tensor: Tensor | None, names: tuple[str, ...] = ()) -> int | None:
+    def _producer(self, tensor: Tensor | None, names: tuple[str, ...]) -> int | None:
         """Return the index of the operation that computes a tensor; None if no further operation can be fused with it.
 
         An operation can be fused if its result is read only once and it does not include a ReLU yet.
 
-        names   names of operations that can be returned; empty: those of convolutions
+        names   names of operations that can be returned
         """
         if tensor is None or self._readers[tensor.storage] > 1:
             return None
         for index, operation in enumerate(self.operations):
-            if operation.writes[0].storage == tensor.storage and operation.name in (names or self._convolutions):
+            if operation.writes[0].storage == tensor.storage and operation.name in names:
                 return None if operation.attributes.get("relu") else index
         return None
 
@@ -83,17 +85,16 @@ class _Fusion:
         """Return a convolution with the zeros that the preceding operation adds around the image, if it does."""
         x, kernel = operation.operand(), operation.operand(1)
         index = self._producer(x, ("pad",))
-        pad = None if index is None else self.operations[index]
-        if index is None or pad is None or not _pads_image(pad, x):
+        if index is None or not _pads_image(self.operations[index], x):
             return operation
-        zeros = zip(
-            pad.attributes["before"][1:], pad.attributes["after"][1:], operation.attributes["padding"], strict=True
-        )
-        padding = tuple((first + top, last + bottom) for first, last, (top, bottom) in zeros)
-        if any(max(ends) >= size for ends, size in zip(padding, kernel.shape[2:], strict=True)):
+        pad = self.operations[index]
+        (_, above, before), (_, below, after) = pad.attributes["before"], pad.attributes["after"]
+        (top, bottom), (left, right) = operation.attributes["padding"]
+        vertical, horizontal = (top + above, bottom + below), (left + before, right + after)
+        if max(vertical) >= kernel.shape[2] or max(horizontal) >= kernel.shape[3]:
             return operation
         del self.operations[index]
-        attributes = {**operation.attributes, "padding": padding}
+        attributes = {**operation.attributes, "padding": (vertical, horizontal)}
         return replace(operation, reads=(pad.operand(), *operation.reads[1:]), attributes=attributes)
 
     def _with_filters_first(self, operation: Operation) -> Operation:
@@ -115,7 +116,7 @@ class _Fusion:
     def _fuse_batch_norm(self, operation: Operation) -> bool:
         """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""
         x, y = operation.operand(), operation.writes[0]
-        index = self._producer(x)
+        index = self._producer(x, self._convolutions)
         if index is not None and (self.operations[index].reads[3] or self.operations[index].writes[0].shape != x.shape):
             index = None
         if index is None and not self._int8:
@@ -161,7 +162,7 @@ class _Fusion:
         The other operand must be computed before the convolution.
         """
         for producer_result, addend in (operation.reads, operation.reads[::-1]) if not self._int8 else ():
-            index = self._producer(producer_result)
+            index = self._producer(producer_result, self._convolutions)
             if index is None or addend is None or self.operations[index].reads[3] is not None:
                 continue
             if any(addend.storage == later.writes[0].storage for later in self.operations[index:]):

@@ -69,7 +69,8 @@ class Int8Steps:
             "cross_correlate": self._add_filtered,
             fusing.TRANSPOSED: self._add_transposed,
             "average_pool": self._add_average_pool,
-            **dict.fromkeys(("add", "multiply"), self._add_combination),
+            "add": self._add_sum,
+            "multiply": self._add_product,
             "concatenate": self._add_concatenation,
             "where": self._add_where,
             **dict.fromkeys(("greater", "equal"), self._add_comparison),
@@ -84,8 +85,10 @@ class Int8Steps:
 
     def stored_shape(self, x: Tensor) -> Shape:
         """Return the shape of an activation when it was computed, which determines its order in memory."""
-        shapes = (step.result.shape for step in reversed(self.steps) if step.result.storage == x.storage)
-        return next(shapes, x.shape)
+        for step in reversed(self.steps):
+            if step.result.storage == x.storage:
+                return step.result.shape
+        return x.shape
 
     def _reordered(self, x: Tensor) -> Tensor:
         """Return x with the channels of its shape last; add steps that copy it if it was stored in another shape."""
@@ -157,9 +160,10 @@ class Int8Steps:
         """Add a transposed convolution: a convolution of cells, whose elements are then moved and cropped."""
         y, convolution = operation.writes[0], transposed.convolution(operation, self._weights)
         cells, stride = convolution.writes[0], operation.attributes["stride"]
-        sizes = [count * step for count, step in zip(cells.shape[1:], stride, strict=True)]
-        surplus = (0, *(size - end for size, end in zip(sizes, y.shape[1:], strict=True)))  # of the last cells
-        whole = Tensor(f"{y.name}.whole", (y.shape[0], *sizes)) if any(surplus) else y
+        height, width = cells.shape[1] * stride[0], cells.shape[2] * stride[1]
+        surplus, whole = (0, height - y.shape[1], width - y.shape[2]), y  # of the last cells
+        if any(surplus):
+            whole = Tensor(f"{y.name}.whole", (y.shape[0], height, width))
         self.scales[cells.storage] = self.scales[whole.storage] = self.scales[y.storage]
         self._add_filtered(convolution)
         interleaving = transposed.interleaving(cells, whole, stride)
@@ -206,25 +210,36 @@ class Int8Steps:
         numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
         self.add("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers), y, compute)
 
-    def _add_combination(self, operation: Operation) -> None:
-        """Add a sum, (a · factor + b · factor) / 2^shift, or a product, a · b · multiplier / 2^shift."""
-        operands, y, is_sum = (operation.operand(), operation.operand(1)), operation.writes[0], operation.name == "add"
-        *scales, y_scale = (self.scales[tensor.storage] for tensor in (*operands, y))
-        steps = [scale.step / y_scale.step for scale in scales]
-        if is_sum:
-            shift = SUM_BITS - max(0, math.frexp(max(steps))[1])
-            factors, multiplier = [round(step * 2**shift) for step in steps], 1
-        else:
-            factors = [1, 1]
-            multiplier, shift = (int(array[0]) for array in fixed_point(np.array([scales[0].step * steps[1]])))
+    def _zeros(self, *tensors: Tensor) -> list[int]:
+        return [self.scales[tensor.storage].zero for tensor in tensors]
+
+    def _add_sum(self, operation: Operation) -> None:
+        """Add a sum: (a · a_factor + b · b_factor) / 2^shift."""
+        a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
+        y_scale = self.scales[y.storage]
+        a_step, b_step = self.scales[a.storage].step / y_scale.step, self.scales[b.storage].step / y_scale.step
+        shift = SUM_BITS - max(0, math.frexp(max(a_step, b_step))[1])
+        a_factor, b_factor = round(a_step * 2**shift), round(b_step * 2**shift)
 
         def compute(activations: Activations) -> Array:
-            a, b = (self._multiples(activations, x) * factor for x, factor in zip(operands, factors, strict=True))
-            return rescale(a + b if is_sum else a * b, np.full(1, multiplier), np.full(1, shift), y_scale)
+            sums = self._multiples(activations, a) * a_factor + self._multiples(activations, b) * b_factor
+            return rescale(sums, np.full(1, 1), np.full(1, shift), y_scale)
 
-        zeros = (scale.zero for scale in (*scales, y_scale))
-        numbers = (*(factors if is_sum else [multiplier]), shift, *zeros)
-        self.add(f"{operation.name}_int8", (*operands, y, y.size, *numbers), y, compute)
+        self.add("add_int8", (a, b, y, y.size, a_factor, b_factor, shift, *self._zeros(a, b, y)), y, compute)
+
+    def _add_product(self, operation: Operation) -> None:
+        """Add a product: a · b · multiplier / 2^shift."""
+        a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
+        y_scale = self.scales[y.storage]
+        step = self.scales[a.storage].step * (self.scales[b.storage].step / y_scale.step)
+        multiplier, shift = fixed_point(np.array([step]))
+
+        def compute(activations: Activations) -> Array:
+            products = self._multiples(activations, a) * self._multiples(activations, b)
+            return rescale(products, multiplier, shift, y_scale)
+
+        numbers = (int(multiplier[0]), int(shift[0]), *self._zeros(a, b, y))
+        self.add("multiply_int8", (a, b, y, y.size, *numbers), y, compute)
 
     def _add_selection(self, operation: Operation) -> None:
         """Add an operation that only selects elements: its result has the scale of its inputs."""
@@ -243,8 +258,10 @@ class Int8Steps:
 
     def _add_concatenation(self, operation: Operation) -> None:
         y = operation.writes[0]
-        reads = tuple(self._on_scale(operation.operand(number), y, number) for number in range(len(operation.reads)))
-        self._add_selection(replace(operation, reads=reads))
+        reads = list[Tensor]()
+        for number in range(len(operation.reads)):
+            reads.append(self._on_scale(operation.operand(number), y, number))
+        self._add_selection(replace(operation, reads=tuple(reads)))
 
     def _on_scale(self, x: Tensor, y: Tensor, number: int) -> Tensor:
         """Return x on the scale of y, the result of the operation whose input with this number is x."""
@@ -259,11 +276,11 @@ class Int8Steps:
     def _add_where(self, operation: Operation) -> None:
         """Add the selection of one of two inputs, both on the scale of the result."""
         test, y = operation.operand(), operation.writes[0]
-        a, b = (self._on_scale(operation.operand(number), y, number) for number in (1, 2))
+        a, b = self._on_scale(operation.operand(1), y, 1), self._on_scale(operation.operand(2), y, 2)
 
         def compute(activations: Activations) -> Array:
-            selected = self._multiples(activations, test) != 0
-            return np.where(selected, *(activations[x.storage].reshape(-1, *y.shape) for x in (a, b)))
+            selected, shape = self._multiples(activations, test) != 0, (-1, *y.shape)
+            return np.where(selected, activations[a.storage].reshape(shape), activations[b.storage].reshape(shape))
 
         self.add("where_int8", (test, a, b, y, y.size, self.scales[test.storage].zero), y, compute)
 

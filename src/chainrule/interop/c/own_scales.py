@@ -35,13 +35,10 @@ def move_roundings(plan: Plan) -> Plan:
     """
     operations, readers, index = list(plan.forward), count_readers(plan.forward, plan), 0
     while index < len(operations):
-        rounding, producers = operations[index], _producers(operations[:index])
-        producer = producers.get(rounding.operand().storage) if rounding.name == "fake_quantize" else None
-        moved = (
-            _rounded_first(producer, rounding, producers)
-            if producer and readers[producer.writes[0].storage] == 1
-            else []
-        )
+        rounding, producers, moved = operations[index], _producers(operations[:index]), list[Operation]()
+        producer = producers.get(rounding.operand().storage)
+        if rounding.name == "fake_quantize" and producer and readers[producer.writes[0].storage] == 1:
+            moved = _rounded_first(producer, rounding, producers)
         if producer and moved:
             del operations[index]
             index = operations.index(producer)
@@ -67,28 +64,31 @@ def _rounded_first(producer: Operation, rounding: Operation, producers: dict[str
     copied = replace(producer, writes=(y.viewed(producer.writes[0].shape), *producer.writes[1:]))
     grids = [_grid(x, producers) for x in producer.reads]
     if copies and grids[0] == rounding.attributes:
-        operations = [copied]
-    elif None not in grids or not (copies or producer.name in (*CLIPPINGS, "concatenate")):
-        operations = []
-    elif producer.name in CLIPPINGS and _is_implied(producer, Int8Scale.of_layer(rounding)):
-        operations = [replace(rounding, reads=producer.reads)]
-    else:
-        reads = tuple(
-            x if grid or x is None else Tensor(f"{y.storage}.operand{number}", x.shape)
-            for number, (x, grid) in enumerate(zip(producer.reads, grids, strict=True))
-        )
-        pairs = [(x, read) for x, read in zip(producer.reads, reads, strict=True) if read is not x and read]
-        roundings = [replace(rounding, reads=(x,), writes=(read,)) for x, read in pairs]
-        operations = [*roundings, replace(copied if copies else producer, reads=reads), *([] if copies else [rounding])]
-    return operations
+        return [copied]
+    if None not in grids or not (copies or producer.name in (*CLIPPINGS, "concatenate")):
+        return []
+    if producer.name in CLIPPINGS and _is_implied(producer, Int8Scale.of_layer(rounding)):
+        return [replace(rounding, reads=producer.reads)]
+    reads, roundings = list[Tensor | None](), list[Operation]()
+    for number, (x, grid) in enumerate(zip(producer.reads, grids, strict=True)):
+        read = x
+        if x is not None and not grid:
+            read = Tensor(f"{y.storage}.operand{number}", x.shape)
+            roundings.append(replace(rounding, reads=(x,), writes=(read,)))
+        reads.append(read)
+    if copies:
+        return [*roundings, replace(copied, reads=tuple(reads))]
+    return [*roundings, replace(producer, reads=tuple(reads)), rounding]
 
 
 def _grid(x: Tensor | None, producers: dict[str, Operation]) -> Mapping[str, Any] | None:
     """Return the attributes of the fake quantization whose results a tensor contains; None if there is none."""
-    producer = producers.get(x.storage) if x is not None else None
-    if producer is not None and producer.name in SELECTING:
+    if x is None or x.storage not in producers:
+        return None
+    producer = producers[x.storage]
+    if producer.name in SELECTING:
         return _grid(producer.reads[0], producers)
-    return producer.attributes if producer is not None and producer.name == "fake_quantize" else None
+    return producer.attributes if producer.name == "fake_quantize" else None
 
 
 def _is_implied(clipping: Operation, scale: Int8Scale) -> bool:
@@ -116,10 +116,11 @@ def absorb(operations: list[Operation], plan: Plan) -> tuple[list[Operation], Sc
         if host is None:
             absorbed.append(operation)
         else:
-            ties = {} if host is producer else {"ties": "away"}
+            attributes = dict(host.attributes)
+            if host is not producer:
+                attributes["ties"] = "away"
             writes = (operation.writes[0].viewed(host.writes[0].shape), *host.writes[1:])
-            place = absorbed.index(host)
-            absorbed[place] = replace(host, writes=writes, attributes={**host.attributes, **ties})
+            absorbed[absorbed.index(host)] = replace(host, writes=writes, attributes=attributes)
     return absorbed, scales
 
 

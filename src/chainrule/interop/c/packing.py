@@ -6,6 +6,7 @@ maxima.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -27,7 +28,8 @@ STORE_CYCLES = 1.3  # cost of storing one sum of a tile
 class RegisterSet(NamedTuple):
     """Vector registers of a class of processors.
 
-    The order of `REGISTER_SETS` is that of the arguments of the macro PICK in prelude.c.
+    The order of `REGISTER_SETS` is that of the arguments of the macro PICK in prelude.c. Their largest tiles determine
+    MAX_POSITIONS in convolution.c.
 
     lanes      floats per vector
     registers  number of sums that fit into registers
@@ -50,18 +52,27 @@ class RegisterTile(NamedTuple):
     columns: int
 
 
-def inference(operation: Operation, values: Values, *, compact: bool) -> list[CCall]:
-    """Return the calls for an operation of a fused plan, and add its packed parameters to `values`.
+def inference(operations: Iterable[Operation], values: Values, *, compact: bool) -> list[CCall]:
+    """Return the calls for the operations of a fused plan, and add their packed parameters to `values`.
 
     compact  do not use Winograd's algorithm even if it is faster: its transformed kernels need more memory
     """
-    if operation.name == "cross_correlate":
-        return _convolution(operation, values, compact)
-    return unpacked(operation)
+    packed = list[CCall]()
+    for operation in operations:
+        packed += _convolution(operation, values, compact) if operation.name == "cross_correlate" else _call(operation)
+    return packed
 
 
-def unpacked(operation: Operation) -> list[CCall]:
-    """Return the calls for an operation of an inference plan, without packing its parameters."""
+def unpacked(operations: Iterable[Operation]) -> list[CCall]:
+    """Return the calls for the operations of an inference plan, without packing their parameters."""
+    unchanged = list[CCall]()
+    for operation in operations:
+        unchanged += _call(operation)
+    return unchanged
+
+
+def _call(operation: Operation) -> list[CCall]:
+    """Return the calls for an operation, with faster functions for poolings."""
     operation_calls = calls.of_operation(operation)
     if operation.name == "max_pool":
         return [_max_pool(operation_calls[0])]
@@ -126,9 +137,9 @@ def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, attributes: Any) -> bool:
     if not is_plain or w.shape[2:] != (3, 3):
         return False
     window = calls.sliding(x, (3, 3), y, attributes)
-    direct_cost = sum(
-        blocks * best_tile(window, size, REGISTER_SETS[0])[1] for _, size, blocks, _ in filter_runs(y.shape[0])
-    )
+    direct_cost = 0.0
+    for _, size, blocks, _ in filter_runs(y.shape[0]):
+        direct_cost += blocks * best_tile(window, size, REGISTER_SETS[0])[1]
     return winograd_cost(Tiling.of(*y.shape[1:]), x.shape[0], y.shape[0]) < direct_cost
 
 
@@ -181,9 +192,13 @@ class _PackedConvolution:
         rows, columns = window.entries[4:6]
         parameters = self._parameters("", self._weight, self._bias)
         arguments = (x, *parameters, self._plus, scratch, self._y, window, *placement)
-        width = next((f"_{size}" for size in (16, 8, 4) if columns >= size), "")
-        tile = (min(rows, 4),) if width else ()
-        self.calls.append(CCall(f"cross_correlate_depthwise{width}", (*arguments, *tile, self._relu)))
+        for width in (16, 8, 4):
+            if columns >= width:
+                call = CCall(f"cross_correlate_depthwise_{width}", (*arguments, min(rows, 4), self._relu))
+                break
+        else:
+            call = CCall("cross_correlate_depthwise", (*arguments, self._relu))
+        self.calls.append(call)
 
     def add_blocks(self) -> None:
         """Add a call for each run of filter blocks of the same size (`filter_runs`).
@@ -203,10 +218,14 @@ class _PackedConvolution:
             kernels = np.pad(self._weight[run].reshape(blocks * count, -1), (filler, (0, 0)))
             packed = kernels.reshape(blocks, size, -1).transpose(0, 2, 1)
             parameters = self._parameters(str(first), packed, np.pad(self._bias[run], filler))
-            tiles = [best_tile(window, size, machine)[0] for machine in REGISTER_SETS]
-            tile = (f"PICK({', '.join(map(str, sizes))})" for sizes in zip(*tiles, strict=True))
+            tile_rows, tile_columns = list[str](), list[str]()
+            for machine in REGISTER_SETS:
+                tile = best_tile(window, size, machine)[0]
+                tile_rows.append(str(tile.rows))
+                tile_columns.append(str(tile.columns))
+            picked = f"PICK({', '.join(tile_rows)})", f"PICK({', '.join(tile_columns)})"
             addend, y = self._plus and Offset(self._plus, first * plane), Offset(self._y, first * plane)
-            arguments = (source, *parameters, addend, y, window, blocks, *tile, count, self._relu)
+            arguments = (source, *parameters, addend, y, window, blocks, *picked, count, self._relu)
             self.calls.append(CCall(f"cross_correlate_{size}", arguments))
 
     def _is_pointwise(self) -> bool:
@@ -218,7 +237,8 @@ class _PackedConvolution:
         (_, *size), stride, source = self._y.shape, self._attributes["stride"], self._x
         if tuple(stride) != (1, 1):
             source = self._prepared("subsample", "sampled", (), (*size, *stride))
-        source, result = (x.viewed((x.shape[0], 1, math.prod(size))) for x in (source, self._y))
+        row = (1, math.prod(size))
+        source, result = source.viewed((source.shape[0], *row)), self._y.viewed((self._y.shape[0], *row))
         return source, self._sliding(source, result, stride=(1, 1))
 
     def _padded_size(self) -> tuple[int, int] | None:
@@ -226,9 +246,10 @@ class _PackedConvolution:
         stride, dilation = self._attributes["stride"], self._attributes["dilation"]
         if stride[1] == 1 and not any(map(any, self._attributes["padding"])):
             return None
-        axes = zip(self._y.shape[1:], stride, dilation, self._weight.shape[2:], strict=True)
-        rows, columns = ((outputs - 1) * step + gap * (taps - 1) + 1 for outputs, step, gap, taps in axes)
-        return rows, _round_up(columns, stride[1])
+        covered = list[int]()
+        for outputs, step, gap, taps in zip(self._y.shape[1:], stride, dilation, self._weight.shape[2:], strict=True):
+            covered.append((outputs - 1) * step + gap * (taps - 1) + 1)
+        return covered[0], _round_up(covered[1], stride[1])
 
     def _padded(self, size: tuple[int, int], stride: int) -> Tensor:
         """Return the padded image; neighboring windows at this stride read neighboring elements of its rows."""
@@ -251,9 +272,12 @@ class _PackedConvolution:
 
     def _parameters(self, suffix: str, w: Array, b: Array) -> list[Tensor]:
         """Return new parameters with these values."""
-        arrays = {f"{self._y.name}.{letter}{suffix}": array for letter, array in (("w", w), ("b", b))}
-        self._values |= arrays
-        return [Tensor(name, array.shape, "parameter") for name, array in arrays.items()]
+        parameters = list[Tensor]()
+        for letter, array in (("w", w), ("b", b)):
+            parameter = Tensor(f"{self._y.name}.{letter}{suffix}", array.shape, "parameter")
+            self._values[parameter.storage] = array
+            parameters.append(parameter)
+        return parameters
 
 
 def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:

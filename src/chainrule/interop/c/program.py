@@ -21,6 +21,7 @@ from chainrule.interop.c.source import Structs
 IMAGE, OUTPUTS = "image", "outputs"  # names of the arguments of network_run
 VECTOR_FLOATS = 16  # floats in the longest vector
 MIN_ALIGNED_SIZE = 256  # elements; smaller arrays are not aligned to vectors, to save memory
+FLOAT_BYTES = 4
 WORD = 4  # elements; every array starts at a multiple of it, so that arrays of bytes may contain larger numbers
 
 
@@ -47,20 +48,18 @@ def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = ""
     floats     storage that contains floats in an arena of bytes
     """
     roots = _buffer_owners(calls, external)
-    arrays: dict[str, Placed] = {}
-    integers = set[str]()
+    float_arrays, integer_arrays = dict[str, Placed](), dict[str, Placed]()
     for time, call in enumerate(calls):
         for tensor in _arena_tensors(call, external):
-            root = roots[tensor.storage]
-            size = aligned_size(tensor.size * (4 if tensor.storage == floats else 1))
-            arrays.setdefault(root, Placed(root, size, time, time)).last = time
-            integers |= {root} if tensor.integer else set()
-    sizes = [
-        place(array for array in arrays.values() if (array.storage in integers) == is_integer)
-        for is_integer in (False, True)
-    ]
+            root, size = roots[tensor.storage], tensor.size
+            if tensor.storage == floats:
+                size *= FLOAT_BYTES
+            arrays = integer_arrays if tensor.integer else float_arrays
+            arrays.setdefault(root, Placed(root, aligned_size(size), time, time)).last = time
+    float_size, integer_size = place(float_arrays.values()), place(integer_arrays.values())
+    arrays = float_arrays | integer_arrays
     offsets = {storage: arrays[root].offset for storage, root in roots.items()}
-    return Arena(offsets, max(sizes[0], WORD), sizes[1], (*arrays.values(),))  # C has no arrays of size 0
+    return Arena(offsets, max(float_size, WORD), integer_size, (*arrays.values(),))  # C has no arrays of size 0
 
 
 def aligned_size(elements: int) -> int:
@@ -76,7 +75,10 @@ def _arena_tensors(call: CCall, external: Collection[str]) -> list[Tensor]:
 
 
 def _last_uses(calls: Sequence[CCall]) -> dict[str, int]:
-    return {tensor.storage: time for time, call in enumerate(calls) for tensor in call.tensors}
+    times = dict[str, int]()
+    for time, call in enumerate(calls):
+        times |= dict.fromkeys((tensor.storage for tensor in call.tensors), time)
+    return times
 
 
 def _buffer_owners(calls: Sequence[CCall], external: Collection[str]) -> dict[str, str]:
@@ -119,36 +121,47 @@ class CProgram:
         if tensor.storage in self.external:
             return self.external[tensor.storage]
         offset = self.arena.offsets[tensor.storage]
+        if self.in_bytes and tensor.storage == OUTPUTS:
+            return f"(float *)(void *)(bytes + {offset})"
         if self.in_bytes:
-            return f"(float *)(void *)(bytes + {offset})" if tensor.storage == OUTPUTS else f"bytes + {offset}"
-        return f"{'indices' if tensor.integer else 'arena'} + {offset}"
+            return f"bytes + {offset}"
+        return f"indices + {offset}" if tensor.integer else f"arena + {offset}"
 
     def body(self, structs: Structs) -> str:
         """Return the statements of the function."""
         statements = source.body(self.calls, self.pointer, structs)
         if not self.arena.offsets:
             return f"{statements}\n    (void)arena;"
-        return f"    int8_t *bytes = (int8_t *)arena;\n{statements}" if self.in_bytes else statements
+        if self.in_bytes:
+            return f"    int8_t *bytes = (int8_t *)arena;\n{statements}"
+        return statements
 
     @property
     def arena_bytes(self) -> int:
         """Size of the arena in bytes."""
-        return self.arena.floats * self.itemsize + 4 * self.arena.integers
+        return self.arena.floats * self.itemsize + FLOAT_BYTES * self.arena.integers
 
     @property
     def itemsize(self) -> int:
         """Size of an element of the arena in bytes."""
-        return 1 if self.in_bytes else 4
+        return 1 if self.in_bytes else FLOAT_BYTES
 
     def used_constants(self) -> dict[str, Array]:
         """Return the values of the constant parameters in use, by storage: integers or float32."""
-        read = dict.fromkeys(tensor.storage for call in self.calls for tensor in call.tensors)
-        arrays = {storage: self.values[storage] for storage in read if storage in self.values}
-        return {name: values if values.dtype.kind == "i" else values.astype("f4") for name, values in arrays.items()}
+        constants = dict[str, Array]()
+        for storage in stored_values(self.calls, self.values):
+            values = self.values[storage]
+            if values.dtype.kind != "i":
+                values = values.astype(np.float32)
+            constants[storage] = values
+        return constants
 
     def constants(self) -> list[str]:
         """Return the definitions of the constant parameters."""
-        return [source.constant(self.external[storage], values) for storage, values in self.used_constants().items()]
+        definitions = list[str]()
+        for storage, values in self.used_constants().items():
+            definitions.append(source.constant(self.external[storage], values))
+        return definitions
 
     @property
     def constant_bytes(self) -> int:
@@ -164,8 +177,15 @@ def inference(
     compact  save memory at the expense of speed
     """
     operations, values = fusing.fuse(plan, weights)
-    calls = [call for operation in operations for call in packing.inference(operation, values, compact=compact)]
-    return assemble(plan, calls, values, normalization)
+    return assemble(plan, packing.inference(operations, values, compact=compact), values, normalization)
+
+
+def stored_values(calls: Sequence[CCall], values: Mapping[str, Array]) -> dict[str, None]:
+    """Return the storages with values that calls read, each once, in the order of their first use."""
+    storages = dict[str, None]()
+    for call in calls:
+        storages |= dict.fromkeys(tensor.storage for tensor in call.tensors if tensor.storage in values)
+    return storages
 
 
 def assemble(
@@ -179,8 +199,7 @@ def assemble(
 
     variables  C expressions, by storage, of the parameters that are variables; None: all parameters are constants
     """
-    parameters = [tensor.storage for call in calls for tensor in call.tensors if tensor.storage in values]
-    external = source.unique_identifiers(dict.fromkeys(parameters)) | dict(variables or {})
+    external = source.unique_identifiers(stored_values(calls, values)) | dict(variables or {})
     all_calls = [*normalization_calls(plan, normalization, external), *calls]
     if plan.output.storage == plan.input.storage:
         result = Tensor(OUTPUTS, plan.output.shape)
@@ -196,10 +215,13 @@ def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mappi
 
     external   C expressions of the arrays outside the arena, by storage
     """
-    last, times = _last_uses(calls), range(len(calls))
+    last, first = _last_uses(calls), 0
     in_outputs = {storage for storage, expression in external.items() if OUTPUTS in expression}
-    first = min(time for time in times if in_outputs & {tensor.storage for tensor in calls[time].tensors})
-    size = calls[-1].tensors[-1].size * (4 if OUTPUTS in external else 1)
+    while in_outputs.isdisjoint(tensor.storage for tensor in calls[first].tensors):
+        first += 1
+    size = calls[-1].tensors[-1].size
+    if OUTPUTS in external:
+        size *= FLOAT_BYTES
     programs = [CProgram([*calls], allocate(calls, external, OUTPUTS), external, values, in_bytes=True)]
     for time, call in enumerate(calls[:first]):
         x = call.tensors[-1]  # a workspace is not the last tensor of a call
@@ -213,25 +235,27 @@ def normalization_calls(plan: Plan, normalization: Normalization, external: dict
     """Return the calls that normalize the inputs, or none if this is not needed. Add the image to `external`."""
     external[IMAGE] = IMAGE
     image, slices = Tensor(IMAGE, plan.input.shape, "input"), input_parts(plan, normalization)
-    if all((part.gain, part.origin) == (1, 0) for part, *_ in slices):
-        external[plan.input.storage] = IMAGE
-        return []
-    return [
-        CCall(
-            "normalize",
-            (Offset(image, first), Offset(plan.input, first), *channel_arguments(part.rounded(2, np.float32), size)),
-        )
-        for part, first, size in slices
-    ]
+    normalizing, is_needed = list[CCall](), False
+    for part, first, size in slices:
+        is_needed |= (part.gain, part.origin) != (1, 0)
+        constants = channel_arguments(part.rounded(2, np.float32), size)
+        normalizing.append(CCall("normalize", (Offset(image, first), Offset(plan.input, first), *constants)))
+    if is_needed:
+        return normalizing
+    external[plan.input.storage] = IMAGE
+    return []
 
 
 def input_parts(plan: Plan, normalization: Normalization) -> list[tuple[Normalization, int, int]]:
     """Return the normalization of each input, the index of its first element, and its size."""
     if not normalization.parts:
         return [(normalization, 0, plan.input.size)]
-    readers = [operation for operation in plan.forward if operation.operand(0).storage == plan.input.storage]
-    pairs = sorted((reader.attributes["before"][0], reader.writes[0].size) for reader in readers)  # `Unpack` layers
-    return [(part, *pair) for part, pair in zip(normalization.parts.values(), pairs, strict=True)]
+    places = list[tuple[int, int]]()
+    for operation in plan.forward:
+        if operation.operand().storage == plan.input.storage:  # an `Unpack` layer
+            places.append((operation.attributes["before"][0], operation.writes[0].size))
+    firsts, sizes = zip(*sorted(places), strict=True)
+    return [*zip(normalization.parts.values(), firsts, sizes, strict=True)]
 
 
 def channel_arguments(constants: Sequence[Array], size: int) -> tuple[Argument, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,20 +15,9 @@ from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram
 
 ENTRY_BYTES = 4  # of a number in a constant struct
 POINTER_BYTES = 4  # on a microcontroller
-# Bounds of the stack in bytes, with GCC at -O2 and -Os on a 32-bit processor without vectors. STACK: of routines with
-# those that they call, if it is more than ROUTINE_STACK. RUN_STACK: of NAME_run, also if routines are inlined into it.
-RUN_STACK, ROUTINE_STACK = 512, 260
-STACK = {
-    "cross_correlate_4": 980,
-    "cross_correlate_8": 1750,
-    "cross_correlate_16": 3320,
-    **dict.fromkeys((f"cross_correlate_depthwise{suffix}" for suffix in ("", "_4", "_8", "_16")), 380),
-    "cross_correlate_int8": 350,
-    "cross_correlate_depthwise_int8": 240,
-    "dense_to_floats": 220,
-    "cross_correlate": 260,
-    "cross_correlate_dx": 260,
-}
+# Bounds of the stack in bytes, with GCC at -O2 and -Os on a 32-bit processor without vectors: of NAME_run, also if
+# routines are inlined into it, and of a routine with those that it calls.
+RUN_STACK, ROUTINE_STACK = 512, 380
 COLUMNS = ("", "multiply-adds", "flash", "RAM", "result at", "int8 error")
 
 
@@ -52,6 +41,13 @@ class LayerCost:
     end: int
     error: float | None = None
 
+    def cells(self) -> tuple[str, ...]:
+        """Return the row of the table."""
+        place = f"{self.start:,}–{self.end:,}" if self.end else OUTPUTS
+        error = f"{self.error:.2g}" if self.error is not None else ""
+        numbers = f"{self.multiply_adds:,}", f"{self.flash:,}", f"{self.ram:,}"
+        return (" + ".join(self.layers), *numbers, place, error)
+
 
 @dataclass(frozen=True)
 class CostReport:
@@ -73,10 +69,8 @@ class CostReport:
     @property
     def totals(self) -> dict[str, int]:
         """Multiply-adds, and bytes of flash, without code, and of RAM, with input, outputs and stack."""
-        products, constants = 0, 0
-        for layer in self.layers:
-            products += layer.multiply_adds
-            constants += layer.flash
+        products = sum(layer.multiply_adds for layer in self.layers)
+        constants = sum(layer.flash for layer in self.layers)
         ram = self.arena + self.ports + self.stack
         return {"multiply_adds": products, "flash": constants + self.names, "ram": ram}
 
@@ -85,17 +79,15 @@ class CostReport:
         return asdict(self) | {"totals": self.totals}
 
     def __str__(self) -> str:
-        rows: list[list[str]] = [[*COLUMNS]]
+        columns = len(COLUMNS)
+        if {layer.error for layer in self.layers} <= {None}:
+            columns -= 1
+        rows: list[Sequence[str]] = [COLUMNS[:columns]]
         for layer in self.layers:
-            place = f"{layer.start:,}–{layer.end:,}" if layer.end else OUTPUTS
-            numbers = (layer.multiply_adds, layer.flash, layer.ram)
-            error = "" if layer.error is None else f"{layer.error:.2g}"
-            rows.append([" + ".join(layer.layers), *(f"{number:,}" for number in numbers), place, error])
-        totals = self.totals
-        rows.append(["total", *(f"{number:,}" for number in totals.values()), "", ""])
-        if all(layer.error is None for layer in self.layers):
-            rows = [row[:-1] for row in rows]
-        lines = [line.rstrip() for line in aligned(rows, right=range(1, len(rows[0])))]
+            rows.append(layer.cells()[:columns])
+        totals = map("{:,}".format, self.totals.values())
+        rows.append(["total", *totals, "", ""][:columns])
+        lines = list(map(str.rstrip, aligned(rows, right=range(1, columns))))
         flash = f"flash: constants and {self.names:,} bytes of names; code comes on top"
         ram = f"RAM: arena {self.arena:,}, input and outputs {self.ports:,}, stack at most {self.stack:,} bytes"
         return "\n".join([*lines, flash, ram])
@@ -114,7 +106,7 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
     members = dict[str, list[str]]()
     for operation in plan.forward:
         layer = _layer_of(operation.writes[0])
-        host = hosts.get(layer, layer)
+        host = hosts[layer]
         products[host] += multiply_adds(operation)
         group = members.setdefault(host, [])
         if layer not in group:
@@ -127,25 +119,21 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
         flash, ram = earlier.flash + next(constants), max(earlier.ram, _bytes_in_use(program, time))
         layers, place = tuple(members.get(host, [host])), _position(program, call)
         rows[host] = LayerCost(layers, products[host], flash, ram, *place, error=errors.get(host))
-    return CostReport((*rows.values(),), names, program.arena_bytes, ports, stack_bound(program.calls))
-
-
-def stack_bound(calls: list[CCall]) -> int:
-    """Return an upper bound of the stack in bytes, with the options of `STACK`."""
-    return RUN_STACK + max((STACK.get(call.function, ROUTINE_STACK) for call in calls), default=0)
+    return CostReport((*rows.values(),), names, program.arena_bytes, ports, RUN_STACK + ROUTINE_STACK)
 
 
 def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:
-    """Return layer → layer whose result the program computes together with it, for fused layers."""
+    """Return layer → layer whose result the program computes together with it: itself unless it is fused."""
     written = {call.tensors[-1].storage for call in calls}
     hosts, readers = dict[str, str](), dict[str, str]()
     for operation in reversed(plan.forward):
         layer, result = _layer_of(operation.writes[0]), operation.writes[0].storage
         if result not in written and result in readers and readers[result] != layer:
             hosts[layer] = readers[result]
+        host = hosts.setdefault(layer, layer)
         for tensor in operation.reads:
             if tensor is not None:
-                readers[tensor.storage] = hosts.get(layer, layer)
+                readers[tensor.storage] = host
     return hosts
 
 
@@ -158,10 +146,9 @@ def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
     result = call.tensors[-1]
     if result.storage == plan.input.storage:
         return "input"
-    layers = {_layer_of(operation.writes[0]) for operation in plan.forward}
-    for tensor in (result, *(tensor for tensor in call.tensors if tensor.kind == "parameter"), plan.output):
-        if _layer_of(tensor) in layers:
-            return hosts.get(_layer_of(tensor), _layer_of(tensor))
+    for tensor in (result, *call.tensors, plan.output):
+        if (tensor.kind == "parameter" or tensor in (result, plan.output)) and _layer_of(tensor) in hosts:
+            return hosts[_layer_of(tensor)]
     return OUTPUTS
 
 
@@ -192,5 +179,4 @@ def _position(program: CProgram, call: CCall) -> tuple[int, int]:
     if result.storage in program.external or result.storage in (IMAGE, OUTPUTS):
         return 0, 0
     start = program.arena.offsets[result.storage] * program.itemsize
-    size = result.size * (4 if result.storage == OUTPUTS else program.itemsize)
-    return start, start + size
+    return start, start + result.size * program.itemsize

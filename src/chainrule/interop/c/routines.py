@@ -6,7 +6,7 @@ comment with its equation. The names of its parameters determine the arguments o
 
 import re
 from collections.abc import Iterable
-from functools import cache, partial, reduce
+from functools import cache, partial
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ class Definition(NamedTuple):
 
 def prelude() -> str:
     """Return the macros and types used by all functions."""
-    return _read("prelude")
+    return (KERNELS / "prelude.c").read_text(encoding="utf-8")
 
 
 def definitions_of(names: Iterable[str]) -> list[str]:
@@ -64,17 +64,21 @@ def parameters_of(name: str) -> list[tuple[str, str]]:
 @cache
 def library() -> dict[str, Definition]:
     """Return all functions and types by name; those that others use come first."""
-    names = sorted(file.name.removesuffix(".c") for file in KERNELS.iterdir() if file.name.endswith(".c"))
-    parts = [part for name in names if name != "prelude" for part in _split_definitions(_read(name))]
+    parts, losses = list[str](), [*NAMES, *JOINED.values()]
+    for file in sorted(KERNELS.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".c") and file.name != "prelude.c":
+            parts += _split_definitions(file.read_text(encoding="utf-8"))
     parts += generator.sources(partial(scalar_code.c_source, literal=float_literal)).values()
-    for loss in (*NAMES, *JOINED.values()):  # kernels/losses.c contains the gradients of losses of whole samples
-        gradients = [f"{loss}_dp"] if loss not in OF_SAMPLES else []
-        parts += [loss_code.loss_c_source(name, literal=float_literal) for name in (loss, *gradients)]
-    parts += [loss_code.loss_c_source(name, literal=float_literal) for name in pointwise()]
+    for loss in [*losses]:  # kernels/losses.c contains the gradients of losses of whole samples
+        if loss not in OF_SAMPLES:
+            losses.append(f"{loss}_dp")
+    for loss in (*losses, *pointwise()):
+        parts.append(loss_code.loss_c_source(loss, literal=float_literal))
     texts = {_defined_name(part): part for part in parts}
-    definitions = {
-        name: Definition(text, frozenset(_used_names(text) & texts.keys() - {name})) for name, text in texts.items()
-    }
+    definitions = dict[str, Definition]()
+    for name, text in texts.items():
+        needs = _used_names(text) & texts.keys() - {name}
+        definitions[name] = Definition(text, frozenset(needs))
     return dict(sorted(definitions.items(), key=lambda item: _depth(item[0], definitions)))
 
 
@@ -90,25 +94,33 @@ def _depth(name: str, definitions: dict[str, Definition]) -> int:
 
 def _split_definitions(text: str) -> list[str]:
     """Return the definitions in a file, each with its comment, and one for each of its `VARIANTS`."""
-    parts = [f"/*{part}".strip() + "\n" for part in re.split(r"^/\*", text, flags=re.M) if part.strip()]
-    for placeholder, variants in VARIANTS.items():
-        parts = [
-            reduce(lambda text, item: text.replace(*item), values.items(), part)
-            for part in parts
-            for values in (variants if placeholder in part else [{}])
-        ]
+    parts = list[str]()
+    for part in re.split(r"^/\*", text, flags=re.M):
+        if part.strip():
+            parts += _variants(f"/*{part}".strip() + "\n")
     return parts
+
+
+def _variants(part: str) -> list[str]:
+    """Return a definition for each of its `VARIANTS`; the definition itself if it has no placeholder."""
+    for placeholder, variants in VARIANTS.items():
+        if placeholder in part:
+            copies = list[str]()
+            for values in variants:
+                copy = part
+                for name, value in values.items():
+                    copy = copy.replace(name, value)
+                copies.append(copy)
+            return copies
+    return [part]
 
 
 def _defined_name(part: str) -> str:
     """Return the name of the defined function or type."""
     code = part[part.index("*/") + 2 :]
-    match = re.search(r"^} (\w+);", code, re.M) if code.lstrip().startswith("typedef") else re.search(r"(\w+)\(", code)
+    pattern = r"^} (\w+);" if code.lstrip().startswith("typedef") else r"(\w+)\("
+    match = re.search(pattern, code, re.M)
     return match[1] if match else ""
-
-
-def _read(family: str) -> str:
-    return (KERNELS / f"{family}.c").read_text(encoding="utf-8")
 
 
 def decimal_literal(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from chainrule.core.arrays import Array, Floats
 from chainrule.core.plan import Operation
 from chainrule.data.normalization import BYTE, Normalization
 from chainrule.errors import OptionError
-
-if TYPE_CHECKING:
-    pass
 
 INT8_MIN, INT8_MAX, LEVELS = -128, 127, 256
 MULTIPLIER_BITS, SUM_BITS = 30, 20  # bits of multipliers: for sums of products and means, and for a + b
@@ -152,11 +149,14 @@ def _grid_steps(weights: Floats, bias: Array) -> Floats:
     candidates = largest[:, None] / np.arange(1, LEVELS)
     fits = _is_on_grid(weights[:, None, :GRID_SAMPLE], candidates[..., None])
     fits &= np.ptp(weights, axis=1)[:, None] < (LEVELS - 0.5) * candidates
-    steps = np.zeros(len(weights))
+    steps, has_exact = np.zeros(len(weights)), np.zeros(len(weights), bool)
     for number in np.flatnonzero(fits.any(1)):
-        matching = [step for step in candidates[number, fits[number]][::-1] if _is_on_grid(weights[number], step)]
-        exact = [step for step in matching if _is_on_grid(bias[number], step, BIAS_TOLERANCE)]
-        steps[number] = [*exact, *matching, 0.0][0]
+        for step in candidates[number, fits[number]]:  # the largest first; smaller ones replace it
+            if not _is_on_grid(weights[number], step):
+                continue
+            is_exact = _is_on_grid(bias[number], step, BIAS_TOLERANCE)
+            if is_exact or not has_exact[number]:
+                steps[number], has_exact[number] = step, is_exact
     return steps
 
 

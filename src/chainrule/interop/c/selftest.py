@@ -13,6 +13,7 @@ from chainrule.core.plan import Plan
 from chainrule.data.normalization import BYTE, JointNormalization, Normalization
 from chainrule.interop.c import channels_last, program
 from chainrule.interop.c.calls import CCall
+from chainrule.interop.c.networks import Network
 from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.routines import float_literal
 from chainrule.interop.c.streaming import Stream
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from chainrule.models.model import Model
 
 RECORDED = 16  # outputs that are recorded, at regular intervals
-TOLERANCE = {"float": 1e-3, "int8": 2e-2}  # accepted error, relative to the largest recorded output
+TOLERANCE, INT8_TOLERANCE = 1e-3, 2e-2  # accepted error, relative to the largest recorded output
 LEVELS = 3  # accepted error of integer outputs
+FIRST = {"int8": 128}  # what is subtracted from the bytes of the pattern, by type of the input; 0 for other types
 
 
 def pattern(count: int) -> NDArray[np.uint8]:
@@ -52,56 +54,76 @@ def pattern_units(normalization: Normalization) -> Normalization:
     return Normalization("scale", tuple(step), tuple(-np.rint(first / step)))
 
 
-def scaling_calls(model: Model, int8: Quantized | None, plan: Plan) -> list[CCall]:
+def scaling_calls(network: Network) -> list[CCall]:
     """Return the calls that convert the pattern in the array `image` to the units of the training data, in place."""
-    if int8 is not None and int8.io != "float":
+    if network.io != "float":
         return []
-    return program.normalization_calls(plan, pattern_units(model.normalization), {})
+    return program.normalization_calls(network.plan, pattern_units(network.model.normalization), {})
 
 
-def values(model: Model, int8: Quantized | None, streamed: Stream | None) -> dict[str, Any]:
+def values(network: Network) -> dict[str, Any]:
     """Return the values of the placeholders of templates/selftest.c."""
-    expected = _expected_of_stream(model, streamed) if streamed else _expected(model, int8)
+    int8, first = network.int8, FIRST.get(network.io, 0)
+    literal, tolerance = float_literal, TOLERANCE
+    if network.streamed:
+        expected = _expected_of_stream(network.model, network.streamed)
+    elif int8 is None:
+        expected = _expected(network.model)
+    elif network.io == "float":
+        expected = int8.predict(_units(network.model)).reshape(-1)
+        tolerance = INT8_TOLERANCE
+    else:
+        expected = _expected_integers(network.model, int8, first)
+        literal = str
     stride = math.ceil(expected.size / RECORDED)
     recorded = expected[::stride]
-    is_integer = expected.dtype.kind == "i"
     largest = max(float(np.abs(recorded[np.isfinite(recorded)]).max(initial=0)), 1e-6)
-    tolerance = LEVELS if is_integer else largest * TOLERANCE["int8" if int8 else "float"]
+    accepted = LEVELS if literal is str else tolerance * largest
     return {
-        "first": 128 if int8 is not None and int8.io == "int8" else 0,
-        "recorded": ", ".join(map(str if is_integer else float_literal, recorded.tolist())),
+        "first": first,
+        "recorded": ", ".join(map(literal, recorded.tolist())),
         "count": recorded.size,
         "stride": stride,
-        "tolerance": float_literal(tolerance),
+        "tolerance": float_literal(accepted),
     }
 
 
-def _expected(model: Model, int8: Quantized | None) -> Array:
-    """Return the outputs for the pattern, in the order of the C program."""
-    plan, shape, values = model.plan(), model.input_shape, pattern(model.plan().input.size).astype(np.float64)
-    if int8 is not None and int8.io != "float":
-        step, zero = int8.input_scale
-        pixels = step * (values - (128 if int8.io == "int8" else 0) - zero)
-        x = np.moveaxis(pixels.reshape(1, *channels_last.rotated(shape)), -1, 1)
-        step, zero = int8.output_scale
-        outputs = int8.predict(x.astype(np.float32)).reshape(-1)[channels_last.order(model.output_shape)]
-        return np.rint(outputs / step + zero).astype(np.int64)
-    x = _scaled(values, plan, pattern_units(model.normalization))
-    if int8 is not None:
-        return int8.predict(x.reshape(1, *shape)).reshape(-1)
-    return model.apply(_scaled(x, plan, model.normalization).reshape(1, *shape)).reshape(-1)
+def _units(model: Model) -> Floats:
+    """Return the pattern as a sample (1, …) in the units of the training data."""
+    plan = model.plan()
+    numbers = pattern(plan.input.size).astype(np.float64)
+    return _scaled(numbers, plan, pattern_units(model.normalization)).reshape(1, *model.input_shape)
+
+
+def _expected(model: Model) -> Array:
+    """Return the outputs for the pattern."""
+    x = _units(model)
+    normalized = _scaled(x.reshape(-1), model.plan(), model.normalization)
+    return model.apply(normalized.reshape(x.shape)).reshape(-1)
+
+
+def _expected_integers(model: Model, int8: Quantized, first: int) -> Array:
+    """Return the outputs for the pattern as integers, in the order of the C program.
+
+    first   what the program subtracts from the bytes of the pattern
+    """
+    numbers = pattern(model.plan().input.size).astype(np.float64)
+    step, zero = int8.input_scale
+    pixels = step * (numbers - first - zero)
+    x = np.moveaxis(pixels.reshape(1, *channels_last.rotated(model.input_shape)), -1, 1)
+    step, zero = int8.output_scale
+    outputs = int8.predict(x.astype(np.float32)).reshape(-1)[channels_last.order(model.output_shape)]
+    return np.rint(outputs / step + zero).astype(np.int64)
 
 
 def _expected_of_stream(model: Model, streamed: Stream) -> Array:
     """Return the outputs of the last call of a stream, whose samples are the pattern."""
-    plan = streamed.plan
-    numbers = pattern(plan.input.size * streamed.calls).astype(np.float64)
-    origin, gain = pattern_units(model.normalization).constants
+    numbers = pattern(streamed.plan.input.size * streamed.calls).astype(np.float64)
     signal = streamed.signal(numbers)
-    units = (signal - origin.reshape(-1, 1)) * gain.reshape(-1, 1)
-    origin, gain = model.normalization.constants
-    normalized = (units - origin.reshape(-1, 1)) * gain.reshape(-1, 1)
-    return streamed.outputs(model, normalized).reshape(-1)
+    for normalization in (pattern_units(model.normalization), model.normalization):
+        origin, gain = normalization.constants
+        signal = (signal - origin.reshape(-1, 1)) * gain.reshape(-1, 1)
+    return streamed.outputs(model, signal).reshape(-1)
 
 
 def _scaled(values: Floats, plan: Plan, normalization: Normalization) -> Floats:

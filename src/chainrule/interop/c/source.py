@@ -112,11 +112,12 @@ class Structs:
 
     def definitions(self) -> list[str]:
         """Return the definition of each struct."""
-        return [
-            f"static const {kind} {name}{f'[{len(entries)}]' if kind in ARRAYS else ''} = "
-            f"{{{', '.join(map(float_literal if kind == 'float' else str, entries))}}};\n"
-            for (kind, entries), name in self._names.items()
-        ]
+        definitions = list[str]()
+        for (kind, entries), name in self._names.items():
+            literal = float_literal if kind == "float" else str
+            declared = f"{name}[{len(entries)}]" if kind in ARRAYS else name
+            definitions.append(f"static const {kind} {declared} = {{{', '.join(map(literal, entries))}}};\n")
+        return definitions
 
 
 def statement(call: CCall, pointer: Pointer, structs: Structs) -> str:
@@ -131,8 +132,10 @@ def statement(call: CCall, pointer: Pointer, structs: Structs) -> str:
             return "0"
         if isinstance(argument, Struct):
             return structs.name(argument)
+        if isinstance(argument, Offset) and argument.offset:
+            return f"{pointer(argument.tensor)} + {argument.offset}"
         if isinstance(argument, Offset):
-            return f"{pointer(argument.tensor)} + {argument.offset}" if argument.offset else pointer(argument.tensor)
+            return pointer(argument.tensor)
         if isinstance(argument, Tensor):
             return pointer(argument)
         return float_literal(argument) if isinstance(argument, float) else str(argument)
@@ -153,15 +156,14 @@ def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
 
 def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
     """Return the definitions common to both variants of a program, then those of one variant only, within #if."""
-    vectors_only, plain_only = set(vectors) - set(plain), set(plain) - set(vectors)
-    text = "\n".join(definition for definition in vectors if definition not in vectors_only)
-    if not vectors_only and not plain_only:
-        return text
-    first, second = (
-        "\n".join(definition for definition in definitions if definition in exclusive)
-        for definitions, exclusive in ((vectors, vectors_only), (plain, plain_only))
-    )
-    return f"{text}\n#if LANES > 1\n{first}\n#else\n{second}\n#endif\n"
+    common, vectors_only = list[str](), list[str]()
+    for definition in vectors:
+        section = common if definition in plain else vectors_only
+        section.append(definition)
+    plain_only = [definition for definition in plain if definition not in vectors]
+    if vectors_only or plain_only:
+        common += ["#if LANES > 1", *vectors_only, "#else", *plain_only, "#endif\n"]
+    return "\n".join(common)
 
 
 def unique_identifiers(names: Iterable[str], convert: Callable[[str], str] = identifier) -> dict[str, str]:

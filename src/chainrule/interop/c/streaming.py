@@ -79,13 +79,9 @@ class Stream:
         """Number of calls for a whole window."""
         return math.ceil(self.window / self.columns)
 
-    def program(self, normalization: Normalization, *, compact: bool) -> CProgram:
+    def program(self, normalization: Normalization) -> CProgram:
         """Return the C program, whose arena begins with the histories."""
-        calls = [
-            call
-            for operation in self.plan.forward
-            for call in packing.inference(operation, self.values, compact=compact)
-        ]
+        calls = packing.inference(self.plan.forward, self.values, compact=True)
         histories = {storage: f"arena + {offset}" for storage, offset in self.state.items()}
         whole = program.assemble(self.plan, calls, self.values, normalization, histories)
         offsets = {storage: offset + self.size for storage, offset in whole.arena.offsets.items()}

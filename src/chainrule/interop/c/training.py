@@ -13,7 +13,7 @@ from chainrule.core.shapes import text
 from chainrule.errors import OptionError
 from chainrule.interop.c import calls, packing, program, source
 from chainrule.interop.c.calls import CCall
-from chainrule.interop.c.program import CProgram, allocate
+from chainrule.interop.c.program import FLOAT_BYTES, CProgram, allocate
 from chainrule.interop.c.source import Structs, array
 from chainrule.network.losses import CustomLoss
 from chainrule.training.optimizers import SGD, Momentum, Optimizer
@@ -88,11 +88,13 @@ class Training:
         external = variables | {target.storage: "target", loss.storage: "&loss"}
         step = program.normalization_calls(plan, model.normalization, external)
         for operation in plan.operations:
-            step += calls.of_operation(operation) if operation.writes[0].storage != correct.storage else []
-        deferred = [call for operation in plan.deferred for call in calls.of_operation(operation)]
+            if operation.writes[0].storage != correct.storage:
+                step += calls.of_operation(operation)
+        deferred = list[CCall]()
+        for operation in plan.deferred:
+            deferred += calls.of_operation(operation)
         gradient = CProgram(step, allocate([*step, *deferred], external), external, {})
-        run_calls = [call for operation in inference.forward for call in packing.unpacked(operation)]
-        running = program.assemble(inference, run_calls, {}, model.normalization, variables)
+        running = program.assemble(inference, packing.unpacked(inference.forward), {}, model.normalization, variables)
         return Training(model, optimizer, running, gradient, [*deferred, _update(model, optimizer)])
 
     @property
@@ -103,25 +105,30 @@ class Training:
     @property
     def constant_bytes(self) -> int:
         """Size in bytes of the initial values of the variables."""
-        return 4 * (self.model.parameters.size + self.model.statistics.size)
+        return FLOAT_BYTES * (self.model.parameters.size + self.model.statistics.size)
 
     @property
     def sizes(self) -> dict[str, int]:
         """RAM in bytes for parameters, gradients, statistics, moments and activations."""
-        arenas, count = [self.running.arena, self.gradient.arena], self.model.parameters.size
-        counts = {
-            "parameters": count,
-            "gradients": count,
-            "statistics": self.model.statistics.size,
-            "moments": len(self.optimizer.moments) * count,
-            "activations": max(arena.floats for arena in arenas) + max(arena.integers for arena in arenas),
+        parameter_bytes = FLOAT_BYTES * self.model.parameters.size
+        activations = self._arena_floats + max(self.running.arena.integers, self.gradient.arena.integers)
+        return {
+            "parameters": parameter_bytes,
+            "gradients": parameter_bytes,
+            "statistics": FLOAT_BYTES * self.model.statistics.size,
+            "moments": len(self.optimizer.moments) * parameter_bytes,
+            "activations": FLOAT_BYTES * activations,
         }
-        return {name: 4 * size for name, size in counts.items()}
+
+    @property
+    def _arena_floats(self) -> int:
+        return max(self.running.arena.floats, self.gradient.arena.floats)
 
     @property
     def static_bytes(self) -> int:
         """RAM in bytes for the variables, which the program defines itself."""
-        return sum(size for name, size in self.sizes.items() if name != "activations")
+        sizes = self.sizes
+        return sum(sizes.values()) - sizes["activations"]
 
     def variables(self) -> str:
         """Return the definitions of the variables: parameters, gradients, velocities and running statistics."""
@@ -135,27 +142,36 @@ class Training:
 
     def functions(self, name: str, structs: Structs) -> str:
         """Return the C functions of a training step."""
-        draws = any(call.function == "dropout" for call in self.gradient.calls)
-        seed = f"static const uint64_t seed = UINT64_C({self.model.seed});\nstatic uint64_t step;\n"
-        floats = max(self.running.arena.floats, self.gradient.arena.floats)
+        state, counted, indices = "", "", ""
+        if any(call.function == "dropout" for call in self.gradient.calls):
+            state = f"static const uint64_t seed = UINT64_C({self.model.seed});\nstatic uint64_t step;\n"
+            counted = "    step++;\n"
+        if self.gradient.arena.integers:
+            indices = f"    int *indices = (int *)(void *)(arena + {self._arena_floats});\n"
         return STEP.format(
             name=name,
-            state=seed * draws,
-            indices=f"    int *indices = (int *)(void *)(arena + {floats});\n" * bool(self.gradient.arena.integers),
-            counted="    step++;\n" * draws,
+            state=state,
+            indices=indices,
+            counted=counted,
             gradient=self.gradient.body(structs),
             update="\n".join(source.statement(call, self.gradient.pointer, structs) for call in self.update),
             count=self.model.parameters.size,
             classes=self.model.plan().output.size,
         )
 
-    def header_values(self, values: Mapping[str, Any]) -> dict[str, str]:
+    def header_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of the placeholders for training in the header."""
         guard, optimizer, loss = values["guard"], self.optimizer.name, self.model.loss
         lines = [f"#define {guard}_PARAMETERS {self.model.parameters.size}\n"]
-        lines += [f"#define {guard}_{part.upper()}_BYTES {size}\n" for part, size in self.sizes.items()]
+        for part, size in self.sizes.items():
+            lines.append(f"#define {guard}_{part.upper()}_BYTES {size}\n")
         shown = DECLARATIONS.format(guard=guard, name=values["name"], optimizer=optimizer, loss=loss)
-        return {"more": "".join(lines), "statics": ", static variables", "functions": shown}
+        return {
+            "more": "".join(lines),
+            "statics": ", static variables",
+            "static_bytes": self.static_bytes,
+            "functions": shown,
+        }
 
 
 def _require_trainable(model: Model, optimizer: Optimizer) -> None:

@@ -6,6 +6,7 @@ moves them to their places.
 """
 
 import math
+from itertools import starmap
 
 import numpy as np
 
@@ -24,16 +25,18 @@ def convolution(operation: Operation, values: dict[str, Array]) -> Operation:
     x, w, b, y = operation.operand(), operation.operand(1), operation.reads[2], operation.writes[0]
     stride, dilation, crop = (operation.attributes[name] for name in ("stride", "dilation", "padding"))
     axes = zip(x.shape[1:], y.shape[1:], w.shape[2:], stride, dilation, crop, strict=True)
-    (rows, vertical, height), (columns, horizontal, width) = (_cells(*axis) for axis in axes)
+    (rows, vertical, height), (columns, horizontal, width) = starmap(_cells, axes)
     # The appended row and column are the zeros that `_cells` refers to as index KH or KW.
     cell_kernels = np.pad(values[w.storage].reshape(w.shape), ((0, 0), (0, 0), (0, 1), (0, 1)))
     cell_kernels = np.moveaxis(cell_kernels[:, :, rows[:, None, :, None], columns[:, None, :]], 1, 3)
     cell_kernels = cell_kernels.reshape(-1, *cell_kernels.shape[3:])
-    bias = np.repeat(np.zeros(w.shape[0]) if b is None else values[b.storage], math.prod(stride))
-    parameters = [
-        Tensor(f"{y.name}.{name}", array.shape, "parameter") for name, array in (("w", cell_kernels), ("b", bias))
-    ]
-    values |= {tensor.storage: array for tensor, array in zip(parameters, (cell_kernels, bias), strict=True)}
+    bias = np.zeros(w.shape[0])
+    if b is not None:
+        bias = values[b.storage]
+    parameters = list[Tensor]()
+    for name, array in (("w", cell_kernels), ("b", np.repeat(bias, math.prod(stride)))):
+        parameters.append(Tensor(f"{y.name}.{name}", array.shape, "parameter"))
+        values[parameters[-1].storage] = array
     attributes = {"stride": (1, 1), "padding": (vertical, horizontal), "dilation": (1, 1), "flip": False}
     cells = Tensor(f"{y.name}.cells", (len(cell_kernels), height, width))
     return Operation("cross_correlate", (x, *parameters, None), (cells,), {**operation.attributes, **attributes})

@@ -13,9 +13,9 @@ from chainrule._io import files
 from chainrule._io.extras import import_optional
 from chainrule.data.normalization import BYTE
 from chainrule.errors import ChainruleError, OptionError, quoted
-from chainrule.interop.c import exporter, source
+from chainrule.interop.c import exporter, placeholders, projects, source
+from chainrule.interop.c.networks import Network
 from chainrule.interop.c.quantized import Quantized
-from chainrule.training.target_fitting import folded
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -56,15 +56,15 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     if int8 is not None and int8.io != "float":
         raise OptionError(f"io {quoted(int8.io)}: WebAssembly programs have inputs and outputs in floats")
     import_optional("ziglang", "wasm", "compiling WebAssembly")
-    network = folded(model)
-    compiled = _compile(network, int8, compact)
-    values = exporter.template_values(network, "network") | {
+    network = Network.of(model, None, False, stream=False)
+    compiled = _compile(network.model, int8, compact)
+    values = placeholders.of_network(network, "network") | {
         "title": source.foreign(path.stem, "HTML"),
         "classes": f"[{source.strings(model.classes, 'JavaScript')}]",
         "most": model.normalization.white or BYTE,
     }
-    module = exporter.template("wasm.js").substitute(values)
-    page = exporter.template("wasm.html").substitute(values, module=module, bytes=base64.b64encode(compiled).decode())
+    module = projects.template("wasm.js").substitute(values)
+    page = projects.template("wasm.html").substitute(values, module=module, bytes=base64.b64encode(compiled).decode())
     contents = {path: compiled, path.with_suffix(".js"): module.encode(), path.with_suffix(".html"): page.encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     for target, content in contents.items():

@@ -94,7 +94,8 @@ INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int c
 INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                          const sliding *s, int rows, int columns, int count, int relu)
 {
-    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), VECTORS = FILTERS / LENGTH, MAX_POSITIONS = 24 };
+    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), VECTORS = FILTERS / LENGTH };
+    enum { MAX_POSITIONS = LANES > 1 ? 24 : 16 / FILTERS }; /* of all tiles: 24 vectors, or 16 floats without vectors */
     vector_FILTERS sum[MAX_POSITIONS][VECTORS];
     float results[MAX_POSITIONS * FILTERS];
     UNROLL

@@ -66,6 +66,11 @@ static int read_input(FILE *file)
     return 1;
 }
 
+static void show(const char *name, float output, const char *note)
+{
+    printf("%s %g%s\n", name, (double)output, note);
+}
+
 int main(int count, char **arguments)
 {
     float outputs[${guard}_OUTPUTS];
@@ -90,7 +95,7 @@ $integers    FILE *file;
         return 2;
     }
 $repeat    ${name}_run(arena, image, $real);
-$convert$report
+$convert$report_outputs
 $end_repeat    fclose(file);
     return 0;
 }

@@ -1,0 +1,76 @@
+"""A network in the form in which it is exported: in floats, in integers, as a stream, or with training steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chainrule.core.plan import Plan
+from chainrule.errors import OptionError
+from chainrule.interop.c import program
+from chainrule.interop.c.program import CProgram
+from chainrule.interop.c.quantized import Quantized
+from chainrule.interop.c.streaming import Stream
+from chainrule.interop.c.training import Training
+from chainrule.training.optimizers import SGD, Optimizer
+from chainrule.training.target_fitting import folded
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model, and the form in which it is exported. At most one of `int8`, `streamed` and `trained` is set.
+
+    model      the model, whose outputs are in the units of the training data
+    plan       the operations of a call
+    int8       the quantized model
+    streamed   the stream
+    trained    the training program
+    """
+
+    model: Model
+    plan: Plan
+    int8: Quantized | None = None
+    streamed: Stream | None = None
+    trained: Training | None = None
+
+    @staticmethod
+    def of(model: Model, int8: Quantized | None, train: bool | Optimizer, *, stream: bool) -> Network:
+        """Return a model in the form that the arguments of `write_c` select."""
+        if (int8 is not None) + (train is not False) + stream > 1:
+            raise OptionError("a quantized model, a stream and a training program cannot be combined: pass one of them")
+        model = folded(model)
+        if stream:
+            streamed = Stream.of(model)
+            return Network(model, streamed.plan, streamed=streamed)
+        if train is False:
+            return Network(model, model.plan(), int8=int8)
+        optimizer = SGD() if train is True else train
+        return Network(model, model.plan(), trained=Training.of(model, optimizer))
+
+    @property
+    def io(self) -> str:
+        """Type of the input and the outputs: "float", "int8" or "uint8"."""
+        return self.int8.io if self.int8 else "float"
+
+    def programs(self, *, compact: bool) -> list[CProgram]:
+        """Return the programs for builds with and without vectors, which may use different algorithms."""
+        model = self.model
+        if self.int8:
+            return [self.int8.program()] * 2
+        if self.streamed:
+            return [self.streamed.program(model.normalization)] * 2
+        if self.trained:
+            return [self.trained.running] * 2
+        variants = list[CProgram]()
+        for is_compact in (compact or model.precise, True):
+            variants.append(program.inference(self.plan, model.weights, model.normalization, compact=is_compact))
+        return variants
+
+    def sizes(self, variant: CProgram) -> tuple[int, int]:
+        """Return the bytes of the constants and of the arena of one of the programs."""
+        if self.trained:
+            return self.trained.constant_bytes, self.trained.sizes["activations"]
+        return variant.constant_bytes, variant.arena_bytes

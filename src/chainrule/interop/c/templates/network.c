@@ -1,0 +1,2 @@
+/* The network of ${name}.h, $mark */
+$source

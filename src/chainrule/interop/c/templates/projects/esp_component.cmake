@@ -1,0 +1,3 @@
+# $mark
+idf_component_register(SRCS "${name}.c" INCLUDE_DIRS ".")
+target_compile_options($${COMPONENT_LIB} PRIVATE -O2)

@@ -15,7 +15,8 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from chainrule.core.arrays import Array
-from chainrule.errors import ChainruleError, DataError
+from chainrule.core.shapes import is_whole
+from chainrule.errors import ChainruleError, DataError, OptionError, quoted
 
 Arrays: TypeAlias = tuple[Array, ...]
 Reader: TypeAlias = Callable[..., Arrays]
@@ -270,3 +271,18 @@ class SeededGlobals:
         np.random.set_state(self._states[1])  # noqa: NPY002
         if self._torch:
             self._torch.set_rng_state(self._states[2])
+
+
+def reading_processes(readers: int | None, *, decodes: bool) -> int:
+    """Return the number of processes that read ahead; OptionError for an invalid number.
+
+    readers   number chosen by the user; None: one per processor if the data are decoded when needed
+    decodes   whether the data are decoded when they are needed; otherwise no process reads ahead
+    """
+    if readers is None:
+        readers = default_readers()
+    if not is_whole(readers, 0) or readers > MAX_PROCESSES:
+        raise OptionError(f"readers {quoted(readers)}: expected a number of processes from 0 to {MAX_PROCESSES}")
+    if not decodes:
+        return 0
+    return readers

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from chainrule.core.arrays import Array, Arrays, Ints
 from chainrule.core.randomness import mix
-from chainrule.core.shapes import is_whole
-from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import ONE_STEP
-from chainrule.errors import OptionError, quoted
-from chainrule.network.network import Network
-from chainrule.training.examples import Examples, InputSource
+from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Batch, Preparation, Samples
 from chainrule.training.steps.stepper import Stepper
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation
     from chainrule.data.prefetch import Prefetcher
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
-EVALUATION_BATCH = 1024  # maximum number of samples that are evaluated together
-EVALUATION_BYTES = 1 << 26  # maximum size of their inputs
 
 StepInputs: TypeAlias = Batch | tuple[Array]  # a batch, or the indices of samples in device memory
 
@@ -136,15 +132,17 @@ class BatchLoader:
         numbers   numbers of these samples, for random numbers
         count     number of samples in the batch
         """
-        x, targets, weights = samples.batch(indices, self.preparation, epoch=epoch, numbers=numbers)
-        augmentation = self._mixing
-        if augmentation is not None:
-            from chainrule.data import mixing
+        batch = samples.batch(indices, self.preparation, epoch=epoch, numbers=numbers)
+        if self._mixing is not None:
+            batch = self._mixed(self._mixing, batch, epoch, numbers[:count])
+        return self.preparation.of_targets(batch)
 
-            draw = mixing.Draw(self.recipe.seed, epoch, numbers[:count])
-            strengths = (augmentation.mixup, augmentation.cutmix)
-            x, targets, weights = mixing.mix(x, targets, weights, strengths, draw)
-        return self.preparation.of_targets((x, targets, weights))
+    def _mixed(self, augmentation: Augmentation, batch: Batch, epoch: int, numbers: Ints) -> Batch:
+        """Mix each sample of a batch with its partner. numbers: those of the samples without their partners."""
+        from chainrule.data import mixing
+
+        draw = mixing.Draw(self.recipe.seed, epoch, numbers)
+        return mixing.mix(*batch, (augmentation.mixup, augmentation.cutmix), draw)
 
     # ------------------------------------------------------------------ batches of an epoch
 
@@ -155,27 +153,37 @@ class BatchLoader:
 
         position   number of batches of the epoch that have been used
         """
-        source = self.data.source
-        if source.batch_size is not None:
+        if self.data.source.batch_size is not None:
             for step in range(epoch * self.epoch_steps + position, (epoch + 1) * self.epoch_steps):
                 size, batch = self._of_stream(step)
                 yield size, 1, batch
             return
         groups = self._groups(epoch, position)
-        read_ahead = None  # the samples of each group, if other processes read them
-        if source.decodes and (processes := reading_processes(self.readers, source)):
-            if self._prefetcher is None:
-                from chainrule.data.prefetch import Prefetcher
+        ahead: Iterable[Arrays] = repeat((), len(groups))
+        if self.data.source.decodes:
+            ahead = self._read_ahead(epoch, groups) or ahead
+        for (size, count, rows), arrays in zip(groups, ahead, strict=True):
+            if self.held:
+                yield size, count, (rows % len(self.data),)
+            else:
+                yield size, count, self.batch_of(epoch, rows, arrays)
 
-                samples = min(self.recipe.batch_size * self.batches_at_once, len(source))
-                slot_bytes = samples * (2 if self._mixing else 1) * self.data.bytes_of_reading
-                self._prefetcher = Prefetcher(source.read, processes, slot_bytes)
-            key, available = mix(self.recipe.seed, epoch), len(source)
-            requests = ((self._with_partners(epoch, rows, available) % available, key) for _, _, rows in groups)
-            read_ahead = self._prefetcher.batches(requests)
-        for size, count, rows in groups:
-            samples_read = next(read_ahead) if read_ahead else ()
-            yield size, count, (rows % len(source),) if self.held else self.batch_of(epoch, rows, samples_read)
+    def _read_ahead(self, epoch: int, groups: Sequence[tuple[int, int, Ints]]) -> Iterable[Arrays] | None:
+        """Return the arrays of each group of batches, which processes read ahead; None without processes."""
+        from chainrule.data.prefetch import Prefetcher, reading_processes
+
+        source, available = self.data.source, len(self.data)
+        processes = reading_processes(self.readers, decodes=True)
+        if not processes:
+            return None
+        if self._prefetcher is None:
+            samples = min(self.recipe.batch_size * self.batches_at_once, available)
+            if self._mixing is not None:
+                samples *= 2
+            self._prefetcher = Prefetcher(source.read, processes, samples * self.data.bytes_of_reading)
+        key = mix(self.recipe.seed, epoch)
+        requests = ((self._with_partners(epoch, rows, available) % available, key) for _, _, rows in groups)
+        return self._prefetcher.batches(requests)
 
     def _groups(self, epoch: int, position: int) -> list[tuple[int, int, Ints]]:
         """Return the remaining batches of an epoch: (batch size, number of batches, numbers of this worker's rows).
@@ -237,51 +245,3 @@ class BatchLoader:
         if self._prefetcher is not None:
             self._prefetcher.close()
             self._prefetcher = None
-
-
-def reading_processes(readers: int | None, source: InputSource) -> int:
-    """Return the number of processes that read ahead; OptionError for an invalid number.
-
-    readers   number chosen by the user; None: one per processor if the data are decoded when needed
-    """
-    if readers is None and not source.decodes:
-        return 0
-    from chainrule.data.prefetch import MAX_PROCESSES, default_readers
-
-    if readers is None:
-        return default_readers()
-    if not is_whole(readers, 0) or readers > MAX_PROCESSES:
-        raise OptionError(f"readers {quoted(readers)}: expected a number of processes from 0 to {MAX_PROCESSES}")
-    return readers if source.decodes else 0
-
-
-def in_order(
-    data: Examples, normalization: Normalization, network: Network, readers: int | None = None
-) -> Iterator[tuple[Ints, Batch]]:
-    """Yield all samples in batches for evaluation, with their numbers.
-
-    A batch is normalized x, targets in float64, and weights or None. Series are in the order of their lengths.
-    """
-    preparation = Preparation(network, normalization)
-    source = data.source
-    if source.batch_size is not None:
-        total = 0
-        for step in range(source.steps(source.batch_size)):
-            samples, _ = source.batch_at(step)
-            rows = np.arange(len(samples))
-            yield total + rows, samples.batch(rows, preparation)
-            total += len(rows)
-        return
-    from chainrule.data.prefetch import Prefetcher
-
-    count = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // (math.prod(network.input_shape) * 4)))
-    blocks = source.plan(count, None, 0)
-    processes = min(reading_processes(readers, source), len(blocks))
-    prefetcher = Prefetcher(source.read, processes, count * data.bytes_of_reading)
-    ahead: Iterable[Arrays] = prefetcher.batches((block,) for block in blocks) if processes else [()] * len(blocks)
-    try:
-        for block, arrays in zip(blocks, ahead, strict=True):
-            samples, rows = source.samples(block, data.targets, arrays)
-            yield block, samples.batch(rows, preparation)
-    finally:
-        prefetcher.close()

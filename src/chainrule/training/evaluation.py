@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Ints
+from chainrule.core.arrays import Array, Arrays, Ints
 from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
+from chainrule.data.prefetch import Prefetcher, reading_processes
 from chainrule.errors import OptionError, quoted
 from chainrule.network import losses
 from chainrule.network.losses import JointLoss, Loss
@@ -21,13 +23,16 @@ from chainrule.network.sizes import resized
 from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.answers import Metric
-from chainrule.training.batches import in_order
 from chainrule.training.calibration import LOGITS_LOSS
 from chainrule.training.examples import Examples
 from chainrule.training.history import Epoch
 from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Batch, Preparation
+
+EVALUATION_BATCH = 1024  # maximum number of samples that are evaluated together
+EVALUATION_BYTES = 1 << 26  # maximum size of their inputs
 
 
 def evaluate(
@@ -58,7 +63,7 @@ def evaluate(
     counts_only = not source.known and is_dense and resolved_task in (CLASSIFICATION, BINARY)
     confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
     batch_losses, thresholds, all_numbers = list[list[Array]](), network.thresholds, list[Ints]()
-    for numbers, (x, targets, weights) in in_order(examples, normalization, network, readers):
+    for numbers, (x, targets, weights) in _in_order(examples, normalization, network, readers):
         all_numbers.append(numbers)
         is_resized = x.ndim == 3 and x.shape[1:] != network.input_shape  # series of another length
         own = resized(network, x.shape[1:]) if is_resized else network
@@ -94,6 +99,36 @@ def evaluate(
     about = resolved_task, network.labels, valid, counted, loss == LOGITS_LOSS
     recorded: dict[str, Any] = {"thresholds": thresholds, "peak": max(network.peaks, default=0.0)}
     return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=sample_losses[0], **recorded)
+
+
+def _in_order(
+    data: Examples, normalization: Normalization, network: Network, readers: int | None = None
+) -> Iterator[tuple[Ints, Batch]]:
+    """Yield all samples in batches for evaluation, with their numbers.
+
+    A batch is normalized x, targets in float64, and weights or None. Series are in the order of their lengths.
+    """
+    preparation = Preparation(network, normalization)
+    source = data.source
+    if source.batch_size is not None:
+        total = 0
+        for step in range(source.steps(source.batch_size)):
+            samples, _ = source.batch_at(step)
+            rows = np.arange(len(samples))
+            yield total + rows, samples.batch(rows, preparation)
+            total += len(rows)
+        return
+    count = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // (math.prod(network.input_shape) * 4)))
+    blocks = source.plan(count, None, 0)
+    processes = min(reading_processes(readers, decodes=source.decodes), len(blocks))
+    prefetcher = Prefetcher(source.read, processes, count * data.bytes_of_reading)
+    ahead: Iterable[Arrays] = prefetcher.batches((block,) for block in blocks) if processes else [()] * len(blocks)
+    try:
+        for block, arrays in zip(blocks, ahead, strict=True):
+            samples, rows = source.samples(block, data.targets, arrays)
+            yield block, samples.batch(rows, preparation)
+    finally:
+        prefetcher.close()
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:

@@ -8,6 +8,7 @@ import numpy as np
 from chainrule.data.normalization import scale_hint
 from chainrule.network.losses import JointLoss, SingleLoss
 from chainrule.network.tasks import REGRESSION
+from chainrule.training.examples import Examples
 from chainrule.training.samples import targets_of_step
 from chainrule.training.targets import Targets
 from chainrule.training.trainer import Trainer
@@ -70,15 +71,16 @@ def _lack_of_progress(trainer: Trainer, half_epoch: int) -> str | None:
         return None
     steps = trainer.epoch_steps if len(history.epochs) > 1 else half_epoch
     reached = float(np.average(history.losses[-steps:], weights=history.sizes[-steps:]))
-    constant, unit = _constant_loss(trainer, _drawn_targets(trainer))
+    targets = data.targets
+    if recipe.sampling is not None:
+        from chainrule.training.sampling import drawn_targets
+
+        targets = drawn_targets(targets, recipe.seed)
+    constant, unit = _constant_loss(trainer, targets)
     if reached < constant - _needed(NOISE, len(data)) * unit or not unit:
         return ""
-    has_weights = validation is not None and validation.targets.weights is not None
-    if validation is not None and len(validation) >= MIN_VALIDATION and not has_weights:
-        lowest = min(epoch.validation_loss or 0.0 for epoch in history.epochs)
-        limit, validation_unit = _constant_loss(trainer, validation.targets)
-        if lowest < limit - _needed(NOISE / 2, len(validation)) * validation_unit:
-            return ""
+    if validation is not None and _is_useful_for(trainer, validation):
+        return ""
     hint = scale_hint(data.statistics, trainer.normalization)
     if trainer.task == REGRESSION and not hint:
         from chainrule.training.target_fitting import stall_hint
@@ -90,14 +92,13 @@ def _lack_of_progress(trainer: Trainer, half_epoch: int) -> str | None:
     )
 
 
-def _drawn_targets(trainer: Trainer) -> Targets:
-    """Return the targets of the training samples in an epoch."""
-    targets, recipe = trainer.train_data.targets, trainer.recipe
-    if recipe.sampling is None:
-        return targets
-    from chainrule.training.sampling import balanced_draws
-
-    return targets.take(balanced_draws(targets.largest, recipe.seed, 0) % len(targets))
+def _is_useful_for(trainer: Trainer, validation: Examples) -> bool:
+    """Return whether the lowest validation loss is clearly lower than that of a constant prediction."""
+    if len(validation) < MIN_VALIDATION or validation.targets.weights is not None:
+        return False
+    lowest = min(epoch.validation_loss or 0.0 for epoch in trainer.history.epochs)
+    constant, unit = _constant_loss(trainer, validation.targets)
+    return lowest < constant - _needed(NOISE / 2, len(validation)) * unit
 
 
 def _needed(noise: float, samples: int) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from chainrule.data.augmentation import Augmentation
-    from chainrule.data.coloring import Draw
     from chainrule.network.target_scaling import TargetScaling
 
 Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, targets, and weights in the loss or None
@@ -89,43 +88,12 @@ class Samples:
         if x is None:
             x = normalization.apply(self.x[indices], network.dtype)
         if augmentation:
-            from chainrule.data.coloring import Draw
+            from chainrule.training.augmenting import augmented
 
-            draw = Draw(seed, epoch, indices if numbers is None else numbers)
-            return _augmented(x, self.targets.take(indices), preparation, draw)
+            drawn = indices if numbers is None else numbers
+            return augmented(x, self.targets.take(indices), augmentation, normalization, (seed, epoch, drawn))
         loss_weights = self.targets.loss_weights
         return x, self.targets.values[indices], None if loss_weights is None else loss_weights[indices]
-
-
-def _augmented(x: Array, targets: Targets, preparation: Preparation, draw: Draw) -> Batch:
-    """Return normalized inputs x and their targets as a batch with random transformations."""
-    augmentation, normalization = cast("Augmentation", preparation.augmentation), preparation.normalization
-    fill = normalization.background if x.ndim == 4 else 0.0  # black, or the mean of a signal that is standardized
-    changed = augmentation.apply(x, draw, fill=fill, levels=normalization.levels)
-    inputs = np.ascontiguousarray(changed, preparation.network.dtype)
-    moved = _moved(targets, augmentation, draw) if targets.is_dense else targets
-    values = np.asarray(moved.values)
-    if augmentation.positions:
-        values = augmentation.move_positions(values, draw, inputs.shape[2:])
-    inputs, values, valid = augmentation.call_function(inputs, values, draw, moved.valid)
-    loss_weights = replace(moved, values=values, valid=valid).loss_weights
-    return inputs, values, None if loss_weights is None else loss_weights[:]
-
-
-def _moved(targets: Targets, augmentation: Augmentation, draw: Draw) -> Targets:
-    """Return dense targets moved like the images. Positions outside the images do not count.
-
-    Labels are those of the nearest pixel; numbers are interpolated, and count only if no outside pixel is involved.
-
-    draw   as in `Augmentation.move`
-    """
-    interpolate = targets.values.dtype != np.uint8
-    valid = (targets.masked() if augmentation.exposes_outside else targets).valid
-    values = augmentation.move(np.asarray(targets.values), draw, interpolate=interpolate)
-    if valid is not None:
-        shares = augmentation.move(valid[:, None].astype(np.float64), draw, interpolate=interpolate)
-        valid = shares[:, 0] > 1 - 1e-9
-    return replace(targets, values=values, valid=valid)
 
 
 WHITENING_IMAGES = 5_000  # number of training images used to compute whitening kernels

@@ -5,6 +5,7 @@ import numpy as np
 from chainrule.core.arrays import Ints
 from chainrule.core.randomness import generator
 from chainrule.data.dataset import order
+from chainrule.training.targets import Targets
 
 
 def balanced_draws(labels: Ints, seed: int, epoch: int) -> Ints:
@@ -31,6 +32,11 @@ def balanced_draws(labels: Ints, seed: int, epoch: int) -> Ints:
         drawn = np.concatenate(turns)[skipped : skipped + quota]
         draws.append(drawn + count * _earlier(drawn))
     return np.concatenate(draws)[order(count, seed, epoch)]
+
+
+def drawn_targets(targets: Targets, seed: int) -> Targets:
+    """Return the targets of the samples that are drawn in the first epoch."""
+    return targets.take(balanced_draws(targets.largest, seed, 0) % len(targets))
 
 
 def _earlier(numbers: Ints) -> Ints:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chainrule.network.target_scaling import TargetScaling
     from chainrule.training.answers import Metric
     from chainrule.training.components import Component
+    from chainrule.training.targets import Targets
 
 CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
 
@@ -160,21 +161,10 @@ class Trainer:
         self.units: tuple[float, ...] = (1.0,)
         self.peaks = network.peaks
         if tasks.REGRESSION in tasks.parts(self.task):
-            from chainrule.training.target_fitting import fit_target_scaling, metric_units, target_peaks
-
-            self.peaks = self.peaks or target_peaks(network, self.task, train_data.targets)
-            targets, standardize = train_data.targets, recipe.standardize_targets
-            self.target_scaling = fit_target_scaling(network, recipe.loss, self.task, targets, standardize=standardize)
-            self.units = metric_units(network, self.task, self.target_scaling)
+            self._fit_targets()
         self.history = History(measure=self.task.metric)
         self.stop, self.ahead = False, 0
-        data_sets = [train_data] if validation is None else [train_data, validation]
-        sets = [data.targets for data in data_sets]
-        if recipe.class_weight is not None or any(targets.weights is not None for targets in sets):
-            from chainrule.training.class_weights import weighted
-
-            labels = self.labels or network.labels
-            sets = weighted(recipe.class_weight, data_sets, labels, network.dtype)
+        sets = self._weighted_targets()
         if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
             sets[0] = sets[0].masked()
         self.weights = sets[0].loss_weights
@@ -184,9 +174,10 @@ class Trainer:
             from chainrule.training.evaluation import check_monitor
 
             check_monitor(network, recipe, self.task, self.normalization, self.validation, self.metrics)
-        names = [name for name in APPLIED if name in COMPONENTS]
-        active = [name for name in names if getattr(recipe, name) != getattr(Recipe, name)]
-        self.components = {name: component(name, network, recipe) for name in active}
+        self.components: dict[str, Component] = {}
+        for name in APPLIED:
+            if name in COMPONENTS and getattr(recipe, name) != getattr(Recipe, name):
+                self.components[name] = component(name, network, recipe)
         self.stepper = Stepper(
             network,
             recipe.optimizer,
@@ -213,6 +204,29 @@ class Trainer:
             self.history.notes.append(f"the loss is that of standardized targets ({self.target_scaling})")
         self.seconds_per_sample = math.inf  # measured over the last steps
         self.started = self.clock()
+
+    def _fit_targets(self) -> None:
+        """Fit what is known of the numbers that are predicted: their peaks, their scaling and the units of errors."""
+        from chainrule.training.target_fitting import fit_target_scaling, metric_units, target_peaks
+
+        network, recipe, targets = self.network, self.recipe, self.train_data.targets
+        self.peaks = self.peaks or target_peaks(network, self.task, targets)
+        standardize = recipe.standardize_targets
+        self.target_scaling = fit_target_scaling(network, recipe.loss, self.task, targets, standardize=standardize)
+        self.units = metric_units(network, self.task, self.target_scaling)
+
+    def _weighted_targets(self) -> list[Targets]:
+        """Return the targets of training data, and any of validation data, with their weights in the loss."""
+        data_sets = [self.train_data]
+        if self.validation is not None:
+            data_sets.append(self.validation)
+        sets = [data.targets for data in data_sets]
+        class_weight = self.recipe.class_weight
+        if class_weight is None and all(targets.weights is None for targets in sets):
+            return sets
+        from chainrule.training.class_weights import weighted
+
+        return weighted(class_weight, data_sets, self.labels or self.network.labels, self.network.dtype)
 
     @property
     def fitted(self) -> Fitted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -239,20 +239,12 @@ class Stepper:
         The engine computes the update of a built-in optimizer with a separate learning rate for each group. A custom
         optimizer receives copies of its inputs.
         """
-        network, optimizer, step, rate = self.network, self.optimizer, batch.step, batch.rates[0]
+        network, optimizer = self.network, self.optimizer
         if isinstance(optimizer, CustomOptimizer):
-            results, moments = optimizer.update(
-                network.parameters, gradient.copy(), self.moments, step=step, learning_rate=rate
-            )
-            self._commit_statistics(batch)
-            for group in self._groups:
-                rows = slice(group.first, group.last)
-                for target, values in zip((network.parameters, *self.moments), (results, *moments), strict=True):
-                    if group.factor:
-                        target[rows] = values[rows]
+            self._update_by_custom_code(optimizer, gradient, batch)
             return
         self._commit_statistics(batch)
-        attributes = optimizer.attributes_of_step(step, rate)
+        attributes = optimizer.attributes_of_step(batch.step, batch.rates[0])
         for group in self._groups:
             if group.factor:
                 rows = slice(group.first, group.last)
@@ -260,6 +252,17 @@ class Stepper:
                 arrays = network.parameters[rows], gradient[rows], own
                 scaled = attributes if group.factor == 1 else group.attributes(attributes)
                 network.engine.update(optimizer.operation, *arrays, scaled, network.threads)
+
+    def _update_by_custom_code(self, optimizer: CustomOptimizer, gradient: Array, batch: Batches) -> None:
+        parameters = self.network.parameters
+        options: dict[str, Any] = {"step": batch.step, "learning_rate": batch.rates[0]}
+        results, moments = optimizer.update(parameters, gradient.copy(), self.moments, **options)
+        self._commit_statistics(batch)
+        for group in self._groups:
+            rows = slice(group.first, group.last)
+            for target, values in zip((parameters, *self.moments), (results, *moments), strict=True):
+                if group.factor:
+                    target[rows] = values[rows]
 
     def _commit_statistics(self, batch: Batches) -> None:
         """Write the running statistics. If they are not finite, restore their old values and raise NotFiniteError.

@@ -12,11 +12,13 @@ import tempfile
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.contenders import Task
 from benchmarks.peers import onnxruntime as peer
 from benchmarks.rounds import SETTLE_SECONDS, TURN_SECONDS, in_turn
 from benchmarks.subjects import Subject
@@ -30,6 +32,7 @@ FEW_CHANNELS = 4  # largest number of channels of images
 OUTSIDE = "outside"
 PRODUCTS = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul")  # ONNX Runtime's convolutions and dense layers
 RESHAPING = ("Flatten", "Reshape")
+MAX_OVERHEAD = 2e-6  # seconds by which ONNX Runtime's recording lengthens an operation
 
 Seconds = dict[str, float]  # tensor that an operation writes, or another name → seconds per call
 Turn = Callable[[], Seconds]
@@ -90,11 +93,14 @@ def measured(subject: Subject, batch: int, threads: int, rounds: int) -> LayerTi
     recorder = OperationTimes()
     profiled = copy.deepcopy(model)
     profiled.engine = recording_engine(profiled.engine, recorder)
+    clock = Task("infer", "", subject, batch, threads).clock
+    call = partial(model.predict, x)
+    their_call = partial(session.run, None, {"x": x})
     turns: Mapping[str, Turn] = {
-        "ours": lambda: _calls(lambda: model.predict(x)),
-        "ours, profiled": lambda: _our_profile(lambda: profiled.predict(x), recorder),
-        "theirs": lambda: _calls(lambda: session.run(None, {"x": x})),
-        "theirs, profiled": lambda: _their_profile(model, threads, x, _operations(recorder)),
+        "ours": partial(_calls, call, clock),
+        "ours, profiled": partial(_our_profile, partial(profiled.predict, x), recorder),
+        "theirs": partial(_calls, their_call, clock),
+        "theirs, profiled": partial(_their_profile, model, threads, x, recorder),
     }
     least = dict[str, Seconds]()
     for number in range(rounds):
@@ -128,7 +134,9 @@ def kind_of(operation: Operation) -> str:
     kernels = operation.operand(1).shape
     size = "×".join(map(str, kernels[2:]))
     stride = max(operation.attributes["stride"])
-    words = [f"{size}, stride {stride}" if stride > 1 else size]
+    words = [size]
+    if stride > 1:
+        words = [f"{size}, stride {stride}"]
     if operation.attributes["groups"] > 1:
         words.insert(0, "depthwise" if kernels[1] == 1 else "grouped")
     elif kernels[1] < FEW_CHANNELS:
@@ -136,13 +144,17 @@ def kind_of(operation: Operation) -> str:
     return " ".join(words)
 
 
-def _calls(run: Callable[[], Any]) -> Seconds:
-    """Repeat a call for a turn; return the least time in seconds."""
+def _calls(run: Callable[[], Any], clock: Callable[[], float]) -> Seconds:
+    """Repeat a call for a turn; return the least time in seconds.
+
+    clock   processor time for one thread, which other load hardly increases
+    """
     run()
     least, end = math.inf, time.perf_counter() + TURN_SECONDS
-    while (start := time.perf_counter()) < end:
+    while time.perf_counter() < end:
+        start = clock()
         run()
-        least = min(least, time.perf_counter() - start)
+        least = min(least, clock() - start)
     return {CALL: least}
 
 
@@ -162,16 +174,16 @@ def _our_profile(run: Callable[[], Any], recorder: OperationTimes) -> Seconds:
     return _least(calls)
 
 
-def _their_profile(network: Any, threads: int, x: Array, operations: Sequence[Operation]) -> Seconds:
+def _their_profile(network: Any, threads: int, x: Array, recorder: OperationTimes) -> Seconds:
     """Return the least times that ONNX Runtime records in a turn, by the tensors that its operations write.
 
-    operations   those of this library, whose names are used
+    recorder   the operations of this library, whose names are used
     """
     with tempfile.TemporaryDirectory() as folder:
         session = peer.session(network, threads, profile=str(Path(folder) / "profile"))
-        _calls(lambda: session.run(None, {"x": x}))
+        _calls(partial(session.run, None, {"x": x}), time.perf_counter)
         events = json.loads(Path(session.end_profiling()).read_text())
-    products = _products(operations)
+    products = _products(_operations(recorder))
     calls, times = list[Seconds](), Seconds()
     for event in events:
         if event["cat"] == "Node" and event["name"].endswith("_kernel_time"):
@@ -209,7 +221,9 @@ def _written(event: Mapping[str, Any], layers: Container[str], products: Mapping
     layer = re.split(r"[./]|_nchwc|_kernel_time", event["name"].removeprefix("fused "))[0]
     if what in PRODUCTS and layer in products:
         return products[layer]
-    return what if layer not in layers or what in RESHAPING else f"{layer}.y"
+    if layer in layers and what not in RESHAPING:
+        return f"{layer}.y"
+    return what
 
 
 def _least(calls: Iterable[Seconds]) -> Seconds:
@@ -222,13 +236,7 @@ def _least(calls: Iterable[Seconds]) -> Seconds:
 
 
 def _without_overhead(times: Seconds, whole: float) -> Seconds:
-    """Return times whose sum is at most that of the whole call: recording lengthens each operation by the same time."""
-    remaining = dict(times)
-    for _ in range(len(times)):
-        excess = math.fsum(remaining.values()) - whole
-        if excess <= 0:
-            break
-        share = excess / sum(seconds > 0 for seconds in remaining.values())
-        for name, seconds in remaining.items():
-            remaining[name] = max(0.0, seconds - share)
-    return remaining
+    """Return times that add up to those of the whole call, as far as ONNX Runtime's recording explains the excess."""
+    excess = math.fsum(times.values()) - whole
+    overhead = min(max(0.0, excess / len(times)), MAX_OVERHEAD)
+    return {name: max(0.0, seconds - overhead) for name, seconds in times.items()}

@@ -9,7 +9,7 @@ from benchmarks import imported_networks, layer_times, peers, subjects
 from benchmarks.commands import options, tables
 from benchmarks.layer_times import Comparison, LayerTimes
 from chainrule.cli import options as general
-from chainrule.cli.output import print_json
+from chainrule.cli.output import format_count, print_json
 from chainrule.engines.options import thread_count
 from chainrule.models.profiling import measured_peak
 from chainrule.plotting import markdown as page
@@ -48,8 +48,10 @@ def profile_beside(
         subject = subjects.find(name)
         for batch in batches or (1, 16):
             times = layer_times.measured(subject, batch, threads, rounds)
-            rows = times.rows if operations else times.by_kind()
-            title = f"### {name}, {batch} image" + ("s" if batch > 1 else "")
+            rows = times.rows
+            if not operations:
+                rows = times.by_kind()
+            title = f"### {name}, {format_count(batch, 'image')}"
             section = tables.Table(_cells(rows, times, peak), title)
             results.append({"model": name, "batch": batch, **times.to_json()})
             sections.append(section)
@@ -57,7 +59,8 @@ def profile_beside(
                 section.print()
     if as_json:
         print_json(results)
-    conditions = f"{threads} thread; peak {peak / 1e9:.3g} billion multiply-adds per second; {page.machine()}"
+    size = f"{peak / 1e9:.3g} billion multiply-adds per second"
+    conditions = f"{format_count(threads, 'thread')}; peak: {size}; {page.machine()}"
     tables.insert(markdown, sections, conditions + peers.versions(), "profiles")
 
 
@@ -66,7 +69,9 @@ def _cells(rows: Sequence[Comparison], times: LayerTimes, peak: float) -> list[l
     table = [["operation", *HEADINGS]]
     adds = 0
     for row in rows:
-        name = row.name if row.name == row.kind else f"{row.name}: {row.kind}"
+        name = row.kind
+        if row.name != row.kind:
+            name = f"{row.name}: {row.kind}"
         table.append([name, *_values(row.ours, row.theirs, row.multiply_adds, peak)])
         adds += row.multiply_adds
     return [*table, ["whole call", *_values(times.ours, times.theirs, adds, peak)]]
@@ -74,7 +79,9 @@ def _cells(rows: Sequence[Comparison], times: LayerTimes, peak: float) -> list[l
 
 def _values(ours: float, theirs: float, adds: int, peak: float) -> list[str]:
     """Return both times, their ratio and the fractions of the peak."""
-    ratio = f"{theirs / ours:.2f}×" if ours > 0 and theirs > 0 else ""
+    ratio = ""
+    if ours > 0 and theirs > 0:
+        ratio = f"{theirs / ours:.2f}×"
     fractions = list[str]()
     for seconds in (ours, theirs):
         is_known = adds and seconds > 0

@@ -49,7 +49,7 @@ def multiply(a, b, y):
 
 
 def _has_factor_per_image(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether b has one element for each image of a (`simplifying.scale_images`)."""
+    """Return whether b has one element for each image of a (`simplifying.simplify`)."""
     return arrays[1].shape != arrays[0].shape
 
 

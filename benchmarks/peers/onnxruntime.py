@@ -8,10 +8,15 @@ from chainrule.interop.onnx.messages import serialize
 from chainrule.network.network import Network
 
 
-def session(network: Network, threads: int) -> Any:
-    """Return a session for a network's inference plan, x (N, …) → y (N, …), on a number of threads."""
+def session(network: Network, threads: int, profile: str | None = None) -> Any:
+    """Return a session for a network's inference plan, x (N, …) → y (N, …), on a number of threads.
+
+    profile   beginning of the name of the file with the times of the operations; None: no profile
+    """
     runtime: Any = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, profile
     content = serialize(message_of(network))
     return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

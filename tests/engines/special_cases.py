@@ -80,7 +80,11 @@ def chosen() -> Iterator[Case]:
         yield Case("cross_correlate_dw", entry.name, (random((0, 8, 9, 8)), random((0, 8, 7, 6))), {"kernel": (3, 3)})
     yield Case("dense_dw", "dense_dw", (random((9, 70)), random((9, 11))), {}, {"fresh": True})
     window = {"window": (3, 3), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
-    yield Case("max_pool", "largest_cells", (random((2, 3, 7, 40)),), window)
+    for columns in (40, 2 * LANES + 1, LANES - 1):  # two vectors, two that yield one result less, and one vector
+        yield Case("max_pool", "largest_cells", (random((2, 3, 7, columns)),), window)
+    whole = {"window": (3, 4), "stride": (3, 4), "padding": ((0, 0), (0, 0))}
+    yield Case("average_pool", "average_pool_whole", (random((2, 9 * LANES, 3, 4)),), whole)
+    yield Case("multiply", "multiply_images", (random((2, 3, 4, 5)), random((2, 3, 1, 1))), {})
 
 
 def drawn() -> Iterator[Case]:

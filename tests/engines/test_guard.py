@@ -22,7 +22,7 @@ from engines.guard.memory import Fence, fence_allocations
 
 fence = Fence()
 fence_allocations(fence)
-from chainrule.engines.compiled.kernels.tiles import load_part, store_part
+from chainrule.engines.compiled.kernels.tiles import add_parts, store_part, zeros
 from chainrule.engines.compiled.compiler import kernel
 
 @kernel
@@ -30,11 +30,11 @@ def read(given, place, many, found):
     own = np.zeros(1000, found.dtype)
     for k in range(own.size):
         own[k] = given[k]
-    store_part(load_part(own, place, many), found, 0, many)
+    store_part(add_parts(zeros(own, 1, 1), own, place, 0, many), found, 0, many)
 
 @kernel
 def read_given(given, place, many, found):
-    store_part(load_part(given, place, many), found, 0, many)
+    store_part(add_parts(zeros(given, 1, 1), given, place, 0, many), found, 0, many)
 
 whose, fence.side, place, many = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 given, found = fence.copy(np.arange(1000.0)), fence.array((8,), np.float64)

@@ -83,6 +83,20 @@ def test_every_layer_has_a_row_or_is_part_of_another_one(engine: str) -> None:
         np.testing.assert_array_equal(values, before[name])
 
 
+def test_packing_is_part_of_a_prediction_while_a_view_of_the_parameters_exists() -> None:
+    model = cr.Sequential([cr.Conv2D(64, 3), cr.ReLU(), cr.Conv2D(64, 3)], (64, 6, 6), engine="compiled", threads=1)
+    x = np.ones((2, 64, 6, 6), "float32")
+
+    def packing() -> float:
+        return next(row.share for row in model.profile(x).rows if row.name == "packing")
+
+    assert packing() < 0.3
+    view = model.parameters
+    assert packing() > 0.3
+    del view
+    assert packing() < 0.3
+
+
 @pytest.mark.parametrize("seed", range(draws(5)))
 def test_multiply_adds_are_those_of_loops(seed: int) -> None:
     """Each result of a layer is a sum over the elements that it depends on: those with a nonzero derivative."""

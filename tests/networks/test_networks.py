@@ -77,7 +77,7 @@ def test_every_rewriting_is_met() -> None:
     assert {"dense_dx", "cross_correlate_dx", "correlate_taps_dx"} <= {name for name in summed if summed[name]}
     assert met["batch_norm_dw"]  # where nothing before the layer learns
     assert {"batch_norm_scale", "batch_norm_backward", "batch_norm_coefficients", "correlate_rows"} < set(met)
-    assert {"max_pool_2x2", "largest_cells"} < set(met)
+    assert {"max_pool_2x2", "largest_cells", "multiply_images"} < set(met)
     assert batch_wide > 20
     assert single_windows > 20
     assert held > 20

@@ -28,6 +28,10 @@ class OperationTimes:
         self._tables.append(([*labels], times))
         return times
 
+    def timed(self, function: Callable[[], None], label: str) -> Callable[[], None]:
+        """Return a function that records its time under a label."""
+        return _timed(function, self.table([label])[0], 1, self.seconds_per_tick)
+
     def reset(self) -> None:
         """Forget what has been recorded."""
         for _, times in self._tables:
@@ -52,16 +56,19 @@ class TimedInterpreter(Interpreter):
 
     def _call(self, operation: Operation) -> Any:
         call = super()._call(operation)
-        return call._replace(function=self._timed(call.function, self._numbers[id(operation)]))
+        return call._replace(function=_timed(call.function, self._times, self._numbers[id(operation)]))
 
-    def _timed(self, function: Callable[..., Any], number: int) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
-            start = time.perf_counter()
-            results = function(*arguments)
-            self._times[number] += time.perf_counter() - start
-            return results
 
-        return run
+def _timed(function: Callable[..., Any], times: Array, number: int, unit: float = 1.0) -> Callable[..., Any]:
+    """Return a function that adds its time to times[number]; `unit` is that of the times, in seconds."""
+
+    def run(*arguments: Any) -> Any:
+        start = time.perf_counter()
+        results = function(*arguments)
+        times[number] += (time.perf_counter() - start) / unit
+        return results
+
+    return run
 
 
 class TimedEngine(ModuleEngine):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Column, Data, as_columns
-from chainrule.data.sources import SampleSource, blocks
+from chainrule.data.sources import SampleSource, as_samples, blocks
 from chainrule.errors import OptionError, explain_memory_errors
 from chainrule.models.record import Record
 from chainrule.network.losses import LossLike
@@ -54,13 +54,15 @@ def predict(
     >>> model.predict(x_test)
     >>> model.predict("seven.png")
     """
-    columns = _input_columns(self, x)
-    series = Record.of(self).series(columns)
-    if series:
-        from chainrule.models.sizes import of_each_length
+    network, samples = self, x
+    if not _is_batch(self, x):
+        columns = _input_columns(self, x)
+        series = Record.of(self).series(columns)
+        if series:
+            from chainrule.models.sizes import of_each_length
 
-        return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size, views=views))
-    network, samples = _read(self, columns)
+            return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size, views=views))
+        network, samples = _read(self, columns)
     averaged_views = None if views is None else chosen_views(network, views)
     if isinstance(samples, SampleSource) and len(samples):
         parts = [_outputs(network, part, batch_size, averaged_views) for part in blocks(samples)]
@@ -117,6 +119,12 @@ def predict_classes(
 def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
     """Return a network for the size of inputs of `predict`, and the inputs (N, *input_shape)."""
     return _read(network, _input_columns(network, x))
+
+
+def _is_batch(network: Network, x: Any) -> bool:
+    """Return whether x is an array (N, *input_shape) of numbers in memory, which is read as it is."""
+    is_array = type(x) is np.ndarray and network.input_ports is None  # a subclass may be masked or mapped to a file
+    return is_array and x.shape[1:] == network.input_shape and x.dtype.kind in "fiub" and as_samples(x) is x
 
 
 def _input_columns(network: Network, x: Any) -> Mapping[Any, Column]:

@@ -86,7 +86,8 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     """Measure where the time of one prediction or, with targets y, of one training step goes. The model is not changed.
 
     The compiled program is that of the prediction or the step, with time stamps after each operation. Operations that
-    are computed together with others, such as a ReLU in a convolution, have no row of their own.
+    are computed together with others, such as a ReLU in a convolution, have no row of their own. Predictions pack the
+    weights once, but in every call while a view of the parameters exists, as in ``values = model.parameters``.
 
     x, y         as in `predict` and `train_step`
     operations   list operations instead of layers
@@ -98,11 +99,13 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     """
     recorder, model = OperationTimes(), copy.deepcopy(self)
     model.engine = recording_engine(model.engine, recorder)
+    view = model.parameters if self._buffers.revision() is None else None  # weights are then packed in every call
 
     def run() -> Any:
         return model.predict(x) if y is None else model.train_step(x, y, **step)
 
     seconds, runs = _measured(run, recorder)
+    del view
     samples = _sample_count(x, self.input_ports)
     plan = model.plan() if y is None else model.plan(model.check_loss(step.get("loss")), task=model.task)
     counts = Counter[tuple[str, str]]()  # multiply-adds by layer and operation: programs compute some in other forms
@@ -123,7 +126,7 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     if not operations:
         order = [*model.names, "loss"]
         costs = dict(sorted(costs.items(), key=lambda item: _place(item[1].layer, order)))
-    peak = _peak(model.dtype, model.threads)
+    peak = measured_peak(model.dtype, model.threads)
     rows = list[ProfileRow]()
     for name, cost in costs.items():
         size = model.size(name) if name in model.names else 0
@@ -175,7 +178,7 @@ def _measured(run: Callable[[], Any], recorder: OperationTimes) -> tuple[float, 
     return (time.perf_counter() - start) / count, count
 
 
-def _peak(dtype: Any, threads: int) -> float:
+def measured_peak(dtype: Any, threads: int) -> float:
     """Return the multiply-adds per second of a matrix product: the largest of a few."""
     matrix, best = np.ones((MATRIX, MATRIX), dtype), np.inf
     with limit_blas_threads(threads):

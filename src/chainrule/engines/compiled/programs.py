@@ -107,8 +107,9 @@ class Program:
             "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
         }
         if recorder:
-            labels = ["waiting for threads", "sums and update", *self._writer.steps]
+            labels = "waiting for threads", "sums and update", *self._writer.steps
             self._workspaces["times"] = recorder.table(labels, threads)
+            self._pack_weights = recorder.timed(self._pack_weights, "packing")
         self._results: dict[str, Array] = {}
         self._sums = np.zeros(2 + workspaces.part_count(threads))  # Σ loss, Σ metric, Σ g² per part of the parameters
         self._statistics_after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)

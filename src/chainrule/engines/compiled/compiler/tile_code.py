@@ -120,6 +120,14 @@ def _add_lanes_at(context: Any, builder: Any, signature: Any, arguments: Any) ->
     return code.end_step(sums)
 
 
+def _join_columns(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    result = ir.Constant(context.get_value_type(signature.return_type), None)
+    count = signature.args[0].columns
+    for b in range(2 * count):
+        result = builder.insert_value(result, builder.extract_value(arguments[b // count], b % count), b)
+    return result
+
+
 def _clamp_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
@@ -202,10 +210,14 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return context.get_dummy_value()
 
 
-def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _add_parts(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.lanes_below(tile, code.number(2)))
-    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
+    x, step, mask = code.address(1, code.number(2)), code.number(3), code.lanes_below(tile, code.number(4))
+    sums = arguments[0]
+    for b in range(tile.columns):
+        part = code.masked("load", tile, [], code.advance(x, builder.mul(step, ir.IntType(64)(b))), mask)
+        sums = builder.insert_value(sums, builder.fadd(builder.extract_value(sums, b), part), b)
+    return sums
 
 
 def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -267,10 +279,13 @@ def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _larger_neighbors(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    tile, numbers = signature.return_type, ir.VectorType(ir.IntType(32), signature.return_type.lanes)
-    pair = [builder.extract_value(arguments[0], k) for k in range(2)]
-    masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
-    largest = _maximum(builder, *(builder.shuffle_vector(*pair, mask) for mask in masks))
+    tile, operand, code = signature.return_type, signature.args[0], CodeBuilder(context, builder, signature, arguments)
+    first, second = (builder.extract_value(arguments[0], k) for k in (0, operand.rows - 1))
+    last = operand.rows * tile.lanes - 1
+    largest: Any = None
+    for distance in range(signature.args[1].literal_value):
+        neighbors = code.shuffle(first, second, (min(2 * lane + distance, last) for lane in range(tile.lanes)))
+        largest = neighbors if largest is None else _maximum(builder, largest, neighbors)
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), largest, 0)
 
 
@@ -302,9 +317,8 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     def cells(start: Any) -> tuple[Any, Any]:
         """Load two adjacent vectors, and return the elements at even indices and the elements at odd indices."""
         address = code.address(0, start)
-        pair = [code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2)]
-        masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
-        even, odd = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        first, second = (code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2))
+        even, odd = (code.shuffle(first, second, range(parity, 2 * tile.lanes, 2)) for parity in range(2))
         return even, odd
 
     start, width = code.number(1), code.number(2)
@@ -346,7 +360,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "load": (_constant_size_tile, _load),
     "load_at": (_constant_size_tile, _load_at),
     "spread_columns": (_constant_size_tile, _spread_columns),
-    "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
+    "add_parts": (lambda arguments: arguments[0], _add_parts),
     "load_offsets": (_constant_column_offsets, _column_offsets),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
     "add_outer_at": (lambda arguments: arguments[0], _add_outer_at),
@@ -361,6 +375,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "store_alternate": (lambda arguments: VOID, _store_alternate),
     "store_transposed": (lambda arguments: VOID, transposing_code.store_transposed),
     "store_sums": (lambda arguments: VOID, _store_sums),
+    "join_columns": (lambda arguments: Tile(arguments[0].dtype, 1, 2 * arguments[0].columns), _join_columns),
     "clamp_tile": (lambda arguments: arguments[0], _clamp_tile),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "larger": (lambda arguments: arguments[0], _larger),

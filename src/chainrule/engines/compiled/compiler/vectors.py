@@ -174,9 +174,9 @@ class CodeBuilder:
 
     def shuffle(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
         """Return a vector of the lanes of a and b with these indices. The indices of b follow those of a."""
-        return self.builder.shuffle_vector(
-            a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(indices := list(lanes))), indices)
-        )
+        indices = list(lanes)
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), indices)
+        return self.builder.shuffle_vector(a, b, mask)
 
     def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
         """Add the two halves of every group of lanes of a and b, and return all sums in one vector.
@@ -185,17 +185,15 @@ class CodeBuilder:
         """
         starts = range(0, 2 * tile.lanes, group)
         halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
-        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
-        return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
+        first, second = (self.shuffle(a, b, half) for half in halves)
+        return self.builder.fadd(first, second)
 
     def exchange(self, tile: Tile, a: Any, b: Any, distance: int) -> tuple[Any, Any]:
         """Swap the second half of every group of 2·distance lanes in a with the first half of the same group in b."""
         lanes = range(tile.lanes)
         kept = [lane + tile.lanes - distance if lane & distance else lane for lane in lanes]
         swapped = [lane + tile.lanes if lane & distance else lane + distance for lane in lanes]
-        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, swapped)]
-        first, second = (self.builder.shuffle_vector(a, b, mask) for mask in masks)
-        return first, second
+        return self.shuffle(a, b, kept), self.shuffle(a, b, swapped)
 
     def load_broadcast(self, tile: Tile, address: Address) -> Any:
         """Load the element at an address into every lane."""

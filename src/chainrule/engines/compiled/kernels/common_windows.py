@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.shapes import NO_PADDING
-from chainrule.engines.compiled.compiler import WIDTH, add_cells, inlined, kernel
+from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.pooling import DIVISORS, has_windows_of_2x2, max_pooled, pooled, spread
 from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Conditions, operation
 from chainrule.engines.compiled.kernels.tiles import (
+    add_parts,
     largest_of_four,
-    store_part,
+    store_sums,
     zeros,
 )
 
+CHANNELS = WIDTH // 4  # channels whose sums are computed at a time; they fill whole vectors of float32 and of float64
 SHARED_BY_IMAGE: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 
 
@@ -128,19 +130,26 @@ def average_pool_2x2_dx(dy, dx, divisor=1):
 @operation(pooled, **SHARED_BY_IMAGE, names={"divisor": DIVISORS}, fits=_covers_image)
 @kernel
 def average_pool_whole(x, y, divisor=1):
-    """Compute the sum of each channel, divided by the divisor."""
-    size, vector = x.shape[2] * x.shape[3], WIDTH // x.itemsize
-    flat, result, factor = x.reshape(x.size), y.reshape(y.size), _divisor_inverse(x, divisor, size)
-    sums = np.empty(vector, x.dtype)
+    """Compute the sum of each channel, divided by the divisor. Several channels are computed at a time."""
+    size, flat, result = x.shape[2] * x.shape[3], x.reshape(x.size), y.reshape(y.size)
+    factor, end = _divisor_inverse(x, divisor, size), result.size - result.size % CHANNELS
+    for c in range(0, end, CHANNELS):
+        store_sums(_sums_of_channels(flat, c * size, size, CHANNELS), result, c)
+    last = np.empty(WIDTH // x.itemsize, x.dtype)  # a sum is stored as a whole vector
+    for c in range(end, result.size):
+        store_sums(_sums_of_channels(flat, c * size, size, 1), last, 0)
+        result[c] = last[0]
     for c in range(result.size):
-        tile = zeros(x, 1, 1)
-        for k in range(0, size, vector):
-            tile = add_cells(tile, flat, c * size + k, 1, 0, min(vector, size - k))
-        store_part(tile, sums, 0, vector)
-        total = x.dtype.type(0)
-        for k in range(vector):
-            total += sums[k]
-        result[c] = total * factor
+        result[c] *= factor
+
+
+@inlined
+def _sums_of_channels(x, offset, size, channels):
+    """Return a tile with the sums of the lanes of adjacent channels, whose number is a constant."""
+    tile, vector = zeros(x, 1, channels), WIDTH // x.itemsize
+    for k in range(0, size, vector):
+        tile = add_parts(tile, x, offset + k, size, size - k)
+    return tile
 
 
 @operation(spread, names={"divisor": DIVISORS}, fits=_covers_image)

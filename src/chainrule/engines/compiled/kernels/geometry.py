@@ -79,18 +79,30 @@ def permute(x, y, axes=(0, 1, 2)):
     if axis == len(axes):
         length, step = y.shape[axis], _step(x.shape, axes[axis - 1] + 1)
         axis -= 1
-    for run in range(target.size // length):
-        rest, source_start, target_start = run, 0, run * length
+    rows, columns, down, along = 1, 1, 0, 0  # the two axes before the run, which are the innermost loops
+    if axis > 0:
+        columns, along = y.shape[axis], _step(x.shape, axes[axis - 1] + 1)
+        axis -= 1
+    if axis > 0:
+        rows, down = y.shape[axis], _step(x.shape, axes[axis - 1] + 1)
+        axis -= 1
+    target_start = 0
+    for block in range(target.size // (rows * columns * length)):
+        rest, block_start = block, 0
         for other in range(axis, 0, -1):
-            source_start += rest % y.shape[other] * _step(x.shape, axes[other - 1] + 1)
+            block_start += rest % y.shape[other] * _step(x.shape, axes[other - 1] + 1)
             rest //= y.shape[other]
-        source_start += rest * _step(x.shape, 0)
-        if step == 1:
-            for k in range(length):
-                target[target_start + k] = source[source_start + k]
-        else:
-            for k in range(length):
-                target[target_start + k] = source[source_start + k * step]
+        block_start += rest * _step(x.shape, 0)
+        for r in range(rows):
+            for c in range(columns):
+                source_start = block_start + r * down + c * along
+                if step == 1:
+                    for k in range(length):
+                        target[target_start + k] = source[source_start + k]
+                else:
+                    for k in range(length):
+                        target[target_start + k] = source[source_start + k * step]
+                target_start += length
 
 
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])])

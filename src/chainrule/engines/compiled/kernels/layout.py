@@ -14,7 +14,15 @@ import numpy as np
 from chainrule.core.shapes import output_size
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.registry import Attributes, Shapes
-from chainrule.engines.compiled.kernels.tiles import load, load_part, split_pairs, store, store_alternate, store_part
+from chainrule.engines.compiled.kernels.tiles import (
+    add_parts,
+    load,
+    split_pairs,
+    store,
+    store_alternate,
+    store_part,
+    zeros,
+)
 
 CACHE_LINE = 64  # bytes of a cache line
 
@@ -259,7 +267,7 @@ def _copy_row(source, source_start, target, target_start, length):
     """
     lanes = WIDTH // source.itemsize
     if length < lanes:
-        store_part(load_part(source, source_start, length), target, target_start, length)
+        store_part(add_parts(zeros(source, 1, 1), source, source_start, 0, length), target, target_start, length)
     else:
         for j in range(0, length, lanes):
             k = min(j, length - lanes)
@@ -338,7 +346,8 @@ def spread_rows(sums, start, width, image, first, stride):
         target_start, source_start = (top + i * down) * cells + left, start + i * width
         if along == 2:
             for k in range(0, count, vector):
-                store_alternate(load_part(sums, source_start + k, count - k), flat, target_start + 2 * k, count - k)
+                part = add_parts(zeros(sums, 1, 1), sums, source_start + k, 0, count - k)
+                store_alternate(part, flat, target_start + 2 * k, count - k)
         else:
             for k in range(count):
                 flat[target_start + k * along] = sums[source_start + k]

@@ -7,6 +7,7 @@ from chainrule.engines.compiled.compiler import inlined, kernel
 from chainrule.engines.compiled.kernels.registry import (
     CHEAP_FROM,
     Attributes,
+    Conditions,
     Shapes,
     always,
     like,
@@ -45,6 +46,23 @@ def multiply(a, b, y):
     first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
     for k in range(result.size):
         result[k] = first[k] * second[k]
+
+
+def _has_factor_per_image(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
+    """Return whether b has one element for each image of a (`simplifying.simplify`)."""
+    return arrays[1].shape != arrays[0].shape
+
+
+@operation(like(0), piece=2, shared_from=CHEAP_FROM, fits=_has_factor_per_image)
+@kernel
+def multiply_images(a, b, y):
+    """Compute y = a · b, where b (N, C, 1, 1) has one factor for each image of a (N, C, H, W)."""
+    images, factors, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
+    cells = result.size // factors.size
+    for c in range(factors.size):
+        factor = factors[c]
+        for k in range(c * cells, (c + 1) * cells):
+            result[k] = images[k] * factor
 
 
 @pointwise(CHEAP_FROM)

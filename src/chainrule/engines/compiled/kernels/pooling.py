@@ -153,53 +153,65 @@ def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (
 
     The loops over the most common windows, 2×2 and 3×3 with stride 2, are unrolled.
     """
+    cells, vector = y.shape[3], WIDTH // x.itemsize
     if window[0] == 2 and window[1] == 2 and stride[1] == 2:
-        _largest_rows(x, y, (2, 2), (stride[0], 2), padding)
+        _largest_rows(x, y, (2, 2), (stride[0], 2), padding, 2, 2)
     elif window[0] == 3 and window[1] == 3 and stride[1] == 2:
-        _largest_rows(x, y, (3, 3), (stride[0], 2), padding)
+        if 2 * cells < vector:
+            _largest_rows(x, y, (3, 3), (stride[0], 2), padding, 1, 3)
+        elif (cells - 1) // (vector - 1) == (cells - 1) // vector:  # as many tiles, although they yield one result less
+            _largest_rows(x, y, (3, 3), (stride[0], 2), padding, 2, 3)
+        else:
+            _largest_rows(x, y, (3, 3), (stride[0], 2), padding, 2, 2)
+    elif stride[1] == 2:
+        _largest_rows(x, y, window, (stride[0], 2), padding, 2, 2)
     else:
-        _largest_rows(x, y, window, stride, padding)
+        _largest_rows(x, y, window, (stride[0], 1), padding, 2, 1)
 
 
 @inlined
-def _largest_rows(x, y, window, stride, padding):
+def _largest_rows(x, y, window, stride, padding, vectors, neighbors):
     """Compute the maxima in tiles of neighboring windows.
 
-    A tile contains the maxima over the rows of the windows, and over every second column for stride 2. A row outside
-    the image is replaced by the nearest one, which is in the window. Results beyond the end of a row are overwritten
-    later. Windows that extend beyond the columns of the image are computed one by one.
+    A tile contains the maxima over the rows of the windows, and for stride 2 over their columns except for the last
+    `neighbors` of each. A row outside the image is replaced by the nearest one, which is in the window. Results beyond
+    the end of a row are overwritten later. Windows that extend beyond the columns of the image are computed one by one.
 
-    A tile reads two adjacent vectors, and yields `span` results. With stride 2, vectors of four and windows of two
-    columns, the tile contains the maxima of columns 0 to 7 over the rows, and `larger_neighbors` yields four results:
+    A tile reads adjacent vectors, and yields `span` results. With stride 2, vectors of four and windows of two or three
+    columns, the tile contains the maxima of columns 0 to 7 over the rows, and `larger_neighbors` yields the results:
 
-        columns    0 1 | 2 3 | 4 5 | 6 7     →    results 0, 1, 2, 3
+        windows of two      0 1 | 2 3 | 4 5 | 6 7      →    results 0, 1, 2, 3
+        windows of three    0 1 2 | 2 3 4 | 4 5 6      →    results 0, 1, 2
 
+    vectors      number of vectors of a tile, a constant
+    neighbors    number of columns that are compared within a tile, a constant; 1 for stride 1
     first, last  the first window that begins inside the image, and the window after the last that ends inside
     """
     (height, width), (rows, cells), step, vector = x.shape[2:], y.shape[2:], stride[1], WIDTH // x.itemsize
-    flat, results, span, before = x.reshape(x.size), y.reshape(y.size), 2 * vector // step, padding[1][0]
+    flat, results, before = x.reshape(x.size), y.reshape(y.size), padding[1][0]
+    span, stored = (vectors * vector - neighbors) // step + 1, 2 * vector // step
     first, last = (before + step - 1) // step, max((width + before - window[1] + step) // step, 0)
     for c in range(x.shape[0] * x.shape[1]):
         for i in range(rows):
             top, image, output = i * stride[0] - padding[0][0], c * height * width, (c * rows + i) * cells
             for j in range(0, cells, span):
                 first_column = image + j * step - before
-                end = first_column + min(top + window[0], height) * width + 2 * vector
-                if first_column < 0 or end > flat.size or output + j + span > results.size:
+                end = first_column + min(top + window[0], height) * width + vectors * vector
+                if first_column < 0 or end > flat.size or output + j + stored > results.size:
                     for edge_column in range(j, min(j + span, cells)):
                         results[output + edge_column] = _largest(
                             flat[image:], top, edge_column * step - before, window, (height, width)
                         )
                     continue
-                tile = load(flat, first_column + max(top, 0) * width, 0, 2, 1)
+                tile = load(flat, first_column + min(max(top, 0), height - 1) * width, 0, vectors, 1)
                 for u in range(window[0]):
                     row = first_column + min(max(top + u, 0), height - 1) * width
-                    for k in range(0, window[1], step):
-                        tile = larger(tile, load(flat, row + min(k, window[1] - step), 0, 2, 1))
+                    for k in range(0, window[1] - neighbors + step, step):
+                        tile = larger(tile, load(flat, row + min(k, window[1] - neighbors), 0, vectors, 1))
                 if step == 1:
                     store(tile, results, output + j, 0)
                 else:
-                    store(larger_neighbors(tile), results, output + j, 0)
+                    store(larger_neighbors(tile, neighbors), results, output + j, 0)
             for j in range(min(first, cells)):
                 results[output + j] = _largest(flat[image:], top, j * step - before, window, (height, width))
             for j in range(last, cells):

@@ -60,8 +60,9 @@ FAMILIES = (
 # with the operation's name is used.
 SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
     "max_pool": (pooling.largest_cells, common_windows.max_pool_2x2),
-    "average_pool": (common_windows.average_pool_2x2, common_windows.average_pool_whole),
+    "average_pool": (common_windows.average_pool_whole, common_windows.average_pool_2x2),
     "average_pool_dx": (common_windows.average_pool_2x2_dx, common_windows.average_pool_whole_dx),
+    "multiply": (merging.multiply_images,),
     "cross_correlate": (
         depthwise.correlate_few,
         filters.correlate_filters,

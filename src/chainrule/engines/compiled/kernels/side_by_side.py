@@ -20,6 +20,7 @@ from chainrule.engines.compiled.kernels.layout import (
 from chainrule.engines.compiled.kernels.tiles import (
     add_lanes_at,
     clamp_tile,
+    join_columns,
     load,
     load_offsets,
     multiply_add,
@@ -30,7 +31,8 @@ from chainrule.engines.compiled.kernels.tiles import (
     zeros,
 )
 
-OUTPUTS = max(8, WIDTH // 4)  # outputs of a tile; they fill whole vectors of float32 and of float64
+PART = 8  # outputs whose offsets fit into registers
+OUTPUTS = max(PART, WIDTH // 4)  # outputs of a tile; they fill whole vectors of float32 and of float64
 TAPS = 9  # taps of a tile of a kernel gradient
 
 
@@ -235,17 +237,29 @@ def sum_side_by_side(rows, outputs, tap_offsets, w, epilogue, sums, sum_offsets)
 
 @inlined
 def _tile(rows, outputs, p, tap_offsets, w, epilogue):
-    """Return the sums over taps for a tile of outputs, starting with output p, after the epilogue."""
+    """Return the sums over taps for a tile of outputs, starting with output p, after the epilogue.
+
+    It is computed in parts whose offsets fit into registers.
+    """
+    tile = _part(rows, outputs, p, tap_offsets, w, epilogue)
+    if OUTPUTS > PART:
+        tile = join_columns(tile, _part(rows, outputs, p + PART, tap_offsets, w, epilogue))
+    return tile
+
+
+@inlined
+def _part(rows, outputs, p, tap_offsets, w, epilogue):
+    """Return the sums over taps for `PART` outputs, starting with output p, after the epilogue."""
     addends, factors, scaled, clamp = epilogue
-    lanes, outputs_of_tile = WIDTH // rows.itemsize, load_offsets(outputs, p, OUTPUTS)
-    tile = load(addends, 0, 0, 1, OUTPUTS)
+    lanes, outputs_of_part = WIDTH // rows.itemsize, load_offsets(outputs, p, PART)
+    part = load(addends, 0, 0, 1, PART)
     if scaled:
-        tile = zeros(rows, 1, OUTPUTS)
+        part = zeros(rows, 1, PART)
     for k in range(tap_offsets.size):
-        tile = add_lanes_at(tile, rows, tap_offsets[k], w, k * lanes, outputs_of_tile)
+        part = add_lanes_at(part, rows, tap_offsets[k], w, k * lanes, outputs_of_part)
     if scaled:
-        tile = multiply_add(tile, load(factors, 0, 0, 1, OUTPUTS), load(addends, 0, 0, 1, OUTPUTS))
-    return clamp_tile(tile, clamp.minimum, clamp.maximum)
+        part = multiply_add(part, load(factors, 0, 0, 1, PART), load(addends, 0, 0, 1, PART))
+    return clamp_tile(part, clamp.minimum, clamp.maximum)
 
 
 @kernel

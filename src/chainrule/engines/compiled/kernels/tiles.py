@@ -60,11 +60,12 @@ def spread_columns(values: Array, first: int, rows: int, columns: int) -> Array:
     return np.broadcast_to(values[first : first + columns].reshape(1, -1, 1), shape).copy()
 
 
-def load_part(y: Array, offset: int, count: int) -> Array:
-    """Compute tile[0, 0, lane] = y[offset + lane] in the first `count` lanes, and 0 in the other lanes."""
-    tile = zeros(y, 1, 1)
-    tile[0, 0, :count] = y[offset : offset + tile.shape[2]][:count]
-    return tile
+def add_parts(tile: Array, x: Array, offset: int, step: int, count: int) -> Array:
+    """Compute tile[0, b, lane] += x[offset + b·step + lane] in the first `count` lanes."""
+    total = tile.copy()
+    for b in range(tile.shape[1]):
+        total[0, b, :count] += x[offset + b * step :][: min(count, tile.shape[2])]
+    return total
 
 
 def add_outer(tile: Array, x: Array, offset: int, w: Array, start: int, step: int) -> Array:
@@ -169,6 +170,11 @@ def store_sums(tile: Array, y: Array, offset: int) -> None:
     y[offset : offset + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
+def join_columns(tile: Array, other: Array) -> Array:
+    """Return a tile with the columns of two tiles of one row."""
+    return np.concatenate([tile, other], axis=1)
+
+
 def clamp_tile(tile: Array, minimum: float, maximum: float) -> Array:
     """Return the tile clamped to [minimum, maximum]. NaN stays NaN."""
     return np.where(tile < minimum, tile.dtype.type(minimum), np.where(tile > maximum, tile.dtype.type(maximum), tile))
@@ -184,12 +190,14 @@ def larger(tile: Array, other: Array) -> Array:
     return np.maximum(tile, other)
 
 
-def larger_neighbors(tile: Array) -> Array:
-    """Return one vector: the maxima of elements 2·lane and 2·lane + 1 of the two vectors of a tile, concatenated.
+def larger_neighbors(tile: Array, count: int) -> Array:
+    """Return one vector: the maxima of elements 2·lane to 2·lane + count − 1 of a tile of one column. NaN propagates.
 
-    The tile has two rows and one column. NaN propagates.
+    The last element takes the place of elements beyond it. `count` is a constant.
     """
-    return tile.reshape(-1, 2).max(axis=1).reshape(1, 1, -1)
+    elements = tile.reshape(-1)
+    indices = 2 * np.arange(tile.shape[2])[:, None] + np.arange(count)
+    return elements[np.minimum(indices, elements.size - 1)].max(axis=1).reshape(1, 1, -1)
 
 
 def largest(tile: Array) -> Array:
@@ -233,7 +241,7 @@ for _function in (
     *(
         zeros,
         load,
-        load_part,
+        add_parts,
         load_at,
         load_offsets,
         spread_columns,
@@ -244,6 +252,7 @@ for _function in (
         add_lanes_at,
     ),
     *(
+        join_columns,
         clamp_tile,
         multiply_add,
         larger,

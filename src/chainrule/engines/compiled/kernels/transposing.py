@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, operation
-from chainrule.engines.compiled.kernels.tiles import load_part, store_part, transpose, transpose_to
+from chainrule.engines.compiled.kernels.tiles import add_parts, store_part, transpose, transpose_to, zeros
 
 MAX_LANES = 16  # lanes of any vector
 TILE_ROWS = 2  # vectors of a panel, and of a tile that reads it
@@ -109,7 +109,7 @@ def transpose_matrix(matrix, rows, columns, transposed):
 def _copy_block(x, start, step, y, begin, along, rows, columns):
     """Copy rows that have at most as many elements as a vector."""
     for r in range(rows):
-        store_part(load_part(x, start + r * step, columns), y, begin + r * along, columns)
+        store_part(add_parts(zeros(x, 1, 1), x, start + r * step, 0, columns), y, begin + r * along, columns)
 
 
 @kernel

@@ -22,10 +22,14 @@ def simplify(plan: Plan) -> Plan:
                                                 c1.y = place(b) with {"offset": 8, …}
         conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
         conv2.y = cross_correlate(x, conv2.w, conv2.b)    →    dense(x, conv2.w, conv2.b), if x has one window
+        b.y = broadcast(gate)                             →    y = multiply(x, gate)
+        y = multiply(x, b.y)
 
     Each `place` writes one array into its part of the result. Gradients are added where layers share parameters. The
-    kernels of some convolutions cover the whole image: in squeeze-and-excitation blocks, it is a single pixel.
+    kernels of some convolutions cover the whole image: in squeeze-and-excitation blocks, it is a single pixel. Their
+    gates have one factor per image, which `multiply_images` repeats.
     """
+    plan = _scale_images(plan)
     forward = tuple(branch for operation in plan.forward for branch in _partwise(operation))
     operations = [branch for operation in plan.backward for branch in _partwise(operation)]
     names = _storages(operations)
@@ -58,6 +62,38 @@ def _as_dense(operation: Operation) -> Operation:
     return replace(
         operation, name=operation.name.replace("cross_correlate", "dense"), reads=reads, writes=writes, attributes={}
     )
+
+
+def _scale_images(plan: Plan) -> Plan:
+    """Return the plan without the repetition of factors (C, 1, 1) to (C, H, W), if only multiplications read them."""
+    factors = dict[str, Tensor]()
+    for operation in plan.forward:
+        y = operation.writes[0]
+        if operation.name == "broadcast" and operation.operand(0).shape == (*y.shape[:1], 1, 1):
+            factors[y.storage] = operation.operand(0)
+    factors.pop(plan.output.storage, None)
+    for operation in (*plan.operations, *plan.deferred):
+        repeated = _among(factors, operation)
+        shapes = [tensor.shape for tensor in repeated]
+        if operation.name != "multiply" or shapes != [operation.writes[0].shape]:
+            for tensor in repeated:
+                factors.pop(tensor.storage, None)
+
+    def scaled(operations: tuple[Operation, ...]) -> Iterator[Operation]:
+        for operation in operations:
+            repeated = _among(factors, operation)
+            if repeated:
+                images = (tensor for tensor in operation.reads if tensor not in repeated)
+                yield replace(operation, reads=(*images, factors[repeated[0].storage]))
+            elif operation.writes[0].storage not in factors:
+                yield operation
+
+    return replace(plan, forward=tuple(scaled(plan.forward)), backward=tuple(scaled(plan.backward)))
+
+
+def _among(factors: Mapping[str, Tensor], operation: Operation) -> list[Tensor]:
+    """Return the tensors that an operation reads and that repeat factors."""
+    return [tensor for tensor in operation.reads if tensor is not None and tensor.storage in factors]
 
 
 def _flat(tensor: Tensor | None) -> Tensor | None:

@@ -5,7 +5,7 @@ import copy
 import gc
 import itertools
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -42,12 +42,30 @@ class Change:
     def apply(self) -> None:
         """Exchange the code of every function of the file that is alive in this process."""
         assert self.code is not None
-        codes = {(code.co_qualname, code.co_firstlineno): code for code in _codes(self.code)}
-        for value in gc.get_objects():
-            if type(value) is FunctionType and value.__code__.co_filename == str(self.file):
-                new = codes.get((value.__code__.co_qualname, value.__code__.co_firstlineno))
-                if new and new.co_freevars == value.__code__.co_freevars:
-                    value.__code__ = new
+        exchange([self.code])
+
+
+def exchange(modules: Iterable[CodeType]) -> None:
+    """Give every function that is alive in this process its code in one of these modules, if it is there."""
+    codes = dict[tuple[str, str, int], CodeType]()
+    for module in modules:
+        for code in _codes(module):
+            codes[code.co_filename, code.co_qualname, code.co_firstlineno] = code
+    for value in gc.get_objects():
+        if type(value) is FunctionType:
+            old = value.__code__
+            new = codes.get((old.co_filename, old.co_qualname, old.co_firstlineno))
+            if new and new.co_freevars == old.co_freevars:
+                value.__code__ = new
+
+
+def recording(file: Path, record: str) -> CodeType:
+    """Compile a file whose functions, when they are called, add its path and their name to a built-in set."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for name, function in _functions(tree):
+        (entry,) = ast.parse(f"{record}.add({(str(file), name)!r})").body
+        function.body.insert(0, ast.copy_location(entry, function.body[0]))
+    return compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
 
 
 def changes(files: Sequence[Path], count: int, seed: int = 0) -> list[Change]:

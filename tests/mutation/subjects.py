@@ -6,8 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/chainrule"
 NOT_CHANGED = ("engines/compiled/kernels", "engines/jax")  # each mutant would have to be compiled
-# Tests of a package that are not in the folder of its name: those whose first line names what the package does. A
-# custom layer, for example, is tested by checking homework, and a network by training it.
+# Tests of a package that are not in the folder of its name. They reach it through the package that is its caller: the
+# adapters of custom code are tested by checking homework, and a network by training it.
 MORE_TESTS = {
     "custom": (
         "layers/test_custom.py",
@@ -21,7 +21,6 @@ MORE_TESTS = {
         "check/test_programs.py",
     ),
     "layers": ("core/test_plan.py", "training/test_gradients.py", "interop/test_onnx_layers.py"),
-    "models": ("training/test_meeting_options.py", "training/test_scores.py"),
     "network": ("training",),
     "sklearn": ("test_sklearn.py",),
 }

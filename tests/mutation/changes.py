@@ -65,11 +65,19 @@ def exchange(modules: Iterable[CodeType]) -> None:
 
 
 def recording(file: Path, record: str) -> CodeType:
-    """Compile a file whose functions, when they are called, add its path and their name to a built-in set."""
+    """Compile a file whose functions, when they are called, add its path and their name to a built-in set.
+
+    Functions in a function, which may have been created when the file was imported, add the name of the outermost.
+    """
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for name, function in _functions(tree):
-        (entry,) = ast.parse(f"{record}.add({(str(file), name)!r})").body
-        function.body.insert(0, ast.copy_location(entry, function.body[0]))
+        entry = ast.parse(f"{record}.add({(str(file), name)!r})", mode="eval").body
+        for node in [*ast.walk(function)]:
+            if isinstance(node, DEFINITIONS):
+                node.body.insert(0, ast.copy_location(ast.Expr(entry), node.body[0]))
+            elif isinstance(node, ast.Lambda):  # the last of two values
+                values = ast.Tuple([entry, node.body], ast.Load())
+                node.body = ast.copy_location(ast.Subscript(values, ast.Constant(1), ast.Load()), node.body)
     return compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
 
 

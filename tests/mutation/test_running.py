@@ -23,6 +23,9 @@ def outer(x: int = 3) -> list[int]:
         return y * 2 if y < 3 else [y for y in (1, y) if y not in (2,)][0] + 1
     return [inner(x), not x, -x]
 
+def later(x):
+    return (lambda y: x + y), outer
+
 class Kind:
     def method(self):
         return self.value() or "word"
@@ -45,7 +48,7 @@ def test_a_change_is_in_the_functions_that_are_alive(tmp_path: Path) -> None:
     path.write_text(SOURCE)
     drawn = changes([path], 1000)
     assert changes([path], 5) != changes([path], 5, seed=1)
-    assert {change.function for change in drawn} == {"outer", "Kind.method"}
+    assert {change.function for change in drawn} == {"outer", "later", "Kind.method"}
     assert {"y / 2", "y <= 3", "'XXword'"} <= {change.after for change in drawn}
     results = set[str]()
     for change in drawn:
@@ -65,7 +68,11 @@ def test_functions_that_are_called_are_recorded(tmp_path: Path, monkeypatch: pyt
     path.write_text(SOURCE)
     monkeypatch.setattr(builtins, RECORD, record, raising=False)
     module = loaded(path)
+    add, _ = module.later(1)
     exchange([recording(path, RECORD)])
+    assert add(2) == 3
+    assert record == {(str(path), "later")}
+    record.clear()
     assert module.outer(2) == [4, False, -2]
     assert record == {(str(path), "outer")}
     assert module.Kind().method() == "word"

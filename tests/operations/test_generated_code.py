@@ -152,7 +152,9 @@ def test_losses_of_c_compute_the_reference(pattern: str) -> None:
         p = z if is_of_scores else np.exp(z) / np.exp(z).sum(1, keepdims=True)
         expected = getattr(reference, name)(p, t)
         result = np.empty(expected.shape, np.float32)
-        called(name, [p.astype(np.float32), t.astype(np.float32)], result, {})
+        parameters = inspect.signature(getattr(reference, name)).parameters.values()
+        attributes = {option.name: option.default for option in parameters if isinstance(option.default, float)}
+        called(name, [p.astype(np.float32), t.astype(np.float32)], result, attributes)
         assert_close(result, expected, error=1e-4, name=name)
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numerical import assert_close
 
 from chainrule.errors import OptionError
-from chainrule.training.history import Criterion, Epoch, History, epoch_means, formatted
+from chainrule.training.criterion import Criterion
+from chainrule.training.history import Epoch, History, epoch_means, formatted
 
 NUMBERS = st.floats(-100, 100)
 DELTAS = st.sampled_from([0.0, 0.5, 10.0])
@@ -207,11 +208,21 @@ def test_a_direction_that_is_wrong_or_unknown_is_refused(monitor: str) -> None:
         Criterion(monitor).improvements(epochs)
 
 
-def test_a_further_metric_must_be_a_number() -> None:
-    epochs = epochs_of("mine", [0.5, math.nan], "further")
-    with pytest.raises(OptionError, match="epoch 2"):
-        Criterion("max mine").improvements(epochs)
+@given(values=st.lists(st.sampled_from([math.nan, 0.1, 0.2, 0.3]), min_size=1, max_size=8))
+def test_epochs_without_a_value_are_as_if_they_were_not_there(values: list[float]) -> None:
+    criterion, epochs = Criterion("max mine"), epochs_of("mine", values, "further")
+    known = [place for place, value in enumerate(values) if not math.isnan(value)]
+    some = epochs_of("mine", [values[place] for place in known], "further")
+    assert [criterion.is_defined(epoch) for epoch in epochs] == [place in known for place in range(len(values))]
+    assert criterion.improvements(epochs) == criterion.improvements(some)
+    if known:
+        assert criterion.best(epochs) == known[criterion.best(some)]
+        assert criterion.waited(epochs) == criterion.waited(some) == len(some) - 1 - criterion.best(some)
+
+
+def test_an_unknown_metric_is_refused() -> None:
+    epochs = epochs_of("mine", [0.5], "further")
     with pytest.raises(OptionError, match="mine"):  # the ones that there are, are named
-        Criterion("f1").improvements(epochs[:1])
+        Criterion("f1").improvements(epochs)
     with pytest.raises(OptionError):
         Criterion("accuracy").improvements(epochs_of("mean_absolute_error", [1.0], "training"))

@@ -39,7 +39,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize("is_terminal", [True, False])
 @pytest.mark.parametrize("refresh", [True, False])
 def test_bars_are_shown_on_terminals_only(is_terminal: bool, refresh: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = Terminal() if is_terminal else io.StringIO()
+    stream = [io.StringIO, Terminal][is_terminal]()
     for name in ("TERM", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "DATABRICKS_RUNTIME_VERSION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")

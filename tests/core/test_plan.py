@@ -112,12 +112,16 @@ def test_arguments_that_are_known_at_run_time_are_multiplied() -> None:
 @pytest.mark.parametrize("kind", ["activation", "parameter"])
 def test_the_parts_of_all_readers_are_added_in_order(readers: int, kind: Literal["activation", "parameter"]) -> None:
     """Run the emitted operations as arithmetic: the gradient is the sum of what each reader contributes."""
-    shared = Tensor("x" if kind == "activation" else "dense0.w", (3,), "input" if kind == "activation" else kind)
-    owned = {shared.name: shared} if kind == "parameter" else {}
+    shared, owned, scope = Tensor("x", (3,), "input"), dict[str, Tensor](), "sample"
+    if kind == "parameter":
+        shared, scope = Tensor("dense0.w", (3,), "parameter"), "batch"
+        owned[shared.name] = shared
     builder, ends = Builder(owned, training=True), list[Tensor]()
     for number in range(readers):
         builder.begin(f"scale{number}", "dense0")
-        source = builder.parameter("w") if kind == "parameter" else shared
+        source = shared
+        if owned:
+            source = builder.parameter("w")
         ends.append(builder.activation("y", (3,)))
         builder.forward("scale", [source], [ends[-1]], factor=number + 2)
         builder.backward("scale", [ends[-1].gradient()], [source.gradient()], factor=number + 2)
@@ -126,7 +130,7 @@ def test_the_parts_of_all_readers_are_added_in_order(readers: int, kind: Literal
     for operation in plan.backward:
         reads = [values[tensor.storage] for tensor in operation.reads if tensor is not None]
         result = sum(reads) if operation.name == "add" else operation.attributes["factor"] * reads[0]
-        assert operation.name == "scale" or operation.scope == ("sample" if kind == "activation" else "batch")
+        assert operation.name == "scale" or operation.scope == scope
         (written,) = operation.writes
         assert written.storage not in values
         values[written.storage] = result

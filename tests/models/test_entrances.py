@@ -28,6 +28,13 @@ def fitted(kind: str) -> tuple[Any, Any, Any, Any]:
     return model, x, y, model.fit(x, y, progress=False, **DEFAULTS)
 
 
+def parts(predicted: Any) -> list[np.ndarray]:
+    """Return the array of one output, or those of several."""
+    if isinstance(predicted, dict):
+        return [*predicted.values()]
+    return [predicted]
+
+
 def draw(kind: str) -> np.random.Generator:
     return np.random.default_rng([*kind.encode()])
 
@@ -38,7 +45,7 @@ def test_samples_are_answered_and_evaluated_in_any_order(kind: str) -> None:
     model, x, y, _ = fitted(kind)
     order, counts = draw(kind).permutation(N), draw(kind).permutation(np.arange(N) % 4)
     moved = model.predict(rows(x, order), batch_size=5)
-    for part, whole in zip(moved.values() if isinstance(moved, dict) else [moved], outputs(model, x), strict=True):
+    for part, whole in zip(parts(moved), outputs(model, x), strict=True):
         near(part, whole[order])
     evaluation, swapped = model.evaluate(x, y), model.evaluate(rows(x, order), rows(y, order))
     for name, value in evaluation.figures.items():
@@ -143,7 +150,7 @@ def test_views_average_the_predictions_of_moved_images(kind: str) -> None:
     mirrored = zip(outputs(model, x), outputs(model, x[..., ::-1]), strict=True)
     expected = [(here + there) / 2 for here, there in mirrored]
     averaged = model.predict(x, views="flip")
-    for found, mean in zip(averaged.values() if isinstance(averaged, dict) else [averaged], expected, strict=True):
+    for found, mean in zip(parts(averaged), expected, strict=True):
         near(found, mean)
 
 
@@ -167,7 +174,9 @@ def test_series_of_any_lengths_are_predicted_as_each_alone(seed: int) -> None:
 def test_files_and_pictures_are_read_as_the_arrays_of_training(unit: int, tmp_path: Path) -> None:
     """The bytes of a file are the numbers of a network that has seen bytes, and of one that has seen fractions."""
     images, labels = stripes(12)
-    x = images if unit == 255 else images.astype(np.float32) / 255
+    x: Any = images
+    if unit == 1:
+        x = images.astype(np.float32) / 255
     model = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8), engine="numpy")
     model.fit(x, labels, epochs=2, progress=False)
     pictures, files = [Image.fromarray(image[0]) for image in images], list[Path]()
@@ -202,7 +211,7 @@ def test_a_share_for_validation_is_not_trained_on(kind: str) -> None:
     kept = list[int]()
     for number in range(N):
         moved = each(np.array, x)
-        for array in moved.values() if isinstance(moved, dict) else [moved]:
+        for array in parts(moved):
             array[number] = array[number] // 2 + 1
         if np.array_equal(training(moved, y)[0].parameters, model.parameters):
             kept.append(number)

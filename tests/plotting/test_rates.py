@@ -67,10 +67,10 @@ def test_curves_of_rates_are_those_of_the_classes_of_least_area(classes: int, is
     order = sorted(curves[1:], key=lambda curve: curve[3])[: len(shown)]
     assert len(shown) == min(classes, len(shown)) >= min(classes, 5)
     for line, (name, x, y, area) in zip(shown, order, strict=True):
-        first = 0 if is_roc else y[0]
+        first = y[0] * (not is_roc)
         assert_array_equal(line.get_data(), ([0, *x], [first, *y]))
         assert line.get_label().strip() == f"{name}: {area:.3f}"
-        assert line.get_drawstyle() == ("default" if is_roc else "steps-pre")
+        assert line.get_drawstyle() == ["steps-pre", "default"][is_roc]
     assert (axes.get_xlabel(), axes.get_ylabel(), figure.get_suptitle()) == ("false", "true", "my title")
     for low, high in (axes.get_xlim(), axes.get_ylim()):
         assert -0.1 < low < 0 < 1 < high < 1.1

@@ -34,11 +34,16 @@ def test_pictures_of_a_finished_run(
     monkeypatch.setattr(running, "draw", draw)  # in place of the fixture that draws nothing
     training, test = load(data)
     model = network(*body)
-    model.fit(training, run=cr.Run(tmp_path / "run", test_data=test if with_test else None), **FIT)
+    run = cr.Run(tmp_path / "run")
+    if with_test:
+        run = replace(run, test_data=test)
+    model.fit(training, run=run, **FIT)
     names = {path.name for path in (tmp_path / "run").glob("*.png")}
     convolutions = [name for name, layer in zip(model.names, model.layers, strict=True) if isinstance(layer, cr.Conv2D)]
-    expected = {"curves.png", *(f"kernels-{name}.png" for name in convolutions)}
-    assert names == expected | ({"confusion.png", "reliability.png", "mistakes.png"} if with_test else set())
+    expected: Any = {"curves.png", *(f"kernels-{name}.png" for name in convolutions)}
+    if with_test:
+        expected |= {"confusion.png", "reliability.png", "mistakes.png"}
+    assert names == expected
     for name in names:
         with Image.open(tmp_path / "run" / name) as picture:
             assert min(picture.size) > 50

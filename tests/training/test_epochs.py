@@ -24,12 +24,16 @@ METRICS = ("accuracy", "label_accuracy", "mean_absolute_error")
 def drawn(draw: st.DrawFn, is_validated: bool | None = None) -> History:
     """Draw a history of some epochs of some steps each, with the metric of one of the tasks."""
     log = History(measure=draw(st.sampled_from(METRICS)))
-    with_validation = draw(st.booleans()) if is_validated is None else is_validated
+    with_validation = is_validated
+    if with_validation is None:
+        with_validation = draw(st.booleans())
     fractions = st.floats(0, 1)
     for epoch in range(1, draw(st.integers(1, 4)) + 1):
         for _ in range(draw(st.integers(1, 5))):
             log.add(epoch, draw(st.integers(1, 9)), draw(fractions), draw(NUMBERS), draw(fractions))
-        checked = (draw(NUMBERS), draw(fractions)) if with_validation else (None, None)
+        checked: Any = (None, None)
+        if with_validation:
+            checked = draw(NUMBERS), draw(fractions)
         end = Epoch.of(log.measure, epoch, len(log), epoch_means(log), checked, draw(st.floats(0, 1000)))
         log.epochs.append(end)
     return log
@@ -179,7 +183,8 @@ def test_an_epoch_is_better_than_all_before_it(
         expected, best = list[bool](), 0
         for number, value in enumerate(values):
             is_better = number == 0 or sign * value > sign * values[best] + delta
-            best = number if is_better else best
+            if is_better:
+                best = number
             expected.append(is_better)
         assert criterion.improvements(epochs) == expected
         assert criterion.best(epochs) == best
@@ -193,7 +198,8 @@ def test_a_loss_that_is_not_a_number_is_never_better(values: list[float]) -> Non
         expected, lowest = list[bool](), math.inf
         for number, value in enumerate(values):
             expected.append(number == 0 or value < lowest)
-            lowest = min(lowest, math.inf if math.isnan(value) else value)
+            if value < lowest:
+                lowest = value
         assert Criterion().improvements(epochs_of("loss", values, place)) == expected
 
 

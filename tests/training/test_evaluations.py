@@ -18,7 +18,9 @@ from chainrule.training.metrics import Evaluation
 
 def by_scikit_learn(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
     """Return a number that changes if the arguments are exchanged, for classes, labels or numbers."""
-    weights = np.ones(len(y_true)) if sample_weight is None else sample_weight
+    weights = sample_weight
+    if weights is None:
+        weights = np.ones(len(y_true))
     differences = (3 * np.asarray(y_true, float) + np.square(y_pred)).reshape(len(weights), -1).mean(1)
     return float(np.average(differences, weights=weights))
 
@@ -57,8 +59,8 @@ def test_classes_without_a_right_answer_are_named(count: int, several: bool) -> 
     names = tuple(f"kind{k}" for k in range(16))
     y = np.repeat(np.arange(16), 2)
     guesses = np.where(y < count, 15, y)
-    outputs, targets = np.eye(16)[guesses], np.eye(16)[y]
-    evaluation = Evaluation(0.0, outputs, targets, MULTI_LABEL if several else CLASSIFICATION, labels=Labels(names))
+    outputs, targets, task = np.eye(16)[guesses], np.eye(16)[y], [CLASSIFICATION, MULTI_LABEL][several]
+    evaluation = Evaluation(0.0, outputs, targets, task, labels=Labels(names))
     if not count:
         assert evaluation.warnings == ()
         return
@@ -68,7 +70,7 @@ def test_classes_without_a_right_answer_are_named(count: int, several: bool) -> 
         assert (name in words) == (k < min(count, 10))
     assert (f"{count - 10} more" in warning) == (count > 10)
     assert f"{2 * count} samples" in warning
-    nouns = ("label", "labels") if several else ("class", "classes")
+    nouns = [("class", "classes"), ("label", "labels")][several]
     assert warning.startswith(f"{nouns[count > 1]} ")
     told = Evaluation(0.0, outputs, targets, CLASSIFICATION, overlap="some are known").warnings
     assert told[0] == "some are known"
@@ -90,7 +92,7 @@ def test_tables_hold_the_numbers_of_every_class(kind: str, seed: int) -> None:
     assert [entry["samples"] for entry in classes] == truth.sum(0).tolist()
     options: dict[str, Any] = {"average": None, "zero_division": np.nan}
     for name, metric in (("recall", peer.recall_score), ("precision", peer.precision_score), ("f1", peer.f1_score)):
-        values = [np.nan if entry[name] is None else entry[name] for entry in classes]
+        values = np.array([entry[name] for entry in classes], float)
         assert_close(values, metric(y, guesses, **options), dtype=np.float32)
     for name, values in (("roc_auc", evaluation.roc_aucs), ("average_precision", evaluation.average_precisions)):
         assert_close([entry[name] for entry in classes], values)
@@ -106,7 +108,7 @@ def test_tables_hold_the_numbers_of_every_class(kind: str, seed: int) -> None:
 @pytest.mark.parametrize("kind", TASKS)
 def test_plots_show_the_numbers_of_the_evaluation(kind: str) -> None:
     evaluation, *_ = drawn(kind, 3, 4)
-    first = 1 if kind == "binary" else 0
+    first = int(kind == "binary")
     for figure, areas, columns in (
         (evaluation.plot_roc(), evaluation.roc_aucs, ("false_positive_rate", "recall")),
         (evaluation.plot_precision_recall(), evaluation.average_precisions, ("recall", "precision")),

@@ -87,9 +87,11 @@ def test_every_parameter_is_updated_as_if_it_were_alone(name: str, seed: int) ->
     assert all(not moment.any() for moment in (*moments[0], *moments[1]))
     for step in range(1, 6):
         gradient, rate = draw.normal(size=4) * 10.0 ** draw.integers(-3, 3), float(draw.uniform(0.001, 0.1))
-        chosen = None if step == 2 else rate
+        chosen: Any = rate
+        if step == 2:  # the optimizer's own
+            chosen, rate = None, optimizer.learning_rate
         for number, g in zip(alone, gradient.tolist(), strict=True):
-            number.update(optimizer, g, optimizer.learning_rate if chosen is None else rate, step)
+            number.update(optimizer, g, rate, step)
         results = list[Any]()
         for each, values, kept in zip((optimizer, own), both, moments, strict=True):
             before = [array.copy() for array in (values, gradient, *kept)]
@@ -271,7 +273,7 @@ def test_groups_of_parameters_have_the_factor_of_the_last_name(factors: list[tup
         assert group.first == end
         found[group.first : group.last] = group.factor
         end = group.last
-    assert end == (21 if factors else 0)
+    assert end == 21 * bool(factors)
     assert_array_equal(found, expected)
     assert all(one.factor != other.factor for one, other in itertools.pairwise(groups))
     frozen = {name for name, (first, _) in LAYOUT.items() if expected[first] == 0}
@@ -282,7 +284,7 @@ def test_groups_of_parameters_have_the_factor_of_the_last_name(factors: list[tup
     for group in groups:
         changed = group.attributes({"rate": 0.5, "decay": 0.25, "step": 3})
         assert changed["rate"] == 0.5 * group.factor
-        assert_close(changed["rate"] * changed["decay"], 0.125 if group.factor else 0.0)
+        assert_close(changed["rate"] * changed["decay"], 0.125 * bool(group.factor))
         assert changed["step"] == 3
         assert "decay" not in group.attributes({"rate": 0.5})
 
@@ -317,5 +319,5 @@ def test_steps_on_a_model_leave_frozen_parameters(frozen: tuple[str, ...]) -> No
     optimizer.step(model, gradients, moments, step=1)
     held = {name for name in model.weights if name in frozen or name.partition(".")[0] in frozen}
     for name, (first, last) in model.trainable_layout.items():
-        wanted = before.parameters if name in held else expected
+        wanted = [expected, before.parameters][name in held]
         assert_array_equal(model.parameters[first:last], wanted[first:last])

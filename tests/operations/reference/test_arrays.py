@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 from training.test_updates import Number, drawn
 
 from chainrule.errors import ShapeError
-from chainrule.operations import reference
+from chainrule.operations import definitions, reference
 from chainrule.training import optimizers
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -76,3 +76,10 @@ def test_updates_are_those_of_single_numbers(name: str, seed: int) -> None:
         result = getattr(reference, optimizer.operation)(p, g, *moments, **attributes)
         p, *moments = result if isinstance(result, tuple) else (result,)
         assert_close(p.ravel(), [number.p for number in numbers], roundings=1e4)
+
+
+@pytest.mark.parametrize("name", definitions.losses())
+def test_losses_have_the_dtype_of_the_predictions(name: str) -> None:
+    p, t = np.full((3, 4), 0.25), np.eye(4)[:3]
+    for dtype in (np.float32, np.float64):
+        assert getattr(reference, name)(p.astype(dtype), t.astype(dtype)).dtype == dtype

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from chainrule._io import extensions
+from chainrule.errors import OptionError
+
 MODULE = """
 import click
 from chainrule.engines.interpreter import ModuleEngine
@@ -102,3 +105,28 @@ def test_two_packages_with_one_name_are_refused(installed: Path) -> None:
 def test_an_engine_of_another_package_computes() -> None:
     done = subprocess.run([sys.executable, "-c", SAME_NUMBERS], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_extensions_are_imported_by_name(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is found, imported, or refused with the packages that declare it, in the running process, too."""
+    install(installed, "rival", "[chainrule.engines]\nquick = loops_for_chainrule:Loops\nloops = rival:Loops\n")
+    monkeypatch.syspath_prepend(installed)
+    extensions.declared.cache_clear()
+    try:
+        commands, engines = extensions.declared(extensions.COMMANDS), extensions.declared(extensions.ENGINES)
+        assert {"greet", "broken", "train"} <= commands.keys()
+        assert {name: len(points) for name, points in engines.items()} == {"loops": 2, "quick": 1}
+        assert [*engines] == sorted(engines)
+        assert extensions.load(extensions.COMMANDS, "greet").name == "greet"
+        assert extensions.load(extensions.ENGINES, "quick")().name == "reference"
+        for group, name, words in (
+            (extensions.COMMANDS, "broken", ("broken", "loops", "missing")),
+            (extensions.ENGINES, "loops", ("loops and rival",)),
+        ):
+            with pytest.raises(OptionError) as caught:
+                extensions.load(group, name)
+            assert "\n" not in str(caught.value)
+            assert all(word in str(caught.value) for word in words)
+    finally:
+        extensions.declared.cache_clear()
+        sys.modules.pop("loops_for_chainrule", None)

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import without_extras
 from PIL import Image
 
 import chainrule
-from chainrule._io.extras import REQUIREMENTS
+from chainrule._io.extras import REQUIREMENTS, import_optional
+from chainrule.errors import OptionError
 
 SOURCE = Path(chainrule.__file__).parent
 DOORS = {"PIL": "_io/pillow.py", "matplotlib": "plotting/library.py"}  # packages → the only module that imports them
@@ -71,3 +73,19 @@ def test_each_package_of_an_extra_has_one_door() -> None:
         for package, door in DOORS.items():
             assert package not in names or place == door, place
         assert not names & {"starlette", "uvicorn", "h11"} or place in SERVER, place
+
+
+@pytest.mark.parametrize("extra", REQUIREMENTS)
+@pytest.mark.parametrize("pip", ["", "elsewhere/pip", "beside"])
+def test_the_command_installs_for_this_python(extra: str, pip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pip on the path is meant only if it is that of the Python that is running."""
+    beside = str(Path(sys.executable).with_name("pip"))
+    monkeypatch.setattr("shutil.which", lambda name: beside if pip == "beside" else pip or None)
+    with pytest.raises(OptionError) as caught:
+        import_optional("no_such_module", extra, "reading minds")
+    words = shlex.split(str(caught.value).partition(": ")[2])
+    assert words[:2] == (["pip", "install"] if pip == "beside" else [sys.executable, "-m"])
+    assert words[words.index("install") + 1 :] == REQUIREMENTS[extra]
+    assert "reading minds" in str(caught.value)
+    assert "no_such_module" in str(caught.value)
+    assert import_optional("json", extra, "reading") is json

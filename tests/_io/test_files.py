@@ -6,6 +6,8 @@ import io
 import json
 import os
 import re
+import tempfile
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -13,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import save
 
 import chainrule
 from chainrule._io import files
 from chainrule._io.console import aligned
-from chainrule.errors import FormatError, RunError
+from chainrule.errors import FormatError, OptionError, RunError
 
 # ---------------------------------------------------------------------- whole or not there
 
@@ -220,3 +224,122 @@ def test_no_cell_is_a_formula_with_any_separator() -> None:
                     for part in re.split(r"[\r\n]", cell):
                         assert not re.match(r"\s*[=+\-@＝＋－＠][^,;|\t]*[^\W_]", part), (separator, part, rows)
     assert files.csv_bytes([["-1", -1, "--", "x = 1", "a-b"]]) == b"'-1,-1,--,x = 1,a-b\r\n"
+
+
+FORMS = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "I64": np.int64, "U8": np.uint8, "BOOL": np.bool_}
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_files_of_others_are_read_as_safetensors_reads_them(seed: int) -> None:
+    """Integers are refused, or left out where they are counters; the bits of bfloat16 are the upper ones of float32."""
+    draw, tensors, floats = np.random.default_rng(seed), dict[str, Any](), dict[str, Any]()
+    for number in range(draw.integers(1, 6)):
+        kind = str(draw.choice([*FORMS]))
+        shape = draw.integers(0, 4, draw.integers(0, 4))
+        tensors[f"t{number}"] = np.array(np.floor(99 * draw.random(shape)), FORMS[kind])
+        if kind.startswith("F"):
+            floats[f"t{number}"] = tensors[f"t{number}"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "some.safetensors"
+        path.write_bytes(save(tensors, {"format": "pt", "epoch": "3"}))
+        found, entries = files.read_safetensors(path, floats_only=True)
+        assert entries == {"format": "pt", "epoch": "3"}
+        assert not files.may_be_described(path)
+        assert found.keys() == floats.keys()
+        for name, tensor in floats.items():
+            assert (found[name].dtype, found[name].shape) == (tensor.dtype, tensor.shape)
+            assert found[name].tobytes() == tensor.tobytes()
+        if len(floats) < len(tensors):
+            assert "floats" in one_line(lambda: files.read_safetensors(path), path)
+        else:
+            assert files.read_safetensors(path)[0].keys() == tensors.keys()
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_bfloat16_is_the_upper_half_of_float32(seed: int) -> None:
+    bits = np.random.default_rng(seed).integers(0, 1 << 16, (3, 4)).astype(np.uint16)
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [3, 4], "data_offsets": [0, 24]}}).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "some.safetensors"
+        path.write_bytes(len(header).to_bytes(8, "little") + header + bits.tobytes())
+        (found,) = files.read_safetensors(path)[0].values()
+    assert found.dtype == np.float32
+    assert (found.view(np.uint32) >> 16).tolist() == bits.tolist()
+    assert not (found.view(np.uint32) & 0xFFFF).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_described"),
+    [
+        ("m.safetensors", files.tensor_bytes("model", {"w": np.ones(3)}, {}), True),
+        ("m.bin", files.tensor_bytes("model", {"w": np.ones(3)}, {}), True),
+        ("m.safetensors", archive(None), False),
+        ("m.safetensors", archive({"format": "pt"}), False),
+        ("m.safetensors", b"torn", True),
+        ("M.SAFETENSORS", b"", True),
+        ("m.onnx", b"\x08\x07\x12\x00" * 9, False),
+        ("m.txt", b"some text of a file", False),
+        ("m.txt", (100).to_bytes(8, "little") + b"{torn", True),
+        ("m.safetensors", (1 << 40).to_bytes(8, "little") + b"{}", True),
+    ],
+)
+def test_metadata_tell_who_wrote_a_file(name: str, content: bytes, is_described: bool, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert files.may_be_described(tmp_path / name) == is_described
+
+
+def test_headers_are_read_up_to_a_size(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    for size, is_read in ((files.MAX_HEADER, True), (files.MAX_HEADER + 1, False)):
+        header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(size)
+        path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+        if is_read:
+            assert files.read_safetensors(path)[0]["w"].tolist() == [0.0]
+        else:
+            assert str(size) in one_line(lambda: files.read_safetensors(path), path)
+
+
+def test_toml_is_read_within_its_limits(tmp_path: Path) -> None:
+    path = tmp_path / "some.toml"
+    names = ".".join(["a"] * 257)
+    for text, is_read in (
+        ("a = 1\n[b]\nc = 'ü'\n", True),
+        (f"{names} = 1\n", True),
+        (f"{names}.a = 1\n", False),
+        ("a = \n", False),
+        ("a = 1\na = 2\n", False),
+        ("# " + "x" * (files.MAX_TOML - 2), True),
+        ("# " + "x" * (files.MAX_TOML - 1), False),
+    ):
+        path.write_text(text, encoding="utf-8")
+        if is_read:
+            assert files.read_toml(path) == tomllib.loads(text)
+        else:
+            one_line(lambda: files.read_toml(path), path)
+    path.write_bytes(b"a = '\xff'")
+    one_line(lambda: files.read_toml(path), path)
+
+
+def test_paths_are_names_or_objects_with_one() -> None:
+    assert files.as_path("a/b") == files.as_path(Path("a/b")) == Path("a/b")
+    for value in ("", None, 3, b"a", ["a"]):
+        with pytest.raises(OptionError):
+            files.as_path(value)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o666, 0o644])
+def test_a_file_has_its_permissions_and_is_appended_to(mode: int, tmp_path: Path) -> None:
+    path, mask = tmp_path / "file", os.umask(0o022)
+    try:
+        files.write_atomic(path, b"one", mode)
+    finally:
+        os.umask(mask)
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == mode & ~0o022
+    files.append(path, b" two")
+    files.append(tmp_path / "new", b"three")
+    assert (path.read_bytes(), (tmp_path / "new").read_bytes()) == (b"one two", b"three")
+    with pytest.raises(RunError):
+        files.append(tmp_path / "none" / "file", b"")
+    for cell in ("\tx", "\nx", "\rx"):
+        assert files.csv_bytes([[cell]]).decode().strip('"\r\n').startswith("'")

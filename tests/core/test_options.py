@@ -1,14 +1,20 @@
 """Values of options: which conform to an annotation, and what they are converted to."""
 
+import copy
+import importlib
+import inspect
 import math
-from collections.abc import Mapping
-from typing import Any
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from chainrule.core.options import checked
-from chainrule.core.words import checked_options
+from chainrule.core.words import Explained, checked_options, checked_options_with
 from chainrule.errors import OptionError
 
 ACCEPTED: list[tuple[Any, Any, Any]] = [  # annotation, value, converted value
@@ -65,3 +71,105 @@ def test_functions_check_positional_values_and_keywords() -> None:
     for arguments, options in (((1.5,), {}), ((1, "x"), {}), ((1,), {"rate": math.nan})):
         with pytest.raises(OptionError, match=r"^function: "):
             function(*arguments, **options)
+
+
+def trained(x: Any, y: Any = None, /, *, epochs: int = 1, **options: Any) -> tuple[Any, ...]:
+    return x, y, epochs, options
+
+
+def test_further_options_are_part_of_the_signature_and_checked() -> None:
+    """Options that a function takes by ``**options`` have the defaults that are stated, and the types."""
+    further = {"rate": float, "epochs": str, "layer": np.ndarray}
+    call = checked_options_with(further, {"rate": 0.5})(trained)
+    parameters = inspect.signature(call).parameters
+    assert [*parameters] == ["x", "y", "epochs", "rate", "layer"]
+    assert (parameters["rate"].default, parameters["rate"].annotation) == (0.5, float)
+    assert (parameters["layer"].default, parameters["layer"].annotation) == (None, inspect.Parameter.empty)
+    assert parameters["epochs"].annotation is not str
+    assert {parameters[name].kind for name in ("epochs", "rate", "layer")} == {inspect.Parameter.KEYWORD_ONLY}
+    assert call(1, 2, rate=np.float32(0.5), layer="any") == (1, 2, 1, {"rate": 0.5, "layer": "any"})
+    assert call.__name__ == "trained"
+    for options in ({"rate": "fast"}, {"rate": math.nan}, {"speed": 1}, {"epochs": 1.5}):
+        with pytest.raises(OptionError, match=r"^trained"):
+            call(1, **options)
+    open_call: Any = checked_options(trained)
+    assert open_call(1, speed=3) == (1, None, 1, {"speed": 3})
+    assert "options" in inspect.signature(open_call).parameters
+
+
+def test_calls_with_too_few_or_too_many_values_are_refused() -> None:
+    @checked_options
+    def limited(first: int, second: int, third: int = 3, *, named: int = 4) -> tuple[int, ...]:
+        return first, second, third, named
+
+    @checked_options
+    def unlimited(*values: int, named: int = 4) -> tuple[int, ...]:
+        return *values, named
+
+    assert limited(1, 2) == limited(1, second=2) == limited(second=2, first=1) == (1, 2, 3, 4)
+    assert limited(1, 2, 5, named=6) == (1, 2, 5, 6)
+    assert unlimited(1, 2, 3, 4, 5) == (1, 2, 3, 4, 5, 4)
+    calls: dict[str, Callable[[], Any]] = {
+        "'second'": lambda: limited(1),  # pyright: ignore[reportCallIssue]
+        "'first'": lambda: limited(second=1),  # pyright: ignore[reportCallIssue]
+        "named": lambda: limited(1, 2, 3, 4),  # pyright: ignore[reportCallIssue]
+        "first, second, third": lambda: limited(1, 2, 3, 4),  # pyright: ignore[reportCallIssue]
+        "other": lambda: limited(1, 2, other=3),  # pyright: ignore[reportCallIssue]
+    }
+    for words, call in calls.items():
+        with pytest.raises(OptionError, match=words) as caught:
+            call()
+        assert "limited" in str(caught.value)
+    with pytest.raises((OptionError, TypeError), match="multiple values"):
+        limited(1, 2, first=3)  # pyright: ignore[reportCallIssue]
+
+
+@dataclass
+class Box(Explained):
+    """A class with options, which accepts no other attributes."""
+
+    size: int
+    label: str = "box"
+    shared: ClassVar[int] = 1
+
+
+def test_objects_accept_the_attributes_that_they_have() -> None:
+    box = Box(np.int64(3), label="b")  # pyright: ignore[reportArgumentType]
+    assert (type(box.size), box.label) == (int, "b")
+    box.size, box._private, box.shared = 4, 5, 6
+    assert (box.size, box._private, box.shared) == (4, 5, 6)
+    assert [*inspect.signature(Box).parameters] == ["size", "label"]
+    assert not hasattr(box, "_unknown")
+    for use in (lambda: setattr(box, "sizes", 1), lambda: box.sizes, lambda: copy.copy(box).sizes):  # pyright: ignore
+        with pytest.raises(AttributeError, match=r"Box.*size"):
+            use()
+    assert "sizes" not in vars(box)
+    for options in ({"size": 1.5}, {"size": 1, "label": 2}, {}, {"size": 1, "sise": 2}):
+        with pytest.raises(OptionError, match="Box"):
+            Box(**options)  # pyright: ignore
+
+
+def test_names_of_a_package_are_imported_when_they_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "lazy_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from chainrule.core.words import module_attributes\n"
+        "__getattr__, __dir__ = module_attributes(__name__, {'first': 'one two', 'second': ''})\n"
+    )
+    (package / "first.py").write_text("one, two, hidden = 1, 2, 3\n")
+    (package / "second.py").write_text("__all__ = ['three']\nthree, hidden = 3, 4\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    package: Any = importlib.import_module("lazy_package")
+    try:
+        assert "lazy_package.first" not in sys.modules
+        assert package.two == 2
+        assert "lazy_package.second" not in sys.modules
+        assert (package.three, package.one) == (3, 1)
+        assert {"one", "two", "three"} <= {*dir(package)}
+        assert sorted(package.__all__) == ["one", "three", "two"]
+        for name in ("hidden", "thre", "first_of_all"):
+            with pytest.raises(AttributeError, match=name):
+                getattr(package, name)
+    finally:
+        for name in [name for name in sys.modules if name.startswith("lazy_package")]:
+            del sys.modules[name]

@@ -6,6 +6,7 @@ A name is a package, or a folder or module in it: data, operations/reference, la
 """
 
 import dataclasses
+import math
 import multiprocessing
 import sys
 import time
@@ -17,7 +18,7 @@ from mutation import running
 from mutation.changes import changes
 from mutation.subjects import Subject, packages, subject
 
-FALL = 5.0  # points of per cent: twice the standard deviation of a share of 300 mutants
+DEVIATIONS = 2.0  # standard deviations of the share of a sample, by which it may be lower than on the page
 
 
 @click.command(help=__doc__)
@@ -44,13 +45,17 @@ def main(names: tuple[str, ...], tests: tuple[str, ...], count: int, kills: bool
         if markdown:
             pages.write(page, {package.name: rows[package.name] for package in packages() if package.name in rows})
     worse = [each.name for each in subjects if each.name in before and fell(rows[each.name], before[each.name])]
-    click.echo(f"more than {FALL:g} points fewer killed than on the page: {', '.join(worse) or 'nowhere'}")
+    click.echo(f"fewer killed than on the page, and not by chance: {', '.join(worse) or 'nowhere'}")
     sys.exit(bool(worse))
 
 
 def fell(row: tuple[str, ...], before: tuple[str, ...]) -> bool:
-    """Return whether fewer mutants are killed than by chance in a sample of the same size."""
-    return float(before[pages.PERCENT]) - float(row[pages.PERCENT]) > FALL
+    """Return whether fewer mutants are killed than by chance in samples of these sizes."""
+    variance = 0.0
+    for cells in (row, before):
+        share = float(cells[pages.PERCENT]) / 100
+        variance += share * (1 - share) / float(cells[pages.MUTANTS])
+    return float(before[pages.PERCENT]) - float(row[pages.PERCENT]) > 100 * DEVIATIONS * math.sqrt(variance)
 
 
 def outcome_of(subject: Subject, count: int, kills: bool) -> pages.Outcome:

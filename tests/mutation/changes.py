@@ -5,7 +5,7 @@ import copy
 import gc
 import itertools
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -18,6 +18,11 @@ OTHER: dict[type, type] = {
     ast.Or: ast.And, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
     ast.Break: ast.Continue, ast.Continue: ast.Break, ast.USub: ast.UAdd,
+}  # fmt: skip
+# Keyword arguments for the look of a figure, such as color=: no test sees whether another one is less legible.
+LOOKS = {
+    "alpha", "cmap", "color", "edgecolor", "facecolor", "fontsize", "fontweight", "labelcolor", "labelpad", "labelsize",
+    "linespacing", "linewidth", "ls", "lw", "markersize", "mec", "mew", "ms", "zorder",
 }  # fmt: skip
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -42,12 +47,38 @@ class Change:
     def apply(self) -> None:
         """Exchange the code of every function of the file that is alive in this process."""
         assert self.code is not None
-        codes = {(code.co_qualname, code.co_firstlineno): code for code in _codes(self.code)}
-        for value in gc.get_objects():
-            if type(value) is FunctionType and value.__code__.co_filename == str(self.file):
-                new = codes.get((value.__code__.co_qualname, value.__code__.co_firstlineno))
-                if new and new.co_freevars == value.__code__.co_freevars:
-                    value.__code__ = new
+        exchange([self.code])
+
+
+def exchange(modules: Iterable[CodeType]) -> None:
+    """Give every function that is alive in this process its code in one of these modules, if it is there."""
+    codes = dict[tuple[str, str, int], CodeType]()
+    for module in modules:
+        for code in _codes(module):
+            codes[code.co_filename, code.co_qualname, code.co_firstlineno] = code
+    for value in gc.get_objects():
+        if type(value) is FunctionType:
+            old = value.__code__
+            new = codes.get((old.co_filename, old.co_qualname, old.co_firstlineno))
+            if new and new.co_freevars == old.co_freevars:
+                value.__code__ = new
+
+
+def recording(file: Path, record: str) -> CodeType:
+    """Compile a file whose functions, when they are called, add its path and their name to a built-in set.
+
+    Functions in a function, which may have been created when the file was imported, add the name of the outermost.
+    """
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for name, function in _functions(tree):
+        entry = ast.parse(f"{record}.add({(str(file), name)!r})", mode="eval").body
+        for node in [*ast.walk(function)]:
+            if isinstance(node, DEFINITIONS):
+                node.body.insert(0, ast.copy_location(ast.Expr(entry), node.body[0]))
+            elif isinstance(node, ast.Lambda):  # the last of two values
+                values = ast.Tuple([entry, node.body], ast.Load())
+                node.body = ast.copy_location(ast.Subscript(values, ast.Constant(1), ast.Load()), node.body)
+    return compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
 
 
 def changes(files: Sequence[Path], count: int, seed: int = 0) -> list[Change]:
@@ -102,10 +133,12 @@ def _replacements(function: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and those in it, without annotations, docstrings, messages and defaults."""
+    """Yield a node and those in it, without annotations, docstrings, messages, defaults and the look of figures."""
     if isinstance(node, (ast.JoinedStr, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom, ast.arguments)):
         return
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return
+    if isinstance(node, ast.keyword) and node.arg in LOOKS:
         return
     yield node
     left_out = {"annotation", "returns", "decorator_list"}

@@ -14,7 +14,7 @@ from chainrule.plotting.markdown import MARKS, insert, table
 PAGE = ROOT / "docs/mutation.md"
 HEAD = ("name", "mutants", "killed", "endless", "survived", "killed, %", "seconds", "commit")
 TOTAL = "all"
-PERCENT = HEAD.index("killed, %")
+MUTANTS, PERCENT = HEAD.index("mutants"), HEAD.index("killed, %")
 REASON = re.compile(r"^\| `(?P<module>[^`]+)` \| `+ ?(?P<part>.+?) ?`+ \| (?P<why>.+) \|$", re.M)
 
 

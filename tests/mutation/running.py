@@ -3,20 +3,23 @@
 A test is a function with all its cases. Code that tests run in other processes is not changed.
 """
 
+import builtins
 import contextlib
+import importlib
 import inspect
 import json
 import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import pytest
-from mutation.changes import Change
+from mutation.changes import Change, exchange, recording
+from mutation.subjects import PACKAGE
 
 # The same in every run: hypothesis treats CI as a machine without a database.
 QUIET = {
@@ -27,6 +30,7 @@ QUIET = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
+RECORD = "__entered__"  # the name of the built-in set of the functions that a test enters
 LONGER = 10  # times the seconds of the unchanged code, and at least this many, of the processor; 5 times that in all
 
 
@@ -37,7 +41,6 @@ class Matrix:
         """``thorough``: run all tests on each change, not only until one fails."""
         self.changes, self.thorough = chosen, thorough
         self.endless = set[int]()
-        self.files = {str(change.file) for change in chosen}
         self.kills: dict[str, set[int]] = {}
         self.seconds: dict[str, float] = {}
         self.sizes: dict[str, int] = {}
@@ -62,7 +65,9 @@ class Matrix:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Record what each test enters, then run each change in a fork of this process."""
-        lines = _forked(lambda write: self._run(session.items, write, traced=True))
+        files = sorted({change.file for change in self.changes})
+        load(files)
+        lines = _forked(lambda write: self._traced(files, session.items, write))
         entered = {line["item"]: set(map(tuple, line["entered"])) for line in lines if not line.get("failed")}
         for line in lines:
             name = _function(line["item"])
@@ -83,6 +88,11 @@ class Matrix:
             print(f"\r{number + 1} of {len(self.changes)}", end="", file=sys.stderr, flush=True)
         return True
 
+    def _traced(self, files: list[Path], items: list[pytest.Item], write: Callable[[object], None]) -> None:
+        vars(builtins)[RECORD] = self.entered
+        exchange(recording(file, RECORD) for file in files)
+        self._run(items, write, traced=True)
+
     def _mutated(self, change: Change, items: list[pytest.Item], write: Callable[[object], None]) -> None:
         change.apply()
         self._run(items, write, traced=False)
@@ -96,9 +106,9 @@ class Matrix:
             item.session._setupstate.teardown_exact(item)  # as after a case that was left out
             limit = max(LONGER, LONGER * self.seconds.get(_function(item.nodeid), 60.0))
             write({"item": item.nodeid, "limit": limit})
-            self.failed, self.entered, start = False, set(), time.monotonic()
-            with self._profiled() if traced else contextlib.nullcontext():
-                item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            self.entered.clear()
+            self.failed, start = False, time.monotonic()
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             spent = time.monotonic() - start
             write({"item": item.nodeid, "failed": self.failed, "seconds": spent, "entered": [*self.entered]})
             if self.failed:
@@ -106,19 +116,14 @@ class Matrix:
                 if not self.thorough and not traced:
                     return
 
-    @contextlib.contextmanager
-    def _profiled(self) -> Iterable[None]:
-        def note(frame: object, event: str, _: object) -> None:
-            if event == "call" and frame.f_code.co_filename in self.files:
-                self.entered.add((frame.f_code.co_filename, frame.f_code.co_qualname.partition(".<locals>")[0]))
 
-        sys.setprofile(note)
-        threading.setprofile(note)
-        try:
-            yield
-        finally:
-            sys.setprofile(None)
-            threading.setprofile(None)
+def load(files: Iterable[Path]) -> None:
+    """Import modules of the package: the code of those that tests import later could not be exchanged."""
+    for file in files:
+        if file.is_relative_to(PACKAGE):
+            parts = file.relative_to(PACKAGE).with_suffix("").parts
+            with contextlib.suppress(ImportError):  # of something that is not installed: no test enters it
+                importlib.import_module(".".join([PACKAGE.name, *parts]).removesuffix(".__init__"))
 
 
 def run(chosen: list[Change], tests: Sequence[str], *, thorough: bool = False) -> Matrix:

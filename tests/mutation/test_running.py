@@ -1,15 +1,20 @@
 """Changes of code that runs, and the tests that can go without a change that none detects."""
 
+import builtins
 import importlib.util
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mutation.changes import changes
-from mutation.running import run, superfluous
+from mutation.changes import changes, exchange, recording
+from mutation.running import RECORD, load, run, superfluous
+from mutation.subjects import PACKAGE
+
+from chainrule import models
 
 SOURCE = '''
 def outer(x: int = 3) -> list[int]:
@@ -17,6 +22,9 @@ def outer(x: int = 3) -> list[int]:
     def inner(y):
         return y * 2 if y < 3 else [y for y in (1, y) if y not in (2,)][0] + 1
     return [inner(x), not x, -x]
+
+def later(x):
+    return (lambda y: x + y), outer
 
 class Kind:
     def method(self):
@@ -40,7 +48,7 @@ def test_a_change_is_in_the_functions_that_are_alive(tmp_path: Path) -> None:
     path.write_text(SOURCE)
     drawn = changes([path], 1000)
     assert changes([path], 5) != changes([path], 5, seed=1)
-    assert {change.function for change in drawn} == {"outer", "Kind.method"}
+    assert {change.function for change in drawn} == {"outer", "later", "Kind.method"}
     assert {"y / 2", "y <= 3", "'XXword'"} <= {change.after for change in drawn}
     results = set[str]()
     for change in drawn:
@@ -53,6 +61,30 @@ def test_a_change_is_in_the_functions_that_are_alive(tmp_path: Path) -> None:
             except Exception as error:
                 results.add(type(error).__name__)
     assert {"[4, False, -2]", "[2, False, -3]", "[1.0, False, -2]", "[6, False, -3]", "XXword", "TypeError"} <= results
+
+
+def test_functions_that_are_called_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, record = tmp_path / "changed.py", set[tuple[str, str]]()
+    path.write_text(SOURCE)
+    monkeypatch.setattr(builtins, RECORD, record, raising=False)
+    module = loaded(path)
+    add, _ = module.later(1)
+    exchange([recording(path, RECORD)])
+    assert add(2) == 3
+    assert record == {(str(path), "later")}
+    record.clear()
+    assert module.outer(2) == [4, False, -2]
+    assert record == {(str(path), "outer")}
+    assert module.Kind().method() == "word"
+    assert {name for _, name in record} == {"outer", "Kind.method", "Kind.value"}
+
+
+def test_modules_that_tests_import_late_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    load([PACKAGE / "models/summary.py", PACKAGE / "models/__init__.py"])
+    monkeypatch.setattr(models, "summary", sys.modules["chainrule.models.summary"])
+    monkeypatch.delitem(sys.modules, "chainrule.models.summary")
+    load([PACKAGE / "models/summary.py"])
+    assert "chainrule.models.summary" in sys.modules
 
 
 def test_changes_of_code_that_no_passing_test_enters_are_not_counted(

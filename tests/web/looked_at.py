@@ -58,6 +58,12 @@ def stripes(path: Path, samples: int = 60) -> Path:
     return path
 
 
+def stored(data: Path) -> dict[str, Any]:
+    """Return the arrays of an .npz."""
+    with np.load(data) as file:
+        return dict(file)
+
+
 def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> PageSubject:
     """Return an untrained network with its data."""
     model = Sequential(LAYERS, (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")

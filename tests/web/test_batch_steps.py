@@ -20,6 +20,7 @@ from web.looked_at import (
     finished,
     gradient_of,
     opened,
+    stored,
     trained_through,
     untrained,
 )
@@ -66,7 +67,7 @@ def drawn(seed: int, data: Path, folder: Path) -> PageSubject:
         seed=int(random.integers(1000)),
     )
     if seed % 2:
-        arrays = dict(np.load(data))
+        arrays = stored(data)
         data = folder / "weighted.npz"
         np.savez(data, allow_pickle=False, **arrays, weights=random.uniform(0, 3, len(arrays["x"])))
     return of_stripes(data, body, recipe)

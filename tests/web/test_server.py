@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from web import looked_at
-from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
+from web.looked_at import RECIPE, opened, small, stored, stripes, trained_through, until
 from web.serving import HOST, PORT, Browser, Served, client, in_a_loop, in_a_process
 from web.test_batch_steps import SUBJECTS
 
@@ -76,7 +76,7 @@ def test_a_file_is_sent_again_only_when_it_has_changed(browser: Browser, path: s
 
 
 def test_the_description_and_the_samples(browser: Browser, data: Path) -> None:
-    arrays = np.load(data)
+    arrays = stored(data)
     description = browser.get("/api/description").json()
     assert description["name"] == "small"
     assert_close(description["normalization"]["gain"], 1 / arrays["x"].astype(float).std())
@@ -90,7 +90,7 @@ def test_rows_of_targets_are_no_classes(data: Path, tmp_path: Path, name: str) -
     subject = SUBJECTS[name](data, tmp_path)
     about = client(opened(subject)).get("/api/samples").json()
     assert about["labels"] == []
-    assert (about["count"], about["targets"]) == (16, np.load(tmp_path / "data.npz")["targets_test"].tolist())
+    assert (about["count"], about["targets"]) == (16, stored(tmp_path / "data.npz")["targets_test"].tolist())
 
 
 def test_each_output_is_measured_by_its_task() -> None:
@@ -109,7 +109,7 @@ def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:
     path = stripes(tmp_path / "data.npz")
     y = np.array([0] * 300 + [1, 0, 2])
     x = np.arange(303 * 64).reshape(303, 8, 8).astype(np.uint8)
-    np.savez(path, **{**np.load(path), "x_test": x, "y_test": y})
+    np.savez(path, **{**stored(path), "x_test": x, "y_test": y})
     samples = opened(small(path)).sample_images()
     assert np.bincount(samples.labels).tolist() == [198, 1, 1]
     assert np.array_equal(samples.x[:, 0], x[[*range(198), 300, 302]])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from web.journey import numpy_cnn
-from web.looked_at import completed, finished, opened, run, small, stripes, trained_through
+from web.looked_at import completed, finished, opened, run, small, stored, stripes, trained_through
 
 from chainrule.errors import FormatError, OptionError, RunError
 from chainrule.web import document, single_file, subjects
@@ -93,7 +93,7 @@ def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> No
     for name, before, after in zip(("parameters", "statistics"), expected[early], expected[early + 1], strict=False):
         assert np.array_equal(unpacked(step[name]).view("<u4") ^ before.view("<u4"), after.view("<u4"))
     assert step["numbers"] == trainer.loader.indices(early).tolist()
-    arrays = np.load(tmp_path / "data.npz")
+    arrays = stored(tmp_path / "data.npz")
     assert data["samples"]["labels"] == arrays["y_test"].tolist()
     assert np.array_equal(unpacked(data["samples"]["x"]), arrays["x_test"].reshape(-1))
     series = {name: unpacked(data["series"][name]).tolist() for name in ("loss", "norm_steps")}

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from docs.pages import fences
+from numpy.testing import assert_array_equal
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
@@ -137,3 +139,36 @@ def test_the_example_of_the_page(tmp_path: Path) -> None:
     entry = network_files.find(written(tmp_path, fences("docs/runs.md", "toml")[0], "mine.toml"))
     assert entry.build((3, 32, 32), ("cat", "dog"), engine="numpy").output_shape == (2,)
     assert (entry.recipe.epochs, entry.recipe.validation, entry.recipe.schedule.name) == (5, 0.1, "one-cycle")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_file"),
+    [("a.py", True), ("a.py:net", True), ("b/a.toml", True), ("a.json", True), ("mlp", False), ("a.onnx", False)],
+)
+def test_names_of_files_are_told_from_those_of_networks(name: str, is_file: bool) -> None:
+    assert network_files.is_file(name) == is_file
+
+
+BRANCHES = """
+import chainrule as cr
+
+x = cr.Input((1, 4, 5))
+hidden = cr.Tanh()(cr.Dense(6)(cr.Flatten()(x)))
+model = cr.Graph(x, cr.Sigmoid()(cr.Dense(1)(cr.Add()(hidden, cr.Dense(6)(hidden)))), seed=3, engine="numpy")
+"""
+
+
+def test_a_network_that_branches_keeps_its_branches(tmp_path: Path) -> None:
+    """One output of yes or no has two classes."""
+    names: dict[str, Any] = {}
+    exec(BRANCHES, names)
+    x = np.random.default_rng(0).normal(size=(3, 1, 4, 5))
+    entry = network_files.find(written(tmp_path, BRANCHES, "branches.py"))
+    for classes in (("no", "yes"), None):
+        built = entry.build(classes=classes, seed=3, engine="numpy")
+        assert_array_equal(built.predict(x), names["model"].predict(x))
+        assert len(built.classes) == 2
+    entry.check(engine="numpy")
+    assert entry.recipe.loss == names["model"].loss
+    with pytest.raises(ChainruleError, match="3 classes"):
+        entry.build(classes=("a", "b", "c"), engine="numpy")

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from chainrule.errors import unknown_name
-from chainrule.operations.definitions import generated, losses
+from chainrule.operations.definitions import generated, losses, pointwise
 from chainrule.operations.elementwise import operations
 
 
@@ -56,17 +56,19 @@ def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None
 
 
 def main(names: Iterable[str]) -> None:
-    """Print the code generated for some element-wise operations and gradients of losses, or for all."""
+    """Print the code generated for some element-wise operations, losses and gradients of losses, or for all."""
     from chainrule.operations.loss_code import loss_c_source, loss_kernel_source
-    from chainrule.operations.scalar_code import c_source, kernel_source
+    from chainrule.operations.scalar_code import c_source, kernel_source, pointwise_kernel_source
 
     literal = "{!r}f".format
     in_c = partial(c_source, literal=literal)
     loss_in_c = partial(loss_c_source, literal=literal)
-    languages = {
-        "# compiled engine": sources(kernel_source) | loss_sources(loss_kernel_source),
-        "/* C */": sources(in_c) | loss_sources(loss_in_c),
-    }
+    kernels = sources(kernel_source) | loss_sources(loss_kernel_source)
+    functions = sources(in_c) | loss_sources(loss_in_c)
+    for name in pointwise():
+        kernels[name] = pointwise_kernel_source(name)
+        functions[name] = loss_in_c(name)
+    languages = {"# compiled engine": kernels, "/* C */": functions}
     known = list(dict.fromkeys(generated().values()))
     for name in names or known:
         if name not in known:

@@ -1,0 +1,323 @@
+"""Updates, averages and factors of parameters against loops over single numbers, as their sources write them."""
+
+import copy
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numerical import assert_close
+from numpy.testing import assert_array_equal
+
+import chainrule as cr
+from chainrule.errors import ChainruleError, OptionError
+from chainrule.network.labels import Labels
+from chainrule.training import optimizers
+from chainrule.training.averaging import Lookahead
+from chainrule.training.class_weights import ClassWeights
+from chainrule.training.components import clip_factor
+from chainrule.training.lr_multipliers import LRMultipliers
+
+SEEDS = st.integers(0, 2**32 - 1)
+SHARES = st.floats(0.05, 0.95)
+
+
+class Number:
+    """A parameter that is updated alone, with everything that an optimizer remembers of it."""
+
+    def __init__(self, value: float) -> None:
+        self.p, self.v, self.u, self.m = value, 0.0, 0.0, 0.0
+
+    def update(self, optimizer: Any, g: float, rate: float, step: int) -> None:
+        name, decay = optimizer.to_config()["name"], getattr(optimizer, "weight_decay", 0.0)
+        if name in ("sgd", "adamw"):
+            self.p *= 1 - rate * decay
+        else:
+            g += decay * self.p
+        if name == "sgd":
+            self.p -= rate * g
+        elif name in ("momentum", "nesterov"):
+            self.v = optimizer.momentum * self.v + g
+            self.p -= rate * (g + optimizer.momentum * self.v if name == "nesterov" else self.v)
+        elif name == "rmsprop":
+            self.v = optimizer.alpha * self.v + (1 - optimizer.alpha) * g * g
+            self.u = optimizer.momentum * self.u + g / (math.sqrt(self.v) + optimizer.epsilon)
+            self.p -= rate * self.u
+        else:
+            self.m = optimizer.beta1 * self.m + (1 - optimizer.beta1) * g
+            self.v = optimizer.beta2 * self.v + (1 - optimizer.beta2) * g * g
+            corrected = self.m / (1 - optimizer.beta1**step), self.v / (1 - optimizer.beta2**step)
+            self.p -= rate * corrected[0] / (math.sqrt(corrected[1]) + optimizer.epsilon)
+
+
+def drawn(name: str, draw: np.random.Generator) -> optimizers.Optimizer:
+    """Return an optimizer with drawn options."""
+    kind = optimizers.NAMED[name]
+    options = {option: float(draw.uniform(0.01, 0.9)) for option in kind().to_config().keys() - {"name"}}
+    return kind(**options)
+
+
+class Wrapped:
+    """A custom optimizer with the methods of a built-in one."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer, self.learning_rate = optimizer, optimizer.learning_rate
+
+    def init(self, parameters: Any) -> Any:
+        return list(self.optimizer.init(parameters))
+
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
+        new, moments = self.optimizer.update(parameters, gradients, moments, step=step, learning_rate=learning_rate)
+        parameters[:], gradients[:] = 0, 0  # a copy: the caller's arrays stay
+        return new, list(moments)
+
+
+@pytest.mark.parametrize("name", optimizers.NAMED)
+@given(seed=SEEDS)
+def test_every_parameter_is_updated_as_if_it_were_alone(name: str, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    optimizer, parameters = drawn(name, draw), draw.normal(size=4)
+    own: Any = optimizers.find(Wrapped(optimizer))
+    alone, both = [Number(value) for value in parameters], (parameters, parameters)
+    moments = [each.init(parameters) for each in (optimizer, own)]
+    assert all(not moment.any() for moment in (*moments[0], *moments[1]))
+    for step in range(1, 6):
+        gradient, rate = draw.normal(size=4) * 10.0 ** draw.integers(-3, 3), float(draw.uniform(0.001, 0.1))
+        chosen: Any = rate
+        if step == 2:  # the optimizer's own
+            chosen, rate = None, optimizer.learning_rate
+        for number, g in zip(alone, gradient.tolist(), strict=True):
+            number.update(optimizer, g, rate, step)
+        results = list[Any]()
+        for each, values, kept in zip((optimizer, own), both, moments, strict=True):
+            before = [array.copy() for array in (values, gradient, *kept)]
+            results.append(each.update(values, gradient, kept, step=step, learning_rate=chosen))
+            for array, copied in zip((values, gradient, *kept), before, strict=True):
+                assert_array_equal(array, copied)
+        both, moments = tuple(result[0] for result in results), [result[1] for result in results]
+        assert_close(both[0], [number.p for number in alone], roundings=1e4)
+        assert_array_equal(both[0], both[1])
+
+
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_optimizers_are_found_by_name_and_by_their_options(name: str) -> None:
+    optimizer = drawn(name, np.random.default_rng(len(name)))
+    assert optimizers.find(optimizer.to_config()) == optimizers.find(optimizer) == optimizer
+    assert optimizers.find(name) == optimizers.NAMED[name]()
+    assert optimizers.choose(name, None) == optimizers.NAMED[name]()
+    slower = optimizers.choose(optimizer, 0.125)
+    assert slower.learning_rate == 0.125
+    assert slower.to_config() == {**optimizer.to_config(), "learning_rate": 0.125}
+    custom = optimizers.find(Wrapped(optimizer))
+    assert custom.learning_rate == optimizer.learning_rate
+    assert "Wrapped" in custom.name
+    assert custom.to_config() == {"name": custom.name, "learning_rate": optimizer.learning_rate}
+    with pytest.raises(OptionError, match="Wrapped"):
+        optimizers.find(custom.to_config()).init(np.zeros(3))
+    for other in ("adams", {"name": name, "speed": 1}, Wrapped, object(), 3):
+        with pytest.raises(OptionError):
+            optimizers.find(other)
+
+
+class Wrong(Wrapped):
+    """An optimizer whose results are changed."""
+
+    def __init__(self, init: Callable[[Any], Any], update: Callable[[Any, Any], Any]) -> None:
+        super().__init__(cr.Momentum(0.1))
+        self.of_init, self.of_update = init, update
+
+    def init(self, parameters: Any) -> Any:
+        return self.of_init(super().init(parameters))
+
+    def update(self, *arrays: Any, **options: Any) -> Any:
+        return self.of_update(*super().update(*arrays, **options))
+
+
+def same(moments: Any) -> Any:
+    return moments
+
+
+@pytest.mark.parametrize(
+    ("init", "update"),
+    [
+        (lambda moments: moments[0], lambda p, m: (p, m)),
+        (lambda moments: [moments[0][:2]], lambda p, m: (p, m)),
+        (lambda moments: [moments[0] > 0], lambda p, m: (p, m)),
+        (same, lambda p, m: p),
+        (same, lambda p, m: (p, m, m)),
+        (same, lambda p, m: [p, m]),
+        (same, lambda p, m: (p, [])),
+        (same, lambda p, m: (p[:2], m)),
+        (same, lambda p, m: (p + 0j, m)),
+        (same, lambda p, m: (p, [m[0][:2]])),
+    ],
+)
+def test_results_of_another_form_are_refused(init: Any, update: Any) -> None:
+    optimizer, parameters = optimizers.find(Wrong(init, update)), np.ones(3)
+    with pytest.raises(OptionError, match="Wrong"):
+        optimizer.update(parameters, parameters, optimizer.init(parameters), step=1)
+
+
+def network(**options: Any) -> cr.Sequential:
+    layers = [cr.Conv2D(2, 2), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    return cr.Sequential(layers, (1, 4, 5), engine="numpy", dtype="float64", **options)
+
+
+class Weights(cr.Callback):
+    """Records parameters and statistics after every step."""
+
+    def __init__(self) -> None:
+        self.rows = list[np.ndarray]()
+
+    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+        self.rows.append(np.concatenate([trainer.network.parameters, trainer.network.statistics]))
+
+
+X, Y = np.random.default_rng(0).normal(size=(14, 1, 4, 5)), np.arange(14) % 3
+FIT: dict[str, Any] = {"epochs": 2, "batch_size": 4, "learning_rate": 0.05, "progress": False}
+
+
+@pytest.mark.parametrize("decay", [0.3, 0.9])
+def test_the_average_is_the_weighted_mean_of_the_weights_after_all_steps(decay: float) -> None:
+    plain, averaged, seen = network(), network(), Weights()
+    plain.fit(X, Y, callbacks=seen, **FIT)
+    averaged.fit(X, Y, ema_decay=decay, **FIT)
+    shares = decay ** np.arange(len(seen.rows))[::-1]
+    expected = np.average(seen.rows, axis=0, weights=shares)
+    assert_close(np.concatenate([averaged.parameters, averaged.statistics]), expected)
+
+
+@given(every=st.integers(1, 6), decay=SHARES, steps=st.integers(1, 20))
+def test_slow_weights_are_averaged_every_few_steps_and_at_the_end(every: int, decay: float, steps: int) -> None:
+    shares = [Lookahead(every, decay).slow_share(step, steps) for step in range(1, steps + 1)]
+    for step, share in enumerate(shares, 1):
+        if step % every == 0:
+            assert_close(share, 0.0 if step == every else decay * (step / steps) ** 3)
+        else:
+            assert share == (1.0 if step == steps and step > every else None)
+
+
+def test_lookahead_ends_with_the_slow_weights() -> None:
+    """With a decay of 0, or before the second average, the slow weights are the fast ones."""
+    for lookahead, epochs in (("every=3,decay=0", 3), ("every=9,decay=0.5", 2)):  # 4 steps per epoch
+        plain, same_weights = network(), network()
+        plain.fit(X, Y, **{**FIT, "epochs": epochs})
+        same_weights.fit(X, Y, lookahead=lookahead, **{**FIT, "epochs": epochs})
+        assert_array_equal(same_weights.parameters, plain.parameters)
+    slow, plain, seen = network(), network(), Weights()
+    slow.fit(X, Y, lookahead="every=3,decay=0.5", callbacks=seen, **FIT)  # averages after steps 3 and 6 of 8
+    plain.fit(X, Y, **FIT)
+    assert_close(np.concatenate([slow.parameters, slow.statistics]), seen.rows[5])
+    assert not np.allclose(slow.parameters, plain.parameters)
+
+
+@given(seed=SEEDS, classes=st.integers(2, 6))
+def test_balanced_weights_make_classes_equal(seed: int, classes: int) -> None:
+    draw = np.random.default_rng(seed)
+    counts = draw.integers(0, 5, classes) * draw.uniform(0.5, 2, classes)
+    counts[0] = 3.0
+    labels = Labels(tuple(f"class{k}" for k in range(classes)))
+    weights = ClassWeights().of_classes(counts, labels)
+    present = counts > 0
+    assert_close(weights[present] * counts[present], np.full(present.sum(), counts.sum() / present.sum()))
+    assert_close((weights * counts).sum(), counts.sum())
+    named = {f"class{k}": float(draw.integers(0, 9)) / 4 for k in draw.permutation(classes)[:2].tolist()}
+    for option in (named, ",".join(f"{name}={value:g}" for name, value in named.items())):
+        chosen = ClassWeights.choose(option)
+        assert chosen is not None
+        found = chosen.of_classes(counts, labels)
+        assert found.tolist() == [named.get(f"class{k}", 1.0) for k in range(classes)]
+        assert ClassWeights.parse(str(chosen)) == ClassWeights.choose(chosen.to_config()) == chosen
+    assert ClassWeights.choose("balanced") == ClassWeights()
+    assert (str(ClassWeights()), ClassWeights().to_config()) == ("balanced", "balanced")
+    for wrong in ({"class0": -1}, {"class0": math.inf}, {"class0": "many"}, "class0", "class0=x"):
+        with pytest.raises(OptionError):
+            ClassWeights.choose(wrong)
+    with pytest.raises(ChainruleError, match="nobody"):
+        ClassWeights((("nobody", 2.0),)).of_classes(counts, labels)
+
+
+@pytest.mark.parametrize("own", [None, np.linspace(0.5, 2, 14)])
+def test_weights_of_classes_are_weights_of_their_samples(own: Any) -> None:
+    weights = np.array([2.0, 1.0, 0.25])
+    by_class, by_sample = network(), network()
+    histories = [
+        by_class.fit(X, Y, class_weight={0: 2, 2: 0.25}, sample_weight=own, **FIT),
+        by_sample.fit(X, Y, sample_weight=weights[Y] * (1 if own is None else own), **FIT),
+    ]
+    assert_array_equal(by_class.parameters, by_sample.parameters)
+    assert histories[0].losses == histories[1].losses
+
+
+LAYOUT = {"conv1.w": (0, 6), "conv1.b": (6, 8), "norm1.beta": (8, 10), "dense1.w": (10, 20), "dense1.b": (20, 21)}
+PATTERNS = ["conv1", "conv*", "b", "w", "beta", "dense1.w", "norm1", "*"]
+
+
+@given(factors=st.lists(st.tuples(st.sampled_from(PATTERNS), st.sampled_from([0.0, 0.5, 1.0, 64.0])), max_size=4))
+def test_groups_of_parameters_have_the_factor_of_the_last_name(factors: list[tuple[str, float]]) -> None:
+    expected = np.ones(21)
+    for pattern, factor in factors:
+        for name, (first, last) in LAYOUT.items():
+            layer, own = name.split(".")
+            stem = pattern.rstrip("*")
+            if pattern in (name, layer, own) or (pattern.endswith("*") and name.startswith(stem)):
+                expected[first:last] = factor
+    multipliers = LRMultipliers(tuple(factors))
+    found, end = np.ones(21), 0
+    groups = multipliers.groups(LAYOUT)
+    for group in groups:
+        assert group.first == end
+        found[group.first : group.last] = group.factor
+        end = group.last
+    assert end == 21 * bool(factors)
+    assert_array_equal(found, expected)
+    assert all(one.factor != other.factor for one, other in itertools.pairwise(groups))
+    frozen = {name for name, (first, _) in LAYOUT.items() if expected[first] == 0}
+    assert multipliers.frozen_names(LAYOUT) == frozen
+    assert multipliers.freezing(["b"]).frozen_names(LAYOUT) == frozen | {"conv1.b", "dense1.b"}
+    assert LRMultipliers.parse(str(multipliers)) == LRMultipliers.choose(str(multipliers)) == multipliers
+    assert bool(multipliers) == bool(factors)
+    for group in groups:
+        changed = group.attributes({"rate": 0.5, "decay": 0.25, "step": 3})
+        assert changed["rate"] == 0.5 * group.factor
+        assert_close(changed["rate"] * changed["decay"], 0.125 * bool(group.factor))
+        assert changed["step"] == 3
+        assert "decay" not in group.attributes({"rate": 0.5})
+
+
+def test_multipliers_of_nothing_or_below_0_are_refused() -> None:
+    assert LRMultipliers.choose(None) == LRMultipliers.parse("none") == LRMultipliers()
+    assert str(LRMultipliers()) == "none"
+    for factors in ((("conv2", 1.0),), (("conv1.w", -0.5),)):
+        with pytest.raises(OptionError, match=r"conv\d"):
+            LRMultipliers(factors).groups(LAYOUT)
+
+
+@given(norm=st.floats(0, 1e6), limit=st.floats(0.01, 100))
+def test_a_clipped_gradient_is_no_longer_than_the_limit(norm: float, limit: float) -> None:
+    assert clip_factor(norm, None) == 1
+    factor = clip_factor(norm, limit)
+    if norm <= 0.999 * limit:
+        assert factor == 1
+    elif norm >= 1.001 * limit:
+        assert_close(factor * norm, limit, error=1e-5)
+
+
+@pytest.mark.parametrize("frozen", [(), ("conv1",), ("dense1.w", "norm1.beta")])
+def test_steps_on_a_model_leave_frozen_parameters(frozen: tuple[str, ...]) -> None:
+    model, optimizer = network(), cr.Adam(0.01)
+    if frozen:
+        model.freeze(*frozen)
+    moments = optimizer.init(model.parameters)
+    gradients = model.gradients(X, Y)
+    before, alone = copy.deepcopy(model), model.parameters.copy()
+    expected, _ = optimizer.update(alone, gradients.flat, moments, step=1)
+    optimizer.step(model, gradients, moments, step=1)
+    held = {name for name in model.weights if name in frozen or name.partition(".")[0] in frozen}
+    for name, (first, last) in model.trainable_layout.items():
+        wanted = [expected, before.parameters][name in held]
+        assert_array_equal(model.parameters[first:last], wanted[first:last])

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from chainrule.models.model import Sequential as Sequential
     from chainrule.network import losses as losses
     from chainrule.operations import reference as reference
+    from chainrule.runs.cross_validation import cross_validate as cross_validate
     from chainrule.runs.fitting import Run as Run
     from chainrule.runs.loading import load as load
     from chainrule.runs.sweep_execution import sweep as sweep
@@ -87,6 +88,7 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
     "chainrule.interop.onnx.exporter": "export_onnx",
+    "chainrule.runs.cross_validation": "cross_validate",
     "chainrule.runs.fitting": "Run",
     "chainrule.runs.loading": "load",
     "chainrule.models.model": "Graph Sequential",

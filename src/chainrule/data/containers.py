@@ -171,14 +171,11 @@ class PassedData(Data):
     groups: Any = None
     classes: tuple[str, ...] = ()
 
-    def take(self, part: Ints) -> PassedData:
-        """Return the samples of columns at the given indices, in memory."""
-        x, y = (
-            {name: Column(column.values[part]) for name, column in by_name.items()}
-            for by_name in (self.inputs, self.targets)
-        )
-        weights, groups = (None if values is None else as_array(values)[part] for values in (self.weights, self.groups))
-        return PassedData(x, y, weights=weights, groups=groups)
+    def take(self, indices: Ints) -> PassedData:
+        """Return the samples of columns at the given indices."""
+        from chainrule.data.selections import taken
+
+        return taken(self, indices)
 
 
 def as_columns(values: Any) -> dict[Any, Column]:

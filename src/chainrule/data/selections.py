@@ -1,4 +1,4 @@
-"""Classes of data sets that are selected, and data sets that are joined."""
+"""Samples and classes of data sets that are selected, and data sets that are joined."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,9 +6,42 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Ints
 from chainrule.core.randomness import generator
 from chainrule.data.columns import COLUMNS
+from chainrule.data.containers import Column, Data, PassedData
+from chainrule.data.sources import as_array, subset
 from chainrule.errors import DataError, unknown_name
+
+
+class SelectedColumn(Column):
+    """Some samples of an input or a target, with the names of its columns; series may have different lengths."""
+
+    def __init__(self, column: Column, indices: Ints) -> None:
+        series = column.series
+        if series:
+            super().__init__([series[index] for index in indices.tolist()])
+        else:
+            super().__init__(subset(column.values, indices))
+        self._names = column.names
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, as those of all samples."""
+        return self._names
+
+
+def taken(data: Data, indices: Ints) -> PassedData:
+    """Return the samples of columns at the given indices."""
+    parts: dict[str, Any] = {"inputs": {}, "targets": {}}
+    for part, columns in parts.items():
+        for name, column in getattr(data, part).items():
+            columns[name] = SelectedColumn(column, indices)
+    for name in ("weights", "groups"):
+        values = getattr(data, name)
+        if values is not None:
+            parts[name] = as_array(values)[indices]
+    return PassedData(**parts)
 
 
 def only(data: Any, labels: Sequence[int | str]) -> Any:

@@ -1,4 +1,5 @@
-"""Run folders: training with checkpoints, resuming, checksums, loading of results, and sweeps of many runs.
+"""Run folders: training with checkpoints, resuming, checksums, loading of results, sweeps of many runs, and
+cross-validation.
 
 run          training of a model, with all files in a separate folder
 job          description of a run in config.json: model, data, recipe and engine

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chainrule.interop.onnx.exporter import export_onnx as export_onnx
     from chainrule.layers import *  # noqa: F403
     from chainrule.layers import initializers as initializers
+    from chainrule.models.ensembles import ensemble as ensemble
     from chainrule.models.model import Graph as Graph
     from chainrule.models.model import Sequential as Sequential
     from chainrule.network import losses as losses
@@ -91,6 +92,7 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.runs.cross_validation": "cross_validate",
     "chainrule.runs.fitting": "Run",
     "chainrule.runs.loading": "load",
+    "chainrule.models.ensembles": "ensemble",
     "chainrule.models.model": "Graph Sequential",
     "chainrule.training.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
     "chainrule.training.lr_multipliers": "LRMultipliers",

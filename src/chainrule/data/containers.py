@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Array, Ints
+from chainrule.core.arrays import Array
 from chainrule.data.sources import SampleSource, as_array, as_samples
 from chainrule.errors import DataError, OptionError, printable_name, quoted
 
@@ -170,12 +170,6 @@ class PassedData(Data):
     weights: Any = None
     groups: Any = None
     classes: tuple[str, ...] = ()
-
-    def take(self, indices: Ints) -> PassedData:
-        """Return the samples of columns at the given indices."""
-        from chainrule.data.selections import taken
-
-        return taken(self, indices)
 
 
 def as_columns(values: Any) -> dict[Any, Column]:

@@ -135,8 +135,8 @@ def fit(
     recipe = _recipe(record, examples, {**settings, "shards": workers.default_shards}, options)
     if loss is None:
         _check_meaning(self, examples)
-    explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…", "readers": readers}
-    explicit["metrics"] = metrics
+    explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…"}
+    explicit |= {"readers": readers, "metrics": metrics}
     trainer = _trainer(record, data, examples, held_out, recipe, run, explicit, workers)
     cast("Any", self).history = trainer.history
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Ints
 from chainrule.core.shapes import text
 from chainrule.data.containers import Column, Data
 from chainrule.data.dataset import Dataset
@@ -108,11 +108,17 @@ class Record:
 
         The normalization of several inputs is fitted to the training data alone, so that both are read again.
         """
-        if not share or examples.normalization is None:
-            return examples.parts(share, seed, groups)
-        training, validation = (cast("Any", data).take(part) for part in examples.split(share, seed, groups))
-        first = self.read(training)
-        return first, replace(self, normalization=cast("Normalization", first.normalization)).read(validation)
+        if share and examples.normalization is not None:
+            return self._parts_of_several(data, *examples.split(share, seed, groups))
+        return examples.parts(share, seed, groups)
+
+    def _parts_of_several(self, data: Data, training: Ints, validation: Ints) -> tuple[Examples, Examples]:
+        """Return training and validation data with several inputs, from the numbers of their samples."""
+        from chainrule.data.selections import taken
+
+        first = self.read(taken(data, training))
+        later = replace(self, normalization=cast("Normalization", first.normalization))
+        return first, later.read(taken(data, validation))
 
     def _read(self, data: Data) -> Examples:
         if data.path:

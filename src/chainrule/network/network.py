@@ -30,7 +30,7 @@ from chainrule.network import losses, plans
 from chainrule.network.fitted import UNFITTED, Fitted, checked_labels, checked_normalization
 from chainrule.network.flat_buffers import AssignableWeights, Buffer, FlatBuffers, checked_weights, with_origins
 from chainrule.network.losses import Loss, LossLike
-from chainrule.network.ports import OutputEnd, input_ports, output_ends, output_ports, type_of
+from chainrule.network.ports import OutputEnd, input_ports, output_ends, output_ports, type_of_end
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
 from chainrule.network.tasks import Task
 
@@ -274,8 +274,8 @@ class Network:
 
     @property
     def last_layer(self) -> str | None:
-        """Type of the last layer; None for a custom layer, because its outputs are unknown."""
-        return type_of(self.layers[-1])
+        """Type of the last layer, as `ports.type_of_end`; None for a custom layer, because its outputs are unknown."""
+        return type_of_end(self.layers, self.wiring)
 
     @property
     def input_names(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Floats, Ints
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Data
+from chainrule.data.dataset import Dataset
+from chainrule.data.selections import taken
 from chainrule.data.splits import fold_numbers
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.models.model import Model
@@ -160,7 +162,7 @@ def cross_validate(
         raise OptionError(f"model {quoted(model)}: expected a model, such as cr.Sequential")
     if repeats < 1:
         raise OptionError(f"repeats {repeats}: expected at least 1")
-    data: Any = loaded(model, Data.of(x, y, weights=sample_weight, groups=groups))
+    data = loaded(model, Data.of(x, y, weights=sample_weight, groups=groups))
     if data.rows is not None:
         raise OptionError("cross_validate requires samples that can be selected: pass x and y, or a Dataset")
     record = Record.learned(model, data, model.check_loss(options.get("loss")), ignore_label=ignore_label)
@@ -176,8 +178,15 @@ def cross_validate(
             if model.untrained:
                 twin.reset(twin.seed)
             samples = np.flatnonzero(fold_of == number)
-            training = data.take(np.flatnonzero(fold_of != number))
+            training = _taken(data, np.flatnonzero(fold_of != number))
             history = twin.fit(training, ignore_label=ignore_label, progress=progress, **options)
-            evaluation = twin.evaluate(data.take(samples), ignore_label=ignore_label, metrics=metrics)
+            evaluation = twin.evaluate(_taken(data, samples), ignore_label=ignore_label, metrics=metrics)
             results.append(Fold(twin, history, evaluation, samples))
     return CrossValidation(tuple(results), folds)
+
+
+def _taken(data: Data, samples: Ints) -> Data:
+    """Return samples of a data set, or of columns."""
+    if isinstance(data, Dataset):
+        return data.take(samples)
+    return taken(data, samples)

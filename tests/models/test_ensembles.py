@@ -97,21 +97,6 @@ def test_exported_c_computes_the_mean(kind: str, tmp_path: Path) -> None:
     assert_allclose(outputs / np.abs(expected).max(0), expected / np.abs(expected).max(0), atol=3e-6)
 
 
-def test_several_inputs_and_outputs() -> None:
-    models = list[cr.Graph]()
-    x, y = several.scaled_batch(24)
-    for seed in range(2):
-        model = several.model(loss=several.LOSSES, seed=seed)
-        own_x = tuple(part[seed:] for part in x)
-        model.fit(own_x, {name: part[seed:] for name, part in y.items()}, epochs=2, progress=False)
-        models.append(model)
-    joint = cr.ensemble(models)
-    outputs = joint.predict(x)
-    for name, values in outputs.items():
-        assert_allclose(values, np.mean([model.predict(x)[name] for model in models], 0), rtol=1e-9)
-    assert joint.evaluate(x, y).figures.keys() == models[0].evaluate(x, y).figures.keys()
-
-
 def test_branches_and_shared_layers() -> None:
     models = list[cr.Graph]()
     for seed in range(2):
@@ -147,6 +132,7 @@ def thresholds(value: float) -> cr.Sequential:
     [
         ([other()], "at least two"),
         ([other(), "model"], "at least two"),
+        ([several.model(), several.model(seed=1)], "one input and one output"),
         ([other(), cr.Sequential([cr.Flatten(), cr.Dense(3)], (2, 5, 6))], "input_shape"),
         ([other(), cr.Sequential([cr.Flatten(), cr.Dense(4)], (2, 6, 5))], "output_shape"),
         ([other(), other(dtype="float64")], "dtype"),

@@ -14,7 +14,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset
 from chainrule.data.image_files import header_shapes
 from chainrule.data.input_statistics import InputStatistics
-from chainrule.data.loading import is_idx_folder
+from chainrule.data.loading import is_idx_folder, is_table
 from chainrule.data.sources import PROBE_SAMPLES
 from chainrule.data.splits import MIN_VALIDATION, validation_share
 from chainrule.errors import OptionError
@@ -22,7 +22,7 @@ from chainrule.training.recipe import Recipe
 
 Options = Mapping[str, Any]
 
-MODEL, MASK_MODEL = "photo-cnn", "unet-small"
+MODEL, MASK_MODEL, ROW_MODEL = "photo-cnn", "unet-small", "mlp"
 TARGET_IMAGES = 32_000  # training images over all epochs: 1,000 steps of 32
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 60
 SHIFT, GRAY_SHIFT = 1 / 16, 1 / 28  # fractions of the image width
@@ -124,15 +124,15 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
     lines: list[str] = []
     count = len(training)
     if training.validation is not None and not recipe.validation:
-        lines.append(f"validation on the {len(training.validation):,} images of the data's validation set")
+        lines.append(f"validation on the {len(training.validation):,} {training.noun}s of the data's validation set")
     elif recipe.validation:
         _, validation = training.split_indices(recipe.validation, recipe.seed)
-        remark = f"{len(validation):,} of the {count:,} training images are held back for validation"
+        remark = f"{len(validation):,} of the {count:,} training {training.noun}s are held back for validation"
         if len(validation) < MIN_VALIDATION:
-            remark += ", too few for a precise metric: one image is more than 2 %"
+            remark += ", too few for a precise metric: one is more than 2 %"
         lines.append(remark)
     elif options["validation"] is None and count < MIN_VALIDATION / 0.2:
-        lines.append(f"no images are held back for validation: a fifth of {count:,} images is too few")
+        lines.append(f"no {training.noun}s are held back for validation: a fifth of {count:,} is too few")
     return [*lines, *_without_images(training, "train"), *_without_images(test, "test")]
 
 
@@ -143,6 +143,8 @@ def choices(name: str, options: Options) -> list[str]:
     settings = {"model": "network", "resize": "size", "epochs": "epochs", "augment": "augmentation"}
     if not os.path.isdir(name):
         settings.pop("resize")
+    if is_table(name):
+        settings.pop("augment")
     if options.get("source") is not None:
         settings.pop("model")
     chosen_settings = list[str]()
@@ -167,4 +169,4 @@ def _without_images(subset: Dataset, use: str) -> list[str]:
     names = ", ".join(empty[:MAX_NAMED_CLASSES])
     if len(empty) > MAX_NAMED_CLASSES:
         names += " and others"
-    return [f"no images to {use} on for class {names}"]
+    return [f"no {subset.noun}s to {use} on for class {names}"]

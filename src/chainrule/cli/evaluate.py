@@ -32,6 +32,7 @@ def evaluate(
     run: Path,
     *,
     data: str | None,
+    target: options.Text = None,
     views: options.Text = None,
     class_file: options.OutputFile = None,
     reliability: options.OutputFile = None,
@@ -56,6 +57,7 @@ def evaluate(
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
 
+    target           (--target NAME) Column of a table with the true answers.  [default: as in the run]
     views            Average the outputs over views of each image: "flip,shift=1".
     class_file       (--classes FILE.csv) Write the metrics of each class.  [default for more than 50 classes:
                      classes.csv beside the model]
@@ -77,7 +79,8 @@ def evaluate(
     model, job = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
-    test, part = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
+    reading: dict[str, Any] = {**where, "skip_damaged": skip_damaged, "target": target}
+    test, part = loading.load_test_data(model, job, data, **reading)
     selected_views = Views.choose(views)
     added: dict[str, Any] = {}
     if selected_views is not None:

@@ -1,18 +1,22 @@
 """Loading of runs, models, test data and images for the commands."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from chainrule.cli.custom_data import is_custom
 from chainrule.cli.output import format_count
 from chainrule.cli.program import print_message
 from chainrule.cli.training_request import resolve_data_name
+from chainrule.data import npz
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import CLASSES, NUMBERS
 from chainrule.data.inputs import read_input
-from chainrule.data.loading import read_sets
+from chainrule.data.loading import is_table, read_sets
+from chainrule.data.table import encoded, read_columns
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models.model import Model
@@ -60,15 +64,30 @@ def load_model_and_job(
     return model, job
 
 
-def require_one_input_and_output(model: Model, path: Path) -> None:
-    """Raise OptionError for a model with several inputs or outputs, which commands on images do not support."""
-    several = list[str]()
+def require_one_input(model: Model, path: Path) -> None:
+    """Raise OptionError for a model with several inputs, which the commands do not support."""
     if model.input_ports:
-        several.append(f"inputs {model.input_ports}")
+        raise OptionError(f"{path} has the inputs {model.input_ports}; use it in Python: chainrule.load and predict")
+
+
+def require_one_input_and_output(model: Model, path: Path) -> None:
+    """Raise OptionError for a model with several inputs or outputs."""
+    require_one_input(model, path)
     if model.output_ports:
-        several.append(f"outputs {model.output_ports}")
-    if several:
-        raise OptionError(f"{path} has the {' and the '.join(several)}; use it in Python: chainrule.load and predict")
+        raise OptionError(f"{path} has the outputs {model.output_ports}; use it in Python: chainrule.load and evaluate")
+
+
+def read_rows(model: Model, path: Path) -> Iterator[tuple[str, Array]]:
+    """Yield the name and the inputs of each row of a table, whose columns are matched by name, or of an .npz file."""
+    if not is_table(path):
+        for number, row in enumerate(npz.read_inputs(path, 1)):
+            yield f"{path}: sample {number}", row
+        return
+    if not model.columns:
+        raise OptionError(f"{path}: the network was not trained on a table with names of columns")
+    features = encoded(path, read_columns(path), model.columns)
+    for number, row in enumerate(np.stack([*features.values()], 1), 2):  # the heading is row 1
+        yield f"{path}: row {number}", row
 
 
 def print_remarks(remarks: Iterable[str]) -> None:
@@ -85,15 +104,20 @@ def load_test_data(
     folder: str | None,
     offline: bool | None,
     skip_damaged: bool,
+    target: str | None,
 ) -> tuple[Dataset, str]:
     """Load test data, and return them with a text that says how many of all images they are.
 
     job   job of the model's run; None for a model without a run
     name  name or path of the data; None: the data of the run, whose test set is used. Of other data, the test set or,
           without one, all images are converted to the model's input shape and classes
+    target  column of a table with the true answers; None: as in the run
     """
     where: dict[str, Any] = {"folder": folder, "offline": offline}
-    if job is not None and (name is None or resolve_data_name(name) == job.choice.name):
+    if job is not None and target is None:
+        target = job.choice.target
+    is_of_run = job is not None and target == job.choice.target
+    if job is not None and is_of_run and (name is None or resolve_data_name(name) == job.choice.name):
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
         # A run on a part of the training data is still tested on all test data.
         whole = replace(job, choice=replace(choice, per_class=None, limit=None))
@@ -106,11 +130,13 @@ def load_test_data(
     elif name is None:
         raise OptionError("a model file does not name its test data; use --data")
     else:
-        training, test = read_data_for(model, name, **where, skip_damaged=skip_damaged)
+        if not is_table(name):
+            target = None
+        training, test = read_data_for(model, name, **where, skip_damaged=skip_damaged, target=target)
     if test is None:
-        return matched(training, model.labels), f"all {format_count(len(training), 'image')}"
+        return matched(training, model.labels), f"all {format_count(len(training), training.noun)}"
     total = len(training) + len(test) + len(training.validation or ())
-    return matched(test, model.labels), f"{len(test):,} of {format_count(total, 'image')}, the test set"
+    return matched(test, model.labels), f"{len(test):,} of {format_count(total, test.noun)}, the test set"
 
 
 def validation_samples(model: Model, job: Job | None, *, folder: str | None, offline: bool | None) -> Examples:
@@ -143,7 +169,7 @@ def read_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dat
         targets = CLASSES
     elif model.task is not None:
         targets = NUMBERS
-    return read_sets(name, min_classes=1, targets=targets, **options)
+    return read_sets(name, min_classes=1, targets=targets, columns=model.columns, **options)
 
 
 def read_image(model: Model, image: str, *, digit: bool | None = None) -> Array:

@@ -237,13 +237,13 @@ data_location = combine(data_folder, offline)
 data = click.option(
     "--data",
     type=DATA,
-    help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
+    help="Test data: a data set's name, a folder, a FILE.npz or a table FILE.csv.  [default: the run's data]",
 )
 skip_damaged = click.option(
     "--skip-damaged", is_flag=True, help="Skip damaged images of a folder instead of exiting with an error."
 )
 targets = combine(
-    click.option("--classes", "targets", flag_value="classes", help="The numbers in a table targets.csv are classes."),
+    click.option("--classes", "targets", flag_value="classes", help="The numbers to predict in a table are classes."),
     click.option("--regression", "targets", flag_value="numbers", help="They are numbers to predict."),
 )
 engine = click.option(

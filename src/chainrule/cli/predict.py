@@ -5,7 +5,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice, starmap
+from itertools import chain, islice, starmap
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,16 @@ def predict(
 ) -> None:
     """Predict the class of each image, with the model's confidence and the runners-up.
 
-    For multi-label and regression models, print the outputs instead. For models with an output per pixel, print the
-    share of pixels of each class, or the mean of each output.
+    For multi-label and regression models, print the outputs instead. For several outputs, there are columns for each.
+    For models with an output per pixel, print the share of pixels of each class, or the mean of each output.
 
     RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM file, or a
-    folder, which is searched recursively. If the model was trained on digits as in MNIST, the digit in a photo or
-    drawing is located, centered and scaled in the same way. Images that cannot be read are listed on stderr, or in the
-    column "problem" of the --csv FILE; the remaining images are still predicted, and the command exits with 2.
+    folder, which is searched recursively. It may also be a table, FILE.csv, whose columns are matched by name, or a
+    FILE.npz with rows x: every row is a sample, and columns that the model does not know are not used.
+
+    If the model was trained on digits as in MNIST, the digit in a photo or drawing is located, centered and scaled in
+    the same way. Images that cannot be read are listed on stderr, or in the column "problem" of the --csv FILE; the
+    remaining images are still predicted, and the command exits with 2.
 
     --masks, --heat and --inputs arrange their files in the same subfolders as the images.
 
@@ -69,15 +72,18 @@ def predict(
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
     model, _ = loading.load_model_and_job(run, **machine)
-    loading.require_one_input_and_output(model, run)
+    loading.require_one_input(model, run)
     top = min(top, len(model.classes))
     _check_outputs(model, mask_folder, csv_file)
     files = list(_files(images))
     masks = _output_paths(mask_folder, images, files)
     inputs = _output_paths(input_folder, images, files)
     heats = _heat_paths(heat, images, files)
+    if (masks or inputs or heats) and any(map(_has_rows, images)):
+        raise OptionError("--masks, --heat and --inputs are for images")
     read = partial(_read, model, digit=digit, inputs=inputs)
-    answers = list(_answers(model, starmap(read, files), top, masks, heats))
+    samples = chain.from_iterable(starmap(read, files))
+    answers = list(_answers(model, samples, top, masks, heats))
     predicted = list[dict[str, Any]]()
     problems = list[str]()
     for answer in answers:
@@ -105,7 +111,10 @@ def predict(
 
 def _check_outputs(model: Any, mask_folder: Path | None, csv_file: Path | None) -> None:
     """Raise OptionError for a file that the model's outputs cannot be written to."""
-    is_dense = len(model.output_shape) > 1
+    shapes = [end.shape for end in model.outputs]
+    is_dense = any(len(shape) > 1 for shape in shapes)
+    if is_dense and len(shapes) > 1:
+        raise OptionError(f"outputs {model.output_ports}: expected one, or an output per image for each")
     if mask_folder is not None and not is_dense:
         raise OptionError(f"--masks requires an output per pixel; this model has {len(model.classes)} per image")
     if csv_file is not None and is_dense:
@@ -197,8 +206,13 @@ def _answers(
         predictions = deque[Any]()
         winners = deque[Any]()
         if pixels:
-            outputs = model.predict(model.normalization.of_image(np.stack(pixels)))
-            if by_output:
+            stacked: Any = np.stack(pixels)
+            if stacked.dtype == np.uint8:
+                stacked = model.normalization.of_image(stacked)
+            outputs = model.predict(stacked)
+            if model.output_ports is not None:
+                predictions.extend(_columns_of_outputs(model, outputs))
+            elif by_output:
                 predictions.extend(outputs)
             else:
                 predictions.extend(confidences(outputs, model.loss))
@@ -213,6 +227,9 @@ def _answers(
                 save(model.plot_heat(model.normalization.of_image(image_pixels)), heats[image])
             if is_dense:
                 yield predicted_masks.describe(model, image, image_pixels, values, masks.get(image))
+                continue
+            if model.output_ports is not None:
+                yield {"image": image, "outputs": values}
                 continue
             if by_output:
                 answer: dict[str, Any] = {"outputs": dict(zip(names, map(float, values), strict=True))}
@@ -230,10 +247,44 @@ def _answers(
             yield {"image": image, "class": name, "confidence": confidence, "runners_up": runners_up}
 
 
+def _columns_of_outputs(model: Any, outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the columns of each sample for several outputs: a class and its confidence, labels, or numbers."""
+    from chainrule.models import decisions
+    from chainrule.network import losses
+    from chainrule.training.calibration import confidences
+
+    by_name = decisions.answers(model, outputs)
+    terms = dict(zip(model.output_names, losses.terms(model.loss), strict=True))
+    rows = list[dict[str, Any]]()
+    for number in range(len(outputs[model.output_names[0]])):
+        row = dict[str, Any]()
+        for name, term in terms.items():
+            answer: Any = by_name[name][number]
+            if isinstance(answer, str):
+                row[name] = str(answer)
+                row[f"{name}_confidence"] = float(confidences(outputs[name][number : number + 1], term).max())
+            elif isinstance(answer, tuple):
+                row[name] = ", ".join(map(str, answer))  # pyright: ignore[reportUnknownArgumentType]
+            elif len(answer) == 1:
+                row[name] = float(answer[0])
+            else:
+                for place, value in enumerate(answer):
+                    row[f"{name}_{place}"] = float(value)
+        rows.append(row)
+    return rows
+
+
+def _has_rows(path: str) -> bool:
+    """Return whether a file is a table or contains arrays."""
+    from chainrule.data.loading import is_table
+
+    return is_table(path) or path.lower().endswith(".npz")
+
+
 def _read(
     model: Any, image: str, problem: str | None, *, digit: bool | None, inputs: Mapping[str, Path]
-) -> tuple[str, Any]:
-    """Return an image's name with its pixels or, if it cannot be read, with the problem.
+) -> Iterator[tuple[str, Any]]:
+    """Yield an image's name with its pixels or, if it cannot be read, with the problem; each row of a table.
 
     inputs   image → path, without suffix, to which the pixels are written; empty: they are not
     """
@@ -242,18 +293,22 @@ def _read(
     from chainrule.data.images import pnm_bytes
 
     if problem is not None:
-        return image, problem
-    try:
-        pixels = loading.read_image(model, image, digit=digit)
+        yield image, problem
+    elif _has_rows(image):
+        yield from loading.read_rows(model, Path(image))
+    else:
+        try:
+            pixels = loading.read_image(model, image, digit=digit)
+        except OptionError:
+            raise
+        except ChainruleError as error:
+            yield image, str(error).removeprefix(f"{image}: ")
+            return
         if image in inputs:
             inputs[image].parent.mkdir(parents=True, exist_ok=True)
             suffix = ".pgm" if len(pixels) == 1 else ".ppm"
             write_atomic(Path(f"{inputs[image]}{suffix}"), pnm_bytes(pixels))
-        return image, pixels
-    except OptionError:
-        raise
-    except ChainruleError as error:
-        return image, str(error).removeprefix(f"{image}: ")
+        yield image, pixels
 
 
 def _rows(answers: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:

@@ -32,7 +32,7 @@ def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quie
     """Print a run's model, data and recipe to stderr."""
     if quiet:
         return
-    images = f"{format_count(len(training), 'image')} {text(training.sample_shape)}"
+    images = f"{format_count(len(training), training.noun)} {text(training.sample_shape)}"
     if training.has_classes:
         images += f" in {len(training.classes)} classes"
     else:
@@ -43,7 +43,7 @@ def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quie
     if job.precise:
         engine += ", precise"
     print_line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
-    print_line(f"{training.name}: {images}, {len(test):,} test images", err=True)
+    print_line(f"{training.name}: {images}, {len(test):,} test {test.noun}s", err=True)
     if training.inventory is not None:
         print_remarks(training.inventory.lines(), quiet)
     click.echo(textwrap.fill(describe_recipe(job.recipe), WIDTH), err=True)

@@ -120,6 +120,7 @@ def network(
 def data(
     *,
     data: options.DataName = None,
+    target: options.Text = None,
     limit: options.Whole = None,
     group_pattern: options.Text = None,
     stream: options.Switch = None,
@@ -127,7 +128,8 @@ def data(
     """Declare the training data.
 
     data           mnist, fashion-mnist, cifar10, shapes or noisy-mnist; a folder with a subfolder per class, optionally
-                   inside train, val and test; or a FILE.npz with x and y.
+                   inside train, val and test; a FILE.npz with x and y; or a table, a FILE.csv with names of columns.
+    target         (--target NAME) Column of a table to predict.
     limit          Train on only N images, selected by the seed.
     group_pattern  (--group-pattern REGEX) Part of the paths of images that names their group, such as "patient\\d+":
                    images of a group are all used for training, or all for validation or test.

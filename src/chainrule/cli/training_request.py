@@ -9,8 +9,9 @@ from chainrule import data, zoo
 from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
 from chainrule.core.shapes import differ_in_ones
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import ROW_AXES, Dataset
 from chainrule.data.folder_layout import NUMBERS
+from chainrule.data.loading import is_table
 from chainrule.data.masks import has_masks
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
@@ -69,6 +70,8 @@ def find_entry(options: Options) -> Entry:
         return zoo.find(DEFAULT_MODEL)
     if has_masks(Path(resolved)):
         return zoo.find(custom_data.MASK_MODEL)
+    if is_table(resolved):
+        return zoo.find(custom_data.ROW_MODEL)
     return zoo.find(custom_data.MODEL)
 
 
@@ -101,7 +104,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
         reading = custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
     else:
         _refuse_folder_options(options, choice.name)
-    for option in FOLDER_OPTIONS:
+    for option in (*FOLDER_OPTIONS, "target"):
         reading[option] = options[option]
     return replace(choice, limit=limit, **reading)
 
@@ -109,7 +112,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
 def _refuse_folder_options(options: Options, data_name: str) -> None:
     """Raise OptionError for an option that requires a folder of images."""
     for option in (*FOLDER_OPTIONS, "resize", "stream"):
-        if options[option]:
+        if options[option] and not (option == "targets" and is_table(data_name)):
             flag = f"--{option.replace('_', '-')}"
             if option == "targets":  # set by two flags of other names
                 flag = "--classes or --regression"
@@ -250,7 +253,10 @@ class TrainingRequest:
                 arguments["loss"] = losses.fitting(str(recipe.loss), arguments["task"])
                 recipe = replace(recipe, loss=arguments["loss"])
             recipe = replace(recipe, standardize_targets=True)
-        model = self.entry.build(shape, training.classes, **arguments)
+        entry = self.entry
+        if training.x.ndim == ROW_AXES and entry.name == custom_data.MODEL:  # an .npz file with rows
+            entry = zoo.find(custom_data.ROW_MODEL)
+        model = entry.build(shape, training.classes, **arguments)
         if self.options["source"] is not None and self.options["loss"] is None and training.has_classes:
             recipe = replace(recipe, loss=model.loss)  # of a new head
         model.check_input(test.x)

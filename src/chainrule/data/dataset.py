@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.core.arrays import Array, Floats, Ints
+from chainrule.core.arrays import Array, Floats, Ints, Shape
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
 
 MAX_CLASSES = 1_000_000
-Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `SampleSource`, which is used like an array
+ROW_AXES, IMAGE_AXES = 2, 4  # of all rows (N, F), and of all images (N, C, H, W)
+Images: TypeAlias = (
+    NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
+)  # or a `SampleSource`, which is used like an array
 
 
 class SampleIndexError(DataError, IndexError):
@@ -30,9 +33,10 @@ class SampleIndexError(DataError, IndexError):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset(Data, metaclass=CheckedOptions):
-    """A data set: images with labels or targets.
+    """A data set: images, or the rows of a table, with labels or targets.
 
-    x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`
+    x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`; or rows (N, F) of these
+                types or float64
     y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
                 and ones for K labels of a multi-label problem. Dense targets are labels of pixels (N, H, W), int64,
                 which may include other values to be ignored, or images (N, K, H, W), float32
@@ -46,6 +50,7 @@ class Dataset(Data, metaclass=CheckedOptions):
     groups      what each image belongs to, such as a patient, (N,), whole numbers or strings. Images of a group are
                 kept together when data are split. None: each image is independent
     names       name of each image, (N,), the path of its file; None if the images are read when needed, or are no files
+    columns     names of the columns of rows, (F,); empty: they are only numbered
     digits      whether the images are digits that were centered and scaled as in MNIST. A network trained on them
                 prepares the digits in image files in the same way (`as_mnist`)
 
@@ -67,6 +72,7 @@ class Dataset(Data, metaclass=CheckedOptions):
     groups: Array | None = None
     digits: bool = False
     names: Array | None = None
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):
@@ -91,8 +97,12 @@ class Dataset(Data, metaclass=CheckedOptions):
 
     @property
     def inputs(self) -> dict[str, Column]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The images as the only input."""
-        return {"": Column(self.x)}
+        """The images or rows as the only input."""
+        if not self.columns:
+            return {"": Column(self.x)}
+        from chainrule.data.selections import NamedColumn
+
+        return {"": NamedColumn(self.x, self.columns)}
 
     @property
     def targets(self) -> dict[str, Column]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -160,7 +170,7 @@ class Dataset(Data, metaclass=CheckedOptions):
     def __repr__(self) -> str:
         kind = "classes" if self.has_classes else "targets"
         kind += " per pixel" if self.is_dense else ""
-        description = f"{len(self)} images {text(self.sample_shape)} {self.x.dtype}, {len(self.classes)} {kind}"
+        description = f"{len(self)} {self.noun}s {text(self.sample_shape)} {self.x.dtype}, {len(self.classes)} {kind}"
         return f"Dataset({self.name!r}: {description})"
 
     def _repr_html_(self) -> str:
@@ -180,10 +190,14 @@ class Dataset(Data, metaclass=CheckedOptions):
         return self.x.shape
 
     @property
-    def sample_shape(self) -> tuple[int, int, int]:
-        """Shape of one image, (C, H, W)."""
-        channels, height, width = self.x.shape[1:]
-        return channels, height, width
+    def sample_shape(self) -> Shape:
+        """Shape of one image, (C, H, W), or row, (F,)."""
+        return self.x.shape[1:]
+
+    @property
+    def noun(self) -> str:
+        """What a sample is called: an image or a row."""
+        return "image" if self.x.ndim == IMAGE_AXES else "row"
 
     def take(self, samples: int | ArrayLike) -> "Dataset":
         """Return the first samples, or the samples at given indices, in the order of the indices.
@@ -248,9 +262,10 @@ class Dataset(Data, metaclass=CheckedOptions):
 
 
 def _as_images(x: Any) -> Array:
-    """Convert lists to an array, and float64 to float32."""
+    """Convert lists to an array, and images of float64 to float32."""
     images = as_array(x)
-    return images.astype(np.float32) if images.dtype == np.float64 and as_samples(images) is images else images
+    is_wide = images.dtype == np.float64 and images.ndim == IMAGE_AXES
+    return images.astype(np.float32) if is_wide and as_samples(images) is images else images
 
 
 def _as_labels(y: Any) -> Array:
@@ -271,11 +286,12 @@ def _class_count(y: Any, name: str) -> int:
 
 
 def _check_images(x: Images, name: str) -> None:
-    if x.ndim != 4:
-        raise DataError(f"{name}: images of shape {text(x.shape)}; expected four axes, samples×channels×height×width")
+    if x.ndim not in (ROW_AXES, IMAGE_AXES):
+        expected = "expected four axes, samples×channels×height×width, or two, samples×columns"
+        raise DataError(f"{name}: images of shape {text(x.shape)}; {expected}")
     if x.size == 0:
         raise DataError(f"{name}: the data is empty (shape {text(x.shape)})")
-    if x.dtype.name not in ("uint8", "float32"):
+    if x.dtype.name not in ("uint8", "float32") and (x.dtype.name, x.ndim) != ("float64", ROW_AXES):
         raise DataError(f"{name}: images are {x.dtype}; expected uint8 or float32")
 
 

@@ -17,7 +17,8 @@ from chainrule._io.reading import check_zip_member, decoding, open_zip, reading
 from chainrule.core.arrays import Array, Floats, Ints
 from chainrule.core.shapes import text
 from chainrule.data.columns import COLUMNS
-from chainrule.data.dataset import Dataset, Images
+from chainrule.data.dataset import ROW_AXES, Dataset, Images
+from chainrule.data.sources import finite_extremes
 from chainrule.errors import DataError, FormatError
 
 NAMES = ("x", "y", "targets", "weights", "groups", "x_test", "y_test", "targets_test", "classes")
@@ -78,10 +79,20 @@ def read_archive(path: Path) -> dict[str, Array]:
 
 
 def _images(array: Array, path: Path, name: str) -> Images:
-    """Return images (N, C, H, W): floats as float32, other numbers as bytes, and booleans as 0 and 255."""
+    """Return images (N, C, H, W): floats as float32, other numbers as bytes, and booleans as 0 and 255.
+
+    The rows of a table, (N, F), become float64.
+    """
+    if array.ndim == ROW_AXES and array.dtype.kind in "biuf":
+        rows: Any = array.astype(np.float64)
+        if rows.size:
+            finite_extremes(rows, f"{path}: the values of {name}")
+        return rows
     x = array[:, None] if array.ndim == 3 else array
     if x.ndim != 4:
-        raise DataError(f"{path}: {name} has shape {text(x.shape)}; expected (N, H, W), (N, C, H, W) or (N, H, W, C)")
+        raise DataError(
+            f"{path}: {name} has shape {text(x.shape)}; expected (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C)"
+        )
     if x.dtype.kind not in "biuf":
         raise DataError(f"{path}: {name} is {x.dtype}; expected bytes, whole numbers or floats")
     if x.dtype.kind != "f" and x.size and (x.min() < 0 or x.max() > 255):

@@ -14,21 +14,25 @@ from chainrule.data.sources import as_array, subset
 from chainrule.errors import DataError, unknown_name
 
 
-class SelectedColumn(Column):
-    """Some samples of an input or a target, with the names of its columns; series may have different lengths."""
+class NamedColumn(Column):
+    """An input or a target with names of its columns that the values do not have themselves."""
 
-    def __init__(self, column: Column, indices: Ints) -> None:
-        series = column.series
-        if series:
-            super().__init__([series[index] for index in indices.tolist()])
-        else:
-            super().__init__(subset(column.values, indices))
-        self._names = column.names
+    def __init__(self, passed: Any, names: tuple[str, ...]) -> None:
+        super().__init__(passed)
+        self._names = names
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the columns, as those of all samples."""
+        """Names of the columns."""
         return self._names
+
+
+def _selected(column: Column, indices: Ints) -> Column:
+    """Return some samples of a column; series may have different lengths."""
+    series = column.series
+    if series:
+        return NamedColumn([series[index] for index in indices.tolist()], column.names)
+    return NamedColumn(subset(column.values, indices), column.names)
 
 
 def taken(data: Data, indices: Ints) -> PassedData:
@@ -36,7 +40,7 @@ def taken(data: Data, indices: Ints) -> PassedData:
     parts: dict[str, Any] = {"inputs": {}, "targets": {}}
     for part, columns in parts.items():
         for name, column in getattr(data, part).items():
-            columns[name] = SelectedColumn(column, indices)
+            columns[name] = _selected(column, indices)
     for name in ("weights", "groups"):
         values = getattr(data, name)
         if values is not None:
@@ -82,7 +86,7 @@ def joined(first: Any, second: Any) -> Any:
     if not isinstance(second, type(first)):
         raise DataError(f"{first.name} + {type(second).__name__}: expected a Dataset")
     names = f"{first.name} + {second.name}"
-    kinds = [(data.sample_shape, str(data.x.dtype), data.y.ndim, data.has_classes) for data in (first, second)]
+    kinds = [(data.sample_shape, str(data.x.dtype), data.y.ndim, data.columns) for data in (first, second)]
     if kinds[0] != kinds[1]:
         raise DataError(f"{names}: expected the same images and targets, found {kinds[0]} and {kinds[1]}")
     classes, y = first.classes, np.asarray(second.y)

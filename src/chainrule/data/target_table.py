@@ -64,13 +64,15 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     images = {relative(image, folder): image for image, _ in images_below(folder)}
     files = _files(path, heading, columns.pop(heading), images)
     groups, splits = columns.pop(GROUP, [None] * len(files)), columns.pop(SPLIT, None)
-    weights = [*map(_number, columns.pop(WEIGHT, ()))] or [None] * len(files)
-    _check(path, GROUP, groups, lambda group: group != "", "a name or number")
-    _check(path, WEIGHT, weights, lambda weight: weight is None or 0 <= weight < math.inf, "a weight of at least 0")
-    numbers = np.array([[*map(_number, texts)] for texts in columns.values()])
-    target_kind = targets or _kind(numbers)
+    weights = [*map(number_in, columns.pop(WEIGHT, ()))] or [None] * len(files)
+    check_entries(path, GROUP, groups, lambda group: group != "", "a name or number")
+    check_entries(
+        path, WEIGHT, weights, lambda weight: weight is None or 0 <= weight < math.inf, "a weight of at least 0"
+    )
+    numbers = np.array([[*map(number_in, texts)] for texts in columns.values()])
+    target_kind = targets or kind_of_targets(numbers)
     class_names, labels_or_numbers = (
-        _classes(path, columns) if target_kind == CLASSES else _numbers(path, columns, numbers)
+        class_entries(path, columns) if target_kind == CLASSES else number_entries(path, columns, numbers)
     )
     if target_kind == CLASSES and len(class_names) < min_classes:
         raise DataError(f"{path}: only one class, {class_names[0]!r}; expected at least two")
@@ -95,7 +97,7 @@ def _columns(path: Path) -> Columns:
 
     Errors   FormatError for an unusable heading, or a row of another length; DataError if there are no rows
     """
-    heading, *lines = _lines(path) or [[]]  # an empty file has an empty heading
+    heading, *lines = table_lines(path) or [[]]  # an empty file has an empty heading
     meanings = (*FILES, WEIGHT, GROUP, SPLIT)
     names = [name.casefold() if name.casefold() in meanings else name for name in map(printable_name, heading)]
     file = next((name for name in FILES if name in names), "")
@@ -105,13 +107,18 @@ def _columns(path: Path) -> Columns:
         expected = f"expected a heading of {FILES[0]!r} and the names of at most {MOST_TARGETS} targets, each once"
         others = f"{FILES[0]!r} may also be {', '.join(FILES[1:])}"
         raise FormatError(f"{path}: {expected}; found {quoted(','.join(names))}; {others}")
+    return columns_of(path, names, lines)
+
+
+def columns_of(path: Path, names: Sequence[str], lines: Sequence[Sequence[str]]) -> Columns:
+    """Return the entries of each column; FormatError for a row of another length, DataError if there are no rows."""
     if not lines:
         raise DataError(f"{path}: there are no rows below the heading")
-    _check(path, "entries", lines, lambda line: len(line) == len(names), f"{len(names)}, as in the heading")
+    check_entries(path, "entries", lines, lambda line: len(line) == len(names), f"{len(names)}, as in the heading")
     return dict(zip(names, zip(*lines, strict=True), strict=True))
 
 
-def _lines(path: Path) -> list[list[str]]:
+def table_lines(path: Path) -> list[list[str]]:
     """Return the entries of the rows of a table, separated by the mark that is most frequent in its heading."""
     try:
         text = read_bytes(path, MAX_TABLE, DataError).decode("utf-8-sig")
@@ -124,7 +131,9 @@ def _lines(path: Path) -> list[list[str]]:
         raise FormatError(f"{path}: {error}") from None
 
 
-def _check(path: Path, column: str, entries: Sequence[Any], accepts: Callable[[Any], bool], expected: str) -> None:
+def check_entries(
+    path: Path, column: str, entries: Sequence[Any], accepts: Callable[[Any], bool], expected: str
+) -> None:
     """Raise FormatError for the first entry of a column that is not accepted."""
     for row, entry in enumerate(entries, 2):
         if not accepts(entry):
@@ -147,11 +156,11 @@ def _files(path: Path, heading: str, texts: Sequence[str], images: Mapping[str, 
         is_below = not file.is_absolute() and ".." not in file.parts and "\0" not in text
         return is_below and bool(file.parts) and not leads_outside(path.parent / file, top)
 
-    _check(path, heading, texts, is_inside, "the path of a file in this folder, and no link out of it")
+    check_entries(path, heading, texts, is_inside, "the path of a file in this folder, and no link out of it")
     return [by_name.get(printable_name(Path(text).as_posix()), path.parent / text) for text in texts]
 
 
-def _kind(numbers: Numbers) -> str:
+def kind_of_targets(numbers: Numbers) -> str:
     """Return the kind of targets (columns, rows): `CLASSES`, `LABELS` or `NUMBERS`. Texts are NaN."""
     labels = np.unique(numbers)
     is_count = 2 <= len(labels) <= numbers.size / 2 and np.array_equal(labels, np.arange(len(labels)))
@@ -160,26 +169,26 @@ def _kind(numbers: Numbers) -> str:
     return LABELS if {*labels.tolist()} <= {0, 1} else NUMBERS
 
 
-def _classes(path: Path, columns: Columns) -> tuple[tuple[str, ...], list[int]]:
+def class_entries(path: Path, columns: Columns) -> tuple[tuple[str, ...], list[int]]:
     """Return the names of the classes in the only column, and the class of each row."""
     if len(columns) > 1:
         raise FormatError(f"{path}: the columns {', '.join(columns)}; expected one column of classes")
     ((column, texts),) = columns.items()
-    _check(path, column, texts, lambda text: text.casefold() not in ("", "nan"), "a class")
-    entries = [str(int(value)) if (value := _number(text)).is_integer() else printable_name(text) for text in texts]
+    check_entries(path, column, texts, lambda text: text.casefold() not in ("", "nan"), "a class")
+    entries = [str(int(value)) if (value := number_in(text)).is_integer() else printable_name(text) for text in texts]
     number = {name: place for place, name in enumerate(ordered_classes({*entries}))}
     return tuple(number), [number[name] for name in entries]
 
 
-def _numbers(path: Path, columns: Columns, numbers: Numbers) -> tuple[tuple[str, ...], list[list[float]]]:
+def number_entries(path: Path, columns: Columns, numbers: Numbers) -> tuple[tuple[str, ...], list[list[float]]]:
     """Return the names of the columns, and the numbers of each row."""
     expected = "a number, such as 0.5" + ("" if len(columns) > 1 else f" (for class names: {AS_CLASSES})")
     for column, texts in columns.items():
-        _check(path, column, texts, lambda text: math.isfinite(_number(text)), expected)
+        check_entries(path, column, texts, lambda text: math.isfinite(number_in(text)), expected)
     return tuple(columns), numbers.T.tolist()
 
 
-def _number(text: str) -> float:
+def number_in(text: str) -> float:
     """Return a number; NaN for other texts."""
     try:
         return float(text) if len(text) <= DIGITS else math.nan
@@ -201,7 +210,7 @@ def _parts(path: Path, rows: list[LabeledFile], splits: Sequence[str] | None) ->
     if splits is None:
         return {ALL: rows}
     part_of = {name: part for part, names in PART_NAMES.items() for name in names}
-    _check(path, SPLIT, splits, lambda text: text.casefold() in part_of, "train, val or test")
+    check_entries(path, SPLIT, splits, lambda text: text.casefold() in part_of, "train, val or test")
     parts = [part_of[text.casefold()] for text in splits]
     if TRAIN not in parts:
         raise FormatError(f"{path}: {SPLIT}: no row is for training; expected train, val or test")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +14,10 @@ from chainrule.core.words import checked_options
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Add, FixedAffine, Input, Node, Rescaling, node
-from chainrule.layers.base import PACK, UNPACK
 from chainrule.models.model import Graph, Model
 
 # What members have in common, since the mean has it, too
-COMMON = "input_shape input_names output_shape output_names dtype task classes thresholds columns mask_values positions"
+COMMON = "input_shape output_shape has_ports dtype task classes thresholds columns mask_values positions"
 
 
 @checked_options
@@ -29,88 +28,63 @@ def ensemble(models: Sequence[Model], *, name: str = "ensemble") -> Graph:
     the result is saved, loaded, evaluated and exported as any other. It returns numbers in the units of the targets.
     Pass another ``seed`` to each network: networks that are built without a seed are all equal.
 
-    Errors   OptionError for fewer than two networks, or if they differ in what the mean can have only once: shapes,
-             names of classes or columns, task, thresholds, dtype
+    Errors   OptionError for fewer than two networks, several inputs or outputs, or if the networks differ in what the
+             mean can have only once: shapes, names of classes or columns, task, thresholds, dtype
 
     >>> models = [build(seed) for seed in range(5)]
     >>> for model in models:
     ...     model.fit(x, y)
     >>> ensemble(models).save("five.safetensors")
     """
-    members = _checked(models)
-    first = members[0]
-    shapes = {"": first.input_shape} if first.input_ports is None else first.input_ports.shapes
-    inputs = {port: Input(shape) for port, shape in shapes.items()}
+    _check(models)
+    first = models[0]
+    x = Input(first.input_shape)
     weights = dict[str, Array]()
-    outputs = dict[str, list[Node]]()
-    for number, member in enumerate(members, 1):
-        ends = _outputs(member, f"member{number}_", inputs, first, weights)
-        for port, result in ends.items():
-            outputs.setdefault(port, []).append(result)
-    means = dict[str, Node]()
-    for port, results in outputs.items():
-        means[port] = Rescaling(1 / len(results))(Add()(*results))
+    results = list[Node]()
+    hashes = dict[int, None]()
+    for number, member in enumerate(models, 1):
+        results.append(_output(member, f"member{number}_", x, first.normalization, weights))
+        hashes |= dict.fromkeys(member.training_hashes)
+    mean = Rescaling(1 / len(results))(Add()(*results))
     options: dict[str, Any] = {"dtype": str(first.dtype), "seed": first.seed, "loss": first.loss, "weights": weights}
     options |= {"engine": first.engine.name, "threads": first.threads, "precise": first.precise}
-    model = Graph(inputs.get("", inputs), means.get("", means), name=name, **options)
-    hashes = dict[int, None]()
-    for member in members:
-        hashes |= dict.fromkeys(member.training_hashes)
-    fitted = replace(first.fitted, target_scaling=None, training_hashes=tuple(hashes))
-    model.adopt(fitted)
+    model = Graph(x, mean, name=name, **options)
+    model.adopt(replace(first.fitted, target_scaling=None, training_hashes=tuple(hashes)))
     return model
 
 
-def _checked(models: Any) -> list[Model]:
-    """Return the models; OptionError if they are no models, or if their mean is no network."""
-    members = [*models]
-    if len(members) < 2 or not all(isinstance(member, Model) for member in members):
+def _check(models: Any) -> None:
+    """Raise OptionError unless the models have a mean that is a network."""
+    if len(models) < 2 or not all(isinstance(model, Model) for model in models):
         raise OptionError(f"ensemble {quoted(models)}: expected a list of at least two models")
-    first, *others = members
+    first, *others = models
+    if first.has_ports:
+        raise OptionError("an ensemble is for networks with one input and one output; average the predictions instead")
     for member in others:
         for attribute in COMMON.split():
             expected, found = getattr(first, attribute), getattr(member, attribute)
             if found != expected:
                 raise OptionError(f"the models of an ensemble have different {attribute}: {expected} and {found}")
-    return members
 
 
-def _outputs(
-    member: Model, prefix: str, inputs: Mapping[str, Node], first: Model, weights: dict[str, Array]
-) -> dict[str, Node]:
-    """Return the outputs of a member by name, in the units of the targets, and add its weights to the ensemble's.
+def _output(member: Model, prefix: str, x: Node, before: Normalization, weights: dict[str, Array]) -> Node:
+    """Return the output of a member in the units of the targets, and add its weights to those of the ensemble.
 
-    prefix     beginning of the names of its layers
-    inputs     inputs by name, normalized as those of the first member
+    prefix   beginning of the names of its layers
+    before   normalization of the input x
     """
     for name, values in member.weights.items():
         weights[prefix + name] = values
-    sources = dict[str, Node]()
-    for port, source in inputs.items():
-        of_first, own = (model.normalization.parts.get(port, model.normalization) for model in (first, member))
-        sources[port] = _affine(source, *_conversion(of_first, own), f"{prefix}normalization_{port}", weights)
-    results: list[Any] = [sources.get("")]
+    results = [_affine(x, *_conversion(before, member.normalization), f"{prefix}normalization", weights)]
     layers = [copy.copy(layer) for layer in member.layers]
     for name, reads, owner in zip(member.names, member.wiring.inputs, member.wiring.owners, strict=True):
-        layer: Any = layers[owner]
-        if layer.kind == UNPACK:
-            results.append(sources[layer.label or name])
-        elif layer.kind != PACK:
-            result = node.apply(layer, [results[number] for number in reads], prefix + name)
-            result.read = result.invented = True
-            results.append(result)
-    outputs = dict[str, Node]()
+        result = node.apply(layers[owner], [results[number] for number in reads], prefix + name)
+        result.read = result.invented = True
+        results.append(result)
     scaling = member.target_scaling
-    first_row = 0
-    for end in member.outputs:
-        result = results[end.number + 1]
-        rows = slice(first_row, first_row + end.shape[0])
-        first_row = rows.stop
-        if scaling is not None:
-            units = np.array(scaling.deviations[rows]), np.array(scaling.means[rows])
-            result = _affine(result, *units, f"{prefix}units_{end.name}", weights)
-        outputs[end.name] = result
-    return outputs
+    if scaling is None:
+        return results[-1]
+    return _affine(results[-1], np.array(scaling.deviations), np.array(scaling.means), f"{prefix}units", weights)
 
 
 def _conversion(before: Normalization, after: Normalization) -> tuple[Floats, Floats]:
@@ -129,6 +103,6 @@ def _affine(x: Node, scale: Floats, shift: Floats, name: str, weights: dict[str,
     """Return scale · x + shift, with a number for each channel, and add the weights of the layer, if it is needed."""
     if np.all(scale == 1) and not shift.any():
         return x
-    for weight, values in (("w", scale), ("b", shift)):
-        weights[f"{name}.{weight}"] = np.broadcast_to(values, x.shape[:1])
+    weights[f"{name}.w"] = np.broadcast_to(scale, x.shape[:1])
+    weights[f"{name}.b"] = np.broadcast_to(shift, x.shape[:1])
     return FixedAffine()(x, name=name)

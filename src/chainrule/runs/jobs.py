@@ -66,6 +66,7 @@ class DataChoice(metaclass=CheckedOptions):
     targets       what a table of a folder contains: classes or numbers (`data.load`); None if the entries decide
     skip_damaged  whether to skip damaged images of a folder
     stream        whether to decode each image of a folder only when it is needed
+    target        column of a table to predict; None for other data
     test_share    fraction of every class that is the test set, for data without one
     """
 
@@ -79,6 +80,7 @@ class DataChoice(metaclass=CheckedOptions):
     group_pattern: str | None = None
     test_share: float = TEST_SHARE
     targets: str | None = None
+    target: str | None = None
 
     def __post_init__(self) -> None:
         for name, count in (
@@ -104,7 +106,13 @@ class DataChoice(metaclass=CheckedOptions):
             raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
         options: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
         options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream, "group_pattern": self.group_pattern}
-        options |= {"targets": self.targets, "size": self.size, "test_share": self.test_share, "seed": seed}
+        options |= {
+            "targets": self.targets,
+            "target": self.target,
+            "size": self.size,
+            "test_share": self.test_share,
+            "seed": seed,
+        }
         training, test = data.load(self.name, **options)
         if self.only is not None:
             training, test = training.only(self.only), test.only(self.only)
@@ -210,7 +218,7 @@ class Job:
         shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
             if not differ_in_ones(part.x.shape[1:], shape):
-                description = f"{part.name}: {name} images are {text(part.sample_shape)}"
+                description = f"{part.name}: {name} {part.noun}s are {text(part.sample_shape)}"
                 raise ShapeError(f"{description}, but the model expects {text(shape)}")
         if self.properties.get("validation_samples"):
             raise DataError(f"{training.name}: this run uses validation data passed to model.fit; continue it there")

@@ -251,6 +251,7 @@ def _prepare(
     examples = replace(record, normalization=model.normalization if keeps_normalization else UNFITTED).read(training)
     parts = examples.parts(job.recipe.validation, job.recipe.seed, training.groups)
     options: dict[str, Any] = {"normalization": model.normalization if keeps_normalization else None}
+    options["columns"] = record.columns
     trainer = model.trainer(job.recipe, *parts, labels=record.labels, workers=workers, **options)
     trainer.adopt()
     return model, trainer

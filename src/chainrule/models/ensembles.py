@@ -62,9 +62,9 @@ def _check(models: Any) -> None:
         raise OptionError("an ensemble is for networks with one input and one output; average the predictions instead")
     for member in others:
         for attribute in COMMON.split():
-            expected, found = getattr(first, attribute), getattr(member, attribute)
-            if found != expected:
-                raise OptionError(f"the models of an ensemble have different {attribute}: {expected} and {found}")
+            expected, actual = getattr(first, attribute), getattr(member, attribute)
+            if actual != expected:
+                raise OptionError(f"the models of an ensemble have different {attribute}: {expected} and {actual}")
 
 
 def _output(member: Model, prefix: str, x: Node, before: Normalization, weights: dict[str, Array]) -> Node:

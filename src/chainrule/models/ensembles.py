@@ -55,9 +55,10 @@ def ensemble(models: Sequence[Model], *, name: str = "ensemble") -> Graph:
 
 def _check(models: Any) -> None:
     """Raise OptionError unless the models have a mean that is a network."""
-    if len(models) < 2 or not all(isinstance(model, Model) for model in models):
+    members: list[Any] = [*models] if isinstance(models, list | tuple) else []
+    if len(members) < 2 or not all(isinstance(member, Model) for member in members):
         raise OptionError(f"ensemble {quoted(models)}: expected a list of at least two models")
-    first, *others = models
+    first, *others = members
     if first.has_ports:
         raise OptionError("an ensemble is for networks with one input and one output; average the predictions instead")
     for member in others:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def _check(models: Any) -> None:
     """Raise OptionError unless the models have a mean that is a network."""
     members: list[Any] = [*models] if isinstance(models, list | tuple) else []
     if len(members) < 2 or not all(isinstance(member, Model) for member in members):
-        raise OptionError(f"ensemble {quoted(models)}: expected a list of at least two models")
+        raise OptionError(f"ensemble {quoted(cast('Any', models))}: expected a list of at least two models")
     first, *others = members
     if first.has_ports:
         raise OptionError("an ensemble is for networks with one input and one output; average the predictions instead")

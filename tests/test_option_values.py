@@ -140,6 +140,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "data.load": {"name_or_path": "pictures"},
     "data.load_test": {"name_or_path": "data.npz"},
     "sweep": {**DATA, "model": model(), "grid": {"epochs": [1]}, "folder": "sweep", "backend": "sequential"},
+    "cross_validate": {**DATA, "model": model(), "folds": 2},
+    "ensemble": {"models": [model(), model()]},
     "fit": {**DATA, "batch_size": 5, "progress": False},
     "find_learning_rate": {**DATA, "steps": 10},
     "with_classes": {"classes": "abc"},

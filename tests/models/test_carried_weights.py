@@ -99,3 +99,17 @@ def test_unknown_attributes_are_refused(thing: Any) -> None:
     if isinstance(thing, Own):
         thing.extra, thing.loss, thing._private = 2, "mean_squared_error", 3
         assert (thing.extra, thing.loss, thing._private) == (2, "mean_squared_error", 3)
+
+
+def test_lists_are_added_to_layers() -> None:
+    model = build([cr.Conv2D(4, 3), cr.GlobalAveragePool2D(), cr.Dense(3), cr.Softmax()], chain=True)
+    model.fit(np.ones((6, 4, 5, 6)), np.arange(6) % 3, progress=False)
+    ends = [cr.Dense(5), cr.Softmax()]
+    for layers in (model.layers[:-2] + ends, [*model.layers[:-2], *ends], model.layers[:1] + model.layers[1:2] + ends):
+        new = build(list(layers), chain=True)
+        assert_array_equal(new.weights["conv1.w"], model.weights["conv1.w"])
+        assert new.output_shape == (5,)
+    first = build([cr.Conv2D(4, 1)] + model.layers, chain=True)  # noqa: RUF005
+    assert [type(layer).__name__ for layer in first.layers[:2]] == ["Conv2D", "Conv2D"]
+    assert model.layers[-1] is [*model.layers][-1]
+    assert pickle.loads(pickle.dumps(model)).layers == model.layers

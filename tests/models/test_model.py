@@ -1,5 +1,6 @@
 """`Sequential` as users use it: build, inspect, train, evaluate, predict, save, load."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from engines.processes import python
 from training.made import stripes
 
 import chainrule as cr
+from chainrule.errors import ChannelOrderWarning
 
 
 def small(**options) -> cr.Sequential:
@@ -60,3 +62,12 @@ def test_a_model_for_which_no_loss_is_chosen_has_one_that_it_can_be_trained_with
     x, y = stripes(12)
     model.fit(x, y if model.output_shape[-1] > 1 else np.where(y == 1, 1, 0), epochs=1, progress=False)
     assert model.loss == loss
+
+
+def test_channels_that_seem_last_are_reported_once(tmp_path: Path) -> None:
+    layers = [cr.Conv2D(4, 1), cr.GlobalAveragePool2D(), cr.Dense(3), cr.Softmax()]
+    with pytest.warns(ChannelOrderWarning, match="channels are last"):
+        model = cr.Sequential(layers, (8, 8, 1), engine="numpy")
+    model.save(tmp_path / "model.safetensors")  # warnings are errors
+    assert cr.load(tmp_path / "model.safetensors", engine="numpy").input_shape == (8, 8, 1)
+    assert cr.Sequential.from_about(model.about(), engine="numpy").summary() == model.summary()

@@ -104,7 +104,7 @@ def load_test_data(
     folder: str | None,
     offline: bool | None,
     skip_damaged: bool,
-    target: str | None,
+    target: str | None = None,
 ) -> tuple[Dataset, str]:
     """Load test data, and return them with a text that says how many of all images they are.
 

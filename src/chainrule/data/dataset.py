@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
 import numpy as np
@@ -174,15 +175,17 @@ class Dataset(Data, metaclass=CheckedOptions):
         return f"Dataset({self.name!r}: {description})"
 
     def _repr_html_(self) -> str:
-        """Return HTML with the first images and their classes, for notebooks."""
-        from chainrule.plotting import figures, mistakes, notebook
+        """Return HTML with the first images and their classes, for notebooks; without matplotlib, only a table."""
+        from chainrule.plotting import mistakes, notebook
 
-        shown = self.x[:40]
-        has_labels = self.has_classes and not self.is_dense
-        figure = mistakes.batch_grid(shown, self.y[:40] if has_labels else None, self.classes)
         row = [self.name, str(len(self)), text(self.sample_shape), ", ".join(self.classes[:12])]
-        table = notebook.table(["data set", "images", "each", "classes"], [row], f"and the first {len(shown)} images")
-        return table + notebook.image(figures.png(figure), f"the first {len(shown)} images")
+        table = notebook.table(["data set", f"{self.noun}s", "each", "classes"], [row])
+        if self.x.ndim != IMAGE_AXES:
+            return table
+        shown = self.x[:40]
+        labels = self.y[:40] if self.has_classes and not self.is_dense else None
+        draw = partial(mistakes.batch_grid, shown, labels, self.classes)
+        return table + notebook.picture(draw, f"the first {len(shown)} images")
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ def _selected(column: Column, indices: Ints) -> Column:
     return NamedColumn(subset(column.values, indices), column.names)
 
 
-def taken(data: Data, indices: Ints) -> PassedData:
+def selected_samples(data: Data, indices: Ints) -> PassedData:
     """Return the samples of columns at the given indices."""
     parts: dict[str, Any] = {"inputs": {}, "targets": {}}
     for part, columns in parts.items():

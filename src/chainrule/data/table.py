@@ -70,11 +70,11 @@ def encoded(path: Path, texts: Columns, columns: Sequence[str] = ()) -> dict[str
     Errors    DataError for a missing column; FormatError for an entry that is no number or no known text
     """
     features = dict[str, Floats]()
-    for name, known in _known_texts(path, texts, columns).items():
+    for name, allowed in _allowed_texts(path, texts, columns).items():
         entries = texts[name]
-        if known:
-            check_entries(path, name, entries, known.__contains__, f"one of {', '.join(known)}")
-            for text in known:
+        if allowed:
+            check_entries(path, name, entries, allowed.__contains__, f"one of {', '.join(allowed)}")
+            for text in allowed:
                 features[f"{name}{IS}{text}"] = (np.array(entries) == text).astype(np.float64)
         else:
             check_entries(path, name, entries, lambda text: math.isfinite(number_in(text)), "a number, such as 0.5")
@@ -82,18 +82,18 @@ def encoded(path: Path, texts: Columns, columns: Sequence[str] = ()) -> dict[str
     return features
 
 
-def _known_texts(path: Path, texts: Columns, columns: Sequence[str]) -> dict[str, list[str]]:
+def _allowed_texts(path: Path, texts: Columns, columns: Sequence[str]) -> dict[str, list[str]]:
     """Return the texts that each column may contain; an empty list for a column of numbers."""
-    known = dict[str, list[str]]()
+    allowed = dict[str, list[str]]()
     for feature in columns or texts:
         name, _, text = feature.rpartition(IS)
         if feature in texts:
-            known[feature] = [] if columns else _texts_in(path, feature, texts[feature])
+            allowed[feature] = [] if columns else _texts_in(path, feature, texts[feature])
         elif name in texts:
-            known.setdefault(name, []).append(text)
+            allowed.setdefault(name, []).append(text)
         else:
             raise DataError(f"{path}: there is no column {name or feature}; found {', '.join(texts)}")
-    return known
+    return allowed
 
 
 def _texts_in(path: Path, name: str, entries: Sequence[str]) -> list[str]:

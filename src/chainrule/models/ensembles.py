@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -55,16 +55,17 @@ def ensemble(models: Sequence[Model], *, name: str = "ensemble") -> Graph:
 
 def _check(models: Any) -> None:
     """Raise OptionError unless the models have a mean that is a network."""
-    if len(models) < 2 or not all(isinstance(model, Model) for model in models):
-        raise OptionError(f"ensemble {quoted(models)}: expected a list of at least two models")
-    first, *others = models
+    members: list[Any] = [*models] if isinstance(models, list | tuple) else []
+    if len(members) < 2 or not all(isinstance(member, Model) for member in members):
+        raise OptionError(f"ensemble {quoted(cast('Any', models))}: expected a list of at least two models")
+    first, *others = members
     if first.has_ports:
         raise OptionError("an ensemble is for networks with one input and one output; average the predictions instead")
     for member in others:
         for attribute in COMMON.split():
-            expected, found = getattr(first, attribute), getattr(member, attribute)
-            if found != expected:
-                raise OptionError(f"the models of an ensemble have different {attribute}: {expected} and {found}")
+            expected, actual = getattr(first, attribute), getattr(member, attribute)
+            if actual != expected:
+                raise OptionError(f"the models of an ensemble have different {attribute}: {expected} and {actual}")
 
 
 def _output(member: Model, prefix: str, x: Node, before: Normalization, weights: dict[str, Array]) -> Node:

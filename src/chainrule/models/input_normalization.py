@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from chainrule.data.normalization import Normalization, decision
-from chainrule.errors import OptionError, quoted
+import numpy as np
+
+from chainrule.core.shapes import is_number
+from chainrule.core.words import checked_options
+from chainrule.data.normalization import BYTE, Normalization, decision
+from chainrule.errors import OptionError, ShapeError, quoted
 from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
 from chainrule.models.normalizing_layers import normalizing_layers
+from chainrule.network.network import Network
 
+N = TypeVar("N", bound=Network)
 SHOWN = 3  # maximum number of channels whose normalization is described
 PATTERN = re.compile(r"mean=(?P<mean>[^a-z]+),std=(?P<std>[^a-z]+)")
 EXPECTED = "expected imagenet, or numbers such as mean=0.5,std=0.25 or mean=0.48,0.45,0.41,std=0.23,0.22,0.22"
@@ -77,3 +85,46 @@ def description(normalization: Normalization, layers: Sequence[Layer], wiring: W
         "Inputs are not normalized. Pass them as the network's authors prepared them, or add --normalize with the mean "
         "and standard deviation, such as --normalize imagenet."
     )
+
+
+@checked_options
+def with_input_normalization(self: N, statistics: str) -> N:
+    """Return a copy of the model that normalizes its inputs, bytes from 0 to 255, as (x/255 − mean)/std.
+
+    statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel (`ChannelStatistics.parse`)
+    Errors   OptionError for other text, or if the model has a normalization; ShapeError for other channels
+
+    >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
+    """
+    values = ChannelStatistics.parse(statistics)
+    if self.normalization.kind != "none":
+        raise OptionError(f"the model already has the normalization {self.normalization.kind!r}")
+    if self.input_ports:
+        raise OptionError(f"the model has several inputs, {self.input_ports}; normalize them before")
+    mean, std, channels = np.array(values.mean), np.array(values.std), self.input_shape[0]
+    if len(mean) not in (1, channels):
+        raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
+    gain, origin = tuple(1 / (BYTE * std)), tuple(BYTE * mean)
+    model = copy.deepcopy(self)
+    model.normalization = Normalization("standardize", gain, origin, limits=(0.0, BYTE), white=BYTE)
+    return model
+
+
+@checked_options
+def with_input_rescaling(self: N, scale: float) -> N:
+    """Return a copy of the model for inputs in another unit, which it multiplies by ``scale``.
+
+    Inputs are taken by their values: 255 converts fractions for a model that was trained on bytes, and 1/255 bytes
+    for a model that was trained on fractions.
+
+    Errors   OptionError unless the scale is finite and above 0, or if the model has several inputs
+
+    >>> model.with_input_rescaling(255).predict(x / 255)
+    """
+    if not (is_number(scale) and 0 < scale < math.inf):
+        raise OptionError(f"scale {quoted(scale)}: expected a finite number above 0")
+    if self.input_ports:
+        raise OptionError(f"the model has several inputs, {self.input_ports}; rescale them before")
+    model = copy.deepcopy(self)
+    model.normalization = self.normalization.rescaled(scale)
+    return model

@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import copy
 import importlib
-import math
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Shape
-from chainrule.core.shapes import is_number, text
+from chainrule.core.shapes import text
 from chainrule.core.words import Explained, checked_options, checked_options_with
-from chainrule.data.containers import Data
-from chainrule.data.normalization import BYTE, Normalization
-from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
+from chainrule.errors import printable
 from chainrule.layers import node
 from chainrule.layers.node import NodesLike, Wiring
 from chainrule.models import fitting
 from chainrule.models.options import INTERNAL, ModelOptions
-from chainrule.models.record import Record
 from chainrule.network.fitted import Fitted
-from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
-from chainrule.network.ports import ArraysLike
-from chainrule.training import optimizers
 from chainrule.training.history import History
-from chainrule.training.optimizers import OptimizerLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from chainrule.explain import Trace
-    from chainrule.models import heat, prediction, profiling, stepping
+    from chainrule.models import heat, input_normalization, prediction, profiling, stepping, tracing
     from chainrule.models.signature import NetworkSignature
     from chainrule.models.summary import Summary
 
@@ -60,7 +50,7 @@ class LazyMethod:
 class Model(Explained, Network):
     """Base class of the models: a network that can be trained, evaluated, traced, plotted and saved.
 
-    Methods that are functions of a network are in `fitting`, `stepping`, `prediction` and `heat`.
+    Methods that are functions of a network are in files of their own, such as `fitting`.
 
     history   history of the last `fit`, also if an error or Ctrl-C ended it; None: there was none
 
@@ -105,13 +95,17 @@ class Model(Explained, Network):
         grad_cam = heat.grad_cam
         plot_heat = heat.plot_heat
         profile = profiling.profile
+        trace = tracing.trace
+        with_input_normalization = input_normalization.with_input_normalization
+        with_input_rescaling = input_normalization.with_input_rescaling
     else:
         train_step, gradients = (LazyMethod("stepping") for _ in range(2))
         predict, predict_classes, evaluate, calibrate, tune_thresholds, set_thresholds = (
             LazyMethod("prediction") for _ in range(6)
         )
         saliency, grad_cam, plot_heat = (LazyMethod("heat") for _ in range(3))
-        profile = LazyMethod("profiling")
+        profile, trace = LazyMethod("profiling"), LazyMethod("tracing")
+        with_input_normalization, with_input_rescaling = (LazyMethod("input_normalization") for _ in range(2))
 
         def __call__(self, x, **options):
             """Return the outputs, as `predict`."""
@@ -151,49 +145,6 @@ class Model(Explained, Network):
         return model
 
     @checked_options
-    def with_input_normalization(self, statistics: str) -> Model:
-        """Return a copy of the model that normalizes its inputs, bytes from 0 to 255, as (x/255 − mean)/std.
-
-        statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel (`ChannelStatistics.parse`)
-        Errors   OptionError for other text, or if the model has a normalization; ShapeError for other channels
-
-        >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
-        """
-        from chainrule.models.input_normalization import ChannelStatistics
-
-        values = ChannelStatistics.parse(statistics)
-        if self.normalization.kind != "none":
-            raise OptionError(f"the model already has the normalization {self.normalization.kind!r}")
-        if self.input_ports:
-            raise OptionError(f"the model has several inputs, {self.input_ports}; normalize them before")
-        mean, std, channels = np.array(values.mean), np.array(values.std), self.input_shape[0]
-        if len(mean) not in (1, channels):
-            raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
-        gain, origin = tuple(1 / (BYTE * std)), tuple(BYTE * mean)
-        model = copy.deepcopy(self)
-        model.normalization = Normalization("standardize", gain, origin, limits=(0.0, BYTE), white=BYTE)
-        return model
-
-    @checked_options
-    def with_input_rescaling(self, scale: float) -> Model:
-        """Return a copy of the model for inputs in another unit, which it multiplies by ``scale``.
-
-        Inputs are taken by their values: 255 converts fractions for a model that was trained on bytes, and 1/255 bytes
-        for a model that was trained on fractions.
-
-        Errors   OptionError unless the scale is finite and above 0, or if the model has several inputs
-
-        >>> model.with_input_rescaling(255).predict(x / 255)
-        """
-        if not (is_number(scale) and 0 < scale < math.inf):
-            raise OptionError(f"scale {quoted(scale)}: expected a finite number above 0")
-        if self.input_ports:
-            raise OptionError(f"the model has several inputs, {self.input_ports}; rescale them before")
-        model = copy.deepcopy(self)
-        model.normalization = self.normalization.rescaled(scale)
-        return model
-
-    @checked_options
     def with_input_shape(self, input_shape: Shape) -> Model:
         """Return a copy of the model, with the same weights, for inputs of another height, width or length.
 
@@ -207,52 +158,6 @@ class Model(Explained, Network):
         from chainrule.network.sizes import resized
 
         return copy.deepcopy(resized(self, input_shape))
-
-    @checked_options
-    @explain_memory_errors("tracing a step", "trace fewer samples")
-    def trace(
-        self,
-        x: ArraysLike,
-        y: ArraysLike,
-        *,
-        optimizer: str | OptimizerLike = "adam",
-        learning_rate: float | None = None,
-        loss: LossLike | None = None,
-        step: int = 1,
-        moments: optimizers.Moments | None = None,
-        clip_norm: float | None = None,
-        seed: int | None = None,
-        ignore_label: int | None = None,
-    ) -> Trace:
-        """Return the trace of one training step on a sample or a small batch, with every intermediate value.
-
-        The model is not modified.
-
-        x, y       one sample, of shape input_shape, and its label or target; or a batch as in `fit`
-        optimizer, learning_rate   as in `fit`
-        loss       None: the model's loss
-        step       step number, from 1
-        moments    the optimizer's moments before the step; None: zeros
-        clip_norm  maximum norm of the gradient; None: no limit
-        seed       seed of the random numbers for dropout; None: the model's seed
-        ignore_label   for dense labels, the label of positions that do not count; None: all positions count. The traced
-                       targets of the other positions are divided by the fraction of positions that count
-
-        Errors   OptionError if positions are ignored and the loss is not categorical_cross_entropy
-        """
-        from chainrule.explain import NextStep, Trace
-        from chainrule.models.stepping import batched
-        from chainrule.training.lr_multipliers import LRMultipliers
-
-        examples = Record.of(self, ignore_label).read(Data.of(*batched(self, x, y)))
-        samples, _ = examples.source.samples(np.arange(len(examples)), examples.targets)
-        resolved_loss = self.choose_loss(loss)
-        inputs, t = self.normalization.apply(samples.x, self.dtype), samples.targets.weighted_values(resolved_loss)
-        t = t if self.target_scaling is None else self.target_scaling.standardized(t)
-        resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
-        frozen = LRMultipliers().freezing(self.frozen)
-        next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed, frozen)
-        return Trace(self, inputs, t, resolved_loss, next_step)
 
     # ------------------------------------------------------------------ files
 

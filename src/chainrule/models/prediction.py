@@ -185,31 +185,38 @@ def evaluate(
 
 
 @checked_options
-def calibrate(self: Network, x: ArraysLike | Data, y: ArraysLike | None = None) -> float:
+def calibrate(
+    self: Network, x: ArraysLike | Data, y: ArraysLike | None = None, *, ignore_label: int | None = None
+) -> float:
     """Scale the confidence of the predictions to the accuracy on held-out samples. Return the temperature T.
 
     The weights of the layer that computes the logits z are divided by T, so that the outputs are softmax(z / T) or
     sigmoid(z / T). The predicted classes do not change. T minimizes the cross-entropy.
 
-    x, y    as in `fit`; samples that were not used for training
+    x, y, ignore_label   as in `evaluate`; samples that were not used for training
     Errors  OptionError unless Dense or a convolution computes the logits; DataError if no sample is misclassified
 
     >>> model.calibrate(x_validation, y_validation)
     """
     from chainrule.models.temperature import calibrate
 
-    return calibrate(self, Record.of(self).read(Data.of(x, y)))
+    return calibrate(self, Record.of(self, ignore_label).read(Data.of(x, y)))
 
 
 @checked_options
 def tune_thresholds(
-    self: Network, x: ArraysLike | Data, y: ArraysLike | None = None, *, metric: str = "f1"
+    self: Network,
+    x: ArraysLike | Data,
+    y: ArraysLike | None = None,
+    *,
+    metric: str = "f1",
+    ignore_label: int | None = None,
 ) -> tuple[float, ...]:
     """Choose the threshold of each yes-or-no output that is best on held-out samples, record it, and return all.
 
     Outputs of at least their threshold mean yes in `predict_classes`, `evaluate` and the commands. By default, it is ½.
 
-    x, y    as in `fit`; samples that were not used for training
+    x, y, ignore_label   as in `evaluate`; samples that were not used for training
     metric  "f1", "balanced_accuracy" or "matthews_corrcoef"
     Errors  OptionError for tasks other than binary and multi-label; DataError unless yes and no occur for each output
 
@@ -217,7 +224,7 @@ def tune_thresholds(
     """
     from chainrule.models.temperature import tune
 
-    return tune(self, Record.of(self).read(Data.of(x, y)), metric)
+    return tune(self, Record.of(self, ignore_label).read(Data.of(x, y)), metric)
 
 
 def set_thresholds(self: Network, *thresholds: float) -> None:

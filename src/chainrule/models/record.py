@@ -114,11 +114,11 @@ class Record:
 
     def _parts_of_several(self, data: Data, training: Ints, validation: Ints) -> tuple[Examples, Examples]:
         """Return training and validation data with several inputs, from the numbers of their samples."""
-        from chainrule.data.selections import taken
+        from chainrule.data.selections import selected_samples
 
-        first = self.read(taken(data, training))
+        first = self.read(selected_samples(data, training))
         later = replace(self, normalization=cast("Normalization", first.normalization))
-        return first, later.read(taken(data, validation))
+        return first, later.read(selected_samples(data, validation))
 
     def _read(self, data: Data) -> Examples:
         if data.path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.options import thread_count
-from chainrule.errors import FormatError, OptionError, quoted
+from chainrule.errors import ChannelOrderWarning, FormatError, OptionError, quoted
 from chainrule.layers import Layer, node
 from chainrule.layers.node import Wiring
 from chainrule.network import tasks
@@ -151,7 +152,8 @@ def build(
         options |= {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
         options["normalization"] = Normalization.from_config(checked["normalization"])
         wiring = wiring_from(checked["wiring"], len(built_layers)) if "wiring" in checked else None
-        model = connect(built_layers, checked["input_shape"], wiring, **options)
+        with warnings.catch_warnings(action="ignore", category=ChannelOrderWarning):  # as when it was built
+            model = connect(built_layers, checked["input_shape"], wiring, **options)
         for name, read in RECORDED.items():
             if checked.get(name) is not None:
                 setattr(model, name, read(checked[name], model))

@@ -140,7 +140,26 @@ class Origin:
     channels: int
 
 
-def with_origins(layers: Sequence[Layer], wiring: Wiring, buffers: FlatBuffers, channels: int) -> tuple[Layer, ...]:
+class LayerTuple(tuple["Layer", ...]):
+    """The layers of a network. Lists can be added to some of them: ``model.layers[:-2] + [Dense(3), Softmax()]``."""
+
+    if not TYPE_CHECKING:
+
+        def __getitem__(self, index):
+            """Return a layer, or those of a slice."""
+            selected = super().__getitem__(index)
+            return LayerTuple(selected) if isinstance(index, slice) else selected
+
+        def __add__(self, layers):
+            """Return these layers and others."""
+            return LayerTuple((*self, *layers))
+
+        def __radd__(self, layers):
+            """Return other layers and these."""
+            return LayerTuple((*layers, *self))
+
+
+def with_origins(layers: Sequence[Layer], wiring: Wiring, buffers: FlatBuffers, channels: int) -> LayerTuple:
     """Return copies of a network's layers that know their origin. Layers that share parameters become one layer.
 
     channels   number of channels of the only input; 0 for several inputs
@@ -149,4 +168,4 @@ def with_origins(layers: Sequence[Layer], wiring: Wiring, buffers: FlatBuffers, 
     for layer, owner, inputs in zip(copies, wiring.owners, wiring.inputs, strict=True):
         own_channels = channels if 0 in inputs else 0
         vars(layer)["origin"] = Origin(buffers, wiring.names[owner], own_channels)
-    return tuple(copies[owner] for owner in wiring.owners)
+    return LayerTuple(copies[owner] for owner in wiring.owners)

@@ -9,12 +9,14 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.errors import OptionError
 from chainrule.plotting.figures import DPI, png
 
 if TYPE_CHECKING:
@@ -61,7 +63,18 @@ def image(content: bytes, alt: str) -> str:
     return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="{style}">'
 
 
-def evaluation(figures: Mapping[str, Any], confusion: "Figure | None", formatted: Callable[[str, Any], str]) -> str:
+def picture(draw: "Callable[[], Figure]", alt: str) -> str:
+    """Return a figure as an `<img>`; without matplotlib, an empty text, since the tables beside it are sufficient."""
+    try:
+        import_module("chainrule.plotting.library")
+    except OptionError:
+        return ""
+    return image(png(draw()), alt)
+
+
+def evaluation(
+    figures: Mapping[str, Any], draw_confusion: "Callable[[], Figure] | None", formatted: Callable[[str, Any], str]
+) -> str:
     """Return the metrics of an evaluation, precision and recall per class, and the confusion matrix as HTML.
 
     figures    result of `Evaluation.to_json`: metrics, and "classes" with one mapping per class
@@ -82,8 +95,8 @@ def evaluation(figures: Mapping[str, Any], confusion: "Figure | None", formatted
         if len(classes) > MAX_CLASSES:
             caption = f"the first {MAX_CLASSES} of {len(classes):,} classes"
         content += table(names, rows, caption)
-    if confusion is not None:
-        content += image(png(confusion), "confusion matrix")
+    if draw_confusion is not None:
+        content += picture(draw_confusion, "confusion matrix")
     return content
 
 

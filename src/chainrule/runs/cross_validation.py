@@ -18,7 +18,7 @@ from chainrule.core.arrays import Floats, Ints
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Data
 from chainrule.data.dataset import Dataset
-from chainrule.data.selections import taken
+from chainrule.data.selections import selected_samples
 from chainrule.data.splits import fold_numbers
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.models.model import Model
@@ -178,15 +178,15 @@ def cross_validate(
             if model.untrained:
                 twin.reset(twin.seed)
             samples = np.flatnonzero(fold_of == number)
-            training = _taken(data, np.flatnonzero(fold_of != number))
+            training = _samples_of(data, np.flatnonzero(fold_of != number))
             history = twin.fit(training, ignore_label=ignore_label, progress=progress, **options)
-            evaluation = twin.evaluate(_taken(data, samples), ignore_label=ignore_label, metrics=metrics)
+            evaluation = twin.evaluate(_samples_of(data, samples), ignore_label=ignore_label, metrics=metrics)
             results.append(Fold(twin, history, evaluation, samples))
     return CrossValidation(tuple(results), folds)
 
 
-def _taken(data: Data, samples: Ints) -> Data:
+def _samples_of(data: Data, samples: Ints) -> Data:
     """Return samples of a data set, or of columns."""
     if isinstance(data, Dataset):
         return data.take(samples)
-    return taken(data, samples)
+    return selected_samples(data, samples)

@@ -202,12 +202,12 @@ class History:
 
     def _repr_html_(self) -> str:
         """Return learning curves and a table of the epochs as HTML, for a notebook."""
-        from chainrule.plotting import figures, notebook
+        from chainrule.plotting import notebook
 
         rows = [[formatted(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
         named = {"accuracy": self.measure, "validation_accuracy": f"validation_{self.measure}"}
         heads = [named.get(name, name).replace("_", " ") for name in (self.epoch_dicts() or [{}])[0]]
-        image = notebook.image(figures.png(self.plot()), f"loss and {self.label}")
+        image = notebook.picture(self.plot, f"loss and {self.label}")
         return image + notebook.table(heads, rows, "epochs") + notebook.paragraphs(self.notes)
 
 

@@ -399,7 +399,7 @@ class Evaluation(Answers):
         from chainrule.plotting import notebook
 
         has_confusion = self.task in (CLASSIFICATION, BINARY)
-        return notebook.evaluation(self.to_json(), self.plot_confusion() if has_confusion else None, formatted)
+        return notebook.evaluation(self.to_json(), self.plot_confusion if has_confusion else None, formatted)
 
 
 def _ratio(part: Ints, whole: Ints) -> Floats:

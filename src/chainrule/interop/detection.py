@@ -37,11 +37,14 @@ def detect(path: Path) -> FileFormat:
     """
     with open_regular(path, FormatError) as stream:
         start = stream.read(64)
-        if len(text := _text(start)) > 8:
+        text = _text(start)
+        if len(text) > 8:
             kind = next(kind for beginning, kind in NAMES.texts.items() if text.lower().startswith(beginning))
             raise FormatError(f"{path}: starts with {quoted(text[:24])}; it is {kind}")
-        by_suffix = BY_SUFFIX.get(path.suffix.lower())
-        file_format = _from_content(start, stream) or (FileFormat[by_suffix] if by_suffix else None)
+        file_format = _from_content(start, stream)
+    suffix = path.suffix.lower()
+    if file_format is None and suffix in BY_SUFFIX:
+        file_format = FileFormat[BY_SUFFIX[suffix]]
     if file_format in (FileFormat.TORCH_EXPORT, FileFormat.TORCH_SCRIPT):
         raise FormatError(f"{path}: {file_format.value}; export the network with torch.onnx.export instead")
     if file_format is None:
@@ -88,7 +91,10 @@ def _from_members(stream: BinaryIO) -> FileFormat | None:
             names = archive.namelist()
     except Exception:  # damaged archives raise many kinds
         return None
-    inner = {name.partition("/")[2] for name in names}
-    if of_torch := [file_format for file_format, name in NAMES.members.items() if name in inner]:
-        return FileFormat[of_torch[0]]
-    return FileFormat.KERAS if "config.json" in names or "model.weights.h5" in names else None
+    inner_names = {name.partition("/")[2] for name in names}
+    for file_format, member in NAMES.members.items():
+        if member in inner_names:
+            return FileFormat[file_format]
+    if "config.json" in names or "model.weights.h5" in names:
+        return FileFormat.KERAS
+    return None

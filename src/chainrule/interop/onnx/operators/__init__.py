@@ -33,17 +33,24 @@ FAMILIES = (
     *(convolution, dense, activations, pooling, reductions, normalization, arithmetic),
     *(comparison, shapes, joining, padding, resampling, quantization),
 )
-OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
-READERS: dict[str, Reader] = {name: operator.read for name, operator in OPERATORS.items() if operator.read is not None}
-WRITERS: dict[str, Writer] = {name: write for operator in OPERATORS.values() for name, write in operator.write.items()}
+OPERATORS: dict[str, Operator] = {}
+READERS: dict[str, Reader] = {}
+WRITERS: dict[str, Writer] = {}
+for family in FAMILIES:
+    for operator in family.OPERATORS:
+        OPERATORS[operator.name] = operator
+        WRITERS.update(operator.write)
+        if operator.read is not None:
+            READERS[operator.name] = operator.read
 
 
 def described() -> list[tuple[str, str, str]]:
     """Return (name, layers that it is read as, operations written with it) for each operator, sorted by name."""
-    return [
-        (name, result(operator.read) if operator.read else "", ", ".join(operator.write))
-        for name, operator in sorted(OPERATORS.items())
-    ]
+    rows: list[tuple[str, str, str]] = []
+    for name, operator in sorted(OPERATORS.items()):
+        layers = result(operator.read) if operator.read else ""
+        rows.append((name, layers, ", ".join(operator.write)))
+    return rows
 
 
 def result(translate: Callable[..., Any]) -> str:

@@ -22,7 +22,9 @@ def read_as(kind: type[Layer], peer: Peer) -> Reader:
     def read(call: Call) -> Feature:
         x = call.feature()
         options = peer.read(kind, call.real)
-        return per_channel(call, kind, options, parameters) if parameters else call.layer(kind.__name__, x, **options)
+        if not parameters:
+            return call.layer(kind.__name__, x, **options)
+        return per_channel(call, kind, options, parameters)
 
     read.__doc__ = description(kind, parameters)
     return read
@@ -32,14 +34,19 @@ def per_channel(call: Call, kind: type[Layer], options: dict[str, float], names:
     """Return a layer with parameters for each channel or, after a Reshape, for each element of a sample."""
     x = call.feature()
     shape = x.node.shape
-    weights = {name: _aligned(call, call.constant(index), x) for index, name in enumerate(names, 1)}
-    if all(value.size == len(value) for value in weights.values()):
-        channels = {name: np.broadcast_to(value.reshape(-1), shape[:1]) for name, value in weights.items()}
-        return call.weighted(kind.__name__, x, options, channels)
-    call.allocated(shape, 8 * len(weights))
-    elements = {name: np.broadcast_to(value, shape).reshape(-1) for name, value in weights.items()}
+    parameters: dict[str, Array] = {}
+    for index, name in enumerate(names, 1):
+        parameters[name] = _aligned(call, call.constant(index), x)
+    weights: dict[str, Array] = {}
+    if all(value.size == len(value) for value in parameters.values()):
+        for name, value in parameters.items():
+            weights[name] = np.broadcast_to(value.reshape(-1), shape[:1])
+        return call.weighted(kind.__name__, x, options, weights)
+    call.allocated(shape, 8 * len(parameters))
+    for name, value in parameters.items():
+        weights[name] = np.broadcast_to(value, shape).reshape(-1)
     flat = call.reshape(x, (math.prod(shape),))
-    return call.reshape(call.weighted(kind.__name__, flat, options, elements), shape)
+    return call.reshape(call.weighted(kind.__name__, flat, options, weights), shape)
 
 
 def _aligned(call: Call, value: Array, x: Feature) -> Array:
@@ -56,10 +63,11 @@ def _aligned(call: Call, value: Array, x: Feature) -> Array:
 
 def write_as(kind: type[Layer], peer: Peer) -> Writer:
     """Return the writer of an operation that has an ONNX operator: one node, with parameters for each channel."""
+    is_elementwise = kind.kind in ELEMENTWISE
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
         tensor, *parameters = operation.reads
-        x = graph.stored(tensor) if kind.kind in ELEMENTWISE else graph.channels(tensor)
+        x = graph.stored(tensor) if is_elementwise else graph.channels(tensor)
         weights = [graph.channel_weight(parameter, x) for parameter in parameters]
         return graph.node(peer.name, x, *weights, **peer.translated(operation.attributes))
 
@@ -75,13 +83,16 @@ def _celu(x: ScaledTerm) -> ScaledTerm:
 
 def read_gelu(call: Call) -> Feature:
     """Return ExactGELU, or GELU for the tanh approximation."""
-    form = call.choice("approximate", "none", "tanh")
-    return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
+    if call.choice("approximate", "none", "tanh") == "tanh":
+        return call.layer("GELU", call.feature())
+    return call.layer("ExactGELU", call.feature())
 
 
 def _swish(x: ScaledTerm) -> ScaledTerm:
     alpha = x.call.real("alpha", 1.0)
-    return x.layer("SiLU") if alpha == 1 else x * (x * alpha).layer("Sigmoid")
+    if alpha == 1:
+        return x.layer("SiLU")
+    return x * (x * alpha).layer("Sigmoid")
 
 
 def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -105,14 +116,22 @@ def read_softmax(call: Call) -> Feature:
     back.
     """
     x = call.feature()
-    x, (axis,) = call.sample_axes(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])
-    shape = x.node.shape
-    before, along = shape[:axis], shape[axis : axis + 1] if call.opset >= 13 else shape[axis:]
-    parts = (math.prod(before), math.prod(along), math.prod(shape[axis + len(along) :]))
-    first = permuted(reshaped(x.node, parts), (1, 0, 2))
-    flat = (parts[1],) if parts[0] * parts[2] == 1 else (parts[1], parts[0] * parts[2])
+    if call.opset >= 13:
+        x, (axis,) = call.sample_axes(x, [call.axis("axis", -1, len(x.shape))])
+        shape = x.node.shape
+        end = axis + 1
+    else:
+        x, (axis,) = call.sample_axes(x, [call.axis("axis", 1, len(x.shape))])
+        shape = x.node.shape
+        end = len(shape)
+    before = math.prod(shape[:axis])
+    along = math.prod(shape[axis:end])
+    after = math.prod(shape[end:])
+    first = permuted(reshaped(x.node, (before, along, after)), (1, 0, 2))
+    others = before * after
+    flat = (along,) if others == 1 else (along, others)
     y = call.layer(call.operation.operator, x.with_node(reshaped(first, flat)))
-    back = permuted(reshaped(y.node, (parts[1], parts[0], parts[2])), (1, 0, 2))
+    back = permuted(reshaped(y.node, (along, before, after)), (1, 0, 2))
     return call.reshape(x.with_node(back), shape)
 
 
@@ -126,9 +145,9 @@ READERS: dict[str, Reader] = {
     "Softmax": read_softmax,
     "Swish": unary("SiLU; for α other than 1, the product of x and σ(α x)", _swish),
 }
-WRITERS: dict[str, dict[str, Writer]] = {
-    name: {kind.kind: write_as(kind, peer) for kind, peer in PEERS if peer.name == name} for name in READERS
-}
+WRITERS: dict[str, dict[str, Writer]] = {name: {} for name in READERS}
+for kind, peer in PEERS:
+    WRITERS[peer.name][kind.kind] = write_as(kind, peer)
 WRITERS["Sigmoid"]["silu"] = write_silu
 
 OPERATORS = tuple(Operator(name, read, WRITERS[name]) for name, read in READERS.items())

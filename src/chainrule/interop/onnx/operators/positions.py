@@ -6,8 +6,8 @@ the positions after the last of several such operators, so that detours through 
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,24 +27,27 @@ def settled(x: Feature, *, any_axis: bool = False) -> Feature:
     """
     if x.positions is None or x.mover is None:
         return x
-    call, places, size = x.mover, x.positions, math.prod(x.node.shape)
+    call = x.mover
+    places = x.positions
     source = Feature(x.node, x.batch, grid=x.grid)
     call.charge(places.nbytes)
     if not places.size:
         raise call.unsupported(f"a result of shape {text(places.shape)}", "one element or more")
     if x.batch == 1:
-        is_batched = places.ndim > 1 and len(places) == 1
-        y = _moved(call, source, places[0] if is_batched else np.atleast_1d(places))
-        return Feature(y.node, 1, is_batched, x.grid)
-    if (axis := batch_axis(x)) is None:
+        if places.ndim > 1 and len(places) == 1:
+            return Feature(_moved(call, source, places[0]).node, 1, grid=x.grid)
+        return Feature(_moved(call, source, np.atleast_1d(places)).node, 1, batched=False, grid=x.grid)
+    axis = batch_axis(x)
+    if axis is None:
         raise call.unsupported(f"a result of {places.shape} from several samples", "all samples, each on its own")
     if axis and not any_axis:
         raise call.unsupported(f"a result of {places.shape} with samples along axis {axis}", "the batch axis first")
     sample = np.take(places, 0, axis)
-    starts = size * np.arange(x.batch).reshape(-1, *[1] * sample.ndim)
-    if not np.array_equal(np.moveaxis(places, axis, 0), sample + starts):
+    starts = math.prod(x.node.shape) * np.arange(x.batch)
+    if not np.array_equal(np.moveaxis(places, axis, 0), sample + _along(starts, 0, places.ndim)):
         raise call.unsupported("other elements of each sample", "the same elements of all samples")
-    return Feature(_moved(call, source, np.atleast_1d(sample)).node, x.batch, True, x.grid, scalar=not sample.ndim)
+    y = _moved(call, source, np.atleast_1d(sample))
+    return Feature(y.node, x.batch, grid=x.grid, scalar=sample.ndim == 0)
 
 
 def batch_axis(x: Feature) -> int | None:
@@ -53,33 +56,71 @@ def batch_axis(x: Feature) -> int | None:
     assert places is not None
     samples = places // math.prod(x.node.shape)
     for axis, size in enumerate(places.shape):
-        order = np.arange(x.batch).reshape(-1, *[1] * (places.ndim - axis - 1))
+        order = _along(np.arange(x.batch), axis, places.ndim)
         if size == x.batch and np.array_equal(samples, np.broadcast_to(order, places.shape)):
             return axis
     return None
 
 
-def unmerged(x: Feature, axis: int) -> Feature:
-    """Return a value (N·k, F) as (N, k, F) if the axis of its samples is −1; others unchanged."""
-    if axis >= 0 or x.positions is None:
-        return x
-    return replace(x, positions=x.positions.reshape(x.batch, -1, *x.shape[1:]))
+def _along(numbers: Array, axis: int, rank: int) -> Array:
+    """Return numbers along an axis of an array, in a shape that can be broadcast to its `rank` axes."""
+    return numbers.reshape(-1, *[1] * (rank - axis - 1))
 
 
-def with_rows(places: Array, axis: int) -> Array:
-    """Move the samples to an axis; −1: merge the first two axes."""
-    return np.moveaxis(places, 0, axis) if axis > 0 else places.reshape(-1, *places.shape[2:])
+@dataclass(frozen=True)
+class RowLayout:
+    """Where the samples are among the rows of a value whose elements were moved.
+
+    axis   axis of the samples; None if they are merged with the second axis, as in (N·k, F)
+    """
+
+    axis: int | None
+
+    def samples_apart(self, x: Feature) -> Feature:
+        """Return a value with an axis of its own for the samples: (N, k, F) for (N·k, F)."""
+        if self.axis is not None or x.positions is None:
+            return x
+        return replace(x, positions=x.positions.reshape(x.batch, -1, *x.shape[1:]))
+
+    def restored(self, y: Feature, mover: Call) -> Feature:
+        """Return a value, computed with the samples first, with the samples at their place in the file."""
+        indices = y.places(y.shape)
+        if self.axis is None:
+            indices = indices.reshape(-1, *indices.shape[2:])
+        else:
+            indices = np.moveaxis(indices, 0, self.axis)
+        return replace(y, positions=indices, mover=mover)
+
+
+MERGED = RowLayout(None)
+
+
+def row_layout(x: Feature) -> RowLayout | None:
+    """Return where the samples are among the rows of a moved value, the elements along its last axis.
+
+    None if they are along the first or the last axis, or mixed.
+    """
+    assert x.positions is not None
+    axis = batch_axis(x)
+    if axis is not None:
+        return RowLayout(axis) if 0 < axis < len(x.shape) - 1 else None
+    if len(x.shape) == 2 and len(x.positions) % x.batch == 0 and batch_axis(MERGED.samples_apart(x)) == 0:
+        return MERGED
+    return None
 
 
 def _moved(call: Call, x: Feature, places: Array) -> Feature:
     """Return the elements of a sample at these places, an array in the shape of the result."""
-    if places.size == math.prod(x.node.shape) and (places.reshape(-1) == np.arange(places.size)).all():
+    flat = places.reshape(-1)
+    if places.size == math.prod(x.node.shape) and np.array_equal(flat, np.arange(places.size)):
         return x.with_node(reshaped(x.node, places.shape))
-    axes = _axes_of(places) or _axes_of(places.reshape(-1))
-    y = None if axes is None else _along_axes(call, x, int(places.flat[0]), axes)
+    axes = _axes_of(places) or _axes_of(flat)
+    y = None
+    if axes is not None:
+        y = _along_axes(call, x, int(flat[0]), axes)
     if y is None:
-        indices = {"indices": places.reshape(-1).astype(np.float64)}
-        y = x.with_node(call.assembly.apply_weighted("Gather", x.node, {"shape": places.shape}, indices, ""))
+        indices = {"indices": flat.astype(np.float64)}
+        y = x.with_node(call.assembly.apply_weighted("Gather", x.node, {"shape": places.shape}, indices, None))
     return x.with_node(reshaped(y.node, places.shape))
 
 
@@ -100,29 +141,35 @@ def _axes_of(places: Array) -> list[EvenAxis] | None:
 
     Axes of places that are not at equal distances are divided, and neighbors are merged where possible.
     """
-    start, axes = places.flat[0], list[EvenAxis]()
+    start = places.flat[0]
+    axes: list[EvenAxis] = []
     total = np.full((1,) * places.ndim, start)
-    for k in range(places.ndim):
-        line = np.moveaxis(places, k, 0).reshape(places.shape[k], -1)[:, 0] - start
-        total = total + line.reshape(-1, *[1] * (places.ndim - k - 1))
+    for axis in range(places.ndim):
+        line = np.moveaxis(places, axis, 0).reshape(places.shape[axis], -1)[:, 0] - start
+        total = total + _along(line, axis, places.ndim)
         parts = _split(line)
         if parts is None:
             return None
         for part in parts:
             if axes and axes[-1].step == part.size * part.step:
-                part = EvenAxis(axes.pop().size * part.size, part.step)
+                outer = axes.pop()
+                part = EvenAxis(outer.size * part.size, part.step)
             if part.size > 1:
                 axes.append(part)
-    return axes if np.array_equal(total, places) else None
+    if not np.array_equal(total, places):
+        return None
+    return axes
 
 
 def _split(line: Array) -> list[EvenAxis] | None:
     """Return axes whose elements, in row-major order, have these distances; None if there are none."""
-    breaks = np.flatnonzero(np.diff(line, 2))
-    run = int(breaks[0]) + 2 if len(breaks) else len(line)
-    step = int(line[1] - line[0]) if len(line) > 1 else 0
-    if run == len(line):
-        return [EvenAxis(run, step)]
+    step = 0
+    if len(line) > 1:
+        step = int(line[1] - line[0])
+    changes = np.flatnonzero(np.diff(line, 2))  # places after which the distance is another one
+    if not len(changes):
+        return [EvenAxis(len(line), step)]
+    run = int(changes[0]) + 2
     if len(line) % run:
         return None
     rows = line.reshape(-1, run)
@@ -138,33 +185,75 @@ def _along_axes(call: Call, x: Feature, start: int, axes: Sequence[EvenAxis]) ->
     The sample is reshaped such that each axis has the step of one axis of the result or of the sample itself. The
     layers are a Slice for each axis that is cut, Permute, and Broadcast for axes that repeat elements.
     """
-    strides = [math.prod(x.node.shape[axis + 1 :]) for axis in range(len(x.node.shape))]
-    parts = [part for axis in axes for part in _divided(axis, strides)]
+    parts = _divided_axes(axes, x.node.shape)
     sizes = {part.step: part.size for part in parts if part.step}
-    kept = [stride for stride in strides if all(step % stride == 0 or stride % step == 0 for step in sizes)]
-    borders = [math.prod(x.node.shape), *sorted({1, *sizes, *kept}, reverse=True)]
-    if min(sizes, default=1) < 1 or any(outer % inner for outer, inner in itertools.pairwise(borders)):
+    steps = _axis_steps(x.node.shape, sizes)
+    if steps is None:
         return None
-    y = x.with_node(reshaped(x.node, tuple(outer // inner for outer, inner in itertools.pairwise(borders))))
-    for axis, (size, step) in enumerate(zip(y.node.shape, borders[1:], strict=True)):
-        first, count = start // step % size, sizes.get(step, 1)
+    shape: list[int] = []
+    outer_step = math.prod(x.node.shape)
+    for step in steps:
+        shape.append(outer_step // step)
+        outer_step = step
+    y = x.with_node(reshaped(x.node, tuple(shape)))
+    for axis, step in enumerate(steps):
+        size = y.node.shape[axis]
+        first = start // step % size
+        count = sizes.get(step, 1)
         if first + count > size:
             return None
         if count < size:
             y = call.layer("Slice", y, axis=axis, start=first, stop=first + count)
-    moving = [borders.index(part.step, 1) - 1 for part in parts if part.step]
+    moving = [steps.index(part.step) for part in parts if part.step]
     if len(moving) > len(sizes):
         return None
-    others = [axis for axis in range(len(y.node.shape)) if axis not in moving]
+    others = [axis for axis in range(len(steps)) if axis not in moving]
     y = y.with_node(permuted(y.node, [*moving, *others]))
-    single = tuple(part.size if part.step else 1 for part in parts) or (1,)
-    return repeated(call, y.with_node(reshaped(y.node, single)), tuple(part.size for part in parts) or (1,))
+    repeated_shape = [part.size for part in parts] or [1]
+    unrepeated_shape = [part.size if part.step else 1 for part in parts] or [1]
+    return repeated(call, y.with_node(reshaped(y.node, tuple(unrepeated_shape))), tuple(repeated_shape))
+
+
+def _axis_steps(shape: Shape, sizes: Mapping[int, int]) -> list[int] | None:
+    """Return the steps of axes that have all steps of a result, from the longest to 1; None if there are none.
+
+    Axes of the sample itself that fit between them are kept.
+
+    sizes   size by step of each axis of the result
+    """
+    if min(sizes, default=1) < 1:
+        return None
+    steps = {1, *sizes}
+    for stride in _strides(shape):
+        if all(step % stride == 0 or stride % step == 0 for step in sizes):
+            steps.add(stride)
+    in_order = sorted(steps, reverse=True)
+    for outer, inner in itertools.pairwise([math.prod(shape), *in_order]):
+        if outer % inner:
+            return None
+    return in_order
+
+
+def _strides(shape: Shape) -> list[int]:
+    """Return the distance of neighbors along each axis, in row-major order."""
+    return [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+
+
+def _divided_axes(axes: Sequence[EvenAxis], shape: Shape) -> list[EvenAxis]:
+    """Divide axes where their elements fill one or more axes of a sample of this shape."""
+    strides = _strides(shape)
+    parts: list[EvenAxis] = []
+    for axis in axes:
+        parts += _divided(axis, strides)
+    return parts
 
 
 def _divided(axis: EvenAxis, strides: Sequence[int]) -> list[EvenAxis]:
     """Divide an axis where its elements fill one or more axes of a source with these strides."""
+    if axis.step == 0:
+        return [axis]
     for stride in strides:
-        count = stride // axis.step if axis.step else 0
+        count = stride // axis.step
         if 1 < count < axis.size and stride % axis.step == 0 and axis.size % count == 0:
             return [EvenAxis(axis.size // count, stride), *_divided(EvenAxis(count, axis.step), strides)]
     return [axis]

@@ -12,9 +12,9 @@ from chainrule.core.plan import Plan
 from chainrule.core.words import checked_options
 from chainrule.data.normalization import AS_READ, Normalization
 from chainrule.errors import OptionError, printable, quoted
+from chainrule.interop.onnx import operators
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
-from chainrule.interop.onnx.operators import WRITERS
 from chainrule.layers.packing import Pack, Unpack
 from chainrule.network import losses
 from chainrule.network.network import Network
@@ -71,9 +71,11 @@ def message_of(
     graph.add_input(plan, normalization)
     _add_nodes(graph, plan, normalization.parts if normalization else {})
     pairs = [Pair(printable(key), printable(value)) for key, value in (metadata or {}).items()]
+    opsets = [Opset("", graph.opset)]
+    opsets += [Opset(domain, 1) for domain in graph.domains]
     return ModelMessage(
         graph=graph.message(plan, name),
-        opsets=[Opset("", graph.opset)],
+        opsets=opsets,
         producer="chainrule",
         producer_version=__version__,
         ir_version=graph.ir_version,
@@ -100,15 +102,17 @@ def _add_nodes(graph: GraphWriter, plan: Plan, normalizations: Mapping[str, Norm
             continue
         if isinstance(layer, Pack):
             continue
-        if operation.call is not None:
+        write = operators.writer(operation.name)
+        if write is not None:
+            graph.store(result, write(graph, operation))
+        elif operation.call is not None:
             custom = f"{operation.name.rpartition('.')[0]} is a custom layer"
             raise OptionError(
                 f"layer {graph.layer!r} cannot be exported: {custom}; build it from layers of chainrule, which have "
-                "ONNX operators"
+                "ONNX operators, or add an operator (CONTRIBUTING.md)"
             )
-        if operation.name not in WRITERS:
+        else:
             raise OptionError(f"layer {graph.layer!r} cannot be exported: no ONNX operator computes {operation.name}")
-        graph.store(result, WRITERS[operation.name](graph, operation))
 
 
 def write(message: ModelMessage, path: Path) -> None:

@@ -161,12 +161,18 @@ class GraphWriter:
     # ------------------------------------------------------------------ nodes and constants
 
     def node(
-        self, operator: str, *inputs: GraphResult | str | None, shape: Shape | None = None, **options: Any
+        self,
+        operator: str,
+        *inputs: GraphResult | str | None,
+        shape: Shape | None = None,
+        domain: str | None = None,
+        **options: Any,
     ) -> GraphResult:
         """Append a node and return its result.
 
         inputs   results, and names of constants; None for an optional input that is omitted
         shape    shape of the result; None: that of the first input
+        domain   domain of an operator that is not ONNX's own; None: it is
 
         Errors   OptionError if the requested opset lacks the operator
         """
@@ -190,7 +196,7 @@ class GraphWriter:
             else:
                 names.append(operand or "")  # ONNX writes omitted inputs as empty names
         attributes = [attribute(option, value) for option, value in options.items()]
-        self._nodes.append(OnnxNode(names, [output], name, operator, attributes=attributes))
+        self._nodes.append(OnnxNode(names, [output], name, operator, domain or "", attributes))
         return GraphResult(output, shape)
 
     def _node_name(self) -> str:
@@ -300,6 +306,11 @@ class GraphWriter:
         while name in used:
             name += "_output"
         return name
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains of operators that are not ONNX's own, sorted."""
+        return sorted({node.domain for node in self._nodes} - {""})
 
     @property
     def ir_version(self) -> int:

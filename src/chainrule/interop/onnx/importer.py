@@ -13,7 +13,7 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
 from chainrule.interop.assembly import MAX_NAME, Assembly, Imported
 from chainrule.interop.names import NAMES
-from chainrule.interop.onnx import messages, own_files
+from chainrule.interop.onnx import messages, operators, own_files
 from chainrule.interop.onnx.batch_sizes import for_any_batch
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
@@ -30,7 +30,7 @@ from chainrule.interop.onnx.graphs import (
 from chainrule.interop.onnx.messages import MAX_BYTES, GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
 from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample
-from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
+from chainrule.interop.onnx.operators import quantization
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.positions import MERGED, RowLayout, row_layout, settled
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
@@ -239,11 +239,10 @@ class GraphTranslator:
             node = replace(node, attributes=attributes)
         call = self._recognized(self._call(node, values))
         call.used_outputs = self._used_outputs(node)
-        domains = ONNX_DOMAINS
-        if node.operator in OPERATORS:
-            domains = OPERATORS[node.operator].domains
-        if node.domain not in domains:
-            raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
+        if node.domain not in ONNX_DOMAINS and operators.find(node.operator, node.domain) is None:
+            raise call.unsupported(
+                f"an operator of {quoted(node.domain)}", "an operator of ONNX itself, or of an installed package"
+            )
         for name, result in zip(call.outputs, self._translate(call), strict=False):
             if isinstance(result, Feature) and layout is not None:
                 result = layout.restored(result, call)
@@ -321,7 +320,7 @@ class GraphTranslator:
             return (shape_slice(call, features[0].shape),)
         if operator == "Size":
             return (np.array(np.prod(features[0].shape), np.int64),)
-        if operator in DECISIONS:
+        if operator in DECISIONS and operators.find(operator, call.operation.domain) is None:
             raise call.unsupported(
                 "it selects among scores, and a network returns the scores themselves",
                 f"the scores as the output: chainrule import --output {one_line(call.name_of(0), MAX_NAME)}",
@@ -396,13 +395,14 @@ class GraphTranslator:
 
 def _results(call: Call) -> Sequence[Value]:
     """Return what the operator's reader computes; FormatError, with the name of the node, if it cannot."""
-    operator = call.operation.operator
-    if operator not in READERS:
+    name = call.operation.operator
+    operator = operators.find(name, call.operation.domain)
+    if operator is None or operator.read is None:
         raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
     try:
-        result = quantization.read(call, READERS[operator])
+        result = quantization.read(call, operator.read)
     except (ShapeError, OptionError, FormatError) as error:
-        if isinstance(error, FormatError) and str(error).startswith(operator):  # the message already names the node
+        if isinstance(error, FormatError) and str(error).startswith(name):  # the message already names the node
             raise
         raise call.unsupported(str(error), "what a layer can express") from None
     except (ValueError, IndexError, OverflowError) as error:

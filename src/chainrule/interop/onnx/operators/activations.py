@@ -135,19 +135,36 @@ def read_softmax(call: Call) -> Feature:
     return call.reshape(x.with_node(back), shape)
 
 
-PEERS = [(kind, kind.peers.onnx) for kind in PEERED if kind.peers.onnx]
-READERS: dict[str, Reader] = {
-    **{peer.name: read_as(kind, peer) for kind, peer in PEERS},
-    "Celu": unary("ELU; for α other than 1, α · ELU(x/α)", _celu),
-    "Gelu": read_gelu,
-    "HardSigmoid": unary("HardSigmoid for α = 1/6 and β = 1/2, otherwise Clip of α x + β to [0, 1]", _hard_sigmoid),
-    "LogSoftmax": read_softmax,
-    "Softmax": read_softmax,
-    "Swish": unary("SiLU; for α other than 1, the product of x and σ(α x)", _swish),
-}
-WRITERS: dict[str, dict[str, Writer]] = {name: {} for name in READERS}
-for kind, peer in PEERS:
-    WRITERS[peer.name][kind.kind] = write_as(kind, peer)
-WRITERS["Sigmoid"]["silu"] = write_silu
+def _writers(name: str) -> dict[str, Writer]:
+    """Return the writers of the operations whose layers declare an operator as their peer."""
+    writers: dict[str, Writer] = {}
+    for kind in PEERED:
+        peer = kind.peers.onnx
+        if peer is not None and peer.name == name:
+            writers[kind.kind] = write_as(kind, peer)
+    return writers
 
-OPERATORS = tuple(Operator(name, read, WRITERS[name]) for name, read in READERS.items())
+
+def _of_peers() -> list[Operator]:
+    """Return the operators that layers declare as their peers, without those in `SPECIAL`."""
+    special_names = {operator.name for operator in SPECIAL}
+    operators: list[Operator] = []
+    for kind in PEERED:
+        peer = kind.peers.onnx
+        if peer is not None and peer.name not in special_names:
+            operators.append(Operator(peer.name, read_as(kind, peer), _writers(peer.name)))
+    return operators
+
+
+SWISH = "SiLU; for α other than 1, the product of x and σ(α x)"
+HARD_SIGMOID = "HardSigmoid for α = 1/6 and β = 1/2, otherwise Clip of α x + β to [0, 1]"
+SPECIAL = (  # operators that need more than the declaration of a peer
+    Operator("Celu", unary("ELU; for α other than 1, α · ELU(x/α)", _celu)),
+    Operator("Gelu", read_gelu, _writers("Gelu")),
+    Operator("HardSigmoid", unary(HARD_SIGMOID, _hard_sigmoid), _writers("HardSigmoid")),
+    Operator("LogSoftmax", read_softmax, _writers("LogSoftmax")),
+    Operator("Sigmoid", unary("Sigmoid", lambda x: x.layer("Sigmoid")), {**_writers("Sigmoid"), "silu": write_silu}),
+    Operator("Softmax", read_softmax, _writers("Softmax")),
+    Operator("Swish", unary(SWISH, _swish), _writers("Swish")),
+)
+OPERATORS = (*SPECIAL, *_of_peers())

@@ -149,7 +149,7 @@ def write_average_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Mul", y, graph.constant(graph.scalar(math.prod(window)), f"{graph.layer}.cells"))
 
 
-def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more: int) -> GraphResult:
+def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more: Any) -> GraphResult:
     x = input_image(graph, operation)
     shape = result_shape(x, operation.writes[0])
     attributes = attributes_of(x, operation, window="kernel_shape", stride="strides", padding="pads")

@@ -50,7 +50,10 @@ class Imported:
         """Return whether another network has the same layers, connections and weights."""
         if _structure(self.y) != _structure(other.y) or self.weights.keys() != other.weights.keys():
             return False
-        return all(_equal(value, other.weights[name]) for name, value in self.weights.items())
+        for name, value in self.weights.items():
+            if not _equal(value, other.weights[name]):
+                return False
+        return True
 
 
 class _NodeStructure(NamedTuple):
@@ -259,12 +262,17 @@ def complete_shape(name: str, sizes: Sequence[int | str], shape: Sequence[int] |
 
     Errors  FormatError for unknown sizes without a shape, or for a shape that does not fit
     """
-    known = [size for size in sizes if isinstance(size, int)]
-    if len(known) == len(sizes):
+    known: list[int] = []
+    unknown: list[str] = []
+    for size in sizes:
+        if isinstance(size, str):
+            unknown.append(size)
+        else:
+            known.append(size)
+    if not unknown:
         return tuple(known)
-    texts = [str(size) for size in sizes]
+    texts = [*map(str, sizes)]
     if shape is None:
-        unknown = [size for size in sizes if isinstance(size, str)]
         raise FormatError(
             f"input {name} has unknown sizes ({', '.join(unknown)}); choose them with --shape {','.join(texts)} or "
             "shape="
@@ -336,9 +344,12 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
     groups_in_order = sorted(groups)
     grouped_shape: list[int] = []
     for group in groups_in_order:
-        grouped_shape.append(math.prod(x.shape[longer[number]] for number in group))
+        size = 1
+        for number in group:
+            size *= x.shape[longer[number]]
+        grouped_shape.append(size)
     source = reshaped(x, tuple(grouped_shape))
-    axes = [groups_in_order.index(group) for group in groups]
+    axes = [*map(groups_in_order.index, groups)]
     if isinstance(source.layer, layers.Permute):
         earlier_axes = source.layer.axes
         axes = [earlier_axes[axis] for axis in axes]

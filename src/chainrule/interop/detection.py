@@ -39,8 +39,7 @@ def detect(path: Path) -> FileFormat:
         start = stream.read(64)
         text = _text(start)
         if len(text) > 8:
-            kind = next(kind for beginning, kind in NAMES.texts.items() if text.lower().startswith(beginning))
-            raise FormatError(f"{path}: starts with {quoted(text[:24])}; it is {kind}")
+            raise FormatError(f"{path}: starts with {quoted(text[:24])}; it is {_kind_of_text(text)}")
         file_format = _from_content(start, stream)
     suffix = path.suffix.lower()
     if file_format is None and suffix in BY_SUFFIX:
@@ -51,6 +50,14 @@ def detect(path: Path) -> FileFormat:
         known = ", ".join(BY_SUFFIX)
         raise FormatError(f"{path}: unknown format, starting with {quoted(start[:8])}; expected one of {known}")
     return file_format
+
+
+def _kind_of_text(text: str) -> str:
+    """Return what a text file seems to be, from its beginning."""
+    for beginning, kind in NAMES.texts.items():  # the last one begins with anything
+        if text.lower().startswith(beginning):
+            return kind
+    raise AssertionError("names.toml describes every text")
 
 
 def _text(start: bytes) -> str:

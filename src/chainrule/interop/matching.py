@@ -150,8 +150,8 @@ def _pairs_by_name(model_layers: Layers, file_layers: Layers) -> Pairs:
 
     The prefixes that most names on a side share, such as "module.", are removed if more names are then equal.
     """
-    own = [_parts(group.layer) for group in model_layers]
-    others = [_parts(group.layer) for group in file_layers]
+    own = _all_parts(model_layers)
+    others = _all_parts(file_layers)
     best = Pairs()
     for own_prefix, other_prefix in product(_common_prefixes(own), _common_prefixes(others)):
         other_keys = [_without(parts, other_prefix) for parts in others]
@@ -175,6 +175,10 @@ def _parts(name: str) -> Parts:
     return tuple(filter(None, re.split(r"[\W_]+", name, flags=re.ASCII)))
 
 
+def _all_parts(layers: Layers) -> list[Parts]:
+    return [_parts(group.layer) for group in layers]
+
+
 def _without(parts: Parts, prefix: Parts) -> Parts:
     if parts[: len(prefix)] != prefix:
         return parts
@@ -196,15 +200,17 @@ def _pairs_by_position(model_layers: Layers, file_layers: Layers) -> Pairs:
 
     All shapes must agree in order. Otherwise the result is empty.
     """
-    names = [_parts(group.layer) for group in file_layers]
+    names = _all_parts(file_layers)
     longest_prefix = _common_prefixes(names)[-1]
-    is_wrapped = all(part in WRAPPERS or part.isdigit() for part in longest_prefix)
+    for part in longest_prefix:
+        if part not in WRAPPERS and not part.isdigit():
+            return {}
     positions: list[list[int]] = []
     for parts in names:
         position = _without(parts, longest_prefix)
-        if not is_wrapped or not all(map(str.isdigit, position)):
+        if not all(map(str.isdigit, position)):
             return {}
-        positions.append([int(part) for part in position])
+        positions.append([*map(int, position)])
     order = sorted(range(len(positions)), key=positions.__getitem__)
     in_order = [file_layers[number] for number in order]
     pairs = _pairs(model_layers, range(len(model_layers)), in_order, range(len(in_order)))
@@ -220,24 +226,27 @@ def _pairs_by_shape(model_layers: Layers, file_layers: Layers) -> Pairs:
 
 def _without_counterparts(model_layers: Layers, file_layers: Layers, invented: Collection[str]) -> FormatError:
     """Return the error for layers that are left. It lists those whose shapes differ or, if none do, all."""
-    model_counts = Counter(group.signature for group in model_layers)
-    file_counts = Counter(group.signature for group in file_layers)
-    differing = (model_counts - file_counts) | (file_counts - model_counts)
+    surplus = Counter[Hashable]()  # how many more layers of a signature the model has than the file
+    for group in model_layers:
+        surplus[group.signature] += 1
+    for group in file_layers:
+        surplus[group.signature] -= 1
+    shapes_differ = any(surplus.values())
     sides: list[str] = []
     for side, layers in (("the model", model_layers), ("the file", file_layers)):
-        shown = [group for group in layers if not differing or group.signature in differing]
+        shown = [group for group in layers if not shapes_differ or surplus[group.signature]]
         if shown:
             sides.append(f"{listed(shown, _describe)} in {side}")
     problem = "no counterpart"
     advice = ADVICE
-    if not differing:
+    if not shapes_differ:
         problem = "equal shapes, and no common names"
     if not model_layers and any("running_mean" in group.tensors for group in file_layers):
         advice = (
             "the network's file contains batch normalization that was folded into other layers; export it with "
             "training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False"
         )
-    elif not differing and invented:
+    elif not shapes_differ and invented:
         advice += ", or give the layers the names of the file (name=)"
     return FormatError(f"{problem} for {', and '.join(sides)}; {advice}")
 
@@ -261,8 +270,8 @@ def _describe(group: LayerTensors) -> str:
 
 def _mapped_layers(model_layers: Layers, file_layers: Layers, mapping: Mapping[str, str]) -> Pairs:
     """Return the name of a model's layer → the file's layer, from a mapping of names of layers or tensors."""
-    in_model = {group.layer: group for group in model_layers}
-    in_file = {group.layer: group for group in file_layers}
+    in_model = _by_name(model_layers)
+    in_file = _by_name(file_layers)
     counterparts = Pairs()
     for model_name, file_name in mapping.items():
         name = _layer_of(model_name, in_model)
@@ -280,6 +289,10 @@ def _mapped_layers(model_layers: Layers, file_layers: Layers, mapping: Mapping[s
             )
         counterparts[name] = other_layer
     return counterparts
+
+
+def _by_name(layers: Layers) -> dict[str, LayerTensors]:
+    return {group.layer: group for group in layers}
 
 
 def _layer_of(name: str, layers: Mapping[str, LayerTensors]) -> str:

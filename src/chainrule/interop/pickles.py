@@ -67,7 +67,9 @@ class PickleMachine:
             if opcode.name in PUSH_ARGUMENT:
                 self._stack.append(argument)
             elif opcode.name in CONSTANTS:
-                self._stack.append(CONSTANTS[opcode.name]())
+                self._stack.append(CONSTANTS[opcode.name])
+            elif opcode.name in CONTAINERS:
+                self._stack.append(CONTAINERS[opcode.name]())
             elif opcode.name in NAMES.opcodes:
                 method, *fixed = NAMES.opcodes[opcode.name]
                 getattr(self, method)(*(fixed or [argument]))
@@ -196,12 +198,5 @@ PUSH_ARGUMENT = {
     *("BINBYTES", "SHORT_BINBYTES", "BINUNICODE8", "BINBYTES8", "BYTEARRAY8", "LONG4"),
 }
 IGNORED = {"PROTO", "FRAME"}
-CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_SET": list,
-    "EMPTY_TUPLE": tuple,
-}
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+CONTAINERS: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_SET": list}

@@ -126,6 +126,11 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, RecordedCall) and value.name in (*TENSORS, PARAMETER)
 
 
+def _is_network(call: RecordedCall) -> bool:
+    """Return whether a call makes an object of a class of torch.nn, whose state has parameters."""
+    return any(isinstance(state, dict) and "_parameters" in state for state in call.contents)
+
+
 @dataclass
 class Contents:
     """The tensors and objects in a pickle.
@@ -174,7 +179,7 @@ def _contents(value: Any, budget: Budget) -> Contents:
                 contents.call_counts[network] += 1
         elif isinstance(node, RecordedCall):
             contents.call_counts[node.name] += 0
-            if network is None and any(isinstance(state, dict) and "_parameters" in state for state in node.contents):
+            if network is None and _is_network(node):
                 network = node.name
             pending.appendleft(PendingValue(None, node.arguments, network))
             pending.appendleft(PendingValue(None, node.contents, network))
@@ -223,7 +228,7 @@ def _state_dict(value: Any, budget: Budget) -> dict[str, RecordedCall]:
         raise FormatError("it holds no such dictionary; expected one dictionary of tensors, model.state_dict()")
     counts: dict[str, int] = {}
     for path, tensors in states.items():
-        counts[path] = sum(not _is_scalar(call) for call in tensors.values())
+        counts[path] = len(tensors) - sum(map(_is_scalar, tensors.values()))
     largest = [path for path, count in counts.items() if count == max(counts.values())]
     trained = [path for path in largest if path.rpartition(".")[2] in TRAINED]
     candidates = trained or largest
@@ -280,12 +285,14 @@ class Storages:
             raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
         count = math.prod(shape)
         last_index = offset
+        steps: list[int] = []  # in bytes
         for size, step in zip(shape, strides, strict=True):
             last_index += (size - 1) * step
+            steps.append(step * array.itemsize)
         if count > len(array) or (count and last_index >= len(array)):
             raise FormatError(f"{quoted(name)} of shape {quoted(shape)} reaches beyond its {len(array)} numbers")
         self._budget.write(count * array.itemsize, quoted(name))
-        steps = [step * array.itemsize for step in strides]
+
         view = np.lib.stride_tricks.as_strided(array[min(offset, len(array)) :], shape, steps, writeable=False)
         if storage.kind == "torch.BFloat16Storage":
             return from_bfloat16(view)

@@ -129,7 +129,7 @@ def _outputs(model: Model, x: Sequence[Array]) -> list[Array]:
 
 
 def _flat(arrays: Sequence[Array]) -> Array:
-    return np.concatenate([np.ravel(array) for array in arrays])
+    return np.concatenate([*map(np.ravel, arrays)])
 
 
 def _onnx(library: Any, path: Path, inputs: RandomInputs) -> Sequence[Array]:
@@ -174,7 +174,7 @@ def _litert(library: Any, path: Path, inputs: RandomInputs) -> Sequence[Array]:
             if grid is not None:
                 result = dequantized(result, *grid)
             samples.append(np.moveaxis(result, -1, 1))
-    return [np.concatenate(samples) for samples in outputs]
+    return [*map(np.concatenate, outputs)]
 
 
 def _keras(library: Any, path: Path, inputs: RandomInputs) -> Sequence[Array]:

@@ -219,14 +219,16 @@ class ModelTranslator:
         for reference, value in zip(model.inputs, inputs, strict=True):
             results[reference.layer, 0] = [value]
         waiting: set[Call] = set()  # calls whose sources are translated first
-        pending = [_call_of(reference) for reference in model.outputs]
+        pending = [*map(_call_of, model.outputs)]
         while pending:
             call = pending.pop()
             if call in results:
                 continue
             sources = self._sources(model, call)
-            calls = [_call_of(source) for source in sources if isinstance(source, Reference)]
-            missing = [source for source in calls if source not in results]
+            missing: list[Call] = []
+            for source in sources:
+                if isinstance(source, Reference) and _call_of(source) not in results:
+                    missing.append(_call_of(source))
             name, _ = call
             if missing and call in waiting:
                 raise FormatError(f"layer {quoted(name)} depends on its own result")

@@ -77,8 +77,12 @@ class KerasCall:
         entries = as_list(value)
         if entries is None:
             entries = [value] * count
-        numbers = [_simplify(entry) for entry in entries]
-        if len(numbers) != count or not all(is_whole(number, least) for number in numbers):
+        numbers: list[int] = []
+        for entry in entries:
+            number = _simplify(entry)
+            if is_whole(number, least):
+                numbers.append(number)
+        if not len(numbers) == len(entries) == count:
             expected = f"{count} whole numbers" if count > 1 else "a whole number"
             raise self.unsupported(f"{name} {quoted(value)}", f"{expected} of at least {least}")
         return tuple(numbers)

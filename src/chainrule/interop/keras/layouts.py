@@ -41,7 +41,7 @@ class KerasValue:
 
     def sides(self, channels: int) -> list[int]:
         """Return the sizes of all axes but that of the channels, such as height and width."""
-        return [size for axis, size in enumerate(self.shape) if axis != channels]
+        return [*self.shape[:channels], *self.shape[channels + 1 :]]
 
     def with_node(self, node: Node) -> "KerasValue":
         """Return a value with the same layout for another node, such as an activation."""
@@ -103,7 +103,7 @@ def _in_order(node: Node, view: Array) -> Node:
 
 def axis_first(axis: int, rank: int) -> list[int]:
     """Return the order of axes that moves one axis to the front."""
-    return [axis, *(k for k in range(rank) if k != axis)]
+    return [axis, *range(axis), *range(axis + 1, rank)]
 
 
 def from_layout(node: Node, order: Sequence[int]) -> KerasValue:

@@ -80,7 +80,7 @@ def _description(name: str, function: str, calls: Iterable[TensorflowCall]) -> d
     options = dict(NAMES.defaults.get(kind, {}))
     nodes: list[dict[str, Any]] = []
     for operands, keywords in calls:
-        values = [_operand(operand) for operand in operands]
+        values = [*map(_operand, operands)]
         if "y" in keywords:
             values.append(_operand(keywords["y"]))
         else:
@@ -101,13 +101,19 @@ def _arguments(call: Any, name: str) -> TensorflowCall:
     entries = as_list(call) or []
     if entries and isinstance(entries[0], str):
         entries = [entries]
-    references = [as_list(entry) or [] for entry in entries]
-    if not references or any(len(reference) not in (3, 4) for reference in references):
+    operands: list[Any] = []
+    keywords: Any = None
+    for entry in entries:
+        reference = as_list(entry) or []
+        if len(reference) not in (3, 4):
+            operands.clear()
+            break
+        if not operands and len(reference) == 4:
+            keywords = reference[3]
+        operands.append(reference[:3])
+    if not operands:
         raise FormatError(f"{quoted(name)} reads {quoted(call)}; expected [layer, call, result, arguments]")
-    keywords: Any = {}
-    if len(references[0]) == 4:
-        *_, keywords = references[0]
-    return TensorflowCall([reference[:3] for reference in references], as_dict(keywords))
+    return TensorflowCall(operands, as_dict(keywords))
 
 
 def _with_constants(operands: list[Any], constants: Mapping[str, Any], name: str) -> list[Any]:

@@ -22,7 +22,7 @@ def decode(value: Any) -> Any:
     {"class_name": "__numpy__", "config": {"value": …}}. Versions in between write plain lists.
     """
     if isinstance(value, list):
-        return [decode(entry) for entry in cast("list[Any]", value)]
+        return [*map(decode, cast("list[Any]", value))]
     options = as_dict(value)
     if not options:
         return value

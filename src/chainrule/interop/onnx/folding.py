@@ -12,12 +12,12 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule._io.extras import import_optional
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Array, Shape
 from chainrule.engines import loader
 from chainrule.errors import FormatError, one_line
 from chainrule.interop.names import NAMES, inverted
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, Opset, Value, serialize
-from chainrule.interop.onnx.operator_call import Array, Call
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.normalization import dropout_rate
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.quantization import default_zero, dequantized, quantized
@@ -52,7 +52,7 @@ def fold(call: Call) -> tuple[Array, ...]:
         raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
     if not isinstance(result, tuple | list):
         result = (result,)
-    return tuple(np.asarray(value) for value in cast("tuple[Any, ...]", result))
+    return tuple(map(np.asarray, cast("tuple[Any, ...]", result)))
 
 
 def _evaluated(call: Call) -> tuple[Any, ...]:
@@ -69,10 +69,13 @@ def _evaluated(call: Call) -> tuple[Any, ...]:
     onnx = import_optional("onnx", "onnx", f"computing the constants of {node.operator}")
     reference = import_optional("onnx.reference", "onnx", f"computing the constants of {node.operator}")
     model = onnx.load_model_from_string(serialize(_single_node_model(call)))
-    constants = {name: call.constant(index) for index, name in enumerate(node.inputs) if name}
     cost = int(COSTS[node.operator])
-    call.charge(cost * sum(value.nbytes for value in constants.values()))
+    constants: dict[str, Array] = {}
+    for index, name in enumerate(node.inputs):
+        if name:
+            constants[name] = call.constant(index)
     for name, value in constants.items():
+        call.charge(cost * value.nbytes)
         model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=True).graph.output
@@ -92,7 +95,7 @@ def _evaluated(call: Call) -> tuple[Any, ...]:
 def _single_node_model(call: Call) -> ModelMessage:
     """Return a model of the node of a call, without its constants."""
     node = call.operation
-    outputs = [Value(name) for name in node.outputs[: call.used_outputs] if name]
+    outputs = [Value(name) for name in node.outputs[: call.last_used_output + 1] if name]
     opset = call.opset
     if node.operator == "BatchNormalization":
         opset = max(opset, LEAST_OPSET)
@@ -102,12 +105,15 @@ def _single_node_model(call: Call) -> ModelMessage:
 
 def _inferred_size(call: Call, tensor_type: Any) -> int:
     """Return the number of elements of a result of the package onnx; FormatError if it is unknown."""
-    sizes = tensor_type.shape.dim
     if call.operation.operator in SELECTIONS:
         return 0
-    if not tensor_type.HasField("shape") or not all(size.HasField("dim_value") for size in sizes):
+    sizes: list[int] = []
+    for size in tensor_type.shape.dim:
+        if size.HasField("dim_value"):
+            sizes.append(size.dim_value)
+    if not tensor_type.HasField("shape") or len(sizes) != len(tensor_type.shape.dim):
         raise call.unsupported("a result of unknown shape", "a shape that follows from the inputs")
-    return math.prod(call.allocated([size.dim_value for size in sizes], 0))
+    return math.prod(call.allocated(sizes, 0))
 
 
 def _product_count(operator: str, input_sizes: list[int], result_sizes: list[int]) -> int:
@@ -253,17 +259,35 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "Softplus": of_engine("softplus"),
     "Sum": _combined(np.add),
 }
+
+
+def _cast_to(call: Call) -> Array:
+    return _cast(call, dtype_of(call.integer("to")))
+
+
+def _cast_like(call: Call) -> Array:
+    return _cast(call, call.constant(1).dtype)
+
+
+def _shape(call: Call) -> Array:
+    return shape_slice(call, call.constant(0).shape)
+
+
+def _size(call: Call) -> Any:
+    return np.int64(call.constant(0).size)
+
+
 FOLDED: dict[str, Callable[[Call], Any]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
-    "Cast": lambda call: _cast(call, dtype_of(call.integer("to"))),
+    "Cast": _cast_to,
     "DequantizeLinear": partial(_quantization, dequantized),
     "QuantizeLinear": partial(_quantization, quantized),
-    "CastLike": lambda call: _cast(call, call.constant(1).dtype),
+    "CastLike": _cast_like,
     "Concat": _concat,
     "Range": _range,
-    "Shape": lambda call: shape_slice(call, call.constant(0).shape),
-    "Size": lambda call: np.int64(call.constant(0).size),
+    "Shape": _shape,
+    "Size": _size,
     "Dropout": _dropout,
     "Where": _where,
 }

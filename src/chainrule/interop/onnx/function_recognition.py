@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chainrule.core.arrays import Array
+from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.folding import ELEMENTWISE, of_engine
 from chainrule.interop.onnx.messages import REAL, TEXT, Attribute, OnnxNode
-from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operator_call import Call
 
 Values = dict[str, Array]
 
@@ -85,10 +86,10 @@ class FunctionRecognizer:
 
 def _apply(function: Callable[..., Array], operands: Sequence[Values | Array]) -> Values:
     """Return the results of a function for each value that all operands are functions of."""
-    first, *others = [operand for operand in operands if isinstance(operand, dict)]
+    dictionaries = [operand for operand in operands if isinstance(operand, dict)]
     results = Values()
-    for source in first:
-        if not all(source in other for other in others):
+    for source in dictionaries[0]:
+        if not all(source in functions for functions in dictionaries):
             continue
         arguments = [operand[source] if isinstance(operand, dict) else operand for operand in operands]
         with np.errstate(all="ignore"):

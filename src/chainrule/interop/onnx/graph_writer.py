@@ -261,13 +261,14 @@ class GraphWriter:
         name   name of the graph
         """
         outputs = self._name_outputs(plan)
-        return GraphMessage(
-            name=name,
-            nodes=self._nodes,
-            initializers=[_tensor_message(name, array) for name, array in self._constants.items()],
-            inputs=[self._value_info(name, shape) for name, shape in self.inputs.items()],
-            outputs=[self._value_info(name, shape) for name, shape in outputs.items()],
-        )
+        graph = GraphMessage(name=name, nodes=self._nodes)
+        for constant, array in self._constants.items():
+            graph.initializers.append(_tensor_message(constant, array))
+        for input_name, shape in self.inputs.items():
+            graph.inputs.append(self._value_info(input_name, shape))
+        for output_name, shape in outputs.items():
+            graph.outputs.append(self._value_info(output_name, shape))
+        return graph
 
     def _name_outputs(self, plan: Plan) -> dict[str, Shape]:
         """Give the outputs their names, and return the shapes by name.
@@ -330,7 +331,7 @@ def attribute(name: str, value: Any) -> Attribute:
         return Attribute(name, REAL, real=value)
     if isinstance(value, int):
         return Attribute(name, INTEGER, integer=value)
-    return Attribute(name, INTEGERS, integers=[int(number) for number in value])
+    return Attribute(name, INTEGERS, integers=[*map(int, value)])
 
 
 def _tensor_message(name: str, array: Array) -> TensorMessage:
@@ -344,4 +345,5 @@ def _identical(a: Array, b: Array) -> bool:
 
 def pads(padding: Sequence[tuple[int, int]]) -> list[int]:
     """Return padding in ONNX's order: before each axis, then after each axis."""
-    return [before for before, _ in padding] + [after for _, after in padding]
+    before, after = zip(*padding, strict=True)
+    return [*before, *after]

@@ -12,23 +12,24 @@ from chainrule.core.arrays import Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import complete_shape
 from chainrule.interop.onnx import messages, tensors
+from chainrule.interop.onnx.features import Value
 from chainrule.interop.onnx.messages import (
     MAX_BYTES,
     MAX_OPSET,
     MIN_IMPORT_OPSET,
+    ONNX_DOMAINS,
     Dimension,
     GraphMessage,
     ModelMessage,
 )
-from chainrule.interop.onnx.operator_call import Value
 
 
 def used_inputs(path: Path) -> list[str]:
     """Return the names of the inputs that the outputs of a file depend on."""
     content = memoryview(read_bytes(path, MAX_BYTES, FormatError))
     graph, _ = checked_graph(messages.parse(content, Budget(len(content))))
-    constants = [initializer.name for initializer in graph.initializers]
-    return [value.name for value in inputs_used_by(graph, checked_outputs(graph, None), constants)]
+    used = inputs_used_by(graph, checked_outputs(graph, None), graph.constants)
+    return [value.name for value in used]
 
 
 def inputs_used_by(graph: GraphMessage, names: Sequence[str], constants: Collection[str]) -> list[messages.Value]:
@@ -40,7 +41,11 @@ def inputs_used_by(graph: GraphMessage, names: Sequence[str], constants: Collect
 
 
 def constants_of(graph: GraphMessage, folder: Path | None, budget: Budget) -> dict[str, Value]:
-    return {initializer.name: tensors.array(initializer, folder, budget) for initializer in graph.initializers}
+    """Return the constants of a graph by name."""
+    constants: dict[str, Value] = {}
+    for name, initializer in graph.constants.items():
+        constants[name] = tensors.array(initializer, folder, budget)
+    return constants
 
 
 def checked_outputs(graph: GraphMessage, names: Sequence[str] | None) -> Sequence[str]:
@@ -48,7 +53,7 @@ def checked_outputs(graph: GraphMessage, names: Sequence[str] | None) -> Sequenc
 
     names   names of outputs, or of results of nodes; None: all outputs
     """
-    available = [value.name for value in graph.outputs]
+    available = graph.output_names
     if names is None:
         return list(dict.fromkeys(available))
     results = set[str]()
@@ -95,10 +100,14 @@ def _dependencies(graph: GraphMessage, names: Sequence[str]) -> dict[int, set[in
     pending = [producers[name] for name in names if name in producers]
     while pending:
         number = pending.pop()
-        if number not in dependencies:
-            sources = {producers[name] for name in graph.nodes[number].reads if name in producers}
-            dependencies[number] = sources
-            pending += sources
+        if number in dependencies:
+            continue
+        sources = set[int]()
+        for name in graph.nodes[number].reads:
+            if name in producers:
+                sources.add(producers[name])
+        dependencies[number] = sources
+        pending += sources
     return dependencies
 
 
@@ -108,8 +117,10 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
         raise FormatError("it is not an ONNX file, or has no graph")
     if message.graph.sparse:
         raise FormatError("it has sparse constants; expected dense ones")
-    versions = [opset_import.version for opset_import in message.opsets if opset_import.domain in ("", "ai.onnx")]
-    opset = max(versions, default=1)
+    opset = 1
+    for entry in message.opsets:
+        if entry.domain in ONNX_DOMAINS:
+            opset = max(opset, entry.version)
     if not MIN_IMPORT_OPSET <= opset <= MAX_OPSET:
         raise FormatError(f"it uses version {opset} of the operators; expected {MIN_IMPORT_OPSET} to {MAX_OPSET}")
     return message.graph, opset

@@ -21,6 +21,7 @@ Message = TypeVar("Message")
 MIN_IMPORT_OPSET, MAX_OPSET = 6, 28  # opset versions that are read
 MAX_BYTES = 2**31  # limit of Protocol Buffers for a message
 REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
+ONNX_DOMAINS = ("", "ai.onnx")  # names of ONNX's own set of operators
 
 
 def _singular(encoding: str | type[Any], *numbers: int, default: Any = None) -> Any:
@@ -157,14 +158,24 @@ class GraphMessage:
     sparse: list[bool] = _repeated("present", 15)
 
     @property
+    def constants(self) -> dict[str, TensorMessage]:
+        """The initializers by name."""
+        return {initializer.name: initializer for initializer in self.initializers}
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs."""
+        return [value.name for value in self.outputs]
+
+    @property
     def captured(self) -> list[str]:
         """Return the names of the values that the graph reads and does not contain."""
-        own = {initializer.name for initializer in self.initializers}
+        own = {*self.constants}
         read: list[str] = []
         for node in self.nodes:
             own.update(node.outputs)
             read += node.reads
-        read += [value.name for value in self.outputs]
+        read += self.output_names
         return [name for name in read if name not in own]
 
 

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.core.arrays import Array
+from chainrule.interop.onnx.features import Feature, Value
 from chainrule.interop.onnx.messages import INTEGER, REAL, Attribute, OnnxNode
-from chainrule.interop.onnx.operator_call import Array, Call, Feature, Value
+from chainrule.interop.onnx.operator_call import Call
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,10 @@ class NormalizationRecognizer:
         """Return a LayerNormalization: (x − mean) / √(variance + ε); None if the nodes compute something else."""
         shape = candidate.x.shape
         epsilon = self._number(candidate.names["epsilon"])
-        reduced = {self._axes(node, len(shape)) for node in candidate.nodes if node.operator == "ReduceMean"}
+        reduced = set[tuple[int, ...]]()
+        for node in candidate.nodes:
+            if node.operator == "ReduceMean":
+                reduced.add(self._axes(node, len(shape)))
         if len(reduced) != 1 or not epsilon:
             return None
         (axes,) = reduced
@@ -182,5 +187,7 @@ class NormalizationRecognizer:
             return None
         attributes = [Attribute("num_groups", INTEGER, integer=len(scale))]
         for node in candidate.nodes:
-            attributes += [attribute for attribute in node.attributes if attribute.name == "epsilon"]
+            for attribute in node.attributes:
+                if attribute.name == "epsilon":
+                    attributes.append(attribute)
         return Normalization("GroupNormalization", attributes, gamma.reshape(-1))

@@ -14,92 +14,15 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly, reshaped
 from chainrule.interop.onnx import tensors
+from chainrule.interop.onnx.features import Feature, Value
 from chainrule.interop.onnx.messages import Attribute, OnnxNode
 from chainrule.interop.onnx.weight_names import layer_name_of
-from chainrule.layers.node import Node
-
-POSITION = np.dtype(np.int32)  # of the indices of elements that were moved
 
 
 class InvalidNodeError(FormatError):
     """Error for a node whose inputs are invalid for its operator at this batch size: no ONNX runtime could run it."""
 
 
-@dataclass(frozen=True)
-class QuantizationGrid:
-    """The numbers that a file stores as integers q from `low` to `high`: scale · (q − zero)."""
-
-    scale: float
-    zero: int
-    low: int
-    high: int
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A value that depends on the network's input.
-
-    node      the value in the network, without the batch axis
-    batch     batch size of the graph
-    batched   whether the first axis of the value in the file is the batch axis. The batch axis can be missing only if
-              the batch size is 1
-    grid      how the file stores the value, if it stores integers that represent the numbers of the node; else None
-    scalar    whether the value in the file has shape (N,): the only axis of the node, of size 1, is not in the file
-    positions for a value whose elements were moved, the index of each element in the value (N, …) of the node, in the
-              shape in the file; else None. See `operators/positions.py`
-    mover     the last of the calls that moved the elements
-    """
-
-    node: Node
-    batch: int
-    batched: bool = True
-    grid: QuantizationGrid | None = None
-    scalar: bool = False
-    positions: Array | None = None
-    mover: Call | None = None
-
-    @property
-    def shape(self) -> Shape:
-        """Return the shape in the file, with the batch axis if the value has one."""
-        if self.positions is not None:
-            return self.positions.shape
-        if not self.batched:
-            return self.node.shape
-        if self.scalar:
-            return (self.batch,)
-        return (self.batch, *self.node.shape)
-
-    def with_node(self, node: Node, *, scalar: bool | None = None) -> Feature:
-        """Return a feature for another node, with a batch axis if this feature has one.
-
-        scalar   as the attribute; None: that of this feature
-        """
-        if scalar is None:
-            scalar = self.scalar
-        return Feature(node, self.batch, self.batched, scalar=scalar)
-
-    def places(self, shape: Shape) -> Array:
-        """Return the positions of the elements, in the shape of the value in the file."""
-        if self.positions is not None:
-            return self.positions
-        return np.arange(math.prod(shape), dtype=POSITION).reshape(shape)
-
-    def as_sample(self) -> Feature:
-        """Treat all axes of the value in the file as axes of one sample. The batch size must be 1."""
-        return Feature(reshaped(self.node, self.shape), self.batch, batched=False)
-
-    def with_axes(self, rank: int) -> Feature:
-        """Add leading axes of size 1, so that the value has `rank` axes. The batch size must be 1.
-
-        The first axis becomes the batch axis if its size is 1 and another axis follows.
-        """
-        shape = (1,) * (rank - len(self.shape)) + self.shape
-        if len(shape) > 1 and shape[0] == 1:
-            return Feature(reshaped(self.node, shape[1:]), self.batch)
-        return Feature(reshaped(self.node, shape), self.batch, batched=False)
-
-
-Value = Feature | Array
 FuseAdd = Callable[["Call", Shape], Array | None]
 
 
@@ -114,7 +37,7 @@ class Call:
     folder        folder of the files with external tensors; None: external tensors are refused
     fuse_add      function called by `fuse_following_add`; None: no Add is fused
     open_batch    whether the batch size is unspecified in the file
-    used_outputs  index, from 1, of the last output that is used; at least 1
+    used_outputs  indices of the outputs that are used
     outputs       names of the results
     """
 
@@ -125,7 +48,7 @@ class Call:
     folder: Path | None = None
     fuse_add: FuseAdd | None = None
     open_batch: bool = False
-    used_outputs: int = 1
+    used_outputs: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         self.outputs = list(self.operation.outputs)
@@ -140,11 +63,21 @@ class Call:
         node = replace(self.operation, operator=operator, inputs=[self.name_of(index) for index in inputs])
         return replace(self, operation=node, values=values, fuse_add=None)
 
+    @property
+    def last_used_output(self) -> int:
+        """The index of the last output that is used; 0 if none is."""
+        return max(self.used_outputs, default=0)
+
     # ------------------------------------------------------------------ inputs
 
     def has_input(self, index: int) -> bool:
         """Return whether an input is present."""
         return index < len(self.values) and self.values[index] is not None
+
+    @property
+    def features(self) -> list[Feature]:
+        """The inputs that are features."""
+        return [value for value in self.values if isinstance(value, Feature)]
 
     @property
     def first_feature(self) -> int:
@@ -208,7 +141,7 @@ class Call:
         value = self.constant(index)
         if value.dtype.kind not in "iu" or value.ndim > 1 or value.size > 64:
             raise self.unsupported(f"input {index + 1} has type {value.dtype} and shape {value.shape}", "whole numbers")
-        return [int(number) for number in value.reshape(-1)]
+        return value.reshape(-1).tolist()
 
     def name_of(self, index: int) -> str:
         """Return the name of an input in the file; "" if it is omitted."""
@@ -413,18 +346,3 @@ class Call:
         shape   shape that the constant must fit, with as many axes as the result has in the file
         """
         return self.fuse_add(self, tuple(shape)) if self.fuse_add else None
-
-
-def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
-    """Remove the rows after the first from a constant that has equal rows for all samples of the batch.
-
-    Any other constant is returned unchanged.
-
-    shape   shape in the file, with the batch axis, of the value that the constant is combined with
-    """
-    if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
-        return value
-    first = value[:1]
-    if np.array_equal(value, np.broadcast_to(first, value.shape), equal_nan=True):
-        return first
-    return value

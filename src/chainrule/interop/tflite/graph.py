@@ -187,11 +187,12 @@ class TfliteGraph:
 
     def _same_grid(self, operator: TfliteOperator) -> bool:
         """Return whether all inputs that are results have the scale and the zero point of the operator's result."""
-        sources = [index for index in operator.inputs if index in self.results]
-        if not sources:
-            return True
-        first, *others = [self.grid(index) for index in (*sources, *operator.outputs)]
-        return all(grid == first for grid in others)
+        grid = self.grid(operator.output)
+        for index in (*operator.inputs, *operator.outputs):
+            is_constant = index in operator.inputs and index not in self.results
+            if not is_constant and self.grid(index) != grid:
+                return False
+        return True
 
     def grid(self, index: int) -> dict[str, float] | None:
         """Return the options of FakeQuantize for a tensor; None if it does not contain quantized numbers."""

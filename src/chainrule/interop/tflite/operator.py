@@ -147,8 +147,8 @@ class TfliteOperator:
         """Return the axis of the result for each longer axis of the input, between which axes of size 1 change."""
         before = self.graph.shape(self.input(0))
         after = self.graph.shape(self.output)
-        longer_before = {axis: size for axis, size in enumerate(before) if axis > 0 and size > 1}
-        longer_after = {axis: size for axis, size in enumerate(after) if axis > 0 and size > 1}
+        longer_before = _longer_axes(before)
+        longer_after = _longer_axes(after)
         if [*longer_before.values()] != [*longer_after.values()]:
             problem = f"from {[*before[1:]]} to {[*after[1:]]} between SPACE_TO_BATCH_ND"
             raise self.unsupported(problem, "only axes of size 1 added")
@@ -248,3 +248,8 @@ class TfliteOperator:
     def unsupported(self, actual: str, expected: str) -> FormatError:
         """Return the error for an unsupported operator."""
         return FormatError(f"{self.code} {quoted(self.name)}: {actual}; expected {expected}")
+
+
+def _longer_axes(shape: Shape) -> dict[int, int]:
+    """Return the sizes above 1 by axis, without the batch axis."""
+    return {axis: size for axis, size in enumerate(shape) if axis > 0 and size > 1}

@@ -36,7 +36,7 @@ def movement(move: Move) -> Translation:
     """Return the translation of a function that permutes, selects or repeats elements of an array."""
 
     def translate(call: KerasCall) -> KerasValue | list[KerasValue]:
-        return moved(call, call.x, lambda places: move(call, places))
+        return moved(call, call.x, lambda indices: move(call, indices))
 
     return translate
 
@@ -47,7 +47,7 @@ def take(call: KerasCall) -> KerasValue | list[KerasValue]:
     if not isinstance(x, KerasValue) or len(positions) != 1 or isinstance(positions[0], KerasValue):
         raise call.unsupported("computed positions", "an input and constant positions")
     chosen = positions[0].astype(int)
-    return moved(call, x, lambda places: np.take(places, chosen, _axis(call)))
+    return moved(call, x, lambda indices: np.take(indices, chosen, _axis(call)))
 
 
 def _axis(call: KerasCall, name: str = "axis", default: Any = None) -> Any:
@@ -112,13 +112,18 @@ def pad(call: KerasCall) -> KerasValue | list[KerasValue]:
     """Return Pad2D for zeros, FixedAffine for other numbers, and Concatenate of Slices for repeated elements."""
     x = call.x
     mode: Any = call.choice("mode", "constant", ("constant", *REPEATING_MODES, "symmetric"))
-    widths = [as_list(width) or [] for width in as_list(call.option("pad_width")) or []]
-    are_pairs = all(len(width) == 2 and is_whole(width[0], 0) and is_whole(width[1], 0) for width in widths)
-    if not are_pairs or len(widths) != x.rank + 1 or any(widths[0]):
-        raise call.unsupported(f"pad_width {quoted(widths)}", "two numbers for each axis, 0 for the batch axis")
+    pad_width = call.option("pad_width")
+    widths: list[list[int]] = []
+    growth = 1
+    for entry in as_list(pad_width) or []:
+        width = as_list(entry) or []
+        if len(width) == 2 and is_whole(width[0], 0) and is_whole(width[1], 0):
+            widths.append(width)
+            growth *= 1 + sum(width)
+    if len(widths) != len(as_list(pad_width) or []) or len(widths) != x.rank + 1 or any(widths[0]):
+        raise call.unsupported(f"pad_width {quoted(pad_width)}", "two numbers for each axis, 0 for the batch axis")
     if mode != "constant":
-        growth = prod(1 + sum(width) for width in widths)
-        return moved(call, x, lambda places: np.pad(bounded(call, places, growth), widths, mode))
+        return moved(call, x, lambda indices: np.pad(bounded(call, indices, growth), widths, mode))
     value = 0.0
     if call.option("constant_values") is not None:
         value = call.number("constant_values", 0.0)

@@ -13,11 +13,12 @@ from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout, stored_alike
+from chainrule.interop.onnx.features import Feature, Value
 from chainrule.interop.onnx.graph_writer import attribute
 from chainrule.interop.onnx.messages import OnnxNode
-from chainrule.interop.onnx.operator_call import Call, Feature, Value
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators import READERS
-from chainrule.interop.onnx.operators.positions import settled
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.terms import scale_and_shift
 
 Operand = KerasValue | Array
@@ -32,14 +33,23 @@ def apply_operator(call: KerasCall, operator: str, operands: Sequence[Operand], 
 
     Results with the same layout keep it if all constants are numbers.
     """
-    values = [operand for operand in operands if isinstance(operand, KerasValue)]
-    has_arrays = any(operand.size != 1 for operand in operands if not isinstance(operand, KerasValue))
-    stored = None if has_arrays else stored_alike(values)
+    values = _results_among(operands)
+    stored = stored_alike(values)
     if stored is None:
         return apply_in_order(call, operator, operands, **attributes)
-    remaining = iter(stored)
-    operands = [next(remaining) if isinstance(operand, KerasValue) else operand for operand in operands]
-    return values[0].with_node(apply_in_order(call, operator, operands, **attributes).node)
+    stored_operands: list[Operand] = []
+    for operand in operands:
+        if isinstance(operand, KerasValue):
+            stored_operands.append(stored.pop(0))
+        elif operand.size == 1:
+            stored_operands.append(operand)
+        else:
+            return apply_in_order(call, operator, operands, **attributes)
+    return values[0].with_node(apply_in_order(call, operator, stored_operands, **attributes).node)
+
+
+def _results_among(operands: Sequence[Operand]) -> list[KerasValue]:
+    return [operand for operand in operands if isinstance(operand, KerasValue)]
 
 
 def apply_in_order(
@@ -59,15 +69,14 @@ def apply_in_order(
     removed     Keras' axes that the result does not have
     attributes  attributes of the operator
     """
-    values = [operand for operand in operands if isinstance(operand, KerasValue)]
-    longest = max(values, key=lambda value: value.rank)
+    longest = max(_results_among(operands), key=lambda value: value.rank)
     if order is None:
         order = longest.order_of_axes
     inputs = [_input(call, operand, longest.rank, order) for operand in operands]
     y: Feature = READERS[operator](onnx_call(call, operator, [*inputs, *constants], **attributes))
     remaining = [axis for axis in order if axis not in removed]
     kept = sorted(remaining)
-    return from_layout(y.node, [kept.index(axis) for axis in remaining])
+    return from_layout(y.node, [*map(kept.index, remaining)])
 
 
 def _input(call: KerasCall, operand: Operand, rank: int, order: Sequence[int]) -> Value:
@@ -171,29 +180,29 @@ def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> Keras
 
     move   function of an array with the batch axis
     """
-    mover = onnx_call(call, call.layer.kind, [])
-    array = np.empty((BATCH, *mover.allocated(x.shape, BATCH)), np.int8)
+    moved_by = onnx_call(call, call.layer.kind, [])
+    array = np.empty((BATCH, *moved_by.allocated(x.shape, BATCH)), np.int8)
     view: object = move(array)
     if isinstance(view, np.ndarray) and view.base is array:
         permuted = _permuted(x, cast("Array", view))
         if permuted is not None:
             return permuted
-    mover.allocated(x.shape, BATCH * PLACES)
+    moved_by.allocated(x.shape, BATCH * PLACES)
     starts = math.prod(x.shape) * np.arange(BATCH)
     indices = x.order() + starts[:, None]
     result: Any = move(indices.reshape(array.shape))
     if not isinstance(result, list | tuple):
-        return _at(call, x, result, mover)
-    return [_at(call, x, part, mover) for part in cast("list[Array]", result)]
+        return _at(call, x, result, moved_by)
+    return [_at(call, x, part, moved_by) for part in cast("list[Array]", result)]
 
 
-def _at(call: KerasCall, x: KerasValue, indices: Array, mover: Call) -> KerasValue:
+def _at(call: KerasCall, x: KerasValue, indices: Array, moved_by: Call) -> KerasValue:
     """Return the elements of a value at these indices, an array with the batch axis."""
     if indices.ndim < 2:
         raise call.unsupported("a single element of each sample", "at least one more axis")
     last = indices.ndim - 2
-    source = Feature(x.flat(), BATCH, positions=np.moveaxis(indices, -1, 1), mover=mover)
-    return from_layout(settled(source).node, axis_first(last, last + 1))
+    source = Feature(x.flat(), BATCH, indices=np.moveaxis(indices, -1, 1), moved_by=moved_by)
+    return from_layout(materialized(source).node, axis_first(last, last + 1))
 
 
 def _permuted(x: KerasValue, view: Array) -> KerasValue | None:

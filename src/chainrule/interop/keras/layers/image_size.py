@@ -36,11 +36,11 @@ def _resized(call: KerasCall, size: tuple[int, ...]) -> KerasValue:
     elif call.flag("pad_to_aspect_ratio", False):
         if fill_value or fill_mode != "constant":
             raise call.unsupported(f"fill_value {quoted(fill_value)}", "zeros")
-        margins = [[0, 0] for _ in x.shape]
-        spatial = [axis for axis in range(x.rank) if axis != channels]
-        for axis, large, side in zip(spatial, _with_aspect_ratio(max, sides, size), sides, strict=True):
+        margins: list[Pair] = []
+        for large, side in zip(_with_aspect_ratio(max, sides, size), sides, strict=True):
             margin = (large - side) // 2
-            margins[axis] = [margin, margin]  # Keras adds as many pixels after the image
+            margins.append((margin, margin))  # Keras adds as many pixels after the image
+        margins.insert(channels, (0, 0))
         x = padded(call, x, margins)
     return resized(call, x, channels, size, mode)
 

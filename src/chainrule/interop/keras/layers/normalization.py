@@ -100,14 +100,15 @@ def _normalized(call: KerasCall, x: KerasValue, axes: Sequence[int], least: floa
 
 def dot(call: KerasCall) -> KerasValue:
     """Return the sum of the product of two vectors, which `normalize` divides by their norms."""
-    shapes = [value.shape for value in call.inputs]
-    are_vectors = len(shapes) == 2 and len(shapes[0]) == 1 and shapes[0] == shapes[1]
-    if not are_vectors or call.axes("axes") != [0]:
-        raise call.unsupported(f"inputs {shapes}", "two vectors, multiplied along axis 1")
-    vectors = call.inputs
+    if len(call.inputs) != 2:
+        raise call.unsupported(f"{len(call.inputs)} inputs", "two vectors")
+    a, b = call.inputs
+    if a.rank != 1 or a.shape != b.shape or call.axes("axes") != [0]:
+        raise call.unsupported(f"inputs {[a.shape, b.shape]}", "two vectors, multiplied along axis 1")
     if call.flag("normalize", False):
-        vectors = [_normalized(call, value, [0], SQUARED_EPSILON) for value in vectors]
-    return reduced(call, apply_operator(call, "Mul", vectors), "ReduceSum", [0], keep=True)
+        a = _normalized(call, a, [0], SQUARED_EPSILON)
+        b = _normalized(call, b, [0], SQUARED_EPSILON)
+    return reduced(call, apply_operator(call, "Mul", [a, b]), "ReduceSum", [0], keep=True)
 
 
 def dropout(call: KerasCall) -> KerasValue:

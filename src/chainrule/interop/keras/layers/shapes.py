@@ -29,7 +29,8 @@ def reshape(call: KerasCall) -> Translated:
     """Return Reshape, with a Permute if the order of elements requires it."""
     target: Any = call.option("target_shape")
     sizes = as_list(target) or []
-    if not 1 <= len(sizes) <= 16 or not all(is_whole(size, 1) or size == -1 for size in sizes):
+    are_valid = all(is_whole(size, 1) or size == -1 for size in sizes)
+    if not are_valid or not 1 <= len(sizes) <= 16:
         raise call.unsupported(f"target_shape {quoted(target)}", "sizes of a sample")
     return moved(call, call.x, lambda x: x.reshape(len(x), *sizes))
 

@@ -1,13 +1,15 @@
 """Sums, products, quotients and powers of values and constants."""
 
 import math
+import operator
 from collections.abc import Callable
 
 import numpy as np
 
 from chainrule.core.plan import Operation
+from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, combine, formula, terms, unary
 
@@ -50,12 +52,11 @@ def _number(constant: ScaledTerm) -> float:
     return float(value.reshape(-1)[0])
 
 
-def p_norm(x: ScaledTerm, total: Callable[[ScaledTerm], ScaledTerm]) -> ScaledTerm:
-    """Return the p-th root of a sum of |x| to the power of p, where p is an attribute of the node.
+def p_norm(x: ScaledTerm, p: int, total: Callable[[ScaledTerm], ScaledTerm]) -> ScaledTerm:
+    """Return the p-th root of a sum of |x| to the power of p.
 
     total   function that adds the elements of a value
     """
-    p = x.call.integer("p", 2)
     if p < 1:
         raise x.call.unsupported(f"p {p}", "1 or more")
     if p == 2:
@@ -88,13 +89,13 @@ def _scaled(x: ScaledTerm) -> ScaledTerm:
     return (x - offset) * scale
 
 
-def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
+def write_elementwise(name: str) -> Callable[[GraphWriter, Operation], GraphResult]:
     """Return the writer of an operation on two values, which ONNX broadcasts along axes of size 1."""
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
         inputs = [graph.repeatable(tensor) for tensor in operation.reads]
         shape = np.broadcast_shapes(*(value.shape for value in inputs))
-        return graph.node(operator, *inputs, shape=shape)
+        return graph.node(name, *inputs, shape=shape)
 
     return write
 
@@ -123,20 +124,20 @@ def write_add_bias(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Add", x, graph.channel_weight(b, x))
 
 
-ADD = binary("Add; for a constant, Rescaling by a number, or FixedAffine", lambda a, b: a + b)
+ADD = binary("Add; for a constant, Rescaling by a number, or FixedAffine", operator.add)
 OPERATORS = (
     Operator("Add", ADD, {"add": write_elementwise("Add"), "add_bias": write_add_bias}),
     Operator(
         "Sub",
-        binary("Add of the first operand and −1 times the second; for a constant, as Add", lambda a, b: a - b),
+        binary("Add of the first operand and −1 times the second; for a constant, as Add", operator.sub),
     ),
-    Operator("Neg", unary("Rescaling by −1", lambda x: -x)),
+    Operator("Neg", unary("Rescaling by −1", operator.neg)),
     Operator("Mul", read_mul, {"multiply": write_elementwise("Mul"), "rescaling": write_rescaling}),
     Operator(
         "Div",
         binary(
             "the product of the first operand and the Reciprocal of the second; for a constant divisor, as Mul",
-            lambda a, b: a / b,
+            ScaledTerm.__truediv__,
         ),
     ),
     Operator(

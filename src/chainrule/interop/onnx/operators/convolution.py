@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.core.shapes import Pair, extent, transposed_size
+from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with_zeros
 from chainrule.interop.onnx.operators.terms import ScaledTerm
@@ -137,16 +138,17 @@ def _transposed_padding(call: Call, window: WindowOptions, size: Sequence[int]) 
     """
     rule = call.text("auto_pad", "NOTSET")
     output_padding = [*call.integers("output_padding", [0] * len(size))]
+    outputs = None
     if call.attribute("output_shape"):
         outputs = call.integers("output_shape")[-len(size) :]
-    elif rule in SAME:
-        outputs = [length * step for length, step in zip(size, window.stride, strict=True)]
-    else:
+    elif rule not in SAME:
         return window.padding, output_padding
     padding: list[Pair] = []
     for axis, length in enumerate(size):
-        covered = window.stride[axis] * (length - 1) + extent(window.kernel[axis], window.dilation[axis])
-        surplus = covered + output_padding[axis] - outputs[axis]
+        step = window.stride[axis]
+        output = length * step if outputs is None else outputs[axis]
+        covered = step * (length - 1) + extent(window.kernel[axis], window.dilation[axis])
+        surplus = covered + output_padding[axis] - output
         padding.append(halves(rule, surplus))
         output_padding[axis] += max(-surplus, 0)
     return tuple(padding), output_padding

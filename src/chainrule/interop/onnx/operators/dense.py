@@ -7,12 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
-from chainrule.interop.assembly import permuted
+from chainrule.errors import one_line
+from chainrule.interop.assembly import MAX_NAME, permuted
+from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm
@@ -82,9 +85,28 @@ def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, share
 def read_linear_regressor(call: Call) -> Feature:
     """Return Dense."""
     call.choice("post_transform", "NONE")
-    w = np.array(call.reals("coefficients"), np.float32).reshape(call.integer("targets", 1), -1)
+    return _linear(call)
+
+
+def read_linear_classifier(call: Call) -> tuple[Feature, Feature]:
+    """Return Dense, and Softmax or Sigmoid, for the scores; the label is not read."""
+    if 0 in call.used_outputs:
+        raise call.unsupported("its label is read", f"only the scores: --output {one_line(call.outputs[1], MAX_NAME)}")
+    transform = call.choice("post_transform", "NONE", "SOFTMAX", "LOGISTIC")
+    y = _linear(call)
+    if y.node.shape == (1,):
+        raise call.unsupported("one row of coefficients", "one for each class")
+    if transform != "NONE":
+        y = call.layer("Softmax" if transform == "SOFTMAX" else "Sigmoid", y)
+    return y, y
+
+
+def _linear(call: Call) -> Feature:
+    """Return Dense with the coefficients and intercepts in a node's attributes."""
+    x = call.batched_input(2)
+    w = np.array(call.reals("coefficients"), np.float32).reshape(-1, x.shape[1])
     intercepts = np.array(call.reals("intercepts") or [0.0], np.float32)
-    return _dense(call, call.batched_input(2), w, np.broadcast_to(intercepts, len(w)))
+    return _dense(call, x, w, np.broadcast_to(intercepts, len(w)))
 
 
 def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -140,8 +162,8 @@ def read_einsum(call: Call) -> Feature:
     x = call.feature(place)
     letters = inputs[place]
     if len(inputs) == 1 and sorted(letters) == sorted(output):
-        order = [letters.index(letter) for letter in output]
-        return moved(call, x, lambda places: places.transpose(order))
+        order = _order(letters, output)
+        return moved(call, x, lambda indices: indices.transpose(order))
     if len(inputs) != 2:
         raise call.unsupported(f"equation {','.join(inputs)}->{output}", "a value and a constant, or a transposition")
     other = 1 - place
@@ -170,22 +192,25 @@ def _contracted(call: Call, x: Feature, w: Array, subscripts: Subscripts) -> Fea
             summed += letter
         elif letter in result and letter not in constant:
             kept += letter
-    added = "".join(letter for letter in constant if letter in result and letter not in value)
+    added = ""
+    for letter in constant:
+        if letter in result and letter not in value:
+            added += letter
     if len(summed) + len(added) != len(constant) or len(summed) + len(kept) != len(value) or not summed:
         raise call.unsupported(f"equation {value},{constant}->{result}", "a sum of products with a constant matrix")
     matrix = w.transpose(_order(constant, added + summed))
     added_sizes = matrix.shape[: len(added)]
     input_order = _order(value, kept + summed)
     kept_sizes = [x.shape[axis] for axis in input_order[: len(kept)]]
-    rows = settled(moved(call, x, lambda places: places.transpose(input_order).reshape(*kept_sizes, -1)))
+    rows = materialized(moved(call, x, lambda indices: indices.transpose(input_order).reshape(*kept_sizes, -1)))
     y = _dense(call, rows, matrix.reshape(math.prod(added_sizes), -1))
     output_order = _order(kept + added, result)
-    return moved(call, y, lambda places: places.reshape(*kept_sizes, *added_sizes).transpose(output_order))
+    return moved(call, y, lambda indices: indices.reshape(*kept_sizes, *added_sizes).transpose(output_order))
 
 
 def _order(letters: str, new_letters: str) -> list[int]:
     """Return the permutation of axes that brings their letters into another order."""
-    return [letters.index(letter) for letter in new_letters]
+    return [*map(letters.index, new_letters)]
 
 
 def _subscripts(call: Call) -> tuple[list[str], str]:
@@ -194,8 +219,9 @@ def _subscripts(call: Call) -> tuple[list[str], str]:
     left, arrow, output = equation.partition("->")
     inputs = left.split(",")
     if not arrow:
-        counts = Counter("".join(inputs))
-        output = "".join(letter for letter in sorted(counts) if counts[letter] == 1)
+        for letter, count in sorted(Counter("".join(inputs)).items()):
+            if count == 1:
+                output += letter
     ranks = [len(value.shape) for value in call.values if value is not None]
     has_repeated = any(len(set(part)) != len(part) for part in (*inputs, output))
     if has_repeated or [*map(len, inputs)] != ranks or not output:
@@ -206,6 +232,7 @@ def _subscripts(call: Call) -> tuple[list[str], str]:
 OPERATORS = (
     Operator("Gemm", read_gemm, {"dense": write_gemm}),
     Operator("LinearRegressor", read_linear_regressor, domains=("ai.onnx.ml",)),
+    Operator("LinearClassifier", read_linear_classifier, domains=("ai.onnx.ml",)),
     Operator("MatMul", read_matmul, {"resample": write_resize}),
     Operator("Einsum", read_einsum),
 )

@@ -1,8 +1,10 @@
 """Concatenation of values and constants."""
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
+from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import fixed_value, sample_of
 
@@ -10,13 +12,12 @@ from chainrule.interop.onnx.operators.terms import fixed_value, sample_of
 def read_concat(call: Call) -> Feature:
     """Return Concatenate; constants become FixedValue."""
     values = [value for value in call.values if value is not None]
-    ranks = {len(value.shape) for value in values}
-    if len(ranks) > 1:
-        shapes = ", ".join(str(value.shape) for value in values)
-        raise call.invalid(f"inputs of {shapes}", "the same number of axes")
-    like = call.feature(call.first_feature)
+    shapes = [value.shape for value in values]
+    if len({*map(len, shapes)}) > 1:
+        raise call.invalid(f"inputs of {', '.join(map(str, shapes))}", "the same number of axes")
+    like = call.features[0]
     axis = call.axis("axis", 1, len(like.shape))
-    are_batched = {value.batched for value in values if isinstance(value, Feature)}
+    are_batched = {value.batched for value in call.features}
     is_of_one_sample = are_batched != {True} or axis == 0  # no batch axis, or one of size 1 that is joined
     if is_of_one_sample and True in are_batched and like.batch != 1:
         raise call.unsupported(f"axis 0 of {like.shape}, the batch axis", "an axis of a sample")

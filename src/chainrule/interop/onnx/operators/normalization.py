@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation
+from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.reductions import over
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary
@@ -118,7 +119,7 @@ def read_layer_norm(call: Call) -> Any:
     """Return LayerNorm over the last axes, which are merged into one; mean and deviation are computed separately."""
     x = call.feature()
     axis = call.axis("axis", -1, len(x.shape))
-    if call.used_outputs > 1:
+    if call.last_used_output > 0:
         moments = _moments(ScaledTerm(call, x), range(axis, len(x.shape)))
         return (_layer_norm(call, x, axis), *(moment.feature for moment in moments))
     return _layer_norm(call, x, axis)
@@ -136,7 +137,7 @@ def _layer_norm(call: Call, x: Feature, file_axis: int) -> Feature:
     rows = math.prod(shape[:axis])
     size = math.prod(normalized)
     beta = call.optional_constant(2)
-    if beta is None and call.used_outputs == 1:
+    if beta is None and call.last_used_output == 0:
         beta = call.fuse_following_add((*[1] * (len(x.shape) - len(normalized)), *normalized))
     if beta is None:
         beta = np.zeros(1)
@@ -204,7 +205,7 @@ def write_local_response_norm(graph: GraphWriter, operation: Operation) -> Graph
 
 def read_dropout(call: Call) -> Feature:
     """Return Dropout, which does nothing in inference."""
-    if call.used_outputs > 1:
+    if call.last_used_output > 0:
         raise call.unsupported("the mask is read", "only the values to be read")
     rate = dropout_rate(call)
     x = call.feature()

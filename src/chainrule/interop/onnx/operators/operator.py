@@ -6,9 +6,9 @@ from typing import Any
 
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.messages import ONNX_DOMAINS
 from chainrule.interop.onnx.operator_call import Call
 
-ONNX_DOMAINS = ("", "ai.onnx")
 Reader = Callable[[Call], Any]
 Writer = Callable[[GraphWriter, Operation], GraphResult]
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import Pair
+from chainrule.interop.onnx.features import INDEX_TYPE, Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import POSITION, Call, Feature
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import along_axes
 from chainrule.interop.onnx.operators.shapes import moved
@@ -29,12 +30,11 @@ def read_pad(call: Call) -> Feature:
     mode = call.choice("mode", "constant", *REPEATING_MODES)
     if mode != "constant":
         padded_shape = [size + sum(border) for size, border in zip(x.shape, borders, strict=True)]
-        call.allocated(padded_shape, POSITION.itemsize)
-        return moved(call, x, lambda places: np.pad(places, borders, cast("Any", mode)))
-    file_axes = [axis for axis, border in enumerate(borders) if any(border)]
-    sample, axes = call.sample_axes(x, file_axes)
-    pairs = {axis: borders[file_axis] for axis, file_axis in zip(axes, file_axes, strict=True)}
-    return pad_with(call, sample, pairs, value)
+        call.allocated(padded_shape, INDEX_TYPE.itemsize)
+        return moved(call, x, lambda indices: np.pad(indices, borders, cast("Any", mode)))
+    changed = {axis: border for axis, border in enumerate(borders) if any(border)}
+    sample, axes = call.sample_axes(x, [*changed])
+    return pad_with(call, sample, dict(zip(axes, changed.values(), strict=True)), value)
 
 
 def pad_with(call: Call, x: Feature, pairs: Mapping[int, Pair], value: float) -> Feature:

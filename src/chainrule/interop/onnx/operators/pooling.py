@@ -12,12 +12,13 @@ from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import Pair, ceil_padding, extent, output_size
 from chainrule.interop.assembly import MAX_FLOAT32
+from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
-from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.arithmetic import p_norm
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with
-from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 from chainrule.interop.onnx.operators.windows import (
@@ -33,7 +34,7 @@ from chainrule.interop.onnx.operators.windows import (
 
 def read_max_pool(call: Call) -> Feature:
     """Return MaxPool2D."""
-    if call.used_outputs > 1:
+    if call.last_used_output > 0:
         raise call.unsupported("the positions of the maxima are read", "only their values to be read")
     return _read_pool(call, "MaxPool2D", {})
 
@@ -44,7 +45,8 @@ def read_average_pool(call: Call) -> Feature:
 
 
 def _norms(x: ScaledTerm) -> ScaledTerm:
-    return p_norm(x, lambda y: ScaledTerm(y.call, _read_pool(y.call, "SumPool2D", {}, y.feature)))
+    p = x.call.integer("p", 2)
+    return p_norm(x, p, lambda y: ScaledTerm(y.call, _read_pool(y.call, "SumPool2D", {}, y.feature)))
 
 
 def _read_pool(call: Call, kind: str, options: dict[str, Any], source: Feature | None = None) -> Feature:
@@ -90,7 +92,7 @@ def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, opt
     pairs = {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)}
     padded = pad_with(call, x, pairs, -MAX_FLOAT32 if is_maximum else 0.0)
 
-    def elements(places: Array) -> tuple[Array, ...]:
+    def elements(indices: Array) -> tuple[Array, ...]:
         """Return the elements that are at the same place in all windows, for each place in a window."""
         offsets_by_axis = [range(0, reach, step) for reach, step in zip(extents, window.dilation, strict=True)]
         parts: list[Array] = []
@@ -98,10 +100,10 @@ def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, opt
             cuts: list[slice] = []
             for start, count, step in zip(offsets, outputs, window.stride, strict=True):
                 cuts.append(slice(start, start + (count - 1) * step + 1, step))
-            parts.append(places[:, :, *cuts])
+            parts.append(indices[:, :, *cuts])
         return tuple(parts)
 
-    images = map(settled, moved(call, padded, elements))
+    images = map(materialized, moved(call, padded, elements))
     pooled = reduce(partial(call.layer, "Maximum" if is_maximum else "Add"), images)
     if kind != "AveragePool2D":
         return pooled

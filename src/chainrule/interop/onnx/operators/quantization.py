@@ -1,8 +1,8 @@
 """Quantized networks: integers q that represent the numbers scale · (q − zero).
 
-A feature whose values are integers in the file has a `QuantizationGrid`. The network computes the numbers that the
-integers represent: each layer computes with floats, and FakeQuantize rounds its result to the numbers of the grid. An
-operator with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
+A feature whose values are integers in the file has `QuantizationParameters`. The network computes the numbers that the
+integers represent: each layer computes with floats, and FakeQuantize rounds its result to such numbers. An operator
+with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
 """
 
 from collections.abc import Mapping
@@ -11,22 +11,23 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
+from chainrule.interop.onnx.features import Feature, QuantizationParameters, Value
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import GraphMessage
-from chainrule.interop.onnx.operator_call import Array, Call, Feature, QuantizationGrid, Value
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS, Operator, Reader
-from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.operators.terms import ScaledTerm, rescale
 from chainrule.interop.onnx.tensors import dtype_of
 
 V = TypeVar("V", bound=Value)
-# Operators that only select or move elements: if an input is on a grid, the result is on the same grid.
+# Operators that only select or move elements: the result has the quantization parameters of the input.
 SELECTING = ("MaxPool", "GlobalMaxPool", "Identity", *MOVING)
 WITH_MICROSOFT = (*ONNX_DOMAINS, "com.microsoft")
 MAX_BITS = 16
@@ -38,23 +39,28 @@ def read(call: Call, reader: Reader) -> Any:
 
     An operator without an integer form reads the integers as floats, unless it only selects or moves elements.
     """
-    grids = {value.grid for value in call.values if isinstance(value, Feature)}
-    if grids == {None} or call.operation.operator in INTEGER_FORMS:
+    parameter_sets = {value.quantization for value in call.features}
+    if parameter_sets == {None} or call.operation.operator in INTEGER_FORMS:
         return reader(call)
-    if len(grids) == 1 and call.operation.operator in SELECTING:
+    if len(parameter_sets) == 1 and call.operation.operator in SELECTING:
         result = reader(call)
         if isinstance(result, Feature):
-            return replace(result, grid=grids.pop())
+            return replace(result, quantization=parameter_sets.pop())
         return result
-    call.values = [None if value is None else as_stored(call.assembly, value) for value in call.values]
+    values: list[Value | None] = []
+    for value in call.values:
+        values.append(None if value is None else as_stored(call.assembly, value))
+    call.values = values
     return reader(call)
 
 
 def as_stored(assembly: Assembly, x: V) -> V | Feature:
-    """Return the values as the file stores them: integers, for a value with a grid."""
-    if not isinstance(x, Feature) or x.grid is None:
+    """Return the values as the file stores them: integers, for a quantized value."""
+    if not isinstance(x, Feature) or x.quantization is None:
         return x
-    return x.with_node(assembly.apply("Rescaling", x.node, scale=1 / x.grid.scale, shift=float(x.grid.zero)))
+    return x.with_node(
+        assembly.apply("Rescaling", x.node, scale=1 / x.quantization.scale, shift=float(x.quantization.zero))
+    )
 
 
 def dequantized(x: Array, scale: Array, zero: Array, axis: int = 0, block: int | None = None) -> Array:
@@ -96,7 +102,7 @@ def _spread(value: Array, shape: Shape, axis: int, block: int | None) -> Array:
 
 
 def _round(call: Call, y: Feature, index: int) -> Feature:
-    """Return a value rounded to the numbers of a grid; `index` is that of the scale, which the zero point follows."""
+    """Return a value rounded as integers represent it; `index` is that of the scale, which the zero point follows."""
     scale = call.constant(index)
     zero = call.optional_constant(index + 1)
     if zero is None:
@@ -105,22 +111,22 @@ def _round(call: Call, y: Feature, index: int) -> Feature:
         raise call.unsupported(f"{scale.size} scales of a result", "one")
     if zero.dtype.kind not in "iu" or 8 * zero.dtype.itemsize > MAX_BITS:
         raise call.unsupported(f"a zero point of type {zero.dtype}", f"integers of at most {MAX_BITS} bits")
-    grid = _grid(scale, zero)
-    return replace(call.layer("FakeQuantize", y, **vars(grid)), grid=grid)
+    parameters = _parameters(scale, zero)
+    return replace(call.layer("FakeQuantize", y, **vars(parameters)), quantization=parameters)
 
 
-def _grid(scale: Array, zero: Array) -> QuantizationGrid:
-    """Return the grid of a scale and a zero point, whose type is that of the integers."""
+def _parameters(scale: Array, zero: Array) -> QuantizationParameters:
+    """Return the parameters of a scale and a zero point, whose type is that of the integers."""
     limits = np.iinfo(zero.dtype)
-    return QuantizationGrid(float(scale.item()), int(zero.item()), int(limits.min), int(limits.max))
+    return QuantizationParameters(float(scale.item()), int(zero.item()), int(limits.min), int(limits.max))
 
 
 def _represented(call: Call, index: int, axis: int = 0) -> Value:
     """Return the numbers represented by an input, which is followed by the inputs for its scale and zero point.
 
     A constant is converted. A value with one scale per channel is first divided into its integers. A value already
-    contains the numbers of its own grid, own_step · (q − own_zero), and needs only a change of scale: none if the grids
-    are equal.
+    contains the numbers of its own parameters, own_step · (q − own_zero), and needs only a change of scale: none if
+    they are equal.
 
     axis   axis that several scales belong to
     """
@@ -144,28 +150,30 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
         return ((ScaledTerm(call, stored) - zeros) * factors).feature
     step = float(scale.item())
     offset = int(zero.item())
-    if x.grid is None:
+    if x.quantization is None:
         return rescale(call, x, step, step * -offset)
-    return rescale(call, replace(x, grid=None), step / x.grid.scale, step * (x.grid.zero - offset))
+    return rescale(
+        call, replace(x, quantization=None), step / x.quantization.scale, step * (x.quantization.zero - offset)
+    )
 
 
 def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: Mapping[str, Value]) -> Feature:
     """Return an input of 8-bit integers that a DequantizeLinear converts to numbers; FormatError for other readers.
 
-    The input of the network are the numbers that the integers represent. FakeQuantize rounds them to the grid of these
-    integers, scale · (q − zero), as the file's runtime does.
+    The input of the network are the numbers that the integers represent. FakeQuantize rounds them to numbers
+    scale · (q − zero), as the file's runtime does.
     """
     problem = FormatError(f"input {quoted(name)} has integers; expected floats, or one DequantizeLinear of them")
     assembly.budget.visit(len(graph.nodes), f"input {quoted(name)}")
-    parameters = set[tuple[str, ...]]()
+    parameter_names = set[tuple[str, ...]]()
     for node in graph.nodes:
         if name in node.inputs:
             if node.operator != "DequantizeLinear":
                 raise problem
-            parameters.add(tuple(node.inputs[1:]))
-    if len(parameters) != 1:
+            parameter_names.add(tuple(node.inputs[1:]))
+    if len(parameter_names) != 1:
         raise problem
-    (names,) = parameters
+    (names,) = parameter_names
     if len(names) != 2:
         raise problem
     x = values[name]
@@ -174,8 +182,8 @@ def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: 
         raise problem
     if scale.size != 1 or zero.size != 1:
         raise problem
-    grid = _grid(scale, zero)
-    return replace(x.with_node(assembly.apply("FakeQuantize", x.node, **vars(grid))), grid=grid)
+    parameters = _parameters(scale, zero)
+    return replace(x.with_node(assembly.apply("FakeQuantize", x.node, **vars(parameters))), quantization=parameters)
 
 
 def read_quantize(call: Call) -> Feature:
@@ -228,7 +236,7 @@ class IntegerForm:
             scales = call.constant(1) * call.constant(4) * call.real("alpha", 1.0)
             values.append(dequantized(call.constant(self.bias), scales.reshape(-1), np.zeros(1)))
             indices.append(self.bias)
-        y = settled(FLOAT_READERS[self.operator](call.derived(self.operator, indices, values)))
+        y = materialized(FLOAT_READERS[self.operator](call.derived(self.operator, indices, values)))
         if not call.has_input(self.result):
             return y
         return _round(call, y, self.result)

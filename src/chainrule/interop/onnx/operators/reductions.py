@@ -6,18 +6,20 @@ from functools import partial, reduce
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Array, Shape
 from chainrule.interop.assembly import MAX_FLOAT32, permuted
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.features import Feature
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.arithmetic import p_norm
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
-from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 
 MAX_FACTORS = 64  # of ReduceProd
 SMALLEST = 2.0**-126  # replaces a norm of 0
+NORMS = {"L1": 1, "L2": 2}  # of Normalizer
 OVER = " over axes of a sample"
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 
@@ -130,15 +132,26 @@ def read_product(call: Call) -> Feature:
     if count > MAX_FACTORS:
         raise call.unsupported(f"{count} factors", f"at most {MAX_FACTORS}")
 
-    def parts(places: Array) -> tuple[Array, ...]:
-        return tuple(np.moveaxis(places, axes, range(len(axes))).reshape(count, *kept))
+    def parts(indices: Array) -> tuple[Array, ...]:
+        return tuple(np.moveaxis(indices, axes, range(len(axes))).reshape(count, *kept))
 
-    return reduce(partial(call.layer, "Multiply"), map(settled, moved(call, x, parts)))
+    return reduce(partial(call.layer, "Multiply"), map(materialized, moved(call, x, parts)))
 
 
 def _lp_normalization(x: ScaledTerm) -> ScaledTerm:
-    axis = x.call.axis("axis", -1, len(x.feature.shape))
-    norm = p_norm(x, lambda y: over(y, [axis], "SumPool2D"))
+    return _normalized(x, x.call.axis("axis", -1, len(x.feature.shape)), x.call.integer("p", 2))
+
+
+def _normalizer(x: ScaledTerm) -> ScaledTerm:
+    norm = x.call.text("norm", "MAX")
+    if norm not in NORMS:
+        raise x.call.unsupported(f"norm {norm!r}", " or ".join(NORMS))
+    return _normalized(x, 1, NORMS[norm])
+
+
+def _normalized(x: ScaledTerm, axis: int, p: int) -> ScaledTerm:
+    """Return a value divided by its p-norm along an axis in the file."""
+    norm = p_norm(x, p, lambda y: over(y, [axis], "SumPool2D"))
     return x / norm.layer("Clip", low=SMALLEST, high=MAX_FLOAT32)
 
 
@@ -149,7 +162,7 @@ OPERATORS = (
         "GlobalLpPool",
         unary(
             "the p-th root of the sum of |x| to the power of p over all positions",
-            lambda x: p_norm(x, _over_positions),
+            lambda x: p_norm(x, x.call.integer("p", 2), _over_positions),
         ),
     ),
     Operator("ReduceProd", read_product),
@@ -165,4 +178,5 @@ OPERATORS = (
     Operator("ReduceLogSum", unary("Log of the sum", lambda x: _reduced(x).layer("Log"))),
     Operator("ReduceLogSumExp", unary("m + log Σ exp(x − m), where m is the maximum", _log_sum_exp)),
     Operator("LpNormalization", unary("x divided by its norm along an axis", _lp_normalization)),
+    Operator("Normalizer", unary("x divided by its norm", _normalizer), domains=("ai.onnx.ml",)),
 )

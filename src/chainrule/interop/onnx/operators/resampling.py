@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import WHOLE_IMAGE, Line, resampling_line, resampling_weights
+from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import fixed_value
 from chainrule.interop.onnx.operators.windows import image, restore_rank
@@ -161,17 +163,23 @@ def _interpolation(call: Call) -> tuple[str, str]:
 
 def _resizings(call: Call, x: Feature) -> list[Resizing]:
     """Return the size of the result and the scale factor along each axis."""
-    resizings = [Resizing(size, Fraction(1)) for size in x.shape]
     rank = len(x.shape)
-    axes = [call.normalize_axis(axis, rank) for axis in call.integers("axes", range(rank))]
-    requested = _requested_factors
+    axes: list[int] = []
+    before: list[int] = []
+    for number in call.integers("axes", range(rank)):
+        axis = call.normalize_axis(number, rank)
+        axes.append(axis)
+        before.append(x.shape[axis])
     if call.opset >= 11 and call.has_input(3):
-        requested = _requested_sizes
-    for axis, resizing in zip(axes, requested(call, [x.shape[axis] for axis in axes]), strict=True):
+        requested = _requested_sizes(call, before)
+    else:
+        requested = _requested_factors(call, before)
+    resizings = [Resizing(size, Fraction(1)) for size in x.shape]
+    for axis, resizing in zip(axes, requested, strict=True):
         resizings[axis] = resizing
-    sizes = [resizing.size for resizing in resizings]
+    sizes, _ = zip(*resizings, strict=True)
     if min(sizes) < 1:
-        raise call.unsupported(f"sizes {sizes}", "sizes above 0")
+        raise call.unsupported(f"sizes {[*sizes]}", "sizes above 0")
     return resizings
 
 
@@ -180,21 +188,24 @@ def _requested_sizes(call: Call, before: Sequence[int]) -> list[Resizing]:
     sizes = call.integer_input(3)
     if len(sizes) != len(before) or min(sizes, default=1) < 1:
         raise call.unsupported(f"sizes {sizes}", f"{len(before)} sizes above 0")
-    stretched = [Resizing(size, Fraction(size, own)) for size, own in zip(sizes, before, strict=True)]
+    scales = [*map(Fraction, sizes, before)]
     policy = call.choice("keep_aspect_ratio_policy", "stretch", "not_larger", "not_smaller")
     if policy == "stretch":
-        return stretched
-    scales = [resizing.scale for resizing in stretched]
+        return [*map(Resizing, sizes, scales)]
     scale = min(scales) if policy == "not_larger" else max(scales)
     return [Resizing(math.floor(own * scale + Fraction(1, 2)), scale) for own in before]
 
 
 def _requested_factors(call: Call, before: Sequence[int]) -> list[Resizing]:
     """Return the factors of the input or attribute `scales`, and the sizes that they give, rounded down."""
-    scales = [_fraction(call, value) for value in _scale_factors(call)]
-    if len(scales) != len(before):
-        raise call.unsupported(f"{len(scales)} factors", f"{len(before)} factors")
-    return [Resizing(math.floor(own * scale), scale) for own, scale in zip(before, scales, strict=True)]
+    values = _scale_factors(call)
+    if len(values) != len(before):
+        raise call.unsupported(f"{len(values)} factors", f"{len(before)} factors")
+    resizings: list[Resizing] = []
+    for value, size in zip(values, before, strict=True):
+        scale = _fraction(call, value)
+        resizings.append(Resizing(math.floor(size * scale), scale))
+    return resizings
 
 
 def _scale_factors(call: Call) -> list[float]:
@@ -319,7 +330,10 @@ def _write_gathers(graph: GraphWriter, x: GraphResult, outputs: tuple[int, ...],
     """Return the nearest pixels along each axis whose pixels change."""
     for axis, (output_size, line) in enumerate(zip(outputs, lines, strict=True), 1):
         size = x.shape[axis]
-        pixels = [resampling_weights("nearest", size, output_size, i, line)[0][0] for i in range(output_size)]
+        pixels: list[int] = []
+        for i in range(output_size):
+            ((pixel, _), *_) = resampling_weights("nearest", size, output_size, i, line)
+            pixels.append(pixel)
         if pixels != [*range(size)]:
             shape = (*x.shape[:axis], output_size, *x.shape[axis + 1 :])
             x = graph.node("Gather", x, graph.integer_constant(pixels), shape=shape, axis=axis + 1)

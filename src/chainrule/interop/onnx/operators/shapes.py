@@ -7,9 +7,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
+from chainrule.interop.onnx.features import INDEX_TYPE, Feature, Value
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import POSITION, Array, Call, Feature, Value
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.terms import ScaledTerm
@@ -94,7 +96,7 @@ def unsqueeze(call: Call, x: Array) -> Array:
     return np.expand_dims(x, tuple(call.input_or_attribute("axes", 1, 13) or ()))
 
 
-# ---------------------------------------------------------------------- other places
+# ---------------------------------------------------------------------- other indices
 
 
 def transpose(call: Call, x: Array) -> Array:
@@ -246,21 +248,21 @@ def read_moving(call: Call) -> Any:
     """Return layers that reshape, permute, select and repeat elements: Reshape, Permute, Slice and Broadcast, or
     Gather; several such operators in a row are read as one.
     """
-    return moved(call, call.feature(), lambda places: MOVING[call.operation.operator](call, places))
+    return moved(call, call.feature(), lambda indices: MOVING[call.operation.operator](call, indices))
 
 
 def moved(call: Call, x: Feature, move: Callable[[Array], Any]) -> Any:
     """Return a value whose elements a function of arrays moves; several values if it returns several arrays."""
     try:
-        if x.positions is None:
-            call.allocated(x.shape, POSITION.itemsize)
-        result = move(x.places(x.shape))
+        if x.indices is None:
+            call.allocated(x.shape, INDEX_TYPE.itemsize)
+        result = move(x.element_indices)
     except (IndexError, ValueError) as error:
         raise call.invalid(f"an input of {x.shape} ({error})", "another shape, or existing elements") from None
     if not isinstance(result, tuple):
-        return replace(x, positions=result, mover=call)
+        return replace(x, indices=result, moved_by=call)
     parts = cast("tuple[Array, ...]", result)
-    return tuple(replace(x, positions=part, mover=call) for part in parts)
+    return tuple(replace(x, indices=part, moved_by=call) for part in parts)
 
 
 def write_broadcast(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -273,8 +275,8 @@ def write_gather(graph: GraphWriter, operation: Operation) -> GraphResult:
     x, indices = operation.reads
     assert x is not None
     assert indices is not None
-    places = graph.network.weights[indices.storage]
-    existing = np.where((places > 0) & (places < x.size), places, 0)
+    indices = graph.network.weights[indices.storage]
+    existing = np.where((indices > 0) & (indices < x.size), indices, 0)
     numbers = graph.integer_constant([*map(int, existing)])
     return graph.node("Gather", graph.view(x), numbers, shape=operation.writes[0].shape, axis=1)
 

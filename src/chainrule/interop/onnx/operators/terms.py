@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.interop.assembly import permuted
-from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample
+from chainrule.interop.onnx.features import Feature, for_one_sample
+from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operators.moved_elements import repeated
 from chainrule.interop.onnx.operators.operator import Reader
-from chainrule.interop.onnx.operators.positions import repeated
 from chainrule.layers.node import ordered
 
 MAX_POWER = 8  # largest exponent for repeated multiplication

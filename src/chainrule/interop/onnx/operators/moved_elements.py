@@ -12,52 +12,53 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
 from chainrule.interop.assembly import permuted, reshaped
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.features import Feature
+from chainrule.interop.onnx.operator_call import Call
 
 
-def settled(x: Feature, *, any_axis: bool = False) -> Feature:
+def materialized(x: Feature, *, any_axis: bool = False) -> Feature:
     """Return a value after layers that move its elements, with the batch axis first.
 
     any_axis   whether the file may have the batch axis at another place
 
     Errors   FormatError if the elements of several samples are mixed
     """
-    if x.positions is None or x.mover is None:
+    if x.indices is None or x.moved_by is None:
         return x
-    call = x.mover
-    places = x.positions
-    source = Feature(x.node, x.batch, grid=x.grid)
-    call.charge(places.nbytes)
-    if not places.size:
-        raise call.unsupported(f"a result of shape {text(places.shape)}", "one element or more")
+    call = x.moved_by
+    indices = x.indices
+    source = Feature(x.node, x.batch, quantization=x.quantization)
+    call.charge(indices.nbytes)
+    if not indices.size:
+        raise call.unsupported(f"a result of shape {text(indices.shape)}", "one element or more")
     if x.batch == 1:
-        if places.ndim > 1 and len(places) == 1:
-            return Feature(_moved(call, source, places[0]).node, 1, grid=x.grid)
-        return Feature(_moved(call, source, np.atleast_1d(places)).node, 1, batched=False, grid=x.grid)
+        if indices.ndim > 1 and len(indices) == 1:
+            return Feature(_moved(call, source, indices[0]).node, 1, quantization=x.quantization)
+        return Feature(_moved(call, source, np.atleast_1d(indices)).node, 1, batched=False, quantization=x.quantization)
     axis = batch_axis(x)
     if axis is None:
-        raise call.unsupported(f"a result of {places.shape} from several samples", "all samples, each on its own")
+        raise call.unsupported(f"a result of {indices.shape} from several samples", "all samples, each on its own")
     if axis and not any_axis:
-        raise call.unsupported(f"a result of {places.shape} with samples along axis {axis}", "the batch axis first")
-    sample = np.take(places, 0, axis)
+        raise call.unsupported(f"a result of {indices.shape} with samples along axis {axis}", "the batch axis first")
+    sample = np.take(indices, 0, axis)
     starts = math.prod(x.node.shape) * np.arange(x.batch)
-    if not np.array_equal(np.moveaxis(places, axis, 0), sample + _along(starts, 0, places.ndim)):
+    if not np.array_equal(np.moveaxis(indices, axis, 0), sample + _along(starts, 0, indices.ndim)):
         raise call.unsupported("other elements of each sample", "the same elements of all samples")
     y = _moved(call, source, np.atleast_1d(sample))
-    return Feature(y.node, x.batch, grid=x.grid, scalar=sample.ndim == 0)
+    return Feature(y.node, x.batch, quantization=x.quantization, scalar=sample.ndim == 0)
 
 
 def batch_axis(x: Feature) -> int | None:
     """Return the axis along which the samples of a moved value follow each other; None if there is none."""
-    places = x.positions
-    assert places is not None
-    samples = places // math.prod(x.node.shape)
-    for axis, size in enumerate(places.shape):
-        order = _along(np.arange(x.batch), axis, places.ndim)
-        if size == x.batch and np.array_equal(samples, np.broadcast_to(order, places.shape)):
+    indices = x.indices
+    assert indices is not None
+    samples = indices // math.prod(x.node.shape)
+    for axis, size in enumerate(indices.shape):
+        order = _along(np.arange(x.batch), axis, indices.ndim)
+        if size == x.batch and np.array_equal(samples, np.broadcast_to(order, indices.shape)):
             return axis
     return None
 
@@ -78,18 +79,18 @@ class RowLayout:
 
     def samples_apart(self, x: Feature) -> Feature:
         """Return a value with an axis of its own for the samples: (N, k, F) for (N·k, F)."""
-        if self.axis is not None or x.positions is None:
+        if self.axis is not None or x.indices is None:
             return x
-        return replace(x, positions=x.positions.reshape(x.batch, -1, *x.shape[1:]))
+        return replace(x, indices=x.indices.reshape(x.batch, -1, *x.shape[1:]))
 
-    def restored(self, y: Feature, mover: Call) -> Feature:
+    def restored(self, y: Feature, moved_by: Call) -> Feature:
         """Return a value, computed with the samples first, with the samples at their place in the file."""
-        indices = y.places(y.shape)
+        indices = y.element_indices
         if self.axis is None:
             indices = indices.reshape(-1, *indices.shape[2:])
         else:
             indices = np.moveaxis(indices, 0, self.axis)
-        return replace(y, positions=indices, mover=mover)
+        return replace(y, indices=indices, moved_by=moved_by)
 
 
 MERGED = RowLayout(None)
@@ -100,28 +101,28 @@ def row_layout(x: Feature) -> RowLayout | None:
 
     None if they are along the first or the last axis, or mixed.
     """
-    assert x.positions is not None
+    assert x.indices is not None
     axis = batch_axis(x)
     if axis is not None:
         return RowLayout(axis) if 0 < axis < len(x.shape) - 1 else None
-    if len(x.shape) == 2 and len(x.positions) % x.batch == 0 and batch_axis(MERGED.samples_apart(x)) == 0:
+    if len(x.shape) == 2 and len(x.indices) % x.batch == 0 and batch_axis(MERGED.samples_apart(x)) == 0:
         return MERGED
     return None
 
 
-def _moved(call: Call, x: Feature, places: Array) -> Feature:
-    """Return the elements of a sample at these places, an array in the shape of the result."""
-    flat = places.reshape(-1)
-    if places.size == math.prod(x.node.shape) and np.array_equal(flat, np.arange(places.size)):
-        return x.with_node(reshaped(x.node, places.shape))
-    axes = _axes_of(places) or _axes_of(flat)
+def _moved(call: Call, x: Feature, indices: Array) -> Feature:
+    """Return the elements of a sample at these indices, an array in the shape of the result."""
+    flat = indices.reshape(-1)
+    if indices.size == math.prod(x.node.shape) and np.array_equal(flat, np.arange(indices.size)):
+        return x.with_node(reshaped(x.node, indices.shape))
+    axes = _axes_of(indices) or _axes_of(flat)
     y = None
     if axes is not None:
         y = _along_axes(call, x, int(flat[0]), axes)
     if y is None:
-        indices = {"indices": flat.astype(np.float64)}
-        y = x.with_node(call.assembly.apply_weighted("Gather", x.node, {"shape": places.shape}, indices, None))
-    return x.with_node(reshaped(y.node, places.shape))
+        weights = {"indices": flat.astype(np.float64)}
+        y = x.with_node(call.assembly.apply_weighted("Gather", x.node, {"shape": indices.shape}, weights, None))
+    return x.with_node(reshaped(y.node, indices.shape))
 
 
 def repeated(call: Call, x: Feature, shape: Shape) -> Feature:
@@ -136,17 +137,17 @@ class EvenAxis(NamedTuple):
     step: int
 
 
-def _axes_of(places: Array) -> list[EvenAxis] | None:
-    """Return axes whose elements, in row-major order, have these places relative to the first; None if there are none.
+def _axes_of(indices: Array) -> list[EvenAxis] | None:
+    """Return axes whose elements, in row-major order, have these indices relative to the first; else None.
 
-    Axes of places that are not at equal distances are divided, and neighbors are merged where possible.
+    Axes of indices that are not at equal distances are divided, and neighbors are merged where possible.
     """
-    start = places.flat[0]
+    start = indices.flat[0]
     axes: list[EvenAxis] = []
-    total = np.full((1,) * places.ndim, start)
-    for axis in range(places.ndim):
-        line = np.moveaxis(places, axis, 0).reshape(places.shape[axis], -1)[:, 0] - start
-        total = total + _along(line, axis, places.ndim)
+    total = np.full((1,) * indices.ndim, start)
+    for axis in range(indices.ndim):
+        line = np.moveaxis(indices, axis, 0).reshape(indices.shape[axis], -1)[:, 0] - start
+        total = total + _along(line, axis, indices.ndim)
         parts = _split(line)
         if parts is None:
             return None
@@ -156,7 +157,7 @@ def _axes_of(places: Array) -> list[EvenAxis] | None:
                 part = EvenAxis(outer.size * part.size, part.step)
             if part.size > 1:
                 axes.append(part)
-    if not np.array_equal(total, places):
+    if not np.array_equal(total, indices):
         return None
     return axes
 
@@ -185,8 +186,16 @@ def _along_axes(call: Call, x: Feature, start: int, axes: Sequence[EvenAxis]) ->
     The sample is reshaped such that each axis has the step of one axis of the result or of the sample itself. The
     layers are a Slice for each axis that is cut, Permute, and Broadcast for axes that repeat elements.
     """
-    parts = _divided_axes(axes, x.node.shape)
-    sizes = {part.step: part.size for part in parts if part.step}
+    sizes: dict[int, int] = {}  # by the step of each axis that does not repeat elements
+    order: list[int] = []  # the steps of these axes, in the order of the result
+    repeated_shape: list[int] = []
+    unrepeated_shape: list[int] = []
+    for part in _divided_axes(axes, x.node.shape):
+        repeated_shape.append(part.size)
+        unrepeated_shape.append(part.size if part.step else 1)
+        if part.step:
+            sizes[part.step] = part.size
+            order.append(part.step)
     steps = _axis_steps(x.node.shape, sizes)
     if steps is None:
         return None
@@ -204,14 +213,13 @@ def _along_axes(call: Call, x: Feature, start: int, axes: Sequence[EvenAxis]) ->
             return None
         if count < size:
             y = call.layer("Slice", y, axis=axis, start=first, stop=first + count)
-    moving = [steps.index(part.step) for part in parts if part.step]
-    if len(moving) > len(sizes):
+    if len(order) > len(sizes):
         return None
+    moving = [*map(steps.index, order)]
     others = [axis for axis in range(len(steps)) if axis not in moving]
     y = y.with_node(permuted(y.node, [*moving, *others]))
-    repeated_shape = [part.size for part in parts] or [1]
-    unrepeated_shape = [part.size if part.step else 1 for part in parts] or [1]
-    return repeated(call, y.with_node(reshaped(y.node, tuple(unrepeated_shape))), tuple(repeated_shape))
+    y = y.with_node(reshaped(y.node, tuple(unrepeated_shape) or (1,)))
+    return repeated(call, y, tuple(repeated_shape) or (1,))
 
 
 def _axis_steps(shape: Shape, sizes: Mapping[int, int]) -> list[int] | None:

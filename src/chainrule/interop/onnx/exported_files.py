@@ -93,7 +93,7 @@ def _without_normalization(normalization: Normalization, graph: GraphMessage) ->
     The first nodes must be the expected chain, each with its constant, from the input on. Readers of the last of them
     then read the input.
     """
-    constants = {initializer.name: initializer for initializer in graph.initializers}
+    constants = graph.constants
     expected = normalizing_steps(normalization, _input_dtype(graph))
     if len(graph.nodes) <= len(expected):
         return None

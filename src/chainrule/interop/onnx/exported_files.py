@@ -73,7 +73,7 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
     return ExportedModel(graph, options, known_task, thresholds, invented)
 
 
-def _loss(text: str, graph: GraphMessage) -> losses.Loss | losses.JointLoss | None:
+def _loss(text: str, graph: GraphMessage) -> str | losses.JointLoss | None:
     """Return a loss by its name and option, or the losses of several outputs; None for a custom loss."""
     try:
         if text.partition("=")[0] in losses.NAMES:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from chainrule.errors import FormatError
 from chainrule.interop.assembly import Imported
-from chainrule.interop.onnx.features import Feature, Value
-from chainrule.interop.onnx.operator_call import InvalidNodeError
+from chainrule.interop.onnx.node_attributes import InvalidNodeError
+from chainrule.interop.onnx.operator_call import Feature, Value
 
 TRIAL_BATCH_SIZES = (7, 13, 1)  # for files with an unspecified batch size
 

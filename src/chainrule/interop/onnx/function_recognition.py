@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chainrule.core.arrays import Array
-from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.folding import ELEMENTWISE, of_engine
 from chainrule.interop.onnx.messages import REAL, TEXT, Attribute, OnnxNode
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 
 Values = dict[str, Array]
 

@@ -12,7 +12,6 @@ from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quo
 from chainrule.interop.assembly import MAX_NAME, Assembly
 from chainrule.interop.names import NAMES
 from chainrule.interop.onnx import operators
-from chainrule.interop.onnx.features import Feature, Value, for_one_sample
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
 from chainrule.interop.onnx.graphs import (
@@ -21,7 +20,7 @@ from chainrule.interop.onnx.graphs import (
 )
 from chainrule.interop.onnx.messages import Attribute, GraphMessage, OnnxNode
 from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample
 from chainrule.interop.onnx.operators import quantization
 from chainrule.interop.onnx.operators.moved_elements import MERGED, RowLayout, materialized, row_layout
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS

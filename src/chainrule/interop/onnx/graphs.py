@@ -12,7 +12,6 @@ from chainrule.core.arrays import Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import complete_shape
 from chainrule.interop.onnx import messages, tensors
-from chainrule.interop.onnx.features import Value
 from chainrule.interop.onnx.messages import (
     MAX_BYTES,
     MAX_OPSET,
@@ -22,6 +21,7 @@ from chainrule.interop.onnx.messages import (
     GraphMessage,
     ModelMessage,
 )
+from chainrule.interop.onnx.operator_call import Value
 
 
 def used_inputs(path: Path) -> list[str]:

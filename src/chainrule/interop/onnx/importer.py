@@ -11,7 +11,6 @@ from chainrule.interop.assembly import Assembly, Imported
 from chainrule.interop.onnx import exported_files, messages
 from chainrule.interop.onnx.batch_sizes import for_any_batch
 from chainrule.interop.onnx.exported_files import ExportedModel
-from chainrule.interop.onnx.features import Feature, Value
 from chainrule.interop.onnx.graph_translation import GraphTranslator
 from chainrule.interop.onnx.graphs import (
     InputType,
@@ -23,6 +22,7 @@ from chainrule.interop.onnx.graphs import (
     is_quantized,
 )
 from chainrule.interop.onnx.messages import MAX_BYTES, GraphMessage, ModelMessage
+from chainrule.interop.onnx.operator_call import Feature, Value
 from chainrule.interop.onnx.operators import quantization
 from chainrule.interop.onnx.weight_names import is_parameter
 from chainrule.layers import Input, Node, Reshape

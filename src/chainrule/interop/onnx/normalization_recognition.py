@@ -12,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule.core.arrays import Array
-from chainrule.interop.onnx.features import Feature, Value
 from chainrule.interop.onnx.messages import INTEGER, REAL, Attribute, OnnxNode
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature, Value
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,97 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.arrays import Array, Shape
-from chainrule.errors import FormatError, quoted
+from chainrule.errors import quoted
 from chainrule.interop.assembly import Assembly, reshaped
 from chainrule.interop.onnx import tensors
-from chainrule.interop.onnx.features import Feature, Value
-from chainrule.interop.onnx.messages import Attribute, OnnxNode
+from chainrule.interop.onnx.node_attributes import NodeAttributes
 from chainrule.interop.onnx.weight_names import layer_name_of
+from chainrule.layers.node import Node
+
+INDEX_TYPE = np.dtype(np.int32)  # of the indices of elements that were moved
 
 
-class InvalidNodeError(FormatError):
-    """Error for a node whose inputs are invalid for its operator at this batch size: no ONNX runtime could run it."""
+@dataclass(frozen=True)
+class QuantizationParameters:
+    """The numbers that a file stores as integers q from `low` to `high`: scale · (q − zero)."""
+
+    scale: float
+    zero: int
+    low: int
+    high: int
 
 
+@dataclass(frozen=True)
+class Feature:
+    """A value that depends on the network's input.
+
+    node      the value in the network, without the batch axis
+    batch     batch size of the graph
+    batched   whether the first axis of the value in the file is the batch axis. The batch axis can be missing only if
+              the batch size is 1
+    quantization   how the file stores the numbers of the node as integers; None if it does not
+    scalar    whether the value in the file has shape (N,): the only axis of the node, of size 1, is not in the file
+    indices   for a value whose elements were moved, the index of each element in the value (N, …) of the node, in the
+              shape in the file; else None. See `operators/moved_elements.py`
+    moved_by  the last of the calls that moved the elements
+    """
+
+    node: Node
+    batch: int
+    batched: bool = True
+    quantization: QuantizationParameters | None = None
+    scalar: bool = False
+    indices: Array | None = None
+    moved_by: Call | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Return the shape in the file, with the batch axis if the value has one."""
+        if self.indices is not None:
+            return self.indices.shape
+        if not self.batched:
+            return self.node.shape
+        if self.scalar:
+            return (self.batch,)
+        return (self.batch, *self.node.shape)
+
+    def with_node(self, node: Node, *, scalar: bool | None = None) -> Feature:
+        """Return a feature for another node, with a batch axis if this feature has one.
+
+        scalar   as the attribute; None: that of this feature
+        """
+        if scalar is None:
+            scalar = self.scalar
+        return Feature(node, self.batch, self.batched, scalar=scalar)
+
+    @property
+    def element_indices(self) -> Array:
+        """The index of each element in the value of the node, in the shape of the value in the file."""
+        if self.indices is not None:
+            return self.indices
+        return np.arange(math.prod(self.shape), dtype=INDEX_TYPE).reshape(self.shape)
+
+    def as_sample(self) -> Feature:
+        """Treat all axes of the value in the file as axes of one sample. The batch size must be 1."""
+        return Feature(reshaped(self.node, self.shape), self.batch, batched=False)
+
+    def with_axes(self, rank: int) -> Feature:
+        """Add leading axes of size 1, so that the value has `rank` axes. The batch size must be 1.
+
+        The first axis becomes the batch axis if its size is 1 and another axis follows.
+        """
+        shape = (1,) * (rank - len(self.shape)) + self.shape
+        if len(shape) > 1 and shape[0] == 1:
+            return Feature(reshaped(self.node, shape[1:]), self.batch)
+        return Feature(reshaped(self.node, shape), self.batch, batched=False)
+
+
+Value = Feature | Array
 FuseAdd = Callable[["Call", Shape], Array | None]
 
 
 @dataclass
-class Call:
+class Call(NodeAttributes):
     """A node of a graph, to be translated.
 
     operation     the node in the file
@@ -41,7 +115,6 @@ class Call:
     outputs       names of the results
     """
 
-    operation: OnnxNode
     values: Sequence[Value | None]
     opset: int
     assembly: Assembly
@@ -51,8 +124,8 @@ class Call:
     used_outputs: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.outputs = list(self.operation.outputs)
-        self._attributes = {attribute.name: attribute for attribute in self.operation.attributes}
 
     def derived(self, operator: str, inputs: Sequence[int], values: Sequence[Value]) -> Call:
         """Return the call of another operator with some of this call's inputs, instead of this call.
@@ -149,57 +222,6 @@ class Call:
 
     # ------------------------------------------------------------------ attributes
 
-    def attribute(self, name: str) -> Attribute | None:
-        """Return an attribute, or None if it is omitted."""
-        return self._attributes.get(name)
-
-    def integer(self, name: str, default: int | None = None) -> int:
-        """Return an integer attribute, or the default if it is omitted; FormatError if there is no default."""
-        attribute = self.attribute(name)
-        value = default
-        if attribute is not None:
-            value = attribute.integer
-        if value is None:
-            raise self.unsupported(f"attribute {name} is missing", "a whole number")
-        return value
-
-    def real(self, name: str, default: float) -> float:
-        """Return a float attribute as the shortest decimal number that rounds to the same float32, such as 1e-5."""
-        attribute = self.attribute(name)
-        if attribute is None or attribute.real is None:
-            return default
-        return float(str(np.float32(attribute.real)))
-
-    def reals(self, name: str) -> list[float]:
-        """Return an attribute that is a list of floats; empty if it is omitted."""
-        attribute = self.attribute(name)
-        return attribute.reals if attribute else []
-
-    def text(self, name: str, default: str) -> str:
-        """Return a string attribute."""
-        attribute = self.attribute(name)
-        if attribute is None or attribute.text is None:
-            return default
-        return bytes(attribute.text).decode(errors="replace")
-
-    def choice(self, name: str, *options: str) -> str:
-        """Return a string attribute, by default the first option; FormatError for any other value."""
-        value = self.text(name, options[0])
-        if value not in options:
-            raise self.unsupported(f"{name} {value!r}", ", ".join(options))
-        return value
-
-    def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Return an attribute that is a list of integers, or the default; FormatError if there is no default."""
-        attribute = self.attribute(name)
-        if attribute is not None:
-            if len(attribute.integers) > 64:
-                raise self.unsupported(f"attribute {name} has {len(attribute.integers)} elements", "at most 64")
-            return attribute.integers
-        if default is None:
-            raise self.unsupported(f"attribute {name} is missing", "whole numbers")
-        return list(default)
-
     def tensor(self, name: str) -> Array | None:
         """Return a tensor attribute, or None if it is omitted."""
         attribute = self.attribute(name)
@@ -216,16 +238,6 @@ class Call:
         if self.opset < since:
             return self.integers(name) if self.attribute(name) else None
         return self.integer_input(index) if self.has_input(index) else None
-
-    def axis(self, name: str, default: int, rank: int) -> int:
-        """Return an attribute that is the index of an axis, converted by `normalize_axis`."""
-        return self.normalize_axis(self.integer(name, default), rank)
-
-    def normalize_axis(self, axis: int, rank: int) -> int:
-        """Convert an index from −rank to rank − 1 to an axis from 0; InvalidNodeError for any other index."""
-        if not -rank <= axis < rank:
-            raise self.invalid(f"axis {axis} of {rank}", "an axis of its input")
-        return axis % rank
 
     def sample_axes(self, x: Feature, axes: Sequence[int]) -> tuple[Feature, list[int]]:
         """Convert axes in the file to axes of a sample. Return the value and the converted indices.
@@ -262,22 +274,6 @@ class Call:
 
     # ------------------------------------------------------------------ results
 
-    @property
-    def label(self) -> str:
-        """The operator and the name of the node, or of its result."""
-        node = self.operation
-        if node.name:
-            return f"{node.operator} {quoted(node.name)}"
-        return f"{node.operator} → {quoted(node.outputs[0])}"
-
-    def unsupported(self, actual: str, expected: str) -> FormatError:
-        """Return the error for an unsupported node: its operator and name, the actual and the expected value."""
-        return FormatError(f"{self.label}: {actual}; expected {expected}")
-
-    def invalid(self, actual: str, expected: str) -> InvalidNodeError:
-        """Return the error for a node whose inputs are invalid for its operator."""
-        return InvalidNodeError(str(self.unsupported(actual, expected)))
-
     def layer(self, kind: str, *inputs: Feature, **options: Any) -> Feature:
         """Apply a layer without weights, and return its result. `kind` is the name of its class."""
         nodes = [value.node for value in inputs]
@@ -301,7 +297,7 @@ class Call:
     def _weight_source(self) -> tuple[Any, ...]:
         """The operator, the names of the constants and the attributes: equal for nodes with the same weights."""
         source: list[Any] = [self.operation.operator, *self._constants()]
-        for attribute in self._attributes.values():
+        for attribute in self.operation.attributes:
             source.append((attribute.name, attribute.real, attribute.integer, *attribute.integers))
         return tuple(source)
 
@@ -346,3 +342,18 @@ class Call:
         shape   shape that the constant must fit, with as many axes as the result has in the file
         """
         return self.fuse_add(self, tuple(shape)) if self.fuse_add else None
+
+
+def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
+    """Remove the rows after the first from a constant that has equal rows for all samples of the batch.
+
+    Any other constant is returned unchanged.
+
+    shape   shape in the file, with the batch axis, of the value that the constant is combined with
+    """
+    if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
+        return value
+    first = value[:1]
+    if np.array_equal(value, np.broadcast_to(first, value.shape), equal_nan=True):
+        return first
+    return value

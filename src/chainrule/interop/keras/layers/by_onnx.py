@@ -13,10 +13,9 @@ from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout, stored_alike
-from chainrule.interop.onnx.features import Feature, Value
 from chainrule.interop.onnx.graph_writer import attribute
 from chainrule.interop.onnx.messages import OnnxNode
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators import READERS
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.terms import scale_and_shift

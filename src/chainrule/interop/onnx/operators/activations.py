@@ -7,9 +7,8 @@ import numpy as np
 from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted, reshaped
-from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
 from chainrule.interop.onnx.operators.terms import ScaledTerm, align_constant, unary
 from chainrule.layers import PEERED, Layer

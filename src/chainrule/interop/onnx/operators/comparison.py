@@ -7,9 +7,8 @@ import numpy as np
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import MAX_INT32
 from chainrule.interop.assembly import MAX_FLOAT32
-from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import TYPE_CODES, GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import write_elementwise
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, combine, formula, unary

@@ -9,9 +9,8 @@ import numpy as np
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.core.shapes import Pair, extent, transposed_size
-from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with_zeros
 from chainrule.interop.onnx.operators.terms import ScaledTerm

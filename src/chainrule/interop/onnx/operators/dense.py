@@ -11,9 +11,8 @@ from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.errors import one_line
 from chainrule.interop.assembly import MAX_NAME, permuted
-from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import write_resize

@@ -15,8 +15,7 @@ import numpy as np
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
 from chainrule.interop.assembly import permuted, reshaped
-from chainrule.interop.onnx.features import Feature
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 
 
 def materialized(x: Feature, *, any_axis: bool = False) -> Feature:

@@ -8,9 +8,8 @@ import numpy as np
 
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation
-from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.reductions import over
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary

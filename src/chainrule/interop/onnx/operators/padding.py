@@ -8,9 +8,8 @@ import numpy as np
 
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import Pair
-from chainrule.interop.onnx.features import INDEX_TYPE, Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import INDEX_TYPE, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import along_axes
 from chainrule.interop.onnx.operators.shapes import moved

@@ -12,9 +12,8 @@ from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import Pair, ceil_padding, extent, output_size
 from chainrule.interop.assembly import MAX_FLOAT32
-from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator

@@ -15,10 +15,9 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
-from chainrule.interop.onnx.features import Feature, QuantizationParameters, Value
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import GraphMessage
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature, QuantizationParameters, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS, Operator, Reader

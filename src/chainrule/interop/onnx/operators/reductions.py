@@ -8,8 +8,7 @@ import numpy as np
 
 from chainrule.core.arrays import Array, Shape
 from chainrule.interop.assembly import MAX_FLOAT32, permuted
-from chainrule.interop.onnx.features import Feature
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator

@@ -9,9 +9,8 @@ import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
-from chainrule.interop.onnx.features import INDEX_TYPE, Feature, Value
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import INDEX_TYPE, Call, Feature, Value
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.terms import ScaledTerm

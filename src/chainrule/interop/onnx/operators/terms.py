@@ -10,8 +10,7 @@ import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.interop.assembly import permuted
-from chainrule.interop.onnx.features import Feature, for_one_sample
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature, for_one_sample
 from chainrule.interop.onnx.operators.moved_elements import repeated
 from chainrule.interop.onnx.operators.operator import Reader
 from chainrule.layers.node import ordered

@@ -12,9 +12,8 @@ from typing import Any
 from chainrule.core.arrays import Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.core.shapes import Pair, extent
-from chainrule.interop.onnx.features import Feature
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.operator_call import Call, Feature
 
 SAME = ("SAME_UPPER", "SAME_LOWER")  # values of auto_pad for as many outputs as the stride allows
 

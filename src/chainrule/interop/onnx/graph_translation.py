@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -281,5 +280,5 @@ def _results(call: Call) -> Sequence[Value]:
     except (ValueError, IndexError, OverflowError) as error:
         raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
     if isinstance(result, tuple):
-        return cast("tuple[Value, ...]", result)
+        return result
     return (result,)

@@ -72,7 +72,8 @@ def apply_in_order(
     if order is None:
         order = longest.order_of_axes
     inputs = [_input(call, operand, longest.rank, order) for operand in operands]
-    y: Feature = READERS[operator](onnx_call(call, operator, [*inputs, *constants], **attributes))
+    y = READERS[operator](onnx_call(call, operator, [*inputs, *constants], **attributes))
+    assert isinstance(y, Feature)
     remaining = [axis for axis in order if axis not in removed]
     kept = sorted(remaining)
     return from_layout(y.node, [*map(kept.index, remaining)])

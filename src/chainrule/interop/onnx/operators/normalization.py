@@ -10,7 +10,7 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.operator import Operator, Results
 from chainrule.interop.onnx.operators.reductions import over
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary
 
@@ -114,7 +114,7 @@ def _following_shift(call: Call, shape: Shape) -> Array:
     return np.broadcast_to(shift, (1, *shape)).reshape(shape[0])
 
 
-def read_layer_norm(call: Call) -> Any:
+def read_layer_norm(call: Call) -> Results:
     """Return LayerNorm over the last axes, which are merged into one; mean and deviation are computed separately."""
     x = call.feature()
     axis = call.axis("axis", -1, len(x.shape))

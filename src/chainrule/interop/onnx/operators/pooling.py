@@ -18,7 +18,7 @@ from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with
-from chainrule.interop.onnx.operators.shapes import moved
+from chainrule.interop.onnx.operators.shapes import moved_parts
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 from chainrule.interop.onnx.operators.windows import (
     WindowOptions,
@@ -102,7 +102,7 @@ def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, opt
             parts.append(indices[:, :, *cuts])
         return tuple(parts)
 
-    images = map(materialized, moved(call, padded, elements))
+    images = map(materialized, moved_parts(call, padded, elements))
     pooled = reduce(partial(call.layer, "Maximum" if is_maximum else "Add"), images)
     if kind != "AveragePool2D":
         return pooled

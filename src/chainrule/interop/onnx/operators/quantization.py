@@ -5,9 +5,9 @@ integers represent: each layer computes with floats, and FakeQuantize rounds its
 with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from chainrule.interop.onnx.messages import GraphMessage
 from chainrule.interop.onnx.operator_call import Call, Feature, QuantizationParameters, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
 from chainrule.interop.onnx.operators.moved_elements import materialized
-from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS, Operator, Reader
+from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS, Operator, Reader, Results
 from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.operators.terms import ScaledTerm, rescale
 from chainrule.interop.onnx.tensors import dtype_of
@@ -33,7 +33,7 @@ MAX_BITS = 16
 UINT8 = 2  # code of the type in ONNX
 
 
-def read(call: Call, reader: Reader) -> Any:
+def read(call: Call, reader: Reader) -> Results:
     """Return the result of an operator's reader, for inputs that may be integers of a quantized network.
 
     An operator without an integer form reads the integers as floats, unless it only selects or moves elements.
@@ -235,10 +235,17 @@ class IntegerForm:
             scales = call.constant(1) * call.constant(4) * call.real("alpha", 1.0)
             values.append(dequantized(call.constant(self.bias), scales.reshape(-1), np.zeros(1)))
             indices.append(self.bias)
-        y = materialized(FLOAT_READERS[self.operator](call.derived(self.operator, indices, values)))
+        y = materialized(_as_floats(call, self.operator, indices, values))
         if not call.has_input(self.result):
             return y
         return _round(call, y, self.result)
+
+
+def _as_floats(call: Call, operator: str, inputs: Sequence[int], values: Sequence[Value]) -> Feature:
+    """Return the result of an operator for floats; see `Call.derived`."""
+    y = FLOAT_READERS[operator](call.derived(operator, inputs, values))
+    assert isinstance(y, Feature)
+    return y
 
 
 def integer_product(operator: str, layers: str) -> Reader:
@@ -256,7 +263,7 @@ def integer_product(operator: str, layers: str) -> Reader:
         x_zero = call.optional_constant(2)
         if x_zero is not None:
             x = x - x_zero.astype(np.float64)
-        return FLOAT_READERS[operator](call.derived(operator, [0, 1], [x.feature, w]))
+        return _as_floats(call, operator, [0, 1], [x.feature, w])
 
     read_product.__doc__ = f"Return {layers}, for integers."
     return read_product

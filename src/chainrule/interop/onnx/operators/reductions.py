@@ -13,7 +13,7 @@ from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
-from chainrule.interop.onnx.operators.shapes import moved
+from chainrule.interop.onnx.operators.shapes import moved_parts
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 
 MAX_FACTORS = 64  # of ReduceProd
@@ -134,7 +134,7 @@ def read_product(call: Call) -> Feature:
     def parts(indices: Array) -> tuple[Array, ...]:
         return tuple(np.moveaxis(indices, axes, range(len(axes))).reshape(count, *kept))
 
-    return reduce(partial(call.layer, "Multiply"), map(materialized, moved(call, x, parts)))
+    return reduce(partial(call.layer, "Multiply"), map(materialized, moved_parts(call, x, parts)))
 
 
 def _lp_normalization(x: ScaledTerm) -> ScaledTerm:

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import INDEX_TYPE, Call, Feature, Value
-from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.operator import Operator, Results, Writer
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.terms import ScaledTerm
 from chainrule.interop.onnx.tensors import BFLOAT16, BOOLEAN, FLOAT32, FLOAT64, TYPES
@@ -20,6 +21,7 @@ from chainrule.layers import Compare
 Shape = Sequence[int]
 FLOATS = (FLOAT32, TYPES.index("float16"), FLOAT64, BFLOAT16)  # TensorProto.DataType
 OPEN_END = 2**31 - 1  # exporters write this or a larger number for the end of an axis
+T = TypeVar("T")
 
 
 def read_identity(call: Call) -> Feature:
@@ -228,7 +230,7 @@ RESHAPING: dict[str, Callable[[Call, Array], Array]] = {
     "Squeeze": squeeze,
     "Unsqueeze": unsqueeze,
 }
-MOVING: dict[str, Callable[[Call, Array], Any]] = {
+MOVING: dict[str, Callable[[Call, Array], Array | tuple[Array, ...]]] = {
     **RESHAPING,
     "Transpose": transpose,
     "DepthToSpace": depth_to_space,
@@ -243,25 +245,40 @@ MOVING: dict[str, Callable[[Call, Array], Any]] = {
 }
 
 
-def read_moving(call: Call) -> Any:
+def read_moving(call: Call) -> Results:
     """Return layers that reshape, permute, select and repeat elements: Reshape, Permute, Slice and Broadcast, or
     Gather; several such operators in a row are read as one.
     """
-    return moved(call, call.feature(), lambda indices: MOVING[call.operation.operator](call, indices))
+    x = call.feature()
+    result = _moved_indices(call, x, partial(MOVING[call.operation.operator], call))
+    if isinstance(result, tuple):
+        return _at(call, x, result)
+    return replace(x, indices=result, moved_by=call)
 
 
-def moved(call: Call, x: Feature, move: Callable[[Array], Any]) -> Any:
-    """Return a value whose elements a function of arrays moves; several values if it returns several arrays."""
+def moved(call: Call, x: Feature, move: Callable[[Array], Array]) -> Feature:
+    """Return a value whose elements a function of arrays moves."""
+    return replace(x, indices=_moved_indices(call, x, move), moved_by=call)
+
+
+def moved_parts(call: Call, x: Feature, move: Callable[[Array], tuple[Array, ...]]) -> tuple[Feature, ...]:
+    """Return the values to which a function moves the elements of an array."""
+    return _at(call, x, _moved_indices(call, x, move))
+
+
+def _at(call: Call, x: Feature, parts: tuple[Array, ...]) -> tuple[Feature, ...]:
+    """Return the elements of a value at the indices of each part."""
+    return tuple(replace(x, indices=part, moved_by=call) for part in parts)
+
+
+def _moved_indices(call: Call, x: Feature, move: Callable[[Array], T]) -> T:
+    """Return the indices of the elements of a value, after a function of arrays has moved them."""
     try:
         if x.indices is None:
             call.allocated(x.shape, INDEX_TYPE.itemsize)
-        result = move(x.element_indices)
+        return move(x.element_indices)
     except (IndexError, ValueError) as error:
         raise call.invalid(f"an input of {x.shape} ({error})", "another shape, or existing elements") from None
-    if not isinstance(result, tuple):
-        return replace(x, indices=result, moved_by=call)
-    parts = cast("tuple[Array, ...]", result)
-    return tuple(replace(x, indices=part, moved_by=call) for part in parts)
 
 
 def write_broadcast(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -316,7 +333,7 @@ def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Slice", x, *bounds, shape=shape)
 
 
-WRITTEN: dict[str, dict[str, Any]] = {
+WRITTEN: dict[str, dict[str, Writer]] = {
     "Expand": {"broadcast": write_broadcast, "constant": write_constant},
     "Transpose": {"permute": write_transpose},
     "Slice": {"crop": write_slice},

@@ -19,8 +19,8 @@ from chainrule._io.budget import Budget
 from chainrule.errors import ChainruleError
 from chainrule.interop.assembly import Assembly, reshaped
 from chainrule.interop.onnx import messages, tensors
+from chainrule.interop.onnx.graph_translation import GraphTranslator
 from chainrule.interop.onnx.graphs import checked_graph
-from chainrule.interop.onnx.importer import GraphTranslator
 from chainrule.interop.onnx.operator_call import Feature, Value
 
 Array = NDArray[Any]

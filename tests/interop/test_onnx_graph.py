@@ -295,3 +295,21 @@ def test_operators_of_scikit_learn(targets: int, tmp_path: Path) -> None:
     model.opset_import.append(helper.make_opsetid(domain, 1))
     content, x = model.SerializeToString(), X[:, 0, 0]
     assert_close(ours(tmp_path, content).predict(x), theirs(content, x), 1e2)
+
+
+@pytest.mark.parametrize("transform", ["NONE", "SOFTMAX", "LOGISTIC"])
+@pytest.mark.parametrize("norm", ["L1", "L2"])
+def test_a_linear_classifier_of_scikit_learn(transform: str, norm: str, tmp_path: Path) -> None:
+    """Its scores are read, not its label; here they are normalized, as skl2onnx does."""
+    options: dict[str, Any] = {"coefficients": weights(3, 5).ravel().tolist(), "intercepts": weights(3).tolist()}
+    options |= {"classlabels_ints": [0, 1, 2], "post_transform": transform, "multi_class": 1}
+    domain = "ai.onnx.ml"
+    classifier = helper.make_node("LinearClassifier", ["x"], ["label", "scores"], domain=domain, **options)
+    normalizer = helper.make_node("Normalizer", ["scores"], ["y"], domain=domain, norm=norm)
+    model = onnx.ModelProto.FromString(made([classifier, normalizer], {}, ("n", 5), 17))
+    model.opset_import.append(helper.make_opsetid(domain, 1))
+    content, x = model.SerializeToString(), X[:, 0, 0]
+    assert_close(ours(tmp_path, content).predict(x), theirs(content, x), 1e2)
+    model.graph.output[0].name = "label"
+    with pytest.raises(FormatError, match="label is read; expected only the scores: --output scores"):
+        ours(tmp_path, model.SerializeToString())

@@ -141,3 +141,18 @@ def test_what_the_file_has_beyond_the_network_is_named(tmp_path: Path) -> None:
     save_file({name: value.astype(np.float32) for name, value in tensors.items()}, tmp_path / "w.safetensors")
     with pytest.raises(FormatError, match="alpha"):
         model.load_weights(tmp_path / "w.safetensors")
+
+
+def test_a_mapping_of_tensors_is_that_of_their_layers(tmp_path: Path) -> None:
+    """The layers that it does not contain are found by their shapes, in both cases."""
+    draw = np.random.default_rng(0)
+    shapes = {"p.weight": (3, 4), "p.bias": (3,), "q.weight": (5, 3), "q.bias": (5,)}
+    save_file(
+        {name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}, tmp_path / "w.safetensors"
+    )
+    loaded = []
+    for mapping in ({"dense1": "p"}, {"dense1.w": "p.weight", "dense1.b": "p.bias"}):
+        model = cr.Sequential([cr.Dense(3), cr.ReLU(), cr.Dense(5)], (4,), engine="numpy")
+        model.load_weights(tmp_path / "w.safetensors", mapping=mapping)
+        loaded.append(model.parameters)
+    assert np.array_equal(*loaded)

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,19 +50,37 @@ class Imported:
         """Return whether another network has the same layers, connections and weights."""
         if _structure(self.y) != _structure(other.y) or self.weights.keys() != other.weights.keys():
             return False
-        return all(_equal(value, other.weights[name]) for name, value in self.weights.items())
+        for name, value in self.weights.items():
+            if not _equal(value, other.weights[name]):
+                return False
+        return True
 
 
-def _structure(y: Node) -> list[Any]:
-    """Return (layer, shape, name, indices of the inputs, index of the layer's first use) for each node up to y."""
-    nodes = ordered(y)
-    positions = {id(node): position for position, node in enumerate(nodes)}
-    first_uses = {id(node.layer): position for position, node in reversed([*enumerate(nodes)])}
-    inputs = [[positions[id(source)] for source in node.inputs] for node in nodes]
-    return [
-        (node.layer, node.shape, node.name, sources, first_uses[id(node.layer)])
-        for node, sources in zip(nodes, inputs, strict=True)
-    ]
+class _NodeStructure(NamedTuple):
+    """What of a node is compared. Nodes are numbered in topological order.
+
+    inputs      numbers of the nodes that it reads
+    first_use   number of the first node with the same layer
+    """
+
+    layer: object
+    shape: Shape
+    name: str | None
+    inputs: list[int]
+    first_use: int
+
+
+def _structure(y: Node) -> list[_NodeStructure]:
+    """Return the structure of each node up to y."""
+    numbers: dict[int, int] = {}  # of nodes, by identity
+    first_uses: dict[int, int] = {}  # of layers, by identity
+    structure: list[_NodeStructure] = []
+    for number, node in enumerate(ordered(y)):
+        numbers[id(node)] = number
+        first_use = first_uses.setdefault(id(node.layer), number)
+        inputs = [numbers[id(source)] for source in node.inputs]
+        structure.append(_NodeStructure(node.layer, node.shape, node.name, inputs, first_use))
+    return structure
 
 
 def _equal(a: Array, b: Array) -> bool:
@@ -75,7 +93,7 @@ class Assembly:
 
     budget    budget of the file, charged for layers and weights
     weights   weights of all layers added so far, by name, such as conv1.w
-    stems     names of the file's layers by path, for formats where layers have names
+    layer_names   names of the file's layers by path, for formats where layers have names
     numbered  those of these names that a framework numbered instead of a user choosing them
     parameters   names of constants that are parameters of their own, such as block.alpha, rather than weights
     """
@@ -83,7 +101,7 @@ class Assembly:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.weights: dict[str, Array] = {}
-        self.stems: Mapping[tuple[str, ...], str] = {}
+        self.layer_names: Mapping[tuple[str, ...], str] = {}
         self.numbered: Collection[str] = ()
         self.parameters: frozenset[str] = frozenset()
         self._used_names = set[str]()
@@ -98,17 +116,23 @@ class Assembly:
         Errors   OptionError for an unknown class
         """
         layer = self._layer(kind, options)
-        if kind in ELEMENTWISE and isinstance(permutation := _without_reshapes(inputs[0]).layer, layers.Permute):
-            source = _without_reshapes(inputs[0]).inputs[0]
-            return reshaped(layers.Permute(permutation.axes)(layer(source)), inputs[0].shape)
+        if kind in ELEMENTWISE:
+            source = _without_reshapes(inputs[0])
+            permutation = source.layer
+            if isinstance(permutation, layers.Permute):
+                y = layers.Permute(permutation.axes)(layer(source.inputs[0]))
+                return reshaped(y, inputs[0].shape)
         return layer(*inputs)
 
     def clip(self, x: Node, low: float, high: float) -> Node:
         """Return Clip of x to [low, high], ReLU for [0, ∞), or x for (−∞, ∞). ±MAX_FLOAT32 and beyond count as ±∞."""
-        low, high = max(low, -MAX_FLOAT32), min(high, MAX_FLOAT32)
+        low = max(low, -MAX_FLOAT32)
+        high = min(high, MAX_FLOAT32)
         if (low, high) == (-MAX_FLOAT32, MAX_FLOAT32):
             return x
-        return self.apply("ReLU", x) if (low, high) == (0, MAX_FLOAT32) else self.apply("Clip", x, low=low, high=high)
+        if (low, high) == (0, MAX_FLOAT32):
+            return self.apply("ReLU", x)
+        return self.apply("Clip", x, low=low, high=high)
 
     def apply_weighted(
         self,
@@ -116,18 +140,19 @@ class Assembly:
         x: Node,
         options: Mapping[str, Any],
         weights: Mapping[str, Array],
-        stem: str,
+        name: str | None,
         source: tuple[Any, ...] | None = None,
     ) -> Node:
         """Apply a layer with weights, and return its node.
 
-        stem     name of the layer; "" for a name with its kind and a number
+        name     name of the layer in the file; None for a name of its kind and a number
         source   identifier of the weights' origin; layers with the same options and source share their weights
 
         Errors   OptionError for an unknown class, ShapeError for weights of another shape
         """
         layer = self._layer(kind, options)
-        self.budget.write(sum(value.nbytes for value in weights.values()), f"the weights of {kind} {quoted(stem)}")
+        size = sum(value.nbytes for value in weights.values())
+        self.budget.write(size, f"the weights of {kind} {quoted(name or '')}")
         key = (layer, x.shape, source)
         if source is not None and key in self._shared:
             return self._shared[key](x)
@@ -135,13 +160,16 @@ class Assembly:
             shape = np.shape(weights[parameter.name])
             if shape != parameter.shape:
                 raise ShapeError(f"{parameter.name} of shape {text(shape)}; expected {text(parameter.shape)}")
-        name = self._name(stem, layer.kind)
-        self._used_names.add(name)
+        unique_name = self._unused_name(name, layer.kind)
+        self._used_names.add(unique_name)
         self._shared[key] = layer
-        self.weights |= {f"{name}.{parameter_name}": np.asarray(value) for parameter_name, value in weights.items()}
-        self._named.append(layer(x, name=name))
-        self._named[-1].read, self._named[-1].invented = True, not stem or stem in self.numbered
-        return self._named[-1]
+        for parameter_name, value in weights.items():
+            self.weights[f"{unique_name}.{parameter_name}"] = np.asarray(value)
+        node = layer(x, name=unique_name)
+        node.read = True
+        node.invented = not name or name in self.numbered
+        self._named.append(node)
+        return node
 
     def _layer(self, kind: str, options: Mapping[str, Any]) -> Layer:
         self.budget.visit(STEPS_PER_LAYER, kind)
@@ -163,46 +191,66 @@ class Assembly:
 
         Errors   FormatError if an output does not depend on an input
         """
-        names = {id(node.layer): node.name for node in self._named}
-        nodes = list({id(node): node for output in outputs.values() for node in ordered(output)}.values())
-        read = {id(node) for node in nodes}
-        if constant := [name for name, output in outputs.items() if all(node.layer for node in ordered(output))]:
-            raise FormatError(f"its output {quoted(constant[0])} does not depend on its input")
-        for node in nodes:
-            node.name = names.pop(id(node.layer), None)
-        used_names = {node.name for node in nodes if node.name is not None}
-        weights = {name: value for name, value in self.weights.items() if name.rpartition(".")[0] in used_names}
-        _name_nodes(nodes, node_names or {})
-        x, y = pack_graph({name: source for name, source in inputs.items() if id(source) in read}, outputs)
+        nodes: dict[int, Node] = {}  # by identity
+        for name, output in outputs.items():
+            required = ordered(output)
+            if all(node.layer is not None for node in required):
+                raise FormatError(f"its output {quoted(name)} does not depend on its input")
+            for node in required:
+                nodes.setdefault(id(node), node)
+        layer_names = {id(node.layer): node.name for node in self._named}
+        used_names = set[str]()
+        for node in nodes.values():
+            node.name = layer_names.pop(id(node.layer), None)
+            if node.name is not None:
+                used_names.add(node.name)
+        weights: dict[str, Array] = {}
+        for name, value in self.weights.items():
+            layer_name, _, _ = name.rpartition(".")
+            if layer_name in used_names:
+                weights[name] = value
+        _name_nodes([*nodes.values()], node_names or {})
+        used_inputs = {name: source for name, source in inputs.items() if id(source) in nodes}
+        x, y = pack_graph(used_inputs, outputs)
         return Imported(x, y, weights, dtype)
 
-    def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
+    def affine(self, x: Node, scale: Array, shift: Array | None, name: str) -> Node:
         """Return scale · x + shift as a 1×1 depthwise convolution.
 
         Shapes   x (C, …), scale (C,), shift (C,) or the shape of x
         """
-        channels, positions = x.shape[0], x.shape[1:]
+        channels, *positions = x.shape
         image_shape = (channels, math.prod(positions), 1)
         if len(positions) < 3:
-            image_shape = (channels, *positions, *[1] * (2 - len(positions)))
+            added_axes = 2 - len(positions)
+            image_shape = (channels, *positions, *[1] * added_axes)
         weights: dict[str, Array] = {"w": scale.reshape(channels, 1, 1, 1)}
         options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
-        if shift is not None:
-            options["bias"] = "untied" if shift.size > channels else True
-            weights["b"] = shift.reshape(image_shape if shift.size > channels else (channels,))
-        return reshaped(self.apply_weighted("Conv2D", reshaped(x, image_shape), options, weights, stem), x.shape)
+        if shift is not None and shift.size > channels:
+            options["bias"] = "untied"
+            weights["b"] = shift.reshape(image_shape)
+        elif shift is not None:
+            options["bias"] = True
+            weights["b"] = shift.reshape(channels)
+        y = self.apply_weighted("Conv2D", reshaped(x, image_shape), options, weights, name)
+        return reshaped(y, x.shape)
 
-    def _name(self, stem: str, kind: str) -> str:
+    def _unused_name(self, name: str | None, kind: str) -> str:
         """Return an unused name for a layer: letters, digits and underscores, starting with a letter."""
-        cleaned = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_")[:MAX_NAME]
-        if cleaned and not is_name(cleaned):
+        cleaned = re.sub(r"\W+", "_", name or "", flags=re.ASCII).strip("_")[:MAX_NAME]
+        if not cleaned:
+            return self._numbered_name(kind)
+        if not is_name(cleaned):
             cleaned = f"{kind}_{cleaned}"
-        if cleaned and cleaned not in self._used_names:
+        if cleaned not in self._used_names:
             return cleaned
-        base, number = f"{cleaned}_" if cleaned else kind, 1
-        while f"{base}{number}" in self._used_names:
+        return self._numbered_name(f"{cleaned}_")
+
+    def _numbered_name(self, prefix: str) -> str:
+        number = 1
+        while f"{prefix}{number}" in self._used_names:
             number += 1
-        return f"{base}{number}"
+        return f"{prefix}{number}"
 
 
 def complete_shape(name: str, sizes: Sequence[int | str], shape: Sequence[int] | None) -> Shape:
@@ -214,17 +262,34 @@ def complete_shape(name: str, sizes: Sequence[int | str], shape: Sequence[int] |
 
     Errors  FormatError for unknown sizes without a shape, or for a shape that does not fit
     """
-    if shape is not None and any(isinstance(size, str) for size in sizes):
-        fits = len(shape) == len(sizes) and all(isinstance(a, str) or a == b for a, b in zip(sizes, shape, strict=True))
-        if not fits or not all(size > 0 for size in shape):
-            raise FormatError(f"shape {text(tuple(shape))} for input {name}; expected {'×'.join(map(str, sizes))}")
-        return tuple(shape)
-    if unknown := [size for size in sizes if isinstance(size, str)]:
+    known: list[int] = []
+    unknown: list[str] = []
+    for size in sizes:
+        if isinstance(size, str):
+            unknown.append(size)
+        else:
+            known.append(size)
+    if not unknown:
+        return tuple(known)
+    texts = [*map(str, sizes)]
+    if shape is None:
         raise FormatError(
-            f"input {name} has unknown sizes ({', '.join(unknown)}); choose them with --shape "
-            f"{','.join(map(str, sizes))} or shape="
+            f"input {name} has unknown sizes ({', '.join(unknown)}); choose them with --shape {','.join(texts)} or "
+            "shape="
         )
-    return tuple(size for size in sizes if isinstance(size, int))
+    if not _fits(shape, sizes):
+        raise FormatError(f"shape {text(tuple(shape))} for input {name}; expected {'×'.join(texts)}")
+    return tuple(shape)
+
+
+def _fits(shape: Sequence[int], sizes: Sequence[int | str]) -> bool:
+    """Return whether a shape has the known sizes, and positive numbers for the unknown ones."""
+    if len(shape) != len(sizes):
+        return False
+    for size, expected in zip(shape, sizes, strict=True):
+        if size <= 0 or (isinstance(expected, int) and size != expected):
+            return False
+    return True
 
 
 def _name_nodes(nodes: Sequence[Node], names: Mapping[int, str]) -> None:
@@ -233,7 +298,8 @@ def _name_nodes(nodes: Sequence[Node], names: Mapping[int, str]) -> None:
     for node in reversed(nodes):
         name = names.get(id(node), "").split(".")[0]
         if node.layer is not None and node.name is None and name not in used and is_name(name):
-            node.name, node.read = name, True
+            node.name = name
+            node.read = True
             used.add(name)
 
 
@@ -250,7 +316,9 @@ def reshaped(x: Node, shape: Shape) -> Node:
     for node in (source, x):
         if node.shape == shape:
             return node
-    return layers.Flatten()(source) if len(shape) == 1 else layers.Reshape(shape)(source)
+    if len(shape) == 1:
+        return layers.Flatten()(source)
+    return layers.Reshape(shape)(source)
 
 
 def permuted(x: Node, order: Sequence[int]) -> Node:
@@ -262,19 +330,30 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
         (2, 1, 3, 4)  reshape→  (2, 12)  Permute(1, 0)→  (12, 2)  reshape→  (3, 4, 2, 1)
     """
     new_shape = tuple(x.shape[axis] for axis in order)
-    longer = [axis for axis, size in enumerate(x.shape) if size > 1]
-    moving = [longer.index(axis) for axis in order if x.shape[axis] > 1]
-    if moving == sorted(moving):
+    order_of_longer = [axis for axis in order if x.shape[axis] > 1]
+    longer = sorted(order_of_longer)
+    if order_of_longer == longer:
         return reshaped(x, new_shape)
-    groups: list[list[int]] = []  # adjacent axes, in the new order
-    for axis in moving:
-        if groups and axis == groups[-1][-1] + 1:
-            groups[-1].append(axis)
+    groups: list[list[int]] = []  # axes that remain adjacent, in the new order
+    for axis in order_of_longer:
+        number = longer.index(axis)
+        if groups and number == groups[-1][-1] + 1:
+            groups[-1].append(number)
         else:
-            groups.append([axis])
+            groups.append([number])
     groups_in_order = sorted(groups)
-    grouped = reshaped(x, tuple(math.prod(x.shape[longer[axis]] for axis in group) for group in groups_in_order))
-    axes = tuple(groups_in_order.index(group) for group in groups)
-    if isinstance(grouped.layer, layers.Permute):
-        grouped, axes = grouped.inputs[0], tuple(grouped.layer.axes[axis] for axis in axes)
-    return reshaped(layers.Permute(axes)(grouped) if list(axes) != sorted(axes) else grouped, new_shape)
+    grouped_shape: list[int] = []
+    for group in groups_in_order:
+        size = 1
+        for number in group:
+            size *= x.shape[longer[number]]
+        grouped_shape.append(size)
+    source = reshaped(x, tuple(grouped_shape))
+    axes = [*map(groups_in_order.index, groups)]
+    if isinstance(source.layer, layers.Permute):
+        earlier_axes = source.layer.axes
+        axes = [earlier_axes[axis] for axis in axes]
+        source = source.inputs[0]
+    if axes != sorted(axes):
+        source = layers.Permute(tuple(axes))(source)
+    return reshaped(source, new_shape)

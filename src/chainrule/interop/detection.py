@@ -37,17 +37,27 @@ def detect(path: Path) -> FileFormat:
     """
     with open_regular(path, FormatError) as stream:
         start = stream.read(64)
-        if len(text := _text(start)) > 8:
-            kind = next(kind for beginning, kind in NAMES.texts.items() if text.lower().startswith(beginning))
-            raise FormatError(f"{path}: starts with {quoted(text[:24])}; it is {kind}")
-        by_suffix = BY_SUFFIX.get(path.suffix.lower())
-        file_format = _from_content(start, stream) or (FileFormat[by_suffix] if by_suffix else None)
+        text = _text(start)
+        if len(text) > 8:
+            raise FormatError(f"{path}: starts with {quoted(text[:24])}; it is {_kind_of_text(text)}")
+        file_format = _from_content(start, stream)
+    suffix = path.suffix.lower()
+    if file_format is None and suffix in BY_SUFFIX:
+        file_format = FileFormat[BY_SUFFIX[suffix]]
     if file_format in (FileFormat.TORCH_EXPORT, FileFormat.TORCH_SCRIPT):
         raise FormatError(f"{path}: {file_format.value}; export the network with torch.onnx.export instead")
     if file_format is None:
         known = ", ".join(BY_SUFFIX)
         raise FormatError(f"{path}: unknown format, starting with {quoted(start[:8])}; expected one of {known}")
     return file_format
+
+
+def _kind_of_text(text: str) -> str:
+    """Return what a text file seems to be, from its beginning."""
+    for beginning, kind in NAMES.texts.items():  # the last one begins with anything
+        if text.lower().startswith(beginning):
+            return kind
+    raise AssertionError("names.toml describes every text")
 
 
 def _text(start: bytes) -> str:
@@ -88,7 +98,10 @@ def _from_members(stream: BinaryIO) -> FileFormat | None:
             names = archive.namelist()
     except Exception:  # damaged archives raise many kinds
         return None
-    inner = {name.partition("/")[2] for name in names}
-    if of_torch := [file_format for file_format, name in NAMES.members.items() if name in inner]:
-        return FileFormat[of_torch[0]]
-    return FileFormat.KERAS if "config.json" in names or "model.weights.h5" in names else None
+    inner_names = {name.partition("/")[2] for name in names}
+    for file_format, member in NAMES.members.items():
+        if member in inner_names:
+            return FileFormat[file_format]
+    if "config.json" in names or "model.weights.h5" in names:
+        return FileFormat.KERAS
+    return None

@@ -44,14 +44,16 @@ def naming(path: Path) -> Generator[None]:
     try:
         yield
     except FormatError as error:
-        text = str(error)
-        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+        message = str(error)
+        if not message.startswith(str(path)):
+            message = f"{path}: {message}"
+        raise FormatError(message) from None
 
 
-def read_network(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
+def read_network(path: Path, outputs: Sequence[str] | None = None, shape: Sequence[int] | None = None) -> Imported:
     """Return the network of a file.
 
-    outputs   names of the outputs to import; empty: all outputs
+    outputs   names of the outputs to import; None: all outputs
     shape     shape of a sample, (C, H, W), (C, W) or (F,), for inputs with unknown sizes in the file
 
     Errors    FormatError for a damaged file, an unsupported layer or an unknown output
@@ -124,15 +126,18 @@ def only_weights(path: Path) -> FormatError:
 
 def _seeming_layer(group: LayerTensors) -> str:
     """Return the kind of layer that tensors seem to belong to: "Conv2D(16, 3×3)"."""
-    shapes = {role: shape for role, (_, shape) in group.tensors.items()}
-    kernel = shapes.get("w", ())
-    if "running_mean" in shapes:
+    if "running_mean" in group.tensors:
         return "BatchNorm"
+    if "w" not in group.tensors:
+        return "(vector)"
+    kernel = group.tensors["w"].shape
     if len(kernel) > 2:
         return f"Conv{len(kernel) - 2}D({kernel[0]}, {text(kernel[2:])})"
     if len(kernel) == 2:
         return f"Dense({kernel[0]})"
-    return "(normalization)" if kernel and "b" in shapes else "(vector)"
+    if "b" in group.tensors:
+        return "(normalization)"
+    return "(vector)"
 
 
 def weights_for(
@@ -142,20 +147,26 @@ def weights_for(
 
     The constants of layers that training leaves unchanged are left out unless the file contains them by name.
     """
-    file, own = read_weights(path), network.weights
+    file = read_weights(path)
+    own = network.weights
     shapes = {name: value.shape for name, value in own.items()}
-    tensors = _shapes(file)
-    invented = _unmatched_names(network, file)
     with naming(path):
-        sources = _matched(network, shapes, tensors, mapping, invented)
+        sources = _matched(network, shapes, _shapes(file), mapping, _unmatched_names(network, file))
     weights = {name: file.tensors[source].reshape(own[name].shape) for name, source in sources.items()}
     if file.from_keras:
-        _, y = rebuild(network.layers, network.input_shape, network.wiring)
-        shapes = {node.name: flattened_shape(node.inputs[0]) for node in ordered(y) if node.inputs}
-        weights = {
-            name: to_channels_first(name, value, shapes[name.rpartition(".")[0]]) for name, value in weights.items()
-        }
+        weights = _with_channels_first(network, weights)
     return weights, sources
+
+
+def _with_channels_first(network: Network, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Return weights whose elements for flattened images are in the order (C, H, W) instead of Keras' order."""
+    _, y = rebuild(network.layers, network.input_shape, network.wiring)
+    flattened_shapes = {node.name: flattened_shape(node.inputs[0]) for node in ordered(y) if node.inputs}
+    moved: dict[str, Array] = {}
+    for name, value in weights.items():
+        layer, _, _ = name.rpartition(".")
+        moved[name] = to_channels_first(name, value, flattened_shapes[layer])
+    return moved
 
 
 def _unmatched_names(network: Network, file: WeightFile) -> Collection[str]:
@@ -197,4 +208,10 @@ def _matched(
 
 def _natural_sort_key(name: str) -> list[tuple[int, str]]:
     """Return a key for sorting by numbers in names: layer2 before layer10."""
-    return [(int(part), "") if part.isdigit() and len(part) < 19 else (-1, part) for part in re.split(r"(\d+)", name)]
+    key: list[tuple[int, str]] = []
+    for part in re.split(r"(\d+)", name):
+        if part.isdigit() and len(part) < 19:
+            key.append((int(part), ""))
+        else:
+            key.append((-1, part))
+    return key

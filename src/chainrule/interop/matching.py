@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import dropwhile, product
-from typing import Any
+from typing import NamedTuple
 
 from chainrule.core.arrays import Shape
 from chainrule.core.shapes import text
@@ -24,20 +24,24 @@ WRAPPERS = ("module", "orig", "mod", "model")  # parts of "module.", "_orig_mod.
 ROLES = inverted(NAMES.roles)  # last part of a tensor's name → its role in the layer
 
 
+class NamedShape(NamedTuple):
+    """A tensor's name in the file or in the model, and its shape."""
+
+    name: str
+    shape: Shape
+
+
 @dataclass
 class LayerTensors:
-    """The tensors of a layer.
-
-    tensors   role → (name, shape). The role is the tensor's purpose in the layer, such as "w"; see `ROLES`
-    """
+    """The tensors of a layer by role: the purpose of a tensor in the layer, such as "w"; see `ROLES`."""
 
     layer: str
-    tensors: dict[str, tuple[str, Shape]] = field(default_factory=dict[str, tuple[str, Shape]])
+    tensors: dict[str, NamedShape] = field(default_factory=dict[str, NamedShape])
 
     @property
-    def signature(self) -> tuple[Any, ...]:
+    def signature(self) -> tuple[tuple[str, Shape], ...]:
         """Roles and shapes of the layer's tensors."""
-        return tuple((role, shape) for role, (_, shape) in sorted(self.tensors.items()))
+        return tuple((role, tensor.shape) for role, tensor in sorted(self.tensors.items()))
 
 
 def match(
@@ -55,23 +59,26 @@ def match(
 
     Errors       FormatError for a layer without a counterpart, OptionError for an unknown name in the mapping
     """
-    model_layers, file_layers = groups(parameters), groups(tensors)
+    model_layers = groups(parameters)
+    file_layers = groups(tensors)
     named = [group for group in model_layers if group.layer not in invented]
     counterparts = _mapped_layers(model_layers, file_layers, mapping or {})
+    mapped_count = len(counterparts)
     for _ in range(2):  # the second time, among what remains
         unmatched, candidates = _remaining(named, file_layers, counterparts)
         counterparts |= _pairs_by_name(unmatched, candidates)
     for pair in (_pairs_by_position, _pairs_by_shape):
-        if len(counterparts) == len(mapping or {}):  # if some names agree, those of the others mean something else
+        if len(counterparts) == mapped_count:  # if some names agree, those of the others mean something else
             counterparts |= pair(*_remaining(model_layers, file_layers, counterparts))
     unmatched, candidates = _remaining(model_layers, file_layers, counterparts)
     if unmatched or candidates:
         raise _without_counterparts(unmatched, candidates, invented)
-    return {
-        name: counterparts[group.layer].tensors[role][0]
-        for group in model_layers
-        for role, (name, _) in group.tensors.items()
-    }
+    sources: dict[str, str] = {}
+    for group in model_layers:
+        counterpart = counterparts[group.layer]
+        for role, parameter in group.tensors.items():
+            sources[parameter.name] = counterpart.tensors[role].name
+    return sources
 
 
 def _remaining(
@@ -79,9 +86,9 @@ def _remaining(
 ) -> tuple[list[LayerTensors], list[LayerTensors]]:
     """Return the layers of both sides without a counterpart."""
     matched = counterparts.values()
-    unmatched = filter(lambda group: group.layer not in counterparts, model_layers)
-    candidates = filter(lambda group: group not in matched, file_layers)
-    return [*unmatched], [*candidates]
+    unmatched = [group for group in model_layers if group.layer not in counterparts]
+    candidates = [group for group in file_layers if group not in matched]
+    return unmatched, candidates
 
 
 def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
@@ -94,10 +101,13 @@ def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
     layers: dict[str, LayerTensors] = {}
     for name, shape in shapes.items():
         layer, _, last = name.rpartition(".")
-        group = layers.get(layer)
-        if last not in ROLES or (group and ROLES[last] in group.tensors):
-            layer, last = name, "b"
-        layers.setdefault(layer, LayerTensors(layer)).tensors[ROLES[last]] = (name, _significant(shape))
+        role = ROLES.get(last)
+        is_taken = layer in layers and role in layers[layer].tensors
+        if role is None or is_taken:
+            layer = name
+            role = "b"
+        group = layers.setdefault(layer, LayerTensors(layer))
+        group.tensors[role] = NamedShape(name, _significant(shape))
     return list(layers.values())
 
 
@@ -113,14 +123,26 @@ Layers = Sequence[LayerTensors]
 Pairs = dict[str, LayerTensors]  # name of a model's layer → the file's layer
 
 
-def _pairs(own: Layers, own_keys: Sequence[Any], others: Layers, other_keys: Sequence[Any]) -> Pairs:
+Keys = Sequence[Hashable]  # of layers: those with equal keys may belong together
+
+
+def _pairs(own: Layers, own_keys: Keys, others: Layers, other_keys: Keys) -> Pairs:
     """Return the layers that have equal keys, roles and shapes, unless several layers on a side have them."""
-    sides = dict[Any, list[LayerTensors]](), dict[Any, list[LayerTensors]]()
-    for side, layers, keys in zip(sides, (own, others), (own_keys, other_keys), strict=True):
-        for group, key in zip(layers, keys, strict=True):
-            side.setdefault((key, group.signature), []).append(group)
-    pairs = ((groups, sides[1].get(key, [])) for key, groups in sides[0].items())
-    return {groups[0].layer: others_alike[0] for groups, others_alike in pairs if len(groups) == len(others_alike) == 1}
+    others_by_key = _by_key(others, other_keys)
+    pairs = Pairs()
+    for key, own_layers in _by_key(own, own_keys).items():
+        other_layers = others_by_key.get(key, [])
+        if len(own_layers) == len(other_layers) == 1:
+            pairs[own_layers[0].layer] = other_layers[0]
+    return pairs
+
+
+def _by_key(layers: Layers, keys: Keys) -> dict[Hashable, list[LayerTensors]]:
+    """Return layers by their key, roles and shapes."""
+    layers_by_key: dict[Hashable, list[LayerTensors]] = {}
+    for group, key in zip(layers, keys, strict=True):
+        layers_by_key.setdefault((key, group.signature), []).append(group)
+    return layers_by_key
 
 
 def _pairs_by_name(model_layers: Layers, file_layers: Layers) -> Pairs:
@@ -128,14 +150,21 @@ def _pairs_by_name(model_layers: Layers, file_layers: Layers) -> Pairs:
 
     The prefixes that most names on a side share, such as "module.", are removed if more names are then equal.
     """
-    own, others = ([_parts(group.layer) for group in layers] for layers in (model_layers, file_layers))
+    own = _all_parts(model_layers)
+    others = _all_parts(file_layers)
     best = Pairs()
-    for prefix, other_prefix in product(_common_prefixes(own), _common_prefixes(others)):
-        names = [_without(parts, other_prefix) for parts in others]
-        keys = [_without(parts, prefix) for parts in own]
-        # an imported layer called "0.conv" has the name conv_0_conv
-        keys = [key if key in names or not key[1:] or not key[1].isdigit() else key[1:] for key in keys]
-        best = max(best, _pairs(model_layers, keys, file_layers, names), key=len)
+    for own_prefix, other_prefix in product(_common_prefixes(own), _common_prefixes(others)):
+        other_keys = [_without(parts, other_prefix) for parts in others]
+        own_keys: list[Parts] = []
+        for parts in own:
+            key = _without(parts, own_prefix)
+            is_numbered = len(key) > 1 and key[1].isdigit()
+            if key not in other_keys and is_numbered:  # an imported layer called "0.conv" has the name conv_0_conv
+                key = key[1:]
+            own_keys.append(key)
+        pairs = _pairs(model_layers, own_keys, file_layers, other_keys)
+        if len(pairs) > len(best):
+            best = pairs
     return best
 
 
@@ -146,14 +175,24 @@ def _parts(name: str) -> Parts:
     return tuple(filter(None, re.split(r"[\W_]+", name, flags=re.ASCII)))
 
 
+def _all_parts(layers: Layers) -> list[Parts]:
+    return [_parts(group.layer) for group in layers]
+
+
 def _without(parts: Parts, prefix: Parts) -> Parts:
-    return parts[len(prefix) :] if parts[: len(prefix)] == prefix else parts
+    if parts[: len(prefix)] != prefix:
+        return parts
+    return parts[len(prefix) :]
 
 
 def _common_prefixes(names: Sequence[Parts]) -> list[Parts]:
     """Return the beginnings that more than half of the names share, from the empty one to the longest one."""
-    counts = Counter(parts[:count] for parts in names for count in range(len(parts)))
-    return sorted((prefix for prefix, count in counts.items() if 2 * count > len(names)), key=len) or [()]
+    counts = Counter[Parts]()
+    for parts in names:
+        for length in range(len(parts)):
+            counts[parts[:length]] += 1
+    shared = [prefix for prefix, count in counts.items() if 2 * count > len(names)]
+    return sorted(shared, key=len) or [()]
 
 
 def _pairs_by_position(model_layers: Layers, file_layers: Layers) -> Pairs:
@@ -161,15 +200,23 @@ def _pairs_by_position(model_layers: Layers, file_layers: Layers) -> Pairs:
 
     All shapes must agree in order. Otherwise the result is empty.
     """
-    prefix = _common_prefixes([_parts(group.layer) for group in file_layers])[-1]
-    positions = [_without(_parts(group.layer), prefix) for group in file_layers]
-    is_wrapped = all(part in WRAPPERS or part.isdigit() for part in prefix)
-    if not is_wrapped or not all(part.isdigit() for parts in positions for part in parts):
+    names = _all_parts(file_layers)
+    longest_prefix = _common_prefixes(names)[-1]
+    for part in longest_prefix:
+        if part not in WRAPPERS and not part.isdigit():
+            return {}
+    positions: list[list[int]] = []
+    for parts in names:
+        position = _without(parts, longest_prefix)
+        if not all(map(str.isdigit, position)):
+            return {}
+        positions.append([*map(int, position)])
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    in_order = [file_layers[number] for number in order]
+    pairs = _pairs(model_layers, range(len(model_layers)), in_order, range(len(in_order)))
+    if not len(pairs) == len(model_layers) == len(in_order):
         return {}
-    order = sorted(range(len(positions)), key=lambda number: [*map(int, positions[number])])
-    numbers = range(len(model_layers))
-    pairs = _pairs(model_layers, numbers, [file_layers[number] for number in order], range(len(order)))
-    return pairs if len(pairs) == len(model_layers) == len(order) else {}
+    return pairs
 
 
 def _pairs_by_shape(model_layers: Layers, file_layers: Layers) -> Pairs:
@@ -179,54 +226,78 @@ def _pairs_by_shape(model_layers: Layers, file_layers: Layers) -> Pairs:
 
 def _without_counterparts(model_layers: Layers, file_layers: Layers, invented: Collection[str]) -> FormatError:
     """Return the error for layers that are left. It lists those whose shapes differ or, if none do, all."""
-    counts = [Counter(group.signature for group in layers) for layers in (model_layers, file_layers)]
-    differing = {signature for signature in counts[0] | counts[1] if counts[0][signature] != counts[1][signature]}
-    sides = list[str]()
+    surplus = Counter[Hashable]()  # how many more layers of a signature the model has than the file
+    for group in model_layers:
+        surplus[group.signature] += 1
+    for group in file_layers:
+        surplus[group.signature] -= 1
+    shapes_differ = any(surplus.values())
+    sides: list[str] = []
     for side, layers in (("the model", model_layers), ("the file", file_layers)):
-        shown = [group for group in layers if not differing or group.signature in differing]
+        shown = [group for group in layers if not shapes_differ or surplus[group.signature]]
         if shown:
             sides.append(f"{listed(shown, _describe)} in {side}")
-    problem = "no counterpart" if differing else "equal shapes, and no common names"
+    problem = "no counterpart"
     advice = ADVICE
+    if not shapes_differ:
+        problem = "equal shapes, and no common names"
     if not model_layers and any("running_mean" in group.tensors for group in file_layers):
         advice = (
             "the network's file contains batch normalization that was folded into other layers; export it with "
             "training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False"
         )
-    elif not differing and invented:
+    elif not shapes_differ and invented:
         advice += ", or give the layers the names of the file (name=)"
     return FormatError(f"{problem} for {', and '.join(sides)}; {advice}")
 
 
 def listed(layers: Layers, describe: Callable[[LayerTensors], str]) -> str:
     """Return the names and descriptions of the first layers, and the number of the others."""
-    shown = [f"{one_line(group.layer, MAX_NAME)} {describe(group)}".strip() for group in layers[:MAX_LISTED]]
-    more = [f"{len(layers) - MAX_LISTED} more layers"] if len(layers) > MAX_LISTED else []
-    return ", ".join([*shown, *more]) or "no layers"
+    if not layers:
+        return "no layers"
+    shown: list[str] = []
+    for group in layers[:MAX_LISTED]:
+        shown.append(f"{one_line(group.layer, MAX_NAME)} {describe(group)}".strip())
+    if len(layers) > MAX_LISTED:
+        shown.append(f"{len(layers) - MAX_LISTED} more layers")
+    return ", ".join(shown)
 
 
 def _describe(group: LayerTensors) -> str:
-    return f"({', '.join(f'{role} {text(shape)}' for role, (_, shape) in group.tensors.items())})"
+    shapes = [f"{role} {text(tensor.shape)}" for role, tensor in group.tensors.items()]
+    return f"({', '.join(shapes)})"
 
 
 def _mapped_layers(model_layers: Layers, file_layers: Layers, mapping: Mapping[str, str]) -> Pairs:
     """Return the name of a model's layer → the file's layer, from a mapping of names of layers or tensors."""
-    in_model, in_file = {group.layer: group for group in model_layers}, {group.layer: group for group in file_layers}
+    in_model = _by_name(model_layers)
+    in_file = _by_name(file_layers)
     counterparts = Pairs()
     for model_name, file_name in mapping.items():
-        name, other = _layer_of(model_name, in_model), _layer_of(file_name, in_file)
+        name = _layer_of(model_name, in_model)
+        other = _layer_of(file_name, in_file)
         if name not in in_model or other not in in_file:
             raise OptionError(
                 f"mapping {quoted(name)} to {quoted(file_name)}: no such layer in the model or in the file"
             )
-        if in_model[name].signature != in_file[other].signature:
-            own, others = _describe(in_model[name]), _describe(in_file[other])
-            raise FormatError(f"mapping: {name} {own} and {quoted(other)} {others} have different shapes")
-        counterparts[name] = in_file[other]
+        own_layer = in_model[name]
+        other_layer = in_file[other]
+        if own_layer.signature != other_layer.signature:
+            raise FormatError(
+                f"mapping: {name} {_describe(own_layer)} and {quoted(other)} {_describe(other_layer)} have different "
+                "shapes"
+            )
+        counterparts[name] = other_layer
     return counterparts
+
+
+def _by_name(layers: Layers) -> dict[str, LayerTensors]:
+    return {group.layer: group for group in layers}
 
 
 def _layer_of(name: str, layers: Mapping[str, LayerTensors]) -> str:
     """Return the name of a layer, given this name or the name of one of the layer's tensors."""
     layer, _, tensor = name.rpartition(".")
-    return layer if name not in layers and tensor in ROLES else name
+    if name in layers or tensor not in ROLES:
+        return name
+    return layer

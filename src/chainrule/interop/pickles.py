@@ -67,7 +67,9 @@ class PickleMachine:
             if opcode.name in PUSH_ARGUMENT:
                 self._stack.append(argument)
             elif opcode.name in CONSTANTS:
-                self._stack.append(CONSTANTS[opcode.name]())
+                self._stack.append(CONSTANTS[opcode.name])
+            elif opcode.name in CONTAINERS:
+                self._stack.append(CONTAINERS[opcode.name]())
             elif opcode.name in NAMES.opcodes:
                 method, *fixed = NAMES.opcodes[opcode.name]
                 getattr(self, method)(*(fixed or [argument]))
@@ -99,14 +101,20 @@ class PickleMachine:
 
     def tuple_of(self, count: int | None) -> None:
         """Replace the last `count` values by a tuple; None for all values since the mark."""
-        values = self._since_mark() if count is None else [self._pop() for _ in range(count)][::-1]
+        if count is None:
+            values = self._since_mark()
+        else:
+            values = [self._pop() for _ in range(count)]
+            values.reverse()
         self._stack.append(tuple(values))
 
     def remember(self, number: int | None) -> None:
         """Store the last value in the memo under a number; None for the next number."""
         value = self._pop()
         self._stack.append(value)
-        self._memo[len(self._memo) if number is None else number] = value
+        if number is None:
+            number = len(self._memo)
+        self._memo[number] = value
 
     def recall(self, number: int) -> None:
         """Push a value from the memo."""
@@ -116,8 +124,12 @@ class PickleMachine:
         self._stack.append(value)
 
     def name(self, argument: Any) -> None:
-        """Push the name of a function or class."""
-        module, name = (self._pop(), self._pop())[::-1] if argument is None else str(argument).split(" ", 1)
+        """Push the name of a function or class: that of the argument or, without one, of the last two values."""
+        if argument is None:
+            name = self._pop()
+            module = self._pop()
+        else:
+            module, name = str(argument).split(" ", 1)
         if not isinstance(module, str) or not isinstance(name, str):
             raise FormatError("the pickle has a name that is not a text")
         self._stack.append(GlobalName(f"{module}.{name}"))
@@ -126,13 +138,14 @@ class PickleMachine:
         """Record a call. An ordered dictionary becomes a plain dictionary. Options by name are ignored."""
         if has_options:
             self._pop()
-        arguments, function = self._pop(), self._pop()
+        arguments = self._pop()
+        function = self._pop()
         if not isinstance(function, GlobalName | RecordedCall) or not isinstance(arguments, tuple):
             raise FormatError("the pickle calls something that is not a function")
-        argument_tuple = cast("tuple[Any, ...]", arguments)
-        self._stack.append(
-            {} if function.name == "collections.OrderedDict" else RecordedCall(function.name, argument_tuple)
-        )
+        if function.name == "collections.OrderedDict":
+            self._stack.append({})
+        else:
+            self._stack.append(RecordedCall(function.name, cast("tuple[Any, ...]", arguments)))
 
     def refer(self, argument: Any) -> None:
         """Record a reference to another member of the archive."""
@@ -141,21 +154,32 @@ class PickleMachine:
 
     def set_items(self, is_marked: bool) -> None:
         """Add keys and values to a dictionary: all values since the mark if ``is_marked``, otherwise a single pair."""
-        values = self._since_mark() if is_marked else [self._pop(), self._pop()][::-1]
+        if is_marked:
+            values = self._since_mark()
+        else:
+            value = self._pop()
+            values = [self._pop(), value]
         target = self._top(dict | RecordedCall)
         if len(values) % 2:
             raise FormatError("the pickle has a key without a value")
         for key, value in zip(values[::2], values[1::2], strict=True):
             if isinstance(target, RecordedCall):
                 target.contents.append(value)
+            elif isinstance(key, str | int | float | bool | None):
+                target[key] = value
             else:
-                target[key if isinstance(key, str | int | float | bool | None) else object()] = value
+                target[object()] = value  # a key of its own, because others may not be hashable
 
     def append(self, is_marked: bool) -> None:
         """Append values to a list: all values since the mark if ``is_marked``, otherwise a single value."""
-        values = self._since_mark() if is_marked else [self._pop()]
+        if is_marked:
+            values = self._since_mark()
+        else:
+            values = [self._pop()]
         target = self._top(list | RecordedCall)
-        (target.contents if isinstance(target, RecordedCall) else target).extend(values)
+        if isinstance(target, RecordedCall):
+            target = target.contents
+        target.extend(values)
 
     def build(self, argument: Any) -> None:
         """Record an object's state. That of a dictionary, such as the versions of its layers, is discarded."""
@@ -174,12 +198,5 @@ PUSH_ARGUMENT = {
     *("BINBYTES", "SHORT_BINBYTES", "BINUNICODE8", "BINBYTES8", "BYTEARRAY8", "LONG4"),
 }
 IGNORED = {"PROTO", "FRAME"}
-CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_SET": list,
-    "EMPTY_TUPLE": tuple,
-}
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+CONTAINERS: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_SET": list}

@@ -14,8 +14,9 @@ import math
 import zipfile
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
@@ -80,19 +81,30 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     storage, and thus the size of its elements, is only in the references to it in the state dictionary.
     """
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
-    machines = [PickleMachine(budget) for _ in range(5)]
-    magic, version, byte_order, state, keys = (machine.run(pickles) for machine in machines)
+    magic = PickleMachine(budget).run(pickles)
+    version = PickleMachine(budget).run(pickles)
+    byte_order: Any = PickleMachine(budget).run(pickles)
+    state_machine = PickleMachine(budget)
+    state = state_machine.run(pickles)
+    keys: Any = PickleMachine(budget).run(pickles)
     if magic != LEGACY_MAGIC or version != LEGACY_PROTOCOL:
         raise FormatError("it does not start as torch.save starts a file")
     if not isinstance(byte_order, dict) or cast("dict[Any, Any]", byte_order).get("little_endian") is not True:
         raise FormatError("its numbers are big-endian; expected little-endian")
-    names = [key for key in cast("list[Any]", keys) if isinstance(key, str)] if isinstance(keys, list) else []
-    if keys != names or len(set(names)) != len(names):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in cast("list[Any]", keys)):
+        raise FormatError("it has no list of storages")
+    names = cast("list[str]", keys)
+    if len(set(names)) != len(names):
         raise FormatError("it has no list of storages")
     stream.seek(pickles.tell())
-    storages = [_storage_parts(reference) for reference in machines[3].references]
-    item_sizes = {key: np.dtype(STORAGES[kind]).itemsize for kind, key, _ in filter(None, storages)}
-    contents = {key: _legacy_content(stream, size, key, item_sizes.get(key, 1)) for key in names}
+    item_sizes: dict[str, int] = {}
+    for reference in state_machine.references:
+        storage = _storage_of(reference)
+        if storage is not None:
+            item_sizes[storage.key] = np.dtype(STORAGES[storage.kind]).itemsize
+    contents: dict[str, bytes] = {}
+    for key in names:
+        contents[key] = _legacy_content(stream, size, key, item_sizes.get(key, 1))
 
     def content(key: str) -> bytes:
         if key not in contents:
@@ -114,51 +126,86 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, RecordedCall) and value.name in (*TENSORS, PARAMETER)
 
 
-def _contents(value: Any, budget: Budget) -> tuple[dict[str, dict[str, RecordedCall]], Counter[str]]:
+def _is_network(call: RecordedCall) -> bool:
+    """Return whether a call makes an object of a class of torch.nn, whose state has parameters."""
+    return any(isinstance(state, dict) and "_parameters" in state for state in call.contents)
+
+
+@dataclass
+class Contents:
+    """The tensors and objects in a pickle.
+
+    tensors_by_path   tensors of each dictionary and list, by the path of names of this dictionary
+    call_counts       how many tensors each recorded class or function holds: all of a network, and none of others
+    """
+
+    tensors_by_path: dict[str, dict[str, RecordedCall]] = field(default_factory=dict[str, dict[str, RecordedCall]])
+    call_counts: Counter[str] = field(default_factory=Counter[str])
+
+
+class PendingValue(NamedTuple):
+    """A value that is visited later.
+
+    path      path of names of the value; None for values inside of objects and under other keys
+    network   name of the class of the network that contains the value; None if there is none
+    """
+
+    path: str | None
+    value: Any
+    network: str | None
+
+
+def _contents(value: Any, budget: Budget) -> Contents:
     """Return the tensors of each dictionary and list in a value, and the calls that make its objects.
 
-    The tensors are listed by the path of names of their dictionary. A dictionary with several names has the first.
-    Entries of a dictionary with numbers as names, as in the state of an optimizer, are left out. The calls are counted
-    by the name of the class or function: that of a network as often as the network has tensors, others 0 times.
+    A dictionary with several paths has the first. Entries of a dictionary with numbers as names, as in the state of an
+    optimizer, are left out.
 
         {"epoch": 3, "model": {"w": tensor, "b": tensor}}    →    {"model": {"w": …, "b": …}}
 
     Of pending values, those with a path are visited first, in the order of the file, because a dictionary has the first
-    of its names. Values inside of objects and under other keys have no path.
+    of its paths.
     """
-    tensors_by_path, call_counts, visited = dict[str, dict[str, RecordedCall]](), Counter[str](), dict[int, Any]()
-    pending = deque[tuple[str | None, Any, str]]([("", value, "")])
+    contents = Contents()
+    visited: dict[int, Any] = {}
+    pending = deque([PendingValue("", value, None)])
     while pending:
         path, node, network = pending.pop()
         if id(node) in visited:
             continue
         visited[id(node)] = node
         if _is_tensor(node):
-            call_counts[network] += 1
+            if network is not None:
+                contents.call_counts[network] += 1
         elif isinstance(node, RecordedCall):
-            call_counts[node.name] += 0
-            is_network = any(isinstance(state, dict) and "_parameters" in state for state in node.contents)
-            owner = node.name if is_network and not network else network
-            pending.extendleft((None, container, owner) for container in (node.arguments, node.contents))
+            contents.call_counts[node.name] += 0
+            if network is None and _is_network(node):
+                network = node.name
+            pending.appendleft(PendingValue(None, node.arguments, network))
+            pending.appendleft(PendingValue(None, node.contents, network))
         elif isinstance(node, dict | list | tuple):
-            container = cast("dict[Any, Any] | Sequence[Any]", node)
-            budget.visit(2 * len(container), "its nested values")
-            children: dict[Any, Any] = (
-                container
-                if isinstance(container, dict)
-                else {f"[{number}]": child for number, child in enumerate(container)}
-            )
-            named = {key: child for key, child in children.items() if path is not None and isinstance(key, str)}
+            children = _children(cast("dict[Any, Any] | Sequence[Any]", node), budget)
+            tensors: dict[str, RecordedCall] = {}
             for key, child in reversed(children.items()):
-                if key in named and not isinstance(child, RecordedCall):
-                    budget.visit(len(path or "") + len(key), "the names of its nested dictionaries")
-                    pending.append((f"{path}.{key}".removeprefix("."), child, network))
+                is_named = path is not None and isinstance(key, str)
+                if is_named and _is_tensor(child):
+                    tensors[key] = child
+                if path is not None and is_named and not isinstance(child, RecordedCall):
+                    budget.visit(len(path) + len(key), "the names of its nested dictionaries")
+                    pending.append(PendingValue(f"{path}.{key}".removeprefix("."), child, network))
                 else:
-                    pending.appendleft((None, child, network))  # after all that has a path
-            if tensors := {key: child for key, child in named.items() if _is_tensor(child)}:
-                tensors_by_path[path or ""] = tensors
-    del call_counts[""]
-    return tensors_by_path, call_counts
+                    pending.appendleft(PendingValue(None, child, network))  # after all that has a path
+            if path is not None and tensors:
+                contents.tensors_by_path[path] = dict(reversed(tensors.items()))
+    return contents
+
+
+def _children(container: dict[Any, Any] | Sequence[Any], budget: Budget) -> dict[Any, Any]:
+    """Return the entries of a dictionary, or those of a list under the names [0], [1], …"""
+    budget.visit(2 * len(container), "its nested values")
+    if isinstance(container, dict):
+        return container
+    return {f"[{number}]": child for number, child in enumerate(container)}
 
 
 def _state_dict(value: Any, budget: Budget) -> dict[str, RecordedCall]:
@@ -168,23 +215,34 @@ def _state_dict(value: Any, budget: Budget) -> dict[str, RecordedCall]:
 
     Errors   FormatError if there is none, or several, or if a network saved as an object has more tensors
     """
-    states, objects = _contents(value, budget)
-    for name, count in objects.most_common(1):
-        if count > max(map(len, states.values()), default=-1):
+    contents = _contents(value, budget)
+    states = contents.tensors_by_path
+    most_tensors = max(map(len, states.values()), default=-1)
+    for name, count in contents.call_counts.most_common(1):
+        if count > most_tensors:
             raise FormatError(
                 f"it holds {quoted(name)}, whose code would have to run; expected a state dictionary: in PyTorch, "
                 "torch.save(model.state_dict(), FILE)"
             )
-    counts = {name: sum(call.arguments[2:3] != ((),) for call in tensors.values()) for name, tensors in states.items()}
-    most = max(counts.values(), default=0)
-    largest = [name for name, count in counts.items() if count == most]
-    largest = [name for name in largest if name.rpartition(".")[2] in TRAINED] or largest
-    if len(largest) != 1:
-        problem = (
-            f"several dictionaries of tensors, {', '.join(map(quoted, largest))}" if states else "no such dictionary"
+    if not states:
+        raise FormatError("it holds no such dictionary; expected one dictionary of tensors, model.state_dict()")
+    counts: dict[str, int] = {}
+    for path, tensors in states.items():
+        counts[path] = len(tensors) - sum(map(_is_scalar, tensors.values()))
+    largest = [path for path, count in counts.items() if count == max(counts.values())]
+    trained = [path for path in largest if path.rpartition(".")[2] in TRAINED]
+    candidates = trained or largest
+    if len(candidates) != 1:
+        raise FormatError(
+            f"it holds several dictionaries of tensors, {', '.join(map(quoted, candidates))}; expected one dictionary "
+            "of tensors, model.state_dict()"
         )
-        raise FormatError(f"it holds {problem}; expected one dictionary of tensors, model.state_dict()")
-    return states[largest[0]]
+    return states[candidates[0]]
+
+
+def _is_scalar(tensor: RecordedCall) -> bool:
+    """Return whether a tensor has no axes: the arguments are storage, offset, shape and strides."""
+    return tensor.arguments[2:3] == ((),)
 
 
 class Storages:
@@ -195,68 +253,89 @@ class Storages:
     """
 
     def __init__(self, content: Callable[[str], bytes], budget: Budget) -> None:
-        self._content, self._budget = content, budget
+        self._content = content
+        self._budget = budget
         self._arrays: dict[tuple[str, str], Array] = {}
 
     def tensors(self, value: Any) -> dict[str, Array]:
         """Return the floating-point tensors of a state dictionary by name."""
-        tensors = {name: self.tensor(call, name) for name, call in _state_dict(value, self._budget).items()}
-        return {name: tensor for name, tensor in tensors.items() if tensor.dtype.kind == "f"}
+        tensors: dict[str, Array] = {}
+        for name, call in _state_dict(value, self._budget).items():
+            tensor = self.tensor(call, name)
+            if tensor.dtype.kind == "f":
+                tensors[name] = tensor
+        return tensors
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
         """Return a tensor as a view of its storage. bfloat16 is converted to float32. `name` is used in errors."""
-        # The first argument of a parameter is a tensor. A tensor has the arguments storage, offset, shape and strides.
-        wrapped = value.arguments[0] if value.name == PARAMETER and value.arguments else None
-        arguments = wrapped.arguments if isinstance(wrapped, RecordedCall) else value.arguments
+        arguments = value.arguments
+        if value.name == PARAMETER and arguments and isinstance(arguments[0], RecordedCall):
+            arguments = arguments[0].arguments  # the first argument of a parameter is a tensor
         if len(arguments) < 4:
             raise FormatError(f"{quoted(name)} is not a tensor")
-        stored, offset, shape, strides = arguments[:4]
-        storage = self._storage(stored, name)
+        reference, offset, shape, strides = arguments[:4]
+        storage = _storage_of(reference)
+        if storage is None:
+            raise FormatError(f"{quoted(name)} has no storage of its own, or one of an unknown type")
+        array = self._array(storage, name)
         # Offset, shape and strides are checked, because `as_strided` would read memory outside the storage.
-        numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
-        if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
+        if not _are_sizes((offset,)) or not _are_sizes(shape) or not _are_sizes(strides):
+            raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
+        if len(shape) != len(strides) or len(shape) > 16:
             raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
         count = math.prod(shape)
-        last_index = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
-        if count > len(storage) or (count and last_index >= len(storage)):
-            raise FormatError(f"{quoted(name)} of shape {quoted(shape)} reaches beyond its {len(storage)} numbers")
-        self._budget.write(count * storage.itemsize, quoted(name))
-        steps = [step * storage.itemsize for step in strides]
-        view = np.lib.stride_tricks.as_strided(storage[min(offset, len(storage)) :], shape, steps, writeable=False)
-        return from_bfloat16(view) if stored.key[1].name == "torch.BFloat16Storage" else view
+        last_index = offset
+        steps: list[int] = []  # in bytes
+        for size, step in zip(shape, strides, strict=True):
+            last_index += (size - 1) * step
+            steps.append(step * array.itemsize)
+        if count > len(array) or (count and last_index >= len(array)):
+            raise FormatError(f"{quoted(name)} of shape {quoted(shape)} reaches beyond its {len(array)} numbers")
+        self._budget.write(count * array.itemsize, quoted(name))
 
-    def _storage(self, stored: Any, name: str) -> Array:
-        """Return the storage that a pickle refers to as an array. `name` is used in errors."""
-        if (parts := _storage_parts(stored)) is None:
-            raise FormatError(f"{quoted(name)} has no storage of its own, or one of an unknown type")
-        kind, key, count = parts
-        if (kind, key) not in self._arrays:
-            self._arrays[kind, key] = np.frombuffer(self._content(key), STORAGES[kind])
-        array = self._arrays[kind, key]
-        if len(array) != count:
-            raise FormatError(f"{quoted(name)} has {len(array)} stored numbers; expected {quoted(count)}")
+        view = np.lib.stride_tricks.as_strided(array[min(offset, len(array)) :], shape, steps, writeable=False)
+        if storage.kind == "torch.BFloat16Storage":
+            return from_bfloat16(view)
+        return view
+
+    def _array(self, storage: Storage, name: str) -> Array:
+        """Return the elements of a storage. `name` is used in errors."""
+        if (storage.kind, storage.key) not in self._arrays:
+            content = self._content(storage.key)
+            self._arrays[storage.kind, storage.key] = np.frombuffer(content, STORAGES[storage.kind])
+        array = self._arrays[storage.kind, storage.key]
+        if len(array) != storage.size:
+            raise FormatError(f"{quoted(name)} has {len(array)} stored numbers; expected {quoted(storage.size)}")
         return array
 
 
-def _storage_parts(stored: Any) -> tuple[str, str, int] | None:
-    """Return the type, the key and the number of elements of a storage that a pickle refers to; None if invalid.
+class Storage(NamedTuple):
+    """The type, the key and the number of elements of a storage that a pickle refers to."""
+
+    kind: str
+    key: str
+    size: int
+
+
+def _storage_of(reference: Any) -> Storage | None:
+    """Return the storage that a value of a pickle refers to; None if it is no valid reference.
 
     The reference contains (label, type, key, device, number of elements) and, in legacy files, a view, which must be
     None.
     """
-    reference: Any = stored.key if isinstance(stored, StorageReference) else None
-    parts = [*cast("tuple[Any, ...]", reference)] if isinstance(reference, tuple) else list[Any]()
-    if len(parts) not in (5, 6) or parts[5:] not in ([], [None]):
+    if not isinstance(reference, StorageReference):
         return None
-    kind, key, count = parts[1], parts[2], parts[4]
-    is_valid = isinstance(key, str) and isinstance(count, int)
-    if not isinstance(kind, GlobalName) or kind.name not in STORAGES or not is_valid:
-        return None
-    return kind.name, key, count
+    match reference.key:
+        case (_, GlobalName(name=kind), str(key), _, int(size)) if kind in STORAGES:
+            return Storage(kind, key, size)
+        case (_, GlobalName(name=kind), str(key), _, int(size), None) if kind in STORAGES:
+            return Storage(kind, key, size)
+        case _:
+            return None
 
 
-def _sizes(value: Any) -> tuple[int, ...] | None:
-    """Return a tuple of non-negative integers; None for any other value."""
-    values = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (None,)
-    whole = [number for number in values if type(number) is int and 0 <= number < 2**48]
-    return tuple(whole) if len(whole) == len(values) else None
+def _are_sizes(value: Any) -> bool:
+    """Return whether a value is a tuple of non-negative integers."""
+    if not isinstance(value, tuple):
+        return False
+    return all(type(number) is int and 0 <= number < 2**48 for number in cast("tuple[Any, ...]", value))

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,12 +20,52 @@ from chainrule.interop.onnx.operators.quantization import dequantized, quantized
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
-Draw: TypeAlias = "Callable[[int], list[Array]]"  # number of samples → random inputs (N, C, …)
+
+@dataclass(frozen=True)
+class Runtime:
+    """The usual runtime of a file format.
+
+    module   module that is imported
+    run      function that returns the outputs of a file for random inputs, from the imported module
+    """
+
+    name: str
+    module: str
+    run: Callable[[Any, Path, RandomInputs], Sequence[Array]]
+
+    @property
+    def package(self) -> str:
+        """The package to install."""
+        return self.module.partition(".")[0].replace("_", "-")
+
+
+class RandomInputs:
+    """Random inputs for a model. A runtime draws as many samples as it can compute."""
+
+    def __init__(self, model: Model) -> None:
+        self._random = np.random.default_rng(0)
+        self._dtype = model.dtype
+        self._shapes = [model.input_shape]
+        if model.input_ports:
+            self._shapes = [*model.input_ports.shapes.values()]
+        self._limits = (-2, 2)
+        if model.normalization.white == BYTE:
+            self._limits = (0, 255)
+        self.arrays: list[Array] = []
+
+    def draw(self, count: int) -> list[Array]:
+        """Set `arrays` to random samples (count, C, …) of each input, and return them."""
+        for shape in self._shapes:
+            array = self._random.uniform(*self._limits, (count, *shape))
+            self.arrays.append(array.astype(self._dtype))
+        return self.arrays
+
 
 TOLERANCE = 1e-3  # largest difference of a network of floats, per unit of the largest output or of 1
 QUANTIZED_TOLERANCE = 0.05  # that of a network with roundings; each can differ by a step
 TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(double)": np.float64}
 SAMPLES = 3  # of a comparison, unless the file has another batch size
+SEVERITY_FATAL = 4  # of messages that ONNX Runtime prints
 
 
 @dataclass(frozen=True)
@@ -45,50 +85,65 @@ def comparison(path: Path, model: Model) -> RuntimeComparison:
 
     Errors   OptionError for a format without a runtime, or if the runtime is not installed or cannot run the file
     """
-    if (file_format := detect(path)) not in RUNTIMES:
+    file_format = detect(path)
+    if file_format not in RUNTIMES:
         raise OptionError(f"{path}: {file_format.value}; only files of networks are compared")
-    name, module, run = RUNTIMES[file_format]
+    runtime = RUNTIMES[file_format]
     try:
-        library = importlib.import_module(module)
+        library = importlib.import_module(runtime.module)
     except ImportError as error:
-        package = module.partition(".")[0].replace("_", "-")
-        raise OptionError(f"comparing with {name} needs {package} ({error}): pip install {package}") from None
-    random, ports, x = np.random.default_rng(0), model.input_ports, list[Array]()
-    limits = (0, 255) if model.normalization.white == BYTE else (-2, 2)
-
-    def draw(count: int) -> list[Array]:
-        """Set x to `count` random samples of each input, as many as the runtime can compute, and return it."""
-        shapes = ports.shapes.values() if ports else [model.input_shape]
-        x.extend(random.uniform(*limits, (count, *shape)).astype(model.dtype) for shape in shapes)
-        return x
-
+        package = runtime.package
+        raise OptionError(f"comparing with {runtime.name} needs {package} ({error}): pip install {package}") from None
+    inputs = RandomInputs(model)
     try:
-        expected = run(library, path, draw)
+        outputs = runtime.run(library, path, inputs)
     except Exception as error:  # of many kinds
-        raise OptionError(f"{path}: {name} cannot run it ({' '.join(str(error).split())})") from None
-    results: Any = model.predict(dict(zip(model.input_names, x, strict=True)) if ports else x[0])
-    outputs: list[Array] = [*results.values()] if model.output_ports else [results]
-    ours, theirs = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (outputs, expected))
-    is_rounded = any(layer.kind == "fake_quantize" for layer in model.layers)
-    tolerance = QUANTIZED_TOLERANCE if is_rounded else TOLERANCE
+        raise OptionError(f"{path}: {runtime.name} cannot run it ({' '.join(str(error).split())})") from None
+    ours = _flat(_outputs(model, inputs.arrays))
+    theirs = _flat(outputs)
+    tolerance = TOLERANCE
+    if any(layer.kind == "fake_quantize" for layer in model.layers):
+        tolerance = QUANTIZED_TOLERANCE
     same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))  # infinities, too
     difference = float(np.where(same, 0, np.abs(ours - theirs)).max())
     largest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0))
     agrees = difference <= tolerance * max(largest, 1)  # False for NaN
-    text = f"outputs for {len(x[0])} random inputs differ from those of {name} by at most {difference:.3g}"
-    text += f" (largest output {largest:.3g})"
-    return RuntimeComparison(text if agrees else f"{text}; expected at most {tolerance:g} times the largest", agrees)
+    text = (
+        f"outputs for {len(inputs.arrays[0])} random inputs differ from those of {runtime.name} by at most "
+        f"{difference:.3g} (largest output {largest:.3g})"
+    )
+    if not agrees:
+        text += f"; expected at most {tolerance:g} times the largest"
+    return RuntimeComparison(text, agrees)
 
 
-def _onnx(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
-    """Return the outputs of ONNX Runtime for random inputs."""
+def _outputs(model: Model, x: Sequence[Array]) -> list[Array]:
+    """Return the outputs of a model for its inputs."""
+    if model.input_ports:
+        results: Any = model.predict(dict(zip(model.input_names, x, strict=True)))
+    else:
+        results = model.predict(x[0])
+    if model.output_ports:
+        return [*results.values()]
+    return [results]
+
+
+def _flat(arrays: Sequence[Array]) -> Array:
+    return np.concatenate([*map(np.ravel, arrays)])
+
+
+def _onnx(library: Any, path: Path, inputs: RandomInputs) -> Sequence[Array]:
+    """Return the outputs of ONNX Runtime."""
     options = library.SessionOptions()
-    options.log_severity_level = 4
+    options.log_severity_level = SEVERITY_FATAL
     session = library.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    sources, used = session.get_inputs(), used_inputs(path)
-    batch = next(source.shape[0] for source in sources if source.name in used)
-    count = batch if isinstance(batch, int) else SAMPLES
-    arrays = dict(zip(used, draw(count), strict=True))
+    sources = session.get_inputs()
+    used = used_inputs(path)
+    count = SAMPLES
+    for source in sources:
+        if source.name in used and isinstance(source.shape[0], int):
+            count = source.shape[0]
+    arrays = dict(zip(used, inputs.draw(count), strict=True))
     for source in sources:
         if source.name not in arrays:  # it has no effect
             sizes = [size if isinstance(size, int) else count for size in source.shape]
@@ -96,45 +151,64 @@ def _onnx(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
     return session.run(None, arrays)
 
 
-def _litert(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
-    """Return the outputs of LiteRT for random inputs, which a quantized network rounds as the model does.
+def _litert(library: Any, path: Path, inputs: RandomInputs) -> Sequence[Array]:
+    """Return the outputs of LiteRT. The inputs of a quantized network are rounded as the model rounds them.
 
     The runtime computes one sample at a time, with the channels last.
     """
-    runner = library.Interpreter(model_path=str(path))
-    runner.allocate_tensors()
-    x, outputs = draw(SAMPLES), list[list[Array]]()
+    interpreter = library.Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    arrays = inputs.draw(SAMPLES)
+    outputs: list[list[Array]] = [[] for _ in interpreter.get_output_details()]  # the samples of each
     for sample in range(SAMPLES):
-        for array, source in zip(x, runner.get_input_details(), strict=True):
-            value, grid = np.moveaxis(array, 1, -1)[sample : sample + 1], _grid(source)
-            runner.set_tensor(source["index"], quantized(value, *grid) if grid else value)
-        runner.invoke()
-        outputs.append([])
-        for target in runner.get_output_details():
-            result, grid = runner.get_tensor(target["index"]), _grid(target)
-            outputs[-1].append(np.moveaxis(dequantized(result, *grid) if grid else result, -1, 1))
-    return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+        for array, source in zip(arrays, interpreter.get_input_details(), strict=True):
+            value = np.moveaxis(array, 1, -1)[sample : sample + 1]
+            grid = _grid(source)
+            if grid is not None:
+                value = quantized(value, *grid)
+            interpreter.set_tensor(source["index"], value)
+        interpreter.invoke()
+        for samples, target in zip(outputs, interpreter.get_output_details(), strict=True):
+            result = interpreter.get_tensor(target["index"])
+            grid = _grid(target)
+            if grid is not None:
+                result = dequantized(result, *grid)
+            samples.append(np.moveaxis(result, -1, 1))
+    return [*map(np.concatenate, outputs)]
 
 
-def _keras(library: Any, path: Path, draw: Draw) -> Sequence[Array]:
-    """Return the outputs of Keras for random inputs. Classes that are no part of Keras are refused before."""
+def _keras(library: Any, path: Path, inputs: RandomInputs) -> Sequence[Array]:
+    """Return the outputs of Keras. Classes that are no part of Keras are refused before."""
     network = library.saving.load_model(path, compile=False)
-    axis = 1 if '"channels_first"' in network.to_json() else -1  # of the channels
-    x = [np.moveaxis(array, 1, axis) for array in draw(SAMPLES)]
-    named, several = isinstance(network.input, dict), x if len(x) > 1 else x[0]
-    results: Any = network(dict(zip(network.input, x, strict=True)) if named else several, training=False)
-    outputs: list[Any] = [*results.values()] if isinstance(results, dict) else library.tree.flatten(results)
-    return [np.moveaxis(library.ops.convert_to_numpy(output), axis, 1) for output in outputs]
+    channels = -1
+    if '"channels_first"' in network.to_json():
+        channels = 1
+    arrays = [np.moveaxis(array, 1, channels) for array in inputs.draw(SAMPLES)]
+    x: Any = arrays
+    names: Any = network.input
+    if isinstance(names, dict):
+        x = dict(zip(cast("dict[str, Any]", names), arrays, strict=True))
+    elif len(arrays) == 1:
+        x = arrays[0]
+    results: Any = network(x, training=False)
+    outputs: list[Any] = library.tree.flatten(results)
+    if isinstance(results, dict):  # in its own order; flatten sorts the keys
+        outputs = [*cast("dict[str, Any]", results).values()]
+    return [np.moveaxis(library.ops.convert_to_numpy(output), channels, 1) for output in outputs]
 
 
 def _grid(tensor: Any) -> tuple[Array, Array] | None:
     """Return scale and zero point of a quantized tensor of LiteRT; None for a tensor of floats."""
     scale, zero = tensor["quantization"]
-    return (np.array(scale), np.array(zero, tensor["dtype"])) if scale else None
+    if not scale:
+        return None
+    return np.array(scale), np.array(zero, tensor["dtype"])
 
 
-RUNTIMES: dict[FileFormat, tuple[str, str, Callable[[Any, Path, Draw], Sequence[Array]]]] = {
-    **dict.fromkeys((FileFormat.KERAS, FileFormat.HDF5), ("Keras", "keras", _keras)),
-    FileFormat.ONNX: ("ONNX Runtime", "onnxruntime", _onnx),
-    FileFormat.TFLITE: ("LiteRT", "ai_edge_litert.interpreter", _litert),
+KERAS = Runtime("Keras", "keras", _keras)
+RUNTIMES = {
+    FileFormat.KERAS: KERAS,
+    FileFormat.HDF5: KERAS,
+    FileFormat.ONNX: Runtime("ONNX Runtime", "onnxruntime", _onnx),
+    FileFormat.TFLITE: Runtime("LiteRT", "ai_edge_litert.interpreter", _litert),
 }

@@ -74,7 +74,7 @@ def _import(
     precise: bool,
 ) -> Model:
     """Return the network in a file of another framework, named after the file, with all or some of its outputs."""
-    network = importing.read_network(path, outputs, shape)
+    network = importing.read_network(path, outputs or None, shape)
     try:
         options: dict[str, Any] = {"name": path.stem, "dtype": network.dtype}
         options |= {"engine": engine, "threads": threads, "precise": precise}

@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -21,7 +21,14 @@ WRAPPERS = {
     "SpectralNormalization": ("Dense", "Conv1D", "Conv2D", "Conv1DTranspose", "Conv2DTranspose"),
 }
 KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
-Reference = tuple[str, int, int]  # layer, index of the call, index of the result of this call
+
+
+class Reference(NamedTuple):
+    """The result of a call of a layer: name of the layer, index of the call, index of the result."""
+
+    layer: str
+    call: int
+    result: int
 
 
 Source = Reference | Array  # a result, or a constant operand of a function of keras.ops
@@ -38,7 +45,7 @@ class KerasLayer:
                this is the path in the first model
     operation  whether the layer is a function of keras.ops
     model      the nested model, if the layer is a model; otherwise None
-    wrapper    class that wraps the layer in the file, such as TimeDistributed; "" if there is none
+    wrapper    class that wraps the layer in the file, such as TimeDistributed; None if there is none
     shared_id  number of a layer that is described several times in the file; None for other layers
     """
 
@@ -49,7 +56,7 @@ class KerasLayer:
     path: tuple[str, ...]
     operation: bool = False
     model: "KerasModel | None" = None
-    wrapper: str = ""
+    wrapper: str | None = None
     shared_id: object = None
 
 
@@ -57,13 +64,13 @@ class KerasLayer:
 class KerasModel:
     """A Sequential or functional model: its layers by name, in the order of the file, its inputs and its outputs.
 
-    output_names   keys of the outputs if they are a dictionary; otherwise empty
+    output_names   keys of the outputs if they are a dictionary; otherwise None
     """
 
     layers: Mapping[str, KerasLayer]
     inputs: tuple[Reference, ...]
     outputs: tuple[Reference, ...]
-    output_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] | None = None
 
 
 def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasModel:
@@ -77,12 +84,18 @@ def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasMo
     if kind not in MODELS or not _is_builtin(description):
         raise FormatError(f"the model is a {quoted(kind)}; expected a Sequential or a functional model")
     config: Any = description.get("config")
-    layer_list = as_list(config)  # format before Keras 2.2.3
-    options = expect_object(config, "config of the model") if layer_list is None else {"layers": layer_list}
-    layer_configs = [expect_object(entry, "a layer") for entry in expect_list(object, options.get("layers"), "layers")]
-    layers = [_parse_layer(entry, version, path) for entry in layer_configs]
+    options: Mapping[str, Any] = {"layers": config}  # format before Keras 2.2.3
+    if as_list(config) is None:
+        options = expect_object(config, "config of the model")
+    layer_configs: list[dict[str, Any]] = []
+    layers: list[KerasLayer] = []
+    for entry in expect_list(object, options.get("layers"), "layers"):
+        layer_configs.append(expect_object(entry, "a layer"))
+    for layer_config in layer_configs:
+        layers.append(_parse_layer(layer_config, version, path))
     if kind == "Sequential":
-        return _sequential(layers, decode(options.get("build_input_shape")) or _build_input_shape(layer_configs), path)
+        build_shape = decode(options.get("build_input_shape"))
+        return _sequential(layers, build_shape or _build_input_shape(layer_configs), path)
     return _functional(layers, options, version)
 
 
@@ -98,21 +111,33 @@ def _functional(layer_list: list[KerasLayer], options: Mapping[str, Any], versio
         the result     ("encoder", 0, 0)          ("encoder", 0, 0)
     """
     layers = _by_name(layer_list)
-
-    def count_from_zero(source: Reference, *, is_output: bool) -> Reference:
-        name, number, result = source
-        is_model = name in layers and layers[name].model is not None
-        is_counted_from_one = is_model and (version < 3 or (is_output and layers[name].kind != "Sequential"))
-        return name, number - is_counted_from_one, result
-
-    def renumbered(call: tuple[Source, ...]) -> tuple[Source, ...]:
-        return tuple(count_from_zero(part, is_output=False) if isinstance(part, tuple) else part for part in call)
-
+    in_inputs = set[str]()  # models whose calls are numbered from 1 where layers read them
+    in_outputs = set[str]()  # and where they are outputs
     for layer in layer_list:
-        layers[layer.name] = replace(layer, calls=tuple(map(renumbered, layer.calls)))
-    inputs, outputs = (_parse_references(options.get(name)) for name in ("input_layers", "output_layers"))
+        if layer.model is not None and version < 3:
+            in_inputs.add(layer.name)
+        if layer.model is not None and (version < 3 or layer.kind != "Sequential"):
+            in_outputs.add(layer.name)
+    for layer in layer_list:
+        calls: list[tuple[Source, ...]] = []
+        for call in layer.calls:
+            calls.append(tuple(_counted_from_zero(source, in_inputs) for source in call))
+        layers[layer.name] = replace(layer, calls=tuple(calls))
+    outputs: list[Reference] = []
+    for source in _parse_references(options.get("output_layers")):
+        outputs.append(_counted_from_zero(source, in_outputs))
     names = tuple(as_dict(options.get("output_layers")))
-    return KerasModel(layers, inputs, tuple(count_from_zero(source, is_output=True) for source in outputs), names)
+    return KerasModel(layers, _parse_references(options.get("input_layers")), tuple(outputs), names or None)
+
+
+S = TypeVar("S", bound=Source)
+
+
+def _counted_from_zero(source: S, models: Collection[str]) -> S:
+    """Return a reference whose call is counted from 0 instead of 1 if its layer is one of these models."""
+    if isinstance(source, Reference) and source.layer in models:
+        return source._replace(call=source.call - 1)
+    return source
 
 
 def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...]) -> KerasModel:
@@ -120,22 +145,27 @@ def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...
 
     build_shape   input shape with the batch axis, used if the options of the first layer do not contain one
     """
-    start = list[KerasLayer]()
     if layers and layers[0].kind != "InputLayer":
         options = layers[0].options
         shape = options.get("batch_input_shape") or options.get("batch_shape") or build_shape
-        start = [KerasLayer("InputLayer", "the input", {"batch_shape": shape}, (), (*path, "the input"))]
-    chain = [*start, *layers]
-    if len(chain) < 2:
+        start = KerasLayer("InputLayer", "the input", {"batch_shape": shape}, (), (*path, "the input"))
+        layers = [start, *layers]
+    if len(layers) < 2:
         raise FormatError("a model has no layers")
-    references = [(layer.name, 0, 0) for layer in chain]
-    connected = [replace(layer, calls=((last,),)) for layer, last in zip(chain[1:], references, strict=False)]
-    return KerasModel(_by_name([chain[0], *connected]), (references[0],), (references[-1],))
+    first, *others = layers
+    chain = [first]
+    previous = first
+    for layer in others:
+        chain.append(replace(layer, calls=((Reference(previous.name, 0, 0),),)))
+        previous = layer
+    return KerasModel(_by_name(chain), (Reference(first.name, 0, 0),), (Reference(previous.name, 0, 0),))
 
 
 def _build_input_shape(layer_configs: list[dict[str, Any]]) -> Any:
     """Return the input shape of the first layer; None if it is not in the file."""
-    return as_dict(layer_configs[0].get("build_config")).get("input_shape") if layer_configs else None
+    if not layer_configs:
+        return None
+    return as_dict(layer_configs[0].get("build_config")).get("input_shape")
 
 
 def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
@@ -152,27 +182,32 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
     A file describes a layer as {"class_name": "Dense", "config": {"name": "dense", "units": 3}, "inbound_nodes": […]},
     with one inbound node for each call. The description of a wrapper contains that of the layer inside.
     """
-    class_name = expect(str, description.get("class_name"), "class_name of a layer")
-    if class_name in tensorflow.CLASSES:  # first, because the options of these layers have another format
+    kind = expect(str, description.get("class_name"), "class_name of a layer")
+    if kind in tensorflow.CLASSES:  # first, because the options of these layers have another format
         return _parse_layer(tensorflow.as_operation(description), version, path)
-    outer_config = expect_object(description.get("config"), f"config of a {quoted(class_name)}")
-    name = expect(str, decode(outer_config.get("name", description.get("name"))), f"the name of a {quoted(class_name)}")
+    config = expect_object(description.get("config"), f"config of a {quoted(kind)}")
+    name = expect(str, decode(config.get("name", description.get("name"))), f"the name of a {quoted(kind)}")
     if not _is_builtin(description):
-        problem = f"{class_name} {quoted(name)}: a custom class, whose code would have to run"
+        problem = f"{kind} {quoted(name)}: a custom class, whose code would have to run"
         raise FormatError(f"{problem}; expected layers of Keras itself")
-    wrapper = class_name if class_name in WRAPPERS else ""
-    kind, config = _wrapped(wrapper, name, outer_config) if wrapper else (class_name, outer_config)
+    wrapper = None
+    if kind in WRAPPERS:
+        wrapper = kind
+        kind, config = _wrapped(wrapper, name, config)
     options = {option: decode(value) for option, value in config.items()}
     # A function of keras.ops has its options among the arguments of its calls, a layer in its configuration.
     is_operation = ".ops" in str(description.get("module", ""))
-    nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
-    calls = [_without_options(node, kind, options) for node in nodes] if is_operation else nodes
     augments = version >= 3 and (kind.startswith("Random") or kind in ("CenterCrop", "Resizing"))
-    sources = tuple(_parse_call(call, name, augments) for call in calls)
+    calls: list[tuple[Source, ...]] = []
+    for node in expect_list(object, description.get("inbound_nodes", []), "inbound_nodes"):
+        call = _without_options(node, kind, options) if is_operation else node
+        calls.append(_parse_call(call, name, augments))
     own_path = (*path, name)
-    model = parse_model(description, version, own_path) if kind in MODELS else None  # a model may be a layer of another
+    model = None
+    if kind in MODELS:  # a model may be a layer of another
+        model = parse_model(description, version, own_path)
     shared_id = description.get("shared_object_id")
-    return KerasLayer(kind, name, options, sources, own_path, is_operation, model, wrapper, shared_id)
+    return KerasLayer(kind, name, options, tuple(calls), own_path, is_operation, model, wrapper, shared_id)
 
 
 def _wrapped(wrapper: str, name: str, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -189,13 +224,17 @@ def _without_options(node: Any, kind: str, options: dict[str, Any]) -> Any:
 
     These are the keyword arguments and, if the kind is GetItem, the index of x[index].
     """
+    if not as_dict(node):
+        return node
     arguments: list[Any] = as_list(as_dict(node).get("args")) or []
-    keywords = as_dict(as_dict(node).get("kwargs"))
-    options |= {name: decode(value) for name, value in keywords.items() if value is not None}
+    for name, value in as_dict(as_dict(node).get("kwargs")).items():
+        if value is not None:
+            options[name] = decode(value)
     if kind == "GetItem" and len(arguments) == 2:
-        options["index"] = arguments[1] if as_list(arguments[1]) is not None else [arguments[1]]
-        arguments = arguments[:1]
-    return {"args": arguments, "kwargs": {}} if as_dict(node) else node
+        x, index = arguments
+        options["index"] = [index] if as_list(index) is None else index
+        arguments = [x]
+    return {"args": arguments, "kwargs": {}}
 
 
 def with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]] | None = None) -> KerasModel:
@@ -216,18 +255,22 @@ def _shared_layer(layer: KerasLayer, earlier: dict[str, list[KerasLayer]]) -> Ke
         return replace(layer, model=with_shared_layers(layer.model, earlier))
     configuration = json.dumps([layer.kind, layer.name, _without_ids(layer.options)], sort_keys=True)
     equal_layers = earlier.setdefault(configuration, [])
-    originals = {equal.path for equal in equal_layers if equal.shared_id in (None, layer.shared_id)}
-    is_shared = layer.shared_id is not None and len(originals) == 1
-    equal_layers.append(replace(layer, path=originals.pop()) if is_shared else layer)
-    return equal_layers[-1]
+    if layer.shared_id is not None:
+        original_paths = {equal.path for equal in equal_layers if equal.shared_id in (None, layer.shared_id)}
+        if len(original_paths) == 1:
+            layer = replace(layer, path=original_paths.pop())
+    equal_layers.append(layer)
+    return layer
 
 
 def _without_ids(options: Any) -> Any:
     """Remove the numbers of shared objects from options."""
-    if isinstance(options, Mapping):
-        items = cast("Mapping[str, Any]", options).items()
-        return {name: _without_ids(value) for name, value in items if name != "shared_object_id"}
-    return [*map(_without_ids, cast("list[Any]", options))] if isinstance(options, list) else options
+    if isinstance(options, list):
+        return [*map(_without_ids, cast("list[Any]", options))]
+    if not isinstance(options, Mapping):
+        return options
+    items = cast("Mapping[str, Any]", options).items()
+    return {name: _without_ids(value) for name, value in items if name != "shared_object_id"}
 
 
 def layer_paths(model: KerasModel) -> Iterator[tuple[str, ...]]:
@@ -251,18 +294,22 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
     augments   whether the layer augments images. For these layers, Keras 3 writes the default training=True, although
                `predict` passes False; it is ignored
     """
-    if (entries := as_list(value)) is not None:
+    entries = as_list(value)
+    if entries is not None:
         return tuple(_parse_legacy_reference(argument, name) for argument in _several(entries))
     arguments = expect_object(value, f"a call of {quoted(name)}")
     keywords = expect_object(arguments.get("kwargs", {}), f"the arguments of {quoted(name)}")
-    _check_keywords(keywords | {"training": False} if augments else keywords, name)
+    if augments:
+        keywords = keywords | {"training": False}
+    _check_keywords(keywords, name)
     sources: list[Source] = []
     pending = [*reversed(expect_list(object, arguments.get("args", []), "args"))]
     while pending:
         argument: Any = pending.pop()
+        inner = as_list(argument)
         if _has_numbers(argument) or as_dict(argument).get("class_name") in ARRAYS:
             sources.append(_parse_constant(decode(argument), name))
-        elif (inner := as_list(argument)) is not None:
+        elif inner is not None:
             pending += reversed(inner)
         else:
             sources.append(_parse_tensor(argument, name))
@@ -316,9 +363,11 @@ def _parse_reference(value: Any, name: str) -> Reference:
     entries = as_list(value) or []
     if len(entries) != 3:
         raise FormatError(f"{quoted(name)} reads {quoted(value)}; expected [layer, call, result]")
+    what = f"what {quoted(name)} reads"
     layer, call, result = entries
-    numbers = [expect(int, number, f"what {quoted(name)} reads") for number in (call, result)]
-    return expect(str, layer, f"what {quoted(name)} reads"), numbers[0], numbers[1]
+    number = expect(int, call, what)
+    result_number = expect(int, result, what)
+    return Reference(expect(str, layer, what), number, result_number)
 
 
 def _parse_references(value: Any) -> tuple[Reference, ...]:
@@ -329,4 +378,6 @@ def _parse_references(value: Any) -> tuple[Reference, ...]:
 
 def _several(entries: list[Any]) -> list[Any]:
     """Return references as a list of them, also for a single one: a list that begins with the name of its layer."""
-    return [entries] if entries and isinstance(entries[0], str) else entries
+    if entries and isinstance(entries[0], str):
+        return [entries]
+    return entries

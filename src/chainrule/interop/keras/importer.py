@@ -6,7 +6,7 @@ of a layer is translated once, after the calls that compute its inputs.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,14 @@ from chainrule.interop.keras.layers import LAYERS, OPERATIONS
 from chainrule.interop.keras.layers.activations import apply_activation
 from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout
 from chainrule.interop.keras.values import as_list
-from chainrule.interop.keras.weights import ReadWeights, archived_weights, legacy_weights, opened, renumbered
+from chainrule.interop.keras.weights import (
+    ReadWeights,
+    archived_weights,
+    legacy_weights,
+    numbered_name,
+    opened,
+    renumbered,
+)
 from chainrule.layers import Input, Node
 
 MAX_CONFIG = 16 << 20
@@ -41,10 +48,10 @@ STEPS_PER_CALL = 24
 Call = tuple[str, int]  # layer, index of the call
 
 
-def read_keras(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
+def read_keras(path: Path, outputs: Sequence[str] | None = None, shape: Sequence[int] | None = None) -> Imported:
     """Return the network of a Keras file.
 
-    outputs   names of the outputs to import, which are those of their layers; empty: all outputs
+    outputs   names of the outputs to import, which are those of their layers; None: all outputs
     shape     shape of a sample, channels first, for inputs with unknown sizes
 
     Errors    FormatError for a damaged file or an unsupported layer
@@ -52,21 +59,25 @@ def read_keras(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | N
     with opened(path) as (file, member):
         if member:
             metadata = expect_object(parse(member("metadata.json", MAX_CONFIG)), "metadata.json")
-            config, version = member("config.json", MAX_CONFIG), _major_version(metadata.get("keras_version"))
+            config = member("config.json", MAX_CONFIG)
+            version = _major_version(metadata.get("keras_version"))
         else:
             config = file.attribute(file.root, "model_config")
             if config is None:
                 raise FormatError("it holds weights without their network; expected a whole model, from model.save")
             version = _major_version(file.attribute(file.root, "keras_version") or "2")
-        text = config if isinstance(config, (str, bytes)) else ""
-        model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
+        if not isinstance(config, str | bytes):
+            config = ""
+        model = with_shared_layers(parse_model(parse(config, MAX_CONFIG), version))
         weights = archived_weights(file, model) if member else legacy_weights(file)
         return network(model, weights, version, file.floats, file.budget, outputs, shape)
 
 
 def _major_version(value: object) -> int:
     """Return the version of Keras that wrote a file: 2 (including earlier versions) or 3 (including later versions)."""
-    text = value.decode(errors="replace") if isinstance(value, bytes) else expect(str, value, "keras_version")
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    text = expect(str, value, "keras_version")
     first = text.split(".")[0]
     if not first.isdigit() or len(first) > 4:
         raise FormatError(f"keras_version is {quoted(text)}; expected a version such as 3.8.0")
@@ -79,7 +90,7 @@ def network(
     version: int,
     floats: set[np.dtype[Any]],
     budget: Budget,
-    output_names: Sequence[str] = (),
+    output_names: Sequence[str] | None = None,
     sample: Sequence[int] | None = None,
 ) -> Imported:
     """Translate a model to a network.
@@ -93,12 +104,17 @@ def network(
 
     Errors        FormatError for a layer that chainrule cannot express, or an unknown output
     """
-    stems, numbered = renumbered(model)
+    layer_names, numbered = renumbered(model)
     model = _with_outputs(model, output_names)
-    channels, assembly = -1 if _has_channels_last(model) else 0, Assembly(budget)
-    assembly.stems, assembly.numbered = stems, numbered
-    inputs, values, is_double = dict[str, Input](), list[KerasValue](), False
-    for name, _, _ in model.inputs:
+    assembly = Assembly(budget)
+    assembly.layer_names = layer_names
+    assembly.numbered = numbered
+    channels = -1 if _has_channels_last(model) else 0
+    inputs: dict[str, Input] = {}
+    values: list[KerasValue] = []
+    is_double = False
+    for reference in model.inputs:
+        name = reference.layer
         layer = model.layers.get(name)
         if layer is None or layer.kind != "InputLayer":
             raise FormatError(f"the model's input {quoted(name)} is not an InputLayer")
@@ -106,7 +122,7 @@ def network(
         order = axis_first(channels % len(sizes), len(sizes))
         inputs[name] = Input(complete_shape(quoted(name), [sizes[axis] for axis in order], sample))
         values.append(from_layout(inputs[name], order))
-        is_double = is_double or layer.options.get("dtype") == "float64"
+        is_double |= layer.options.get("dtype") == "float64"
     shared = {path for path, count in Counter(layer_paths(model)).items() if count > 1}
     results = ModelTranslator(assembly, read_weights, version, shared).run(model, values, False)
     outputs: dict[str, Node] = {}
@@ -114,7 +130,7 @@ def network(
         if result.node.layer is None:
             raise FormatError(f"the model's output {quoted(name)} does not depend on its input through any layer")
         outputs[name] = result.with_first(channels % result.rank)
-    is_double = is_double or np.dtype("float64") in floats
+    is_double |= np.dtype("float64") in floats
     return assembly.finish(inputs, outputs, "float64" if is_double else "float32")
 
 
@@ -123,42 +139,55 @@ def _output_names(model: KerasModel) -> list[str]:
 
     If several outputs have the same layer, a number follows.
     """
-    names = [*model.output_names]
-    if names:
-        return names
-    for name, _, _ in model.outputs:
-        count = sum(reference[0] == name for reference in model.outputs[: len(names)])
-        names.append(f"{name}_{count}" if count else name)
+    if model.output_names is not None:
+        return [*model.output_names]
+    names: list[str] = []
+    counts = Counter[str]()
+    for reference in model.outputs:
+        names.append(numbered_name(reference.layer, counts[reference.layer]))
+        counts[reference.layer] += 1
     return names
 
 
-def _with_outputs(model: KerasModel, names: Sequence[str]) -> KerasModel:
-    """Return a model with some of its outputs; without names, with all of them. FormatError for an unknown name."""
+def _with_outputs(model: KerasModel, names: Sequence[str] | None) -> KerasModel:
+    """Return a model with some of its outputs; None: with all of them. FormatError for an unknown name."""
     if not model.inputs or not model.outputs:
         raise FormatError(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs")
     available = dict(zip(_output_names(model), model.outputs, strict=True))
-    if unknown := [name for name in names if name not in available]:
-        raise FormatError(f"it has no output {quoted(unknown[0])}; expected one of {', '.join(available)}")
-    selected = {name: available[name] for name in names or available}
+    if names is None:
+        names = [*available]
+    selected: dict[str, Reference] = {}
+    for name in names:
+        if name not in available:
+            raise FormatError(f"it has no output {quoted(name)}; expected one of {', '.join(available)}")
+        selected[name] = available[name]
     return replace(model, outputs=tuple(selected.values()), output_names=tuple(selected))
 
 
 def _has_channels_last(model: KerasModel) -> bool:
     """Return whether channels are the last axis: True unless a layer has the option channels_first."""
-    inner = [layer.model for layer in model.layers.values() if layer.model is not None]
-    formats = [layer.options.get("data_format") for layer in model.layers.values()]
-    return "channels_first" not in formats and all(_has_channels_last(submodel) for submodel in inner)
+    for layer in model.layers.values():
+        if layer.options.get("data_format") == "channels_first":
+            return False
+        if layer.model is not None and not _has_channels_last(layer.model):
+            return False
+    return True
 
 
 def _sample_sizes(layer: KerasLayer) -> list[int | str]:
     """Return the sizes of a sample, without the batch axis; "?" for an unknown one."""
     shape: Any = layer.options.get("batch_shape") or layer.options.get("batch_input_shape")
-    sizes = (as_list(shape) or [])[1:]
-    if not 1 <= len(sizes) <= 3 or not all(size is None or is_whole(size, 1) for size in sizes):
+    sizes: list[int | str] = []
+    for size in (as_list(shape) or [])[1:]:
+        if size is None:
+            sizes.append("?")
+        elif is_whole(size, 1):
+            sizes.append(size)
+    if not 1 <= len(sizes) <= 3 or len(sizes) != len(shape) - 1:
         raise FormatError(
             f"InputLayer {quoted(layer.name)} has shape {quoted(shape)}; expected (N, H, W, C), (N, W, C) or (N, F)"
         )
-    return ["?" if size is None else size for size in sizes]
+    return sizes
 
 
 class ModelTranslator:
@@ -171,7 +200,9 @@ class ModelTranslator:
     def __init__(
         self, assembly: Assembly, read_weights: ReadWeights, version: int, shared: Collection[tuple[str, ...]]
     ) -> None:
-        self._assembly, self._read_weights, self._version = assembly, read_weights, version
+        self._assembly = assembly
+        self._read_weights = read_weights
+        self._version = version
         self._shared = shared
 
     def run(self, model: KerasModel, inputs: Sequence[KerasValue], is_shared: bool) -> list[KerasValue]:
@@ -184,24 +215,32 @@ class ModelTranslator:
         """
         if len(inputs) != len(model.inputs):
             raise FormatError(f"a model of {len(model.inputs)} inputs is applied to {len(inputs)}")
-        results = {(name, 0): [value] for (name, _, _), value in zip(model.inputs, inputs, strict=True)}
+        results: dict[Call, list[KerasValue]] = {}
+        for reference, value in zip(model.inputs, inputs, strict=True):
+            results[reference.layer, 0] = [value]
         waiting: set[Call] = set()  # calls whose sources are translated first
-        pending = [reference[:2] for reference in model.outputs]
+        pending = [*map(_call_of, model.outputs)]
         while pending:
             call = pending.pop()
-            sources = () if call in results else self._sources(model, call)
-            missing = [source[:2] for source in sources if isinstance(source, tuple) and source[:2] not in results]
+            if call in results:
+                continue
+            sources = self._sources(model, call)
+            missing: list[Call] = []
+            for source in sources:
+                if isinstance(source, Reference) and _call_of(source) not in results:
+                    missing.append(_call_of(source))
+            name, _ = call
             if missing and call in waiting:
-                raise FormatError(f"layer {quoted(call[0])} depends on its own result")
+                raise FormatError(f"layer {quoted(name)} depends on its own result")
             if missing:
                 waiting.add(call)
                 pending += [call, *missing]
-            elif call not in results:
-                layer = model.layers[call[0]]
-                values = [_result(results[part[:2]], part) if isinstance(part, tuple) else part for part in sources]
-                has_several_calls = is_shared or len(layer.calls) > 1 or layer.path in self._shared
-                results[call] = self._apply(layer, values, has_several_calls)
-        return [_result(results[reference[:2]], reference) for reference in model.outputs]
+                continue
+            layer = model.layers[name]
+            values = [_result(results, part) if isinstance(part, Reference) else part for part in sources]
+            has_several_calls = is_shared or len(layer.calls) > 1 or layer.path in self._shared
+            results[call] = self._apply(layer, values, has_several_calls)
+        return [_result(results, reference) for reference in model.outputs]
 
     def _sources(self, model: KerasModel, call: Call) -> tuple[Source, ...]:
         """Return the inputs of a call; FormatError if the call does not exist."""
@@ -219,14 +258,17 @@ class ModelTranslator:
         call = KerasCall(layer, values, self._assembly, self._read_weights, self._version, is_shared)
         has_numbers = len(call.inputs) < len(values)  # only operations have numbers; .h5 files do not mark operations
         translations = OPERATIONS if layer.operation or has_numbers else LAYERS
+        if layer.kind == "Lambda":
+            raise call.unsupported("Python code, which is never run", "a layer in docs/importing.md")
         if layer.kind not in translations:
-            problem = "Python code, which is never run" if layer.kind == "Lambda" else "chainrule has no such layer"
-            raise call.unsupported(problem, "a layer in docs/importing.md")
+            raise call.unsupported("chainrule has no such layer", "a layer in docs/importing.md")
         if not call.inputs:
             raise call.unsupported("no input", "results of other layers")
         try:
-            result = translations[layer.kind](call)
-            results = [apply_activation(call, value) for value in (result if isinstance(result, list) else [result])]
+            results = translations[layer.kind](call)
+            if not isinstance(results, list):
+                results = [results]
+            results = [apply_activation(call, value) for value in results]
         except (ShapeError, OptionError, FormatError) as error:
             text = str(error)
             if text.startswith(f"{layer.kind} "):  # the message already contains the layer
@@ -238,8 +280,14 @@ class ModelTranslator:
         return results
 
 
-def _result(results: list[KerasValue], reference: Reference) -> KerasValue:
-    name, _, number = reference
-    if not 0 <= number < len(results):
-        raise FormatError(f"a layer reads result {number} of layer {quoted(name)}, which has {len(results)}")
-    return results[number]
+def _call_of(reference: Reference) -> Call:
+    return reference.layer, reference.call
+
+
+def _result(results: Mapping[Call, list[KerasValue]], reference: Reference) -> KerasValue:
+    values = results[_call_of(reference)]
+    if not 0 <= reference.result < len(values):
+        raise FormatError(
+            f"a layer reads result {reference.result} of layer {quoted(reference.layer)}, which has {len(values)}"
+        )
+    return values[reference.result]

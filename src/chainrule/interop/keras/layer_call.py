@@ -74,12 +74,18 @@ class KerasCall:
     def integers(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
         """Return an option with one integer per axis, or a single integer for all axes."""
         value = self.option(name, default)
-        listed = as_list(value)
-        entries = [_simplify(entry) for entry in ([value] * count if listed is None else listed)]
-        if len(entries) != count or not all(is_whole(entry, least) for entry in entries):
-            numbers = f"{count} whole numbers" if count > 1 else "a whole number"
-            raise self.unsupported(f"{name} {quoted(value)}", f"{numbers} of at least {least}")
-        return tuple(entries)
+        entries = as_list(value)
+        if entries is None:
+            entries = [value] * count
+        numbers: list[int] = []
+        for entry in entries:
+            number = _simplify(entry)
+            if is_whole(number, least):
+                numbers.append(number)
+        if not len(numbers) == len(entries) == count:
+            expected = f"{count} whole numbers" if count > 1 else "a whole number"
+            raise self.unsupported(f"{name} {quoted(value)}", f"{expected} of at least {least}")
+        return tuple(numbers)
 
     def number(self, name: str, default: float) -> float:
         """Return a numeric option."""
@@ -100,7 +106,8 @@ class KerasCall:
     def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
         """Return an option that must be one of ``choices``; null means the default."""
         value = self.option(name)
-        value = default if value is None else value
+        if value is None:
+            value = default
         if value not in choices:
             raise self.unsupported(f"{name} {quoted(value)}", " or ".join(choices))
         return value
@@ -115,11 +122,13 @@ class KerasCall:
     def axes(self, name: str = "axis", default: Any = None) -> list[int]:
         """Return an option that is one or more axes of a sample, in increasing order."""
         value: Any = _simplify(self.option(name, default))
-        listed = as_list(value)
-        entries = [value] if listed is None else listed
+        entries = as_list(value)
+        if entries is None:
+            entries = [value]
         if value is None or not entries:
             raise self.unsupported(f"{name} {quoted(value)}, which includes the batch axis", "axes of a sample")
-        return sorted({self.sample_axis(_simplify(axis), self.inputs[0].rank) for axis in entries})
+        rank = self.inputs[0].rank
+        return sorted({self.sample_axis(_simplify(axis), rank) for axis in entries})
 
     def sample_axis(self, axis: Any, rank: int) -> int:
         """Convert the index of an axis in Keras, where the batch axis is axis 0, to an axis of a sample from 0.
@@ -143,10 +152,12 @@ class KerasCall:
     def check_options(self) -> None:
         """Raise FormatError if the translation did not read all options, because they may affect the result."""
         for name, value in self.layer.options.items():
-            is_read = name in self._read or name in NAMES.groups["keras_unused"] or name.endswith(UNUSED_ENDINGS)
+            if name in self._read or name in NAMES.groups["keras_unused"] or name.endswith(UNUSED_ENDINGS):
+                continue
             neutral = NEUTRAL.get(name)
-            if not is_read and _simplify(value) not in (None, False, neutral):
-                raise self.unsupported(f"{name} {quoted(value)}", f"no {name}" if neutral is None else f"{neutral}")
+            if _simplify(value) not in (None, False, neutral):
+                expected = f"no {name}" if neutral is None else str(neutral)
+                raise self.unsupported(f"{name} {quoted(value)}", expected)
 
     # ------------------------------------------------------------------ weights
 
@@ -195,7 +206,7 @@ class KerasCall:
         channels: int,
         options: Mapping[str, Any],
         weights: Mapping[str, Array],
-        part: str = "",
+        part: str | None = None,
     ) -> KerasValue:
         """Apply a layer with weights to an input with channels. The number of axes is unchanged.
 
@@ -203,16 +214,21 @@ class KerasCall:
 
         kind       name of the layer's class
         channels   axis of a sample with the channels
-        part       name of this layer if the Keras layer is translated to several layers
+        part       name of this layer if the Keras layer is translated to several layers; None otherwise
         """
-        source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
+        source = (*self.layer.path, kind, part)
+        name = self.layer_name
+        if part is not None:
+            name = f"{name}_{part}"
         if x.rank > 1:
-            node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
+            node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, name, source)
             return from_layout(node, axis_first(channels, x.rank))
         node, shape = self._vector(x)
-        moved = {name: to_channels_first(name, array, shape) for name, array in weights.items()}
-        y = self.assembly.apply_weighted(kind, node, options, moved, stem, source)
-        return from_layout(y, [0]) if flattened_shape(y) is None else x.with_node(y)
+        moved = {parameter: to_channels_first(parameter, array, shape) for parameter, array in weights.items()}
+        y = self.assembly.apply_weighted(kind, node, options, moved, name, source)
+        if flattened_shape(y) is None:
+            return from_layout(y, [0])
+        return x.with_node(y)
 
     def _vector(self, x: KerasValue) -> tuple[Node, Shape | None]:
         """Return the node of a vector, and the shape by which a layer's weights for it are permuted; None: as they are.
@@ -231,13 +247,17 @@ class KerasCall:
         return node, None
 
     @property
-    def stem(self) -> str:
+    def layer_name(self) -> str:
         """Name of the layer in the network."""
-        return self.assembly.stems[self.layer.path]
+        return self.assembly.layer_names[self.layer.path]
 
 
 def _simplify(value: Any) -> Any:
     """Replace a list of one element by this element, and an integral float by an integer; return others unchanged."""
-    while (entries := as_list(value)) is not None and len(entries) == 1:
+    entries = as_list(value)
+    while entries is not None and len(entries) == 1:
         value = entries[0]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+        entries = as_list(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

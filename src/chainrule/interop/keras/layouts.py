@@ -41,7 +41,7 @@ class KerasValue:
 
     def sides(self, channels: int) -> list[int]:
         """Return the sizes of all axes but that of the channels, such as height and width."""
-        return [size for axis, size in enumerate(self.shape) if axis != channels]
+        return [*self.shape[:channels], *self.shape[channels + 1 :]]
 
     def with_node(self, node: Node) -> "KerasValue":
         """Return a value with the same layout for another node, such as an activation."""
@@ -94,14 +94,16 @@ class KerasValue:
 def _in_order(node: Node, view: Array) -> Node:
     """Return a node with the elements in the order of a view of its elements."""
     longer = [axis for axis, size in enumerate(view.shape) if size > 1]
+    if not longer:
+        return reshaped(node, (1,))
     stored = sorted(longer, key=lambda axis: -view.strides[axis])
-    image = reshaped(node, tuple(view.shape[axis] for axis in stored) or (1,))
-    return permuted(image, [*map(stored.index, longer)]) if stored else image
+    image = reshaped(node, tuple(view.shape[axis] for axis in stored))
+    return permuted(image, [*map(stored.index, longer)])
 
 
 def axis_first(axis: int, rank: int) -> list[int]:
     """Return the order of axes that moves one axis to the front."""
-    return [axis, *(k for k in range(rank) if k != axis)]
+    return [axis, *range(axis), *range(axis + 1, rank)]
 
 
 def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
@@ -110,10 +112,16 @@ def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
     return KerasValue(node, view.shape, view)
 
 
-def stored_alike(values: Sequence[KerasValue]) -> list[KerasValue]:
-    """Return the nodes of values, with the same axes, as values in the nodes' order; empty if their layouts differ."""
-    if len({(value.shape, value.view.shape, value.view.strides) for value in values}) > 1:
-        return []
-    same_shape = len({value.node.shape for value in values}) == 1
-    nodes = [value.node if same_shape else value.flat() for value in values]
-    return [from_layout(node, range(len(node.shape))) for node in nodes]
+def stored_alike(values: Sequence[KerasValue]) -> list[KerasValue] | None:
+    """Return the nodes of values, with the same axes, as values in the nodes' order; None if their layouts differ."""
+    first = values[0]
+    same_shape = True
+    for value in values:
+        if (value.shape, value.view.shape, value.view.strides) != (first.shape, first.view.shape, first.view.strides):
+            return None
+        same_shape &= value.node.shape == first.node.shape
+    stored: list[KerasValue] = []
+    for value in values:
+        node = value.node if same_shape else value.flat()
+        stored.append(from_layout(node, range(len(node.shape))))
+    return stored

@@ -7,7 +7,7 @@ is the operation, and "constants" are the operands that are not results of layer
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.errors import FormatError, quoted
@@ -21,6 +21,13 @@ FUNCTIONS = inverted(NAMES.tensorflow)  # functions and operations of TensorFlow
 REVERSED = re.compile(r"r(add|subtract|sub|mul|multiply|truediv)")  # __operators__.radd: the operands are exchanged
 
 
+class TensorflowCall(NamedTuple):
+    """The positional and the keyword arguments of a call of a function."""
+
+    operands: list[Any]
+    keywords: dict[str, Any]
+
+
 def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the description of a layer of the class TFOpLambda or TensorFlowOpLayer, as Keras 3 describes a function.
 
@@ -32,23 +39,28 @@ def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
     """
     config = expect_object(description.get("config"), "config of a TensorFlow function")
     name = expect(str, description.get("name", config.get("name")), "the name of a TensorFlow function")
-    calls = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
+    nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
     if description.get("class_name") == "TFOpLambda":
         function = expect(str, config.get("function"), "function").split(".")[-1]
-        return _description(name, function, [_arguments(call, name) for call in calls])
-    node = expect_object(config.get("node_def"), "node_def")
-    operation = expect(str, node.get("op"), "op of node_def")
+        return _description(name, function, [_arguments(node, name) for node in nodes])
+    definition = expect_object(config.get("node_def"), "node_def")
+    operation = expect(str, definition.get("op"), "op of node_def")
     constants = expect_object(decode(config.get("constants")) or {}, "constants")
-    arguments = NAMES.arguments.get(FUNCTIONS.get(operation, ""), {})
-    if not arguments or len(constants) != 1:
-        return _description(name, operation, [(_with_constants(call, constants, name), {}) for call in calls])
-    keywords = dict(zip(arguments, constants.values(), strict=False))
-    if as_dict(as_dict(node.get("attr")).get("keep_dims")).get("b", False):
-        keywords["keepdims"] = True
-    return _description(name, operation, [(_arguments(call, name)[0], keywords) for call in calls])
+    argument_names = NAMES.arguments.get(FUNCTIONS.get(operation, ""), {})
+    calls: list[TensorflowCall] = []
+    for node in nodes:
+        operands = _arguments(node, name).operands
+        if not argument_names or len(constants) != 1:
+            calls.append(TensorflowCall(_with_constants(operands, constants, name), {}))
+            continue
+        keywords = dict(zip(argument_names, constants.values(), strict=False))
+        if as_dict(as_dict(definition.get("attr")).get("keep_dims")).get("b", False):
+            keywords["keepdims"] = True
+        calls.append(TensorflowCall(operands, keywords))
+    return _description(name, operation, calls)
 
 
-def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict[str, Any]]]) -> dict[str, Any]:
+def _description(name: str, function: str, calls: Iterable[TensorflowCall]) -> dict[str, Any]:
     """Return a function with these operands and keyword arguments of its calls, as Keras 3 describes it.
 
     The calls of tf.math.reduce_mean(x, axis=1), [([x], {"axis": 1})], become {"class_name": "Mean", "config": {"name":
@@ -57,51 +69,74 @@ def _description(name: str, function: str, calls: Iterable[tuple[list[Any], dict
     A reversed function, such as the __rsub__ of 1 − x, has its operands in the other order. Further operands may be the
     keyword arguments `y` or `values`; the other keyword arguments become options of the function.
     """
-    is_reversed = REVERSED.fullmatch(function)
-    spelled = is_reversed[1] if is_reversed else function
-    canonical = {"sub": "subtract", "mul": "multiply"}.get(spelled, spelled)
-    if canonical not in FUNCTIONS:
-        raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(canonical)}")
-    kind = FUNCTIONS[canonical]
-    names, options = NAMES.arguments.get(kind, {}), dict(NAMES.defaults.get(kind, {}))
+    reversed_function = REVERSED.fullmatch(function)
+    if reversed_function:
+        function = reversed_function[1]
+    function = {"sub": "subtract", "mul": "multiply"}.get(function, function)
+    if function not in FUNCTIONS:
+        raise FormatError(f"{quoted(name)}: chainrule has no layer for the TensorFlow function {quoted(function)}")
+    kind = FUNCTIONS[function]
+    option_names = NAMES.arguments.get(kind, {})
+    options = dict(NAMES.defaults.get(kind, {}))
     nodes: list[dict[str, Any]] = []
     for operands, keywords in calls:
-        others = [keywords["y"]] if "y" in keywords else keywords.get("values", [])
+        values = [*map(_operand, operands)]
+        if "y" in keywords:
+            values.append(_operand(keywords["y"]))
+        else:
+            values += map(_operand, keywords.get("values", []))
         for key, value in keywords.items():
-            if key not in ("y", "values", *names, *UNUSED) and value is not None:
+            if key in option_names:
+                options[option_names[key]] = value
+            elif key not in ("y", "values", *UNUSED) and value is not None:
                 raise FormatError(f"{quoted(name)} is called with {quoted(key)} {quoted(value)}; expected no {key}")
-        options |= {names[key]: value for key, value in keywords.items() if key in names}
-        values = [*map(_operand, [*operands, *others])]
-        nodes.append({"args": values[::-1] if is_reversed else values, "kwargs": {}})
+        if reversed_function:
+            values.reverse()
+        nodes.append({"args": values, "kwargs": {}})
     return {"class_name": kind, "module": OPS_MODULE, "config": {"name": name, **options}, "inbound_nodes": nodes}
 
 
-def _arguments(call: Any, name: str) -> tuple[list[Any], dict[str, Any]]:
+def _arguments(call: Any, name: str) -> TensorflowCall:
     """Return the positional and the keyword arguments of a call: [[layer, call, result, keywords], …]."""
     entries = as_list(call) or []
     if entries and isinstance(entries[0], str):
         entries = [entries]
-    references = [as_list(entry) or [] for entry in entries]
-    if not references or any(len(reference) not in (3, 4) for reference in references):
+    operands: list[Any] = []
+    keywords: Any = None
+    for entry in entries:
+        reference = as_list(entry) or []
+        if len(reference) not in (3, 4):
+            operands.clear()
+            break
+        if not operands and len(reference) == 4:
+            keywords = reference[3]
+        operands.append(reference[:3])
+    if not operands:
         raise FormatError(f"{quoted(name)} reads {quoted(call)}; expected [layer, call, result, arguments]")
-    return [reference[:3] for reference in references], as_dict(references[0][3] if len(references[0]) == 4 else {})
+    return TensorflowCall(operands, as_dict(keywords))
 
 
-def _with_constants(call: Any, constants: Mapping[str, Any], name: str) -> list[Any]:
+def _with_constants(operands: list[Any], constants: Mapping[str, Any], name: str) -> list[Any]:
     """Return the operands of a call of a TensorFlowOpLayer: results of layers, and constants at their indices."""
-    operands, _ = _arguments(call, name)
-    for index in sorted(constants, key=lambda key: int(key) if key.isdecimal() and len(key) < 5 else -1):
-        if not index.isdecimal() or not int(index) <= len(operands):
+    indices: dict[int, Any] = {}
+    for key, constant in constants.items():
+        if not key.isdecimal() or len(key) > 4:
             raise FormatError(f"{quoted(name)} has constants {quoted(dict(constants))}; expected operands by index")
-        operands.insert(int(index), constants[index])
+        indices[int(key)] = constant
+    for index in sorted(indices):
+        if index > len(operands):
+            raise FormatError(f"{quoted(name)} has constants {quoted(dict(constants))}; expected operands by index")
+        operands.insert(index, indices[index])
     return operands
 
 
 def _operand(value: Any) -> Any:
     """Return an operand as Keras 3 describes it: a result of a layer, a number or an array."""
     entries = as_list(value)
-    if entries is None or not entries or not isinstance(entries[0], str):
-        return value if entries is None else {"class_name": "__tensor__", "config": {"value": entries}}
+    if entries is None:
+        return value
+    if not entries or not isinstance(entries[0], str):
+        return {"class_name": "__tensor__", "config": {"value": entries}}
     if entries[0] == "_CONSTANT_VALUE":
         return _operand(entries[2] if len(entries) > 2 else None)
     return {"class_name": "__keras_tensor__", "config": {"keras_history": entries}}

@@ -22,8 +22,10 @@ def decode(value: Any) -> Any:
     {"class_name": "__numpy__", "config": {"value": …}}. Versions in between write plain lists.
     """
     if isinstance(value, list):
-        return [decode(entry) for entry in cast("list[Any]", value)]
+        return [*map(decode, cast("list[Any]", value))]
     options = as_dict(value)
+    if not options:
+        return value
     kind = options.get("class_name")
     if options.get("type") == "ndarray" and "value" in options:
         return options["value"]
@@ -31,4 +33,4 @@ def decode(value: Any) -> Any:
         return as_dict(options.get("config")).get("value")
     if kind in ("__tuple__", "TensorShape"):
         return decode(options.get("items"))
-    return {name: decode(entry) for name, entry in options.items()} if options else value
+    return {name: decode(entry) for name, entry in options.items()}

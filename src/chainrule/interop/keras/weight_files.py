@@ -41,12 +41,15 @@ def read_keras_weights(path: Path) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
     with opened(path) as (file, _):
         classes = _classes(file.attribute(file.root, "model_config") or "{}")
-        depthwise = {name for name, kind in classes.items() if kind.startswith("depthwise")}
-        root = file.group(file.root, "model_weights") or file.root
-        has_numbers = any(file.group(file.root, name) for name in LAYER_GROUPS)
-        for layer, arrays in _numbered(file, file.root, set()) if has_numbers else _named(file, root, classes):
-            converted = _converted(layer, arrays, layer in depthwise or "depthwise" in layer)
-            tensors |= {f"{layer}{name}": array for name, array in converted.items()}
+        if any(file.group(file.root, name) for name in LAYER_GROUPS):
+            arrays_of_layers = _numbered(file, file.root, set())
+        else:
+            root = file.group(file.root, "model_weights") or file.root
+            arrays_of_layers = _named(file, root, classes)
+        for layer, arrays in arrays_of_layers:
+            is_depthwise = "depthwise" in layer or classes.get(layer, "").startswith("depthwise")
+            for name, array in _converted(layer, arrays, is_depthwise).items():
+                tensors[f"{layer}{name}"] = array
     if not tensors:
         raise FormatError(f"{path}: it holds no weights of layers")
     return tensors
@@ -67,33 +70,53 @@ def _classes(config: str) -> dict[str, str]:
     return classes
 
 
-def _numbered(file: Hdf5, group: Any, visited: set[int], prefix: str = "") -> Iterator[tuple[str, dict[str, Array]]]:
+def _numbered(
+    file: Hdf5, group: Any, visited: set[int], models: tuple[str, ...] = ()
+) -> Iterator[tuple[str, dict[str, Array]]]:
     """Yield the name of each layer and its arrays by name, from groups with numbered arrays.
 
     visited   addresses of the groups of layers read so far; a group with several names is read once
+    models    names of the enclosing models
     """
-    for layers in filter(None, (file.group(group, name) for name in LAYER_GROUPS)):
-        for name in sorted(layers, key=_natural_order):
+    for group_name in LAYER_GROUPS:
+        layers = file.group(group, group_name)
+        for name in sorted(layers or (), key=_natural_order):
             child = file.group(layers, name)
-            if child is None or (address := file.address(child)) in visited:
+            if child is None:
+                continue
+            address = file.address(child)
+            if address in visited:
                 continue
             visited.add(address)
-            file.budget.visit(len(prefix) + len(name), f"group {quoted(name)}")
-            yield from _numbered(file, child, visited, f"{prefix}{name}_")
+            path = (*models, name)
+            file.budget.visit(len("_".join(path)), f"group {quoted(name)}")
+            yield from _numbered(file, child, visited, path)
             variables = file.group(child, "vars")
             if variables is None or not len(variables):
                 continue
-            kind, count = re.sub(r"_\d+$", "", name), len(variables)
-            expected = NAMES.keras.get(kind, "").split()
-            if kind == "batch_normalization" and count == 2:  # without γ and β, which are the first
-                expected = expected[2:]
-            if count not in (len(expected), len(expected) - ("bias" in expected)):
-                raise FormatError(f"group {quoted(name)} has {count} arrays; expected {', '.join(expected) or 'none'}")
+            kind = re.sub(r"_\d+$", "", name)
+            layer = name
             stored_name = file.attribute(variables, "name")
-            is_chosen = stored_name is not None and not is_numbered(str(stored_name), kind)
-            layer = f"{prefix}{stored_name if is_chosen else name}"
-            datasets = (file.child(variables, str(number)) for number in range(count))
-            yield layer, {own: _array(file, dataset, own) for own, dataset in zip(expected, datasets, strict=False)}
+            if stored_name is not None and not is_numbered(str(stored_name), kind):
+                layer = str(stored_name)
+            arrays: dict[str, Array] = {}
+            for number, array_name in enumerate(_array_names(name, kind, len(variables))):
+                arrays[array_name] = _array(file, file.child(variables, str(number)), array_name)
+            yield "_".join((*models, layer)), arrays
+
+
+def _array_names(group_name: str, kind: str, count: int) -> list[str]:
+    """Return the names of a layer's numbered arrays, which follow from its class and their number."""
+    expected = NAMES.keras.get(kind, "").split()
+    if kind == "batch_normalization" and count == 2:  # without γ and β, which are the first
+        return ["moving_mean", "moving_variance"]
+    if count == len(expected):
+        return expected
+    without_bias = [name for name in expected if name != "bias"]
+    if count != len(without_bias):
+        names = ", ".join(expected) or "none"
+        raise FormatError(f"group {quoted(group_name)} has {count} arrays; expected {names}")
+    return without_bias
 
 
 def _named(file: Hdf5, root: Any, classes: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Array]]]:
@@ -112,23 +135,32 @@ def _named(file: Hdf5, root: Any, classes: Mapping[str, str]) -> Iterator[tuple[
         for path in file.strings(group, "weight_names"):
             *parents, last = path.split("/")
             layer = parents[-1] if parents else group_name
-            own = last.split(":")[0]
-            if own not in (*KERNELS, *VECTORS):
+            array_name = last.split(":")[0]
+            if array_name not in (*KERNELS, *VECTORS):
                 raise FormatError(f"array {quoted(path)}; expected one of {', '.join((*KERNELS, *VECTORS))}")
-            layers.setdefault(layer, {})[own] = _array(file, file.child(group, path), own)
-        group_class = classes.get(group_name, re.sub(r"_\d+$", "", group_name))
-        prefix, inner_counts = "", counts
+            layers.setdefault(layer, {})[array_name] = _array(file, file.child(group, path), array_name)
+        group_class = _class_of(group_name, classes)
+        prefix = ""
+        inner_counts = counts
         if group_class in MODEL_CLASSES:
-            prefix, inner_counts = f"{_renumbered(group_name, group_class, counts)}_", Counter[str]()
+            prefix = f"{_renumbered(group_name, group_class, counts)}_"
+            inner_counts = Counter[str]()
         for layer, arrays in layers.items():
-            kind = classes.get(layer, re.sub(r"_\d+$", "", layer))
-            yield f"{prefix}{_renumbered(layer, kind, inner_counts)}", arrays
+            yield f"{prefix}{_renumbered(layer, _class_of(layer, classes), inner_counts)}", arrays
+
+
+def _class_of(layer: str, classes: Mapping[str, str]) -> str:
+    """Return the class of a layer in snake case: that in the file, or else that of the name."""
+    return classes.get(layer, re.sub(r"_\d+$", "", layer))
 
 
 def _renumbered(name: str, kind: str, counts: Counter[str]) -> str:
     """Count a layer of a class, and return its name: that of its class and number if no other was chosen."""
-    number, counts[kind] = counts[kind], counts[kind] + 1
-    return numbered_name(kind, number) if is_numbered(name, kind) else name
+    number = counts[kind]
+    counts[kind] += 1
+    if not is_numbered(name, kind):
+        return name
+    return numbered_name(kind, number)
 
 
 def _array(file: Hdf5, dataset: Any, name: str) -> Array:
@@ -141,7 +173,8 @@ def _array(file: Hdf5, dataset: Any, name: str) -> Array:
 def _natural_order(name: str) -> tuple[str, int]:
     """Return a key that sorts conv2d_2 before conv2d_10."""
     match = re.fullmatch(r"(.*?)(?:_(\d{1,9}))?", name, re.DOTALL)
-    return (match[1], int(match[2] or 0)) if match else (name, 0)
+    assert match is not None
+    return match[1], int(match[2] or 0)
 
 
 def _converted(layer: str, arrays: Mapping[str, Array], is_depthwise: bool) -> dict[str, Array]:
@@ -151,18 +184,23 @@ def _converted(layer: str, arrays: Mapping[str, Array], is_depthwise: bool) -> d
     """
     is_separable = "pointwise_kernel" in arrays
     converted: dict[str, Array] = {}
+    if "moving_mean" in arrays:
+        mean = arrays["moving_mean"].reshape(-1)
+        converted = {".gamma": np.ones_like(mean), ".beta": np.zeros_like(mean)}
     for name, array in arrays.items():
+        part = ""
         if name not in KERNELS:
-            part = "_pointwise" if is_separable else ""
-            converted[f"{part}.{'slope' if name == 'alpha' else name}"] = array.reshape(-1)
+            if is_separable:
+                part = "_pointwise"
+            role = "slope" if name == "alpha" else name
+            converted[f"{part}.{role}"] = array.reshape(-1)
             continue
         if array.ndim < 2:
             raise FormatError(f"kernel of {quoted(layer)} has {array.ndim} axes; expected 2 to {MAX_RANK}")
         if (is_depthwise or name == "depthwise_kernel") and array.ndim > 2:
-            array = array.reshape(*array.shape[:-2], 1, array.shape[-2] * array.shape[-1])
-        part = f"_{name.removesuffix('_kernel')}" if is_separable else ""
+            *size, channels, multiplier = array.shape
+            array = array.reshape(*size, 1, channels * multiplier)
+        if is_separable:
+            part = f"_{name.removesuffix('_kernel')}"
         converted[f"{part}.kernel"] = np.moveaxis(array, (-1, -2), (0, 1))
-    if ".moving_mean" in converted:
-        like = converted[".moving_mean"]
-        converted = {".gamma": np.ones_like(like), ".beta": np.zeros_like(like), **converted}
     return converted

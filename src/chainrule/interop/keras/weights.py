@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -90,12 +90,17 @@ class Hdf5:
     def strings(self, group: Any, name: str) -> list[str]:
         """Return an attribute that is a list of strings. Keras splits long lists into the attributes name0, name1, …"""
         value = self.attribute(group, name)
-        parts = [value] if value is not None else self._split_attribute(group, name)
-        return [_text(entry) for part in parts for entry in np.atleast_1d(part)]
+        if value is not None:
+            return _texts(value)
+        texts: list[str] = []
+        for part in self._split_attribute(group, name):
+            texts += _texts(part)
+        return texts
 
     def _split_attribute(self, group: Any, name: str) -> Iterator[Any]:
         for number in count():
-            if (part := self.attribute(group, f"{name}{number}")) is None:
+            part = self.attribute(group, f"{name}{number}")
+            if part is None:
                 return
             yield part
 
@@ -103,17 +108,19 @@ class Hdf5:
         """Return a dataset of floats as an array; FormatError if it has another shape. `name` is used in errors."""
         if not isinstance(dataset, self._library.Dataset):
             raise FormatError(f"{name} is missing")
-        dtype, properties = dataset.dtype, dataset.id.get_create_plist()
+        dtype = dataset.dtype
         if dtype.kind != "f" or dataset.shape != tuple(shape):
             raise FormatError(
                 f"{name} has type {quoted(str(dtype))} and shape {dataset.shape}; expected {tuple(shape)}"
             )
+        properties = dataset.id.get_create_plist()
         is_contiguous = properties.get_layout() in (self._library.h5d.COMPACT, self._library.h5d.CONTIGUOUS)
         if not is_contiguous or properties.get_external_count() or properties.get_nfilters():
             raise FormatError(f"{name} is packed or in another file; expected an array as Keras writes it")
-        if dataset.id.get_storage_size() != prod(shape) * dtype.itemsize or dataset.id.get_storage_size() > self.size:
-            raise FormatError(f"{name} of shape {dataset.shape} has {dataset.id.get_storage_size()} bytes in the file")
-        self.budget.write(dataset.id.get_storage_size(), name)
+        stored_size = dataset.id.get_storage_size()
+        if stored_size != prod(shape) * dtype.itemsize or stored_size > self.size:
+            raise FormatError(f"{name} of shape {dataset.shape} has {stored_size} bytes in the file")
+        self.budget.write(stored_size, name)
         value: Array = dataset[()]
         self.floats.add(value.dtype)
         return value.astype(dtype.newbyteorder("="), copy=False)
@@ -147,10 +154,24 @@ def opened(path: Path) -> Generator[tuple[Hdf5, Callable[[str, int], bytes] | No
 
 
 def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return str(value)
 
 
-Datasets = Callable[[KerasLayer], list[tuple[str, Any]]]  # pairs (name or number, dataset) for a layer, in order
+def _texts(values: Any) -> list[str]:
+    """Return one or more texts as a list."""
+    return [_text(value) for value in np.atleast_1d(values)]
+
+
+class NamedDataset(NamedTuple):
+    """A dataset of an HDF5 file, and its name or number in the file."""
+
+    name: str
+    dataset: Any
+
+
+Datasets = Callable[[KerasLayer], list[NamedDataset]]  # those of a layer, in order
 
 
 def _reader(file: Hdf5, datasets_of: Datasets) -> ReadWeights:
@@ -161,9 +182,11 @@ def _reader(file: Hdf5, datasets_of: Datasets) -> ReadWeights:
         if len(datasets) != len(shapes):
             raise FormatError(f"{len(datasets)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
         weights: dict[str, Array] = {}
-        for number, ((label, dataset), (name, shape)) in enumerate(zip(datasets, shapes.items(), strict=True)):
-            if label not in (str(number), name) and ALIASES.get(label) != name and not UNNAMED.fullmatch(label):
-                raise FormatError(f"array {number + 1} is {quoted(label)}; expected {name}")
+        for number, (name, shape) in enumerate(shapes.items()):
+            stored_name, dataset = datasets[number]
+            is_expected = stored_name in (str(number), name) or ALIASES.get(stored_name) == name
+            if not is_expected and not UNNAMED.fullmatch(stored_name):
+                raise FormatError(f"array {number + 1} is {quoted(stored_name)}; expected {name}")
             if shape is not None:
                 weights[name] = file.array(dataset, shape, name)
         return weights
@@ -173,56 +196,65 @@ def _reader(file: Hdf5, datasets_of: Datasets) -> ReadWeights:
 
 def archived_weights(file: Hdf5, model: KerasModel) -> ReadWeights:
     """Return the reader of a .keras file. Each layer has a group, named after its class, with numbered arrays."""
-    groups = dict[tuple[str, ...], Any]()
+    groups: dict[tuple[str, ...], Any] = {}
     _find_groups(file, model, file.root, groups)
 
-    def datasets(layer: KerasLayer) -> list[tuple[str, Any]]:
+    def datasets(layer: KerasLayer) -> list[NamedDataset]:
         group = groups.get(layer.path)
         variables = None if group is None else file.group(group, "vars")
         if variables is None:
             return []
         stored_name = file.attribute(variables, "name")
-        if stored_name is not None and _text(stored_name) != layer.name and not layer.wrapper:
+        if stored_name is not None and _text(stored_name) != layer.name and layer.wrapper is None:
             raise FormatError(f"its arrays in the file belong to {quoted(_text(stored_name))}")
-        return [(str(number), file.child(variables, str(number))) for number in range(min(len(variables), 16))]
+        numbers = map(str, range(min(len(variables), 16)))
+        return [NamedDataset(number, file.child(variables, number)) for number in numbers]
 
     return _reader(file, datasets)
 
 
-def _find_groups(file: Hdf5, model: KerasModel, group: Any, found: dict[tuple[str, ...], Any]) -> None:
-    """Record the HDF5 group of each layer in a model, if there is one, by the layer's path.
+def _find_groups(file: Hdf5, model: KerasModel, group: Any, groups: dict[tuple[str, ...], Any]) -> None:
+    """Add the HDF5 group of each layer in a model, if there is one, to the groups by the layers' paths.
 
     group   HDF5 group of the model
     """
-    layer_groups = [entry for name in LAYER_GROUPS if (entry := file.group(group, name)) is not None]
+    layer_groups = None
+    for name in LAYER_GROUPS:
+        layer_groups = layer_groups or file.group(group, name)
+    if layer_groups is None:
+        return
     counts = Counter[str]()
-    for layer in model.layers.values() if layer_groups else ():
+    for layer in model.layers.values():
         kind = snake_case(layer.wrapper or layer.kind)
-        number, counts[kind] = counts[kind], counts[kind] + 1
-        layer_group = file.group(layer_groups[0], numbered_name(kind, number))
+        layer_group = file.group(layer_groups, numbered_name(kind, counts[kind]))
+        counts[kind] += 1
         if layer_group is None:
             continue
-        if layer.wrapper:
+        if layer.wrapper is not None:
             layer_group = file.group(layer_group, "layer")
-        found.setdefault(layer.path, layer_group)  # a shared layer's weights are in its first group
+        groups.setdefault(layer.path, layer_group)  # a shared layer's weights are in its first group
         if layer.model is not None:
-            _find_groups(file, layer.model, layer_group, found)
+            _find_groups(file, layer.model, layer_group, groups)
 
 
 def legacy_weights(file: Hdf5) -> ReadWeights:
     """Return the reader of an .h5 file. Each layer of the outermost model has a group with a list of array names."""
 
-    def datasets(layer: KerasLayer) -> list[tuple[str, Any]]:
+    def datasets(layer: KerasLayer) -> list[NamedDataset]:
         group = file.group(file.root, "model_weights/" + layer.path[0])
         if group is None:
             return []
-        names = file.strings(group, "weight_names")
-        if layer.wrapper:
-            names = [name for name in names if name.split("/")[-1].split(":")[0] not in WRAPPER_STATE]
-        if len(layer.path) > 1:  # names end with LAYER/ARRAY or, in a wrapper, with LAYER/WRAPPED/ARRAY
-            place = -3 if layer.wrapper else -2
-            names = [name for name in names if name.split("/")[place : place + 1] == [layer.name]]
-        return [(name.split("/")[-1].split(":")[0], file.child(group, name)) for name in names]
+        is_wrapped = layer.wrapper is not None
+        layer_place = -3 if is_wrapped else -2  # names end with LAYER/ARRAY or, in a wrapper, with LAYER/WRAPPED/ARRAY
+        found: list[NamedDataset] = []
+        for path in file.strings(group, "weight_names"):
+            parts = path.split("/")
+            name = parts[-1].split(":")[0]
+            is_of_wrapper = is_wrapped and name in WRAPPER_STATE
+            is_of_layer = len(layer.path) == 1 or parts[layer_place : layer_place + 1] == [layer.name]
+            if is_of_layer and not is_of_wrapper:
+                found.append(NamedDataset(name, file.child(group, path)))
+        return found
 
     return _reader(file, datasets)
 
@@ -231,19 +263,25 @@ def renumbered(model: KerasModel, prefix: tuple[str, ...] = ()) -> tuple[dict[tu
     """Return a name for the path of each layer, and those of the names that were not chosen.
 
     Keras numbers the layers without names in a session. They are numbered again: by class, in the order of the file.
+
+    prefix   names of the enclosing models
     """
-    names, numbered, counts = dict[tuple[str, ...], str](), set[str](), Counter[str]()
+    names: dict[tuple[str, ...], str] = {}
+    numbered = set[str]()
+    counts = Counter[str]()
     for layer in model.layers.values():
         kind = snake_case(layer.wrapper or layer.kind)
-        number, counts[kind] = counts[kind], counts[kind] + 1
+        own_name = layer.name
         is_generated = is_numbered(layer.name, kind)
-        own = numbered_name(kind, number) if is_generated else layer.name
-        name = "_".join((*prefix, own))
+        if is_generated:
+            own_name = numbered_name(kind, counts[kind])
+        counts[kind] += 1
+        name = "_".join((*prefix, own_name))
         names.setdefault(layer.path, name)
         if is_generated:
             numbered |= {name, f"{name}_depthwise", f"{name}_pointwise"}
         if layer.model is not None:
-            inner_names, inner_numbered = renumbered(layer.model, (*prefix, own))
+            inner_names, inner_numbered = renumbered(layer.model, (*prefix, own_name))
             names |= inner_names
             numbered |= inner_numbered
     return names, frozenset(numbered)
@@ -251,7 +289,9 @@ def renumbered(model: KerasModel, prefix: tuple[str, ...] = ()) -> tuple[dict[tu
 
 def numbered_name(kind: str, number: int) -> str:
     """Return the name of a layer of a class, counted from 0, as Keras numbers it: conv2d, conv2d_1, …"""
-    return f"{kind}_{number}" if number else kind
+    if number == 0:
+        return kind
+    return f"{kind}_{number}"
 
 
 def is_numbered(name: str, kind: str) -> bool:

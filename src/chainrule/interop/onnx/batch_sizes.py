@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from chainrule.errors import FormatError
 from chainrule.interop.assembly import Imported
-from chainrule.interop.onnx.operator_call import Feature, InvalidNodeError, Value
+from chainrule.interop.onnx.node_attributes import InvalidNodeError
+from chainrule.interop.onnx.operator_call import Feature, Value
 
 TRIAL_BATCH_SIZES = (7, 13, 1)  # for files with an unspecified batch size
 
@@ -21,25 +22,30 @@ def for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported], count:
     """
     networks: dict[int, Imported] = {}
     values: dict[int, dict[str, Value]] = {}
-    invalid: list[str] = []
+    first_problem: InvalidNodeError | None = None
     for size in TRIAL_BATCH_SIZES:
         values[size] = {}
         try:
             networks[size] = for_batch(size, values[size])
         except InvalidNodeError as error:
-            invalid.append(str(error))
+            first_problem = first_problem or error
         except FormatError as error:
             for_batch(1, {})  # whose error, if there is one, is independent of the batch size
             raise FormatError(f"{error} (for a batch of {size}; the file does not fix its size)") from None
         if len(networks) == count:
             break
-    others = [values[size] for size in values if size != 1]
-    if len(networks) < 2 and not (1 in networks and all(_same_shapes(values[1], other) for other in others)):
-        raise FormatError(invalid[0])
+    if first_problem is not None and len(networks) < 2:
+        is_for_one_sample = 1 in networks
+        for size, other in values.items():
+            if size != 1 and not (is_for_one_sample and _same_shapes(values[1], other)):
+                raise FormatError(str(first_problem))
     first, *rest = networks.values()
-    if not all(first.equals(other) for other in rest):
-        sizes = " and ".join(map(str, networks))
-        raise FormatError(f"its layers differ between batches of {sizes} samples; expected a file with a fixed size")
+    for other in rest:
+        if not first.equals(other):
+            sizes = " and ".join(map(str, networks))
+            raise FormatError(
+                f"its layers differ between batches of {sizes} samples; expected a file with a fixed size"
+            )
     return first
 
 
@@ -49,5 +55,12 @@ def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
     Translation for several samples stops at the first invalid node, so later values are missing. If all earlier shapes
     agree, this node is invalid for every batch size but 1.
     """
-    pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
-    return all(isinstance(a, Feature) and (a.shape, b.shape[:1]) == ((1, *b.shape[1:]), (b.batch,)) for a, b in pairs)
+    for name, value in several.items():
+        if not isinstance(value, Feature):
+            continue
+        of_one = single.get(name)
+        if not isinstance(of_one, Feature) or of_one.shape != (1, *value.shape[1:]):
+            return False
+        if value.shape[:1] != (value.batch,):
+            return False
+    return True

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chainrule._io.files import as_path, write_atomic
 from chainrule.core.plan import Plan
 from chainrule.core.words import checked_options
 from chainrule.data.normalization import AS_READ, Normalization
 from chainrule.errors import OptionError, printable, quoted
+from chainrule.interop.onnx import operators
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
-from chainrule.interop.onnx.operators import WRITERS
 from chainrule.layers.packing import Pack, Unpack
 from chainrule.network import losses
 from chainrule.network.network import Network
@@ -66,16 +66,20 @@ def message_of(
     name: str = "network",
 ) -> ModelMessage:
     """Return an ONNX model of a network's inference plan, with an optional normalization of its input."""
-    plan, graph = network.plan(), GraphWriter(network, opset)
+    plan = network.plan()
+    graph = GraphWriter(network, opset)
     graph.add_input(plan, normalization)
     _add_nodes(graph, plan, normalization.parts if normalization else {})
+    pairs = [Pair(printable(key), printable(value)) for key, value in (metadata or {}).items()]
+    opsets = [Opset("", graph.opset)]
+    opsets += [Opset(domain, 1) for domain in graph.domains]
     return ModelMessage(
         graph=graph.message(plan, name),
-        opsets=[Opset("", graph.opset)],
+        opsets=opsets,
         producer="chainrule",
         producer_version=__version__,
         ir_version=graph.ir_version,
-        metadata=[Pair(printable(key), printable(value)) for key, value in (metadata or {}).items()],
+        metadata=pairs,
     )
 
 
@@ -98,15 +102,17 @@ def _add_nodes(graph: GraphWriter, plan: Plan, normalizations: Mapping[str, Norm
             continue
         if isinstance(layer, Pack):
             continue
-        if operation.call is not None:
+        write = operators.writer(operation.name)
+        if write is not None:
+            graph.store(result, write(graph, operation))
+        elif operation.call is not None:
             custom = f"{operation.name.rpartition('.')[0]} is a custom layer"
             raise OptionError(
                 f"layer {graph.layer!r} cannot be exported: {custom}; build it from layers of chainrule, which have "
-                "ONNX operators"
+                "ONNX operators, or add an operator (CONTRIBUTING.md)"
             )
-        if operation.name not in WRITERS:
+        else:
             raise OptionError(f"layer {graph.layer!r} cannot be exported: no ONNX operator computes {operation.name}")
-        graph.store(result, WRITERS[operation.name](graph, operation))
 
 
 def write(message: ModelMessage, path: Path) -> None:
@@ -119,13 +125,28 @@ def write(message: ModelMessage, path: Path) -> None:
 
 def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
     """Return facts about the model for users of the file, by name. All are strings; lists and dictionaries are JSON."""
-    json_values = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
-    texts = {"input": AS_READ if raw_input else model.normalization.unit}
-    json_values["invented"] = sorted(model.wiring.invented)
-    texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}
-    texts |= {"normalization_included": json.dumps(not raw_input), "loss": str(model.loss)}
-    texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"
+    texts = {
+        "input": model.normalization.unit,
+        "classes": _json(list(model.classes)),
+        "normalization": _json(model.normalization.to_config()),
+        "invented": _json(sorted(model.wiring.invented)),
+        "normalization_included": _json(not raw_input),
+        "loss": str(model.loss),
+        "output": f"results of {model.names[-1]}",
+    }
+    if raw_input:
+        texts["input"] = AS_READ
     if model.output_ports:
         texts["output"] = str(model.output_ports)
-    texts |= {"thresholds": json.dumps(model.thresholds)} if model.thresholds else {}
-    return texts | ({"task": model.task.name} if model.task else {}) | {"chainrule": __version__}
+    elif model.last_layer in losses.PROBABILITIES:
+        texts["output"] = "probabilities"
+    if model.thresholds:
+        texts["thresholds"] = _json(model.thresholds)
+    if model.task:
+        texts["task"] = model.task.name
+    texts["chainrule"] = __version__
+    return texts
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

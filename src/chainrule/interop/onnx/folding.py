@@ -12,12 +12,12 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule._io.extras import import_optional
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Array, Shape
 from chainrule.engines import loader
 from chainrule.errors import FormatError, one_line
 from chainrule.interop.names import NAMES, inverted
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, Opset, Value, serialize
-from chainrule.interop.onnx.operator_call import Array, Call
+from chainrule.interop.onnx.operator_call import Call
 from chainrule.interop.onnx.operators.normalization import dropout_rate
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.quantization import default_zero, dequantized, quantized
@@ -50,11 +50,12 @@ def fold(call: Call) -> tuple[Array, ...]:
                 result = FOLDED.get(operator, _evaluated)(call)
     except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
-    results = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
-    return tuple(np.asarray(value) for value in results)
+    if not isinstance(result, tuple | list):
+        result = (result,)
+    return tuple(map(np.asarray, cast("tuple[Any, ...]", result)))
 
 
-def _evaluated(call: Call) -> Any:
+def _evaluated(call: Call) -> tuple[Any, ...]:
     """Return the results of a node according to the reference implementation of ONNX, for the listed operators.
 
     The node is run as a model of its own, with its inputs as constants. The sizes of its results are inferred first and
@@ -67,21 +68,21 @@ def _evaluated(call: Call) -> Any:
         )
     onnx = import_optional("onnx", "onnx", f"computing the constants of {node.operator}")
     reference = import_optional("onnx.reference", "onnx", f"computing the constants of {node.operator}")
-    graph = GraphMessage(
-        nodes=[node], name="constants", outputs=[*map(Value, filter(None, node.outputs[: call.used_outputs]))]
-    )
-    opset = max(call.opset, LEAST_OPSET) if node.operator == "BatchNormalization" else call.opset
-    message = ModelMessage(graph=graph, opsets=[Opset("", opset)], ir_version=IR_VERSION)
-    model = onnx.load_model_from_string(serialize(message))
-    constants = {name: call.constant(index) for index, name in enumerate(node.inputs) if name}
+    model = onnx.load_model_from_string(serialize(_single_node_model(call)))
     cost = int(COSTS[node.operator])
-    call.charge(cost * sum(value.nbytes for value in constants.values()))
-    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    constants: dict[str, Array] = {}
+    for index, name in enumerate(node.inputs):
+        if name:
+            constants[name] = call.constant(index)
+    for name, value in constants.items():
+        call.charge(cost * value.nbytes)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=True).graph.output
-        results = [_inferred_size(call, output.type.tensor_type) for output in inferred]
-        sizes = [value.size for value in constants.values()]
-        call.charge(cost * 8 * sum(results) + _products(node.operator, sizes, results))
+        result_sizes = [_inferred_size(call, output.type.tensor_type) for output in inferred]
+        input_sizes = [value.size for value in constants.values()]
+        products = _product_count(node.operator, input_sizes, result_sizes)
+        call.charge(cost * 8 * sum(result_sizes) + products)
         return tuple(reference.ReferenceEvaluator(model).run(None, {}))
     except FormatError:
         raise
@@ -91,39 +92,57 @@ def _evaluated(call: Call) -> Any:
         ) from None
 
 
+def _single_node_model(call: Call) -> ModelMessage:
+    """Return a model of the node of a call, without its constants."""
+    node = call.operation
+    outputs = [Value(name) for name in node.outputs[: call.last_used_output + 1] if name]
+    opset = call.opset
+    if node.operator == "BatchNormalization":
+        opset = max(opset, LEAST_OPSET)
+    graph = GraphMessage(nodes=[node], name="constants", outputs=outputs)
+    return ModelMessage(graph=graph, opsets=[Opset("", opset)], ir_version=IR_VERSION)
+
+
 def _inferred_size(call: Call, tensor_type: Any) -> int:
     """Return the number of elements of a result of the package onnx; FormatError if it is unknown."""
-    sizes = tensor_type.shape.dim
     if call.operation.operator in SELECTIONS:
         return 0
-    if not tensor_type.HasField("shape") or not all(size.HasField("dim_value") for size in sizes):
+    sizes: list[int] = []
+    for size in tensor_type.shape.dim:
+        if size.HasField("dim_value"):
+            sizes.append(size.dim_value)
+    if not tensor_type.HasField("shape") or len(sizes) != len(tensor_type.shape.dim):
         raise call.unsupported("a result of unknown shape", "a shape that follows from the inputs")
-    return math.prod(call.allocated([size.dim_value for size in sizes], 0))
+    return math.prod(call.allocated(sizes, 0))
 
 
-def _products(operator: str, sizes: list[int], results: list[int]) -> int:
+def _product_count(operator: str, input_sizes: list[int], result_sizes: list[int]) -> int:
     """Return a bound of the number of products of elements that an operator computes.
 
     A matrix product has √(m k · k n · m n) products. Each element of an Einsum may be multiplied by all others.
     """
     if operator not in PRODUCTS:
         return 0
-    return math.prod(sizes) if operator == "Einsum" else math.isqrt(math.prod((*sizes[:2], *results)))
+    if operator == "Einsum":
+        return math.prod(input_sizes)
+    return math.isqrt(math.prod((*input_sizes[:2], *result_sizes)))
 
 
 def _inputs(call: Call) -> list[Array]:
     return [call.constant(index) for index in range(len(call.values))]
 
 
-def _elementwise(call: Call) -> Any:
+def _elementwise(call: Call) -> Array:
     """Return an element-wise function of the constants of a node. Its result has their type, or is a truth value."""
     inputs = _inputs(call)
+    dtype = inputs[0].dtype
     cost = max(int(COSTS[call.operation.operator]), len(inputs))
-    call.allocated(np.broadcast_shapes(*(value.shape for value in inputs)), cost * inputs[0].itemsize)
+    shape = np.broadcast_shapes(*(value.shape for value in inputs))
+    call.allocated(shape, cost * dtype.itemsize)
     result = np.asarray(ELEMENTWISE[call.operation.operator](*inputs))
-    if result.dtype.kind == "b" or inputs[0].dtype.kind == "b":
+    if result.dtype.kind == "b" or dtype.kind == "b":
         return result
-    return result.astype(inputs[0].dtype, copy=False)
+    return result.astype(dtype, copy=False)
 
 
 def divide(a: Array, b: Array) -> Any:
@@ -149,9 +168,10 @@ def _combined(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return lambda *inputs: reduce(function, inputs)
 
 
-def _constant(call: Call) -> Any:
+def _constant(call: Call) -> Array:
     for name, (field, dtype) in NUMBERS.items():
-        if (attribute := call.attribute(name)) is not None:
+        attribute = call.attribute(name)
+        if attribute is not None:
             return np.array(getattr(attribute, field), dtype)
     value = call.tensor("value")
     if value is None:
@@ -159,12 +179,14 @@ def _constant(call: Call) -> Any:
     return value
 
 
-def _constant_of_shape(call: Call) -> Any:
-    value = call.tensor("value")
-    if value is not None and value.size != 1:
-        raise call.unsupported(f"a value of shape {value.shape}", "one number")
-    number = np.zeros((), np.float32) if value is None else value.reshape(())
-    return np.broadcast_to(number, call.allocated(call.integer_input(0), number.itemsize))
+def _constant_of_shape(call: Call) -> Array:
+    number = call.tensor("value")
+    if number is None:
+        number = np.zeros(1, np.float32)
+    if number.size != 1:
+        raise call.unsupported(f"a value of shape {number.shape}", "one number")
+    shape = call.allocated(call.integer_input(0), number.itemsize)
+    return np.broadcast_to(number.reshape(()), shape)
 
 
 def _quantization(convert: Callable[..., Array], call: Call) -> Array:
@@ -172,15 +194,22 @@ def _quantization(convert: Callable[..., Array], call: Call) -> Array:
 
     convert   `quantized` or `dequantized`
     """
-    x, scale = call.constant(0), call.constant(1)
+    x = call.constant(0)
+    scale = call.constant(1)
     call.allocated(x.shape, 8)
-    axis = call.axis("axis", 1, x.ndim) if scale.size > 1 else 0
-    default = default_zero(call, scale.shape) if convert is quantized else np.zeros(scale.shape)
-    zero = call.constant(2) if call.has_input(2) else default
-    return convert(x, scale, zero, axis, call.integer("block_size", 0))
+    axis = 0
+    if scale.size > 1:
+        axis = call.axis("axis", 1, x.ndim)
+    if call.has_input(2):
+        zero = call.constant(2)
+    elif convert is quantized:
+        zero = default_zero(call, scale.shape)
+    else:
+        zero = np.zeros(scale.shape)
+    return convert(x, scale, zero, axis, call.integer("block_size", 0) or None)
 
 
-def _concat(call: Call) -> Any:
+def _concat(call: Call) -> Array:
     inputs = _inputs(call)
     axis = call.axis("axis", 0, inputs[0].ndim)
     call.charge(sum(value.nbytes for value in inputs))
@@ -195,8 +224,9 @@ def _range(call: Call) -> Any:
 
 def shape_slice(call: Call, shape: Shape) -> Array:
     """Return the result of a Shape node: the sizes from its attribute `start` to `end` (exclusive), by default all."""
-    end = call.attribute("end")
-    return np.array(shape[call.integer("start", 0) : end.integer if end else None], np.int64)
+    end_attribute = call.attribute("end")
+    end = end_attribute.integer if end_attribute else None
+    return np.array(shape[call.integer("start", 0) : end], np.int64)
 
 
 def _cast(call: Call, dtype: np.dtype[Any]) -> Array:
@@ -205,13 +235,13 @@ def _cast(call: Call, dtype: np.dtype[Any]) -> Array:
     return x.astype(dtype)
 
 
-def _where(call: Call) -> Any:
-    inputs = _inputs(call)
-    call.allocated(np.broadcast_shapes(*(value.shape for value in inputs)), inputs[1].itemsize)
-    return np.where(*inputs)
+def _where(call: Call) -> Array:
+    test, a, b = _inputs(call)
+    call.allocated(np.broadcast_shapes(test.shape, a.shape, b.shape), a.itemsize)
+    return np.where(test, a, b)
 
 
-def _dropout(call: Call) -> Any:
+def _dropout(call: Call) -> Array:
     dropout_rate(call)
     return call.constant(0)
 
@@ -229,17 +259,35 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "Softplus": of_engine("softplus"),
     "Sum": _combined(np.add),
 }
+
+
+def _cast_to(call: Call) -> Array:
+    return _cast(call, dtype_of(call.integer("to")))
+
+
+def _cast_like(call: Call) -> Array:
+    return _cast(call, call.constant(1).dtype)
+
+
+def _shape(call: Call) -> Array:
+    return shape_slice(call, call.constant(0).shape)
+
+
+def _size(call: Call) -> Any:
+    return np.int64(call.constant(0).size)
+
+
 FOLDED: dict[str, Callable[[Call], Any]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
-    "Cast": lambda call: _cast(call, dtype_of(call.integer("to"))),
+    "Cast": _cast_to,
     "DequantizeLinear": partial(_quantization, dequantized),
     "QuantizeLinear": partial(_quantization, quantized),
-    "CastLike": lambda call: _cast(call, call.constant(1).dtype),
+    "CastLike": _cast_like,
     "Concat": _concat,
     "Range": _range,
-    "Shape": lambda call: shape_slice(call, call.constant(0).shape),
-    "Size": lambda call: np.int64(call.constant(0).size),
+    "Shape": _shape,
+    "Size": _size,
     "Dropout": _dropout,
     "Where": _where,
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.interop.onnx.folding import ELEMENTWISE, of_engine
-from chainrule.interop.onnx.messages import Attribute, OnnxNode
+from chainrule.interop.onnx.messages import REAL, TEXT, Attribute, OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature
 
 Values = dict[str, Array]
@@ -32,8 +32,8 @@ KNOWN = {  # operator of ONNX, and the value of its attribute → operation of t
 }
 KNOWN_VALUES = np.array([of_engine(operation)(POINTS) for operation in KNOWN.values()])
 ATTRIBUTES = {
-    "Gelu tanh": [Attribute("approximate", 3, text=b"tanh")],
-    "HardSigmoid": [Attribute("alpha", 1, real=1 / 6), Attribute("beta", 1, real=0.5)],
+    "Gelu tanh": [Attribute("approximate", TEXT, text=b"tanh")],
+    "HardSigmoid": [Attribute("alpha", REAL, real=1 / 6), Attribute("beta", REAL, real=0.5)],
 }
 
 
@@ -52,7 +52,8 @@ class FunctionRecognizer:
         for source, name in _known_functions(functions):
             operator = name.partition(" ")[0]
             if operator != call.operation.operator:
-                outputs, attributes = list(call.operation.outputs), ATTRIBUTES.get(name, [])
+                outputs = list(call.operation.outputs)
+                attributes = ATTRIBUTES.get(name, [])
                 return OnnxNode([source], outputs, call.operation.name, operator, attributes=attributes)
         return None
 
@@ -61,17 +62,20 @@ class FunctionRecognizer:
 
         The dictionary is empty unless the node is element-wise, with numbers as constants.
         """
-        names, inputs = call.operation.inputs, [*call.values]
-        function = ELEMENTWISE.get(call.operation.operator)
+        node = call.operation
+        inputs = [*call.values]
+        function = ELEMENTWISE.get(node.operator)
         if function is None or len(inputs) > 3 or getattr(function, "nin", len(inputs)) != len(inputs):
             return {}
-        if call.operation.operator == "Clip" and call.opset < 11:
-            inputs += [np.array(call.real(name, number)) for name, number in (("min", -math.inf), ("max", math.inf))]
+        if node.operator == "Clip" and call.opset < 11:
+            inputs.append(np.array(call.real("min", -math.inf)))
+            inputs.append(np.array(call.real("max", math.inf)))
         rank = max(len(value.shape) for value in inputs if isinstance(value, Feature))
         operands: list[Values | Array] = []
-        for place, value in enumerate(inputs):
+        for index, value in enumerate(inputs):
             if isinstance(value, Feature):
-                operands.append({**self._functions.get(names[place], {}), names[place]: POINTS})
+                name = node.inputs[index]
+                operands.append({**self._functions.get(name, {}), name: POINTS})
             elif value is not None and value.size == 1 and value.ndim <= rank and value.dtype.kind == "f":
                 operands.append(value.reshape(()).astype(np.float64))
             else:
@@ -82,22 +86,26 @@ class FunctionRecognizer:
 def _apply(function: Callable[..., Array], operands: Sequence[Values | Array]) -> Values:
     """Return the results of a function for each value that all operands are functions of."""
     dictionaries = [operand for operand in operands if isinstance(operand, dict)]
-    sources = [name for name in dictionaries[0] if all(name in other for other in dictionaries[1:])]
-    with np.errstate(all="ignore"):
-        try:
-            return {
-                name: function(*(operand[name] if isinstance(operand, dict) else operand for operand in operands))
-                for name in sources
-            }
-        except TypeError:  # the function has another number of inputs
-            return {}
+    results = Values()
+    for source in dictionaries[0]:
+        if not all(source in functions for functions in dictionaries):
+            continue
+        arguments = [operand[source] if isinstance(operand, dict) else operand for operand in operands]
+        with np.errstate(all="ignore"):
+            try:
+                results[source] = function(*arguments)
+            except TypeError:  # the function has another number of inputs
+                return {}
+    return results
 
 
 def _known_functions(functions: Values) -> list[tuple[str, str]]:
     """Return the names of the sources whose values at `POINTS` are those of a known function, and its names."""
     if not functions:
         return []
-    differences = np.abs(np.array([*functions.values()], np.float64)[:, None] - KNOWN_VALUES)
-    equal = (differences <= TOLERANCE * np.maximum(1, np.abs(KNOWN_VALUES))).all(2)
-    sources, names = [*functions], [*KNOWN]
-    return [(sources[row], names[column]) for row, column in np.argwhere(equal).tolist()]
+    values = np.array([*functions.values()], np.float64)
+    differences = np.abs(values[:, None] - KNOWN_VALUES)
+    are_equal = (differences <= TOLERANCE * np.maximum(1, np.abs(KNOWN_VALUES))).all(2)
+    sources = [*functions]
+    names = [*KNOWN]
+    return [(sources[row], names[column]) for row, column in np.argwhere(are_equal).tolist()]

@@ -15,7 +15,11 @@ from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.onnx.messages import (
+    INTEGER,
+    INTEGERS,
     MAX_OPSET,
+    REAL,
+    TEXT,
     Attribute,
     Dimension,
     GraphMessage,
@@ -41,7 +45,6 @@ IR_VERSIONS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8
 # Operators that normalize inputs, the names of their constants, and the values that have no effect
 FACTORS = (("Sub", "origin", 0), ("Sub", "rest", 0), ("Mul", "gain", 1))
 TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fiu"}
-REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class GraphWriter:
         self._nodes: list[OnnxNode] = []
         self._constants: dict[str, Array] = {}
         self._counts: dict[str, int] = {}
-        self._values: dict[tuple[str, Shape], GraphResult] = {}
+        self._reshaped: dict[tuple[str, Shape], GraphResult] = {}
         self._stored: dict[str, GraphResult] = {}
         self._shapes: dict[str, Shape] = {}  # of the tensors of stored values
 
@@ -121,8 +124,10 @@ class GraphWriter:
         """Return the graph's value for a tensor of the plan, for an operator that repeats it along axes of size 1."""
         assert tensor is not None
         value = self._stored[tensor.storage]
-        is_single = math.prod(value.shape) < tensor.size and self._shapes[tensor.storage] == tensor.shape
-        return value if is_single else self.view(tensor)
+        is_single = math.prod(value.shape) < tensor.size
+        if is_single and self._shapes[tensor.storage] == tensor.shape:
+            return value
+        return self.view(tensor)
 
     def view(self, tensor: Tensor | None) -> GraphResult:
         """Return the graph's value for a tensor of the plan, reshaped to the shape of the tensor."""
@@ -136,29 +141,38 @@ class GraphWriter:
         """
         assert tensor is not None
         value = self.stored(tensor)
-        return value if value.shape[0] == tensor.shape[0] else self.view(tensor)
+        if value.shape[0] == tensor.shape[0]:
+            return value
+        return self.view(tensor)
 
     def reshaped(self, value: GraphResult, shape: Shape) -> GraphResult:
         """Return a value in another shape. Nodes that need the same shape share one Reshape."""
         if value.shape == shape:
             return value
-        if (value.name, shape) not in self._values:
+        key = (value.name, shape)
+        if key not in self._reshaped:
             if len(shape) == 1:
-                result = self.node("Flatten", value, shape=shape, axis=1)
+                self._reshaped[key] = self.node("Flatten", value, shape=shape, axis=1)
             else:
-                result = self.node("Reshape", value, self.integer_constant((0, *shape)), shape=shape)
-            self._values[value.name, shape] = result
-        return self._values[value.name, shape]
+                target = self.integer_constant((0, *shape))
+                self._reshaped[key] = self.node("Reshape", value, target, shape=shape)
+        return self._reshaped[key]
 
     # ------------------------------------------------------------------ nodes and constants
 
     def node(
-        self, operator: str, *inputs: GraphResult | str, shape: Shape | None = None, **options: Any
+        self,
+        operator: str,
+        *inputs: GraphResult | str | None,
+        shape: Shape | None = None,
+        domain: str | None = None,
+        **options: Any,
     ) -> GraphResult:
         """Append a node and return its result.
 
-        inputs   results, and names of constants; "" for an optional input that is omitted
+        inputs   results, and names of constants; None for an optional input that is omitted
         shape    shape of the result; None: that of the first input
+        domain   domain of an operator that is not ONNX's own; None: it is
 
         Errors   OptionError if the requested opset lacks the operator
         """
@@ -169,16 +183,29 @@ class GraphWriter:
             )
         self.opset = max(self.opset, since)
         first = inputs[0]
-        count = self._counts[self.layer] = self._counts.get(self.layer, 0) + 1
-        name = self.layer if count == 1 else f"{self.layer}.{count}"
+        if shape is None:
+            shape = first.shape if isinstance(first, GraphResult) else ()
+        name = self._node_name()
         output = f"{name}.y"
         while output in self.inputs:
             output += "_"
-        result = GraphResult(output, shape or (first.shape if isinstance(first, GraphResult) else ()))
-        names = [operand.name if isinstance(operand, GraphResult) else operand for operand in inputs]
+        names: list[str] = []
+        for operand in inputs:
+            if isinstance(operand, GraphResult):
+                names.append(operand.name)
+            else:
+                names.append(operand or "")  # ONNX writes omitted inputs as empty names
         attributes = [attribute(option, value) for option, value in options.items()]
-        self._nodes.append(OnnxNode(names, [result.name], name, operator, attributes=attributes))
-        return result
+        self._nodes.append(OnnxNode(names, [output], name, operator, domain or "", attributes))
+        return GraphResult(output, shape)
+
+    def _node_name(self) -> str:
+        """Return the name of the layer's next node: that of the layer, and a number from the second node on."""
+        count = self._counts.get(self.layer, 0) + 1
+        self._counts[self.layer] = count
+        if count == 1:
+            return self.layer
+        return f"{self.layer}.{count}"
 
     def prevent_pad_fusion(self, value: GraphResult) -> None:
         """Prevent ONNX Runtime from fusing pooling of a value with the Pad node that computes the value.
@@ -186,20 +213,25 @@ class GraphWriter:
         After this fusion, max pooling ignores the zeros, and average pooling rejects padding larger than its window.
         A padding value of −0 prevents it. If another node computes the value, nothing is done.
         """
-        producer = next((node for node in self._nodes if value.name in node.outputs), None)
-        if producer is not None and producer.operator == "Pad" and len(producer.inputs) == 2:
-            producer.inputs.append(self.constant(self.scalar(-0.0), f"{producer.name}.zero"))
+        for node in self._nodes:
+            if value.name in node.outputs and node.operator == "Pad" and len(node.inputs) == 2:
+                node.inputs.append(self.constant(self.scalar(-0.0), f"{node.name}.zero"))
 
     def constant(self, array: Array, name: str) -> str:
         """Add a constant and return its name, with a number appended if another array already has the name."""
-        unique_name, count = name, 1
-        while unique_name in self.inputs or (
-            unique_name in self._constants and not _identical(self._constants[unique_name], array)
-        ):
+        unique_name = name
+        count = 1
+        while not self._is_free(unique_name, array):
             count += 1
             unique_name = f"{name}.{count}"
         self._constants[unique_name] = array
         return unique_name
+
+    def _is_free(self, name: str, array: Array) -> bool:
+        """Return whether a constant may have a name, which no input and no other array has."""
+        if name in self.inputs:
+            return False
+        return name not in self._constants or _identical(self._constants[name], array)
 
     def integer_constant(self, numbers: Sequence[int]) -> str:
         """Add integers as a constant, such as a shape, and return its name."""
@@ -226,40 +258,60 @@ class GraphWriter:
     def message(self, plan: Plan, name: str) -> GraphMessage:
         """Return the finished graph. Several inputs or outputs have their names; single ones are called x and y.
 
-        The result of a layer is renamed in all nodes if it is an output. An output that is also an input, or another
-        output, needs a name of its own, and becomes the result of an Identity.
-
         name   name of the graph
         """
-        outputs = self.network.output_ports
-        tensors = plan.forward[-1].reads if outputs else (plan.output,)
-        names, new_names = [*(outputs.names if outputs else (OUTPUT,))], dict[str, str]()
-        for place, (output_name, tensor) in enumerate(zip(names, tensors, strict=True)):
+        outputs = self._name_outputs(plan)
+        graph = GraphMessage(name=name, nodes=self._nodes)
+        for constant, array in self._constants.items():
+            graph.initializers.append(_tensor_message(constant, array))
+        for input_name, shape in self.inputs.items():
+            graph.inputs.append(self._value_info(input_name, shape))
+        for output_name, shape in outputs.items():
+            graph.outputs.append(self._value_info(output_name, shape))
+        return graph
+
+    def _name_outputs(self, plan: Plan) -> dict[str, Shape]:
+        """Give the outputs their names, and return the shapes by name.
+
+        The result of a layer is renamed in all nodes if it is an output. An output that is also an input, or another
+        output, needs a name of its own, and becomes the result of an Identity.
+        """
+        ports = self.network.output_ports
+        if ports:
+            shapes = ports.shapes
+            tensors = plan.forward[-1].reads
+        else:
+            shapes = {OUTPUT: plan.output.shape}
+            tensors = (plan.output,)
+        new_names: dict[str, str] = {}
+        output_shapes: dict[str, Shape] = {}
+        for (output_name, shape), tensor in zip(shapes.items(), tensors, strict=True):
             assert tensor is not None
             self.layer = tensor.name.rpartition(".")[0] or INPUT
-            shape = outputs.shapes[output_name] if outputs else tensor.shape
             result = self.reshaped(self.stored(tensor), shape)
             if result.name in self.inputs or result.name in new_names:
                 result = self.node("Identity", result)
-            names[place] = new_names[result.name] = self._unused_name(output_name, {*self.inputs, *new_names.values()})
+            unused_name = self._unused_name(output_name, {*self.inputs, *output_shapes})
+            new_names[result.name] = unused_name
+            output_shapes[unused_name] = shape
         for node in self._nodes:
             node.inputs = [new_names.get(tensor_name, tensor_name) for tensor_name in node.inputs]
             node.outputs = [new_names.get(tensor_name, tensor_name) for tensor_name in node.outputs]
-        output_shapes = outputs.shapes.values() if outputs else [plan.output.shape]
-        return GraphMessage(
-            name=name,
-            nodes=self._nodes,
-            initializers=[_tensor_message(name, array) for name, array in self._constants.items()],
-            inputs=[self._value_info(*pair) for pair in self.inputs.items()],
-            outputs=[self._value_info(*pair) for pair in zip(names, output_shapes, strict=True)],
-        )
+        return output_shapes
 
     def _unused_name(self, name: str, used: set[str]) -> str:
         """Return a name for an output that no other value has: the name itself, or the name with _output appended."""
-        used = used | self._constants.keys() | {output for node in self._nodes for output in node.outputs}
+        used = used | self._constants.keys()
+        for node in self._nodes:
+            used.update(node.outputs)
         while name in used:
             name += "_output"
         return name
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains of operators that are not ONNX's own, sorted."""
+        return sorted({node.domain for node in self._nodes} - {""})
 
     @property
     def ir_version(self) -> int:
@@ -279,7 +331,7 @@ def attribute(name: str, value: Any) -> Attribute:
         return Attribute(name, REAL, real=value)
     if isinstance(value, int):
         return Attribute(name, INTEGER, integer=value)
-    return Attribute(name, INTEGERS, integers=[int(number) for number in value])
+    return Attribute(name, INTEGERS, integers=[*map(int, value)])
 
 
 def _tensor_message(name: str, array: Array) -> TensorMessage:
@@ -293,4 +345,5 @@ def _identical(a: Array, b: Array) -> bool:
 
 def pads(padding: Sequence[tuple[int, int]]) -> list[int]:
     """Return padding in ONNX's order: before each axis, then after each axis."""
-    return [before for before, _ in padding] + [after for _, after in padding]
+    before, after = zip(*padding, strict=True)
+    return [*before, *after]

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Collection, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from chainrule._io.budget import Budget
 from chainrule._io.reading import read_bytes
@@ -12,7 +12,15 @@ from chainrule.core.arrays import Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import complete_shape
 from chainrule.interop.onnx import messages, tensors
-from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage
+from chainrule.interop.onnx.messages import (
+    MAX_BYTES,
+    MAX_OPSET,
+    MIN_IMPORT_OPSET,
+    ONNX_DOMAINS,
+    Dimension,
+    GraphMessage,
+    ModelMessage,
+)
 from chainrule.interop.onnx.operator_call import Value
 
 
@@ -20,27 +28,41 @@ def used_inputs(path: Path) -> list[str]:
     """Return the names of the inputs that the outputs of a file depend on."""
     content = memoryview(read_bytes(path, MAX_BYTES, FormatError))
     graph, _ = checked_graph(messages.parse(content, Budget(len(content))))
-    constants = [initializer.name for initializer in graph.initializers]
-    return [value.name for value in inputs_used_by(graph, checked_outputs(graph, ()), constants)]
+    used = inputs_used_by(graph, checked_outputs(graph, None), graph.constants)
+    return [value.name for value in used]
 
 
 def inputs_used_by(graph: GraphMessage, names: Sequence[str], constants: Collection[str]) -> list[messages.Value]:
     """Return the inputs of a graph that values depend on; older files list the constants among the inputs."""
-    used = {*names, *(name for number in required_nodes(graph, names) for name in graph.nodes[number].reads)}
+    used = set(names)
+    for number in required_nodes(graph, names):
+        used.update(graph.nodes[number].reads)
     return [value for value in graph.inputs if value.name in used and value.name not in constants]
 
 
 def constants_of(graph: GraphMessage, folder: Path | None, budget: Budget) -> dict[str, Value]:
-    return {initializer.name: tensors.array(initializer, folder, budget) for initializer in graph.initializers}
+    """Return the constants of a graph by name."""
+    constants: dict[str, Value] = {}
+    for name, initializer in graph.constants.items():
+        constants[name] = tensors.array(initializer, folder, budget)
+    return constants
 
 
-def checked_outputs(graph: GraphMessage, names: Sequence[str]) -> Sequence[str]:
-    """Return the names of the outputs to import; FormatError for a name that the file does not have."""
-    available = [value.name for value in graph.outputs]
-    results = {output for node in graph.nodes for output in node.outputs}
-    if unknown := [name for name in names if name not in results]:
-        raise FormatError(f"it has no output {quoted(unknown[0])}; expected one of {', '.join(available[:20])}")
-    return list(dict.fromkeys(names or available))
+def checked_outputs(graph: GraphMessage, names: Sequence[str] | None) -> Sequence[str]:
+    """Return the names of the outputs to import; FormatError for a name that the file does not have.
+
+    names   names of outputs, or of results of nodes; None: all outputs
+    """
+    available = graph.output_names
+    if names is None:
+        return list(dict.fromkeys(available))
+    results = set[str]()
+    for node in graph.nodes:
+        results.update(node.outputs)
+    for name in names:
+        if name not in results:
+            raise FormatError(f"it has no output {quoted(name)}; expected one of {', '.join(available[:20])}")
+    return list(dict.fromkeys(names))
 
 
 def required_nodes(graph: GraphMessage, names: Sequence[str]) -> list[int]:
@@ -50,25 +72,43 @@ def required_nodes(graph: GraphMessage, names: Sequence[str]) -> list[int]:
 
     Errors   FormatError if a node depends on its own result
     """
-    nodes = reversed([*enumerate(graph.nodes)])
-    producers = {output: number for number, node in nodes for output in node.outputs if output}
-    sources, pending = dict[int, set[int]](), [producers[name] for name in names if name in producers]
-    while pending:
-        if (number := pending.pop()) not in sources:
-            sources[number] = {producers[name] for name in graph.nodes[number].reads if name in producers}
-            pending += sources[number]
-    sorter, available, order = TopologicalSorter(sources), list[tuple[bool, int]](), list[int]()
+    sorter = TopologicalSorter(_dependencies(graph, names))
     try:
         sorter.prepare()
     except CycleError as error:
         node = graph.nodes[min(cast("list[int]", error.args[1]))]
         raise FormatError(f"{node.operator} {quoted(node.name)} depends on its own result") from None
+    available: list[tuple[bool, int]] = []  # a heap of (whether the node has inputs, its index)
+    order: list[int] = []
     while sorter.is_active():
         for number in sorter.get_ready():
             heapq.heappush(available, (any(graph.nodes[number].inputs), number))
-        order.append(heapq.heappop(available)[1])
-        sorter.done(order[-1])
+        _, number = heapq.heappop(available)
+        order.append(number)
+        sorter.done(number)
     return order
+
+
+def _dependencies(graph: GraphMessage, names: Sequence[str]) -> dict[int, set[int]]:
+    """Return the indices of the nodes that values depend on, and for each of the nodes whose results it reads."""
+    producers: dict[str, int] = {}
+    for number, node in enumerate(graph.nodes):
+        for output in node.outputs:
+            if output:
+                producers.setdefault(output, number)
+    dependencies: dict[int, set[int]] = {}
+    pending = [producers[name] for name in names if name in producers]
+    while pending:
+        number = pending.pop()
+        if number in dependencies:
+            continue
+        sources = set[int]()
+        for name in graph.nodes[number].reads:
+            if name in producers:
+                sources.add(producers[name])
+        dependencies[number] = sources
+        pending += sources
+    return dependencies
 
 
 def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
@@ -77,8 +117,10 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
         raise FormatError("it is not an ONNX file, or has no graph")
     if message.graph.sparse:
         raise FormatError("it has sparse constants; expected dense ones")
-    versions = [opset_import.version for opset_import in message.opsets if opset_import.domain in ("", "ai.onnx")]
-    opset = max(versions, default=1)
+    opset = 1
+    for entry in message.opsets:
+        if entry.domain in ONNX_DOMAINS:
+            opset = max(opset, entry.version)
     if not MIN_IMPORT_OPSET <= opset <= MAX_OPSET:
         raise FormatError(f"it uses version {opset} of the operators; expected {MIN_IMPORT_OPSET} to {MAX_OPSET}")
     return message.graph, opset
@@ -89,18 +131,38 @@ def is_quantized(value: messages.Value) -> bool:
     return tensor_type is not None and tensors.dtype_of(tensor_type.kind).name in ("int8", "uint8")
 
 
-def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> tuple[int, Shape, str]:
-    """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype.
+class InputType(NamedTuple):
+    """The type of an input: the batch size (None if it is unspecified), the shape of a sample, and whether the numbers
+    are float64.
+    """
+
+    batch: int | None
+    sample: Shape
+    is_double: bool
+
+
+def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> InputType:
+    """Return the type of an input.
 
     shape   shape of a sample, for an input with unknown sizes
     """
-    tensor_type, name = value.type.tensor, quoted(value.name)
+    tensor_type = value.type.tensor
+    name = quoted(value.name)
     if tensor_type is None or tensor_type.shape is None:
         raise FormatError(f"input {name} has no shape; expected (N, C, H, W), (N, C, W) or (N, F)")
-    sizes = tensor_type.shape.dimensions
-    if not 2 <= len(sizes) <= 4:
-        raise FormatError(f"input {name} has {len(sizes)} axes; expected (N, C, H, W), (N, C, W) or (N, F)")
-    sample = complete_shape(name, [size.value if size.value > 0 else size.name or "?" for size in sizes[1:]], shape)
-    if tensors.dtype_of(tensor_type.kind).kind != "f" and not is_quantized(value):
-        raise FormatError(f"input {name} has type {tensors.dtype_of(tensor_type.kind)}; expected floats")
-    return max(sizes[0].value, 0), sample, "float64" if tensor_type.kind == 11 else "float32"
+    dimensions = tensor_type.shape.dimensions
+    if not 2 <= len(dimensions) <= 4:
+        raise FormatError(f"input {name} has {len(dimensions)} axes; expected (N, C, H, W), (N, C, W) or (N, F)")
+    batch, *sizes = [_size(dimension) for dimension in dimensions]
+    sample = complete_shape(name, sizes, shape)
+    dtype = tensors.dtype_of(tensor_type.kind)
+    if dtype.kind != "f" and not is_quantized(value):
+        raise FormatError(f"input {name} has type {dtype}; expected floats")
+    return InputType(batch if isinstance(batch, int) else None, sample, dtype.name == "float64")
+
+
+def _size(dimension: Dimension) -> int | str:
+    """Return a size, or the name of an unknown one."""
+    if dimension.value > 0:
+        return dimension.value
+    return dimension.name or "?"

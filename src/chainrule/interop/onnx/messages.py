@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from chainrule._io.budget import Budget
 from chainrule.interop.onnx.protobuf import FIXED32, LENGTH_DELIMITED, VARINT, Field, Reader, field_key, varint
@@ -20,6 +20,8 @@ Message = TypeVar("Message")
 
 MIN_IMPORT_OPSET, MAX_OPSET = 6, 28  # opset versions that are read
 MAX_BYTES = 2**31  # limit of Protocol Buffers for a message
+REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
+ONNX_DOMAINS = ("", "ai.onnx")  # names of ONNX's own set of operators
 
 
 def _singular(encoding: str | type[Any], *numbers: int, default: Any = None) -> Any:
@@ -137,8 +139,11 @@ class OnnxNode:
     @property
     def reads(self) -> list[str]:
         """Return the names of the inputs, and of the values that graphs of attributes read from outside."""
-        graphs = [attribute.graph for attribute in self.attributes if attribute.graph is not None]
-        return [*self.inputs, *(name for graph in graphs for name in graph.captured)]
+        names = [*self.inputs]
+        for attribute in self.attributes:
+            if attribute.graph is not None:
+                names += attribute.graph.captured
+        return names
 
 
 @dataclass
@@ -153,11 +158,24 @@ class GraphMessage:
     sparse: list[bool] = _repeated("present", 15)
 
     @property
+    def constants(self) -> dict[str, TensorMessage]:
+        """The initializers by name."""
+        return {initializer.name: initializer for initializer in self.initializers}
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs."""
+        return [value.name for value in self.outputs]
+
+    @property
     def captured(self) -> list[str]:
         """Return the names of the values that the graph reads and does not contain."""
-        own = {initializer.name for initializer in self.initializers}
-        own |= {output for node in self.nodes for output in node.outputs}
-        read = [*(name for node in self.nodes for name in node.reads), *(value.name for value in self.outputs)]
+        own = {*self.constants}
+        read: list[str] = []
+        for node in self.nodes:
+            own.update(node.outputs)
+            read += node.reads
+        read += self.output_names
         return [name for name in read if name not in own]
 
 
@@ -184,16 +202,25 @@ _DECODERS: dict[str, Callable[[Field], list[Any]]] = {
 }
 
 
+class FieldFormat(NamedTuple):
+    """A field of a message: the name of its attribute, its encoding, and whether it is a list."""
+
+    name: str
+    encoding: str | type[Any]
+    is_list: bool
+
+
 @cache
-def _fields(kind: type[Any]) -> dict[int, tuple[str, str | type[Any], bool]]:
-    """Return the fields of a message by their numbers, in order: name, encoding, and whether the value is a list."""
-    entries: dict[int, tuple[str, str | type[Any], bool]] = {
-        number: (item.name, GraphMessage if encoding == "graph" else encoding, item.default_factory is list)
-        for item in fields(kind)
-        for encoding in [item.metadata["encoding"]]
-        for number in item.metadata["numbers"]
-    }
-    return dict(sorted(entries.items()))
+def _fields(kind: type[Any]) -> dict[int, FieldFormat]:
+    """Return the fields of a message by their numbers, in order."""
+    formats: dict[int, FieldFormat] = {}
+    for item in fields(kind):
+        encoding = item.metadata["encoding"]
+        if encoding == "graph":
+            encoding = GraphMessage
+        for number in item.metadata["numbers"]:
+            formats[number] = FieldFormat(item.name, encoding, item.default_factory is list)
+    return dict(sorted(formats.items()))
 
 
 def parse(content: memoryview, budget: Budget) -> ModelMessage:
@@ -206,11 +233,12 @@ def _parse_message(reader: Reader, content: memoryview, kind: type[Message], dep
 
     depth   number of messages around this one
     """
-    message, message_fields = kind(), _fields(kind)
+    message = kind()
+    formats = _fields(kind)
     for entry in reader.fields(content, depth):
-        if entry.number not in message_fields:
+        if entry.number not in formats:
             continue
-        name, encoding, is_list = message_fields[entry.number]
+        name, encoding, is_list = formats[entry.number]
         if isinstance(encoding, str):
             values = _DECODERS[encoding](entry)
         else:
@@ -248,7 +276,9 @@ def _encode_message(message: Any) -> Iterator[bytes | memoryview]:
         value = getattr(message, name)
         if value == getattr(default, name):
             continue
-        for entry in value if is_list else [value]:
+        if not is_list:
+            value = [value]
+        for entry in value:
             yield from _encode_field(number, encoding, entry)
 
 
@@ -260,5 +290,7 @@ def _encode_field(number: int, encoding: str | type[Any], value: Any) -> Iterato
         return
     wire, encode = _ENCODERS[encoding]
     content = encode(value)
-    yield field_key(number, wire) + (varint(len(content)) if wire == LENGTH_DELIMITED else b"")
+    yield field_key(number, wire)
+    if wire == LENGTH_DELIMITED:
+        yield varint(len(content))
     yield content

@@ -1,27 +1,77 @@
 """Recognition of normalization layers that exporters write as several nodes.
 
 A group of nodes ends with the multiplication by γ. An addition of β that follows becomes part of the layer.
-
-A pattern is one of these: an operator with the patterns of its first inputs; a list of alternatives; a number, for a
-constant; or a name. A name matches any value, but the same value wherever it occurs.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.interop.onnx.messages import Attribute, OnnxNode
-from chainrule.interop.onnx.operator_call import Array, Call, Feature, Value
+from chainrule.core.arrays import Array
+from chainrule.interop.onnx.messages import INTEGER, REAL, Attribute, OnnxNode
+from chainrule.interop.onnx.operator_call import Call, Feature, Value
 
-Pattern = str | float | tuple[Any, ...] | list[Any]
-Found = tuple[Array, list[Attribute]]
 
-CENTERED = ("Sub", "x", ("ReduceMean", "x"))
-VARIANCE = ("ReduceMean", [("Pow", CENTERED, 2.0), ("Mul", CENTERED, CENTERED)])
-DEVIATION = ("Sqrt", ("Add", VARIANCE, "epsilon"))
-NORMALIZED = [("Div", CENTERED, DEVIATION), ("Mul", CENTERED, ("Reciprocal", DEVIATION))]
-GROUPS = ("Reshape", ("InstanceNormalization", ("Reshape", "x"), "scale", "shift"))
+@dataclass(frozen=True)
+class ResultOf:
+    """Matches the result of an operator whose first inputs match patterns; for a commutative one, in either order."""
+
+    operator: str
+    inputs: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Matches a value that matches one of several patterns."""
+
+    patterns: tuple[Pattern, ...]
+
+
+Pattern = ResultOf | OneOf | float | str  # a number matches this constant; a name any value, but the same everywhere
+
+
+class Candidate(NamedTuple):
+    """What a pattern matched.
+
+    names   name of the value for each name in the pattern
+    nodes   nodes of the operators in the pattern, the last one first
+    x       value that is normalized
+    gamma   constant that it is multiplied by
+    """
+
+    names: Mapping[str, str]
+    nodes: Sequence[OnnxNode]
+    x: Feature
+    gamma: Array
+
+
+class Normalization(NamedTuple):
+    """A normalization operator: its name, its attributes, and γ in the shape that it expects."""
+
+    operator: str
+    attributes: list[Attribute]
+    gamma: Array
+
+
+class RecognizedNode(NamedTuple):
+    """A node that computes the same as several nodes of the file. Its inputs are a value of the file and γ."""
+
+    node: OnnxNode
+    gamma: Array
+
+
+CENTERED = ResultOf("Sub", ("x", ResultOf("ReduceMean", ("x",))))
+SQUARED = OneOf((ResultOf("Pow", (CENTERED, 2.0)), ResultOf("Mul", (CENTERED, CENTERED))))
+VARIANCE = ResultOf("ReduceMean", (SQUARED,))
+DEVIATION = ResultOf("Sqrt", (ResultOf("Add", (VARIANCE, "epsilon")),))
+INVERSE_DEVIATION = ResultOf("Reciprocal", (DEVIATION,))
+NORMALIZED = OneOf((ResultOf("Div", (CENTERED, DEVIATION)), ResultOf("Mul", (CENTERED, INVERSE_DEVIATION))))
+GROUPED = ResultOf("InstanceNormalization", (ResultOf("Reshape", ("x",)), "scale", "shift"))
+GROUPS = ResultOf("Reshape", (GROUPED,))
 COMMUTATIVE = ("Add", "Mul")
 
 
@@ -33,95 +83,110 @@ class NormalizationRecognizer:
     """
 
     def __init__(self, producers: Mapping[str, OnnxNode], values: Mapping[str, Value]) -> None:
-        self._producers, self._values = producers, values
+        self._producers = producers
+        self._values = values
 
-    def match(self, call: Call) -> tuple[OnnxNode, list[Value]] | None:
-        """Return a node for the normalization that ends with a Mul, with its inputs; None if there is none.
+    def match(self, call: Call) -> RecognizedNode | None:
+        """Return a node for the normalization that ends with a Mul; None if there is none.
 
-        The node is LayerNormalization or GroupNormalization, with γ as the last input.
+        The node is LayerNormalization or GroupNormalization.
         """
-        return self._described(call, NORMALIZED, "LayerNormalization", self._layer) or self._described(
-            call, GROUPS, "GroupNormalization", self._groups
-        )
-
-    def _described(
-        self, call: Call, pattern: Pattern, operator: str, describe: Callable[..., Found | None]
-    ) -> tuple[OnnxNode, list[Value]] | None:
-        """Return a node of an operator, with its inputs, if the nodes before a call match a pattern; else None.
-
-        describe   function that returns γ and the attributes of the operator; None if the nodes compute something else
-        """
-        names, nodes = dict[str, str](), list[OnnxNode]()
-        if not self._matches(("Mul", pattern, "gamma"), call.operation.outputs[0], names, nodes):
-            return None
-        place = nodes[0].inputs.index(names["gamma"])
-        x, y, gamma = self._values[names["x"]], call.values[1 - place], call.values[place]
-        if not (
-            isinstance(x, Feature) and isinstance(y, Feature) and isinstance(gamma, np.ndarray) and x.shape == y.shape
-        ):
-            return None
-        if (description := describe(names, nodes, x, gamma)) is None:
-            return None
-        scale, attributes = description
-        inputs, outputs = [names["x"], call.operation.inputs[place]], list(call.operation.outputs)
-        return OnnxNode(inputs, outputs, call.operation.name, operator, attributes=attributes), [x, scale]
+        for pattern, describe in ((NORMALIZED, self._layer_norm), (GROUPS, self._group_norm)):
+            names: dict[str, str] = {}
+            nodes: list[OnnxNode] = []
+            if not self._matches(ResultOf("Mul", (pattern, "gamma")), call.operation.outputs[0], names, nodes):
+                continue
+            gamma_index = nodes[0].inputs.index(names["gamma"])
+            x = self._values[names["x"]]
+            y = call.values[1 - gamma_index]
+            gamma = call.values[gamma_index]
+            if not isinstance(x, Feature) or not isinstance(y, Feature) or not isinstance(gamma, np.ndarray):
+                continue
+            normalization = describe(Candidate(names, nodes, x, gamma))
+            if x.shape != y.shape or normalization is None:
+                continue
+            node = replace(
+                call.operation,
+                inputs=[names["x"], call.operation.inputs[gamma_index]],
+                outputs=list(call.operation.outputs),
+                operator=normalization.operator,
+                attributes=normalization.attributes,
+            )
+            return RecognizedNode(node, normalization.gamma)
+        return None
 
     def _matches(self, pattern: Pattern, name: str, names: dict[str, str], nodes: list[OnnxNode]) -> bool:
-        """Return whether a value matches a pattern; store the values with names, and the nodes with operators.
-
-        A pattern is one of:
-
-            "x"                       any value; the same value wherever "x" occurs
-            2.0                       this constant
-            ["x", ("Mul", …)]         one of several patterns
-            ("Sub", "x", "mean")      the result of this operator; for a commutative one, in either order
-        """
+        """Return whether a value matches a pattern; store the values with names, and the nodes with operators."""
         if isinstance(pattern, str):
             return names.setdefault(pattern, name) == name
-        if isinstance(pattern, float):
+        if isinstance(pattern, int | float):
             return self._number(name) == pattern
-        if isinstance(pattern, list):
-            return any(self._matches(alternative, name, names, nodes) for alternative in cast("list[Pattern]", pattern))
-        operator, *arguments = cast("tuple[Any, ...]", pattern)
+        if isinstance(pattern, OneOf):
+            return any(self._matches(alternative, name, names, nodes) for alternative in pattern.patterns)
         node = self._producers.get(name)
-        if node is None or node.operator != operator or len(node.inputs) < len(arguments):
+        if node is None or node.operator != pattern.operator or len(node.inputs) < len(pattern.inputs):
             return False
         nodes.append(node)
-        orders = (node.inputs, node.inputs[::-1]) if operator in COMMUTATIVE else (node.inputs,)
-        return any(
-            all(self._matches(*pair, names, nodes) for pair in zip(arguments, inputs, strict=False))
-            for inputs in orders
-        )
+        orders = [node.inputs]
+        if node.operator in COMMUTATIVE:
+            orders.append(node.inputs[::-1])
+        for inputs in orders:
+            pairs = zip(pattern.inputs, inputs, strict=False)
+            if all(self._matches(part, source, names, nodes) for part, source in pairs):
+                return True
+        return False
 
     def _number(self, name: str) -> float | None:
         value = self._values.get(name)
-        return float(value.reshape(-1)[0]) if isinstance(value, np.ndarray) and value.size == 1 else None
-
-    def _layer(self, names: Mapping[str, str], nodes: list[OnnxNode], x: Feature, gamma: Array) -> Found | None:
-        """Return γ and the attributes of a LayerNormalization: (x − mean) / √(variance + ε)."""
-        rank, epsilon = len(x.shape), self._number(names["epsilon"])
-        axes = {self._axes(node, rank) for node in nodes if node.operator == "ReduceMean"}
-        first = min(min(axes), default=0)
-        if axes != {tuple(range(first, rank))} or gamma.shape != x.shape[first:] or not epsilon:
+        if not isinstance(value, np.ndarray) or value.size != 1:
             return None
-        return gamma, [Attribute("axis", 2, integer=first), Attribute("epsilon", 1, real=epsilon)]
+        return float(value.reshape(-1)[0])
+
+    def _layer_norm(self, candidate: Candidate) -> Normalization | None:
+        """Return a LayerNormalization: (x − mean) / √(variance + ε); None if the nodes compute something else."""
+        shape = candidate.x.shape
+        epsilon = self._number(candidate.names["epsilon"])
+        reduced = set[tuple[int, ...]]()
+        for node in candidate.nodes:
+            if node.operator == "ReduceMean":
+                reduced.add(self._axes(node, len(shape)))
+        if len(reduced) != 1 or not epsilon:
+            return None
+        (axes,) = reduced
+        first = len(shape) - len(axes)
+        if not axes or axes != tuple(range(first, len(shape))) or candidate.gamma.shape != shape[first:]:
+            return None
+        attributes = [Attribute("axis", INTEGER, integer=first), Attribute("epsilon", REAL, real=epsilon)]
+        return Normalization("LayerNormalization", attributes, candidate.gamma)
 
     def _axes(self, node: OnnxNode, rank: int) -> tuple[int, ...]:
         """Return the axes of a ReduceMean that keeps them, as an attribute or as a constant; otherwise no axes."""
-        if any(part.name == "keepdims" and part.integer == 0 for part in node.attributes):
-            return ()
-        constants = [self._values.get(name) for name in node.inputs[1:2]]
-        axes = [*(axis for part in node.attributes if part.name == "axes" for axis in part.integers)]
-        axes += [int(axis) for value in constants if isinstance(value, np.ndarray) for axis in value.reshape(-1)]
-        return tuple(sorted(axis % rank for axis in axes))
+        axes: list[int] = []
+        for attribute in node.attributes:
+            if attribute.name == "keepdims" and attribute.integer == 0:
+                return ()
+            if attribute.name == "axes":
+                axes += attribute.integers
+        for name in node.inputs[1:2]:
+            value = self._values.get(name)
+            if isinstance(value, np.ndarray):
+                axes += value.reshape(-1).tolist()
+        return tuple(sorted(int(axis) % rank for axis in axes))
 
-    def _groups(self, names: Mapping[str, str], nodes: list[OnnxNode], x: Feature, gamma: Array) -> Found | None:
-        """Return γ and the attributes of a GroupNormalization: InstanceNormalization between two Reshapes."""
-        scale, shift = (self._values.get(names[name]) for name in ("scale", "shift"))
-        by_channel = (*x.shape[1:2], *[1] * (len(x.shape) - 2))
+    def _group_norm(self, candidate: Candidate) -> Normalization | None:
+        """Return a GroupNormalization: InstanceNormalization between two Reshapes; None for something else."""
+        scale = self._values.get(candidate.names["scale"])
+        shift = self._values.get(candidate.names["shift"])
+        gamma = candidate.gamma
+        rank = len(candidate.x.shape)
+        by_channel = (*candidate.x.shape[1:2], *[1] * (rank - 2))
         if not isinstance(scale, np.ndarray) or not np.array_equal(scale, np.ones(len(scale))):
             return None
         if not isinstance(shift, np.ndarray) or shift.any() or gamma.shape not in (by_channel, (1, *by_channel)):
             return None
-        epsilon = [part for node in nodes for part in node.attributes if part.name == "epsilon"]
-        return gamma.reshape(-1), [Attribute("num_groups", 2, integer=len(scale)), *epsilon]
+        attributes = [Attribute("num_groups", INTEGER, integer=len(scale))]
+        for node in candidate.nodes:
+            for attribute in node.attributes:
+                if attribute.name == "epsilon":
+                    attributes.append(attribute)
+        return Normalization("GroupNormalization", attributes, gamma.reshape(-1))

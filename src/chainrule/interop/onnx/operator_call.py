@@ -11,22 +11,18 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.arrays import Array, Shape
-from chainrule.errors import FormatError, quoted
+from chainrule.errors import quoted
 from chainrule.interop.assembly import Assembly, reshaped
 from chainrule.interop.onnx import tensors
-from chainrule.interop.onnx.messages import Attribute, OnnxNode
-from chainrule.interop.onnx.weight_names import stem_of
+from chainrule.interop.onnx.node_attributes import NodeAttributes
+from chainrule.interop.onnx.weight_names import layer_name_of
 from chainrule.layers.node import Node
 
-POSITION = np.dtype(np.int32)  # of the indices of elements that were moved
-
-
-class InvalidNodeError(FormatError):
-    """Error for a node whose inputs are invalid for its operator at this batch size: no ONNX runtime could run it."""
+INDEX_TYPE = np.dtype(np.int32)  # of the indices of elements that were moved
 
 
 @dataclass(frozen=True)
-class QuantizationGrid:
+class QuantizationParameters:
     """The numbers that a file stores as integers q from `low` to `high`: scale · (q − zero)."""
 
     scale: float
@@ -43,35 +39,47 @@ class Feature:
     batch     batch size of the graph
     batched   whether the first axis of the value in the file is the batch axis. The batch axis can be missing only if
               the batch size is 1
-    grid      how the file stores the value, if it stores integers that represent the numbers of the node; else None
+    quantization   how the file stores the numbers of the node as integers; None if it does not
     scalar    whether the value in the file has shape (N,): the only axis of the node, of size 1, is not in the file
-    positions for a value whose elements were moved, the index of each element in the value (N, …) of the node, in the
-              shape in the file; else None. See `operators/positions.py`
-    mover     the last of the calls that moved the elements
+    indices   for a value whose elements were moved, the index of each element in the value (N, …) of the node, in the
+              shape in the file; else None. See `operators/moved_elements.py`
+    moved_by  the last of the calls that moved the elements
     """
 
     node: Node
     batch: int
     batched: bool = True
-    grid: QuantizationGrid | None = None
+    quantization: QuantizationParameters | None = None
     scalar: bool = False
-    positions: Array | None = None
-    mover: Call | None = None
+    indices: Array | None = None
+    moved_by: Call | None = None
 
     @property
     def shape(self) -> Shape:
         """Return the shape in the file, with the batch axis if the value has one."""
-        if self.positions is not None:
-            return self.positions.shape
-        return (self.batch, *(() if self.scalar else self.node.shape)) if self.batched else self.node.shape
+        if self.indices is not None:
+            return self.indices.shape
+        if not self.batched:
+            return self.node.shape
+        if self.scalar:
+            return (self.batch,)
+        return (self.batch, *self.node.shape)
 
     def with_node(self, node: Node, *, scalar: bool | None = None) -> Feature:
-        """Return a feature for another node, with a batch axis if this feature has one."""
-        return Feature(node, self.batch, self.batched, scalar=self.scalar if scalar is None else scalar)
+        """Return a feature for another node, with a batch axis if this feature has one.
 
-    def places(self, shape: Shape) -> Array:
-        """Return the positions of the elements, in the shape of the value in the file."""
-        return np.arange(math.prod(shape), dtype=POSITION).reshape(shape) if self.positions is None else self.positions
+        scalar   as the attribute; None: that of this feature
+        """
+        if scalar is None:
+            scalar = self.scalar
+        return Feature(node, self.batch, self.batched, scalar=scalar)
+
+    @property
+    def element_indices(self) -> Array:
+        """The index of each element in the value of the node, in the shape of the value in the file."""
+        if self.indices is not None:
+            return self.indices
+        return np.arange(math.prod(self.shape), dtype=INDEX_TYPE).reshape(self.shape)
 
     def as_sample(self) -> Feature:
         """Treat all axes of the value in the file as axes of one sample. The batch size must be 1."""
@@ -93,7 +101,7 @@ FuseAdd = Callable[["Call", Shape], Array | None]
 
 
 @dataclass
-class Call:
+class Call(NodeAttributes):
     """A node of a graph, to be translated.
 
     operation     the node in the file
@@ -103,22 +111,21 @@ class Call:
     folder        folder of the files with external tensors; None: external tensors are refused
     fuse_add      function called by `fuse_following_add`; None: no Add is fused
     open_batch    whether the batch size is unspecified in the file
-    used_outputs  index, from 1, of the last output that is used; at least 1
+    used_outputs  indices of the outputs that are used
     outputs       names of the results
     """
 
-    operation: OnnxNode
     values: Sequence[Value | None]
     opset: int
     assembly: Assembly
     folder: Path | None = None
     fuse_add: FuseAdd | None = None
     open_batch: bool = False
-    used_outputs: int = 1
+    used_outputs: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.outputs = list(self.operation.outputs)
-        self._attributes = {attribute.name: attribute for attribute in self.operation.attributes}
 
     def derived(self, operator: str, inputs: Sequence[int], values: Sequence[Value]) -> Call:
         """Return the call of another operator with some of this call's inputs, instead of this call.
@@ -129,11 +136,21 @@ class Call:
         node = replace(self.operation, operator=operator, inputs=[self.name_of(index) for index in inputs])
         return replace(self, operation=node, values=values, fuse_add=None)
 
+    @property
+    def last_used_output(self) -> int:
+        """The index of the last output that is used; 0 if none is."""
+        return max(self.used_outputs, default=0)
+
     # ------------------------------------------------------------------ inputs
 
     def has_input(self, index: int) -> bool:
         """Return whether an input is present."""
         return index < len(self.values) and self.values[index] is not None
+
+    @property
+    def features(self) -> list[Feature]:
+        """The inputs that are features."""
+        return [value for value in self.values if isinstance(value, Feature)]
 
     @property
     def first_feature(self) -> int:
@@ -142,11 +159,11 @@ class Call:
 
     def feature(self, index: int = 0) -> Feature:
         """Return an input that is a feature; FormatError if it is a constant or missing."""
-        value = self.values[index] if self.has_input(index) else None
+        if not self.has_input(index):
+            raise self.unsupported(f"input {index + 1} is missing", "a variable")
+        value = self.values[index]
         if not isinstance(value, Feature):
-            raise self.unsupported(
-                f"input {index + 1} is {'a constant' if self.has_input(index) else 'missing'}", "a variable"
-            )
+            raise self.unsupported(f"input {index + 1} is a constant", "a variable")
         return value
 
     def batched_input(self, rank: int | None = None) -> Feature:
@@ -163,77 +180,47 @@ class Call:
 
     def with_batch_axis(self, x: Feature) -> Feature:
         """Return a value with a batch axis; FormatError if its first axis cannot be one."""
-        x = x if x.batched else x.with_axes(len(x.shape))
+        if not x.batched:
+            x = x.with_axes(len(x.shape))
         if not x.batched:
             raise self.unsupported(f"an input of {x.shape}, which has no batch axis", "the batch axis first")
         return x
 
     def constant(self, index: int) -> Array:
         """Return an input that is a constant; FormatError if it is a feature or missing."""
-        value = self.values[index] if self.has_input(index) else None
-        if value is None or isinstance(value, Feature):
-            problem = "is missing" if value is None else "depends on the network's input"
-            raise self.unsupported(f"input {index + 1} {problem}", "a constant")
+        value = self.optional_constant(index)
+        if value is None:
+            raise self.unsupported(f"input {index + 1} is missing", "a constant")
         return value
+
+    def optional_constant(self, index: int) -> Array | None:
+        """Return an input that is a constant, or None if it is missing; FormatError if it is a feature."""
+        if not self.has_input(index):
+            return None
+        value = self.values[index]
+        if isinstance(value, Feature):
+            raise self.unsupported(f"input {index + 1} depends on the network's input", "a constant")
+        return value
+
+    def number_input(self, index: int, default: float) -> float:
+        """Return the first number of a constant input; the default if it is missing."""
+        value = self.optional_constant(index)
+        if value is None:
+            return default
+        return float(value.reshape(-1)[0])
 
     def integer_input(self, index: int) -> list[int]:
         """Return the integers in a constant input; FormatError for any other input."""
         value = self.constant(index)
         if value.dtype.kind not in "iu" or value.ndim > 1 or value.size > 64:
             raise self.unsupported(f"input {index + 1} has type {value.dtype} and shape {value.shape}", "whole numbers")
-        return [int(number) for number in value.reshape(-1)]
+        return value.reshape(-1).tolist()
 
     def name_of(self, index: int) -> str:
         """Return the name of an input in the file; "" if it is omitted."""
         return self.operation.inputs[index] if index < len(self.operation.inputs) else ""
 
     # ------------------------------------------------------------------ attributes
-
-    def attribute(self, name: str) -> Attribute | None:
-        """Return an attribute, or None if it is omitted."""
-        return self._attributes.get(name)
-
-    def integer(self, name: str, default: int | None = None) -> int:
-        """Return an integer attribute, or the default if it is omitted; FormatError if there is no default."""
-        attribute = self.attribute(name)
-        value = attribute.integer if attribute else default
-        if value is None:
-            raise self.unsupported(f"attribute {name} is missing", "a whole number")
-        return value
-
-    def real(self, name: str, default: float) -> float:
-        """Return a float attribute as the shortest decimal number that rounds to the same float32, such as 1e-5."""
-        attribute = self.attribute(name)
-        return default if attribute is None or attribute.real is None else float(str(np.float32(attribute.real)))
-
-    def reals(self, name: str) -> list[float]:
-        """Return an attribute that is a list of floats; empty if it is omitted."""
-        attribute = self.attribute(name)
-        return attribute.reals if attribute else []
-
-    def text(self, name: str, default: str) -> str:
-        """Return a string attribute."""
-        attribute = self.attribute(name)
-        return (
-            default if attribute is None or attribute.text is None else bytes(attribute.text).decode(errors="replace")
-        )
-
-    def choice(self, name: str, *options: str) -> str:
-        """Return a string attribute, by default the first option; FormatError for any other value."""
-        if (value := self.text(name, options[0])) not in options:
-            raise self.unsupported(f"{name} {value!r}", ", ".join(options))
-        return value
-
-    def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Return an attribute that is a list of integers, or the default; FormatError if there is no default."""
-        attribute = self.attribute(name)
-        if attribute is None:
-            if default is None:
-                raise self.unsupported(f"attribute {name} is missing", "whole numbers")
-            return list(default)
-        if len(attribute.integers) > 64:
-            raise self.unsupported(f"attribute {name} has {len(attribute.integers)} elements", "at most 64")
-        return attribute.integers
 
     def tensor(self, name: str) -> Array | None:
         """Return a tensor attribute, or None if it is omitted."""
@@ -248,19 +235,9 @@ class Call:
         name    name of the attribute
         index   index of the input
         """
-        if self.opset >= since:
-            return self.integer_input(index) if self.has_input(index) else None
-        return self.integers(name) if self.attribute(name) else None
-
-    def axis(self, name: str, default: int, rank: int) -> int:
-        """Return an attribute that is the index of an axis, converted by `normalize_axis`."""
-        return self.normalize_axis(self.integer(name, default), rank)
-
-    def normalize_axis(self, axis: int, rank: int) -> int:
-        """Convert an index from −rank to rank − 1 to an axis from 0; InvalidNodeError for any other index."""
-        if not -rank <= axis < rank:
-            raise self.invalid(f"axis {axis} of {rank}", "an axis of its input")
-        return axis % rank
+        if self.opset < since:
+            return self.integers(name) if self.attribute(name) else None
+        return self.integer_input(index) if self.has_input(index) else None
 
     def sample_axes(self, x: Feature, axes: Sequence[int]) -> tuple[Feature, list[int]]:
         """Convert axes in the file to axes of a sample. Return the value and the converted indices.
@@ -297,23 +274,10 @@ class Call:
 
     # ------------------------------------------------------------------ results
 
-    @property
-    def label(self) -> str:
-        """The operator and the name of the node, or of its result."""
-        node = self.operation
-        return f"{node.operator} {quoted(node.name) if node.name else f'→ {quoted(node.outputs[0])}'}"
-
-    def unsupported(self, actual: str, expected: str) -> FormatError:
-        """Return the error for an unsupported node: its operator and name, the actual and the expected value."""
-        return FormatError(f"{self.label}: {actual}; expected {expected}")
-
-    def invalid(self, actual: str, expected: str) -> InvalidNodeError:
-        """Return the error for a node whose inputs are invalid for its operator."""
-        return InvalidNodeError(str(self.unsupported(actual, expected)))
-
     def layer(self, kind: str, *inputs: Feature, **options: Any) -> Feature:
         """Apply a layer without weights, and return its result. `kind` is the name of its class."""
-        return inputs[0].with_node(self.assembly.apply(kind, *(value.node for value in inputs), **options))
+        nodes = [value.node for value in inputs]
+        return inputs[0].with_node(self.assembly.apply(kind, *nodes, **options))
 
     def weighted(
         self, kind: str, x: Feature, options: dict[str, Any], weights: dict[str, Array], *, shared: bool = True
@@ -325,30 +289,41 @@ class Call:
         kind     name of the layer's class
         shared   whether nodes with the same constants become one layer with shared weights
         """
-        constants, attributes = self._constants(), self._attributes.values()
-        options_key = tuple(
-            (attribute.name, attribute.real, attribute.integer, *attribute.integers) for attribute in attributes
-        )
-        source = (self.operation.operator, *constants, *options_key) if shared else None
-        return x.with_node(
-            self.assembly.apply_weighted(kind, x.node, options, weights, self.stem or self._scope, source)
-        )
+        name = self.weighted_layer_name or self._scope
+        source = self._weight_source if shared else None
+        return x.with_node(self.assembly.apply_weighted(kind, x.node, options, weights, name, source))
 
     @property
-    def stem(self) -> str:
-        """Return the layer's name, from the name of the node's first constant; "" if this is not a name of weights."""
-        return stem_of("".join(self._constants()[:1]))
+    def _weight_source(self) -> tuple[Any, ...]:
+        """The operator, the names of the constants and the attributes: equal for nodes with the same weights."""
+        source: list[Any] = [self.operation.operator, *self._constants()]
+        for attribute in self.operation.attributes:
+            source.append((attribute.name, attribute.real, attribute.integer, *attribute.integers))
+        return tuple(source)
 
     @property
-    def _scope(self) -> str:
-        """Path of the module in PyTorch's name of a node: layer1.0.conv in /layer1/layer1.0/conv/MatMul; "" if none."""
-        path = [""]
-        for part in self.operation.name.split("/")[1:-1] if self.operation.name.startswith("/") else ():
-            path[-1:] = [part] if part.startswith(f"{path[-1]}.") else [path[-1], part]
-        return ".".join(path[1:])
+    def weighted_layer_name(self) -> str | None:
+        """The layer's name, from the name of the node's first constant; None if this is not a name of weights."""
+        constants = self._constants()
+        return layer_name_of(constants[0]) if constants else None
+
+    @property
+    def _scope(self) -> str | None:
+        """Path of the module in PyTorch's name of a node: layer1.0.conv in /layer1/layer1.0/conv/MatMul; else None."""
+        root, *parts = self.operation.name.split("/")
+        if root or len(parts) < 2:
+            return None
+        path: list[str] = []
+        for part in parts[:-1]:
+            if path and part.startswith(f"{path[-1]}."):
+                path.pop()
+            path.append(part)
+        return ".".join(path)
 
     def _constants(self) -> list[str]:
-        return [name for name, value in zip(self.operation.inputs, self.values, strict=True) if _is_array(value)]
+        """Return the names of the inputs that are constants."""
+        pairs = zip(self.operation.inputs, self.values, strict=True)
+        return [name for name, value in pairs if isinstance(value, np.ndarray)]
 
     def reshape(self, x: Feature, shape: Sequence[int], *, scalar: bool | None = None) -> Feature:
         """Return a value in another shape.
@@ -378,8 +353,7 @@ def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
     """
     if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
         return value
-    return value[:1] if np.array_equal(value, np.broadcast_to(value[:1], value.shape), equal_nan=True) else value
-
-
-def _is_array(value: Value | None) -> bool:
-    return isinstance(value, np.ndarray)
+    first = value[:1]
+    if np.array_equal(value, np.broadcast_to(first, value.shape), equal_nan=True):
+        return first
+    return value

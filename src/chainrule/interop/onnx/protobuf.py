@@ -19,6 +19,7 @@ from chainrule.core.arrays import Ints
 from chainrule.errors import FormatError
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5  # the wire types in use
+FIXED_SIZES = {FIXED64: 8, FIXED32: 4}  # bytes
 MAX_DEPTH = 32  # levels of nested messages
 SIGN, SPAN = 1 << 63, 1 << 64  # sign bit and number of values of 64-bit integers
 
@@ -47,10 +48,12 @@ class Field:
     def integers(self) -> list[int]:
         """Return the value as a list of signed 64-bit integers: one integer, or a packed list."""
         if self.wire == LENGTH_DELIMITED:
-            return [int(number) for number in unpack_varints(self.content())]
+            return unpack_varints(self.content()).tolist()
         if not isinstance(self.value, int):
             raise FormatError(f"field {self.number}: expected a whole number, found wire type {self.wire}")
-        return [self.value - SPAN if self.value >= SIGN else self.value]
+        if self.value >= SIGN:
+            return [self.value - SPAN]
+        return [self.value]
 
     def reals(self) -> list[float]:
         """Return a list of floats of 4 bytes: one float, or a packed list."""
@@ -90,9 +93,9 @@ def _size_of(message: memoryview, position: int, wire: int, number: int) -> tupl
     """Return the size of a value in bytes, and the position of its first byte. `position` is the end of the key."""
     if wire == LENGTH_DELIMITED:
         return _varint(message, position)
-    if wire in (FIXED64, FIXED32):
-        return (8 if wire == FIXED64 else 4), position
-    raise FormatError(f"field {number} has the wire type {wire}, which is not in use")
+    if wire not in FIXED_SIZES:
+        raise FormatError(f"field {number} has the wire type {wire}, which is not in use")
+    return FIXED_SIZES[wire], position
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:

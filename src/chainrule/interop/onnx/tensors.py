@@ -25,6 +25,9 @@ from chainrule.interop.onnx.protobuf import unpack_varints
 
 TYPES = NAMES.types.split()  # by number
 BFLOAT16 = TYPES.index("bfloat16")
+BOOLEAN = TYPES.index("bool")
+FLOAT32 = TYPES.index("float32")
+FLOAT64 = TYPES.index("float64")
 READ = (*range(1, 8), *range(9, 14))  # types of NumPy that are read
 DTYPES = {kind: np.dtype(TYPES[kind]).newbyteorder("<") for kind in READ}
 DTYPES[BFLOAT16] = np.dtype("<u2")  # its bits; converted to float32
@@ -40,7 +43,9 @@ def dtype_of(kind: int) -> np.dtype[Any]:
     if kind not in DTYPES:
         name = TYPES[kind] if 0 <= kind < len(TYPES) else kind
         raise FormatError(f"the type {name}; expected floats, whole numbers or booleans")
-    return np.dtype(np.float32) if kind == BFLOAT16 else DTYPES[kind]
+    if kind == BFLOAT16:
+        return np.dtype(np.float32)
+    return DTYPES[kind]
 
 
 def array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
@@ -61,12 +66,15 @@ def _array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
         raise FormatError(f"shape {quoted(shape)}: expected up to {MAX_AXES} sizes of at least 0")
     if tensor.kind in NIBBLES:
         return _array_of_nibbles(tensor, folder, budget)
-    count, dtype, stored_dtype = math.prod(shape), dtype_of(tensor.kind), DTYPES[tensor.kind]
+    dtype = dtype_of(tensor.kind)
+    stored_dtype = DTYPES[tensor.kind]
+    count = math.prod(shape)
+    size = count * stored_dtype.itemsize
     if tensor.location:
-        raw: Any = _read_external(tensor.external, folder, count * stored_dtype.itemsize, budget)
+        raw: Any = _read_external(tensor.external, folder, size, budget)
         entries = np.frombuffer(raw, stored_dtype)
     elif tensor.raw is not None:
-        _check_count(len(tensor.raw), count * stored_dtype.itemsize, "bytes")
+        _check_count(len(tensor.raw), size, "bytes")
         entries = np.frombuffer(tensor.raw, stored_dtype)
     else:
         entries = _from_typed_field(tensor, stored_dtype, count)
@@ -109,7 +117,9 @@ def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[Any], count:
 
 
 def _unpacked(part: memoryview | int) -> Ints:
-    return np.array([part], np.uint64).view(np.int64) if isinstance(part, int) else unpack_varints(part)
+    if isinstance(part, int):
+        return np.array([part], np.uint64).view(np.int64)
+    return unpack_varints(part)
 
 
 def _check_count(count: int, expected: int, what: str) -> None:
@@ -131,7 +141,8 @@ def _read_external(entries: Sequence[Pair], folder: Path | None, size: int, budg
     path = folder / name
     if path.is_symlink() and path.resolve().parent != folder.resolve():
         raise FormatError(f"its data are in {quoted(name)}, which is a link out of the folder")
-    offset, length = (_number(values.get(key), default) for key, default in (("offset", 0), ("length", size)))
+    offset = _number(values.get("offset"), 0)
+    length = _number(values.get("length"), size)
     _check_count(length, size, "bytes")
     with open_regular(path, FormatError) as stream:
         file_size = os.fstat(stream.fileno()).st_size

@@ -14,7 +14,7 @@ def is_parameter(name: str) -> bool:
     return bool(module) and last not in ROLES
 
 
-def stem_of(name: str) -> str:
-    """Return the name of a layer from the name of its weights, such as conv1 from conv1.weight; "" for other names."""
-    match = WEIGHT_NAME.fullmatch(name)
-    return match["layer"] if match else ""
+def layer_name_of(constant: str) -> str | None:
+    """Return the name of a layer from the name of its weights, such as conv1 from conv1.weight; None for others."""
+    match = WEIGHT_NAME.fullmatch(constant)
+    return match["layer"] if match else None

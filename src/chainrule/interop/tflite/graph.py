@@ -13,7 +13,7 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source
 from chainrule.interop.keras.layers import LAYERS
-from chainrule.interop.keras.weights import WeightShapes
+from chainrule.interop.keras.weights import WeightShapes, numbered_name
 from chainrule.interop.names import NAMES
 from chainrule.interop.tflite import quantization, shape_arithmetic, sparsity
 from chainrule.interop.tflite.operator import FUNCTIONS, TfliteOperator, Translation
@@ -21,6 +21,7 @@ from chainrule.interop.tflite.quantization import QUANTIZED
 
 # TensorType → type of numbers
 DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8"}
+FLOAT32 = 0  # TensorType
 INTEGERS = (2, 4)  # TensorTypes of whole numbers
 DECISIONS = ("ARG_MAX", "ARG_MIN")  # operators that select among the scores of a network
 EXPANDING = ("DEQUANTIZE", "DENSIFY")  # operators of constants that are compressed
@@ -58,13 +59,8 @@ class TfliteGraph:
         """
         graph = self._graph
         self.budget.visit(graph.OutputsLength() + graph.InputsLength(), "the inputs and outputs")
-        inputs, outputs = list[Reference](), [graph.Outputs(k) for k in range(graph.OutputsLength())]
-        for name, x in self._named([graph.Inputs(k) for k in range(graph.InputsLength())], "Inputs").items():
-            if self.kind(x) not in (0, *QUANTIZED):
-                raise FormatError(f"its input {quoted(name)} contains neither float32 numbers nor quantized ones")
-            self.add(name, "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], [x])
-            inputs.append(self.results[x])
-            self._quantize(name, x)
+        outputs = [graph.Outputs(number) for number in range(graph.OutputsLength())]
+        inputs = self._add_inputs([graph.Inputs(number) for number in range(graph.InputsLength())])
         for number in range(graph.OperatorsLength()):
             operator = TfliteOperator(self, self._library, graph.Operators(number), number)
             if operator.code in EXPANDING and operator.constant(0) is not None:  # compressed weights
@@ -73,36 +69,58 @@ class TfliteGraph:
                 self._translate_operator(operator, translations)
             else:
                 self._compute(operator)
-        if self._model.SubgraphsLength() > 1:  # which no operator of the first refers to
-            raise FormatError(
-                f"it has {self._model.SubgraphsLength()} graphs, such as several signatures; expected one"
-            )
-        if missing := [y for y in outputs if y not in self.results or y in self.blocks or y in self.rows]:
-            raise FormatError(f"its output, tensor {missing[0]}, is not the result of an operator")
-        names = tuple(self._named(outputs, "Outputs")) if len(outputs) > 1 else ()
-        return KerasModel(self._layers, tuple(inputs), tuple(self.results[y] for y in outputs), names)
+        graph_count = self._model.SubgraphsLength()
+        if graph_count > 1:  # which no operator of the first refers to
+            raise FormatError(f"it has {graph_count} graphs, such as several signatures; expected one")
+        results: list[Reference] = []
+        for output in outputs:
+            if output not in self.results or output in self.blocks or output in self.rows:
+                raise FormatError(f"its output, tensor {output}, is not the result of an operator")
+            results.append(self.results[output])
+        names = None
+        if len(outputs) > 1:
+            names = tuple(self._named(outputs, "Outputs"))
+        return KerasModel(self._layers, tuple(inputs), tuple(results), names)
+
+    def _add_inputs(self, tensors: Sequence[int]) -> list[Reference]:
+        """Add the inputs of the graph, and return their references."""
+        references: list[Reference] = []
+        for name, index in self._named(tensors, "Inputs").items():
+            if self.kind(index) not in (FLOAT32, *QUANTIZED):
+                raise FormatError(f"its input {quoted(name)} contains neither float32 numbers nor quantized ones")
+            self.add(name, "InputLayer", {"batch_shape": [None, *self.shape(index)[1:]]}, [], [index])
+            references.append(self.results[index])
+            self._quantize(name, index)
+        return references
 
     def _compute(self, operator: TfliteOperator) -> None:
         """Compute whole numbers from shapes and constants, such as the target of a RESHAPE; others are not needed."""
         if operator.code == "SHAPE":
             self._constants[operator.output] = np.array(self.shape(operator.input(0)), np.int64)
             return
-        values = [value for index in operator.inputs if (value := self.constant(index)) is not None]
-        if len(values) == len(operator.inputs):
-            self.budget.visit(sum(value.size for value in values), operator.name)
-            value = shape_arithmetic.computed(operator.code, operator.options, *values)
-            if value is not None:
-                self._constants[operator.output] = np.asarray(value)
+        values: list[Array] = []
+        for index in operator.inputs:
+            value = self.constant(index)
+            if value is None:
+                return
+            values.append(value)
+        self.budget.visit(sum(value.size for value in values), operator.name)
+        result = shape_arithmetic.computed(operator.code, operator.options, *values)
+        if result is not None:
+            self._constants[operator.output] = np.asarray(result)
 
     def _infer_shape(self, operator: TfliteOperator) -> None:
         """Record the shape of a result that depends on computed sizes, where the file states 1."""
-        target = self._constants.get(operator.input(1)) if operator.code == "RESHAPE" else None
-        if target is not None or any(index in self._shapes for index in operator.inputs):
-            shapes = [self.shape(index) for index in operator.inputs if index >= 0]
-            is_elementwise = operator.code in FUNCTIONS or operator.code in NAMES.groups["tflite_rowwise"]
-            shape = shape_arithmetic.result_shape(operator.code, shapes, target, is_elementwise=is_elementwise)
-            if shape is not None:
-                self._shapes[operator.output] = shape
+        target = None
+        if operator.code == "RESHAPE":
+            target = self._constants.get(operator.input(1))
+        if target is None and not any(index in self._shapes for index in operator.inputs):
+            return
+        shapes = [self.shape(index) for index in operator.inputs if index >= 0]
+        is_elementwise = operator.code in FUNCTIONS or operator.code in NAMES.groups["tflite_rowwise"]
+        shape = shape_arithmetic.result_shape(operator.code, shapes, target, is_elementwise=is_elementwise)
+        if shape is not None:
+            self._shapes[operator.output] = shape
 
     def _translate_operator(self, operator: TfliteOperator, translations: Mapping[str, Translation]) -> None:
         """Add the layers of an operator, and round its results as their tensors state."""
@@ -113,9 +131,10 @@ class TfliteGraph:
             problem = "it selects among scores" if operator.code in DECISIONS else "there is no translation"
             raise operator.unsupported(problem, "an operator in docs/importing.md")
         translations[operator.code](operator)
-        if operator.code not in NAMES.groups["tflite_selecting"] or not self._same_grid(operator):
-            for number, output in enumerate(operator.outputs):
-                self._quantize(f"{operator.name}_{number}" if number else operator.name, output)
+        if operator.code in NAMES.groups["tflite_selecting"] and self._same_grid(operator):
+            return
+        for number, output in enumerate(operator.outputs):
+            self._quantize(numbered_name(operator.name, number), output)
 
     def weights(self, layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
         """Return the weights of a layer by name; FormatError if the shapes differ from the expected ones."""
@@ -134,19 +153,27 @@ class TfliteGraph:
         """
         if len(tensors) == 1:
             return {"input": tensors[0]}
-        signature = self._model.SignatureDefs(0) if self._model.SignatureDefsLength() == 1 else None
-        count = getattr(signature, f"{kind}Length")() if signature else 0
-        self.budget.visit(count, f"the {kind.lower()} of its signature")
-        entries = [getattr(signature, kind)(number) for number in range(count)]
-        names = {entry.TensorIndex(): self._text(entry.Name()) for entry in entries}
+        names = self._names_in_signature(kind)
         for index in tensors:
             names.setdefault(index, self._text(self._graph.Tensors(index).Name()))
         named = {names[index]: index for index in tensors}
-        if len(named) < len(tensors) or not all(named):
-            raise FormatError(
-                f"its {kind.lower()} {', '.join(map(quoted, names.values()))} do not have different names"
-            )
+        if len(named) < len(tensors) or "" in named:
+            shown = ", ".join(map(quoted, names.values()))
+            raise FormatError(f"its {kind.lower()} {shown} do not have different names")
         return named
+
+    def _names_in_signature(self, kind: str) -> dict[int, str]:
+        """Return the names of tensors in the only signature of the file; none if it has several."""
+        if self._model.SignatureDefsLength() != 1:
+            return {}
+        signature = self._model.SignatureDefs(0)
+        count = getattr(signature, f"{kind}Length")()
+        self.budget.visit(count, f"the {kind.lower()} of its signature")
+        names: dict[int, str] = {}
+        for number in range(count):
+            entry = getattr(signature, kind)(number)
+            names[entry.TensorIndex()] = self._text(entry.Name())
+        return names
 
     def _text(self, name: bytes | None) -> str:
         self.budget.visit(len(name or b""), "the names of its inputs and outputs")
@@ -160,8 +187,12 @@ class TfliteGraph:
 
     def _same_grid(self, operator: TfliteOperator) -> bool:
         """Return whether all inputs that are results have the scale and the zero point of the operator's result."""
-        sources = [index for index in operator.inputs if index in self.results]
-        return all(self.grid(index) == self.grid(output) for index in sources for output in operator.outputs)
+        grid = self.grid(operator.output)
+        for index in (*operator.inputs, *operator.outputs):
+            is_constant = index in operator.inputs and index not in self.results
+            if not is_constant and self.grid(index) != grid:
+                return False
+        return True
 
     def grid(self, index: int) -> dict[str, float] | None:
         """Return the options of FakeQuantize for a tensor; None if it does not contain quantized numbers."""
@@ -175,7 +206,7 @@ class TfliteGraph:
         sources: Sequence[Source],
         results: Sequence[int] = (),
         arrays: Mapping[str, Array] | None = None,
-    ) -> list[Source]:
+    ) -> Reference:
         """Add a Keras layer or a function of keras.ops, and return its first result.
 
         results   tensors of its results
@@ -185,10 +216,12 @@ class TfliteGraph:
             raise FormatError(f"two layers are called {quoted(name)}")
         if arrays is not None:
             self._arrays[name] = arrays
-        bias = {} if arrays is None else {"use_bias": "bias" in arrays}
-        self._layers[name] = KerasLayer(kind, name, {**bias, **options}, (tuple(sources),), (name,), kind not in LAYERS)
-        self.results |= {index: (name, 0, number) for number, index in enumerate(results)}
-        return [(name, 0, 0)]
+            options = {"use_bias": "bias" in arrays, **options}
+        is_operation = kind not in LAYERS
+        self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), is_operation)
+        for number, index in enumerate(results):
+            self.results[index] = Reference(name, 0, number)
+        return Reference(name, 0, 0)
 
     def shape(self, index: int) -> Shape:
         """Return the shape of a tensor."""
@@ -219,20 +252,26 @@ class TfliteGraph:
             return None
         if index not in self._constants:
             tensor = self._graph.Tensors(index)
-            data, shape = self._model.Buffers(tensor.Buffer()), self.shape(index)
+            data = self._model.Buffers(tensor.Buffer())
             if not data.DataLength():
                 return None
-            if (kind := self.kind(index)) not in DTYPES:
-                raise FormatError(f"tensor {index} has type {kind}; expected floats or integers of at least 8 bits")
-            dtype = np.dtype(DTYPES[kind])
-            self.budget.write(8 * math.prod(shape), f"tensor {index}")
-            count, rest = divmod(data.DataLength(), dtype.itemsize)
-            places = tensor.Sparsity()
-            if rest or (places is None and count != math.prod(shape)):
-                raise FormatError(f"tensor {index} of shape {shape} has {data.DataLength()} bytes")
-            array = np.frombuffer(data.DataAsNumpy().tobytes(), dtype)
-            if places is not None:
-                array = sparsity.densified(self._library, places, array, shape, self.budget)
-            array = array.reshape(shape)
+            array = self._stored(tensor, data, index)
             self._constants[index] = quantization.dequantized(tensor, index, array, self.budget)
         return self._constants[index]
+
+    def _stored(self, tensor: Any, data: Any, index: int) -> Array:
+        """Return the numbers that a file stores for a constant tensor."""
+        shape = self.shape(index)
+        kind = self.kind(index)
+        if kind not in DTYPES:
+            raise FormatError(f"tensor {index} has type {kind}; expected floats or integers of at least 8 bits")
+        dtype = np.dtype(DTYPES[kind])
+        self.budget.write(8 * math.prod(shape), f"tensor {index}")
+        count, rest = divmod(data.DataLength(), dtype.itemsize)
+        places = tensor.Sparsity()
+        if rest or (places is None and count != math.prod(shape)):
+            raise FormatError(f"tensor {index} of shape {shape} has {data.DataLength()} bytes")
+        array = np.frombuffer(data.DataAsNumpy().tobytes(), dtype)
+        if places is not None:
+            array = sparsity.densified(self._library, places, array, shape, self.budget)
+        return array.reshape(shape)

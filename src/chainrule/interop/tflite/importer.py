@@ -15,10 +15,10 @@ from chainrule.interop.tflite.operators import OPERATORS
 MAX_BYTES = 2 << 30
 
 
-def read_tflite(path: Path, outputs: Sequence[str] = ()) -> Imported:
+def read_tflite(path: Path, outputs: Sequence[str] | None = None) -> Imported:
     """Return the network of a file.
 
-    outputs   names of the tensors of the outputs to import; empty: all outputs
+    outputs   names of the tensors of the outputs to import; None: all outputs
 
     Errors    FormatError for a damaged file, quantized numbers, or an unsupported operator
     """

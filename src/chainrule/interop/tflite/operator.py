@@ -17,7 +17,8 @@ Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
 STEPS_PER_OPERATOR = 64
 WEIGHTED = ("FULLY_CONNECTED", "RESHAPE")  # operators that treat rows equally and have constants of any shape
-ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
+NO_ACTIVATION = 0  # ActivationFunctionType
+ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras
 FUNCTIONS = inverted(NAMES.tflite)  # operators of results and constants without options → function of keras.ops
 
 
@@ -49,8 +50,8 @@ class OperatorGraph(Protocol):
         sources: Sequence[Source],
         results: Sequence[int] = (),
         arrays: Mapping[str, Array] | None = None,
-    ) -> list[Source]:
-        """Add a Keras layer, and return its results."""
+    ) -> Reference:
+        """Add a Keras layer, and return its first result."""
         ...
 
     def grid(self, index: int) -> dict[str, float] | None:
@@ -87,26 +88,33 @@ class TfliteOperator:
     def activation(self) -> str | None:
         """Keras' name of the fused activation; None if there is none."""
         options = self.options
-        code = options.FusedActivationFunction() if hasattr(options, "FusedActivationFunction") else 0
-        if code and code not in ACTIVATIONS:
+        code = NO_ACTIVATION
+        if hasattr(options, "FusedActivationFunction"):
+            code = options.FusedActivationFunction()
+        if code == NO_ACTIVATION:
+            return None
+        if code not in ACTIVATIONS:
             raise self.unsupported(f"fused activation {code}", f"one of {', '.join(ACTIVATIONS.values())}")
-        return ACTIVATIONS.get(code)
+        return ACTIVATIONS[code]
 
     @property
     def options(self) -> Any:
         """The options of the operator; None if there are none."""
-        table, kind = self._operator.BuiltinOptions(), self._operator.BuiltinOptionsType()
+        table = self._operator.BuiltinOptions()
+        kind = self._operator.BuiltinOptionsType()
         names: Any = self._library.BuiltinOptions
-        name = next((name for name in dir(names) if getattr(names, name) == kind), "NONE")
-        if table is None or name == "NONE":
-            return None
-        options = getattr(self._library, name)()
-        options.Init(table.Bytes, table.Pos)
-        return options
+        for name in dir(names):
+            if getattr(names, name) == kind and name != "NONE" and table is not None:
+                options = getattr(self._library, name)()
+                options.Init(table.Bytes, table.Pos)
+                return options
+        return None
 
     def input(self, index: int) -> int:
         """Return the index of an input tensor; −1 if it is missing."""
-        return self.inputs[index] if index < len(self.inputs) else -1
+        if index >= len(self.inputs):
+            return -1
+        return self.inputs[index]
 
     @property
     def blocks(self) -> dict[int, int]:
@@ -125,29 +133,43 @@ class TfliteOperator:
             raise self.unsupported(
                 "it reads the blocks of SPACE_TO_BATCH_ND", "a convolution between the two operators"
             )
-        before, after = (self.graph.shape(index)[1:] for index in (self.input(0), self.output))
-        moves = {axis: axis for axis in self.blocks}
+        new_axes = {axis: axis for axis in self.blocks}
         if self.code in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
-            if [size for size in before if size > 1] != [size for size in after if size > 1]:
-                problem = f"from {[*before]} to {[*after]} between SPACE_TO_BATCH_ND"
-                raise self.unsupported(problem, "only axes of size 1 added")
-            longer = ([axis for axis, size in enumerate(sizes, 1) if size > 1] for sizes in (before, after))
-            moves = dict(zip(*longer, strict=True))
-        if not self.blocks.keys() <= moves.keys():
-            raise self.unsupported("an axis of size 1 in blocks", "a longer one")
-        self.graph.blocks[self.output] = {moves[axis]: count for axis, count in self.blocks.items()}
+            new_axes = self._renumbered_axes()
+        blocks: dict[int, int] = {}
+        for axis, count in self.blocks.items():
+            if axis not in new_axes:
+                raise self.unsupported("an axis of size 1 in blocks", "a longer one")
+            blocks[new_axes[axis]] = count
+        self.graph.blocks[self.output] = blocks
+
+    def _renumbered_axes(self) -> dict[int, int]:
+        """Return the axis of the result for each longer axis of the input, between which axes of size 1 change."""
+        before = self.graph.shape(self.input(0))
+        after = self.graph.shape(self.output)
+        longer_before = _longer_axes(before)
+        longer_after = _longer_axes(after)
+        if [*longer_before.values()] != [*longer_after.values()]:
+            problem = f"from {[*before[1:]]} to {[*after[1:]]} between SPACE_TO_BATCH_ND"
+            raise self.unsupported(problem, "only axes of size 1 added")
+        return dict(zip(longer_before, longer_after, strict=True))
 
     def follow_rows(self) -> None:
         """Record that the rows of the result are those of the inputs; FormatError for an operator that mixes rows."""
-        batches = {self.graph.rows.get(index) for index in self.inputs if self.graph.results.get(index)} or {None}
-        if batches == {None}:
+        batches = {self.graph.rows.get(index) for index in self.inputs if index in self.graph.results}
+        if batches <= {None}:
             return
-        constants = [array for index in range(len(self.inputs)) if (array := self.constant(index)) is not None]
-        is_aligned = self.code not in WEIGHTED and any(array.ndim > 1 for array in constants)
+        is_aligned = False
+        for index in range(len(self.inputs)):
+            constant = self.constant(index)
+            if constant is not None and constant.ndim > 1 and self.code not in WEIGHTED:
+                is_aligned = True
         is_rowwise = self.code in FUNCTIONS or self.code in NAMES.groups["tflite_rowwise"]
         if len(batches) > 1 or is_aligned or not is_rowwise:
             raise self.unsupported("it combines the positions of samples, which are rows", "a RESHAPE before it")
-        self.graph.rows[self.output] = batches.pop() or 0
+        (batch,) = batches
+        assert batch is not None
+        self.graph.rows[self.output] = batch
 
     def required_result(self, index: int) -> Reference:
         """Return an input that is the network's input or the result of an operator; FormatError for other inputs."""
@@ -177,12 +199,17 @@ class TfliteOperator:
 
     def results(self) -> list[Source]:
         """Return the inputs that are results, as operands of a Keras layer."""
-        return [result for index in self.inputs if (result := self.graph.results.get(index)) is not None]
+        return [self.graph.results[index] for index in self.inputs if index in self.graph.results]
 
     def sources(self) -> list[Source]:
         """Return all inputs, results and constants, as operands of a Keras layer."""
-        results = [self.graph.results.get(index) for index in self.inputs]
-        return [self._reals(k) if source is None else source for k, source in enumerate(results)]
+        sources: list[Source] = []
+        for number, index in enumerate(self.inputs):
+            if index in self.graph.results:
+                sources.append(self.graph.results[index])
+            else:
+                sources.append(self._reals(number))
+        return sources
 
     def _reals(self, index: int) -> Array:
         array = self.required(index)
@@ -202,15 +229,17 @@ class TfliteOperator:
         sources   operands; None: the inputs that are results
         options   options of the layer
         """
-        if self.activation:
-            options["activation"] = self.activation
-        self.graph.add(self.name, kind, options, self.results() if sources is None else sources, self.outputs, arrays)
+        activation = self.activation
+        if activation is not None:
+            options["activation"] = activation
+        if sources is None:
+            sources = self.results()
+        self.graph.add(self.name, kind, options, sources, self.outputs, arrays)
 
     def add_after(self, kind: str, **options: Any) -> None:
         """Add a Keras layer that reads the result and replaces it."""
-        source = self.graph.results.get(self.output)
-        assert source is not None
-        self.graph.add(f"{source[0]}_{kind.lower()}", kind, options, [source], self.outputs)
+        source = self.graph.results[self.output]
+        self.graph.add(f"{source.layer}_{kind.lower()}", kind, options, [source], self.outputs)
 
     def shape(self, index: int) -> Shape:
         """Return the shape of an input, with the batch axis."""
@@ -219,3 +248,8 @@ class TfliteOperator:
     def unsupported(self, actual: str, expected: str) -> FormatError:
         """Return the error for an unsupported operator."""
         return FormatError(f"{self.code} {quoted(self.name)}: {actual}; expected {expected}")
+
+
+def _longer_axes(shape: Shape) -> dict[int, int]:
+    """Return the sizes above 1 by axis, without the batch axis."""
+    return {axis: size for axis, size in enumerate(shape) if axis > 0 and size > 1}

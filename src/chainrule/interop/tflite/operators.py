@@ -15,7 +15,9 @@ BOOLEANS = 6  # TensorType
 
 
 def _bias(operator: TfliteOperator, index: int = 2) -> dict[str, Array]:
-    return {} if operator.input(index) < 0 else {"bias": operator.required(index)}
+    if operator.input(index) < 0:
+        return {}
+    return {"bias": operator.required(index)}
 
 
 def _window(options: Any) -> dict[str, Any]:
@@ -25,12 +27,15 @@ def _window(options: Any) -> dict[str, Any]:
 
 def _dilated_window(operator: TfliteOperator) -> dict[str, Any]:
     """Return strides, padding and dilation of a convolution. Between blocks of an image, it is dilated."""
-    options, blocks = operator.options, operator.blocks
+    options = operator.options
+    blocks = operator.blocks
     window = _window(options)
     if blocks and (window["strides"] != [1, 1] or window["padding"] != "valid" or not {*blocks} <= {1, 2}):
         raise operator.unsupported(f"{window} in blocks of SPACE_TO_BATCH_ND", "strides 1 and no padding")
-    factors = zip((1, 2), (options.DilationHFactor(), options.DilationWFactor()), strict=True)
-    return window | {"dilation_rate": [factor * blocks.get(axis, 1) for axis, factor in factors]}
+    rows = options.DilationHFactor() * blocks.get(1, 1)
+    columns = options.DilationWFactor() * blocks.get(2, 1)
+    window["dilation_rate"] = [rows, columns]
+    return window
 
 
 def conv_2d(operator: TfliteOperator) -> None:
@@ -62,12 +67,14 @@ def transpose_conv(operator: TfliteOperator) -> None:
 
 def fully_connected(operator: TfliteOperator) -> None:
     """Add Dense. Unless the number of axes is kept, the axes of a sample are merged, or positions become rows."""
-    w, shape = operator.required(1), operator.shape(0)
+    w = operator.required(1)
+    shape = operator.shape(0)
     sources = operator.results()
     if operator.graph.shape(operator.output)[0] != shape[0]:
         operator.graph.rows[operator.output] = shape[0]
     elif len(shape) > 2 and not operator.options.KeepNumDims():
-        sources = operator.graph.add(f"{operator.name}_input", "Reshape", {"target_shape": [w.shape[1]]}, sources)
+        merged = operator.graph.add(f"{operator.name}_input", "Reshape", {"target_shape": [w.shape[1]]}, sources)
+        sources = [merged]
     operator.add("Dense", {"kernel": w.T, **_bias(operator)}, sources, units=len(w))
 
 
@@ -111,7 +118,10 @@ def squared_difference(operator: TfliteOperator) -> None:
 
 def cast(operator: TfliteOperator) -> None:
     """Add Cast to truth values, or to floats."""
-    operator.add("Cast", dtype="bool" if operator.graph.kind(operator.output) == BOOLEANS else "float32")
+    dtype = "float32"
+    if operator.graph.kind(operator.output) == BOOLEANS:
+        dtype = "bool"
+    operator.add("Cast", dtype=dtype)
 
 
 def reduction(operator: TfliteOperator) -> None:
@@ -122,16 +132,18 @@ def reduction(operator: TfliteOperator) -> None:
 
 def reshape(operator: TfliteOperator) -> None:
     """Add Reshape to the shape of the result. Positions of samples that become rows stay where they are."""
-    before, shape, rows = operator.shape(0), operator.graph.shape(operator.output), operator.graph.rows
+    before = operator.shape(0)
+    shape = operator.graph.shape(operator.output)
+    rows = operator.graph.rows
     batch = rows.pop(operator.output, before[0])
-    if shape[0] != batch and shape == (math.prod(before[:-1]), before[-1]):
+    if shape[0] != batch:
+        if shape != (math.prod(before[:-1]), before[-1]):
+            raise operator.unsupported(f"{before} to {shape}", "the same batch axis")
         operator.alias()
         rows[operator.output] = batch
         return
-    if shape[0] != batch:
-        raise operator.unsupported(f"{before} to {shape}", "the same batch axis")
     blocks = operator.graph.blocks.get(operator.output, {})
-    target = [size * blocks.get(axis, 1) for axis, size in enumerate(shape[1:], 1)]
+    target = [size * blocks.get(axis, 1) for axis, size in enumerate(shape) if axis > 0]
     operator.add("Reshape", target_shape=target)
 
 
@@ -153,34 +165,42 @@ def space_to_batch(operator: TfliteOperator) -> None:
 
 def batch_to_space(operator: TfliteOperator) -> None:
     """Add GetItem for the elements that are not cropped; the blocks end."""
-    counts, crops = operator.numbers(1), operator.required(2).tolist()
+    counts = operator.numbers(1)
+    crops = operator.required(2).tolist()
     if operator.blocks != dict(enumerate(counts, 1)):
         raise operator.unsupported(f"blocks {counts}", f"those of SPACE_TO_BATCH_ND before it, {operator.blocks}")
-    ends = zip(crops, operator.graph.shape(operator.output)[1:], strict=False)
+    _, *sizes = operator.graph.shape(operator.output)
+    index = [slice(None)]
+    for (first, _), size in zip(crops, sizes, strict=False):
+        index.append(slice(first, first + size))
     del operator.graph.blocks[operator.output]
-    operator.add("GetItem", index=[slice(None), *(slice(first, first + size) for (first, _), size in ends)])
+    operator.add("GetItem", index=index)
 
 
 def resize(mode: str) -> Translation:
     """Return the translation of resizing of images."""
 
     def translate(operator: TfliteOperator) -> None:
-        options, size = operator.options, operator.numbers(1)
-        is_whole = all(count % side == 0 for count, side in zip(size, operator.shape(0)[1:3], strict=True))
-        if options.AlignCorners() or not (options.HalfPixelCenters() or (mode == "nearest" and is_whole)):
+        options = operator.options
+        rows, columns = operator.numbers(1)
+        _, height, width, *_ = operator.shape(0)
+        is_whole = rows % height == 0 and columns % width == 0
+        is_usual = options.HalfPixelCenters() or (mode == "nearest" and is_whole)
+        if options.AlignCorners() or not is_usual:
             raise operator.unsupported("another alignment", "half_pixel_centers")
-        operator.add("Resize", size=size, interpolation=mode)
+        operator.add("Resize", size=[rows, columns], interpolation=mode)
 
     return translate
 
 
-def simple(kind: str, option: str = "", **more: Any) -> Translation:
+def simple(kind: str, **options: Any) -> Translation:
+    """Return the translation to a function of keras.ops with these options."""
+    return lambda operator: operator.add(kind, **options)
+
+
+def with_constant(kind: str, option: str) -> Translation:
     """Return the translation to a function of keras.ops, with the second input as an option."""
-
-    def translate(operator: TfliteOperator) -> None:
-        operator.add(kind, **({option: operator.required(1).tolist()} if option else {}), **more)
-
-    return translate
+    return lambda operator: operator.add(kind, **{option: operator.required(1).tolist()})
 
 
 def along_axis(kind: str) -> Translation:
@@ -194,17 +214,21 @@ def along_axis(kind: str) -> Translation:
 
 def split(operator: TfliteOperator) -> None:
     """Add Split into the parts of the outputs. SPLIT reads the axis before the value, SPLIT_V after the sizes."""
-    axis = int(operator.required(0 if operator.code == "SPLIT" else 2))
-    ends = np.cumsum([operator.graph.shape(output)[axis] for output in operator.outputs])[:-1].tolist()
-    operator.add("Split", indices_or_sections=ends, axis=axis)
+    axis_input = 0 if operator.code == "SPLIT" else 2
+    axis = int(operator.required(axis_input))
+    sizes = [operator.graph.shape(output)[axis] for output in operator.outputs]
+    operator.add("Split", indices_or_sections=np.cumsum(sizes)[:-1].tolist(), axis=axis)
 
 
 def blocks(operator: TfliteOperator) -> None:
     """Add Reshape, Permute and Reshape, which move blocks of pixels to channels, or channels to blocks."""
-    (_, height, width, _), size = operator.shape(0), operator.options.BlockSize()
+    _, height, width, _ = operator.shape(0)
+    size = operator.options.BlockSize()
     _, *target = operator.graph.shape(operator.output)
-    to_space = operator.code == "DEPTH_TO_SPACE"
-    pixels = [height, width, size, size] if to_space else [height // size, size, width // size, size]
+    if operator.code == "DEPTH_TO_SPACE":
+        pixels = [height, width, size, size]
+    else:
+        pixels = [height // size, size, width // size, size]
     operator.add("Reshape", target_shape=[*pixels, -1])
     operator.add_after("Permute", dims=[1, 3, 2, 4, 5])
     operator.add_after("Reshape", target_shape=target)
@@ -242,21 +266,26 @@ def strided_slice(operator: TfliteOperator) -> None:
     options = operator.options
     if options.EllipsisMask() or options.NewAxisMask():
         raise operator.unsupported("an ellipsis or a new axis", "ranges of existing axes")
-    begins, ends, strides = (operator.numbers(index) for index in (1, 2, 3))
+    ranges = zip(operator.numbers(1), operator.numbers(2), operator.numbers(3), strict=True)
     entries: list[Any] = []
-    for axis, (begin, end, stride) in enumerate(zip(begins, ends, strides, strict=True)):
-        first, last = (
-            None if mask >> axis & 1 else bound
-            for mask, bound in ((options.BeginMask(), begin), (options.EndMask(), end))
-        )
-        entries.append(begin if options.ShrinkAxisMask() >> axis & 1 else slice(first, last, stride))
+    for axis, (begin, end, stride) in enumerate(ranges):
+        bit = 1 << axis
+        if options.ShrinkAxisMask() & bit:
+            entries.append(begin)
+            continue
+        first = None if options.BeginMask() & bit else begin
+        last = None if options.EndMask() & bit else end
+        entries.append(slice(first, last, stride))
     _get_item(operator, entries)
 
 
 def slice_(operator: TfliteOperator) -> None:
     """Add GetItem, with a range for each axis."""
-    ranges = zip(*(operator.numbers(index) for index in (1, 2)), strict=True)
-    _get_item(operator, [slice(begin, None if size < 0 else begin + size) for begin, size in ranges])
+    entries: list[Any] = []
+    for begin, size in zip(operator.numbers(1), operator.numbers(2), strict=True):
+        end = None if size < 0 else begin + size
+        entries.append(slice(begin, end))
+    _get_item(operator, entries)
 
 
 def _get_item(operator: TfliteOperator, entries: list[Any]) -> None:
@@ -293,8 +322,8 @@ OPERATORS: dict[str, Translation] = {
     "CAST": cast,
     "SQUARED_DIFFERENCE": squared_difference,
     **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD"), pad),
-    "TILE": simple("Tile", "repeats"),
-    "REVERSE_V2": simple("Flip", "axis"),
+    "TILE": with_constant("Tile", "repeats"),
+    "REVERSE_V2": with_constant("Flip", "axis"),
     "L2_NORMALIZATION": simple("UnitNormalization", axis=-1),
     "SOFTMAX": softmax,
     "LEAKY_RELU": leaky_relu,
@@ -303,5 +332,5 @@ OPERATORS: dict[str, Translation] = {
     "SLICE": slice_,
     "LOG_SOFTMAX": simple("LogSoftmax", axis=-1),
     "ELU": simple("Elu"),
-    "TRANSPOSE": simple("Transpose", "axes"),
+    "TRANSPOSE": with_constant("Transpose", "axes"),
 }

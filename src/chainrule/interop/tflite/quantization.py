@@ -30,13 +30,17 @@ def grid(tensor: Any, index: int, budget: Budget) -> dict[str, float] | None:
 def _scales_and_zeros(tensor: Any, index: int, budget: Budget) -> tuple[Array, Array]:
     """Return the scales and zero points of a tensor, one for each; empty if its integers represent themselves."""
     parameters = tensor.Quantization()
-    count = parameters.ScaleLength() if parameters else 0
-    budget.write(16 * count, f"the scales of tensor {index}")
-    if parameters and parameters.ZeroPointLength() not in (0, count):
-        raise FormatError(f"tensor {index} has {count} scales and {parameters.ZeroPointLength()} zero points")
-    if not count:
+    if not parameters or not parameters.ScaleLength():
+        if parameters and parameters.ZeroPointLength():
+            raise FormatError(f"tensor {index} has 0 scales and {parameters.ZeroPointLength()} zero points")
         return np.zeros(0), np.zeros(0, np.int64)
-    zeros = parameters.ZeroPointAsNumpy() if parameters.ZeroPointLength() else np.zeros(count, np.int64)
+    count = parameters.ScaleLength()
+    budget.write(16 * count, f"the scales of tensor {index}")
+    if parameters.ZeroPointLength() not in (0, count):
+        raise FormatError(f"tensor {index} has {count} scales and {parameters.ZeroPointLength()} zero points")
+    zeros = np.zeros(count, np.int64)
+    if parameters.ZeroPointLength():
+        zeros = parameters.ZeroPointAsNumpy()
     return parameters.ScaleAsNumpy().astype(np.float64), zeros
 
 
@@ -47,7 +51,9 @@ def dequantized(tensor: Any, index: int, array: Array, budget: Budget) -> Array:
         if int(tensor.Type()) in QUANTIZED:
             raise FormatError(f"tensor {index} contains quantized numbers without a scale")
         return array
-    axis = int(tensor.Quantization().QuantizedDimension()) if array.ndim > 1 else 0
+    axis = 0
+    if array.ndim > 1:
+        axis = int(tensor.Quantization().QuantizedDimension())
     if len(scales) > 1 and not (0 <= axis < array.ndim and array.shape[axis] == len(scales)):
         raise FormatError(f"tensor {index} of shape {array.shape} has {len(scales)} scales along axis {axis}")
     return quantization.dequantized(array, scales.astype(np.float32), zeros, axis)

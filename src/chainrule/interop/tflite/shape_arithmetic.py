@@ -20,15 +20,20 @@ ARITHMETIC: dict[str, Callable[..., Array]] = {  # operators of whole numbers â†
 
 def computed(code: str, options: Any, x: Array, *others: Array) -> Any:
     """Return the whole numbers that an operator computes of constants; None for other operators."""
+    axis = 0
+    if options and code in ("CONCATENATION", "PACK", "GATHER"):
+        axis = options.Axis()
     if code in ARITHMETIC:
         return ARITHMETIC[code](x, *others)
-    if code in ("CONCATENATION", "PACK"):
-        join = np.concatenate if code == "CONCATENATION" else np.stack
-        return join([x, *others], options.Axis() if options else 0)
+    if code == "CONCATENATION":
+        return np.concatenate([x, *others], axis)
+    if code == "PACK":
+        return np.stack([x, *others], axis)
     if code == "GATHER":
-        return np.take(x, others[0], options.Axis() if options else 0)
+        return np.take(x, others[0], axis)
     if code == "REDUCE_PROD":
-        return x.prod(tuple(others[0].reshape(-1)), keepdims=bool(options and options.KeepDims()))
+        keeps_axes = bool(options and options.KeepDims())
+        return x.prod(tuple(others[0].reshape(-1)), keepdims=keeps_axes)
     if code == "RESHAPE":
         return x.reshape(others[0].tolist())
     if code != "STRIDED_SLICE" or x.ndim != 1:
@@ -36,7 +41,9 @@ def computed(code: str, options: Any, x: Array, *others: Array) -> Any:
     begin, end, step = (int(values[0]) for values in others)
     if options.ShrinkAxisMask():
         return x[begin]
-    return x[None if options.BeginMask() else begin : None if options.EndMask() else end : step]
+    first = None if options.BeginMask() else begin
+    last = None if options.EndMask() else end
+    return x[first:last:step]
 
 
 def result_shape(code: str, shapes: Sequence[Shape], target: Array | None, *, is_elementwise: bool) -> Shape | None:
@@ -47,5 +54,8 @@ def result_shape(code: str, shapes: Sequence[Shape], target: Array | None, *, is
     if target is not None:
         return np.empty(shapes[0], np.int8).reshape(target.tolist()).shape
     if code == "FULLY_CONNECTED":
-        return (*shapes[0][:-1], shapes[1][0])
-    return np.broadcast_shapes(*shapes) if is_elementwise else None
+        x, w = shapes[:2]
+        return (*x[:-1], w[0])
+    if not is_elementwise:
+        return None
+    return np.broadcast_shapes(*shapes)

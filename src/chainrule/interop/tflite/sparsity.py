@@ -24,9 +24,9 @@ def densified(library: Any, sparsity: Any, values: Array, shape: Shape, budget: 
     sparsity   its description of the places
     values     all stored values
     """
-    order = [int(axis) for axis in sparsity.TraversalOrderAsNumpy()]
-    blocks = [int(sparsity.BlockMap(number)) for number in range(sparsity.BlockMapLength())]
-    if sorted(order) != [*range(len(shape) + len(blocks))] or sparsity.DimMetadataLength() != len(order):
+    order: list[int] = sparsity.TraversalOrderAsNumpy().tolist()
+    block_count = sparsity.BlockMapLength()
+    if sorted(order) != [*range(len(shape) + block_count)] or sparsity.DimMetadataLength() != len(order):
         raise FormatError(f"a sparse tensor of shape {shape} has axes {order}")
     places = np.zeros((1, 0), np.int64)
     for level in range(len(order)):
@@ -34,12 +34,15 @@ def densified(library: Any, sparsity: Any, values: Array, shape: Shape, budget: 
     if len(places) != len(values):
         raise FormatError(f"a sparse tensor has {len(values)} values; expected {len(places)}")
     coordinates = [places[:, order.index(axis)] for axis in range(len(shape))]
-    for number, axis in enumerate(blocks, len(shape)):
-        size = sparsity.DimMetadata(order.index(number)).DenseSize()
-        coordinates[axis] = coordinates[axis] * size + places[:, order.index(number)]
+    for number in range(block_count):
+        axis = int(sparsity.BlockMap(number))
+        level = order.index(len(shape) + number)
+        size = sparsity.DimMetadata(level).DenseSize()
+        coordinates[axis] = coordinates[axis] * size + places[:, level]
+    for indices, size in zip(coordinates, shape, strict=True):
+        if indices.min() < 0 or indices.max() >= size:
+            raise FormatError(f"a sparse tensor has values outside its shape {shape}")
     dense = np.zeros(shape, values.dtype)
-    if any(((index < 0) | (index >= size)).any() for index, size in zip(coordinates, shape, strict=True)):
-        raise FormatError(f"a sparse tensor has values outside its shape {shape}")
     dense[tuple(coordinates)] = values
     return dense
 

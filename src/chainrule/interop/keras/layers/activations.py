@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
@@ -33,7 +34,9 @@ def _clipped_line(scale: float) -> Apply:
 
 def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
     """Apply HardSigmoid or, for files of Keras 2, Clip of x/5 + 1/2 to [0, 1]."""
-    return call.elementwise(x, "HardSigmoid") if call.version >= 3 else _clipped_line(0.2)(call, x)
+    if call.version < 3:
+        return _clipped_line(0.2)(call, x)
+    return call.elementwise(x, "HardSigmoid")
 
 
 def softmax_along(kind: str) -> Apply:
@@ -86,16 +89,17 @@ FUNCTIONS: dict[str, Apply] = {
 
 def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
     """Apply the activation in a layer's options, if any, to x. It is the name of a Keras function, or another layer."""
-    activation_option: Any = call.option("activation")
-    description = as_dict(activation_option)
+    name: Any = call.option("activation")
+    description = as_dict(name)
     if description.get("class_name") in LAYERS and isinstance(description.get("config"), dict):
         return _apply_layer(call, x, description)
-    activation_option = description.get("config") if description.get("class_name") == "function" else activation_option
-    if activation_option is None or activation_option == "linear":
+    if description.get("class_name") == "function":
+        name = description.get("config")
+    if name is None or name == "linear":
         return x
-    if not isinstance(activation_option, str) or activation_option not in FUNCTIONS:
-        raise call.unsupported(f"activation {quoted(activation_option)}", f"one of {', '.join(FUNCTIONS)}")
-    return FUNCTIONS[activation_option](call, x)
+    if not isinstance(name, str) or name not in FUNCTIONS:
+        raise call.unsupported(f"activation {quoted(name)}", f"one of {', '.join(FUNCTIONS)}")
+    return FUNCTIONS[name](call, x)
 
 
 def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, Any]) -> KerasValue:
@@ -115,22 +119,29 @@ def activation(call: KerasCall) -> KerasValue:
 
 def relu(call: KerasCall) -> KerasValue:
     """Return ReLU, LeakyReLU for a negative_slope, Clip for a max_value, or ThresholdedReLU for a threshold."""
-    x, slope, threshold = call.x, call.number("negative_slope", 0.0), call.number("threshold", 0.0)
-    highest = MAX_FLOAT32 if call.option("max_value") is None else call.number("max_value", 0)
-    if not threshold:
-        y = call.elementwise(x, "LeakyReLU", slope=slope) if slope else x
-        return clipped(call, y, -MAX_FLOAT32 if slope else 0.0, highest)
-    y = clipped(call, call.elementwise(x, "ThresholdedReLU", threshold=threshold), -MAX_FLOAT32, highest)
-    if not slope:
-        return y
-    below = call.elementwise(affine(call, x, -1.0, threshold), "ReLU")
-    return apply_operator(call, "Add", [y, affine(call, below, -slope)])
+    x = call.x
+    slope = call.number("negative_slope", 0.0)
+    threshold = call.number("threshold", 0.0)
+    highest = MAX_FLOAT32
+    if call.option("max_value") is not None:
+        highest = call.number("max_value", 0)
+    if threshold:
+        y = clipped(call, call.elementwise(x, "ThresholdedReLU", threshold=threshold), -MAX_FLOAT32, highest)
+        if not slope:
+            return y
+        below = call.elementwise(affine(call, x, -1.0, threshold), "ReLU")
+        return apply_operator(call, "Add", [y, affine(call, below, -slope)])
+    if slope:
+        return clipped(call, call.elementwise(x, "LeakyReLU", slope=slope), -MAX_FLOAT32, highest)
+    return clipped(call, x, 0.0, highest)
 
 
 def leaky_relu(call: KerasCall) -> KerasValue:
     """Return LeakyReLU."""
-    slope = call.number("negative_slope" if "negative_slope" in call.layer.options else "alpha", 0.3)
-    return call.elementwise(call.x, "LeakyReLU", slope=slope)
+    option = "negative_slope"
+    if option not in call.layer.options:
+        option = "alpha"
+    return call.elementwise(call.x, "LeakyReLU", slope=call.number(option, 0.3))
 
 
 def softmax(call: KerasCall) -> KerasValue:
@@ -141,12 +152,13 @@ def softmax(call: KerasCall) -> KerasValue:
 def translate_as(kind: type[Layer], peer: Peer) -> Callable[[KerasCall], KerasValue]:
     """Return the translation of a Keras layer that is the peer of a layer."""
     parameters = kind.parameter_names()
+    names = {peer.renamed.get(name, name): name for name in parameters}
 
     def translate(call: KerasCall) -> KerasValue:
         options = peer.read(kind, call.number)
         if not parameters:
             return call.elementwise(call.x, kind.__name__, **options)
-        return per_channel(call, kind, options, {peer.renamed.get(name, name): name for name in parameters})
+        return per_channel(call, kind, options, names)
 
     translate.__doc__ = description(kind, parameters)
     return translate
@@ -161,18 +173,24 @@ def per_channel(call: KerasCall, kind: type[Layer], options: dict[str, float], n
     names   Keras' name of a parameter → name of the layer
     """
     x = call.x
-    shared = {call.sample_axis(axis, x.rank) for axis in as_list(call.option("shared_axes")) or []}
-    shape = tuple(1 if axis in shared else size for axis, size in enumerate(x.shape))
-    arrays = call.weights(**dict.fromkeys(names, shape))
-    weights = {names[name]: array.reshape(-1) for name, array in arrays.items()}
-    if (count := math.prod(shape)) == math.prod(x.shape):
+    shape = [*x.shape]
+    separate_axes = [*range(x.rank)]
+    for axis_number in as_list(call.option("shared_axes")) or []:
+        axis = call.sample_axis(axis_number, x.rank)
+        shape[axis] = 1
+        if axis in separate_axes:
+            separate_axes.remove(axis)
+    weights: dict[str, Array] = {}
+    for name, array in call.weights(**dict.fromkeys(names, shape)).items():
+        weights[names[name]] = array.reshape(-1)
+    count = math.prod(shape)
+    if count == math.prod(x.shape):
         return call.weighted(kind.__name__, x.reshaped((count,)), 0, options, weights).reshaped(x.shape)
-    separate_axes = [axis for axis in range(x.rank) if axis not in shared]
-    own_axes = [axis for axis in separate_axes if shape[axis] > 1] or separate_axes[:1]
-    if len(own_axes) != 1:
-        problem = f"{' and '.join(weights)} of shape {shape} for {x.shape}"
+    channel_axes = [axis for axis in separate_axes if shape[axis] > 1] or separate_axes[:1]
+    if len(channel_axes) != 1:
+        problem = f"{' and '.join(weights)} of shape {tuple(shape)} for {x.shape}"
         raise call.unsupported(problem, "one for each channel, or for each element")
-    return call.weighted(kind.__name__, x, own_axes[0], options, weights)
+    return call.weighted(kind.__name__, x, channel_axes[0], options, weights)
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {

@@ -21,7 +21,8 @@ SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalizat
 
 def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasValue:
     """Return a layer of several values, such as a sum, which are broadcast along axes of size 1."""
-    if stored := stored_alike(inputs):
+    stored = stored_alike(inputs)
+    if stored is not None:
         return inputs[0].with_node(call.assembly.apply(kind, *(value.node for value in stored)))
     operator = {"Maximum": "Max", "Minimum": "Min", "Multiply": "Mul"}.get(kind, kind)
     return reduce(lambda a, b: apply_operator(call, operator, [a, b]), inputs)
@@ -57,13 +58,15 @@ def rescaling(call: KerasCall) -> KerasValue:
 
 def normalization(call: KerasCall) -> KerasValue:
     """Return FixedAffine that normalizes each channel, or Rescaling for a single mean and variance."""
-    x, axis = call.x, call.option("axis", -1)
-    per_channel = axis not in (None, [])
-    if per_channel and call.axis("axis") != x.rank - 1:
-        raise call.unsupported(f"axis {quoted(axis)}", "the last axis")
+    x = call.x
+    axis = call.option("axis", -1)
+    shape = ()
+    if axis not in (None, []):
+        if call.axis("axis") != x.rank - 1:
+            raise call.unsupported(f"axis {quoted(axis)}", "the last axis")
+        shape = x.shape[-1:]
     if call.flag("invert", False):
         raise call.unsupported("invert true", "normalization")
-    shape = x.shape[-1:] if per_channel else ()
     if call.option("mean") is None:
         statistics = call.weights(mean=shape, variance=shape, count=None)
     else:
@@ -78,19 +81,24 @@ def layer_scale(call: KerasCall) -> KerasValue:
     The layer belongs to ConvNeXt in `keras.applications`.
     """
     call.number("init_values", 1.0)
-    x, channels = call.x, call.integer("projection_dim")
-    gamma = call.weights(gamma=(channels,))["gamma"]
-    node = call.assembly.affine(x.with_first(x.rank - 1), gamma, stem=call.stem)
-    return from_layout(node, axis_first(x.rank - 1, x.rank))
+    x = call.x
+    last = x.rank - 1
+    weights = call.weights(gamma=(call.integer("projection_dim"),))
+    node = call.assembly.affine(x.with_first(last), weights["gamma"], None, call.layer_name)
+    return from_layout(node, axis_first(last, x.rank))
 
 
 def _constant(call: KerasCall, name: str, default: float) -> Array:
     """Return an option with a single number, or one number per element of the last axis."""
     value: Any = call.option(name, default)
     constant = np.array(value)
-    if constant.dtype.kind not in "iuf" or constant.size not in (1, call.x.shape[-1]):
-        raise call.unsupported(f"{name} {quoted(value)}", f"a number, or one for each of {call.x.shape[-1]} channels")
-    return constant.astype(np.float64).reshape(() if constant.size == 1 else -1)
+    channels = call.x.shape[-1]
+    if constant.dtype.kind not in "iuf" or constant.size not in (1, channels):
+        raise call.unsupported(f"{name} {quoted(value)}", f"a number, or one for each of {channels} channels")
+    numbers = constant.astype(np.float64)
+    if numbers.size == 1:
+        return numbers.reshape(())
+    return numbers.reshape(-1)
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {

@@ -36,7 +36,7 @@ def movement(move: Move) -> Translation:
     """Return the translation of a function that permutes, selects or repeats elements of an array."""
 
     def translate(call: KerasCall) -> KerasValue | list[KerasValue]:
-        return moved(call, call.x, lambda places: move(call, places))
+        return moved(call, call.x, lambda indices: move(call, indices))
 
     return translate
 
@@ -47,13 +47,16 @@ def take(call: KerasCall) -> KerasValue | list[KerasValue]:
     if not isinstance(x, KerasValue) or len(positions) != 1 or isinstance(positions[0], KerasValue):
         raise call.unsupported("computed positions", "an input and constant positions")
     chosen = positions[0].astype(int)
-    return moved(call, x, lambda places: np.take(places, chosen, _axis(call)))
+    return moved(call, x, lambda indices: np.take(indices, chosen, _axis(call)))
 
 
 def _axis(call: KerasCall, name: str = "axis", default: Any = None) -> Any:
     """Return an option that is an axis, or several axes; axis 0 is the batch axis."""
     axes: Any = call.option(name, default)
-    return tuple(listed) if (listed := as_list(axes)) is not None else axes
+    entries = as_list(axes)
+    if entries is None:
+        return axes
+    return tuple(entries)
 
 
 def reshape(call: KerasCall, x: Array) -> Array:
@@ -67,9 +70,9 @@ def reshape(call: KerasCall, x: Array) -> Array:
 
 def stack(call: KerasCall) -> KerasValue:
     """Return Concatenate of the inputs along an additional axis."""
-    at = call.sample_axis(call.option("axis", 0), call.inputs[0].rank + 1)
-    parts = [value.reshaped((*value.shape[:at], 1, *value.shape[at:])) for value in call.inputs]
-    return shapes.concatenated(call, parts, at)
+    axis = call.sample_axis(call.option("axis", 0), call.inputs[0].rank + 1)
+    parts = [value.reshaped((*value.shape[:axis], 1, *value.shape[axis:])) for value in call.inputs]
+    return shapes.concatenated(call, parts, axis)
 
 
 def split(call: KerasCall, x: Array) -> list[Array]:
@@ -96,24 +99,47 @@ def _index(call: KerasCall, entry: Any) -> Any:
     """Return an entry of an index of NumPy: a whole number, a range, None for a new axis, or an ellipsis."""
     kind = as_dict(entry).get("class_name")
     if kind == "__slice__":
-        return slice(*(as_dict(entry["config"]).get(name) for name in ("start", "stop", "step")))
-    if kind != "__ellipsis__" and not isinstance(entry, slice | None) and not is_whole(entry):
+        bounds = as_dict(entry["config"])
+        return slice(bounds.get("start"), bounds.get("stop"), bounds.get("step"))
+    if kind == "__ellipsis__":
+        return ...
+    if kind is not None or not (isinstance(entry, slice | None) or is_whole(entry)):
         raise call.unsupported(f"index {quoted(entry)}", "whole numbers and ranges")
-    return ... if kind else cast("Any", entry)
+    return cast("Any", entry)
 
 
 def pad(call: KerasCall) -> KerasValue | list[KerasValue]:
     """Return Pad2D for zeros, FixedAffine for other numbers, and Concatenate of Slices for repeated elements."""
-    x, widths = call.x, [as_list(width) or [] for width in as_list(call.option("pad_width")) or []]
+    x = call.x
     mode: Any = call.choice("mode", "constant", ("constant", *REPEATING_MODES, "symmetric"))
-    is_valid = len(widths) == x.rank + 1 and all(len(w) == 2 and all(is_whole(end, 0) for end in w) for w in widths)
-    if not is_valid or any(widths[0]):
-        raise call.unsupported(f"pad_width {quoted(widths)}", "two numbers for each axis, 0 for the batch axis")
+    pad_width = call.option("pad_width")
+    widths: list[list[int]] = []
+    growth = 1
+    for entry in as_list(pad_width) or []:
+        width = as_list(entry) or []
+        if len(width) == 2 and is_whole(width[0], 0) and is_whole(width[1], 0):
+            widths.append(width)
+            growth *= 1 + sum(width)
+    if len(widths) != len(as_list(pad_width) or []) or len(widths) != x.rank + 1 or any(widths[0]):
+        raise call.unsupported(f"pad_width {quoted(pad_width)}", "two numbers for each axis, 0 for the batch axis")
     if mode != "constant":
-        growth = prod(1 + sum(ends) for ends in widths)
-        return moved(call, x, lambda places: np.pad(bounded(call, places, growth), widths, mode))
-    value = 0.0 if call.option("constant_values") is None else call.number("constant_values", 0.0)
+        return moved(call, x, lambda indices: np.pad(bounded(call, indices, growth), widths, mode))
+    value = 0.0
+    if call.option("constant_values") is not None:
+        value = call.number("constant_values", 0.0)
     return padded(call, x, widths[1:], value)
+
+
+def repeat(call: KerasCall, x: Array) -> Array:
+    """Repeat each element along an axis."""
+    count = call.integer("repeats")
+    return np.repeat(bounded(call, x, count), count, _axis(call))
+
+
+def tile(call: KerasCall, x: Array) -> Array:
+    """Repeat an array along its axes."""
+    counts = _axis(call, "repeats")
+    return np.tile(bounded(call, x, prod(counts)), counts)
 
 
 MOVEMENTS: dict[str, Move] = {
@@ -121,13 +147,13 @@ MOVEMENTS: dict[str, Move] = {
     "Flip": lambda call, x: np.flip(x, _axis(call)),
     "GetItem": get_item,
     "Moveaxis": lambda call, x: np.moveaxis(x, _axis(call, "source"), _axis(call, "destination")),
-    "Repeat": lambda call, x: np.repeat(bounded(call, x, n := call.integer("repeats")), n, _axis(call)),
+    "Repeat": repeat,
     "Reshape": reshape,
     "Roll": lambda call, x: np.roll(x, _axis(call, "shift"), _axis(call)),
     "Split": split,
     "Squeeze": lambda call, x: np.squeeze(x, _axis(call)),
     "Swapaxes": lambda call, x: x.swapaxes(_axis(call, "axis1"), _axis(call, "axis2")),
-    "Tile": lambda call, x: np.tile(bounded(call, x, prod(n := _axis(call, "repeats"))), n),
+    "Tile": tile,
     "Transpose": lambda call, x: x.transpose(_axis(call, "axes")),
     "Unstack": unstack,
 }

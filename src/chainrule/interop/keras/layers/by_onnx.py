@@ -17,7 +17,7 @@ from chainrule.interop.onnx.graph_writer import attribute
 from chainrule.interop.onnx.messages import OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators import READERS
-from chainrule.interop.onnx.operators.positions import settled
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.terms import scale_and_shift
 
 Operand = KerasValue | Array
@@ -32,13 +32,23 @@ def apply_operator(call: KerasCall, operator: str, operands: Sequence[Operand], 
 
     Results with the same layout keep it if all constants are numbers.
     """
-    values = [operand for operand in operands if isinstance(operand, KerasValue)]
-    has_arrays = any(operand.size != 1 for operand in operands if not isinstance(operand, KerasValue))
-    stored = [] if has_arrays else stored_alike(values)
-    if not stored:
+    values = _results_among(operands)
+    stored = stored_alike(values)
+    if stored is None:
         return apply_in_order(call, operator, operands, **attributes)
-    operands = [stored.pop(0) if isinstance(operand, KerasValue) else operand for operand in operands]
-    return values[0].with_node(apply_in_order(call, operator, operands, **attributes).node)
+    stored_operands: list[Operand] = []
+    for operand in operands:
+        if isinstance(operand, KerasValue):
+            stored_operands.append(stored.pop(0))
+        elif operand.size == 1:
+            stored_operands.append(operand)
+        else:
+            return apply_in_order(call, operator, operands, **attributes)
+    return values[0].with_node(apply_in_order(call, operator, stored_operands, **attributes).node)
+
+
+def _results_among(operands: Sequence[Operand]) -> list[KerasValue]:
+    return [operand for operand in operands if isinstance(operand, KerasValue)]
 
 
 def apply_in_order(
@@ -46,7 +56,7 @@ def apply_in_order(
     operator: str,
     operands: Sequence[Operand],
     *constants: Array | None,
-    order: Sequence[int] = (),
+    order: Sequence[int] | None = None,
     removed: Sequence[int] = (),
     **attributes: Any,
 ) -> KerasValue:
@@ -54,28 +64,34 @@ def apply_in_order(
 
     operands    inputs that are broadcast along axes of size 1
     constants   further inputs; None for an omitted one
-    order       Keras' axes in the operator's order; empty: the order in the node of the first result
+    order       Keras' axes in the operator's order; None: the order in the node of the first result
     removed     Keras' axes that the result does not have
     attributes  attributes of the operator
     """
-    values = [operand for operand in operands if isinstance(operand, KerasValue)]
-    rank = max(value.rank for value in values)
-    axes = order or next(value.order_of_axes for value in values if value.rank == rank)
-    inputs = [_input(call, operand, rank, axes) for operand in operands]
-    y: Feature = READERS[operator](onnx_call(call, operator, [*inputs, *constants], **attributes))
-    kept = sorted(set(axes) - set(removed))
-    return from_layout(y.node, [kept.index(axis) for axis in axes if axis in kept])
+    longest = max(_results_among(operands), key=lambda value: value.rank)
+    if order is None:
+        order = longest.order_of_axes
+    inputs = [_input(call, operand, longest.rank, order) for operand in operands]
+    y = READERS[operator](onnx_call(call, operator, [*inputs, *constants], **attributes))
+    assert isinstance(y, Feature)
+    remaining = [axis for axis in order if axis not in removed]
+    kept = sorted(remaining)
+    return from_layout(y.node, [*map(kept.index, remaining)])
 
 
 def _input(call: KerasCall, operand: Operand, rank: int, order: Sequence[int]) -> Value:
     """Return an operand with leading axes of size 1, and its axes in the given order."""
     if isinstance(operand, KerasValue):
-        return Feature(operand.reshaped((1,) * (rank - operand.rank) + operand.shape).arranged(order), BATCH)
-    sample = operand[0] if operand.ndim > rank and len(operand) == 1 else operand  # the same for all samples
+        leading = (1,) * (rank - operand.rank)
+        return Feature(operand.reshaped(leading + operand.shape).arranged(order), BATCH)
+    sample = operand
+    if operand.ndim > rank and len(operand) == 1:  # the same for all samples
+        sample = operand[0]
     if sample.ndim > rank:
         raise call.unsupported(f"a constant of shape {operand.shape}", f"at most {rank} axes")
-    aligned = sample.reshape((1,) * (rank - sample.ndim) + sample.shape)
-    return sample.reshape(()) if sample.size == 1 else aligned.transpose(order)
+    if sample.size == 1:
+        return sample.reshape(())
+    return sample.reshape((1,) * (rank - sample.ndim) + sample.shape).transpose(order)
 
 
 def affine(call: KerasCall, x: KerasValue, scale: Array | float, shift: Array | float = 0.0) -> KerasValue:
@@ -83,12 +99,16 @@ def affine(call: KerasCall, x: KerasValue, scale: Array | float, shift: Array | 
 
     Each constant is a single number, or one number per element of the last axis.
     """
-    constants = [np.asarray(constant, np.float64) for constant in (scale, shift)]
-    (value,) = stored_alike([x]) if all(constant.size == 1 for constant in constants) else [x]
-    order = value.order_of_axes
-    source, *terms = (_input(call, operand, value.rank, order) for operand in (value, *constants))
-    y = scale_and_shift(onnx_call(call, "Mul", []), cast("Feature", source), *cast("list[Array]", terms))
-    return from_layout(y.node, order) if value is x else x.with_node(y.node)
+    scale = np.asarray(scale, np.float64)
+    shift = np.asarray(shift, np.float64)
+    mul = onnx_call(call, "Mul", [])
+    if scale.size == shift.size == 1:
+        y = scale_and_shift(mul, Feature(x.node, BATCH), scale.reshape(()), shift.reshape(()))
+        return x.with_node(y.node)
+    order = x.order_of_axes
+    constants = [cast("Array", _input(call, constant, x.rank, order)) for constant in (scale, shift)]
+    y = scale_and_shift(mul, Feature(x.arranged(order), BATCH), *constants)
+    return from_layout(y.node, order)
 
 
 def clipped(call: KerasCall, x: KerasValue, low: float, high: float) -> KerasValue:
@@ -101,13 +121,13 @@ def onnx_call(call: KerasCall, operator: str, values: Sequence[Value | None], **
 
     The constants of an operator in `WEIGHTED` are weights, which are named after the layer.
     """
-    names = ["", *(f"{'/'.join(call.layer.path)}.{name}" for name in ("weight", "bias"))]
-    inputs = names[: len(values)] if operator in WEIGHTED else [""] * len(values)
+    names = [""] * len(values)
+    if operator in WEIGHTED:
+        path = "/".join(call.layer.path)
+        names = ["", f"{path}.weight", f"{path}.bias"][: len(values)]
     options = [attribute(name, value) for name, value in attributes.items()]
-    node = OnnxNode(inputs, [call.layer.name], call.layer.name, operator, attributes=options)
-    result = Call(node, values, OPSET, call.assembly)
-    result.open_batch = True
-    return result
+    node = OnnxNode(names, [call.layer.name], call.layer.name, operator, attributes=options)
+    return Call(node, values, OPSET, call.assembly, open_batch=True)
 
 
 def reduced(call: KerasCall, x: KerasValue, operator: str, axes: Sequence[int], *, keep: bool) -> KerasValue:
@@ -115,7 +135,8 @@ def reduced(call: KerasCall, x: KerasValue, operator: str, axes: Sequence[int], 
 
     keep   whether the axes remain, with size 1
     """
-    order, removed = x.order_of_axes, () if keep else axes
+    order = x.order_of_axes
+    removed = () if keep else axes
     if len(removed) == x.rank:
         raise call.unsupported("a reduction over all axes of a sample", "one axis more than the batch axis")
     numbers = np.array([1 + order.index(axis) for axis in axes], np.int64)
@@ -125,9 +146,16 @@ def reduced(call: KerasCall, x: KerasValue, operator: str, axes: Sequence[int], 
 def padded(call: KerasCall, x: KerasValue, borders: Sequence[Sequence[int]], value: float = 0.0) -> KerasValue:
     """Return a value with numbers before and after its elements along each axis of a sample. Negative sizes crop."""
     fixed = [axis for axis, pair in enumerate(borders) if not any(pair)]
-    order = axis_first(fixed[0], x.rank) if len(fixed) == 1 else x.order_of_axes  # Pad2D pads the last two axes
-    pads = [size for end in (0, 1) for size in (0, *(borders[axis][end] for axis in order))]
-    return apply_in_order(call, "Pad", [x], np.array(pads), np.array(value), order=order)
+    order = x.order_of_axes
+    if len(fixed) == 1:
+        order = axis_first(fixed[0], x.rank)  # Pad2D pads the last two axes
+    before = [0]
+    after = [0]
+    for axis in order:
+        first, last = borders[axis]
+        before.append(first)
+        after.append(last)
+    return apply_in_order(call, "Pad", [x], np.array([*before, *after]), np.array(value), order=order)
 
 
 def resized(call: KerasCall, x: KerasValue, channels: int, size: Sequence[int], mode: str) -> KerasValue:
@@ -136,7 +164,8 @@ def resized(call: KerasCall, x: KerasValue, channels: int, size: Sequence[int], 
     size   number of elements along each axis but that of the channels
     mode   "nearest", which reads the pixel that contains the center of the new pixel, or "bilinear"
     """
-    order, sizes = axis_first(channels, x.rank), np.array([BATCH, x.shape[channels], *size])
+    order = axis_first(channels, x.rank)
+    sizes = np.array([BATCH, x.shape[channels], *size])
     return apply_in_order(
         call, "Resize", [x], None, None, sizes, order=order, mode=mode, nearest_mode="round_prefer_ceil"
     )
@@ -151,22 +180,29 @@ def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> Keras
 
     move   function of an array with the batch axis
     """
-    mover, size = onnx_call(call, call.layer.kind, []), math.prod(x.shape)
-    array = np.empty((BATCH, *mover.allocated(x.shape, BATCH)), np.int8)
+    moved_by = onnx_call(call, call.layer.kind, [])
+    array = np.empty((BATCH, *moved_by.allocated(x.shape, BATCH)), np.int8)
     view: object = move(array)
-    if isinstance(view, np.ndarray) and view.base is array and (value := _permuted(x, cast("Array", view))) is not None:
-        return value
-    mover.allocated(x.shape, BATCH * PLACES)
-    y = move((x.order() + size * np.arange(BATCH)[:, None]).reshape(array.shape))
-    parts = cast("list[Array]", y if isinstance(y, list | tuple) else [y])
-    values: list[KerasValue] = []
-    for places in parts:
-        if places.ndim < 2:
-            raise call.unsupported("a single element of each sample", "at least one more axis")
-        last = places.ndim - 2
-        source = Feature(x.flat(), BATCH, positions=np.moveaxis(places, -1, 1), mover=mover)
-        values.append(from_layout(settled(source).node, axis_first(last, last + 1)))
-    return values if parts is y else values[0]
+    if isinstance(view, np.ndarray) and view.base is array:
+        permuted = _permuted(x, cast("Array", view))
+        if permuted is not None:
+            return permuted
+    moved_by.allocated(x.shape, BATCH * PLACES)
+    starts = math.prod(x.shape) * np.arange(BATCH)
+    indices = x.order() + starts[:, None]
+    result: Any = move(indices.reshape(array.shape))
+    if not isinstance(result, list | tuple):
+        return _at(call, x, result, moved_by)
+    return [_at(call, x, part, moved_by) for part in cast("list[Array]", result)]
+
+
+def _at(call: KerasCall, x: KerasValue, indices: Array, moved_by: Call) -> KerasValue:
+    """Return the elements of a value at these indices, an array with the batch axis."""
+    if indices.ndim < 2:
+        raise call.unsupported("a single element of each sample", "at least one more axis")
+    last = indices.ndim - 2
+    source = Feature(x.flat(), BATCH, indices=np.moveaxis(indices, -1, 1), moved_by=moved_by)
+    return from_layout(materialized(source).node, axis_first(last, last + 1))
 
 
 def _permuted(x: KerasValue, view: Array) -> KerasValue | None:
@@ -174,11 +210,15 @@ def _permuted(x: KerasValue, view: Array) -> KerasValue | None:
 
     view   view of an array of single bytes with the batch axis
     """
-    size, steps = math.prod(x.shape), [step for step, count in zip(view.strides, view.shape, strict=True) if count > 1]
-    if view.ndim < 2 or view.size != BATCH * size or len(view) != BATCH or view.strides[0] != size or min(steps) <= 0:
+    size = math.prod(x.shape)
+    if view.ndim < 2 or view.size != BATCH * size or len(view) != BATCH or view.strides[0] != size:
         return None
+    for step, count in zip(view.strides, view.shape, strict=True):
+        if count > 1 and step <= 0:
+            return None
     order = sorted(range(1, view.ndim), key=lambda axis: -view.strides[axis])
-    return x.reshaped(tuple(view.shape[axis] for axis in order)).permuted([*map(order.index, range(1, view.ndim))])
+    in_order = x.reshaped(tuple(view.shape[axis] for axis in order))
+    return in_order.permuted([*map(order.index, range(1, view.ndim))])
 
 
 def bounded(call: KerasCall, x: Array, growth: float) -> Array:

@@ -1,7 +1,7 @@
 """Convolutions, pooling and dense layers. Keras kernels have the shape (KH, KW, C_in/groups, C_out)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,79 +15,113 @@ from chainrule.interop.onnx.operators.windows import simplify
 Translation = Callable[[KerasCall], KerasValue]
 
 PADDINGS = ("valid", "same")
-CONVOLUTIONS = {  # kind of a convolution, in the name of its class → description
-    "": "Return Conv{axes}D.",
-    "Depthwise": "Return Conv{axes}D with a group for each channel.",
-    "Separable": "Return two Conv{axes}D: one with a group for each channel, and one with a kernel of {size}.",
-}
+
+
+class ConvKind(NamedTuple):
+    """A kind of convolution: the prefix of its class, and the first paragraph of its description."""
+
+    prefix: str
+    text: str
+
+
+PLAIN = ConvKind("", "Return Conv{axes}D.")
+DEPTHWISE = ConvKind("Depthwise", "Return Conv{axes}D with a group for each channel.")
+SEPARABLE = ConvKind(
+    "Separable", "Return two Conv{axes}D: one with a group for each channel, and one with a kernel of {size}."
+)
 
 
 def _window(call: KerasCall, axes: int) -> dict[str, Any]:
     """Return the options stride, dilation and padding of a convolution with this number of spatial axes."""
-    dilation, padding = call.integers("dilation_rate", axes, 1), call.option("padding")
+    dilation = call.integers("dilation_rate", axes, 1)
+    padding = call.option("padding")
     if axes == 1 and padding == "causal":
-        padding = ((extent(*call.integers("kernel_size", 1), *dilation) - 1, 0),)
+        reach = extent(call.integer("kernel_size"), dilation[0])
+        padding = ((reach - 1, 0),)
     else:
         padding = call.choice("padding", "valid", PADDINGS)
     stride = call.integers("strides", axes, 1)
     return {"stride": simplify(stride), "dilation": simplify(dilation), "padding": padding}
 
 
-def conv(axes: int, kind: str) -> Translation:
-    """Return the translation of a convolution, of a kind of `CONVOLUTIONS`.
+def conv(axes: int, kind: ConvKind) -> Translation:
+    """Return the translation of a convolution.
 
     The kernels of the file, for C channels and F filters:
 
-        kind ""             kernel (*size, C / groups, F)
+        plain               kernel (*size, C / groups, F)
         depthwise           kernel (*size, C, multiplier): C groups of one channel and `multiplier` filters
-        "Separable"         a depthwise convolution, followed by 1×1 kernels (1, …, C · multiplier, F)
+        separable           a depthwise convolution, followed by 1×1 kernels (1, …, C · multiplier, F)
     """
+    translations = {PLAIN: _plain_conv, DEPTHWISE: _depthwise_conv, SEPARABLE: _separable_conv}
 
     def translate(call: KerasCall) -> KerasValue:
-        channels, window, size = call.channel_axis(axes + 1), _window(call, axes), call.integers("kernel_size", axes)
-        groups = count = call.x.shape[channels]
-        if not kind:
-            filters, groups = call.integer("filters"), call.integer("groups", 1)
-            if count % groups or filters % groups:
-                raise call.unsupported(
-                    f"{groups} groups of {count} channels and {filters} filters", "a divisor of both"
-                )
-            kernels = {"kernel": (*size, count // groups, filters)}
-        else:
-            multiplier = call.integer("depth_multiplier", 1)
-            filters, kernels = multiplier * count, {"kernel": (*size, count, multiplier)}
-        if kind == "Separable":
-            deep, filters = filters, call.integer("filters")
-            kernels = {"depthwise_kernel": kernels["kernel"], "pointwise_kernel": (*[1] * axes, deep, filters)}
-        weights = _weights(call, filters, **kernels)
-        (first, *second), bias = [weights[name] for name in kernels], weights.get("bias")
-        first = first.reshape(*size, 1, -1) if kind else first
-        if not second:
-            return _convolved(call, call.x, channels, first, bias, groups=groups, **window)
-        y = _convolved(call, call.x, channels, first, None, "depthwise", groups=groups, **window)
-        return _convolved(call, y, channels, second[0], bias, "pointwise")
+        channels = call.channel_axis(axes + 1)
+        return translations[kind](call, channels, _window(call, axes), call.integers("kernel_size", axes))
 
-    translate.__doc__ = CONVOLUTIONS[kind].format(axes=axes, size="×".join("1" * axes))
+    translate.__doc__ = kind.text.format(axes=axes, size="×".join("1" * axes))
     return translate
+
+
+def _plain_conv(call: KerasCall, channels: int, window: dict[str, Any], size: tuple[int, ...]) -> KerasValue:
+    count = call.x.shape[channels]
+    filters = call.integer("filters")
+    groups = call.integer("groups", 1)
+    if count % groups or filters % groups:
+        raise call.unsupported(f"{groups} groups of {count} channels and {filters} filters", "a divisor of both")
+    weights = _weights(call, filters, kernel=(*size, count // groups, filters))
+    return _convolved(call, call.x, channels, weights["kernel"], weights.get("bias"), groups=groups, **window)
+
+
+def _depthwise_conv(call: KerasCall, channels: int, window: dict[str, Any], size: tuple[int, ...]) -> KerasValue:
+    count = call.x.shape[channels]
+    multiplier = call.integer("depth_multiplier", 1)
+    weights = _weights(call, multiplier * count, kernel=(*size, count, multiplier))
+    kernel = weights["kernel"].reshape(*size, 1, -1)
+    return _convolved(call, call.x, channels, kernel, weights.get("bias"), groups=count, **window)
+
+
+def _separable_conv(call: KerasCall, channels: int, window: dict[str, Any], size: tuple[int, ...]) -> KerasValue:
+    count = call.x.shape[channels]
+    multiplier = call.integer("depth_multiplier", 1)
+    filters = call.integer("filters")
+    kernels = {
+        "depthwise_kernel": (*size, count, multiplier),
+        "pointwise_kernel": (*[1] * len(size), multiplier * count, filters),
+    }
+    weights = _weights(call, filters, **kernels)
+    kernel = weights["depthwise_kernel"].reshape(*size, 1, -1)
+    y = _convolved(call, call.x, channels, kernel, None, part="depthwise", groups=count, **window)
+    return _convolved(call, y, channels, weights["pointwise_kernel"], weights.get("bias"), part="pointwise")
 
 
 def _weights(call: KerasCall, filters: int, **kernels: Sequence[int]) -> dict[str, Array]:
     """Return the weights of a layer: its kernels, and its bias if there is one."""
-    return call.weights(**kernels, **({"bias": (filters,)} if call.flag("use_bias", True) else {}))
+    if call.flag("use_bias", True):
+        return call.weights(**kernels, bias=(filters,))
+    return call.weights(**kernels)
 
 
 def _convolved(
-    call: KerasCall, x: KerasValue, channels: int, kernel: Array, bias: Array | None, part: str = "", **options: Any
+    call: KerasCall,
+    x: KerasValue,
+    channels: int,
+    kernel: Array,
+    bias: Array | None,
+    *,
+    part: str | None = None,
+    **options: Any,
 ) -> KerasValue:
     """Return Conv1D or Conv2D.
 
     kernel    kernel (KH, KW, C/groups, F)
-    part      name of this layer if the Keras layer is translated to several layers
+    part      name of this layer if the Keras layer is translated to several layers; None otherwise
     options   further options of the layer
     """
-    axes, filters = kernel.ndim - 2, kernel.shape[-1]
-    options |= {"filters": filters, "kernel": simplify(kernel.shape[:axes]), "bias": bias is not None}
-    return call.weighted(f"Conv{axes}D", x, channels, options, _named(_filters_first(kernel), bias), part)
+    *size, _, filters = kernel.shape
+    options |= {"filters": filters, "kernel": simplify(size), "bias": bias is not None}
+    weights = _named(_filters_first(kernel), bias)
+    return call.weighted(f"Conv{len(size)}D", x, channels, options, weights, part)
 
 
 def _filters_first(kernel: Array) -> Array:
@@ -96,29 +130,36 @@ def _filters_first(kernel: Array) -> Array:
 
 
 def _named(w: Array, bias: Array | None) -> dict[str, Array]:
-    return {"w": w} if bias is None else {"w": w, "b": bias}
+    if bias is None:
+        return {"w": w}
+    return {"w": w, "b": bias}
 
 
 def transposed(axes: int) -> Translation:
     """Return the translation of a transposed convolution."""
 
     def translate(call: KerasCall) -> KerasValue:
-        channels, filters = call.channel_axis(axes + 1), call.integer("filters")
-        size, stride = call.integers("kernel_size", axes), call.integers("strides", axes, 1)
-        dilation, rule = call.integers("dilation_rate", axes, 1), call.choice("padding", "valid", PADDINGS)
+        channels = call.channel_axis(axes + 1)
+        filters = call.integer("filters")
+        size = call.integers("kernel_size", axes)
+        stride = call.integers("strides", axes, 1)
+        dilation = call.integers("dilation_rate", axes, 1)
+        rule = call.choice("padding", "valid", PADDINGS)
         weights = _weights(call, filters, kernel=(*size, filters, call.x.shape[channels]))
         weights["kernel"] = _filters_first(weights["kernel"])  # its first axis has the input channels
-        outputs = _transposed_sizes(call, rule, call.x.sides(channels), [*map(extent, size, dilation)], stride)
+        extents = [*map(extent, size, dilation)]
         options: dict[str, Any] = {
             "strides": stride,
             "dilations": dilation,
-            "output_shape": outputs,
+            "output_shape": _transposed_sizes(call, rule, call.x.sides(channels), extents, stride),
             "auto_pad": "SAME_UPPER",
         }
         order = axis_first(channels, axes + 1)
         return apply_in_order(call, "ConvTranspose", [call.x], *weights.values(), order=order, **options)
 
-    translate.__doc__ = f"Return ConvTranspose2D{', of an image of height 1' if axes == 1 else ''}."
+    translate.__doc__ = "Return ConvTranspose2D."
+    if axes == 1:
+        translate.__doc__ = "Return ConvTranspose2D, of an image of height 1."
     return translate
 
 
@@ -135,12 +176,19 @@ def _transposed_sizes(
     "same". With an output padding p, it has s(H − 1) + extent + p with "valid" and s(H − 1) + extent % 2 + p with
     "same".
     """
-    if call.option("output_padding") is None:
-        ends = [step if rule == "same" else max(size, step) for size, step in zip(extents, stride, strict=True)]
-    else:
-        added = call.integers("output_padding", len(stride), least=0)
-        ends = [(size % 2 if rule == "same" else size) + p for size, p in zip(extents, added, strict=True)]
-    return [step * (side - 1) + end for side, step, end in zip(sides, stride, ends, strict=True)]
+    output_padding = None
+    if call.option("output_padding") is not None:
+        output_padding = call.integers("output_padding", len(stride), least=0)
+    outputs: list[int] = []
+    for axis, (side, reach, step) in enumerate(zip(sides, extents, stride, strict=True)):
+        if output_padding is not None:
+            end = (reach % 2 if rule == "same" else reach) + output_padding[axis]
+        elif rule == "same":
+            end = step
+        else:
+            end = max(reach, step)
+        outputs.append(step * (side - 1) + end)
+    return outputs
 
 
 def dense(call: KerasCall) -> KerasValue:
@@ -162,13 +210,18 @@ def pool(kind: str, axes: int) -> Translation:
     """Return the translation of pooling over windows."""
 
     def translate(call: KerasCall) -> KerasValue:
-        channels, window = call.channel_axis(axes + 1), call.integers("pool_size", axes, 2)
-        stride = window if call.option("strides") is None else call.integers("strides", axes)
+        channels = call.channel_axis(axes + 1)
+        window = call.integers("pool_size", axes, 2)
         options: dict[str, Any] = {"window": simplify(window), "padding": call.choice("padding", "valid", PADDINGS)}
-        options |= {} if stride == window else {"stride": simplify(stride)}
+        if call.option("strides") is not None:
+            stride = call.integers("strides", axes)
+            if stride != window:
+                options["stride"] = simplify(stride)
         return call.spatial(call.x, kind, channels, **options)
 
-    translate.__doc__ = f"Return {kind}{', which does not count the padding' if 'Average' in kind else ''}."
+    translate.__doc__ = f"Return {kind}."
+    if "Average" in kind:
+        translate.__doc__ = f"Return {kind}, which does not count the padding."
     return translate
 
 
@@ -176,10 +229,14 @@ def global_pool(kind: str, axes: int) -> Translation:
     """Return the translation of pooling over all positions."""
 
     def translate(call: KerasCall) -> KerasValue:
-        x, channels = call.x, call.channel_axis(axes + 1)
+        x = call.x
+        channels = call.channel_axis(axes + 1)
         y = from_layout(call.assembly.apply(kind, x.with_first(channels)), [0])
-        kept = tuple(size if axis == channels else 1 for axis, size in enumerate(x.shape))
-        return y.reshaped(kept) if call.flag("keepdims", False) else y
+        if not call.flag("keepdims", False):
+            return y
+        kept = [1] * x.rank
+        kept[channels] = x.shape[channels]
+        return y.reshaped(tuple(kept))
 
     translate.__doc__ = f"Return {kind}."
     return translate
@@ -191,13 +248,12 @@ def adaptive(call: KerasCall) -> KerasValue:
     return call.spatial(call.x, "AdaptiveAveragePool2D", channels, outputs=simplify(call.integers("output_size", 2)))
 
 
-LAYERS: dict[str, Translation] = {
-    "Dense": dense,
-    **{f"{kind}Conv{axes}D": conv(axes, kind) for kind in CONVOLUTIONS for axes in (1, 2)},
-    **{f"Conv{axes}DTranspose": transposed(axes) for axes in (1, 2)},
-    **{f"MaxPooling{axes}D": pool(f"MaxPool{axes}D", axes) for axes in (1, 2)},
-    **{f"AveragePooling{axes}D": pool(f"AveragePool{axes}D", axes) for axes in (1, 2)},
-    **{f"GlobalMaxPooling{axes}D": global_pool(f"GlobalMaxPool{axes}D", axes) for axes in (1, 2)},
-    **{f"GlobalAveragePooling{axes}D": global_pool(f"GlobalAveragePool{axes}D", axes) for axes in (1, 2)},
-    "AdaptiveAveragePooling2D": adaptive,
-}
+LAYERS: dict[str, Translation] = {"Dense": dense, "AdaptiveAveragePooling2D": adaptive}
+for axes in (1, 2):
+    for kind in (PLAIN, DEPTHWISE, SEPARABLE):
+        LAYERS[f"{kind.prefix}Conv{axes}D"] = conv(axes, kind)
+    LAYERS[f"Conv{axes}DTranspose"] = transposed(axes)
+    LAYERS[f"MaxPooling{axes}D"] = pool(f"MaxPool{axes}D", axes)
+    LAYERS[f"AveragePooling{axes}D"] = pool(f"AveragePool{axes}D", axes)
+    LAYERS[f"GlobalMaxPooling{axes}D"] = global_pool(f"GlobalMaxPool{axes}D", axes)
+    LAYERS[f"GlobalAveragePooling{axes}D"] = global_pool(f"GlobalAveragePool{axes}D", axes)

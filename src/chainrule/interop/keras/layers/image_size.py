@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from chainrule.core.shapes import Pair
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import padded, resized
@@ -22,47 +23,63 @@ def resize(call: KerasCall) -> KerasValue:
 
 def _resized(call: KerasCall, size: tuple[int, ...]) -> KerasValue:
     """Return images in another size, with centers of pixels aligned as in Keras."""
-    channels, mode = call.channel_axis(3), call.choice("interpolation", "bilinear", MODES)
+    channels = call.channel_axis(3)
+    mode = call.choice("interpolation", "bilinear", MODES)
     if call.flag("antialias", False):
         raise call.unsupported("antialias true", "false")
-    for name in ("fill_mode", "fill_value"):  # used only by pad_to_aspect_ratio
-        call.option(name)
-    x, own = call.x, call.x.sides(channels)
+    fill_mode = call.option("fill_mode", "constant")  # both are used only by pad_to_aspect_ratio
+    fill_value = call.option("fill_value", 0.0)
+    x = call.x
+    sides = x.sides(channels)
     if call.flag("crop_to_aspect_ratio", False):
-        x = _cropped(call, channels, _largest(own, size, inside=True))
+        x = _cropped(call, channels, _with_aspect_ratio(min, sides, size))
     elif call.flag("pad_to_aspect_ratio", False):
-        if call.option("fill_value", 0.0) or call.option("fill_mode", "constant") != "constant":
-            raise call.unsupported(f"fill_value {quoted(call.option('fill_value'))}", "zeros")
-        margins = [(large - side) // 2 for large, side in zip(_largest(own, size, inside=False), own, strict=True)]
-        margins.insert(channels, 0)
-        x = padded(call, x, [(margin, margin) for margin in margins])  # Keras adds as many pixels after the image
+        if fill_value or fill_mode != "constant":
+            raise call.unsupported(f"fill_value {quoted(fill_value)}", "zeros")
+        margins: list[Pair] = []
+        for large, side in zip(_with_aspect_ratio(max, sides, size), sides, strict=True):
+            margin = (large - side) // 2
+            margins.append((margin, margin))  # Keras adds as many pixels after the image
+        margins.insert(channels, (0, 0))
+        x = padded(call, x, margins)
     return resized(call, x, channels, size, mode)
 
 
-def _largest(own: list[int], size: Sequence[int], *, inside: bool) -> list[int]:
-    """Return the size with another aspect ratio that contains an image or, if `inside`, is inside it.
+def _with_aspect_ratio(choose: Callable[..., int], sides: list[int], size: Sequence[int]) -> list[int]:
+    """Return the size with another aspect ratio that contains an image (max), or is inside it (min).
 
-    own    height and width of the image
-    size   height and width with the aspect ratio
+    choose   max or min
+    sides    height and width of the image
+    size     height and width with the aspect ratio
     """
-    sides = own[1] * size[0] // size[1], own[0] * size[1] // size[0]
-    return [max((min if inside else max)(pair), 1) for pair in zip(own, sides, strict=True)]
+    height, width = sides
+    new_height = choose(height, width * size[0] // size[1])
+    new_width = choose(width, height * size[1] // size[0])
+    return [max(new_height, 1), max(new_width, 1)]
 
 
 def _cropped(call: KerasCall, channels: int, size: Sequence[int]) -> KerasValue:
     """Return the center of an image."""
     totals = [more - less for more, less in zip(call.x.sides(channels), size, strict=True)]
     totals.insert(channels, 0)
-    return padded(call, call.x, [(-(total // 2), total // 2 - total) for total in totals])
+    borders: list[Pair] = []
+    for total in totals:
+        before = total // 2
+        borders.append((-before, before - total))
+    return padded(call, call.x, borders)
 
 
 def center_crop(call: KerasCall) -> KerasValue:
     """Return Crop2D, or for a smaller image Crop2D and Resample2D, as Resizing with crop_to_aspect_ratio."""
-    channels, size = call.channel_axis(3), [call.integer("height"), call.integer("width")]
-    own = call.x.sides(channels)
-    is_large = own[0] >= size[0] and own[1] >= size[1]
-    x = _cropped(call, channels, size if is_large else _largest(own, size, inside=True))
-    return resized(call, x, channels, size, "bilinear")
+    channels = call.channel_axis(3)
+    height = call.integer("height")
+    width = call.integer("width")
+    sides = call.x.sides(channels)
+    cropped_size = [height, width]
+    if sides[0] < height or sides[1] < width:
+        cropped_size = _with_aspect_ratio(min, sides, cropped_size)
+    x = _cropped(call, channels, cropped_size)
+    return resized(call, x, channels, [height, width], "bilinear")
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {"Resizing": resizing, "CenterCrop": center_crop}

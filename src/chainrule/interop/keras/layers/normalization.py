@@ -14,56 +14,78 @@ from chainrule.interop.keras.values import as_list
 from chainrule.interop.names import NAMES
 
 SQUARED_EPSILON = 1e-14  # lower limit of a squared norm in Dot
+SQUARED_LIMIT, SQUARED_LIMIT_OF_KERAS_2 = 1e-24, 1e-12  # lower limits in UnitNormalization
 
 
 def _affine_weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
     """Return γ and β (ones and zeros if the layer has none), and the weights called ``more``, as vectors by name."""
-    names = [name for name, option in (("gamma", "scale"), ("beta", "center")) if call.flag(option, True)]
-    weights = call.weights(**dict.fromkeys((*names, *more), shape))
+    names: list[str] = []
+    if call.flag("scale", True):
+        names.append("gamma")
+    if call.flag("center", True):
+        names.append("beta")
     count = math.prod(shape)
-    for name, value in (("gamma", 1.0), ("beta", 0.0)):
-        weights[name] = weights[name] if name in weights else call.filled(count, value)
-    return {name: array.reshape(count) for name, array in weights.items()}
+    stored = call.weights(**dict.fromkeys((*names, *more), shape))
+    weights = {name: array.reshape(count) for name, array in stored.items()}
+    if "gamma" not in weights:
+        weights["gamma"] = call.filled(count, 1.0)
+    if "beta" not in weights:
+        weights["beta"] = call.filled(count, 0.0)
+    return weights
 
 
 def batch_normalization(call: KerasCall) -> KerasValue:
     """Return BatchNorm2D or BatchNorm1D with its running statistics; chainrule's momentum is 1 minus that of Keras."""
-    x, axis = call.x, call.axis("axis")
+    x = call.x
+    axis = call.axis("axis")
     if call.flag("renorm", False):
         raise call.unsupported("renorm true", "normalization by batch statistics")
     weights = _affine_weights(call, (x.shape[axis],), "moving_mean", "moving_variance")
-    weights = {name.replace("moving", "running"): array for name, array in weights.items()}
+    weights["running_mean"] = weights.pop("moving_mean")
+    weights["running_variance"] = weights.pop("moving_variance")
     options: dict[str, Any] = {"epsilon": call.number("epsilon", 1e-3)}
     momentum = 1 - call.number("momentum", 0.99)
     if 0 < momentum <= 1:  # in Keras, momentum 1 means constant running statistics
         options["momentum"] = round(momentum, 9)
-    return call.weighted("BatchNorm2D" if x.rank > 2 else "BatchNorm1D", x, axis, options, weights)
+    kind = "BatchNorm2D" if x.rank > 2 else "BatchNorm1D"
+    return call.weighted(kind, x, axis, options, weights)
 
 
 def group_normalization(call: KerasCall) -> KerasValue:
     """Return GroupNorm."""
-    x, axis, groups = call.x, call.axis("axis"), call.integer("groups", 32, -1)
-    groups = x.shape[axis] if groups == -1 else groups
-    x = x if x.rank > 1 else from_layout(x.plain(), [0])  # groups consist of neighbors
+    x = call.x
+    axis = call.axis("axis")
+    groups = call.integer("groups", 32, -1)
+    if groups == -1:
+        groups = x.shape[axis]
+    if x.rank == 1:
+        x = from_layout(x.plain(), [0])  # groups consist of neighbors
     weights = _affine_weights(call, (x.shape[axis],))
     return call.weighted("GroupNorm", x, axis, {"groups": groups, "epsilon": call.number("epsilon", 1e-3)}, weights)
 
 
 def layer_normalization(call: KerasCall) -> KerasValue:
     """Return LayerNorm over the last axes, which are merged into one."""
-    x, axes, axis_option = call.x, call.axes("axis", -1), call.option("axis", -1)
-    has_signs = len({axis > 0 for axis in as_list(axis_option) or ()}) > 1  # Keras sorts these in another order
-    if axes != list(range(x.rank - len(axes), x.rank)) or has_signs or call.flag("rms_scaling", False):
+    x = call.x
+    axes = call.axes("axis", -1)
+    axis_option = call.option("axis", -1)
+    signs = {axis > 0 for axis in as_list(axis_option) or []}  # Keras sorts axes with both signs in another order
+    first = x.rank - len(axes)
+    if axes != [*range(first, x.rank)] or len(signs) > 1 or call.flag("rms_scaling", False):
         raise call.unsupported(f"axis {quoted(axis_option)}", "the last axes, with mean and variance")
-    shape = x.shape[axes[0] :]
-    weights, options = _affine_weights(call, shape), {"epsilon": call.number("epsilon", 1e-3)}
-    merged = (math.prod(shape),) if axes[0] == 0 else (math.prod(x.shape[: axes[0]]), math.prod(shape))
+    shape = x.shape[first:]
+    weights = _affine_weights(call, shape)
+    merged = (math.prod(shape),)
+    if first > 0:
+        merged = (math.prod(x.shape[:first]), *merged)
+    options = {"epsilon": call.number("epsilon", 1e-3)}
     return call.weighted("LayerNorm", x.reshaped(merged), 0, options, weights).reshaped(x.shape)
 
 
 def unit_normalization(call: KerasCall) -> KerasValue:
     """Return x divided by its Euclidean norm along axes of a sample."""
-    return _normalized(call, call.x, call.axes("axis", -1), 1e-24 if call.version >= 3 else 1e-12)
+    least = SQUARED_LIMIT if call.version >= 3 else SQUARED_LIMIT_OF_KERAS_2
+    return _normalized(call, call.x, call.axes("axis", -1), least)
 
 
 def _normalized(call: KerasCall, x: KerasValue, axes: Sequence[int], least: float) -> KerasValue:
@@ -78,18 +100,23 @@ def _normalized(call: KerasCall, x: KerasValue, axes: Sequence[int], least: floa
 
 def dot(call: KerasCall) -> KerasValue:
     """Return the sum of the product of two vectors, which `normalize` divides by their norms."""
-    x = call.inputs
-    if [value.rank for value in x] != [1, 1] or call.axes("axes") != [0] or x[0].shape != x[1].shape:
-        raise call.unsupported(f"inputs {[value.shape for value in x]}", "two vectors, multiplied along axis 1")
+    if len(call.inputs) != 2:
+        raise call.unsupported(f"{len(call.inputs)} inputs", "two vectors")
+    a, b = call.inputs
+    if a.rank != 1 or a.shape != b.shape or call.axes("axes") != [0]:
+        raise call.unsupported(f"inputs {[a.shape, b.shape]}", "two vectors, multiplied along axis 1")
     if call.flag("normalize", False):
-        x = [_normalized(call, value, [0], SQUARED_EPSILON) for value in x]
-    return reduced(call, apply_operator(call, "Mul", x), "ReduceSum", [0], keep=True)
+        a = _normalized(call, a, [0], SQUARED_EPSILON)
+        b = _normalized(call, b, [0], SQUARED_EPSILON)
+    return reduced(call, apply_operator(call, "Mul", [a, b]), "ReduceSum", [0], keep=True)
 
 
 def dropout(call: KerasCall) -> KerasValue:
     """Return Dropout, or the input for a rate of 0 or if noise_shape is set; all do nothing in inference."""
-    rate, shape = call.number("rate", 0.5), call.option("noise_shape")
-    return call.elementwise(call.x, "Dropout", rate=rate) if rate and shape is None else call.x
+    rate = call.number("rate", 0.5)
+    if not rate or call.option("noise_shape") is not None:
+        return call.x
+    return call.elementwise(call.x, "Dropout", rate=rate)
 
 
 def identity(call: KerasCall) -> KerasValue:

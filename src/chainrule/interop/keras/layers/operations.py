@@ -8,6 +8,9 @@ from chainrule.interop.keras.layers import activations, axes, convolution, image
 from chainrule.interop.keras.layers.by_onnx import affine, apply_operator, clipped
 from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.names import NAMES
+from chainrule.interop.onnx.tensors import TYPES
+
+FLOATS_AND_BOOL = ("bool", "float16", "float32", "float64", "bfloat16")
 
 Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
 
@@ -26,8 +29,8 @@ def by_onnx(*operators: str) -> Translation:
 
 def cast(call: KerasCall) -> KerasValue:
     """Return the input for a type of floats, and Heaviside of the absolute value for truth values."""
-    kinds = {"bool": 9, "float16": 10, "float32": 1, "float64": 11, "bfloat16": 16}
-    return apply_operator(call, "Cast", [call.x], to=kinds[call.choice("dtype", "float32", [*kinds])])
+    dtype = call.choice("dtype", "float32", FLOATS_AND_BOOL)
+    return apply_operator(call, "Cast", [call.x], to=TYPES.index(dtype))
 
 
 def activation(apply: activations.Apply) -> Translation:
@@ -37,7 +40,9 @@ def activation(apply: activations.Apply) -> Translation:
 
 def gelu(call: KerasCall) -> KerasValue:
     """Return GELU or, unless `approximate` is true, ExactGELU."""
-    return call.elementwise(call.x, "GELU" if call.flag("approximate", True) else "ExactGELU")
+    if call.flag("approximate", True):
+        return call.elementwise(call.x, "GELU")
+    return call.elementwise(call.x, "ExactGELU")
 
 
 def clip(call: KerasCall) -> KerasValue:
@@ -47,7 +52,8 @@ def clip(call: KerasCall) -> KerasValue:
 
 def threshold(call: KerasCall) -> KerasValue:
     """Return ThresholdedReLU of x − value, plus the value that replaces elements up to the threshold."""
-    limit, value = call.number("threshold", 0.0), call.number("default_value", 0.0)
+    limit = call.number("threshold", 0.0)
+    value = call.number("default_value", 0.0)
     y = call.elementwise(affine(call, call.x, 1.0, -value), "ThresholdedReLU", threshold=limit - value)
     return affine(call, y, 1.0, value)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Ints
 from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
@@ -28,7 +29,8 @@ def reshape(call: KerasCall) -> Translated:
     """Return Reshape, with a Permute if the order of elements requires it."""
     target: Any = call.option("target_shape")
     sizes = as_list(target) or []
-    if not 1 <= len(sizes) <= 16 or not all(is_whole(size, 1) or size == -1 for size in sizes):
+    are_valid = all(is_whole(size, 1) or size == -1 for size in sizes)
+    if not are_valid or not 1 <= len(sizes) <= 16:
         raise call.unsupported(f"target_shape {quoted(target)}", "sizes of a sample")
     return moved(call, call.x, lambda x: x.reshape(len(x), *sizes))
 
@@ -65,41 +67,49 @@ def resize_borders(kind: str, option: str, axes: int) -> Callable[[KerasCall], K
     option   name of Keras' option with the numbers of elements
     axes     number of spatial axes
     """
+    is_crop = kind == "Crop2D"
+    default = 0 if is_crop and axes == 2 else 1
 
     def translate(call: KerasCall) -> KerasValue:
-        channels, sign = call.channel_axis(axes + 1), 1 if kind == "Pad2D" else -1
-        borders = _pairs(call, option, axes, 0 if (kind, axes) == ("Crop2D", 2) else 1)
+        channels = call.channel_axis(axes + 1)
+        sizes = _sizes(call, option, axes, default)
         mode = call.option("mode", "constant")
-        if mode != "constant" or call.option("value", 0):
-            raise call.unsupported(f"mode {quoted(mode)}, value {quoted(call.option('value', 0))}", "zeros")
-        borders.insert(channels, [0, 0])
-        return padded(call, call.x, [[sign * size for size in pair] for pair in borders])
+        value = call.option("value", 0)
+        if mode != "constant" or value:
+            raise call.unsupported(f"mode {quoted(mode)}, value {quoted(value)}", "zeros")
+        borders = -sizes if is_crop else sizes
+        return padded(call, call.x, np.insert(borders, channels, 0, axis=0).tolist())
 
-    translate.__doc__ = f"Return {kind}{', of an image of width 1' if axes == 1 else ''}."
+    translate.__doc__ = f"Return {kind}."
+    if axes == 1:
+        translate.__doc__ = f"Return {kind}, of an image of width 1."
     return translate
 
 
-def _pairs(call: KerasCall, option: str, axes: int, default: int) -> list[list[int]]:
-    """Return the numbers of elements to add or crop at the start and end of each spatial axis."""
+def _sizes(call: KerasCall, option: str, axes: int, default: int) -> Ints:
+    """Return the numbers of elements to add or crop at the start and end of each spatial axis, (axes, 2)."""
     value: Any = call.option(option, default)
     sizes = np.array(value)
     if sizes.ndim == 1 and axes > 1:
         sizes = sizes[:, None]  # the same at the start and end
     if sizes.dtype.kind not in "iu" or sizes.shape not in ((), (2,), (axes, 1), (axes, 2)) or sizes.min() < 0:
         raise call.unsupported(f"{option} {quoted(value)}", f"{axes} pairs of whole numbers")
-    return np.broadcast_to(sizes, (axes, 2)).tolist()
+    return np.broadcast_to(sizes, (axes, 2))
 
 
 def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
     """Return the translation of upsampling by whole factors."""
 
     def translate(call: KerasCall) -> KerasValue:
-        channels, factors = call.channel_axis(axes + 1), call.integers("size", axes, 2)
+        channels = call.channel_axis(axes + 1)
+        factors = call.integers("size", axes, 2)
         mode = call.choice("interpolation", "nearest", ("nearest", "bilinear"))
-        sizes = [size * k for size, k in zip(call.x.sides(channels), factors, strict=True)]
+        sizes = [side * factor for side, factor in zip(call.x.sides(channels), factors, strict=True)]
         return resized(call, call.x, channels, sizes, mode)
 
-    translate.__doc__ = f"Return UpSample2D{', of an image of height 1' if axes == 1 else ', nearest or bilinear'}."
+    translate.__doc__ = "Return UpSample2D, nearest or bilinear."
+    if axes == 1:
+        translate.__doc__ = "Return UpSample2D, of an image of height 1."
     return translate
 
 
@@ -109,7 +119,8 @@ LAYERS: dict[str, Callable[[KerasCall], Translated]] = {
     "Reshape": reshape,
     "Permute": permute,
     "RepeatVector": repeat_vector,
-    **{f"ZeroPadding{axes}D": resize_borders("Pad2D", "padding", axes) for axes in (1, 2)},
-    **{f"Cropping{axes}D": resize_borders("Crop2D", "cropping", axes) for axes in (1, 2)},
-    **{f"UpSampling{axes}D": upsample(axes) for axes in (1, 2)},
 }
+for axes in (1, 2):
+    LAYERS[f"ZeroPadding{axes}D"] = resize_borders("Pad2D", "padding", axes)
+    LAYERS[f"Cropping{axes}D"] = resize_borders("Crop2D", "cropping", axes)
+    LAYERS[f"UpSampling{axes}D"] = upsample(axes)

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
 from chainrule.interop.onnx.operators.terms import ScaledTerm, align_constant, unary
 from chainrule.layers import PEERED, Layer
@@ -22,7 +23,9 @@ def read_as(kind: type[Layer], peer: Peer) -> Reader:
     def read(call: Call) -> Feature:
         x = call.feature()
         options = peer.read(kind, call.real)
-        return per_channel(call, kind, options, parameters) if parameters else call.layer(kind.__name__, x, **options)
+        if not parameters:
+            return call.layer(kind.__name__, x, **options)
+        return per_channel(call, kind, options, parameters)
 
     read.__doc__ = description(kind, parameters)
     return read
@@ -32,14 +35,19 @@ def per_channel(call: Call, kind: type[Layer], options: dict[str, float], names:
     """Return a layer with parameters for each channel or, after a Reshape, for each element of a sample."""
     x = call.feature()
     shape = x.node.shape
-    weights = {name: _aligned(call, call.constant(index), x) for index, name in enumerate(names, 1)}
-    if all(value.size == len(value) for value in weights.values()):
-        channels = {name: np.broadcast_to(value.reshape(-1), shape[:1]) for name, value in weights.items()}
-        return call.weighted(kind.__name__, x, options, channels)
-    call.allocated(shape, 8 * len(weights))
-    elements = {name: np.broadcast_to(value, shape).reshape(-1) for name, value in weights.items()}
+    parameters: dict[str, Array] = {}
+    for index, name in enumerate(names, 1):
+        parameters[name] = _aligned(call, call.constant(index), x)
+    weights: dict[str, Array] = {}
+    if all(value.size == len(value) for value in parameters.values()):
+        for name, value in parameters.items():
+            weights[name] = np.broadcast_to(value.reshape(-1), shape[:1])
+        return call.weighted(kind.__name__, x, options, weights)
+    call.allocated(shape, 8 * len(parameters))
+    for name, value in parameters.items():
+        weights[name] = np.broadcast_to(value, shape).reshape(-1)
     flat = call.reshape(x, (math.prod(shape),))
-    return call.reshape(call.weighted(kind.__name__, flat, options, elements), shape)
+    return call.reshape(call.weighted(kind.__name__, flat, options, weights), shape)
 
 
 def _aligned(call: Call, value: Array, x: Feature) -> Array:
@@ -56,10 +64,11 @@ def _aligned(call: Call, value: Array, x: Feature) -> Array:
 
 def write_as(kind: type[Layer], peer: Peer) -> Writer:
     """Return the writer of an operation that has an ONNX operator: one node, with parameters for each channel."""
+    is_elementwise = kind.kind in ELEMENTWISE
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
         tensor, *parameters = operation.reads
-        x = graph.stored(tensor) if kind.kind in ELEMENTWISE else graph.channels(tensor)
+        x = graph.stored(tensor) if is_elementwise else graph.channels(tensor)
         weights = [graph.channel_weight(parameter, x) for parameter in parameters]
         return graph.node(peer.name, x, *weights, **peer.translated(operation.attributes))
 
@@ -75,13 +84,16 @@ def _celu(x: ScaledTerm) -> ScaledTerm:
 
 def read_gelu(call: Call) -> Feature:
     """Return ExactGELU, or GELU for the tanh approximation."""
-    form = call.choice("approximate", "none", "tanh")
-    return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
+    if call.choice("approximate", "none", "tanh") == "tanh":
+        return call.layer("GELU", call.feature())
+    return call.layer("ExactGELU", call.feature())
 
 
 def _swish(x: ScaledTerm) -> ScaledTerm:
     alpha = x.call.real("alpha", 1.0)
-    return x.layer("SiLU") if alpha == 1 else x * (x * alpha).layer("Sigmoid")
+    if alpha == 1:
+        return x.layer("SiLU")
+    return x * (x * alpha).layer("Sigmoid")
 
 
 def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -105,30 +117,55 @@ def read_softmax(call: Call) -> Feature:
     back.
     """
     x = call.feature()
-    x, (axis,) = call.sample_axes(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])
-    shape = x.node.shape
-    before, along = shape[:axis], shape[axis : axis + 1] if call.opset >= 13 else shape[axis:]
-    parts = (math.prod(before), math.prod(along), math.prod(shape[axis + len(along) :]))
-    first = permuted(reshaped(x.node, parts), (1, 0, 2))
-    flat = (parts[1],) if parts[0] * parts[2] == 1 else (parts[1], parts[0] * parts[2])
+    if call.opset >= 13:
+        x, (axis,) = call.sample_axes(x, [call.axis("axis", -1, len(x.shape))])
+        shape = x.node.shape
+        end = axis + 1
+    else:
+        x, (axis,) = call.sample_axes(x, [call.axis("axis", 1, len(x.shape))])
+        shape = x.node.shape
+        end = len(shape)
+    before = math.prod(shape[:axis])
+    along = math.prod(shape[axis:end])
+    after = math.prod(shape[end:])
+    first = permuted(reshaped(x.node, (before, along, after)), (1, 0, 2))
+    others = before * after
+    flat = (along,) if others == 1 else (along, others)
     y = call.layer(call.operation.operator, x.with_node(reshaped(first, flat)))
-    back = permuted(reshaped(y.node, (parts[1], parts[0], parts[2])), (1, 0, 2))
+    back = permuted(reshaped(y.node, (along, before, after)), (1, 0, 2))
     return call.reshape(x.with_node(back), shape)
 
 
-PEERS = [(kind, kind.peers.onnx) for kind in PEERED if kind.peers.onnx]
-READERS: dict[str, Reader] = {
-    **{peer.name: read_as(kind, peer) for kind, peer in PEERS},
-    "Celu": unary("ELU; for α other than 1, α · ELU(x/α)", _celu),
-    "Gelu": read_gelu,
-    "HardSigmoid": unary("HardSigmoid for α = 1/6 and β = 1/2, otherwise Clip of α x + β to [0, 1]", _hard_sigmoid),
-    "LogSoftmax": read_softmax,
-    "Softmax": read_softmax,
-    "Swish": unary("SiLU; for α other than 1, the product of x and σ(α x)", _swish),
-}
-WRITERS: dict[str, dict[str, Writer]] = {
-    name: {kind.kind: write_as(kind, peer) for kind, peer in PEERS if peer.name == name} for name in READERS
-}
-WRITERS["Sigmoid"]["silu"] = write_silu
+def _writers(name: str) -> dict[str, Writer]:
+    """Return the writers of the operations whose layers declare an operator as their peer."""
+    writers: dict[str, Writer] = {}
+    for kind in PEERED:
+        peer = kind.peers.onnx
+        if peer is not None and peer.name == name:
+            writers[kind.kind] = write_as(kind, peer)
+    return writers
 
-OPERATORS = tuple(Operator(name, read, WRITERS[name]) for name, read in READERS.items())
+
+def _of_peers() -> list[Operator]:
+    """Return the operators that layers declare as their peers, without those in `SPECIAL`."""
+    special_names = {operator.name for operator in SPECIAL}
+    operators: list[Operator] = []
+    for kind in PEERED:
+        peer = kind.peers.onnx
+        if peer is not None and peer.name not in special_names:
+            operators.append(Operator(peer.name, read_as(kind, peer), _writers(peer.name)))
+    return operators
+
+
+SWISH = "SiLU; for α other than 1, the product of x and σ(α x)"
+HARD_SIGMOID = "HardSigmoid for α = 1/6 and β = 1/2, otherwise Clip of α x + β to [0, 1]"
+SPECIAL = (  # operators that need more than the declaration of a peer
+    Operator("Celu", unary("ELU; for α other than 1, α · ELU(x/α)", _celu)),
+    Operator("Gelu", read_gelu, _writers("Gelu")),
+    Operator("HardSigmoid", unary(HARD_SIGMOID, _hard_sigmoid), _writers("HardSigmoid")),
+    Operator("LogSoftmax", read_softmax, _writers("LogSoftmax")),
+    Operator("Sigmoid", unary("Sigmoid", lambda x: x.layer("Sigmoid")), {**_writers("Sigmoid"), "silu": write_silu}),
+    Operator("Softmax", read_softmax, _writers("Softmax")),
+    Operator("Swish", unary(SWISH, _swish), _writers("Swish")),
+)
+OPERATORS = (*SPECIAL, *_of_peers())

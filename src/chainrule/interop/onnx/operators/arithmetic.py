@@ -1,6 +1,7 @@
 """Sums, products, quotients and powers of values and constants."""
 
 import math
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -17,27 +18,30 @@ def read_mul(call: Call) -> Feature:
     constant has a name like those of weights. A constant that is added next becomes the shift.
     """
     a, b = terms(call, 2)
+    product = a * b
     x, constant = (a.x, b) if b.x is None else (b.x, a)
     if x is None or constant.x is not None or np.ndim(constant.shift) > len(x.shape):
-        return (a * b).feature
-    by_channel = (x.node.shape[0], *[1] * (len(x.node.shape) - 1))
-    shift = call.fuse_following_add((1, *by_channel) if x.batched else by_channel)
-    return (a * b + (0.0 if shift is None else shift)).feature
+        return product.feature
+    shape = (x.node.shape[0], *[1] * (len(x.node.shape) - 1))
+    if x.batched:
+        shape = (1, *shape)
+    shift = call.fuse_following_add(shape)
+    if shift is None:
+        shift = 0.0
+    return (product + shift).feature
 
 
 def _power(base: ScaledTerm, exponent: ScaledTerm) -> ScaledTerm:
     """Return a power with a constant exponent or a constant base."""
+    call = base.call
     if exponent.x is None:
-        if np.ndim(exponent.shift) > len(base.feature.shape):
-            raise base.call.unsupported(
-                f"an exponent of {np.ndim(exponent.shift)} axes", f"at most {len(base.feature.shape)}"
-            )
+        rank = len(base.feature.shape)
+        if np.ndim(exponent.shift) > rank:
+            raise call.unsupported(f"an exponent of {np.ndim(exponent.shift)} axes", f"at most {rank}")
         return base ** _number(exponent)
-    if base.x is not None or (number := _number(base)) <= 0:
-        raise base.call.unsupported(
-            "an exponent that depends on the network's input", "a constant one, or a base above 0"
-        )
-    return (exponent * math.log(number)).layer("Exp")
+    if base.x is not None or _number(base) <= 0:
+        raise call.unsupported("an exponent that depends on the network's input", "a constant one, or a base above 0")
+    return (exponent * math.log(_number(base))).layer("Exp")
 
 
 def _number(constant: ScaledTerm) -> float:
@@ -47,22 +51,31 @@ def _number(constant: ScaledTerm) -> float:
     return float(value.reshape(-1)[0])
 
 
-def p_norm(x: ScaledTerm, total: Callable[[ScaledTerm], ScaledTerm]) -> ScaledTerm:
-    """Return the p-th root of a sum of |x| to the power of p, where p is an attribute of the node.
+def p_norm(x: ScaledTerm, p: int, total: Callable[[ScaledTerm], ScaledTerm]) -> ScaledTerm:
+    """Return the p-th root of a sum of |x| to the power of p.
 
     total   function that adds the elements of a value
     """
-    p = x.call.integer("p", 2)
     if p < 1:
         raise x.call.unsupported(f"p {p}", "1 or more")
-    return total(x * x if p == 2 else x.layer("Abs") ** p) ** (1 / p)
+    if p == 2:
+        powers = x * x
+    else:
+        powers = x.layer("Abs") ** p
+    return total(powers) ** (1 / p)
 
 
 def _sum(*summands: ScaledTerm) -> ScaledTerm:
     """Return the sum of variables, with one layer, and of constants."""
-    call, features = summands[0].call, [term.x for term in summands if term.x is not None]
-    total = ScaledTerm(call, combine(call, "Add", *features) if len(features) > 1 else features[0])
-    return sum((term for term in summands if term.x is None), total)
+    call = summands[0].call
+    features = [term.x for term in summands if term.x is not None]
+    total = ScaledTerm(call, features[0])
+    if len(features) > 1:
+        total = ScaledTerm(call, combine(call, "Add", *features))
+    for term in summands:
+        if term.x is None:
+            total = total + term
+    return total
 
 
 def _mean(*summands: ScaledTerm) -> ScaledTerm:
@@ -70,27 +83,34 @@ def _mean(*summands: ScaledTerm) -> ScaledTerm:
 
 
 def _scaled(x: ScaledTerm) -> ScaledTerm:
-    offset, scale = (np.array(x.call.reals(name), np.float32) for name in ("offset", "scale"))
+    offset = np.array(x.call.reals("offset"), np.float32)
+    scale = np.array(x.call.reals("scale"), np.float32)
     return (x - offset) * scale
 
 
-def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
+def write_elementwise(name: str) -> Callable[[GraphWriter, Operation], GraphResult]:
     """Return the writer of an operation on two values, which ONNX broadcasts along axes of size 1."""
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
         inputs = [graph.repeatable(tensor) for tensor in operation.reads]
-        return graph.node(operator, *inputs, shape=np.broadcast_shapes(*(value.shape for value in inputs)))
+        shape = np.broadcast_shapes(*(value.shape for value in inputs))
+        return graph.node(name, *inputs, shape=shape)
 
     return write
 
 
 def write_rescaling(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Mul and Add of numbers."""
-    y = graph.stored(operation.reads[0])
-    for operator, name, neutral in (("Mul", "scale", 1), ("Add", "shift", 0)):
-        if (number := operation.attributes[name]) != neutral:
-            y = graph.node(operator, y, graph.constant(graph.scalar(number), f"{graph.layer}.{name}"))
-    return y if y is not graph.stored(operation.reads[0]) else graph.node("Identity", y)
+    x = graph.stored(operation.reads[0])
+    scale = operation.attributes["scale"]
+    shift = operation.attributes["shift"]
+    if (scale, shift) == (1, 0):
+        return graph.node("Identity", x)
+    if scale != 1:
+        x = graph.node("Mul", x, graph.constant(graph.scalar(scale), f"{graph.layer}.scale"))
+    if shift != 0:
+        x = graph.node("Add", x, graph.constant(graph.scalar(shift), f"{graph.layer}.shift"))
+    return x
 
 
 def write_add_bias(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -103,20 +123,20 @@ def write_add_bias(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Add", x, graph.channel_weight(b, x))
 
 
-ADD = binary("Add; for a constant, Rescaling by a number, or FixedAffine", lambda a, b: a + b)
+ADD = binary("Add; for a constant, Rescaling by a number, or FixedAffine", operator.add)
 OPERATORS = (
     Operator("Add", ADD, {"add": write_elementwise("Add"), "add_bias": write_add_bias}),
     Operator(
         "Sub",
-        binary("Add of the first operand and −1 times the second; for a constant, as Add", lambda a, b: a - b),
+        binary("Add of the first operand and −1 times the second; for a constant, as Add", operator.sub),
     ),
-    Operator("Neg", unary("Rescaling by −1", lambda x: -x)),
+    Operator("Neg", unary("Rescaling by −1", operator.neg)),
     Operator("Mul", read_mul, {"multiply": write_elementwise("Mul"), "rescaling": write_rescaling}),
     Operator(
         "Div",
         binary(
             "the product of the first operand and the Reciprocal of the second; for a constant divisor, as Mul",
-            lambda a, b: a / b,
+            ScaledTerm.__truediv__,
         ),
     ),
     Operator(

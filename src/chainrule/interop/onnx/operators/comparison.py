@@ -12,6 +12,7 @@ from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import write_elementwise
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, combine, formula, unary
+from chainrule.interop.onnx.tensors import BOOLEAN
 
 
 def read_clip(call: Call) -> Feature:
@@ -20,22 +21,20 @@ def read_clip(call: Call) -> Feature:
     The bounds are inputs; before opset 11, they are attributes.
     """
     if call.opset < 11:
-        bounds = [call.real(name, default) for name, default in (("min", -MAX_FLOAT32), ("max", MAX_FLOAT32))]
+        low = call.real("min", -MAX_FLOAT32)
+        high = call.real("max", MAX_FLOAT32)
     else:
-        bounds = [
-            float(call.constant(index).reshape(-1)[0]) if call.has_input(index) else default
-            for index, default in ((1, -MAX_FLOAT32), (2, MAX_FLOAT32))
-        ]
-    x, (low, high) = call.feature(), bounds
+        low = call.number_input(1, -MAX_FLOAT32)
+        high = call.number_input(2, MAX_FLOAT32)
+    x = call.feature()
     return x.with_node(call.assembly.clip(x.node, low, high))
 
 
 def write_clip(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Clip."""
-    bounds = [
-        graph.constant(graph.scalar(operation.attributes[name]), f"{graph.layer}.{name}") for name in ("low", "high")
-    ]
-    return graph.node("Clip", graph.stored(operation.reads[0]), *bounds)
+    low = graph.constant(graph.scalar(operation.attributes["low"]), f"{graph.layer}.low")
+    high = graph.constant(graph.scalar(operation.attributes["high"]), f"{graph.layer}.high")
+    return graph.node("Clip", graph.stored(operation.reads[0]), low, high)
 
 
 def read_bound(*, below: bool) -> Callable[[Call], Feature]:
@@ -46,15 +45,18 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
     kind = "Maximum" if below else "Minimum"
 
     def read(call: Call) -> Feature:
-        features = [value for value in call.values if isinstance(value, Feature)]
-        y = combine(call, kind, *features) if len(features) > 1 else features[0]
+        features = call.features
+        y = features[0]
+        if len(features) > 1:
+            y = combine(call, kind, *features)
         for value in call.values:
-            if isinstance(value, np.ndarray):
-                if value.size != 1 or value.ndim > len(y.shape):
-                    raise call.unsupported(f"bounds of shape {value.shape}", "one number")
-                limit = float(value.reshape(-1)[0])
-                limits = (limit, MAX_FLOAT32) if below else (-MAX_FLOAT32, limit)
-                y = y.with_node(call.assembly.clip(y.node, *limits))
+            if not isinstance(value, np.ndarray):
+                continue
+            if value.size != 1 or value.ndim > len(y.shape):
+                raise call.unsupported(f"bounds of shape {value.shape}", "one number")
+            bound = float(value.reshape(-1)[0])
+            low, high = (bound, MAX_FLOAT32) if below else (-MAX_FLOAT32, bound)
+            y = y.with_node(call.assembly.clip(y.node, low, high))
         return y
 
     read.__doc__ = f"Return {kind}; for one number as the bound, ReLU or Clip."
@@ -103,7 +105,8 @@ def write_where(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Where of Cast."""
     test, a, b = map(graph.repeatable, operation.reads)
     shape = np.broadcast_shapes(test.shape, a.shape, b.shape)
-    return graph.node("Where", graph.node("Cast", test, to=9), a, b, shape=shape)
+    condition = graph.node("Cast", test, to=BOOLEAN)
+    return graph.node("Where", condition, a, b, shape=shape)
 
 
 AT_LEAST = 'the sum of Compare("greater") and Compare("equal")'

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.core.shapes import Pair, extent, transposed_size
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with_zeros
 from chainrule.interop.onnx.operators.terms import ScaledTerm
@@ -31,16 +31,25 @@ from chainrule.interop.onnx.operators.windows import (
 def read_conv(call: Call) -> Feature:
     """Return Conv2D or Conv1D; a constant added by the next node becomes the bias."""
     x, w, window = _inputs_and_window(call)
+    filters = len(w)
     axes = len(window.kernel)
-    bias, is_node_bias = _bias(call, w.shape[0], (w.shape[0], *[1] * axes))
+    is_fused = False
+    if call.has_input(2):
+        bias = _bias(call, filters)
+    else:
+        bias = _following_bias(call, (1, filters, *[1] * axes))
+        is_fused = bias is not None
     options = {
         **window.options(axes),
-        "filters": w.shape[0],
+        "filters": filters,
         "groups": call.integer("group", 1),
         "bias": bias is not None,
     }
-    weights = {"w": w} | ({} if bias is None else {"b": bias})
-    return call.weighted("Conv2D" if axes == 2 else "Conv1D", x, options, weights, shared=is_node_bias)
+    weights = {"w": w}
+    if bias is not None:
+        weights["b"] = bias
+    kind = "Conv2D" if axes == 2 else "Conv1D"
+    return call.weighted(kind, x, options, weights, shared=not is_fused)
 
 
 def _inputs_and_window(call: Call) -> tuple[Feature, Array, WindowOptions]:
@@ -52,32 +61,36 @@ def _inputs_and_window(call: Call) -> tuple[Feature, Array, WindowOptions]:
     return x, w, window_of(call, call.integers("kernel_shape", w.shape[2:]), x.node.shape[1:])
 
 
-def _bias(call: Call, filters: int, shape: Shape) -> tuple[Array | None, bool]:
-    """Return the bias (filters,), or None, and whether all weights of the layer are inputs of this node.
+def _bias(call: Call, filters: int) -> Array:
+    """Return the input with the bias (filters,)."""
+    bias = call.constant(2)
+    if bias.shape != (filters,):
+        raise call.unsupported(f"a bias of shape {bias.shape}", f"({filters},)")
+    return bias
 
-    If the node has no input for the bias, the bias is the constant that the next node adds, if any.
 
-    shape   shape that this constant must fit, without the batch axis
+def _following_bias(call: Call, shape: Shape) -> Array | None:
+    """Return the constant that the next node adds to each channel, if any.
+
+    shape   shape that this constant must fit
     """
-    if call.has_input(2):
-        bias = call.constant(2)
-        if bias.shape != (filters,):
-            raise call.unsupported(f"a bias of shape {bias.shape}", f"({filters},)")
-        return bias, True
-    addend = call.fuse_following_add((1, *shape))
-    return (None, True) if addend is None else (np.broadcast_to(addend, (1, *shape)).reshape(filters), False)
+    addend = call.fuse_following_add(shape)
+    if addend is None:
+        return None
+    return np.broadcast_to(addend, shape).reshape(-1)
 
 
 def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Conv; a bias for each position is a separate Add."""
     _, w, b = operation.reads
-    result = operation.writes[0]
     kernel, x, attributes = _kernel_image_attributes(graph, operation, w)
-    tied = b is not None and len(b.shape) == 1
-    bias = [graph.weight(b)] if tied else []
-    shape = result_shape(x, result)
-    y = graph.node("Conv", x, kernel, *bias, shape=shape, **attributes)
-    return y if b is None or tied else graph.node("Add", y, graph.weight(b, shape))
+    shape = result_shape(x, operation.writes[0])
+    if b is None:
+        return graph.node("Conv", x, kernel, shape=shape, **attributes)
+    if len(b.shape) == 1:
+        return graph.node("Conv", x, kernel, graph.weight(b), shape=shape, **attributes)
+    y = graph.node("Conv", x, kernel, shape=shape, **attributes)
+    return graph.node("Add", y, graph.weight(b, shape))
 
 
 def read_conv_transpose(call: Call) -> Feature:
@@ -87,25 +100,34 @@ def read_conv_transpose(call: Call) -> Feature:
     then added after the padding, because it belongs to all elements.
     """
     x, w, window = _inputs_and_window(call)
-    axes, groups = len(window.kernel), call.integer("group", 1)
-    padding, output_padding = _transposed_padding(call, window, x.node.shape[1:])
-    missing = [max(extra - step + 1, 0) for extra, step in zip(output_padding, window.stride, strict=True)]
-    output_padding = [extra - zeros for extra, zeros in zip(output_padding, missing, strict=True)]
-    added_axes, has_bias = 2 - axes, call.has_input(2) and not any(missing)
+    axes = len(window.kernel)
+    groups = call.integer("group", 1)
+    padding, total_padding = _transposed_padding(call, window, x.node.shape[1:])
+    output_padding: list[int] = []
+    missing: dict[int, Pair] = {}  # by axis of a sample
+    for axis, (extra, step) in enumerate(zip(total_padding, window.stride, strict=True), 1):
+        output_padding.append(min(extra, step - 1))
+        if extra >= step:
+            missing[axis] = (0, extra - step + 1)
+    has_bias = call.has_input(2) and not missing
+    added_axes = [1] * (2 - axes)
     options = {
         **replace(window, padding=padding).options(2),
         "filters": w.shape[1] * groups,
         "groups": groups,
         "bias": has_bias,
-        "output_padding": simplify((*[0] * added_axes, *output_padding)),
+        "output_padding": simplify((*[0] * len(added_axes), *output_padding)),
     }
-    weights = {"w": w.reshape(*w.shape[:2], *[1] * added_axes, *w.shape[2:])}
-    weights |= {"b": call.constant(2)} if has_bias else {}
+    weights = {"w": w.reshape(*w.shape[:2], *added_axes, *w.shape[2:])}
+    if has_bias:
+        weights["b"] = call.constant(2)
     y = restore_rank(call, call.weighted("ConvTranspose2D", image(call, x), options, weights), x)
-    if not any(missing):
+    if missing:
+        y = pad_with_zeros(call, y, missing)
+    if has_bias or not call.has_input(2):
         return y
-    y = pad_with_zeros(call, y, {axis: (0, zeros) for axis, zeros in enumerate(missing, 1) if zeros})
-    return (ScaledTerm(call, y) + call.constant(2).reshape(-1, *[1] * axes)).feature if call.has_input(2) else y
+    bias = call.constant(2).reshape(-1, *[1] * axes)
+    return (ScaledTerm(call, y) + bias).feature
 
 
 def _transposed_padding(call: Call, window: WindowOptions, size: Sequence[int]) -> tuple[tuple[Pair, ...], list[int]]:
@@ -113,16 +135,22 @@ def _transposed_padding(call: Call, window: WindowOptions, size: Sequence[int]) 
 
     If the requested output is larger than the area covered by the kernel, the output padding of the file is increased.
     """
-    rule, extra = call.text("auto_pad", "NOTSET"), call.integers("output_padding", [0] * len(size))
-    outputs = [length * step for length, step in zip(size, window.stride, strict=True)]
+    rule = call.text("auto_pad", "NOTSET")
+    output_padding = [*call.integers("output_padding", [0] * len(size))]
+    outputs = None
     if call.attribute("output_shape"):
         outputs = call.integers("output_shape")[-len(size) :]
     elif rule not in SAME:
-        return window.padding, extra
-    lines = zip(size, window.kernel, window.stride, window.dilation, outputs, extra, strict=True)
-    totals = [step * (length - 1) + extent(k, d) + added - out for length, k, step, d, out, added in lines]
-    padding = tuple(halves(rule, total) for total in totals)
-    return padding, [added + max(-total, 0) for added, total in zip(extra, totals, strict=True)]
+        return window.padding, output_padding
+    padding: list[Pair] = []
+    for axis, length in enumerate(size):
+        step = window.stride[axis]
+        output = length * step if outputs is None else outputs[axis]
+        covered = step * (length - 1) + extent(window.kernel[axis], window.dilation[axis])
+        surplus = covered + output_padding[axis] - output
+        padding.append(halves(rule, surplus))
+        output_padding[axis] += max(-surplus, 0)
+    return tuple(padding), output_padding
 
 
 def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -130,12 +158,16 @@ def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResul
     _, w = operation.reads
     kernel, x, attributes = _kernel_image_attributes(graph, operation, w)
     shape = result_shape(x, operation.writes[0])
-    window = attributes["kernel_shape"], attributes["strides"], _padding(x, operation), attributes["dilations"]
-    smallest = map(transposed_size, x.shape[1:], *window)
-    attributes["output_padding"] = [
-        size - smallest_size for size, smallest_size in zip(shape[1:], smallest, strict=True)
-    ]
-    return graph.node("ConvTranspose", x, kernel, shape=shape, **attributes)
+    smallest = map(
+        transposed_size,
+        x.shape[1:],
+        attributes["kernel_shape"],
+        attributes["strides"],
+        _padding(x, operation),
+        attributes["dilations"],
+    )
+    output_padding = [size - smallest_size for size, smallest_size in zip(shape[1:], smallest, strict=True)]
+    return graph.node("ConvTranspose", x, kernel, shape=shape, **attributes, output_padding=output_padding)
 
 
 def _kernel_image_attributes(
@@ -147,21 +179,21 @@ def _kernel_image_attributes(
     """
     assert w is not None
     x = input_image(graph, operation)
-    shape = (*w.shape[:2], *w.shape[5 - len(x.shape) :])
+    axes = len(x.shape) - 1
+    shape = (*w.shape[:2], *w.shape[-axes:])
     array = graph.network.weights[w.storage].reshape(shape)
     if operation.attributes["flip"]:
-        array = array[(..., *[slice(None, None, -1)] * (len(shape) - 2))]
+        array = np.flip(array, tuple(range(2, len(shape))))
     attributes = attributes_of(x, operation, stride="strides", dilation="dilations")
-    attributes |= {
-        "kernel_shape": shape[2:],
-        "pads": pads(_padding(x, operation)),
-        "group": operation.attributes["groups"],
-    }
+    attributes["kernel_shape"] = shape[2:]
+    attributes["pads"] = pads(_padding(x, operation))
+    attributes["group"] = operation.attributes["groups"]
     return graph.constant(array, w.storage), x, attributes
 
 
-def _padding(x: GraphResult, operation: Operation) -> Any:
-    return operation.attributes["padding"][3 - len(x.shape) :]
+def _padding(x: GraphResult, operation: Operation) -> Sequence[Pair]:
+    axes = len(x.shape) - 1
+    return operation.attributes["padding"][-axes:]
 
 
 OPERATORS = (

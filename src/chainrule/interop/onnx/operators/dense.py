@@ -2,15 +2,19 @@
 
 import math
 import string
+from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
-from chainrule.interop.assembly import permuted
+from chainrule.errors import one_line
+from chainrule.interop.assembly import MAX_NAME, permuted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.positions import settled
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm
@@ -22,26 +26,31 @@ def read_gemm(call: Call) -> Feature:
     C is a bias only if it is a constant with the same numbers for all rows. Otherwise, it is added in another layer.
     The usual α = 1 leaves the weights as they are, because several nodes may share them.
     """
-    a, b = call.feature(), call.constant(1)
-    if len(a.shape) < 2 or b.ndim != 2:
-        raise call.invalid(f"inputs of {len(a.shape)} and {b.ndim} axes", "two matrices")
-    columns = b if call.integer("transB", 0) else b.T
-    alpha, beta = call.real("alpha", 1.0), call.real("beta", 1.0)
-    w = columns if alpha == 1 else columns * np.asarray(alpha, b.dtype)
-    x = a if a.batched or len(a.shape) > 2 else a.with_axes(2)
+    x = call.feature()
+    b = call.constant(1)
+    if len(x.shape) < 2 or b.ndim != 2:
+        raise call.invalid(f"inputs of {len(x.shape)} and {b.ndim} axes", "two matrices")
+    w = b if call.integer("transB", 0) else b.T
+    alpha = call.real("alpha", 1.0)
+    beta = call.real("beta", 1.0)
+    if alpha != 1:
+        w = w * np.asarray(alpha, b.dtype)
+    if not x.batched and len(x.shape) == 2:
+        x = x.with_axes(2)
     if call.integer("transA", 0):
         matrix, _ = call.sample_axes(x, [0])
         x = matrix.with_node(permuted(matrix.node, (1, 0)))
     if w.shape[1] != x.shape[-1]:
         raise call.invalid(f"matrices of {x.shape} and {w.T.shape}", "as many rows in B as columns in A")
     c = call.values[2] if call.has_input(2) else None
+    if c is None:
+        return _dense(call, x, w)
     if isinstance(c, Feature):
         return (ScaledTerm(call, _dense(call, x, w)) + ScaledTerm(call, c) * beta).feature
-    addend = None if c is None else c * np.asarray(beta, c.dtype)
-    if addend is None:
-        return _dense(call, x, w)
+    addend = c * np.asarray(beta, c.dtype)
     if addend.ndim <= 2 and math.prod(addend.shape[:-1]) == 1:
-        return _dense(call, x, w, np.broadcast_to(addend, (1, len(w)))[0])
+        bias = np.broadcast_to(addend, (1, len(w))).reshape(-1)
+        return _dense(call, x, w, bias)
     return (ScaledTerm(call, _dense(call, x, w)) + addend).feature
 
 
@@ -53,31 +62,57 @@ def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, share
     shared   whether nodes with the same constants become one layer with shared weights
     """
     *others, size = x.node.shape
-    weights = {"w": w} if bias is None else {"w": w, "b": bias}
+    weights = {"w": w}
+    if bias is not None:
+        weights["b"] = bias
     if not others:
-        return call.weighted("Dense", x, {"features": len(w), "bias": bias is not None}, weights, shared=shared)
-    positions = others if len(others) == 2 else (math.prod(others), 1)
-    first = call.reshape(x.with_node(permuted(x.node, [len(others), *range(len(others))])), (size, *positions))
+        options = {"features": len(w), "bias": bias is not None}
+        return call.weighted("Dense", x, options, weights, shared=shared)
+    positions = others
+    if len(others) != 2:
+        positions = [math.prod(others), 1]
+    last = len(others)
+    size_first = x.with_node(permuted(x.node, [last, *range(last)]))
+    image = call.reshape(size_first, (size, *positions))
     options = {"filters": len(w), "kernel": 1, "bias": bias is not None}
-    y = call.weighted("Conv2D", first, options, weights | {"w": w[:, :, None, None]}, shared=shared)
+    weights["w"] = w[:, :, None, None]
+    y = call.weighted("Conv2D", image, options, weights, shared=shared)
     y = call.reshape(y, (len(w), *others))
-    return y.with_node(permuted(y.node, [*range(1, len(others) + 1), 0]))
+    return y.with_node(permuted(y.node, [*range(1, last + 1), 0]))
 
 
 def read_linear_regressor(call: Call) -> Feature:
     """Return Dense."""
     call.choice("post_transform", "NONE")
-    w = np.array(call.reals("coefficients"), np.float32).reshape(call.integer("targets", 1), -1)
+    return _linear(call)
+
+
+def read_linear_classifier(call: Call) -> tuple[Feature, Feature]:
+    """Return Dense, and Softmax or Sigmoid, for the scores; the label is not read."""
+    if 0 in call.used_outputs:
+        raise call.unsupported("its label is read", f"only the scores: --output {one_line(call.outputs[1], MAX_NAME)}")
+    transform = call.choice("post_transform", "NONE", "SOFTMAX", "LOGISTIC")
+    y = _linear(call)
+    if y.node.shape == (1,):
+        raise call.unsupported("one row of coefficients", "one for each class")
+    if transform != "NONE":
+        y = call.layer("Softmax" if transform == "SOFTMAX" else "Sigmoid", y)
+    return y, y
+
+
+def _linear(call: Call) -> Feature:
+    """Return Dense with the coefficients and intercepts in a node's attributes."""
+    x = call.batched_input(2)
+    w = np.array(call.reals("coefficients"), np.float32).reshape(-1, x.shape[1])
     intercepts = np.array(call.reals("intercepts") or [0.0], np.float32)
-    return _dense(call, call.batched_input(2), w, np.broadcast_to(intercepts, len(w)))
+    return _dense(call, x, w, np.broadcast_to(intercepts, len(w)))
 
 
 def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Gemm."""
-    x, *weights = operation.reads
-    return graph.node(
-        "Gemm", graph.view(x), *map(graph.weight, filter(None, weights)), shape=operation.writes[0].shape, transB=1
-    )
+    x, *parameters = operation.reads
+    weights = [graph.weight(tensor) for tensor in parameters if tensor is not None]
+    return graph.node("Gemm", graph.view(x), *weights, shape=operation.writes[0].shape, transB=1)
 
 
 def read_matmul(call: Call) -> Feature:
@@ -85,30 +120,37 @@ def read_matmul(call: Call) -> Feature:
     next becomes its bias.
     """
     place = call.first_feature
-    x, w = call.feature(place), _matrix(call, 1 - place)
-    axis = -1 - place if len(x.shape) > 1 else -1
-    if w.shape[-place] != x.shape[axis]:
+    x = call.feature(place)
+    w = _matrix(call, 1 - place)
+    is_left = place == 1  # whether the constant is on the left
+    rank = len(x.shape)
+    axis = rank - 2 if is_left and rank > 1 else rank - 1
+    summed_size = w.shape[-1] if is_left else w.shape[0]
+    if summed_size != x.shape[axis]:
         raise call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
-    if place or w.ndim == 1:  # the constant is on the left, or a vector
-        letters = string.ascii_lowercase[: len(x.shape)]
-        summed, added = letters[axis], "Z" * (w.ndim - 1)
-        own = added + summed if place else summed + added
-        return _contracted(call, x, letters, w, own, letters.replace(summed, added))
-    if x.batched and len(x.shape) == 1:
+    if is_left or w.ndim == 1:
+        letters = string.ascii_lowercase[:rank]
+        summed = letters[axis]
+        added = "Z" * (w.ndim - 1)
+        constant_letters = added + summed if is_left else summed + added
+        return _contracted(call, x, w, Subscripts(letters, constant_letters, letters.replace(summed, added)))
+    if x.batched and rank == 1:
         x, _ = call.sample_axes(x, [0])
     bias = call.fuse_following_add((*[1] * (len(x.shape) - 1), w.shape[1]))
-    bias = None if bias is None else np.broadcast_to(bias.reshape(-1), w.shape[1])
-    return _dense(call, x, w.T, bias, shared=bias is None)
+    if bias is None:
+        return _dense(call, x, w.T)
+    return _dense(call, x, w.T, np.broadcast_to(bias.reshape(-1), w.shape[1]), shared=False)
 
 
 def _matrix(call: Call, index: int) -> Array:
     """Return a constant with one or two axes, after removal of leading axes of size 1."""
-    w = call.constant(index)
+    constant = call.constant(index)
+    w = constant
     while w.ndim > 2 and len(w) == 1:
         w = w[0]
-    most = max(len(call.feature(1 - index).shape), 2)  # axes; more would add axes of size 1 to the result
-    if not 1 <= w.ndim <= 2 or (call.constant(index).ndim > most and w.ndim > 1):
-        raise call.unsupported(f"a constant of shape {call.constant(index).shape}", "a matrix")
+    most_axes = max(len(call.feature(1 - index).shape), 2)  # more would add axes of size 1 to the result
+    if not 1 <= w.ndim <= 2 or (constant.ndim > most_axes and w.ndim > 1):
+        raise call.unsupported(f"a constant of shape {constant.shape}", "a matrix")
     return w
 
 
@@ -116,35 +158,58 @@ def read_einsum(call: Call) -> Feature:
     """Return a 1×1 convolution for a value and a constant matrix, or Permute for one value."""
     inputs, output = _subscripts(call)
     place = call.first_feature
-    x, letters = call.feature(place), inputs[place]
+    x = call.feature(place)
+    letters = inputs[place]
     if len(inputs) == 1 and sorted(letters) == sorted(output):
-        return moved(call, x, lambda places: places.transpose([letters.index(letter) for letter in output]))
+        order = _order(letters, output)
+        return moved(call, x, lambda indices: indices.transpose(order))
     if len(inputs) != 2:
         raise call.unsupported(f"equation {','.join(inputs)}->{output}", "a value and a constant, or a transposition")
-    return _contracted(call, x, letters, call.constant(1 - place), inputs[1 - place], output)
+    other = 1 - place
+    return _contracted(call, x, call.constant(other), Subscripts(letters, inputs[other], output))
 
 
-def _contracted(call: Call, x: Feature, letters: str, w: Array, own: str, output: str) -> Feature:
-    """Return a sum of products of a value with a constant, as Einsum defines it by letters for all axes.
+class Subscripts(NamedTuple):
+    """A letter for each axis of a value, of a constant and of the result, as in Einsum."""
+
+    value: str
+    constant: str
+    result: str
+
+
+def _contracted(call: Call, x: Feature, w: Array, subscripts: Subscripts) -> Feature:
+    """Return a sum of products of a value with a constant, as Einsum defines it.
 
     In ncw,kc->nkw, c is summed, k is added, and n and w are kept. The value becomes rows (n, w, c), the constant a
     matrix (k, c), and Dense gives (n, w, k), whose axes are then permuted to (n, k, w).
-
-    letters, own, output   letters of the axes of the value, the constant and the result
     """
-    summed = [letter for letter in letters if letter in own and letter not in output]
-    added = [letter for letter in own if letter in output and letter not in letters]
-    kept = [letter for letter in letters if letter not in own and letter in output]
-    if len(summed) + len(added) != len(own) or len(summed) + len(kept) != len(letters) or not summed:
-        raise call.unsupported(f"equation {letters},{own}->{output}", "a sum of products with a constant matrix")
-    sizes = dict(zip(letters, x.shape, strict=True)) | dict(zip(own, w.shape, strict=True))
-    matrix = w.transpose([own.index(letter) for letter in (*added, *summed)])
-    input_order = [letters.index(letter) for letter in (*kept, *summed)]
-    kept_sizes, added_sizes = ([sizes[letter] for letter in part] for part in (kept, added))
-    rows = settled(moved(call, x, lambda places: places.transpose(input_order).reshape(*kept_sizes, -1)))
+    value, constant, result = subscripts
+    summed = ""
+    kept = ""
+    for letter in value:
+        if letter in constant and letter not in result:
+            summed += letter
+        elif letter in result and letter not in constant:
+            kept += letter
+    added = ""
+    for letter in constant:
+        if letter in result and letter not in value:
+            added += letter
+    if len(summed) + len(added) != len(constant) or len(summed) + len(kept) != len(value) or not summed:
+        raise call.unsupported(f"equation {value},{constant}->{result}", "a sum of products with a constant matrix")
+    matrix = w.transpose(_order(constant, added + summed))
+    added_sizes = matrix.shape[: len(added)]
+    input_order = _order(value, kept + summed)
+    kept_sizes = [x.shape[axis] for axis in input_order[: len(kept)]]
+    rows = materialized(moved(call, x, lambda indices: indices.transpose(input_order).reshape(*kept_sizes, -1)))
     y = _dense(call, rows, matrix.reshape(math.prod(added_sizes), -1))
-    output_order = [[*kept, *added].index(letter) for letter in output]
-    return moved(call, y, lambda places: places.reshape(*kept_sizes, *added_sizes).transpose(output_order))
+    output_order = _order(kept + added, result)
+    return moved(call, y, lambda indices: indices.reshape(*kept_sizes, *added_sizes).transpose(output_order))
+
+
+def _order(letters: str, new_letters: str) -> list[int]:
+    """Return the permutation of axes that brings their letters into another order."""
+    return [*map(letters.index, new_letters)]
 
 
 def _subscripts(call: Call) -> tuple[list[str], str]:
@@ -152,10 +217,13 @@ def _subscripts(call: Call) -> tuple[list[str], str]:
     equation = call.text("equation", "").replace(" ", "")
     left, arrow, output = equation.partition("->")
     inputs = left.split(",")
-    letters = "".join(inputs)
-    output = output if arrow else "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
+    if not arrow:
+        for letter, count in sorted(Counter("".join(inputs)).items()):
+            if count == 1:
+                output += letter
     ranks = [len(value.shape) for value in call.values if value is not None]
-    if any(len(set(part)) != len(part) for part in (*inputs, output)) or [*map(len, inputs)] != ranks or not output:
+    has_repeated = any(len(set(part)) != len(part) for part in (*inputs, output))
+    if has_repeated or [*map(len, inputs)] != ranks or not output:
         raise call.unsupported(f"equation {equation!r}", "each letter once in an input, and no ellipsis")
     return inputs, output
 
@@ -163,6 +231,7 @@ def _subscripts(call: Call) -> tuple[list[str], str]:
 OPERATORS = (
     Operator("Gemm", read_gemm, {"dense": write_gemm}),
     Operator("LinearRegressor", read_linear_regressor, domains=("ai.onnx.ml",)),
+    Operator("LinearClassifier", read_linear_classifier, domains=("ai.onnx.ml",)),
     Operator("MatMul", read_matmul, {"resample": write_resize}),
     Operator("Einsum", read_einsum),
 )

@@ -1,8 +1,9 @@
 """Concatenation of values and constants."""
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import fixed_value, sample_of
 
@@ -10,26 +11,38 @@ from chainrule.interop.onnx.operators.terms import fixed_value, sample_of
 def read_concat(call: Call) -> Feature:
     """Return Concatenate; constants become FixedValue."""
     values = [value for value in call.values if value is not None]
-    features = [value for value in values if isinstance(value, Feature)]
-    if len({len(value.shape) for value in values}) > 1:
-        raise call.invalid(f"inputs of {', '.join(str(value.shape) for value in values)}", "the same number of axes")
-    axis = call.axis("axis", 1, len(features[0].shape))
-    if len({value.batched for value in features}) > 1 or (axis == 0 and features[0].batched):
-        if features[0].batch != 1:
-            raise call.unsupported(f"axis 0 of {features[0].shape}, the batch axis", "an axis of a sample")
-        values = [value.as_sample() if isinstance(value, Feature) and value.batched else value for value in values]
-    first = next(value for value in values if isinstance(value, Feature))
-    inputs = [value if isinstance(value, Feature) else _constant_part(call, value, first, axis) for value in values]
-    return call.layer("Concatenate", *inputs, axis=axis - first.batched)
+    shapes = [value.shape for value in values]
+    if len({*map(len, shapes)}) > 1:
+        raise call.invalid(f"inputs of {', '.join(map(str, shapes))}", "the same number of axes")
+    like = call.features[0]
+    axis = call.axis("axis", 1, len(like.shape))
+    are_batched = {value.batched for value in call.features}
+    is_of_one_sample = are_batched != {True} or axis == 0  # no batch axis, or one of size 1 that is joined
+    if is_of_one_sample and True in are_batched and like.batch != 1:
+        raise call.unsupported(f"axis 0 of {like.shape}, the batch axis", "an axis of a sample")
+    if is_of_one_sample:
+        like = _as_sample(like)
+    parts: list[Feature] = []
+    for value in values:
+        if not isinstance(value, Feature):
+            parts.append(_constant_part(call, value, like, axis))
+        elif is_of_one_sample:
+            parts.append(_as_sample(value))
+        else:
+            parts.append(value)
+    return call.layer("Concatenate", *parts, axis=axis - like.batched)
+
+
+def _as_sample(x: Feature) -> Feature:
+    return x.as_sample() if x.batched else x
 
 
 def _constant_part(call: Call, value: Array, like: Feature, axis: int) -> Feature:
     """Return a constant as a part of a concatenation along an axis in the file."""
-    fixed_axes = [k for k in range(like.batched, len(like.shape)) if k != axis]
-    if any(value.shape[k] != like.shape[k] for k in fixed_axes):
-        raise call.invalid(f"a constant of shape {value.shape}", "sizes like those of the other inputs")
-    sample = sample_of(call, value, like)
-    return fixed_value(call, sample, like)
+    for other in range(like.batched, len(like.shape)):
+        if other != axis and value.shape[other] != like.shape[other]:
+            raise call.invalid(f"a constant of shape {value.shape}", "sizes like those of the other inputs")
+    return fixed_value(call, sample_of(call, value, like), like)
 
 
 def write_concat(graph: GraphWriter, operation: Operation) -> GraphResult:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
-from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operators.operator import Operator, Results
 from chainrule.interop.onnx.operators.reductions import over
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary
 
@@ -19,7 +19,8 @@ def read_batch_norm(call: Call) -> Feature:
     """Return BatchNorm2D with its running statistics."""
     if call.integer("spatial", 1) != 1:
         raise call.unsupported("spatial 0", "normalization by channel")
-    if training := _training_mode(call):
+    training = _training_mode(call)
+    if training is not None:
         raise call.unsupported(f"{training}: training mode", "normalization by running statistics")
     momentum = 1 - call.real("momentum", 0.9)
     options: dict[str, Any] = {"epsilon": call.real("epsilon", 1e-5)}
@@ -38,32 +39,41 @@ def _normalized_channels(
     ranks   numbers of axes of a sample that the layer accepts
     """
     file_shape = call.feature().shape
-    weights = {name: call.constant(index) for index, name in enumerate(names, 1)}
-    for index, value in enumerate(weights.values(), 2):
+    weights: dict[str, Array] = {}
+    for index, name in enumerate(names, 1):
+        value = call.constant(index)
         if len(file_shape) < 2 or value.shape != file_shape[1:2]:
             expected = "(N, C, …) and one number for each channel"
-            raise call.invalid(f"input {index} of shape {value.shape} for {file_shape}", expected)
+            raise call.invalid(f"input {index + 1} of shape {value.shape} for {file_shape}", expected)
+        weights[name] = value
     x = call.batched_input()
     shape = x.node.shape
-    lifted = shape if len(shape) in ranks else (shape[0], 1, math.prod(shape[1:]))
-    return call.reshape(call.weighted(kind, call.reshape(x, lifted), options, weights), shape)
+    channels, *positions = shape
+    accepted_shape = shape
+    if len(shape) not in ranks:
+        accepted_shape = (channels, 1, math.prod(positions))
+    y = call.weighted(kind, call.reshape(x, accepted_shape), options, weights)
+    return call.reshape(y, shape)
 
 
-def _training_mode(call: Call) -> str:
-    """Describe the attribute or the outputs that request batch statistics, depending on the opset; "" if none do."""
+def _training_mode(call: Call) -> str | None:
+    """Describe the attribute or the outputs that request batch statistics, depending on the opset; None if none do."""
     if call.opset < 7:
-        return "" if call.integer("is_test", 0) else "is_test 0"
-    if call.opset < 14:
-        outputs = sum(map(bool, call.operation.outputs))
-        return f"{outputs} outputs" if outputs > 1 else ""
-    return "training_mode 1" if call.integer("training_mode", 0) else ""
+        return None if call.integer("is_test", 0) else "is_test 0"
+    if call.opset >= 14:
+        return "training_mode 1" if call.integer("training_mode", 0) else None
+    outputs = sum(map(bool, call.operation.outputs))
+    if outputs > 1:
+        return f"{outputs} outputs"
+    return None
 
 
 def write_batch_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return BatchNormalization."""
-    x, *weights = operation.reads
-    names, epsilon = map(graph.weight, weights), operation.attributes["epsilon"]
-    return graph.node("BatchNormalization", graph.channels(x), *names, epsilon=epsilon)
+    x, *parameters = operation.reads
+    weights = [graph.weight(parameter) for parameter in parameters]
+    epsilon = operation.attributes["epsilon"]
+    return graph.node("BatchNormalization", graph.channels(x), *weights, epsilon=epsilon)
 
 
 def read_instance_norm(call: Call) -> Feature:
@@ -77,12 +87,14 @@ def read_group_norm(call: Call) -> Feature:
 
     Before opset 21, there may be one γ and one β for each group instead of each channel.
     """
-    x, groups = call.batched_input(), call.integer("num_groups")
-    channels = x.node.shape[0]
+    x = call.batched_input()
+    groups = call.integer("num_groups")
+    channels, *positions = x.node.shape
     if groups < 1 or channels % groups:
         raise call.unsupported(f"num_groups {groups}", f"a divisor of {channels} channels")
-    by_channel = (channels, *[1] * (len(x.node.shape) - 1))
-    beta = call.constant(2) if call.has_input(2) else _following_shift(call, by_channel)
+    beta = call.optional_constant(2)
+    if beta is None:
+        beta = _following_shift(call, (channels, *[1] * len(positions)))
     weights: dict[str, Array] = {}
     for name, value in (("gamma", call.constant(1)), ("beta", beta)):
         if value.shape == (groups,) and call.opset < 21 and call.has_input(2):
@@ -97,14 +109,16 @@ def read_group_norm(call: Call) -> Feature:
 def _following_shift(call: Call, shape: Shape) -> Array:
     """Return the constant (C,) that a following Add adds to each channel; zeros without an Add."""
     shift = call.fuse_following_add((1, *shape))
-    return np.broadcast_to(0.0 if shift is None else shift, (1, *shape)).reshape(shape[0])
+    if shift is None:
+        return np.zeros(shape[0])
+    return np.broadcast_to(shift, (1, *shape)).reshape(shape[0])
 
 
-def read_layer_norm(call: Call) -> Any:
+def read_layer_norm(call: Call) -> Results:
     """Return LayerNorm over the last axes, which are merged into one; mean and deviation are computed separately."""
     x = call.feature()
     axis = call.axis("axis", -1, len(x.shape))
-    if call.used_outputs > 1:
+    if call.last_used_output > 0:
         moments = _moments(ScaledTerm(call, x), range(axis, len(x.shape)))
         return (_layer_norm(call, x, axis), *(moment.feature for moment in moments))
     return _layer_norm(call, x, axis)
@@ -117,19 +131,23 @@ def _layer_norm(call: Call, x: Feature, file_axis: int) -> Feature:
     following Add is not fused if the mean or the variance is also read.
     """
     sample, (axis,) = call.sample_axes(x, [file_axis])
-    shape, normalized = sample.node.shape, sample.node.shape[axis:]
-    rows, size = math.prod(shape[:axis]), math.prod(normalized)
-    beta: Array | None = call.constant(2) if call.has_input(2) else None
-    if beta is None and call.used_outputs == 1:
+    shape = sample.node.shape
+    normalized = shape[axis:]
+    rows = math.prod(shape[:axis])
+    size = math.prod(normalized)
+    beta = call.optional_constant(2)
+    if beta is None and call.last_used_output == 0:
         beta = call.fuse_following_add((*[1] * (len(x.shape) - len(normalized)), *normalized))
-    offsets = np.zeros(1) if beta is None else beta.reshape(beta.shape[-len(normalized) :])
-    weights = {
-        name: np.broadcast_to(values, normalized).reshape(size)
-        for name, values in (("gamma", call.constant(1)), ("beta", offsets))
-    }
-    lifted = call.reshape(sample, (size,) if rows == 1 else (rows, size))
+    if beta is None:
+        beta = np.zeros(1)
+    gamma = np.broadcast_to(call.constant(1), normalized)
+    beta = np.broadcast_to(beta.reshape(beta.shape[-len(normalized) :]), normalized)
+    merged_shape = (size,) if rows == 1 else (rows, size)
+    merged = call.reshape(sample, merged_shape)
+    weights = {"gamma": gamma.reshape(size), "beta": beta.reshape(size)}
     options = {"epsilon": call.real("epsilon", 1e-5)}
-    return call.reshape(call.weighted("LayerNorm", lifted, options, weights, shared=call.has_input(2)), shape)
+    y = call.weighted("LayerNorm", merged, options, weights, shared=call.has_input(2))
+    return call.reshape(y, shape)
 
 
 def _moments(x: ScaledTerm, axes: range) -> tuple[ScaledTerm, ScaledTerm]:
@@ -153,20 +171,21 @@ def _rms_norm(x: ScaledTerm, gamma: ScaledTerm) -> ScaledTerm:
 def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return LayerNormalization if all groups have the same γ and β, otherwise InstanceNormalization, Mul and Add."""
     x, gamma, beta = operation.reads
-    groups, epsilon = operation.attributes["groups"], operation.attributes["epsilon"]
-    value = graph.stored(x)
     assert x is not None
+    groups = operation.attributes["groups"]
+    epsilon = operation.attributes["epsilon"]
+    rows = graph.stored(x)
     size = x.size // groups
     if operation.attributes["shared"]:
-        rows = value if value.shape[-1] == size else graph.reshaped(value, (groups, size))
+        if rows.shape[-1] != size:
+            rows = graph.reshaped(rows, (groups, size))
         return graph.node("LayerNormalization", rows, graph.weight(gamma), graph.weight(beta), epsilon=epsilon)
-    rows = graph.reshaped(value, (groups, size))
-    ones, zeros = (
-        graph.constant(np.full((groups,), number, graph.network.dtype), f"{graph.layer}.{name}")
-        for number, name in ((1, "ones"), (0, "zeros"))
-    )
+    rows = graph.reshaped(rows, (groups, size))
+    ones = graph.constant(np.full((groups,), 1, graph.network.dtype), f"{graph.layer}.ones")
+    zeros = graph.constant(np.full((groups,), 0, graph.network.dtype), f"{graph.layer}.zeros")
     y = graph.reshaped(graph.node("InstanceNormalization", rows, ones, zeros, epsilon=epsilon), x.shape)
-    return graph.node("Add", graph.node("Mul", y, graph.channel_weight(gamma, y)), graph.channel_weight(beta, y))
+    y = graph.node("Mul", y, graph.channel_weight(gamma, y))
+    return graph.node("Add", y, graph.channel_weight(beta, y))
 
 
 def read_local_response_norm(call: Call) -> Feature:
@@ -185,18 +204,22 @@ def write_local_response_norm(graph: GraphWriter, operation: Operation) -> Graph
 
 def read_dropout(call: Call) -> Feature:
     """Return Dropout, which does nothing in inference."""
-    if call.used_outputs > 1:
+    if call.last_used_output > 0:
         raise call.unsupported("the mask is read", "only the values to be read")
-    rate, x = dropout_rate(call), call.feature()
-    return call.layer("Dropout", x, rate=round(rate, 7)) if 0 < rate < 1 else x
+    rate = dropout_rate(call)
+    x = call.feature()
+    if not 0 < rate < 1:
+        return x
+    return call.layer("Dropout", x, rate=round(rate, 7))
 
 
 def dropout_rate(call: Call) -> float:
     """Return the rate of a Dropout node; FormatError for a positive rate in training mode."""
     if call.opset < 12:
-        rate, training = call.real("ratio", 0.5), call.opset < 7 and not call.integer("is_test", 0)
+        rate = call.real("ratio", 0.5)
+        training = call.opset < 7 and not call.integer("is_test", 0)
     else:
-        rate = float(call.constant(1).reshape(-1)[0]) if call.has_input(1) else 0.5
+        rate = call.number_input(1, 0.5)
         training = call.has_input(2) and bool(call.constant(2).any())
     if training and rate:
         stated = "is_test 0" if call.opset < 7 else "training_mode true"

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call
+from chainrule.interop.onnx.messages import ONNX_DOMAINS
+from chainrule.interop.onnx.operator_call import Call, Value
 
-ONNX_DOMAINS = ("", "ai.onnx")
-Reader = Callable[[Call], Any]
+Results = Value | tuple[Value, ...]
+Reader = Callable[[Call], Results]
 Writer = Callable[[GraphWriter, Operation], GraphResult]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import Pair
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import POSITION, Array, Call, Feature
+from chainrule.interop.onnx.operator_call import INDEX_TYPE, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import along_axes
 from chainrule.interop.onnx.operators.shapes import moved
@@ -24,56 +24,70 @@ def read_pad(call: Call) -> Feature:
     The layers pad with zeros. Another number is added afterwards, in the borders only.
     """
     x = call.feature()
-    borders, value = _border_sizes(call, len(x.shape)), _fill_value(call)
+    borders = _border_sizes(call, len(x.shape))
+    value = _fill_value(call)
     mode = call.choice("mode", "constant", *REPEATING_MODES)
     if mode != "constant":
-        call.allocated([size + sum(border) for size, border in zip(x.shape, borders, strict=True)], POSITION.itemsize)
-        return moved(call, x, lambda places: np.pad(places, borders, cast("Any", mode)))
-    file_axes = [axis for axis, border in enumerate(borders) if any(border)]
-    sample, axes = call.sample_axes(x, file_axes)
-    return pad_with(call, sample, {axis: borders[k] for axis, k in zip(axes, file_axes, strict=True)}, value)
+        padded_shape = [size + sum(border) for size, border in zip(x.shape, borders, strict=True)]
+        call.allocated(padded_shape, INDEX_TYPE.itemsize)
+        return moved(call, x, lambda indices: np.pad(indices, borders, cast("Any", mode)))
+    changed = {axis: border for axis, border in enumerate(borders) if any(border)}
+    sample, axes = call.sample_axes(x, [*changed])
+    return pad_with(call, sample, dict(zip(axes, changed.values(), strict=True)), value)
 
 
 def pad_with(call: Call, x: Feature, pairs: Mapping[int, Pair], value: float) -> Feature:
     """Return a value with a number before and after its elements along axes of a sample. Negative numbers crop."""
     y = pad_with_zeros(call, x, pairs)
-    if not (value and pairs):
+    if not value or not pairs:
         return y
-    before = [max(pairs.get(axis, (0, 0))[0], 0) for axis in range(len(x.node.shape))]
-    after = [max(pairs.get(axis, (0, 0))[1], 0) for axis in range(len(x.node.shape))]
     border = np.full(call.allocated(y.node.shape, 8), value)
-    border[tuple(slice(first, size - last) for first, size, last in zip(before, border.shape, after, strict=True))] = 0
+    inside = [slice(None)] * border.ndim
+    for axis, (before, after) in pairs.items():
+        inside[axis] = slice(max(before, 0), border.shape[axis] - max(after, 0))
+    border[tuple(inside)] = 0
     return (ScaledTerm(call, y) + border).feature
 
 
 def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature:
     """Return a value with zeros before and after its elements along axes of a sample. Negative numbers crop."""
-    if len(x.node.shape) == 3 and {*pairs} <= {1, 2}:
-        sides, y = [pairs.get(axis, (0, 0)) for axis in (1, 2)], x
-        for kind, option, sign in (("Crop2D", "cropping", -1), ("Pad2D", "padding", 1)):
-            amounts = tuple(tuple(max(sign * amount, 0) for amount in side) for side in sides)
-            y = call.layer(kind, y, **{option: amounts}) if any(map(any, amounts)) else y
-        return y
-    return along_axes(call, x, pairs, partial(pad_with_zeros, call))
+    if len(x.node.shape) != 3 or not {*pairs} <= {1, 2}:
+        return along_axes(call, x, pairs, partial(pad_with_zeros, call))
+    cropping: list[Pair] = []
+    padding: list[Pair] = []
+    for axis in (1, 2):
+        before, after = pairs.get(axis, (0, 0))
+        cropping.append((max(-before, 0), max(-after, 0)))
+        padding.append((max(before, 0), max(after, 0)))
+    if any(map(any, cropping)):
+        x = call.layer("Crop2D", x, cropping=tuple(cropping))
+    if any(map(any, padding)):
+        x = call.layer("Pad2D", x, padding=tuple(padding))
+    return x
 
 
 def _border_sizes(call: Call, rank: int) -> list[Pair]:
     """Return the numbers of elements added before and after each axis; negative numbers crop."""
     pads = call.input_or_attribute("pads", 1, 11) or call.integers("paddings", [])
-    axes = call.integer_input(3) if call.opset >= 18 and call.has_input(3) else [*range(rank)]
-    if len(pads) != 2 * len(axes):
-        raise call.unsupported(f"pads {pads}", f"{2 * len(axes)} numbers")
+    axes = [*range(rank)]
+    if call.opset >= 18 and call.has_input(3):
+        axes = call.integer_input(3)
+    count = len(axes)
+    if len(pads) != 2 * count:
+        raise call.unsupported(f"pads {pads}", f"{2 * count} numbers")
     borders = [(0, 0)] * rank
-    for index, axis in enumerate(axes):
-        borders[call.normalize_axis(axis, rank)] = (pads[index], pads[index + len(axes)])
+    for axis, before, after in zip(axes, pads[:count], pads[count:], strict=True):
+        borders[call.normalize_axis(axis, rank)] = (before, after)
     return borders
 
 
 def _fill_value(call: Call) -> float:
     if call.opset < 11:
         return call.real("value", 0.0)
-    value: Array | None = call.constant(2) if call.has_input(2) else None
-    return float(value.reshape(-1)[0]) if value is not None and value.size else 0.0
+    value = call.optional_constant(2)
+    if value is None or not value.size:
+        return 0.0
+    return float(value.reshape(-1)[0])
 
 
 def write_pad(graph: GraphWriter, operation: Operation) -> GraphResult:

@@ -15,10 +15,10 @@ from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with
-from chainrule.interop.onnx.operators.positions import settled
-from chainrule.interop.onnx.operators.shapes import moved
+from chainrule.interop.onnx.operators.shapes import moved_parts
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 from chainrule.interop.onnx.operators.windows import (
     WindowOptions,
@@ -33,7 +33,7 @@ from chainrule.interop.onnx.operators.windows import (
 
 def read_max_pool(call: Call) -> Feature:
     """Return MaxPool2D."""
-    if call.used_outputs > 1:
+    if call.last_used_output > 0:
         raise call.unsupported("the positions of the maxima are read", "only their values to be read")
     return _read_pool(call, "MaxPool2D", {})
 
@@ -44,18 +44,21 @@ def read_average_pool(call: Call) -> Feature:
 
 
 def _norms(x: ScaledTerm) -> ScaledTerm:
-    return p_norm(x, lambda y: ScaledTerm(y.call, _read_pool(y.call, "SumPool2D", {}, y.feature)))
+    p = x.call.integer("p", 2)
+    return p_norm(x, p, lambda y: ScaledTerm(y.call, _read_pool(y.call, "SumPool2D", {}, y.feature)))
 
 
 def _read_pool(call: Call, kind: str, options: dict[str, Any], source: Feature | None = None) -> Feature:
-    """Return a pooling of the first input, or of `source`, whose options besides the windows are `options`.
+    """Return a pooling of `source`, by default the first input, whose options besides the windows are `options`.
 
     A value that already has a batch axis, a channel axis and one axis for each axis of the window is pooled as it is.
     For any other, `batched_input` finds the batch axis, or raises the error about the number of axes.
     """
-    kernel, feature = call.integers("kernel_shape"), source or call.feature()
-    has_all_axes = feature.batched and len(feature.shape) == 2 + len(kernel)
-    x = feature if has_all_axes else call.batched_input(2 + len(kernel))
+    kernel = call.integers("kernel_shape")
+    x = source or call.feature()
+    rank = 2 + len(kernel)
+    if not x.batched or len(x.shape) != rank:
+        x = call.batched_input(rank)
     window = window_of(call, kernel, x.node.shape[1:])
     if max(window.dilation) > 1 or len(kernel) > 2:  # no layer has such windows
         return _pool_of_parts(call, x, window, kind, options)
@@ -77,30 +80,37 @@ def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, opt
     elements at distance 3, with stride 1, y[i] = max(x[i], x[i + 3]). Padding of a maximum is the lowest number. The
     sum for an average is divided by the number of counted elements in each window.
     """
-    size, dilation, padding = x.node.shape[1:], window.dilation, window.padding
-    extents = [*map(extent, window.kernel, dilation)]
+    size = x.node.shape[1:]
+    extents = [*map(extent, window.kernel, window.dilation)]
+    padding = window.padding
     if window.ceil_mode:
         padding = tuple(map(ceil_padding, size, extents, window.stride, window.padding))
-    outputs = [output_size(*sizes) for sizes in zip(size, extents, window.stride, padding, strict=True)]
+    outputs = [*map(output_size, size, extents, window.stride, padding)]
     call.visit(math.prod(window.kernel))
-    lowest = -MAX_FLOAT32 if kind == "MaxPool2D" else 0.0
-    padded = pad_with(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)}, lowest)
+    is_maximum = kind == "MaxPool2D"
+    pairs = {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)}
+    padded = pad_with(call, x, pairs, -MAX_FLOAT32 if is_maximum else 0.0)
 
-    def elements(places: Array) -> tuple[Array, ...]:
+    def elements(indices: Array) -> tuple[Array, ...]:
         """Return the elements that are at the same place in all windows, for each place in a window."""
-        parts = list[Array]()
-        for offsets in product(*(range(0, reach, step) for reach, step in zip(extents, dilation, strict=True))):
-            axes = zip(offsets, outputs, window.stride, strict=True)
-            cuts = [slice(start, start + (count - 1) * step + 1, step) for start, count, step in axes]
-            parts.append(places[:, :, *cuts])
+        offsets_by_axis = [range(0, reach, step) for reach, step in zip(extents, window.dilation, strict=True)]
+        parts: list[Array] = []
+        for offsets in product(*offsets_by_axis):
+            cuts: list[slice] = []
+            for start, count, step in zip(offsets, outputs, window.stride, strict=True):
+                cuts.append(slice(start, start + (count - 1) * step + 1, step))
+            parts.append(indices[:, :, *cuts])
         return tuple(parts)
 
-    images = map(settled, moved(call, padded, elements))
-    pooled = reduce(partial(call.layer, "Maximum" if kind == "MaxPool2D" else "Add"), images)
+    images = map(materialized, moved_parts(call, padded, elements))
+    pooled = reduce(partial(call.layer, "Maximum" if is_maximum else "Add"), images)
     if kind != "AveragePool2D":
         return pooled
-    counted = window.padding if options.get("count_padding") else ((0, 0),) * len(size)
-    return (ScaledTerm(call, pooled) * _weights_of_mean(call, size, outputs, window, padding, counted)).feature
+    counted = ((0, 0),) * len(size)
+    if options.get("count_padding"):
+        counted = window.padding
+    weights = _weights_of_mean(call, size, outputs, window, padding, counted)
+    return (ScaledTerm(call, pooled) * weights).feature
 
 
 def _weights_of_mean(
@@ -140,14 +150,14 @@ def write_average_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Mul", y, graph.constant(graph.scalar(math.prod(window)), f"{graph.layer}.cells"))
 
 
-def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more: int) -> GraphResult:
-    window, padding = operation.attributes["window"], operation.attributes["padding"]
+def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more: Any) -> GraphResult:
     x = input_image(graph, operation)
     shape = result_shape(x, operation.writes[0])
-    if tuple(window[3 - len(x.shape) :]) == x.shape[1:] and not any(map(sum, padding)):
+    attributes = attributes_of(x, operation, window="kernel_shape", stride="strides", padding="pads")
+    padding = attributes["pads"]
+    if tuple(attributes["kernel_shape"]) == x.shape[1:] and not any(map(sum, operation.attributes["padding"])):
         return graph.node(f"Global{operator}", x, shape=shape)
-    attributes: dict[str, Any] = attributes_of(x, operation, window="kernel_shape", stride="strides")
-    attributes["pads"] = pads(padding[3 - len(x.shape) :])
+    attributes["pads"] = pads(padding)
     graph.prevent_pad_fusion(x)
     return graph.node(operator, x, shape=shape, **attributes, **more)
 

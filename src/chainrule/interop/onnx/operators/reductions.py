@@ -1,22 +1,24 @@
 """Reductions over axes, such as sums, maxima and norms, and pooling over all positions."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial, reduce
 
 import numpy as np
 
+from chainrule.core.arrays import Array, Shape
 from chainrule.interop.assembly import MAX_FLOAT32, permuted
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
-from chainrule.interop.onnx.operators.positions import settled
-from chainrule.interop.onnx.operators.shapes import moved
+from chainrule.interop.onnx.operators.shapes import moved_parts
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 
 MAX_FACTORS = 64  # of ReduceProd
 SMALLEST = 2.0**-126  # replaces a norm of 0
+NORMS = {"L1": 1, "L2": 2}  # of Normalizer
 OVER = " over axes of a sample"
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 
@@ -34,15 +36,32 @@ def _reduced(x: ScaledTerm, kind: str = "SumPool2D", *, keep: bool | None = None
     axes = _axes(x.call, x.feature)
     if axes is None:
         return x
-    return over(x, axes, kind, keep=x.call.integer("keepdims", 1) != 0 if keep is None else keep)
+    if keep is None:
+        keep = x.call.integer("keepdims", 1) != 0
+    return over(x, axes, kind, keep=keep)
 
 
 def _axes(call: Call, x: Feature) -> list[int] | None:
     """Return the axes that a node reduces, in increasing order; None for no axes."""
-    axes = call.input_or_attribute("axes", 1, 13 if call.operation.operator == "ReduceSum" else 18)
-    if not axes and call.integer("noop_with_empty_axes", 0):
+    rank = len(x.shape)
+    since = 13 if call.operation.operator == "ReduceSum" else 18
+    axes = call.input_or_attribute("axes", 1, since)
+    if axes:
+        return sorted(call.normalize_axis(axis, rank) for axis in axes)
+    if call.integer("noop_with_empty_axes", 0):
         return None
-    return sorted(call.normalize_axis(axis, len(x.shape)) for axis in axes or range(len(x.shape)))
+    return [*range(rank)]
+
+
+def _remaining(shape: Shape, axes: Sequence[int], *, keep: bool) -> tuple[int, ...]:
+    """Return a shape after reduction of some axes, which remain with size 1 if `keep`."""
+    remaining: list[int] = []
+    for axis, size in enumerate(shape):
+        if axis not in axes:
+            remaining.append(size)
+        elif keep:
+            remaining.append(1)
+    return tuple(remaining)
 
 
 def over(term: ScaledTerm, file_axes: Iterable[int], kind: str, *, keep: bool = True) -> ScaledTerm:
@@ -60,22 +79,30 @@ def over(term: ScaledTerm, file_axes: Iterable[int], kind: str, *, keep: bool = 
     x, axes = call.sample_axes(term.feature, [*file_axes])
     if not axes:
         return term
-    remaining = tuple(1 if axis in axes else size for axis, size in enumerate(x.node.shape) if keep or axis not in axes)
+    remaining = _remaining(x.node.shape, axes, keep=keep)
     if not remaining and not x.batched:
         raise call.unsupported(f"axes {axes} of {x.shape}", "at least one remaining axis, or keepdims")
-    if axes != list(range(axes[0], axes[-1] + 1)):  # a window needs adjacent axes
-        others = [axis for axis in range(len(x.node.shape)) if axis not in axes]
+    first = axes[0]
+    last = axes[-1]
+    if axes != [*range(first, last + 1)]:  # a window needs adjacent axes
+        rank = len(x.node.shape)
+        others = [axis for axis in range(rank) if axis not in axes]
         x = x.with_node(permuted(x.node, [*others, *axes]))
-        axes = [*range(len(others), len(x.node.shape))]
+        first = len(others)
+        last = rank - 1
     shape = x.node.shape
-    before, reduced, after = shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :]
-    if math.prod(after) == 1 and kind in GLOBAL:
-        positions = reduced if len(reduced) == 2 else (1, math.prod(reduced))
-        y = call.layer(GLOBAL[kind], call.reshape(x, (math.prod(before), *positions)))
+    before = math.prod(shape[:first])
+    reduced = shape[first : last + 1]
+    after = math.prod(shape[last + 1 :])
+    count = math.prod(reduced)
+    if after == 1 and kind in GLOBAL:
+        positions = reduced if len(reduced) == 2 else (1, count)
+        y = call.layer(GLOBAL[kind], call.reshape(x, (before, *positions)))
     else:
-        stacked = call.reshape(x, (math.prod(before), math.prod(reduced), math.prod(after)))
-        y = call.layer(kind, stacked, window=(math.prod(reduced), 1))
-    return ScaledTerm(call, call.reshape(y, remaining or (1,), scalar=not remaining))
+        y = call.layer(kind, call.reshape(x, (before, count, after)), window=(count, 1))
+    if not remaining:
+        return ScaledTerm(call, call.reshape(y, (1,), scalar=True))
+    return ScaledTerm(call, call.reshape(y, remaining, scalar=False))
 
 
 def _maximum(x: ScaledTerm) -> ScaledTerm:
@@ -99,20 +126,31 @@ def read_product(call: Call) -> Feature:
     """Return the product of Slices."""
     x = call.feature()
     axes = _axes(call, x) or []
-    count, keep = math.prod(x.shape[axis] for axis in axes), call.integer("keepdims", 1)
+    kept = _remaining(x.shape, axes, keep=call.integer("keepdims", 1) != 0)
+    count = math.prod(x.shape[axis] for axis in axes)
     if count > MAX_FACTORS:
         raise call.unsupported(f"{count} factors", f"at most {MAX_FACTORS}")
-    kept = [1 if axis in axes else size for axis, size in enumerate(x.shape) if keep or axis not in axes]
 
-    def parts(places: Array) -> tuple[Array, ...]:
-        return tuple(np.moveaxis(places, axes, range(len(axes))).reshape(count, *kept))
+    def parts(indices: Array) -> tuple[Array, ...]:
+        return tuple(np.moveaxis(indices, axes, range(len(axes))).reshape(count, *kept))
 
-    return reduce(partial(call.layer, "Multiply"), map(settled, moved(call, x, parts)))
+    return reduce(partial(call.layer, "Multiply"), map(materialized, moved_parts(call, x, parts)))
 
 
 def _lp_normalization(x: ScaledTerm) -> ScaledTerm:
-    axis = x.call.axis("axis", -1, len(x.feature.shape))
-    norm = p_norm(x, lambda y: over(y, [axis], "SumPool2D"))
+    return _normalized(x, x.call.axis("axis", -1, len(x.feature.shape)), x.call.integer("p", 2))
+
+
+def _normalizer(x: ScaledTerm) -> ScaledTerm:
+    norm = x.call.text("norm", "MAX")
+    if norm not in NORMS:
+        raise x.call.unsupported(f"norm {norm!r}", " or ".join(NORMS))
+    return _normalized(x, 1, NORMS[norm])
+
+
+def _normalized(x: ScaledTerm, axis: int, p: int) -> ScaledTerm:
+    """Return a value divided by its p-norm along an axis in the file."""
+    norm = p_norm(x, p, lambda y: over(y, [axis], "SumPool2D"))
     return x / norm.layer("Clip", low=SMALLEST, high=MAX_FLOAT32)
 
 
@@ -123,7 +161,7 @@ OPERATORS = (
         "GlobalLpPool",
         unary(
             "the p-th root of the sum of |x| to the power of p over all positions",
-            lambda x: p_norm(x, _over_positions),
+            lambda x: p_norm(x, x.call.integer("p", 2), _over_positions),
         ),
     ),
     Operator("ReduceProd", read_product),
@@ -139,4 +177,5 @@ OPERATORS = (
     Operator("ReduceLogSum", unary("Log of the sum", lambda x: _reduced(x).layer("Log"))),
     Operator("ReduceLogSumExp", unary("m + log Σ exp(x − m), where m is the maximum", _log_sum_exp)),
     Operator("LpNormalization", unary("x divided by its norm along an axis", _lp_normalization)),
+    Operator("Normalizer", unary("x divided by its norm", _normalizer), domains=("ai.onnx.ml",)),
 )

@@ -1,17 +1,18 @@
 """Operators that read a value at equally spaced positions along its axes."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from functools import partial, reduce
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import WHOLE_IMAGE, Line, resampling_line, resampling_weights
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import fixed_value
 from chainrule.interop.onnx.operators.windows import image, restore_rank
@@ -36,11 +37,12 @@ def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: s
     """Return a value that is read at the given positions along axes of a sample."""
     shape = x.node.shape
     changed = {axis: positions for axis, positions in axes.items() if positions != (shape[axis], EVERY)}
-    if len(shape) == 3 and changed and set(changed) <= {1, 2}:
-        rows, columns = (changed.get(axis, Positions(shape[axis], EVERY)) for axis in (1, 2))
-        outputs = (rows.outputs, columns.outputs)
-        return call.layer("Resample2D", x, outputs=outputs, rows=rows.line, columns=columns.line, mode=mode)
-    return along_axes(call, x, changed, partial(resample_axes, call, mode=mode))
+    if len(shape) != 3 or not changed or not set(changed) <= {1, 2}:
+        return along_axes(call, x, changed, partial(resample_axes, call, mode=mode))
+    rows = changed.get(1, Positions(shape[1], EVERY))
+    columns = changed.get(2, Positions(shape[2], EVERY))
+    outputs = (rows.outputs, columns.outputs)
+    return call.layer("Resample2D", x, outputs=outputs, rows=rows.line, columns=columns.line, mode=mode)
 
 
 def along_axes(call: Call, x: Feature, values: Mapping[int, Any], change: Callable[..., Feature]) -> Feature:
@@ -50,10 +52,20 @@ def along_axes(call: Call, x: Feature, values: Mapping[int, Any], change: Callab
     change   function of images and {1: such a value}
     """
     for axis, value in values.items():
-        before, size, after = x.node.shape[:axis], x.node.shape[axis], x.node.shape[axis + 1 :]
-        y = change(call.reshape(x, (math.prod(before), size, math.prod(after))), {1: value})
+        shape = x.node.shape
+        before = shape[:axis]
+        after = shape[axis + 1 :]
+        images = call.reshape(x, (math.prod(before), shape[axis], math.prod(after)))
+        y = change(images, {1: value})
         x = call.reshape(y, (*before, y.node.shape[1], *after))
     return x
+
+
+class Resizing(NamedTuple):
+    """The size of a result along an axis, and the scale factor."""
+
+    size: int
+    scale: Fraction
 
 
 def read_resize(call: Call) -> Feature:
@@ -62,25 +74,27 @@ def read_resize(call: Call) -> Feature:
     """
     x = call.batched_input()
     mode, rounding = _interpolation(call)
-    batch, *resized = _sizes_and_scales(call, x)
+    batch, *resizings = _resizings(call, x)
     if batch != (x.shape[0], 1):
-        raise call.unsupported(f"factor {float(batch[1]):g} for the batch axis", "1")
-    axes = {
-        axis: Positions(size, _line(call, own, size, scale, mode, rounding))
-        for axis, (own, (size, scale)) in enumerate(zip(x.shape[1:], resized, strict=True))
-        if (size, scale) != (own, 1)
-    }
+        raise call.unsupported(f"factor {float(batch.scale):g} for the batch axis", "1")
+    axes: dict[int, Positions] = {}
+    for axis, (size, resizing) in enumerate(zip(x.shape[1:], resizings, strict=True)):
+        if resizing != (size, 1):
+            axes[axis] = Positions(resizing.size, _line(call, size, resizing, mode, rounding))
     if mode == "cubic":  # no layer interpolates it
-        return reduce(lambda y, axis: _resample_cubic(call, y, axis, axes[axis]), axes, x)
+        for axis, positions in axes.items():
+            x = _resample_cubic(call, x, axis, positions)
+        return x
     rank = len(x.node.shape)
-    if rank not in (2, 3) or not axes or not set(axes) <= {*range(1, rank)}:  # no images, or resized channels
+    if rank not in (2, 3) or not axes or 0 in axes:  # no images, or resized channels
         return resample_axes(call, x, axes, mode)
     y = image(call, x)
     image_axes = {axis + 3 - rank: positions for axis, positions in axes.items()}
-    factors = tuple(_whole_factor(mode, y.node.shape[axis], image_axes.get(axis)) for axis in (1, 2))
-    if not all(factors):
+    rows = _whole_factor(mode, y.node.shape[1], image_axes.get(1))
+    columns = _whole_factor(mode, y.node.shape[2], image_axes.get(2))
+    if rows is None or columns is None:
         return restore_rank(call, resample_axes(call, y, image_axes, mode), x)
-    factor = factors[0] if factors[0] == factors[1] else factors
+    factor = rows if rows == columns else (rows, columns)
     return restore_rank(call, call.layer("UpSample2D", y, factor=factor, mode=mode), x)
 
 
@@ -94,18 +108,18 @@ def _resample_cubic(call: Call, x: Feature, axis: int, positions: Positions) -> 
     `exclude_outside`, are left out.
     """
     count, (a, b, c) = positions
-    size, later_axes = x.node.shape[axis], len(x.node.shape) - axis - 1
+    size, *later_axes = x.node.shape[axis:]
     below, remainders = np.divmod(a * np.arange(count) + b, c)
     weights = _cubic_weights(remainders / c, call.real("cubic_coeff_a", -0.75))
     if call.integer("exclude_outside", 0):
         neighbors = below + np.arange(-1, 3)[:, None]
         weights = np.where((neighbors >= 0) & (neighbors < size), weights, 0)
         weights /= weights.sum(0)
-    terms = list[Feature]()
+    terms: list[Feature] = []
     for offset, factors in enumerate(weights, -1):
-        tap = resample_axes(call, x, {axis: Positions(count, (a, b + offset * c, c))})
-        factor = fixed_value(call, factors.reshape(-1, *[1] * later_axes), tap)
-        terms.append(call.layer("Multiply", tap, factor))
+        neighbor = resample_axes(call, x, {axis: Positions(count, (a, b + offset * c, c))})
+        factor = fixed_value(call, factors.reshape(-1, *[1] * len(later_axes)), neighbor)
+        terms.append(call.layer("Multiply", neighbor, factor))
     return call.layer("Add", *terms)
 
 
@@ -120,15 +134,17 @@ def _cubic_weights(t: Array, a: float) -> Array:
     return np.array([outer[0], inner[0], inner[1], outer[1]])
 
 
-def _whole_factor(mode: str, size: int, positions: Positions | None) -> int:
-    """Return the whole factor with which UpSample2D reads the same pixels with the same weights; 0 if there is none."""
+def _whole_factor(mode: str, size: int, positions: Positions | None) -> int | None:
+    """Return the factor with which UpSample2D reads the same pixels with the same weights; None if there is none."""
     if positions is None:
         return 1
     count, line = positions
     if count % size or count > MAX_COMPARED:
-        return 0
-    pixels = (resampling_weights(mode, size, count, i, line) for i in range(count))
-    return count // size if all(own == resampling_weights(mode, size, count, i) for i, own in enumerate(pixels)) else 0
+        return None
+    for i in range(count):
+        if resampling_weights(mode, size, count, i, line) != resampling_weights(mode, size, count, i):
+            return None
+    return count // size
 
 
 def _interpolation(call: Call) -> tuple[str, str]:
@@ -136,42 +152,59 @@ def _interpolation(call: Call) -> tuple[str, str]:
     mode = call.choice("mode", "nearest", "linear", "bilinear", "cubic")
     if call.integer("antialias", 0) or (call.integer("exclude_outside", 0) and mode != "cubic"):
         raise call.unsupported("antialias or exclude_outside 1", "0")
-    if mode != "nearest":
-        return ("cubic" if mode == "cubic" else "bilinear"), "floor"
-    return "nearest", call.text("nearest_mode", "round_prefer_floor" if call.opset >= 11 else "floor or ceil")
+    if mode == "nearest":
+        default = "round_prefer_floor" if call.opset >= 11 else "floor or ceil"
+        return mode, call.text("nearest_mode", default)
+    if mode == "cubic":
+        return mode, "floor"
+    return "bilinear", "floor"
 
 
-def _sizes_and_scales(call: Call, x: Feature) -> list[tuple[int, Fraction]]:
+def _resizings(call: Call, x: Feature) -> list[Resizing]:
     """Return the size of the result and the scale factor along each axis."""
-    shape, rank = x.shape, len(x.shape)
-    axes = [call.normalize_axis(axis, rank) for axis in call.integers("axes", range(rank))]
-    read = _requested_sizes if call.opset >= 11 and call.has_input(3) else _requested_factors
-    resized = dict(zip(axes, read(call, [shape[axis] for axis in axes]), strict=True))
-    result = [resized.get(axis, (size, Fraction(1))) for axis, size in enumerate(shape)]
-    if any(size < 1 for size, _ in result):
-        raise call.unsupported(f"sizes {[size for size, _ in result]}", "sizes above 0")
-    return result
+    rank = len(x.shape)
+    axes: list[int] = []
+    before: list[int] = []
+    for number in call.integers("axes", range(rank)):
+        axis = call.normalize_axis(number, rank)
+        axes.append(axis)
+        before.append(x.shape[axis])
+    if call.opset >= 11 and call.has_input(3):
+        requested = _requested_sizes(call, before)
+    else:
+        requested = _requested_factors(call, before)
+    resizings = [Resizing(size, Fraction(1)) for size in x.shape]
+    for axis, resizing in zip(axes, requested, strict=True):
+        resizings[axis] = resizing
+    sizes, _ = zip(*resizings, strict=True)
+    if min(sizes) < 1:
+        raise call.unsupported(f"sizes {[*sizes]}", "sizes above 0")
+    return resizings
 
 
-def _requested_sizes(call: Call, before: Sequence[int]) -> list[tuple[int, Fraction]]:
+def _requested_sizes(call: Call, before: Sequence[int]) -> list[Resizing]:
     """Return the sizes of the input `sizes` and their factors, or as close to them as one factor for all comes."""
     sizes = call.integer_input(3)
     if len(sizes) != len(before) or min(sizes, default=1) < 1:
         raise call.unsupported(f"sizes {sizes}", f"{len(before)} sizes above 0")
-    factors = [Fraction(size, own) for size, own in zip(sizes, before, strict=True)]
+    scales = [*map(Fraction, sizes, before)]
     policy = call.choice("keep_aspect_ratio_policy", "stretch", "not_larger", "not_smaller")
     if policy == "stretch":
-        return [*zip(sizes, factors, strict=True)]
-    factor = min(factors) if policy == "not_larger" else max(factors)
-    return [(math.floor(own * factor + Fraction(1, 2)), factor) for own in before]
+        return [*map(Resizing, sizes, scales)]
+    scale = min(scales) if policy == "not_larger" else max(scales)
+    return [Resizing(math.floor(own * scale + Fraction(1, 2)), scale) for own in before]
 
 
-def _requested_factors(call: Call, before: Sequence[int]) -> list[tuple[int, Fraction]]:
+def _requested_factors(call: Call, before: Sequence[int]) -> list[Resizing]:
     """Return the factors of the input or attribute `scales`, and the sizes that they give, rounded down."""
-    factors = [_fraction(call, value) for value in _scale_factors(call)]
-    if len(factors) != len(before):
-        raise call.unsupported(f"{len(factors)} factors", f"{len(before)} factors")
-    return [(math.floor(own * factor), factor) for own, factor in zip(before, factors, strict=True)]
+    values = _scale_factors(call)
+    if len(values) != len(before):
+        raise call.unsupported(f"{len(values)} factors", f"{len(before)} factors")
+    resizings: list[Resizing] = []
+    for value, size in zip(values, before, strict=True):
+        scale = _fraction(call, value)
+        resizings.append(Resizing(math.floor(size * scale), scale))
+    return resizings
 
 
 def _scale_factors(call: Call) -> list[float]:
@@ -191,7 +224,7 @@ def _fraction(call: Call, value: float) -> Fraction:
     raise call.unsupported(f"factor {value}", f"a fraction with a denominator of at most {MAX_DENOMINATOR}")
 
 
-def _line(call: Call, size: int, count: int, scale: Fraction, mode: str, rounding: str) -> Line:
+def _line(call: Call, size: int, resizing: Resizing, mode: str, rounding: str) -> Line:
     """Return the numbers (a, b, c) of the positions (a·i + b)/c that Resize reads along an axis, for outputs i.
 
     A layer in mode "nearest" reads the element ⌊(a·i + b)/c⌋. The other ways of rounding are written as such floors.
@@ -203,16 +236,17 @@ def _line(call: Call, size: int, count: int, scale: Fraction, mode: str, roundin
 
     Enlarging two elements to four with half_pixel reads −1/4, 1/4, 3/4 and 5/4: (a, b, c) = (2, −1, 4).
     """
-    step, start = _coordinates(call, size, count, scale)
+    step, start = _coordinates(call, size, resizing)
     c = math.lcm(step.denominator, start.denominator)  # the smallest divisor for which a and b are whole
-    a, b = int(step * c), int(start * c)
-    floor, ceil = (a, b, c), (a, b + c - 1, c)
+    a = int(step * c)
+    b = int(start * c)
     if mode != "nearest":
-        return floor  # the exact position: the layer interpolates
+        return a, b, c  # the exact position: the layer interpolates
+    if rounding == "floor or ceil":  # before opset 11, ONNX Runtime rounds up in smaller images
+        rounding = "ceil" if resizing.scale < 1 else "floor"
     lines = {
-        "floor": floor,
-        "ceil": ceil,
-        "floor or ceil": ceil if scale < 1 else floor,  # before opset 11, ONNX Runtime rounds up in smaller images
+        "floor": (a, b, c),
+        "ceil": (a, b + c - 1, c),
         "round_prefer_floor": (2 * a, 2 * b + c - 1, 2 * c),
         "round_prefer_ceil": (2 * a, 2 * b + c, 2 * c),
     }
@@ -221,21 +255,26 @@ def _line(call: Call, size: int, count: int, scale: Fraction, mode: str, roundin
     return lines[rounding]
 
 
-def _coordinates(call: Call, size: int, count: int, scale: Fraction) -> tuple[Fraction, Fraction]:
+def _coordinates(call: Call, size: int, resizing: Resizing) -> tuple[Fraction, Fraction]:
     """Return the distance of the positions that Resize reads along an axis, and the first position."""
+    count, scale = resizing
     rule = call.text("coordinate_transformation_mode", "half_pixel" if call.opset >= 11 else "asymmetric")
-    step, half, zero = 1 / scale, Fraction(1, 2), Fraction(0)
-    centered = step, (step - 1) * half
-    rules = {
-        "half_pixel": centered,
-        "pytorch_half_pixel": centered if count > 1 else (zero, zero),
-        "half_pixel_symmetric": (step, centered[1] + size * half * (1 - count * step / size)),
-        "asymmetric": (step, zero),
-        "align_corners": (Fraction(size - 1, max(count - 1, 1)) if count > 1 else zero, zero),
-    }
-    if rule not in rules:
-        raise call.unsupported(f"coordinate_transformation_mode {rule!r}", "half_pixel, align_corners or asymmetric")
-    return rules[rule]
+    step = 1 / scale
+    half = Fraction(1, 2)
+    zero = Fraction(0)
+    is_single = count == 1
+    centered = (step - 1) * half
+    if rule == "asymmetric":
+        return step, zero
+    if is_single and rule in ("pytorch_half_pixel", "align_corners"):
+        return zero, zero
+    if rule in ("half_pixel", "pytorch_half_pixel"):
+        return step, centered
+    if rule == "half_pixel_symmetric":
+        return step, centered + size * half * (1 - count * step / size)
+    if rule == "align_corners":
+        return Fraction(size - 1, count - 1), zero
+    raise call.unsupported(f"coordinate_transformation_mode {rule!r}", "half_pixel, align_corners or asymmetric")
 
 
 def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -243,45 +282,57 @@ def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
 
     Other positions, and averages over windows of unequal sizes, become a MatMul for each axis.
     """
-    x, outputs, mode = graph.view(operation.reads[0]), operation.attributes["outputs"], operation.attributes["mode"]
-    axes = [*zip(x.shape[1:], outputs, strict=True)]
-    options_of_lines = operation.attributes.get("lines", WHOLE_IMAGE)
-    lines = [resampling_line(mode, line, *axis) for line, axis in zip(options_of_lines, axes, strict=True)]
+    x = graph.view(operation.reads[0])
+    outputs = operation.attributes["outputs"]
+    mode = operation.attributes["mode"]
+    _, *sizes = x.shape
+    axes = [*zip(sizes, outputs, strict=True)]
+    lines: list[Line] = []
+    for line, axis in zip(operation.attributes.get("lines", WHOLE_IMAGE), axes, strict=True):
+        lines.append(resampling_line(mode, line, *axis))
     attributes = _resize_attributes(mode, lines, axes)
     if attributes is None and mode == "nearest":
         return _write_gathers(graph, x, outputs, lines)
     if attributes is None:
         return _write_matrices(graph, x, mode, outputs, lines)
-    scales = np.array([1, 1, *(count / size for size, count in axes)], np.float32)
-    name = graph.constant(scales, f"{graph.layer}.scales")
-    return graph.node("Resize", x, "", name, shape=operation.writes[0].shape, **attributes)
+    scales = [1, 1, *(count / size for size, count in axes)]
+    constant = graph.constant(np.array(scales, np.float32), f"{graph.layer}.scales")
+    return graph.node("Resize", x, None, constant, shape=operation.writes[0].shape, **attributes)
 
 
 def _resize_attributes(mode: str, lines: list[Line], axes: list[tuple[int, int]]) -> dict[str, str] | None:
     """Return the attributes of a Resize that reads the positions of the lines; None if there is none."""
-
-    def are(others: Iterable[Line]) -> bool:
-        return all(_is_same(*pair) for pair in zip(lines, others, strict=True))
-
-    if mode not in RESIZING or any(count % size for size, count in axes):
+    if mode not in RESIZING:
         return None
-    if are(resampling_line(mode, (0, 0, 0), *axis) for axis in axes):
+    are_usual = True
+    are_aligned = mode == "bilinear"
+    for line, (size, count) in zip(lines, axes, strict=True):
+        if count % size:
+            return None
+        are_usual &= _is_same(line, resampling_line(mode, (0, 0, 0), size, count))
+        are_aligned &= _is_same(line, (size - 1, 0, max(count - 1, 1)))
+    if are_usual:
         return RESIZING[mode]
-    if mode == "bilinear" and are((size - 1, 0, max(count - 1, 1)) for size, count in axes):
+    if are_aligned:
         return {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
     return None
 
 
 def _is_same(line: Line, other: Line) -> bool:
     """Return whether two lines have the same positions."""
-    return all(own * other[2] == number * line[2] for own, number in zip(line[:2], other[:2], strict=True))
+    a, b, c = line
+    other_a, other_b, other_c = other
+    return a * other_c == other_a * c and b * other_c == other_b * c
 
 
 def _write_gathers(graph: GraphWriter, x: GraphResult, outputs: tuple[int, ...], lines: list[Line]) -> GraphResult:
     """Return the nearest pixels along each axis whose pixels change."""
     for axis, (output_size, line) in enumerate(zip(outputs, lines, strict=True), 1):
         size = x.shape[axis]
-        pixels = [resampling_weights("nearest", size, output_size, i, line)[0][0] for i in range(output_size)]
+        pixels: list[int] = []
+        for i in range(output_size):
+            ((pixel, _), *_) = resampling_weights("nearest", size, output_size, i, line)
+            pixels.append(pixel)
         if pixels != [*range(size)]:
             shape = (*x.shape[:axis], output_size, *x.shape[axis + 1 :])
             x = graph.node("Gather", x, graph.integer_constant(pixels), shape=shape, axis=axis + 1)

@@ -3,21 +3,25 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import POSITION, Array, Call, Feature, Value
-from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operator_call import INDEX_TYPE, Call, Feature, Value
+from chainrule.interop.onnx.operators.operator import Operator, Results, Writer
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.terms import ScaledTerm
+from chainrule.interop.onnx.tensors import BFLOAT16, BOOLEAN, FLOAT32, FLOAT64, TYPES
 from chainrule.layers import Compare
 
 Shape = Sequence[int]
-FLOATS, BOOLEANS = (1, 10, 11, 16), 9  # TensorProto.DataType
+FLOATS = (FLOAT32, TYPES.index("float16"), FLOAT64, BFLOAT16)  # TensorProto.DataType
 OPEN_END = 2**31 - 1  # exporters write this or a larger number for the end of an axis
+T = TypeVar("T")
 
 
 def read_identity(call: Call) -> Feature:
@@ -27,21 +31,25 @@ def read_identity(call: Call) -> Feature:
 
 def read_cast(call: Call) -> Feature:
     """Return the input for a floating-point type, and for truth values 1 minus Compare with 0."""
-    kind, x = call.integer("to", 1), call.feature()
-    if kind == BOOLEANS:
-        return x if isinstance(x.node.layer, Compare) else (1 - ScaledTerm(call, x).equals(0.0)).feature
+    kind = call.integer("to", FLOAT32)
+    x = call.feature()
+    if kind == BOOLEAN:
+        if isinstance(x.node.layer, Compare):
+            return x
+        return (1 - ScaledTerm(call, x).equals(0.0)).feature
     if kind not in FLOATS:
         raise call.unsupported(f"to {kind}, integers", "a type of floats or truth values")
-    return call.feature()
+    return x
 
 
 def read_cast_like(call: Call) -> Value:
     """Return the first input; the type of the second must be a floating-point type."""
-    like = call.values[1] if call.has_input(1) else None
+    value, like = call.values
     if isinstance(like, np.ndarray) and like.dtype.kind != "f":
         raise call.unsupported(f"a type like {like.dtype}", "a type of floats")
-    value = call.values[0] if call.has_input(0) else None
-    return value.astype(np.float64) if isinstance(value, np.ndarray) else call.feature()
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float64)
+    return call.feature()
 
 
 # ---------------------------------------------------------------------- other shapes
@@ -53,14 +61,13 @@ def reshape(call: Call, x: Array) -> Array:
     A size of 0 means the input's size on the same axis, unless the attribute allowzero is set. One size may be −1:
     it is computed from the number of elements.
     """
-    requested = call.integer_input(1) if call.opset >= 5 else call.integers("shape")
-    if requested.count(-1) > 1 or any(size < -1 for size in requested):
-        raise call.unsupported(f"shape {list(requested)}", "sizes with at most one −1")
-    zero_keeps_size = not call.integer("allowzero", 0)
-    sizes = [
-        x.shape[index] if size == 0 and zero_keeps_size and index < x.ndim else size
-        for index, size in enumerate(requested)
-    ]
+    sizes = call.integers("shape") if call.opset < 5 else call.integer_input(1)
+    if sizes.count(-1) > 1 or any(size < -1 for size in sizes):
+        raise call.unsupported(f"shape {sizes}", "sizes with at most one −1")
+    if not call.integer("allowzero", 0):
+        sizes = [*sizes]
+        for axis, own in enumerate(x.shape[: len(sizes)]):
+            sizes[axis] = sizes[axis] or own
     return _reshaped(call, x, sizes)
 
 
@@ -74,7 +81,8 @@ def _reshaped(call: Call, x: Array, shape: Shape) -> Array:
 def flatten(call: Call, x: Array) -> Array:
     """Merge the axes before an axis, and the others."""
     axis = call.integer("axis", 1)
-    axis = axis if axis == x.ndim else call.normalize_axis(axis, x.ndim)
+    if axis != x.ndim:
+        axis = call.normalize_axis(axis, x.ndim)
     return _reshaped(call, x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
 
 
@@ -89,7 +97,7 @@ def unsqueeze(call: Call, x: Array) -> Array:
     return np.expand_dims(x, tuple(call.input_or_attribute("axes", 1, 13) or ()))
 
 
-# ---------------------------------------------------------------------- other places
+# ---------------------------------------------------------------------- other indices
 
 
 def transpose(call: Call, x: Array) -> Array:
@@ -99,19 +107,25 @@ def transpose(call: Call, x: Array) -> Array:
 
 def depth_to_space(call: Call, x: Array) -> Array:
     """Move channels to blocks of pixels; mode DCR orders channels by position in the block, then by depth."""
-    (n, channels, height, width), size, depth_first = x.shape, _block_size(call), _depth_first(call)
-    rest = channels // size**2
-    split, order = ((size, size, rest), (0, 3, 4, 1, 5, 2)) if depth_first else ((rest, size, size), (0, 1, 4, 2, 5, 3))
-    moved = x.reshape(n, *split, height, width).transpose(order)
-    return _reshaped(call, moved, (n, rest, height * size, width * size))
+    n, channels, height, width = x.shape
+    size = _block_size(call)
+    depth = channels // size**2
+    if _depth_first(call):
+        moved = x.reshape(n, size, size, depth, height, width).transpose(0, 3, 4, 1, 5, 2)
+    else:
+        moved = x.reshape(n, depth, size, size, height, width).transpose(0, 1, 4, 2, 5, 3)
+    return _reshaped(call, moved, (n, depth, height * size, width * size))
 
 
 def space_to_depth(call: Call, x: Array) -> Array:
     """Move blocks of pixels to channels."""
-    (n, channels, height, width), size = x.shape, _block_size(call)
-    split = x.reshape(n, channels, height // size, size, width // size, size)
-    moved = split.transpose((0, 3, 5, 1, 2, 4) if _depth_first(call) else (0, 1, 3, 5, 2, 4))
-    return _reshaped(call, moved, (n, channels * size**2, height // size, width // size))
+    n, channels, height, width = x.shape
+    size = _block_size(call)
+    rows = height // size
+    columns = width // size
+    blocks = x.reshape(n, channels, rows, size, columns, size)
+    order = (0, 3, 5, 1, 2, 4) if _depth_first(call) else (0, 1, 3, 5, 2, 4)
+    return _reshaped(call, blocks.transpose(order), (n, channels * size**2, rows, columns))
 
 
 def _depth_first(call: Call) -> bool:
@@ -120,36 +134,47 @@ def _depth_first(call: Call) -> bool:
 
 def _block_size(call: Call) -> int:
     """Return the height and width of the square blocks of pixels that become channels, or are made from channels."""
-    if (size := call.integer("blocksize")) < 1:
+    size = call.integer("blocksize")
+    if size < 1:
         raise call.unsupported(f"blocksize {size}", "a size of 1 or more")
     return size
 
 
 def split(call: Call, x: Array) -> tuple[Array, ...]:
     """Divide an axis into the parts of the outputs."""
-    axis, outputs = call.axis("axis", 0, x.ndim), len(call.operation.outputs)
+    axis = call.axis("axis", 0, x.ndim)
+    outputs = len(call.operation.outputs)
+    total = x.shape[axis]
     sizes = call.input_or_attribute("split", 1, 13)
     if sizes is None:
-        length = -(-x.shape[axis] // outputs)
-        sizes = [min(length, x.shape[axis] - length * index) for index in range(outputs)]
-    if sum(sizes) != x.shape[axis]:
-        raise call.invalid(f"sizes {sizes} of {x.shape[axis]}", "sizes with that sum")
+        length = -(-total // outputs)
+        sizes = [min(length, total - length * index) for index in range(outputs)]
+    if sum(sizes) != total:
+        raise call.invalid(f"sizes {sizes} of {total}", "sizes with that sum")
     if min(sizes) < 0 or len(sizes) != outputs:
-        raise call.unsupported(f"sizes {sizes} of {x.shape[axis]}", "a size for each output")
+        raise call.unsupported(f"sizes {sizes} of {total}", "a size for each output")
     return tuple(np.split(x, np.cumsum(sizes)[:-1].tolist(), axis))
 
 
 def slice_(call: Call, x: Array) -> Array:
     """Cut a range with a step from each axis."""
-    starts, ends = (call.input_or_attribute(name, index, 10) or [] for index, name in ((1, "starts"), (2, "ends")))
+    starts = call.input_or_attribute("starts", 1, 10) or []
+    ends = call.input_or_attribute("ends", 2, 10) or []
     axes = call.input_or_attribute("axes", 3, 10) or [*range(len(starts))]
-    steps = call.integer_input(4) if call.opset >= 10 and call.has_input(4) else [1] * len(starts)
+    steps = [1] * len(starts)
+    if call.opset >= 10 and call.has_input(4):
+        steps = call.integer_input(4)
     cuts = [slice(None)] * x.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        axis, size = call.normalize_axis(axis, x.ndim), x.shape[axis]
-        if call.open_batch and (size < end < OPEN_END or -OPEN_END < start < -size) and _mixes_samples(call, x, axis):
+    for file_axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        axis = call.normalize_axis(file_axis, x.ndim)
+        size = x.shape[axis]
+        is_cut = size < end < OPEN_END or -OPEN_END < start < -size
+        if call.open_batch and is_cut and _mixes_samples(call, x, axis):
             raise call.unsupported(f"elements {start} to {end} of the batch axis", "all samples")
-        cuts[axis] = slice(start, end if step > 0 or end >= -size else None, step)
+        stop = end
+        if step < 0 and end < -size:  # before the first element
+            stop = None
+        cuts[axis] = slice(start, stop, step)
     return x[tuple(cuts)]
 
 
@@ -194,7 +219,8 @@ def expand(call: Call, x: Array) -> Array:
 def tile(call: Call, x: Array) -> Array:
     """Repeat all elements along axes."""
     repeats = call.integer_input(1)
-    call.allocated([size * count for size, count in zip(x.shape, repeats, strict=True)], x.itemsize)
+    shape = [size * count for size, count in zip(x.shape, repeats, strict=True)]
+    call.allocated(shape, x.itemsize)
     return np.tile(x, repeats)
 
 
@@ -204,7 +230,7 @@ RESHAPING: dict[str, Callable[[Call, Array], Array]] = {
     "Squeeze": squeeze,
     "Unsqueeze": unsqueeze,
 }
-MOVING: dict[str, Callable[[Call, Array], Any]] = {
+MOVING: dict[str, Callable[[Call, Array], Array | tuple[Array, ...]]] = {
     **RESHAPING,
     "Transpose": transpose,
     "DepthToSpace": depth_to_space,
@@ -219,24 +245,40 @@ MOVING: dict[str, Callable[[Call, Array], Any]] = {
 }
 
 
-def read_moving(call: Call) -> Any:
+def read_moving(call: Call) -> Results:
     """Return layers that reshape, permute, select and repeat elements: Reshape, Permute, Slice and Broadcast, or
     Gather; several such operators in a row are read as one.
     """
-    return moved(call, call.feature(), lambda places: MOVING[call.operation.operator](call, places))
+    x = call.feature()
+    result = _moved_indices(call, x, partial(MOVING[call.operation.operator], call))
+    if isinstance(result, tuple):
+        return _at(call, x, result)
+    return replace(x, indices=result, moved_by=call)
 
 
-def moved(call: Call, x: Feature, move: Callable[[Array], Any]) -> Any:
-    """Return a value whose elements a function of arrays moves; several values if it returns several arrays."""
+def moved(call: Call, x: Feature, move: Callable[[Array], Array]) -> Feature:
+    """Return a value whose elements a function of arrays moves."""
+    return replace(x, indices=_moved_indices(call, x, move), moved_by=call)
+
+
+def moved_parts(call: Call, x: Feature, move: Callable[[Array], tuple[Array, ...]]) -> tuple[Feature, ...]:
+    """Return the values to which a function moves the elements of an array."""
+    return _at(call, x, _moved_indices(call, x, move))
+
+
+def _at(call: Call, x: Feature, parts: tuple[Array, ...]) -> tuple[Feature, ...]:
+    """Return the elements of a value at the indices of each part."""
+    return tuple(replace(x, indices=part, moved_by=call) for part in parts)
+
+
+def _moved_indices(call: Call, x: Feature, move: Callable[[Array], T]) -> T:
+    """Return the indices of the elements of a value, after a function of arrays has moved them."""
     try:
-        if x.positions is None:
-            call.allocated(x.shape, POSITION.itemsize)
-        result = move(x.places(x.shape))
+        if x.indices is None:
+            call.allocated(x.shape, INDEX_TYPE.itemsize)
+        return move(x.element_indices)
     except (IndexError, ValueError) as error:
         raise call.invalid(f"an input of {x.shape} ({error})", "another shape, or existing elements") from None
-    if isinstance(result, tuple):
-        return tuple(replace(x, positions=part, mover=call) for part in cast("tuple[Array, ...]", result))
-    return replace(x, positions=result, mover=call)
 
 
 def write_broadcast(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -249,8 +291,8 @@ def write_gather(graph: GraphWriter, operation: Operation) -> GraphResult:
     x, indices = operation.reads
     assert x is not None
     assert indices is not None
-    places = graph.network.weights[indices.storage]
-    existing = np.where((places > 0) & (places < x.size), places, 0)
+    indices = graph.network.weights[indices.storage]
+    existing = np.where((indices > 0) & (indices < x.size), indices, 0)
     numbers = graph.integer_constant([*map(int, existing)])
     return graph.node("Gather", graph.view(x), numbers, shape=operation.writes[0].shape, axis=1)
 
@@ -260,8 +302,9 @@ def write_constant(graph: GraphWriter, operation: Operation) -> GraphResult:
     x, b = operation.reads
     assert b is not None
     shape = graph.network.weights[b.storage].shape
-    ends = [graph.integer_constant([end]) for end in (0, 1)]
-    batch = graph.node("Slice", graph.node("Shape", graph.stored(x)), *ends)
+    first = graph.integer_constant([0])
+    end = graph.integer_constant([1])
+    batch = graph.node("Slice", graph.node("Shape", graph.stored(x)), first, end)
     sizes = graph.node("Concat", batch, graph.integer_constant((1,) * len(shape)), axis=0)
     return graph.node("Expand", graph.weight(b, (1, *shape)), sizes, shape=shape)
 
@@ -274,15 +317,23 @@ def write_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return one Slice for all axes that are cut."""
-    before, shape = operation.attributes["before"], operation.writes[0].shape
+    shape = operation.writes[0].shape
     x = graph.view(operation.reads[0])
-    cut_axes = [axis for axis in range(len(shape)) if x.shape[axis] != shape[axis]]
-    starts, stops = [before[axis] for axis in cut_axes], [before[axis] + shape[axis] for axis in cut_axes]
-    names = [graph.integer_constant(numbers) for numbers in (starts, stops, [axis + 1 for axis in cut_axes])]
-    return graph.node("Slice", x, *names, shape=shape) if cut_axes else x
+    starts: list[int] = []
+    stops: list[int] = []
+    axes: list[int] = []
+    for axis, (before, size) in enumerate(zip(operation.attributes["before"], shape, strict=True)):
+        if x.shape[axis] != size:
+            starts.append(before)
+            stops.append(before + size)
+            axes.append(axis + 1)
+    if not axes:
+        return x
+    bounds = [graph.integer_constant(numbers) for numbers in (starts, stops, axes)]
+    return graph.node("Slice", x, *bounds, shape=shape)
 
 
-WRITTEN: dict[str, dict[str, Any]] = {
+WRITTEN: dict[str, dict[str, Writer]] = {
     "Expand": {"broadcast": write_broadcast, "constant": write_constant},
     "Transpose": {"permute": write_transpose},
     "Slice": {"crop": write_slice},

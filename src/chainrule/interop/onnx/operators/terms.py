@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.interop.assembly import permuted
-from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample
+from chainrule.interop.onnx.operator_call import Call, Feature, for_one_sample
+from chainrule.interop.onnx.operators.moved_elements import repeated
 from chainrule.interop.onnx.operators.operator import Reader
-from chainrule.interop.onnx.operators.positions import repeated
 from chainrule.layers.node import ordered
 
 MAX_POWER = 8  # largest exponent for repeated multiplication
@@ -50,15 +50,20 @@ class ScaledTerm:
 
     def exactly(self, kind: str, *others: ScaledTerm | Array | float, **options: Any) -> ScaledTerm:
         """Return a layer of several values; some may be constants."""
-        values = (self, *map(self._term, others))
+        values = [self, *map(self._term, others)]
         like = next(term.feature for term in values if term.x is not None)
-        features = [
-            constant(self.call, np.asarray(term.shift), like) if term.x is None else term.feature for term in values
-        ]
+        features: list[Feature] = []
+        for term in values:
+            if term.x is None:
+                features.append(constant(self.call, np.asarray(term.shift), like))
+            else:
+                features.append(term.feature)
         return ScaledTerm(self.call, combine(self.call, kind, *features, **options))
 
     def _term(self, other: ScaledTerm | Array | float) -> ScaledTerm:
-        return other if isinstance(other, ScaledTerm) else ScaledTerm(self.call, None, shift=other)
+        if isinstance(other, ScaledTerm):
+            return other
+        return ScaledTerm(self.call, None, shift=other)
 
     def __add__(self, other: ScaledTerm | Array | float) -> ScaledTerm:
         """Return the sum: Add for two variables."""
@@ -73,7 +78,10 @@ class ScaledTerm:
         if self.x is not None and other.x is not None:
             return self.exactly("Multiply", other)
         term, factor = (self, other.shift) if other.x is None else (other, self.shift)
-        return replace(term, scale=term.scale * factor, shift=term.shift * factor if np.any(term.shift) else 0.0)
+        shift: Array | float = 0.0
+        if np.any(term.shift):
+            shift = term.shift * factor
+        return replace(term, scale=term.scale * factor, shift=shift)
 
     def __neg__(self) -> ScaledTerm:
         """Return the negative."""
@@ -107,7 +115,9 @@ class ScaledTerm:
                 f"the exponent {exponent:g}", f"at most {MAX_POWER}, or a number that is not whole"
             )
         x = self.feature
-        return ScaledTerm(self.call, x if exponent == 1 else self.call.layer("Multiply", *[x] * int(exponent)))
+        if exponent > 1:
+            x = self.call.layer("Multiply", *[x] * int(exponent))
+        return ScaledTerm(self.call, x)
 
 
 def terms(call: Call, count: int | None = None) -> list[ScaledTerm]:
@@ -117,23 +127,28 @@ def terms(call: Call, count: int | None = None) -> list[ScaledTerm]:
 
     Before opset 7, the attribute `axis` is the axis of the other input aligned with the first axis of a constant.
     """
-    values = list[ScaledTerm]()
-    for index in range(len(call.values) if count is None else count):
-        value = call.values[index] if call.has_input(index) else call.constant(index)
+    if count is None:
+        count = len(call.values)
+    inputs: list[ScaledTerm] = []
+    for index in range(count):
+        value = call.values[index] if call.has_input(index) else None
         if isinstance(value, Feature):
-            values.append(ScaledTerm(call, value))
+            inputs.append(ScaledTerm(call, value))
             continue
-        assert value is not None
-        if call.opset < 7 and call.attribute("axis") and value.ndim:
+        number = call.constant(index)
+        if call.opset < 7 and call.attribute("axis") and number.ndim:
             rank = len(call.feature(1 - index).shape)
-            value = value.reshape(*value.shape, *[1] * max(rank - call.axis("axis", 0, rank) - value.ndim, 0))
+            following_axes = rank - call.axis("axis", 0, rank) - number.ndim
+            number = number.reshape(*number.shape, *[1] * max(following_axes, 0))
         name = call.name_of(index)
         if name in call.assembly.parameters:
-            values.append(ScaledTerm(call, constant(call, value, call.feature(call.first_feature), name)))
-        else:
-            number = value.astype(np.float64) if value.dtype.kind in "biu" else value
-            values.append(ScaledTerm(call, None, shift=number))
-    return values
+            parameter = constant(call, number, call.feature(call.first_feature), name)
+            inputs.append(ScaledTerm(call, parameter))
+            continue
+        if number.dtype.kind in "biu":
+            number = number.astype(np.float64)
+        inputs.append(ScaledTerm(call, None, shift=number))
+    return inputs
 
 
 def formula(count: int | None, text: str, compute: Callable[..., ScaledTerm]) -> Reader:
@@ -171,37 +186,44 @@ def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array) -> Featu
     first constant of the node has the name of a layer's weights. All other constants become FixedAffine.
     """
     axes = max(scale.ndim, shift.ndim)
-    value = x.with_axes(axes) if axes > len(x.shape) and x.batch == 1 else x
-    factors, summands = (align_constant(call, constant, value) for constant in (scale, shift))
-    shape = np.broadcast_shapes(value.node.shape, factors.shape, summands.shape)
-    y = repeated(call, value, tuple(map(int, shape)))
+    if axes > len(x.shape) and x.batch == 1:
+        x = x.with_axes(axes)
+    factors = align_constant(call, scale, x)
+    summands = align_constant(call, shift, x)
+    shape = np.broadcast_shapes(x.node.shape, factors.shape, summands.shape)
+    y = repeated(call, x, tuple(map(int, shape)))
     if factors.size == summands.size == 1 and np.isfinite(summands).all():
-        return rescale(call, y, float(factors.reshape(())), float(summands.reshape(())))
-    varying = {axis for array in (factors, summands) for axis, size in enumerate(array.shape) if size > 1} or {0}
+        return rescale(call, y, float(factors.item()), float(summands.item()))
+    longer = np.broadcast_shapes(factors.shape, summands.shape)
+    varying = [axis for axis, size in enumerate(longer) if size > 1]
     last = len(shape) - 1
-    if varying == {0}:
+    if varying in ([], [0]):
         return _scale_and_shift_channels(call, y, factors, summands)
-    if varying == {last}:  # so that permutations of axes can cancel
-        rows = [constant.reshape(-1, *[1] * last) for constant in (factors, summands)]
+    if varying == [last]:  # so that permutations of axes can cancel
         channels_first = y.with_node(permuted(y.node, [last, *range(last)]))
-        scaled = _scale_and_shift_channels(call, channels_first, *rows)
+        scaled = _scale_and_shift_channels(call, channels_first, factors, summands)
         return y.with_node(permuted(scaled.node, [*range(1, last + 1), 0]))
-    weights = {name: np.broadcast_to(constant, shape) for name, constant in (("w", factors), ("b", summands))}
-    return y.with_node(call.assembly.apply_weighted("FixedAffine", y.node, {"per": "element"}, weights, ""))
+    weights = {"w": np.broadcast_to(factors, shape), "b": np.broadcast_to(summands, shape)}
+    return y.with_node(call.assembly.apply_weighted("FixedAffine", y.node, {"per": "element"}, weights, None))
 
 
 def rescale(call: Call, x: Feature, scale: float, shift: float = 0.0) -> Feature:
     """Return scale · x + shift for two numbers."""
-    return x if (scale, shift) == (1, 0) else call.layer("Rescaling", x, scale=scale, shift=shift)
+    if (scale, shift) == (1, 0):
+        return x
+    return call.layer("Rescaling", x, scale=scale, shift=shift)
 
 
 def _scale_and_shift_channels(call: Call, x: Feature, factors: Array, summands: Array) -> Feature:
     """Return scale · x + shift for constants that vary along the first axis of a sample only."""
-    scale, shift = (np.broadcast_to(value.reshape(-1), x.node.shape[:1]) for value in (factors, summands))
-    if call.stem:
-        return x.with_node(call.assembly.affine(x.node, scale, shift if shift.any() else None, call.stem))
+    channels = x.node.shape[:1]
+    scale = np.broadcast_to(factors.reshape(-1), channels)
+    shift = np.broadcast_to(summands.reshape(-1), channels)
+    name = call.weighted_layer_name
+    if name is not None:
+        return x.with_node(call.assembly.affine(x.node, scale, shift if shift.any() else None, name))
     weights = {"w": scale, "b": shift}
-    return x.with_node(call.assembly.apply_weighted("FixedAffine", x.node, {"per": "channel"}, weights, ""))
+    return x.with_node(call.assembly.apply_weighted("FixedAffine", x.node, {"per": "channel"}, weights, None))
 
 
 def align_constant(call: Call, value: Array, x: Feature) -> Array:
@@ -209,12 +231,14 @@ def align_constant(call: Call, value: Array, x: Feature) -> Array:
 
     A constant may have the batch axis if it is equal for all samples.
     """
-    rank, problem = len(x.shape), f"a constant of shape {value.shape} with {x.shape}"
+    rank = len(x.shape)
+    problem = f"a constant of shape {value.shape} with {x.shape}"
     if value.ndim > rank:
         raise call.unsupported(problem, f"at most {rank} axes")
     aligned = value.reshape((1,) * (rank - value.ndim) + value.shape)
-    if any(size != axis and 1 not in (size, axis) for size, axis in zip(aligned.shape, x.shape, strict=True)):
-        raise call.invalid(problem, "a constant that can be broadcast to it")
+    for size, own_size in zip(aligned.shape, x.shape, strict=True):
+        if size != own_size and 1 not in (size, own_size):
+            raise call.invalid(problem, "a constant that can be broadcast to it")
     if not aligned.size:
         raise call.unsupported(problem, "one element or more")
     return sample_of(call, aligned, x)
@@ -229,7 +253,7 @@ def sample_of(call: Call, value: Array, x: Feature) -> Array:
     return samples[0]
 
 
-def constant(call: Call, value: Array, like: Feature, name: str = "") -> Feature:
+def constant(call: Call, value: Array, like: Feature, name: str | None = None) -> Feature:
     """Return a constant as a value with the axes of another, along which it can be broadcast.
 
     name   name of the constant in the file, if it is that of a parameter
@@ -239,12 +263,14 @@ def constant(call: Call, value: Array, like: Feature, name: str = "") -> Feature
     return fixed_value(call, align_constant(call, value, like), like, name)
 
 
-def fixed_value(call: Call, aligned: Array, like: Feature, name: str = "") -> Feature:
+def fixed_value(call: Call, aligned: Array, like: Feature, name: str | None = None) -> Feature:
     """Return a constant without the batch axis as a value that is batched like another."""
-    source = next(node for node in ordered(like.node) if node.layer is None)
-    options, weights = {"shape": aligned.shape}, {"b": aligned}
-    identifier = (name,) if name else None
-    return like.with_node(call.assembly.apply_weighted("FixedValue", source, options, weights, name, identifier))
+    x = next(node for node in ordered(like.node) if node.layer is None)
+    source = None if name is None else (name,)
+    weights = {"b": aligned}
+    return like.with_node(
+        call.assembly.apply_weighted("FixedValue", x, {"shape": aligned.shape}, weights, name, source)
+    )
 
 
 # ---------------------------------------------------------------------- several variables
@@ -260,15 +286,25 @@ def _align_axes(call: Call, *values: Feature) -> list[Feature]:
 
     As in NumPy, values with fewer axes get leading axes of size 1.
     """
-    ranks, problem = {len(value.shape) for value in values}, f"inputs of {' and '.join(str(v.shape) for v in values)}"
+    shapes = [value.shape for value in values]
+    problem = f"inputs of {' and '.join(map(str, shapes))}"
+    ranks = {*map(len, shapes)}
     if call.open_batch and len(ranks) > 1:  # the batch axis of one would be aligned with another axis
         raise call.unsupported(problem, "the same number of axes")
-    sizes = itertools.zip_longest(*(value.shape[::-1] for value in values), fillvalue=1)
-    if any(len({*own} - {1}) > 1 for own in sizes):
-        raise call.invalid(problem, "sizes that are equal or 1")
-    if len({value.batched for value in values}) == len(ranks) == 1:
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise call.invalid(problem, "sizes that are equal or 1") from None
+    if len(ranks) == 1 and _are_alike(values):
         return [*values]
-    if any(value.batch != 1 for value in values) or call.opset < 7:
+    if values[0].batch != 1 or call.opset < 7:
         raise call.unsupported(problem, "the same number of axes, and the same batch axis")
     aligned = [value.with_axes(max(ranks)) for value in values]
-    return aligned if len({value.batched for value in aligned}) == 1 else [value.as_sample() for value in aligned]
+    if _are_alike(aligned):
+        return aligned
+    return [value.as_sample() for value in aligned]
+
+
+def _are_alike(values: Sequence[Feature]) -> bool:
+    """Return whether all values have a batch axis, or none."""
+    return len({value.batched for value in values}) == 1

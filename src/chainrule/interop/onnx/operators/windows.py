@@ -4,6 +4,7 @@ Operations have two spatial axes. A value with one spatial axis, (C, W), is read
 (C, W) if it was computed in that shape.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,44 +49,56 @@ def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> WindowO
     size     sizes of the axes, such as height and width of an image
     """
     axes = len(size)
-    stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
+    stride = call.integers("strides", [1] * axes)
+    dilation = call.integers("dilations", [1] * axes)
     if not len(kernel) == len(stride) == len(dilation) == axes or min(*kernel, *stride, *dilation) < 1:
         raise call.unsupported(
             f"kernel {list(kernel)}, strides {stride}, dilations {dilation}", f"{axes} sizes of 1 or more"
         )
-    rule, extents = call.choice("auto_pad", "NOTSET", "VALID", *SAME), [*map(extent, kernel, dilation)]
+    rule = call.choice("auto_pad", "NOTSET", "VALID", *SAME)
     pads = call.integers("pads", [0] * 2 * axes)
     if rule == "VALID":
         pads = [0] * 2 * axes
     if len(pads) != 2 * axes or min(pads) < 0:
         raise call.unsupported(f"pads {pads}", f"{2 * axes} numbers of at least 0")
-    padding = tuple(zip(pads[:axes], pads[axes:], strict=True))
-    sizes = [*zip(size, extents, stride, strict=True)]
-    if rule in SAME:
-        totals = [(-(-length // step) - 1) * step + covered - length for length, covered, step in sizes]
-        padding = tuple(halves(rule, total) for total in totals)
-    is_exact = all(
-        (length + sum(pair) - covered) % step == 0 for (length, covered, step), pair in zip(sizes, padding, strict=True)
-    )
-    ceil_mode = rule == "NOTSET" and call.integer("ceil_mode", 0) != 0 and not is_exact
-    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), padding, ceil_mode)
+    padding: list[Pair] = []
+    is_rounded = False
+    for axis, length in enumerate(size):
+        step = stride[axis]
+        covered = extent(kernel[axis], dilation[axis])
+        pair = (pads[axis], pads[axes + axis])
+        if rule in SAME:
+            outputs = -(-length // step)
+            pair = halves(rule, (outputs - 1) * step + covered - length)
+        padding.append(pair)
+        is_rounded |= (length + sum(pair) - covered) % step != 0
+    ceil_mode = rule == "NOTSET" and call.integer("ceil_mode", 0) != 0 and is_rounded
+    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), tuple(padding), ceil_mode)
 
 
 def halves(rule: str, total: int) -> Pair:
     """Return padding before and after an axis. Of an odd total, one more is after it for the rule SAME_UPPER."""
-    smaller, larger = max(total, 0) // 2, -(-max(total, 0) // 2)
-    return (smaller, larger) if rule == "SAME_UPPER" else (larger, smaller)
+    total = max(total, 0)
+    smaller = total // 2
+    larger = total - smaller
+    if rule == "SAME_UPPER":
+        return smaller, larger
+    return larger, smaller
 
 
 def simplify(values: Sequence[int]) -> int | tuple[int, ...]:
     """Return a single number if all values are equal, otherwise a tuple: the shortest form of an option."""
-    return values[0] if len(set(values)) == 1 else tuple(values)
+    if len(set(values)) == 1:
+        return values[0]
+    return tuple(values)
 
 
 def simplify_padding(padding: Sequence[Pair]) -> str | int | tuple[Pair, ...]:
     """Return "valid" for no padding, one number for equal padding on all sides, otherwise the pairs."""
-    amounts = {amount for pair in padding for amount in pair}
-    return tuple(padding) if len(amounts) > 1 else max(amounts) or "valid"
+    amounts = {*itertools.chain(*padding)}
+    if len(amounts) > 1:
+        return tuple(padding)
+    return amounts.pop() or "valid"
 
 
 def image(call: Call, x: Feature) -> Feature:
@@ -99,7 +112,10 @@ def image(call: Call, x: Feature) -> Feature:
 
 def restore_rank(call: Call, y: Feature, x: Feature) -> Feature:
     """Return y, which was computed from `image(call, x)`, with as many spatial axes as x."""
-    return y if len(x.node.shape) == 3 else call.reshape(y, (y.node.shape[0], *y.node.shape[2:]))
+    if len(x.node.shape) == 3:
+        return y
+    channels, _, *positions = y.node.shape
+    return call.reshape(y, (channels, *positions))
 
 
 def input_image(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -107,11 +123,15 @@ def input_image(graph: GraphWriter, operation: Operation) -> GraphResult:
 
     Its shape is (C, W) if it was computed in that shape and the window covers one row, otherwise (C, H, W).
     """
-    tensor, value = operation.reads[0], graph.stored(operation.reads[0])
-    is_row = tensor is not None and len(value.shape) == 2 and tensor.shape == (value.shape[0], 1, value.shape[1])
+    tensor = operation.reads[0]
+    assert tensor is not None
+    value = graph.stored(tensor)
+    is_row = len(value.shape) == 2 and tensor.shape == (value.shape[0], 1, value.shape[1])
     # If image and result have one row each, and there is no padding, the window has one row too.
-    one_row = not any(operation.attributes["padding"][0]) and operation.writes[0].shape[1] == 1
-    return value if is_row and one_row else graph.view(tensor)
+    has_padding = any(operation.attributes["padding"][0])
+    if is_row and operation.writes[0].shape[1] == 1 and not has_padding:
+        return value
+    return graph.view(tensor)
 
 
 def result_shape(x: GraphResult, result: Tensor) -> Shape:

@@ -18,7 +18,7 @@ from chainrule.data.normalization import Normalization
 from chainrule.errors import FormatError, OptionError
 from chainrule.interop.onnx import tensors
 from chainrule.interop.onnx.graph_writer import INPUT, normalizing_steps
-from chainrule.interop.onnx.messages import GraphMessage, ModelMessage
+from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, OnnxNode
 from chainrule.network import losses, tasks
 
 PRODUCER = "chainrule"
@@ -55,50 +55,69 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
         return None
     normalization = Normalization.from_config(expect_object(parse(metadata["normalization"]), "normalization"))
     options: dict[str, Any] = {}
-    is_included = metadata.get("normalization_included") == "true" and not normalization.parts  # else they are layers
-    inner = _without(normalization, graph) if is_included else None
-    if inner is not None:
-        options["normalization"] = normalization
+    is_included = metadata.get("normalization_included") == "true"
+    if is_included and not normalization.parts:  # the normalizations of several inputs are layers
+        inner = _without_normalization(normalization, graph)
+        if inner is not None:
+            graph = inner
+            options["normalization"] = normalization
     if "classes" in metadata:
         options["classes"] = expect_list(str, parse(metadata["classes"]), "classes")
-    loss, task = metadata.get("loss", ""), metadata.get("task", "")
-    try:
-        if loss.partition("=")[0] in losses.NAMES:
-            options["loss"] = losses.find(loss)
-        elif loss.startswith("{") and len(graph.outputs) > 1:
-            terms = losses.JointLoss.parse(loss).terms  # in the order of the outputs
-            named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
-            options["loss"] = losses.JointLoss(tuple(named))
-    except OptionError as error:
-        raise FormatError(str(error)) from None
+    loss = _loss(metadata.get("loss", ""), graph)
+    if loss is not None:
+        options["loss"] = loss
     thresholds = expect_list(float, parse(metadata.get("thresholds", "[]")), "thresholds")
+    task = metadata.get("task", "")
     known_task = task if {*task.split(",")} <= tasks.NAMED.keys() else None
     invented = expect_list(str, parse(metadata.get("invented", "[]")), "invented")
-    return ExportedModel(inner or graph, options, known_task, thresholds, invented)
+    return ExportedModel(graph, options, known_task, thresholds, invented)
 
 
-def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:
+def _loss(text: str, graph: GraphMessage) -> str | losses.JointLoss | None:
+    """Return a loss by its name and option, or the losses of several outputs; None for a custom loss."""
+    try:
+        if text.partition("=")[0] in losses.NAMES:
+            return losses.find(text)
+        if not text.startswith("{") or len(graph.outputs) < 2:
+            return None
+        terms = losses.JointLoss.parse(text).terms  # in the order of the outputs
+    except OptionError as error:
+        raise FormatError(str(error)) from None
+    named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
+    return losses.JointLoss(tuple(named))
+
+
+def _without_normalization(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:
     """Return a graph without the nodes that normalize the input; None if it does not start with them.
 
     The first nodes must be the expected chain, each with its constant, from the input on. Readers of the last of them
     then read the input.
     """
-    constants = {initializer.name: initializer for initializer in graph.initializers}
-    types = [value.type.tensor for value in graph.inputs if value.name == INPUT]
-    dtype = tensors.dtype_of(types[0].kind) if types and types[0] is not None else np.dtype(np.float32)
-    source, expected = INPUT, normalizing_steps(normalization, dtype)
+    constants = graph.constants
+    expected = normalizing_steps(normalization, _input_dtype(graph))
+    if len(graph.nodes) <= len(expected):
+        return None
+    source = INPUT
     for (operator, _, numbers), node in zip(expected, graph.nodes, strict=False):
-        constant = constants.get(node.inputs[1]) if len(node.inputs) == 2 else None
-        if node.operator != operator or node.inputs[0] != source or constant is None or len(node.outputs) != 1:
+        if node.operator != operator or len(node.inputs) != 2 or len(node.outputs) != 1:
             return None
-        value = tensors.array(constant, None, Budget(0))
+        x, factor = node.inputs
+        if x != source or factor not in constants:
+            return None
+        value = tensors.array(constants[factor], None, Budget(0))
         if not np.array_equal(value.reshape(-1), numbers):
             return None
         source = node.outputs[0]
-    if len(graph.nodes) <= len(expected):
-        return None
-    nodes = [
-        replace(node, inputs=[INPUT if name == source else name for name in node.inputs])
-        for node in graph.nodes[len(expected) :]
-    ]
+    nodes: list[OnnxNode] = []
+    for node in graph.nodes[len(expected) :]:
+        inputs = [INPUT if name == source else name for name in node.inputs]
+        nodes.append(replace(node, inputs=inputs))
     return replace(graph, nodes=nodes)
+
+
+def _input_dtype(graph: GraphMessage) -> np.dtype[Any]:
+    """Return the type of the input; float32 if it is not stated."""
+    for value in graph.inputs:
+        if value.name == INPUT and value.type.tensor is not None:
+            return tensors.dtype_of(value.type.tensor.kind)
+    return np.dtype(np.float32)

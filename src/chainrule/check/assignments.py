@@ -73,16 +73,16 @@ class Assignment:
     @property
     def layer(self) -> Layer | None:
         """The layer; None for a loss."""
-        return None if isinstance(self.against, str) else self.against
+        if isinstance(self.against, str):
+            return None
+        return self.against
 
     @property
     def constructor_values(self) -> dict[str, Any]:
         """Values for the constructor arguments of a learner's class, by usual names."""
-        return (
-            {}
-            if isinstance(self.intended, LossSubject)
-            else constructor_values(self.intended.layer, self.intended.shape)
-        )
+        if isinstance(self.intended, LossSubject):
+            return {}
+        return constructor_values(self.intended.layer, self.intended.shape)
 
     @property
     def max_reply(self) -> int:
@@ -128,7 +128,10 @@ class Assignment:
                 code, learner_task = load_layer(file, name, specified, self.constructor_values)
                 report = check_layer(code, learner_task, seed)
             try:
-                reading = read_loss(code, [self.intended], seed) if isinstance(code, AdaptedLoss) else code
+                if isinstance(code, AdaptedLoss):
+                    reading = read_loss(code, [self.intended], seed)
+                else:
+                    reading = code
                 wrong = verify(reading, self.intended, report, seed, learner_task)
             except GuestEnded as end:
                 if not any(SLOW in note for note in report.notes):
@@ -138,13 +141,20 @@ class Assignment:
                 if report.ok:
                     raise
                 return report, dict.fromkeys(self.parts, f"{error}.")  # the report contains the error
-        right = {row.title: row for row in report.rows if row.ok or row.accepted}
-        uncounted = {part: sentence for part, sentence in wrong.items() if sentence == UNKNOWN_OUTPUT}
-        rows = [
-            replace(right[part], method=OTHER_VALUES, ok=False, diagnoses=(Diagnosis("other-values", message),))
-            for part, message in wrong.items()
-            if part in right and part not in uncounted
-        ]
+        right = dict[str, Row]()
+        for row in report.rows:
+            if row.ok or row.accepted:
+                right[row.title] = row
+        uncounted = dict[str, str]()
+        for part, sentence in wrong.items():
+            if sentence == UNKNOWN_OUTPUT:
+                uncounted[part] = sentence
+        rows = list[Row]()
+        for part, message in wrong.items():
+            if part in right and part not in uncounted:
+                rows.append(
+                    replace(right[part], method=OTHER_VALUES, ok=False, diagnoses=(Diagnosis("other-values", message),))
+                )
         return replace(report, rows=(*report.rows, *rows)), uncounted
 
 
@@ -161,11 +171,17 @@ def load_layer(
         return pair_task(file, *pair, task)
     contents = file.contents()
     required = contents.required  # constructor arguments by class
-    key = next(iter(required)) if len(required) == 1 and not name else name
+    if len(required) == 1 and not name:
+        key = next(iter(required))
+    else:
+        key = name
     arguments = contents.layers.get(key, ())
     if isinstance(task.against, Dropout):
         task = replace(task, options_given=bool({*arguments} & set(options)))
-    unknown = [argument for argument in required.get(key, ()) if argument not in options]
+    unknown = list[str]()
+    for argument in required.get(key, ()):
+        if argument not in options:
+            unknown.append(argument)
     against = task.against
     if isinstance(against, BatchNorm1D | LayerNorm) and arguments and task.shape is None:
         task = replace(task, shape=VECTOR)  # a class that receives the number of features may expect vectors

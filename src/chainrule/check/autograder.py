@@ -243,7 +243,10 @@ def _library() -> Iterator[tuple[str, bytes]]:
 
 def _requirements(task: GradedAssignment) -> list[str]:
     """Return the requirements of this library and of the packages that submissions may import."""
-    requirements = [line for line in metadata.requires("chainrule") or [] if "extra ==" not in line]
+    requirements = list[str]()
+    for line in metadata.requires("chainrule") or []:
+        if "extra ==" not in line:
+            requirements.append(line)
     return sorted({*requirements, *_distributions(task)})
 
 

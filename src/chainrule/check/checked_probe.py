@@ -43,13 +43,16 @@ class CheckedProbe:
     def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
         """Return y and the gradients that the code computes for these values. Their shapes are not checked."""
         y = self.subject.output(values)
-        dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
+        if dy is None:
+            dy = np.resize(self.probe.dy, y.shape)
         return {"y": y, **self.subject.gradients(values, dy)}
 
     def right_results(self, values: Values) -> dict[str, Array]:
         """Return y and the gradients of the intended layer, or an empty dictionary if the layer is unknown."""
         judge = self.probe.judge
-        return {} if judge is None else {"y": judge.output(values), **judge.gradients(values, self.probe.dy)}
+        if judge is None:
+            return {}
+        return {"y": judge.output(values), **judge.gradients(values, self.probe.dy)}
 
     def compare(
         self,
@@ -67,7 +70,10 @@ class CheckedProbe:
         x          inputs far from zero, whose rounding errors limit the accuracy of outputs that nearly cancel; None:
                    the inputs are near zero
         """
-        rounding_scale = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
+        if x is None:
+            rounding_scale = 0.0
+        else:
+            rounding_scale = CANCELLED * float(np.abs(x).max(initial=0.0))
         rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
         for tensor in [tensor for tensor in results if tensor in self.right and tensor in expected]:
             allowed = max(self.tolerances[tensor], tolerance)
@@ -77,9 +83,13 @@ class CheckedProbe:
                 rows.append(replace(row, notes=(note,)))
                 continue
             floor = (MIN_SCALE if allowed < MAX_FLOAT64_TOLERANCE else MIN_SCALE_FLOAT32) * largest
-            floor = max(floor, rounding_scale) if tensor == "y" else floor
+            if tensor == "y":
+                floor = max(floor, rounding_scale)
             result = comparison.compare_with_array(results[tensor], expected[tensor], floor)
             if result.error > allowed:
-                error = result.error if np.isfinite(result.error) else None
+                if np.isfinite(result.error):
+                    error = result.error
+                else:
+                    error = None
                 rows.append(replace(row, error=error, worst=result.worst if error is not None else None))
         return rows

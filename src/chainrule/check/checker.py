@@ -79,8 +79,14 @@ def check_gradients(
     >>> bool(cr.check_gradients(cr.Dense(3)))
     True
     """
-    parts = FileAssignment.of(against) if isinstance(against, str) and isinstance(subject, ModuleType) else None
-    kind = optimizer_kind(against) if isinstance(against, str) and isinstance(subject, type | FunctionType) else ""
+    if isinstance(against, str) and isinstance(subject, ModuleType):
+        parts = FileAssignment.of(against)
+    else:
+        parts = None
+    if isinstance(against, str) and isinstance(subject, type | FunctionType):
+        kind = optimizer_kind(against)
+    else:
+        kind = ""
     if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES and not (parts or kind):
         against = expressions.layer(against)
     if ties not in (None, FIRST):
@@ -89,7 +95,10 @@ def check_gradients(
         raise OptionError(f"samples {quoted(samples)}: expected {ONE!r} or None")
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
-    shape = None if input_shape is None else checked_shape(input_shape)
+    if input_shape is None:
+        shape = None
+    else:
+        shape = checked_shape(input_shape)
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
         raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
     base = LearnerTask(None, shape, constants=tuple(constants), ties=ties or "", samples=samples or "")
@@ -130,7 +139,10 @@ def _check(
         report = check_file(LocalFile(subject), name or subject.__name__, seed, base)
         if report is not None:
             return report
-    student = subject if isinstance(subject, Student) else Student(subject, name)
+    if isinstance(subject, Student):
+        student = subject
+    else:
+        student = Student(subject, name)
     return check_layer(student, replace(base, against=against), seed)
 
 
@@ -150,7 +162,9 @@ def _layer(subject: LayerSubject, seed: int) -> list[Row]:
     examination = examine(probe)
     rows = with_diagnoses([examination])
     if subject.plan.forward and subject.plan.forward[0].name in TIE_OPERATIONS:
-        rows += [row for row in [check_ties(probe, examination)] if row]
+        for row in [check_ties(probe, examination)]:
+            if row:
+                rows.append(row)
     other = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed + 2)
     return rows + extra_rows(examination, other)
 
@@ -179,7 +193,10 @@ def _model(
     generator = np.random.default_rng([seed, zlib.crc32(b"model")])
     x = generator.normal(size=(MODEL_SAMPLES, *copied.input_shape))
     targets = [_random_classes(generator, output.shape) for output in copied.outputs]
-    t = targets[0] if copied.output_ports is None else copied.output_ports.pack(targets, "targets")
+    if copied.output_ports is None:
+        t = targets[0]
+    else:
+        t = copied.output_ports.pack(targets, "targets")
     title = name or str(getattr(network, "name", "model"))
     subject = ModelSubject(copied, used_loss, x, t, title)
     if not subject.tensors:
@@ -203,4 +220,6 @@ def _random_classes(generator: np.random.Generator, shape: tuple[int, ...]) -> N
 def _usual_loss(network: Network) -> Loss | None:
     """Return the model's loss; None if there is none, or it is custom."""
     loss = getattr(network, "loss", None)
-    return None if loss is None or any(isinstance(term, CustomLoss) for term in losses.terms(loss)) else loss
+    if loss is None or any(isinstance(term, CustomLoss) for term in losses.terms(loss)):
+        return None
+    return loss

@@ -14,7 +14,7 @@ from chainrule.check.forms import ARGUMENTS, DATA, ClassFormat, class_format
 from chainrule.check.learner_subjects import failed_in_backward
 from chainrule.check.learner_task import ANY_LAYER
 from chainrule.check.reading import read
-from chainrule.custom.held_arrays import family
+from chainrule.custom.gradient_names import role_of
 from chainrule.custom.names import NAMES
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
@@ -63,7 +63,9 @@ def _quality(student: Student, seed: int) -> float:
         raise
     except (StudentError, ShapeError) as error:
         return 0.5 * failed_in_backward(str(error))
-    return IDENTIFIED if reading.intended is not None else float(reading.complete)
+    if reading.intended is not None:
+        return IDENTIFIED
+    return float(reading.complete)
 
 
 def combinations(
@@ -75,12 +77,19 @@ def combinations(
     known          values of arguments with usual names
     course_format  the format of the class, which determines the shapes of parameters; None if it is unknown
     """
-    unknown = [name for name in required if name not in known]
-    options = [_values(name, course_format) for name in unknown]
+    unknown = list[str]()
+    for name in required:
+        if name not in known:
+            unknown.append(name)
+    options = list[Sequence[Any]]()
+    for name in unknown:
+        options.append(_values(name, course_format))
     for values in islice(product(*options), MAX_TRIES):
         yield {**known, **dict(zip(unknown, values, strict=True))}
     if known:
-        options = [_values(name, course_format) for name in required]
+        options = list[Sequence[Any]]()
+        for name in required:
+            options.append(_values(name, course_format))
         for values in islice(product(*options), MAX_TRIES):
             yield dict(zip(required, values, strict=True))
 
@@ -90,7 +99,7 @@ def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
 
     Earlier kinds are more certain. A kernel may be an array of weights or, as here, its size.
     """
-    plain, role = name.replace("_", "").lower(), family(name)
+    plain, role = name.replace("_", "").lower(), role_of(name)
     if plain in VALUES["exact"]:
         return VALUES["exact"][plain]
     if role in VALUES["parameters"] and plain not in ("filters", "kernels", "kernel"):
@@ -98,7 +107,11 @@ def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
         if role == "w" and course_format is not None:
             shapes = VALUES["kernels"].get(course_format.against, shapes)
         return [generator.normal(size=shape) for shape in shapes]
-    usual = next((option for option, words in ARGUMENTS.items() if name.lower() in words), "")
+    usual = ""
+    for option, words in ARGUMENTS.items():
+        if name.lower() in words:
+            usual = option
+            break
     return VALUES["usual"].get(usual) or next(
         values for words, values in VALUES["suggestions"] if any(word in plain for word in words)
     )
@@ -138,11 +151,20 @@ def pair_contract(forward: str, backward: str, arguments: Sequence[str], backwar
     arguments           names of the arguments of forward after x
     backward_arguments  names of the arguments of backward
     """
-    roles = {name: family(name) or name for name in arguments}
+    roles = dict[str, str]()
+    for name in arguments:
+        roles[name] = role_of(name) or name
     own = {**roles, "x": "x", **dict.fromkeys(NAMES.roles["x"], "x")}
-    upstream = next((name for name in backward_arguments if name.lower() in NAMES.upstream), "")
-    saved = [name for name in backward_arguments if name not in own and name != upstream]
-    results = ", ".join(["dx", *(f"d{role}" for name, role in roles.items() if role != name or family(name))])
+    upstream = ""
+    for name in backward_arguments:
+        if name.lower() in NAMES.upstream:
+            upstream = name
+            break
+    saved = list[str]()
+    for name in backward_arguments:
+        if name not in own and name != upstream:
+            saved.append(name)
+    results = ", ".join(["dx", *(f"d{role}" for name, role in roles.items() if role != name or role_of(name))])
     first = _called(forward, ["x", *arguments], roles)
     second = _called(backward, backward_arguments, {**own, upstream: "dy"})
     contract = f"{', '.join(['y', *saved])} = {first}; {results} = {second}"

@@ -98,7 +98,10 @@ def stated_report(file: CheckedFile, text: str, against: str, base: LearnerTask,
     if "p" in contract.reads:
         report = check_loss(file.loss(contract=text), _losses(against), seed)
         return replace(report, notes=(*report.notes, _note(contract)))
-    layer = expressions.layer(against) if against else None
+    if against:
+        layer = expressions.layer(against)
+    else:
+        layer = None
     task = replace(base, against=layer, contract=text)
     return layer_report(file, task, seed)
 
@@ -115,7 +118,9 @@ def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
         report = check_layer(student, task, seed)
     except StudentError as error:  # in forward, or because the code does not keep to the contract
         return Report(student.name, (failure_row(student.name, error),), (_note(contract),))
-    rows = [_of_contract(row, contract) for row in report.rows]
+    rows = list[Row]()
+    for row in report.rows:
+        rows.append(_of_contract(row, contract))
     if task.against is not None and all(row.ok or row.accepted for row in rows):
         rows += _mode_rows(file, contract, task, seed)
     return replace(report, rows=tuple(rows), notes=(*report.notes, _note(contract)))
@@ -125,8 +130,15 @@ def _of_contract(row: Row, contract: Contract) -> Row:
     """Return the row; if no gradient was found, with the advice to correct the contract."""
     if row.failed or row.checked or row.tensor not in contract.parameters:
         return row
-    place = next((str(line) for line in contract.lines if row.title in line.assigns), "")
-    problem = f"after backward, there is nothing for {place}" if place else f"the contract does not state {row.title}"
+    place = ""
+    for line in contract.lines:
+        if row.title in line.assigns:
+            place = str(line)
+            break
+    if place:
+        problem = f"after backward, there is nothing for {place}"
+    else:
+        problem = f"the contract does not state {row.title}"
     return replace(row, diagnoses=(Diagnosis(NOT_CHECKED, f"is not checked: {problem}"),))
 
 
@@ -142,8 +154,9 @@ def _with_epsilon(file: CheckedFile, task: LearnerTask) -> LearnerTask:
 
 def _usual_shape(contract: Contract) -> tuple[int, ...]:
     """Return the shape of one input for the axes that a contract states; by default, that of a vector."""
-    axes = contract.own_axes("x", len(contract.axes("x").replace("1", ""))).replace("N", "") or "D"
-    return tuple(SIZES[axis] for axis in axes)
+    stated = contract.axes("x") or ""
+    axes = contract.own_axes("x", len(stated.replace("1", ""))) or ""
+    return tuple(SIZES[axis] for axis in axes.replace("N", "") or "D")
 
 
 def _put_parameters(student: Student, contract: Contract, shape: tuple[int, ...], seed: int) -> None:
@@ -192,7 +205,10 @@ def _note(contract: Contract) -> str:
     names = sorted(name for name in contract.reads & {"w", "b", "gamma", "beta", "slope"})
     if "dw" in contract.reads or "p" in contract.reads:
         return f"contract: {contract}"
-    left_out = [f"d{name}" for name in ("x", *names) if f"d{name}" not in contract.assigns]
+    left_out = list[str]()
+    for name in ("x", *names):
+        if f"d{name}" not in contract.assigns:
+            left_out.append(f"d{name}")
     return f"contract: {contract}" + f" (states no {', '.join(left_out)})" * bool(left_out)
 
 
@@ -205,11 +221,10 @@ def course_entries(file: CheckedFile, name: str, selected: Collection[str]) -> d
     classes = {*contents.layers, *contents.losses, *contents.optimizers} - {*contents.functions}
     entries_by_name = dict[str, list[CourseEntry]]()
     for held in dict.fromkeys([*contents.layers, *contents.functions, *contents.losses, *contents.optimizers]):
-        usual = [
-            entry
-            for entry in course(name)
-            if held in entry.names or (held in classes and held.lower() in map(str.lower, entry.names))
-        ]
+        usual = list[CourseEntry]()
+        for entry in course(name):
+            if held in entry.names or (held in classes and held.lower() in map(str.lower, entry.names)):
+                usual.append(entry)
         if usual and (not selected or held in selected):
             entries_by_name[held] = usual
     return entries_by_name
@@ -232,8 +247,11 @@ def course_report(
     for held, entries in entries_by_name.items():
         file.start_part()
         report = _first_report(file, held, entries, base, seed)
-        rows += [replace(row, subject=held) for row in report.rows]
-        notes += [f"{held}: {note}" for note in report.notes if note.startswith("contract: ")]
+        for row in report.rows:
+            rows.append(replace(row, subject=held))
+        for note in report.notes:
+            if note.startswith("contract: "):
+                notes.append(f"{held}: {note}")
     return Report(title, tuple(rows), tuple(notes), brief=True)
 
 
@@ -245,7 +263,10 @@ def _first_report(file: CheckedFile, name: str, entries: Sequence[CourseEntry], 
         try:
             report = stated_report(file, entry.text(name), entry.against, task, seed)
         except (StudentError, ShapeError) as error:
-            failure = error if isinstance(error, StudentError) else str(error)
+            if isinstance(error, StudentError):
+                failure = error
+            else:
+                failure = str(error)
             report = Report(name, (failure_row(name, failure),), (_note(parse(entry.text(name))),))
         if any(row.checked for row in report.rows):
             break

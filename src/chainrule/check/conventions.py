@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from chainrule.check.forms import DATA
 from chainrule.check.parameters import NO_CHANNELS, SAME, ArrayLayout
-from chainrule.custom.held_arrays import arrays_named
+from chainrule.custom.gradient_names import arrays_named
 from chainrule.custom.sample_axis import ONE
 from chainrule.custom.student import Student
 
@@ -21,13 +21,13 @@ class Convention:
 
     description  the inputs, for a note; empty for this library's convention
     axes         number of axes of one input in this library; 0 for any
-    axis         sample axis of the learner's code: "" for the first, "one" or "last", as in `SampleAxis`
+    axis         sample axis of the learner's code: None for the first, "one" or "last", as in `SampleAxis`
     x            layout of a batch; the adapter `SampleAxis` removes or moves its first axis
     """
 
     description: str
     axes: int = 0
-    axis: str = ""
+    axis: str | None = None
     x: ArrayLayout = SAME
 
     def accepts(self, shape: Sequence[int]) -> bool:
@@ -37,13 +37,20 @@ class Convention:
     @property
     def notes(self) -> list[str]:
         """Notes for the report; empty for this library's convention."""
-        limit = f": {SINGLE_ONLY}" if self.axis == ONE else ""
-        return [f"{CONVENTION_NOTE} {self.description}{limit}"] if self.description else []
+        if self.axis == ONE:
+            limit = f": {SINGLE_ONLY}"
+        else:
+            limit = ""
+        if self.description:
+            return [f"{CONVENTION_NOTE} {self.description}{limit}"]
+        return []
 
     @property
     def layouts(self) -> dict[str, ArrayLayout]:
         """The layout of x, if it differs from this library's."""
-        return {} if self.x == SAME else {"x": self.x}
+        if self.x == SAME:
+            return {}
+        return {"x": self.x}
 
     def shapes(self, student: Student, first: Sequence[tuple[int, ...]] = ()) -> Iterator[tuple[int, ...]]:
         """Yield the input shapes to try: those that are usual for the layer, those of its arrays, then any.
@@ -55,7 +62,9 @@ class Convention:
             squares = [square for shape in (*_stored_shapes(student), *candidates) for square in square_shapes(shape)]
             others = [*squares, *((1, size, size) for size in SQUARE_SIZES)]
             candidates = [*_stored_shapes(student), *candidates, *others]
-        yield from (shape for shape in dict.fromkeys(candidates) if self.accepts(shape))
+        for shape in dict.fromkeys(candidates):
+            if self.accepts(shape):
+                yield shape
 
 
 DIRECT = Convention("")
@@ -66,7 +75,9 @@ BY_STRENGTH = tuple(tuple(other for other in OTHERS if (other.axis == ONE) == si
 
 def square_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return shapes of square images with the same number of channels, and with one channel."""
-    return [(count, size, size) for count in (shape[0], 1) for size in SQUARE_SIZES[:2]] if len(shape) == 3 else []
+    if len(shape) == 3:
+        return [(count, size, size) for count in (shape[0], 1) for size in SQUARE_SIZES[:2]]
+    return []
 
 
 def stores_shape(student: Student, shape: tuple[int, ...]) -> bool:
@@ -77,10 +88,16 @@ def stores_shape(student: Student, shape: tuple[int, ...]) -> bool:
 def _stored_shapes(student: Student) -> Iterator[tuple[int, ...]]:
     """Yield the input shapes that a learner's layer stores, in channels-first and channels-last order."""
     for name in student.array_names():
-        value = student.copy_of(name) if "shape" in name.lower() else None
+        if "shape" in name.lower():
+            value = student.copy_of(name)
+        else:
+            value = None
         if value is not None and value.dtype.kind in "iu" and value.ndim == 1 and 1 <= len(value) <= 3:
             sizes = tuple(int(size) for size in value)
-            yield sizes if len(sizes) != 2 else (1, *sizes)
+            if len(sizes) != 2:
+                yield sizes
+            else:
+                yield (1, *sizes)
             if len(sizes) == 3:
                 yield (sizes[2], *sizes[:2])
     w, b = (next((student.copy_of(name) for name in arrays_named(role, student.array_names())), None) for role in "wb")
@@ -107,7 +124,11 @@ def _shapes_of_weights(student: Student) -> Sequence[tuple[int, ...]]:
     if scale is None:
         return SHAPES
     vector, image = (scale.size,), (scale.size, scale.size + 2, scale.size + 1)
-    first = [vector, image] if scale.shape == (1, scale.size) else [image, vector]  # a row belongs to vectors
+    # a row belongs to vectors
+    if scale.shape == (1, scale.size):
+        first = [vector, image]
+    else:
+        first = [image, vector]
     return [*first, *SHAPES]
 
 

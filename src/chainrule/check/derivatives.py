@@ -49,7 +49,9 @@ class Derivative:
     @property
     def size(self) -> float:
         """Largest absolute value of the derivative over all elements and unit directions."""
-        lengths = [abs(slope.value) / max(float(np.linalg.norm(u)), 1e-300) for u, slope in self.directions]
+        lengths = list[float]()
+        for u, slope in self.directions:
+            lengths.append(abs(slope.value) / max(float(np.linalg.norm(u)), 1e-300))
         return max([float(np.abs(self.gradient).max(initial=0.0)), *lengths])
 
 
@@ -175,9 +177,14 @@ def _derive_entries(
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
     indices = np.sort(generator.permutation(v.size)[:limit])
-    slopes = [derive_element(basis(v.shape, index)) for index in indices]
+    slopes = list[Slope]()
+    for index in indices:
+        slopes.append(derive_element(basis(v.shape, index)))
     # Bounds of rounding errors. A central difference loses a fifth of the digits: noise⁰·⁸ is larger than the noise.
-    rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
+    if method != CENTRAL:
+        rounding = 200 * scalar.noise
+    else:
+        rounding = 150 * scalar.noise**0.8
     if method == CENTRAL and len(indices) == v.size:
         steps = []  # all elements are checked, so directions are redundant
     return Derivative(
@@ -219,7 +226,9 @@ class TieSlopes:
     def excess(self) -> float:
         """Distance of the gradient's slope from the interval between the one-sided slopes; infinite if it is NaN."""
         beyond = max(self.before - self.claimed, self.claimed - self.after, 0.0)
-        return float("inf") if np.isnan(self.claimed) else beyond
+        if np.isnan(self.claimed):
+            return float("inf")
+        return beyond
 
 
 def slopes_at_ties(
@@ -244,6 +253,8 @@ def slopes_at_ties(
         return TieSlopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
 
     indices = generator.permutation(x.size)[:LIMIT].tolist()
-    single = [along(basis(x.shape, flat_index), cell_index(flat_index, x.shape)) for flat_index in indices]
+    single = list[TieSlopes]()
+    for flat_index in indices:
+        single.append(along(basis(x.shape, flat_index), cell_index(flat_index, x.shape)))
     together = [np.ones(x.shape), *(generator.random(x.shape) for _ in range(3))]
     return [*single, *map(along, together)]

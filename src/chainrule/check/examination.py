@@ -70,7 +70,9 @@ class Examination:
         if expected.size == probe.dy.size and expected.shape[:1] == probe.dy.shape[:1]:
             return JudgedResult(probe.judge, probe.values, probe.dy, probe.output, result)
         dy = np.zeros_like(expected)  # the output does not depend on dy
-        return JudgedResult(probe.judge, probe.values, dy, probe.output, result) if tensor == "y" else None
+        if tensor == "y":
+            return JudgedResult(probe.judge, probe.values, dy, probe.output, result)
+        return None
 
 
 def make_probe(
@@ -90,7 +92,10 @@ def make_probe(
             f"{subject.name}: a second call of forward with the same input and options returns different values; "
             "if there is a seed, use it in every call"
         )
-    dy = generator.normal(size=y.shape) if y.ndim else np.array(1.0)
+    if y.ndim:
+        dy = generator.normal(size=y.shape)
+    else:
+        dy = np.array(1.0)
     return Probe(subject, values, dy, y, generator, judge, tolerance)
 
 
@@ -103,7 +108,10 @@ def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) 
     claimed = probe.subject.gradients(probe.values, probe.dy)
     varying = _varying_gradients(probe, claimed)
     numerical = numerical_derivatives(probe, limit)
-    rows = [output_row(probe, numerical.noise)] if probe.judge is not None else []
+    if probe.judge is not None:
+        rows = [output_row(probe, numerical.noise)]
+    else:
+        rows = []
     for tensor in probe.subject.tensors:
         row = gradient_row(probe, tensor, claimed.get(tensor), numerical)
         if tensor in varying:
@@ -125,10 +133,9 @@ def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = 
         return Examination(probe, {}, (output,))
     claimed = probe.subject.gradients(probe.values, probe.dy)
     expected = probe.judge.gradients(probe.values, probe.dy)
-    rows = [
-        comparison_row(probe, name, claimed.get(name), expected[name], tolerances[name])
-        for name in probe.subject.tensors
-    ]
+    rows = list[Row]()
+    for name in probe.subject.tensors:
+        rows.append(comparison_row(probe, name, claimed.get(name), expected[name], tolerances[name]))
     return Examination(probe, claimed, (output, *rows))
 
 
@@ -138,7 +145,10 @@ def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
     Tensors that are right on the first probe but wrong on a later one get an additional row.
     """
     first, *others = examinations
-    right = {row.tensor for row in first.rows if not row.is_wrong}
+    right = set[str]()
+    for row in first.rows:
+        if not row.is_wrong:
+            right.add(row.tensor)
     # each row with the diagnosis to report if no classic mistake explains its result
     rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
         (row, (VARYING,) if row.tensor in first.varying else ()) for row in first.rows
@@ -180,11 +190,10 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
     Results of an earlier call come first: they would not equal those of any mistake on this call's values. If several
     mistakes explain the results, values with ties may rule out some of them.
     """
-    wrong = [
-        examination
-        for examination in examinations
-        if any(other.tensor == row.tensor and other.is_wrong for other in examination.rows)
-    ]
+    wrong = list[Examination]()
+    for examination in examinations:
+        if any(other.tensor == row.tensor and other.is_wrong for other in examination.rows):
+            wrong.append(examination)
     cases = [case for examination in wrong if (case := examination.case(row.tensor))]
     if any(
         _is_stale(row.tensor, case, examination.earlier_values)
@@ -192,7 +201,10 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
         if examination.earlier_values and (case := examination.case(row.tensor))
     ):
         return (STALE,)
-    diagnoses = explain(row.tensor, cases, row.tolerance) if cases else ()
+    if cases:
+        diagnoses = explain(row.tensor, cases, row.tolerance)
+    else:
+        diagnoses = ()
     if len(diagnoses) > 1:
         diagnoses = explain(row.tensor, [*cases, *_tied_case(row.tensor, wrong[0].probe)], row.tolerance) or diagnoses
     return diagnoses
@@ -206,7 +218,10 @@ def _tied_case(tensor: str, probe: Probe) -> list[JudgedResult]:
     values = {**probe.values, "x": x}
     try:
         y = probe.subject.output(values)
-        result = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
+        if tensor == "y":
+            result = y
+        else:
+            result = probe.subject.gradients(values, probe.dy)[tensor]
     except StudentError:
         return []
     return [JudgedResult(probe.judge, values, probe.dy, y, result)]

@@ -108,8 +108,14 @@ def failure_row(name: str, error: StudentError | str, method: str = "none", **ch
     Code that is not written, and code in a form that the checker cannot call or read, is not checked. The tensor is y,
     or x for an error in backward.
     """
-    kind = "not-checked" if isinstance(error, FormError) else "fails"
-    kind = UNWRITTEN if isinstance(error, UnwrittenError) else PADDING_ZERO if EMPTY_SLICE in str(error) else kind
+    if isinstance(error, FormError):
+        kind = "not-checked"
+    else:
+        kind = "fails"
+    if isinstance(error, UnwrittenError):
+        kind = UNWRITTEN
+    elif EMPTY_SLICE in str(error):
+        kind = PADDING_ZERO
     fields: dict[str, Any] = {
         "tensor": "x" if failed_in_backward(str(error)) else "y",
         "checked": kind not in (UNWRITTEN, "not-checked"),
@@ -135,7 +141,10 @@ def check_unchanged_arrays(checked: CheckedProbe) -> list[Row]:
     }
     for call, names in calls.items():
         if names:
-            tensor = "y" if call == "forward" else subject.tensors[0]
+            if call == "forward":
+                tensor = "y"
+            else:
+                tensor = subject.tensors[0]
             only_dy = call == "backward" and [*names] == ["dy"]
             diagnosis = Diagnosis(DY_OVERWRITTEN if only_dy else OVERWRITTEN, _overwriting_message(call, names))
             rows.append(Row(subject.name, tensor, "arrays left as they were", diagnoses=(diagnosis,)))
@@ -177,10 +186,15 @@ def check_another_instance(checked: CheckedProbe) -> list[Row]:
     probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
         return []
-    kind = "loss" if isinstance(subject, SubmittedLoss) else "layer"
+    if isinstance(subject, SubmittedLoss):
+        kind = "loss"
+    else:
+        kind = "layer"
     instance, another = subject.another(), subject.another()
     expected = instance.gradients(probe.values, probe.dy)
-    smaller_batch = {name: value[:-1] if name in BATCHES else value for name, value in checked.other.items()}
+    smaller_batch = dict[str, Array]()
+    for name, value in checked.other.items():
+        smaller_batch[name] = value[:-1] if name in BATCHES else value
     for values in (checked.other, smaller_batch):
         instance.output(probe.values)
         try:
@@ -223,7 +237,9 @@ def check_linearity(checked: CheckedProbe) -> list[Row]:
         ("dy divided by 1000", 1 / LARGE_FACTOR, [dy / LARGE_FACTOR]),
         ("dy in parts", 1.0, _parts_of_dy(checked)),
     ):
-        results = [checked.subject.gradients(values, part) for part in parts]
+        results = list[dict[str, Array]]()
+        for part in parts:
+            results.append(checked.subject.gradients(values, part))
         if any({*gradients} != {*checked.claimed} for gradients in results):  # code that fails for such a dy
             return []
         whole = {
@@ -242,7 +258,10 @@ def _parts_of_dy(checked: CheckedProbe) -> list[Array]:
     gradient would be 0 anyway.
     """
     dy, dx = checked.probe.dy, checked.claimed.get("x")
-    influence = checked.probe.output if dx is None or dx.size != dy.size else dx
+    if dx is None or dx.size != dy.size:
+        influence = checked.probe.output
+    else:
+        influence = dx
     order = np.argsort(np.abs(influence), axis=None)
     single, few = np.zeros_like(dy), np.zeros_like(dy)
     single.flat[order[-1:]] = few.flat[order[-4:-1]] = 1.0
@@ -305,7 +324,9 @@ def check_other_inputs(checked: CheckedProbe) -> list[Row]:
             return list(compare_with_derivatives(checked, values, method, diagnosis))
         below, above = (checked.right_results({**values, "x": inputs + d * (inputs == 0)}) for d in (-SIDE, SIDE))
         results = checked.results(values, probe.dy)
-        expected = {name: _nearest_right(results.get(name), below[name], above[name]) for name in below}
+        expected = dict[str, Array]()
+        for name in below:
+            expected[name] = _nearest_right(results.get(name), below[name], above[name])
         rows += checked.compare(method, results, expected, diagnosis, x=inputs)
     return rows
 

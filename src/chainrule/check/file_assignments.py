@@ -94,11 +94,20 @@ class FileAssignment:
             if _class_format(name) in self.formats.values():
                 names.add(name)
         with quiet():
-            report = check_file(file, "homework", seed, base, names) if names else None
-        rows = () if report is None else report.rows
+            if names:
+                report = check_file(file, "homework", seed, base, names)
+            else:
+                report = None
+        if report is None:
+            rows = ()
+        else:
+            rows = report.rows
         wrong = dict[str, str]()
         for course_format in self.formats.values():
-            outputs = [row for row in rows if self.part(row) == getattr(course_format, "forward", None)]
+            outputs = list[Row]()
+            for row in rows:
+                if self.part(row) == getattr(course_format, "forward", None):
+                    outputs.append(row)
             is_unexplained = bool(outputs) and outputs[0].is_wrong and not is_explained(outputs[0])
             if isinstance(course_format, FunctionFormat) and is_unexplained:
                 wrong[course_format.backward] = UNKNOWN_OUTPUT
@@ -106,7 +115,9 @@ class FileAssignment:
 
     def _absent(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield a row for each part that no row is about."""
-        present = {self.part(row) for row in rows}
+        present = set[str]()
+        for row in rows:
+            present.add(self.part(row))
         for part in self.parts:
             if part not in present:
                 yield failure_row(part, UnwrittenError(f"{part} is not in the file"))
@@ -127,7 +138,10 @@ class CourseAssignment(FileAssignment):
     def of_course(cls, name: str, against: str | None) -> "CourseAssignment":
         """Return the assignment of some classes and functions of a course, such as "Linear, ReLU"; None: of all."""
         known = list(dict.fromkeys(entry.names[0] for entry in course(name)))
-        chosen = known if against is None else [part.strip() for part in against.split(",")]
+        if against is None:
+            chosen = known
+        else:
+            chosen = [part.strip() for part in against.split(",")]
         for part in chosen:
             if part not in known:
                 raise unknown_name(f"part of the course {name}", part, known)
@@ -151,7 +165,10 @@ class CourseAssignment(FileAssignment):
         """Return the report of a file; the second result is empty. ``name`` is ignored."""
         with quiet():
             report = course_report(file, self.course, base, seed, "homework")
-        rows = [row for row in report.rows if self.part(row)]
+        rows = list[Row]()
+        for row in report.rows:
+            if self.part(row):
+                rows.append(row)
         return replace(report, rows=(*rows, *self._absent(rows))), {}
 
 
@@ -162,7 +179,9 @@ def _class_format(name: str) -> ClassFormat | None:
 
 def _function_format(name: str) -> FunctionFormat | None:
     """Return the format of a forward or backward function (its name may have a suffix), or None if it is unknown."""
-    plain = {name.removesuffix(suffix) for suffix in NAMES["forward_suffixes"]}
+    plain = set[str]()
+    for suffix in NAMES["forward_suffixes"]:
+        plain.add(name.removesuffix(suffix))
     for course_format in FUNCTIONS:
         if plain & {course_format.forward, course_format.backward} - {""}:
             return course_format

@@ -80,23 +80,43 @@ def check_file(
 
     pairs, missing = find_pairs(functions)
     pairs = [pair for pair in pairs if is_selected(pair.forward, pair.backward)]
-    kinds = {name: optimizer_kind(name) for name in contents.optimizers if is_selected(name)}
-    optimizers = {name: kind for name, kind in kinds.items() if kind}
-    classes = {
-        key: arguments for key, arguments in contents.layers.items() if is_selected(key) and key not in optimizers
-    }
-    other_pairs = [pair for pair in tutorial_pairs(functions) if is_selected(*pair)]
-    engines = [name for name in contents.engines if is_selected(name)]
-    methods = {call.partition("(")[0] for call in chain(*contents.methods.values())}
+    kinds = dict[str, str]()
+    for name in contents.optimizers:
+        if is_selected(name):
+            kinds[name] = optimizer_kind(name)
+    optimizers = dict[str, str]()
+    for name, kind in kinds.items():
+        if kind:
+            optimizers[name] = kind
+    classes = dict[str, tuple[str, ...]]()
+    for key, arguments in contents.layers.items():
+        if is_selected(key) and key not in optimizers:
+            classes[key] = arguments
+    other_pairs = list[tuple[str, str]]()
+    for pair in tutorial_pairs(functions):
+        if is_selected(*pair):
+            other_pairs.append(pair)
+    engines = list[str]()
+    for name in contents.engines:
+        if is_selected(name):
+            engines.append(name)
+    methods = set[str]()
+    for call in chain(*contents.methods.values()):
+        methods.add(call.partition("(")[0])
     # The check of a single layer only calls methods with usual names, such as forward and backward.
     has_unusual_methods = contents.methods and not methods & {*sources.METHODS}
     has_functions = pairs or other_pairs or engines or optimizers
     if not (has_functions or has_unusual_methods or contents.losses or _are_checkable(classes)):
         return None
     # The iterators of rows run in the loop below, in this order. Those of classes read `seen`, the earlier rows.
-    subjects = {pair.title: pair_rows(file, pair, pair.backward in functions, base, seed) for pair in pairs}
+    subjects = dict[str, Iterator[Row]]()
+    for pair in pairs:
+        subjects[pair.title] = pair_rows(file, pair, pair.backward in functions, base, seed)
     seen = list[Row]()
-    notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
+    if missing and not names:
+        notes = [f"not in the file: {', '.join(missing)}"]
+    else:
+        notes = []
     for key in sorted(classes, key=_is_last):
         signature = (classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
         subjects[key] = _class_rows(file, key, signature, seed, base, (notes, seen), key in contents.losses)
@@ -105,10 +125,13 @@ def check_file(
     for name, kind in optimizers.items():
         tried = optimizer_contracts(kind, contents.optimizers[name])
         subjects[name] = optimizer_rows(name, kind, partial(file.evaluate, ""), tried, seed)
-    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, base, seed) for pair in other_pairs}
+    for pair in other_pairs:
+        subjects[" / ".join(pair)] = other_pair_rows(file, *pair, base, seed)
     for row in _rows(file, subjects):
         seen.append(row)
-    places = {name: place for place, name in enumerate([*(pair.title for pair in pairs), *classes])}
+    places = dict[str, int]()
+    for place, name in enumerate([*(pair.title for pair in pairs), *classes]):
+        places[name] = place
     rows = sorted(dict.fromkeys(seen), key=lambda row: places.get(row.subject, -1))
     return Report(title, tuple(rows), tuple(dict.fromkeys(notes)), brief=True)
 
@@ -124,9 +147,14 @@ def _may_take_vectors(notes: Sequence[str], rows: Sequence[Row], certain: bool) 
 
     certain  whether another class must take single vectors
     """
-    single = {note.partition(":")[0] for note in notes if "single" in note or "vectors" in note}
+    single = set[str]()
+    for note in notes:
+        if "single" in note or "vectors" in note:
+            single.add(note.partition(":")[0])
     batches = {row.subject for row in rows if row.title == "dw" and row.ok} - single
-    return bool(single) if certain else not batches
+    if certain:
+        return bool(single)
+    return not batches
 
 
 def _sample_rows(student: Student, task: LearnerTask, seed: int, axes: Sequence[str]) -> tuple[Row, ...]:
@@ -151,7 +179,10 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
         except GuestEnded as end:
             names = title.split(" / ")  # of the functions of a pair
             for name in [name for name in names if name not in finished] or names[-1:]:
-                yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, str(end))
+                if SLOW in str(end):
+                    yield _slow_row(name, end)
+                else:
+                    yield failure_row(name, str(end))
             if not isinstance(end, GuestSlow):
                 file.restart()
 
@@ -190,7 +221,10 @@ def _class_rows(
     notes, seen = found
     try:
         if is_loss or (course_format is not None and course_format.layer is None):
-            against = course_format.against if course_format and course_format.layer is None else ""
+            if course_format and course_format.layer is None:
+                against = course_format.against
+            else:
+                against = ""
             yield from _loss_class_rows(file, name, against, seed, found)
             return
         task, options = _task(name, course_format, signature, base)
@@ -201,26 +235,44 @@ def _class_rows(
             yield from other_pair_rows(file, name, "", base, seed)
             return
         task, report = _report_of_fitting_task(student, with_own_variant(task, student), seed)
-        epsilon = stored_epsilon(student) if isinstance(task.against, NORMALIZATIONS) else None
-        rows = report.rows if epsilon is None else _rows_with_epsilon(report.rows, name, epsilon, notes)
+        if isinstance(task.against, NORMALIZATIONS):
+            epsilon = stored_epsilon(student)
+        else:
+            epsilon = None
+        if epsilon is None:
+            rows = report.rows
+        else:
+            rows = _rows_with_epsilon(report.rows, name, epsilon, notes)
         layer = task.against or (course_format and course_format.fixed_layer)
         if isinstance(layer, OF_VECTORS) and not report.ok and _may_take_vectors(notes, seen, certain=False):
             # The code may run on batches, so only a layer that takes single vectors shows that they are meant.
-            axes = (LAST, ONE) if _may_take_vectors(notes, seen, certain=True) else (LAST,)
+            if _may_take_vectors(notes, seen, certain=True):
+                axes = (LAST, ONE)
+            else:
+                axes = (LAST,)
             single = _sample_rows(file.layer(name, options=options), LearnerTask(layer, (6,)), seed, axes)
-            notes += [f"{name}: {SINGLE_VECTORS}"] if single else []
+            if single:
+                notes += [f"{name}: {SINGLE_VECTORS}"]
             rows = single or rows
         guessed = {*signature[1]} - {*known}  # arguments whose values were found by trial
         rows = [row for row in rows if not (guessed and ONLY_SQUARE in row.diagnoses)]
         yield from rows
-        notes += [f"{name}: {note}" for note in report.notes if note.startswith(REPORTED_NOTES)]
+        for note in report.notes:
+            if note.startswith(REPORTED_NOTES):
+                notes.append(f"{name}: {note}")
         all_right = all(row.ok or row.accepted for row in rows)
         if all_right and not guessed:
             yield from _rows_with_other_options(file, name, options, signature, (course_format, task), seed)
     except (StudentError, ShapeError) as error:
-        failure = error if isinstance(error, StudentError) else str(error)
+        if isinstance(error, StudentError):
+            failure = error
+        else:
+            failure = str(error)
         contract = constructors.class_contract(name, signature[0], signature[2], is_loss)
-        place = {"tensor": "p"} if str(failure).endswith(ONLY_LOSS) else {}
+        if str(failure).endswith(ONLY_LOSS):
+            place = {"tensor": "p"}
+        else:
+            place = {}
         yield failure_row(name, failure, checked=all_right, notes=() if all_right else (contract,), **place)
 
 
@@ -265,14 +317,22 @@ def _loss_class_rows(
     Errors   FormError if the values of an unknown loss are those of no loss of this library
     """
     notes, seen = found
-    names = [usual, PROBABILITIES] if usual == LOGITS and "softmax" not in normalized_name(name) else [usual]
-    candidates = [LossSubject(against, engine="reference") for against in names] if usual else all_losses()
+    if usual == LOGITS and "softmax" not in normalized_name(name):
+        names = [usual, PROBABILITIES]
+    else:
+        names = [usual]
+    if usual:
+        candidates = [LossSubject(against, engine="reference") for against in names]
+    else:
+        candidates = all_losses()
     code = file.loss(name)
     reading = read_loss(code, candidates, seed, lenient=True)
     if not (usual or reading.right):
         raise FormError("its values are those of no loss of this library; name the loss with --against LOSS")
-    notes += [f"{name}: {PROBABILITIES_NOTE}"] if usual == LOGITS and reading.intended.name == PROBABILITIES else []
-    notes += [f"{name}: {note}" for note in reading.notes]
+    if usual == LOGITS and reading.intended.name == PROBABILITIES:
+        notes += [f"{name}: {PROBABILITIES_NOTE}"]
+    for note in reading.notes:
+        notes.append(f"{name}: {note}")
     rows = check_reading(reading, seed).rows
     if any(row.is_wrong for row in rows) and _may_take_vectors(notes, seen, certain=True):
         of_samples = read_loss(AdaptedLoss(code, single=True), [reading.intended], seed, lenient=True)
@@ -325,8 +385,14 @@ def _task(
         case = course_format.cases(arguments)[0]
         task = replace(task, against=case.layer, shape=case.shape, larger=case.larger)
         values = constructor_values(case.layer, case.shape)
-        options = {argument: value for argument, value in values.items() if argument in arguments}
-        unknown = [argument for argument in required if argument not in options]
+        options = dict[str, Any]()
+        for argument, value in values.items():
+            if argument in arguments:
+                options[argument] = value
+        unknown = list[str]()
+        for argument in required:
+            if argument not in options:
+                unknown.append(argument)
         if isinstance(case.layer, NORMALIZATIONS) and len(unknown) == 1:  # the number of features
             options[unknown[0]] = case.shape[0]
         elif isinstance(case.layer, Dropout):

@@ -57,8 +57,12 @@ def _with_terms(first_wrong: FirstWrong, tensor: str, probe: Probe, explanation:
         terms = tuple(_terms(tensor, element, probe, explanation))
     except StudentError:
         return first_wrong
-    constant = 0.0 if tensor == "y" else _gradient(probe, tensor, element, np.zeros_like(probe.dy))
-    constant = constant if abs(constant) > NEGLIGIBLE * max(abs(first_wrong.expected), 1) else 0.0
+    if tensor == "y":
+        constant = 0.0
+    else:
+        constant = _gradient(probe, tensor, element, np.zeros_like(probe.dy))
+    if not (abs(constant) > NEGLIGIBLE * max(abs(first_wrong.expected), 1)):
+        constant = 0.0
     left_out = max(len(explanation.terms) - MAX_TERMS, 0)
     return replace(first_wrong, terms=terms, left_out=left_out, constant=constant)
 
@@ -70,7 +74,9 @@ def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
         return tuple(line.strip() for line in step_lines(derivation.steps, WIDTH) if line)
     if derivation.pick and len(derivation.pick.candidates) <= MAX_TERMS:
         values = ", ".join(f"{candidate.value:.4g}" for candidate in derivation.pick.candidates)
-        return (f"the largest of {values}",) if len(values) < WIDTH - 15 else ()
+        if len(values) < WIDTH - 15:
+            return (f"the largest of {values}",)
+        return ()
     return ()
 
 
@@ -80,15 +86,25 @@ def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanati
     A term is an element times a factor: in y, an element of x times a weight; in a gradient, an element of dy. The
     actual factor is measured by changing this element alone.
     """
-    varied = ("x", *probe.values) if tensor == "y" else ("dy",)  # a bias is a term without an element of x
+    # a bias is a term without an element of x
+    if tensor == "y":
+        varied = ("x", *probe.values)
+    else:
+        varied = ("dy",)
     arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
     expected_elements = set[tuple[str, Index]]()
-    base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if tensor != "y" else 0.0
+    if tensor != "y":
+        base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy))
+    else:
+        base = 0.0
     for factors in explanation.terms[:MAX_TERMS]:
         element = next((factor for name in varied for factor in factors if factor.tensor == name), None)
         if element is None:  # the term is a constant
             continue
-        others = [factor for factor in factors if factor is not element]
+        others = list[NamedFactor]()
+        for factor in factors:
+            if factor is not element:
+                others.append(factor)
         expected = float(np.prod([factor.value for factor in others])) * explanation.scale[1]
         name = " · ".join([factor.label for factor in others] + [explanation.scale[0]] * bool(explanation.scale[0]))
         expected_elements.add((element.tensor, element.index))
@@ -115,7 +131,10 @@ def _term(
 ) -> SumTerm:
     factor = _factor(probe, tensor, cell, element, base)
     same = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
-    actual_as = name if same else _name_of(factor, arrays)
+    if same:
+        actual_as = name
+    else:
+        actual_as = _name_of(factor, arrays)
     return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_as)
 
 

@@ -24,7 +24,9 @@ def _tuples(value: Any) -> Any:
     """Return a value with tuples instead of lists."""
     if isinstance(value, dict):
         return {key: _tuples(part) for key, part in cast("dict[str, Any]", value).items()}
-    return tuple(map(_tuples, cast("list[Any]", value))) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(map(_tuples, cast("list[Any]", value)))
+    return value
 
 
 DATA: dict[str, Any] = _tuples(tomllib.loads(Path(__file__).with_name("forms.toml").read_text(encoding="utf-8")))
@@ -95,7 +97,9 @@ class Case:
     @classmethod
     def of(cls, layer: str, layouts: Mapping[str, Any] | None = None, **others: Any) -> "Case":
         """Return an entry of `forms.toml`."""
-        named = {name: ArrayLayout(**layout) for name, layout in (layouts or {}).items()}
+        named = dict[str, ArrayLayout]()
+        for name, layout in (layouts or {}).items():
+            named[name] = ArrayLayout(**layout)
         first, *rest = map(expressions.layer, layer.split("|"))
         return cls(LayerSequence((first, *rest)) if rest else first, layouts=named, **others)
 
@@ -107,7 +111,9 @@ class Case:
     @property
     def scale(self) -> float:
         """Factor for the inputs: small if ε is omitted, so that its default affects the result."""
-        return SMALL_SCALE if self.omitted else 1.0
+        if self.omitted:
+            return SMALL_SCALE
+        return 1.0
 
     @property
     def remedy(self) -> str:
@@ -142,12 +148,16 @@ class FunctionFormat:
     @property
     def forward(self) -> str:
         """Name of the forward function, without suffix, or of the loss."""
-        return self.name if self.loss else f"{self.name}_forward"
+        if self.loss:
+            return self.name
+        return f"{self.name}_forward"
 
     @property
     def backward(self) -> str:
         """Name of the backward function, without suffix; empty for a loss."""
-        return "" if self.loss else f"{self.name}_backward"
+        if self.loss:
+            return ""
+        return f"{self.name}_backward"
 
     def variants(self) -> "Iterator[FunctionFormat]":
         """Yield variants for a convolution or a pooling: square windows, other options, and square images."""
@@ -178,13 +188,22 @@ class ClassFormat:
     @property
     def fixed_layer(self) -> Layer | None:
         """The layer, if the name alone determines it. None for layers with options and for losses."""
-        return None if self.layer is None or self.base or self.options else self.layer()
+        if self.layer is None or self.base or self.options:
+            return None
+        return self.layer()
 
     def resizable(self, arguments: Sequence[str]) -> bool:
         """Return whether a constructor with these arguments allows parameters of any size."""
-        words = {word.lower() for word in arguments}
-        sizes = [name for name in self.base if name in ("features", "filters", "kernel", "window")]
-        sizes += [size for size, option in (("channels", "filters"), ("inputs", "features")) if option in self.base]
+        words = set[str]()
+        for word in arguments:
+            words.add(word.lower())
+        sizes = list[str]()
+        for name in self.base:
+            if name in ("features", "filters", "kernel", "window"):
+                sizes.append(name)
+        for size, option in (("channels", "filters"), ("inputs", "features")):
+            if option in self.base:
+                sizes.append(size)
         return all(words & {*ARGUMENTS[size]} for size in sizes)
 
     def cases(self, arguments: Sequence[str]) -> list[Case]:
@@ -207,7 +226,9 @@ class ClassFormat:
 
     def _case_options(self, words: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the layer's options: these values, or the usual ones, of the options among the class's arguments."""
-        options = {name: usual if usual == 1 else values.get(name, usual) for name, usual in self.base.items()}
+        options = dict[str, Any | int]()
+        for name, usual in self.base.items():
+            options[name] = usual if usual == 1 else values.get(name, usual)
         for name, usual in self.options.items():
             if words & {*ARGUMENTS[name]}:
                 options[name] = values.get(name, usual)
@@ -215,7 +236,8 @@ class ClassFormat:
             options["padding"] = min(options["padding"], 1)
         paddings = (word.partition("=")[2] for word in words if word.startswith(NAMES["text_paddings"]))
         padding = next(paddings, "")
-        options |= {"stride": 1} if padding == "same" and "stride" in options else {}
+        if padding == "same" and "stride" in options:
+            options |= {"stride": 1}
         return options | ({"padding": padding} if padding in ("same", "valid") else {})
 
 
@@ -232,14 +254,19 @@ ENGINE = ClassFormat(NAMES["engines"], "")  # a class of automatic differentiati
 
 def class_format(name: str) -> ClassFormat | None:
     """Return the format of the class with this name, or None if the name is not a usual one."""
-    return next((course_format for course_format in CLASSES if normalized_name(name) in course_format.words), None)
+    for course_format in CLASSES:
+        if normalized_name(name) in course_format.words:
+            return course_format
+    return None
 
 
 def impossible_value(option: str, value: float) -> tuple[Diagnosis, ...]:
     """Return the mistake of code that chooses a value of an option beyond its bounds in practice; () if it is none."""
     low, high = BOUNDS[option]
     message = f"is computed with {option} = {value:g}: expected {low:g} to {high:g}"
-    return () if low <= value <= high else (Diagnosis("option-value", message),)
+    if low <= value <= high:
+        return ()
+    return (Diagnosis("option-value", message),)
 
 
 def normalized_name(name: str) -> str:
@@ -251,12 +278,17 @@ def normalized_name(name: str) -> str:
     for word in NAMES["affixes"]:
         shorter = base.removesuffix(word)
         base = (shorter if shorter.startswith("layernorm") else shorter.removeprefix(word)) or base
-    return base.replace("layer", "", 1) if base.startswith(("conv", "linear", "dense", "max", "avg", "mean")) else base
+    if base.startswith(("conv", "linear", "dense", "max", "avg", "mean")):
+        return base.replace("layer", "", 1)
+    return base
 
 
 def _options(layer: Layer) -> dict[str, Any]:
     """Return the values of a layer's options. Windows of a pooling do not overlap by default."""
-    values = {option: _scalar(getattr(layer, option)) for option in ARGUMENTS if hasattr(layer, option)}
+    values = dict[str, Any]()
+    for option in ARGUMENTS:
+        if hasattr(layer, option):
+            values[option] = _scalar(getattr(layer, option))
     return {**values, "stride": values.get("stride") or values.get("window")}
 
 
@@ -281,17 +313,29 @@ def function_values(layer: Layer, omitted: str = "") -> dict[str, Any]:
         return {name: value for part in layer.layers for name, value in function_values(part, omitted).items()}
     values, padding = _options(layer), getattr(layer, "padding", None)
     if isinstance(padding, str):
-        values["padding"] = 0 if padding == "valid" else padding
+        if padding == "valid":
+            values["padding"] = 0
+        else:
+            values["padding"] = padding
     if (window := values.get("window")) is not None:
-        values["rows"], values["columns"] = window if isinstance(window, tuple) else (window, window)
-        values["pooling"] = "average" if isinstance(layer, AveragePool2D) else "max"
+        if isinstance(window, tuple):
+            values["rows"], values["columns"] = window
+        else:
+            values["rows"], values["columns"] = (window, window)
+        if isinstance(layer, AveragePool2D):
+            values["pooling"] = "average"
+        else:
+            values["pooling"] = "max"
     if (momentum := getattr(layer, "momentum", None)) is not None:
         values["momentum"] = 1 - momentum  # courses weight the old statistics
     values = {option: value for option, value in values.items() if value is not None}
     named = {name: value for option, value in values.items() for name in FUNCTION_ARGUMENTS.get(option, ())}
     for argument, entries in DATA["dictionaries"].items():
         if {*entries.values()} & {*values}:
-            held = CONSTANTS if omitted else {**CONSTANTS, **values}
+            if omitted:
+                held = CONSTANTS
+            else:
+                held = {**CONSTANTS, **values}
             named[argument] = {entry: held[option] for entry, option in entries.items() if option in held}
     return named
 
@@ -311,7 +355,9 @@ def _scalar(value: Any) -> Any:
         if len({*map(str, parts)}) != 1:
             return parts
         value = parts[0]
-    return None if isinstance(value, str) else value
+    if isinstance(value, str):
+        return None
+    return value
 
 
 @dataclass(frozen=True)
@@ -336,14 +382,27 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
     pairs, missing = list[FunctionPair](), list[str]()
     for course_format in FUNCTIONS:
         forward, backward = course_format.forward, course_format.backward
-        suffixes = [suffix for suffix in NAMES["forward_suffixes"] if f"{forward}{suffix}" in functions]
+        suffixes = list[Any]()
+        for suffix in NAMES["forward_suffixes"]:
+            if f"{forward}{suffix}" in functions:
+                suffixes.append(suffix)
         for suffix in suffixes:
-            names = [f"{backward}{suffix}{other}" for other in NAMES["backward_suffixes"]] if backward else [""]
-            present = [name for name in names if name in functions]
+            if backward:
+                names = [f"{backward}{suffix}{other}" for other in NAMES["backward_suffixes"]]
+            else:
+                names = [""]
+            present = list[str]()
+            for name in names:
+                if name in functions:
+                    present.append(name)
             # without a backward, the pair has the name that it should have
-            pairs += [FunctionPair(course_format, f"{forward}{suffix}", name) for name in present or names[:1]]
+            for name in present or names[:1]:
+                pairs.append(FunctionPair(course_format, f"{forward}{suffix}", name))
         optional = course_format.cases and isinstance(course_format.cases[0].layer, LayerSequence)
-        missing += [] if suffixes or optional else [forward]
+        if suffixes or optional:
+            missing += []
+        else:
+            missing += [forward]
     return pairs, missing if pairs else []
 
 
@@ -352,16 +411,24 @@ def tutorial_pairs(functions: Sequence[str]) -> list[tuple[str, str]]:
     used = {name for pair in find_pairs(functions)[0] for name in (pair.forward, pair.backward)}
     pairs = list[tuple[str, str]]()
     for forward in functions:
-        backward = next((name for name in _backward_names(forward) if name in functions and name not in used), "")
+        backward = ""
+        for name in _backward_names(forward):
+            if name in functions and name not in used:
+                backward = name
+                break
         if backward and forward not in used and not any(backward in pair for pair in pairs):
             pairs.append((forward, backward))
     return pairs
 
 
 def _backward_names(forward: str) -> Iterator[str]:
-    yield from (forward.replace(old, new, 1) for old, new in NAMES["pair_words"] if old in forward)
-    yield from (f"{forward}{suffix}" for suffix in NAMES["pair_suffixes"] + NAMES["derivative_suffixes"])
-    yield from (f"{prefix}{forward}" for prefix in NAMES["pair_prefixes"] + NAMES["derivative_prefixes"])
+    for old, new in NAMES["pair_words"]:
+        if old in forward:
+            yield forward.replace(old, new, 1)
+    for suffix in NAMES["pair_suffixes"] + NAMES["derivative_suffixes"]:
+        yield f"{forward}{suffix}"
+    for prefix in NAMES["pair_prefixes"] + NAMES["derivative_prefixes"]:
+        yield f"{prefix}{forward}"
 
 
 def is_derivative(backward: str) -> bool:
@@ -377,4 +444,6 @@ def format_by_name(forward: str) -> FunctionFormat | None:
     for word in NAMES["layer_words"]:
         stem = stem.replace(word, "")
     named = class_format(stem)
-    return None if named is None or named.layer is None else FunctionFormat(forward, (named.cases(())[0],))
+    if named is None or named.layer is None:
+        return None
+    return FunctionFormat(forward, (named.cases(())[0],))

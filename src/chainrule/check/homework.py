@@ -168,7 +168,10 @@ def grade(
     """
     task = assignment(against, None if shape is None else tuple(shape), course)
     base = LearnerTask(ties=ties, samples=samples, contract=contracts.read(contract) if contract else "")
-    grading_seed = secrets.randbelow(SEED_COUNT) if seed is None else seed
+    if seed is None:
+        grading_seed = secrets.randbelow(SEED_COUNT)
+    else:
+        grading_seed = seed
     folders, submissions = (
         package_folders(packages),
         [single_entry(folder, task.definitions)] if single else entries(folder, task.definitions),
@@ -176,7 +179,10 @@ def grade(
 
     def row(entry: Submission) -> Grade:
         name = student or student_of(entry.name)
-        drawn = draw_task(task, grading_seed, name) if by_name else StudentTask(task, grading_seed)
+        if by_name:
+            drawn = draw_task(task, grading_seed, name)
+        else:
+            drawn = StudentTask(task, grading_seed)
         permissions = Permissions(entry.readable, folders, memory << 20)
         return _grade_entry(entry, drawn, grading_seed, seconds, permissions, hints, base)
 
@@ -217,8 +223,13 @@ def file_report(file: CheckedFile, title: str, name: str, against: str | None, b
         return assignment(against, base.shape).report(file, seed, name, base)[0]
     if base.contract:
         return contracts.stated_report(file, base.contract, "", base, seed)
-    report = check_file(file, title, seed, base, names) if base.shape is None else None
-    return report if report is not None else check_layer(*load_layer(file, name, base, {}), seed)
+    if base.shape is None:
+        report = check_file(file, title, seed, base, names)
+    else:
+        report = None
+    if report is not None:
+        return report
+    return check_layer(*load_layer(file, name, base, {}), seed)
 
 
 def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] = ()) -> None:
@@ -244,13 +255,19 @@ def _grade_entry(
 ) -> Grade:
     """Return the grade of an entry. If grading fails, the remark describes the failure."""
     begin, printed, task = time.monotonic(), list[str](), drawn.task
-    protection = NOT_RUN if entry.file is None else str(available_protection())
+    if entry.file is None:
+        protection = NOT_RUN
+    else:
+        protection = str(available_protection())
 
     def row(
         passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
     ) -> Grade:
         took, text = round(time.monotonic() - begin, 2), "".join(printed)
-        refusals = [refusal for refusal in dict.fromkeys(REFUSAL.findall(text)) if refusal not in remark]
+        refusals = list[Any]()
+        for refusal in dict.fromkeys(REFUSAL.findall(text)):
+            if refusal not in remark:
+                refusals.append(refusal)
         remark = " ".join(filter(None, (remark, *(f"{refusal}." for refusal in refusals))))
         count, unjudged = len(task.parts), [result.part for result in results if result.verdict == NOT_CHECKED]
         return Grade(
@@ -292,13 +309,26 @@ def _summary(
 
     unverified  sentences about parts that do not count, even if the report calls them right
     """
-    rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
+    rows = dict[str, list[Row]]()
+    for part in task.parts:
+        rows[part] = [row for row in report.rows if task.part(row) == part]
     results = tuple(_part_result(part, part_rows, unverified.get(part)) for part, part_rows in rows.items())
-    others = [row for row in report.rows if task.part(row) not in rows and not (row.ok or row.accepted)]
-    remarks = {result.remark.removeprefix(result.part): result.remark for result in reversed(results) if result.remark}
+    others = list[Row]()
+    for row in report.rows:
+        if task.part(row) not in rows and not (row.ok or row.accepted):
+            others.append(row)
+    remarks = dict[str, str]()
+    for result in reversed(results):
+        if result.remark:
+            remarks[result.remark.removeprefix(result.part)] = result.remark
     sentences = [*reversed(remarks.values()), *(_sentence(row) for row in others)]
-    sentences += [f"{note}." for note in report.notes if SLOW in note]
-    names = [f"{result.part}: {result.diagnosis}" for result in results if not result.ok]
+    for note in report.notes:
+        if SLOW in note:
+            sentences.append(f"{note}.")
+    names = list[str]()
+    for result in results:
+        if not result.ok:
+            names.append(f"{result.part}: {result.diagnosis}")
     right = len(rows) - max(len(names), bool(others))  # no full marks if anything else is wrong or was not checked
     return right, "; ".join(names), " ".join(dict.fromkeys(sentences)), results
 
@@ -308,8 +338,12 @@ def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> Part
     wrong = next((row for row in sorted(rows, key=lambda row: row.single) if not row.is_earned), None)
     if wrong is not None:
         names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"
-        names = "single-samples" if wrong.verdict == SINGLE_ONLY else names
-        details = "" if wrong.first is None else "\n".join(wrong.first.lines(wrong.title))
+        if wrong.verdict == SINGLE_ONLY:
+            names = "single-samples"
+        if wrong.first is None:
+            details = ""
+        else:
+            details = "\n".join(wrong.first.lines(wrong.title))
         return PartResult(part, False, names, _sentence(wrong), details, wrong.verdict)
     if unverified is not None or not rows:
         return PartResult(part, False, "wrong", unverified or f"{part} was not checked.")
@@ -324,5 +358,10 @@ def _sentence(row: Row) -> str:
         return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
     if row.notes:
         return f"{'; '.join(row.notes)}."
-    shown = WorstEntry(row.first.index, row.first.actual, row.first.expected) if row.first else row.worst
-    return f"{row.title} is wrong: {shown}." if shown else f"{row.title} is wrong."
+    if row.first:
+        shown = WorstEntry(row.first.index, row.first.actual, row.first.expected)
+    else:
+        shown = row.worst
+    if shown:
+        return f"{row.title} is wrong: {shown}."
+    return f"{row.title} is wrong."

@@ -18,7 +18,8 @@ from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject, Values
-from chainrule.custom.held_arrays import family, squeezed
+from chainrule.custom.gradient_names import role_of
+from chainrule.custom.held_arrays import squeezed
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer, expressions
@@ -55,7 +56,9 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
         if name == "swish" and _is_swish(subject, values["x"]):
             return None
         if name == "linear":  # the linear activation, unless its parameters are unknown
-            return IDENTITY if np.array_equal(subject.output(values), values["x"]) else None
+            if np.array_equal(subject.output(values), values["x"]):
+                return IDENTITY
+            return None
     except ChainruleError:
         return SLOPED_ACTIVATIONS[name]()
     return LAYERS_BY_NAME.get(name)
@@ -87,7 +90,9 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
     elif intended is None and expected_type in WEIGHTED_SUMS:
         message = _why_not_weighted_sum(subject, values)
     row = Row(subject.name, "y", "its name", diagnoses=(Diagnosis("misnamed", message),))
-    return [row] if message else []
+    if message:
+        return [row]
+    return []
 
 
 def contradicts_name(kind: str, layer: Layer) -> bool:
@@ -103,7 +108,9 @@ def _type_by_name(kind: str) -> Callable[..., Layer] | None:
     if course_format is not None:
         return course_format.layer
     layer = LAYERS_BY_NAME.get(normalized_name(kind))
-    return None if layer is None else type(layer)
+    if layer is None:
+        return None
+    return type(layer)
 
 
 def _stem(kind: Callable[..., Layer]) -> str:
@@ -121,22 +128,28 @@ def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> 
         x = np.abs(values["x"]) + 1
         allowed = np.append(x.reshape(-1), 0.0)  # 0 if a window contains only padding
         gaps = np.abs(subject.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
-        return "" if gaps.max(initial=0.0) <= TOLERANCE else "is not one of the inputs, as a maximum must be"
+        if gaps.max(initial=0.0) <= TOLERANCE:
+            return ""
+        return "is not one of the inputs, as a maximum must be"
     y = subject.output({**values, "x": np.ones_like(values["x"])})
     error = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
-    return "" if error <= TOLERANCE else "is not 1 if all inputs are 1: the mean of equal numbers is that number"
+    if error <= TOLERANCE:
+        return ""
+    return "is not 1 if all inputs are 1: the mean of equal numbers is that number"
 
 
 def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
     """Return why an output is not a layer normalization with a small ε, or "" if it may be one."""
-    x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
+    x, named = values["x"], {role_of(name): value for name, value in values.items() if name != "x"}
     gamma, beta = (named.get(first, named.get(second)) for first, second in (("gamma", "w"), ("beta", "b")))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
         return ""
     y, centered = subject.output(values), x - x.mean(axis=1, keepdims=True)
     rows = (centered / np.sqrt(x.var(axis=1, keepdims=True) + epsilon) for epsilon in (1e-2, 1e-3, 1e-4, 1e-5, 0.0))
     matches = any(comparison.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
-    return "" if matches else "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
+    if matches:
+        return ""
+    return "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
 
 
 def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
@@ -156,7 +169,9 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
 
     if not weights:
         return ""  # its parameters, if it has any, are unknown
-    absolute = {name: np.abs(value) for name, value in weights.items()}
+    absolute = dict[str, Array]()
+    for name, value in weights.items():
+        absolute[name] = np.abs(value)
     try:
         unit_slopes = np.stack([slopes(single) for single in _single_weights(weights)])
         y, sum_of_y = output(x, weights), output(x, weights) + output(x, absolute)
@@ -174,12 +189,16 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
         return f"does not depend on x[:, {unused[0]}], although there are weights for it"
     pairs = (y, affine_y), (sum_of_y, y_of_sum)
     linear = all(comparison.compare_with_array(*pair).error <= TOLERANCE for pair in pairs)
-    return "" if linear else "is not a sum of weights times inputs plus a bias"
+    if linear:
+        return ""
+    return "is not a sum of weights times inputs plus a bias"
 
 
 def _single_weights(parameters: Values) -> list[dict[str, Array]]:
     """Return parameters that are 0 except for a single 1, for up to `MAX_WEIGHTS` elements of each parameter."""
-    zero = {name: np.zeros_like(value) for name, value in parameters.items()}
+    zero = dict[str, Array]()
+    for name, value in parameters.items():
+        zero[name] = np.zeros_like(value)
     units = list[dict[str, Array]]()
     for name, value in parameters.items():
         for index in np.random.default_rng(value.size).permutation(value.size)[:MAX_WEIGHTS]:
@@ -198,7 +217,9 @@ def guess_layer(
     named_points = [named for values in points if (named := _by_library_name(values)) is not None]
     if not named_points:
         return None
-    outputs = [subject.output(values) for values in points]
+    outputs = list[Array]()
+    for values in points:
+        outputs.append(subject.output(values))
     x_layout = subject.layouts.get("x", SAME)
     named_points = [
         {**named, "x": x_layout.to_library(named["x"], (len(named["x"]), *subject.shape))} for named in named_points
@@ -222,7 +243,9 @@ def guess_layer(
 
 def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
     """Yield possible layouts of a learner's parameters. Square weights may also be transposed."""
-    options = [[*layouts_between(shape, values[name].shape)] for name, shape in candidate.parameters.items()]
+    options = list[list[ArrayLayout]]()
+    for name, shape in candidate.parameters.items():
+        options.append([*layouts_between(shape, values[name].shape)])
     for layouts in product(*options):
         yield dict(zip(candidate.parameters, layouts, strict=True))
 
@@ -240,9 +263,11 @@ def _reordered(values: Mapping[str, Array], x_layout: ArrayLayout) -> Iterator[M
     if w is None or x_layout == SAME or w.ndim < 3:
         yield values
     if w is not None and w.ndim == 4:
-        yield from ({**values, "w": w.transpose(np.argsort(axes))} for axes in ORDERS[4])
+        for axes in ORDERS[4]:
+            yield {**values, "w": w.transpose(np.argsort(axes))}
     elif w is not None and w.ndim == 3 and values["x"].ndim == 4:  # kernels of one channel: depthwise, or of one image
-        yield from ({**values, "w": w.transpose(axes)[:, None]} for axes in ((0, 1, 2), (2, 0, 1)))
+        for axes in ((0, 1, 2), (2, 0, 1)):
+            yield {**values, "w": w.transpose(axes)[:, None]}
 
 
 def _equal_in_some_layout(output: Array, y: Array) -> bool:
@@ -260,8 +285,14 @@ def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
     """
     named: dict[str, Array] = {}
     for learner_name, value in values.items():
-        role = "w" if len(squeezed(value.shape)) > 1 else "b"
-        name = learner_name if learner_name == "x" else family(learner_name) or role
+        if len(squeezed(value.shape)) > 1:
+            role = "w"
+        else:
+            role = "b"
+        if learner_name == "x":
+            name = learner_name
+        else:
+            name = role_of(learner_name) or role
         if name in named:
             return None
         named[name] = value
@@ -275,10 +306,15 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
     """
     w, b = values.get("w"), values.get("b")
     if "gamma" in values:
-        yield cr.BatchNorm1D() if values["x"].ndim == 3 else cr.BatchNorm2D()
+        if values["x"].ndim == 3:
+            yield cr.BatchNorm1D()
+        else:
+            yield cr.BatchNorm2D()
         yield cr.LayerNorm()
         channels = values["x"].shape[1]
-        yield from (cr.GroupNorm(groups) for groups in range(1, channels + 1) if channels % groups == 0)
+        for groups in range(1, channels + 1):
+            if channels % groups == 0:
+                yield cr.GroupNorm(groups)
     elif "slope" in values:
         yield cr.PReLU()
     elif w is None:
@@ -289,7 +325,8 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
             yield cr.Flatten()
             yield from _pooling_layers()
     elif w.ndim == 2:
-        yield from (cr.Dense(units, bias=b is not None) for units in dict.fromkeys(w.shape))
+        for units in dict.fromkeys(w.shape):
+            yield cr.Dense(units, bias=b is not None)
     elif w.ndim in (3, 4):
         yield from _convolutions(w, b, max(values["x"].shape[1] // w.shape[1], 1))
 
@@ -305,9 +342,18 @@ def _pooling_layers() -> Iterator[Layer]:
 
 
 def _convolutions(w: Array, b: Array | None, groups: int) -> Iterator[Layer]:
-    bias = "untied" if b is not None and b.size > len(w) else b is not None
-    kind = cr.Conv2D if w.ndim == 4 else cr.Conv1D
-    kernel = w.shape[2:] if w.ndim == 4 else w.shape[2]
+    if b is not None and b.size > len(w):
+        bias = "untied"
+    else:
+        bias = b is not None
+    if w.ndim == 4:
+        kind = cr.Conv2D
+    else:
+        kind = cr.Conv1D
+    if w.ndim == 4:
+        kernel = w.shape[2:]
+    else:
+        kernel = w.shape[2]
     for stride, padding, dilation, convolution in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
         options: dict[str, Any] = {"dilation": dilation, "groups": groups, "bias": bias, "convolution": convolution}
         yield kind(len(w), kernel, stride=stride, padding=padding, **options)

@@ -39,7 +39,9 @@ class NamedFactor:
     @property
     def label(self) -> str:
         """The element as text, such as w[0,0,2,1], or the symbol, such as f′(x)."""
-        return f"{self.tensor}[{','.join(map(str, self.index))}]" if self.tensor else self.symbol
+        if self.tensor:
+            return f"{self.tensor}[{','.join(map(str, self.index))}]"
+        return self.symbol
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ class ExplainedResults:
             operation, derivation = self.trace.explain(stored if tensor == "y" else gradient_name(stored), flat_index)
         except KeyError:  # the layer only renames axes
             return None
-        scale = (derivation.scale.symbols, derivation.scale.value) if derivation.scale else ("", 1.0)
+        if derivation.scale:
+            scale = (derivation.scale.symbols, derivation.scale.value)
+        else:
+            scale = ("", 1.0)
         terms = tuple(self._term(term) for term in derivation.terms if not any(factor.why for factor in term.factors))
         return ElementExplanation(derivation_link(operation), terms, scale, derivation)
 
@@ -90,13 +95,20 @@ class ExplainedResults:
         for name, storage_name in self.names.items():
             if stored in (storage_name, gradient_name(storage_name)):
                 (index,) = np.argwhere(self._flat_indices(name) == flat_index)
-                title = name if stored == storage_name else f"d{name}"
+                if stored == storage_name:
+                    title = name
+                else:
+                    title = f"d{name}"
                 return NamedFactor(title, tuple(map(int, index)), title, factor.value)
         return NamedFactor("", (), factor.name, factor.value)
 
     def _flat_indices(self, tensor: str) -> Array:
         """Return, for every element of the learner's array, its flat index in the trace."""
-        stored = gradient_name(self.names["y"]) if tensor == "y" else self.names[tensor]  # y may be a reshaped view
+        # y may be a reshaped view
+        if tensor == "y":
+            stored = gradient_name(self.names["y"])
+        else:
+            stored = self.names[tensor]
         return _flat_indices(self.layouts.get(tensor, SAME), self.trace.catalogue.full_shape(stored))
 
 
@@ -121,7 +133,9 @@ class Judge:
 
     def result(self, tensor: str, values: Values, dy: Array) -> Array:
         """Return the correct output for y, or the correct gradient with respect to a tensor."""
-        return self.output(values) if tensor == "y" else self.gradients(values, dy)[tensor]
+        if tensor == "y":
+            return self.output(values)
+        return self.gradients(values, dy)[tensor]
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the correct quantities, from which the results of classic mistakes are computed."""
@@ -169,7 +183,10 @@ class LayerJudge(Judge):
         if tensor not in self.layouts:
             return array
         sizes = {"x": self.intended.shape, "y": self.intended.output_shape}
-        batch = (len(values["x"]), *sizes[tensor]) if tensor in sizes else self.intended.parameters[tensor]
+        if tensor in sizes:
+            batch = (len(values["x"]), *sizes[tensor])
+        else:
+            batch = self.intended.parameters[tensor]
         return self.layouts[tensor].to_library(array, batch)
 
     def rotated(self) -> "LayerJudge | None":
@@ -241,8 +258,13 @@ def explain(tensor: str, cases: Sequence[JudgedResult], tolerance: float) -> tup
     In all other cases, the intended layer's gradient is the best guess.
     """
     # Float32 code differs from the truth by its rounding errors, so its own tolerance decides what is equal.
-    exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
-    results = [case.to_library(tensor, case.result) for case in cases]
+    if tolerance > MAX_FLOAT64_TOLERANCE:
+        exact = tolerance
+    else:
+        exact = EXACT
+    results = list[Array]()
+    for case in cases:
+        results.append(case.to_library(tensor, case.result))
     truths = intended = [case.judge.ground_truth(case.values, case.dy) for case in cases]
     # If a result that was judged wrong equals the intended gradient, forward is only almost the intended layer.
     forward_is_intended = tensor == "y" or (
@@ -268,8 +290,13 @@ def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Arra
 
 def _computed(cases: Sequence[JudgedResult], truths: Sequence[GroundTruth], exact: float) -> bool:
     """Return whether the output of forward is correct on all probes, according to these ground truths."""
-    outputs = [case.to_library("y", case.output) for case in cases]
-    pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]
+    outputs = list[Array]()
+    for case in cases:
+        outputs.append(case.to_library("y", case.output))
+    pairs = list[tuple[Array, Array]]()
+    for output, truth in zip(outputs, truths, strict=True):
+        if output.size == truth.y.size:
+            pairs.append((output, truth.y))
     return len(pairs) == len(outputs) and all(
         nearly_equal(output, y.reshape(output.shape), exact) for output, y in pairs
     )

@@ -78,7 +78,10 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
         output = check_output(student, task, seed)
         if not output and not is_unwritten:
             raise
-        tensors = ("x",) if task.against is None else _tensors(task)
+        if task.against is None:
+            tensors = ("x",)
+        else:
+            tensors = _tensors(task)
         return Report(student.name, (*output, *(replace(row, tensor=tensor) for tensor in tensors)))
 
 
@@ -110,7 +113,10 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
     shape = task.shape or probes.input_shape_for(task.against)
     intended = LayerSubject(task.against, shape)
     reading = fit(student, intended, layouts=task.layouts)
-    layouts = reading.subject.layouts if reading is not None and reading.exact else task.layouts
+    if reading is not None and reading.exact:
+        layouts = reading.subject.layouts
+    else:
+        layouts = task.layouts
     probe = reference_probe(student, task.against, shape, layouts, seed)
     return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
@@ -144,7 +150,10 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
         subject, intended = with_intended_layer(subject, seed)
     values, earlier = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
     notes.insert(0, shape_note(subject.shape))
-    judge = LayerJudge(intended, subject.layouts) if intended is not None else None
+    if intended is not None:
+        judge = LayerJudge(intended, subject.layouts)
+    else:
+        judge = None
     probe = make_probe(subject, values, seed, judge)
     cheap = quick_check(
         replace(probe, subject=copy.deepcopy(subject)), dict.fromkeys(("y", *subject.tensors), QUICK_TOLERANCE)
@@ -155,7 +164,9 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
         if not cheap.rows:
             raise
         report = Report(student.name, (*with_diagnoses([cheap]), *unchecked), (*notes, f"{student.name} {slow}"))
-    return of_single_samples(report) if ONE == subject.student.adapted_axis != task.samples else report
+    if ONE == subject.student.adapted_axis != task.samples:
+        return of_single_samples(report)
+    return report
 
 
 def of_single_samples(report: Report) -> Report:
@@ -178,7 +189,10 @@ def _complete_report(
     unchecked  rows of parameters that cannot be checked
     """
     subject, judge = cast("SubmittedLayer", probe.subject), cast("LayerJudge | None", probe.judge)
-    unknown_output = [] if unchecked else unknown_output_rows(probe)
+    if unchecked:
+        unknown_output = []
+    else:
+        unknown_output = unknown_output_rows(probe)
     examination = examine(probe, earlier=earlier)
     if student.rate and _returns_probabilities(probe.output) and any(row.is_wrong for row in examination.rows):
         single = examine(replace(probe, subject=OneNonzero(subject)))
@@ -190,14 +204,23 @@ def _complete_report(
         own = examination.probe.values["x"].shape[1:]
         other_sizes = [other for other in other_sizes if other.probe.values["x"].shape[1:] == own]
     rows = with_first_wrong_entry(with_diagnoses([examination, *other_sizes]), examination)
-    forward = judge.intended.plan.forward if judge is not None else ()
+    if judge is not None:
+        forward = judge.intended.plan.forward
+    else:
+        forward = ()
     if forward and forward[0].name in TIE_OPERATIONS:
         rows = _with_ties(rows, examination, exact=task.ties == FIRST and forward[0].name == TIE_OPERATIONS[0])
     if not any(row.is_wrong for row in rows):
-        right = {row.tensor for row in examination.rows if row.ok}
-        rows += [row for row in batch_of_one if row.tensor in right]
+        right = set[str]()
+        for row in examination.rows:
+            if row.ok:
+                right.add(row.tensor)
+        for row in batch_of_one:
+            if row.tensor in right:
+                rows.append(row)
     rows += _square_rows(student, subject, task)
-    rows += [_reshaped_row(subject, name, shape) for name, shape in subject.reshaped.items()]
+    for name, shape in subject.reshaped.items():
+        rows.append(_reshaped_row(subject, name, shape))
     rows += [row for row in extra_rows(examination, earlier) if not _is_reported(row, rows)]
     if task.against is None and not (unchecked or task.constants) and not any(row.is_wrong for row in rows):
         intended = judge and judge.intended
@@ -276,7 +299,9 @@ def extra_rows(examination: Examination, other: Values) -> list[Row]:
 
     other  other values, with the same shapes as the probe's
     """
-    rows = {row.tensor: row for row in examination.rows}
+    rows = dict[str, Row]()
+    for row in examination.rows:
+        rows[row.tensor] = row
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
     tolerances = further_tolerances(examination)
     tolerances.setdefault("y", max(tolerances.values()))
@@ -326,17 +351,22 @@ def _check_other_sizes(
         except StudentError as error:
             if shape == subject.shape or (_is_adapted(subject) and failed_in_backward(str(error))):
                 return examinations, [failure_row(subject.name, error, f"batch of {repeated or samples}")]
-    wrong = (
-        [row for row in examinations[-1].rows if row.is_wrong] if len(examinations[-1].probe.values["x"]) == 1 else []
-    )
-    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)) for row in wrong]
+    if len(examinations[-1].probe.values["x"]) == 1:
+        wrong = [row for row in examinations[-1].rows if row.is_wrong]
+    else:
+        wrong = []
+    single = list[Row]()
+    for row in wrong:
+        single.append(replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)))
     return [examination for examination in examinations if len(examination.probe.values["x"]) > 1], single
 
 
 def _several_channels(subject: SubmittedLayer) -> tuple[int, ...]:
     """Return the input shape, with three channels instead of one if the code accepts channels."""
     shape = subject.shape
-    return (3, *shape[1:]) if len(shape) == 3 and shape[0] == 1 and subject.layouts.get("x") != NO_CHANNELS else shape
+    if len(shape) == 3 and shape[0] == 1 and subject.layouts.get("x") != NO_CHANNELS:
+        return (3, *shape[1:])
+    return shape
 
 
 def _is_adapted(subject: SubmittedLayer) -> bool:

@@ -62,7 +62,9 @@ class SubmittedLayer(Subject):
             self.student.set(learner_name, values[name])
         y = self.student.forward(values["x"], strided=self.strided)
         self.changed = self._changed(values)
-        return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
+        if any(np.iscomplexobj(value) for value in values.values()):
+            return y
+        return _real(y, f"{self.name}.forward")
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Run the learner's `forward` and `backward`, and return the gradients.
@@ -77,12 +79,16 @@ class SubmittedLayer(Subject):
         before = self.changed
         dx, gradients = self.student.backward(dy, strict=False, strided=self.strided)
         self.changed = tuple(name for name in self._changed(values) if name not in before)
-        library_names = {learner_name: name for name, learner_name in self.names.items()}
+        library_names = dict[str, str]()
+        for name, learner_name in self.names.items():
+            library_names[learner_name] = name
         named = {
             **({} if dx is NO_DX else {"x": dx}),
             **{library_names[name]: gradient for name, gradient in gradients.items() if name in library_names},
         }
-        gradients = {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
+        gradients = dict[str, Array]()
+        for name, gradient in named.items():
+            gradients[name] = _real(gradient, f"{self.name}.backward")
         for name, gradient in gradients.items():
             shape = values[name].shape
             same = gradient.ndim > 0 and squeezed(gradient.shape) == squeezed(shape)
@@ -100,15 +106,19 @@ class SubmittedLayer(Subject):
         """Return another layer with the same code: a new object, or a copy if new objects lack parameters."""
         fresh = self.student.another()
         complete = all(fresh.copy_of(name) is not None for name in self.names.values())
-        student = fresh if complete else copy.deepcopy(self.student)
+        if complete:
+            student = fresh
+        else:
+            student = copy.deepcopy(self.student)
         return SubmittedLayer(student, self.shape, self.names, self.layouts)
 
     def _changed(self, values: Values) -> tuple[str, ...]:
         """Return the names of the arrays that the last call overwrote."""
         current = ((name, self.student.copy_of(learner_name)) for name, learner_name in self.names.items())
-        parameters = [
-            name for name, value in current if value is None or not np.array_equal(value, values[name], equal_nan=True)
-        ]
+        parameters = list[str]()
+        for name, value in current:
+            if value is None or not np.array_equal(value, values[name], equal_nan=True):
+                parameters.append(name)
         return tuple(dict.fromkeys([*self.student.changed, *parameters]))
 
 
@@ -196,11 +206,10 @@ def draw_values(
     intended  the intended layer, which determines the shapes of the parameters; None: use the learner's shapes
     total     number of samples, if larger than ``count``; the drawn samples are then repeated
     """
-    shapes = (
-        intended.parameters
-        if intended is not None
-        else {name: subject.student.parameters[name].shape for name in subject.tensors[1:]}
-    )
+    if intended is not None:
+        shapes = intended.parameters
+    else:
+        shapes = {name: subject.student.parameters[name].shape for name in subject.tensors[1:]}
     drawn = probes.draw_values(subject.shape, shapes, count, seed)
     for name in drawn.keys() - {*subject.tensors}:  # a parameter that the code does not have
         drawn[name] = np.full_like(drawn[name], NEUTRAL.get(name, 0.0))
@@ -230,7 +239,10 @@ def _real(array: Array, source: str) -> Array:
     """Return the real part of an array if it is real up to rounding errors; StudentError for other arrays."""
     if not np.iscomplexobj(array):
         return array
-    negligible = NEGLIGIBLE if array.dtype.itemsize == 16 else NEGLIGIBLE_SINGLE
+    if array.dtype.itemsize == 16:
+        negligible = NEGLIGIBLE
+    else:
+        negligible = NEGLIGIBLE_SINGLE
     if np.abs(np.imag(array)).max(initial=0.0) > negligible * np.abs(array).max(initial=0.0):
         raise StudentError(f"{source} returns complex numbers for real inputs")
     return np.real(array)

@@ -79,8 +79,10 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
             detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
             rows.append(failure_row(subject.name, error, method, tensor="y", diagnoses=(detailed,)))
             continue
-        wrong = [
-            row for row in examination.rows if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}
-        ]
-        rows += [replace(row, method=method, diagnoses=(diagnosis,)) for row in wrong]
+        wrong = list[Row]()
+        for row in examination.rows:
+            if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}:
+                wrong.append(row)
+        for row in wrong:
+            rows.append(replace(row, method=method, diagnoses=(diagnosis,)))
     return rows

@@ -56,11 +56,16 @@ def read_loss(code: LossCode, candidates: Sequence[Subject], seed: int, lenient:
     Errors   UnwrittenError
     """
     readings = [reading for intended in candidates for reading in _readings(code, intended, lenient)]
-    values = [_value(reading, seed) for reading in readings]
+    values = list[Array | None]()
+    for reading in readings:
+        values.append(_value(reading, seed))
     for reading, value in zip(readings, values, strict=True):
         if value is not None and _is_right(reading, value, seed):
             return replace(reading, right=True)
-    usual = [pair for pair in zip(readings, values, strict=True) if not pair[0].notes]
+    usual = list[tuple[LossReading, Array | None]]()
+    for pair in zip(readings, values, strict=True):
+        if not pair[0].notes:
+            usual.append(pair)
     finite = (reading for reading, value in usual if value is not None and np.isfinite(value))
     return next(finite, usual[-1][0])
 
@@ -92,7 +97,9 @@ def _value(reading: LossReading, seed: int) -> Array | None:
         raise
     except StudentError:
         return None
-    return np.asarray(loss.mean()) if loss.size in (1, len(values["p"])) else None
+    if loss.size in (1, len(values["p"])):
+        return np.asarray(loss.mean())
+    return None
 
 
 def _is_right(reading: LossReading, value: Array, seed: int) -> bool:

@@ -118,7 +118,10 @@ def dropout_rows(
     generator = np.random.default_rng(seed)
     x = generator.uniform(1, 2, (-(-prod(INPUT_SHAPE) // prod(shape)), *shape))
     dy, row, first = generator.normal(size=x.shape), partial(mode_row, student.name), student.forward(x)
-    notes = (SAME_MASK,) if is_same(student.forward(x), first) else ()
+    if is_same(student.forward(x), first):
+        notes = (SAME_MASK,)
+    else:
+        notes = ()
     yield replace(_masked(row, x, first, rate, rate_is_given), notes=notes)
     yield _mask_gradient(row, student, x, dy)
     subject = learner_subjects.SubmittedLayer(student, shape, {})
@@ -139,7 +142,10 @@ def _mask_gradient(row: Callable[..., Row], training: Student, x: Array, dy: Arr
     masked = training.forward(x) / x
     dx = training.backward(dy, strict=False)[0]
     unscaled = is_same(dx, dy * (masked != 0)) and not np.isclose(masked.max(), 1)
-    mistake, message = ("dropout-not-scaled", "lacks the scale of forward") if unscaled else ("dropout-mask", MASK)
+    if unscaled:
+        mistake, message = ("dropout-not-scaled", "lacks the scale of forward")
+    else:
+        mistake, message = ("dropout-mask", MASK)
     return row(METHOD, is_same(dx, dy * masked), mistake, message, "x")
 
 
@@ -165,7 +171,11 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float, rate_is_given
 
     # p is the probability of keeping or, in older editions of the course, of dropping
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
-    own = 1 / scale if scale > MIN_OWN_SCALE else 0.0  # of code that was not told p: its argument has an unknown name
+    # of code that was not told p: its argument has an unknown name
+    if scale > MIN_OWN_SCALE:
+        own = 1 / scale
+    else:
+        own = 0.0
     if keep is None and not rate_is_given and near(own):
         keep = own
     if keep is None:

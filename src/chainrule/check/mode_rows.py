@@ -29,4 +29,6 @@ def is_same(result: Array | None, expected: Array) -> bool:
 def mode_row(name: str, method: str, right: bool, mistake: str = "", message: str = "", tensor: str = "y") -> Row:
     """Return the row of a result that is right, or wrong because of a mistake with this name and message."""
     row = Row(name, tensor, method, None, TOLERANCE, right)
-    return row if right else replace(row, diagnoses=(Diagnosis(mistake, message),))
+    if right:
+        return row
+    return replace(row, diagnoses=(Diagnosis(mistake, message),))

@@ -5,7 +5,7 @@ A wrong path is compared with those of classic mistakes, which are changes of on
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice, product
+from itertools import product
 
 import numpy as np
 
@@ -90,19 +90,31 @@ class Rule:
 
         A rule with rate 0.1 and no other options moves from p = 1 with g = 2, then 3, to 0.8 and 0.5.
         """
-        p, trajectory = start, list[Array]()
-        m = v = zeros = np.zeros_like(start)
+        p = start
+        trajectory = list[Array]()
+        zeros = np.zeros_like(start)
+        m, v = zeros, zeros
         for step, gradient in enumerate(gradients, 1 + self.shift):
+            if self.forgets:
+                m, v = zeros, zeros
             h = gradient + self.coupled * p
-            m = self.first * (zeros if self.forgets else m) + self.share * h
-            v = self.second * (zeros if self.forgets else v) + self.second_share * h**2
+            m = self.first * m + self.share * h
+            v = self.second * v + self.second_share * h**2
             # Because m and v start at 0, they are too small by the factors 1 − βᵗ and 1 − β₂ᵗ.
-            m_factor = 1 - self.first**step if self.corrected[0] else 1.0
-            v_factor = 1 - self.second**step if self.corrected[1] else 1.0
-            direction = h + self.first * m if self.nesterov else m / m_factor
-            move = self.rate * direction / (self._scale(v / v_factor, v_factor) if self.scaled else 1)
+            corrects_m, corrects_v = self.corrected
+            m_factor = 1 - self.first**step if corrects_m else 1.0
+            v_factor = 1 - self.second**step if corrects_v else 1.0
+            direction = m / m_factor
+            if self.nesterov:
+                direction = h + self.first * m
+            move = self.rate * direction
+            if self.scaled:
+                move = move / self._scale(v / v_factor, v_factor)
             shrinkage = 1 - self.rate * self.decay
-            p = (p - move) * shrinkage if self.late else p * shrinkage - move
+            if self.late:
+                p = (p - move) * shrinkage
+            else:
+                p = p * shrinkage - move
             trajectory.append(p)
         return np.stack(trajectory)
 
@@ -111,8 +123,50 @@ class Rule:
 
         Adding ε to √v before the correction, with v = v̂·v_factor, equals adding ε/√v_factor to √v̂.
         """
-        epsilon = self.epsilon / v_factor**self.root if self.uncorrected else self.epsilon
-        return (v + epsilon) ** self.root if self.inside else v**self.root + epsilon
+        if self.uncorrected:
+            epsilon = self.epsilon / v_factor**self.root
+        else:
+            epsilon = self.epsilon
+        if self.inside:
+            return (v + epsilon) ** self.root
+        return v**self.root + epsilon
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The path of an optimizer that is checked.
+
+    claimed    the parameters after each step (steps, n)
+    start      the first parameters (n,)
+    gradients  the gradients of the steps (steps, n)
+    """
+
+    claimed: Array
+    start: Array
+    gradients: Array
+
+    @property
+    def tolerance(self) -> float:
+        """Largest accepted error, which depends on the precision of the code."""
+        if self.claimed.dtype.itemsize >= 8:
+            return TOLERANCE
+        return FLOAT32_TOLERANCE
+
+    def compare(self, rule: Rule) -> Comparison:
+        """Compare the path with that of a rule. Errors are relative to the longest step of each parameter.
+
+        Relative to the parameters themselves, an error in a short step would disappear.
+        """
+        expected = rule.trajectory(self.start, self.gradients)
+        steps = np.diff(expected, axis=0, prepend=self.start[None])
+        longest = np.maximum(np.abs(steps).max(axis=0), TINY)
+        comparison = compare_with_array((self.claimed - self.start) / longest, (expected - self.start) / longest, 1.0)
+        worst = comparison.worst
+        if worst is None:
+            return comparison
+        # The comparison contains scaled distances from the start. The report shows the parameters themselves.
+        index = worst.index
+        return replace(comparison, worst=WorstEntry(index, float(self.claimed[index]), float(expected[index])))
 
 
 MISTAKES: Sequence[tuple[str, str, Callable[[Rule], Rule]]] = (  # name, message, and the changed rule
@@ -172,8 +226,9 @@ def optimizer_rows(
     try:
         yield _optimizer_row(name, kind, descend, tried, seed)
     except StudentError as error:
-        is_unread = isinstance(error, FormError) and tried
-        notes = (CONTRACT.format(name=name, contract=tried[0].replace('"', "'")),) if is_unread else ()
+        notes = ()
+        if isinstance(error, FormError) and tried:
+            notes = (CONTRACT.format(name=name, contract=tried[0].replace('"', "'")),)
         yield failure_row(name, error, tensor="update", notes=notes)
 
 
@@ -185,44 +240,64 @@ def _optimizer_row(
     start = generator.normal(size=PARAMETERS)
     scales = np.geomspace(SMALLEST_SCALE, LARGEST_SCALE, PARAMETERS)
     gradients = generator.normal(size=(STEPS, PARAMETERS)) * scales
-    drawn = {option: float(generator.uniform(*RANGES[option])) for option in OPTIONS[kind]}
+    drawn = dict[str, float]()
+    for option in OPTIONS[kind]:
+        drawn[option] = float(generator.uniform(*RANGES[option]))
     runs = [Descent(start, gradients, drawn, words_of(kind), contract) for contract in contracts]
     results, contract = _first_results(name, runs, descend)
-    claimed = results["parameters"]  # after each step (steps, n)
+    path = Trajectory(results["parameters"], start, gradients)
+    used = dict[str, float]()
+    for option in drawn:
+        if option in results:
+            used[option] = float(np.real(results[option]).item())
     try:
         rules = [Rule.of(*_optimizer(kind, options)) for options in _possible_options(kind, results, drawn)]
     except OptionError as error:
         raise FormError(f"{name}: {error}") from None
-    used = {option: float(np.real(results[option]).item()) for option in drawn if option in results}
-    comparisons = [_compare(claimed, rule.trajectory(start, gradients), start) for rule in rules]
-    best = min(comparisons, key=lambda comparison: comparison.error)
-    tolerance = TOLERANCE if claimed.dtype.itemsize >= 8 else FLOAT32_TOLERANCE
-    impossible = (mistake for option in used if used[option] for mistake in impossible_value(option, used[option]))
-    notes = tuple(
-        f"{name} has {option} = {value:g}; usual values are {', '.join(f'{usual:g}' for usual in USUAL[option])}"
-        for option, value in used.items()
-        if value not in (0, drawn[option], *USUAL[option])
-    )
-    row = Row(name, "update", f"{STEPS} steps", best.error, tolerance, best.error <= tolerance, notes=notes)
-    fitting = (rule for rule, comparison in zip(rules, comparisons, strict=True) if comparison is best)
-    if row.ok and "changed" in results and ".init(" in contract:
-        row = replace(row, ok=False, diagnoses=(CHANGED,))
-    elif not row.ok:
-        mistakes = (
-            Diagnosis(mistake, message)
-            for rule in rules
-            for mistake, message, change in MISTAKES
-            if _compare(claimed, change(rule).trajectory(start, gradients), start).error <= tolerance
-        )
-        worst = best.worst
-        first = FirstWrong(worst.index, worst.actual, worst.expected, page=PAGES[kind]) if worst else None
-        row = replace(row, worst=worst, notes=(), diagnoses=tuple(islice(chain(impossible, mistakes), 1)))
-        row = row if row.accepted else replace(row, first=first)
-    hidden = _hidden_option(kind, next(fitting), start, gradients, tolerance)
-    if hidden and (row.ok or row.accepted):
+    comparisons = list(map(path.compare, rules))
+    closest = min(range(len(rules)), key=lambda number: comparisons[number].error)
+    best, fitting = comparisons[closest], rules[closest]
+    is_right = best.error <= path.tolerance
+    row = Row(name, "update", f"{STEPS} steps", best.error, path.tolerance, is_right)
+    if is_right:
+        row = replace(row, notes=_unusual_options(name, used, drawn))
+        if "changed" in results and ".init(" in contract:
+            row = replace(row, ok=False, diagnoses=(CHANGED,))
+    else:
+        row = replace(row, worst=best.worst, diagnoses=_mistake(path, rules, used))
+        if best.worst is not None and not row.accepted:
+            first = FirstWrong(best.worst.index, best.worst.actual, best.worst.expected, page=PAGES[kind])
+            row = replace(row, first=first)
+    hidden = _hidden_option(kind, fitting, path)
+    if hidden is not None and (row.ok or row.accepted):
         message = f"is not checked: its {hidden} is too small to be seen in its steps: choose a usual value"
         row = replace(row, ok=False, checked=False, diagnoses=(Diagnosis(NOT_CHECKED, message),))
     return row
+
+
+def _unusual_options(name: str, used: Mapping[str, float], drawn: Mapping[str, float]) -> tuple[str, ...]:
+    """Return notes about options that are not those drawn, 0, or usual."""
+    notes = list[str]()
+    for option, value in used.items():
+        usual = USUAL[option]
+        if value not in (0, drawn[option], *usual):
+            shown = ", ".join(f"{number:g}" for number in usual)
+            notes.append(f"{name} has {option} = {value:g}; usual values are {shown}")
+    return tuple(notes)
+
+
+def _mistake(path: Trajectory, rules: Sequence[Rule], used: Mapping[str, float]) -> tuple[Diagnosis, ...]:
+    """Return the first mistake that explains a wrong path: an impossible value, or a changed rule."""
+    for option, value in used.items():
+        if value:
+            impossible = impossible_value(option, value)
+            if impossible:
+                return impossible
+    for rule in rules:
+        for mistake, message, change in MISTAKES:
+            if path.compare(change(rule)).error <= path.tolerance:
+                return (Diagnosis(mistake, message),)
+    return ()
 
 
 def optimizer_contracts(kind: str, calls: Sequence[str]) -> Iterator[str]:
@@ -270,24 +345,29 @@ def _is_optional(option: str, kind: str) -> bool:
     return (option, kind) == ("momentum", "sgd") or (option == "weight_decay" and kind != "adamw")
 
 
-def _hidden_option(kind: str, rule: Rule, start: Array, gradients: Array, tolerance: float) -> str:
-    """Return what distinguishes a kind of optimizer, if the steps of the rule show no effect of it; else ""."""
-    without = {
-        "momentum": ("momentum", replace(rule, first=0.0, nesterov=False)),
-        "nesterov": ("momentum", replace(rule, nesterov=False)),
-        "adamw": ("weight decay", replace(rule, decay=0.0)),
-    }
-    if kind not in without:
-        return ""
-    name, plain = without[kind]
-    effect = _compare(plain.trajectory(start, gradients), rule.trajectory(start, gradients), start).error
-    return name if effect <= VISIBLE * tolerance else ""
+def _hidden_option(kind: str, rule: Rule, path: Trajectory) -> str | None:
+    """Return what distinguishes a kind of optimizer, if the steps of the rule show no effect of it; else None."""
+    match kind:
+        case "momentum":
+            name, plain = "momentum", replace(rule, first=0.0, nesterov=False)
+        case "nesterov":
+            name, plain = "momentum", replace(rule, nesterov=False)
+        case "adamw":
+            name, plain = "weight decay", replace(rule, decay=0.0)
+        case _:
+            return None
+    claimed = plain.trajectory(path.start, path.gradients)
+    if Trajectory(claimed, path.start, path.gradients).compare(rule).error <= VISIBLE * path.tolerance:
+        return name
+    return None
 
 
-def optimizer_kind(name: str) -> str:
-    """Return the name in this library of an optimizer with this usual name; "" for other names."""
-    against = getattr(class_format(name), "against", "")
-    return against if against in OPTIONS else ""
+def optimizer_kind(name: str) -> str | None:
+    """Return the name in this library of an optimizer with this usual name; None for other names."""
+    course_format = class_format(name)
+    if course_format is not None and course_format.against in OPTIONS:
+        return course_format.against
+    return None
 
 
 def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, float]) -> Iterator[dict[str, float]]:
@@ -306,23 +386,16 @@ def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, 
                 possible.append((number,))
                 continue
         possible.append((*USUAL[option], 0.0) if optional else USUAL[option])
-    yield from (dict(zip(drawn, values, strict=True)) for values in product(*possible))
+    for values in product(*possible):
+        yield dict(zip(drawn, values, strict=True))
 
 
 def _optimizer(kind: str, options: Mapping[str, float]) -> tuple[Optimizer, float]:
     """Return an optimizer of this library, and the decay to add to the gradient: that of Adam, as in PyTorch."""
-    own = {name: value for name, value in options.items() if (kind, name) != ("adam", "weight_decay")}
-    return NAMED["momentum" if kind == "sgd" else kind](**own), options["weight_decay"] if kind == "adam" else 0.0
-
-
-def _compare(claimed: Array, path: Array, start: Array) -> Comparison:
-    """Compare the parameters after each step (steps, n). Errors are relative to the longest step of each parameter.
-
-    Relative to the parameters themselves, an error in a short step would disappear.
-    """
-    longest = np.maximum(np.abs(np.diff(path, axis=0, prepend=start[None])).max(axis=0), TINY)
-    comparison = compare_with_array((claimed - start) / longest, (path - start) / longest, 1.0)
-    if (worst := comparison.worst) is None:
-        return comparison
-    # The comparison contains scaled distances from the start. The report shows the parameters themselves.
-    return replace(comparison, worst=WorstEntry(worst.index, float(claimed[worst.index]), float(path[worst.index])))
+    own = dict(options)
+    coupled = 0.0
+    if kind == "adam":
+        coupled = own.pop("weight_decay")
+    if kind == "sgd":
+        kind = "momentum"
+    return NAMED[kind](**own), coupled

@@ -69,7 +69,9 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
         if complete and isinstance(probe.subject, learner_subjects.SubmittedLayer):
             adopt_unnamed_gradients(probe.subject, probe.values, seed)
     except StudentError as error:
-        return [] if other.advice else [failure_row(student.name, error, method)]
+        if other.advice:
+            return []
+        return [failure_row(student.name, error, method)]
     # A stride that does not divide the input, or a pooling, may round the output size up instead of down.
     may_round_up = other.advice == "uneven" or (other.advice and len(probe.subject.tensors) == 1)
     if may_round_up and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
@@ -78,7 +80,10 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
         examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
         exact = ties == FIRST and isinstance(other.layer, MaxPool2D)
         tied = complete and (exact or _has_touching_windows(other.layer))
-        row = check_ties(probe, examination, exact) if tied else None
+        if tied:
+            row = check_ties(probe, examination, exact)
+        else:
+            row = None
         if row and (exact or not credits_all_ties(row)):
             examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
@@ -86,7 +91,10 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
 
     def fallback(tensor: str) -> Diagnosis:  # for results that no classic mistake explains
         squeezed = "keep axes of length 1, which squeeze removes"
-        remedy = squeezed if _lost_an_axis(examination, tensor) else other.remedy
+        if _lost_an_axis(examination, tensor):
+            remedy = squeezed
+        else:
+            remedy = other.remedy
         return Diagnosis("options", f"is wrong for {other.description}: {remedy}")
 
     rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
@@ -142,19 +150,26 @@ def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
         counted = replace(task.against, count_padding=True)
         intended = LayerSubject(counted, task.shape or ())
         reading = fit(student, intended)
-        return replace(task, against=counted) if reading is not None and reading.fits else task
+        if reading is not None and reading.fits:
+            return replace(task, against=counted)
+        return task
     if not isinstance(task.against, BatchNorm2D | LayerNorm):
         return task
     epsilon = stored_epsilon(student)
     if epsilon is None or impossible_value("epsilon", epsilon):
         epsilon = _epsilon_of(student, task.against, task.shape or ())
-    return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
+    if epsilon is None:
+        return task
+    return replace(task, against=replace(task.against, epsilon=epsilon))
 
 
 def stored_epsilon(student: Student) -> float | None:
     """Return the ε that a learner's normalization stores, or None if there is none."""
     values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
-    return next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
+    for value in values:
+        if value is not None and value.ndim == 0 and value > 0:
+            return float(value)
+    return None
 
 
 def _epsilon_of(student: Student, layer: BatchNorm2D | LayerNorm, shape: tuple[int, ...]) -> float | None:
@@ -199,7 +214,10 @@ def variation_rows(
     """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
     arguments, required, _ = signature
     by_text = activation_arguments(arguments)
-    slopes = {argument: slope for argument, slope in SLOPES.items() if argument in arguments}
+    slopes = dict[str, float]()
+    for argument, slope in SLOPES.items():
+        if argument in arguments:
+            slopes[argument] = slope
     variations = list[dict[str, Any]]()  # each contains the values of the constructor arguments of one object
     if any(argument in options and argument not in required for argument in arguments):
         # without the optional arguments, the author's defaults apply
@@ -207,7 +225,8 @@ def variation_rows(
     for sizes in OTHER_SIZES if class_format(name) is None else ():
         if values := usual_values(arguments, sizes):
             variations.append({**options, **values})
-    variations += [{**options, **slopes}] if slopes.keys() - options.keys() else []
+    if slopes.keys() - options.keys():
+        variations += [{**options, **slopes}]
     variations += [{**options, argument: text} for argument in by_text for text in NAMES["activations"]]
     for variation in variations:
         shown = (f"{name}={value}" for name, value in variation.items() if name in (*arguments, *by_text))
@@ -215,7 +234,9 @@ def variation_rows(
             student = file.layer(name, options=variation)
             rows = check_variation(student, ", ".join(shown) or "the default arguments", seed)
             is_known = not (slopes or by_text)  # another slope may be that of no layer
-            yield from (row for row in rows if is_known or (row.is_wrong and row.tensor != "y"))
+            for row in rows:
+                if is_known or (row.is_wrong and row.tensor != "y"):
+                    yield row
 
 
 def activation_arguments(arguments: Sequence[str]) -> list[str]:

@@ -38,14 +38,14 @@ from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.calls import FormError
 from chainrule.custom.functions import DERIVATIVE
-from chainrule.custom.held_arrays import arrays_named
+from chainrule.custom.gradient_names import arrays_named
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import AveragePool2D, Conv2D, Layer, MaxPool2D
 
 LOSS_TOLERANCE = 1e-5  # relative
 Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
-Form = tuple[FunctionFormat, str, dict[str, ArrayLayout]]
+Form = tuple[FunctionFormat, str | None, dict[str, ArrayLayout]]
 
 
 def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: LearnerTask, seed: int) -> Iterator[Row]:
@@ -58,9 +58,10 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: Learn
     course_format = pair.format
     try:
         if course_format.loss:
-            intended = (
-                MulticlassHinge() if course_format.loss == MulticlassHinge.name else LossSubject(course_format.loss)
-            )
+            if course_format.loss == MulticlassHinge.name:
+                intended = MulticlassHinge()
+            else:
+                intended = LossSubject(course_format.loss)
             yield from check_loss(file.loss(pair.forward), [intended], seed, labels=True).rows
             return
         for row in _function_rows(file, pair, complete, base, seed):
@@ -77,20 +78,29 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: Learn
 def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair that raises an error or times out. If forward alone succeeds, backward is the cause."""
     try:
-        rows = [] if pair.format.loss else list(_function_rows(file, pair, False, ANY_LAYER, seed))
+        if pair.format.loss:
+            rows = []
+        else:
+            rows = list(_function_rows(file, pair, False, ANY_LAYER, seed))
     except StudentError as forward_error:
         error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
     row = failure_row(pair.forward, error)
     in_backward = pair.backward and (rows or row.tensor == "x")
-    yield replace(row, subject=pair.backward, tensor="x") if in_backward else row
+    if in_backward:
+        yield replace(row, subject=pair.backward, tensor="x")
+    else:
+        yield row
 
 
 def _function_rows(
     file: CheckedFile, pair: FunctionPair, complete: bool, base: LearnerTask, seed: int
 ) -> Iterator[Row]:
     """Yield the rows of a pair of functions, or only the row of y if there is no backward."""
-    backward = pair.backward if complete else pair.forward
+    if complete:
+        backward = pair.backward
+    else:
+        backward = pair.forward
 
     def load(options: Mapping[str, Any]) -> Student:
         return file.layer(pair.forward, backward=backward, options=options)
@@ -100,18 +110,33 @@ def _function_rows(
     if dropout and complete and {*load({}).names} & {*ARGUMENTS["rate"]}:
         yield from check_layer(first, LearnerTask(usual.cases[0].layer, shape), seed).rows
         return
-    form = _usual_form(load, usual) if complete and not dropout else None
-    course_format, axis, layouts = form or (usual, "", dict[str, ArrayLayout]())
+    if complete and not dropout:
+        form = _usual_form(load, usual)
+    else:
+        form = None
+    course_format, axis, layouts = form or (usual, None, dict[str, ArrayLayout]())
     (case, *others), is_usual = course_format.cases, course_format is usual
-    against = None if dropout else case.layer
-    known = case.layouts if is_usual else {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
+    if dropout:
+        against = None
+    else:
+        against = case.layer
+    if is_usual:
+        known = case.layouts
+    else:
+        known = {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
     task = replace(base, against=against, layouts=known, shape=case.shape, larger=case.larger)
-    student = first if is_usual else load(case.options)
+    if is_usual:
+        student = first
+    else:
+        student = load(case.options)
     if unknown := _unknown_arguments(student, against):
         yield _unknown_argument_row(pair.forward, unknown)
         return
     try:
-        rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
+        if complete:
+            rows = check_layer(student, task, seed).rows
+        else:
+            rows = check_output(student, task, seed)
         rows = [row for row in rows if row.checked or against is not None]  # `mode_rows` checks the output of dropout
     except StudentError as error:
         if is_usual or isinstance(error, UnwrittenError):
@@ -134,7 +159,8 @@ def _function_rows(
     for other in others if all(row.ok for row in rows) else ():
         laid_out = replace(other, layouts={**other.layouts, **layouts})
         if not _ignores_options(load_adapted, laid_out):
-            laid_out = other if is_usual else laid_out
+            if is_usual:
+                laid_out = other
             yield from check_options(load_adapted(other.options), laid_out, complete, seed, base.ties)
 
 
@@ -174,9 +200,17 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
     applies if the output has the right shape; if no form applies, the first whose output has the right shape.
     """
     known, variants = course_format in FUNCTIONS, [*course_format.variants()]
-    candidates = [course_format, *variants] if known else [*variants, course_format]  # windows of variants overlap
-    attempts = [(candidate, True) for candidate in candidates]
-    attempts += [(candidate, False) for candidate in variants if known]
+    # windows of variants overlap
+    if known:
+        candidates = [course_format, *variants]
+    else:
+        candidates = [*variants, course_format]
+    attempts = list[tuple[FunctionFormat, bool]]()
+    for candidate in candidates:
+        attempts.append((candidate, True))
+    for candidate in variants:
+        if known:
+            attempts.append((candidate, False))
     for candidate, exact in attempts:
         case = candidate.cases[0]
         try:
@@ -197,7 +231,9 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
 
 def _is_accepted(reading: LayerReading, exact: bool) -> bool:
     """Return whether a reading has the right output, or, if this is not required, runs."""
-    return reading.exact if exact else reading.complete
+    if exact:
+        return reading.exact
+    return reading.complete
 
 
 def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
@@ -206,7 +242,9 @@ def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
         return []
     roles = LayerSubject(against, probes.input_shape_for(against)).parameters
     known = {name for role in roles for name in arrays_named(role, student.names)}
-    return [name for name in student.names if name not in known] if len(student.names) > len(roles) else []
+    if len(student.names) > len(roles):
+        return [name for name in student.names if name not in known]
+    return []
 
 
 def _unknown_argument_row(forward: str, unknown: Sequence[str]) -> Row:
@@ -222,10 +260,18 @@ def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
     """
     contents = file.contents()
     functions, layers = contents.functions, contents.layers
-    known = [(pair.forward, pair.backward) for pair in find_pairs(functions)[0] if pair.backward in functions]
+    known = list[tuple[str, str]]()
+    for pair in find_pairs(functions)[0]:
+        if pair.backward in functions:
+            known.append((pair.forward, pair.backward))
     pairs = [*known, *tutorial_pairs(functions)]
-    matching = [pair for pair in pairs if name in pair] if name else pairs
-    return matching[0] if matching and (name or (len(pairs) == 1 and not layers)) else None
+    if name:
+        matching = [pair for pair in pairs if name in pair]
+    else:
+        matching = pairs
+    if matching and (name or (len(pairs) == 1 and not layers)):
+        return matching[0]
+    return None
 
 
 def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask) -> tuple[Student, LearnerTask]:
@@ -234,7 +280,10 @@ def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask)
     task   the layer, or the shape of one input; by default, those of the pair's format
     """
     known = next((pair.format for pair in find_pairs((forward, backward))[0]), None) or format_by_name(forward)
-    case = known.cases[0] if known and known.cases else None
+    if known and known.cases:
+        case = known.cases[0]
+    else:
+        case = None
     layer = task.against or (case and case.layer)
     if layer is None:
         raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
@@ -258,9 +307,15 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, base: Learne
         yield failure_row(forward, error)
     except (StudentError, ShapeError) as error:
         message = f"the pair has no known format ({error})"
-        names = file.layer(forward, backward=backward).names if backward else ()
+        if backward:
+            names = file.layer(forward, backward=backward).names
+        else:
+            names = ()
         calls = file.contents().calls
-        notes = (pair_contract(forward, backward, names, calls.get(backward, ())),) if names else ()
+        if names:
+            notes = (pair_contract(forward, backward, names, calls.get(backward, ())),)
+        else:
+            notes = ()
         yield failure_row(forward, FormError(message), tensor="y", notes=notes)
 
 
@@ -307,4 +362,6 @@ def _loss_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Seq
         raise
     except StudentError:
         return None
-    return check_reading(reading, seed).rows if reading.right else None
+    if reading.right:
+        return check_reading(reading, seed).rows
+    return None

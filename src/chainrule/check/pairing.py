@@ -17,7 +17,7 @@ from chainrule.check.parameters import (
 from chainrule.check.subjects import LayerSubject
 from chainrule.core.shapes import text
 from chainrule.custom.calls import FormError
-from chainrule.custom.held_arrays import arrays_named
+from chainrule.custom.gradient_names import arrays_named
 from chainrule.custom.names import NAMES
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
@@ -46,11 +46,10 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
         student.explore(x, strict=False)
         options = _with_bias_inside(student, intended) or _options(student, intended, known)
         named_arrays = {name for pairs in options.values() for name, _ in pairs}
-        unnamed_arrays = (
-            []
-            if all(options.values())
-            else [name for name in influential_arrays(student, x) if name not in named_arrays]
-        )
+        if all(options.values()):
+            unnamed_arrays = []
+        else:
+            unnamed_arrays = [name for name in influential_arrays(student, x) if name not in named_arrays]
         # An array of any name may be a parameter if the output depends on it.
         for parameter in [parameter for parameter, pairs in options.items() if not pairs]:
             options[parameter] = _pairs(student, unnamed_arrays, intended.parameters[parameter], known.get(parameter))
@@ -61,11 +60,18 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
                 f"{student.name} has no parameter {parameter}; {intended.name} has {expected} (make {parameter} an "
                 f"attribute and store its gradient in d{parameter}, or make it an argument of forward)"
             )
-    x_and_y = {name: layout for name, layout in known.items() if name not in intended.parameters}
+    x_and_y = dict[str, ArrayLayout]()
+    for name, layout in known.items():
+        if name not in intended.parameters:
+            x_and_y[name] = layout
     for choice in product(*options.values()):
-        names = {parameter: name for parameter, (name, _) in zip(options, choice, strict=True)}
+        names = dict[str, str]()
+        for parameter, (name, _) in zip(options, choice, strict=True):
+            names[parameter] = name
         if len({*names.values()}) == len(names):  # an array cannot be two parameters
-            layouts = {parameter: layout for parameter, (_, layout) in zip(options, choice, strict=True)}
+            layouts = dict[str, ArrayLayout]()
+            for parameter, (_, layout) in zip(options, choice, strict=True):
+                layouts[parameter] = layout
             student.declare(*names.values())
             all_layouts = {**x_and_y, **{name: layout for name, layout in layouts.items() if layout != SAME}}
             yield SubmittedLayer(student, intended.shape, names, all_layouts)
@@ -99,7 +105,7 @@ def _options(
     """
     options, assigned = dict[str, list[tuple[str, ArrayLayout]]](), set[str]()
     for parameter, shape in intended.parameters.items():
-        words = NAMES.families.get(parameter, (parameter,))
+        words = NAMES.parameter_roles.get(parameter, (parameter,))
         spellings = [spelling for word in words for spelling in (word, word.upper(), word.capitalize())]
         names = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
         holders = {name.partition(".")[0] for name in student.array_names() if "." in name}  # an object is no parameter
@@ -135,8 +141,10 @@ def _pairs(
     for name in names:
         array = student.copy_of(name)
         if array is None:
-            unset += [(name, layout) for layout in ([known] if known else parameter_layouts(shape))]
+            for layout in [known] if known else parameter_layouts(shape):
+                unset.append((name, layout))
         elif array.ndim or array.dtype.kind == "f":
             layouts = [*layouts_between(shape, array.shape)]
-            held += [(name, layout) for layout in ([known] if known and layouts else layouts)]
+            for layout in [known] if known and layouts else layouts:
+                held.append((name, layout))
     return held + unset

@@ -113,7 +113,10 @@ class ArrayLayout:
 
     def to_learner(self, array: Array) -> Array:
         """Convert an array of this library to the learner's layout."""
-        transposed = array.transpose(self.axes) if self.axes else array
+        if self.axes:
+            transposed = array.transpose(self.axes)
+        else:
+            transposed = array
         transposed = np.expand_dims(np.squeeze(transposed, self.squeezed), self.expanded)
         return np.ascontiguousarray(transposed.reshape(self.shape) if self.shape else transposed)
 
@@ -163,8 +166,12 @@ def parameter_layouts(shape: tuple[int, ...]) -> list[ArrayLayout]:
 def output_layouts(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> Iterator[ArrayLayout]:
     """Yield the layouts of a batch of outputs that convert this library's shape to the learner's."""
     last = {3: CHANNELS_LAST_1D, 4: CHANNELS_LAST}.get(len(shape))
-    candidates = [SAME, last] if last else [SAME, COLUMN, ROW]
-    candidates += [NO_CHANNELS] if len(shape) == 4 and shape[1] == 1 else []
+    if last:
+        candidates = [SAME, last]
+    else:
+        candidates = [SAME, COLUMN, ROW]
+    if len(shape) == 4 and shape[1] == 1:
+        candidates += [NO_CHANNELS]
     for layout in candidates:
         if layout.to_learner(np.empty(shape)).shape == learner_shape:
             yield layout

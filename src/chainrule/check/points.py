@@ -50,7 +50,10 @@ class PointScheme:
         Rows of the report that belong to no part may be wrong or unchecked although every part is right. The cheapest
         part with points then earns none, so that the submission does not earn full marks.
         """
-        right = {result.part for result in grade.results if result.ok} if grade.judged else set[str]()
+        if grade.judged:
+            right = {result.part for result in grade.results if result.ok}
+        else:
+            right = set[str]()
         earned = {part: points if part in right else 0 for part, points in self.points.items()}
         if grade.passed < len(right):
             earned[min((part for part in right if earned[part]), key=lambda part: earned[part])] = 0
@@ -62,7 +65,9 @@ class PointScheme:
 
     def to_toml(self) -> str:
         """Return the scheme as TOML text."""
-        head = [f"{key} = {json.dumps(getattr(self, key), ensure_ascii=False)}" for key in KEYS[:2]]
+        head = list[str]()
+        for key in KEYS[:2]:
+            head.append(f"{key} = {json.dumps(getattr(self, key), ensure_ascii=False)}")
         return (
             "\n".join([*head, "", "[points]", *(f"{part} = {points}" for part, points in self.points.items())]) + "\n"
         )
@@ -113,4 +118,6 @@ def _points(listed: Mapping[str, Any], parts: Sequence[str], path: Path) -> dict
 
 def _plain(value: float) -> float:
     """Return whole numbers as int, so that they are written without a decimal point."""
-    return int(value) if value == int(value) else value
+    if value == int(value):
+        return int(value)
+    return value

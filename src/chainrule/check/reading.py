@@ -25,7 +25,7 @@ from chainrule.check.learner_task import LearnerTask
 from chainrule.check.pairing import assignments, match_parameters
 from chainrule.check.parameters import SAME, ArrayLayout, influential_arrays, output_layouts
 from chainrule.check.subjects import LayerSubject, Values
-from chainrule.custom.held_arrays import family
+from chainrule.custom.gradient_names import role_of
 from chainrule.custom.sample_axis import ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ChainruleError, ShapeError, StudentError, UnwrittenError
@@ -81,7 +81,9 @@ def best_of(readings: Iterable[LayerReading], accept: Callable[[LayerReading], b
 
 def _better(best: LayerReading | None, reading: LayerReading) -> LayerReading:
     """Return the reading with the higher score; the first of two that are equally good."""
-    return reading if best is None or reading.score > best.score else best
+    if best is None or reading.score > best.score:
+        return reading
+    return best
 
 
 def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
@@ -94,7 +96,8 @@ def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
         return _stated(original, task)
     reading = read(original, task, seed)
     subject, notes = reading.subject, [*reading.notes]
-    notes += [f"{CONVENTION_NOTE} {needed}: backward fails without it"] if (needed := subject.student.needed) else []
+    if needed := subject.student.needed:
+        notes += [f"{CONVENTION_NOTE} {needed}: backward fails without it"]
     if original.rate and len(subject.tensors) > 1:
         notes.append(f"{UPDATES_NOTE}: their gradients are (before − after) / {original.rate}")
     if not subject.student.adapted_axis:
@@ -107,7 +110,10 @@ def _stated(original: Student, task: LearnerTask) -> Match:
     if task.against is None:
         return SubmittedLayer(original, task.shape or (), {name: name for name in original.names}), None, []
     intended = LayerSubject(task.against, task.shape or probes.input_shape_for(task.against))
-    names = {name: name for name in intended.parameters if name in original.names}
+    names = dict[str, str]()
+    for name in intended.parameters:
+        if name in original.names:
+            names[name] = name
     original.declare(*names)
     return SubmittedLayer(original, intended.shape, names), intended, []
 
@@ -121,15 +127,22 @@ def read(original: Student, task: LearnerTask, seed: int) -> LayerReading:
     Errors   StudentError or ShapeError if the code runs in no convention
     """
     batches, singles = BY_STRENGTH
-    order = [singles, (DIRECT,), batches] if task.samples == ONE else [(DIRECT,), batches, singles]
+    if task.samples == ONE:
+        order = [singles, (DIRECT,), batches]
+    else:
+        order = [(DIRECT,), batches, singles]
     intended = None
     if task.against is not None:
         intended = LayerSubject(task.against, task.shape or probes.input_shape_for(task.against))
         squares = [(square, conventions) for square in _square_subjects(intended) for conventions in BY_STRENGTH]
         trials = [*((intended, conventions) for conventions in order), *squares]
-        groups = [readings(original, subject, conventions, task.layouts) for subject, conventions in trials]
+        groups = list[Iterator[LayerReading]]()
+        for subject, conventions in trials:
+            groups.append(readings(original, subject, conventions, task.layouts))
     else:
-        groups = [_identified_readings(original, conventions, task.shape, seed) for conventions in order]
+        groups = list[Iterator[LayerReading]]()
+        for conventions in order:
+            groups.append(_identified_readings(original, conventions, task.shape, seed))
     best, errors = None, list[StudentError | ShapeError]()
     for number, group in enumerate(groups):
         try:
@@ -185,7 +198,10 @@ def with_layer_of_output(original: Student, task: LearnerTask, seed: int) -> Lea
         tried, x = copy.deepcopy(original), np.random.default_rng(0).normal(size=(2, *shape))
         try:
             tried.forward(x)
-            names = [name for name in influential_arrays(tried, x) if family(name)]
+            names = list[str]()
+            for name in influential_arrays(tried, x):
+                if role_of(name):
+                    names.append(name)
         except StudentError:
             continue
         tried.declare(*names)
@@ -233,9 +249,11 @@ def fit(
     return best
 
 
-def adapted(student: Student, axis: str) -> Student:
+def adapted(student: Student, axis: str | None) -> Student:
     """Return a copy of a learner's layer that takes batches along the first axis. ``axis`` is that of a convention."""
-    return student.adapted(axis) if axis else copy.deepcopy(student)
+    if axis is None:
+        return copy.deepcopy(student)
+    return student.adapted(axis)
 
 
 def _trial(subject: SubmittedLayer, intended: LayerSubject, knows_y: bool) -> LayerReading | None:
@@ -255,12 +273,16 @@ def _trial(subject: SubmittedLayer, intended: LayerSubject, knows_y: bool) -> La
         raise
     except ChainruleError:
         return None
-    layouts = [SAME] if knows_y else [*output_layouts(expected.shape, y.shape)]
+    if knows_y:
+        layouts = [SAME]
+    else:
+        layouts = [*output_layouts(expected.shape, y.shape)]
     right = [layout for layout in layouts if nearly_equal(y, layout.to_learner(expected), TOLERANCE)]
     if not layouts:
         return None
     layout = (right or layouts)[0]
-    subject.layouts |= {"y": layout} if layout != SAME else {}
+    if layout != SAME:
+        subject.layouts |= {"y": layout}
     complete, has_right_gradients = _backward_result(subject, values, intended)
     return LayerReading(subject, intended, (), bool(right), complete, bool(right) and has_right_gradients)
 
@@ -280,7 +302,10 @@ def _backward_result(
     except StudentError:
         return False, False
     dx = gradients.get("x")
-    has_dx = bool(subject.student.rate) if dx is None else dx.shape == values["x"].shape
+    if dx is None:
+        has_dx = bool(subject.student.rate)
+    else:
+        has_dx = dx.shape == values["x"].shape
     if not (has_dx and y.ndim > 0 and len(y) == len(values["x"])):
         return False, False
     if intended is None:
@@ -308,11 +333,21 @@ def _identified_readings(
     shape   shape of one input; None: try several
     """
     course_format = class_format(original.kind)
-    named = course_format.fixed_layer if course_format else None  # the name of the class determines the layer
-    usual_shapes = [course_format.shape] if course_format and named else []
+    # the name of the class determines the layer
+    if course_format:
+        named = course_format.fixed_layer
+    else:
+        named = None
+    if course_format and named:
+        usual_shapes = [course_format.shape]
+    else:
+        usual_shapes = []
     for convention in conventions:
         errors = list[StudentError]()
-        shapes = convention.shapes(original, usual_shapes) if shape is None else filter(convention.accepts, [shape])
+        if shape is None:
+            shapes = convention.shapes(original, usual_shapes)
+        else:
+            shapes = filter(convention.accepts, [shape])
         for candidate in shapes:
             x = np.random.default_rng(0).normal(size=(2, *candidate))
             student = adapted(original, convention.axis)
@@ -323,7 +358,9 @@ def _identified_readings(
             except StudentError as error:
                 errors.append(error)
                 continue
-            names = {name: name for name in student.names}
+            names = dict[str, str]()
+            for name in student.names:
+                names[name] = name
             subject = SubmittedLayer(student, candidate, names, convention.layouts)
             reading = _identified(original, subject, convention, named, seed)
             if convention == DIRECT or reading.complete:
@@ -345,7 +382,10 @@ def _unreadable(original: Student, errors: Sequence[StudentError], shape: tuple[
         advice = "forward of a layer takes x only; check a loss, which takes p and t, with --against LOSS"
         return StudentError(f"{errors[0]}; {advice}")
     is_of_shapes = any(f"{kind}Error" in str(errors[0]) for kind in ("Value", "Index"))  # and not of names or types
-    advice = "accepts none of the usual input shapes; pass --input-shape" if is_of_shapes else "fails for every input"
+    if is_of_shapes:
+        advice = "accepts none of the usual input shapes; pass --input-shape"
+    else:
+        advice = "fails for every input"
     return ShapeError(f"{original.name} {advice}: {errors[0]}")
 
 

@@ -94,22 +94,31 @@ def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
     limit   number of elements per tensor that are checked individually
     """
     values, generator = probe.values, probe.generator
-    functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tensors}
+    functions = dict[str, partial[Array]]()
+    for name in probe.subject.tensors:
+        functions[name] = partial(function_of, probe.subject, values, name)
     analytic = probe.subject.analytic
-    noise = 0.0 if analytic else max(comparison.noise(f, values[name], generator) for name, f in functions.items())
-    by_name = {
-        name: derivatives.derive(
+    if analytic:
+        noise = 0.0
+    else:
+        noise = max(comparison.noise(f, values[name], generator) for name, f in functions.items())
+    by_name = dict[str, Derivative]()
+    for name, f in functions.items():
+        by_name[name] = derivatives.derive(
             f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=analytic, affine=probe.affine
         )
-        for name, f in functions.items()
-    }
-    scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}
+    scalars = dict[str, Scalar]()
+    for name, f in functions.items():
+        scalars[name] = Scalar(f, values[name], probe.dy, noise)
     largest = max(derivative.size for derivative in by_name.values())
     typical = max(
         float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / scalar.scale
         for scalar in scalars.values()
     )
-    relative = MIN_SCALE if probe.tolerance <= EXACT_TOLERANCE else MIN_SCALE_FLOAT32
+    if probe.tolerance <= EXACT_TOLERANCE:
+        relative = MIN_SCALE
+    else:
+        relative = MIN_SCALE_FLOAT32
     # Errors of a gradient that is 0, or almost, are relative to the largest one, or to dy · y, instead of itself.
     return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, relative * typical))
 
@@ -124,7 +133,10 @@ def output_row(probe: Probe, noise: float = 0.0) -> Row:
 
     noise  relative rounding error of the code
     """
-    expected = probe.output if probe.judge is None else probe.judge.output(probe.values)
+    if probe.judge is None:
+        expected = probe.output
+    else:
+        expected = probe.judge.output(probe.values)
     return comparison_row(probe, "y", probe.output, expected, max(probe.tolerance, 200 * noise), REFERENCE_LOOPS)
 
 
@@ -167,7 +179,10 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
     row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=compared.error, notes=notes)
     if compared.excess > derivative.tolerance:
         comparable = tensor == "x" and probe.judge is None and claimed.shape == probe.dy.shape
-        diagnoses = _shortcut_mistake(claimed, probe.dy, derivative, scale) if comparable else ()
+        if comparable:
+            diagnoses = _shortcut_mistake(claimed, probe.dy, derivative, scale)
+        else:
+            diagnoses = ()
         return replace(row, worst=compared.worst, diagnoses=diagnoses)
     # If kinks make most numerical derivatives too inaccurate, their agreement proves nothing.
     if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
@@ -188,7 +203,9 @@ def _without_dropped_parts(
     compared = comparison.compare_with_derivative(claimed, by_differences, scale)
     confirms = compared.excess <= by_differences.tolerance
     differ = not comparison.agree(by_complex_step, by_differences, scale)
-    return by_differences if confirms and differ else by_complex_step
+    if confirms and differ:
+        return by_differences
+    return by_complex_step
 
 
 def _accuracy_notes(title: str, derivative: Derivative, kinks: int, scale: float, size: int) -> tuple[str, ...]:
@@ -239,8 +256,13 @@ def _incomparable_row(
             return replace(row, diagnoses=(Diagnosis("axes-transposed", message),))
         empty = Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}")
         # shapes (…, H, W) with a size replaced by that of the axis before it, as by code that takes H for both
-        squares = [(*shape[:axis], shape[axis - 1], *shape[axis + 1 :]) for axis in range(2, len(shape))]
-        diagnoses = (WIDTH_FROM_HEIGHT,) * (result.shape in squares) if result.size else (empty,)
+        squares = list[tuple[int, ...]]()
+        for axis in range(2, len(shape)):
+            squares.append((*shape[:axis], shape[axis - 1], *shape[axis + 1 :]))
+        if result.size:
+            diagnoses = (WIDTH_FROM_HEIGHT,) * (result.shape in squares)
+        else:
+            diagnoses = (empty,)
         return replace(row, diagnoses=diagnoses, notes=(comparison.shape_message(row.title, result, shape),))
     if result.dtype.kind == "f" and result.dtype.itemsize < 4:
         return half_precision_row(row, result)
@@ -266,7 +288,9 @@ def _backward_noise(probe: Probe, tensor: str) -> float:
     def gradient(dy: Array) -> Array:
         return probe.subject.gradients(probe.values, dy)[tensor]
 
-    return 0.0 if probe.subject.analytic else comparison.noise(gradient, probe.dy, probe.generator)
+    if probe.subject.analytic:
+        return 0.0
+    return comparison.noise(gradient, probe.dy, probe.generator)
 
 
 def find_unnamed_gradients(
@@ -284,7 +308,10 @@ def find_unnamed_gradients(
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
         array = np.asarray(student.copy_of(name), np.float64)
-        gradient = None if has_intended_layer else _find_gradient(extended, name, {**point, name: array}, seed)
+        if has_intended_layer:
+            gradient = None
+        else:
+            gradient = _find_gradient(extended, name, {**point, name: array}, seed)
         if gradient is None:
             rows.append(_row(subject.name, name, name))
         else:
@@ -309,7 +336,8 @@ def parameters_without_gradient(network: Network, title: str, constants: Sequenc
         if isinstance(layer, CustomLayer):
             x = np.random.default_rng(0).normal(size=(2, *shape))
             names = influential_arrays(layer.student, x, {*layer.student.names, *constants})
-            rows += [_row(title, f"{layer_name}.{name}", name) for name in names]
+            for name in names:
+                rows.append(_row(title, f"{layer_name}.{name}", name))
     return rows
 
 

@@ -68,7 +68,9 @@ class NormalizationPoint:
         if trained[0].shape != mean.shape:
             return np.nan
         factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
-        return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
+        if TOLERANCE < factor < 1 - TOLERANCE:
+            return factor
+        return np.nan
 
     def is_updated_by(self, trained: Sequence[Array], factor: float) -> bool:
         """Return whether running statistics have been updated correctly with this batch.
@@ -104,9 +106,15 @@ class NormalizationPoint:
         forgets = factor < MIN_OLD_WEIGHT
         stored = updated and not forgets
         exchanged = is_same(trained[0], other * self.mean + self.momentum * mean)
-        swapped = updated or exchanged if forgets else not (stored or either_factor) and exchanged
+        if forgets:
+            swapped = updated or exchanged
+        else:
+            swapped = not (stored or either_factor) and exchanged
         message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
-        mistake = "momentum-exchanged" if swapped else "running-statistics"
+        if swapped:
+            mistake = "momentum-exchanged"
+        else:
+            mistake = "running-statistics"
         if swapped:
             message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
         elif is_same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
@@ -119,7 +127,10 @@ class NormalizationPoint:
         expected = self.output(self.mean, self.variance)
         unchanged = is_same(statistics_after[0], self.mean) and is_same(statistics_after[1], self.variance)
         if is_same(test_output, expected):
-            test_message = "is wrong for a batch of one in test mode" if unchanged else STATISTICS_CHANGED
+            if unchanged:
+                test_message = "is wrong for a batch of one in test mode"
+            else:
+                test_message = STATISTICS_CHANGED
         return [
             row("running statistics", stored, mistake, message),
             row(
@@ -175,12 +186,24 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
     """
     layer, student = intended.layer, load({})
     # names of the running mean and variance in the learner's object; "" for a missing one
-    names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
-    momentum_name = next((word for word in MOMENTUM_NAMES if student.has(word)), "")
-    stored = student.copy_of(momentum_name) if momentum_name else None
+    names = list[str]()
+    for words in STATISTICS_NAMES:
+        names.append(next((word for word in words if student.has(word)), ""))
+    momentum_name = ""
+    for word in MOMENTUM_NAMES:
+        if student.has(word):
+            momentum_name = word
+            break
+    if momentum_name:
+        stored = student.copy_of(momentum_name)
+    else:
+        stored = None
     if not all(names) or (stored is not None and stored.ndim) or not isinstance(layer, BatchNorm2D):
         return []
-    momentum = np.nan if stored is None or impossible_value("momentum", float(stored)) else float(stored)
+    if stored is None or impossible_value("momentum", float(stored)):
+        momentum = np.nan
+    else:
+        momentum = float(stored)
     point = NormalizationPoint.draw(intended.shape, layer.epsilon, momentum, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:  # the output, and the new mean and variance
@@ -188,7 +211,9 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
         copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         if not evaluated:
             copied.forward(x)  # the first batch may replace the initial statistics
-        parameters = {subject.names[parameter]: value for parameter, value in values.items()}
+        parameters = dict[str, Array]()
+        for parameter, value in values.items():
+            parameters[subject.names[parameter]] = value
         for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
             initial = held_array(copied, name, value)
             copied.put(name, value if initial.size == 1 else value.reshape(initial.shape))  # may be a single 0 at first
@@ -257,4 +282,6 @@ def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsi
 
 def held_array(student: Student, name: str, default: Array | None) -> Array:
     array = student.copy_of(name)
-    return np.zeros(0) if array is None and default is None else cast("Array", default if array is None else array)
+    if array is None and default is None:
+        return np.zeros(0)
+    return cast("Array", default if array is None else array)

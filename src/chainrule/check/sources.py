@@ -64,7 +64,9 @@ def _members(module: ModuleType) -> Iterator[tuple[str, Any]]:
     for name, value in list(vars(module).items()):
         yield name, value
         if isinstance(value, type) and value.__module__ == module.__name__ and not calling.is_layer(value):
-            yield from ((f"{name}.{inner}", kind) for inner, kind in vars(value).items() if isinstance(kind, type))
+            for inner, kind in vars(value).items():
+                if isinstance(kind, type):
+                    yield (f"{name}.{inner}", kind)
 
 
 def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
@@ -84,7 +86,10 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
         source = (source, pick(module, path, selection["backward"])[0])
     if selection["loss"]:
         return LossFunctions(source, name), name
-    kind = Functions if isinstance(source, ModuleType | tuple) or takes_context(source) else Methods
+    if isinstance(source, ModuleType | tuple) or takes_context(source):
+        kind = Functions
+    else:
+        kind = Methods
     return kind(_with_backward(source), name, selection["options"]), name
 
 
@@ -197,8 +202,13 @@ def _cells(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the numbers and text of code cells. IPython lines (%…, !…, ?…) are converted to comments."""
     try:
         notebook: Any = json.loads(path.read_text(encoding="utf-8"))
-        cells = [(number, cell) for number, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
-        texts = [(number, "".join(cast("list[str]", cell["source"]))) for number, cell in cells]
+        cells = list[tuple[int, Any]]()
+        for number, cell in enumerate(notebook["cells"], 1):
+            if cell["cell_type"] == "code":
+                cells.append((number, cell))
+        texts = list[tuple[int, str]]()
+        for number, cell in cells:
+            texts.append((number, "".join(cast("list[str]", cell["source"]))))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise StudentError(f"{path.name} is not a Jupyter notebook with code cells") from None
     for number, text in texts:
@@ -212,9 +222,17 @@ def functions(module: ModuleType) -> list[str]:
 
     If the file defines no functions, layers or losses, it only collects them, and imported functions are returned.
     """
-    names = [name for name, value in vars(module).items() if isinstance(value, FunctionType) and name[:1] != "_"]
-    own = [name for name in names if getattr(module, name).__module__ == module.__name__]
-    return own if own or layers(module) else names
+    names = list[str]()
+    for name, value in vars(module).items():
+        if isinstance(value, FunctionType) and name[:1] != "_":
+            names.append(name)
+    own = list[str]()
+    for name in names:
+        if getattr(module, name).__module__ == module.__name__:
+            own.append(name)
+    if own or layers(module):
+        return own
+    return names
 
 
 def _constructor_arguments(module: ModuleType, name: str) -> tuple[str, ...]:
@@ -222,7 +240,10 @@ def _constructor_arguments(module: ModuleType, name: str) -> tuple[str, ...]:
     subject = _value(module, name)
     if takes_context(subject):
         return ("ctx",)
-    entries = inspect.signature(subject).parameters.values() if isinstance(subject, type) else ()
+    if isinstance(subject, type):
+        entries = inspect.signature(subject).parameters.values()
+    else:
+        entries = ()
     return tuple(f"{entry.name}={entry.default}" if isinstance(entry.default, str) else entry.name for entry in entries)
 
 
@@ -247,7 +268,10 @@ def layers(module: ModuleType) -> list[str]:
 
 def _bases(module: ModuleType) -> list[type[Any]]:
     """Return the base classes of the classes in a module."""
-    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    classes = list[type]()
+    for value in vars(module).values():
+        if isinstance(value, type):
+            classes.append(value)
     return [base for class_ in classes for base in class_.__mro__[1:]]
 
 
@@ -263,33 +287,48 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
 
     If the file contains nothing complete, classes with two methods of any names are included.
     """
-    complete, bases = layers(module), _bases(module)
-    others = not complete and not functions(module) and not calling.is_layer(module)
-    return [
-        name
-        for name, value in list(vars(module).items())
-        if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases and name[:1] != "_"
-        if name not in complete and not autograd.is_engine(value) and not optimizers.is_optimizer(value)
-        if (others and all(_methods(value)))
-        or (complete and (calling.method(value, NAMES.forward) or calling.method(value, NAMES.backward)))
-    ]
+    complete = layers(module)
+    other_code = complete or functions(module) or calling.is_layer(module)
+    names = list[str]()
+    for name, kind in _own_classes(module).items():
+        if name[:1] == "_" or name in complete or autograd.is_engine(kind) or optimizers.is_optimizer(kind):
+            continue
+        forward, backward = _methods(kind)
+        if (not other_code and forward and backward) or (
+            complete and (calling.method(kind, NAMES.forward) or calling.method(kind, NAMES.backward))
+        ):
+            names.append(name)
+    return names
 
 
-def _methods(kind: type[Any]) -> tuple[str, ...]:
+def _own_classes(module: ModuleType) -> dict[str, type[Any]]:
+    """Return the classes that a module defines, by name, without those that others of its classes extend."""
+    bases = _bases(module)
+    classes = dict[str, type[Any]]()
+    for name, value in list(vars(module).items()):
+        if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases:
+            classes[name] = value
+    return classes
+
+
+def _methods(kind: type[Any]) -> tuple[str | None, str | None]:
     """Return the names of the forward and backward methods of a class; by default, its first two public methods."""
     if calling.is_loss(kind):
         return calling.loss_methods(kind)
-    public = [name for name, value in vars(kind).items() if isinstance(value, FunctionType) and name[:1] != "_"]
-    return (
-        calling.method(kind, NAMES.forward) or "".join(public[:1]),
-        calling.method(kind, NAMES.backward) or "".join(public[1:2]),
-    )
+    public = list[str | None]()
+    for name, value in vars(kind).items():
+        if isinstance(value, FunctionType) and name[:1] != "_":
+            public.append(name)
+    first, second = [*public, None, None][:2]
+    return calling.method(kind, NAMES.forward) or first, calling.method(kind, NAMES.backward) or second
 
 
-def _call(kind: type[Any], method: str) -> str:
-    """Return the call of a method with its required arguments, such as "backward(dy, rate)"."""
-    names = calling.required(getattr(kind, method)) if method else []
-    return f"{method}({', '.join(name for name in names if name != 'self')})" if method else ""
+def _call(kind: type[Any], method: str | None) -> str:
+    """Return the call of a method with its required arguments, such as "backward(dy, rate)"; "" for no method."""
+    if method is None:
+        return ""
+    names = [name for name in calling.required(getattr(kind, method)) if name != "self"]
+    return f"{method}({', '.join(names)})"
 
 
 def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
@@ -298,29 +337,29 @@ def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
     names = _without_duplicates(module, layers(module)) or _only_forward(module)
     if len(names) == 1:
         return _value(module, names[0]), names[0]
-    if not names:
-        own = {name: kind for name, kind in vars(module).items() if getattr(kind, "__module__", "") == module.__name__}
-        methods = {name: _methods(kind) for name, kind in own.items() if isinstance(kind, type)}
-        calls = [f"{name} with {' and '.join(filter(None, pair))}" for name, pair in methods.items() if any(pair)]
-        held = "; ".join(calls) or ", ".join(functions(module)) or "no class or function"
-        raise StudentError(
-            f"{path.name}: no class, object or pair of functions with forward and backward; it has {held}: call the "
-            "methods forward(x) and backward(dy), or add a class that has them and calls yours"
-        )
+    if names:
+        listed = ", ".join(f"{path.name}:{name}" for name in names)
+        raise StudentError(f"{path.name} has several layers; select one: {listed}")
+    described = list[str]()
+    for name, kind in vars(module).items():
+        if isinstance(kind, type) and kind.__module__ == module.__name__:
+            methods = [method for method in _methods(kind) if method is not None]
+            if methods:
+                described.append(f"{name} with {' and '.join(methods)}")
+    held = "; ".join(described) or ", ".join(functions(module)) or "no class or function"
     raise StudentError(
-        f"{path.name} has several layers; select one: {', '.join(f'{path.name}:{name}' for name in names)}"
+        f"{path.name}: no class, object or pair of functions with forward and backward; it has {held}: call the "
+        "methods forward(x) and backward(dy), or add a class that has them and calls yours"
     )
 
 
 def _only_forward(module: ModuleType) -> list[str]:
     """Return the names of the classes that have a forward and no backward. Base classes are omitted."""
-    bases = _bases(module)
-    return [
-        name
-        for name, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases
-        if calling.method(value, NAMES.forward) not in ("", "__call__")
-    ]
+    names = list[str]()
+    for name, kind in _own_classes(module).items():
+        if calling.method(kind, NAMES.forward) not in (None, "__call__"):
+            names.append(name)
+    return names
 
 
 def _is_own_engine(module: ModuleType, value: Any) -> bool:
@@ -329,10 +368,21 @@ def _is_own_engine(module: ModuleType, value: Any) -> bool:
 
 def _without_duplicates(module: ModuleType, names: list[str]) -> list[str]:
     """Return the names of layers without objects of a class in the list, or without the class if it needs arguments."""
-    by_name = {name: _value(module, name) for name in names}
-    needs_arguments = {name for name, value in by_name.items() if isinstance(value, type) and _required(value)}
-    objects = {name: type(value).__name__ for name, value in by_name.items() if not isinstance(value, type)}
-    dropped = {name for name, kind in objects.items() if kind in by_name and kind not in needs_arguments}
+    by_name = dict[str, Any]()
+    for name in names:
+        by_name[name] = _value(module, name)
+    needs_arguments = set[str]()
+    for name, value in by_name.items():
+        if isinstance(value, type) and _required(value):
+            needs_arguments.add(name)
+    objects = dict[str, str]()
+    for name, value in by_name.items():
+        if not isinstance(value, type):
+            objects[name] = type(value).__name__
+    dropped = set[str]()
+    for name, kind in objects.items():
+        if kind in by_name and kind not in needs_arguments:
+            dropped.add(name)
     return [name for name in names if name not in dropped | (needs_arguments & {*objects.values()})]
 
 

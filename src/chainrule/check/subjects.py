@@ -87,9 +87,15 @@ class PlanSubject(Subject):
         self.name, self.shape = name, shape
         self.engine = loader.find(engine)
         self.dtype = np.dtype(dtype)
-        trained = [tensor for tensor in tensors if tensor.kind == "parameter"]
+        trained = list[Tensor]()
+        for tensor in tensors:
+            if tensor.kind == "parameter":
+                trained.append(tensor)
         self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in trained}
-        constants = {tensor.name: tensor.shape for tensor in tensors if tensor.kind == "state"}
+        constants = dict[str, tuple[int, ...]]()
+        for tensor in tensors:
+            if tensor.kind == "state":
+                constants[tensor.name] = tensor.shape
         self._layout, self._constants = _offsets(self.parameters), _offsets(constants)
         self._prefix = prefix
         self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
@@ -100,7 +106,9 @@ class PlanSubject(Subject):
     @property
     def storage_names(self) -> dict[str, str]:
         """The names of x, y and the parameters in traces."""
-        parameters = {name: f"{self._prefix}{name}" for name in self.parameters}
+        parameters = dict[str, str]()
+        for name in self.parameters:
+            parameters[name] = f"{self._prefix}{name}"
         return {"x": self.plan.input.storage, "y": self.plan.output.storage, **parameters}
 
     def _plan(self, builder: Builder) -> Plan:
@@ -126,8 +134,13 @@ class PlanSubject(Subject):
 
     def output(self, values: Values, engine: str | None = None) -> Array:
         """Return the output in the subject's dtype, computed by ``engine``; None: the subject's engine."""
-        inputs = {name: value.astype(self.dtype) for name, value in values.items()}
-        selected = self.engine if engine is None else loader.find(engine)
+        inputs = dict[str, Array]()
+        for name, value in values.items():
+            inputs[name] = value.astype(self.dtype)
+        if engine is None:
+            selected = self.engine
+        else:
+            selected = loader.find(engine)
         return self._interpreter(selected, inputs).forward(inputs["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
@@ -141,13 +154,18 @@ class PlanSubject(Subject):
             for tensor in operation.writes
         }
         inputs = {self.plan.input.storage: values["x"], self.plan.output.gradient().storage: dy}
-        inputs |= {f"{self._prefix}{name}": values[name] for name in self.parameters}
-        shapes = {f"{self._prefix}{name}": shape for name, shape in self.parameters.items()}
+        for name in self.parameters:
+            inputs[f"{self._prefix}{name}"] = values[name]
+        shapes = dict[str, tuple[int, ...]]()
+        for name, shape in self.parameters.items():
+            shapes[f"{self._prefix}{name}"] = shape
         return PlanTrace.of_layer(self.plan, shapes, {**arrays, **inputs})
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
         """Return the gradients in the subject's dtype, computed by ``engine``; None: the subject's engine."""
-        inputs = {name: value.astype(self.dtype) for name, value in values.items()}
+        inputs = dict[str, Array]()
+        for name, value in values.items():
+            inputs[name] = value.astype(self.dtype)
         interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), inputs)
         interpreter.forward(inputs["x"])
         flat = interpreter.pull_back(dy.astype(self.dtype))
@@ -168,10 +186,9 @@ class LayerSubject(PlanSubject):
     ) -> None:
         self.layer, layer_name = layer, f"{layer.kind}1"
         layer.output_shape(shape, layer_name)
-        tensors = [
-            _tensor(f"{layer_name}.{parameter.name}", parameter.shape, parameter.trained)
-            for parameter in layer.parameters(shape, layer_name)
-        ]
+        tensors = list[Tensor]()
+        for parameter in layer.parameters(shape, layer_name):
+            tensors.append(_tensor(f"{layer_name}.{parameter.name}", parameter.shape, parameter.trained))
         super().__init__(layer.describe(), shape, tensors, engine=engine, dtype=dtype, prefix=f"{layer_name}.")
 
     def _emit(self, builder: Builder, x: Tensor) -> Tensor:
@@ -333,12 +350,16 @@ class ExactEngine(ModuleEngine):
             return super().run(name, inputs, attributes)
         if name in COMPLEX_OPERATIONS:
             results: Array | tuple[Array, ...] = COMPLEX_OPERATIONS[name](*inputs, **attributes)
-            return results if isinstance(results, tuple) else (results,)
+            if isinstance(results, tuple):
+                return results
+            return (results,)
         return self._reference.run(name, inputs, attributes)
 
 
 def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
-    return array.astype(dtype) if array.dtype.kind in "fc" else array
+    if array.dtype.kind in "fc":
+        return array.astype(dtype)
+    return array
 
 
 EXACT_ENGINE = ExactEngine()

@@ -55,17 +55,30 @@ def verify(
 
     Errors   StudentError for an error in forward
     """
-    first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the part's rounding errors
-    tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
+    # its tolerance reflects the part's rounding errors
+    first = dict[str, Row]()
+    for row in reversed(report.rows):
+        first[row.title] = row
+    tolerances = dict[str, float]()
+    for title, row in first.items():
+        tolerances[title] = min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE)
     outputis_explained = "y" in first and is_explained(first["y"])  # later rows are of other mistakes
     wrong = dict[str, str]()
     if isinstance(intended, LayerSubject) and isinstance(intended.layer, Dropout):  # its numbers are random
         return wrong
-    gradients = [f"d{name}" for name in intended.tensors]
+    gradients = list[str]()
+    for name in intended.tensors:
+        gradients.append(f"d{name}")
     for subject, judges, values in _random_variants(code, intended, seed, learner_task):
         y = subject.output(values)
-        dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
-        matching = [judge for judge in judges if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE))]
+        if y.ndim:
+            dy = np.random.default_rng([seed, y.size]).normal(size=y.shape)
+        else:
+            dy = np.array(1.0)
+        matching = list[Judge]()
+        for judge in judges:
+            if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE)):
+                matching.append(judge)
         if matching[:1] != judges[:1]:
             wrong["y"] = "is wrong for other values"
         if matching:

@@ -30,7 +30,10 @@ class WorstEntry:
     expected: float
 
     def __str__(self) -> str:
-        position = f"[{', '.join(map(str, self.index))}] " if self.index else ""
+        if self.index:
+            position = f"[{', '.join(map(str, self.index))}] "
+        else:
+            position = ""
         actual, expected = distinct_texts(self.actual, self.expected)
         return f"{position}{actual}, not {expected}"
 
@@ -60,7 +63,9 @@ class SumTerm:
     def cells(self, names: bool) -> tuple[str, str, str]:
         """Return the table cells of the element and the two factors, with or without the names of the factors."""
         factors = ((self.expected, self.expected_as), (self.actual, self.actual_as))
-        texts = [f"· {factor:.4g} {name}".rstrip() if names else f"· {factor:.4g}" for factor, name in factors]
+        texts = list[str]()
+        for factor, name in factors:
+            texts.append(f"· {factor:.4g} {name}".rstrip() if names else f"· {factor:.4g}")
         texts = ["0" if abs(factor) < 1e-12 else text for (factor, _), text in zip(factors, texts, strict=True)]
         return f"{self.tensor}{_cell(self.index)} {self.value:.4g}", texts[0], texts[1]
 
@@ -98,7 +103,8 @@ class FirstWrong:
             lines += _aligned(rows if len(_aligned(rows)[0]) <= TERMS_WIDTH else self._rows(names=False))
         elif self.steps:
             lines += ["  expected:", *(f"  {line}" for line in self.steps)]
-        lines += [f"  derived in {self.page}"] if self.page else []
+        if self.page:
+            lines += [f"  derived in {self.page}"]
         return [line.rstrip() for line in lines]
 
     def _rows(self, names: bool) -> list[tuple[str, str, str]]:
@@ -112,7 +118,10 @@ class FirstWrong:
                 (self.actual - self.constant, [term.actual for term in shown]),
             )
         ]
-        constant = [("a part without dy", "0", f"{self.constant:.4g}")] if self.constant else []
+        if self.constant:
+            constant = [("a part without dy", "0", f"{self.constant:.4g}")]
+        else:
+            constant = []
         rows = [("a sum of", "expected", "found"), *constant, *(term.cells(names) for term in shown)]
         if others:
             differ = sum(term.differs for term in self.terms) - sum(term.differs for term in shown)
@@ -124,7 +133,9 @@ class FirstWrong:
 
 
 def _cell(index: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, index))}]" if index else ""
+    if index:
+        return f"[{','.join(map(str, index))}]"
+    return ""
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

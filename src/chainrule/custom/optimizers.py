@@ -44,9 +44,14 @@ class Descent:
 def is_optimizer(source: Any) -> bool:
     """Return whether a class or a function of a file may be an optimizer: it updates, or takes a gradient second."""
     if isinstance(source, FunctionType):
-        names = [name for name, _ in defaults(source) or () if name.lower() not in NAMES.steps]
+        names = list[str]()
+        for name, _ in defaults(source) or ():
+            if name.lower() not in NAMES.steps:
+                names.append(name)
         return len(names) >= 2 and is_gradient(names[1])
-    return isinstance(source, type) and bool(calling.method(source, NAMES.updates)) and not calling.is_layer(source)
+    return (
+        isinstance(source, type) and calling.method(source, NAMES.updates) is not None and not calling.is_layer(source)
+    )
 
 
 def is_gradient(name: str) -> bool:
@@ -63,8 +68,8 @@ def signatures(source: Any) -> tuple[str, ...]:
         return (_signature(source.__name__, source),)
     calls = [_signature(f"self = {source.__name__}", source)]
     update = calling.method(source, NAMES.updates)
-    for name in filter(None, (update, *FURTHER)):
-        method = getattr(source, name, None)
+    for name in (update, *FURTHER):
+        method = getattr(source, name or "", None)
         if callable(method):
             calls.append(_signature(f"self.{name}".removesuffix(".__call__"), method))
     return tuple(calls)
@@ -141,7 +146,9 @@ def _stored_options(optimizer: Any, words: Mapping[str, Sequence[str]]) -> dict[
 
 def _vector(values: Any, label: str, size: int) -> Array:
     """Return the numbers in arrays and containers as a new array of this size; FormError if there are others."""
-    numbers = [array(part, f"{label}: w is").reshape(-1) for part in _leaves(values)]
+    numbers = list[Array]()
+    for part in _leaves(values):
+        numbers.append(array(part, f"{label}: w is").reshape(-1))
     count = sum(map(np.size, numbers))
     if count != size:
         raise FormError(f"{label}: {count} parameters instead of {size}")

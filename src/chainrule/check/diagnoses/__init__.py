@@ -53,7 +53,10 @@ CATALOGUES: dict[str, tuple[Mistake, ...]] = {
 
 def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
     """Return the possible mistakes for a tensor of an operation. Specific mistakes come before general ones."""
-    specific = [mistake for mistake in CATALOGUES.get(operation, ()) if mistake.tensor == tensor]
+    specific = list[Mistake]()
+    for mistake in CATALOGUES.get(operation, ()):
+        if mistake.tensor == tensor:
+            specific.append(mistake)
     return [*specific, *general.mistakes(tensor)]
 
 
@@ -69,11 +72,16 @@ def diagnose(
     """
     if not cases:
         return ()
-    errors = [_relative_error(truth.expected(tensor), result) for truth, result in cases]
+    errors = list[float]()
+    for truth, result in cases:
+        errors.append(_relative_error(truth.expected(tensor), result))
     limit = max(min([tolerance, *(error / 10 for error in errors)]), ROUNDING)
     specific = mistakes_for(cases[0][0].operation, tensor)
     for mistakes in (specific, general.vague(tensor)):
-        single = [mistake for mistake in mistakes if all(_explains(mistake, *case, tensor, limit) for case in cases)]
+        single = list[Mistake]()
+        for mistake in mistakes:
+            if all(_explains(mistake, *case, tensor, limit) for case in cases):
+                single.append(mistake)
         if single:
             return tuple(mistake.diagnosis for mistake in single)
     if factor := general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], limit):
@@ -81,7 +89,9 @@ def diagnose(
     pairs = list[Diagnosis]()
     # The two mistakes that most often accompany another one are undone; the rest is compared with single mistakes.
     for added in (general.SIGN, general.BATCH):
-        without = [(truth, -result if added is general.SIGN else result * len(truth.x)) for truth, result in cases]
+        without = list[tuple[GroundTruth, Array]]()
+        for truth, result in cases:
+            without.append((truth, -result if added is general.SIGN else result * len(truth.x)))
         for mistake in specific:
             diagnosis = mistake.diagnosis
             if diagnosis not in general.UNPAIRED and all(_explains(mistake, *case, tensor, limit) for case in without):
@@ -96,13 +106,18 @@ def _relative_error(expected: Array, result: Array) -> float:
         return np.inf
     size = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(result).max(initial=0.0)), TINY)
     gap = float(np.abs(expected.reshape(-1) - result.reshape(-1)).max(initial=0.0)) / size
-    return gap if np.isfinite(gap) else np.inf
+    if np.isfinite(gap):
+        return gap
+    return np.inf
 
 
 def _explains(mistake: Mistake, truth: GroundTruth, result: Array, tensor: str, tolerance: float) -> bool:
     """Return whether a mistake reproduces a result and differs from the correct result."""
     expected = truth.expected(tensor)
-    reshaped = result.reshape(expected.shape) if result.size == expected.size and tensor == "y" else result
+    if result.size == expected.size and tensor == "y":
+        reshaped = result.reshape(expected.shape)
+    else:
+        reshaped = result
     forms = (reshaped, as_image(reshaped, truth.one_dimensional))
     return any(
         not nearly_equal(expected, candidate, tolerance)

@@ -26,11 +26,15 @@ def _slope(t: GroundTruth) -> float:
 def _other_slopes(t: GroundTruth) -> list[float]:
     """Return −s, 1 − s, 1/s and s² for the slope s of a leaky ReLU."""
     s = _slope(t)
-    return [-s, 1 - s, 1 / s, s * s, *USUAL_SLOPES] if t.operation == "leaky_relu" and s else []
+    if t.operation == "leaky_relu" and s:
+        return [-s, 1 - s, 1 / s, s * s, *USUAL_SLOPES]
+    return []
 
 
 def _within_one_bound(t: GroundTruth) -> list[Array]:
-    return [t.x > t.attributes["low"], t.x < t.attributes["high"]] if t.operation == "clip" else []
+    if t.operation == "clip":
+        return [t.x > t.attributes["low"], t.x < t.attributes["high"]]
+    return []
 
 
 def _input_for_output(t: GroundTruth) -> Candidates:

@@ -70,12 +70,16 @@ def _average_weight(t: GroundTruth, divisor: str | None = None) -> Array | float
     rule = divisor or _divisor(t)
     if rule == "cells":
         return 1 / np.isfinite(_cells(t, np.nan)).sum(axis=(2, 3), keepdims=True)
-    return 1.0 if rule == "one" else 1 / math.prod(_geometry(t).window)
+    if rule == "one":
+        return 1.0
+    return 1 / math.prod(_geometry(t).window)
 
 
 def _window_weights(t: GroundTruth) -> Array | float:
     """Return the correct weight of each cell: 1 for the winner in max pooling, 1/D in average pooling."""
-    return _winners(t) if t.operation == "max_pool" else _average_weight(t)
+    if t.operation == "max_pool":
+        return _winners(t)
+    return _average_weight(t)
 
 
 def _misplaced(t: GroundTruth) -> Candidates:

@@ -42,7 +42,9 @@ class GroundTruth:
 
     def expected(self, tensor: str) -> Array:
         """Return the correct result for a tensor: y, or the gradient with respect to the tensor."""
-        return self.y if tensor == "y" else self.gradients[tensor]
+        if tensor == "y":
+            return self.y
+        return self.gradients[tensor]
 
 
 Candidates: TypeAlias = Iterable[Array]
@@ -78,7 +80,10 @@ def catalogue(family: str, *mistakes: Entry) -> tuple[Mistake, ...]:
     family     page of the derivations; "" if there is none
     mistakes   (tensors separated by spaces, name, message as a predicate after "dx ", function that returns results)
     """
-    page = f"docs/derivations/{family}.md#traps" if family else ""
+    if family:
+        page = f"docs/derivations/{family}.md#traps"
+    else:
+        page = ""
     return tuple(
         Mistake(tensor, Diagnosis(name, message, page), build)
         for tensors, name, message, build in mistakes
@@ -98,19 +103,32 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
     forward = subject.plan.forward
     reads_state = bool(forward) and any(tensor and tensor.kind == "state" for tensor in forward[0].reads)
     named = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape) and not reads_state
-    operation = forward[0].name if named else ""
-    first = forward[0].reads[0] if named else None
+    if named:
+        operation = forward[0].name
+    else:
+        operation = ""
+    if named:
+        first = forward[0].reads[0]
+    else:
+        first = None
     one_dimensional = first is not None and len(first.shape) == len(subject.shape) + 1
 
     def compute(others: Values, dy: Array) -> Values:
-        inputs = {name: _as_line(value, one_dimensional) for name, value in others.items()}
+        inputs = dict[str, Array]()
+        for name, value in others.items():
+            inputs[name] = _as_line(value, one_dimensional)
         gradients = subject.gradients(inputs, dy.reshape(len(dy), *subject.output_shape), "numpy")
         return {name: as_image(value, one_dimensional) for name, value in gradients.items()}
 
-    point = {name: as_image(value, one_dimensional) for name, value in values.items()}
+    point = dict[str, Array]()
+    for name, value in values.items():
+        point[name] = as_image(value, one_dimensional)
     shape = (len(dy), *(forward[0].writes[0].shape if named else subject.output_shape))
     upstream, y = dy.reshape(shape), subject.output(values, "numpy").reshape(shape)
-    attributes = dict(forward[0].attributes) if named else {}
+    if named:
+        attributes = dict(forward[0].attributes)
+    else:
+        attributes = {}
     return GroundTruth(operation, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
 
 
@@ -123,11 +141,15 @@ def loss_truth(intended: Subject, values: Values, dy: Array) -> GroundTruth:
 
 def as_image(array: Array, one_dimensional: bool) -> Array:
     """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W). Tied biases are unchanged."""
-    return array[..., None, :] if one_dimensional and array.ndim > 1 else array
+    if one_dimensional and array.ndim > 1:
+        return array[..., None, :]
+    return array
 
 
 def _as_line(array: Array, one_dimensional: bool) -> Array:
-    return array[..., 0, :] if one_dimensional and array.ndim > 1 else array
+    if one_dimensional and array.ndim > 1:
+        return array[..., 0, :]
+    return array
 
 
 def nearly_equal(result: Array, candidate: Array, tolerance: float) -> bool:

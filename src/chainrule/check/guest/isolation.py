@@ -69,7 +69,10 @@ def give_up_rights(user: int | None, readable: Sequence[str] = ()) -> None:
     user      id of the user to switch to, or None
     readable  paths that must be readable afterwards if they exist; PermissionError otherwise
     """
-    existing = [path for path in readable if os.path.exists(path)]
+    existing = list[str]()
+    for path in readable:
+        if os.path.exists(path):
+            existing.append(path)
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -176,7 +179,9 @@ def unshare(namespaces: int) -> None:
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     """Mount a file system, or change how a mount is propagated."""
-    texts = [text.encode() for text in (source, target, kind)]
+    texts = list[bytes]()
+    for text in (source, target, kind):
+        texts.append(text.encode())
     _call("mount", *texts, ctypes.c_ulong(flags), options.encode())
 
 

@@ -12,6 +12,7 @@ from chainrule.errors import OptionError, one_line
 
 COMMANDS = "chainrule.commands"  # click commands
 ENGINES = "chainrule.engines"  # functions without arguments that return an engine
+COURSES = "chainrule.courses"  # paths of TOML files with contracts of homework
 
 
 @cache

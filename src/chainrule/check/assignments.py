@@ -107,11 +107,11 @@ class Assignment:
         return row.title
 
     def report(
-        self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
+        self, file: CheckedFile, seed: int, name: str | None = None, base: LearnerTask = ANY_LAYER
     ) -> tuple[Report, dict[str, str]]:
         """Return the report of a file, and a sentence for each part that earns no points although it is right.
 
-        name   name of the layer or loss in the file; empty: the only one
+        name   name of the layer or loss in the file; None: the only one
         base   names of constants, the treatment of ties, and whether the code should take single samples
         """
         with quiet():
@@ -159,11 +159,11 @@ class Assignment:
 
 
 def load_layer(
-    file: CheckedFile, name: str, task: LearnerTask, options: Mapping[str, Any]
+    file: CheckedFile, name: str | None, task: LearnerTask, options: Mapping[str, Any]
 ) -> tuple[Student, LearnerTask]:
     """Return a layer of a file with its task, which a pair of functions completes with its options and layouts.
 
-    name     of a class, an object or a pair's forward function; "": the only one in the file
+    name     of a class, an object or a pair's forward function; None: the only one in the file
     options  values of constructor arguments; `construct` finds values for required arguments that are not among them
     """
     pair = pair_named(file, name)
@@ -171,10 +171,9 @@ def load_layer(
         return pair_task(file, *pair, task)
     contents = file.contents()
     required = contents.required  # constructor arguments by class
-    if len(required) == 1 and not name:
+    key = name or ""
+    if len(required) == 1 and name is None:
         key = next(iter(required))
-    else:
-        key = name
     arguments = contents.layers.get(key, ())
     if isinstance(task.against, Dropout):
         task = replace(task, options_given=bool({*arguments} & set(options)))

@@ -47,23 +47,22 @@ def engine_rows(name: str, evaluate: Callable[[Expression], Mapping[str, Array]]
     """
     generator = np.random.default_rng(seed)
     takes_arrays = _takes_arrays(evaluate, generator)
+    shape = (3, 4) if takes_arrays else ()
+    cases = list[tuple[str, str, Shapes]]()
+    for operation, source in OPERATIONS.items():
+        cases.append((operation, source, (shape, shape)))
     if takes_arrays:
-        shape = (3, 4)
-    else:
-        shape = ()
-    cases: list[tuple[str, str, Shapes]] = [
-        (operation, source, (shape, shape)) for operation, source in OPERATIONS.items()
-    ]
-    if takes_arrays:
-        cases += [(operation, *case) for operation, case in MATRIX_OPERATIONS.items()]
+        for operation, case in MATRIX_OPERATIONS.items():
+            cases.append((operation, *case))
     for operation, source, shapes in cases:
-        if re.search(r"\bb\b", source):
-            count = 2
-        else:
-            count = 1
-        values: list[Array] = [np.asarray(generator.normal(size=size)) for size in shapes[:count]]
-        if operation in POSITIVE:
-            values = [np.abs(value) + 0.5 for value in values]
+        if not re.search(r"\bb\b", source):
+            shapes = shapes[:1]
+        values = list[Array]()
+        for size in shapes:
+            value = np.asarray(generator.normal(size=size))
+            if operation in POSITIVE:
+                value = np.abs(value) + 0.5
+            values.append(value)
         dy = np.asarray(generator.normal(size=_value(source, values).shape))
         yield from _rows(name, operation, evaluate, Expression(source, values, dy))
 

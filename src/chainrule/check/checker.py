@@ -101,7 +101,7 @@ def check_gradients(
         shape = checked_shape(input_shape)
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
         raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
-    base = LearnerTask(None, shape, constants=tuple(constants), ties=ties or "", samples=samples or "")
+    base = LearnerTask(None, shape, constants=tuple(constants), ties=ties, samples=samples)
     if parts is not None:
         return parts.report(LocalFile(cast("ModuleType", subject)), seed, base=base)[0]
     with quiet():

@@ -77,20 +77,11 @@ def combinations(
     known          values of arguments with usual names
     course_format  the format of the class, which determines the shapes of parameters; None if it is unknown
     """
-    unknown = list[str]()
-    for name in required:
-        if name not in known:
-            unknown.append(name)
-    options = list[Sequence[Any]]()
-    for name in unknown:
-        options.append(_values(name, course_format))
-    for values in islice(product(*options), MAX_TRIES):
+    unknown = [name for name in required if name not in known]
+    for values in islice(product(*(_values(name, course_format) for name in unknown)), MAX_TRIES):
         yield {**known, **dict(zip(unknown, values, strict=True))}
     if known:
-        options = list[Sequence[Any]]()
-        for name in required:
-            options.append(_values(name, course_format))
-        for values in islice(product(*options), MAX_TRIES):
+        for values in islice(product(*(_values(name, course_format) for name in required)), MAX_TRIES):
             yield dict(zip(required, values, strict=True))
 
 
@@ -103,18 +94,26 @@ def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
     if plain in VALUES["exact"]:
         return VALUES["exact"][plain]
     if role in VALUES["parameters"] and plain not in ("filters", "kernels", "kernel"):
-        generator, shapes = np.random.default_rng(0), VALUES["parameters"][role]
+        shapes = VALUES["parameters"][role]
         if role == "w" and course_format is not None:
             shapes = VALUES["kernels"].get(course_format.against, shapes)
+        generator = np.random.default_rng(0)
         return [generator.normal(size=shape) for shape in shapes]
-    usual = ""
     for option, words in ARGUMENTS.items():
         if name.lower() in words:
-            usual = option
+            if option in VALUES["usual"]:
+                return VALUES["usual"][option]
             break
-    return VALUES["usual"].get(usual) or next(
-        values for words, values in VALUES["suggestions"] if any(word in plain for word in words)
-    )
+    return _suggested_values(plain)
+
+
+def _suggested_values(plain: str) -> Sequence[Any]:
+    """Return the values for an argument by a part of its name; the last suggestion fits any name."""
+    for words, values in VALUES["suggestions"]:
+        for word in words:
+            if word in plain:
+                return values
+    raise LookupError(plain)
 
 
 def class_contract(name: str, arguments: Sequence[str], methods: Sequence[str], is_loss: bool = False) -> str:

@@ -4,9 +4,8 @@ The contracts of a course are data in the folder `courses`: names of classes or 
 optimizer, the shape of one input, and the text of the contract, where {C} is the name in the file.
 """
 
-import tomllib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +14,7 @@ import numpy as np
 
 from chainrule.check import probes
 from chainrule.check.checked_file import CheckedFile
+from chainrule.check.course_contracts import CourseEntry, course
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_subjects import NEUTRAL
@@ -32,45 +32,11 @@ from chainrule.custom.contract import Contract, parse
 from chainrule.custom.contract_code import TRAIN
 from chainrule.custom.methods import EVALUATED
 from chainrule.custom.student import Student
-from chainrule.errors import OptionError, ShapeError, StudentError, unknown_name
+from chainrule.errors import OptionError, ShapeError, StudentError
 from chainrule.layers import BatchNorm2D, Dropout, LayerNorm, expressions
 from chainrule.network import losses
 
 SIZES = {"D": 7, "O": 4, "C": 3, "H": 6, "W": 8, "K": 3, "L": 2, "N": 5}  # of code that is no layer of this library
-FOLDER = Path(__file__).with_name("courses")
-COURSES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
-
-
-@dataclass(frozen=True)
-class CourseEntry:
-    """The contract of one class, function or pair of functions of a course.
-
-    names     its usual names, in any case
-    against   the intended layer, loss or optimizer; empty if it is none of this library
-    contract  the text of the contract; {C} is the name in the file
-    shape     shape of one input; empty: choose one
-    """
-
-    names: tuple[str, ...]
-    contract: str
-    against: str = ""
-    shape: tuple[int, ...] = ()
-
-    def text(self, name: str) -> str:
-        """Return the contract for a class or a function with this name."""
-        return self.contract.replace("{C}", name)
-
-
-def course(name: str) -> tuple[CourseEntry, ...]:
-    """Return the contracts of a course; OptionError for an unknown one."""
-    if name not in COURSES:
-        raise unknown_name("course", name, COURSES)
-    data = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
-    entries = list[CourseEntry]()
-    for entry in data["code"]:
-        names, shape = tuple(entry["names"]), tuple(entry.get("shape", ()))
-        entries.append(CourseEntry(names, entry["contract"], entry.get("against", ""), shape))
-    return tuple(entries)
 
 
 def read(argument: str) -> str:
@@ -80,35 +46,34 @@ def read(argument: str) -> str:
     return str(parse(path.read_text(encoding="utf-8") if is_file else argument))
 
 
-def stated_report(file: CheckedFile, text: str, against: str, base: LearnerTask, seed: int) -> Report:
+def stated_report(file: CheckedFile, text: str, against: str | None, base: LearnerTask, seed: int) -> Report:
     """Return the report of code under a contract.
 
     text     the contract
-    against  the intended layer, loss or optimizer; empty: a layer of any kind, a loss of this library, or the optimizer
+    against  the intended layer, loss or optimizer; None: a layer of any kind, a loss of this library, or the optimizer
              that the name suggests
     base     the input shape, and the treatment of ties
     """
     contract = parse(text)
     if "dw" in contract.reads:
         kind = optimizer_kind(against or contract.name)
-        if not kind:
+        if kind is None:
             raise OptionError(f"{contract.name}: state the optimizer, such as --against adam")
-        rows = tuple(optimizer_rows(contract.name, kind, partial(file.evaluate, ""), [str(contract)], seed))
+        rows = tuple(optimizer_rows(contract.name, kind, partial(file.evaluate, None), [str(contract)], seed))
         return Report(contract.name, rows, (_note(contract),))
     if "p" in contract.reads:
         report = check_loss(file.loss(contract=text), _losses(against), seed)
         return replace(report, notes=(*report.notes, _note(contract)))
-    if against:
+    layer = None
+    if against is not None:
         layer = expressions.layer(against)
-    else:
-        layer = None
     task = replace(base, against=layer, contract=text)
     return layer_report(file, task, seed)
 
 
 def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
     """Return the report of a layer under the contract of its task, with the rows of its modes."""
-    contract, student = parse(task.contract), file.layer(contract=task.contract)
+    contract, student = parse(task.contract or ""), file.layer(contract=task.contract)
     if task.against is None:
         task = replace(task, shape=task.shape or _usual_shape(contract))
         _put_parameters(student, contract, task.shape or (), seed)
@@ -191,9 +156,9 @@ def _mode_rows(file: CheckedFile, contract: Contract, task: LearnerTask, seed: i
     return normalization_rows(contract.name, intended, load({}), seed)
 
 
-def _losses(against: str) -> Sequence[Subject]:
+def _losses(against: str | None) -> Sequence[Subject]:
     """Return the losses that code may compute."""
-    if not against:
+    if against is None:
         return all_losses()
     if against == MulticlassHinge.name:
         return [MulticlassHinge()]
@@ -212,26 +177,29 @@ def _note(contract: Contract) -> str:
     return f"contract: {contract}" + f" (states no {', '.join(left_out)})" * bool(left_out)
 
 
-def course_entries(file: CheckedFile, name: str, selected: Collection[str]) -> dict[str, list[CourseEntry]]:
+def entries_of_file(file: CheckedFile, name: str, selected: Collection[str] | None) -> dict[str, list[CourseEntry]]:
     """Return the contracts of a course by the names in a file that they are for.
 
-    selected  names in the file; empty: all
+    selected  names in the file; None: all
     """
     contents = file.contents()
+    course_entries = course(name)
     classes = {*contents.layers, *contents.losses, *contents.optimizers} - {*contents.functions}
     entries_by_name = dict[str, list[CourseEntry]]()
     for held in dict.fromkeys([*contents.layers, *contents.functions, *contents.losses, *contents.optimizers]):
+        if selected is not None and held not in selected:
+            continue
         usual = list[CourseEntry]()
-        for entry in course(name):
+        for entry in course_entries:
             if held in entry.names or (held in classes and held.lower() in map(str.lower, entry.names)):
                 usual.append(entry)
-        if usual and (not selected or held in selected):
+        if usual:
             entries_by_name[held] = usual
     return entries_by_name
 
 
 def course_report(
-    file: CheckedFile, name: str, base: LearnerTask, seed: int, title: str, selected: Collection[str] = ()
+    file: CheckedFile, name: str, base: LearnerTask, seed: int, title: str, selected: Collection[str] | None = None
 ) -> Report:
     """Return the report of the classes and functions of a file that a course has contracts for.
 
@@ -239,9 +207,9 @@ def course_report(
 
     Errors   StudentError if there are none
     """
-    entries_by_name = course_entries(file, name, selected)
+    entries_by_name = entries_of_file(file, name, selected)
     if not entries_by_name:
-        usual = ", ".join(names[0] for names in dict.fromkeys(entry.names for entry in course(name)))
+        usual = ", ".join(dict.fromkeys(entry.names[0] for entry in course(name)))
         raise StudentError(f"{title} has none of the names of the course {name}: {usual}")
     rows, notes = list[Row](), list[str]()
     for held, entries in entries_by_name.items():
@@ -259,7 +227,7 @@ def _first_report(file: CheckedFile, name: str, entries: Sequence[CourseEntry], 
     """Return the report under the first contract that the code keeps to; if there is none, that under the last one."""
     report = Report(name, ())
     for entry in entries:
-        task = replace(base, shape=entry.shape or None)
+        task = replace(base, shape=entry.shape)
         try:
             report = stated_report(file, entry.text(name), entry.against, task, seed)
         except (StudentError, ShapeError) as error:

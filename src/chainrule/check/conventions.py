@@ -7,7 +7,7 @@ from chainrule.check.forms import DATA
 from chainrule.check.parameters import NO_CHANNELS, SAME, ArrayLayout
 from chainrule.custom.gradient_names import arrays_named
 from chainrule.custom.sample_axis import ONE
-from chainrule.custom.student import Student
+from chainrule.custom.student import Array, Student
 
 CONVENTION_NOTE = "the code takes"  # beginning of the note about a convention
 SINGLE_ONLY = "what is right is right for them only, because the code fails for batches"
@@ -32,7 +32,9 @@ class Convention:
 
     def accepts(self, shape: Sequence[int]) -> bool:
         """Return whether the convention applies to inputs of this shape."""
-        return (not self.axes or len(shape) == self.axes) and (self.x != NO_CHANNELS or shape[0] == 1)
+        if self.axes and len(shape) != self.axes:
+            return False
+        return self.x != NO_CHANNELS or shape[0] == 1
 
     @property
     def notes(self) -> list[str]:
@@ -57,11 +59,14 @@ class Convention:
 
         first   usual shapes for code that is called as this library calls layers
         """
-        candidates = [*(first if self == DIRECT else ()), *_shapes_of_weights(student)]
-        if self != DIRECT:
-            squares = [square for shape in (*_stored_shapes(student), *candidates) for square in square_shapes(shape)]
-            others = [*squares, *((1, size, size) for size in SQUARE_SIZES)]
-            candidates = [*_stored_shapes(student), *candidates, *others]
+        if self == DIRECT:
+            candidates = [*first, *_shapes_of_weights(student)]
+        else:
+            candidates = [*_stored_shapes(student), *_shapes_of_weights(student)]
+            for shape in candidates.copy():
+                candidates += square_shapes(shape)
+            for size in SQUARE_SIZES:
+                candidates.append((1, size, size))
         for shape in dict.fromkeys(candidates):
             if self.accepts(shape):
                 yield shape
@@ -75,9 +80,12 @@ BY_STRENGTH = tuple(tuple(other for other in OTHERS if (other.axis == ONE) == si
 
 def square_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return shapes of square images with the same number of channels, and with one channel."""
+    squares = list[tuple[int, ...]]()
     if len(shape) == 3:
-        return [(count, size, size) for count in (shape[0], 1) for size in SQUARE_SIZES[:2]]
-    return []
+        for channels in (shape[0], 1):
+            for size in SQUARE_SIZES[:2]:
+                squares.append((channels, size, size))
+    return squares
 
 
 def stores_shape(student: Student, shape: tuple[int, ...]) -> bool:
@@ -88,21 +96,26 @@ def stores_shape(student: Student, shape: tuple[int, ...]) -> bool:
 def _stored_shapes(student: Student) -> Iterator[tuple[int, ...]]:
     """Yield the input shapes that a learner's layer stores, in channels-first and channels-last order."""
     for name in student.array_names():
-        if "shape" in name.lower():
-            value = student.copy_of(name)
-        else:
-            value = None
-        if value is not None and value.dtype.kind in "iu" and value.ndim == 1 and 1 <= len(value) <= 3:
-            sizes = tuple(int(size) for size in value)
-            if len(sizes) != 2:
-                yield sizes
-            else:
-                yield (1, *sizes)
-            if len(sizes) == 3:
-                yield (sizes[2], *sizes[:2])
-    w, b = (next((student.copy_of(name) for name in arrays_named(role, student.array_names())), None) for role in "wb")
+        value = student.copy_of(name) if "shape" in name.lower() else None
+        if value is None or value.dtype.kind not in "iu" or value.ndim != 1:
+            continue
+        sizes = tuple(map(int, value))
+        if len(sizes) == 1:
+            yield sizes
+        elif len(sizes) == 2:
+            yield (1, *sizes)
+        elif len(sizes) == 3:
+            yield sizes
+            yield (sizes[2], *sizes[:2])
+    w, b = _first_array(student, "w"), _first_array(student, "b")
     if w is not None and b is not None and w.ndim == 4 and b.ndim == 3:  # one bias per output position
-        yield (w.shape[1], *(output + taps - 1 for output, taps in zip(b.shape[1:], w.shape[2:], strict=True)))
+        yield w.shape[1], b.shape[1] + w.shape[2] - 1, b.shape[2] + w.shape[3] - 1
+
+
+def _first_array(student: Student, role: str) -> Array | None:
+    """Return a copy of the array with the most usual name for a role; None if there is none."""
+    names = arrays_named(role, student.array_names())
+    return student.copy_of(names[0]) if names else None
 
 
 def _shapes_of_weights(student: Student) -> Sequence[tuple[int, ...]]:
@@ -115,21 +128,20 @@ def _shapes_of_weights(student: Student) -> Sequence[tuple[int, ...]]:
         w = student.copy_of(name)
         if w is not None and w.ndim in (2, 3, 4):
             # channels and window in each of the three orders
-            orders = ((w.shape[1], w.shape[2:]), (w.shape[0], w.shape[1:-1]), (w.shape[-2], w.shape[:-2]))
-            return [*(_shape_around(channels, taps) for channels, taps in orders), *SHAPES]
-    scales = (student.copy_of(name) for name in arrays_named("gamma", student.array_names()))
-    scale = next(
-        (scale for scale in scales if scale is not None and scale.ndim and scale.size == max(scale.shape)), None
-    )
-    if scale is None:
-        return SHAPES
-    vector, image = (scale.size,), (scale.size, scale.size + 2, scale.size + 1)
-    # a row belongs to vectors
-    if scale.shape == (1, scale.size):
-        first = [vector, image]
-    else:
-        first = [image, vector]
-    return [*first, *SHAPES]
+            return [
+                _shape_around(w.shape[1], w.shape[2:]),
+                _shape_around(w.shape[0], w.shape[1:-1]),
+                _shape_around(w.shape[-2], w.shape[:-2]),
+                *SHAPES,
+            ]
+    for name in arrays_named("gamma", student.array_names()):
+        scale = student.copy_of(name)
+        if scale is not None and scale.ndim and scale.size == max(scale.shape):
+            vector, image = (scale.size,), (scale.size, scale.size + 2, scale.size + 1)
+            if scale.shape == (1, scale.size):  # a row belongs to vectors
+                return [vector, image, *SHAPES]
+            return [image, vector, *SHAPES]
+    return SHAPES
 
 
 def _shape_around(channels: int, window: Sequence[int]) -> tuple[int, ...]:

@@ -63,15 +63,15 @@ class Examination:
 
     def case(self, tensor: str) -> JudgedResult | None:
         """Return what is diagnosed if a result is wrong; None without a result or an expected result."""
-        result, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
+        probe = self.probe
+        result = probe.output if tensor == "y" else self.claimed.get(tensor)
         if probe.judge is None or result is None:
             return None
         expected = probe.judge.output(probe.values)
         if expected.size == probe.dy.size and expected.shape[:1] == probe.dy.shape[:1]:
             return JudgedResult(probe.judge, probe.values, probe.dy, probe.output, result)
-        dy = np.zeros_like(expected)  # the output does not depend on dy
-        if tensor == "y":
-            return JudgedResult(probe.judge, probe.values, dy, probe.output, result)
+        if tensor == "y":  # the output does not depend on dy
+            return JudgedResult(probe.judge, probe.values, np.zeros_like(expected), probe.output, result)
         return None
 
 
@@ -146,23 +146,24 @@ def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
     """
     first, *others = examinations
     right = set[str]()
+    rows = list[Row]()
     for row in first.rows:
         if not row.is_wrong:
             right.add(row.tensor)
-    # each row with the diagnosis to report if no classic mistake explains its result
-    rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
-        (row, (VARYING,) if row.tensor in first.varying else ()) for row in first.rows
-    ]
-    rows += [
-        (row, _batch_size_diagnosis(row, first, other))
-        for other in others
-        for row in other.rows
-        if row.is_wrong and row.tensor in right
-    ]
-    return [
-        replace(row, diagnoses=_diagnoses(row, examinations) or fallback) if row.is_wrong and not row.diagnoses else row
-        for row, fallback in rows
-    ]
+        unexplained = (VARYING,) if row.tensor in first.varying else ()
+        rows.append(_diagnosed(row, examinations, unexplained))
+    for other in others:
+        for row in other.rows:
+            if row.is_wrong and row.tensor in right:
+                rows.append(_diagnosed(row, examinations, _batch_size_diagnosis(row, first, other)))
+    return rows
+
+
+def _diagnosed(row: Row, examinations: Sequence[Examination], unexplained: tuple[Diagnosis, ...]) -> Row:
+    """Return a row with its diagnoses if it is wrong; `unexplained` are those of a result that no mistake explains."""
+    if not row.is_wrong or row.diagnoses:
+        return row
+    return replace(row, diagnoses=_diagnoses(row, examinations) or unexplained)
 
 
 def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
@@ -171,14 +172,14 @@ def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> t
     If the gradient is right for a small dy, the code clips the larger sum over more samples.
     """
     probe = other.probe
-    first_shape, other_shape = (
-        examination.probe.values[probe.subject.tensors[0]].shape for examination in (first, other)
-    )
+    first_shape = first.probe.values[first.probe.subject.tensors[0]].shape
+    other_shape = probe.values[probe.subject.tensors[0]].shape
     if first_shape[1:] != other_shape[1:] or first_shape == other_shape:
         return ()
     if row.tensor != "y" and probe.judge is not None:
         dy = probe.dy / LARGE_FACTOR
-        result, expected = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
+        result = probe.subject.gradients(probe.values, dy)[row.tensor]
+        expected = probe.judge.gradients(probe.values, dy)[row.tensor]
         if nearly_equal(result, expected, max(row.tolerance, EXACT)):
             return (NONLINEAR,)
     return (BATCH_SIZE,)
@@ -190,30 +191,33 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
     Results of an earlier call come first: they would not equal those of any mistake on this call's values. If several
     mistakes explain the results, values with ties may rule out some of them.
     """
-    wrong = list[Examination]()
+    cases = list[JudgedResult]()
+    first_wrong: Examination | None = None
     for examination in examinations:
-        if any(other.tensor == row.tensor and other.is_wrong for other in examination.rows):
-            wrong.append(examination)
-    cases = [case for examination in wrong if (case := examination.case(row.tensor))]
-    if any(
-        _is_stale(row.tensor, case, examination.earlier_values)
-        for examination in wrong
-        if examination.earlier_values and (case := examination.case(row.tensor))
-    ):
-        return (STALE,)
-    if cases:
-        diagnoses = explain(row.tensor, cases, row.tolerance)
-    else:
-        diagnoses = ()
+        if not any(other.tensor == row.tensor and other.is_wrong for other in examination.rows):
+            continue
+        first_wrong = first_wrong or examination
+        case = examination.case(row.tensor)
+        if case is None:
+            continue
+        earlier = examination.earlier_values
+        if earlier and _is_stale(row.tensor, case, earlier):
+            return (STALE,)
+        cases.append(case)
+    if not cases or first_wrong is None:
+        return ()
+    diagnoses = explain(row.tensor, cases, row.tolerance)
     if len(diagnoses) > 1:
-        diagnoses = explain(row.tensor, [*cases, *_tied_case(row.tensor, wrong[0].probe)], row.tolerance) or diagnoses
+        tied = _tied_case(row.tensor, first_wrong.probe)
+        if tied is not None:
+            return explain(row.tensor, [*cases, tied], row.tolerance) or diagnoses
     return diagnoses
 
 
-def _tied_case(tensor: str, probe: Probe) -> list[JudgedResult]:
-    """Return a case that may rule out some of several diagnoses, with integers that often tie; empty for a loss."""
+def _tied_case(tensor: str, probe: Probe) -> JudgedResult | None:
+    """Return a case that may rule out some of several diagnoses, with integers that often tie; None for a loss."""
     if "x" not in probe.values or probe.judge is None:
-        return []
+        return None
     x = derivatives.tied_integers(probe.values["x"].shape, np.random.default_rng(0))
     values = {**probe.values, "x": x}
     try:
@@ -223,18 +227,21 @@ def _tied_case(tensor: str, probe: Probe) -> list[JudgedResult]:
         else:
             result = probe.subject.gradients(values, probe.dy)[tensor]
     except StudentError:
-        return []
-    return [JudgedResult(probe.judge, values, probe.dy, y, result)]
+        return None
+    return JudgedResult(probe.judge, values, probe.dy, y, result)
 
 
 def _is_stale(tensor: str, case: JudgedResult, earlier: Values) -> bool:
     """Return whether a result belongs to values of the first call: either all of them, or x only."""
     if tensor == "y":
         return False
-    name = next(iter(case.values))
-    points = (case.values, earlier, {**case.values, name: earlier[name]})
-    expected, *others = (case.judge.result(tensor, point, case.dy) for point in points)
-    return any(nearly_equal(case.result, other, EXACT) and not nearly_equal(expected, other, EXACT) for other in others)
+    expected = case.judge.result(tensor, case.values, case.dy)
+    x = next(iter(case.values))
+    for point in (earlier, {**case.values, x: earlier[x]}):
+        stale = case.judge.result(tensor, point, case.dy)
+        if nearly_equal(case.result, stale, EXACT) and not nearly_equal(expected, stale, EXACT):
+            return True
+    return False
 
 
 def check_ties(probe: Probe, examination: Examination, exact: bool = False) -> Row | None:

@@ -376,7 +376,7 @@ def check_large_inputs(checked: CheckedProbe) -> list[Row]:
     If the correct results are unknown, only NaN is a mistake.
     """
     probe, title, name = checked.probe, checked.subject.name, checked.subject.tensors[0]
-    operation = ""
+    operation = None
     if probe.judge is not None:
         operation = probe.judge.ground_truth(probe.values, np.zeros_like(probe.judge.output(probe.values))).operation
     if max(checked.tolerances.values()) > HALF_PRECISION_TOLERANCE or (name == "p" and operation not in UNBOUNDED):

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.contracts import course, course_report, stated_report
+from chainrule.check.contracts import course_report, stated_report
+from chainrule.check.course_contracts import course
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.file_checks import check_file
 from chainrule.check.forms import ENGINE, FUNCTIONS, NAMES, ClassFormat, FunctionFormat, class_format, find_pairs
@@ -74,7 +75,7 @@ class FileAssignment:
         return ""
 
     def report(
-        self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
+        self, file: CheckedFile, seed: int, name: str | None = None, base: LearnerTask = ANY_LAYER
     ) -> tuple[Report, dict[str, str]]:
         """Return the report of a file, and a sentence for each part that earns no points although it is right.
 
@@ -109,7 +110,7 @@ class FileAssignment:
                 if self.part(row) == getattr(course_format, "forward", None):
                     outputs.append(row)
             is_unexplained = bool(outputs) and outputs[0].is_wrong and not is_explained(outputs[0])
-            if isinstance(course_format, FunctionFormat) and is_unexplained:
+            if isinstance(course_format, FunctionFormat) and course_format.backward is not None and is_unexplained:
                 wrong[course_format.backward] = UNKNOWN_OUTPUT
         return Report("homework", (*rows, *self._absent(rows)), report.notes if report else (), brief=True), wrong
 
@@ -160,7 +161,7 @@ class CourseAssignment(FileAssignment):
         return ""
 
     def report(
-        self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
+        self, file: CheckedFile, seed: int, name: str | None = None, base: LearnerTask = ANY_LAYER
     ) -> tuple[Report, dict[str, str]]:
         """Return the report of a file; the second result is empty. ``name`` is ignored."""
         with quiet():
@@ -183,6 +184,6 @@ def _function_format(name: str) -> FunctionFormat | None:
     for suffix in NAMES["forward_suffixes"]:
         plain.add(name.removesuffix(suffix))
     for course_format in FUNCTIONS:
-        if plain & {course_format.forward, course_format.backward} - {""}:
+        if plain & {course_format.forward, course_format.backward} - {None}:
             return course_format
     return None

@@ -5,7 +5,7 @@ an element of dy is the gradient for a dy that is 1 there and 0 elsewhere, minus
 the factor of an element of x is the change in the output per change in the element.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -86,29 +86,27 @@ def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanati
     A term is an element times a factor: in y, an element of x times a weight; in a gradient, an element of dy. The
     actual factor is measured by changing this element alone.
     """
-    # a bias is a term without an element of x
+    arrays = dict(probe.values)
     if tensor == "y":
-        varied = ("x", *probe.values)
-    else:
-        varied = ("dy",)
-    arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
-    expected_elements = set[tuple[str, Index]]()
-    if tensor != "y":
-        base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy))
-    else:
         base = 0.0
+        arrays.pop("x", None)
+        varied = ("x", *probe.values)  # a bias is a term without an element of x
+    else:
+        base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy))
+        varied = ("dy",)
+    scale_symbols, scale = explanation.scale
+    expected_elements = set[tuple[str, Index]]()
     for factors in explanation.terms[:MAX_TERMS]:
-        element = next((factor for name in varied for factor in factors if factor.tensor == name), None)
+        element = _varied_factor(factors, varied)
         if element is None:  # the term is a constant
             continue
-        others = list[NamedFactor]()
-        for factor in factors:
-            if factor is not element:
-                others.append(factor)
-        expected = float(np.prod([factor.value for factor in others])) * explanation.scale[1]
-        name = " · ".join([factor.label for factor in others] + [explanation.scale[0]] * bool(explanation.scale[0]))
+        others = [factor for factor in factors if factor is not element]
+        expected = float(np.prod([factor.value for factor in others])) * scale
+        labels = [factor.label for factor in others]
+        if scale_symbols:
+            labels.append(scale_symbols)
         expected_elements.add((element.tensor, element.index))
-        yield _term(probe, tensor, cell, element, expected, name, arrays, base)
+        yield _term(probe, tensor, cell, element, expected, " · ".join(labels), arrays, base)
     if tensor == "y" or probe.dy.size > MAX_TERMS:  # too many elements to measure each
         return
     for index in np.ndindex(probe.dy.shape):
@@ -117,6 +115,15 @@ def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanati
             term = _term(probe, tensor, cell, element, 0.0, "", arrays, base)
             if abs(term.actual) > NEGLIGIBLE:
                 yield term
+
+
+def _varied_factor(factors: Sequence[NamedFactor], varied: Iterable[str]) -> NamedFactor | None:
+    """Return the factor of a term that is an element of the first of these tensors; None if there is none."""
+    for name in varied:
+        for factor in factors:
+            if factor.tensor == name:
+                return factor
+    return None
 
 
 def _term(
@@ -167,12 +174,13 @@ def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
 
     The factor must equal an element of an array, its negative, its double or its half.
     """
-    for form, ratio in FACTOR_FORMS if abs(factor) > NEGLIGIBLE else ():
-        names = [
-            f"{form}{name}[{','.join(str(int(axis_index)) for axis_index in index)}]"
-            for name, array in arrays.items()
-            for index in np.argwhere(np.abs(ratio * array - factor) <= FACTOR_TOLERANCE * abs(factor))
-        ]
+    if abs(factor) <= NEGLIGIBLE:
+        return ""
+    for form, ratio in FACTOR_FORMS:
+        names = list[str]()
+        for name, array in arrays.items():
+            for index in np.argwhere(np.abs(ratio * array - factor) <= FACTOR_TOLERANCE * abs(factor)):
+                names.append(f"{form}{name}[{','.join(map(str, index))}]")
         if len(names) == 1:
             return names[0]
     return ""

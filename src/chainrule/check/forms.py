@@ -81,18 +81,18 @@ class LayerSequence(Layer):
 class Case:
     """A layer that code should compute, and the shape of one input.
 
-    larger   a larger shape; empty: choose one
+    larger   a larger shape; None: choose one
     layouts  layouts of x, y and the parameters, where they differ from this library's
-    omitted  name of an option that dictionaries omit, which tests its default
-    advice   name of the advice for options that the code may reject; empty: the code must accept them
+    omitted  name of an option that dictionaries omit, which tests its default; None: no option
+    advice   name of the advice for options that the code may reject; None: the code must accept them
     """
 
     layer: Layer
     shape: tuple[int, ...]
-    larger: tuple[int, ...] = ()
+    larger: tuple[int, ...] | None = None
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
-    omitted: str = ""
-    advice: str = ""
+    omitted: str | None = None
+    advice: str | None = None
 
     @classmethod
     def of(cls, layer: str, layouts: Mapping[str, Any] | None = None, **others: Any) -> "Case":
@@ -101,7 +101,9 @@ class Case:
         for name, layout in (layouts or {}).items():
             named[name] = ArrayLayout(**layout)
         first, *rest = map(expressions.layer, layer.split("|"))
-        return cls(LayerSequence((first, *rest)) if rest else first, layouts=named, **others)
+        if rest:
+            return cls(LayerSequence((first, *rest)), layouts=named, **others)
+        return cls(first, layouts=named, **others)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -111,23 +113,25 @@ class Case:
     @property
     def scale(self) -> float:
         """Factor for the inputs: small if ε is omitted, so that its default affects the result."""
-        if self.omitted:
+        if self.omitted is not None:
             return SMALL_SCALE
         return 1.0
 
     @property
     def remedy(self) -> str:
         """Advice for code that returns wrong results."""
-        if self.omitted:
+        if self.omitted is not None:
             return f"{self.omitted} is {DEFAULTS[self.omitted]:g} if the dictionary does not contain it"
-        return ADVICE.get(self.advice, "use the options that are passed instead of constants")
+        if self.advice is not None:
+            return ADVICE[self.advice]
+        return "use the options that are passed instead of constants"
 
     @property
     def description(self) -> str:
         """The input shape and the layer as text."""
-        return f"inputs {text(self.shape)}" + (
-            f" without {self.omitted}" if self.omitted else f" as {self.layer.describe()}"
-        )
+        if self.omitted is not None:
+            return f"inputs {text(self.shape)} without {self.omitted}"
+        return f"inputs {text(self.shape)} as {self.layer.describe()}"
 
 
 @dataclass(frozen=True)
@@ -136,27 +140,27 @@ class FunctionFormat:
 
     name    common prefix of both names, or the name of a loss function
     cases   the layer with its first options, then with others; empty for a loss
-    loss    the loss
-    extra   name of the argument for further checks in `mode_checks`; empty: none
+    loss    the loss; None for a layer
+    extra   name of the argument for further checks in `mode_checks`; None: no further checks
     """
 
     name: str
     cases: tuple[Case, ...] = ()
-    loss: str = ""
-    extra: str = ""
+    loss: str | None = None
+    extra: str | None = None
 
     @property
     def forward(self) -> str:
         """Name of the forward function, without suffix, or of the loss."""
-        if self.loss:
+        if self.loss is not None:
             return self.name
         return f"{self.name}_forward"
 
     @property
-    def backward(self) -> str:
-        """Name of the backward function, without suffix; empty for a loss."""
-        if self.loss:
-            return ""
+    def backward(self) -> str | None:
+        """Name of the backward function, without suffix; None for a loss."""
+        if self.loss is not None:
+            return None
         return f"{self.name}_backward"
 
     def variants(self) -> "Iterator[FunctionFormat]":
@@ -165,7 +169,7 @@ class FunctionFormat:
         others = tuple(Case.of(**other) for other in data["others"])
         for shape, larger in (((3, 7, 9), (3, 9, 13)), (SQUARE, (3, 9, 9))):
             for layer in data["layers"]:
-                yield replace(self, cases=(Case.of(layer, shape=shape, larger=larger), *others), extra="")
+                yield replace(self, cases=(Case.of(layer, shape=shape, larger=larger), *others), extra=None)
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,7 @@ class ClassFormat:
     base: Mapping[str, Any] = field(default_factory=dict[str, Any])
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shape: tuple[int, ...] = ()
-    larger: tuple[int, ...] = ()
+    larger: tuple[int, ...] | None = None
     further: tuple[Mapping[str, Any], ...] = DATA["alternative"]
 
     @property
@@ -194,51 +198,52 @@ class ClassFormat:
 
     def resizable(self, arguments: Sequence[str]) -> bool:
         """Return whether a constructor with these arguments allows parameters of any size."""
-        words = set[str]()
-        for word in arguments:
-            words.add(word.lower())
-        sizes = list[str]()
-        for name in self.base:
-            if name in ("features", "filters", "kernel", "window"):
-                sizes.append(name)
+        words = {word.lower() for word in arguments}
+        sizes = [name for name in self.base if name in ("features", "filters", "kernel", "window")]
         for size, option in (("channels", "filters"), ("inputs", "features")):
             if option in self.base:
                 sizes.append(size)
-        return all(words & {*ARGUMENTS[size]} for size in sizes)
+        return all(words.intersection(ARGUMENTS[size]) for size in sizes)
 
     def cases(self, arguments: Sequence[str]) -> list[Case]:
         """Return the layer for a class with these constructor arguments, then the same layer with other options.
 
         A class whose default padding is a text is checked with this padding; if it is "same", with stride 1.
         """
-        words, cases = {word.lower() for word in arguments}, list[Case]()
-        axes, make = len(self.shape), cast("Any", self.layer)
+        words = {word.lower() for word in arguments}
+        axes = len(self.shape)
+        make = cast("Any", self.layer)
         is_square = axes != 3 or 3 not in self.base.values()
-        usual: dict[str, Any] = {"values": {}, "shapes": (self.shape,)}
-        for entry in (usual, *self.further):
-            advice = entry.get("advice", "")
+        usual = Case(make(**self._case_options(words, {})), self.shape, self.larger)
+        cases = [usual]
+        for entry in self.further:
+            advice = entry.get("advice")
             if (advice == "uneven" and "stride" not in self.options) or (advice == "oblong" and is_square):
                 continue
             options = self._case_options(words, entry["values"])
             shape = next(shape for shape in entry["shapes"] if len(shape) == axes)
-            cases.append(Case(make(**options), shape, () if cases else self.larger, advice=advice))
+            cases.append(Case(make(**options), shape, advice=advice))
         return cases
 
     def _case_options(self, words: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the layer's options: these values, or the usual ones, of the options among the class's arguments."""
-        options = dict[str, Any | int]()
+        options = dict[str, Any]()
         for name, usual in self.base.items():
             options[name] = usual if usual == 1 else values.get(name, usual)
         for name, usual in self.options.items():
-            if words & {*ARGUMENTS[name]}:
+            if words.intersection(ARGUMENTS[name]):
                 options[name] = values.get(name, usual)
         if "window" in options and "padding" in options:  # every window of size 2 must overlap the input
             options["padding"] = min(options["padding"], 1)
-        paddings = (word.partition("=")[2] for word in words if word.startswith(NAMES["text_paddings"]))
-        padding = next(paddings, "")
-        if padding == "same" and "stride" in options:
-            options |= {"stride": 1}
-        return options | ({"padding": padding} if padding in ("same", "valid") else {})
+        for word in words:
+            if word.startswith(NAMES["text_paddings"]):
+                padding = word.partition("=")[2]
+                if padding in ("same", "valid"):
+                    options["padding"] = padding
+                if padding == "same" and "stride" in options:
+                    options["stride"] = 1
+                break
+        return options
 
 
 FUNCTIONS = tuple(
@@ -277,7 +282,9 @@ def normalized_name(name: str) -> str:
     base = name.rpartition(".")[2].partition("_forward")[0].replace("_", "").lower()
     for word in NAMES["affixes"]:
         shorter = base.removesuffix(word)
-        base = (shorter if shorter.startswith("layernorm") else shorter.removeprefix(word)) or base
+        if not shorter.startswith("layernorm"):
+            shorter = shorter.removeprefix(word)
+        base = shorter or base
     if base.startswith(("conv", "linear", "dense", "max", "avg", "mean")):
         return base.replace("layer", "", 1)
     return base
@@ -297,47 +304,59 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
 
     A pair of equal numbers becomes a single number, as most classes expect.
     """
-    values = {"inputs": shape[-1], "channels": shape[0], **_options(layer)}
-    return {name: value for option, value in values.items() for name in ARGUMENTS[option] if value is not None}
+    named = dict[str, Any]()
+    for option, value in {"inputs": shape[-1], "channels": shape[0], **_options(layer)}.items():
+        if value is not None:
+            named |= dict.fromkeys(ARGUMENTS[option], value)
+    return named
 
 
-def function_values(layer: Layer, omitted: str = "") -> dict[str, Any]:
+def function_values(layer: Layer, omitted: str | None = None) -> dict[str, Any]:
     """Return the values of a layer's options under the names that arguments of functions usually have.
 
     Conv2D(4, 3, stride=2), for example, gives a value for each usual name of a stride, and a dictionary such as
     conv_param = {"stride": 2, "pad": 0} for each usual name of a dictionary that contains one of its options.
 
-    omitted  name of an option that dictionaries omit, together with all other options that have defaults
+    omitted  name of an option that dictionaries omit, together with all other options that have defaults; None: none
     """
+    named = dict[str, Any]()
     if isinstance(layer, LayerSequence):
-        return {name: value for part in layer.layers for name, value in function_values(part, omitted).items()}
-    values, padding = _options(layer), getattr(layer, "padding", None)
-    if isinstance(padding, str):
-        if padding == "valid":
-            values["padding"] = 0
-        else:
-            values["padding"] = padding
-    if (window := values.get("window")) is not None:
-        if isinstance(window, tuple):
-            values["rows"], values["columns"] = window
-        else:
-            values["rows"], values["columns"] = (window, window)
-        if isinstance(layer, AveragePool2D):
-            values["pooling"] = "average"
-        else:
-            values["pooling"] = "max"
-    if (momentum := getattr(layer, "momentum", None)) is not None:
-        values["momentum"] = 1 - momentum  # courses weight the old statistics
-    values = {option: value for option, value in values.items() if value is not None}
-    named = {name: value for option, value in values.items() for name in FUNCTION_ARGUMENTS.get(option, ())}
+        for part in layer.layers:
+            named |= function_values(part, omitted)
+        return named
+    values = _function_options(layer)
+    for option, value in values.items():
+        named |= dict.fromkeys(FUNCTION_ARGUMENTS.get(option, ()), value)
+    available = CONSTANTS
+    if omitted is None:
+        available = {**CONSTANTS, **values}
     for argument, entries in DATA["dictionaries"].items():
-        if {*entries.values()} & {*values}:
-            if omitted:
-                held = CONSTANTS
-            else:
-                held = {**CONSTANTS, **values}
-            named[argument] = {entry: held[option] for entry, option in entries.items() if option in held}
+        if values.keys().isdisjoint(entries.values()):
+            continue
+        dictionary = dict[str, Any]()
+        for entry, option in entries.items():
+            if option in available:
+                dictionary[entry] = available[option]
+        named[argument] = dictionary
     return named
+
+
+def _function_options(layer: Layer) -> dict[str, Any]:
+    """Return the values of a layer's options, with those that only functions of courses have."""
+    values = _options(layer)
+    padding = getattr(layer, "padding", None)
+    if isinstance(padding, str):
+        values["padding"] = 0 if padding == "valid" else padding
+    window = values.get("window")
+    if window is not None:
+        if not isinstance(window, tuple):
+            window = (window, window)
+        values["rows"], values["columns"] = window
+        values["pooling"] = "average" if isinstance(layer, AveragePool2D) else "max"
+    momentum = getattr(layer, "momentum", None)
+    if momentum is not None:
+        values["momentum"] = 1 - momentum  # courses weight the old statistics
+    return {option: value for option, value in values.items() if value is not None}
 
 
 def usual_values(arguments: Sequence[str], sizes: Mapping[str, Any] = USUAL_SIZES) -> dict[str, Any]:
@@ -345,7 +364,12 @@ def usual_values(arguments: Sequence[str], sizes: Mapping[str, Any] = USUAL_SIZE
 
     sizes  values by this library's names
     """
-    return {name: value for option, value in sizes.items() for name in ARGUMENTS[option] if name in arguments}
+    values = dict[str, Any]()
+    for option, value in sizes.items():
+        for name in ARGUMENTS[option]:
+            if name in arguments:
+                values[name] = value
+    return values
 
 
 def _scalar(value: Any) -> Any:
@@ -362,16 +386,21 @@ def _scalar(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class FunctionPair:
-    """The names of a function pair or loss with a known format. The backward may be missing from the file."""
+    """The names of a function pair or loss with a known format. The backward may be missing from the file.
+
+    backward   None for a loss
+    """
 
     format: FunctionFormat
     forward: str
-    backward: str
+    backward: str | None
 
     @property
     def title(self) -> str:
         """Name of the pair, such as "conv_forward_naive / conv_backward_naive"."""
-        return " / ".join(name for name in (self.forward, self.backward) if name)
+        if self.backward is None:
+            return self.forward
+        return f"{self.forward} / {self.backward}"
 
 
 def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
@@ -381,43 +410,47 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
     """
     pairs, missing = list[FunctionPair](), list[str]()
     for course_format in FUNCTIONS:
-        forward, backward = course_format.forward, course_format.backward
-        suffixes = list[Any]()
-        for suffix in NAMES["forward_suffixes"]:
-            if f"{forward}{suffix}" in functions:
-                suffixes.append(suffix)
-        for suffix in suffixes:
-            if backward:
-                names = [f"{backward}{suffix}{other}" for other in NAMES["backward_suffixes"]]
-            else:
-                names = [""]
-            present = list[str]()
-            for name in names:
-                if name in functions:
-                    present.append(name)
-            # without a backward, the pair has the name that it should have
-            for name in present or names[:1]:
-                pairs.append(FunctionPair(course_format, f"{forward}{suffix}", name))
+        found = _pairs_of_format(course_format, functions)
+        pairs += found
         optional = course_format.cases and isinstance(course_format.cases[0].layer, LayerSequence)
-        if suffixes or optional:
-            missing += []
-        else:
-            missing += [forward]
-    return pairs, missing if pairs else []
+        if not found and not optional:
+            missing.append(course_format.forward)
+    if not pairs:
+        return [], []
+    return pairs, missing
+
+
+def _pairs_of_format(course_format: FunctionFormat, functions: Sequence[str]) -> list[FunctionPair]:
+    """Return the pairs or losses of a format. Without a backward, a pair has the name that it should have."""
+    pairs = list[FunctionPair]()
+    for suffix in NAMES["forward_suffixes"]:
+        forward = f"{course_format.forward}{suffix}"
+        if forward not in functions:
+            continue
+        if course_format.backward is None:
+            pairs.append(FunctionPair(course_format, forward, None))
+            continue
+        names = [f"{course_format.backward}{suffix}{other}" for other in NAMES["backward_suffixes"]]
+        present = [name for name in names if name in functions]
+        for name in present or names[:1]:
+            pairs.append(FunctionPair(course_format, forward, name))
+    return pairs
 
 
 def tutorial_pairs(functions: Sequence[str]) -> list[tuple[str, str]]:
     """Return the pairs (forward, backward) of functions that are related by their names and have no known format."""
-    used = {name for pair in find_pairs(functions)[0] for name in (pair.forward, pair.backward)}
+    used = set[str | None]()
+    for pair in find_pairs(functions)[0]:
+        used |= {pair.forward, pair.backward}
     pairs = list[tuple[str, str]]()
     for forward in functions:
-        backward = ""
-        for name in _backward_names(forward):
-            if name in functions and name not in used:
-                backward = name
+        if forward in used:
+            continue
+        for backward in _backward_names(forward):
+            if backward in functions and backward not in used:
+                if not any(backward in pair for pair in pairs):
+                    pairs.append((forward, backward))
                 break
-        if backward and forward not in used and not any(backward in pair for pair in pairs):
-            pairs.append((forward, backward))
     return pairs
 
 
@@ -433,9 +466,9 @@ def _backward_names(forward: str) -> Iterator[str]:
 
 def is_derivative(backward: str) -> bool:
     """Return whether a function is called a derivative, rather than a backward function."""
-    return backward.endswith(NAMES["derivative_suffixes"]) or (
-        backward.startswith(NAMES["derivative_prefixes"]) and "back" not in backward
-    )
+    if backward.endswith(NAMES["derivative_suffixes"]):
+        return True
+    return backward.startswith(NAMES["derivative_prefixes"]) and "back" not in backward
 
 
 def format_by_name(forward: str) -> FunctionFormat | None:

@@ -80,7 +80,7 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
     expected_type = _type_by_name(kind)
     if expected_type is None or (intended is not None and intended.layer is IDENTITY):
         return []
-    message = ""
+    message = None
     if intended is not None and _stem(type(intended.layer)) not in _stem(expected_type):
         message = f"is the output of {intended.name}, but the name of the class is {kind}"
     elif intended is None and expected_type in POOLS:
@@ -89,10 +89,9 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
         message = _why_not_layer_norm(subject, values)
     elif intended is None and expected_type in WEIGHTED_SUMS:
         message = _why_not_weighted_sum(subject, values)
-    row = Row(subject.name, "y", "its name", diagnoses=(Diagnosis("misnamed", message),))
-    if message:
-        return [row]
-    return []
+    if message is None:
+        return []
+    return [Row(subject.name, "y", "its name", diagnoses=(Diagnosis("misnamed", message),))]
 
 
 def contradicts_name(kind: str, layer: Layer) -> bool:
@@ -119,8 +118,8 @@ def _stem(kind: Callable[..., Layer]) -> str:
     return name.removesuffix("1D").removesuffix("2D")
 
 
-def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
-    """Return the reason why an output cannot result from pooling, or "" if there is none.
+def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> str | None:
+    """Return the reason why an output cannot result from pooling, or None if there is none.
 
     A maximum equals one of the inputs. The mean of inputs that are all 1 is 1.
     """
@@ -129,36 +128,49 @@ def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> 
         allowed = np.append(x.reshape(-1), 0.0)  # 0 if a window contains only padding
         gaps = np.abs(subject.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
         if gaps.max(initial=0.0) <= TOLERANCE:
-            return ""
+            return None
         return "is not one of the inputs, as a maximum must be"
     y = subject.output({**values, "x": np.ones_like(values["x"])})
     error = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
     if error <= TOLERANCE:
-        return ""
+        return None
     return "is not 1 if all inputs are 1: the mean of equal numbers is that number"
 
 
-def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
-    """Return why an output is not a layer normalization with a small ε, or "" if it may be one."""
-    x, named = values["x"], {role_of(name): value for name, value in values.items() if name != "x"}
-    gamma, beta = (named.get(first, named.get(second)) for first, second in (("gamma", "w"), ("beta", "b")))
+def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str | None:
+    """Return why an output is not a layer normalization with a small ε, or None if it may be one."""
+    x = values["x"]
+    by_role = dict[str | None, Array]()
+    for name, value in values.items():
+        if name != "x":
+            by_role[role_of(name)] = value
+    gamma = by_role.get("gamma", by_role.get("w"))
+    beta = by_role.get("beta", by_role.get("b"))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
-        return ""
-    y, centered = subject.output(values), x - x.mean(axis=1, keepdims=True)
-    rows = (centered / np.sqrt(x.var(axis=1, keepdims=True) + epsilon) for epsilon in (1e-2, 1e-3, 1e-4, 1e-5, 0.0))
-    matches = any(comparison.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
-    if matches:
-        return ""
+        return None
+    y = subject.output(values)
+    centered = x - x.mean(axis=1, keepdims=True)
+    variance = x.var(axis=1, keepdims=True)
+    for epsilon in (1e-2, 1e-3, 1e-4, 1e-5, 0.0):
+        normalized = gamma * (centered / np.sqrt(variance + epsilon)) + beta
+        if comparison.compare_with_array(y, normalized).error <= TOLERANCE:
+            return None
     return "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
 
 
-def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
-    """Return the reason why an output cannot be a weighted sum of inputs, or "" if there is none.
+def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str | None:
+    """Return the reason why an output cannot be a weighted sum of inputs, or None if there is none.
 
     A weighted sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, the sum equals
     one input. This applies to weights in any order and to any padding: a mirrored pixel is a copy of an input.
     """
-    x, weights = values["x"], {name: value for name, value in values.items() if name != "x"}
+    x = values["x"]
+    weights, absolute, doubled = dict[str, Array](), dict[str, Array](), dict[str, Array]()
+    for name, value in values.items():
+        if name != "x":
+            weights[name] = value
+            absolute[name] = np.abs(value)
+            doubled[name] = value + absolute[name]
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
 
     def output(inputs: Array, parameters: Values) -> Array:
@@ -168,18 +180,16 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
         return output(units, parameters) - output(np.zeros_like(units), parameters)
 
     if not weights:
-        return ""  # its parameters, if it has any, are unknown
-    absolute = dict[str, Array]()
-    for name, value in weights.items():
-        absolute[name] = np.abs(value)
+        return None  # its parameters, if it has any, are unknown
     try:
         unit_slopes = np.stack([slopes(single) for single in _single_weights(weights)])
-        y, sum_of_y = output(x, weights), output(x, weights) + output(x, absolute)
-        y_of_sum = output(x, {name: value + absolute[name] for name, value in weights.items()})
+        y = output(x, weights)
+        sum_of_y = y + output(x, absolute)
+        y_of_sum = output(x, doubled)
         y_slopes = slopes(weights)
         affine_y = output(np.zeros_like(x), weights) + x.reshape(len(x), -1) @ y_slopes
     except StudentError:
-        return ""  # the code does not support this batch size
+        return None  # the code does not support this batch size
     if np.minimum(np.abs(unit_slopes), np.abs(unit_slopes - 1)).max(initial=0.0) > TOLERANCE:
         return "does not equal an input if one weight is 1 and all other weights are 0"
     if unit_slopes.sum(axis=1).max(initial=0.0) > 1 + TOLERANCE:
@@ -187,11 +197,10 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     unused = np.flatnonzero(np.abs(y_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
     if len(unused) and any(x.shape[1] in value.shape for value in weights.values()):
         return f"does not depend on x[:, {unused[0]}], although there are weights for it"
-    pairs = (y, affine_y), (sum_of_y, y_of_sum)
-    linear = all(comparison.compare_with_array(*pair).error <= TOLERANCE for pair in pairs)
-    if linear:
-        return ""
-    return "is not a sum of weights times inputs plus a bias"
+    for pair in ((y, affine_y), (sum_of_y, y_of_sum)):
+        if not comparison.compare_with_array(*pair).error <= TOLERANCE:
+            return "is not a sum of weights times inputs plus a bias"
+    return None
 
 
 def _single_weights(parameters: Values) -> list[dict[str, Array]]:
@@ -214,16 +223,15 @@ def guess_layer(
     points   values of equal shapes, both near and far from zero, which distinguishes ReLU6 from ReLU, for example
     """
     # Every layer that the parameters allow is tried in every layout until one reproduces all outputs.
-    named_points = [named for values in points if (named := _by_library_name(values)) is not None]
-    if not named_points:
-        return None
-    outputs = list[Array]()
-    for values in points:
-        outputs.append(subject.output(values))
     x_layout = subject.layouts.get("x", SAME)
-    named_points = [
-        {**named, "x": x_layout.to_library(named["x"], (len(named["x"]), *subject.shape))} for named in named_points
-    ]
+    named_points = list[dict[str, Array]]()
+    for values in points:
+        named = _by_library_name(values)
+        if named is None:
+            return None
+        x = x_layout.to_library(named["x"], (len(named["x"]), *subject.shape))
+        named_points.append({**named, "x": x})
+    outputs = [subject.output(values) for values in points]
     named = named_points[0]
     for layer in chain(*map(_candidates, _reordered(named, x_layout))):
         try:
@@ -231,14 +239,25 @@ def guess_layer(
             if set(candidate.parameters) != set(named) - {"x"}:
                 continue
             for layouts in _layouts(candidate, named):
-                pairs = zip(
-                    outputs, (_in_library_layout(values, candidate, layouts) for values in named_points), strict=True
-                )
-                if all(_equal_in_some_layout(output, candidate.output(values)) for output, values in pairs):
+                if _reproduces(candidate, named_points, outputs, layouts):
                     return candidate, layouts
         except ChainruleError:  # the layer does not support this input shape
             continue
     return None
+
+
+def _reproduces(
+    candidate: LayerSubject,
+    points: Sequence[Mapping[str, Array]],
+    outputs: Sequence[Array],
+    layouts: Mapping[str, ArrayLayout],
+) -> bool:
+    """Return whether a layer has all outputs at these points, with parameters in these layouts."""
+    for values, output in zip(points, outputs, strict=True):
+        expected = candidate.output(_in_library_layout(values, candidate, layouts))
+        if not _equal_in_some_layout(output, expected):
+            return False
+    return True
 
 
 def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
@@ -338,7 +357,9 @@ def _pooling_layers() -> Iterator[Layer]:
             yield cr.AveragePool2D(window, stride=stride, padding=padding)
             yield cr.SumPool2D(window, stride=stride, padding=padding)
     yield from (cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D(), cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D())
-    yield from (layer(ends) for ends in (1, 2, 3) for layer in (cr.Pad2D, cr.Crop2D))
+    for ends in (1, 2, 3):
+        yield cr.Pad2D(ends)
+        yield cr.Crop2D(ends)
 
 
 def _convolutions(w: Array, b: Array | None, groups: int) -> Iterator[Layer]:

@@ -309,11 +309,11 @@ def extra_rows(examination: Examination, other: Values) -> list[Row]:
 
 
 def _check_other_sizes(
-    subject: SubmittedLayer, first: Examination, larger: tuple[int, ...], seed: int
+    subject: SubmittedLayer, first: Examination, larger: tuple[int, ...] | None, seed: int
 ) -> tuple[list[Examination], list[Row]]:
     """Check other batch sizes, and another input size if the code and the layer support it.
 
-    larger  another shape of one input; empty: choose one
+    larger  another shape of one input; None: choose one
 
     Returns the examinations of batches of several samples, and the wrong rows of a batch of one, or the row of an
     error. Wrong rows of a batch of one only get the diagnosis `BATCH_OF_ONE`, because many mistakes have the same

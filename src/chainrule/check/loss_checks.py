@@ -43,14 +43,17 @@ def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels:
 
 def check_reading(reading: LossReading, seed: int) -> Report:
     """Return the report of a learner's loss that has been read; UnwrittenError if it is not written."""
-    code, intended, labels = reading.code, reading.intended, reading.one_hot
-    subject = SubmittedLoss(code, code.name, intended)
-    values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
+    intended, labels = reading.intended, reading.one_hot
+    subject = SubmittedLoss(reading.code, reading.code.name, intended)
+    values = probes.draw_predictions(intended.name, seed, labels)
+    other = probes.draw_predictions(intended.name, seed + 2, labels)
     subject.gradients(other, np.array(1.0))
     examination = examine(make_probe(subject, values, seed, LossJudge(intended)), earlier=other)
     rows = with_first_wrong_entry(with_diagnoses([examination]), examination)
     if any(row.accepted and row.tensor == "y" for row in rows):  # dp may be that of the loss without the number
-        rows = [replace(row, ok=True, diagnoses=(), first=None) if _is_foreign(row) else row for row in rows]
+        for place, row in enumerate(rows):
+            if _is_foreign(row):
+                rows[place] = replace(row, ok=True, diagnoses=(), first=None)
     if all(row.ok for row in rows):
         rows += _other_predictions(subject, examination, labels, seed)
     notes = ("on predictions of shape 5×3", *reading.notes)
@@ -64,6 +67,7 @@ def _is_foreign(row: Row) -> bool:
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
     """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
     rows, tolerances = list[Row](), further_tolerances(first)
+    reported = set[str]()  # tensors
     for shape, diagnosis in (
         ((5, 3), OTHER_VALUES),
         ((12, 3), BATCH_SIZE),
@@ -78,11 +82,10 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
         except StudentError as error:
             detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
             rows.append(failure_row(subject.name, error, method, tensor="y", diagnoses=(detailed,)))
+            reported.add("y")
             continue
-        wrong = list[Row]()
-        for row in examination.rows:
-            if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}:
-                wrong.append(row)
+        wrong = [row for row in examination.rows if row.is_wrong and row.tensor not in reported]
         for row in wrong:
             rows.append(replace(row, method=method, diagnoses=(diagnosis,)))
+            reported.add(row.tensor)
     return rows

@@ -55,19 +55,20 @@ def read_loss(code: LossCode, candidates: Sequence[Subject], seed: int, lenient:
 
     Errors   UnwrittenError
     """
-    readings = [reading for intended in candidates for reading in _readings(code, intended, lenient)]
-    values = list[Array | None]()
-    for reading in readings:
-        values.append(_value(reading, seed))
+    readings = list[LossReading]()
+    for intended in candidates:
+        readings += _readings(code, intended, lenient)
+    values = [_value(reading, seed) for reading in readings]
     for reading, value in zip(readings, values, strict=True):
         if value is not None and _is_right(reading, value, seed):
             return replace(reading, right=True)
-    usual = list[tuple[LossReading, Array | None]]()
-    for pair in zip(readings, values, strict=True):
-        if not pair[0].notes:
-            usual.append(pair)
-    finite = (reading for reading, value in usual if value is not None and np.isfinite(value))
-    return next(finite, usual[-1][0])
+    fallback = readings[0]
+    for reading, value in zip(readings, values, strict=True):
+        if not reading.notes:
+            fallback = reading
+            if value is not None and np.isfinite(value):
+                break
+    return fallback
 
 
 def all_losses() -> list[LossSubject]:

@@ -43,9 +43,10 @@ def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list
     complete  whether there is a backward function
     """
     checks = {"bn_param": batch_statistics_rows, "dropout_param": _dropout}
-    if not pair.format.extra:
+    argument = pair.format.extra
+    if argument is None:
         return []
-    return checks[pair.format.extra](pair, load, np.random.default_rng(seed), complete)
+    return checks[argument](pair, argument, load, np.random.default_rng(seed), complete)
 
 
 def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list[Row]:
@@ -68,12 +69,13 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
         return [replace(row("mode='test'", False, "not-checked", UNKNOWN), checked=False)]
 
 
-def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, complete: bool) -> list[Row]:
+def _dropout(
+    pair: FunctionPair, argument: str, load: Load, generator: np.random.Generator, complete: bool
+) -> list[Row]:
     """Check the fraction of kept values, their scale, and the test mode.
 
     p may be the probability of keeping or of dropping a value.
     """
-    argument = pair.format.extra
     options = pair.format.cases[0].options[argument]
     row, x = partial(pair_row, pair), generator.uniform(1, 2, INPUT_SHAPE)
 

@@ -16,7 +16,10 @@ Load = Callable[[Mapping[str, Any]], Student]  # loads the code with the given o
 
 def pair_row(pair: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:
     """Return the row of a pair of functions; see `mode_row`."""
-    return mode_row(pair.forward if tensor == "y" else pair.backward, method, right, name, message, tensor)
+    function = pair.forward
+    if tensor != "y" and pair.backward is not None:
+        function = pair.backward
+    return mode_row(function, method, right, name, message, tensor)
 
 
 def is_same(result: Array | None, expected: Array) -> bool:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -36,20 +36,27 @@ from chainrule.check.learner_task import LearnerTask
 from chainrule.check.pairing import match_parameters
 from chainrule.check.reading import fit, match_layer
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import adopt_unnamed_gradients
+from chainrule.check.rows import Probe, adopt_unnamed_gradients, has_output_shape
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, LayerNorm, MaxPool2D
 
-Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # of a class: see `file_checks`
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 EXACT = 1e-10  # relative tolerance
 OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
 
 
-def check_options(student: Student, other: Case, complete: bool, seed: int, ties: str = "") -> list[Row]:
+class Signature(NamedTuple):
+    """Names of the constructor arguments of a class, of those without a default, and the calls of its two methods."""
+
+    arguments: tuple[str, ...]
+    required: tuple[str, ...]
+    methods: tuple[str, ...]
+
+
+def check_options(student: Student, other: Case, complete: bool, seed: int, ties: str | None = None) -> list[Row]:
     """Check a learner's layer with another set of options, and return the wrong rows.
 
     Forward may reject options with an advice. If the stride does not divide the input, it may also round up the output
@@ -69,36 +76,39 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
         if complete and isinstance(probe.subject, learner_subjects.SubmittedLayer):
             adopt_unnamed_gradients(probe.subject, probe.values, seed)
     except StudentError as error:
-        if other.advice:
+        if other.advice is not None:
             return []
         return [failure_row(student.name, error, method)]
-    # A stride that does not divide the input, or a pooling, may round the output size up instead of down.
-    may_round_up = other.advice == "uneven" or (other.advice and len(probe.subject.tensors) == 1)
-    if may_round_up and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
+    if _may_round_up(other, probe) and not has_output_shape(probe):
         return []
     try:
         examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
         exact = ties == FIRST and isinstance(other.layer, MaxPool2D)
-        tied = complete and (exact or _has_touching_windows(other.layer))
-        if tied:
-            row = check_ties(probe, examination, exact)
-        else:
-            row = None
-        if row and (exact or not credits_all_ties(row)):
-            examination = replace(examination, rows=(*examination.rows, row))
+        if complete and (exact or _has_touching_windows(other.layer)):
+            tied = check_ties(probe, examination, exact)
+            if tied is not None and (exact or not credits_all_ties(tied)):
+                examination = replace(examination, rows=(*examination.rows, tied))
     except StudentError as error:
         return [failure_row(student.name, error, method)]
+    rows = list[Row]()
+    for row in with_diagnoses([examination]):
+        if row.is_wrong:
+            diagnoses = row.diagnoses or (_options_diagnosis(other, examination, row.tensor),)
+            rows.append(replace(row, method=method, diagnoses=diagnoses))
+    return rows
 
-    def fallback(tensor: str) -> Diagnosis:  # for results that no classic mistake explains
-        squeezed = "keep axes of length 1, which squeeze removes"
-        if _lost_an_axis(examination, tensor):
-            remedy = squeezed
-        else:
-            remedy = other.remedy
-        return Diagnosis("options", f"is wrong for {other.description}: {remedy}")
 
-    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
-    return [replace(row, method=method, diagnoses=row.diagnoses or (fallback(row.tensor),)) for row in rows]
+def _may_round_up(other: Case, probe: Probe) -> bool:
+    """Return whether a stride that does not divide the input, or a pooling, may round the output size up."""
+    return other.advice == "uneven" or (other.advice is not None and len(probe.subject.tensors) == 1)
+
+
+def _options_diagnosis(other: Case, examination: Examination, tensor: str) -> Diagnosis:
+    """Return the diagnosis of a result with other options that no classic mistake explains."""
+    remedy = other.remedy
+    if _lost_an_axis(examination, tensor):
+        remedy = "keep axes of length 1, which squeeze removes"
+    return Diagnosis("options", f"is wrong for {other.description}: {remedy}")
 
 
 def check_variation(student: Student, description: str, seed: int) -> list[Row]:
@@ -111,15 +121,25 @@ def check_variation(student: Student, description: str, seed: int) -> list[Row]:
     subject, intended, _ = match_layer(student, LearnerTask(), seed)
     values = learner_subjects.draw_values(subject, probes.batch_size(subject.shape), seed, intended)
     adopt_unnamed_gradients(subject, values, seed)
-    probe = make_probe(subject, values, seed, LayerJudge(intended, subject.layouts) if intended else None)
+    judge = None
+    if intended is not None:
+        judge = LayerJudge(intended, subject.layouts)
+    probe = make_probe(subject, values, seed, judge)
     tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
     examinations = [quick_check(probe, tolerances)]
     if len(examinations[0].rows) < len(tolerances):  # the output is wrong or unknown
         examinations.append(examine(replace(probe, judge=None)))
-    wrong = Diagnosis("options", f"is wrong for {description}: use the options that are passed")
-    rows = [row for examination in examinations for row in with_diagnoses([examination]) if row.is_wrong]
-    rows = [replace(row, diagnoses=_named_for(row.diagnoses, description) or (wrong,)) for row in rows]
-    return [replace(row, method=f"other options: {description}") for row in [*rows, *unknown_output_rows(probe)]]
+    method = f"other options: {description}"
+    unexplained = Diagnosis("options", f"is wrong for {description}: use the options that are passed")
+    rows = list[Row]()
+    for examination in examinations:
+        for row in with_diagnoses([examination]):
+            if row.is_wrong:
+                diagnoses = _named_for(row.diagnoses, description) or (unexplained,)
+                rows.append(replace(row, method=method, diagnoses=diagnoses))
+    for row in unknown_output_rows(probe):
+        rows.append(replace(row, method=method))
+    return rows
 
 
 def _named_for(diagnoses: Sequence[Diagnosis], description: str) -> tuple[Diagnosis, ...]:
@@ -129,7 +149,8 @@ def _named_for(diagnoses: Sequence[Diagnosis], description: str) -> tuple[Diagno
 
 def _lost_an_axis(examination: Examination, tensor: str) -> bool:
     """Return whether a result has the correct number of elements but too few axes."""
-    if (case := examination.case(tensor)) is None:
+    case = examination.case(tensor)
+    if case is None:
         return False
     expected = case.judge.result(tensor, case.values, case.dy)
     return case.result.size == expected.size and case.result.ndim < expected.ndim
@@ -165,10 +186,11 @@ def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
 
 def stored_epsilon(student: Student) -> float | None:
     """Return the ε that a learner's normalization stores, or None if there is none."""
-    values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
-    for value in values:
-        if value is not None and value.ndim == 0 and value > 0:
-            return float(value)
+    for name in ARGUMENTS["epsilon"]:
+        if student.has(name):
+            value = student.copy_of(name)
+            if value is not None and value.ndim == 0 and value > 0:
+                return float(value)
     return None
 
 
@@ -196,12 +218,15 @@ def other_options_rows(
     """
     course_format, task = intended
     for case in course_format.cases(arguments)[1:]:
-        kept = {name: getattr(task.against, name) for name in ("count_padding", "bias") if hasattr(case.layer, name)}
+        kept = dict[str, Any]()
+        for option in ("count_padding", "bias"):
+            if hasattr(case.layer, option):
+                kept[option] = getattr(task.against, option)
         other = replace(case, layer=replace(cast("Any", case.layer), **kept))
         try:
             student = file.layer(name, options=constructor_values(other.layer, other.shape))
         except StudentError:
-            if other.advice:
+            if other.advice is not None:
                 continue
             raise
         if course_format.resizable(arguments) or _fits(student, LayerSubject(other.layer, other.shape)):
@@ -212,24 +237,16 @@ def variation_rows(
     file: CheckedFile, name: str, options: Mapping[str, Any], signature: Signature, seed: int
 ) -> Iterator[Row]:
     """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
-    arguments, required, _ = signature
-    by_text = activation_arguments(arguments)
+    by_text = activation_arguments(signature.arguments)
     slopes = dict[str, float]()
     for argument, slope in SLOPES.items():
-        if argument in arguments:
+        if argument in signature.arguments:
             slopes[argument] = slope
-    variations = list[dict[str, Any]]()  # each contains the values of the constructor arguments of one object
-    if any(argument in options and argument not in required for argument in arguments):
-        # without the optional arguments, the author's defaults apply
-        variations.append({argument: value for argument, value in options.items() if argument in required})
-    for sizes in OTHER_SIZES if class_format(name) is None else ():
-        if values := usual_values(arguments, sizes):
-            variations.append({**options, **values})
-    if slopes.keys() - options.keys():
-        variations += [{**options, **slopes}]
-    variations += [{**options, argument: text} for argument in by_text for text in NAMES["activations"]]
-    for variation in variations:
-        shown = (f"{name}={value}" for name, value in variation.items() if name in (*arguments, *by_text))
+    for variation in _variations(name, options, signature, slopes):
+        shown = list[str]()
+        for argument, value in variation.items():
+            if argument in (*signature.arguments, *by_text):
+                shown.append(f"{argument}={value}")
         with suppress(StudentError, ShapeError):  # code may support fewer options
             student = file.layer(name, options=variation)
             rows = check_variation(student, ", ".join(shown) or "the default arguments", seed)
@@ -239,10 +256,36 @@ def variation_rows(
                     yield row
 
 
+def _variations(
+    name: str, options: Mapping[str, Any], signature: Signature, slopes: Mapping[str, float]
+) -> Iterator[dict[str, Any]]:
+    """Yield the values of the constructor arguments of further objects of a class."""
+    required = dict[str, Any]()
+    for argument, value in options.items():
+        if argument in signature.required:
+            required[argument] = value
+    if any(argument in options and argument not in required for argument in signature.arguments):
+        yield required  # without the optional arguments, the author's defaults apply
+    if class_format(name) is None:
+        for sizes in OTHER_SIZES:
+            values = usual_values(signature.arguments, sizes)
+            if values:
+                yield {**options, **values}
+    if slopes.keys() - options.keys():
+        yield {**options, **slopes}
+    for argument in activation_arguments(signature.arguments):
+        for text in NAMES["activations"]:
+            yield {**options, argument: text}
+
+
 def activation_arguments(arguments: Sequence[str]) -> list[str]:
     """Return the constructor arguments that select an activation by its name: their default is a text."""
-    pairs = (argument.partition("=") for argument in arguments)
-    return [name for name, is_text, _ in pairs if is_text and name in NAMES["activation_arguments"]]
+    names = list[str]()
+    for argument in arguments:
+        name, is_text, _ = argument.partition("=")
+        if is_text and name in NAMES["activation_arguments"]:
+            names.append(name)
+    return names
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:

@@ -20,6 +20,7 @@ from chainrule.custom.calls import FormError
 from chainrule.custom.gradient_names import arrays_named
 from chainrule.custom.names import NAMES
 from chainrule.custom.student import Student
+from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 
@@ -45,14 +46,8 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
         x = known.get("x", SAME).to_learner(np.random.default_rng(0).normal(size=(2, *intended.shape)))
         student.explore(x, strict=False)
         options = _with_bias_inside(student, intended) or _options(student, intended, known)
-        named_arrays = {name for pairs in options.values() for name, _ in pairs}
-        if all(options.values()):
-            unnamed_arrays = []
-        else:
-            unnamed_arrays = [name for name in influential_arrays(student, x) if name not in named_arrays]
-        # An array of any name may be a parameter if the output depends on it.
-        for parameter in [parameter for parameter, pairs in options.items() if not pairs]:
-            options[parameter] = _pairs(student, unnamed_arrays, intended.parameters[parameter], known.get(parameter))
+        if not all(options.values()):
+            _add_unnamed_arrays(options, student, intended, known, x)
     for parameter, pairs in options.items():
         if not pairs:
             expected = ", ".join(intended.parameters)
@@ -60,21 +55,37 @@ def assignments(student: Student, intended: LayerSubject, known: Mapping[str, Ar
                 f"{student.name} has no parameter {parameter}; {intended.name} has {expected} (make {parameter} an "
                 f"attribute and store its gradient in d{parameter}, or make it an argument of forward)"
             )
-    x_and_y = dict[str, ArrayLayout]()
-    for name, layout in known.items():
-        if name not in intended.parameters:
-            x_and_y[name] = layout
     for choice in product(*options.values()):
         names = dict[str, str]()
-        for parameter, (name, _) in zip(options, choice, strict=True):
+        layouts = dict[str, ArrayLayout]()
+        for name, layout in known.items():
+            if name not in intended.parameters:  # x and y
+                layouts[name] = layout
+        for parameter, (name, layout) in zip(options, choice, strict=True):
             names[parameter] = name
-        if len({*names.values()}) == len(names):  # an array cannot be two parameters
-            layouts = dict[str, ArrayLayout]()
-            for parameter, (_, layout) in zip(options, choice, strict=True):
+            if layout != SAME:
                 layouts[parameter] = layout
+        if len({*names.values()}) == len(names):  # an array cannot be two parameters
             student.declare(*names.values())
-            all_layouts = {**x_and_y, **{name: layout for name, layout in layouts.items() if layout != SAME}}
-            yield SubmittedLayer(student, intended.shape, names, all_layouts)
+            yield SubmittedLayer(student, intended.shape, names, layouts)
+
+
+def _add_unnamed_arrays(
+    options: dict[str, list[tuple[str, ArrayLayout]]],
+    student: Student,
+    intended: LayerSubject,
+    known: Mapping[str, ArrayLayout],
+    x: Array,
+) -> None:
+    """Add arrays of any name to the options of parameters that have none, if the output for x depends on them."""
+    named = set[str]()
+    for pairs in options.values():
+        for name, _ in pairs:
+            named.add(name)
+    unnamed = [name for name in influential_arrays(student, x) if name not in named]
+    for parameter, pairs in options.items():
+        if not pairs:
+            options[parameter] = _pairs(student, unnamed, intended.parameters[parameter], known.get(parameter))
 
 
 def _with_bias_inside(student: Student, intended: LayerSubject) -> dict[str, list[tuple[str, ArrayLayout]]]:
@@ -89,10 +100,14 @@ def _with_bias_inside(student: Student, intended: LayerSubject) -> dict[str, lis
     forms = ((w[1] + 1, w[0]), TRANSPOSED, "["), ((w[0], w[1] + 1), SAME, "[:, ")
     for name, (shape, layout, start) in product(arrays_named("w", student.array_names()), forms):
         held = student.copy_of(name)
-        if held is not None and held.shape == shape:
-            parts = {"w": [(f"{name}{start}{rows}", layout) for rows in (":-1]", "1:]")]}
-            parts["b"] = [(f"{name}{start}{row}", SAME) for row in ("-1]", "0]")]
-            return {key: sorted(pairs, key=lambda pair: pair[0] not in student.names) for key, pairs in parts.items()}
+        if held is None or held.shape != shape:
+            continue
+        parts = dict[str, list[tuple[str, ArrayLayout]]]()
+        parts["w"] = [(f"{name}{start}:-1]", layout), (f"{name}{start}1:]", layout)]
+        parts["b"] = [(f"{name}{start}-1]", SAME), (f"{name}{start}0]", SAME)]
+        for pairs in parts.values():
+            pairs.sort(key=lambda pair: pair[0] not in student.names)
+        return parts
     return {}
 
 
@@ -103,31 +118,36 @@ def _options(
 
     Errors   StudentError if the shapes of all arrays with usual names differ
     """
-    options, assigned = dict[str, list[tuple[str, ArrayLayout]]](), set[str]()
+    options = dict[str, list[tuple[str, ArrayLayout]]]()
+    assigned = set[str]()
     for parameter, shape in intended.parameters.items():
-        words = NAMES.parameter_roles.get(parameter, (parameter,))
-        spellings = [spelling for word in words for spelling in (word, word.upper(), word.capitalize())]
-        names = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
-        holders = {name.partition(".")[0] for name in student.array_names() if "." in name}  # an object is no parameter
-        names += [  # scalars, such as the k of a size
-            spelling for spelling in spellings if student.has(spelling) and spelling not in holders
-        ]
-        if parameter == "gamma" and not names:
-            names = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
-        names = [name for name in dict.fromkeys(names) if name not in assigned]
+        names = [name for name in _usual_names(student, parameter) if name not in assigned]
         options[parameter] = _pairs(student, names, shape, known.get(parameter))
-        stored_arrays = ((name, array) for name in names if (array := student.copy_of(name)) is not None)
-        arrays = [
-            (name, array) for name, array in stored_arrays if array.ndim and array.dtype.kind not in "iu"
-        ]  # no sizes
-        if arrays and not options[parameter]:
-            name, array = arrays[0]
-            raise StudentError(
-                f"{student.name}: {name} has the shape {text(array.shape) or '()'}; {intended.name} on an input of "
-                f"{text(intended.shape)} expects {text(shape)}: change the shape, or pass --input-shape"
-            )
-        assigned |= {name for name, _ in options[parameter][:1]}
+        if options[parameter]:
+            name, _ = options[parameter][0]
+            assigned.add(name)
+            continue
+        for name in names:
+            array = student.copy_of(name)
+            if array is not None and array.ndim and array.dtype.kind not in "iu":  # no sizes
+                raise StudentError(
+                    f"{student.name}: {name} has the shape {text(array.shape) or '()'}; {intended.name} on an input of "
+                    f"{text(intended.shape)} expects {text(shape)}: change the shape, or pass --input-shape"
+                )
     return options
+
+
+def _usual_names(student: Student, parameter: str) -> Iterable[str]:
+    """Return the learner's names of arrays and scalars that are usual for a parameter, without duplicates."""
+    names = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
+    objects = {name.partition(".")[0] for name in student.array_names() if "." in name}  # an object is no parameter
+    for word in NAMES.parameter_roles.get(parameter, (parameter,)):
+        for spelling in (word, word.upper(), word.capitalize()):  # scalars, such as the k of a size
+            if student.has(spelling) and spelling not in objects:
+                names.append(spelling)
+    if parameter == "gamma" and not names:
+        names = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
+    return dict.fromkeys(names)
 
 
 def _pairs(

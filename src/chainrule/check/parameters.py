@@ -27,16 +27,20 @@ def influential_arrays(student: Student, x: Array, excluded: Collection[str] = (
     because a kernel has no effect if the next kernel is zero.
     """
     copied = copy.deepcopy(student)
-    arrays = {
-        name: value
-        for name in copied.array_names()
-        if name not in excluded and (value := _value(copied, name)) is not None
-    }
+    arrays = dict[str, Array]()
+    for name in copied.array_names():
+        if name not in excluded:
+            value = _value(copied, name)
+            if value is not None:
+                arrays[name] = value
     if not arrays:
         return ()
     names = _find_influential(copied, x, arrays)
     generator = np.random.default_rng(0)
-    drawn = {name: generator.normal(size=value.shape) for name, value in arrays.items() if value.dtype.kind == "f"}
+    drawn = dict[str, Array]()
+    for name, value in arrays.items():
+        if value.dtype.kind == "f":
+            drawn[name] = generator.normal(size=value.shape)
     try:
         for name, value in drawn.items():
             copied.put(name, value)

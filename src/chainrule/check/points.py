@@ -50,13 +50,16 @@ class PointScheme:
         Rows of the report that belong to no part may be wrong or unchecked although every part is right. The cheapest
         part with points then earns none, so that the submission does not earn full marks.
         """
+        earned: dict[str, float] = dict.fromkeys(self.points, 0)
+        right = set[str]()
         if grade.judged:
             right = {result.part for result in grade.results if result.ok}
-        else:
-            right = set[str]()
-        earned = {part: points if part in right else 0 for part, points in self.points.items()}
+        for part, points in self.points.items():
+            if part in right:
+                earned[part] = points
         if grade.passed < len(right):
-            earned[min((part for part in right if earned[part]), key=lambda part: earned[part])] = 0
+            cheapest = min((part for part in right if earned[part]), key=earned.__getitem__)
+            earned[cheapest] = 0
         return earned
 
     def score(self, grade: Grade) -> float:

@@ -123,6 +123,11 @@ def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
     return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, relative * typical))
 
 
+def has_output_shape(probe: Probe) -> bool:
+    """Return whether the output has the shape of the expected one, or none is expected."""
+    return probe.judge is None or probe.output.shape == probe.judge.output(probe.values).shape
+
+
 def function_of(subject: Subject, values: Values, name: str, value: Array) -> Array:
     """Return the subject's output with one tensor replaced."""
     return subject.forward({**values, name: value})

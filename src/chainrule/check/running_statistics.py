@@ -142,12 +142,14 @@ class NormalizationPoint:
         ]
 
 
-def batch_statistics_rows(pair: FunctionPair, load: Load, generator: np.random.Generator, _complete: bool) -> list[Row]:
+def batch_statistics_rows(
+    pair: FunctionPair, argument: str, load: Load, generator: np.random.Generator, _complete: bool
+) -> list[Row]:
     """Check the running mean and variance after a forward in training mode, and the output with mode="test".
 
     If they are correct, the default ε, momentum and initial statistics are checked too.
     """
-    case, argument = pair.format.cases[0], pair.format.extra
+    case = pair.format.cases[0]
     options = case.options[argument]
     point = NormalizationPoint.draw(case.shape, options["eps"], options["momentum"], generator)
 
@@ -155,9 +157,11 @@ def batch_statistics_rows(pair: FunctionPair, load: Load, generator: np.random.G
         student = load({argument: {**arguments, "mode": mode}})
         student.put("gamma", point.gamma)
         student.put("beta", point.beta)
-        return student.forward(x), [
-            held_array(student, f"{argument}.{name}", None).reshape(-1) for name in ("running_mean", "running_var")
-        ]
+        y = student.forward(x)
+        statistics = list[Array]()
+        for name in ("running_mean", "running_var"):
+            statistics.append(held_array(student, f"{argument}.{name}", None).reshape(-1))
+        return y, statistics
 
     def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
         full = {**arguments, "running_mean": point.mean, "running_var": point.variance}
@@ -167,10 +171,11 @@ def batch_statistics_rows(pair: FunctionPair, load: Load, generator: np.random.G
     if not all(row.ok for row in rows):
         return rows
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
-    first, zeros = run("train", {}, point.x)[1], np.zeros_like(point.mean)
-    initial_is_right = any(
-        replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first, usual.momentum) for start in (0, 1)
-    )
+    _, first = run("train", {}, point.x)
+    zeros = np.zeros_like(point.mean)
+    from_zero = replace(usual, mean=zeros, variance=zeros)
+    from_one = replace(usual, mean=zeros, variance=zeros + 1)
+    initial_is_right = from_zero.is_updated_by(first, usual.momentum) or from_one.is_updated_by(first, usual.momentum)
     if initial_is_right and all(row.ok for row in rows_of(usual, {})):
         return rows
     defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
@@ -185,51 +190,57 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
     accepted.
     """
     layer, student = intended.layer, load({})
-    # names of the running mean and variance in the learner's object; "" for a missing one
-    names = list[str]()
+    names = list[str]()  # of the running mean and variance in the learner's object
     for words in STATISTICS_NAMES:
-        names.append(next((word for word in words if student.has(word)), ""))
-    momentum_name = ""
-    for word in MOMENTUM_NAMES:
-        if student.has(word):
-            momentum_name = word
-            break
-    if momentum_name:
+        name = _held_name(student, words)
+        if name is None:
+            return []
+        names.append(name)
+    momentum_name = _held_name(student, MOMENTUM_NAMES)
+    stored = None
+    if momentum_name is not None:
         stored = student.copy_of(momentum_name)
-    else:
-        stored = None
-    if not all(names) or (stored is not None and stored.ndim) or not isinstance(layer, BatchNorm2D):
+    if not isinstance(layer, BatchNorm2D) or (stored is not None and stored.ndim):
         return []
-    if stored is None or impossible_value("momentum", float(stored)):
-        momentum = np.nan
-    else:
+    momentum = np.nan
+    if stored is not None and not impossible_value("momentum", float(stored)):
         momentum = float(stored)
     point = NormalizationPoint.draw(intended.shape, layer.epsilon, momentum, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:  # the output, and the new mean and variance
         subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
-        copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
+        copied = subject.student
         if not evaluated:
             copied.forward(x)  # the first batch may replace the initial statistics
-        parameters = dict[str, Array]()
-        for parameter, value in values.items():
-            parameters[subject.names[parameter]] = value
-        for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
+        values = {subject.names["gamma"]: point.gamma, subject.names["beta"]: point.beta}
+        values |= dict(zip(names, (point.mean, point.variance), strict=True))
+        for name, value in values.items():
             initial = held_array(copied, name, value)
-            copied.put(name, value if initial.size == 1 else value.reshape(initial.shape))  # may be a single 0 at first
+            if initial.size > 1:  # it may be a single 0 at first
+                value = value.reshape(initial.shape)
+            copied.put(name, value)
         return copied.forward(x), [held_array(copied, name, None).reshape(-1) for name in names]
 
     for name, usual in zip(names, ((0,), (0, 1)), strict=True):  # usual initial values
-        initial, message = held_array(student, name, np.zeros_like(point.mean)), ""
+        initial = held_array(student, name, np.zeros_like(point.mean))
+        problem = None
         if initial.size not in (1, point.mean.size):
-            message = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
+            problem = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
         elif not any(np.all(initial == value) for value in usual):
-            message = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
-        if message:
-            return [row("running statistics", False, "running-statistics", f"starts with {name} {message}")]
+            problem = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
+        if problem is not None:
+            return [row("running statistics", False, "running-statistics", f"starts with {name} {problem}")]
     if np.isnan(momentum):  # unknown: infer it from one update of the statistics
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
     return point.rows(row, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
+
+
+def _held_name(student: Student, words: Sequence[str]) -> str | None:
+    """Return the first of these names that a learner's object has; None if there is none."""
+    for word in words:
+        if student.has(word):
+            return word
+    return None
 
 
 def normalization_rows(name: str, intended: LayerSubject, student: Student, seed: int) -> list[Row]:

@@ -30,23 +30,23 @@ METHODS = (*NAMES.forward, *NAMES.backward)
 SUFFIXES = (".py", ".ipynb")
 
 
-def split(text: str) -> tuple[Path, str]:
-    """Split "FILE.py:NAME" into file and name. If the name is missing, it is empty."""
+def split(text: str) -> tuple[Path, str | None]:
+    """Split "FILE.py:NAME" into file and name. The name is None if it is missing."""
     for suffix in SUFFIXES:
         stem, separator, name = text.partition(f"{suffix}:")
         if separator:
             return Path(stem + suffix), name
-    return Path(text), ""
+    return Path(text), None
 
 
-def find(path: Path, name: str = "") -> tuple[Any, str]:
+def find(path: Path, name: str | None = None) -> tuple[Any, str]:
     """Return an object from a file, and its name. By default, return the only object that can be checked."""
     return pick(load(path), path, name)
 
 
-def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
+def pick(module: ModuleType, path: Path, name: str | None = None) -> tuple[Any, str]:
     """Return an object from a loaded file, and its name. By default, return the only object that can be checked."""
-    if not name:
+    if name is None:
         return _only_subject(module, path)
     try:
         return _value(module, name), name
@@ -72,17 +72,17 @@ def _members(module: ModuleType) -> Iterator[tuple[str, Any]]:
 def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the selected code from a loaded file, wrapped as a layer or a loss, and its name.
 
-    selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
-               is a loss, "options": arguments by name, "contract": how it is called, or ""}
+    selection  {"name": name of an object, "backward": name of the second function of a pair or None, "loss": whether it
+               is a loss, "options": arguments by name, "contract": how it is called, or None}
     """
-    if selection["contract"]:
+    if selection["contract"] is not None:
         contract, names = parse(selection["contract"]), vars(module)
         if selection["loss"]:
             return ContractLoss(contract, names), contract.name
         code = ContractLayer(contract, names)
         return SampleAxis(code, ONE) if contract.single else code, contract.name
     source, name = pick(module, path, selection["name"])
-    if selection["backward"]:
+    if selection["backward"] is not None:
         source = (source, pick(module, path, selection["backward"])[0])
     if selection["loss"]:
         return LossFunctions(source, name), name
@@ -133,29 +133,51 @@ def contents(module: ModuleType) -> FileContents:
     """Return the names in a loaded file."""
     complete = layers(module)
     named = [*complete, *_incomplete_classes(module)]  # incomplete classes are reported as unwritten
-    classes = {name: value for name in named if isinstance(value := _value(module, name), type)}
-    values = vars(module).items()
+    constructors = dict[str, tuple[str, ...]]()
+    required = dict[str, tuple[str, ...]]()
+    methods = dict[str, tuple[str, ...]]()
+    losses = list[str]()
+    for name in named:
+        constructors[name] = _constructor_arguments(module, name)
+        kind = _value(module, name)
+        if not isinstance(kind, type):
+            continue
+        if name in complete:
+            required[name] = tuple(_required(kind))
+        methods[name] = tuple(map(partial(_call, kind), _methods(kind)))
+        if calling.is_loss(kind):
+            losses.append(name)
+    calls = dict[str, tuple[str, ...]]()
+    for name in functions(module):
+        calls[name] = tuple(calling.required(getattr(module, name)))
+    engines = list[str]()
+    signatures = dict[str, tuple[str, ...]]()
+    for name, value in vars(module).items():
+        if _is_own_engine(module, value):
+            engines.append(name)
+        if getattr(value, "__module__", "") == module.__name__:
+            is_other_class = isinstance(value, type) and name not in complete
+            if is_other_class or optimizers.is_optimizer(value):
+                signatures[name] = optimizers.signatures(value)
     return FileContents(
-        layers={name: _constructor_arguments(module, name) for name in named},
-        required={name: tuple(_required(kind)) for name, kind in classes.items() if name in complete},
-        methods={name: tuple(map(partial(_call, kind), _methods(kind))) for name, kind in classes.items()},
-        calls={name: tuple(calling.required(getattr(module, name))) for name in functions(module)},
-        functions=tuple(functions(module)),
-        losses=tuple(name for name, value in classes.items() if calling.is_loss(value)),
-        engines=tuple(name for name, value in values if _is_own_engine(module, value)),
-        optimizers={
-            name: optimizers.signatures(value)
-            for name, value in values
-            if getattr(value, "__module__", "") == module.__name__
-            if optimizers.is_optimizer(value) or (isinstance(value, type) and name not in complete)
-        },
+        layers=constructors,
+        required=required,
+        methods=methods,
+        calls=calls,
+        functions=tuple(calls),
+        losses=tuple(losses),
+        engines=tuple(engines),
+        optimizers=signatures,
     )
 
 
 def evaluate(
-    module: ModuleType, path: Path, name: str, task: autograd.Expression | optimizers.Descent
+    module: ModuleType, path: Path, name: str | None, task: autograd.Expression | optimizers.Descent
 ) -> dict[str, Array]:
-    """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
+    """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run.
+
+    name   the class; None for an optimizer, whose contract names it
+    """
     if isinstance(task, optimizers.Descent):
         return optimizers.descend(vars(module), task)
     return autograd.evaluate(pick(module, path, name)[0], task)
@@ -172,10 +194,11 @@ def load(path: Path, *others: Path) -> ModuleType:
         module, *further = map(python_files.load, (path, *others))
     except StudentError as error:
         raise StudentError(with_advice(str(error))) from None
-    for name, function in [pair for other in further for pair in vars(other).items()]:
-        if isinstance(function, FunctionType) and name not in vars(module):
-            function.__module__ = module.__name__
-            setattr(module, name, function)
+    for other in further:
+        for name, function in vars(other).items():
+            if isinstance(function, FunctionType) and name not in vars(module):
+                function.__module__ = module.__name__
+                setattr(module, name, function)
     return module
 
 
@@ -268,18 +291,22 @@ def layers(module: ModuleType) -> list[str]:
 
 def _bases(module: ModuleType) -> list[type[Any]]:
     """Return the base classes of the classes in a module."""
-    classes = list[type]()
+    bases = list[type[Any]]()
     for value in vars(module).values():
         if isinstance(value, type):
-            classes.append(value)
-    return [base for class_ in classes for base in class_.__mro__[1:]]
+            bases += cast("type[Any]", value).__mro__[1:]
+    return bases
 
 
 def _is_base_class(kind: type[Any]) -> bool:
     """Return whether forward or backward of a class is abstract or unwritten, or its constructor expects functions."""
-    expects_functions = any(word in name for name in _required(kind) for word in ("activation", "func", "prime"))
-    unwritten = any(is_unwritten(getattr(kind, method, None)) for method in METHODS if method != "__call__")
-    return inspect.isabstract(kind) or unwritten or expects_functions
+    if inspect.isabstract(kind):
+        return True
+    for method in METHODS:
+        if method != "__call__" and is_unwritten(getattr(kind, method, None)):
+            return True
+    required = " ".join(_required(kind))
+    return "activation" in required or "func" in required or "prime" in required
 
 
 def _incomplete_classes(module: ModuleType) -> list[str]:

@@ -51,7 +51,7 @@ ODD = """
 
 
 @contextmanager
-def hosted(file: Path, name: str = "", loss: bool = False, permissions: Permissions | None = None):
+def hosted(file: Path, name: str | None = None, loss: bool = False, permissions: Permissions | None = None):
     """Open an object of a file in another process."""
     with open_file(file, LIMITS, permissions=permissions) as opened:
         yield opened.loss(name) if loss else opened.layer(name)

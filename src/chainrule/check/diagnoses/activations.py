@@ -166,7 +166,7 @@ REMEDIES = {
 }
 
 
-def overflow(operation: str) -> str:
-    """Return the message about overflow for large inputs, with advice for the operation ("" if it is unknown)."""
-    remedy = REMEDIES.get(operation, "write it so that no exponent is above 0")
+def overflow(operation: str | None) -> str:
+    """Return the message about overflow for large inputs, with advice for the operation (None if it is unknown)."""
+    remedy = REMEDIES.get(operation or "", "write it so that no exponent is above 0")
     return f"overflows for inputs around ±1,000 (eˣ is infinite above 709): {remedy}"

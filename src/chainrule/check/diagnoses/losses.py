@@ -139,7 +139,7 @@ def _positive(t: GroundTruth) -> Array:
 
 
 HINGE = catalogue(
-    "",
+    None,
     ("y", "right-class-included",
      "includes the margin of the right class, which is always 1: sum over the others only", lambda t: [t.y + 1]),
     ("y", "batch-division-missing", "is the sum over the batch: divide it by N", lambda t: [t.y * len(t.values["p"])]),

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, Subject, Values
+from chainrule.core.plan import Operation
 from chainrule.engines.protocol import Array
 
 
@@ -16,8 +17,8 @@ from chainrule.engines.protocol import Array
 class GroundTruth:
     """The correct quantities of one operation on one probe, in the notation of reference/.
 
-    operation        name of the layer's first forward operation, or of the loss; "" if the layer only reshapes, starts
-                     with padding, or multiplies by constants
+    operation        name of the layer's first forward operation, or of the loss; None if the layer only reshapes,
+                     starts with padding, or multiplies by constants
     values           x (p and t for a loss) and the parameters
     y, dy            the output and the upstream gradient
     gradients        the correct gradients by tensor
@@ -26,7 +27,7 @@ class GroundTruth:
     one_dimensional  whether the layer is one-dimensional; its arrays then have an additional vertical axis
     """
 
-    operation: str
+    operation: str | None
     values: Values
     y: Array
     dy: Array
@@ -66,29 +67,31 @@ class Mistake:
 
     def results(self, truth: GroundTruth) -> list[Array]:
         """Return the result of every variant, or an empty list if the mistake is impossible for these shapes."""
+        results = list[Array]()
         try:
             with np.errstate(all="ignore"):
-                candidates = list(self.build(truth))
+                for candidate in self.build(truth):
+                    results.append(candidate[self.tensor] if isinstance(candidate, Mapping) else candidate)
         except (ValueError, LookupError, ZeroDivisionError):  # impossible for these shapes or this operation
             return []
-        return [result[self.tensor] if isinstance(result, Mapping) else result for result in candidates]
+        return results
 
 
-def catalogue(family: str, *mistakes: Entry) -> tuple[Mistake, ...]:
-    """Return the mistakes for a family of operations.
+def catalogue(page: str | None, *mistakes: Entry) -> tuple[Mistake, ...]:
+    """Return the mistakes of a group of operations.
 
-    family     page of the derivations; "" if there is none
+    page       page of the derivations; None if there is none
     mistakes   (tensors separated by spaces, name, message as a predicate after "dx ", function that returns results)
     """
-    if family:
-        page = f"docs/derivations/{family}.md#traps"
-    else:
-        page = ""
-    return tuple(
-        Mistake(tensor, Diagnosis(name, message, page), build)
-        for tensors, name, message, build in mistakes
-        for tensor in tensors.split()
-    )
+    traps = ""
+    if page is not None:
+        traps = f"docs/derivations/{page}.md#traps"
+    entries = list[Mistake]()
+    for tensors, name, message, build in mistakes:
+        diagnosis = Diagnosis(name, message, traps)
+        for tensor in tensors.split():
+            entries.append(Mistake(tensor, diagnosis, build))
+    return tuple(entries)
 
 
 def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
@@ -97,39 +100,41 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
     The NumPy engine computes them, because many mistakes are derived from them. Verdicts do not depend on them.
 
     Mistakes are known by operation. A layer counts as its first operation only if this operation alone determines the
-    size of the output, and reads no state, such as running statistics. Otherwise, the operation is "". Arrays of
+    size of the output, and reads no state, such as running statistics. Otherwise, the operation is None. Arrays of
     one-dimensional layers get an axis of height 1, so that the mistakes are those of two-dimensional ones.
     """
-    forward = subject.plan.forward
-    reads_state = bool(forward) and any(tensor and tensor.kind == "state" for tensor in forward[0].reads)
-    named = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape) and not reads_state
-    if named:
-        operation = forward[0].name
+    operation = _single_operation(subject)
+    if operation is None:
+        name, attributes, one_dimensional = None, dict[str, Any](), False
+        shape = (len(dy), *subject.output_shape)
     else:
-        operation = ""
-    if named:
-        first = forward[0].reads[0]
-    else:
-        first = None
-    one_dimensional = first is not None and len(first.shape) == len(subject.shape) + 1
+        name, attributes = operation.name, dict(operation.attributes)
+        x = operation.reads[0]
+        one_dimensional = x is not None and len(x.shape) == len(subject.shape) + 1
+        shape = (len(dy), *operation.writes[0].shape)
 
     def compute(others: Values, dy: Array) -> Values:
-        inputs = dict[str, Array]()
-        for name, value in others.items():
-            inputs[name] = _as_line(value, one_dimensional)
+        inputs = {name: _as_line(value, one_dimensional) for name, value in others.items()}
         gradients = subject.gradients(inputs, dy.reshape(len(dy), *subject.output_shape), "numpy")
         return {name: as_image(value, one_dimensional) for name, value in gradients.items()}
 
-    point = dict[str, Array]()
-    for name, value in values.items():
-        point[name] = as_image(value, one_dimensional)
-    shape = (len(dy), *(forward[0].writes[0].shape if named else subject.output_shape))
-    upstream, y = dy.reshape(shape), subject.output(values, "numpy").reshape(shape)
-    if named:
-        attributes = dict(forward[0].attributes)
-    else:
-        attributes = {}
-    return GroundTruth(operation, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
+    point = {name: as_image(value, one_dimensional) for name, value in values.items()}
+    upstream = dy.reshape(shape)
+    y = subject.output(values, "numpy").reshape(shape)
+    return GroundTruth(name, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
+
+
+def _single_operation(subject: LayerSubject) -> Operation | None:
+    """Return the first operation of a layer if it alone determines the output's size and reads no state; else None."""
+    if not subject.plan.forward:
+        return None
+    operation = subject.plan.forward[0]
+    for tensor in operation.reads:
+        if tensor and tensor.kind == "state":
+            return None
+    if operation.writes[0].size != prod(subject.output_shape):
+        return None
+    return operation
 
 
 def loss_truth(intended: Subject, values: Values, dy: Array) -> GroundTruth:

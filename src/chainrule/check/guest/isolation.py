@@ -144,8 +144,13 @@ def _mount_view(installed: Sequence[str], submission: str, work: str, owner: int
 
 def _package_folders(root: str) -> list[str]:
     """Return the folders below the system folders of the new root where packages are installed."""
-    patterns = [f"{glob.escape(root + folder)}/{inner}" for folder in SYSTEM_FOLDERS for inner in ("", "*/")]
-    return [path for pattern in patterns for path in glob.glob(f"{pattern}*-packages") if not os.path.islink(path)]
+    folders = list[str]()
+    for folder in SYSTEM_FOLDERS:
+        for inner in ("", "*/"):
+            for path in glob.glob(f"{glob.escape(root + folder)}/{inner}*-packages"):
+                if not os.path.islink(path):
+                    folders.append(path)
+    return folders
 
 
 def _bind(path: str, root: str) -> None:

@@ -4,7 +4,7 @@ Every loaded object, called a code, has a number. A request is {"steps": list of
 return, "names": whether to list all names}. A step is [action, number of the code, *arguments]; `list` and `load`
 ignore the number. The reply is {"value": value of the last step,
 "held": [whether it exists, its array] for each requested name, "names": all names of the code}, or {"error": a line,
-"kind": "unwritten", "form" or ""}. A selection is {"name": …, "backward": name of a second function or "", "loss":
+"kind": "unwritten", "form" or ""}. A selection is {"name": …, "backward": name of a second function or None, "loss":
 whether it is a loss, "options": arguments by name}. The actions:
 
 list      paths                  → the layers in files with their constructor arguments, and its functions

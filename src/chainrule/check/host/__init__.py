@@ -81,7 +81,7 @@ class HostedFile(CheckedFile):
                 fields[field.name] = text_lines(value)
         return FileContents(**fields)
 
-    def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
+    def evaluate(self, name: str | None, task: Expression | Descent) -> dict[str, Array]:
         """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
         results: Any = self._connection.request("evaluate", 0, self._paths, name, vars(task)).get("value")
         if isinstance(results, dict):

@@ -7,6 +7,7 @@ Sources  Gradescope: gradescope-autograders.readthedocs.io, "Autograder Specific
          classroom50: github.com/foundation50/classroom50, wiki/Advanced-Autograding.md, "Contract"
 """
 
+from typing import Any
 import io
 import shlex
 import textwrap
@@ -257,7 +258,7 @@ def _workflow(task: GradedAssignment) -> bytes:
 def _script(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
         raise OptionError("classroom50 does not support --draw-by name: its autograders are public, with the seed")
-    values = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.arguments}
+    values: dict[str, Any] = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.arguments}
     values["@COURSE@"] = task.own_course
     text = SCRIPT
     for name, value in values.items():

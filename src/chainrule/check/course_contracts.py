@@ -102,7 +102,7 @@ def _entry(entry: Any, path: Path) -> CourseEntry:
 
 def _listed(values: Mapping[str, Any], key: str, kind: type, path: Path) -> tuple[Any, ...]:
     """Return the items of a list that is not empty and whose items have a type."""
-    listed = values[key]
+    listed: Any = values[key]
     if isinstance(listed, list) and listed:
         items = cast("list[Any]", listed)
         if all(type(item) is kind for item in items):

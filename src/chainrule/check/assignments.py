@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.check import probes
+from chainrule.check import random_inputs
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import construct
 from chainrule.check.contracts import layer_report
@@ -24,15 +24,15 @@ from chainrule.check.host.process import SLOW, GuestEnded
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.loss_checks import check_loss
-from chainrule.check.loss_reading import read_loss
+from chainrule.check.loss_interface import find_loss_interface
 from chainrule.check.pair_checks import pair_named, pair_task
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.check.submissions import DEFINITIONS
 from chainrule.check.verification import UNKNOWN_OUTPUT, quiet, verify
 from chainrule.core.shapes import text
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.sample_axis import AdaptedLoss
-from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError
 from chainrule.layers import BatchNorm1D, BatchNorm2D, Dropout, Layer, LayerNorm, expressions
 from chainrule.network import losses
@@ -67,7 +67,7 @@ class Assignment:
             loss = LossSubject(losses.find(against), engine="reference")
             return cls(against, shape, loss, ("y", "dp"))
         layer = expressions.layer(against)
-        intended = LayerSubject(layer, shape or probes.input_shape_for(layer))
+        intended = LayerSubject(layer, shape or random_inputs.input_shape_for(layer))
         return cls(layer, shape, intended, ("y", *(f"d{name}" for name in intended.tensors)))
 
     @property
@@ -89,7 +89,7 @@ class Assignment:
         """Size in bytes of the largest reply that is accepted from a submission's process."""
         if isinstance(self.intended, LossSubject):
             return 1 << 20
-        samples = probes.batch_size(self.intended.shape) + 1
+        samples = random_inputs.batch_size(self.intended.shape) + 1
         shapes = [
             (samples, *self.intended.shape),
             (samples, *self.intended.output_shape),
@@ -119,7 +119,7 @@ class Assignment:
                 learner_task = replace(base, against=self.layer, shape=self.intended.shape)
                 code, report = file.layer(contract=base.contract), layer_report(file, learner_task, seed)
             elif isinstance(self.intended, LossSubject):
-                code: Student | AdaptedLoss = AdaptedLoss(
+                code: LearnerLayer | AdaptedLoss = AdaptedLoss(
                     file.loss(name, contract=base.contract), single=bool(base.samples)
                 )
                 learner_task, report = base, check_loss(code, [self.intended], seed)
@@ -129,10 +129,10 @@ class Assignment:
                 report = check_layer(code, learner_task, seed)
             try:
                 if isinstance(code, AdaptedLoss):
-                    reading = read_loss(code, [self.intended], seed)
+                    interface = find_loss_interface(code, [self.intended], seed)
                 else:
-                    reading = code
-                wrong = verify(reading, self.intended, report, seed, learner_task)
+                    interface = code
+                wrong = verify(interface, self.intended, report, seed, learner_task)
             except GuestEnded as end:
                 if not any(SLOW in note for note in report.notes):
                     raise
@@ -143,7 +143,7 @@ class Assignment:
                 return report, dict.fromkeys(self.parts, f"{error}.")  # the report contains the error
         right = dict[str, Row]()
         for row in report.rows:
-            if row.ok or row.accepted:
+            if row.is_right:
                 right[row.title] = row
         uncounted = dict[str, str]()
         for part, sentence in wrong.items():
@@ -160,7 +160,7 @@ class Assignment:
 
 def load_layer(
     file: CheckedFile, name: str | None, task: LearnerTask, options: Mapping[str, Any]
-) -> tuple[Student, LearnerTask]:
+) -> tuple[LearnerLayer, LearnerTask]:
     """Return a layer of a file with its task, which a pair of functions completes with its options and layouts.
 
     name     of a class, an object or a pair's forward function; None: the only one in the file
@@ -186,7 +186,7 @@ def load_layer(
         task = replace(task, shape=VECTOR)  # a class that receives the number of features may expect vectors
         options = {**options, **constructor_values(against, VECTOR)}
     if isinstance(task.against, BatchNorm2D | LayerNorm) and len(unknown) == 1:
-        shape = task.shape or probes.input_shape_for(task.against)
+        shape = task.shape or random_inputs.input_shape_for(task.against)
         options = {**options, unknown[0]: shape[0]}  # the number of features
         unknown = []
     if unknown:

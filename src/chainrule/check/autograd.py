@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.check.comparison import compare_with_array
-from chainrule.check.extra_checks import failure_row
+from chainrule.check.failures import failure_row
 from chainrule.check.forms import DATA
 from chainrule.check.report import Diagnosis, Row
 from chainrule.custom.autograd import Expression

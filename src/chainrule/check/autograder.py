@@ -7,7 +7,6 @@ Sources  Gradescope: gradescope-autograders.readthedocs.io, "Autograder Specific
          classroom50: github.com/foundation50/classroom50, wiki/Advanced-Autograding.md, "Contract"
 """
 
-from typing import Any
 import io
 import shlex
 import textwrap
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from chainrule.check.course_contracts import COURSES, course_file
 from chainrule.check.points import PointScheme
@@ -258,7 +258,11 @@ def _workflow(task: GradedAssignment) -> bytes:
 def _script(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
         raise OptionError("classroom50 does not support --draw-by name: its autograders are public, with the seed")
-    values: dict[str, Any] = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.arguments}
+    values: dict[str, Any] = {
+        "@POINTS@": task.scheme.to_toml(),
+        "@REQUIREMENTS@": _published(task),
+        "@WORDS@": task.arguments,
+    }
     values["@COURSE@"] = task.own_course
     text = SCRIPT
     for name, value in values.items():

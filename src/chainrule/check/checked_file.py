@@ -11,8 +11,8 @@ from chainrule.check.sources import FileContents
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
 from chainrule.custom.interface import LossCode
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.optimizers import Descent
-from chainrule.custom.student import Student
 
 
 class CheckedFile(ABC):
@@ -45,7 +45,7 @@ class CheckedFile(ABC):
         backward: str | None = None,
         options: Mapping[str, Any] | None = None,
         contract: str | None = None,
-    ) -> Student:
+    ) -> LearnerLayer:
         """Return a layer, or a pair of functions.
 
         name      name of a class, an object or a forward function; None: the only one
@@ -53,7 +53,7 @@ class CheckedFile(ABC):
         options   values for constructor arguments, or for arguments of forward
         contract  how the layer is called, instead of the name and the options
         """
-        return Student.around(*self._selected(name, backward, False, options or {}, contract))
+        return LearnerLayer.around(*self._selected(name, backward, False, options or {}, contract))
 
     def loss(self, name: str | None = None, *, backward: str | None = None, contract: str | None = None) -> LossCode:
         """Return the loss with this name, or that of a contract."""

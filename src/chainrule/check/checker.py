@@ -11,25 +11,26 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.check import probes
+from chainrule.check import random_inputs
 from chainrule.check.checked_file import LocalFile
-from chainrule.check.examination import check_ties, examine, make_probe, with_diagnoses
+from chainrule.check.examination import check_ties, examine, make_test_case, with_diagnoses
 from chainrule.check.file_assignments import FileAssignment
 from chainrule.check.file_checks import check_file
-from chainrule.check.judges import LayerJudge, LossJudge
-from chainrule.check.learner_checks import FIRST, TIE_OPERATIONS, check_layer, extra_rows, shape_note
+from chainrule.check.learner_checks import FIRST, check_layer, extra_rows, shape_note
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.loss_checks import check_loss
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_rows
+from chainrule.check.references import LayerReference, LossReference
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
+from chainrule.check.tie_rows import TIE_OPERATIONS
 from chainrule.check.verification import quiet
 from chainrule.core.words import checked_options
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.optimizers import descend, signatures
 from chainrule.custom.sample_axis import ONE
-from chainrule.custom.student import Student
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer, expressions
 from chainrule.layers.node import checked_shape
@@ -131,7 +132,7 @@ def _check(
     if isinstance(subject, str):
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
-        layer = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
+        layer = LayerSubject(subject, shape or random_inputs.input_shape_for(subject), engine=engine)
         return Report(layer.name, tuple(_layer(layer, seed)), (shape_note(layer.shape),))
     if isinstance(against, str):
         return check_loss(LossFunctions(subject, name), [LossSubject(losses.find(against), engine="reference")], seed)
@@ -139,17 +140,17 @@ def _check(
         report = check_file(LocalFile(subject), name or subject.__name__, seed, base)
         if report is not None:
             return report
-    if isinstance(subject, Student):
-        student = subject
+    if isinstance(subject, LearnerLayer):
+        learner_layer = subject
     else:
-        student = Student(subject, name)
-    return check_layer(student, replace(base, against=against), seed)
+        learner_layer = LearnerLayer(subject, name)
+    return check_layer(learner_layer, replace(base, against=against), seed)
 
 
 def check_everything(engine: str | None, seed: int) -> Report:
     """Check all layers, with options that reveal mistakes, and all losses."""
     rows = list[Row]()
-    for layer, shape in probes.LAYERS:
+    for layer, shape in random_inputs.LAYERS:
         rows += _layer(LayerSubject(layer, shape, engine=engine), seed)
     for loss in losses.NAMES:
         rows += _loss(loss, engine, seed)
@@ -157,22 +158,24 @@ def check_everything(engine: str | None, seed: int) -> Report:
 
 
 def _layer(subject: LayerSubject, seed: int) -> list[Row]:
-    values = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed)
-    probe = make_probe(subject, values, seed, LayerJudge(subject))
-    examination = examine(probe)
+    values = random_inputs.draw_values(subject.shape, subject.parameters, random_inputs.batch_size(subject.shape), seed)
+    test_case = make_test_case(subject, values, seed, LayerReference(subject))
+    examination = examine(test_case)
     rows = with_diagnoses([examination])
     if subject.plan.forward and subject.plan.forward[0].name in TIE_OPERATIONS:
-        for row in [check_ties(probe, examination)]:
+        for row in [check_ties(test_case, examination)]:
             if row:
                 rows.append(row)
-    other = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed + 2)
+    other = random_inputs.draw_values(
+        subject.shape, subject.parameters, random_inputs.batch_size(subject.shape), seed + 2
+    )
     return rows + extra_rows(examination, other)
 
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
     subject = LossSubject(loss, engine=engine)
-    probe = make_probe(subject, probes.draw_predictions(loss, seed), seed, LossJudge(subject))
-    return with_diagnoses([examine(probe)])
+    test_case = make_test_case(subject, random_inputs.draw_predictions(loss, seed), seed, LossReference(subject))
+    return with_diagnoses([examine(test_case)])
 
 
 def _model(
@@ -201,7 +204,7 @@ def _model(
     subject = ModelSubject(copied, used_loss, x, t, title)
     if not subject.tensors:
         raise OptionError(f"{title} has no parameters: there is no gradient to check")
-    rows = examine(make_probe(subject, subject.values, seed), limit=MODEL_LIMIT).rows
+    rows = examine(make_test_case(subject, subject.values, seed), limit=MODEL_LIMIT).rows
     unchecked = parameters_without_gradient(copied, title, constants)
     return Report(
         title,

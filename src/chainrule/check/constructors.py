@@ -11,12 +11,12 @@ import numpy as np
 
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.forms import ARGUMENTS, DATA, ClassFormat, class_format
+from chainrule.check.interface_search import find_layer_interface
 from chainrule.check.learner_subjects import failed_in_backward
 from chainrule.check.learner_task import ANY_LAYER
-from chainrule.check.reading import read
 from chainrule.custom.gradient_names import role_of
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.names import NAMES
-from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 
 IDENTIFIED = 2  # quality of values where the output identifies a layer
@@ -28,7 +28,7 @@ CONTRACT = """{name}: state how it is called, with values for what is not your o
 
 def construct(
     file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, Any], seed: int
-) -> tuple[Student, dict[str, Any]]:
+) -> tuple[LearnerLayer, dict[str, Any]]:
     """Return a layer, and the values of its constructor arguments.
 
     Values for required arguments with unknown names are found by trial: the first whose output identifies a layer, or
@@ -36,15 +36,15 @@ def construct(
     """
     if not {*required} - {*options}:
         return file.layer(name, options=options), {**options}
-    best: tuple[float, Student, dict[str, Any]] | None = None
+    best: tuple[float, LearnerLayer, dict[str, Any]] | None = None
     for values in combinations(required, options, class_format(name)):
         try:
-            student = file.layer(name, options=values)
+            learner_layer = file.layer(name, options=values)
         except StudentError:
             continue
-        quality = _quality(student, seed)
+        quality = _quality(learner_layer, seed)
         if best is None or quality > best[0]:
-            best = (quality, student, values)
+            best = (quality, learner_layer, values)
         if quality == IDENTIFIED:
             break
     if best is None:
@@ -52,20 +52,20 @@ def construct(
     return best[1], best[2]
 
 
-def _quality(student: Student, seed: int) -> float:
+def _quality(learner_layer: LearnerLayer, seed: int) -> float:
     """Return 2 if the output of a learner's layer identifies a layer, 1 if the code runs, and 0 if it does not.
 
     Return 0.5 if only backward fails.
     """
     try:
-        reading = read(student, ANY_LAYER, seed)
+        interface = find_layer_interface(learner_layer, ANY_LAYER, seed)
     except UnwrittenError:
         raise
     except (StudentError, ShapeError) as error:
         return 0.5 * failed_in_backward(str(error))
-    if reading.intended is not None:
+    if interface.intended is not None:
         return IDENTIFIED
-    return float(reading.complete)
+    return float(interface.complete)
 
 
 def combinations(

@@ -12,26 +12,26 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check import probes
+from chainrule.check import random_inputs
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.course_contracts import CourseEntry, course
-from chainrule.check.extra_checks import failure_row
+from chainrule.check.failures import failure_row
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_subjects import NEUTRAL
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.loss_checks import check_loss
-from chainrule.check.loss_reading import all_losses
+from chainrule.check.loss_interface import all_losses
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import with_own_variant
-from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.report import Diagnosis, Report, Row, all_right
 from chainrule.check.rows import NOT_CHECKED
 from chainrule.check.running_statistics import normalization_rows
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject
 from chainrule.custom.contract import Contract, parse
 from chainrule.custom.contract_code import TRAIN
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.methods import EVALUATED
-from chainrule.custom.student import Student
 from chainrule.errors import OptionError, ShapeError, StudentError
 from chainrule.layers import BatchNorm2D, Dropout, LayerNorm, expressions
 from chainrule.network import losses
@@ -73,20 +73,20 @@ def stated_report(file: CheckedFile, text: str, against: str | None, base: Learn
 
 def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
     """Return the report of a layer under the contract of its task, with the rows of its modes."""
-    contract, student = parse(task.contract or ""), file.layer(contract=task.contract)
+    contract, learner_layer = parse(task.contract or ""), file.layer(contract=task.contract)
     if task.against is None:
         task = replace(task, shape=task.shape or _usual_shape(contract))
-        _put_parameters(student, contract, task.shape or (), seed)
+        _put_parameters(learner_layer, contract, task.shape or (), seed)
     elif isinstance(task.against, BatchNorm2D | LayerNorm):
         task = _with_epsilon(file, task)
     try:
-        report = check_layer(student, task, seed)
+        report = check_layer(learner_layer, task, seed)
     except StudentError as error:  # in forward, or because the code does not keep to the contract
-        return Report(student.name, (failure_row(student.name, error),), (_note(contract),))
+        return Report(learner_layer.name, (failure_row(learner_layer.name, error),), (_note(contract),))
     rows = list[Row]()
     for row in report.rows:
         rows.append(_of_contract(row, contract))
-    if task.against is not None and all(row.ok or row.accepted for row in rows):
+    if task.against is not None and all_right(rows):
         rows += _mode_rows(file, contract, task, seed)
     return replace(report, rows=tuple(rows), notes=(*report.notes, _note(contract)))
 
@@ -109,12 +109,12 @@ def _of_contract(row: Row, contract: Contract) -> Row:
 
 def _with_epsilon(file: CheckedFile, task: LearnerTask) -> LearnerTask:
     """Return the task with the usual ε that the output of a normalization shows, which a contract may leave open."""
-    student, layer = file.layer(contract=task.contract), cast("BatchNorm2D | LayerNorm", task.against)
-    shape = task.shape or probes.input_shape_for(layer)
+    learner_layer, layer = file.layer(contract=task.contract), cast("BatchNorm2D | LayerNorm", task.against)
+    shape = task.shape or random_inputs.input_shape_for(layer)
     for name, size in LayerSubject(layer, shape).parameters.items():
-        if student.has(name):
-            student.put(name, np.full(size, NEUTRAL.get(name, 0.0)))
-    return with_own_variant(replace(task, shape=shape), student)
+        if learner_layer.has(name):
+            learner_layer.put(name, np.full(size, NEUTRAL.get(name, 0.0)))
+    return with_own_variant(replace(task, shape=shape), learner_layer)
 
 
 def _usual_shape(contract: Contract) -> tuple[int, ...]:
@@ -124,27 +124,27 @@ def _usual_shape(contract: Contract) -> tuple[int, ...]:
     return tuple(SIZES[axis] for axis in axes.replace("N", "") or "D")
 
 
-def _put_parameters(student: Student, contract: Contract, shape: tuple[int, ...], seed: int) -> None:
+def _put_parameters(learner_layer: LearnerLayer, contract: Contract, shape: tuple[int, ...], seed: int) -> None:
     """Set the parameters of a layer that is none of this library to arrays with the stated axes."""
     sizes = {**SIZES, **dict(zip("D" if len(shape) == 1 else "CHW", shape, strict=False))}
     generator = np.random.default_rng(seed)
-    for name in student.names:
+    for name in learner_layer.names:
         axes = contract.layouts.get(name, "").replace("1", "")
         if not axes:
             raise OptionError(f"{contract.name}: state the layer (--against), or the axes of {name}, as in {name}: D,O")
-        student.put(name, generator.normal(size=[sizes[axis] for axis in axes]))
+        learner_layer.put(name, generator.normal(size=[sizes[axis] for axis in axes]))
 
 
 def _mode_rows(file: CheckedFile, contract: Contract, task: LearnerTask, seed: int) -> list[Row]:
     """Return the rows of the modes of a dropout or a batch normalization; empty for other layers."""
     layer: Any = task.against
-    intended = LayerSubject(layer, task.shape or probes.input_shape_for(layer))
+    intended = LayerSubject(layer, task.shape or random_inputs.input_shape_for(layer))
 
-    def load(modes: Any) -> Student:
-        student = file.layer(contract=str(contract))
+    def load(modes: Any) -> LearnerLayer:
+        learner_layer = file.layer(contract=str(contract))
         if modes.get(EVALUATED):
-            student.put(TRAIN, 0.0)
-        return student
+            learner_layer.put(TRAIN, 0.0)
+        return learner_layer
 
     if not isinstance(layer, Dropout | BatchNorm2D):
         return []
@@ -189,12 +189,9 @@ def entries_of_file(file: CheckedFile, name: str, selected: Collection[str] | No
     for held in dict.fromkeys([*contents.layers, *contents.functions, *contents.losses, *contents.optimizers]):
         if selected is not None and held not in selected:
             continue
-        usual = list[CourseEntry]()
         for entry in course_entries:
             if held in entry.names or (held in classes and held.lower() in map(str.lower, entry.names)):
-                usual.append(entry)
-        if usual:
-            entries_by_name[held] = usual
+                entries_by_name.setdefault(held, []).append(entry)
     return entries_by_name
 
 

@@ -102,9 +102,10 @@ def _entry(entry: Any, path: Path) -> CourseEntry:
 
 def _listed(values: Mapping[str, Any], key: str, kind: type, path: Path) -> tuple[Any, ...]:
     """Return the items of a list that is not empty and whose items have a type."""
-    listed: Any = values[key]
-    if isinstance(listed, list) and listed:
-        items = cast("list[Any]", listed)
-        if all(type(item) is kind for item in items):
-            return tuple(items)
-    raise FormatError(f"{path}: {key} is {quoted(listed)}; expected {EXPECTED[key]}")
+    value: Any = values[key]
+    items = list[Any]()
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+    if {*map(type, items)} != {kind}:
+        raise FormatError(f"{path}: {key} is {quoted(cast('Any', value))}; expected {EXPECTED[key]}")
+    return tuple(items)

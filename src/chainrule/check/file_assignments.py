@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.contracts import course_report, stated_report
 from chainrule.check.course_contracts import course
-from chainrule.check.extra_checks import failure_row
+from chainrule.check.failures import failure_row
 from chainrule.check.file_checks import check_file
-from chainrule.check.forms import ENGINE, FUNCTIONS, NAMES, ClassFormat, FunctionFormat, class_format, find_pairs
+from chainrule.check.forms import ENGINE, FUNCTIONS, NAMES, ClassFormat, FunctionFormat, class_format
+from chainrule.check.function_pairs import find_pairs
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.report import Report, Row
 from chainrule.check.verification import UNKNOWN_OUTPUT, is_explained, quiet

@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.check.examination import Examination
-from chainrule.check.judges import ElementExplanation, Index, NamedFactor
+from chainrule.check.references import ElementExplanation, Index, NamedFactor
 from chainrule.check.report import Row
-from chainrule.check.rows import Probe
+from chainrule.check.rows import TestCase
 from chainrule.check.wrong_numbers import FirstWrong, SumTerm
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -33,7 +33,7 @@ def with_first_wrong(row: Row, examination: Examination) -> Row:
     case = examination.case(row.tensor)
     if case is None or not case.result.ndim:
         return row
-    result, expected = case.result, case.judge.result(row.tensor, case.values, case.dy)
+    result, expected = case.result, case.reference.result(row.tensor, case.values, case.dy)
     if result.shape != expected.shape or not np.isfinite(result).all():
         return row
     wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
@@ -41,26 +41,28 @@ def with_first_wrong(row: Row, examination: Examination) -> Row:
         return row
     element = tuple(int(index) for index in np.argwhere(wrong)[0])
     first_wrong = FirstWrong(element, float(result[element]), float(expected[element]))
-    explained = case.judge.explained(examination.probe.values, examination.probe.dy)
+    explained = case.reference.explained(examination.test_case.values, examination.test_case.dy)
     explanation = explained and explained.explanation(row.tensor, element)
     if explanation is not None:
         first_wrong = replace(first_wrong, page=explanation.page, steps=_steps(explanation))
         if explanation.terms and not any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses):
-            first_wrong = _with_terms(first_wrong, row.tensor, examination.probe, explanation)
+            first_wrong = _with_terms(first_wrong, row.tensor, examination.test_case, explanation)
     return replace(row, first=first_wrong)
 
 
-def _with_terms(first_wrong: FirstWrong, tensor: str, probe: Probe, explanation: ElementExplanation) -> FirstWrong:
+def _with_terms(
+    first_wrong: FirstWrong, tensor: str, test_case: TestCase, explanation: ElementExplanation
+) -> FirstWrong:
     """Return a wrong element with the terms of its sum; unchanged if the code does not support a dy of zeros."""
     element = first_wrong.index
     try:
-        terms = tuple(_terms(tensor, element, probe, explanation))
+        terms = tuple(_terms(tensor, element, test_case, explanation))
     except StudentError:
         return first_wrong
     if tensor == "y":
         constant = 0.0
     else:
-        constant = _gradient(probe, tensor, element, np.zeros_like(probe.dy))
+        constant = _gradient(test_case, tensor, element, np.zeros_like(test_case.dy))
     if not (abs(constant) > NEGLIGIBLE * max(abs(first_wrong.expected), 1)):
         constant = 0.0
     left_out = max(len(explanation.terms) - MAX_TERMS, 0)
@@ -80,19 +82,19 @@ def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
     return ()
 
 
-def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanation) -> Iterator[SumTerm]:
+def _terms(tensor: str, cell: Index, test_case: TestCase, explanation: ElementExplanation) -> Iterator[SumTerm]:
     """Yield the terms of the expected sum, then terms that are only in the actual sum; at most `MAX_TERMS` of each.
 
     A term is an element times a factor: in y, an element of x times a weight; in a gradient, an element of dy. The
     actual factor is measured by changing this element alone.
     """
-    arrays = dict(probe.values)
+    arrays = dict(test_case.values)
     if tensor == "y":
         base = 0.0
         arrays.pop("x", None)
-        varied = ("x", *probe.values)  # a bias is a term without an element of x
+        varied = ("x", *test_case.values)  # a bias is a term without an element of x
     else:
-        base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy))
+        base = _gradient(test_case, tensor, cell, np.zeros_like(test_case.dy))
         varied = ("dy",)
     scale_symbols, scale = explanation.scale
     expected_elements = set[tuple[str, Index]]()
@@ -106,13 +108,13 @@ def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanati
         if scale_symbols:
             labels.append(scale_symbols)
         expected_elements.add((element.tensor, element.index))
-        yield _term(probe, tensor, cell, element, expected, " · ".join(labels), arrays, base)
-    if tensor == "y" or probe.dy.size > MAX_TERMS:  # too many elements to measure each
+        yield _term(test_case, tensor, cell, element, expected, " · ".join(labels), arrays, base)
+    if tensor == "y" or test_case.dy.size > MAX_TERMS:  # too many elements to measure each
         return
-    for index in np.ndindex(probe.dy.shape):
+    for index in np.ndindex(test_case.dy.shape):
         if ("dy", index) not in expected_elements:
-            element = NamedFactor("dy", index, "dy", float(probe.dy[index]))
-            term = _term(probe, tensor, cell, element, 0.0, "", arrays, base)
+            element = NamedFactor("dy", index, "dy", float(test_case.dy[index]))
+            term = _term(test_case, tensor, cell, element, 0.0, "", arrays, base)
             if abs(term.actual) > NEGLIGIBLE:
                 yield term
 
@@ -127,7 +129,7 @@ def _varied_factor(factors: Sequence[NamedFactor], varied: Iterable[str]) -> Nam
 
 
 def _term(
-    probe: Probe,
+    test_case: TestCase,
     tensor: str,
     cell: Index,
     element: NamedFactor,
@@ -136,7 +138,7 @@ def _term(
     arrays: Mapping[str, Array],
     base: float,
 ) -> SumTerm:
-    factor = _factor(probe, tensor, cell, element, base)
+    factor = _factor(test_case, tensor, cell, element, base)
     same = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
     if same:
         actual_as = name
@@ -145,27 +147,27 @@ def _term(
     return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_as)
 
 
-def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
-    gradient = probe.subject.gradients(probe.values, dy).get(tensor)
+def _gradient(test_case: TestCase, tensor: str, cell: Index, dy: Array) -> float:
+    gradient = test_case.subject.gradients(test_case.values, dy).get(tensor)
     if gradient is None:
         raise StudentError(f"backward returns no d{tensor} for this dy")
     return float(gradient[cell])
 
 
-def _factor(probe: Probe, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:
+def _factor(test_case: TestCase, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:
     """Return the factor of an element in the sum computed by the learner's code.
 
     base  the gradient for a zero dy; nonzero only if the code ignores the upstream gradient
     """
     if element.tensor == "dy":
-        unit = np.zeros_like(probe.dy)
+        unit = np.zeros_like(test_case.dy)
         unit[element.index] = 1.0
-        return _gradient(probe, tensor, cell, unit) - base
+        return _gradient(test_case, tensor, cell, unit) - base
     outputs: list[float] = []
     for step in (STEP, -STEP):
-        changed = np.array(probe.values[element.tensor], np.float64)
+        changed = np.array(test_case.values[element.tensor], np.float64)
         changed[element.index] += step
-        outputs.append(float(probe.subject.output({**probe.values, element.tensor: changed})[cell]))
+        outputs.append(float(test_case.subject.output({**test_case.values, element.tensor: changed})[cell]))
     return (outputs[0] - outputs[1]) / (2 * STEP)
 
 

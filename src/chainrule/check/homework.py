@@ -57,7 +57,7 @@ def limit_hints(report: Report, level: int) -> Report:
 
 def _limit_row(row: Row, level: int) -> Row:
     """Return a row without what its level of hints withholds: diagnoses, then the terms of the first wrong number."""
-    if level >= ALL or row.ok or row.accepted:
+    if level >= ALL or row.is_right:
         return row
     shown = list[Diagnosis]()
     pages = dict[str, None]()
@@ -328,7 +328,7 @@ def _summary(
         part = task.part(row)
         if part in by_part:
             by_part[part].append(row)
-        elif not (row.ok or row.accepted):
+        elif not row.is_right:
             others.append(row)
     results = list[PartResult]()
     mistakes = list[str]()

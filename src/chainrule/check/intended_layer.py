@@ -81,7 +81,7 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
     if expected_type is None or (intended is not None and intended.layer is IDENTITY):
         return []
     message = None
-    if intended is not None and _stem(type(intended.layer)) not in _stem(expected_type):
+    if intended is not None and _base_name(type(intended.layer)) not in _base_name(expected_type):
         message = f"is the output of {intended.name}, but the name of the class is {kind}"
     elif intended is None and expected_type in POOLS:
         message = _why_not_pooling(subject, values, expected_type is cr.MaxPool2D)
@@ -98,7 +98,9 @@ def contradicts_name(kind: str, layer: Layer) -> bool:
     """Return whether a class with this name should compute another normalization than this layer."""
     normalizations = (cr.BatchNorm1D, cr.BatchNorm2D, cr.LayerNorm, cr.GroupNorm)
     named = _type_by_name(kind)
-    return named in normalizations and isinstance(layer, normalizations) and _stem(named) != _stem(type(layer))
+    return (
+        named in normalizations and isinstance(layer, normalizations) and _base_name(named) != _base_name(type(layer))
+    )
 
 
 def _type_by_name(kind: str) -> Callable[..., Layer] | None:
@@ -112,7 +114,7 @@ def _type_by_name(kind: str) -> Callable[..., Layer] | None:
     return type(layer)
 
 
-def _stem(kind: Callable[..., Layer]) -> str:
+def _base_name(kind: Callable[..., Layer]) -> str:
     """Return a layer's name without the number of axes and without prefixes such as Global and Exact."""
     name = getattr(kind, "__name__", "").removeprefix("Global").removeprefix("Exact")
     return name.removesuffix("1D").removesuffix("2D")

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule.check import comparison
-from chainrule.check.forms import FunctionPair
+from chainrule.check.function_pairs import FunctionPair
 from chainrule.check.report import Diagnosis, Row
-from chainrule.custom.student import Student
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.engines.protocol import Array
 
 TOLERANCE = 1e-9  # relative tolerance
-Load = Callable[[Mapping[str, Any]], Student]  # loads the code with the given options
+Load = Callable[[Mapping[str, Any]], LearnerLayer]  # loads the code with the given options
 
 
 def pair_row(pair: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:

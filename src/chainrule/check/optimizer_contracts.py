@@ -24,11 +24,11 @@ MODELS = {  # arguments of constructors: parameters, or a model
     **dict.fromkeys(("model", "network"), "layer"),
 }
 LAYER = (
-    *("layer = Holder()", "layer.layers = [layer]", "layer.trainable_layers = [layer]"),
+    *("layer = Namespace()", "layer.layers = [layer]", "layer.trainable_layers = [layer]"),
     f"layer.W, layer.b = {WEIGHTS.format('start')}, {BIASES.format('start')}",
 )
 PAIR = (
-    *("first = Holder()", "second = Holder()"),
+    *("first = Namespace()", "second = Namespace()"),
     f"first.W, second.W = {WEIGHTS.format('start')}, {BIASES.format('start')}",
 )
 

@@ -4,46 +4,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from chainrule.check import learner_subjects, probes
+from chainrule.check import learner_subjects, random_inputs
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import pair_contract
-from chainrule.check.conventions import BY_STRENGTH, DIRECT
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.extra_checks import failure_row
-from chainrule.check.forms import (
-    ARGUMENTS,
-    FUNCTIONS,
-    KNOWN_OPTIONS,
-    SQUARE,
-    Case,
-    FunctionFormat,
-    FunctionPair,
-    find_pairs,
-    format_by_name,
-    function_values,
-    is_derivative,
-    tutorial_pairs,
-)
+from chainrule.check.failures import failure_row
+from chainrule.check.forms import ARGUMENTS, FUNCTIONS, KNOWN_OPTIONS, SQUARE, Case, FunctionFormat, function_values
+from chainrule.check.function_pairs import FunctionPair, find_pairs, format_by_name, is_derivative, tutorial_pairs
+from chainrule.check.input_formats import BY_STRENGTH, DIRECT
+from chainrule.check.layer_interface import LayerInterface, adapted, best_of, interfaces
 from chainrule.check.learner_checks import ONLY_SQUARE, check_layer, check_output
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
-from chainrule.check.loss_checks import check_loss, check_reading
-from chainrule.check.loss_reading import all_losses, read_loss
+from chainrule.check.loss_checks import check_loss, check_loss_interface
+from chainrule.check.loss_interface import all_losses, find_loss_interface
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import ArrayLayout
-from chainrule.check.reading import LayerReading, adapted, best_of, readings
-from chainrule.check.report import Diagnosis, Row
+from chainrule.check.report import Diagnosis, Row, has_wrong
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.calls import FormError
 from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.gradient_names import arrays_named
-from chainrule.custom.student import Student
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import AveragePool2D, Conv2D, Layer, MaxPool2D
 
 LOSS_TOLERANCE = 1e-5  # relative
-Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
+Load = Callable[[Mapping[str, Any]], LearnerLayer]  # loads a pair of functions with the given options
 
 
 class MatchedFormat(NamedTuple):
@@ -103,7 +91,7 @@ def _function_rows(
     """Yield the rows of a pair of functions, or only the row of y if there is no backward."""
     backward = pair.backward if complete else pair.forward
 
-    def load(options: Mapping[str, Any]) -> Student:
+    def load(options: Mapping[str, Any]) -> LearnerLayer:
         return file.layer(pair.forward, backward=backward, options=options)
 
     usual = pair.format
@@ -119,19 +107,19 @@ def _function_rows(
     case, *others = form.format.cases
     is_usual = form.format is usual
     if is_usual:
-        student, layouts = first, case.layouts
+        learner_layer, layouts = first, case.layouts
     else:
-        student = load(case.options)
+        learner_layer = load(case.options)
         layouts = {name: layout for name, layout in form.layouts.items() if name not in ("x", "y")}
     against = None if is_dropout else case.layer
-    unknown = _unknown_arguments(student, against)
+    unknown = _unknown_arguments(learner_layer, against)
     if unknown:
         yield _unknown_argument_row(pair.forward, unknown)
         return
     task = replace(base, against=against, layouts=layouts, shape=case.shape, larger=case.larger)
     rows = list[Row]()
     try:
-        for row in check_layer(student, task, seed).rows if complete else check_output(student, task, seed):
+        for row in check_layer(learner_layer, task, seed).rows if complete else check_output(learner_layer, task, seed):
             if row.checked or against is not None:  # `mode_rows` checks the output of dropout
                 rows.append(row)
     except StudentError as error:
@@ -163,7 +151,7 @@ def _rows_of_options(
 ) -> Sequence[Row]:
     """Return the wrong rows of a pair of functions with other options, unless it ignores them."""
 
-    def load_adapted(options: Mapping[str, Any]) -> Student:
+    def load_adapted(options: Mapping[str, Any]) -> LearnerLayer:
         return adapted(load(options), form.axis)
 
     laid_out = replace(other, layouts={**other.layouts, **form.layouts})
@@ -197,8 +185,8 @@ def _ignores_options(load: Load, other: Case) -> bool:
         values = learner_subjects.draw_values(subject, 2, 0, intended)
         y = subject.output(values)
         for options in alternatives:
-            student = load({**other.options, **options})
-            changed = match_parameters(student, intended, other.layouts)
+            learner_layer = load({**other.options, **options})
+            changed = match_parameters(learner_layer, intended, other.layouts)
             if nearly_equal(changed.output(values), y, LOSS_TOLERANCE):
                 return True
     except StudentError:
@@ -226,45 +214,45 @@ def _matched_format(load: Load, course_format: FunctionFormat) -> MatchedFormat 
     for candidate, exact in attempts:
         case = candidate.cases[0]
         try:
-            student = load(case.options)
+            learner_layer = load(case.options)
         except UnwrittenError:
             raise
         except StudentError:
             continue
-        if _unknown_arguments(student, case.layer):
+        if _unknown_arguments(learner_layer, case.layer):
             continue
         intended = LayerSubject(case.layer, case.shape)
         groups = list(BY_STRENGTH)
         if exact:
             groups.insert(0, (DIRECT,))
-        for conventions in groups:
-            is_course = is_known and candidate is course_format and DIRECT in conventions
+        for input_formats in groups:
+            is_course = is_known and candidate is course_format and DIRECT in input_formats
             accept = _is_exact if exact and not is_course else _is_complete
-            reading = best_of(readings(student, intended, conventions, case.layouts), accept)
-            if reading is not None:
-                return MatchedFormat(candidate, reading.subject.student.adapted_axis, reading.subject.layouts)
+            interface = best_of(interfaces(learner_layer, intended, input_formats, case.layouts), accept)
+            if interface is not None:
+                return MatchedFormat(candidate, interface.subject.learner_layer.adapted_axis, interface.subject.layouts)
     return None
 
 
-def _is_exact(reading: LayerReading) -> bool:
-    return reading.exact
+def _is_exact(interface: LayerInterface) -> bool:
+    return interface.exact
 
 
-def _is_complete(reading: LayerReading) -> bool:
-    return reading.complete
+def _is_complete(interface: LayerInterface) -> bool:
+    return interface.complete
 
 
-def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
+def _unknown_arguments(learner_layer: LearnerLayer, against: Layer | None) -> list[str]:
     """Return the arguments of forward that are neither parameters nor known options."""
     if against is None:
         return []
-    roles = LayerSubject(against, probes.input_shape_for(against)).parameters
-    if len(student.names) <= len(roles):
+    roles = LayerSubject(against, random_inputs.input_shape_for(against)).parameters
+    if len(learner_layer.names) <= len(roles):
         return []
     known = set[str]()
     for role in roles:
-        known.update(arrays_named(role, student.names))
-    return [name for name in student.names if name not in known]
+        known.update(arrays_named(role, learner_layer.names))
+    return [name for name in learner_layer.names if name not in known]
 
 
 def _unknown_argument_row(forward: str, unknown: Sequence[str]) -> Row:
@@ -294,7 +282,7 @@ def pair_named(file: CheckedFile, name: str | None) -> tuple[str, str] | None:
     return None
 
 
-def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask) -> tuple[Student, LearnerTask]:
+def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask) -> tuple[LearnerLayer, LearnerTask]:
     """Return a pair of functions that should implement a specified layer, or take a specified input, and its task.
 
     task   the layer, or the shape of one input; by default, those of the pair's format
@@ -309,8 +297,8 @@ def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask)
             shape = usual.shape
     if layer is None:
         raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
-    student = file.layer(forward, backward=backward, options=function_values(layer))
-    return student, replace(task, against=layer, shape=shape or probes.input_shape_for(layer))
+    learner_layer = file.layer(forward, backward=backward, options=function_values(layer))
+    return learner_layer, replace(task, against=layer, shape=shape or random_inputs.input_shape_for(layer))
 
 
 def other_pair_rows(
@@ -350,9 +338,9 @@ def _named_rows(file: CheckedFile, forward: str, backward: str | None, base: Lea
     named = format_by_name(forward)
     if named and _matched_format(lambda options: file.layer(forward, backward=backward, options=options), named):
         return [*_function_rows(file, FunctionPair(named, forward, backward), True, base, seed)]
-    student = file.layer(forward, backward=backward)
+    learner_layer = file.layer(forward, backward=backward)
     try:
-        return check_layer(student, base, seed).rows
+        return check_layer(learner_layer, base, seed).rows
     except UnwrittenError:
         raise
     except (StudentError, ShapeError):
@@ -371,11 +359,11 @@ def _derivative_rows(file: CheckedFile, forward: str, backward: str, seed: int) 
         return None
     first: Sequence[Row] | None = None
     for of in ("x", "y"):
-        student = file.layer(forward, backward=backward, options={DERIVATIVE: of})
-        if student.names:
+        learner_layer = file.layer(forward, backward=backward, options={DERIVATIVE: of})
+        if learner_layer.names:
             return None
-        rows = check_layer(student, LearnerTask(), seed).rows
-        if not any(row.is_wrong for row in rows):
+        rows = check_layer(learner_layer, LearnerTask(), seed).rows
+        if not has_wrong(rows):
             return rows
         first = first or rows
     return first
@@ -384,11 +372,11 @@ def _derivative_rows(file: CheckedFile, forward: str, backward: str, seed: int) 
 def _loss_rows(file: CheckedFile, forward: str, backward: str | None, seed: int) -> Sequence[Row] | None:
     """Return the rows of a loss and its gradient with respect to the predictions; None if no loss matches."""
     try:
-        reading = read_loss(file.loss(forward, backward=backward), all_losses(), seed, lenient=True)
+        interface = find_loss_interface(file.loss(forward, backward=backward), all_losses(), seed, lenient=True)
     except UnwrittenError:
         raise
     except StudentError:
         return None
-    if reading.right:
-        return check_reading(reading, seed).rows
+    if interface.right:
+        return check_loss_interface(interface, seed).rows
     return None

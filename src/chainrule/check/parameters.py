@@ -12,21 +12,21 @@ import numpy as np
 
 from chainrule.check.derivatives import Derivative
 from chainrule.custom.held_arrays import squeezed
-from chainrule.custom.student import Student
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 WEIGHTS = ("w", "weight", "weights", "b", "bias")  # scalars with these names are parameters, not options
 
 
-def influential_arrays(student: Student, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
+def influential_arrays(learner_layer: LearnerLayer, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
     """Return the arrays of a learner's layer that affect its output for x, except those in ``excluded``.
 
     Arrays that forward assigns (a stored input, a buffer) have no effect. Scalars are treated as options, such as a
     slope, unless they are named like a weight. Arrays are perturbed from their own values and from random values,
     because a kernel has no effect if the next kernel is zero.
     """
-    copied = copy.deepcopy(student)
+    copied = copy.deepcopy(learner_layer)
     arrays = dict[str, Array]()
     for name in copied.array_names():
         if name not in excluded:
@@ -50,9 +50,9 @@ def influential_arrays(student: Student, x: Array, excluded: Collection[str] = (
     return tuple(name for name in arrays if name in names)
 
 
-def _value(student: Student, name: str) -> Array | None:
+def _value(learner_layer: LearnerLayer, name: str) -> Array | None:
     """Return the array with this name if it may be a parameter, otherwise None."""
-    value = student.copy_of(name)
+    value = learner_layer.copy_of(name)
     if value is None or value.size == 0 or value.dtype.kind == "c":
         return None
     if value.ndim == 0 and (name.rpartition(".")[2].strip("_").lower() not in WEIGHTS or value.dtype.kind != "f"):
@@ -60,31 +60,33 @@ def _value(student: Student, name: str) -> Array | None:
     return value
 
 
-def _find_influential(student: Student, x: Array, arrays: dict[str, Array]) -> set[str]:
+def _find_influential(learner_layer: LearnerLayer, x: Array, arrays: dict[str, Array]) -> set[str]:
     """Return the names of arrays that affect the output when changed one at a time."""
-    before = student.forward(x)
+    before = learner_layer.forward(x)
     influential_names: set[str] = set()
     for name, value in arrays.items():
         try:
-            student.put(name, 1.1 * value + 0.1)
-            after = student.forward(x)
+            learner_layer.put(name, 1.1 * value + 0.1)
+            after = learner_layer.forward(x)
             has_effect = after.shape != before.shape or not np.array_equal(after, before, equal_nan=True)
         except StudentError:
             has_effect = value.dtype.kind == "f"  # sizes and indices must stay integers
         if has_effect:
             influential_names.add(name)
-        student.put(name, value)
+        learner_layer.put(name, value)
     return influential_names
 
 
-def gradient_of(student: Student, name: str, derivative: Derivative, excluded: Collection[str]) -> str | None:
+def gradient_of(
+    learner_layer: LearnerLayer, name: str, derivative: Derivative, excluded: Collection[str]
+) -> str | None:
     """Return the name of the array that equals a parameter's derivative after backward, or None if there is none.
 
     A zero derivative identifies nothing, because it equals every array of zeros.
     """
-    parameter, scale = student.copy_of(name), derivative.size
-    for other in student.array_names():
-        candidate = student.copy_of(other)
+    parameter, scale = learner_layer.copy_of(name), derivative.size
+    for other in learner_layer.array_names():
+        candidate = learner_layer.copy_of(other)
         if (
             other in excluded
             or other == name

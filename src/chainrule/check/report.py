@@ -58,7 +58,7 @@ class Row:
     method     source of the expected values
     error      largest error relative to the largest expected element; None if nothing could be compared
     tolerance  largest accepted error
-    diagnoses  mistakes that reproduce the result; several if they agree on every probe
+    diagnoses  mistakes that reproduce the result; several if they agree on every test case
     notes      limits of the check, such as kinks and rounding
     first      the first wrong element, with the terms of its sum
     checked    False if the tensor was not checked or there is no verdict; the row is then neither ok nor wrong
@@ -98,9 +98,14 @@ class Row:
         return all(diagnosis.name in ACCEPTED for diagnosis in self.diagnoses)
 
     @property
+    def is_right(self) -> bool:
+        """Whether the numbers are right, even if the code violates a convention."""
+        return self.ok or self.accepted
+
+    @property
     def is_earned(self) -> bool:
         """Whether the result counts as right in grading: also for batches."""
-        return (self.ok or self.accepted) and not self.single
+        return self.is_right and not self.single
 
     @property
     def is_wrong(self) -> bool:
@@ -110,7 +115,7 @@ class Row:
     @property
     def verdict(self) -> str:
         """The verdict in words: right, wrong, failed, incomplete or unchecked, and the limits of right results."""
-        if self.single and (self.ok or self.accepted):
+        if self.single and self.is_right:
             return SINGLE_ONLY
         if self.accepted:
             if self.diagnoses[0].name == NOT_RETURNED:
@@ -126,8 +131,8 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values. ``diagnosis`` contains the diagnoses' short names, or None."""
-        worst = self.worst
-        return {
+        names = [diagnosis.name for diagnosis in self.diagnoses]
+        content: dict[str, Any] = {
             "subject": self.subject,
             "tensor": self.title,
             "method": self.method,
@@ -135,12 +140,27 @@ class Row:
             "tolerance": self.tolerance,
             "ok": self.ok,
             "verdict": self.verdict,
-            "diagnosis": ", ".join(diagnosis.name for diagnosis in self.diagnoses) or None,
+            "diagnosis": ", ".join(names) or None,
             "explanation": " Or: ".join(map(str, self.diagnoses)) or None,
-            "first": None if self.first is None else asdict(self.first),
-            "worst": None if worst is None else [list(worst.index), worst.actual, worst.expected],
+            "first": None,
+            "worst": None,
             "notes": list(self.notes),
         }
+        if self.first is not None:
+            content["first"] = asdict(self.first)
+        if self.worst is not None:
+            content["worst"] = [list(self.worst.index), self.worst.actual, self.worst.expected]
+        return content
+
+
+def has_wrong(rows: Iterable[Row]) -> bool:
+    """Return whether any row is wrong."""
+    return any(row.is_wrong for row in rows)
+
+
+def all_right(rows: Iterable[Row]) -> bool:
+    """Return whether the numbers of all rows are right. Rows that are not checked are not."""
+    return all(row.is_right for row in rows)
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,14 +178,14 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every row is right or accepted. An unchecked tensor does not count as right."""
-        return bool(self.rows) and all(row.ok or row.accepted for row in self.rows)
+        return bool(self.rows) and all_right(self.rows)
 
     @property
     def exit_code(self) -> int:
         """0 if everything is right, 1 if something is wrong, 3 if nothing is wrong but something was not checked."""
         if self.ok:
             return RIGHT
-        if any(row.is_wrong for row in self.rows):
+        if has_wrong(self.rows):
             return WRONG
         return UNCHECKED
 

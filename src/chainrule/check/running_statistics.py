@@ -7,14 +7,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check.forms import DEFAULTS, FunctionPair, impossible_value
+from chainrule.check.forms import DEFAULTS, impossible_value
+from chainrule.check.function_pairs import FunctionPair
 from chainrule.check.mode_rows import TOLERANCE, Load, is_same, mode_row, pair_row
 from chainrule.check.pairing import match_parameters
 from chainrule.check.report import Row
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.contract_code import TRAIN
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.methods import EVALUATED
-from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.layers import BatchNorm2D
 
@@ -154,13 +155,13 @@ def batch_statistics_rows(
     point = NormalizationPoint.draw(case.shape, options["eps"], options["momentum"], generator)
 
     def run(mode: str, arguments: Mapping[str, Any], x: Array) -> tuple[Array, list[Array]]:
-        student = load({argument: {**arguments, "mode": mode}})
-        student.put("gamma", point.gamma)
-        student.put("beta", point.beta)
-        y = student.forward(x)
+        learner_layer = load({argument: {**arguments, "mode": mode}})
+        learner_layer.put("gamma", point.gamma)
+        learner_layer.put("beta", point.beta)
+        y = learner_layer.forward(x)
         statistics = list[Array]()
         for name in ("running_mean", "running_var"):
-            statistics.append(held_array(student, f"{argument}.{name}", None).reshape(-1))
+            statistics.append(held_array(learner_layer, f"{argument}.{name}", None).reshape(-1))
         return y, statistics
 
     def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
@@ -189,17 +190,17 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
     A class without running statistics gets no rows. If the momentum has no usual name, any value between 0 and 1 is
     accepted.
     """
-    layer, student = intended.layer, load({})
+    layer, learner_layer = intended.layer, load({})
     names = list[str]()  # of the running mean and variance in the learner's object
     for words in STATISTICS_NAMES:
-        name = _held_name(student, words)
+        name = _held_name(learner_layer, words)
         if name is None:
             return []
         names.append(name)
-    momentum_name = _held_name(student, MOMENTUM_NAMES)
+    momentum_name = _held_name(learner_layer, MOMENTUM_NAMES)
     stored = None
     if momentum_name is not None:
-        stored = student.copy_of(momentum_name)
+        stored = learner_layer.copy_of(momentum_name)
     if not isinstance(layer, BatchNorm2D) or (stored is not None and stored.ndim):
         return []
     momentum = np.nan
@@ -209,7 +210,7 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
 
     def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:  # the output, and the new mean and variance
         subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
-        copied = subject.student
+        copied = subject.learner_layer
         if not evaluated:
             copied.forward(x)  # the first batch may replace the initial statistics
         values = {subject.names["gamma"]: point.gamma, subject.names["beta"]: point.beta}
@@ -222,7 +223,7 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
         return copied.forward(x), [held_array(copied, name, None).reshape(-1) for name in names]
 
     for name, usual in zip(names, ((0,), (0, 1)), strict=True):  # usual initial values
-        initial = held_array(student, name, np.zeros_like(point.mean))
+        initial = held_array(learner_layer, name, np.zeros_like(point.mean))
         problem = None
         if initial.size not in (1, point.mean.size):
             problem = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
@@ -235,47 +236,59 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
     return point.rows(row, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
 
 
-def _held_name(student: Student, words: Sequence[str]) -> str | None:
+def _held_name(learner_layer: LearnerLayer, words: Sequence[str]) -> str | None:
     """Return the first of these names that a learner's object has; None if there is none."""
     for word in words:
-        if student.has(word):
+        if learner_layer.has(word):
             return word
     return None
 
 
-def normalization_rows(name: str, intended: LayerSubject, student: Student, seed: int) -> list[Row]:
+def normalization_rows(name: str, intended: LayerSubject, learner_layer: LearnerLayer, seed: int) -> list[Row]:
     """Return the rows for the running statistics and the test mode of a batch normalization under a contract.
 
     The statistics are those that explain the output in test mode, after each of several batches.
     """
     generator, layer = np.random.default_rng(seed), cast("BatchNorm2D", intended.layer)
-    stated = {key: generator.uniform(0.5, 2, size) for key, size in intended.parameters.items() if student.has(key)}
-    for key, value in stated.items():
-        student.put(key, value)
+    stated = dict[str, Array]()
+    for key, size in intended.parameters.items():
+        if learner_layer.has(key):
+            stated[key] = generator.uniform(0.5, 2, size)
+            learner_layer.put(key, stated[key])
     batches = [generator.normal(2, 3, (BATCH, *intended.shape)) for _ in range(BATCHES)]
     x, running = batches[0], list[tuple[Array, Array]]()
     for batch in batches:
-        student.put(TRAIN, 1.0)
-        student.forward(batch)
-        student.put(TRAIN, 0.0)
-        running.append(_explaining_statistics(x, student.forward(x), stated, layer.epsilon))
-    alone, y = student.forward(x[:1]), student.forward(x)
-    independent = is_same(alone, y[:1]) and is_same(student.forward(x), y)
+        learner_layer.put(TRAIN, 1.0)
+        learner_layer.forward(batch)
+        learner_layer.put(TRAIN, 0.0)
+        running.append(_explaining_statistics(x, learner_layer.forward(x), stated, layer.epsilon))
+    alone, y = learner_layer.forward(x[:1]), learner_layer.forward(x)
+    independent = is_same(alone, y[:1]) and is_same(learner_layer.forward(x), y)
     test = mode_row(name, "eval=True", independent, "test-mode", "depends on the batch in test mode")
-    (old_mean, old_variance), (mean, variance) = running[-2:]
-    axes = (0, *range(2, x.ndim))
-    batch_mean, batch_variance = batches[-1].mean(axes), batches[-1].var(axes)
-    factor = float(np.median((mean - batch_mean) / (old_mean - batch_mean)))
-    count = x.size // batch_mean.size
-    updated = np.allclose(mean, factor * old_mean + (1 - factor) * batch_mean, rtol=RUNNING_TOLERANCE) and any(
-        np.allclose(
-            variance, factor * old_variance + (1 - factor) * batch_variance * correction, rtol=RUNNING_TOLERANCE
-        )
-        for correction in (1, count / (count - 1))
-    )
     message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
-    right = updated and MIN_OLD_WEIGHT <= factor < 1
+    right = _is_updated(running[-2], running[-1], batches[-1])
     return [mode_row(name, "running statistics", right, "running-statistics", message), test]
+
+
+def _is_updated(old: tuple[Array, Array], new: tuple[Array, Array], batch: Array) -> bool:
+    """Return whether running statistics (mean, variance) are a mean of old ones and those of a batch.
+
+    The variance of the batch may be biased or unbiased.
+    """
+    (old_mean, old_variance), (mean, variance) = old, new
+    axes = (0, *range(2, batch.ndim))
+    batch_mean, batch_variance = batch.mean(axes), batch.var(axes)
+    factor = float(np.median((mean - batch_mean) / (old_mean - batch_mean)))
+    if not MIN_OLD_WEIGHT <= factor < 1:
+        return False
+    if not np.allclose(mean, factor * old_mean + (1 - factor) * batch_mean, rtol=RUNNING_TOLERANCE):
+        return False
+    count = batch.size // batch_mean.size
+    for correction in (1, count / (count - 1)):
+        expected = factor * old_variance + (1 - factor) * batch_variance * correction
+        if np.allclose(variance, expected, rtol=RUNNING_TOLERANCE):
+            return True
+    return False
 
 
 def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsilon: float) -> tuple[Array, Array]:
@@ -291,8 +304,8 @@ def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsi
     return np.array(means), np.array(variances)
 
 
-def held_array(student: Student, name: str, default: Array | None) -> Array:
-    array = student.copy_of(name)
+def held_array(learner_layer: LearnerLayer, name: str, default: Array | None) -> Array:
+    array = learner_layer.copy_of(name)
     if array is None and default is None:
         return np.zeros(0)
     return cast("Array", default if array is None else array)

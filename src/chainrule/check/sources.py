@@ -4,8 +4,6 @@ A notebook (.ipynb) is run cell by cell and treated as a module that contains th
 """
 
 import inspect
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +13,7 @@ from types import FunctionType, ModuleType
 from typing import Any, cast
 
 from chainrule._io import python_files
+from chainrule.check.notebooks import run_notebook
 from chainrule.custom import autograd, calling, optimizers
 from chainrule.custom.calls import Array, is_unwritten, with_advice
 from chainrule.custom.contract import parse
@@ -189,7 +188,7 @@ def load(path: Path, *others: Path) -> ModuleType:
     others   further files that are run; their functions are added to the module
     """
     if path.suffix.lower() == ".ipynb" and path.is_file():
-        return _notebook(path)
+        return run_notebook(path, _holds_code)
     try:
         module, *further = map(python_files.load, (path, *others))
     except StudentError as error:
@@ -202,42 +201,9 @@ def load(path: Path, *others: Path) -> ModuleType:
     return module
 
 
-def _notebook(path: Path) -> ModuleType:
-    """Run the cells of a notebook and return their names as a module.
-
-    Cells that fail are skipped, provided that the resulting module contains something to check.
-    """
-    module = ModuleType(f"learner_{path.stem}")
-    module.__file__, sys.modules[module.__name__] = str(path), module
-    first_error = ""
-    for number, source in _cells(path):
-        cell = Path(f"cell {number} of {path.name}")
-        try:
-            exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
-        except (Exception, SystemExit) as error:
-            first_error = first_error or f"{cell}: {with_advice(python_files.describe(error, cell))}"
-    if first_error and not (layers(module) or functions(module) or calling.is_layer(module)):
-        raise StudentError(first_error)
-    return module
-
-
-def _cells(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the numbers and text of code cells. IPython lines (%…, !…, ?…) are converted to comments."""
-    try:
-        notebook: Any = json.loads(path.read_text(encoding="utf-8"))
-        cells = list[tuple[int, Any]]()
-        for number, cell in enumerate(notebook["cells"], 1):
-            if cell["cell_type"] == "code":
-                cells.append((number, cell))
-        texts = list[tuple[int, str]]()
-        for number, cell in cells:
-            texts.append((number, "".join(cast("list[str]", cell["source"]))))
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise StudentError(f"{path.name} is not a Jupyter notebook with code cells") from None
-    for number, text in texts:
-        if not text.lstrip().startswith("%%"):
-            lines = text.split("\n")
-            yield number, "\n".join(f"#{line}" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
+def _holds_code(module: ModuleType) -> bool:
+    """Return whether a module contains something to check."""
+    return bool(layers(module) or functions(module)) or calling.is_layer(module)
 
 
 def functions(module: ModuleType) -> list[str]:

@@ -148,18 +148,17 @@ class PlanSubject(Subject):
         interpreter = self._interpreter(loader.find("reference"), values)
         interpreter.forward(values["x"])
         interpreter.pull_back(dy)
-        arrays = {
-            tensor.storage: interpreter.read(tensor)
-            for operation in self.plan.operations
-            for tensor in operation.writes
-        }
-        inputs = {self.plan.input.storage: values["x"], self.plan.output.gradient().storage: dy}
-        for name in self.parameters:
-            inputs[f"{self._prefix}{name}"] = values[name]
+        arrays = dict[str, Array]()
+        for operation in self.plan.operations:
+            for tensor in operation.writes:
+                arrays[tensor.storage] = interpreter.read(tensor)
+        arrays[self.plan.input.storage] = values["x"]
+        arrays[self.plan.output.gradient().storage] = dy
         shapes = dict[str, tuple[int, ...]]()
         for name, shape in self.parameters.items():
+            arrays[f"{self._prefix}{name}"] = values[name]
             shapes[f"{self._prefix}{name}"] = shape
-        return PlanTrace.of_layer(self.plan, shapes, {**arrays, **inputs})
+        return PlanTrace.of_layer(self.plan, shapes, arrays)
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
         """Return the gradients in the subject's dtype, computed by ``engine``; None: the subject's engine."""
@@ -250,14 +249,15 @@ class ModelSubject(Subject):
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients, computed by the model's engine in its dtype."""
-        self._network.parameters[:] = np.concatenate([values[name].reshape(-1) for name in self.values])
+        parts = [values[name].reshape(-1) for name in self.values]
+        self._network.parameters[:] = np.concatenate(parts)
         dtype = self._network.dtype
         flat = self._compiled.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
-        layout = self._network.layout
-        gradients = {
-            name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values
-        }
-        return {name: value * dy for name, value in gradients.items()}
+        gradients = dict[str, Array]()
+        for name, value in self.values.items():
+            first, last = self._network.layout[name]
+            gradients[name] = flat[first:last].reshape(value.shape) * dy
+        return gradients
 
 
 def _offsets(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:

@@ -41,7 +41,7 @@ def evaluate(kind: type[Any], expression: Expression) -> dict[str, Array]:
     leaves = dict[str, Any]()
     for name, value in zip("ab", expression.values, strict=False):
         leaves[name] = _leaf(kind, value)
-    data = (*DATA, *_holders(leaves["a"], expression.values[0]))
+    data = (*DATA, *_data_names(leaves["a"], expression.values[0]))
     label = f"{kind.__name__}: {expression.source}"
     y = call(label, eval, expression.source, {"__builtins__": {}, **leaves})
     loss = call(label, lambda: _loss(kind, y, expression.dy))
@@ -52,7 +52,7 @@ def evaluate(kind: type[Any], expression: Expression) -> dict[str, Array]:
     return {"y": _number(y, data, data, label), **gradients}
 
 
-def _holders(leaf: Any, value: Array) -> list[str]:
+def _data_names(leaf: Any, value: Array) -> list[str]:
     """Return the attributes of a new value that hold its number or array, whatever their names."""
     attributes = getattr(leaf, "__dict__", {})
     return [name for name, held in attributes.items() if is_numeric(held) and np.array_equal(held, value)]

@@ -15,7 +15,7 @@ from chainrule.custom.calls import (
     is_theirs,
 )
 from chainrule.custom.contract import INPUTS, Contract, Line
-from chainrule.custom.held_arrays import Holder, squeezed
+from chainrule.custom.held_arrays import Namespace, squeezed
 from chainrule.custom.tensors import SavedContext
 from chainrule.custom.updates import KeptGradients
 from chainrule.errors import StudentError
@@ -54,7 +54,7 @@ class ContractRun:
         self.contract, self.label = contract, label
         self._fits = False  # whether the current line puts a parameter, whose shape must fit
         self.ignored = False  # whether a call has returned a result that its line does not use
-        usual = {"Recorder": KeptGradients, "Context": SavedContext, "Holder": Holder}
+        usual = {"Recorder": KeptGradients, "Context": SavedContext, "Namespace": Namespace}
         self.scope = ContractNames(names, usual)
         lines = contract.lines
         data_names = {*INPUTS, *contract.parameters}

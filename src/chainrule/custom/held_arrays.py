@@ -23,7 +23,7 @@ PREFIX = "globals."  # prefix for the names of variables
 CANONICAL = {spelling: name for name, spellings in NAMES.stored.items() for spelling in spellings}
 
 
-class Holder:
+class Namespace:
     """A layer, or a parameter with its gradient, whose arrays have several usual names."""
 
     def __getattr__(self, name: str) -> Any:

@@ -1,6 +1,6 @@
 """Runs of a learner's optimizer under a contract, and the signatures that contracts of optimizers are derived from.
 
-The contract may use `Holder()`, a layer or a parameter whose arrays have several usual names, and `start`, the first
+The contract may use `Namespace()`, a layer or a parameter whose arrays have several usual names, and `start`, the first
 parameters.
 """
 
@@ -16,7 +16,7 @@ from chainrule.custom import calling
 from chainrule.custom.calls import NO_DEFAULT, Array, FormError, array, defaults, is_numeric
 from chainrule.custom.contract import FIRST_VALUE, parse
 from chainrule.custom.contract_run import ContractRun
-from chainrule.custom.held_arrays import Holder
+from chainrule.custom.held_arrays import Namespace
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError
 
@@ -130,7 +130,7 @@ def descend(names: Mapping[str, Any], descent: Descent) -> dict[str, Array]:
 
 def _lacks_attribute(error: BaseException | None) -> bool:
     """Return whether code reads an attribute that parameters and gradients in the form passed do not have."""
-    return isinstance(error, AttributeError) and isinstance(error.obj, np.ndarray | list | dict | Holder)
+    return isinstance(error, AttributeError) and isinstance(error.obj, np.ndarray | list | dict | Namespace)
 
 
 def _stored_options(optimizer: Any, words: Mapping[str, Sequence[str]]) -> dict[str, Array]:

@@ -1,7 +1,7 @@
 """Diagnose wrong results as classic mistakes.
 
 Each mistake has a small function that computes its result from the correct quantities, a `GroundTruth` t. If this
-result matches the wrong result on every probe, the mistake is the diagnosis.
+result matches the wrong result on every test case, the mistake is the diagnosis.
 """
 
 from collections.abc import Iterable, Sequence
@@ -63,12 +63,12 @@ def mistakes_for(operation: str | None, tensor: str) -> list[Mistake]:
 def diagnose(
     tensor: str, cases: Sequence[tuple[GroundTruth, Array]], tolerance: float = EXACT
 ) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain the results on all probes.
+    """Return the mistakes that explain the results on all test cases.
 
     If no single mistake does, vague ones are tried, such as reordered axes, then pairs of mistakes. A mistake only
     explains a result if it is at least ten times closer to it than the correct result is.
 
-    cases   (truth, result) for each probe with a wrong result
+    cases   (truth, result) for each test case with a wrong result
     """
     if not cases:
         return ()

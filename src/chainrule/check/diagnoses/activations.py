@@ -8,7 +8,7 @@ from chainrule.engines.protocol import Array
 from chainrule.operations.reference.activations import sigmoid
 from chainrule.operations.reference.softmax import softmax
 
-FAMILY = "activations"
+PAGE = "activations"
 USUAL_SLOPES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.3, 0.5, 1.0)
 MASKED = ("relu", "leaky_relu")
 
@@ -79,7 +79,7 @@ def _softmax_dx(y: Array, dy: Array) -> Array:
 
 
 ELEMENTWISE = catalogue(
-    FAMILY,
+    PAGE,
     ("y", ROUNDED, "differs by 2·10⁻⁵, because γ and α are rounded: γ = 1.0507009873554805, α = 1.6732632423543772",
      lambda t: [1.0507 * np.where(t.x > 0, t.x, alpha * np.expm1(t.x)) for alpha in (1.6733, 1.67326)
                 if t.operation == "selu"]),
@@ -119,7 +119,7 @@ ELEMENTWISE = catalogue(
 )  # fmt: skip
 
 SOFTMAX = catalogue(
-    FAMILY,
+    PAGE,
     ("x", "softmax-off-diagonal-dropped",
      "uses only the diagonal of the Jacobian, y (1 − y): every output depends on every input, so dx = y (dy − Σ dy·y)",
      lambda t: [t.dy * t.y * (1 - t.y)]),

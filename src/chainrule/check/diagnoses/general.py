@@ -80,7 +80,7 @@ def mistakes(tensor: str) -> list[Mistake]:
 def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> Diagnosis | None:
     """Return the diagnosis of results that are all the same multiple of the right ones, or None.
 
-    pairs  (right result, result) for each probe
+    pairs  (right result, result) for each test case
     """
     right, result = pairs[0]
     if right.shape != result.shape or not np.isfinite(result).all():
@@ -194,12 +194,15 @@ def _averages(tensor: str, t: GroundTruth) -> Candidates:
 def _shifts(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient moved by one element along each long axis, cyclically or with zeros."""
     expected = t.expected(tensor)
-    for axis, step in product((axis for axis, size in enumerate(expected.shape) if size > 2), (1, -1)):
-        moved = np.roll(expected, step, axis)
-        yield moved
-        inside = moved.copy()
-        inside[(*(slice(None) for _ in range(axis)), 0 if step == 1 else -1)] = 0  # what came from the other end
-        yield inside
+    for axis, size in enumerate(expected.shape):
+        if size <= 2:
+            continue
+        for step, vacated in ((1, 0), (-1, -1)):
+            moved = np.roll(expected, step, axis)
+            yield moved
+            inside = moved.copy()
+            np.moveaxis(inside, axis, 0)[vacated] = 0  # what came from the other end
+            yield inside
 
 
 def _decayed(tensor: str, t: GroundTruth) -> Candidates:

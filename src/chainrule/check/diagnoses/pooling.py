@@ -149,14 +149,14 @@ def _divided_by_side(t: GroundTruth) -> ByTensor:
             yield from _output_and_gradient(t, 1 / side)
 
 
-FAMILY = "pooling"
+PAGE = "pooling"
 COMMON = (
     ("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
      _scattered_densely),
     ("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding", _uncropped),
 )  # fmt: skip
 MAXIMUM = catalogue(
-    FAMILY,
+    PAGE,
     *COMMON,
     ("x", "ties-all-credited",
      "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
@@ -183,7 +183,7 @@ MAXIMUM = catalogue(
 )  # fmt: skip
 
 AVERAGE = catalogue(
-    FAMILY,
+    PAGE,
     *COMMON,
     ("x y", "average-not-divided", "lacks the factor 1/k²: divide by the number of cells in the window",
      lambda t: _output_and_gradient(t, 1.0)),

@@ -1,4 +1,4 @@
-"""The correct quantities of an operation on a probe, used to compute the results of classic mistakes."""
+"""The correct quantities of an operation on a test case, used to compute the results of classic mistakes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from chainrule.engines.protocol import Array
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The correct quantities of one operation on one probe, in the notation of reference/.
+    """The correct quantities of one operation on one test case, in the notation of reference/.
 
     operation        name of the layer's first forward operation, or of the loss; None if the layer only reshapes,
                      starts with padding, or multiplies by constants

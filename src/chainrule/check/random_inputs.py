@@ -1,6 +1,6 @@
 """Shapes and values for checking layers, chosen so that mistakes show.
 
-Each probe has several samples. The numbers of rows and columns differ, and so do those of channels and filters. All
+Each test case has several samples. The numbers of rows and columns differ, and so do those of channels and filters. All
 parameters are random, including biases.
 """
 
@@ -80,7 +80,7 @@ def larger_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def batch_size(shape: tuple[int, ...]) -> int:
-    """Return the batch size for probes: 2 for images, 5 for other inputs."""
+    """Return the batch size for test cases: 2 for images, 5 for other inputs."""
     if len(shape) == 3:
         return 2
     return 5

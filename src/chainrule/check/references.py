@@ -1,6 +1,6 @@
 """Correct results of the layer or loss that a subject should implement, and diagnoses of wrong results.
 
-A judge also explains the calculation of correct results, with the names and indices of the learner's arrays.
+A reference also explains the calculation of correct results, with the names and indices of the learner's arrays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge,
 from chainrule.core.plan import gradient_name
 from chainrule.engines.protocol import Array
 from chainrule.explain.code import derivation_link
-from chainrule.explain.record import Derivation, Factor, Term
+from chainrule.explain.record import Derivation, Factor
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
@@ -73,20 +73,20 @@ class ExplainedResults:
     def explanation(self, tensor: str, cell: Index) -> ElementExplanation | None:
         """Return the explanation of an element of y or of a gradient, at the learner's index; None if there is none."""
         stored = self.names.get(tensor, "")
-        flat_index = int(self._flat_indices(tensor)[cell])
+        if tensor != "y":
+            stored = gradient_name(stored)
         try:
-            operation, derivation = self.trace.explain(stored if tensor == "y" else gradient_name(stored), flat_index)
+            operation, derivation = self.trace.explain(stored, int(self._flat_indices(tensor)[cell]))
         except KeyError:  # the layer only renames axes
             return None
+        scale = ("", 1.0)
         if derivation.scale:
             scale = (derivation.scale.symbols, derivation.scale.value)
-        else:
-            scale = ("", 1.0)
-        terms = tuple(self._term(term) for term in derivation.terms if not any(factor.why for factor in term.factors))
-        return ElementExplanation(derivation_link(operation), terms, scale, derivation)
-
-    def _term(self, term: Term) -> tuple[NamedFactor, ...]:
-        return tuple(self._factor(factor) for factor in term.factors)
+        terms = list[tuple[NamedFactor, ...]]()
+        for term in derivation.terms:
+            if not any(factor.why for factor in term.factors):
+                terms.append(tuple(map(self._factor, term.factors)))
+        return ElementExplanation(derivation_link(operation), tuple(terms), scale, derivation)
 
     def _factor(self, factor: Factor) -> NamedFactor:
         if factor.cell is None:
@@ -117,7 +117,7 @@ def _flat_indices(layout: ArrayLayout, shape: tuple[int, ...]) -> Array:
     return layout.flat_indices(shape)
 
 
-class Judge:
+class Reference:
     """A source of correct results: the reference loops in float64."""
 
     def __init__(self, intended: Subject) -> None:
@@ -145,8 +145,8 @@ class Judge:
         """Convert a learner's y, or gradient with respect to a tensor, to the layout of the ground truth."""
         return array
 
-    def rotated(self) -> "Judge | None":
-        """Return the judge of the same layer with the kernel rotated by 180°, or None for layers without a kernel."""
+    def rotated(self) -> "Reference | None":
+        """Return the reference with the kernel rotated by 180°, or None for layers without a kernel."""
         return None
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
@@ -154,7 +154,7 @@ class Judge:
         return None
 
 
-class LayerJudge(Judge):
+class LayerReference(Reference):
     """Correct results of the layer that a subject should implement.
 
     layouts   the learner's layouts of x, y and the parameters, where they differ from this library's
@@ -189,13 +189,13 @@ class LayerJudge(Judge):
             batch = self.intended.parameters[tensor]
         return self.layouts[tensor].to_library(array, batch)
 
-    def rotated(self) -> "LayerJudge | None":
-        """Return the judge of the true convolution for a cross-correlation, or vice versa."""
+    def rotated(self) -> "LayerReference | None":
+        """Return the reference of the true convolution for a cross-correlation, or vice versa."""
         layer = self.intended.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
         rotated_layer = replace(layer, convolution=not layer.convolution)
-        return LayerJudge(LayerSubject(rotated_layer, self.intended.shape), self.layouts)
+        return LayerReference(LayerSubject(rotated_layer, self.intended.shape), self.layouts)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults:
         """Return the correct results of the layer with explanations."""
@@ -206,7 +206,7 @@ class LayerJudge(Judge):
         return {name: self.to_library(name, value, values) for name, value in values.items()}
 
 
-class LossJudge(Judge):
+class LossReference(Reference):
     """Correct results of the loss that a subject should implement."""
 
     def __init__(self, intended: Subject) -> None:
@@ -227,15 +227,15 @@ class LossJudge(Judge):
 
 
 @dataclass(frozen=True)
-class JudgedResult:
-    """A subject's result for one tensor on one probe, with the judge of the subject.
+class CheckedResult:
+    """A subject's result for one tensor on one test case, with the reference of the subject.
 
-    values, dy  the probe's values and upstream gradient
-    output      output of the subject's own forward on the probe
+    values, dy  the test case's values and upstream gradient
+    output      output of the subject's own forward on the test case
     result      the output or the gradient to diagnose
     """
 
-    judge: Judge
+    reference: Reference
     values: Values
     dy: Array
     output: Array
@@ -243,11 +243,11 @@ class JudgedResult:
 
     def to_library(self, tensor: str, array: Array) -> Array:
         """Convert the subject's output or result to the layout of the ground truth."""
-        return self.judge.to_library(tensor, array, self.values)
+        return self.reference.to_library(tensor, array, self.values)
 
 
-def explain(tensor: str, cases: Sequence[JudgedResult], tolerance: float) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain the results for a tensor on all of these probes.
+def explain(tensor: str, cases: Sequence[CheckedResult], tolerance: float) -> tuple[Diagnosis, ...]:
+    """Return the mistakes that explain the results for a tensor on all of these test cases.
 
     A gradient is right if it is that of the function that forward computes. There are three cases:
 
@@ -265,38 +265,35 @@ def explain(tensor: str, cases: Sequence[JudgedResult], tolerance: float) -> tup
     results = list[Array]()
     for case in cases:
         results.append(case.to_library(tensor, case.result))
-    truths = intended = [case.judge.ground_truth(case.values, case.dy) for case in cases]
+    truths = intended = [case.reference.ground_truth(case.values, case.dy) for case in cases]
     # If a result that was judged wrong equals the intended gradient, forward is only almost the intended layer.
     forward_is_intended = tensor == "y" or (
         _computed(cases, intended, exact) and not _all_same(tensor, intended, results, CLOSEST)
     )
     if not forward_is_intended:
-        rotated = [judge.ground_truth(case.values, case.dy) for case in cases if (judge := case.judge.rotated())]
+        rotated = [
+            reference.ground_truth(case.values, case.dy) for case in cases if (reference := case.reference.rotated())
+        ]
         if rotated and _computed(cases, rotated, exact):
             truths = rotated
         elif _all_same(tensor, intended, results, exact):
-            name = cases[0].judge.name
+            name = cases[0].reference.name
             message = f"is the gradient of {name}, but forward does not compute that layer: correct forward"
             return (Diagnosis(FOREIGN, message),)
     return diagnose(tensor, list(zip(truths, results, strict=True)), exact)
 
 
 def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Array], tolerance: float) -> bool:
-    """Return whether the results for a tensor equal the correct ones on all probes."""
+    """Return whether the results for a tensor equal the correct ones on all test cases."""
     return all(
         nearly_equal(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, results, strict=True)
     )
 
 
-def _computed(cases: Sequence[JudgedResult], truths: Sequence[GroundTruth], exact: float) -> bool:
-    """Return whether the output of forward is correct on all probes, according to these ground truths."""
-    outputs = list[Array]()
-    for case in cases:
-        outputs.append(case.to_library("y", case.output))
-    pairs = list[tuple[Array, Array]]()
-    for output, truth in zip(outputs, truths, strict=True):
-        if output.size == truth.y.size:
-            pairs.append((output, truth.y))
-    return len(pairs) == len(outputs) and all(
-        nearly_equal(output, y.reshape(output.shape), exact) for output, y in pairs
-    )
+def _computed(cases: Sequence[CheckedResult], truths: Sequence[GroundTruth], exact: float) -> bool:
+    """Return whether the output of forward is correct on all test cases, according to these ground truths."""
+    for case, truth in zip(cases, truths, strict=True):
+        output = case.to_library("y", case.output)
+        if output.size != truth.y.size or not nearly_equal(output, truth.y.reshape(output.shape), exact):
+            return False
+    return True

@@ -23,7 +23,7 @@ from chainrule.custom.interface import Code
 from chainrule.custom.methods import Methods
 from chainrule.errors import StudentError
 
-__all__ = ["NO_DX", "Array", "Student"]
+__all__ = ["NO_DX", "Array", "LearnerLayer"]
 PARTS: dict[str, Any] = {  # rows and columns of weights that contain a bias
     "[:-1]": np.s_[:-1],
     "[-1]": -1,
@@ -44,7 +44,7 @@ class Pairing(NamedTuple):
     gradients: Mapping[str, str]
 
 
-class Student:
+class LearnerLayer:
     """A learner's class, object, module of functions, or pair of functions.
 
     source      a class (instantiated without arguments), an object, a module, or (forward, backward)
@@ -63,11 +63,11 @@ class Student:
             self.set(parameter, value)
 
     @classmethod
-    def around(cls, code: Code, name: str | None = None) -> "Student":
+    def around(cls, code: Code, name: str | None = None) -> "LearnerLayer":
         """Return a student for code with the interface `Code`, which may run in another process."""
-        student = cls.__new__(cls)
-        student._initialize(code, name)
-        return student
+        learner_layer = cls.__new__(cls)
+        learner_layer._initialize(code, name)
+        return learner_layer
 
     def _initialize(self, code: Code, name: str | None) -> None:
         self._code = code
@@ -201,11 +201,11 @@ class Student:
         own = self.parameters
         return all(np.array_equal(own[name], value, equal_nan=True) for name, value in parameters.items())
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Student":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "LearnerLayer":
         """Return a student with a copy of the learner's code."""
         return self._with(copy.deepcopy(self._code, memo))
 
-    def _with(self, code: Code) -> "Student":
+    def _with(self, code: Code) -> "LearnerLayer":
         """Return a student with the same names that runs other code."""
         duplicate = copy.copy(self)
         duplicate._code, duplicate._adopted = code, dict(self._adopted)
@@ -221,13 +221,13 @@ class Student:
         """Sample axis of the learner's code if it is not the first: "one" or "last"; otherwise None."""
         return self._axis
 
-    def adapted(self, axis: str) -> "Student":
+    def adapted(self, axis: str) -> "LearnerLayer":
         """Return a student whose code takes samples along another axis; see `interface.Code.adapted`."""
         duplicate = self._with(self._code.adapted(axis))
         duplicate._axis = axis
         return duplicate
 
-    def another(self) -> "Student":
+    def another(self) -> "LearnerLayer":
         """Return a student with another instance of the learner's class."""
         return self._with(self._code.another())
 

@@ -59,11 +59,11 @@ def check_gradients(
     """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
     subject      a layer, a model, the name of a loss, or a learner's code: a class or an object with forward(x) and
-                 backward(dy), a module, or a pair of plain functions; the class of an optimizer; None: all layers and
-                 losses of this library
+             backward(dy), a module, or a pair of plain functions; the class of an optimizer; None: all layers and
+             losses of this library
     against      the layer or loss that a learner's code should implement: a layer, an expression such as
-                 "Conv2D(4, (3, 2), stride=2)", or the name of a loss or an optimizer; for a module also names of
-                 functions and classes in the formats of courses, such as "conv_forward, Linear"
+             "Conv2D(4, (3, 2), stride=2)", or the name of a loss or an optimizer; for a module also names of
+             functions and classes in the formats of courses, such as "conv_forward, Linear"
     input_shape  shape of one input, without the batch axis; None: choose one
     loss         loss of a model; None: the model's own, or the default for its last layer
     engine       engine whose gradients are checked; None: the model's own, or the default engine
@@ -80,38 +80,35 @@ def check_gradients(
     >>> bool(cr.check_gradients(cr.Dense(3)))
     True
     """
-    if isinstance(against, str) and isinstance(subject, ModuleType):
-        parts = FileAssignment.of(against)
-    else:
-        parts = None
-    if isinstance(against, str) and isinstance(subject, type | FunctionType):
-        kind = optimizer_kind(against)
-    else:
-        kind = ""
-    if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES and not (parts or kind):
-        against = expressions.layer(against)
     if ties not in (None, FIRST):
         raise OptionError(f"ties {quoted(ties)}: expected {FIRST!r} or None")
     if samples not in (None, ONE):
         raise OptionError(f"samples {quoted(samples)}: expected {ONE!r} or None")
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
-    if input_shape is None:
-        shape = None
-    else:
-        shape = checked_shape(input_shape)
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
         raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
+    shape = None if input_shape is None else checked_shape(input_shape)
     base = LearnerTask(None, shape, constants=tuple(constants), ties=ties, samples=samples)
-    if parts is not None:
-        return parts.report(LocalFile(cast("ModuleType", subject)), seed, base=base)[0]
+    if isinstance(against, str) and isinstance(subject, ModuleType):
+        parts = FileAssignment.of(against)
+        if parts is not None:
+            return parts.report(LocalFile(subject), seed, base=base)[0]
     with quiet():
-        if kind:
-            title = name or str(subject.__name__)
-            run = partial(descend, {subject.__name__: subject})
-            tried = optimizer_contracts(kind, signatures(subject))
-            return Report(title, tuple(optimizer_rows(title, kind, run, tried, seed)))
+        if isinstance(against, str) and isinstance(subject, type | FunctionType):
+            kind = optimizer_kind(against)
+            if kind is not None:
+                return _optimizer(cast("Any", subject), kind, name, seed)
+        if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES:
+            against = expressions.layer(against)
         return _check(subject, against, base, loss, engine, seed, name)
+
+
+def _optimizer(source: Any, kind: str, name: str | None, seed: int) -> Report:
+    """Return the report of an optimizer: a class, or a function of a parameter and its gradient."""
+    title = name or str(source.__name__)
+    run = partial(descend, {source.__name__: source})
+    return Report(title, tuple(optimizer_rows(title, kind, run, optimizer_contracts(kind, signatures(source)), seed)))
 
 
 def _check(
@@ -163,9 +160,9 @@ def _layer(subject: LayerSubject, seed: int) -> list[Row]:
     examination = examine(test_case)
     rows = with_diagnoses([examination])
     if subject.plan.forward and subject.plan.forward[0].name in TIE_OPERATIONS:
-        for row in [check_ties(test_case, examination)]:
-            if row:
-                rows.append(row)
+        tied = check_ties(test_case, examination)
+        if tied is not None:
+            rows.append(tied)
     other = random_inputs.draw_values(
         subject.shape, subject.parameters, random_inputs.batch_size(subject.shape), seed + 2
     )

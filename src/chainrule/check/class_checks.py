@@ -255,12 +255,11 @@ def _report_of_fitting_task(learner_layer: LearnerLayer, task: LearnerTask, seed
     Errors   UnwrittenError if a function is not written; StudentError if the code fits no task
     """
     layer: Any = task.against
-    tasks = [task]
+    if layer is None:
+        return task, check_layer(learner_layer, task, seed)
+    stricter = [task]
     if getattr(layer, "bias", False):
-        tasks.append(replace(task, against=replace(layer, bias=False)))
-    if layer is not None:
-        tasks.append(replace(task, against=None, shape=None, larger=None))
-    *stricter, last = tasks
+        stricter.append(replace(task, against=replace(layer, bias=False)))
     for candidate in stricter:
         try:
             report = check_layer(learner_layer, candidate, seed)
@@ -268,9 +267,11 @@ def _report_of_fitting_task(learner_layer: LearnerLayer, task: LearnerTask, seed
             raise
         except StudentError:
             continue
-        if candidate is task or not any(row.tensor == "y" and row.is_wrong for row in report.rows):
+        wrong_outputs = [row for row in report.rows if row.tensor == "y" and row.is_wrong]
+        if candidate is task or not wrong_outputs:
             return candidate, report
-    return last, check_layer(learner_layer, last, seed)
+    unknown = replace(task, against=None, shape=None, larger=None)
+    return unknown, check_layer(learner_layer, unknown, seed)
 
 
 def _task(

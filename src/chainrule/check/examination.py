@@ -14,7 +14,8 @@ import numpy as np
 from chainrule.check import derivatives
 from chainrule.check.derivatives import LIMIT, TieSlopes
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.extra_checks import BATCH_SIZE, LARGE_FACTOR, NONLINEAR, STALE
+from chainrule.check.extra_checks import NONLINEAR, STALE
+from chainrule.check.input_checks import BATCH_SIZE, LARGE_FACTOR
 from chainrule.check.references import EXACT, CheckedResult, Reference, explain
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import (
@@ -262,15 +263,17 @@ def check_ties(test_case: TestCase, examination: Examination, exact: bool = Fals
         return None
     function = partial(function_of, test_case.subject, values, "x")
     slopes = derivatives.slopes_at_ties(function, x, dy, dx, test_case.generator)
-    error = max(slope.excess for slope in slopes) / float(dy.max())
-    row = Row(
-        test_case.subject.name, "x", TIES, error if np.isfinite(error) else None, TIE_TOLERANCE, error <= TIE_TOLERANCE
-    )
-    if exact and row.ok and test_case.reference is not None:
-        row = comparison_row(
-            test_case, "x", dx, test_case.reference.gradients(values, dy)["x"], TIE_TOLERANCE, "elements that tie"
-        )
-    if row.ok or test_case.reference is None:
+    error: float | None = max(slope.excess for slope in slopes) / float(dy.max())
+    is_right = error <= TIE_TOLERANCE
+    if not np.isfinite(error):
+        error = None
+    row = Row(test_case.subject.name, "x", TIES, error, TIE_TOLERANCE, is_right)
+    if test_case.reference is None:
+        return row
+    if exact and row.ok:
+        expected = test_case.reference.gradients(values, dy)["x"]
+        row = comparison_row(test_case, "x", dx, expected, TIE_TOLERANCE, "elements that tie")
+    if row.ok:
         return row
     case = CheckedResult(test_case.reference, values, dy, test_case.subject.output(values), dx)
     return replace(row, diagnoses=explain("x", [case], 1e-9) or (_tie_diagnosis(slopes),))
@@ -291,7 +294,8 @@ def _varying_gradients(test_case: TestCase, claimed: Mapping[str, Array]) -> dic
     """Return the tensors whose gradients change between calls with equal dy, and whether they grow by equal amounts."""
     if test_case.subject.analytic:
         return {}
-    second, third = (test_case.subject.gradients(test_case.values, test_case.dy) for _ in range(2))
+    second = test_case.subject.gradients(test_case.values, test_case.dy)
+    third = test_case.subject.gradients(test_case.values, test_case.dy)
     is_growing = dict[str, bool]()
     for name, first in claimed.items():
         shapes = {first.shape, second[name].shape, third[name].shape}

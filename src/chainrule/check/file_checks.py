@@ -103,23 +103,23 @@ class Selection:
             return names is None or not set(names).isdisjoint(subjects)
 
         pairs, missing = find_pairs(contents.functions)
-        optimizers = dict[str, str]()
-        for name in contents.optimizers:
+        selected = cls([], missing, [], {}, [], {})
+        for pair in pairs:
+            if is_selected(pair.forward, pair.backward):
+                selected.pairs.append(pair)
+        for forward, backward in tutorial_pairs(contents.functions):
+            if is_selected(forward, backward):
+                selected.other_pairs.append((forward, backward))
+        for name in filter(is_selected, contents.engines):
+            selected.engines.append(name)
+        for name in filter(is_selected, contents.optimizers):
             kind = optimizer_kind(name)
-            if kind is not None and is_selected(name):
-                optimizers[name] = kind
-        classes = dict[str, tuple[str, ...]]()
-        for key, arguments in contents.layers.items():
-            if key not in optimizers and is_selected(key):
-                classes[key] = arguments
-        return cls(
-            [pair for pair in pairs if is_selected(pair.forward, pair.backward)],
-            missing,
-            [pair for pair in tutorial_pairs(contents.functions) if is_selected(*pair)],
-            classes,
-            [name for name in contents.engines if is_selected(name)],
-            optimizers,
-        )
+            if kind is not None:
+                selected.optimizers[name] = kind
+        for name in filter(is_selected, contents.layers):
+            if name not in selected.optimizers:
+                selected.classes[name] = contents.layers[name]
+        return selected
 
 
 def _is_last(name: str) -> bool:

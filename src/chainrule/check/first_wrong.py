@@ -5,8 +5,8 @@ an element of dy is the gradient for a dy that is 1 there and 0 elsewhere, minus
 the factor of an element of x is the change in the output per change in the element.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,51 @@ FACTOR_TOLERANCE = 1e-6  # maximum relative difference between equal factors
 NEGLIGIBLE = 1e-9  # smaller factors count as 0
 FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix of the name, and ratio
 ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: further calls would change the gradient
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured of an element of a result: the factors of the elements that are changed one at a time.
+
+    varied   tensors whose elements are changed, by priority
+    arrays   arrays whose elements may be the other factors
+    base     the element for a dy of zeros
+    """
+
+    tensor: str
+    cell: Index
+    test_case: TestCase
+    varied: tuple[str, ...]
+    arrays: Mapping[str, Array]
+    base: float
+
+    @classmethod
+    def of(cls, tensor: str, cell: Index, test_case: TestCase) -> "Measurement":
+        """Return the measurement of an element; StudentError if the code does not support a dy of zeros."""
+        arrays = dict(test_case.values)
+        if tensor != "y":
+            base = _gradient(test_case, tensor, cell, np.zeros_like(test_case.dy))
+            return cls(tensor, cell, test_case, ("dy",), arrays, base)
+        arrays.pop("x", None)
+        varied = ("x", *test_case.values)  # a bias is a term without an element of x
+        return cls(tensor, cell, test_case, varied, arrays, 0.0)
+
+    def varied_factor(self, factors: Sequence[NamedFactor]) -> NamedFactor | None:
+        """Return the factor of a term that is an element of the first of the varied tensors; None if there is none."""
+        for name in self.varied:
+            for factor in factors:
+                if factor.tensor == name:
+                    return factor
+        return None
+
+    def term(self, element: NamedFactor, expected: float, name: str) -> SumTerm:
+        """Return the term of an element, whose expected factor has a value and a name."""
+        factor = _factor(self.test_case, self.tensor, self.cell, element, self.base)
+        actual_name = name
+        is_expected = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
+        if not is_expected:
+            actual_name = _name_of(factor, self.arrays)
+        return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_name)
 
 
 def with_first_wrong(row: Row, examination: Examination) -> Row:
@@ -63,7 +108,8 @@ def _with_terms(
         constant = 0.0
     else:
         constant = _gradient(test_case, tensor, element, np.zeros_like(test_case.dy))
-    if not (abs(constant) > NEGLIGIBLE * max(abs(first_wrong.expected), 1)):
+    is_visible = abs(constant) > NEGLIGIBLE * max(abs(first_wrong.expected), 1)
+    if not is_visible:
         constant = 0.0
     left_out = max(len(explanation.terms) - MAX_TERMS, 0)
     return replace(first_wrong, terms=terms, left_out=left_out, constant=constant)
@@ -88,18 +134,11 @@ def _terms(tensor: str, cell: Index, test_case: TestCase, explanation: ElementEx
     A term is an element times a factor: in y, an element of x times a weight; in a gradient, an element of dy. The
     actual factor is measured by changing this element alone.
     """
-    arrays = dict(test_case.values)
-    if tensor == "y":
-        base = 0.0
-        arrays.pop("x", None)
-        varied = ("x", *test_case.values)  # a bias is a term without an element of x
-    else:
-        base = _gradient(test_case, tensor, cell, np.zeros_like(test_case.dy))
-        varied = ("dy",)
+    measurement = Measurement.of(tensor, cell, test_case)
     scale_symbols, scale = explanation.scale
     expected_elements = set[tuple[str, Index]]()
     for factors in explanation.terms[:MAX_TERMS]:
-        element = _varied_factor(factors, varied)
+        element = measurement.varied_factor(factors)
         if element is None:  # the term is a constant
             continue
         others = [factor for factor in factors if factor is not element]
@@ -108,43 +147,15 @@ def _terms(tensor: str, cell: Index, test_case: TestCase, explanation: ElementEx
         if scale_symbols:
             labels.append(scale_symbols)
         expected_elements.add((element.tensor, element.index))
-        yield _term(test_case, tensor, cell, element, expected, " · ".join(labels), arrays, base)
+        yield measurement.term(element, expected, " · ".join(labels))
     if tensor == "y" or test_case.dy.size > MAX_TERMS:  # too many elements to measure each
         return
     for index in np.ndindex(test_case.dy.shape):
         if ("dy", index) not in expected_elements:
             element = NamedFactor("dy", index, "dy", float(test_case.dy[index]))
-            term = _term(test_case, tensor, cell, element, 0.0, "", arrays, base)
+            term = measurement.term(element, 0.0, "")
             if abs(term.actual) > NEGLIGIBLE:
                 yield term
-
-
-def _varied_factor(factors: Sequence[NamedFactor], varied: Iterable[str]) -> NamedFactor | None:
-    """Return the factor of a term that is an element of the first of these tensors; None if there is none."""
-    for name in varied:
-        for factor in factors:
-            if factor.tensor == name:
-                return factor
-    return None
-
-
-def _term(
-    test_case: TestCase,
-    tensor: str,
-    cell: Index,
-    element: NamedFactor,
-    expected: float,
-    name: str,
-    arrays: Mapping[str, Array],
-    base: float,
-) -> SumTerm:
-    factor = _factor(test_case, tensor, cell, element, base)
-    same = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
-    if same:
-        actual_as = name
-    else:
-        actual_as = _name_of(factor, arrays)
-    return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_as)
 
 
 def _gradient(test_case: TestCase, tensor: str, cell: Index, dy: Array) -> float:

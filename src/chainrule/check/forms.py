@@ -198,32 +198,41 @@ class ClassFormat:
 
     def resizable(self, arguments: Sequence[str]) -> bool:
         """Return whether a constructor with these arguments allows parameters of any size."""
-        words = {word.lower() for word in arguments}
-        sizes = [name for name in self.base if name in ("features", "filters", "kernel", "window")]
+        words = set(map(str.lower, arguments))
+        for option in self.base:
+            if option in ("features", "filters", "kernel", "window") and words.isdisjoint(ARGUMENTS[option]):
+                return False
         for size, option in (("channels", "filters"), ("inputs", "features")):
-            if option in self.base:
-                sizes.append(size)
-        return all(words.intersection(ARGUMENTS[size]) for size in sizes)
+            if option in self.base and words.isdisjoint(ARGUMENTS[size]):
+                return False
+        return True
 
     def cases(self, arguments: Sequence[str]) -> list[Case]:
         """Return the layer for a class with these constructor arguments, then the same layer with other options.
 
         A class whose default padding is a text is checked with this padding; if it is "same", with stride 1.
         """
-        words = {word.lower() for word in arguments}
-        axes = len(self.shape)
+        words = set(map(str.lower, arguments))
         make = cast("Any", self.layer)
-        is_square = axes != 3 or 3 not in self.base.values()
-        usual = Case(make(**self._case_options(words, {})), self.shape, self.larger)
-        cases = [usual]
+        cases = [Case(make(**self._case_options(words, {})), self.shape, self.larger)]
         for entry in self.further:
             advice = entry.get("advice")
-            if (advice == "uneven" and "stride" not in self.options) or (advice == "oblong" and is_square):
+            if not self._applies(advice):
                 continue
             options = self._case_options(words, entry["values"])
-            shape = next(shape for shape in entry["shapes"] if len(shape) == axes)
-            cases.append(Case(make(**options), shape, advice=advice))
+            for shape in entry["shapes"]:
+                if len(shape) == len(self.shape):
+                    cases.append(Case(make(**options), shape, advice=advice))
+                    break
         return cases
+
+    def _applies(self, advice: str | None) -> bool:
+        """Return whether other options with this advice concern the layer: it has a stride, or windows."""
+        if advice == "uneven":
+            return "stride" in self.options
+        if advice == "oblong":
+            return len(self.shape) == 3 and 3 in self.base.values()
+        return True
 
     def _case_options(self, words: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the layer's options: these values, or the usual ones, of the options among the class's arguments."""

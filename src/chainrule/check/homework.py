@@ -64,7 +64,7 @@ def _limit_row(row: Row, level: int) -> Row:
     for diagnosis in row.diagnoses:
         if diagnosis.name in ALWAYS_SHOWN:
             shown.append(diagnosis)
-        if diagnosis.page:
+        if diagnosis.page is not None:
             pages[diagnosis.page] = None
     if level == VERDICTS:
         return replace(row, error=None, diagnoses=tuple(shown), notes=(), worst=None, first=None)
@@ -178,10 +178,11 @@ def grade(
         grading_seed = secrets.randbelow(SEED_COUNT)
     else:
         grading_seed = seed
-    folders, submissions = (
-        package_folders(packages),
-        [single_entry(folder, task.definitions)] if single else entries(folder, task.definitions),
-    )
+    folders = package_folders(packages)
+    if single:
+        submissions = [single_entry(folder, task.definitions)]
+    else:
+        submissions = entries(folder, task.definitions)
 
     def row(entry: Submission) -> Grade:
         name = student or student_of(entry.name)

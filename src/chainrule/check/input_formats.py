@@ -19,13 +19,13 @@ SQUARE_SIZES = (6, 9, 28)  # sizes of square images, which much code requires
 class InputFormat:
     """How a learner's layer takes inputs.
 
-    description  the inputs, for a note; empty for this library's input format
+    description  the inputs, for a note; None for this library's input format
     axes         number of axes of one input in this library; 0 for any
     axis         sample axis of the learner's code: None for the first, "one" or "last", as in `SampleAxis`
     x            layout of a batch; the adapter `SampleAxis` removes or moves its first axis
     """
 
-    description: str
+    description: str | None
     axes: int = 0
     axis: str | None = None
     x: ArrayLayout = SAME
@@ -39,13 +39,11 @@ class InputFormat:
     @property
     def notes(self) -> list[str]:
         """Notes for the report; empty for this library's input format."""
+        if self.description is None:
+            return []
         if self.axis == ONE:
-            limit = f": {SINGLE_ONLY}"
-        else:
-            limit = ""
-        if self.description:
-            return [f"{INPUT_NOTE} {self.description}{limit}"]
-        return []
+            return [f"{INPUT_NOTE} {self.description}: {SINGLE_ONLY}"]
+        return [f"{INPUT_NOTE} {self.description}"]
 
     @property
     def layouts(self) -> dict[str, ArrayLayout]:
@@ -72,10 +70,12 @@ class InputFormat:
                 yield shape
 
 
-DIRECT = InputFormat("")
+DIRECT = InputFormat(None)
 OTHERS = tuple(replace(InputFormat(**entry), x=ArrayLayout(**entry.get("x", {}))) for entry in DATA["input_format"])
 # Single samples hide mistakes that batches reveal, so that they are tried only if the code takes no batches.
-BY_STRENGTH = tuple(tuple(other for other in OTHERS if (other.axis == ONE) == single) for single in (False, True))
+BATCHES = tuple(other for other in OTHERS if other.axis != ONE)
+SINGLE_SAMPLES = tuple(other for other in OTHERS if other.axis == ONE)
+BY_STRENGTH = (BATCHES, SINGLE_SAMPLES)
 
 
 def square_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -36,7 +36,7 @@ POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
 IDENTITY = cr.Rescaling(1.0)
 EXACT = 1e-9
-ACTIVATIONS = tuple(layer for layers in EXAMPLES.values() for layer in layers)
+ACTIVATIONS = (*chain(*EXAMPLES.values()),)
 PADDINGS = ("valid", "same", "full", 1)
 
 

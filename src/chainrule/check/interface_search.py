@@ -80,23 +80,23 @@ def find_layer_interface(original: LearnerLayer, task: LearnerTask, seed: int) -
     Errors   StudentError or ShapeError if the code runs in no input format
     """
     batches, singles = BY_STRENGTH
+    order = [(DIRECT,), batches, singles]
     if task.samples == ONE:
         order = [singles, (DIRECT,), batches]
-    else:
-        order = [(DIRECT,), batches, singles]
     intended = None
-    if task.against is not None:
-        intended = LayerSubject(task.against, task.shape or random_inputs.input_shape_for(task.against))
-        squares = [(square, input_formats) for square in square_subjects(intended) for input_formats in BY_STRENGTH]
-        trials = [*((intended, input_formats) for input_formats in order), *squares]
-        groups = list[Iterator[LayerInterface]]()
-        for subject, input_formats in trials:
-            groups.append(interfaces(original, subject, input_formats, task.layouts))
-    else:
-        groups = list[Iterator[LayerInterface]]()
+    groups = list[Iterator[LayerInterface]]()
+    if task.against is None:
         for input_formats in order:
             groups.append(_identified_interfaces(original, input_formats, task.shape, seed))
-    best, errors = None, list[StudentError | ShapeError]()
+    else:
+        intended = LayerSubject(task.against, task.shape or random_inputs.input_shape_for(task.against))
+        for input_formats in order:
+            groups.append(interfaces(original, intended, input_formats, task.layouts))
+        for square in square_subjects(intended):
+            for input_formats in BY_STRENGTH:
+                groups.append(interfaces(original, square, input_formats, task.layouts))
+    best: LayerInterface | None = None
+    errors = list[StudentError | ShapeError]()
     for number, group in enumerate(groups):
         try:
             interface = best_of(group)
@@ -105,15 +105,19 @@ def find_layer_interface(original: LearnerLayer, task: LearnerTask, seed: int) -
         except (StudentError, ShapeError) as error:
             errors.append(error)
             continue
-        if interface is not None:
-            best, is_direct = better_of(best, interface), number == order.index((DIRECT,))
-            if _is_final(interface, intended, is_direct, bool(original.rate)):
-                break
+        if interface is None:
+            continue
+        best = better_of(best, interface)
+        is_direct = number == order.index((DIRECT,))
+        if _is_final(interface, intended, is_direct, original.rate is not None):
+            break
     if best is not None:
         return best
-    if intended is None:
-        raise next(iter(errors), StudentError(f"{original.name} cannot be called"))
-    return LayerInterface(match_parameters(copy.deepcopy(original), intended, task.layouts), intended)
+    if intended is not None:
+        return LayerInterface(match_parameters(copy.deepcopy(original), intended, task.layouts), intended)
+    if errors:
+        raise errors[0]
+    raise StudentError(f"{original.name} cannot be called")
 
 
 def _is_final(interface: LayerInterface, specified: LayerSubject | None, direct: bool, updates: bool) -> bool:

@@ -10,10 +10,11 @@ import numpy as np
 from chainrule.check import input_formats, learner_subjects, random_inputs
 from chainrule.check.checked_case import CheckedCase
 from chainrule.check.examination import Examination, examine, make_test_case, quick_check, with_diagnoses
-from chainrule.check.extra_checks import BATCH_OF_ONE, OVERWRITTEN, extra_checks
+from chainrule.check.extra_checks import OVERWRITTEN, extra_checks
 from chainrule.check.failures import failure_row
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.host.process import GuestSlow
+from chainrule.check.input_checks import BATCH_OF_ONE
 from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.interface_search import match_layer, with_intended_layer, with_layer_of_output
 from chainrule.check.layer_interface import fit
@@ -146,7 +147,8 @@ def _check_written_layer(learner_layer: LearnerLayer, task: LearnerTask, seed: i
     unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
     if intended is None and not unchecked:
         subject, intended = with_intended_layer(subject, seed)
-    values, earlier = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
+    values = learner_subjects.draw_values(subject, count, seed, intended)
+    earlier = learner_subjects.draw_values(subject, count, seed + 2, intended)
     notes.insert(0, shape_note(subject.shape))
     if intended is not None:
         reference = LayerReference(intended, subject.layouts)

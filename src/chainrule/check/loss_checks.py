@@ -7,8 +7,9 @@ import numpy as np
 
 from chainrule.check import random_inputs
 from chainrule.check.examination import Examination, examine, make_test_case, quick_check, with_diagnoses
-from chainrule.check.extra_checks import BATCH_OF_ONE, BATCH_SIZE, NUMBER_OF_CLASSES, OTHER_VALUES
+from chainrule.check.extra_checks import NUMBER_OF_CLASSES, OTHER_VALUES
 from chainrule.check.failures import failure_row
+from chainrule.check.input_checks import BATCH_OF_ONE, BATCH_SIZE
 from chainrule.check.learner_checks import extra_rows, further_tolerances, with_first_wrong_entry
 from chainrule.check.learner_subjects import SubmittedLoss
 from chainrule.check.loss_interface import LossInterface, find_loss_interface

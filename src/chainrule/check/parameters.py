@@ -106,31 +106,32 @@ def gradient_of(
 class ArrayLayout:
     """The layout of an array in a learner's code: axes in another order, then another shape.
 
-    axes      this library's axes in the learner's order; empty if the order is the same
-    shape     the learner's shape, with −1 for the batch; empty if it follows from the axes
+    axes      this library's axes in the learner's order; None if the order is the same
+    shape     the learner's shape, with −1 for the batch; None if it follows from the axes
     squeezed  axes of length 1 that the learner's array lacks, after reordering
     expanded  positions of additional axes of length 1 in the learner's array
     """
 
-    axes: tuple[int, ...] = ()
-    shape: tuple[int, ...] = ()
+    axes: tuple[int, ...] | None = None
+    shape: tuple[int, ...] | None = None
     squeezed: tuple[int, ...] = ()
     expanded: tuple[int, ...] = ()
 
     def to_learner(self, array: Array) -> Array:
         """Convert an array of this library to the learner's layout."""
-        if self.axes:
-            transposed = array.transpose(self.axes)
-        else:
-            transposed = array
-        transposed = np.expand_dims(np.squeeze(transposed, self.squeezed), self.expanded)
-        return np.ascontiguousarray(transposed.reshape(self.shape) if self.shape else transposed)
+        converted = array
+        if self.axes is not None:
+            converted = array.transpose(self.axes)
+        converted = np.expand_dims(np.squeeze(converted, self.squeezed), self.expanded)
+        if self.shape is not None:
+            converted = converted.reshape(self.shape)
+        return np.ascontiguousarray(converted)
 
     def to_library(self, array: Array, shape: tuple[int, ...]) -> Array:
         """Convert a learner's array to this library's layout. If its size does not match, it is returned unchanged."""
         if array.size != np.prod(shape, dtype=int):
             return array
-        if not self.axes:
+        if self.axes is None:
             return array.reshape(shape)
         return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
 
@@ -154,8 +155,10 @@ def layouts_between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> I
 
     A layout may transpose matrices, reorder the axes of kernels, and add or remove axes of length 1.
     """
-    for axes in ((), *ORDERS.get(len(shape), ())):
-        reordered = tuple(shape[axis] for axis in axes) or shape
+    for axes in (None, *ORDERS.get(len(shape), ())):
+        reordered = shape
+        if axes is not None:
+            reordered = tuple(shape[axis] for axis in axes)
         if reordered == learner_shape:
             yield ArrayLayout(axes)
         elif squeezed(reordered) == squeezed(learner_shape):
@@ -166,7 +169,7 @@ def parameter_layouts(shape: tuple[int, ...]) -> list[ArrayLayout]:
     """Return the usual layouts of a parameter, beginning with this library's."""
     if len(shape) == 1:
         return [ArrayLayout(expanded=axes) for axes in ((), (1,), (0,), (0, 1, 2), (1, 2), (0, 2, 3))]
-    return [ArrayLayout(axes) for axes in ((), *ORDERS.get(len(shape), ()))]
+    return [ArrayLayout(axes) for axes in (None, *ORDERS.get(len(shape), ()))]
 
 
 def output_layouts(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> Iterator[ArrayLayout]:

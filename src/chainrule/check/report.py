@@ -37,17 +37,17 @@ class Diagnosis:
 
     name     short, stable identifier
     message  the mistake and its correction, as a predicate whose subject is the tensor
-    page     page with the derivation; empty if there is none
+    page     page with the derivation; None if there is none
     """
 
     name: str
     message: str
-    page: str = ""
+    page: str | None = None
 
     def __str__(self) -> str:
-        if self.page:
-            return f"{self.message} ({self.page})"
-        return self.message
+        if self.page is None:
+            return self.message
+        return f"{self.message} ({self.page})"
 
 
 @dataclass(frozen=True)

@@ -150,12 +150,12 @@ def output_row(test_case: TestCase, noise: float = 0.0) -> Row:
 
 
 def comparison_row(
-    test_case: TestCase, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str = ""
+    test_case: TestCase, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str | None = None
 ) -> Row:
     """Return the row of a result compared with the expected array.
 
     array   the result; None if it is missing
-    method  source of the expected values, for the row; empty: the reference loops with the input shape
+    method  source of the expected values, for the row; None: the reference loops with the input shape
     """
 
     def is_right(transposed: Array) -> bool:

@@ -44,7 +44,9 @@ class NormalizationPoint:
         cls, shape: tuple[int, ...], epsilon: float, momentum: float, generator: np.random.Generator
     ) -> "NormalizationPoint":
         """Draw a point with the given input shape."""
-        gamma, beta, mean = (generator.normal(size=shape[0]) for _ in range(3))
+        gamma = generator.normal(size=shape[0])
+        beta = generator.normal(size=shape[0])
+        mean = generator.normal(size=shape[0])
         variance = generator.uniform(0.5, 2, shape[0])
         return cls(generator.normal(1, 2, (5, *shape)), gamma, beta, mean, variance, epsilon, momentum)
 
@@ -295,9 +297,8 @@ def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsi
     """Return the mean and the variance of each channel where γ (x − mean)/√(variance + ε) + β is y."""
     means, variances = list[float](), list[float]()
     for channel in range(x.shape[1]):
-        gamma, beta = (
-            stated[key][channel] if key in stated else usual for key, usual in (("gamma", 1.0), ("beta", 0.0))
-        )
+        gamma = stated["gamma"][channel] if "gamma" in stated else 1.0
+        beta = stated["beta"][channel] if "beta" in stated else 0.0
         slope, constant = np.polyfit(x[:, channel].reshape(-1), (y[:, channel].reshape(-1) - beta) / gamma, 1)
         means.append(-constant / slope)
         variances.append(slope**-2 - epsilon)

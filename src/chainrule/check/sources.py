@@ -286,10 +286,8 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
     for name, kind in _own_classes(module).items():
         if name[:1] == "_" or name in complete or autograd.is_engine(kind) or optimizers.is_optimizer(kind):
             continue
-        forward, backward = _methods(kind)
-        if (not other_code and forward and backward) or (
-            complete and (calling.method(kind, NAMES.forward) or calling.method(kind, NAMES.backward))
-        ):
+        has_usual_name = calling.method(kind, NAMES.forward) or calling.method(kind, NAMES.backward)
+        if (complete and has_usual_name) or (not other_code and None not in _methods(kind)):
             names.append(name)
     return names
 

@@ -122,9 +122,16 @@ class PlanSubject(Subject):
 
     def _interpreter(self, engine: Engine, values: Values) -> Interpreter:
         """Return a new interpreter of the plan, with the parameters set to these values."""
-        layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()} | self._constants
-        parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
-        size = max((last for _, last in self._constants.values()), default=0)
+        layout = dict(self._constants)
+        parts = list[Array]()
+        for name, offsets in self._layout.items():
+            layout[f"{self._prefix}{name}"] = offsets
+            parts.append(values[name].reshape(-1))
+        if not parts:
+            parts.append(np.zeros(0))
+        size = 0
+        for _, last in self._constants.values():
+            size = max(size, last)
         buffers = SubjectBuffers(np.concatenate(parts), np.linspace(0.5, 1.5, size, dtype=values["x"].dtype))
         return Interpreter(engine, self.plan, layout, buffers)
 
@@ -236,9 +243,11 @@ class ModelSubject(Subject):
         self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
         self._interpreter = Interpreter(EXACT_ENGINE, self._plan, network.layout, self._exact)
         self._compiled = network.compile(self._plan)
-        arrays = {name: network.weights[name] for name, (first, last) in network.layout.items() if last > first}
-        trained = {name: value for name, value in arrays.items() if np.shares_memory(value, network.parameters)}
-        self.values = {name: value.astype(np.float64) for name, value in trained.items()}
+        self.values = dict[str, Array]()
+        for tensor, (first, last) in network.layout.items():
+            value = network.weights[tensor]
+            if last > first and np.shares_memory(value, network.parameters):  # no running statistics
+                self.values[tensor] = value.astype(np.float64)
         self.tensors = tuple(self.values)
 
     def forward(self, values: Values) -> Array:

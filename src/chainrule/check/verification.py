@@ -62,7 +62,7 @@ def verify(
     tolerances = dict[str, float]()
     for title, row in first.items():
         tolerances[title] = min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE)
-    outputis_explained = "y" in first and is_explained(first["y"])  # later rows are of other mistakes
+    output_is_explained = "y" in first and is_explained(first["y"])  # later rows are of other mistakes
     wrong = dict[str, str]()
     if isinstance(intended, LayerSubject) and isinstance(intended.layer, Dropout):  # its numbers are random
         return wrong
@@ -86,7 +86,7 @@ def verify(
                 wrong |= _compare(subject, matching[0], values, dy, tolerances)
             except StudentError as error:
                 wrong |= dict.fromkeys(gradients, f"{error}.")
-        elif not outputis_explained:
+        elif not output_is_explained:
             wrong |= dict.fromkeys(gradients, UNKNOWN_OUTPUT)
     return wrong
 

@@ -141,8 +141,8 @@ def _same_size(t: GroundTruth) -> Candidates:
     first = list[int]()
     for taps in geometry_of(t).window:
         first.append((taps - 1) // 2)
-    rows, columns = (slice(start, start + size) for start, size in zip(first, t.dy.shape[2:], strict=True))
-    yield from _embedded(_full(t)[:, :, rows, columns], t.x.shape)
+    (row, column), (height, width) = first, t.dy.shape[2:]
+    yield from _embedded(_full(t)[:, :, row : row + height, column : column + width], t.x.shape)
 
 
 def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:

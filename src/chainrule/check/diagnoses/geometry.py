@@ -69,8 +69,8 @@ def _dx_with(t: GroundTruth, changed: Callable[[Array], Array]) -> Array:
 
 
 def _one_copy(t: GroundTruth) -> Candidates:
-    rows, columns = (matrix.argmax(axis=0) for matrix in _matrices(t))
-    yield t.dy[:, :, rows][:, :, :, columns]
+    by_row, by_column = _matrices(t)
+    yield t.dy[:, :, by_row.argmax(axis=0)][:, :, :, by_column.argmax(axis=0)]
 
 
 def _aligned(t: GroundTruth) -> Candidates:

@@ -83,7 +83,7 @@ def catalogue(page: str | None, *mistakes: Entry) -> tuple[Mistake, ...]:
     page       page of the derivations; None if there is none
     mistakes   (tensors separated by spaces, name, message as a predicate after "dx ", function that returns results)
     """
-    traps = ""
+    traps = None
     if page is not None:
         traps = f"docs/derivations/{page}.md#traps"
     entries = list[Mistake]()

@@ -75,6 +75,7 @@ def main(text: str) -> None:
 
 
 def _confine(
+    *,
     packages: Mapping[str, str],
     installed: Sequence[str],
     submission: str,

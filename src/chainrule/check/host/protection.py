@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def confine(permissions: Permissions, seconds: int, protection: Protection) -> G
             folder,
             {
                 "packages": dict(permissions.packages),
-                "installed": [path for package in permissions.packages.items() for path in _package_paths(*package)],
+                "installed": [*chain(*starmap(_package_paths, permissions.packages.items()))],
                 "submission": str(folder),
                 "work": str(work),
                 "namespaces": protection.namespaces,

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chainrule.check import comparison, probes
-from chainrule.check.checked_probe import CheckedProbe
-from chainrule.check.examination import examine, make_probe, with_diagnoses
+from chainrule.check import comparison, random_inputs
+from chainrule.check.checked_case import CheckedCase
+from chainrule.check.examination import examine, make_test_case, with_diagnoses
 from chainrule.check.extra_checks import check_another_forward, extra_checks
-from chainrule.check.judges import LayerJudge
+from chainrule.check.references import LayerReference
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import EXACT_TOLERANCE, REFERENCE_LOOPS
 from chainrule.check.subjects import LayerSubject, PlanSubject, Values
@@ -108,17 +108,19 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
     """
     network = configuration.network()
     subject = GraphSubject(network, engine=configuration.engine)
-    values = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed)
-    other = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed + 1)
-    probe = replace(make_probe(subject, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
-    examination = examine(probe, limit=GRAPH_ENTRIES)
+    values = random_inputs.draw_values(subject.shape, subject.parameters, configuration.samples, seed)
+    other = random_inputs.draw_values(subject.shape, subject.parameters, configuration.samples, seed + 1)
+    test_case = replace(make_test_case(subject, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
+    examination = examine(test_case, limit=GRAPH_ENTRIES)
     wrong = _wrong(examination.rows)
     if wrong:
         return wrong
     reference = GraphSubject(network, engine="reference")
-    results = {"y": probe.output, **examination.claimed}
-    expected = {"y": reference.output(values), **reference.gradients(values, probe.dy)}
-    checked = CheckedProbe(probe, examination.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results), other)
+    results = {"y": test_case.output, **examination.claimed}
+    expected = {"y": reference.output(values), **reference.gradients(values, test_case.dy)}
+    checked = CheckedCase(
+        test_case, examination.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results), other
+    )
     return _comparison_rows(results, expected) or check_another_forward(checked)
 
 
@@ -146,28 +148,30 @@ def _wrong_rows_of_layer(configuration: Configuration, seed: int) -> list[Row]:
     subject = LayerSubject(
         configuration.layer, configuration.shape, engine=configuration.engine, dtype=configuration.dtype
     )
-    drawn = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
+    drawn = random_inputs.draw_values(
+        subject.shape, subject.parameters, configuration.samples, seed + configuration.number
+    )
     values: Values = {}
     for name, value in drawn.items():
         values[name] = value.astype(subject.dtype).astype(np.float64)
     tolerance = TOLERANCES[configuration.dtype]
-    probe = make_probe(subject, values, configuration.number, LayerJudge(subject), tolerance)
-    examination = examine(probe, limit=LAYER_ENTRIES)
+    test_case = make_test_case(subject, values, configuration.number, LayerReference(subject), tolerance)
+    examination = examine(test_case, limit=LAYER_ENTRIES)
     wrong = _wrong(with_diagnoses([examination]))
     if not wrong:
-        other = probes.draw_values(
+        other = random_inputs.draw_values(
             subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1
         )
         tensors = ("y", *subject.tensors)
-        checked = CheckedProbe(
-            examination.probe,
+        checked = CheckedCase(
+            examination.test_case,
             examination.claimed,
             dict.fromkeys(tensors, max(FAR_TOLERANCE, tolerance)),
             frozenset(tensors),
             other,
         )
         wrong += extra_checks(checked)
-    results = {"y": examination.probe.output, **examination.claimed}
+    results = {"y": examination.test_case.output, **examination.claimed}
     for name, result in results.items():
         if result.dtype != subject.dtype:
             wrong.append(Row(subject.name, name, f"{result.dtype}, not {subject.dtype}"))

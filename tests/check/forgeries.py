@@ -46,17 +46,17 @@ WALK = """
     frame = sys._getframe()
     while frame:
         for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
-            for name in ("gradients", "judge", "meant", "truth"):
+            for name in ("gradients", "reference", "meant", "truth"):
                 if hasattr(value, name) and value is not self:
                     return getattr(value, name)(dy)
         frame = frame.f_back
 """
 
 FORGED_BACKWARD = {  # name: body of backward
-    "asks the judge for the answer": WALK,
+    "asks the reference for the answer": WALK,
     "asks all objects for the answer": """
             for thing in gc.get_objects():
-                if type(thing).__name__ in ("LayerJudge", "LayerSubject", "Probe"):
+                if type(thing).__name__ in ("LayerReference", "LayerSubject", "Test case"):
                     return thing.gradients(thing.values, dy)["x"]""",
     "calls the library": """
             import chainrule as cr

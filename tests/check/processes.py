@@ -1,4 +1,4 @@
-"""Processes of submissions that outlive their judge."""
+"""Processes of submissions that outlive their reference."""
 
 from pathlib import Path
 

@@ -85,7 +85,7 @@ def module(source: str, name: str = "homework") -> ModuleType:
 def file_report(code: ModuleType | str, *names: str, seed: int = 0) -> Report:
     """Return the report of a file or its text, or of some of its functions and classes."""
     code = module(code) if isinstance(code, str) else code
-    report = check_file(LocalFile(code), code.__name__, seed, names=names)
+    report = check_file(LocalFile(code), code.__name__, seed, names=names or None)
     return cr.check_gradients(getattr(code, names[0]), seed=seed) if report is None else report
 
 

@@ -11,7 +11,8 @@ from check.submissions import graded, written
 from click.testing import CliRunner, Result
 
 from chainrule.check.checked_file import LocalFile
-from chainrule.check.contracts import COURSES, course, course_report, stated_report
+from chainrule.check.contracts import course_report, stated_report
+from chainrule.check.course_contracts import COURSES, course
 from chainrule.check.file_assignments import CourseAssignment
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.report import Report
@@ -41,7 +42,7 @@ def mutants(text: str) -> list[tuple[str, str]]:
 def report(folder: Path, name: str, text: str, *selected: str) -> Report:
     file = LocalFile(load(written(folder, f"{MATHEMATICS}\n\n{text}")))
     with quiet():
-        return course_report(file, name, ANY_LAYER, 0, "homework", selected)
+        return course_report(file, name, ANY_LAYER, 0, "homework", selected or None)
 
 
 def checked(path: Path, *arguments: str) -> Result:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from check.submissions import filled, relu
 
-from chainrule.check import homework, probes
+from chainrule.check import homework, random_inputs
 from chainrule.check.assignments import Assignment, draw_task
 
 NAMES = [f"student {number}" for number in range(40)]
@@ -23,14 +23,14 @@ def test_other_names_draw_other_values_and_shapes() -> None:
     drawn = [draw_task(CONVOLUTION, 3, name) for name in NAMES]
     assert len({draw.seed for draw in drawn}) == len(NAMES)
     assert len({draw.task.shape for draw in drawn}) > 5
-    values = [probes.draw_values((7,), {}, 2, draw.seed)["x"] for draw in drawn]
+    values = [random_inputs.draw_values((7,), {}, 2, draw.seed)["x"] for draw in drawn]
     assert all(np.abs(draw - values[0]).min() > 0 for draw in values[1:])
 
 
-@pytest.mark.parametrize("number", range(0, len(probes.LAYERS), 3))
+@pytest.mark.parametrize("number", range(0, len(random_inputs.LAYERS), 3))
 def test_right_code_accepts_every_draw(number: int) -> None:
     """Keep the shapes of the parameters, which a submission may fix, and draw only shapes that the layer accepts."""
-    layer, _ = probes.LAYERS[number]
+    layer, _ = random_inputs.LAYERS[number]
     task = Assignment.of(layer.describe(), None)
     for name in NAMES[:5]:
         intended = draw_task(task, 0, name).task.intended
@@ -55,5 +55,5 @@ def test_copied_answers_earn_nothing(tmp_path) -> None:
     assert rows["Bela .py"].ok
     assert "learnt by heart" in rows["bela.py"].remark
     assert rows["bela.py"].draw == rows["Bela .py"].draw != rows["ada.py"].draw
-    (single,) = homework.grade(tmp_path / "ada.py", "ReLU()", seed=5, by_name=True, single=True, student="Bela")
+    (single,) = homework.grade(tmp_path / "ada.py", "ReLU()", seed=5, by_name=True, single=True, learner_layer="Bela")
     assert single.draw == rows["bela.py"].draw

@@ -40,7 +40,7 @@ def first_wrong(*changes: tuple[str, str], seed: int = 0) -> FirstWrong:
 def test_the_terms_add_up_to_both_sums(case: Case) -> None:
     first = first_of(case.report(3))
     if first is None or not first.terms:
-        return  # the mistake shows on another probe, or changes the shape
+        return  # the mistake shows on another test case, or changes the shape
     terms, scale = first.terms, max(abs(first.expected), abs(first.actual))
     assert first.actual != pytest.approx(first.expected, rel=1e-9)
     if not first.left_out:
@@ -136,7 +136,7 @@ def test_every_link_leads_to_a_section() -> None:
     mistakes = [mistake for mistakes in CATALOGUES.values() for mistake in mistakes]
     links = {mistake.diagnosis.page for mistake in mistakes} | {derivation_link(name) for name in EXPLAINERS}
     assert len(links) > 20
-    for link in links - {""}:
+    for link in links - {None, ""}:
         page, _, section = link.partition("#")
         assert section in anchors(page), link
 

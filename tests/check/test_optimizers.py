@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
 
-from chainrule.check.optimizer_checks import Rule
+from chainrule.check.optimizer_rules import Rule
 from chainrule.training.optimizers import NAMED, Optimizer
 
 OPTIONS = {

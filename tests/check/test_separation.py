@@ -1,4 +1,4 @@
-"""No two classic mistakes give the same results on all probes of a layer, unless they are equivalent for that layer."""
+"""No two classic mistakes give the same results on all test cases of a layer, unless they are equivalent there."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
@@ -8,7 +8,7 @@ import pytest
 from check.programs import sampled
 
 import chainrule as cr
-from chainrule.check import derivatives, probes
+from chainrule.check import derivatives, random_inputs
 from chainrule.check.diagnoses import EXACT, mistakes_for
 from chainrule.check.diagnoses.truth import GroundTruth, layer_truth, loss_truth, nearly_equal
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
@@ -25,7 +25,7 @@ SAME: dict[Layer, list[tuple[str, str, str]]] = {
     cr.AveragePool2D(2): DOUBLED,
 }
 LAYERS = [
-    *probes.LAYERS,
+    *random_inputs.LAYERS,
     (cr.AveragePool2D(2), (3, 6, 4)),
     (cr.AveragePool2D(3), (3, 6, 9)),
     (cr.MaxPool2D(2), (3, 6, 4)),
@@ -36,20 +36,20 @@ LAYERS = [
 
 
 def layer_truths(layer: Layer, shape: tuple[int, ...]) -> Iterator[GroundTruth]:
-    """Yield the right results on the probes: random values in several sizes, many ties, and values far from zero."""
-    generator, count = np.random.default_rng(0), probes.batch_size(shape)
+    """Yield the right results on test cases: random values in several sizes, many ties, and values far from zero."""
+    generator, count = np.random.default_rng(0), random_inputs.batch_size(shape)
     original = LayerSubject(layer, shape, engine="reference")
-    sizes = [(shape, count), (shape, count + 1), (probes.larger_shape(shape), count + 1)]
+    sizes = [(shape, count), (shape, count + 1), (random_inputs.larger_shape(shape), count + 1)]
     for seed, (size, samples) in enumerate(sizes):
         try:
             subject = LayerSubject(layer, size, engine="reference")
         except ShapeError:
             continue
         if subject.parameters == original.parameters:
-            values = probes.draw_values(size, subject.parameters, samples, seed)
+            values = random_inputs.draw_values(size, subject.parameters, samples, seed)
             yield layer_truth(subject, values, generator.normal(size=(samples, *subject.output_shape)))
-    values = probes.draw_values(shape, original.parameters, count, 0)
-    for draw in (derivatives.tied_integers, probes.spread_values):
+    values = random_inputs.draw_values(shape, original.parameters, count, 0)
+    for draw in (derivatives.tied_integers, random_inputs.spread_values):
         x, dy = draw(values["x"].shape, generator), generator.normal(size=(count, *original.output_shape))
         yield layer_truth(original, {**values, "x": x}, dy)
 
@@ -58,7 +58,7 @@ def loss_truths(name: str) -> Iterator[GroundTruth]:
     hinge = name == MulticlassHinge.name
     subject = MulticlassHinge() if hinge else LossSubject(name, engine="reference")
     for seed in range(2):
-        yield loss_truth(subject, probes.draw_predictions(name, seed, hinge), np.array(1.0))
+        yield loss_truth(subject, random_inputs.draw_predictions(name, seed, hinge), np.array(1.0))
 
 
 def same(first: Sequence[Array], second: Sequence[Array]) -> bool:
@@ -66,7 +66,7 @@ def same(first: Sequence[Array], second: Sequence[Array]) -> bool:
 
 
 def inseparable(truths: Iterator[GroundTruth]) -> list[tuple[str, str, str]]:
-    """Return (tensor, first mistake, second mistake) of all pairs with variants that agree on every probe."""
+    """Return (tensor, first mistake, second mistake) of all pairs with variants that agree on every test case."""
     pairs, first = list[tuple[str, str, str]](), next(truths)
     probed = [first, *(truth for truth in truths if truth.operation == first.operation)]
     for tensor in ("y", *first.gradients):

@@ -8,11 +8,11 @@ from check.programs import planted
 
 from chainrule.check.assignments import Assignment
 from chainrule.check.learner_task import LearnerTask
-from chainrule.check.loss_reading import read_loss
+from chainrule.check.loss_interface import find_loss_interface
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.verification import MAX_TOLERANCE, verify
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.losses import LossFunctions
-from chainrule.custom.student import Student
 from chainrule.errors import OptionError, ShapeError
 
 CONVOLUTION = Assignment.of("Conv2D(4, (3, 2))", (2, 5, 4))
@@ -29,7 +29,7 @@ def believing(task: Assignment, tolerance: float = 1e-12, **known: str) -> Repor
     return Report("", tuple(rows))
 
 
-def convolution(y: float = 1, dx: float = 1, db: float = 1, turned: bool = False) -> Student:
+def convolution(y: float = 1, dx: float = 1, db: float = 1, turned: bool = False) -> LearnerLayer:
     """Return a right convolution with optional changes of y, the gradients and the kernel."""
 
     class Convolution(planted("convolution", "TrueConvolution" if turned else "Plain", ("3, 3, 2", "2, 3, 2"))):
@@ -41,7 +41,7 @@ def convolution(y: float = 1, dx: float = 1, db: float = 1, turned: bool = False
             self.db = self.db * db
             return gradient
 
-    return Student(Convolution)
+    return LearnerLayer(Convolution)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def convolution(y: float = 1, dx: float = 1, db: float = 1, turned: bool = False
     ],
 )
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
-def test_results_of_a_layer_are_compared(code: Student, known: dict[str, str], wrong: set[str], seed: int) -> None:
+def test_results_of_a_layer_are_compared(code: LearnerLayer, known: dict[str, str], wrong: set[str], seed: int) -> None:
     mistakes = verify(code, CONVOLUTION.intended, believing(CONVOLUTION, **known), seed, TASK)
     assert mistakes.keys() == wrong
     assert all(said.startswith(("is wrong", "gradients")) for said in mistakes.values())
@@ -92,9 +92,9 @@ class Bent(planted("activations", "Sigmoid", ("dy * y * (1 - y)", "0 * dy"))):
 
 def test_a_forward_that_is_bent_to_its_gradients_is_noticed() -> None:
     task = Assignment.of("Sigmoid()", None)
-    assert verify(Student(Bent()), task.intended, believing(task), 3, LearnerTask(task.layer, task.shape)).keys() == {
-        "dx"
-    }
+    assert verify(
+        LearnerLayer(Bent()), task.intended, believing(task), 3, LearnerTask(task.layer, task.shape)
+    ).keys() == {"dx"}
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_gradients_of_a_loss_are_compared(slope: str, wrong: set[str]) -> None:
     slope = re.sub(r"\b([pt])\b", r"self.\1", slope)
     loss = planted("losses", "SquaredError", ("(self.p - self.t) / len(self.p)", slope))
     task = Assignment.of("half-squared-error", None)
-    reading = read_loss(LossFunctions(loss, None), [task.intended], 4)
-    assert verify(reading, task.intended, believing(task), 4, TASK).keys() == wrong  # pyright: ignore
+    interface = find_loss_interface(LossFunctions(loss, None), [task.intended], 4)
+    assert verify(interface, task.intended, believing(task), 4, TASK).keys() == wrong  # pyright: ignore
 
 
 def test_a_task_has_a_part_for_each_result() -> None:

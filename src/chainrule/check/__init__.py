@@ -11,8 +11,8 @@ learner         the author of code outside this library, which is called a learn
 tensors         the input (x, or p for a loss) and the parameters; every tensor has a gradient, such as dx or dw
 y, dy           the output, and the upstream gradient
 intended layer  the layer of this library that a learner's layer should implement; None if it is unknown
-judge           source of the correct results: the intended layer or loss, computed by the reference engine
-probe           values of all tensors and a random dy, for one check of a subject
+reference       source of the correct results: the intended layer or loss, computed by the reference engine
+test case       values of all tensors and a random dy, for one check of a subject
 claimed         the gradients that a subject's own backward computes, by tensor
 unwritten       a function whose body is empty or raises NotImplementedError
 row             the verdict on one result: on y, or on the gradient with respect to one tensor

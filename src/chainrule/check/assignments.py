@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.check import probes
+from chainrule.check import random_inputs
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import construct
 from chainrule.check.contracts import layer_report
@@ -24,15 +24,15 @@ from chainrule.check.host.process import SLOW, GuestEnded
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.loss_checks import check_loss
-from chainrule.check.loss_reading import read_loss
+from chainrule.check.loss_interface import find_loss_interface
 from chainrule.check.pair_checks import pair_named, pair_task
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.check.submissions import DEFINITIONS
 from chainrule.check.verification import UNKNOWN_OUTPUT, quiet, verify
 from chainrule.core.shapes import text
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.sample_axis import AdaptedLoss
-from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError
 from chainrule.layers import BatchNorm1D, BatchNorm2D, Dropout, Layer, LayerNorm, expressions
 from chainrule.network import losses
@@ -67,29 +67,29 @@ class Assignment:
             loss = LossSubject(losses.find(against), engine="reference")
             return cls(against, shape, loss, ("y", "dp"))
         layer = expressions.layer(against)
-        intended = LayerSubject(layer, shape or probes.input_shape_for(layer))
+        intended = LayerSubject(layer, shape or random_inputs.input_shape_for(layer))
         return cls(layer, shape, intended, ("y", *(f"d{name}" for name in intended.tensors)))
 
     @property
     def layer(self) -> Layer | None:
         """The layer; None for a loss."""
-        return None if isinstance(self.against, str) else self.against
+        if isinstance(self.against, str):
+            return None
+        return self.against
 
     @property
     def constructor_values(self) -> dict[str, Any]:
         """Values for the constructor arguments of a learner's class, by usual names."""
-        return (
-            {}
-            if isinstance(self.intended, LossSubject)
-            else constructor_values(self.intended.layer, self.intended.shape)
-        )
+        if isinstance(self.intended, LossSubject):
+            return {}
+        return constructor_values(self.intended.layer, self.intended.shape)
 
     @property
     def max_reply(self) -> int:
         """Size in bytes of the largest reply that is accepted from a submission's process."""
         if isinstance(self.intended, LossSubject):
             return 1 << 20
-        samples = probes.batch_size(self.intended.shape) + 1
+        samples = random_inputs.batch_size(self.intended.shape) + 1
         shapes = [
             (samples, *self.intended.shape),
             (samples, *self.intended.output_shape),
@@ -107,11 +107,11 @@ class Assignment:
         return row.title
 
     def report(
-        self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
+        self, file: CheckedFile, seed: int, name: str | None = None, base: LearnerTask = ANY_LAYER
     ) -> tuple[Report, dict[str, str]]:
         """Return the report of a file, and a sentence for each part that earns no points although it is right.
 
-        name   name of the layer or loss in the file; empty: the only one
+        name   name of the layer or loss in the file; None: the only one
         base   names of constants, the treatment of ties, and whether the code should take single samples
         """
         with quiet():
@@ -119,7 +119,7 @@ class Assignment:
                 learner_task = replace(base, against=self.layer, shape=self.intended.shape)
                 code, report = file.layer(contract=base.contract), layer_report(file, learner_task, seed)
             elif isinstance(self.intended, LossSubject):
-                code: Student | AdaptedLoss = AdaptedLoss(
+                code: LearnerLayer | AdaptedLoss = AdaptedLoss(
                     file.loss(name, contract=base.contract), single=bool(base.samples)
                 )
                 learner_task, report = base, check_loss(code, [self.intended], seed)
@@ -128,8 +128,11 @@ class Assignment:
                 code, learner_task = load_layer(file, name, specified, self.constructor_values)
                 report = check_layer(code, learner_task, seed)
             try:
-                reading = read_loss(code, [self.intended], seed) if isinstance(code, AdaptedLoss) else code
-                wrong = verify(reading, self.intended, report, seed, learner_task)
+                if isinstance(code, AdaptedLoss):
+                    interface = find_loss_interface(code, [self.intended], seed)
+                else:
+                    interface = code
+                wrong = verify(interface, self.intended, report, seed, learner_task)
             except GuestEnded as end:
                 if not any(SLOW in note for note in report.notes):
                     raise
@@ -138,22 +141,29 @@ class Assignment:
                 if report.ok:
                     raise
                 return report, dict.fromkeys(self.parts, f"{error}.")  # the report contains the error
-        right = {row.title: row for row in report.rows if row.ok or row.accepted}
-        uncounted = {part: sentence for part, sentence in wrong.items() if sentence == UNKNOWN_OUTPUT}
-        rows = [
-            replace(right[part], method=OTHER_VALUES, ok=False, diagnoses=(Diagnosis("other-values", message),))
-            for part, message in wrong.items()
-            if part in right and part not in uncounted
-        ]
+        right = dict[str, Row]()
+        for row in report.rows:
+            if row.is_right:
+                right[row.title] = row
+        uncounted = dict[str, str]()
+        for part, sentence in wrong.items():
+            if sentence == UNKNOWN_OUTPUT:
+                uncounted[part] = sentence
+        rows = list[Row]()
+        for part, message in wrong.items():
+            if part in right and part not in uncounted:
+                rows.append(
+                    replace(right[part], method=OTHER_VALUES, ok=False, diagnoses=(Diagnosis("other-values", message),))
+                )
         return replace(report, rows=(*report.rows, *rows)), uncounted
 
 
 def load_layer(
-    file: CheckedFile, name: str, task: LearnerTask, options: Mapping[str, Any]
-) -> tuple[Student, LearnerTask]:
+    file: CheckedFile, name: str | None, task: LearnerTask, options: Mapping[str, Any]
+) -> tuple[LearnerLayer, LearnerTask]:
     """Return a layer of a file with its task, which a pair of functions completes with its options and layouts.
 
-    name     of a class, an object or a pair's forward function; "": the only one in the file
+    name     of a class, an object or a pair's forward function; None: the only one in the file
     options  values of constructor arguments; `construct` finds values for required arguments that are not among them
     """
     pair = pair_named(file, name)
@@ -161,17 +171,22 @@ def load_layer(
         return pair_task(file, *pair, task)
     contents = file.contents()
     required = contents.required  # constructor arguments by class
-    key = next(iter(required)) if len(required) == 1 and not name else name
+    key = name or ""
+    if len(required) == 1 and name is None:
+        key = next(iter(required))
     arguments = contents.layers.get(key, ())
     if isinstance(task.against, Dropout):
         task = replace(task, options_given=bool({*arguments} & set(options)))
-    unknown = [argument for argument in required.get(key, ()) if argument not in options]
+    unknown = list[str]()
+    for argument in required.get(key, ()):
+        if argument not in options:
+            unknown.append(argument)
     against = task.against
     if isinstance(against, BatchNorm1D | LayerNorm) and arguments and task.shape is None:
         task = replace(task, shape=VECTOR)  # a class that receives the number of features may expect vectors
         options = {**options, **constructor_values(against, VECTOR)}
     if isinstance(task.against, BatchNorm2D | LayerNorm) and len(unknown) == 1:
-        shape = task.shape or probes.input_shape_for(task.against)
+        shape = task.shape or random_inputs.input_shape_for(task.against)
         options = {**options, unknown[0]: shape[0]}  # the number of features
         unknown = []
     if unknown:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.check.comparison import compare_with_array
-from chainrule.check.extra_checks import failure_row
+from chainrule.check.failures import failure_row
 from chainrule.check.forms import DATA
 from chainrule.check.report import Diagnosis, Row
 from chainrule.custom.autograd import Expression
@@ -48,15 +48,21 @@ def engine_rows(name: str, evaluate: Callable[[Expression], Mapping[str, Array]]
     generator = np.random.default_rng(seed)
     takes_arrays = _takes_arrays(evaluate, generator)
     shape = (3, 4) if takes_arrays else ()
-    cases: list[tuple[str, str, Shapes]] = [
-        (operation, source, (shape, shape)) for operation, source in OPERATIONS.items()
-    ]
-    cases += [(operation, *case) for operation, case in MATRIX_OPERATIONS.items()] if takes_arrays else []
+    cases = list[tuple[str, str, Shapes]]()
+    for operation, source in OPERATIONS.items():
+        cases.append((operation, source, (shape, shape)))
+    if takes_arrays:
+        for operation, case in MATRIX_OPERATIONS.items():
+            cases.append((operation, *case))
     for operation, source, shapes in cases:
-        count = 2 if re.search(r"\bb\b", source) else 1
-        values: list[Array] = [np.asarray(generator.normal(size=size)) for size in shapes[:count]]
-        if operation in POSITIVE:
-            values = [np.abs(value) + 0.5 for value in values]
+        if not re.search(r"\bb\b", source):
+            shapes = shapes[:1]
+        values = list[Array]()
+        for size in shapes:
+            value = np.asarray(generator.normal(size=size))
+            if operation in POSITIVE:
+                value = np.abs(value) + 0.5
+            values.append(value)
         dy = np.asarray(generator.normal(size=_value(source, values).shape))
         yield from _rows(name, operation, evaluate, Expression(source, values, dy))
 
@@ -101,7 +107,8 @@ def _rows(
     """Yield the rows of an operation, or nothing if the engine does not have it."""
     subject = f"{name}: {expression.source}"
     expected = {"y": _value(expression.source, expression.values)}
-    expected |= {tensor: _gradient(expression, place) for place, tensor in enumerate("ab"[: len(expression.values)])}
+    for place, tensor in enumerate("ab"[: len(expression.values)]):
+        expected[tensor] = _gradient(expression, place)
     try:
         results = evaluate(expression)
     except StudentError as error:
@@ -113,7 +120,10 @@ def _rows(
         result = results.get(tensor if tensor == "y" else f"d{tensor}")
         row = Row(subject, tensor, operation, None, TOLERANCE, False)
         if result is None or result.shape != np.shape(array):
-            shape = "missing" if result is None else f"of shape {result.shape}, not {np.shape(array)}"
+            if result is None:
+                shape = "missing"
+            else:
+                shape = f"of shape {result.shape}, not {np.shape(array)}"
             yield Row(subject, tensor, operation, None, TOLERANCE, False, notes=(f"{row.title} is {shape}",))
             continue
         comparison = compare_with_array(result, np.asarray(array, np.float64))

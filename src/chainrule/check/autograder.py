@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from chainrule.check.course_contracts import COURSES, course_file
 from chainrule.check.points import PointScheme
 from chainrule.errors import OptionError, quoted
 from chainrule.version import __version__
@@ -98,7 +100,7 @@ jobs:
           cat > "$RUNNER_TEMP/points.toml" << 'END_OF_POINTS'
 @POINTS@
           END_OF_POINTS
-          rm -rf submission/.git submission/.github
+@COURSE@          rm -rf submission/.git submission/.github
           python -P -m chainrule grade submission --single @WORDS@ \\
               --points "$RUNNER_TEMP/points.toml" --results github-classroom "$RUNNER_TEMP/result.json" || [ $? -eq 3 ]
           echo "result=$(base64 --wrap=0 "$RUNNER_TEMP/result.json")" >> "$GITHUB_OUTPUT"
@@ -121,6 +123,7 @@ from pathlib import Path
 POINTS = @POINTS@
 REQUIREMENTS = @REQUIREMENTS@
 WORDS = @WORDS@
+COURSE = @COURSE@  # contracts of a course that chainrule does not have
 
 subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
 with tempfile.TemporaryDirectory() as folder:
@@ -128,6 +131,10 @@ with tempfile.TemporaryDirectory() as folder:
     points.write_text(POINTS, encoding="utf-8")
     shutil.copytree(".", submission, symlinks=True, ignore=shutil.ignore_patterns(".*"))
     command = [sys.executable, "-P", "-m", "chainrule", "grade", str(submission), "--single", *WORDS]
+    if COURSE is not None:
+        course = Path(folder, "course.toml")
+        course.write_text(COURSE, encoding="utf-8")
+        command += ["--course", str(course)]
     done = subprocess.run([*command, "--points", str(points), "--results", "classroom50", "result.json"])
 sys.exit(0 if done.returncode == 3 else done.returncode)
 '''
@@ -168,11 +175,26 @@ class GradedAssignment:
     @property
     def arguments(self) -> list[str]:
         """The command-line arguments for these options, without the folder and the points."""
-        names = ("against", "contract", "course", "input_shape", "seconds", "memory", "seed", "draw_by")
-        names += ("hints", "ties", "samples")
-        options = {f"--{name.replace('_', '-')}": getattr(self, name) for name in names}
-        words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-        return words + [word for name in self.packages for word in ("--package", name)]
+        words = list[str]()
+        for name in (
+            *("against", "contract", "input_shape", "seconds", "memory", "seed", "draw_by"),
+            *("hints", "ties", "samples"),
+        ):
+            value = getattr(self, name)
+            if value is not None:
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        for name in self.packages:
+            words += ["--package", name]
+        if self.course is not None and self.own_course is None:
+            words += ["--course", self.course]
+        return words
+
+    @property
+    def own_course(self) -> str | None:
+        """The contents of the file of a course that is none of this library; None for others."""
+        if self.course is None or self.course in COURSES:
+            return None
+        return course_file(self.course).read_text(encoding="utf-8")
 
 
 def autograder(kind: str, task: GradedAssignment) -> bytes:
@@ -191,7 +213,11 @@ def _zip(task: GradedAssignment) -> bytes:
     if task.draw_by is not None and task.seed is None:
         raise OptionError("--draw-by name needs --seed in an autograder: a second grading must draw the same values")
     student = ""
-    arguments = shlex.join(task.arguments)
+    words = task.arguments
+    course = task.own_course
+    if course is not None:
+        words += ["--course", "source/course.toml"]
+    arguments = shlex.join(words)
     if task.draw_by is not None:
         student = f'STUDENT=$("$PYTHON" -c {shlex.quote(STUDENT_NAMES_CODE)} "$ROOT/submission_metadata.json")\n'
         arguments += ' --student "$STUDENT"'
@@ -202,6 +228,8 @@ def _zip(task: GradedAssignment) -> bytes:
         "requirements.txt": "".join(f"{line}\n" for line in _requirements(task)).encode(),
         **{f"library/chainrule/{name}": content for name, content in _library()},
     }
+    if course is not None:
+        files["course.toml"] = course.encode()
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # compressed bytes differ between zlib versions
         for name, content in files.items():
@@ -216,14 +244,26 @@ def _workflow(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
         raise OptionError("a workflow does not support --draw-by name: students could read the seed in it")
     points = textwrap.indent(task.scheme.to_toml().rstrip(), " " * 10)
+    words = task.arguments
+    course = ""
+    if task.own_course is not None:
+        words += ["--course", "course.toml"]
+        course = textwrap.indent(
+            f"cat > course.toml << 'END_OF_COURSE'\n{task.own_course.rstrip()}\nEND_OF_COURSE\n", " " * 10
+        )
     text = WORKFLOW.replace("@REQUIREMENTS@", shlex.join(_published(task)))
-    return text.replace("@WORDS@", shlex.join(task.arguments)).replace("@POINTS@", points).encode()
+    return text.replace("@WORDS@", shlex.join(words)).replace("@COURSE@", course).replace("@POINTS@", points).encode()
 
 
 def _script(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
         raise OptionError("classroom50 does not support --draw-by name: its autograders are public, with the seed")
-    values = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.arguments}
+    values: dict[str, Any] = {
+        "@POINTS@": task.scheme.to_toml(),
+        "@REQUIREMENTS@": _published(task),
+        "@WORDS@": task.arguments,
+    }
+    values["@COURSE@"] = task.own_course
     text = SCRIPT
     for name, value in values.items():
         text = text.replace(name, repr(value))
@@ -243,7 +283,10 @@ def _library() -> Iterator[tuple[str, bytes]]:
 
 def _requirements(task: GradedAssignment) -> list[str]:
     """Return the requirements of this library and of the packages that submissions may import."""
-    requirements = [line for line in metadata.requires("chainrule") or [] if "extra ==" not in line]
+    requirements = list[str]()
+    for line in metadata.requires("chainrule") or []:
+        if "extra ==" not in line:
+            requirements.append(line)
     return sorted({*requirements, *_distributions(task)})
 
 
@@ -253,6 +296,10 @@ def _published(task: GradedAssignment) -> list[str]:
 
 def _distributions(task: GradedAssignment) -> list[str]:
     """Return the distributions of the packages that submissions may import, pinned to the installed versions."""
-    by_package = dict(metadata.packages_distributions() if task.packages else {})  # slow: reads all distributions
-    names = sorted({name for package in task.packages for name in by_package.get(package, [package])})
-    return [f"{name}=={metadata.version(name)}" for name in names]
+    if not task.packages:
+        return []
+    by_package = metadata.packages_distributions()  # slow: reads all distributions
+    names = set[str]()
+    for package in task.packages:
+        names.update(by_package.get(package, [package]))
+    return [f"{name}=={metadata.version(name)}" for name in sorted(names)]

@@ -11,8 +11,8 @@ from chainrule.check.sources import FileContents
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
 from chainrule.custom.interface import LossCode
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.optimizers import Descent
-from chainrule.custom.student import Student
 
 
 class CheckedFile(ABC):
@@ -23,7 +23,7 @@ class CheckedFile(ABC):
         """Return the names in the file."""
 
     @abstractmethod
-    def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
+    def evaluate(self, name: str | None, task: Expression | Descent) -> dict[str, Array]:
         """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
 
     @abstractmethod
@@ -39,23 +39,33 @@ class CheckedFile(ABC):
         """Return a layer or a loss, and its name; see `sources.bind`."""
 
     def layer(
-        self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None, contract: str = ""
-    ) -> Student:
+        self,
+        name: str | None = None,
+        *,
+        backward: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        contract: str | None = None,
+    ) -> LearnerLayer:
         """Return a layer, or a pair of functions.
 
-        name      name of a class, an object or a forward function; empty: the only one
-        backward  name of the backward function; empty for a class or an object
+        name      name of a class, an object or a forward function; None: the only one
+        backward  name of the backward function; None for a class or an object
         options   values for constructor arguments, or for arguments of forward
         contract  how the layer is called, instead of the name and the options
         """
-        return Student.around(*self._selected(name, backward, False, options or {}, contract))
+        return LearnerLayer.around(*self._selected(name, backward, False, options or {}, contract))
 
-    def loss(self, name: str = "", *, backward: str = "", contract: str = "") -> LossCode:
+    def loss(self, name: str | None = None, *, backward: str | None = None, contract: str | None = None) -> LossCode:
         """Return the loss with this name, or that of a contract."""
         return self._selected(name, backward, True, {}, contract)[0]
 
     def _selected(
-        self, name: str, backward: str, loss: bool, options: Mapping[str, Any], contract: str
+        self,
+        name: str | None,
+        backward: str | None,
+        loss: bool,
+        options: Mapping[str, Any],
+        contract: str | None,
     ) -> tuple[Any, str]:
         return self.bind({"name": name, "backward": backward, "loss": loss, "options": options, "contract": contract})
 
@@ -70,7 +80,7 @@ class LocalFile(CheckedFile):
         """Return the names in the module."""
         return sources.contents(self._module)
 
-    def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
+    def evaluate(self, name: str | None, task: Expression | Descent) -> dict[str, Array]:
         """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
         return sources.evaluate(self._module, Path(self._module.__name__), name, task)
 

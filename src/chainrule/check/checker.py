@@ -11,25 +11,26 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.check import probes
+from chainrule.check import random_inputs
 from chainrule.check.checked_file import LocalFile
-from chainrule.check.examination import check_ties, examine, make_probe, with_diagnoses
+from chainrule.check.examination import check_ties, examine, make_test_case, with_diagnoses
 from chainrule.check.file_assignments import FileAssignment
 from chainrule.check.file_checks import check_file
-from chainrule.check.judges import LayerJudge, LossJudge
-from chainrule.check.learner_checks import FIRST, TIE_OPERATIONS, check_layer, extra_rows, shape_note
+from chainrule.check.learner_checks import FIRST, check_layer, extra_rows, shape_note
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.loss_checks import check_loss
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_rows
+from chainrule.check.references import LayerReference, LossReference
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
+from chainrule.check.tie_rows import TIE_OPERATIONS
 from chainrule.check.verification import quiet
 from chainrule.core.words import checked_options
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.optimizers import descend, signatures
 from chainrule.custom.sample_axis import ONE
-from chainrule.custom.student import Student
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer, expressions
 from chainrule.layers.node import checked_shape
@@ -58,11 +59,11 @@ def check_gradients(
     """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
     subject      a layer, a model, the name of a loss, or a learner's code: a class or an object with forward(x) and
-                 backward(dy), a module, or a pair of plain functions; the class of an optimizer; None: all layers and
-                 losses of this library
+             backward(dy), a module, or a pair of plain functions; the class of an optimizer; None: all layers and
+             losses of this library
     against      the layer or loss that a learner's code should implement: a layer, an expression such as
-                 "Conv2D(4, (3, 2), stride=2)", or the name of a loss or an optimizer; for a module also names of
-                 functions and classes in the formats of courses, such as "conv_forward, Linear"
+             "Conv2D(4, (3, 2), stride=2)", or the name of a loss or an optimizer; for a module also names of
+             functions and classes in the formats of courses, such as "conv_forward, Linear"
     input_shape  shape of one input, without the batch axis; None: choose one
     loss         loss of a model; None: the model's own, or the default for its last layer
     engine       engine whose gradients are checked; None: the model's own, or the default engine
@@ -79,29 +80,35 @@ def check_gradients(
     >>> bool(cr.check_gradients(cr.Dense(3)))
     True
     """
-    parts = FileAssignment.of(against) if isinstance(against, str) and isinstance(subject, ModuleType) else None
-    kind = optimizer_kind(against) if isinstance(against, str) and isinstance(subject, type | FunctionType) else ""
-    if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES and not (parts or kind):
-        against = expressions.layer(against)
     if ties not in (None, FIRST):
         raise OptionError(f"ties {quoted(ties)}: expected {FIRST!r} or None")
     if samples not in (None, ONE):
         raise OptionError(f"samples {quoted(samples)}: expected {ONE!r} or None")
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
-    shape = None if input_shape is None else checked_shape(input_shape)
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
         raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
-    base = LearnerTask(None, shape, constants=tuple(constants), ties=ties or "", samples=samples or "")
-    if parts is not None:
-        return parts.report(LocalFile(cast("ModuleType", subject)), seed, base=base)[0]
+    shape = None if input_shape is None else checked_shape(input_shape)
+    base = LearnerTask(None, shape, constants=tuple(constants), ties=ties, samples=samples)
+    if isinstance(against, str) and isinstance(subject, ModuleType):
+        parts = FileAssignment.of(against)
+        if parts is not None:
+            return parts.report(LocalFile(subject), seed, base=base)[0]
     with quiet():
-        if kind:
-            title = name or str(subject.__name__)
-            run = partial(descend, {subject.__name__: subject})
-            tried = optimizer_contracts(kind, signatures(subject))
-            return Report(title, tuple(optimizer_rows(title, kind, run, tried, seed)))
+        if isinstance(against, str) and isinstance(subject, type | FunctionType):
+            kind = optimizer_kind(against)
+            if kind is not None:
+                return _optimizer(cast("Any", subject), kind, name, seed)
+        if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES:
+            against = expressions.layer(against)
         return _check(subject, against, base, loss, engine, seed, name)
+
+
+def _optimizer(source: Any, kind: str, name: str | None, seed: int) -> Report:
+    """Return the report of an optimizer: a class, or a function of a parameter and its gradient."""
+    title = name or str(source.__name__)
+    run = partial(descend, {source.__name__: source})
+    return Report(title, tuple(optimizer_rows(title, kind, run, optimizer_contracts(kind, signatures(source)), seed)))
 
 
 def _check(
@@ -122,7 +129,7 @@ def _check(
     if isinstance(subject, str):
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
-        layer = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
+        layer = LayerSubject(subject, shape or random_inputs.input_shape_for(subject), engine=engine)
         return Report(layer.name, tuple(_layer(layer, seed)), (shape_note(layer.shape),))
     if isinstance(against, str):
         return check_loss(LossFunctions(subject, name), [LossSubject(losses.find(against), engine="reference")], seed)
@@ -130,14 +137,17 @@ def _check(
         report = check_file(LocalFile(subject), name or subject.__name__, seed, base)
         if report is not None:
             return report
-    student = subject if isinstance(subject, Student) else Student(subject, name)
-    return check_layer(student, replace(base, against=against), seed)
+    if isinstance(subject, LearnerLayer):
+        learner_layer = subject
+    else:
+        learner_layer = LearnerLayer(subject, name)
+    return check_layer(learner_layer, replace(base, against=against), seed)
 
 
 def check_everything(engine: str | None, seed: int) -> Report:
     """Check all layers, with options that reveal mistakes, and all losses."""
     rows = list[Row]()
-    for layer, shape in probes.LAYERS:
+    for layer, shape in random_inputs.LAYERS:
         rows += _layer(LayerSubject(layer, shape, engine=engine), seed)
     for loss in losses.NAMES:
         rows += _loss(loss, engine, seed)
@@ -145,20 +155,24 @@ def check_everything(engine: str | None, seed: int) -> Report:
 
 
 def _layer(subject: LayerSubject, seed: int) -> list[Row]:
-    values = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed)
-    probe = make_probe(subject, values, seed, LayerJudge(subject))
-    examination = examine(probe)
+    values = random_inputs.draw_values(subject.shape, subject.parameters, random_inputs.batch_size(subject.shape), seed)
+    test_case = make_test_case(subject, values, seed, LayerReference(subject))
+    examination = examine(test_case)
     rows = with_diagnoses([examination])
     if subject.plan.forward and subject.plan.forward[0].name in TIE_OPERATIONS:
-        rows += [row for row in [check_ties(probe, examination)] if row]
-    other = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed + 2)
+        tied = check_ties(test_case, examination)
+        if tied is not None:
+            rows.append(tied)
+    other = random_inputs.draw_values(
+        subject.shape, subject.parameters, random_inputs.batch_size(subject.shape), seed + 2
+    )
     return rows + extra_rows(examination, other)
 
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
     subject = LossSubject(loss, engine=engine)
-    probe = make_probe(subject, probes.draw_predictions(loss, seed), seed, LossJudge(subject))
-    return with_diagnoses([examine(probe)])
+    test_case = make_test_case(subject, random_inputs.draw_predictions(loss, seed), seed, LossReference(subject))
+    return with_diagnoses([examine(test_case)])
 
 
 def _model(
@@ -179,12 +193,15 @@ def _model(
     generator = np.random.default_rng([seed, zlib.crc32(b"model")])
     x = generator.normal(size=(MODEL_SAMPLES, *copied.input_shape))
     targets = [_random_classes(generator, output.shape) for output in copied.outputs]
-    t = targets[0] if copied.output_ports is None else copied.output_ports.pack(targets, "targets")
+    if copied.output_ports is None:
+        t = targets[0]
+    else:
+        t = copied.output_ports.pack(targets, "targets")
     title = name or str(getattr(network, "name", "model"))
     subject = ModelSubject(copied, used_loss, x, t, title)
     if not subject.tensors:
         raise OptionError(f"{title} has no parameters: there is no gradient to check")
-    rows = examine(make_probe(subject, subject.values, seed), limit=MODEL_LIMIT).rows
+    rows = examine(make_test_case(subject, subject.values, seed), limit=MODEL_LIMIT).rows
     unchecked = parameters_without_gradient(copied, title, constants)
     return Report(
         title,
@@ -203,4 +220,6 @@ def _random_classes(generator: np.random.Generator, shape: tuple[int, ...]) -> N
 def _usual_loss(network: Network) -> Loss | None:
     """Return the model's loss; None if there is none, or it is custom."""
     loss = getattr(network, "loss", None)
-    return None if loss is None or any(isinstance(term, CustomLoss) for term in losses.terms(loss)) else loss
+    if loss is None or any(isinstance(term, CustomLoss) for term in losses.terms(loss)):
+        return None
+    return loss

@@ -53,7 +53,9 @@ def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float
     error_bounds = (derivative.error_bounds + derivative.kink_widths) / scale
     beyond = np.maximum(gaps - error_bounds, 0)
     gaps = np.where(error_bounds > derivative.tolerance, beyond, gaps)
-    along = [_along(claimed, *direction) / scale for direction in derivative.directions]
+    along = list[float]()
+    for direction in derivative.directions:
+        along.append(_along(claimed, *direction) / scale)
     error = max([float(gaps.max(initial=0.0)), *along])
     excess = max([float(beyond.max(initial=0.0)), *along])
     if excess <= derivative.tolerance or beyond.max(initial=0.0) == 0:
@@ -89,7 +91,9 @@ def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) 
     if error == 0:
         return Comparison(0.0, 0.0)
     index = int(gaps.argmax())
-    values = [float(array.reshape(-1)[index]) for array in (result, expected)]
+    values = list[float]()
+    for array in (result, expected):
+        values.append(float(array.reshape(-1)[index]))
     return Comparison(error, error, WorstEntry(cell_index(index, gaps.shape), *values))
 
 
@@ -100,7 +104,10 @@ def non_finite_message(array: Array) -> str | None:
         return None
     index = int(wrong.reshape(-1).argmax())
     position = ", ".join(map(str, cell_index(index, array.shape)))
-    count = "all elements are" if wrong.all() else f"{int(wrong.sum())} of {array.size} elements are"
+    if wrong.all():
+        count = "all elements are"
+    else:
+        count = f"{int(wrong.sum())} of {array.size} elements are"
     return f"is not finite: {count} inf or nan, the first at [{position}]"
 
 
@@ -110,7 +117,9 @@ def shape_message(title: str, result: Array, expected: tuple[int, ...]) -> str:
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return text(shape) if len(shape) > 1 else str(shape)
+    if len(shape) > 1:
+        return text(shape)
+    return str(shape)
 
 
 def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator) -> float:
@@ -121,7 +130,10 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
     error is at least the dtype's.
     """
     dtype = np.asarray(f(v)).dtype
-    dtype_noise = float(np.finfo(dtype).eps) / 4 if dtype.kind == "f" and dtype.itemsize < 8 else 0.0
+    if dtype.kind == "f" and dtype.itemsize < 8:
+        dtype_noise = float(np.finfo(dtype).eps) / 4
+    else:
+        dtype_noise = 0.0
     smallest = np.inf
     for _ in range(NOISE_DIRECTIONS):
         smallest = min(smallest, _rounding_error(f, v, generator.normal(size=v.shape)))
@@ -132,7 +144,9 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
 
 def _rounding_error(f: Callable[[Array], Array], v: Array, direction: Array) -> float:
     """Return the standard deviation of f's rounding error, relative to the largest value of f; 0 if f is not finite."""
-    values = [np.asarray(f(v + NOISE_STEP * step * direction)) for step in range(DIFFERENCE_ORDER + 1)]
+    values = list[Array]()
+    for step in range(DIFFERENCE_ORDER + 1):
+        values.append(np.asarray(f(v + NOISE_STEP * step * direction)))
     if not all(np.isfinite(value).all() for value in values):
         return 0.0
     signs = [(-1) ** step * comb(DIFFERENCE_ORDER, step) for step in range(DIFFERENCE_ORDER + 1)]

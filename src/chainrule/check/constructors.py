@@ -11,12 +11,12 @@ import numpy as np
 
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.forms import ARGUMENTS, DATA, ClassFormat, class_format
+from chainrule.check.interface_search import find_layer_interface
 from chainrule.check.learner_subjects import failed_in_backward
 from chainrule.check.learner_task import ANY_LAYER
-from chainrule.check.reading import read
-from chainrule.custom.held_arrays import family
+from chainrule.custom.gradient_names import role_of
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.names import NAMES
-from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 
 IDENTIFIED = 2  # quality of values where the output identifies a layer
@@ -28,7 +28,7 @@ CONTRACT = """{name}: state how it is called, with values for what is not your o
 
 def construct(
     file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, Any], seed: int
-) -> tuple[Student, dict[str, Any]]:
+) -> tuple[LearnerLayer, dict[str, Any]]:
     """Return a layer, and the values of its constructor arguments.
 
     Values for required arguments with unknown names are found by trial: the first whose output identifies a layer, or
@@ -36,15 +36,15 @@ def construct(
     """
     if not {*required} - {*options}:
         return file.layer(name, options=options), {**options}
-    best: tuple[float, Student, dict[str, Any]] | None = None
+    best: tuple[float, LearnerLayer, dict[str, Any]] | None = None
     for values in combinations(required, options, class_format(name)):
         try:
-            student = file.layer(name, options=values)
+            learner_layer = file.layer(name, options=values)
         except StudentError:
             continue
-        quality = _quality(student, seed)
+        quality = _quality(learner_layer, seed)
         if best is None or quality > best[0]:
-            best = (quality, student, values)
+            best = (quality, learner_layer, values)
         if quality == IDENTIFIED:
             break
     if best is None:
@@ -52,18 +52,20 @@ def construct(
     return best[1], best[2]
 
 
-def _quality(student: Student, seed: int) -> float:
+def _quality(learner_layer: LearnerLayer, seed: int) -> float:
     """Return 2 if the output of a learner's layer identifies a layer, 1 if the code runs, and 0 if it does not.
 
     Return 0.5 if only backward fails.
     """
     try:
-        reading = read(student, ANY_LAYER, seed)
+        interface = find_layer_interface(learner_layer, ANY_LAYER, seed)
     except UnwrittenError:
         raise
     except (StudentError, ShapeError) as error:
         return 0.5 * failed_in_backward(str(error))
-    return IDENTIFIED if reading.intended is not None else float(reading.complete)
+    if interface.intended is not None:
+        return IDENTIFIED
+    return float(interface.complete)
 
 
 def combinations(
@@ -76,12 +78,10 @@ def combinations(
     course_format  the format of the class, which determines the shapes of parameters; None if it is unknown
     """
     unknown = [name for name in required if name not in known]
-    options = [_values(name, course_format) for name in unknown]
-    for values in islice(product(*options), MAX_TRIES):
+    for values in islice(product(*(_values(name, course_format) for name in unknown)), MAX_TRIES):
         yield {**known, **dict(zip(unknown, values, strict=True))}
     if known:
-        options = [_values(name, course_format) for name in required]
-        for values in islice(product(*options), MAX_TRIES):
+        for values in islice(product(*(_values(name, course_format) for name in required)), MAX_TRIES):
             yield dict(zip(required, values, strict=True))
 
 
@@ -90,18 +90,30 @@ def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
 
     Earlier kinds are more certain. A kernel may be an array of weights or, as here, its size.
     """
-    plain, role = name.replace("_", "").lower(), family(name)
+    plain, role = name.replace("_", "").lower(), role_of(name)
     if plain in VALUES["exact"]:
         return VALUES["exact"][plain]
     if role in VALUES["parameters"] and plain not in ("filters", "kernels", "kernel"):
-        generator, shapes = np.random.default_rng(0), VALUES["parameters"][role]
+        shapes = VALUES["parameters"][role]
         if role == "w" and course_format is not None:
             shapes = VALUES["kernels"].get(course_format.against, shapes)
+        generator = np.random.default_rng(0)
         return [generator.normal(size=shape) for shape in shapes]
-    usual = next((option for option, words in ARGUMENTS.items() if name.lower() in words), "")
-    return VALUES["usual"].get(usual) or next(
-        values for words, values in VALUES["suggestions"] if any(word in plain for word in words)
-    )
+    for option, words in ARGUMENTS.items():
+        if name.lower() in words:
+            if option in VALUES["usual"]:
+                return VALUES["usual"][option]
+            break
+    return _suggested_values(plain)
+
+
+def _suggested_values(plain: str) -> Sequence[Any]:
+    """Return the values for an argument by a part of its name; the last suggestion fits any name."""
+    for words, values in VALUES["suggestions"]:
+        for word in words:
+            if word in plain:
+                return values
+    raise LookupError(plain)
 
 
 def class_contract(name: str, arguments: Sequence[str], methods: Sequence[str], is_loss: bool = False) -> str:
@@ -138,11 +150,20 @@ def pair_contract(forward: str, backward: str, arguments: Sequence[str], backwar
     arguments           names of the arguments of forward after x
     backward_arguments  names of the arguments of backward
     """
-    roles = {name: family(name) or name for name in arguments}
+    roles = dict[str, str]()
+    for name in arguments:
+        roles[name] = role_of(name) or name
     own = {**roles, "x": "x", **dict.fromkeys(NAMES.roles["x"], "x")}
-    upstream = next((name for name in backward_arguments if name.lower() in NAMES.upstream), "")
-    saved = [name for name in backward_arguments if name not in own and name != upstream]
-    results = ", ".join(["dx", *(f"d{role}" for name, role in roles.items() if role != name or family(name))])
+    upstream = ""
+    for name in backward_arguments:
+        if name.lower() in NAMES.upstream:
+            upstream = name
+            break
+    saved = list[str]()
+    for name in backward_arguments:
+        if name not in own and name != upstream:
+            saved.append(name)
+    results = ", ".join(["dx", *(f"d{role}" for name, role in roles.items() if role != name or role_of(name))])
     first = _called(forward, ["x", *arguments], roles)
     second = _called(backward, backward_arguments, {**own, upstream: "dy"})
     contract = f"{', '.join(['y', *saved])} = {first}; {results} = {second}"

@@ -4,73 +4,39 @@ The contracts of a course are data in the folder `courses`: names of classes or 
 optimizer, the shape of one input, and the text of the contract, where {C} is the name in the file.
 """
 
-import tomllib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check import probes
+from chainrule.check import random_inputs
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.extra_checks import failure_row
+from chainrule.check.course_contracts import CourseEntry, course
+from chainrule.check.failures import failure_row
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_subjects import NEUTRAL
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.loss_checks import check_loss
-from chainrule.check.loss_reading import all_losses
+from chainrule.check.loss_interface import all_losses
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import with_own_variant
-from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.report import Diagnosis, Report, Row, all_right
 from chainrule.check.rows import NOT_CHECKED
 from chainrule.check.running_statistics import normalization_rows
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject
 from chainrule.custom.contract import Contract, parse
 from chainrule.custom.contract_code import TRAIN
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.methods import EVALUATED
-from chainrule.custom.student import Student
-from chainrule.errors import OptionError, ShapeError, StudentError, unknown_name
+from chainrule.errors import OptionError, ShapeError, StudentError
 from chainrule.layers import BatchNorm2D, Dropout, LayerNorm, expressions
 from chainrule.network import losses
 
 SIZES = {"D": 7, "O": 4, "C": 3, "H": 6, "W": 8, "K": 3, "L": 2, "N": 5}  # of code that is no layer of this library
-FOLDER = Path(__file__).with_name("courses")
-COURSES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
-
-
-@dataclass(frozen=True)
-class CourseEntry:
-    """The contract of one class, function or pair of functions of a course.
-
-    names     its usual names, in any case
-    against   the intended layer, loss or optimizer; empty if it is none of this library
-    contract  the text of the contract; {C} is the name in the file
-    shape     shape of one input; empty: choose one
-    """
-
-    names: tuple[str, ...]
-    contract: str
-    against: str = ""
-    shape: tuple[int, ...] = ()
-
-    def text(self, name: str) -> str:
-        """Return the contract for a class or a function with this name."""
-        return self.contract.replace("{C}", name)
-
-
-def course(name: str) -> tuple[CourseEntry, ...]:
-    """Return the contracts of a course; OptionError for an unknown one."""
-    if name not in COURSES:
-        raise unknown_name("course", name, COURSES)
-    data = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
-    entries = list[CourseEntry]()
-    for entry in data["code"]:
-        names, shape = tuple(entry["names"]), tuple(entry.get("shape", ()))
-        entries.append(CourseEntry(names, entry["contract"], entry.get("against", ""), shape))
-    return tuple(entries)
 
 
 def read(argument: str) -> str:
@@ -80,43 +46,47 @@ def read(argument: str) -> str:
     return str(parse(path.read_text(encoding="utf-8") if is_file else argument))
 
 
-def stated_report(file: CheckedFile, text: str, against: str, base: LearnerTask, seed: int) -> Report:
+def stated_report(file: CheckedFile, text: str, against: str | None, base: LearnerTask, seed: int) -> Report:
     """Return the report of code under a contract.
 
     text     the contract
-    against  the intended layer, loss or optimizer; empty: a layer of any kind, a loss of this library, or the optimizer
+    against  the intended layer, loss or optimizer; None: a layer of any kind, a loss of this library, or the optimizer
              that the name suggests
     base     the input shape, and the treatment of ties
     """
     contract = parse(text)
     if "dw" in contract.reads:
         kind = optimizer_kind(against or contract.name)
-        if not kind:
+        if kind is None:
             raise OptionError(f"{contract.name}: state the optimizer, such as --against adam")
-        rows = tuple(optimizer_rows(contract.name, kind, partial(file.evaluate, ""), [str(contract)], seed))
+        rows = tuple(optimizer_rows(contract.name, kind, partial(file.evaluate, None), [str(contract)], seed))
         return Report(contract.name, rows, (_note(contract),))
     if "p" in contract.reads:
         report = check_loss(file.loss(contract=text), _losses(against), seed)
         return replace(report, notes=(*report.notes, _note(contract)))
-    layer = expressions.layer(against) if against else None
+    layer = None
+    if against is not None:
+        layer = expressions.layer(against)
     task = replace(base, against=layer, contract=text)
     return layer_report(file, task, seed)
 
 
 def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
     """Return the report of a layer under the contract of its task, with the rows of its modes."""
-    contract, student = parse(task.contract), file.layer(contract=task.contract)
+    contract, learner_layer = parse(task.contract or ""), file.layer(contract=task.contract)
     if task.against is None:
         task = replace(task, shape=task.shape or _usual_shape(contract))
-        _put_parameters(student, contract, task.shape or (), seed)
+        _put_parameters(learner_layer, contract, task.shape or (), seed)
     elif isinstance(task.against, BatchNorm2D | LayerNorm):
         task = _with_epsilon(file, task)
     try:
-        report = check_layer(student, task, seed)
+        report = check_layer(learner_layer, task, seed)
     except StudentError as error:  # in forward, or because the code does not keep to the contract
-        return Report(student.name, (failure_row(student.name, error),), (_note(contract),))
-    rows = [_of_contract(row, contract) for row in report.rows]
-    if task.against is not None and all(row.ok or row.accepted for row in rows):
+        return Report(learner_layer.name, (failure_row(learner_layer.name, error),), (_note(contract),))
+    rows = list[Row]()
+    for row in report.rows:
+        rows.append(_of_contract(row, contract))
+    if task.against is not None and all_right(rows):
         rows += _mode_rows(file, contract, task, seed)
     return replace(report, rows=tuple(rows), notes=(*report.notes, _note(contract)))
 
@@ -125,48 +95,56 @@ def _of_contract(row: Row, contract: Contract) -> Row:
     """Return the row; if no gradient was found, with the advice to correct the contract."""
     if row.failed or row.checked or row.tensor not in contract.parameters:
         return row
-    place = next((str(line) for line in contract.lines if row.title in line.assigns), "")
-    problem = f"after backward, there is nothing for {place}" if place else f"the contract does not state {row.title}"
+    place = ""
+    for line in contract.lines:
+        if row.title in line.assigns:
+            place = str(line)
+            break
+    if place:
+        problem = f"after backward, there is nothing for {place}"
+    else:
+        problem = f"the contract does not state {row.title}"
     return replace(row, diagnoses=(Diagnosis(NOT_CHECKED, f"is not checked: {problem}"),))
 
 
 def _with_epsilon(file: CheckedFile, task: LearnerTask) -> LearnerTask:
     """Return the task with the usual ε that the output of a normalization shows, which a contract may leave open."""
-    student, layer = file.layer(contract=task.contract), cast("BatchNorm2D | LayerNorm", task.against)
-    shape = task.shape or probes.input_shape_for(layer)
+    learner_layer, layer = file.layer(contract=task.contract), cast("BatchNorm2D | LayerNorm", task.against)
+    shape = task.shape or random_inputs.input_shape_for(layer)
     for name, size in LayerSubject(layer, shape).parameters.items():
-        if student.has(name):
-            student.put(name, np.full(size, NEUTRAL.get(name, 0.0)))
-    return with_own_variant(replace(task, shape=shape), student)
+        if learner_layer.has(name):
+            learner_layer.put(name, np.full(size, NEUTRAL.get(name, 0.0)))
+    return with_own_variant(replace(task, shape=shape), learner_layer)
 
 
 def _usual_shape(contract: Contract) -> tuple[int, ...]:
     """Return the shape of one input for the axes that a contract states; by default, that of a vector."""
-    axes = contract.own_axes("x", len(contract.axes("x").replace("1", ""))).replace("N", "") or "D"
-    return tuple(SIZES[axis] for axis in axes)
+    stated = contract.axes("x") or ""
+    axes = contract.own_axes("x", len(stated.replace("1", ""))) or ""
+    return tuple(SIZES[axis] for axis in axes.replace("N", "") or "D")
 
 
-def _put_parameters(student: Student, contract: Contract, shape: tuple[int, ...], seed: int) -> None:
+def _put_parameters(learner_layer: LearnerLayer, contract: Contract, shape: tuple[int, ...], seed: int) -> None:
     """Set the parameters of a layer that is none of this library to arrays with the stated axes."""
     sizes = {**SIZES, **dict(zip("D" if len(shape) == 1 else "CHW", shape, strict=False))}
     generator = np.random.default_rng(seed)
-    for name in student.names:
+    for name in learner_layer.names:
         axes = contract.layouts.get(name, "").replace("1", "")
         if not axes:
             raise OptionError(f"{contract.name}: state the layer (--against), or the axes of {name}, as in {name}: D,O")
-        student.put(name, generator.normal(size=[sizes[axis] for axis in axes]))
+        learner_layer.put(name, generator.normal(size=[sizes[axis] for axis in axes]))
 
 
 def _mode_rows(file: CheckedFile, contract: Contract, task: LearnerTask, seed: int) -> list[Row]:
     """Return the rows of the modes of a dropout or a batch normalization; empty for other layers."""
     layer: Any = task.against
-    intended = LayerSubject(layer, task.shape or probes.input_shape_for(layer))
+    intended = LayerSubject(layer, task.shape or random_inputs.input_shape_for(layer))
 
-    def load(modes: Any) -> Student:
-        student = file.layer(contract=str(contract))
+    def load(modes: Any) -> LearnerLayer:
+        learner_layer = file.layer(contract=str(contract))
         if modes.get(EVALUATED):
-            student.put(TRAIN, 0.0)
-        return student
+            learner_layer.put(TRAIN, 0.0)
+        return learner_layer
 
     if not isinstance(layer, Dropout | BatchNorm2D):
         return []
@@ -178,9 +156,9 @@ def _mode_rows(file: CheckedFile, contract: Contract, task: LearnerTask, seed: i
     return normalization_rows(contract.name, intended, load({}), seed)
 
 
-def _losses(against: str) -> Sequence[Subject]:
+def _losses(against: str | None) -> Sequence[Subject]:
     """Return the losses that code may compute."""
-    if not against:
+    if against is None:
         return all_losses()
     if against == MulticlassHinge.name:
         return [MulticlassHinge()]
@@ -192,31 +170,33 @@ def _note(contract: Contract) -> str:
     names = sorted(name for name in contract.reads & {"w", "b", "gamma", "beta", "slope"})
     if "dw" in contract.reads or "p" in contract.reads:
         return f"contract: {contract}"
-    left_out = [f"d{name}" for name in ("x", *names) if f"d{name}" not in contract.assigns]
+    left_out = list[str]()
+    for name in ("x", *names):
+        if f"d{name}" not in contract.assigns:
+            left_out.append(f"d{name}")
     return f"contract: {contract}" + f" (states no {', '.join(left_out)})" * bool(left_out)
 
 
-def course_entries(file: CheckedFile, name: str, selected: Collection[str]) -> dict[str, list[CourseEntry]]:
+def entries_of_file(file: CheckedFile, name: str, selected: Collection[str] | None) -> dict[str, list[CourseEntry]]:
     """Return the contracts of a course by the names in a file that they are for.
 
-    selected  names in the file; empty: all
+    selected  names in the file; None: all
     """
     contents = file.contents()
+    course_entries = course(name)
     classes = {*contents.layers, *contents.losses, *contents.optimizers} - {*contents.functions}
     entries_by_name = dict[str, list[CourseEntry]]()
     for held in dict.fromkeys([*contents.layers, *contents.functions, *contents.losses, *contents.optimizers]):
-        usual = [
-            entry
-            for entry in course(name)
-            if held in entry.names or (held in classes and held.lower() in map(str.lower, entry.names))
-        ]
-        if usual and (not selected or held in selected):
-            entries_by_name[held] = usual
+        if selected is not None and held not in selected:
+            continue
+        for entry in course_entries:
+            if held in entry.names or (held in classes and held.lower() in map(str.lower, entry.names)):
+                entries_by_name.setdefault(held, []).append(entry)
     return entries_by_name
 
 
 def course_report(
-    file: CheckedFile, name: str, base: LearnerTask, seed: int, title: str, selected: Collection[str] = ()
+    file: CheckedFile, name: str, base: LearnerTask, seed: int, title: str, selected: Collection[str] | None = None
 ) -> Report:
     """Return the report of the classes and functions of a file that a course has contracts for.
 
@@ -224,16 +204,19 @@ def course_report(
 
     Errors   StudentError if there are none
     """
-    entries_by_name = course_entries(file, name, selected)
+    entries_by_name = entries_of_file(file, name, selected)
     if not entries_by_name:
-        usual = ", ".join(names[0] for names in dict.fromkeys(entry.names for entry in course(name)))
+        usual = ", ".join(dict.fromkeys(entry.names[0] for entry in course(name)))
         raise StudentError(f"{title} has none of the names of the course {name}: {usual}")
     rows, notes = list[Row](), list[str]()
     for held, entries in entries_by_name.items():
         file.start_part()
         report = _first_report(file, held, entries, base, seed)
-        rows += [replace(row, subject=held) for row in report.rows]
-        notes += [f"{held}: {note}" for note in report.notes if note.startswith("contract: ")]
+        for row in report.rows:
+            rows.append(replace(row, subject=held))
+        for note in report.notes:
+            if note.startswith("contract: "):
+                notes.append(f"{held}: {note}")
     return Report(title, tuple(rows), tuple(notes), brief=True)
 
 
@@ -241,11 +224,14 @@ def _first_report(file: CheckedFile, name: str, entries: Sequence[CourseEntry], 
     """Return the report under the first contract that the code keeps to; if there is none, that under the last one."""
     report = Report(name, ())
     for entry in entries:
-        task = replace(base, shape=entry.shape or None)
+        task = replace(base, shape=entry.shape)
         try:
             report = stated_report(file, entry.text(name), entry.against, task, seed)
         except (StudentError, ShapeError) as error:
-            failure = error if isinstance(error, StudentError) else str(error)
+            if isinstance(error, StudentError):
+                failure = error
+            else:
+                failure = str(error)
             report = Report(name, (failure_row(name, failure),), (_note(parse(entry.text(name))),))
         if any(row.checked for row in report.rows):
             break

@@ -49,7 +49,9 @@ class Derivative:
     @property
     def size(self) -> float:
         """Largest absolute value of the derivative over all elements and unit directions."""
-        lengths = [abs(slope.value) / max(float(np.linalg.norm(u)), 1e-300) for u, slope in self.directions]
+        lengths = list[float]()
+        for u, slope in self.directions:
+            lengths.append(abs(slope.value) / max(float(np.linalg.norm(u)), 1e-300))
         return max([float(np.abs(self.gradient).max(initial=0.0)), *lengths])
 
 
@@ -115,16 +117,24 @@ def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: floa
     try:
         zero = np.asarray(f(np.zeros_like(v)))
         for size in (1.0, 30.0, 1e-3):
-            a, b = (size * (start + generator.normal(size=v.shape)) for start in (v, 0.0))
-            both, first, second, opposite = (np.asarray(f(u)) for u in (a + b, a, b, -a))
-            residuals = (both - first - second + zero, first + opposite - 2 * zero)
-            largest = max(float(np.abs(part).max(initial=0.0)) for part in (both, first, second, opposite, zero))
-            residual = max(float(np.abs(part).max(initial=0.0)) for part in residuals)
+            a = size * (v + generator.normal(size=v.shape))
+            b = size * (0.0 + generator.normal(size=v.shape))
+            f_sum = np.asarray(f(a + b))
+            f_a = np.asarray(f(a))
+            f_b = np.asarray(f(b))
+            f_opposite = np.asarray(f(-a))
+            largest = max(map(_largest, (f_sum, f_a, f_b, f_opposite, zero)))
+            residual = max(_largest(f_sum - f_a - f_b + zero), _largest(f_a + f_opposite - 2 * zero))
             if not residual <= max(1e-12, 100 * noise) * largest:
                 return False
     except Exception:  # a learner's code may raise an error, for example for the logarithm of a negative number
         return False
     return True
+
+
+def _largest(array: Array) -> float:
+    """Return the largest magnitude in an array; 0 if it is empty."""
+    return float(np.abs(array).max(initial=0.0))
 
 
 def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
@@ -175,20 +185,24 @@ def _derive_entries(
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
     indices = np.sort(generator.permutation(v.size)[:limit])
-    slopes = [derive_element(basis(v.shape, index)) for index in indices]
+    values = np.empty(len(indices))
+    error_bounds = np.empty(len(indices))
+    kink_widths = np.empty(len(indices))
+    for place, index in enumerate(indices):
+        slope = derive_element(basis(v.shape, index))
+        values[place] = slope.value
+        error_bounds[place] = slope.error_bound
+        kink_widths[place] = slope.kink_width
     # Bounds of rounding errors. A central difference loses a fifth of the digits: noise⁰·⁸ is larger than the noise.
-    rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
-    if method == CENTRAL and len(indices) == v.size:
-        steps = []  # all elements are checked, so directions are redundant
-    return Derivative(
-        method,
-        max(TOLERANCES[method], rounding),
-        indices,
-        np.array([slope.value for slope in slopes]),
-        np.array([slope.error_bound for slope in slopes]),
-        np.array([slope.kink_width for slope in slopes]),
-        tuple((u, derive_direction(u)) for u in steps),
-    )
+    rounding = 200 * scalar.noise
+    if method == CENTRAL:
+        rounding = 150 * scalar.noise**0.8
+    along = list[tuple[Array, Slope]]()
+    if method != CENTRAL or len(indices) < v.size:  # if all elements are checked, directions are redundant
+        for step in steps:
+            along.append((step, derive_direction(step)))
+    tolerance = max(TOLERANCES[method], rounding)
+    return Derivative(method, tolerance, indices, values, error_bounds, kink_widths, tuple(along))
 
 
 def basis(shape: tuple[int, ...], index: int) -> Array:
@@ -219,7 +233,9 @@ class TieSlopes:
     def excess(self) -> float:
         """Distance of the gradient's slope from the interval between the one-sided slopes; infinite if it is NaN."""
         beyond = max(self.before - self.claimed, self.claimed - self.after, 0.0)
-        return float("inf") if np.isnan(self.claimed) else beyond
+        if np.isnan(self.claimed):
+            return float("inf")
+        return beyond
 
 
 def slopes_at_ties(
@@ -244,6 +260,8 @@ def slopes_at_ties(
         return TieSlopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
 
     indices = generator.permutation(x.size)[:LIMIT].tolist()
-    single = [along(basis(x.shape, flat_index), cell_index(flat_index, x.shape)) for flat_index in indices]
+    single = list[TieSlopes]()
+    for flat_index in indices:
+        single.append(along(basis(x.shape, flat_index), cell_index(flat_index, x.shape)))
     together = [np.ones(x.shape), *(generator.random(x.shape) for _ in range(3))]
     return [*single, *map(along, together)]

@@ -75,7 +75,10 @@ class DirectionalDerivatives:
         self._f, self._v, self._dy = f, v, dy.reshape(-1)
         eps = max(noise, EPSILON)
         self.wide, self.narrow = scale * eps**0.2, scale * eps ** (1 / 3)
-        self._agreed = AGREEMENT if noise == 0 else AGREEMENT_NOISY
+        if noise == 0:
+            self._agreed = AGREEMENT
+        else:
+            self._agreed = AGREEMENT_NOISY
         self._at_point = self._at(np.zeros_like(v), 0.0)
         self._error = ROUNDING * eps * max(float(np.abs(self._at_point).max(initial=0.0)), 1e-300)
 

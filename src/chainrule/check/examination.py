@@ -1,4 +1,4 @@
-"""The check of one subject on one probe: its output, if the correct one is known, and the gradient of every tensor.
+"""The check of one subject on one test case: its output, if the correct one is known, and the gradient of every tensor.
 
 Gradients are compared with derivatives of the subject's own forward pass. The forward pass is compared with the
 intended layer.
@@ -14,12 +14,13 @@ import numpy as np
 from chainrule.check import derivatives
 from chainrule.check.derivatives import LIMIT, TieSlopes
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.extra_checks import BATCH_SIZE, LARGE_FACTOR, NONLINEAR, STALE
-from chainrule.check.judges import EXACT, Judge, JudgedResult, explain
+from chainrule.check.extra_checks import NONLINEAR, STALE
+from chainrule.check.input_checks import BATCH_SIZE, LARGE_FACTOR
+from chainrule.check.references import EXACT, CheckedResult, Reference, explain
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import (
     EXACT_TOLERANCE,
-    Probe,
+    TestCase,
     comparison_row,
     function_of,
     gradient_row,
@@ -49,34 +50,38 @@ VARYING = Diagnosis(
 
 @dataclass(frozen=True)
 class Examination:
-    """A probe, the subject's gradients on it, and rows without diagnoses.
+    """A test case, the subject's gradients on it, and rows without diagnoses.
 
-    earlier_values  values of a first call, before the probe; None if there was no such call
+    earlier_values  values of a first call, before the test case; None if there was no such call
     varying         tensors whose gradients change between calls
     """
 
-    probe: Probe
+    test_case: TestCase
     claimed: Mapping[str, Array]
     rows: tuple[Row, ...] = field(default=())
     earlier_values: Values | None = None
     varying: frozenset[str] = frozenset()
 
-    def case(self, tensor: str) -> JudgedResult | None:
+    def case(self, tensor: str) -> CheckedResult | None:
         """Return what is diagnosed if a result is wrong; None without a result or an expected result."""
-        result, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
-        if probe.judge is None or result is None:
+        test_case = self.test_case
+        result = test_case.output if tensor == "y" else self.claimed.get(tensor)
+        if test_case.reference is None or result is None:
             return None
-        expected = probe.judge.output(probe.values)
-        if expected.size == probe.dy.size and expected.shape[:1] == probe.dy.shape[:1]:
-            return JudgedResult(probe.judge, probe.values, probe.dy, probe.output, result)
-        dy = np.zeros_like(expected)  # the output does not depend on dy
-        return JudgedResult(probe.judge, probe.values, dy, probe.output, result) if tensor == "y" else None
+        expected = test_case.reference.output(test_case.values)
+        if expected.size == test_case.dy.size and expected.shape[:1] == test_case.dy.shape[:1]:
+            return CheckedResult(test_case.reference, test_case.values, test_case.dy, test_case.output, result)
+        if tensor == "y":  # the output does not depend on dy
+            return CheckedResult(
+                test_case.reference, test_case.values, np.zeros_like(expected), test_case.output, result
+            )
+        return None
 
 
-def make_probe(
-    subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = EXACT_TOLERANCE
-) -> Probe:
-    """Return a probe with a random upstream gradient; StudentError if the output is unusable."""
+def make_test_case(
+    subject: Subject, values: Values, seed: int, reference: Reference | None = None, tolerance: float = EXACT_TOLERANCE
+) -> TestCase:
+    """Return a test case with a random upstream gradient; StudentError if the output is unusable."""
     generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
     y, repeated = subject.output(values), subject.output(values)
     if not y.size:
@@ -90,85 +95,96 @@ def make_probe(
             f"{subject.name}: a second call of forward with the same input and options returns different values; "
             "if there is a seed, use it in every call"
         )
-    dy = generator.normal(size=y.shape) if y.ndim else np.array(1.0)
-    return Probe(subject, values, dy, y, generator, judge, tolerance)
+    if y.ndim:
+        dy = generator.normal(size=y.shape)
+    else:
+        dy = np.array(1.0)
+    return TestCase(subject, values, dy, y, generator, reference, tolerance)
 
 
-def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
-    """Check a subject on a probe. Return the row of y, if its expected value is known, and a row for each gradient.
+def examine(test_case: TestCase, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
+    """Check a subject on a test case. Return the row of y, if its expected value is known, and a row for each gradient.
 
     limit    number of elements per tensor that are checked individually
-    earlier  values of a call before the probe, to detect results that belong to them; None: no such call
+    earlier  values of a call before the test case, to detect results that belong to them; None: no such call
     """
-    claimed = probe.subject.gradients(probe.values, probe.dy)
-    varying = _varying_gradients(probe, claimed)
-    numerical = numerical_derivatives(probe, limit)
-    rows = [output_row(probe, numerical.noise)] if probe.judge is not None else []
-    for tensor in probe.subject.tensors:
-        row = gradient_row(probe, tensor, claimed.get(tensor), numerical)
+    claimed = test_case.subject.gradients(test_case.values, test_case.dy)
+    varying = _varying_gradients(test_case, claimed)
+    numerical = numerical_derivatives(test_case, limit)
+    if test_case.reference is not None:
+        rows = [output_row(test_case, numerical.noise)]
+    else:
+        rows = []
+    for tensor in test_case.subject.tensors:
+        row = gradient_row(test_case, tensor, claimed.get(tensor), numerical)
         if tensor in varying:
             row = replace(row, ok=False, diagnoses=(ACCUMULATED,) if varying[tensor] else (), notes=())
         rows.append(row)
-    return Examination(probe, claimed, tuple(rows), earlier, frozenset(varying))
+    return Examination(test_case, claimed, tuple(rows), earlier, frozenset(varying))
 
 
-def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
-    """Compare a later probe with the reference only. Gradients are skipped if the output is wrong.
+def quick_check(test_case: TestCase, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
+    """Compare a later test case with the reference only. Gradients are skipped if the output is wrong.
 
-    tolerances  tolerance of each tensor, including y, based on the rounding errors on the first probe
+    tolerances  tolerance of each tensor, including y, based on the rounding errors on the first test case
     complete    whether the code has a backward
     """
-    if probe.judge is None:
-        return Examination(probe, {})
-    output = comparison_row(probe, "y", probe.output, probe.judge.output(probe.values), tolerances["y"])
+    if test_case.reference is None:
+        return Examination(test_case, {})
+    output = comparison_row(
+        test_case, "y", test_case.output, test_case.reference.output(test_case.values), tolerances["y"]
+    )
     if not output.ok or not complete:
-        return Examination(probe, {}, (output,))
-    claimed = probe.subject.gradients(probe.values, probe.dy)
-    expected = probe.judge.gradients(probe.values, probe.dy)
-    rows = [
-        comparison_row(probe, name, claimed.get(name), expected[name], tolerances[name])
-        for name in probe.subject.tensors
-    ]
-    return Examination(probe, claimed, (output, *rows))
+        return Examination(test_case, {}, (output,))
+    claimed = test_case.subject.gradients(test_case.values, test_case.dy)
+    expected = test_case.reference.gradients(test_case.values, test_case.dy)
+    rows = list[Row]()
+    for name in test_case.subject.tensors:
+        rows.append(comparison_row(test_case, name, claimed.get(name), expected[name], tolerances[name]))
+    return Examination(test_case, claimed, (output, *rows))
 
 
 def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
-    """Return the rows of the first probe, with diagnoses of those that are wrong.
+    """Return the rows of the first test case, with diagnoses of those that are wrong.
 
-    Tensors that are right on the first probe but wrong on a later one get an additional row.
+    Tensors that are right on the first test case but wrong on a later one get an additional row.
     """
     first, *others = examinations
-    right = {row.tensor for row in first.rows if not row.is_wrong}
-    # each row with the diagnosis to report if no classic mistake explains its result
-    rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
-        (row, (VARYING,) if row.tensor in first.varying else ()) for row in first.rows
-    ]
-    rows += [
-        (row, _batch_size_diagnosis(row, first, other))
-        for other in others
-        for row in other.rows
-        if row.is_wrong and row.tensor in right
-    ]
-    return [
-        replace(row, diagnoses=_diagnoses(row, examinations) or fallback) if row.is_wrong and not row.diagnoses else row
-        for row, fallback in rows
-    ]
+    right = set[str]()
+    rows = list[Row]()
+    for row in first.rows:
+        if not row.is_wrong:
+            right.add(row.tensor)
+        unexplained = (VARYING,) if row.tensor in first.varying else ()
+        rows.append(_diagnosed(row, examinations, unexplained))
+    for other in others:
+        for row in other.rows:
+            if row.is_wrong and row.tensor in right:
+                rows.append(_diagnosed(row, examinations, _batch_size_diagnosis(row, first, other)))
+    return rows
+
+
+def _diagnosed(row: Row, examinations: Sequence[Examination], unexplained: tuple[Diagnosis, ...]) -> Row:
+    """Return a row with its diagnoses if it is wrong; `unexplained` are those of a result that no mistake explains."""
+    if not row.is_wrong or row.diagnoses:
+        return row
+    return replace(row, diagnoses=_diagnoses(row, examinations) or unexplained)
 
 
 def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
-    """Return the diagnosis of a mistake on a later probe, if only the number of samples differs from the first probe.
+    """Return the diagnosis of a mistake on a later test case, if only its number of samples differs from the first.
 
     If the gradient is right for a small dy, the code clips the larger sum over more samples.
     """
-    probe = other.probe
-    first_shape, other_shape = (
-        examination.probe.values[probe.subject.tensors[0]].shape for examination in (first, other)
-    )
+    test_case = other.test_case
+    first_shape = first.test_case.values[first.test_case.subject.tensors[0]].shape
+    other_shape = test_case.values[test_case.subject.tensors[0]].shape
     if first_shape[1:] != other_shape[1:] or first_shape == other_shape:
         return ()
-    if row.tensor != "y" and probe.judge is not None:
-        dy = probe.dy / LARGE_FACTOR
-        result, expected = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
+    if row.tensor != "y" and test_case.reference is not None:
+        dy = test_case.dy / LARGE_FACTOR
+        result = test_case.subject.gradients(test_case.values, dy)[row.tensor]
+        expected = test_case.reference.gradients(test_case.values, dy)[row.tensor]
         if nearly_equal(result, expected, max(row.tolerance, EXACT)):
             return (NONLINEAR,)
     return (BATCH_SIZE,)
@@ -180,71 +196,86 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
     Results of an earlier call come first: they would not equal those of any mistake on this call's values. If several
     mistakes explain the results, values with ties may rule out some of them.
     """
-    wrong = [
-        examination
-        for examination in examinations
-        if any(other.tensor == row.tensor and other.is_wrong for other in examination.rows)
-    ]
-    cases = [case for examination in wrong if (case := examination.case(row.tensor))]
-    if any(
-        _is_stale(row.tensor, case, examination.earlier_values)
-        for examination in wrong
-        if examination.earlier_values and (case := examination.case(row.tensor))
-    ):
-        return (STALE,)
-    diagnoses = explain(row.tensor, cases, row.tolerance) if cases else ()
+    cases = list[CheckedResult]()
+    first_wrong: Examination | None = None
+    for examination in examinations:
+        if not any(other.tensor == row.tensor and other.is_wrong for other in examination.rows):
+            continue
+        first_wrong = first_wrong or examination
+        case = examination.case(row.tensor)
+        if case is None:
+            continue
+        earlier = examination.earlier_values
+        if earlier and _is_stale(row.tensor, case, earlier):
+            return (STALE,)
+        cases.append(case)
+    if not cases or first_wrong is None:
+        return ()
+    diagnoses = explain(row.tensor, cases, row.tolerance)
     if len(diagnoses) > 1:
-        diagnoses = explain(row.tensor, [*cases, *_tied_case(row.tensor, wrong[0].probe)], row.tolerance) or diagnoses
+        tied = _tied_case(row.tensor, first_wrong.test_case)
+        if tied is not None:
+            return explain(row.tensor, [*cases, tied], row.tolerance) or diagnoses
     return diagnoses
 
 
-def _tied_case(tensor: str, probe: Probe) -> list[JudgedResult]:
-    """Return a case that may rule out some of several diagnoses, with integers that often tie; empty for a loss."""
-    if "x" not in probe.values or probe.judge is None:
-        return []
-    x = derivatives.tied_integers(probe.values["x"].shape, np.random.default_rng(0))
-    values = {**probe.values, "x": x}
+def _tied_case(tensor: str, test_case: TestCase) -> CheckedResult | None:
+    """Return a case that may rule out some of several diagnoses, with integers that often tie; None for a loss."""
+    if "x" not in test_case.values or test_case.reference is None:
+        return None
+    x = derivatives.tied_integers(test_case.values["x"].shape, np.random.default_rng(0))
+    values = {**test_case.values, "x": x}
     try:
-        y = probe.subject.output(values)
-        result = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
+        y = test_case.subject.output(values)
+        if tensor == "y":
+            result = y
+        else:
+            result = test_case.subject.gradients(values, test_case.dy)[tensor]
     except StudentError:
-        return []
-    return [JudgedResult(probe.judge, values, probe.dy, y, result)]
+        return None
+    return CheckedResult(test_case.reference, values, test_case.dy, y, result)
 
 
-def _is_stale(tensor: str, case: JudgedResult, earlier: Values) -> bool:
+def _is_stale(tensor: str, case: CheckedResult, earlier: Values) -> bool:
     """Return whether a result belongs to values of the first call: either all of them, or x only."""
     if tensor == "y":
         return False
-    name = next(iter(case.values))
-    points = (case.values, earlier, {**case.values, name: earlier[name]})
-    expected, *others = (case.judge.result(tensor, point, case.dy) for point in points)
-    return any(nearly_equal(case.result, other, EXACT) and not nearly_equal(expected, other, EXACT) for other in others)
+    expected = case.reference.result(tensor, case.values, case.dy)
+    x = next(iter(case.values))
+    for point in (earlier, {**case.values, x: earlier[x]}):
+        stale = case.reference.result(tensor, point, case.dy)
+        if nearly_equal(case.result, stale, EXACT) and not nearly_equal(expected, stale, EXACT):
+            return True
+    return False
 
 
-def check_ties(probe: Probe, examination: Examination, exact: bool = False) -> Row | None:
+def check_ties(test_case: TestCase, examination: Examination, exact: bool = False) -> Row | None:
     """Check dx of max pooling or ReLU on integers, which contain many ties and zeros.
 
     exact  whether dx must equal that of the intended layer at ties, instead of any gradient between the two sides
 
     Returns the row of x, or None if another row is wrong or dx has the wrong shape.
     """
-    x = derivatives.tied_integers(probe.values["x"].shape, probe.generator)
-    values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1  # positive, so that no terms cancel
-    dx = probe.subject.gradients(values, dy).get("x")
+    x = derivatives.tied_integers(test_case.values["x"].shape, test_case.generator)
+    values, dy = {**test_case.values, "x": x}, np.abs(test_case.dy) + 0.1  # positive, so that no terms cancel
+    dx = test_case.subject.gradients(values, dy).get("x")
     if dx is None or dx.shape != x.shape or not all(row.ok for row in examination.rows):
         return None
-    function = partial(function_of, probe.subject, values, "x")
-    slopes = derivatives.slopes_at_ties(function, x, dy, dx, probe.generator)
-    error = max(slope.excess for slope in slopes) / float(dy.max())
-    row = Row(
-        probe.subject.name, "x", TIES, error if np.isfinite(error) else None, TIE_TOLERANCE, error <= TIE_TOLERANCE
-    )
-    if exact and row.ok and probe.judge is not None:
-        row = comparison_row(probe, "x", dx, probe.judge.gradients(values, dy)["x"], TIE_TOLERANCE, "elements that tie")
-    if row.ok or probe.judge is None:
+    function = partial(function_of, test_case.subject, values, "x")
+    slopes = derivatives.slopes_at_ties(function, x, dy, dx, test_case.generator)
+    error: float | None = max(slope.excess for slope in slopes) / float(dy.max())
+    is_right = error <= TIE_TOLERANCE
+    if not np.isfinite(error):
+        error = None
+    row = Row(test_case.subject.name, "x", TIES, error, TIE_TOLERANCE, is_right)
+    if test_case.reference is None:
         return row
-    case = JudgedResult(probe.judge, values, dy, probe.subject.output(values), dx)
+    if exact and row.ok:
+        expected = test_case.reference.gradients(values, dy)["x"]
+        row = comparison_row(test_case, "x", dx, expected, TIE_TOLERANCE, "elements that tie")
+    if row.ok:
+        return row
+    case = CheckedResult(test_case.reference, values, dy, test_case.subject.output(values), dx)
     return replace(row, diagnoses=explain("x", [case], 1e-9) or (_tie_diagnosis(slopes),))
 
 
@@ -259,11 +290,12 @@ def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
     )
 
 
-def _varying_gradients(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:
+def _varying_gradients(test_case: TestCase, claimed: Mapping[str, Array]) -> dict[str, bool]:
     """Return the tensors whose gradients change between calls with equal dy, and whether they grow by equal amounts."""
-    if probe.subject.analytic:
+    if test_case.subject.analytic:
         return {}
-    second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))
+    second = test_case.subject.gradients(test_case.values, test_case.dy)
+    third = test_case.subject.gradients(test_case.values, test_case.dy)
     is_growing = dict[str, bool]()
     for name, first in claimed.items():
         shapes = {first.shape, second[name].shape, third[name].shape}

@@ -1,36 +1,25 @@
 """Further checks of a learner's code: repeated calls, batch sizes, memory layouts, dtypes, and inputs far from zero.
 
-Each check compares results with expected ones: the results at the probe, those of the intended layer, or numerical
+Each check compares results with expected ones: the results at the test case, those of the intended layer, or numerical
 derivatives at another point. A check returns rows only for mistakes.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from chainrule.check import probes
-from chainrule.check.checked_probe import CheckedProbe
-from chainrule.check.diagnoses.activations import overflow
-from chainrule.check.host.remote import EMPTY_SLICE
-from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss, failed_in_backward
-from chainrule.check.report import DY_OVERWRITTEN, LOGARITHM_OF_ZERO, PADDING_ZERO, UNWRITTEN, Diagnosis, Row
-from chainrule.check.rows import gradient_row, numerical_derivatives
-from chainrule.check.subjects import Values
-from chainrule.custom.calls import EARLIER, OPTION, FormError
+from chainrule.check.checked_case import CheckedCase
+from chainrule.check.failures import failure_row
+from chainrule.check.input_checks import LARGE_FACTOR, check_batch_sizes, check_large_inputs, check_other_inputs
+from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
+from chainrule.check.report import DY_OVERWRITTEN, Diagnosis, Row
+from chainrule.custom.calls import EARLIER, OPTION
 from chainrule.engines.protocol import Array
-from chainrule.errors import StudentError, UnwrittenError
+from chainrule.errors import StudentError
 
-FAILURES = {UNWRITTEN: "is missing", "not-checked": "is not checked", "fails": "cannot be computed"}
-FAR_ENTRIES = 60  # number of elements per tensor that are checked individually far from zero
-LARGE_FACTOR = 1000.0  # scale of large inputs and of large dy
-SMALL_FACTOR = 1e-4  # scale of inputs close to zero
-SIDE = 1e-12  # distance from a kink of the points on its two sides
 OVERWRITTEN = "arrays-overwritten"
 FLOAT32_TOLERANCE = 1e-3  # tolerance for float32 inputs
-DIFFERENCE_TOLERANCE = 1e-5  # of numerical derivatives at further points
-HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates float16, whose maximum is 65504
 
 OVERWRITING = {  # by kind of array
     OPTION: "changes or removes {}: the caller's next call needs the original",
@@ -39,10 +28,6 @@ OVERWRITING = {  # by kind of array
     "parameter": "changes {}: leave updates to the optimizer, after backward",
 }
 BATCHES = ("x", "p", "t")  # tensors with a batch axis
-UNBOUNDED = (  # losses that accept any real predictions
-    *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber", "quantile"),
-    *("softmax_cross_entropy", "multiclass_hinge"),
-)
 
 STALE = Diagnosis(
     "stale-forward",
@@ -64,8 +49,6 @@ STRIDED = Diagnosis(
     "memory-layout",
     "is wrong for arrays that are not contiguous in memory, such as slices: use shapes and indices, not raw memory",
 )
-BATCH_OF_ONE = Diagnosis("batch-of-one", "is right for several samples but wrong for one sample: allow any batch size")
-BATCH_SIZE = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from the input shape")
 NUMBER_OF_CLASSES = Diagnosis(
     "number-of-classes", "is right for one number of classes but wrong for another: take K from p.shape[1]"
 )
@@ -74,23 +57,10 @@ FLOAT32_INPUTS = Diagnosis("float32-inputs", "is wrong for inputs in float32: cr
 NONLINEAR = Diagnosis(
     "not-linear-in-dy", "is right for one dy but wrong for its multiples or parts: a gradient is linear in dy"
 )
-FAR = Diagnosis(
-    "wrong-far-from-zero",
-    "is right near 0 but wrong for larger inputs: look for a missing or superfluous bound, such as the 6 of ReLU6, "
-    "and for the initial value of a maximum",
-)
-LOGARITHM = Diagnosis(
-    LOGARITHM_OF_ZERO,
-    "is infinite or limited for scores around ±1,000, where a probability is 0: log p = x − m − log Σ eˣ⁻ᵐ needs none",
-)
-NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a comparison with a number other than 0")
-ZEROS = Diagnosis(
-    "wrong-with-zeros", "is wrong if inputs are 0 or none is negative, as after a ReLU: treat 0 as any other number"
-)
 
 
-def extra_checks(checked: CheckedProbe) -> list[Row]:
-    """Return rows for mistakes that the probe does not reveal: the first row of each tensor."""
+def extra_checks(checked: CheckedCase) -> list[Row]:
+    """Return rows for mistakes that the test case does not reveal: the first row of each tensor."""
     first_rows = dict[tuple[str, bool], Row]()
     for check in CHECKS:
         try:
@@ -102,29 +72,13 @@ def extra_checks(checked: CheckedProbe) -> list[Row]:
     return list(first_rows.values())
 
 
-def failure_row(name: str, error: StudentError | str, method: str = "none", **changes: Any) -> Row:
-    """Return the row for code that raises an error on valid values; ``changes`` replace fields of the row.
-
-    Code that is not written, and code in a form that the checker cannot call or read, is not checked. The tensor is y,
-    or x for an error in backward.
-    """
-    kind = "not-checked" if isinstance(error, FormError) else "fails"
-    kind = UNWRITTEN if isinstance(error, UnwrittenError) else PADDING_ZERO if EMPTY_SLICE in str(error) else kind
-    fields: dict[str, Any] = {
-        "tensor": "x" if failed_in_backward(str(error)) else "y",
-        "checked": kind not in (UNWRITTEN, "not-checked"),
-        "diagnoses": (Diagnosis(kind, f"{FAILURES.get(kind, FAILURES['fails'])}: {error}"),),
-    }
-    return Row(name, method=method, failed=True, **{**fields, **changes})
-
-
-def check_unchanged_arrays(checked: CheckedProbe) -> list[Row]:
+def check_unchanged_arrays(checked: CheckedCase) -> list[Row]:
     """Check that calls do not modify the caller's arrays, arrays from earlier calls, options or parameters."""
     subject, rows = checked.subject, list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
     forward, backward = tuple[str, ...](), tuple[str, ...]()
-    for values, dy in ((checked.probe.values, checked.probe.dy), (checked.other, checked.probe.dy / 2)):
+    for values, dy in ((checked.test_case.values, checked.test_case.dy), (checked.other, checked.test_case.dy / 2)):
         subject.output(values)
         forward += subject.changed
         subject.gradients(values, dy)
@@ -135,7 +89,10 @@ def check_unchanged_arrays(checked: CheckedProbe) -> list[Row]:
     }
     for call, names in calls.items():
         if names:
-            tensor = "y" if call == "forward" else subject.tensors[0]
+            if call == "forward":
+                tensor = "y"
+            else:
+                tensor = subject.tensors[0]
             only_dy = call == "backward" and [*names] == ["dy"]
             diagnosis = Diagnosis(DY_OVERWRITTEN if only_dy else OVERWRITTEN, _overwriting_message(call, names))
             rows.append(Row(subject.name, tensor, "arrays left as they were", diagnoses=(diagnosis,)))
@@ -148,47 +105,62 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
     call    "forward" or "backward"
     names   names of the arrays that the call overwrote
     """
-    kinds = {kind: list[str]() for kind in OVERWRITING}
+    arrays: dict[str, list[str]] = {kind: [] for kind in OVERWRITING}
     for name in names:
-        kind = next((kind for kind in (EARLIER, OPTION) if name.startswith(kind)), "parameter")
-        kinds["caller" if name in ("x", "dy", "y", "p", "t") else kind].append(name.removeprefix(kind))
-    parts = [OVERWRITING[kind].format(" and ".join(arrays)) for kind, arrays in kinds.items() if arrays]
+        if name in ("x", "dy", "y", "p", "t"):
+            kind = "caller"
+        elif name.startswith(EARLIER):
+            kind = EARLIER
+        elif name.startswith(OPTION):
+            kind = OPTION
+        else:
+            kind = "parameter"
+        arrays[kind].append(name.removeprefix(kind))
+    parts = list[str]()
+    for kind, overwritten in arrays.items():
+        if overwritten:
+            parts.append(OVERWRITING[kind].format(" and ".join(overwritten)))
     return f"comes from a {call} that {'; and '.join(parts)}"
 
 
-def check_another_forward(checked: CheckedProbe) -> list[Row]:
+def check_another_forward(checked: CheckedCase) -> list[Row]:
     """Check that a forward of other values does not affect the results of the next forward and backward."""
-    probe, subject = checked.probe, checked.subject
+    test_case, subject = checked.test_case, checked.subject
     subject.output(checked.other)
-    outputs = {"y": subject.output(probe.values)}
-    rows = checked.compare("after another forward", outputs, {"y": probe.output}, STATE)
+    outputs = {"y": subject.output(test_case.values)}
+    rows = checked.compare("after another forward", outputs, {"y": test_case.output}, STATE)
     subject.output(checked.other)
     return rows + checked.compare(
-        "after another forward", subject.gradients(probe.values, probe.dy), checked.claimed, STALE
+        "after another forward", subject.gradients(test_case.values, test_case.dy), checked.claimed, STALE
     )
 
 
-def check_another_instance(checked: CheckedProbe) -> list[Row]:
+def check_another_instance(checked: CheckedCase) -> list[Row]:
     """Check that a forward of another object between forward and backward does not change the gradients.
 
     Objects that share a cache would use each other's values. The other object runs on a batch of the same size, whose
     values would give wrong gradients, then on one sample less, which would also reveal a shared shape.
     """
-    probe, subject = checked.probe, checked.subject
+    test_case, subject = checked.test_case, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
         return []
-    kind = "loss" if isinstance(subject, SubmittedLoss) else "layer"
+    if isinstance(subject, SubmittedLoss):
+        kind = "loss"
+    else:
+        kind = "layer"
     instance, another = subject.another(), subject.another()
-    expected = instance.gradients(probe.values, probe.dy)
-    smaller_batch = {name: value[:-1] if name in BATCHES else value for name, value in checked.other.items()}
+    expected = instance.gradients(test_case.values, test_case.dy)
+    smaller_batch = dict[str, Array]()
+    for name, value in checked.other.items():
+        smaller_batch[name] = value[:-1] if name in BATCHES else value
     for values in (checked.other, smaller_batch):
-        instance.output(probe.values)
+        instance.output(test_case.values)
         try:
             another.output(values)
         except StudentError:  # batch sizes are checked separately
             continue
         try:
-            gradients = instance.backward(probe.values, probe.dy)
+            gradients = instance.backward(test_case.values, test_case.dy)
         except StudentError as error:
             diagnosis = replace(SHARED, message=f"{SHARED.message} ({error})")
             return [failure_row(subject.name, error, f"another {kind} in between", diagnoses=(diagnosis,))]
@@ -197,24 +169,24 @@ def check_another_instance(checked: CheckedProbe) -> list[Row]:
     return []
 
 
-def check_second_backward(checked: CheckedProbe) -> list[Row]:
+def check_second_backward(checked: CheckedCase) -> list[Row]:
     """Check that a second backward after one forward returns the same gradients. It may also raise an error."""
-    probe, subject = checked.probe, checked.subject
+    test_case, subject = checked.test_case, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
-    first = subject.gradients(probe.values, probe.dy)
+    first = subject.gradients(test_case.values, test_case.dy)
     if subject.changed:  # already reported by check_unchanged_arrays
         return []
     try:
-        second = subject.backward(probe.values, probe.dy)
+        second = subject.backward(test_case.values, test_case.dy)
     except StudentError:
         return []
     return checked.compare("backward twice", second, first, CONSUMED)
 
 
-def check_linearity(checked: CheckedProbe) -> list[Row]:
+def check_linearity(checked: CheckedCase) -> list[Row]:
     """Check that gradients are linear in dy, for a dy that is multiplied, divided, or split into a sum of parts."""
-    values, dy = checked.probe.values, checked.probe.dy
+    values, dy = checked.test_case.values, checked.test_case.dy
     if not dy.ndim:
         return []
     # Each row: the sum of the gradients for the parts, divided by the factor, should equal the gradients for dy.
@@ -223,26 +195,31 @@ def check_linearity(checked: CheckedProbe) -> list[Row]:
         ("dy divided by 1000", 1 / LARGE_FACTOR, [dy / LARGE_FACTOR]),
         ("dy in parts", 1.0, _parts_of_dy(checked)),
     ):
-        results = [checked.subject.gradients(values, part) for part in parts]
-        if any({*gradients} != {*checked.claimed} for gradients in results):  # code that fails for such a dy
-            return []
-        whole = {
-            name: sum((gradients[name] for gradients in results[1:]), results[0][name]) / factor
-            for name in checked.claimed
-        }
-        if rows := checked.compare(method, whole, checked.claimed, NONLINEAR):
+        sums = dict[str, Array]()
+        for number, part in enumerate(parts):
+            gradients = checked.subject.gradients(values, part)
+            if gradients.keys() != checked.claimed.keys():  # code that fails for such a dy
+                return []
+            for name, gradient in gradients.items():
+                sums[name] = gradient if number == 0 else sums[name] + gradient
+        whole = {name: sums[name] / factor for name in checked.claimed}
+        rows = checked.compare(method, whole, checked.claimed, NONLINEAR)
+        if rows:
             return rows
     return []
 
 
-def _parts_of_dy(checked: CheckedProbe) -> list[Array]:
+def _parts_of_dy(checked: CheckedCase) -> list[Array]:
     """Return arrays that add up to dy: one nonzero element, a few, a constant, all positive, and all negative.
 
     The nonzero elements are those at the largest elements of dx, or of y if dx has another size: beyond a kink, the
     gradient would be 0 anyway.
     """
-    dy, dx = checked.probe.dy, checked.claimed.get("x")
-    influence = checked.probe.output if dx is None or dx.size != dy.size else dx
+    dy, dx = checked.test_case.dy, checked.claimed.get("x")
+    if dx is None or dx.size != dy.size:
+        influence = checked.test_case.output
+    else:
+        influence = dx
     order = np.argsort(np.abs(influence), axis=None)
     single, few = np.zeros_like(dy), np.zeros_like(dy)
     single.flat[order[-1:]] = few.flat[order[-4:-1]] = 1.0
@@ -251,135 +228,39 @@ def _parts_of_dy(checked: CheckedProbe) -> list[Array]:
     return [single, few, constant, positive, negative]
 
 
-def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
+def check_strided_arrays(checked: CheckedCase) -> list[Row]:
     """Check the same values in non-contiguous arrays."""
     subject = checked.subject
     if not isinstance(subject, SubmittedLayer):
         return []
     subject.strided = True
     try:
-        results = checked.results(checked.probe.values, checked.probe.dy)
+        results = checked.results(checked.test_case.values, checked.test_case.dy)
     finally:
         subject.strided = False
-    return checked.compare("arrays with gaps", results, {"y": checked.probe.output, **checked.claimed}, STRIDED)
+    return checked.compare("arrays with gaps", results, {"y": checked.test_case.output, **checked.claimed}, STRIDED)
 
 
-def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
+def check_float32_inputs(checked: CheckedCase) -> list[Row]:
     """Compare the results for float32 inputs with those for the same values in float64.
 
     If they differ, the check is repeated with scaled values, since rounding may have crossed a kink.
     """
-    rows: list[Row] = []
-    for factor in (1.0, 0.75) if isinstance(checked.subject, SubmittedLayer) else ():
-        single = {name: (factor * value).astype(np.float32) for name, value in checked.probe.values.items()}
-        double = {name: value.astype(np.float64) for name, value in single.items()}
-        dy = checked.probe.dy.astype(np.float32)
+    if not isinstance(checked.subject, SubmittedLayer):
+        return []
+    dy = checked.test_case.dy.astype(np.float32)
+    rows = list[Row]()
+    for factor in (1.0, 0.75):
+        single, double = dict[str, Array](), dict[str, Array]()
+        for name, value in checked.test_case.values.items():
+            single[name] = (factor * value).astype(np.float32)
+            double[name] = single[name].astype(np.float64)
         expected = checked.results(double, dy.astype(np.float64))
-        rows = checked.compare(
-            "inputs in float32", checked.results(single, dy), expected, FLOAT32_INPUTS, FLOAT32_TOLERANCE
-        )
+        results = checked.results(single, dy)
+        rows = checked.compare("inputs in float32", results, expected, FLOAT32_INPUTS, FLOAT32_TOLERANCE)
         if not rows:
             break
     return rows
-
-
-def check_other_inputs(checked: CheckedProbe) -> list[Row]:
-    """Check inputs far from zero and close to it, and inputs that are positive or 0, as after a ReLU.
-
-    If the intended results are unknown, only inputs far from zero are checked, by numerical derivatives: close to zero,
-    the differences would cross kinks. At a kink, any gradient between those of the two sides is right: of ReLU at
-    0, all from 0 to dy.
-    """
-    probe, rows = checked.probe, list[Row]()
-    if (x := probe.values.get("x")) is None:  # a loss, which reads p and t
-        return []
-    rectified = np.abs(x)
-    rectified[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0  # the first element of every sample
-    for method, diagnosis, inputs in (
-        (f"inputs up to ±{probes.FAR_LIMIT:.0f}", FAR, probes.spread_values(x.shape, probe.generator)),
-        (f"inputs up to ±{3 * SMALL_FACTOR:g}", NEAR, SMALL_FACTOR * x),
-        ("inputs with zeros", ZEROS, rectified),
-    ):
-        values = {**probe.values, "x": inputs}
-        if not checked.output_is_right:
-            return list(compare_with_derivatives(checked, values, method, diagnosis))
-        below, above = (checked.right_results({**values, "x": inputs + d * (inputs == 0)}) for d in (-SIDE, SIDE))
-        results = checked.results(values, probe.dy)
-        expected = {name: _nearest_right(results.get(name), below[name], above[name]) for name in below}
-        rows += checked.compare(method, results, expected, diagnosis, x=inputs)
-    return rows
-
-
-def _nearest_right(result: Array | None, below: Array, above: Array) -> Array:
-    """Return the array between those below and above a kink, element by element, that is nearest to a result.
-
-    If the result is missing or has another shape, return the one below: `compare` reports the shape.
-    """
-    if result is None or result.shape != below.shape:
-        return below
-    return np.clip(result, *np.sort([below, above], axis=0))
-
-
-def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str, diagnosis: Diagnosis) -> Iterator[Row]:
-    """Compare the gradients at another point with numerical derivatives. Yield nothing if the output is not finite."""
-    y = checked.subject.output(values)
-    if not np.isfinite(y).all():
-        return
-    dy = np.resize(checked.probe.dy, y.shape)
-    probe = replace(checked.probe, values=values, dy=dy, output=y, judge=None)
-    claimed, numerical = checked.subject.gradients(values, dy), numerical_derivatives(probe, FAR_ENTRIES)
-    for tensor in checked.subject.tensors:
-        row = gradient_row(probe, tensor, claimed.get(tensor), numerical)
-        if row.error is not None and row.error <= DIFFERENCE_TOLERANCE:
-            continue  # differences at any other point may be less accurate than their estimated error
-        if row.is_wrong and tensor in checked.right:
-            yield replace(row, method=f"{row.method}, {method}", diagnoses=row.diagnoses or (diagnosis,))
-
-
-def check_batch_sizes(checked: CheckedProbe) -> list[Row]:
-    """Compare the gradients for other batch sizes with numerical derivatives, if the intended layer is unknown."""
-    values, rows = checked.probe.values, list[Row]()
-    samples, *shape = values[checked.subject.tensors[0]].shape
-    for count, diagnosis in ((1, BATCH_OF_ONE), (samples + 1, BATCH_SIZE)) if checked.probe.judge is None else ():
-        other, method = checked.probe.generator.normal(size=(count, *shape)), f"batch of {count}"
-        try:
-            rows += compare_with_derivatives(checked, {**values, "x": other}, method, diagnosis)
-        except StudentError as error:
-            rows.append(failure_row(checked.subject.name, error, method))
-    return rows
-
-
-def check_large_inputs(checked: CheckedProbe) -> list[Row]:
-    """Check inputs around ±1,000, where eˣ overflows, unless the correct results overflow, too.
-
-    If the correct results are unknown, only NaN is a mistake.
-    """
-    probe, title, name = checked.probe, checked.subject.name, checked.subject.tensors[0]
-    operation = ""
-    if probe.judge is not None:
-        operation = probe.judge.ground_truth(probe.values, np.zeros_like(probe.judge.output(probe.values))).operation
-    if max(checked.tolerances.values()) > HALF_PRECISION_TOLERANCE or (name == "p" and operation not in UNBOUNDED):
-        return []
-    signs = probe.generator.choice((-LARGE_FACTOR, LARGE_FACTOR), probe.values[name].shape)
-    signs[0] = -LARGE_FACTOR  # makes some windows contain only negative numbers
-    values = {**probe.values, name: signs * probe.generator.uniform(0.5, 1, signs.shape)}
-    diagnosis = Diagnosis("overflow", overflow(operation))
-    try:
-        results = checked.results(values, probe.dy)
-    except StudentError as error:
-        row = failure_row(title, error, "large inputs")
-        return [replace(row, diagnoses=(replace(diagnosis, message=f"{diagnosis.message} ({error})"),))]
-    if not checked.output_is_right:
-        overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
-        return [Row(title, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]
-    expected = checked.right_results(values)
-    if not np.isfinite(expected["y"]).all():
-        return []  # the operation itself overflows, as eˣ does
-    finite = all(np.isfinite(array).all() for array in results.values())
-    rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
-    if operation == "softmax_cross_entropy" and [row.tensor for row in rows] == ["y"]:  # the gradient is right
-        return [replace(rows[0], diagnoses=(LOGARITHM,))]
-    return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
 
 
 CHECKS = (

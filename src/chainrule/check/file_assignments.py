@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.contracts import course, course_report, stated_report
-from chainrule.check.extra_checks import failure_row
+from chainrule.check.contracts import course_report, stated_report
+from chainrule.check.course_contracts import course
+from chainrule.check.failures import failure_row
 from chainrule.check.file_checks import check_file
-from chainrule.check.forms import ENGINE, FUNCTIONS, NAMES, ClassFormat, FunctionFormat, class_format, find_pairs
+from chainrule.check.forms import ENGINE, FUNCTIONS, NAMES, ClassFormat, FunctionFormat, class_format
+from chainrule.check.function_pairs import find_pairs
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.report import Report, Row
 from chainrule.check.verification import UNKNOWN_OUTPUT, is_explained, quiet
@@ -74,7 +76,7 @@ class FileAssignment:
         return ""
 
     def report(
-        self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
+        self, file: CheckedFile, seed: int, name: str | None = None, base: LearnerTask = ANY_LAYER
     ) -> tuple[Report, dict[str, str]]:
         """Return the report of a file, and a sentence for each part that earns no points although it is right.
 
@@ -94,19 +96,30 @@ class FileAssignment:
             if _class_format(name) in self.formats.values():
                 names.add(name)
         with quiet():
-            report = check_file(file, "homework", seed, base, names) if names else None
-        rows = () if report is None else report.rows
+            if names:
+                report = check_file(file, "homework", seed, base, names)
+            else:
+                report = None
+        if report is None:
+            rows = ()
+        else:
+            rows = report.rows
         wrong = dict[str, str]()
         for course_format in self.formats.values():
-            outputs = [row for row in rows if self.part(row) == getattr(course_format, "forward", None)]
+            outputs = list[Row]()
+            for row in rows:
+                if self.part(row) == getattr(course_format, "forward", None):
+                    outputs.append(row)
             is_unexplained = bool(outputs) and outputs[0].is_wrong and not is_explained(outputs[0])
-            if isinstance(course_format, FunctionFormat) and is_unexplained:
+            if isinstance(course_format, FunctionFormat) and course_format.backward is not None and is_unexplained:
                 wrong[course_format.backward] = UNKNOWN_OUTPUT
         return Report("homework", (*rows, *self._absent(rows)), report.notes if report else (), brief=True), wrong
 
     def _absent(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield a row for each part that no row is about."""
-        present = {self.part(row) for row in rows}
+        present = set[str]()
+        for row in rows:
+            present.add(self.part(row))
         for part in self.parts:
             if part not in present:
                 yield failure_row(part, UnwrittenError(f"{part} is not in the file"))
@@ -127,7 +140,10 @@ class CourseAssignment(FileAssignment):
     def of_course(cls, name: str, against: str | None) -> "CourseAssignment":
         """Return the assignment of some classes and functions of a course, such as "Linear, ReLU"; None: of all."""
         known = list(dict.fromkeys(entry.names[0] for entry in course(name)))
-        chosen = known if against is None else [part.strip() for part in against.split(",")]
+        if against is None:
+            chosen = known
+        else:
+            chosen = [part.strip() for part in against.split(",")]
         for part in chosen:
             if part not in known:
                 raise unknown_name(f"part of the course {name}", part, known)
@@ -146,12 +162,15 @@ class CourseAssignment(FileAssignment):
         return ""
 
     def report(
-        self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
+        self, file: CheckedFile, seed: int, name: str | None = None, base: LearnerTask = ANY_LAYER
     ) -> tuple[Report, dict[str, str]]:
         """Return the report of a file; the second result is empty. ``name`` is ignored."""
         with quiet():
             report = course_report(file, self.course, base, seed, "homework")
-        rows = [row for row in report.rows if self.part(row)]
+        rows = list[Row]()
+        for row in report.rows:
+            if self.part(row):
+                rows.append(row)
         return replace(report, rows=(*rows, *self._absent(rows))), {}
 
 
@@ -162,8 +181,10 @@ def _class_format(name: str) -> ClassFormat | None:
 
 def _function_format(name: str) -> FunctionFormat | None:
     """Return the format of a forward or backward function (its name may have a suffix), or None if it is unknown."""
-    plain = {name.removesuffix(suffix) for suffix in NAMES["forward_suffixes"]}
+    plain = set[str]()
+    for suffix in NAMES["forward_suffixes"]:
+        plain.add(name.removesuffix(suffix))
     for course_format in FUNCTIONS:
-        if plain & {course_format.forward, course_format.backward} - {""}:
+        if plain & {course_format.forward, course_format.backward} - {None}:
             return course_format
     return None

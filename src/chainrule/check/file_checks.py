@@ -3,140 +3,129 @@
 `forms` contains the known formats of functions and classes.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
 
-from chainrule.check import constructors, sources
+from chainrule.check import sources
 from chainrule.check.autograd import engine_rows
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.conventions import CONVENTION_NOTE
-from chainrule.check.extra_checks import failure_row
+from chainrule.check.class_checks import OF_VECTORS, Findings, rows_of_class
+from chainrule.check.failures import failure_row
 from chainrule.check.forms import (
-    ClassFormat,
     class_format,
-    constructor_values,
-    find_pairs,
-    impossible_value,
-    normalized_name,
-    tutorial_pairs,
-    usual_values,
 )
+from chainrule.check.function_pairs import FunctionPair, find_pairs, tutorial_pairs
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import ONE_NONZERO_NOTE, ONLY_SQUARE, check_layer, of_single_samples
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
-from chainrule.check.loss_checks import check_reading
-from chainrule.check.loss_reading import all_losses, read_loss
-from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import (
-    EPSILONS,
-    SLOPES,
     Signature,
-    activation_arguments,
-    other_options_rows,
-    stored_epsilon,
-    variation_rows,
-    with_own_variant,
 )
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
-from chainrule.check.reading import UPDATES_NOTE
 from chainrule.check.report import Report, Row
-from chainrule.check.subjects import LayerSubject, LossSubject
+from chainrule.check.sources import FileContents
 from chainrule.custom.calls import FormError
-from chainrule.custom.losses import ONLY_LOSS
-from chainrule.custom.sample_axis import LAST, ONE, AdaptedLoss
-from chainrule.custom.student import Student
-from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import BatchNorm2D, Dropout, LayerNorm, Softmax
-
-# Beginnings of notes that the report of a file repeats
-REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
-LOGITS, PROBABILITIES = "softmax_cross_entropy", "categorical_cross_entropy"
-PROBABILITIES_NOTE = "checked on probabilities, because it is not the cross-entropy of logits"
-SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
-NORMALIZATIONS = (BatchNorm2D, LayerNorm)
-OF_VECTORS = (Softmax, LayerNorm)  # layers that code may compute for a single vector, or for columns of a batch
+from chainrule.layers import Dropout, Softmax
 
 
 def check_file(
-    file: CheckedFile, title: str, seed: int, base: LearnerTask = ANY_LAYER, names: Collection[str] = ()
+    file: CheckedFile, title: str, seed: int, base: LearnerTask = ANY_LAYER, names: Collection[str] | None = None
 ) -> Report | None:
     """Return the report of a file's functions and classes, or None if the file must be checked as a single layer.
 
     Classes whose form depends on that of others are checked last (`_is_last`), but reported in the order of the file.
 
     base    names of constants, and the treatment of ties
-    names   names of the functions and classes to check; empty: all
+    names   names of the functions and classes to check; None: all
     """
     contents = file.contents()
-    functions = contents.functions
-
-    def is_selected(*subjects: str) -> bool:
-        return not names or bool({*names} & {*subjects})
-
-    pairs, missing = find_pairs(functions)
-    pairs = [pair for pair in pairs if is_selected(pair.forward, pair.backward)]
-    kinds = {name: optimizer_kind(name) for name in contents.optimizers if is_selected(name)}
-    optimizers = {name: kind for name, kind in kinds.items() if kind}
-    classes = {
-        key: arguments for key, arguments in contents.layers.items() if is_selected(key) and key not in optimizers
-    }
-    other_pairs = [pair for pair in tutorial_pairs(functions) if is_selected(*pair)]
-    engines = [name for name in contents.engines if is_selected(name)]
-    methods = {call.partition("(")[0] for call in chain(*contents.methods.values())}
+    selected = Selection.of(contents, names)
+    methods = set[str]()
+    for call in chain(*contents.methods.values()):
+        methods.add(call.partition("(")[0])
     # The check of a single layer only calls methods with usual names, such as forward and backward.
-    has_unusual_methods = contents.methods and not methods & {*sources.METHODS}
-    has_functions = pairs or other_pairs or engines or optimizers
-    if not (has_functions or has_unusual_methods or contents.losses or _are_checkable(classes)):
+    has_unusual_methods = contents.methods and methods.isdisjoint(sources.METHODS)
+    has_functions = selected.pairs or selected.other_pairs or selected.engines or selected.optimizers
+    if not (has_functions or has_unusual_methods or contents.losses or _are_checkable(selected.classes)):
         return None
-    # The iterators of rows run in the loop below, in this order. Those of classes read `seen`, the earlier rows.
-    subjects = {pair.title: pair_rows(file, pair, pair.backward in functions, base, seed) for pair in pairs}
     seen = list[Row]()
-    notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
-    for key in sorted(classes, key=_is_last):
-        signature = (classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
-        subjects[key] = _class_rows(file, key, signature, seed, base, (notes, seen), key in contents.losses)
-    for name in engines:
+    notes = list[str]()
+    if selected.missing and names is None:
+        notes.append(f"not in the file: {', '.join(selected.missing)}")
+    # The iterators of rows run in the loop below, in this order. Those of classes read `seen`, the earlier rows.
+    subjects = dict[str, Iterator[Row]]()
+    places = dict[str, int]()
+    for pair in selected.pairs:
+        places[pair.title] = len(places)
+        subjects[pair.title] = pair_rows(file, pair, pair.backward in contents.functions, base, seed)
+    for key in selected.classes:
+        places[key] = len(places)
+    for key in sorted(selected.classes, key=_is_last):
+        signature = Signature(selected.classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
+        subjects[key] = rows_of_class(file, key, signature, seed, base, Findings(notes, seen), key in contents.losses)
+    for name in selected.engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
-    for name, kind in optimizers.items():
+    for name, kind in selected.optimizers.items():
         tried = optimizer_contracts(kind, contents.optimizers[name])
-        subjects[name] = optimizer_rows(name, kind, partial(file.evaluate, ""), tried, seed)
-    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, base, seed) for pair in other_pairs}
+        subjects[name] = optimizer_rows(name, kind, partial(file.evaluate, None), tried, seed)
+    for pair in selected.other_pairs:
+        subjects[" / ".join(pair)] = other_pair_rows(file, *pair, base, seed)
     for row in _rows(file, subjects):
         seen.append(row)
-    places = {name: place for place, name in enumerate([*(pair.title for pair in pairs), *classes])}
     rows = sorted(dict.fromkeys(seen), key=lambda row: places.get(row.subject, -1))
     return Report(title, tuple(rows), tuple(dict.fromkeys(notes)), brief=True)
+
+
+@dataclass
+class Selection:
+    """The functions and classes of a file that are checked.
+
+    pairs        functions of courses; `missing` are those that the file lacks
+    other_pairs  (forward, backward) of other functions
+    classes      arguments of the constructor, by class
+    optimizers   name in this library, by class or function
+    """
+
+    pairs: list[FunctionPair]
+    missing: list[str]
+    other_pairs: list[tuple[str, str]]
+    classes: dict[str, tuple[str, ...]]
+    engines: list[str]
+    optimizers: dict[str, str]
+
+    @classmethod
+    def of(cls, contents: FileContents, names: Collection[str] | None) -> "Selection":
+        """Return the selected contents; all of them if ``names`` is None."""
+
+        def is_selected(*subjects: str | None) -> bool:
+            return names is None or not set(names).isdisjoint(subjects)
+
+        pairs, missing = find_pairs(contents.functions)
+        selected = cls([], missing, [], {}, [], {})
+        for pair in pairs:
+            if is_selected(pair.forward, pair.backward):
+                selected.pairs.append(pair)
+        for forward, backward in tutorial_pairs(contents.functions):
+            if is_selected(forward, backward):
+                selected.other_pairs.append((forward, backward))
+        for name in filter(is_selected, contents.engines):
+            selected.engines.append(name)
+        for name in filter(is_selected, contents.optimizers):
+            kind = optimizer_kind(name)
+            if kind is not None:
+                selected.optimizers[name] = kind
+        for name in filter(is_selected, contents.layers):
+            if name not in selected.optimizers:
+                selected.classes[name] = contents.layers[name]
+        return selected
 
 
 def _is_last(name: str) -> bool:
     """Return whether a class is one of `OF_VECTORS` or a loss, whose form may depend on that of the other classes."""
     course_format = class_format(name)
     return course_format is not None and course_format.layer in (*OF_VECTORS, None)
-
-
-def _may_take_vectors(notes: Sequence[str], rows: Sequence[Row], certain: bool) -> bool:
-    """Return whether the other classes of a file take single vectors, or are not known to take batches.
-
-    certain  whether another class must take single vectors
-    """
-    single = {note.partition(":")[0] for note in notes if "single" in note or "vectors" in note}
-    batches = {row.subject for row in rows if row.title == "dw" and row.ok} - single
-    return bool(single) if certain else not batches
-
-
-def _sample_rows(student: Student, task: LearnerTask, seed: int, axes: Sequence[str]) -> tuple[Row, ...]:
-    """Return the rows of a layer for columns of a batch, or for single vectors; empty if it is wrong."""
-    for axis in axes:
-        with suppress(StudentError):
-            report = check_layer(student.adapted(axis), task, seed)
-            if report.ok:
-                return report.rows
-    return ()
 
 
 def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
@@ -150,8 +139,12 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
                 yield row
         except GuestEnded as end:
             names = title.split(" / ")  # of the functions of a pair
-            for name in [name for name in names if name not in finished] or names[-1:]:
-                yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, str(end))
+            unfinished = [name for name in names if name not in finished]
+            for name in unfinished or names[-1:]:
+                if SLOW in str(end):
+                    yield _slow_row(name, end)
+                else:
+                    yield failure_row(name, str(end))
             if not isinstance(end, GuestSlow):
                 file.restart()
 
@@ -163,178 +156,10 @@ def _slow_row(name: str, error: GuestEnded) -> Row:
 
 def _are_checkable(classes: Mapping[str, tuple[str, ...]]) -> bool:
     """Return whether there are several classes, or one that accepts arguments or is a loss, a softmax or a dropout."""
-    formats = [course_format for name in classes if (course_format := class_format(name))]
-    named = any(course_format.layer in (None, Softmax, Dropout) for course_format in formats)
-    return len(classes) > 1 or named or any(classes.values())
-
-
-def _class_rows(
-    file: CheckedFile,
-    name: str,
-    signature: Signature,
-    seed: int,
-    base: LearnerTask,
-    found: tuple[list[str], Sequence[Row]],
-    is_loss: bool,
-) -> Iterator[Row]:
-    """Yield the rows of a class or an object.
-
-    signature   names of the constructor arguments, of those without a default, and of the two methods
-    found       notes for the report, extended here, and the rows of earlier classes
-    is_loss     whether the methods take predictions and targets
-
-    A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
-    all of its earlier results were right, it counts as wrong.
-    """
-    course_format, all_right = class_format(name), False
-    notes, seen = found
-    try:
-        if is_loss or (course_format is not None and course_format.layer is None):
-            against = course_format.against if course_format and course_format.layer is None else ""
-            yield from _loss_class_rows(file, name, against, seed, found)
-            return
-        task, options = _task(name, course_format, signature, base)
-        known = options
-        tried = (*signature[1], *(activation_arguments(signature[0]) if course_format else ()))
-        student, options = constructors.construct(file, name, tried, options, seed)
-        if signature[0] == ("ctx",):
-            yield from other_pair_rows(file, name, "", base, seed)
-            return
-        task, report = _report_of_fitting_task(student, with_own_variant(task, student), seed)
-        epsilon = stored_epsilon(student) if isinstance(task.against, NORMALIZATIONS) else None
-        rows = report.rows if epsilon is None else _rows_with_epsilon(report.rows, name, epsilon, notes)
-        layer = task.against or (course_format and course_format.fixed_layer)
-        if isinstance(layer, OF_VECTORS) and not report.ok and _may_take_vectors(notes, seen, certain=False):
-            # The code may run on batches, so only a layer that takes single vectors shows that they are meant.
-            axes = (LAST, ONE) if _may_take_vectors(notes, seen, certain=True) else (LAST,)
-            single = _sample_rows(file.layer(name, options=options), LearnerTask(layer, (6,)), seed, axes)
-            notes += [f"{name}: {SINGLE_VECTORS}"] if single else []
-            rows = single or rows
-        guessed = {*signature[1]} - {*known}  # arguments whose values were found by trial
-        rows = [row for row in rows if not (guessed and ONLY_SQUARE in row.diagnoses)]
-        yield from rows
-        notes += [f"{name}: {note}" for note in report.notes if note.startswith(REPORTED_NOTES)]
-        all_right = all(row.ok or row.accepted for row in rows)
-        if all_right and not guessed:
-            yield from _rows_with_other_options(file, name, options, signature, (course_format, task), seed)
-    except (StudentError, ShapeError) as error:
-        failure = error if isinstance(error, StudentError) else str(error)
-        contract = constructors.class_contract(name, signature[0], signature[2], is_loss)
-        place = {"tensor": "p"} if str(failure).endswith(ONLY_LOSS) else {}
-        yield failure_row(name, failure, checked=all_right, notes=() if all_right else (contract,), **place)
-
-
-def _rows_with_other_options(
-    file: CheckedFile,
-    name: str,
-    options: Mapping[str, Any],
-    signature: Signature,
-    course: tuple[ClassFormat | None, LearnerTask],
-    seed: int,
-) -> Iterator[Row]:
-    """Yield the rows of a class whose first instance is right, for its modes and for other arguments."""
-    course_format, task = course
-    if task.against is not None:
-        intended = LayerSubject(task.against, task.shape or ())
-        yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-    if not (options or {*SLOPES} & {*signature[0]} or activation_arguments(signature[0])):
-        return
-    if isinstance(task.against, (*NORMALIZATIONS, Dropout)):
-        return  # the only option of these is the number of features or the probability
-    if course_format is not None and task.against is not None:
-        yield from other_options_rows(file, name, (course_format, task), signature[0], seed)
-    yield from variation_rows(file, name, options, signature, seed)
-
-
-def _rows_with_epsilon(rows: Sequence[Row], name: str, epsilon: float, notes: list[str]) -> tuple[Row, ...]:
-    """Return the rows of a normalization. An impossible epsilon explains the wrong ones; an unusual one is noted."""
-    mistake = impossible_value("epsilon", epsilon)
-    if not mistake and epsilon not in EPSILONS:
-        notes.append(f"{name} has epsilon = {epsilon:g}; usual is {EPSILONS[0]:g}")
-    return tuple(replace(row, diagnoses=mistake) if mistake and row.is_wrong else row for row in rows)
-
-
-def _loss_class_rows(
-    file: CheckedFile, name: str, usual: str, seed: int, found: tuple[list[str], Sequence[Row]]
-) -> Sequence[Row]:
-    """Return the rows of a loss.
-
-    usual   the loss that its name suggests; "" if it is unknown
-    found   as in `_class_rows`
-
-    Errors   FormError if the values of an unknown loss are those of no loss of this library
-    """
-    notes, seen = found
-    names = [usual, PROBABILITIES] if usual == LOGITS and "softmax" not in normalized_name(name) else [usual]
-    candidates = [LossSubject(against, engine="reference") for against in names] if usual else all_losses()
-    code = file.loss(name)
-    reading = read_loss(code, candidates, seed, lenient=True)
-    if not (usual or reading.right):
-        raise FormError("its values are those of no loss of this library; name the loss with --against LOSS")
-    notes += [f"{name}: {PROBABILITIES_NOTE}"] if usual == LOGITS and reading.intended.name == PROBABILITIES else []
-    notes += [f"{name}: {note}" for note in reading.notes]
-    rows = check_reading(reading, seed).rows
-    if any(row.is_wrong for row in rows) and _may_take_vectors(notes, seen, certain=True):
-        of_samples = read_loss(AdaptedLoss(code, single=True), [reading.intended], seed, lenient=True)
-        single = of_single_samples(check_reading(of_samples, seed)).rows
-        if all(row.ok for row in single):
-            notes.append(f"{name}: {SINGLE_VECTORS}")
-            return single
-    return rows
-
-
-def _report_of_fitting_task(student: Student, task: LearnerTask, seed: int) -> tuple[LearnerTask, Report]:
-    """Return the first task that a layer's code can be checked against, and the report of this check.
-
-    Three tasks are tried, from the strictest to the most lenient: the intended layer; this layer without a bias, which
-    a learner may omit; no intended layer, where only the gradients are checked. Code that raises an error does not fit
-    a task. For the task without a bias, the output must also be right, since a wrong one means another layer.
-
-    Errors   UnwrittenError if a function is not written; StudentError if the code fits no task
-    """
-    layer: Any = task.against
-    tasks = [task]
-    if getattr(layer, "bias", False):
-        tasks.append(replace(task, against=replace(layer, bias=False)))
-    if layer is not None:
-        tasks.append(replace(task, against=None, shape=None, larger=()))
-    *stricter, last = tasks
-    for candidate in stricter:
-        try:
-            report = check_layer(student, candidate, seed)
-        except UnwrittenError:  # no task can change this
-            raise
-        except StudentError:
-            continue
-        if candidate is task or not any(row.tensor == "y" and row.is_wrong for row in report.rows):
-            return candidate, report
-    return last, check_layer(student, last, seed)
-
-
-def _task(
-    name: str, course_format: ClassFormat | None, signature: Signature, task: LearnerTask
-) -> tuple[LearnerTask, dict[str, Any]]:
-    """Return the completed task of a layer class, and values of its constructor arguments.
-
-    The task has no intended layer if a required argument has an unknown name.
-    """
-    options, (arguments, required, _) = dict[str, Any](), signature
-    if course_format is None:
-        options = usual_values(arguments)
-    elif arguments:
-        case = course_format.cases(arguments)[0]
-        task = replace(task, against=case.layer, shape=case.shape, larger=case.larger)
-        values = constructor_values(case.layer, case.shape)
-        options = {argument: value for argument, value in values.items() if argument in arguments}
-        unknown = [argument for argument in required if argument not in options]
-        if isinstance(case.layer, NORMALIZATIONS) and len(unknown) == 1:  # the number of features
-            options[unknown[0]] = case.shape[0]
-        elif isinstance(case.layer, Dropout):
-            options |= dict.fromkeys(unknown[:1], case.layer.rate)
-            task = replace(task, options_given=bool(options))
-    elif course_format.layer is Dropout:
-        case = course_format.cases(arguments)[0]
-        task = replace(task, against=case.layer, shape=case.shape, options_given=False)
-    if {*required} - {*options}:
-        task = replace(task, against=None, shape=None, larger=())
-    return task, options
+    if len(classes) > 1 or any(classes.values()):
+        return True
+    for name in classes:
+        course_format = class_format(name)
+        if course_format is not None and course_format.layer in (None, Softmax, Dropout):
+            return True
+    return False

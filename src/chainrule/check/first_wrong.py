@@ -5,15 +5,15 @@ an element of dy is the gradient for a dy that is 1 there and 0 elsewhere, minus
 the factor of an element of x is the change in the output per change in the element.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from chainrule.check.examination import Examination
-from chainrule.check.judges import ElementExplanation, Index, NamedFactor
+from chainrule.check.references import ElementExplanation, Index, NamedFactor
 from chainrule.check.report import Row
-from chainrule.check.rows import Probe
+from chainrule.check.rows import TestCase
 from chainrule.check.wrong_numbers import FirstWrong, SumTerm
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -28,12 +28,57 @@ FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix o
 ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: further calls would change the gradient
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured of an element of a result: the factors of the elements that are changed one at a time.
+
+    varied   tensors whose elements are changed, by priority
+    arrays   arrays whose elements may be the other factors
+    base     the element for a dy of zeros
+    """
+
+    tensor: str
+    cell: Index
+    test_case: TestCase
+    varied: tuple[str, ...]
+    arrays: Mapping[str, Array]
+    base: float
+
+    @classmethod
+    def of(cls, tensor: str, cell: Index, test_case: TestCase) -> "Measurement":
+        """Return the measurement of an element; StudentError if the code does not support a dy of zeros."""
+        arrays = dict(test_case.values)
+        if tensor != "y":
+            base = _gradient(test_case, tensor, cell, np.zeros_like(test_case.dy))
+            return cls(tensor, cell, test_case, ("dy",), arrays, base)
+        arrays.pop("x", None)
+        varied = ("x", *test_case.values)  # a bias is a term without an element of x
+        return cls(tensor, cell, test_case, varied, arrays, 0.0)
+
+    def varied_factor(self, factors: Sequence[NamedFactor]) -> NamedFactor | None:
+        """Return the factor of a term that is an element of the first of the varied tensors; None if there is none."""
+        for name in self.varied:
+            for factor in factors:
+                if factor.tensor == name:
+                    return factor
+        return None
+
+    def term(self, element: NamedFactor, expected: float, name: str) -> SumTerm:
+        """Return the term of an element, whose expected factor has a value and a name."""
+        factor = _factor(self.test_case, self.tensor, self.cell, element, self.base)
+        actual_name = name
+        is_expected = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
+        if not is_expected:
+            actual_name = _name_of(factor, self.arrays)
+        return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_name)
+
+
 def with_first_wrong(row: Row, examination: Examination) -> Row:
     """Return a wrong row, completed with the first wrong element; unchanged if this element cannot be determined."""
     case = examination.case(row.tensor)
     if case is None or not case.result.ndim:
         return row
-    result, expected = case.result, case.judge.result(row.tensor, case.values, case.dy)
+    result, expected = case.result, case.reference.result(row.tensor, case.values, case.dy)
     if result.shape != expected.shape or not np.isfinite(result).all():
         return row
     wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
@@ -41,24 +86,31 @@ def with_first_wrong(row: Row, examination: Examination) -> Row:
         return row
     element = tuple(int(index) for index in np.argwhere(wrong)[0])
     first_wrong = FirstWrong(element, float(result[element]), float(expected[element]))
-    explained = case.judge.explained(examination.probe.values, examination.probe.dy)
+    explained = case.reference.explained(examination.test_case.values, examination.test_case.dy)
     explanation = explained and explained.explanation(row.tensor, element)
     if explanation is not None:
         first_wrong = replace(first_wrong, page=explanation.page, steps=_steps(explanation))
         if explanation.terms and not any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses):
-            first_wrong = _with_terms(first_wrong, row.tensor, examination.probe, explanation)
+            first_wrong = _with_terms(first_wrong, row.tensor, examination.test_case, explanation)
     return replace(row, first=first_wrong)
 
 
-def _with_terms(first_wrong: FirstWrong, tensor: str, probe: Probe, explanation: ElementExplanation) -> FirstWrong:
+def _with_terms(
+    first_wrong: FirstWrong, tensor: str, test_case: TestCase, explanation: ElementExplanation
+) -> FirstWrong:
     """Return a wrong element with the terms of its sum; unchanged if the code does not support a dy of zeros."""
     element = first_wrong.index
     try:
-        terms = tuple(_terms(tensor, element, probe, explanation))
+        terms = tuple(_terms(tensor, element, test_case, explanation))
     except StudentError:
         return first_wrong
-    constant = 0.0 if tensor == "y" else _gradient(probe, tensor, element, np.zeros_like(probe.dy))
-    constant = constant if abs(constant) > NEGLIGIBLE * max(abs(first_wrong.expected), 1) else 0.0
+    if tensor == "y":
+        constant = 0.0
+    else:
+        constant = _gradient(test_case, tensor, element, np.zeros_like(test_case.dy))
+    is_visible = abs(constant) > NEGLIGIBLE * max(abs(first_wrong.expected), 1)
+    if not is_visible:
+        constant = 0.0
     left_out = max(len(explanation.terms) - MAX_TERMS, 0)
     return replace(first_wrong, terms=terms, left_out=left_out, constant=constant)
 
@@ -70,76 +122,63 @@ def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
         return tuple(line.strip() for line in step_lines(derivation.steps, WIDTH) if line)
     if derivation.pick and len(derivation.pick.candidates) <= MAX_TERMS:
         values = ", ".join(f"{candidate.value:.4g}" for candidate in derivation.pick.candidates)
-        return (f"the largest of {values}",) if len(values) < WIDTH - 15 else ()
+        if len(values) < WIDTH - 15:
+            return (f"the largest of {values}",)
+        return ()
     return ()
 
 
-def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanation) -> Iterator[SumTerm]:
+def _terms(tensor: str, cell: Index, test_case: TestCase, explanation: ElementExplanation) -> Iterator[SumTerm]:
     """Yield the terms of the expected sum, then terms that are only in the actual sum; at most `MAX_TERMS` of each.
 
     A term is an element times a factor: in y, an element of x times a weight; in a gradient, an element of dy. The
     actual factor is measured by changing this element alone.
     """
-    varied = ("x", *probe.values) if tensor == "y" else ("dy",)  # a bias is a term without an element of x
-    arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
+    measurement = Measurement.of(tensor, cell, test_case)
+    scale_symbols, scale = explanation.scale
     expected_elements = set[tuple[str, Index]]()
-    base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if tensor != "y" else 0.0
     for factors in explanation.terms[:MAX_TERMS]:
-        element = next((factor for name in varied for factor in factors if factor.tensor == name), None)
+        element = measurement.varied_factor(factors)
         if element is None:  # the term is a constant
             continue
         others = [factor for factor in factors if factor is not element]
-        expected = float(np.prod([factor.value for factor in others])) * explanation.scale[1]
-        name = " · ".join([factor.label for factor in others] + [explanation.scale[0]] * bool(explanation.scale[0]))
+        expected = float(np.prod([factor.value for factor in others])) * scale
+        labels = [factor.label for factor in others]
+        if scale_symbols:
+            labels.append(scale_symbols)
         expected_elements.add((element.tensor, element.index))
-        yield _term(probe, tensor, cell, element, expected, name, arrays, base)
-    if tensor == "y" or probe.dy.size > MAX_TERMS:  # too many elements to measure each
+        yield measurement.term(element, expected, " · ".join(labels))
+    if tensor == "y" or test_case.dy.size > MAX_TERMS:  # too many elements to measure each
         return
-    for index in np.ndindex(probe.dy.shape):
+    for index in np.ndindex(test_case.dy.shape):
         if ("dy", index) not in expected_elements:
-            element = NamedFactor("dy", index, "dy", float(probe.dy[index]))
-            term = _term(probe, tensor, cell, element, 0.0, "", arrays, base)
+            element = NamedFactor("dy", index, "dy", float(test_case.dy[index]))
+            term = measurement.term(element, 0.0, "")
             if abs(term.actual) > NEGLIGIBLE:
                 yield term
 
 
-def _term(
-    probe: Probe,
-    tensor: str,
-    cell: Index,
-    element: NamedFactor,
-    expected: float,
-    name: str,
-    arrays: Mapping[str, Array],
-    base: float,
-) -> SumTerm:
-    factor = _factor(probe, tensor, cell, element, base)
-    same = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
-    actual_as = name if same else _name_of(factor, arrays)
-    return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_as)
-
-
-def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
-    gradient = probe.subject.gradients(probe.values, dy).get(tensor)
+def _gradient(test_case: TestCase, tensor: str, cell: Index, dy: Array) -> float:
+    gradient = test_case.subject.gradients(test_case.values, dy).get(tensor)
     if gradient is None:
         raise StudentError(f"backward returns no d{tensor} for this dy")
     return float(gradient[cell])
 
 
-def _factor(probe: Probe, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:
+def _factor(test_case: TestCase, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:
     """Return the factor of an element in the sum computed by the learner's code.
 
     base  the gradient for a zero dy; nonzero only if the code ignores the upstream gradient
     """
     if element.tensor == "dy":
-        unit = np.zeros_like(probe.dy)
+        unit = np.zeros_like(test_case.dy)
         unit[element.index] = 1.0
-        return _gradient(probe, tensor, cell, unit) - base
+        return _gradient(test_case, tensor, cell, unit) - base
     outputs: list[float] = []
     for step in (STEP, -STEP):
-        changed = np.array(probe.values[element.tensor], np.float64)
+        changed = np.array(test_case.values[element.tensor], np.float64)
         changed[element.index] += step
-        outputs.append(float(probe.subject.output({**probe.values, element.tensor: changed})[cell]))
+        outputs.append(float(test_case.subject.output({**test_case.values, element.tensor: changed})[cell]))
     return (outputs[0] - outputs[1]) / (2 * STEP)
 
 
@@ -148,12 +187,13 @@ def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
 
     The factor must equal an element of an array, its negative, its double or its half.
     """
-    for form, ratio in FACTOR_FORMS if abs(factor) > NEGLIGIBLE else ():
-        names = [
-            f"{form}{name}[{','.join(str(int(axis_index)) for axis_index in index)}]"
-            for name, array in arrays.items()
-            for index in np.argwhere(np.abs(ratio * array - factor) <= FACTOR_TOLERANCE * abs(factor))
-        ]
+    if abs(factor) <= NEGLIGIBLE:
+        return ""
+    for form, ratio in FACTOR_FORMS:
+        names = list[str]()
+        for name, array in arrays.items():
+            for index in np.argwhere(np.abs(ratio * array - factor) <= FACTOR_TOLERANCE * abs(factor)):
+                names.append(f"{form}{name}[{','.join(map(str, index))}]")
         if len(names) == 1:
             return names[0]
     return ""

@@ -24,7 +24,9 @@ def _tuples(value: Any) -> Any:
     """Return a value with tuples instead of lists."""
     if isinstance(value, dict):
         return {key: _tuples(part) for key, part in cast("dict[str, Any]", value).items()}
-    return tuple(map(_tuples, cast("list[Any]", value))) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(map(_tuples, cast("list[Any]", value)))
+    return value
 
 
 DATA: dict[str, Any] = _tuples(tomllib.loads(Path(__file__).with_name("forms.toml").read_text(encoding="utf-8")))
@@ -79,25 +81,29 @@ class LayerSequence(Layer):
 class Case:
     """A layer that code should compute, and the shape of one input.
 
-    larger   a larger shape; empty: choose one
+    larger   a larger shape; None: choose one
     layouts  layouts of x, y and the parameters, where they differ from this library's
-    omitted  name of an option that dictionaries omit, which tests its default
-    advice   name of the advice for options that the code may reject; empty: the code must accept them
+    omitted  name of an option that dictionaries omit, which tests its default; None: no option
+    advice   name of the advice for options that the code may reject; None: the code must accept them
     """
 
     layer: Layer
     shape: tuple[int, ...]
-    larger: tuple[int, ...] = ()
+    larger: tuple[int, ...] | None = None
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
-    omitted: str = ""
-    advice: str = ""
+    omitted: str | None = None
+    advice: str | None = None
 
     @classmethod
     def of(cls, layer: str, layouts: Mapping[str, Any] | None = None, **others: Any) -> "Case":
         """Return an entry of `forms.toml`."""
-        named = {name: ArrayLayout(**layout) for name, layout in (layouts or {}).items()}
+        named = dict[str, ArrayLayout]()
+        for name, layout in (layouts or {}).items():
+            named[name] = ArrayLayout(**layout)
         first, *rest = map(expressions.layer, layer.split("|"))
-        return cls(LayerSequence((first, *rest)) if rest else first, layouts=named, **others)
+        if rest:
+            return cls(LayerSequence((first, *rest)), layouts=named, **others)
+        return cls(first, layouts=named, **others)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -107,21 +113,25 @@ class Case:
     @property
     def scale(self) -> float:
         """Factor for the inputs: small if ε is omitted, so that its default affects the result."""
-        return SMALL_SCALE if self.omitted else 1.0
+        if self.omitted is not None:
+            return SMALL_SCALE
+        return 1.0
 
     @property
     def remedy(self) -> str:
         """Advice for code that returns wrong results."""
-        if self.omitted:
+        if self.omitted is not None:
             return f"{self.omitted} is {DEFAULTS[self.omitted]:g} if the dictionary does not contain it"
-        return ADVICE.get(self.advice, "use the options that are passed instead of constants")
+        if self.advice is not None:
+            return ADVICE[self.advice]
+        return "use the options that are passed instead of constants"
 
     @property
     def description(self) -> str:
         """The input shape and the layer as text."""
-        return f"inputs {text(self.shape)}" + (
-            f" without {self.omitted}" if self.omitted else f" as {self.layer.describe()}"
-        )
+        if self.omitted is not None:
+            return f"inputs {text(self.shape)} without {self.omitted}"
+        return f"inputs {text(self.shape)} as {self.layer.describe()}"
 
 
 @dataclass(frozen=True)
@@ -130,24 +140,28 @@ class FunctionFormat:
 
     name    common prefix of both names, or the name of a loss function
     cases   the layer with its first options, then with others; empty for a loss
-    loss    the loss
-    extra   name of the argument for further checks in `mode_checks`; empty: none
+    loss    the loss; None for a layer
+    extra   name of the argument for further checks in `mode_checks`; None: no further checks
     """
 
     name: str
     cases: tuple[Case, ...] = ()
-    loss: str = ""
-    extra: str = ""
+    loss: str | None = None
+    extra: str | None = None
 
     @property
     def forward(self) -> str:
         """Name of the forward function, without suffix, or of the loss."""
-        return self.name if self.loss else f"{self.name}_forward"
+        if self.loss is not None:
+            return self.name
+        return f"{self.name}_forward"
 
     @property
-    def backward(self) -> str:
-        """Name of the backward function, without suffix; empty for a loss."""
-        return "" if self.loss else f"{self.name}_backward"
+    def backward(self) -> str | None:
+        """Name of the backward function, without suffix; None for a loss."""
+        if self.loss is not None:
+            return None
+        return f"{self.name}_backward"
 
     def variants(self) -> "Iterator[FunctionFormat]":
         """Yield variants for a convolution or a pooling: square windows, other options, and square images."""
@@ -155,7 +169,7 @@ class FunctionFormat:
         others = tuple(Case.of(**other) for other in data["others"])
         for shape, larger in (((3, 7, 9), (3, 9, 13)), (SQUARE, (3, 9, 9))):
             for layer in data["layers"]:
-                yield replace(self, cases=(Case.of(layer, shape=shape, larger=larger), *others), extra="")
+                yield replace(self, cases=(Case.of(layer, shape=shape, larger=larger), *others), extra=None)
 
 
 @dataclass(frozen=True)
@@ -167,7 +181,7 @@ class ClassFormat:
     base: Mapping[str, Any] = field(default_factory=dict[str, Any])
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shape: tuple[int, ...] = ()
-    larger: tuple[int, ...] = ()
+    larger: tuple[int, ...] | None = None
     further: tuple[Mapping[str, Any], ...] = DATA["alternative"]
 
     @property
@@ -178,45 +192,67 @@ class ClassFormat:
     @property
     def fixed_layer(self) -> Layer | None:
         """The layer, if the name alone determines it. None for layers with options and for losses."""
-        return None if self.layer is None or self.base or self.options else self.layer()
+        if self.layer is None or self.base or self.options:
+            return None
+        return self.layer()
 
     def resizable(self, arguments: Sequence[str]) -> bool:
         """Return whether a constructor with these arguments allows parameters of any size."""
-        words = {word.lower() for word in arguments}
-        sizes = [name for name in self.base if name in ("features", "filters", "kernel", "window")]
-        sizes += [size for size, option in (("channels", "filters"), ("inputs", "features")) if option in self.base]
-        return all(words & {*ARGUMENTS[size]} for size in sizes)
+        words = set(map(str.lower, arguments))
+        for option in self.base:
+            if option in ("features", "filters", "kernel", "window") and words.isdisjoint(ARGUMENTS[option]):
+                return False
+        for size, option in (("channels", "filters"), ("inputs", "features")):
+            if option in self.base and words.isdisjoint(ARGUMENTS[size]):
+                return False
+        return True
 
     def cases(self, arguments: Sequence[str]) -> list[Case]:
         """Return the layer for a class with these constructor arguments, then the same layer with other options.
 
         A class whose default padding is a text is checked with this padding; if it is "same", with stride 1.
         """
-        words, cases = {word.lower() for word in arguments}, list[Case]()
-        axes, make = len(self.shape), cast("Any", self.layer)
-        is_square = axes != 3 or 3 not in self.base.values()
-        usual: dict[str, Any] = {"values": {}, "shapes": (self.shape,)}
-        for entry in (usual, *self.further):
-            advice = entry.get("advice", "")
-            if (advice == "uneven" and "stride" not in self.options) or (advice == "oblong" and is_square):
+        words = set(map(str.lower, arguments))
+        make = cast("Any", self.layer)
+        cases = [Case(make(**self._case_options(words, {})), self.shape, self.larger)]
+        for entry in self.further:
+            advice = entry.get("advice")
+            if not self._applies(advice):
                 continue
             options = self._case_options(words, entry["values"])
-            shape = next(shape for shape in entry["shapes"] if len(shape) == axes)
-            cases.append(Case(make(**options), shape, () if cases else self.larger, advice=advice))
+            for shape in entry["shapes"]:
+                if len(shape) == len(self.shape):
+                    cases.append(Case(make(**options), shape, advice=advice))
+                    break
         return cases
+
+    def _applies(self, advice: str | None) -> bool:
+        """Return whether other options with this advice concern the layer: it has a stride, or windows."""
+        if advice == "uneven":
+            return "stride" in self.options
+        if advice == "oblong":
+            return len(self.shape) == 3 and 3 in self.base.values()
+        return True
 
     def _case_options(self, words: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the layer's options: these values, or the usual ones, of the options among the class's arguments."""
-        options = {name: usual if usual == 1 else values.get(name, usual) for name, usual in self.base.items()}
+        options = dict[str, Any]()
+        for name, usual in self.base.items():
+            options[name] = usual if usual == 1 else values.get(name, usual)
         for name, usual in self.options.items():
-            if words & {*ARGUMENTS[name]}:
+            if words.intersection(ARGUMENTS[name]):
                 options[name] = values.get(name, usual)
         if "window" in options and "padding" in options:  # every window of size 2 must overlap the input
             options["padding"] = min(options["padding"], 1)
-        paddings = (word.partition("=")[2] for word in words if word.startswith(NAMES["text_paddings"]))
-        padding = next(paddings, "")
-        options |= {"stride": 1} if padding == "same" and "stride" in options else {}
-        return options | ({"padding": padding} if padding in ("same", "valid") else {})
+        for word in words:
+            if word.startswith(NAMES["text_paddings"]):
+                padding = word.partition("=")[2]
+                if padding in ("same", "valid"):
+                    options["padding"] = padding
+                if padding == "same" and "stride" in options:
+                    options["stride"] = 1
+                break
+        return options
 
 
 FUNCTIONS = tuple(
@@ -232,14 +268,19 @@ ENGINE = ClassFormat(NAMES["engines"], "")  # a class of automatic differentiati
 
 def class_format(name: str) -> ClassFormat | None:
     """Return the format of the class with this name, or None if the name is not a usual one."""
-    return next((course_format for course_format in CLASSES if normalized_name(name) in course_format.words), None)
+    for course_format in CLASSES:
+        if normalized_name(name) in course_format.words:
+            return course_format
+    return None
 
 
 def impossible_value(option: str, value: float) -> tuple[Diagnosis, ...]:
     """Return the mistake of code that chooses a value of an option beyond its bounds in practice; () if it is none."""
     low, high = BOUNDS[option]
     message = f"is computed with {option} = {value:g}: expected {low:g} to {high:g}"
-    return () if low <= value <= high else (Diagnosis("option-value", message),)
+    if low <= value <= high:
+        return ()
+    return (Diagnosis("option-value", message),)
 
 
 def normalized_name(name: str) -> str:
@@ -250,13 +291,20 @@ def normalized_name(name: str) -> str:
     base = name.rpartition(".")[2].partition("_forward")[0].replace("_", "").lower()
     for word in NAMES["affixes"]:
         shorter = base.removesuffix(word)
-        base = (shorter if shorter.startswith("layernorm") else shorter.removeprefix(word)) or base
-    return base.replace("layer", "", 1) if base.startswith(("conv", "linear", "dense", "max", "avg", "mean")) else base
+        if not shorter.startswith("layernorm"):
+            shorter = shorter.removeprefix(word)
+        base = shorter or base
+    if base.startswith(("conv", "linear", "dense", "max", "avg", "mean")):
+        return base.replace("layer", "", 1)
+    return base
 
 
 def _options(layer: Layer) -> dict[str, Any]:
     """Return the values of a layer's options. Windows of a pooling do not overlap by default."""
-    values = {option: _scalar(getattr(layer, option)) for option in ARGUMENTS if hasattr(layer, option)}
+    values = dict[str, Any]()
+    for option in ARGUMENTS:
+        if hasattr(layer, option):
+            values[option] = _scalar(getattr(layer, option))
     return {**values, "stride": values.get("stride") or values.get("window")}
 
 
@@ -265,35 +313,59 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
 
     A pair of equal numbers becomes a single number, as most classes expect.
     """
-    values = {"inputs": shape[-1], "channels": shape[0], **_options(layer)}
-    return {name: value for option, value in values.items() for name in ARGUMENTS[option] if value is not None}
+    named = dict[str, Any]()
+    for option, value in {"inputs": shape[-1], "channels": shape[0], **_options(layer)}.items():
+        if value is not None:
+            named |= dict.fromkeys(ARGUMENTS[option], value)
+    return named
 
 
-def function_values(layer: Layer, omitted: str = "") -> dict[str, Any]:
+def function_values(layer: Layer, omitted: str | None = None) -> dict[str, Any]:
     """Return the values of a layer's options under the names that arguments of functions usually have.
 
     Conv2D(4, 3, stride=2), for example, gives a value for each usual name of a stride, and a dictionary such as
     conv_param = {"stride": 2, "pad": 0} for each usual name of a dictionary that contains one of its options.
 
-    omitted  name of an option that dictionaries omit, together with all other options that have defaults
+    omitted  name of an option that dictionaries omit, together with all other options that have defaults; None: none
     """
+    named = dict[str, Any]()
     if isinstance(layer, LayerSequence):
-        return {name: value for part in layer.layers for name, value in function_values(part, omitted).items()}
-    values, padding = _options(layer), getattr(layer, "padding", None)
+        for part in layer.layers:
+            named |= function_values(part, omitted)
+        return named
+    values = _function_options(layer)
+    for option, value in values.items():
+        named |= dict.fromkeys(FUNCTION_ARGUMENTS.get(option, ()), value)
+    available = CONSTANTS
+    if omitted is None:
+        available = {**CONSTANTS, **values}
+    for argument, entries in DATA["dictionaries"].items():
+        if values.keys().isdisjoint(entries.values()):
+            continue
+        dictionary = dict[str, Any]()
+        for entry, option in entries.items():
+            if option in available:
+                dictionary[entry] = available[option]
+        named[argument] = dictionary
+    return named
+
+
+def _function_options(layer: Layer) -> dict[str, Any]:
+    """Return the values of a layer's options, with those that only functions of courses have."""
+    values = _options(layer)
+    padding = getattr(layer, "padding", None)
     if isinstance(padding, str):
         values["padding"] = 0 if padding == "valid" else padding
-    if (window := values.get("window")) is not None:
-        values["rows"], values["columns"] = window if isinstance(window, tuple) else (window, window)
+    window = values.get("window")
+    if window is not None:
+        if not isinstance(window, tuple):
+            window = (window, window)
+        values["rows"], values["columns"] = window
         values["pooling"] = "average" if isinstance(layer, AveragePool2D) else "max"
-    if (momentum := getattr(layer, "momentum", None)) is not None:
+    momentum = getattr(layer, "momentum", None)
+    if momentum is not None:
         values["momentum"] = 1 - momentum  # courses weight the old statistics
-    values = {option: value for option, value in values.items() if value is not None}
-    named = {name: value for option, value in values.items() for name in FUNCTION_ARGUMENTS.get(option, ())}
-    for argument, entries in DATA["dictionaries"].items():
-        if {*entries.values()} & {*values}:
-            held = CONSTANTS if omitted else {**CONSTANTS, **values}
-            named[argument] = {entry: held[option] for entry, option in entries.items() if option in held}
-    return named
+    return {option: value for option, value in values.items() if value is not None}
 
 
 def usual_values(arguments: Sequence[str], sizes: Mapping[str, Any] = USUAL_SIZES) -> dict[str, Any]:
@@ -301,7 +373,12 @@ def usual_values(arguments: Sequence[str], sizes: Mapping[str, Any] = USUAL_SIZE
 
     sizes  values by this library's names
     """
-    return {name: value for option, value in sizes.items() for name in ARGUMENTS[option] if name in arguments}
+    values = dict[str, Any]()
+    for option, value in sizes.items():
+        for name in ARGUMENTS[option]:
+            if name in arguments:
+                values[name] = value
+    return values
 
 
 def _scalar(value: Any) -> Any:
@@ -311,70 +388,6 @@ def _scalar(value: Any) -> Any:
         if len({*map(str, parts)}) != 1:
             return parts
         value = parts[0]
-    return None if isinstance(value, str) else value
-
-
-@dataclass(frozen=True)
-class FunctionPair:
-    """The names of a function pair or loss with a known format. The backward may be missing from the file."""
-
-    format: FunctionFormat
-    forward: str
-    backward: str
-
-    @property
-    def title(self) -> str:
-        """Name of the pair, such as "conv_forward_naive / conv_backward_naive"."""
-        return " / ".join(name for name in (self.forward, self.backward) if name)
-
-
-def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
-    """Return the pairs with known formats in a file, and the names of known forward functions that the file lacks.
-
-    If there are no pairs, both lists are empty, because the file is not of a known course.
-    """
-    pairs, missing = list[FunctionPair](), list[str]()
-    for course_format in FUNCTIONS:
-        forward, backward = course_format.forward, course_format.backward
-        suffixes = [suffix for suffix in NAMES["forward_suffixes"] if f"{forward}{suffix}" in functions]
-        for suffix in suffixes:
-            names = [f"{backward}{suffix}{other}" for other in NAMES["backward_suffixes"]] if backward else [""]
-            present = [name for name in names if name in functions]
-            # without a backward, the pair has the name that it should have
-            pairs += [FunctionPair(course_format, f"{forward}{suffix}", name) for name in present or names[:1]]
-        optional = course_format.cases and isinstance(course_format.cases[0].layer, LayerSequence)
-        missing += [] if suffixes or optional else [forward]
-    return pairs, missing if pairs else []
-
-
-def tutorial_pairs(functions: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs (forward, backward) of functions that are related by their names and have no known format."""
-    used = {name for pair in find_pairs(functions)[0] for name in (pair.forward, pair.backward)}
-    pairs = list[tuple[str, str]]()
-    for forward in functions:
-        backward = next((name for name in _backward_names(forward) if name in functions and name not in used), "")
-        if backward and forward not in used and not any(backward in pair for pair in pairs):
-            pairs.append((forward, backward))
-    return pairs
-
-
-def _backward_names(forward: str) -> Iterator[str]:
-    yield from (forward.replace(old, new, 1) for old, new in NAMES["pair_words"] if old in forward)
-    yield from (f"{forward}{suffix}" for suffix in NAMES["pair_suffixes"] + NAMES["derivative_suffixes"])
-    yield from (f"{prefix}{forward}" for prefix in NAMES["pair_prefixes"] + NAMES["derivative_prefixes"])
-
-
-def is_derivative(backward: str) -> bool:
-    """Return whether a function is called a derivative, rather than a backward function."""
-    return backward.endswith(NAMES["derivative_suffixes"]) or (
-        backward.startswith(NAMES["derivative_prefixes"]) and "back" not in backward
-    )
-
-
-def format_by_name(forward: str) -> FunctionFormat | None:
-    """Return the format of a pair whose forward function has the usual name of a layer; None for other names."""
-    stem = forward
-    for word in NAMES["layer_words"]:
-        stem = stem.replace(word, "")
-    named = class_format(stem)
-    return None if named is None or named.layer is None else FunctionFormat(forward, (named.cases(())[0],))
+    if isinstance(value, str):
+        return None
+    return value

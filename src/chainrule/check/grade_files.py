@@ -29,18 +29,19 @@ NBGRADER = (
 
 def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
     """Return the contents of Gradescope's results.json."""
-    tests = [
-        {
-            "name": part_result.part,
-            "score": score,
-            "max_score": scheme.points[part_result.part],
-            "status": "passed" if passed else "failed",
-            "output": message,
-            "output_format": "text",
-            "visibility": scheme.visibility,
-        }
-        for part_result, score, passed, message in _tests(grade, scheme)
-    ]
+    tests = list[dict[str, str | float]]()
+    for part_result, score, passed, message in _tests(grade, scheme):
+        tests.append(
+            {
+                "name": part_result.part,
+                "score": score,
+                "max_score": scheme.points[part_result.part],
+                "status": "passed" if passed else "failed",
+                "output": message,
+                "output_format": "text",
+                "visibility": scheme.visibility,
+            }
+        )
     content = {
         "score": scheme.score(grade),
         "execution_time": grade.seconds,
@@ -56,19 +57,25 @@ def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
 
 def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
     """Return the result of one runner for GitHub Classroom's autograding, before base64 encoding."""
-    tests = [
-        {
-            "name": test.part,
-            "status": "pass" if passed else "fail",
-            "score": score,
-            "message": message or None,
-            "test_code": "",
-            "filename": "",
-            "line_no": 0,
-        }
-        for test, score, passed, message in _tests(grade, scheme)
-    ]
-    status = "error" if not grade.judged else "pass" if all(test["status"] == "pass" for test in tests) else "fail"
+    tests = list[dict[str, str | float | int | None]]()
+    for test, score, passed, message in _tests(grade, scheme):
+        tests.append(
+            {
+                "name": test.part,
+                "status": "pass" if passed else "fail",
+                "score": score,
+                "message": message or None,
+                "test_code": "",
+                "filename": "",
+                "line_no": 0,
+            }
+        )
+    if not grade.judged:
+        status = "error"
+    elif all(test["status"] == "pass" for test in tests):
+        status = "pass"
+    else:
+        status = "fail"
     return json_bytes({"version": 1, "status": status, "max_score": scheme.total, "tests": tests})
 
 
@@ -76,20 +83,24 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
     """Return the contents of classroom50's result.json; OptionError outside its runner and for fractional points."""
     if any(not isinstance(points, int) for points in scheme.points.values()):
         raise OptionError("classroom50 takes whole numbers of points only")
-    missing = [name for name in CLASSROOM50_VARIABLES if not os.environ.get(name)]
+    missing = list[str]()
+    for name in CLASSROOM50_VARIABLES:
+        if not os.environ.get(name):
+            missing.append(name)
     if missing:
         raise OptionError(f"classroom50: environment variable {missing[0]} is not set; its runner sets it")
     variables: dict[str, Any] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
-    tests = [
-        {
-            "test-name": part_result.part,
-            "passed": passed,
-            "score": score,
-            "max-score": scheme.points[part_result.part],
-            "message": message,
-        }
-        for part_result, score, passed, message in _tests(grade, scheme)
-    ]
+    tests = list[dict[str, str | bool | float]]()
+    for part_result, score, passed, message in _tests(grade, scheme):
+        tests.append(
+            {
+                "test-name": part_result.part,
+                "passed": passed,
+                "score": score,
+                "max-score": scheme.points[part_result.part],
+                "message": message,
+            }
+        )
     content = {
         "schema": "classroom50/result/v1",
         **variables,
@@ -109,7 +120,10 @@ def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, b
     tests: list[tuple[PartResult, float, bool, str]] = []
     for part_result in results:
         passed = part_result.ok and scores[part_result.part] == scheme.points[part_result.part]
-        remark = UNEARNED.format(grade.remark) if part_result.ok and not passed else part_result.remark
+        if part_result.ok and not passed:
+            remark = UNEARNED.format(grade.remark)
+        else:
+            remark = part_result.remark
         message = "\n\n".join(part for part in (remark, part_result.details) if part)
         tests.append((part_result, scores[part_result.part], passed, message))
     return tests
@@ -119,12 +133,19 @@ def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
     """Return the contents of a final_grades.csv in the format of `otter grade`."""
     parts = sorted(scheme.points)
     head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status", REMARK]
-    possible = [scheme.points[part] for part in parts]
+    possible = list[float]()
+    for part in parts:
+        possible.append(scheme.points[part])
     table: list[list[object]] = [[POINTS_POSSIBLE, *possible, scheme.total, 1, "--", ""]]
     for row in sorted(rows, key=lambda row: row.submission):
         scores, score = scheme.scores(row), scheme.score(row)
-        status = "Completed" if row.judged else row.remark
-        earned = [scores[part] for part in parts]
+        if row.judged:
+            status = "Completed"
+        else:
+            status = row.remark
+        earned = list[float]()
+        for part in parts:
+            earned.append(scores[part])
         table.append([row.submission, *earned, score, round(score / scheme.total, 4), status, row.remark])
     return csv_bytes([head, *table])
 

@@ -28,7 +28,7 @@ from chainrule.check.host import (
 from chainrule.check.host.process import SLOW
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_task import LearnerTask
-from chainrule.check.report import NOT_CHECKED, SINGLE_ONLY, UNWRITTEN, Report, Row
+from chainrule.check.report import NOT_CHECKED, SINGLE_ONLY, UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
 from chainrule.custom.calls import FormError
@@ -57,18 +57,24 @@ def limit_hints(report: Report, level: int) -> Report:
 
 def _limit_row(row: Row, level: int) -> Row:
     """Return a row without what its level of hints withholds: diagnoses, then the terms of the first wrong number."""
-    if level >= ALL or row.ok or row.accepted:
+    if level >= ALL or row.is_right:
         return row
-    kept = tuple(diagnosis for diagnosis in row.diagnoses if diagnosis.name in ALWAYS_SHOWN)
+    shown = list[Diagnosis]()
+    pages = dict[str, None]()
+    for diagnosis in row.diagnoses:
+        if diagnosis.name in ALWAYS_SHOWN:
+            shown.append(diagnosis)
+        if diagnosis.page is not None:
+            pages[diagnosis.page] = None
     if level == VERDICTS:
-        return replace(row, error=None, diagnoses=kept, notes=(), worst=None, first=None)
-    first, notes = row.first, row.notes
+        return replace(row, error=None, diagnoses=tuple(shown), notes=(), worst=None, first=None)
+    first, notes = row.first, list(row.notes)
     if first is not None and level < TERMS:
         first = FirstWrong(first.index, first.actual, first.expected)
     elif level >= TERMS and (first is None or not first.page):  # the first wrong number would name its page itself
-        pages = dict.fromkeys(diagnosis.page for diagnosis in row.diagnoses if diagnosis.page)
-        notes = (*notes, *(f"{row.title} is derived in {page}" for page in pages))
-    return replace(row, diagnoses=kept, first=first, notes=notes)
+        for page in pages:
+            notes.append(f"{row.title} is derived in {page}")
+    return replace(row, diagnoses=tuple(shown), first=first, notes=tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -146,8 +152,8 @@ def grade(
     by_name: bool = False,
     student: str | None = None,
     hints: int = ALL,
-    ties: str = "",
-    samples: str = "",
+    ties: str | None = None,
+    samples: str | None = None,
 ) -> Iterator[Grade]:
     """Yield the grade of each entry of a folder, in the order of `submissions.entries`.
 
@@ -167,16 +173,23 @@ def grade(
     samples   "one" if submissions should take one sample at a time; what fails for batches otherwise earns no points
     """
     task = assignment(against, None if shape is None else tuple(shape), course)
-    base = LearnerTask(ties=ties, samples=samples, contract=contracts.read(contract) if contract else "")
-    grading_seed = secrets.randbelow(SEED_COUNT) if seed is None else seed
-    folders, submissions = (
-        package_folders(packages),
-        [single_entry(folder, task.definitions)] if single else entries(folder, task.definitions),
-    )
+    base = LearnerTask(ties=ties, samples=samples, contract=None if contract is None else contracts.read(contract))
+    if seed is None:
+        grading_seed = secrets.randbelow(SEED_COUNT)
+    else:
+        grading_seed = seed
+    folders = package_folders(packages)
+    if single:
+        submissions = [single_entry(folder, task.definitions)]
+    else:
+        submissions = entries(folder, task.definitions)
 
     def row(entry: Submission) -> Grade:
         name = student or student_of(entry.name)
-        drawn = draw_task(task, grading_seed, name) if by_name else StudentTask(task, grading_seed)
+        if by_name:
+            drawn = draw_task(task, grading_seed, name)
+        else:
+            drawn = StudentTask(task, grading_seed)
         permissions = Permissions(entry.readable, folders, memory << 20)
         return _grade_entry(entry, drawn, grading_seed, seconds, permissions, hints, base)
 
@@ -200,36 +213,48 @@ def assignment(
     return file_assignment or Assignment.of(against, shape)
 
 
-def file_report(file: CheckedFile, title: str, name: str, against: str | None, base: LearnerTask, seed: int) -> Report:
+def file_report(
+    file: CheckedFile, title: str, name: str | None, against: str | None, base: LearnerTask, seed: int
+) -> Report:
     """Return the report of a file, as `chainrule check` prints it.
 
-    name      a class, an object or a function in the file; empty: all
+    name      a class, an object or a function in the file; None: all
     against   the layer or loss to implement, or names of functions and classes; None: find out
     base      the contract or the course, the input shape, names of constants, the treatment of ties and of samples
 
     With ``against`` or a shape, the report is on a single layer or loss, or on the functions and classes that
     ``against`` names. Otherwise, it is on NAME or the whole file, if these are functions or classes in known formats.
     """
-    names = [name] * bool(name)
-    if base.course:
+    names = None if name is None else [name]
+    if base.course is not None:
         return contracts.course_report(file, base.course, base, seed, title, names)
     if against is not None:
         return assignment(against, base.shape).report(file, seed, name, base)[0]
-    if base.contract:
-        return contracts.stated_report(file, base.contract, "", base, seed)
-    report = check_file(file, title, seed, base, names) if base.shape is None else None
-    return report if report is not None else check_layer(*load_layer(file, name, base, {}), seed)
+    if base.contract is not None:
+        return contracts.stated_report(file, base.contract, None, base, seed)
+    if base.shape is None:
+        report = check_file(file, title, seed, base, names)
+    else:
+        report = None
+    if report is not None:
+        return report
+    return check_layer(*load_layer(file, name, base, {}), seed)
 
 
-def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] = ()) -> None:
+def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] | None = None) -> None:
     """Write the grades as a CSV file for a spreadsheet. No cell can be interpreted as a formula.
 
-    extra_columns  additional columns of each row by name, such as its points; empty: none
+    extra_columns  additional columns of each row by name, such as its points; None: none
     """
-    columns_by_row: Sequence[Mapping[str, float]] = extra_columns or [{} for _ in rows]
-    table: list[list[Any]] = [[*COLUMNS, *(columns_by_row[0] if rows else ())]]
-    for row, columns in zip(rows, columns_by_row, strict=True):
-        table.append([*(getattr(row, name) for name in COLUMNS), *columns.values()])
+    header: list[Any] = list(COLUMNS)
+    if extra_columns:
+        header += extra_columns[0]
+    table = [header]
+    for number, row in enumerate(rows):
+        cells = [getattr(row, name) for name in COLUMNS]
+        if extra_columns:
+            cells += extra_columns[number].values()
+        table.append(cells)
     write_atomic(path, csv_bytes(table))
 
 
@@ -244,13 +269,19 @@ def _grade_entry(
 ) -> Grade:
     """Return the grade of an entry. If grading fails, the remark describes the failure."""
     begin, printed, task = time.monotonic(), list[str](), drawn.task
-    protection = NOT_RUN if entry.file is None else str(available_protection())
+    if entry.file is None:
+        protection = NOT_RUN
+    else:
+        protection = str(available_protection())
 
     def row(
         passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
     ) -> Grade:
         took, text = round(time.monotonic() - begin, 2), "".join(printed)
-        refusals = [refusal for refusal in dict.fromkeys(REFUSAL.findall(text)) if refusal not in remark]
+        refusals = list[Any]()
+        for refusal in dict.fromkeys(REFUSAL.findall(text)):
+            if refusal not in remark:
+                refusals.append(refusal)
         remark = " ".join(filter(None, (remark, *(f"{refusal}." for refusal in refusals))))
         count, unjudged = len(task.parts), [result.part for result in results if result.verdict == NOT_CHECKED]
         return Grade(
@@ -292,28 +323,48 @@ def _summary(
 
     unverified  sentences about parts that do not count, even if the report calls them right
     """
-    rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
-    results = tuple(_part_result(part, part_rows, unverified.get(part)) for part, part_rows in rows.items())
-    others = [row for row in report.rows if task.part(row) not in rows and not (row.ok or row.accepted)]
-    remarks = {result.remark.removeprefix(result.part): result.remark for result in reversed(results) if result.remark}
-    sentences = [*reversed(remarks.values()), *(_sentence(row) for row in others)]
-    sentences += [f"{note}." for note in report.notes if SLOW in note]
-    names = [f"{result.part}: {result.diagnosis}" for result in results if not result.ok]
-    right = len(rows) - max(len(names), bool(others))  # no full marks if anything else is wrong or was not checked
-    return right, "; ".join(names), " ".join(dict.fromkeys(sentences)), results
+    by_part: dict[str, list[Row]] = {part: [] for part in task.parts}
+    others = list[Row]()
+    for row in report.rows:
+        part = task.part(row)
+        if part in by_part:
+            by_part[part].append(row)
+        elif not row.is_right:
+            others.append(row)
+    results = list[PartResult]()
+    mistakes = list[str]()
+    remarks = dict[str, str]()  # without the name of the part, so that a mistake in several parts is described once
+    for part, rows in by_part.items():
+        result = _part_result(part, rows, unverified.get(part))
+        results.append(result)
+        if not result.ok:
+            mistakes.append(f"{part}: {result.diagnosis}")
+        if result.remark:
+            remarks.setdefault(result.remark.removeprefix(part), result.remark)
+    sentences = [*remarks.values(), *map(_sentence, others)]
+    for note in report.notes:
+        if SLOW in note:
+            sentences.append(f"{note}.")
+    right = len(by_part) - max(len(mistakes), bool(others))  # no full marks if anything else is wrong or unchecked
+    return right, "; ".join(mistakes), " ".join(dict.fromkeys(sentences)), tuple(results)
 
 
 def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> PartResult:
     """Return the verdict on a part: right if it has rows, all of them are right, and the verification succeeds."""
-    wrong = next((row for row in sorted(rows, key=lambda row: row.single) if not row.is_earned), None)
-    if wrong is not None:
-        names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"
-        names = "single-samples" if wrong.verdict == SINGLE_ONLY else names
-        details = "" if wrong.first is None else "\n".join(wrong.first.lines(wrong.title))
-        return PartResult(part, False, names, _sentence(wrong), details, wrong.verdict)
+    unearned = [row for row in rows if not row.is_earned]
+    if unearned:
+        decisive = min(unearned, key=lambda row: row.single)
+        names = ", ".join(diagnosis.name for diagnosis in decisive.diagnoses) or "wrong"
+        if decisive.verdict == SINGLE_ONLY:
+            names = "single-samples"
+        details = ""
+        if decisive.first is not None:
+            details = "\n".join(decisive.first.lines(decisive.title))
+        return PartResult(part, False, names, _sentence(decisive), details, decisive.verdict)
     if unverified is not None or not rows:
         return PartResult(part, False, "wrong", unverified or f"{part} was not checked.")
-    return PartResult(part, True, "", " ".join(_sentence(row) for row in rows if row.accepted), "", rows[0].verdict)
+    remark = " ".join(_sentence(row) for row in rows if row.accepted)
+    return PartResult(part, True, "", remark, "", rows[0].verdict)
 
 
 def _sentence(row: Row) -> str:
@@ -324,5 +375,10 @@ def _sentence(row: Row) -> str:
         return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
     if row.notes:
         return f"{'; '.join(row.notes)}."
-    shown = WorstEntry(row.first.index, row.first.actual, row.first.expected) if row.first else row.worst
-    return f"{row.title} is wrong: {shown}." if shown else f"{row.title} is wrong."
+    if row.first:
+        shown = WorstEntry(row.first.index, row.first.actual, row.first.expected)
+    else:
+        shown = row.worst
+    if shown:
+        return f"{row.title} is wrong: {shown}."
+    return f"{row.title} is wrong."

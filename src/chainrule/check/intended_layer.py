@@ -18,7 +18,8 @@ from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject, Values
-from chainrule.custom.held_arrays import family, squeezed
+from chainrule.custom.gradient_names import role_of
+from chainrule.custom.held_arrays import squeezed
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer, expressions
@@ -35,7 +36,7 @@ POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
 IDENTITY = cr.Rescaling(1.0)
 EXACT = 1e-9
-ACTIVATIONS = tuple(layer for layers in EXAMPLES.values() for layer in layers)
+ACTIVATIONS = (*chain(*EXAMPLES.values()),)
 PADDINGS = ("valid", "same", "full", 1)
 
 
@@ -55,7 +56,9 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
         if name == "swish" and _is_swish(subject, values["x"]):
             return None
         if name == "linear":  # the linear activation, unless its parameters are unknown
-            return IDENTITY if np.array_equal(subject.output(values), values["x"]) else None
+            if np.array_equal(subject.output(values), values["x"]):
+                return IDENTITY
+            return None
     except ChainruleError:
         return SLOPED_ACTIVATIONS[name]()
     return LAYERS_BY_NAME.get(name)
@@ -77,8 +80,8 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
     expected_type = _type_by_name(kind)
     if expected_type is None or (intended is not None and intended.layer is IDENTITY):
         return []
-    message = ""
-    if intended is not None and _stem(type(intended.layer)) not in _stem(expected_type):
+    message = None
+    if intended is not None and _base_name(type(intended.layer)) not in _base_name(expected_type):
         message = f"is the output of {intended.name}, but the name of the class is {kind}"
     elif intended is None and expected_type in POOLS:
         message = _why_not_pooling(subject, values, expected_type is cr.MaxPool2D)
@@ -86,15 +89,18 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
         message = _why_not_layer_norm(subject, values)
     elif intended is None and expected_type in WEIGHTED_SUMS:
         message = _why_not_weighted_sum(subject, values)
-    row = Row(subject.name, "y", "its name", diagnoses=(Diagnosis("misnamed", message),))
-    return [row] if message else []
+    if message is None:
+        return []
+    return [Row(subject.name, "y", "its name", diagnoses=(Diagnosis("misnamed", message),))]
 
 
 def contradicts_name(kind: str, layer: Layer) -> bool:
     """Return whether a class with this name should compute another normalization than this layer."""
     normalizations = (cr.BatchNorm1D, cr.BatchNorm2D, cr.LayerNorm, cr.GroupNorm)
     named = _type_by_name(kind)
-    return named in normalizations and isinstance(layer, normalizations) and _stem(named) != _stem(type(layer))
+    return (
+        named in normalizations and isinstance(layer, normalizations) and _base_name(named) != _base_name(type(layer))
+    )
 
 
 def _type_by_name(kind: str) -> Callable[..., Layer] | None:
@@ -103,17 +109,19 @@ def _type_by_name(kind: str) -> Callable[..., Layer] | None:
     if course_format is not None:
         return course_format.layer
     layer = LAYERS_BY_NAME.get(normalized_name(kind))
-    return None if layer is None else type(layer)
+    if layer is None:
+        return None
+    return type(layer)
 
 
-def _stem(kind: Callable[..., Layer]) -> str:
+def _base_name(kind: Callable[..., Layer]) -> str:
     """Return a layer's name without the number of axes and without prefixes such as Global and Exact."""
     name = getattr(kind, "__name__", "").removeprefix("Global").removeprefix("Exact")
     return name.removesuffix("1D").removesuffix("2D")
 
 
-def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
-    """Return the reason why an output cannot result from pooling, or "" if there is none.
+def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> str | None:
+    """Return the reason why an output cannot result from pooling, or None if there is none.
 
     A maximum equals one of the inputs. The mean of inputs that are all 1 is 1.
     """
@@ -121,31 +129,50 @@ def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> 
         x = np.abs(values["x"]) + 1
         allowed = np.append(x.reshape(-1), 0.0)  # 0 if a window contains only padding
         gaps = np.abs(subject.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
-        return "" if gaps.max(initial=0.0) <= TOLERANCE else "is not one of the inputs, as a maximum must be"
+        if gaps.max(initial=0.0) <= TOLERANCE:
+            return None
+        return "is not one of the inputs, as a maximum must be"
     y = subject.output({**values, "x": np.ones_like(values["x"])})
     error = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
-    return "" if error <= TOLERANCE else "is not 1 if all inputs are 1: the mean of equal numbers is that number"
+    if error <= TOLERANCE:
+        return None
+    return "is not 1 if all inputs are 1: the mean of equal numbers is that number"
 
 
-def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
-    """Return why an output is not a layer normalization with a small ε, or "" if it may be one."""
-    x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
-    gamma, beta = (named.get(first, named.get(second)) for first, second in (("gamma", "w"), ("beta", "b")))
+def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str | None:
+    """Return why an output is not a layer normalization with a small ε, or None if it may be one."""
+    x = values["x"]
+    by_role = dict[str | None, Array]()
+    for name, value in values.items():
+        if name != "x":
+            by_role[role_of(name)] = value
+    gamma = by_role.get("gamma", by_role.get("w"))
+    beta = by_role.get("beta", by_role.get("b"))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
-        return ""
-    y, centered = subject.output(values), x - x.mean(axis=1, keepdims=True)
-    rows = (centered / np.sqrt(x.var(axis=1, keepdims=True) + epsilon) for epsilon in (1e-2, 1e-3, 1e-4, 1e-5, 0.0))
-    matches = any(comparison.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
-    return "" if matches else "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
+        return None
+    y = subject.output(values)
+    centered = x - x.mean(axis=1, keepdims=True)
+    variance = x.var(axis=1, keepdims=True)
+    for epsilon in (1e-2, 1e-3, 1e-4, 1e-5, 0.0):
+        normalized = gamma * (centered / np.sqrt(variance + epsilon)) + beta
+        if comparison.compare_with_array(y, normalized).error <= TOLERANCE:
+            return None
+    return "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
 
 
-def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
-    """Return the reason why an output cannot be a weighted sum of inputs, or "" if there is none.
+def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str | None:
+    """Return the reason why an output cannot be a weighted sum of inputs, or None if there is none.
 
     A weighted sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, the sum equals
     one input. This applies to weights in any order and to any padding: a mirrored pixel is a copy of an input.
     """
-    x, weights = values["x"], {name: value for name, value in values.items() if name != "x"}
+    x = values["x"]
+    weights, absolute, doubled = dict[str, Array](), dict[str, Array](), dict[str, Array]()
+    for name, value in values.items():
+        if name != "x":
+            weights[name] = value
+            absolute[name] = np.abs(value)
+            doubled[name] = value + absolute[name]
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
 
     def output(inputs: Array, parameters: Values) -> Array:
@@ -155,16 +182,16 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
         return output(units, parameters) - output(np.zeros_like(units), parameters)
 
     if not weights:
-        return ""  # its parameters, if it has any, are unknown
-    absolute = {name: np.abs(value) for name, value in weights.items()}
+        return None  # its parameters, if it has any, are unknown
     try:
         unit_slopes = np.stack([slopes(single) for single in _single_weights(weights)])
-        y, sum_of_y = output(x, weights), output(x, weights) + output(x, absolute)
-        y_of_sum = output(x, {name: value + absolute[name] for name, value in weights.items()})
+        y = output(x, weights)
+        sum_of_y = y + output(x, absolute)
+        y_of_sum = output(x, doubled)
         y_slopes = slopes(weights)
         affine_y = output(np.zeros_like(x), weights) + x.reshape(len(x), -1) @ y_slopes
     except StudentError:
-        return ""  # the code does not support this batch size
+        return None  # the code does not support this batch size
     if np.minimum(np.abs(unit_slopes), np.abs(unit_slopes - 1)).max(initial=0.0) > TOLERANCE:
         return "does not equal an input if one weight is 1 and all other weights are 0"
     if unit_slopes.sum(axis=1).max(initial=0.0) > 1 + TOLERANCE:
@@ -172,14 +199,17 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     unused = np.flatnonzero(np.abs(y_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
     if len(unused) and any(x.shape[1] in value.shape for value in weights.values()):
         return f"does not depend on x[:, {unused[0]}], although there are weights for it"
-    pairs = (y, affine_y), (sum_of_y, y_of_sum)
-    linear = all(comparison.compare_with_array(*pair).error <= TOLERANCE for pair in pairs)
-    return "" if linear else "is not a sum of weights times inputs plus a bias"
+    for pair in ((y, affine_y), (sum_of_y, y_of_sum)):
+        if not comparison.compare_with_array(*pair).error <= TOLERANCE:
+            return "is not a sum of weights times inputs plus a bias"
+    return None
 
 
 def _single_weights(parameters: Values) -> list[dict[str, Array]]:
     """Return parameters that are 0 except for a single 1, for up to `MAX_WEIGHTS` elements of each parameter."""
-    zero = {name: np.zeros_like(value) for name, value in parameters.items()}
+    zero = dict[str, Array]()
+    for name, value in parameters.items():
+        zero[name] = np.zeros_like(value)
     units = list[dict[str, Array]]()
     for name, value in parameters.items():
         for index in np.random.default_rng(value.size).permutation(value.size)[:MAX_WEIGHTS]:
@@ -195,14 +225,15 @@ def guess_layer(
     points   values of equal shapes, both near and far from zero, which distinguishes ReLU6 from ReLU, for example
     """
     # Every layer that the parameters allow is tried in every layout until one reproduces all outputs.
-    named_points = [named for values in points if (named := _by_library_name(values)) is not None]
-    if not named_points:
-        return None
-    outputs = [subject.output(values) for values in points]
     x_layout = subject.layouts.get("x", SAME)
-    named_points = [
-        {**named, "x": x_layout.to_library(named["x"], (len(named["x"]), *subject.shape))} for named in named_points
-    ]
+    named_points = list[dict[str, Array]]()
+    for values in points:
+        named = _by_library_name(values)
+        if named is None:
+            return None
+        x = x_layout.to_library(named["x"], (len(named["x"]), *subject.shape))
+        named_points.append({**named, "x": x})
+    outputs = [subject.output(values) for values in points]
     named = named_points[0]
     for layer in chain(*map(_candidates, _reordered(named, x_layout))):
         try:
@@ -210,19 +241,32 @@ def guess_layer(
             if set(candidate.parameters) != set(named) - {"x"}:
                 continue
             for layouts in _layouts(candidate, named):
-                pairs = zip(
-                    outputs, (_in_library_layout(values, candidate, layouts) for values in named_points), strict=True
-                )
-                if all(_equal_in_some_layout(output, candidate.output(values)) for output, values in pairs):
+                if _reproduces(candidate, named_points, outputs, layouts):
                     return candidate, layouts
         except ChainruleError:  # the layer does not support this input shape
             continue
     return None
 
 
+def _reproduces(
+    candidate: LayerSubject,
+    points: Sequence[Mapping[str, Array]],
+    outputs: Sequence[Array],
+    layouts: Mapping[str, ArrayLayout],
+) -> bool:
+    """Return whether a layer has all outputs at these points, with parameters in these layouts."""
+    for values, output in zip(points, outputs, strict=True):
+        expected = candidate.output(_in_library_layout(values, candidate, layouts))
+        if not _equal_in_some_layout(output, expected):
+            return False
+    return True
+
+
 def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
     """Yield possible layouts of a learner's parameters. Square weights may also be transposed."""
-    options = [[*layouts_between(shape, values[name].shape)] for name, shape in candidate.parameters.items()]
+    options = list[list[ArrayLayout]]()
+    for name, shape in candidate.parameters.items():
+        options.append([*layouts_between(shape, values[name].shape)])
     for layouts in product(*options):
         yield dict(zip(candidate.parameters, layouts, strict=True))
 
@@ -240,9 +284,11 @@ def _reordered(values: Mapping[str, Array], x_layout: ArrayLayout) -> Iterator[M
     if w is None or x_layout == SAME or w.ndim < 3:
         yield values
     if w is not None and w.ndim == 4:
-        yield from ({**values, "w": w.transpose(np.argsort(axes))} for axes in ORDERS[4])
+        for axes in ORDERS[4]:
+            yield {**values, "w": w.transpose(np.argsort(axes))}
     elif w is not None and w.ndim == 3 and values["x"].ndim == 4:  # kernels of one channel: depthwise, or of one image
-        yield from ({**values, "w": w.transpose(axes)[:, None]} for axes in ((0, 1, 2), (2, 0, 1)))
+        for axes in ((0, 1, 2), (2, 0, 1)):
+            yield {**values, "w": w.transpose(axes)[:, None]}
 
 
 def _equal_in_some_layout(output: Array, y: Array) -> bool:
@@ -260,8 +306,14 @@ def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
     """
     named: dict[str, Array] = {}
     for learner_name, value in values.items():
-        role = "w" if len(squeezed(value.shape)) > 1 else "b"
-        name = learner_name if learner_name == "x" else family(learner_name) or role
+        if len(squeezed(value.shape)) > 1:
+            role = "w"
+        else:
+            role = "b"
+        if learner_name == "x":
+            name = learner_name
+        else:
+            name = role_of(learner_name) or role
         if name in named:
             return None
         named[name] = value
@@ -275,10 +327,15 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
     """
     w, b = values.get("w"), values.get("b")
     if "gamma" in values:
-        yield cr.BatchNorm1D() if values["x"].ndim == 3 else cr.BatchNorm2D()
+        if values["x"].ndim == 3:
+            yield cr.BatchNorm1D()
+        else:
+            yield cr.BatchNorm2D()
         yield cr.LayerNorm()
         channels = values["x"].shape[1]
-        yield from (cr.GroupNorm(groups) for groups in range(1, channels + 1) if channels % groups == 0)
+        for groups in range(1, channels + 1):
+            if channels % groups == 0:
+                yield cr.GroupNorm(groups)
     elif "slope" in values:
         yield cr.PReLU()
     elif w is None:
@@ -289,7 +346,8 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
             yield cr.Flatten()
             yield from _pooling_layers()
     elif w.ndim == 2:
-        yield from (cr.Dense(units, bias=b is not None) for units in dict.fromkeys(w.shape))
+        for units in dict.fromkeys(w.shape):
+            yield cr.Dense(units, bias=b is not None)
     elif w.ndim in (3, 4):
         yield from _convolutions(w, b, max(values["x"].shape[1] // w.shape[1], 1))
 
@@ -301,13 +359,24 @@ def _pooling_layers() -> Iterator[Layer]:
             yield cr.AveragePool2D(window, stride=stride, padding=padding)
             yield cr.SumPool2D(window, stride=stride, padding=padding)
     yield from (cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D(), cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D())
-    yield from (layer(ends) for ends in (1, 2, 3) for layer in (cr.Pad2D, cr.Crop2D))
+    for ends in (1, 2, 3):
+        yield cr.Pad2D(ends)
+        yield cr.Crop2D(ends)
 
 
 def _convolutions(w: Array, b: Array | None, groups: int) -> Iterator[Layer]:
-    bias = "untied" if b is not None and b.size > len(w) else b is not None
-    kind = cr.Conv2D if w.ndim == 4 else cr.Conv1D
-    kernel = w.shape[2:] if w.ndim == 4 else w.shape[2]
+    if b is not None and b.size > len(w):
+        bias = "untied"
+    else:
+        bias = b is not None
+    if w.ndim == 4:
+        kind = cr.Conv2D
+    else:
+        kind = cr.Conv1D
+    if w.ndim == 4:
+        kernel = w.shape[2:]
+    else:
+        kernel = w.shape[2]
     for stride, padding, dilation, convolution in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
         options: dict[str, Any] = {"dilation": dilation, "groups": groups, "bias": bias, "convolution": convolution}
         yield kind(len(w), kernel, stride=stride, padding=padding, **options)

@@ -1,4 +1,4 @@
-"""Checks of a learner's layer or loss on several probes, batch sizes and inputs."""
+"""Checks of a learner's layer or loss on several test cases, batch sizes and inputs."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -7,39 +7,36 @@ from typing import cast
 
 import numpy as np
 
-from chainrule.check import conventions, learner_subjects, probes
-from chainrule.check.checked_probe import CheckedProbe
-from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
-from chainrule.check.extra_checks import (
-    BATCH_OF_ONE,
-    OVERWRITTEN,
-    extra_checks,
-    failure_row,
-)
+from chainrule.check import input_formats, learner_subjects, random_inputs
+from chainrule.check.checked_case import CheckedCase
+from chainrule.check.examination import Examination, examine, make_test_case, quick_check, with_diagnoses
+from chainrule.check.extra_checks import OVERWRITTEN, extra_checks
+from chainrule.check.failures import failure_row
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.host.process import GuestSlow
+from chainrule.check.input_checks import BATCH_OF_ONE
 from chainrule.check.intended_layer import misnamed_rows
-from chainrule.check.judges import LayerJudge
+from chainrule.check.interface_search import match_layer, with_intended_layer, with_layer_of_output
+from chainrule.check.layer_interface import fit
 from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, failed_in_backward
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.mode_checks import dropout_rows
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
-from chainrule.check.reading import fit, match_layer, with_intended_layer, with_layer_of_output
-from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, Diagnosis, Report, Row
-from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
+from chainrule.check.references import LayerReference
+from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, Diagnosis, Report, Row, has_wrong
+from chainrule.check.rows import TestCase, find_unnamed_gradients, half_precision_row, output_row
 from chainrule.check.subjects import LayerSubject, Values
+from chainrule.check.tie_rows import TIE_OPERATIONS, with_ties
 from chainrule.core.shapes import text
 from chainrule.custom.calls import Array
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.sample_axis import ONE
-from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Dropout, Layer
 
-TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
 FIRST = "first"  # value of `LearnerTask.ties`
-MIN_TOLERANCE = 1e-9  # tolerance on further probes
-TIES_NOTE = "where inputs tie for the maximum, dx passes dy to all of them; frameworks pass it to the first only"
+MIN_TOLERANCE = 1e-9  # tolerance on further test cases
 UNKNOWN_OUTPUT = Diagnosis(
     "not-checked",
     "is not checked: the output identifies none of the layers of this library; pass the layer: --against LAYER",
@@ -54,7 +51,7 @@ ONE_NONZERO_NOTE = "backward is right only if a single element of dy is not 0, a
 QUICK_TOLERANCE = 1e-6  # tolerance of the comparison with the reference that precedes all other checks
 
 
-def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
+def check_layer(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer. Each unwritten function gets a row that reports it as missing.
 
     If backward fails or is missing, the report still contains the row of y: a wrong output may be the cause.
@@ -64,98 +61,114 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
     """
     try:
         if isinstance(task.against, Dropout) and task.against.rate:
-            shape = task.shape or probes.input_shape_for(task.against)
-            return _dropout_report(student, task.against.rate, shape, seed, task.options_given)
-        return _check_written_layer(student, task, seed)
+            shape = task.shape or random_inputs.input_shape_for(task.against)
+            return _dropout_report(learner_layer, task.against.rate, shape, seed, task.options_given)
+        return _check_written_layer(learner_layer, task, seed)
     except StudentError as error:
-        row, is_unwritten = failure_row(student.name, error), isinstance(error, UnwrittenError)
+        row, is_unwritten = failure_row(learner_layer.name, error), isinstance(error, UnwrittenError)
         if row.tensor == "y":  # forward fails; a failure of backward has the row of x
             if is_unwritten:
-                return Report(student.name, (row,))
+                return Report(learner_layer.name, (row,))
             raise
         if task.against is None and not is_unwritten:  # that it is missing needs no explanation
-            task = with_layer_of_output(student, task, seed)
-        output = check_output(student, task, seed)
+            task = with_layer_of_output(learner_layer, task, seed)
+        output = check_output(learner_layer, task, seed)
         if not output and not is_unwritten:
             raise
-        tensors = ("x",) if task.against is None else _tensors(task)
-        return Report(student.name, (*output, *(replace(row, tensor=tensor) for tensor in tensors)))
+        if task.against is None:
+            tensors = ("x",)
+        else:
+            tensors = _tensors(task)
+        return Report(learner_layer.name, (*output, *(replace(row, tensor=tensor) for tensor in tensors)))
 
 
 def _tensors(task: LearnerTask) -> tuple[str, ...]:
     """Return the names of the tensors of a task's intended layer."""
     layer = cast("Layer", task.against)
-    return LayerSubject(layer, task.shape or probes.input_shape_for(layer)).tensors
+    return LayerSubject(layer, task.shape or random_inputs.input_shape_for(layer)).tensors
 
 
-def _dropout_report(student: Student, rate: float, shape: tuple[int, ...], seed: int, rate_is_given: bool) -> Report:
+def _dropout_report(
+    learner_layer: LearnerLayer, rate: float, shape: tuple[int, ...], seed: int, rate_is_given: bool
+) -> Report:
     """Return the report of a learner's dropout in training.
 
     rate_is_given  whether the code was given the rate
     """
     rows = list[Row]()
     try:
-        rows.extend(dropout_rows(student, rate, shape, seed, rate_is_given))
+        rows.extend(dropout_rows(learner_layer, rate, shape, seed, rate_is_given))
     except StudentError as error:
         if not rows:
             raise
-        rows.append(failure_row(student.name, error))
-    return Report(student.name, tuple(rows), (shape_note(shape), DROPOUT_NOTE))
+        rows.append(failure_row(learner_layer.name, error))
+    return Report(learner_layer.name, tuple(rows), (shape_note(shape), DROPOUT_NOTE))
 
 
-def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
+def check_output(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> list[Row]:
     """Return the row of y for a layer without backward, or an empty list if the intended layer is unknown."""
     if task.against is None:
         return []
-    shape = task.shape or probes.input_shape_for(task.against)
+    shape = task.shape or random_inputs.input_shape_for(task.against)
     intended = LayerSubject(task.against, shape)
-    reading = fit(student, intended, layouts=task.layouts)
-    layouts = reading.subject.layouts if reading is not None and reading.exact else task.layouts
-    probe = reference_probe(student, task.against, shape, layouts, seed)
-    return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
+    interface = fit(learner_layer, intended, layouts=task.layouts)
+    if interface is not None and interface.exact:
+        layouts = interface.subject.layouts
+    else:
+        layouts = task.layouts
+    test_case = reference_case(learner_layer, task.against, shape, layouts, seed)
+    return with_diagnoses([Examination(test_case, {}, (output_row(test_case),))])
 
 
-def reference_probe(
-    student: Student,
+def reference_case(
+    learner_layer: LearnerLayer,
     against: Layer,
     shape: tuple[int, ...] | None,
     layouts: Mapping[str, ArrayLayout],
     seed: int,
     scale: float = 1.0,
-) -> Probe:
-    """Return a probe for a copy of a learner's layer, with a judge for the intended layer.
+) -> TestCase:
+    """Return a test case for a copy of a learner's layer, with a reference for the intended layer.
 
     scale  factor for the inputs
     """
-    intended = LayerSubject(against, shape or probes.input_shape_for(against))
-    subject = match_parameters(copy.deepcopy(student), intended, layouts)
-    values = learner_subjects.draw_values(subject, probes.batch_size(intended.shape), seed, intended)
-    judge = LayerJudge(intended, subject.layouts)
-    return make_probe(subject, {**values, "x": scale * values["x"]}, seed, judge)
+    intended = LayerSubject(against, shape or random_inputs.input_shape_for(against))
+    subject = match_parameters(copy.deepcopy(learner_layer), intended, layouts)
+    values = learner_subjects.draw_values(subject, random_inputs.batch_size(intended.shape), seed, intended)
+    reference = LayerReference(intended, subject.layouts)
+    return make_test_case(subject, {**values, "x": scale * values["x"]}, seed, reference)
 
 
-def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Report:
+def _check_written_layer(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer, assuming that its functions are written."""
-    subject, intended, notes = match_layer(student, task, seed)
-    constants, count = task.constants, probes.batch_size(subject.shape)
+    subject, intended, notes = match_layer(learner_layer, task, seed)
+    constants, count = task.constants, random_inputs.batch_size(subject.shape)
     first = learner_subjects.draw_values(subject, count, seed + 2, intended)
     unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
     if intended is None and not unchecked:
         subject, intended = with_intended_layer(subject, seed)
-    values, earlier = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
+    values = learner_subjects.draw_values(subject, count, seed, intended)
+    earlier = learner_subjects.draw_values(subject, count, seed + 2, intended)
     notes.insert(0, shape_note(subject.shape))
-    judge = LayerJudge(intended, subject.layouts) if intended is not None else None
-    probe = make_probe(subject, values, seed, judge)
+    if intended is not None:
+        reference = LayerReference(intended, subject.layouts)
+    else:
+        reference = None
+    test_case = make_test_case(subject, values, seed, reference)
     cheap = quick_check(
-        replace(probe, subject=copy.deepcopy(subject)), dict.fromkeys(("y", *subject.tensors), QUICK_TOLERANCE)
+        replace(test_case, subject=copy.deepcopy(subject)), dict.fromkeys(("y", *subject.tensors), QUICK_TOLERANCE)
     )
     try:
-        report = _complete_report(student, task, probe, earlier, notes, unchecked, seed)
+        report = _complete_report(learner_layer, task, test_case, earlier, notes, unchecked, seed)
     except GuestSlow as slow:
         if not cheap.rows:
             raise
-        report = Report(student.name, (*with_diagnoses([cheap]), *unchecked), (*notes, f"{student.name} {slow}"))
-    return of_single_samples(report) if ONE == subject.student.adapted_axis != task.samples else report
+        report = Report(
+            learner_layer.name, (*with_diagnoses([cheap]), *unchecked), (*notes, f"{learner_layer.name} {slow}")
+        )
+    if ONE == subject.learner_layer.adapted_axis != task.samples:
+        return of_single_samples(report)
+    return report
 
 
 def of_single_samples(report: Report) -> Report:
@@ -164,9 +177,9 @@ def of_single_samples(report: Report) -> Report:
 
 
 def _complete_report(
-    student: Student,
+    learner_layer: LearnerLayer,
     task: LearnerTask,
-    probe: Probe,
+    test_case: TestCase,
     earlier: Values,
     notes: Sequence[str],
     unchecked: Sequence[Row],
@@ -177,32 +190,44 @@ def _complete_report(
     earlier    values of an earlier call
     unchecked  rows of parameters that cannot be checked
     """
-    subject, judge = cast("SubmittedLayer", probe.subject), cast("LayerJudge | None", probe.judge)
-    unknown_output = [] if unchecked else unknown_output_rows(probe)
-    examination = examine(probe, earlier=earlier)
-    if student.rate and _returns_probabilities(probe.output) and any(row.is_wrong for row in examination.rows):
-        single = examine(replace(probe, subject=OneNonzero(subject)))
-        if not any(row.is_wrong for row in single.rows):
+    subject, reference = cast("SubmittedLayer", test_case.subject), cast("LayerReference | None", test_case.reference)
+    if unchecked:
+        unknown_output = []
+    else:
+        unknown_output = unknown_output_rows(test_case)
+    examination = examine(test_case, earlier=earlier)
+    if learner_layer.rate and _returns_probabilities(test_case.output) and has_wrong(examination.rows):
+        single = examine(replace(test_case, subject=OneNonzero(subject)))
+        if not has_wrong(single.rows):
             rows = (*single.rows, *extra_rows(single, earlier), *unchecked, *unknown_output)
-            return Report(student.name, rows, (*notes, ONE_NONZERO_NOTE))
+            return Report(learner_layer.name, rows, (*notes, ONE_NONZERO_NOTE))
     other_sizes, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
-    if task.against is None and judge is not None and _hides_window(judge.intended):
-        own = examination.probe.values["x"].shape[1:]
-        other_sizes = [other for other in other_sizes if other.probe.values["x"].shape[1:] == own]
+    if task.against is None and reference is not None and _hides_window(reference.intended):
+        own = examination.test_case.values["x"].shape[1:]
+        other_sizes = [other for other in other_sizes if other.test_case.values["x"].shape[1:] == own]
     rows = with_first_wrong_entry(with_diagnoses([examination, *other_sizes]), examination)
-    forward = judge.intended.plan.forward if judge is not None else ()
+    if reference is not None:
+        forward = reference.intended.plan.forward
+    else:
+        forward = ()
     if forward and forward[0].name in TIE_OPERATIONS:
-        rows = _with_ties(rows, examination, exact=task.ties == FIRST and forward[0].name == TIE_OPERATIONS[0])
-    if not any(row.is_wrong for row in rows):
-        right = {row.tensor for row in examination.rows if row.ok}
-        rows += [row for row in batch_of_one if row.tensor in right]
-    rows += _square_rows(student, subject, task)
-    rows += [_reshaped_row(subject, name, shape) for name, shape in subject.reshaped.items()]
+        rows = with_ties(rows, examination, exact=task.ties == FIRST and forward[0].name == TIE_OPERATIONS[0])
+    if not has_wrong(rows):
+        right = set[str]()
+        for row in examination.rows:
+            if row.ok:
+                right.add(row.tensor)
+        for row in batch_of_one:
+            if row.tensor in right:
+                rows.append(row)
+    rows += _square_rows(learner_layer, subject, task)
+    for name, shape in subject.reshaped.items():
+        rows.append(_reshaped_row(subject, name, shape))
     rows += [row for row in extra_rows(examination, earlier) if not _is_reported(row, rows)]
-    if task.against is None and not (unchecked or task.constants) and not any(row.is_wrong for row in rows):
-        intended = judge and judge.intended
-        unknown_output = misnamed_rows(student.kind, subject, intended, probe.values) or unknown_output
-    return Report(student.name, (*rows, *unchecked, *unknown_output), tuple(notes))
+    if task.against is None and not (unchecked or task.constants) and not has_wrong(rows):
+        intended = reference and reference.intended
+        unknown_output = misnamed_rows(learner_layer.kind, subject, intended, test_case.values) or unknown_output
+    return Report(learner_layer.name, (*rows, *unchecked, *unknown_output), tuple(notes))
 
 
 def _hides_window(intended: LayerSubject) -> bool:
@@ -210,21 +235,15 @@ def _hides_window(intended: LayerSubject) -> bool:
     return len(intended.output_shape) < len(intended.shape) or 1 in intended.output_shape[1:]
 
 
-def _with_ties(rows: list[Row], examination: Examination, *, exact: bool) -> list[Row]:
-    """Return the rows with that of ties, or with a note if dy goes to all elements that tie for the maximum.
-
-    exact  whether dy must go to the first of them
-    """
-    row = check_ties(examination.probe, examination, exact)
-    if row is None or exact or not credits_all_ties(row):
-        return rows + ([row] if row else [])
-    return [replace(row, notes=(*row.notes, TIES_NOTE)) if row.tensor == "x" else row for row in rows]
-
-
-def _square_rows(student: Student, subject: SubmittedLayer, task: LearnerTask) -> list[Row]:
+def _square_rows(learner_layer: LearnerLayer, subject: SubmittedLayer, task: LearnerTask) -> list[Row]:
     """Return the row of a layer that takes square images only, unless the task or the code specifies their size."""
     shape = subject.shape
-    if len(shape) != 3 or shape[1] != shape[2] or shape == task.shape or conventions.stores_shape(student, shape):
+    if (
+        len(shape) != 3
+        or shape[1] != shape[2]
+        or shape == task.shape
+        or input_formats.stores_shape(learner_layer, shape)
+    ):
         return []
     return [Row(subject.name, "y", "oblong images", diagnoses=(ONLY_SQUARE,))]
 
@@ -234,12 +253,16 @@ def _returns_probabilities(y: Array) -> bool:
     return y.ndim > 1 and y.min() >= 0 and bool(np.allclose(y.reshape(len(y), -1).sum(axis=1), 1))
 
 
-def unknown_output_rows(probe: Probe) -> list[Row]:
+def unknown_output_rows(test_case: TestCase) -> list[Row]:
     """Return the row of an output that cannot be compared, because the intended layer is unknown."""
-    row = Row(probe.subject.name, "y", "none", checked=False, diagnoses=(UNKNOWN_OUTPUT,))
-    if probe.judge:
+    row = Row(test_case.subject.name, "y", "none", checked=False, diagnoses=(UNKNOWN_OUTPUT,))
+    if test_case.reference:
         return []
-    return [row if probe.output.dtype.itemsize >= 4 else half_precision_row(replace(row, checked=True), probe.output)]
+    return [
+        row
+        if test_case.output.dtype.itemsize >= 4
+        else half_precision_row(replace(row, checked=True), test_case.output)
+    ]
 
 
 def _reshaped_row(subject: SubmittedLayer, name: str, shape: tuple[int, ...]) -> Row:
@@ -248,59 +271,68 @@ def _reshaped_row(subject: SubmittedLayer, name: str, shape: tuple[int, ...]) ->
     return Row(subject.name, name, "its shape", diagnoses=(Diagnosis(RESHAPED, message),))
 
 
-def credits_all_ties(row: Row) -> bool:
-    """Return whether a gradient of max pooling goes to all elements that tie, which is not a mistake."""
-    return any(diagnosis.name == "ties-all-credited" for diagnosis in row.diagnoses)
-
-
 def with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> list[Row]:
-    """Return the rows, with the first wrong element added to the first wrong row of the first probe."""
-    wrong = [(row.tensor, row.method) for row in examination.rows if row.is_wrong][:1]
-    return [with_first_wrong(row, examination) if (row.tensor, row.method) in wrong else row for row in rows]
+    """Return the rows, with the first wrong element added to the first wrong row of the first test case."""
+    completed = list(rows)
+    for first in examination.rows:
+        if not first.is_wrong:
+            continue
+        for place, row in enumerate(rows):
+            if (row.tensor, row.method) == (first.tensor, first.method):
+                completed[place] = with_first_wrong(row, examination)
+        break
+    return completed
 
 
 def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
     """Return whether a mistake in this row's tensor is already known. Rows about overwritten arrays are always new."""
-    return row.diagnoses[0].name not in (OVERWRITTEN, DY_OVERWRITTEN) and any(
-        other.tensor == row.tensor and other.is_wrong for other in rows
-    )
+    if row.diagnoses[0].name in (OVERWRITTEN, DY_OVERWRITTEN):
+        return False
+    return any(other.tensor == row.tensor and other.is_wrong for other in rows)
 
 
 def further_tolerances(examination: Examination) -> dict[str, float]:
-    """Return the tolerances of y and all tensors on further probes: four times those on the first, or more."""
+    """Return the tolerances of y and all tensors on further test cases: four times those on the first, or more."""
     return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in examination.rows}
 
 
 def extra_rows(examination: Examination, other: Values) -> list[Row]:
-    """Return rows for mistakes that the first probe does not reveal.
+    """Return rows for mistakes that the first test case does not reveal.
 
-    other  other values, with the same shapes as the probe's
+    other  other values, with the same shapes as the test case's
     """
-    rows = {row.tensor: row for row in examination.rows}
-    right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
+    right = {"y"}  # unless it has a row
+    for row in examination.rows:
+        right.discard(row.tensor)
+    last = dict[str, Row]()
+    for row in examination.rows:
+        last[row.tensor] = row
+    for tensor, row in last.items():
+        if row.ok:
+            right.add(tensor)
     tolerances = further_tolerances(examination)
     tolerances.setdefault("y", max(tolerances.values()))
-    return extra_checks(CheckedProbe(examination.probe, examination.claimed, tolerances, frozenset(right), other))
+    return extra_checks(CheckedCase(examination.test_case, examination.claimed, tolerances, frozenset(right), other))
 
 
 def _check_other_sizes(
-    subject: SubmittedLayer, first: Examination, larger: tuple[int, ...], seed: int
+    subject: SubmittedLayer, first: Examination, larger: tuple[int, ...] | None, seed: int
 ) -> tuple[list[Examination], list[Row]]:
     """Check other batch sizes, and another input size if the code and the layer support it.
 
-    larger  another shape of one input; empty: choose one
+    larger  another shape of one input; None: choose one
 
     Returns the examinations of batches of several samples, and the wrong rows of a batch of one, or the row of an
     error. Wrong rows of a batch of one only get the diagnosis `BATCH_OF_ONE`, because many mistakes have the same
     effect on a single sample.
     """
-    judge = first.probe.judge
-    if not isinstance(judge, LayerJudge):
+    reference = first.test_case.reference
+    if not isinstance(reference, LayerReference):
         return [], []
     tolerances = further_tolerances(first)
-    count, larger = probes.batch_size(subject.shape), larger or probes.larger_shape(subject.shape)
+    count, larger = random_inputs.batch_size(subject.shape), larger or random_inputs.larger_shape(subject.shape)
     examinations = list[Examination]()
-    large_batch = probes.large_batch_size(subject.shape, seed)
+    large_batch = random_inputs.large_batch_size(subject.shape, seed)
     sizes_to_check = (  # input shape, batch size, seed of the values, batch size with repeated samples or 0
         (larger, count + 1, seed + 1, 0),
         (_several_channels(subject), count, seed + 1, 0),
@@ -309,44 +341,49 @@ def _check_other_sizes(
         (subject.shape, 1, seed + 1, 0),
     )
     for shape, samples, values_seed, repeated in dict.fromkeys(sizes_to_check):
-        if shape != subject.shape and not _has_same_parameters(judge, shape):
+        if shape != subject.shape and not _has_same_parameters(reference, shape):
             continue
-        if samples == 1 and isinstance(judge.intended.layer, BatchNorm2D):
+        if samples == 1 and isinstance(reference.intended.layer, BatchNorm2D):
             continue  # the variance of a single value is zero
-        intended = LayerSubject(judge.intended.layer, shape)
-        other = SubmittedLayer(subject.student, shape, subject.names, subject.layouts)
+        intended = LayerSubject(reference.intended.layer, shape)
+        other = SubmittedLayer(subject.learner_layer, shape, subject.names, subject.layouts)
         try:
-            probe = make_probe(
+            test_case = make_test_case(
                 other,
                 learner_subjects.draw_values(other, samples, values_seed, intended, repeated),
                 seed,
-                LayerJudge(intended, subject.layouts),
+                LayerReference(intended, subject.layouts),
             )
-            examinations.append(quick_check(probe, tolerances))
+            examinations.append(quick_check(test_case, tolerances))
         except StudentError as error:
             if shape == subject.shape or (_is_adapted(subject) and failed_in_backward(str(error))):
                 return examinations, [failure_row(subject.name, error, f"batch of {repeated or samples}")]
-    wrong = (
-        [row for row in examinations[-1].rows if row.is_wrong] if len(examinations[-1].probe.values["x"]) == 1 else []
-    )
-    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)) for row in wrong]
-    return [examination for examination in examinations if len(examination.probe.values["x"]) > 1], single
+    if len(examinations[-1].test_case.values["x"]) == 1:
+        wrong = [row for row in examinations[-1].rows if row.is_wrong]
+    else:
+        wrong = []
+    single = list[Row]()
+    for row in wrong:
+        single.append(replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)))
+    return [examination for examination in examinations if len(examination.test_case.values["x"]) > 1], single
 
 
 def _several_channels(subject: SubmittedLayer) -> tuple[int, ...]:
     """Return the input shape, with three channels instead of one if the code accepts channels."""
     shape = subject.shape
-    return (3, *shape[1:]) if len(shape) == 3 and shape[0] == 1 and subject.layouts.get("x") != NO_CHANNELS else shape
+    if len(shape) == 3 and shape[0] == 1 and subject.layouts.get("x") != NO_CHANNELS:
+        return (3, *shape[1:])
+    return shape
 
 
 def _is_adapted(subject: SubmittedLayer) -> bool:
-    return bool(subject.student.adapted_axis) or "x" in subject.layouts
+    return bool(subject.learner_layer.adapted_axis) or "x" in subject.layouts
 
 
-def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
+def _has_same_parameters(reference: LayerReference, shape: tuple[int, ...]) -> bool:
     """Return whether a layer's parameters have the same shapes for inputs of another shape."""
     try:
-        return LayerSubject(judge.intended.layer, shape).parameters == judge.intended.parameters
+        return LayerSubject(reference.intended.layer, shape).parameters == reference.intended.parameters
     except ShapeError:
         return False
 

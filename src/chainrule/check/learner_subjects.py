@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.check import probes
+from chainrule.check import random_inputs
 from chainrule.check.parameters import ArrayLayout, arrays_to_learner
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.custom.held_arrays import squeezed
 from chainrule.custom.interface import LossCode
+from chainrule.custom.learner_layer import NO_DX, LearnerLayer
 from chainrule.custom.names import NAMES
-from chainrule.custom.student import NO_DX, Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
@@ -39,13 +39,13 @@ class SubmittedLayer(Subject):
 
     def __init__(
         self,
-        student: Student,
+        learner_layer: LearnerLayer,
         shape: tuple[int, ...],
         names: Mapping[str, str],
         layouts: Mapping[str, ArrayLayout] | None = None,
     ) -> None:
         self.layouts = dict(layouts or {})
-        self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
+        self.learner_layer, self.shape, self.name, self.names = learner_layer, shape, learner_layer.name, dict(names)
         self.tensors = ("x", *names)
         self.changed: tuple[str, ...] = ()  # names of arrays overwritten by the last call: x, dy, y, or a parameter
         self.reshaped: dict[str, tuple[int, ...]] = {}  # shapes of gradients with other axes of length 1
@@ -54,15 +54,17 @@ class SubmittedLayer(Subject):
         """Declare another array of the learner's object as a parameter."""
         self.names[name] = name
         self.tensors = ("x", *self.names)
-        self.student.declare(*self.names.values())
+        self.learner_layer.declare(*self.names.values())
 
     def forward(self, values: Values) -> Array:
         """Return the output of the learner's `forward` for these values."""
         for name, learner_name in self.names.items():
-            self.student.set(learner_name, values[name])
-        y = self.student.forward(values["x"], strided=self.strided)
+            self.learner_layer.set(learner_name, values[name])
+        y = self.learner_layer.forward(values["x"], strided=self.strided)
         self.changed = self._changed(values)
-        return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
+        if any(np.iscomplexobj(value) for value in values.values()):
+            return y
+        return _real(y, f"{self.name}.forward")
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Run the learner's `forward` and `backward`, and return the gradients.
@@ -75,48 +77,57 @@ class SubmittedLayer(Subject):
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
         """Call the learner's `backward` and return its gradients. Call `forward` with these values first."""
         before = self.changed
-        dx, gradients = self.student.backward(dy, strict=False, strided=self.strided)
+        dx, returned = self.learner_layer.backward(dy, strict=False, strided=self.strided)
         self.changed = tuple(name for name in self._changed(values) if name not in before)
-        library_names = {learner_name: name for name, learner_name in self.names.items()}
-        named = {
-            **({} if dx is NO_DX else {"x": dx}),
-            **{library_names[name]: gradient for name, gradient in gradients.items() if name in library_names},
-        }
-        gradients = {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
-        for name, gradient in gradients.items():
+        gradients = SubmittedGradients()
+        if dx is not NO_DX:
+            gradients["x"] = _real(dx, f"{self.name}.backward")
+        library_names = dict[str, str]()
+        for name, learner_name in self.names.items():
+            library_names[learner_name] = name
+        for learner_name, array in returned.items():
+            name = library_names.get(learner_name)
+            if name is None:
+                continue
+            gradient = _real(array, f"{self.name}.backward")
             shape = values[name].shape
             same = gradient.ndim > 0 and squeezed(gradient.shape) == squeezed(shape)
             if name != "x" and gradient.shape != shape and same:
                 self.reshaped[name] = gradient.shape
-                gradients[name] = gradient.reshape(shape)
-        return SubmittedGradients(gradients)
+                gradient = gradient.reshape(shape)
+            gradients[name] = gradient
+        return gradients
 
     @property
     def independent(self) -> bool:
         """Whether another object with the same code shares no state with this one."""
-        return self.student.independent
+        return self.learner_layer.independent
 
     def another(self) -> "SubmittedLayer":
         """Return another layer with the same code: a new object, or a copy if new objects lack parameters."""
-        fresh = self.student.another()
+        fresh = self.learner_layer.another()
         complete = all(fresh.copy_of(name) is not None for name in self.names.values())
-        student = fresh if complete else copy.deepcopy(self.student)
-        return SubmittedLayer(student, self.shape, self.names, self.layouts)
+        if complete:
+            learner_layer = fresh
+        else:
+            learner_layer = copy.deepcopy(self.learner_layer)
+        return SubmittedLayer(learner_layer, self.shape, self.names, self.layouts)
 
     def _changed(self, values: Values) -> tuple[str, ...]:
         """Return the names of the arrays that the last call overwrote."""
-        current = ((name, self.student.copy_of(learner_name)) for name, learner_name in self.names.items())
-        parameters = [
-            name for name, value in current if value is None or not np.array_equal(value, values[name], equal_nan=True)
-        ]
-        return tuple(dict.fromkeys([*self.student.changed, *parameters]))
+        changed = dict.fromkeys(self.learner_layer.changed)
+        for name, learner_name in self.names.items():
+            value = self.learner_layer.copy_of(learner_name)
+            if value is None or not np.array_equal(value, values[name], equal_nan=True):
+                changed[name] = None
+        return tuple(changed)
 
 
 class OneNonzero(SubmittedLayer):
     """A learner's layer whose backward expects a dy with a single nonzero element per sample; y is (N, K)."""
 
     def __init__(self, layer: SubmittedLayer) -> None:
-        super().__init__(layer.student, layer.shape, layer.names, layer.layouts)
+        super().__init__(layer.learner_layer, layer.shape, layer.names, layer.layouts)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the sums of the gradients for the columns of dy; without entries if the code fails."""
@@ -129,7 +140,8 @@ class OneNonzero(SubmittedLayer):
                 gradients = super().backward(values, part)
             except StudentError:
                 return {}
-            sums = {name: sums.get(name, np.zeros(())) + gradient for name, gradient in gradients.items()}
+            for name in gradients:
+                sums[name] = sums.get(name, np.zeros(())) + gradients[name]
         return sums
 
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
@@ -196,12 +208,11 @@ def draw_values(
     intended  the intended layer, which determines the shapes of the parameters; None: use the learner's shapes
     total     number of samples, if larger than ``count``; the drawn samples are then repeated
     """
-    shapes = (
-        intended.parameters
-        if intended is not None
-        else {name: subject.student.parameters[name].shape for name in subject.tensors[1:]}
-    )
-    drawn = probes.draw_values(subject.shape, shapes, count, seed)
+    if intended is not None:
+        shapes = intended.parameters
+    else:
+        shapes = {name: subject.learner_layer.parameters[name].shape for name in subject.tensors[1:]}
+    drawn = random_inputs.draw_values(subject.shape, shapes, count, seed)
     for name in drawn.keys() - {*subject.tensors}:  # a parameter that the code does not have
         drawn[name] = np.full_like(drawn[name], NEUTRAL.get(name, 0.0))
     x = np.resize(drawn["x"], (total or count, *subject.shape))
@@ -214,7 +225,7 @@ def failed_in_backward(message: str) -> bool:
     return "backward" in function or function in NAMES.backward
 
 
-def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
+def uncalled_copy(original: LearnerLayer, subject: SubmittedLayer) -> SubmittedLayer:
     """Return the subject with a fresh copy of the original code, whose forward was never called.
 
     If the parameters only exist after a first call, return the subject unchanged.
@@ -230,7 +241,10 @@ def _real(array: Array, source: str) -> Array:
     """Return the real part of an array if it is real up to rounding errors; StudentError for other arrays."""
     if not np.iscomplexobj(array):
         return array
-    negligible = NEGLIGIBLE if array.dtype.itemsize == 16 else NEGLIGIBLE_SINGLE
+    if array.dtype.itemsize == 16:
+        negligible = NEGLIGIBLE
+    else:
+        negligible = NEGLIGIBLE_SINGLE
     if np.abs(np.imag(array)).max(initial=0.0) > negligible * np.abs(array).max(initial=0.0):
         raise StudentError(f"{source} returns complex numbers for real inputs")
     return np.real(array)

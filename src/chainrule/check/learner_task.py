@@ -13,25 +13,25 @@ class LearnerTask:
 
     against        the intended layer; None: determine it from the output or from the name of the class
     shape          shape of one input; None: choose one
-    larger         another shape of one input; empty: choose one
+    larger         another shape of one input; None: choose one
     layouts        the learner's layouts of x, y and the parameters, where they differ from this library's
     constants      names of arrays that are not parameters
-    ties           "first" if max pooling must pass dy to the first of several largest elements; empty: to any of them
-    samples        "one" if the code should take one sample at a time; empty: batches
-    contract       how the code is called; empty: find out
-    course         name of a course whose contracts apply; empty: none
+    ties           "first" if max pooling must pass dy to the first of several largest elements; None: to any of them
+    samples        "one" if the code should take one sample at a time; None: batches
+    contract       how the code is called; None: find out
+    course         name of a course whose contracts apply; None: no course
     options_given  whether the code was given those of the intended layer; if not, a dropout has its own probability
     """
 
     against: Layer | None = None
     shape: tuple[int, ...] | None = None
-    larger: tuple[int, ...] = ()
+    larger: tuple[int, ...] | None = None
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
     constants: tuple[str, ...] = ()
-    ties: str = ""
-    samples: str = ""
-    contract: str = ""
-    course: str = ""
+    ties: str | None = None
+    samples: str | None = None
+    contract: str | None = None
+    course: str | None = None
     options_given: bool = True
 
 

@@ -5,19 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check import probes
-from chainrule.check.examination import Examination, examine, make_probe, quick_check, with_diagnoses
-from chainrule.check.extra_checks import (
-    BATCH_OF_ONE,
-    BATCH_SIZE,
-    NUMBER_OF_CLASSES,
-    OTHER_VALUES,
-    failure_row,
-)
-from chainrule.check.judges import FOREIGN, LossJudge
+from chainrule.check import random_inputs
+from chainrule.check.examination import Examination, examine, make_test_case, quick_check, with_diagnoses
+from chainrule.check.extra_checks import NUMBER_OF_CLASSES, OTHER_VALUES
+from chainrule.check.failures import failure_row
+from chainrule.check.input_checks import BATCH_OF_ONE, BATCH_SIZE
 from chainrule.check.learner_checks import extra_rows, further_tolerances, with_first_wrong_entry
 from chainrule.check.learner_subjects import SubmittedLoss
-from chainrule.check.loss_reading import LossReading, read_loss
+from chainrule.check.loss_interface import LossInterface, find_loss_interface
+from chainrule.check.references import FOREIGN, LossReference
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import Subject
 from chainrule.core.shapes import text
@@ -34,26 +30,29 @@ def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels:
     labels      whether the targets are certainly class indices
     """
     try:
-        of_labels = LossReading(AdaptedLoss(code, labels=True), candidates[0], one_hot=True)
-        return check_reading(of_labels if labels else read_loss(code, candidates, seed), seed)
+        of_labels = LossInterface(AdaptedLoss(code, labels=True), candidates[0], one_hot=True)
+        return check_loss_interface(of_labels if labels else find_loss_interface(code, candidates, seed), seed)
     except UnwrittenError as error:
         row = failure_row(code.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
         return Report(row.subject, (row,))
 
 
-def check_reading(reading: LossReading, seed: int) -> Report:
+def check_loss_interface(interface: LossInterface, seed: int) -> Report:
     """Return the report of a learner's loss that has been read; UnwrittenError if it is not written."""
-    code, intended, labels = reading.code, reading.intended, reading.one_hot
-    subject = SubmittedLoss(code, code.name, intended)
-    values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
+    intended, labels = interface.intended, interface.one_hot
+    subject = SubmittedLoss(interface.code, interface.code.name, intended)
+    values = random_inputs.draw_predictions(intended.name, seed, labels)
+    other = random_inputs.draw_predictions(intended.name, seed + 2, labels)
     subject.gradients(other, np.array(1.0))
-    examination = examine(make_probe(subject, values, seed, LossJudge(intended)), earlier=other)
+    examination = examine(make_test_case(subject, values, seed, LossReference(intended)), earlier=other)
     rows = with_first_wrong_entry(with_diagnoses([examination]), examination)
     if any(row.accepted and row.tensor == "y" for row in rows):  # dp may be that of the loss without the number
-        rows = [replace(row, ok=True, diagnoses=(), first=None) if _is_foreign(row) else row for row in rows]
+        for place, row in enumerate(rows):
+            if _is_foreign(row):
+                rows[place] = replace(row, ok=True, diagnoses=(), first=None)
     if all(row.ok for row in rows):
         rows += _other_predictions(subject, examination, labels, seed)
-    notes = ("on predictions of shape 5×3", *reading.notes)
+    notes = ("on predictions of shape 5×3", *interface.notes)
     return Report(subject.name, (*rows, *extra_rows(examination, other)), notes)
 
 
@@ -64,6 +63,7 @@ def _is_foreign(row: Row) -> bool:
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
     """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
     rows, tolerances = list[Row](), further_tolerances(first)
+    reported = set[str]()  # tensors
     for shape, diagnosis in (
         ((5, 3), OTHER_VALUES),
         ((12, 3), BATCH_SIZE),
@@ -73,14 +73,15 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
     ):
         method = f"predictions {text(shape)}"
         try:
-            values = probes.draw_predictions(subject.intended.name, seed + 1, labels, shape)
-            examination = quick_check(make_probe(subject, values, seed, first.probe.judge), tolerances)
+            values = random_inputs.draw_predictions(subject.intended.name, seed + 1, labels, shape)
+            examination = quick_check(make_test_case(subject, values, seed, first.test_case.reference), tolerances)
         except StudentError as error:
             detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
             rows.append(failure_row(subject.name, error, method, tensor="y", diagnoses=(detailed,)))
+            reported.add("y")
             continue
-        wrong = [
-            row for row in examination.rows if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}
-        ]
-        rows += [replace(row, method=method, diagnoses=(diagnosis,)) for row in wrong]
+        wrong = [row for row in examination.rows if row.is_wrong and row.tensor not in reported]
+        for row in wrong:
+            rows.append(replace(row, method=method, diagnoses=(diagnosis,)))
+            reported.add(row.tensor)
     return rows

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import comparison, learner_subjects
-from chainrule.check.checked_probe import CheckedProbe
+from chainrule.check.checked_case import CheckedCase
 from chainrule.check.extra_checks import check_unchanged_arrays
-from chainrule.check.forms import FunctionPair
+from chainrule.check.function_pairs import FunctionPair
 from chainrule.check.mode_rows import TOLERANCE, Load, is_same, mode_row, pair_row
 from chainrule.check.report import MASK_SHARED, Diagnosis, Row
-from chainrule.check.rows import Probe
+from chainrule.check.rows import TestCase
 from chainrule.check.running_statistics import batch_statistics_rows, class_statistics_rows
 from chainrule.check.subjects import LayerSubject
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.methods import EVALUATED
-from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.layers import Dropout
@@ -43,9 +43,10 @@ def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list
     complete  whether there is a backward function
     """
     checks = {"bn_param": batch_statistics_rows, "dropout_param": _dropout}
-    if not pair.format.extra:
+    argument = pair.format.extra
+    if argument is None:
         return []
-    return checks[pair.format.extra](pair, load, np.random.default_rng(seed), complete)
+    return checks[argument](pair, argument, load, np.random.default_rng(seed), complete)
 
 
 def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list[Row]:
@@ -68,16 +69,17 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
         return [replace(row("mode='test'", False, "not-checked", UNKNOWN), checked=False)]
 
 
-def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, complete: bool) -> list[Row]:
+def _dropout(
+    pair: FunctionPair, argument: str, load: Load, generator: np.random.Generator, complete: bool
+) -> list[Row]:
     """Check the fraction of kept values, their scale, and the test mode.
 
     p may be the probability of keeping or of dropping a value.
     """
-    argument = pair.format.extra
     options = pair.format.cases[0].options[argument]
     row, x = partial(pair_row, pair), generator.uniform(1, 2, INPUT_SHAPE)
 
-    def loaded(**changes: Any) -> Student:
+    def loaded(**changes: Any) -> LearnerLayer:
         return load({argument: {**options, **changes}})
 
     usual, reseeded = loaded(), loaded(seed=options["seed"] + 1)
@@ -85,11 +87,11 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     if mask_row.ok or mask_row.accepted:
         mask_row = _masked(row, x, loaded(p=KEEP_MORE).forward(x), KEEP_MORE)
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
-    for when, student, another in (
+    for when, learner_layer, another in (
         ("for every seed", usual, reseeded),
         ("in every call without a seed", unseeded, unseeded),
     ):
-        if mask_row.ok and is_same(student.forward(x), another.forward(x)):
+        if mask_row.ok and is_same(learner_layer.forward(x), another.forward(x)):
             message = f"keeps the same values {when}: draw a new mask in every call"
             mask_row = row(METHOD, False, "dropout-mask", message)
     testing = loaded(mode="test")
@@ -107,7 +109,7 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
 
 
 def dropout_rows(
-    student: Student, rate: float, shape: tuple[int, ...], seed: int, rate_is_given: bool
+    learner_layer: LearnerLayer, rate: float, shape: tuple[int, ...], seed: int, rate_is_given: bool
 ) -> Iterator[Row]:
     """Yield the rows of a learner's dropout in training. Its numbers are random, so only its mask is checked.
 
@@ -117,16 +119,19 @@ def dropout_rows(
     """
     generator = np.random.default_rng(seed)
     x = generator.uniform(1, 2, (-(-prod(INPUT_SHAPE) // prod(shape)), *shape))
-    dy, row, first = generator.normal(size=x.shape), partial(mode_row, student.name), student.forward(x)
-    notes = (SAME_MASK,) if is_same(student.forward(x), first) else ()
+    dy, row, first = generator.normal(size=x.shape), partial(mode_row, learner_layer.name), learner_layer.forward(x)
+    if is_same(learner_layer.forward(x), first):
+        notes = (SAME_MASK,)
+    else:
+        notes = ()
     yield replace(_masked(row, x, first, rate, rate_is_given), notes=notes)
-    yield _mask_gradient(row, student, x, dy)
-    subject = learner_subjects.SubmittedLayer(student, shape, {})
-    checked = CheckedProbe(Probe(subject, {"x": x}, dy, first, generator), {}, {}, frozenset(), {"x": x / 2})
+    yield _mask_gradient(row, learner_layer, x, dy)
+    subject = learner_subjects.SubmittedLayer(learner_layer, shape, {})
+    checked = CheckedCase(TestCase(subject, {"x": x}, dy, first, generator), {}, {}, frozenset(), {"x": x / 2})
     yield from check_unchanged_arrays(checked)
 
 
-def _identity_row(row: Callable[..., Row], testing: Student, x: Array, p: float) -> Row:
+def _identity_row(row: Callable[..., Row], testing: LearnerLayer, x: Array, p: float) -> Row:
     """Return the row of y of a dropout in test mode."""
     tested = testing.forward(x)
     scaled = any(is_same(tested, factor * x) for factor in (p, 1 - p))
@@ -134,12 +139,15 @@ def _identity_row(row: Callable[..., Row], testing: Student, x: Array, p: float)
     return row("mode='test'", is_same(tested, x), "test-mode", message if scaled else "must equal x in test mode")
 
 
-def _mask_gradient(row: Callable[..., Row], training: Student, x: Array, dy: Array) -> Row:
+def _mask_gradient(row: Callable[..., Row], training: LearnerLayer, x: Array, dy: Array) -> Row:
     """Return the row of dx, which must be dy times the mask and the scale of the last forward."""
     masked = training.forward(x) / x
     dx = training.backward(dy, strict=False)[0]
     unscaled = is_same(dx, dy * (masked != 0)) and not np.isclose(masked.max(), 1)
-    mistake, message = ("dropout-not-scaled", "lacks the scale of forward") if unscaled else ("dropout-mask", MASK)
+    if unscaled:
+        mistake, message = ("dropout-not-scaled", "lacks the scale of forward")
+    else:
+        mistake, message = ("dropout-mask", MASK)
     return row(METHOD, is_same(dx, dy * masked), mistake, message, "x")
 
 
@@ -152,23 +160,25 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float, rate_is_given
         return row(METHOD, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     # A mask that is the same along an axis drops whole rows of it. Along the samples, it is shared, and judged last.
-    shared = bool((kept == kept.take([0], 0)).all()) and not kept.all()
-    if not (shared or kept.all()) and any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
-        return row(METHOD, False, "dropout-mask", "drops whole samples: draw a mask with the shape of x")
-    scale, kept_fraction = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
+    shared = _is_constant(kept, 0) and not kept.all()
+    if not shared and not kept.all():
+        for axis in range(kept.ndim):
+            if _is_constant(kept, axis):
+                return row(METHOD, False, "dropout-mask", "drops whole samples: draw a mask with the shape of x")
+    scale = float(np.median(ratio[kept])) if kept.any() else 0.0
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):
         message = "does not multiply all kept values by the same number: multiply by 1 / probability of keeping"
         return row(METHOD, False, "dropout-mask", message)
-
-    def near(keep: float) -> bool:
-        return abs(kept_fraction - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / (x[0] if shared else x).size)
-
-    # p is the probability of keeping or, in older editions of the course, of dropping
-    keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
-    own = 1 / scale if scale > MIN_OWN_SCALE else 0.0  # of code that was not told p: its argument has an unknown name
-    if keep is None and not rate_is_given and near(own):
-        keep = own
-    if keep is None:
+    kept_fraction = float(kept.mean())
+    masks = x[0] if shared else x
+    deviation = DEVIATIONS * np.sqrt(p * (1 - p) / masks.size)
+    candidates = [p, 1 - p]  # p is the probability of keeping or, in older editions of the course, of dropping
+    if not rate_is_given:  # the argument of p has an unknown name
+        candidates.append(1 / scale if scale > MIN_OWN_SCALE else 0.0)
+    for keep in candidates:
+        if abs(kept_fraction - keep) < deviation:
+            break
+    else:
         message = (
             f"keeps {kept_fraction:.0%} of the values: keep each with probability p = {p} (1 − p in older editions)"
         )
@@ -180,3 +190,8 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float, rate_is_given
         f"keeps {keep:.0%} of the values and multiplies them by {scale:.4g}: divide by the probability of keeping, "
     )
     return row(METHOD, False, "dropout-not-scaled", f"{message}{keep:.1f}, so that the mean stays the same")
+
+
+def _is_constant(mask: Array, axis: int) -> bool:
+    """Return whether a mask is the same at all positions along an axis."""
+    return bool((mask == mask.take([0], axis)).all())

@@ -5,18 +5,21 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule.check import comparison
-from chainrule.check.forms import FunctionPair
+from chainrule.check.function_pairs import FunctionPair
 from chainrule.check.report import Diagnosis, Row
-from chainrule.custom.student import Student
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.engines.protocol import Array
 
 TOLERANCE = 1e-9  # relative tolerance
-Load = Callable[[Mapping[str, Any]], Student]  # loads the code with the given options
+Load = Callable[[Mapping[str, Any]], LearnerLayer]  # loads the code with the given options
 
 
 def pair_row(pair: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:
     """Return the row of a pair of functions; see `mode_row`."""
-    return mode_row(pair.forward if tensor == "y" else pair.backward, method, right, name, message, tensor)
+    function = pair.forward
+    if tensor != "y" and pair.backward is not None:
+        function = pair.backward
+    return mode_row(function, method, right, name, message, tensor)
 
 
 def is_same(result: Array | None, expected: Array) -> bool:
@@ -29,4 +32,6 @@ def is_same(result: Array | None, expected: Array) -> bool:
 def mode_row(name: str, method: str, right: bool, mistake: str = "", message: str = "", tensor: str = "y") -> Row:
     """Return the row of a result that is right, or wrong because of a mistake with this name and message."""
     row = Row(name, tensor, method, None, TOLERANCE, right)
-    return row if right else replace(row, diagnoses=(Diagnosis(mistake, message),))
+    if right:
+        return row
+    return replace(row, diagnoses=(Diagnosis(mistake, message),))

@@ -4,19 +4,19 @@ A wrong path is compared with those of classic mistakes, which are changes of on
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, islice, product
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
-from chainrule.check.comparison import TINY, Comparison, compare_with_array
 from chainrule.check.constructors import CONTRACT
-from chainrule.check.extra_checks import failure_row
+from chainrule.check.failures import failure_row
 from chainrule.check.forms import DATA, class_format, impossible_value
 from chainrule.check.optimizer_contracts import contracts
-from chainrule.check.report import EPSILON_INSIDE, EPSILON_SCALED, VELOCITY_MEAN, Diagnosis, Row
+from chainrule.check.optimizer_rules import MISTAKES, Rule, Trajectory
+from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import NOT_CHECKED
-from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
+from chainrule.check.wrong_numbers import FirstWrong
 from chainrule.custom.calls import Array, FormError
 from chainrule.custom.optimizers import Descent
 from chainrule.errors import OptionError, StudentError, UnwrittenError
@@ -24,7 +24,6 @@ from chainrule.training.optimizers import NAMED, Optimizer
 
 STEPS, PARAMETERS = 5, 9
 SMALLEST_SCALE, LARGEST_SCALE = 0.05, 20  # of the parameters' gradients: they differ, so that √v and ε matter
-TOLERANCE, FLOAT32_TOLERANCE = 1e-8, 1e-3  # relative to the longest step of each parameter
 OPTIONS: dict[str, tuple[str, ...]] = DATA["optimizers"]["options"]  # by name in this library
 WORDS: dict[str, tuple[str, ...]] = DATA["optimizers"]["words"]
 RANGES: dict[str, tuple[float, float]] = DATA["optimizers"]["ranges"]
@@ -32,127 +31,6 @@ USUAL: dict[str, tuple[float, ...]] = DATA["optimizers"]["usual"]
 PAGES = {kind: f"docs/derivations/updates.md#{kind.removesuffix('w')}" for kind in OPTIONS}
 VISIBLE = 10  # smallest effect of an option on the steps, in tolerances, that shows whether it is used
 CHANGED = Diagnosis("arguments-overwritten", "is right, but it changes its arguments: return new arrays")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A general update rule: h = g + coupled·p,  m ← β m + share·h,  v ← β₂ v + share₂·h²,  p ← p − rate·m̂/(√v̂ + ε).
-
-    decay      the parameters are multiplied by 1 − rate·decay before the step, or after it if `late`
-    scaled     whether to divide by √v̂ + ε
-    corrected  whether m̂ and v̂ are corrected for their start at 0; `shift` is added to the number of the step
-    nesterov   whether the step is h + β m instead of m̂
-    root       power of v in the step
-    inside     whether ε is under the root
-    uncorrected whether ε is added to √v instead of √v̂
-    forgets    whether m and v are 0 before each step
-    """
-
-    rate: float
-    first: float = 0.0
-    share: float = 1.0
-    second: float = 0.0
-    second_share: float = 1.0
-    epsilon: float = 0.0
-    decay: float = 0.0
-    coupled: float = 0.0
-    scaled: bool = False
-    corrected: tuple[bool, bool] = (False, False)
-    shift: int = 0
-    nesterov: bool = False
-    root: float = 0.5
-    inside: bool = False
-    uncorrected: bool = False
-    late: bool = False
-    forgets: bool = False
-
-    @classmethod
-    def of(cls, optimizer: Optimizer, coupled: float = 0.0) -> "Rule":
-        """Return the rule of an optimizer of this library (RMSProp without momentum), with a decay in the gradient."""
-        options = optimizer.attributes()
-        decay, epsilon = options.get("decay", 0.0), options.get("epsilon", 0.0)
-        rule = cls(optimizer.learning_rate, epsilon=epsilon, nesterov=options.get("nesterov", False))
-        if "beta1" in options:
-            one, two = options["beta1"], options["beta2"]
-            rule = replace(rule, first=one, share=1 - one, second=two, second_share=1 - two, corrected=(True, True))
-            return replace(rule, decay=decay, coupled=coupled, scaled=True)
-        if "alpha" in options:
-            alpha = options["alpha"]
-            return replace(rule, second=alpha, second_share=1 - alpha, coupled=decay, scaled=True)
-        return replace(rule, first=options.get("momentum", 0.0), coupled=decay)
-
-    @np.errstate(all="ignore")
-    def trajectory(self, start: Array, gradients: Array) -> Array:
-        """Return the parameters after each step (steps, n). They are NaN for the root of a negative number.
-
-        start      the parameters p before the first step (n,)
-        gradients  the gradient g of each step (steps, n)
-
-        A rule with rate 0.1 and no other options moves from p = 1 with g = 2, then 3, to 0.8 and 0.5.
-        """
-        p, trajectory = start, list[Array]()
-        m = v = zeros = np.zeros_like(start)
-        for step, gradient in enumerate(gradients, 1 + self.shift):
-            h = gradient + self.coupled * p
-            m = self.first * (zeros if self.forgets else m) + self.share * h
-            v = self.second * (zeros if self.forgets else v) + self.second_share * h**2
-            # Because m and v start at 0, they are too small by the factors 1 − βᵗ and 1 − β₂ᵗ.
-            m_factor = 1 - self.first**step if self.corrected[0] else 1.0
-            v_factor = 1 - self.second**step if self.corrected[1] else 1.0
-            direction = h + self.first * m if self.nesterov else m / m_factor
-            move = self.rate * direction / (self._scale(v / v_factor, v_factor) if self.scaled else 1)
-            shrinkage = 1 - self.rate * self.decay
-            p = (p - move) * shrinkage if self.late else p * shrinkage - move
-            trajectory.append(p)
-        return np.stack(trajectory)
-
-    def _scale(self, v: Array, v_factor: float) -> Array:
-        """Return √v̂ + ε, the divisor of a step, or its variant: another power, or ε under the root or added to √v.
-
-        Adding ε to √v before the correction, with v = v̂·v_factor, equals adding ε/√v_factor to √v̂.
-        """
-        epsilon = self.epsilon / v_factor**self.root if self.uncorrected else self.epsilon
-        return (v + epsilon) ** self.root if self.inside else v**self.root + epsilon
-
-
-MISTAKES: Sequence[tuple[str, str, Callable[[Rule], Rule]]] = (  # name, message, and the changed rule
-    (VELOCITY_MEAN, "uses the mean v ← μ v + (1 − μ) g, with steps 1 − μ times as long as those of v ← μ v + g",
-     lambda rule: replace(rule, share=1 - rule.first)),
-    (EPSILON_INSIDE, "adds ε under the root; the usual form is √v + ε", lambda rule: replace(rule, inside=True)),
-    (EPSILON_SCALED,
-     "adds ε to √v before the correction, p ← p − α √(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε), as in section 2 of Kingma & Ba; "
-     "the usual form adds it to √(v/(1 − β₂ᵗ))", lambda rule: replace(rule, uncorrected=True)),
-    ("gradient-added", "moves along the gradient: subtract the step",
-     lambda rule: replace(rule, rate=-rule.rate, decay=-rule.decay)),
-    ("no-bias-correction", "is not corrected for moments that start at 0: divide m by 1 − β₁ᵗ and v by 1 − β₂ᵗ",
-     lambda rule: replace(rule, corrected=(False, False))),
-    ("first-moment-not-corrected", "is not corrected for an m that starts at 0: divide it by 1 − β₁ᵗ",
-     lambda rule: replace(rule, corrected=(False, rule.corrected[1]))),
-    ("second-moment-not-corrected", "is not corrected for a v that starts at 0: divide it by 1 − β₂ᵗ",
-     lambda rule: replace(rule, corrected=(rule.corrected[0], False))),
-    ("step-number", "is corrected with the next step's number: the first step is t = 1",
-     lambda rule: replace(rule, shift=1)),
-    ("root-missing", "divides by v instead of its root", lambda rule: replace(rule, root=1.0)),
-    ("not-scaled", "does not divide by √v + ε", lambda rule: replace(rule, scaled=False)),
-    ("moments-forgotten", "forgets the moments of the steps before: return or store them",
-     lambda rule: replace(rule, forgets=True)),
-    ("no-momentum", "does not use the velocity", lambda rule: replace(rule, first=0.0, share=1.0, nesterov=False)),
-    ("betas-swapped", "swaps β and 1 − β",
-     lambda rule: replace(rule, first=rule.share, share=rule.first, second=rule.second_share,
-                          second_share=rule.second) if rule.scaled else rule),
-    ("learning-rate-twice", "is multiplied by the learning rate twice",
-     lambda rule: replace(rule, rate=rule.rate**2, decay=rule.decay / rule.rate)),
-    ("decay-left-out", "has no weight decay", lambda rule: replace(rule, decay=0.0, coupled=0.0)),
-    ("decay-in-gradient", "has the weight decay in the gradient: multiply p by 1 − rate·decay instead",
-     lambda rule: replace(rule, coupled=rule.decay, decay=0.0)),
-    ("decay-without-rate", "has a weight decay that is not multiplied by the learning rate",
-     lambda rule: replace(rule, decay=rule.decay / rule.rate)),
-    ("decay-after-step", "shrinks the parameters after the step: multiply p by 1 − rate·decay before it",
-     lambda rule: replace(rule, late=True)),
-    ("nesterov-left-out", "is that of plain momentum: the step is g + μ v",
-     lambda rule: replace(rule, nesterov=False)),
-    ("nesterov", "is that of Nesterov's momentum: the step is v", lambda rule: replace(rule, nesterov=True)),
-)  # fmt: skip
 
 
 def optimizer_rows(
@@ -172,8 +50,9 @@ def optimizer_rows(
     try:
         yield _optimizer_row(name, kind, descend, tried, seed)
     except StudentError as error:
-        is_unread = isinstance(error, FormError) and tried
-        notes = (CONTRACT.format(name=name, contract=tried[0].replace('"', "'")),) if is_unread else ()
+        notes = ()
+        if isinstance(error, FormError) and tried:
+            notes = (CONTRACT.format(name=name, contract=tried[0].replace('"', "'")),)
         yield failure_row(name, error, tensor="update", notes=notes)
 
 
@@ -185,44 +64,64 @@ def _optimizer_row(
     start = generator.normal(size=PARAMETERS)
     scales = np.geomspace(SMALLEST_SCALE, LARGEST_SCALE, PARAMETERS)
     gradients = generator.normal(size=(STEPS, PARAMETERS)) * scales
-    drawn = {option: float(generator.uniform(*RANGES[option])) for option in OPTIONS[kind]}
+    drawn = dict[str, float]()
+    for option in OPTIONS[kind]:
+        drawn[option] = float(generator.uniform(*RANGES[option]))
     runs = [Descent(start, gradients, drawn, words_of(kind), contract) for contract in contracts]
     results, contract = _first_results(name, runs, descend)
-    claimed = results["parameters"]  # after each step (steps, n)
+    path = Trajectory(results["parameters"], start, gradients)
+    used = dict[str, float]()
+    for option in drawn:
+        if option in results:
+            used[option] = float(np.real(results[option]).item())
     try:
         rules = [Rule.of(*_optimizer(kind, options)) for options in _possible_options(kind, results, drawn)]
     except OptionError as error:
         raise FormError(f"{name}: {error}") from None
-    used = {option: float(np.real(results[option]).item()) for option in drawn if option in results}
-    comparisons = [_compare(claimed, rule.trajectory(start, gradients), start) for rule in rules]
-    best = min(comparisons, key=lambda comparison: comparison.error)
-    tolerance = TOLERANCE if claimed.dtype.itemsize >= 8 else FLOAT32_TOLERANCE
-    impossible = (mistake for option in used if used[option] for mistake in impossible_value(option, used[option]))
-    notes = tuple(
-        f"{name} has {option} = {value:g}; usual values are {', '.join(f'{usual:g}' for usual in USUAL[option])}"
-        for option, value in used.items()
-        if value not in (0, drawn[option], *USUAL[option])
-    )
-    row = Row(name, "update", f"{STEPS} steps", best.error, tolerance, best.error <= tolerance, notes=notes)
-    fitting = (rule for rule, comparison in zip(rules, comparisons, strict=True) if comparison is best)
-    if row.ok and "changed" in results and ".init(" in contract:
-        row = replace(row, ok=False, diagnoses=(CHANGED,))
-    elif not row.ok:
-        mistakes = (
-            Diagnosis(mistake, message)
-            for rule in rules
-            for mistake, message, change in MISTAKES
-            if _compare(claimed, change(rule).trajectory(start, gradients), start).error <= tolerance
-        )
-        worst = best.worst
-        first = FirstWrong(worst.index, worst.actual, worst.expected, page=PAGES[kind]) if worst else None
-        row = replace(row, worst=worst, notes=(), diagnoses=tuple(islice(chain(impossible, mistakes), 1)))
-        row = row if row.accepted else replace(row, first=first)
-    hidden = _hidden_option(kind, next(fitting), start, gradients, tolerance)
-    if hidden and (row.ok or row.accepted):
+    comparisons = list(map(path.compare, rules))
+    closest = min(range(len(rules)), key=lambda number: comparisons[number].error)
+    best, fitting = comparisons[closest], rules[closest]
+    is_right = best.error <= path.tolerance
+    row = Row(name, "update", f"{STEPS} steps", best.error, path.tolerance, is_right)
+    if is_right:
+        row = replace(row, notes=_unusual_options(name, used, drawn))
+        if "changed" in results and ".init(" in contract:
+            row = replace(row, ok=False, diagnoses=(CHANGED,))
+    else:
+        row = replace(row, worst=best.worst, diagnoses=_mistake(path, rules, used))
+        if best.worst is not None and not row.accepted:
+            first = FirstWrong(best.worst.index, best.worst.actual, best.worst.expected, page=PAGES[kind])
+            row = replace(row, first=first)
+    hidden = _hidden_option(kind, fitting, path)
+    if hidden is not None and row.is_right:
         message = f"is not checked: its {hidden} is too small to be seen in its steps: choose a usual value"
         row = replace(row, ok=False, checked=False, diagnoses=(Diagnosis(NOT_CHECKED, message),))
     return row
+
+
+def _unusual_options(name: str, used: Mapping[str, float], drawn: Mapping[str, float]) -> tuple[str, ...]:
+    """Return notes about options that are not those drawn, 0, or usual."""
+    notes = list[str]()
+    for option, value in used.items():
+        usual = USUAL[option]
+        if value not in (0, drawn[option], *usual):
+            shown = ", ".join(f"{number:g}" for number in usual)
+            notes.append(f"{name} has {option} = {value:g}; usual values are {shown}")
+    return tuple(notes)
+
+
+def _mistake(path: Trajectory, rules: Sequence[Rule], used: Mapping[str, float]) -> tuple[Diagnosis, ...]:
+    """Return the first mistake that explains a wrong path: an impossible value, or a changed rule."""
+    for option, value in used.items():
+        if value:
+            impossible = impossible_value(option, value)
+            if impossible:
+                return impossible
+    for rule in rules:
+        for mistake, message, change in MISTAKES:
+            if path.compare(change(rule)).error <= path.tolerance:
+                return (Diagnosis(mistake, message),)
+    return ()
 
 
 def optimizer_contracts(kind: str, calls: Sequence[str]) -> Iterator[str]:
@@ -270,24 +169,29 @@ def _is_optional(option: str, kind: str) -> bool:
     return (option, kind) == ("momentum", "sgd") or (option == "weight_decay" and kind != "adamw")
 
 
-def _hidden_option(kind: str, rule: Rule, start: Array, gradients: Array, tolerance: float) -> str:
-    """Return what distinguishes a kind of optimizer, if the steps of the rule show no effect of it; else ""."""
-    without = {
-        "momentum": ("momentum", replace(rule, first=0.0, nesterov=False)),
-        "nesterov": ("momentum", replace(rule, nesterov=False)),
-        "adamw": ("weight decay", replace(rule, decay=0.0)),
-    }
-    if kind not in without:
-        return ""
-    name, plain = without[kind]
-    effect = _compare(plain.trajectory(start, gradients), rule.trajectory(start, gradients), start).error
-    return name if effect <= VISIBLE * tolerance else ""
+def _hidden_option(kind: str, rule: Rule, path: Trajectory) -> str | None:
+    """Return what distinguishes a kind of optimizer, if the steps of the rule show no effect of it; else None."""
+    match kind:
+        case "momentum":
+            name, plain = "momentum", replace(rule, first=0.0, nesterov=False)
+        case "nesterov":
+            name, plain = "momentum", replace(rule, nesterov=False)
+        case "adamw":
+            name, plain = "weight decay", replace(rule, decay=0.0)
+        case _:
+            return None
+    claimed = plain.trajectory(path.start, path.gradients)
+    if Trajectory(claimed, path.start, path.gradients).compare(rule).error <= VISIBLE * path.tolerance:
+        return name
+    return None
 
 
-def optimizer_kind(name: str) -> str:
-    """Return the name in this library of an optimizer with this usual name; "" for other names."""
-    against = getattr(class_format(name), "against", "")
-    return against if against in OPTIONS else ""
+def optimizer_kind(name: str) -> str | None:
+    """Return the name in this library of an optimizer with this usual name; None for other names."""
+    course_format = class_format(name)
+    if course_format is not None and course_format.against in OPTIONS:
+        return course_format.against
+    return None
 
 
 def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, float]) -> Iterator[dict[str, float]]:
@@ -306,23 +210,16 @@ def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, 
                 possible.append((number,))
                 continue
         possible.append((*USUAL[option], 0.0) if optional else USUAL[option])
-    yield from (dict(zip(drawn, values, strict=True)) for values in product(*possible))
+    for values in product(*possible):
+        yield dict(zip(drawn, values, strict=True))
 
 
 def _optimizer(kind: str, options: Mapping[str, float]) -> tuple[Optimizer, float]:
     """Return an optimizer of this library, and the decay to add to the gradient: that of Adam, as in PyTorch."""
-    own = {name: value for name, value in options.items() if (kind, name) != ("adam", "weight_decay")}
-    return NAMED["momentum" if kind == "sgd" else kind](**own), options["weight_decay"] if kind == "adam" else 0.0
-
-
-def _compare(claimed: Array, path: Array, start: Array) -> Comparison:
-    """Compare the parameters after each step (steps, n). Errors are relative to the longest step of each parameter.
-
-    Relative to the parameters themselves, an error in a short step would disappear.
-    """
-    longest = np.maximum(np.abs(np.diff(path, axis=0, prepend=start[None])).max(axis=0), TINY)
-    comparison = compare_with_array((claimed - start) / longest, (path - start) / longest, 1.0)
-    if (worst := comparison.worst) is None:
-        return comparison
-    # The comparison contains scaled distances from the start. The report shows the parameters themselves.
-    return replace(comparison, worst=WorstEntry(worst.index, float(claimed[worst.index]), float(path[worst.index])))
+    own = dict(options)
+    coupled = 0.0
+    if kind == "adam":
+        coupled = own.pop("weight_decay")
+    if kind == "sgd":
+        kind = "momentum"
+    return NAMED[kind](**own), coupled

@@ -24,11 +24,11 @@ MODELS = {  # arguments of constructors: parameters, or a model
     **dict.fromkeys(("model", "network"), "layer"),
 }
 LAYER = (
-    *("layer = Holder()", "layer.layers = [layer]", "layer.trainable_layers = [layer]"),
+    *("layer = Namespace()", "layer.layers = [layer]", "layer.trainable_layers = [layer]"),
     f"layer.W, layer.b = {WEIGHTS.format('start')}, {BIASES.format('start')}",
 )
 PAIR = (
-    *("first = Holder()", "second = Holder()"),
+    *("first = Namespace()", "second = Namespace()"),
     f"first.W, second.W = {WEIGHTS.format('start')}, {BIASES.format('start')}",
 )
 
@@ -103,7 +103,9 @@ def contracts(calls: Sequence[str], words: Words, unsure: Sequence[str]) -> Iter
         return
     making = [first.call({**MODELS, **first.options(words)})]
     update, required = methods[0], methods[0].required
-    names = [method.name for method in methods]
+    names = list[str]()
+    for method in methods:
+        names.append(method.name)
     if "self.init" in names:
         yield _with_moments(update, making, words)
     elif len(required) == 1 and is_gradient(required[0]):
@@ -116,7 +118,10 @@ def contracts(calls: Sequence[str], words: Words, unsure: Sequence[str]) -> Iter
 
 def _with_moments(update: CallSignature, making: Sequence[str], words: Words) -> str:
     """Return the contract of a class in this library's form, whose update returns new parameters and moments."""
-    rest = [argument for argument in update.required if argument not in (*update.options(words), *NAMES.steps)]
+    rest = list[str]()
+    for argument in update.required:
+        if argument not in (*update.options(words), *NAMES.steps):
+            rest.append(argument)
     values = {**dict(zip(rest, ("w", "dw"), strict=False)), **dict.fromkeys(rest[2:], "moments")}
     values |= update.options(words) | dict.fromkeys(NAMES.steps, "step")
     return "; ".join([*making, "moments = self.init(start)", f"w, moments = {update.call(values)}"])

@@ -4,15 +4,15 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from chainrule.check import learner_subjects, probes
+from chainrule.check import learner_subjects, random_inputs
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
-from chainrule.check.extra_checks import failure_row
+from chainrule.check.examination import Examination, check_ties, examine, make_test_case, quick_check, with_diagnoses
+from chainrule.check.failures import failure_row
 from chainrule.check.forms import (
     ARGUMENTS,
     NAMES,
@@ -25,31 +25,37 @@ from chainrule.check.forms import (
     impossible_value,
     usual_values,
 )
-from chainrule.check.judges import LayerJudge
-from chainrule.check.learner_checks import (
-    FIRST,
-    credits_all_ties,
-    reference_probe,
-    unknown_output_rows,
-)
+from chainrule.check.interface_search import match_layer
+from chainrule.check.layer_interface import fit
+from chainrule.check.learner_checks import FIRST, reference_case, unknown_output_rows
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.pairing import match_parameters
-from chainrule.check.reading import fit, match_layer
+from chainrule.check.references import LayerReference
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import adopt_unnamed_gradients
+from chainrule.check.rows import TestCase, adopt_unnamed_gradients, has_output_shape
 from chainrule.check.subjects import LayerSubject
-from chainrule.custom.student import Student
+from chainrule.check.tie_rows import credits_all_ties
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import ShapeError, StudentError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, LayerNorm, MaxPool2D
 
-Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # of a class: see `file_checks`
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 EXACT = 1e-10  # relative tolerance
 OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
 
 
-def check_options(student: Student, other: Case, complete: bool, seed: int, ties: str = "") -> list[Row]:
+class Signature(NamedTuple):
+    """Names of the constructor arguments of a class, of those without a default, and the calls of its two methods."""
+
+    arguments: tuple[str, ...]
+    required: tuple[str, ...]
+    methods: tuple[str, ...]
+
+
+def check_options(
+    learner_layer: LearnerLayer, other: Case, complete: bool, seed: int, ties: str | None = None
+) -> list[Row]:
     """Check a learner's layer with another set of options, and return the wrong rows.
 
     Forward may reject options with an advice. If the stride does not divide the input, it may also round up the output
@@ -61,57 +67,80 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
     method = f"other options: {other.description}"
     try:
         layouts = other.layouts
-        if complete and not layouts and not student.adapted_axis:
-            subject, _, _ = match_layer(student, LearnerTask(other.layer, other.shape), seed)
-            student, layouts = subject.student, subject.layouts
+        if complete and not layouts and not learner_layer.adapted_axis:
+            subject, _, _ = match_layer(learner_layer, LearnerTask(other.layer, other.shape), seed)
+            learner_layer, layouts = subject.learner_layer, subject.layouts
             other = replace(other, shape=subject.shape)
-        probe = reference_probe(student, other.layer, other.shape, layouts, seed, other.scale)
-        if complete and isinstance(probe.subject, learner_subjects.SubmittedLayer):
-            adopt_unnamed_gradients(probe.subject, probe.values, seed)
+        test_case = reference_case(learner_layer, other.layer, other.shape, layouts, seed, other.scale)
+        if complete and isinstance(test_case.subject, learner_subjects.SubmittedLayer):
+            adopt_unnamed_gradients(test_case.subject, test_case.values, seed)
     except StudentError as error:
-        return [] if other.advice else [failure_row(student.name, error, method)]
-    # A stride that does not divide the input, or a pooling, may round the output size up instead of down.
-    may_round_up = other.advice == "uneven" or (other.advice and len(probe.subject.tensors) == 1)
-    if may_round_up and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
+        if other.advice is not None:
+            return []
+        return [failure_row(learner_layer.name, error, method)]
+    if _may_round_up(other, test_case) and not has_output_shape(test_case):
         return []
     try:
-        examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
+        examination = quick_check(
+            test_case, dict.fromkeys(("y", *test_case.subject.tensors), OPTIONS_TOLERANCE), complete
+        )
         exact = ties == FIRST and isinstance(other.layer, MaxPool2D)
-        tied = complete and (exact or _has_touching_windows(other.layer))
-        row = check_ties(probe, examination, exact) if tied else None
-        if row and (exact or not credits_all_ties(row)):
-            examination = replace(examination, rows=(*examination.rows, row))
+        if complete and (exact or _has_touching_windows(other.layer)):
+            tied = check_ties(test_case, examination, exact)
+            if tied is not None and (exact or not credits_all_ties(tied)):
+                examination = replace(examination, rows=(*examination.rows, tied))
     except StudentError as error:
-        return [failure_row(student.name, error, method)]
-
-    def fallback(tensor: str) -> Diagnosis:  # for results that no classic mistake explains
-        squeezed = "keep axes of length 1, which squeeze removes"
-        remedy = squeezed if _lost_an_axis(examination, tensor) else other.remedy
-        return Diagnosis("options", f"is wrong for {other.description}: {remedy}")
-
-    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
-    return [replace(row, method=method, diagnoses=row.diagnoses or (fallback(row.tensor),)) for row in rows]
+        return [failure_row(learner_layer.name, error, method)]
+    rows = list[Row]()
+    for row in with_diagnoses([examination]):
+        if row.is_wrong:
+            diagnoses = row.diagnoses or (_options_diagnosis(other, examination, row.tensor),)
+            rows.append(replace(row, method=method, diagnoses=diagnoses))
+    return rows
 
 
-def check_variation(student: Student, description: str, seed: int) -> list[Row]:
+def _may_round_up(other: Case, test_case: TestCase) -> bool:
+    """Return whether a stride that does not divide the input, or a pooling, may round the output size up."""
+    return other.advice == "uneven" or (other.advice is not None and len(test_case.subject.tensors) == 1)
+
+
+def _options_diagnosis(other: Case, examination: Examination, tensor: str) -> Diagnosis:
+    """Return the diagnosis of a result with other options that no classic mistake explains."""
+    remedy = other.remedy
+    if _lost_an_axis(examination, tensor):
+        remedy = "keep axes of length 1, which squeeze removes"
+    return Diagnosis("options", f"is wrong for {other.description}: {remedy}")
+
+
+def check_variation(learner_layer: LearnerLayer, description: str, seed: int) -> list[Row]:
     """Check a learner's layer with constructor arguments that its name does not explain, and return the wrong rows.
 
     description  the arguments, for messages
 
     Errors       ShapeError or StudentError if the code does not support the arguments
     """
-    subject, intended, _ = match_layer(student, LearnerTask(), seed)
-    values = learner_subjects.draw_values(subject, probes.batch_size(subject.shape), seed, intended)
+    subject, intended, _ = match_layer(learner_layer, LearnerTask(), seed)
+    values = learner_subjects.draw_values(subject, random_inputs.batch_size(subject.shape), seed, intended)
     adopt_unnamed_gradients(subject, values, seed)
-    probe = make_probe(subject, values, seed, LayerJudge(intended, subject.layouts) if intended else None)
+    reference = None
+    if intended is not None:
+        reference = LayerReference(intended, subject.layouts)
+    test_case = make_test_case(subject, values, seed, reference)
     tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
-    examinations = [quick_check(probe, tolerances)]
+    examinations = [quick_check(test_case, tolerances)]
     if len(examinations[0].rows) < len(tolerances):  # the output is wrong or unknown
-        examinations.append(examine(replace(probe, judge=None)))
-    wrong = Diagnosis("options", f"is wrong for {description}: use the options that are passed")
-    rows = [row for examination in examinations for row in with_diagnoses([examination]) if row.is_wrong]
-    rows = [replace(row, diagnoses=_named_for(row.diagnoses, description) or (wrong,)) for row in rows]
-    return [replace(row, method=f"other options: {description}") for row in [*rows, *unknown_output_rows(probe)]]
+        examinations.append(examine(replace(test_case, reference=None)))
+    method = f"other options: {description}"
+    unexplained = Diagnosis("options", f"is wrong for {description}: use the options that are passed")
+    rows = list[Row]()
+    for examination in examinations:
+        for row in with_diagnoses([examination]):
+            if row.is_wrong:
+                diagnoses = _named_for(row.diagnoses, description) or (unexplained,)
+                rows.append(replace(row, method=method, diagnoses=diagnoses))
+    for row in unknown_output_rows(test_case):
+        rows.append(replace(row, method=method))
+    return rows
 
 
 def _named_for(diagnoses: Sequence[Diagnosis], description: str) -> tuple[Diagnosis, ...]:
@@ -121,9 +150,10 @@ def _named_for(diagnoses: Sequence[Diagnosis], description: str) -> tuple[Diagno
 
 def _lost_an_axis(examination: Examination, tensor: str) -> bool:
     """Return whether a result has the correct number of elements but too few axes."""
-    if (case := examination.case(tensor)) is None:
+    case = examination.case(tensor)
+    if case is None:
         return False
-    expected = case.judge.result(tensor, case.values, case.dy)
+    expected = case.reference.result(tensor, case.values, case.dy)
     return case.result.size == expected.size and case.result.ndim < expected.ndim
 
 
@@ -132,7 +162,7 @@ def _has_touching_windows(layer: Layer) -> bool:
     return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
 
 
-def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
+def with_own_variant(task: LearnerTask, learner_layer: LearnerLayer) -> LearnerTask:
     """Return the task with the ε of a learner's batch normalization, or the average that its output shows.
 
     The ε is inferred from the output unless a value within the bounds of practice is stored. An average may divide by
@@ -141,27 +171,35 @@ def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
     if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
         counted = replace(task.against, count_padding=True)
         intended = LayerSubject(counted, task.shape or ())
-        reading = fit(student, intended)
-        return replace(task, against=counted) if reading is not None and reading.fits else task
+        interface = fit(learner_layer, intended)
+        if interface is not None and interface.fits:
+            return replace(task, against=counted)
+        return task
     if not isinstance(task.against, BatchNorm2D | LayerNorm):
         return task
-    epsilon = stored_epsilon(student)
+    epsilon = stored_epsilon(learner_layer)
     if epsilon is None or impossible_value("epsilon", epsilon):
-        epsilon = _epsilon_of(student, task.against, task.shape or ())
-    return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
+        epsilon = _epsilon_of(learner_layer, task.against, task.shape or ())
+    if epsilon is None:
+        return task
+    return replace(task, against=replace(task.against, epsilon=epsilon))
 
 
-def stored_epsilon(student: Student) -> float | None:
+def stored_epsilon(learner_layer: LearnerLayer) -> float | None:
     """Return the ε that a learner's normalization stores, or None if there is none."""
-    values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
-    return next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
+    for name in ARGUMENTS["epsilon"]:
+        if learner_layer.has(name):
+            value = learner_layer.copy_of(name)
+            if value is not None and value.ndim == 0 and value > 0:
+                return float(value)
+    return None
 
 
-def _epsilon_of(student: Student, layer: BatchNorm2D | LayerNorm, shape: tuple[int, ...]) -> float | None:
+def _epsilon_of(learner_layer: LearnerLayer, layer: BatchNorm2D | LayerNorm, shape: tuple[int, ...]) -> float | None:
     """Return the usual ε that reproduces the output of a new normalization, or None if there is none."""
     x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
     try:
-        y = copy.deepcopy(student).forward(x)
+        y = copy.deepcopy(learner_layer).forward(x)
     except StudentError:
         return None
     for candidate in EPSILONS:
@@ -181,53 +219,80 @@ def other_options_rows(
     """
     course_format, task = intended
     for case in course_format.cases(arguments)[1:]:
-        kept = {name: getattr(task.against, name) for name in ("count_padding", "bias") if hasattr(case.layer, name)}
+        kept = dict[str, Any]()
+        for option in ("count_padding", "bias"):
+            if hasattr(case.layer, option):
+                kept[option] = getattr(task.against, option)
         other = replace(case, layer=replace(cast("Any", case.layer), **kept))
         try:
-            student = file.layer(name, options=constructor_values(other.layer, other.shape))
+            learner_layer = file.layer(name, options=constructor_values(other.layer, other.shape))
         except StudentError:
-            if other.advice:
+            if other.advice is not None:
                 continue
             raise
-        if course_format.resizable(arguments) or _fits(student, LayerSubject(other.layer, other.shape)):
-            yield from check_options(student, other, True, seed, task.ties)
+        if course_format.resizable(arguments) or _fits(learner_layer, LayerSubject(other.layer, other.shape)):
+            yield from check_options(learner_layer, other, True, seed, task.ties)
 
 
 def variation_rows(
     file: CheckedFile, name: str, options: Mapping[str, Any], signature: Signature, seed: int
 ) -> Iterator[Row]:
     """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
-    arguments, required, _ = signature
-    by_text = activation_arguments(arguments)
-    slopes = {argument: slope for argument, slope in SLOPES.items() if argument in arguments}
-    variations = list[dict[str, Any]]()  # each contains the values of the constructor arguments of one object
-    if any(argument in options and argument not in required for argument in arguments):
-        # without the optional arguments, the author's defaults apply
-        variations.append({argument: value for argument, value in options.items() if argument in required})
-    for sizes in OTHER_SIZES if class_format(name) is None else ():
-        if values := usual_values(arguments, sizes):
-            variations.append({**options, **values})
-    variations += [{**options, **slopes}] if slopes.keys() - options.keys() else []
-    variations += [{**options, argument: text} for argument in by_text for text in NAMES["activations"]]
-    for variation in variations:
-        shown = (f"{name}={value}" for name, value in variation.items() if name in (*arguments, *by_text))
+    by_text = activation_arguments(signature.arguments)
+    slopes = dict[str, float]()
+    for argument, slope in SLOPES.items():
+        if argument in signature.arguments:
+            slopes[argument] = slope
+    for variation in _variations(name, options, signature, slopes):
+        shown = list[str]()
+        for argument, value in variation.items():
+            if argument in (*signature.arguments, *by_text):
+                shown.append(f"{argument}={value}")
         with suppress(StudentError, ShapeError):  # code may support fewer options
-            student = file.layer(name, options=variation)
-            rows = check_variation(student, ", ".join(shown) or "the default arguments", seed)
+            learner_layer = file.layer(name, options=variation)
+            rows = check_variation(learner_layer, ", ".join(shown) or "the default arguments", seed)
             is_known = not (slopes or by_text)  # another slope may be that of no layer
-            yield from (row for row in rows if is_known or (row.is_wrong and row.tensor != "y"))
+            for row in rows:
+                if is_known or (row.is_wrong and row.tensor != "y"):
+                    yield row
+
+
+def _variations(
+    name: str, options: Mapping[str, Any], signature: Signature, slopes: Mapping[str, float]
+) -> Iterator[dict[str, Any]]:
+    """Yield the values of the constructor arguments of further objects of a class."""
+    required = dict[str, Any]()
+    for argument, value in options.items():
+        if argument in signature.required:
+            required[argument] = value
+    if any(argument in options and argument not in required for argument in signature.arguments):
+        yield required  # without the optional arguments, the author's defaults apply
+    if class_format(name) is None:
+        for sizes in OTHER_SIZES:
+            values = usual_values(signature.arguments, sizes)
+            if values:
+                yield {**options, **values}
+    if slopes.keys() - options.keys():
+        yield {**options, **slopes}
+    for argument in activation_arguments(signature.arguments):
+        for text in NAMES["activations"]:
+            yield {**options, argument: text}
 
 
 def activation_arguments(arguments: Sequence[str]) -> list[str]:
     """Return the constructor arguments that select an activation by its name: their default is a text."""
-    pairs = (argument.partition("=") for argument in arguments)
-    return [name for name, is_text, _ in pairs if is_text and name in NAMES["activation_arguments"]]
+    names = list[str]()
+    for argument in arguments:
+        name, is_text, _ = argument.partition("=")
+        if is_text and name in NAMES["activation_arguments"]:
+            names.append(name)
+    return names
 
 
-def _fits(student: Student, intended: LayerSubject) -> bool:
+def _fits(learner_layer: LearnerLayer, intended: LayerSubject) -> bool:
     """Return whether an object's parameters have the shapes of a layer's parameters."""
     try:
-        match_parameters(copy.deepcopy(student), intended)
+        match_parameters(copy.deepcopy(learner_layer), intended)
     except StudentError:
         return False
     return True

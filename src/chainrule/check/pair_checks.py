@@ -2,50 +2,44 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from chainrule.check import learner_subjects, probes
+from chainrule.check import learner_subjects, random_inputs
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import pair_contract
-from chainrule.check.conventions import BY_STRENGTH, DIRECT
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.extra_checks import failure_row
-from chainrule.check.forms import (
-    ARGUMENTS,
-    FUNCTIONS,
-    KNOWN_OPTIONS,
-    SQUARE,
-    Case,
-    FunctionFormat,
-    FunctionPair,
-    find_pairs,
-    format_by_name,
-    function_values,
-    is_derivative,
-    tutorial_pairs,
-)
+from chainrule.check.failures import failure_row
+from chainrule.check.forms import ARGUMENTS, FUNCTIONS, KNOWN_OPTIONS, SQUARE, Case, FunctionFormat, function_values
+from chainrule.check.function_pairs import FunctionPair, find_pairs, format_by_name, is_derivative, tutorial_pairs
+from chainrule.check.input_formats import BY_STRENGTH, DIRECT
+from chainrule.check.layer_interface import LayerInterface, adapted, best_of, interfaces
 from chainrule.check.learner_checks import ONLY_SQUARE, check_layer, check_output
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
-from chainrule.check.loss_checks import check_loss, check_reading
-from chainrule.check.loss_reading import all_losses, read_loss
+from chainrule.check.loss_checks import check_loss, check_loss_interface
+from chainrule.check.loss_interface import all_losses, find_loss_interface
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import ArrayLayout
-from chainrule.check.reading import LayerReading, adapted, best_of, readings
-from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.report import Diagnosis, Row, has_wrong
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.calls import FormError
 from chainrule.custom.functions import DERIVATIVE
-from chainrule.custom.held_arrays import arrays_named
-from chainrule.custom.student import Student
+from chainrule.custom.gradient_names import arrays_named
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import AveragePool2D, Conv2D, Layer, MaxPool2D
 
 LOSS_TOLERANCE = 1e-5  # relative
-Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
-Form = tuple[FunctionFormat, str, dict[str, ArrayLayout]]
+Load = Callable[[Mapping[str, Any]], LearnerLayer]  # loads a pair of functions with the given options
+
+
+class MatchedFormat(NamedTuple):
+    """The format of a pair of functions or one of its variants, the sample axis, and layouts."""
+
+    format: FunctionFormat
+    axis: str | None
+    layouts: Mapping[str, ArrayLayout]
 
 
 def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: LearnerTask, seed: int) -> Iterator[Row]:
@@ -58,14 +52,15 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: Learn
     course_format = pair.format
     try:
         if course_format.loss:
-            intended = (
-                MulticlassHinge() if course_format.loss == MulticlassHinge.name else LossSubject(course_format.loss)
-            )
+            if course_format.loss == MulticlassHinge.name:
+                intended = MulticlassHinge()
+            else:
+                intended = LossSubject(course_format.loss)
             yield from check_loss(file.loss(pair.forward), [intended], seed, labels=True).rows
             return
         for row in _function_rows(file, pair, complete, base, seed):
-            yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
-        if not complete:
+            yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward or pair.forward)
+        if not complete and pair.backward is not None:
             missing = UnwrittenError(f"{pair.backward} is not in the file")
             yield failure_row(pair.backward, missing, tensor="x")
     except UnwrittenError as error:
@@ -76,14 +71,18 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: Learn
 
 def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair that raises an error or times out. If forward alone succeeds, backward is the cause."""
-    try:
-        rows = [] if pair.format.loss else list(_function_rows(file, pair, False, ANY_LAYER, seed))
-    except StudentError as forward_error:
-        error, rows = forward_error, list[Row]()
-    yield from (replace(row, subject=pair.forward) for row in rows)
-    row = failure_row(pair.forward, error)
-    in_backward = pair.backward and (rows or row.tensor == "x")
-    yield replace(row, subject=pair.backward, tensor="x") if in_backward else row
+    rows = list[Row]()
+    if pair.format.loss is None:
+        try:
+            rows = list(_function_rows(file, pair, False, ANY_LAYER, seed))
+        except StudentError as forward_error:
+            error = forward_error
+    for row in rows:
+        yield replace(row, subject=pair.forward)
+    failure = failure_row(pair.forward, error)
+    if pair.backward is not None and (rows or failure.tensor == "x"):
+        failure = replace(failure, subject=pair.backward, tensor="x")
+    yield failure
 
 
 def _function_rows(
@@ -92,50 +91,75 @@ def _function_rows(
     """Yield the rows of a pair of functions, or only the row of y if there is no backward."""
     backward = pair.backward if complete else pair.forward
 
-    def load(options: Mapping[str, Any]) -> Student:
+    def load(options: Mapping[str, Any]) -> LearnerLayer:
         return file.layer(pair.forward, backward=backward, options=options)
 
-    usual, (dropout, shape) = pair.format, (pair.format.extra == "dropout_param", pair.format.cases[0].shape)
+    usual = pair.format
+    is_dropout = usual.extra == "dropout_param"
     first = load(usual.cases[0].options)  # before any call, which may assign global variables
-    if dropout and complete and {*load({}).names} & {*ARGUMENTS["rate"]}:
-        yield from check_layer(first, LearnerTask(usual.cases[0].layer, shape), seed).rows
+    if is_dropout and complete and not set(load({}).names).isdisjoint(ARGUMENTS["rate"]):
+        usual_task = LearnerTask(usual.cases[0].layer, usual.cases[0].shape)
+        yield from check_layer(first, usual_task, seed).rows
         return
-    form = _usual_form(load, usual) if complete and not dropout else None
-    course_format, axis, layouts = form or (usual, "", dict[str, ArrayLayout]())
-    (case, *others), is_usual = course_format.cases, course_format is usual
-    against = None if dropout else case.layer
-    known = case.layouts if is_usual else {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
-    task = replace(base, against=against, layouts=known, shape=case.shape, larger=case.larger)
-    student = first if is_usual else load(case.options)
-    if unknown := _unknown_arguments(student, against):
+    form = MatchedFormat(usual, None, {})
+    if complete and not is_dropout:
+        form = _matched_format(load, usual) or form
+    case, *others = form.format.cases
+    is_usual = form.format is usual
+    if is_usual:
+        learner_layer, layouts = first, case.layouts
+    else:
+        learner_layer = load(case.options)
+        layouts = {name: layout for name, layout in form.layouts.items() if name not in ("x", "y")}
+    against = None if is_dropout else case.layer
+    unknown = _unknown_arguments(learner_layer, against)
+    if unknown:
         yield _unknown_argument_row(pair.forward, unknown)
         return
+    task = replace(base, against=against, layouts=layouts, shape=case.shape, larger=case.larger)
+    rows = list[Row]()
     try:
-        rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
-        rows = [row for row in rows if row.checked or against is not None]  # `mode_rows` checks the output of dropout
+        for row in check_layer(learner_layer, task, seed).rows if complete else check_output(learner_layer, task, seed):
+            if row.checked or against is not None:  # `mode_rows` checks the output of dropout
+                rows.append(row)
     except StudentError as error:
         if is_usual or isinstance(error, UnwrittenError):
             raise
-        rows = (failure_row(pair.backward, error, tensor="x"),)  # the output is that of the layer
+        rows = [failure_row(backward or pair.forward, error, tensor="x")]  # the output is that of the layer
     yield from rows
     if case.shape == SQUARE:
         yield Row(pair.forward, "y", "oblong images", diagnoses=(ONLY_SQUARE,))
     if is_usual and all(row.ok for row in rows if row.tensor == "y"):
-        try:
-            yield from mode_rows(pair, load, complete, seed)
-        except UnwrittenError as error:
-            yield failure_row(pair.forward, UnwrittenError(f"{error}, in test mode"), "mode='test'")
-        except StudentError as error:
-            yield failure_row(pair.forward, error, "other modes")
+        yield from _rows_of_modes(pair, load, complete, seed)
+    if all(row.ok for row in rows):
+        for other in others:
+            yield from _rows_of_options(load, form, other, complete, base, seed, is_usual)
 
-    def load_adapted(options: Mapping[str, Any]) -> Student:
-        return adapted(load(options), axis)
 
-    for other in others if all(row.ok for row in rows) else ():
-        laid_out = replace(other, layouts={**other.layouts, **layouts})
-        if not _ignores_options(load_adapted, laid_out):
-            laid_out = other if is_usual else laid_out
-            yield from check_options(load_adapted(other.options), laid_out, complete, seed, base.ties)
+def _rows_of_modes(pair: FunctionPair, load: Load, complete: bool, seed: int) -> Iterator[Row]:
+    """Yield the rows for training and test mode of a pair of functions, or that of an error."""
+    try:
+        yield from mode_rows(pair, load, complete, seed)
+    except UnwrittenError as error:
+        yield failure_row(pair.forward, UnwrittenError(f"{error}, in test mode"), "mode='test'")
+    except StudentError as error:
+        yield failure_row(pair.forward, error, "other modes")
+
+
+def _rows_of_options(
+    load: Load, form: MatchedFormat, other: Case, complete: bool, base: LearnerTask, seed: int, is_usual: bool
+) -> Sequence[Row]:
+    """Return the wrong rows of a pair of functions with other options, unless it ignores them."""
+
+    def load_adapted(options: Mapping[str, Any]) -> LearnerLayer:
+        return adapted(load(options), form.axis)
+
+    laid_out = replace(other, layouts={**other.layouts, **form.layouts})
+    if _ignores_options(load_adapted, laid_out):
+        return ()
+    if is_usual:
+        laid_out = other
+    return check_options(load_adapted(other.options), laid_out, complete, seed, base.ties)
 
 
 def _ignores_options(load: Load, other: Case) -> bool:
@@ -143,14 +167,17 @@ def _ignores_options(load: Load, other: Case) -> bool:
 
     The output is then the same for another value of the option: a maximum, window 1, padding 0, or stride 1.
     """
-    layer, alternatives = other.layer, list[Mapping[str, Any]]()
+    layer = other.layer
+    alternatives = list[Mapping[str, Any]]()
     if isinstance(layer, AveragePool2D):
-        alternatives = [{"mode": "max"}]
+        alternatives.append({"mode": "max"})
     elif isinstance(layer, MaxPool2D):
-        alternatives = [function_values(replace(layer, window=1))]
+        alternatives.append(function_values(replace(layer, window=1)))
     elif isinstance(layer, Conv2D):
-        alternatives = [function_values(replace(layer, padding=0)), function_values(replace(layer, stride=1))]
-    if not (alternatives := [options for options in alternatives if options != other.options]):
+        for options in (function_values(replace(layer, padding=0)), function_values(replace(layer, stride=1))):
+            if options != other.options:
+                alternatives.append(options)
+    if not alternatives:
         return False
     intended = LayerSubject(layer, other.shape)
     try:
@@ -158,8 +185,8 @@ def _ignores_options(load: Load, other: Case) -> bool:
         values = learner_subjects.draw_values(subject, 2, 0, intended)
         y = subject.output(values)
         for options in alternatives:
-            student = load({**other.options, **options})
-            changed = match_parameters(student, intended, other.layouts)
+            learner_layer = load({**other.options, **options})
+            changed = match_parameters(learner_layer, intended, other.layouts)
             if nearly_equal(changed.output(values), y, LOSS_TOLERANCE):
                 return True
     except StudentError:
@@ -167,46 +194,65 @@ def _ignores_options(load: Load, other: Case) -> bool:
     return False
 
 
-def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
-    """Return the form of a pair: the format or one of its variants, the sample axis, and layouts; None if none applies.
+def _matched_format(load: Load, course_format: FunctionFormat) -> MatchedFormat | None:
+    """Return the format of a pair or one of its variants that applies; None if none does.
 
-    A form applies if its output is right. If the names of the functions are those of a course, the format itself also
-    applies if the output has the right shape; if no form applies, the first whose output has the right shape.
+    A format applies if its output is right. If the names of the functions are those of a course, the format itself also
+    applies if the output has the right shape; if none applies, the first whose output has the right shape.
     """
-    known, variants = course_format in FUNCTIONS, [*course_format.variants()]
-    candidates = [course_format, *variants] if known else [*variants, course_format]  # windows of variants overlap
-    attempts = [(candidate, True) for candidate in candidates]
-    attempts += [(candidate, False) for candidate in variants if known]
+    is_known = course_format in FUNCTIONS
+    variants = [*course_format.variants()]
+    attempts = list[tuple[FunctionFormat, bool]]()  # formats, and whether their output must be right
+    for variant in variants:
+        attempts.append((variant, True))
+    if is_known:
+        attempts.insert(0, (course_format, True))
+        for variant in variants:
+            attempts.append((variant, False))
+    else:
+        attempts.append((course_format, True))  # after the variants, whose windows overlap
     for candidate, exact in attempts:
         case = candidate.cases[0]
         try:
-            student = load(case.options)
+            learner_layer = load(case.options)
         except UnwrittenError:
             raise
         except StudentError:
             continue
-        if _unknown_arguments(student, case.layer):
+        if _unknown_arguments(learner_layer, case.layer):
             continue
-        intended, is_usual = LayerSubject(case.layer, case.shape), known and candidate is course_format
-        for conventions in ((DIRECT,), *BY_STRENGTH) if exact else BY_STRENGTH:
-            accept = partial(_is_accepted, exact=exact and not (is_usual and DIRECT in conventions))
-            if reading := best_of(readings(student, intended, conventions, case.layouts), accept):
-                return candidate, reading.subject.student.adapted_axis, reading.subject.layouts
+        intended = LayerSubject(case.layer, case.shape)
+        groups = list(BY_STRENGTH)
+        if exact:
+            groups.insert(0, (DIRECT,))
+        for input_formats in groups:
+            is_course = is_known and candidate is course_format and DIRECT in input_formats
+            accept = _is_exact if exact and not is_course else _is_complete
+            interface = best_of(interfaces(learner_layer, intended, input_formats, case.layouts), accept)
+            if interface is not None:
+                return MatchedFormat(candidate, interface.subject.learner_layer.adapted_axis, interface.subject.layouts)
     return None
 
 
-def _is_accepted(reading: LayerReading, exact: bool) -> bool:
-    """Return whether a reading has the right output, or, if this is not required, runs."""
-    return reading.exact if exact else reading.complete
+def _is_exact(interface: LayerInterface) -> bool:
+    return interface.exact
 
 
-def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
+def _is_complete(interface: LayerInterface) -> bool:
+    return interface.complete
+
+
+def _unknown_arguments(learner_layer: LearnerLayer, against: Layer | None) -> list[str]:
     """Return the arguments of forward that are neither parameters nor known options."""
     if against is None:
         return []
-    roles = LayerSubject(against, probes.input_shape_for(against)).parameters
-    known = {name for role in roles for name in arrays_named(role, student.names)}
-    return [name for name in student.names if name not in known] if len(student.names) > len(roles) else []
+    roles = LayerSubject(against, random_inputs.input_shape_for(against)).parameters
+    if len(learner_layer.names) <= len(roles):
+        return []
+    known = set[str]()
+    for role in roles:
+        known.update(arrays_named(role, learner_layer.names))
+    return [name for name in learner_layer.names if name not in known]
 
 
 def _unknown_argument_row(forward: str, unknown: Sequence[str]) -> Row:
@@ -215,63 +261,86 @@ def _unknown_argument_row(forward: str, unknown: Sequence[str]) -> Row:
     return Row(forward, "y", "none", checked=False, diagnoses=diagnoses)
 
 
-def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
+def pair_named(file: CheckedFile, name: str | None) -> tuple[str, str] | None:
     """Return the pair (forward, backward) of a function, or the file's only pair if there is no name.
 
     None if there is no such pair.
     """
     contents = file.contents()
-    functions, layers = contents.functions, contents.layers
-    known = [(pair.forward, pair.backward) for pair in find_pairs(functions)[0] if pair.backward in functions]
-    pairs = [*known, *tutorial_pairs(functions)]
-    matching = [pair for pair in pairs if name in pair] if name else pairs
-    return matching[0] if matching and (name or (len(pairs) == 1 and not layers)) else None
+    pairs = list[tuple[str, str]]()
+    for pair in find_pairs(contents.functions)[0]:
+        if pair.backward is not None and pair.backward in contents.functions:
+            pairs.append((pair.forward, pair.backward))
+    pairs += tutorial_pairs(contents.functions)
+    if name is None:
+        if len(pairs) == 1 and not contents.layers:
+            return pairs[0]
+        return None
+    for pair in pairs:
+        if name in pair:
+            return pair
+    return None
 
 
-def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask) -> tuple[Student, LearnerTask]:
+def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask) -> tuple[LearnerLayer, LearnerTask]:
     """Return a pair of functions that should implement a specified layer, or take a specified input, and its task.
 
     task   the layer, or the shape of one input; by default, those of the pair's format
     """
-    known = next((pair.format for pair in find_pairs((forward, backward))[0]), None) or format_by_name(forward)
-    case = known.cases[0] if known and known.cases else None
-    layer = task.against or (case and case.layer)
+    pairs, _ = find_pairs((forward, backward))
+    known = pairs[0].format if pairs else format_by_name(forward)
+    layer, shape = task.against, task.shape
+    if known is not None and known.cases:
+        usual = known.cases[0]
+        layer = layer or usual.layer
+        if shape is None and layer == usual.layer:
+            shape = usual.shape
     if layer is None:
         raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
-    student = file.layer(forward, backward=backward, options=function_values(layer))
-    shape = task.shape or (case.shape if case and layer == case.layer else probes.input_shape_for(layer))
-    return student, replace(task, against=layer, shape=shape)
+    learner_layer = file.layer(forward, backward=backward, options=function_values(layer))
+    return learner_layer, replace(task, against=layer, shape=shape or random_inputs.input_shape_for(layer))
 
 
-def other_pair_rows(file: CheckedFile, forward: str, backward: str, base: LearnerTask, seed: int) -> Iterator[Row]:
+def other_pair_rows(
+    file: CheckedFile, forward: str, backward: str | None, base: LearnerTask, seed: int
+) -> Iterator[Row]:
     """Yield the rows of a pair whose format is unknown, or a single row "not checked" if it cannot be checked.
 
     The pair is a layer or a loss, or the second function is a derivative. It may also have a usual name in an unusual
     form, such as `convolution` and `convolutionBackward`.
+
+    backward   None for a class that has both functions
     """
     try:
-        if (rows := _derivative_rows(file, forward, backward, seed)) is None:
+        rows = None
+        if backward is not None:
+            rows = _derivative_rows(file, forward, backward, seed)
+        if rows is None:
             rows = _loss_rows(file, forward, backward, seed)
-        for row in _named_rows(file, forward, backward, base, seed) if rows is None else rows:
+        if rows is None:
+            rows = _named_rows(file, forward, backward, base, seed)
+        for row in rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward or forward)
     except UnwrittenError as error:
         yield failure_row(forward, error)
     except (StudentError, ShapeError) as error:
-        message = f"the pair has no known format ({error})"
-        names = file.layer(forward, backward=backward).names if backward else ()
-        calls = file.contents().calls
-        notes = (pair_contract(forward, backward, names, calls.get(backward, ())),) if names else ()
-        yield failure_row(forward, FormError(message), tensor="y", notes=notes)
+        notes = ()
+        if backward is not None:
+            names = file.layer(forward, backward=backward).names
+            if names:
+                notes = (pair_contract(forward, backward, names, file.contents().calls.get(backward, ())),)
+        failure = FormError(f"the pair has no known format ({error})")
+        yield failure_row(forward, failure, tensor="y", notes=notes)
 
 
-def _named_rows(file: CheckedFile, forward: str, backward: str, base: LearnerTask, seed: int) -> Sequence[Row]:
+def _named_rows(file: CheckedFile, forward: str, backward: str | None, base: LearnerTask, seed: int) -> Sequence[Row]:
     """Return the rows of a pair that is a layer with a usual name, or one whose parameters have default values."""
     named = format_by_name(forward)
-    if named and _usual_form(lambda options: file.layer(forward, backward=backward, options=options), named):
+    if named and _matched_format(lambda options: file.layer(forward, backward=backward, options=options), named):
         return [*_function_rows(file, FunctionPair(named, forward, backward), True, base, seed)]
-    student = file.layer(forward, backward=backward)
+    learner_layer = file.layer(forward, backward=backward)
     try:
-        return check_layer(student, base, seed).rows
+        return check_layer(learner_layer, base, seed).rows
     except UnwrittenError:
         raise
     except (StudentError, ShapeError):
@@ -288,23 +357,26 @@ def _derivative_rows(file: CheckedFile, forward: str, backward: str, seed: int) 
     """
     if not is_derivative(backward):
         return None
-    reports = list[Report]()
+    first: Sequence[Row] | None = None
     for of in ("x", "y"):
-        student = file.layer(forward, backward=backward, options={DERIVATIVE: of})
-        if student.names:
+        learner_layer = file.layer(forward, backward=backward, options={DERIVATIVE: of})
+        if learner_layer.names:
             return None
-        reports.append(check_layer(student, LearnerTask(), seed))
-        if not any(row.is_wrong for row in reports[-1].rows):
-            break
-    return min(reports, key=lambda report: any(row.is_wrong for row in report.rows)).rows
+        rows = check_layer(learner_layer, LearnerTask(), seed).rows
+        if not has_wrong(rows):
+            return rows
+        first = first or rows
+    return first
 
 
-def _loss_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row] | None:
+def _loss_rows(file: CheckedFile, forward: str, backward: str | None, seed: int) -> Sequence[Row] | None:
     """Return the rows of a loss and its gradient with respect to the predictions; None if no loss matches."""
     try:
-        reading = read_loss(file.loss(forward, backward=backward), all_losses(), seed, lenient=True)
+        interface = find_loss_interface(file.loss(forward, backward=backward), all_losses(), seed, lenient=True)
     except UnwrittenError:
         raise
     except StudentError:
         return None
-    return check_reading(reading, seed).rows if reading.right else None
+    if interface.right:
+        return check_loss_interface(interface, seed).rows
+    return None

@@ -17,61 +17,80 @@ from chainrule.check.parameters import (
 from chainrule.check.subjects import LayerSubject
 from chainrule.core.shapes import text
 from chainrule.custom.calls import FormError
-from chainrule.custom.held_arrays import arrays_named
+from chainrule.custom.gradient_names import arrays_named
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.names import NAMES
-from chainrule.custom.student import Student
+from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 
 def match_parameters(
-    student: Student, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
+    learner_layer: LearnerLayer, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
 ) -> SubmittedLayer:
     """Return the learner's layer as a subject, with the arrays whose names and shapes suit the intended layer best.
 
     layouts   known layouts of x, y and parameters; all others are derived from the shapes of the learner's arrays
     """
-    return next(assignments(student, intended, layouts or {}))
+    return next(assignments(learner_layer, intended, layouts or {}))
 
 
-def assignments(student: Student, intended: LayerSubject, known: Mapping[str, ArrayLayout]) -> Iterator[SubmittedLayer]:
+def assignments(
+    learner_layer: LearnerLayer, intended: LayerSubject, known: Mapping[str, ArrayLayout]
+) -> Iterator[SubmittedLayer]:
     """Yield the learner's layer with each choice of arrays as parameters, and of their layouts.
 
     A dense layer with 2 outputs and 2 inputs is yielded twice, for example: its array W may be w or w transposed.
 
     Errors   FormError or StudentError if a parameter has no suitable array
     """
-    options = _with_bias_inside(student, intended) or _options(student, intended, known)
+    options = _with_bias_inside(learner_layer, intended) or _options(learner_layer, intended, known)
     if not all(options.values()):  # parameters may be created by the first call, or have unusual names
         x = known.get("x", SAME).to_learner(np.random.default_rng(0).normal(size=(2, *intended.shape)))
-        student.explore(x, strict=False)
-        options = _with_bias_inside(student, intended) or _options(student, intended, known)
-        named_arrays = {name for pairs in options.values() for name, _ in pairs}
-        unnamed_arrays = (
-            []
-            if all(options.values())
-            else [name for name in influential_arrays(student, x) if name not in named_arrays]
-        )
-        # An array of any name may be a parameter if the output depends on it.
-        for parameter in [parameter for parameter, pairs in options.items() if not pairs]:
-            options[parameter] = _pairs(student, unnamed_arrays, intended.parameters[parameter], known.get(parameter))
+        learner_layer.explore(x, strict=False)
+        options = _with_bias_inside(learner_layer, intended) or _options(learner_layer, intended, known)
+        if not all(options.values()):
+            _add_unnamed_arrays(options, learner_layer, intended, known, x)
     for parameter, pairs in options.items():
         if not pairs:
             expected = ", ".join(intended.parameters)
             raise FormError(
-                f"{student.name} has no parameter {parameter}; {intended.name} has {expected} (make {parameter} an "
-                f"attribute and store its gradient in d{parameter}, or make it an argument of forward)"
+                f"{learner_layer.name} has no parameter {parameter}; {intended.name} has {expected} (make {parameter} "
+                f"an attribute and store its gradient in d{parameter}, or make it an argument of forward)"
             )
-    x_and_y = {name: layout for name, layout in known.items() if name not in intended.parameters}
     for choice in product(*options.values()):
-        names = {parameter: name for parameter, (name, _) in zip(options, choice, strict=True)}
+        names = dict[str, str]()
+        layouts = dict[str, ArrayLayout]()
+        for name, layout in known.items():
+            if name not in intended.parameters:  # x and y
+                layouts[name] = layout
+        for parameter, (name, layout) in zip(options, choice, strict=True):
+            names[parameter] = name
+            if layout != SAME:
+                layouts[parameter] = layout
         if len({*names.values()}) == len(names):  # an array cannot be two parameters
-            layouts = {parameter: layout for parameter, (_, layout) in zip(options, choice, strict=True)}
-            student.declare(*names.values())
-            all_layouts = {**x_and_y, **{name: layout for name, layout in layouts.items() if layout != SAME}}
-            yield SubmittedLayer(student, intended.shape, names, all_layouts)
+            learner_layer.declare(*names.values())
+            yield SubmittedLayer(learner_layer, intended.shape, names, layouts)
 
 
-def _with_bias_inside(student: Student, intended: LayerSubject) -> dict[str, list[tuple[str, ArrayLayout]]]:
+def _add_unnamed_arrays(
+    options: dict[str, list[tuple[str, ArrayLayout]]],
+    learner_layer: LearnerLayer,
+    intended: LayerSubject,
+    known: Mapping[str, ArrayLayout],
+    x: Array,
+) -> None:
+    """Add arrays of any name to the options of parameters that have none, if the output for x depends on them."""
+    named = set[str]()
+    for pairs in options.values():
+        for name, _ in pairs:
+            named.add(name)
+    unnamed = [name for name in influential_arrays(learner_layer, x) if name not in named]
+    for parameter, pairs in options.items():
+        if not pairs:
+            options[parameter] = _pairs(learner_layer, unnamed, intended.parameters[parameter], known.get(parameter))
+
+
+def _with_bias_inside(learner_layer: LearnerLayer, intended: LayerSubject) -> dict[str, list[tuple[str, ArrayLayout]]]:
     """Return the parts to try of weights whose last or first row or column is the bias; {} if there are none.
 
     For w (3, 2) and b (3,), an array W (3, 3) gives "W[:, :-1]" or "W[:, 1:]" for w and "W[:, -1]" or "W[:, 0]" for b.
@@ -81,51 +100,63 @@ def _with_bias_inside(student: Student, intended: LayerSubject) -> dict[str, lis
     if len(w) != 2 or not bias:
         return {}
     forms = ((w[1] + 1, w[0]), TRANSPOSED, "["), ((w[0], w[1] + 1), SAME, "[:, ")
-    for name, (shape, layout, start) in product(arrays_named("w", student.array_names()), forms):
-        held = student.copy_of(name)
-        if held is not None and held.shape == shape:
-            parts = {"w": [(f"{name}{start}{rows}", layout) for rows in (":-1]", "1:]")]}
-            parts["b"] = [(f"{name}{start}{row}", SAME) for row in ("-1]", "0]")]
-            return {key: sorted(pairs, key=lambda pair: pair[0] not in student.names) for key, pairs in parts.items()}
+    for name, (shape, layout, start) in product(arrays_named("w", learner_layer.array_names()), forms):
+        held = learner_layer.copy_of(name)
+        if held is None or held.shape != shape:
+            continue
+        parts = dict[str, list[tuple[str, ArrayLayout]]]()
+        parts["w"] = [(f"{name}{start}:-1]", layout), (f"{name}{start}1:]", layout)]
+        parts["b"] = [(f"{name}{start}-1]", SAME), (f"{name}{start}0]", SAME)]
+        for pairs in parts.values():
+            pairs.sort(key=lambda pair: pair[0] not in learner_layer.names)
+        return parts
     return {}
 
 
 def _options(
-    student: Student, intended: LayerSubject, known: Mapping[str, ArrayLayout]
+    learner_layer: LearnerLayer, intended: LayerSubject, known: Mapping[str, ArrayLayout]
 ) -> dict[str, list[tuple[str, ArrayLayout]]]:
     """Return the arrays and layouts to try for each parameter: those with usual names.
 
     Errors   StudentError if the shapes of all arrays with usual names differ
     """
-    options, assigned = dict[str, list[tuple[str, ArrayLayout]]](), set[str]()
+    options = dict[str, list[tuple[str, ArrayLayout]]]()
+    assigned = set[str]()
     for parameter, shape in intended.parameters.items():
-        words = NAMES.families.get(parameter, (parameter,))
-        spellings = [spelling for word in words for spelling in (word, word.upper(), word.capitalize())]
-        names = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
-        holders = {name.partition(".")[0] for name in student.array_names() if "." in name}  # an object is no parameter
-        names += [  # scalars, such as the k of a size
-            spelling for spelling in spellings if student.has(spelling) and spelling not in holders
-        ]
-        if parameter == "gamma" and not names:
-            names = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
-        names = [name for name in dict.fromkeys(names) if name not in assigned]
-        options[parameter] = _pairs(student, names, shape, known.get(parameter))
-        stored_arrays = ((name, array) for name in names if (array := student.copy_of(name)) is not None)
-        arrays = [
-            (name, array) for name, array in stored_arrays if array.ndim and array.dtype.kind not in "iu"
-        ]  # no sizes
-        if arrays and not options[parameter]:
-            name, array = arrays[0]
-            raise StudentError(
-                f"{student.name}: {name} has the shape {text(array.shape) or '()'}; {intended.name} on an input of "
-                f"{text(intended.shape)} expects {text(shape)}: change the shape, or pass --input-shape"
-            )
-        assigned |= {name for name, _ in options[parameter][:1]}
+        names = [name for name in _usual_names(learner_layer, parameter) if name not in assigned]
+        options[parameter] = _pairs(learner_layer, names, shape, known.get(parameter))
+        if options[parameter]:
+            name, _ = options[parameter][0]
+            assigned.add(name)
+            continue
+        for name in names:
+            array = learner_layer.copy_of(name)
+            if array is not None and array.ndim and array.dtype.kind not in "iu":  # no sizes
+                shown = text(array.shape) or "()"
+                raise StudentError(
+                    f"{learner_layer.name}: {name} has the shape {shown}; {intended.name} on an input of "
+                    f"{text(intended.shape)} expects {text(shape)}: change the shape, or pass --input-shape"
+                )
     return options
 
 
+def _usual_names(learner_layer: LearnerLayer, parameter: str) -> Iterable[str]:
+    """Return the learner's names of arrays and scalars that are usual for a parameter, without duplicates."""
+    names = arrays_named(parameter, learner_layer.names) + arrays_named(parameter, learner_layer.array_names())
+    objects = {
+        name.partition(".")[0] for name in learner_layer.array_names() if "." in name
+    }  # an object is no parameter
+    for word in NAMES.parameter_roles.get(parameter, (parameter,)):
+        for spelling in (word, word.upper(), word.capitalize()):  # scalars, such as the k of a size
+            if learner_layer.has(spelling) and spelling not in objects:
+                names.append(spelling)
+    if parameter == "gamma" and not names:
+        names = arrays_named("w", learner_layer.array_names())  # PyTorch's name for the scale of a normalization
+    return dict.fromkeys(names)
+
+
 def _pairs(
-    student: Student, names: Iterable[str], shape: tuple[int, ...], known: ArrayLayout | None
+    learner_layer: LearnerLayer, names: Iterable[str], shape: tuple[int, ...], known: ArrayLayout | None
 ) -> list[tuple[str, ArrayLayout]]:
     """Return the arrays that may be a parameter of this shape, with their layouts, beginning with those held.
 
@@ -133,10 +164,12 @@ def _pairs(
     """
     held, unset = list[tuple[str, ArrayLayout]](), list[tuple[str, ArrayLayout]]()
     for name in names:
-        array = student.copy_of(name)
+        array = learner_layer.copy_of(name)
         if array is None:
-            unset += [(name, layout) for layout in ([known] if known else parameter_layouts(shape))]
+            for layout in [known] if known else parameter_layouts(shape):
+                unset.append((name, layout))
         elif array.ndim or array.dtype.kind == "f":
             layouts = [*layouts_between(shape, array.shape)]
-            held += [(name, layout) for layout in ([known] if known and layouts else layouts)]
+            for layout in [known] if known and layouts else layouts:
+                held.append((name, layout))
     return held + unset

@@ -12,31 +12,35 @@ import numpy as np
 
 from chainrule.check.derivatives import Derivative
 from chainrule.custom.held_arrays import squeezed
-from chainrule.custom.student import Student
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 WEIGHTS = ("w", "weight", "weights", "b", "bias")  # scalars with these names are parameters, not options
 
 
-def influential_arrays(student: Student, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
+def influential_arrays(learner_layer: LearnerLayer, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
     """Return the arrays of a learner's layer that affect its output for x, except those in ``excluded``.
 
     Arrays that forward assigns (a stored input, a buffer) have no effect. Scalars are treated as options, such as a
     slope, unless they are named like a weight. Arrays are perturbed from their own values and from random values,
     because a kernel has no effect if the next kernel is zero.
     """
-    copied = copy.deepcopy(student)
-    arrays = {
-        name: value
-        for name in copied.array_names()
-        if name not in excluded and (value := _value(copied, name)) is not None
-    }
+    copied = copy.deepcopy(learner_layer)
+    arrays = dict[str, Array]()
+    for name in copied.array_names():
+        if name not in excluded:
+            value = _value(copied, name)
+            if value is not None:
+                arrays[name] = value
     if not arrays:
         return ()
     names = _find_influential(copied, x, arrays)
     generator = np.random.default_rng(0)
-    drawn = {name: generator.normal(size=value.shape) for name, value in arrays.items() if value.dtype.kind == "f"}
+    drawn = dict[str, Array]()
+    for name, value in arrays.items():
+        if value.dtype.kind == "f":
+            drawn[name] = generator.normal(size=value.shape)
     try:
         for name, value in drawn.items():
             copied.put(name, value)
@@ -46,9 +50,9 @@ def influential_arrays(student: Student, x: Array, excluded: Collection[str] = (
     return tuple(name for name in arrays if name in names)
 
 
-def _value(student: Student, name: str) -> Array | None:
+def _value(learner_layer: LearnerLayer, name: str) -> Array | None:
     """Return the array with this name if it may be a parameter, otherwise None."""
-    value = student.copy_of(name)
+    value = learner_layer.copy_of(name)
     if value is None or value.size == 0 or value.dtype.kind == "c":
         return None
     if value.ndim == 0 and (name.rpartition(".")[2].strip("_").lower() not in WEIGHTS or value.dtype.kind != "f"):
@@ -56,31 +60,33 @@ def _value(student: Student, name: str) -> Array | None:
     return value
 
 
-def _find_influential(student: Student, x: Array, arrays: dict[str, Array]) -> set[str]:
+def _find_influential(learner_layer: LearnerLayer, x: Array, arrays: dict[str, Array]) -> set[str]:
     """Return the names of arrays that affect the output when changed one at a time."""
-    before = student.forward(x)
+    before = learner_layer.forward(x)
     influential_names: set[str] = set()
     for name, value in arrays.items():
         try:
-            student.put(name, 1.1 * value + 0.1)
-            after = student.forward(x)
+            learner_layer.put(name, 1.1 * value + 0.1)
+            after = learner_layer.forward(x)
             has_effect = after.shape != before.shape or not np.array_equal(after, before, equal_nan=True)
         except StudentError:
             has_effect = value.dtype.kind == "f"  # sizes and indices must stay integers
         if has_effect:
             influential_names.add(name)
-        student.put(name, value)
+        learner_layer.put(name, value)
     return influential_names
 
 
-def gradient_of(student: Student, name: str, derivative: Derivative, excluded: Collection[str]) -> str | None:
+def gradient_of(
+    learner_layer: LearnerLayer, name: str, derivative: Derivative, excluded: Collection[str]
+) -> str | None:
     """Return the name of the array that equals a parameter's derivative after backward, or None if there is none.
 
     A zero derivative identifies nothing, because it equals every array of zeros.
     """
-    parameter, scale = student.copy_of(name), derivative.size
-    for other in student.array_names():
-        candidate = student.copy_of(other)
+    parameter, scale = learner_layer.copy_of(name), derivative.size
+    for other in learner_layer.array_names():
+        candidate = learner_layer.copy_of(other)
         if (
             other in excluded
             or other == name
@@ -100,28 +106,32 @@ def gradient_of(student: Student, name: str, derivative: Derivative, excluded: C
 class ArrayLayout:
     """The layout of an array in a learner's code: axes in another order, then another shape.
 
-    axes      this library's axes in the learner's order; empty if the order is the same
-    shape     the learner's shape, with −1 for the batch; empty if it follows from the axes
+    axes      this library's axes in the learner's order; None if the order is the same
+    shape     the learner's shape, with −1 for the batch; None if it follows from the axes
     squeezed  axes of length 1 that the learner's array lacks, after reordering
     expanded  positions of additional axes of length 1 in the learner's array
     """
 
-    axes: tuple[int, ...] = ()
-    shape: tuple[int, ...] = ()
+    axes: tuple[int, ...] | None = None
+    shape: tuple[int, ...] | None = None
     squeezed: tuple[int, ...] = ()
     expanded: tuple[int, ...] = ()
 
     def to_learner(self, array: Array) -> Array:
         """Convert an array of this library to the learner's layout."""
-        transposed = array.transpose(self.axes) if self.axes else array
-        transposed = np.expand_dims(np.squeeze(transposed, self.squeezed), self.expanded)
-        return np.ascontiguousarray(transposed.reshape(self.shape) if self.shape else transposed)
+        converted = array
+        if self.axes is not None:
+            converted = array.transpose(self.axes)
+        converted = np.expand_dims(np.squeeze(converted, self.squeezed), self.expanded)
+        if self.shape is not None:
+            converted = converted.reshape(self.shape)
+        return np.ascontiguousarray(converted)
 
     def to_library(self, array: Array, shape: tuple[int, ...]) -> Array:
         """Convert a learner's array to this library's layout. If its size does not match, it is returned unchanged."""
         if array.size != np.prod(shape, dtype=int):
             return array
-        if not self.axes:
+        if self.axes is None:
             return array.reshape(shape)
         return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
 
@@ -145,8 +155,10 @@ def layouts_between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> I
 
     A layout may transpose matrices, reorder the axes of kernels, and add or remove axes of length 1.
     """
-    for axes in ((), *ORDERS.get(len(shape), ())):
-        reordered = tuple(shape[axis] for axis in axes) or shape
+    for axes in (None, *ORDERS.get(len(shape), ())):
+        reordered = shape
+        if axes is not None:
+            reordered = tuple(shape[axis] for axis in axes)
         if reordered == learner_shape:
             yield ArrayLayout(axes)
         elif squeezed(reordered) == squeezed(learner_shape):
@@ -157,14 +169,18 @@ def parameter_layouts(shape: tuple[int, ...]) -> list[ArrayLayout]:
     """Return the usual layouts of a parameter, beginning with this library's."""
     if len(shape) == 1:
         return [ArrayLayout(expanded=axes) for axes in ((), (1,), (0,), (0, 1, 2), (1, 2), (0, 2, 3))]
-    return [ArrayLayout(axes) for axes in ((), *ORDERS.get(len(shape), ()))]
+    return [ArrayLayout(axes) for axes in (None, *ORDERS.get(len(shape), ()))]
 
 
 def output_layouts(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> Iterator[ArrayLayout]:
     """Yield the layouts of a batch of outputs that convert this library's shape to the learner's."""
     last = {3: CHANNELS_LAST_1D, 4: CHANNELS_LAST}.get(len(shape))
-    candidates = [SAME, last] if last else [SAME, COLUMN, ROW]
-    candidates += [NO_CHANNELS] if len(shape) == 4 and shape[1] == 1 else []
+    if last:
+        candidates = [SAME, last]
+    else:
+        candidates = [SAME, COLUMN, ROW]
+    if len(shape) == 4 and shape[1] == 1:
+        candidates += [NO_CHANNELS]
     for layout in candidates:
         if layout.to_learner(np.empty(shape)).shape == learner_shape:
             yield layout

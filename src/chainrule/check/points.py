@@ -50,10 +50,16 @@ class PointScheme:
         Rows of the report that belong to no part may be wrong or unchecked although every part is right. The cheapest
         part with points then earns none, so that the submission does not earn full marks.
         """
-        right = {result.part for result in grade.results if result.ok} if grade.judged else set[str]()
-        earned = {part: points if part in right else 0 for part, points in self.points.items()}
+        earned: dict[str, float] = dict.fromkeys(self.points, 0)
+        right = set[str]()
+        if grade.judged:
+            right = {result.part for result in grade.results if result.ok}
+        for part, points in self.points.items():
+            if part in right:
+                earned[part] = points
         if grade.passed < len(right):
-            earned[min((part for part in right if earned[part]), key=lambda part: earned[part])] = 0
+            cheapest = min((part for part in right if earned[part]), key=earned.__getitem__)
+            earned[cheapest] = 0
         return earned
 
     def score(self, grade: Grade) -> float:
@@ -62,7 +68,9 @@ class PointScheme:
 
     def to_toml(self) -> str:
         """Return the scheme as TOML text."""
-        head = [f"{key} = {json.dumps(getattr(self, key), ensure_ascii=False)}" for key in KEYS[:2]]
+        head = list[str]()
+        for key in KEYS[:2]:
+            head.append(f"{key} = {json.dumps(getattr(self, key), ensure_ascii=False)}")
         return (
             "\n".join([*head, "", "[points]", *(f"{part} = {points}" for part, points in self.points.items())]) + "\n"
         )
@@ -113,4 +121,6 @@ def _points(listed: Mapping[str, Any], parts: Sequence[str], path: Path) -> dict
 
 def _plain(value: float) -> float:
     """Return whole numbers as int, so that they are written without a decimal point."""
-    return int(value) if value == int(value) else value
+    if value == int(value):
+        return int(value)
+    return value

@@ -14,13 +14,13 @@ from chainrule.check import comparison, derivatives
 from chainrule.check.derivatives import COMPLEX, Derivative, Scalar
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.host.remote import EMPTY_SLICE
-from chainrule.check.judges import Judge
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import gradient_of, influential_arrays
+from chainrule.check.references import Reference
 from chainrule.check.report import NOT_RETURNED, PADDING_ZERO, Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
 from chainrule.core.shapes import text
-from chainrule.custom.student import whole_name
+from chainrule.custom.learner_layer import whole_name
 from chainrule.engines.protocol import Array
 from chainrule.layers import CustomLayer
 from chainrule.network.network import Network
@@ -53,11 +53,11 @@ NO_GRADIENT = (
 
 
 @dataclass(frozen=True)
-class Probe:
+class TestCase:
     """A point and an upstream gradient for checking one subject.
 
     output     the subject's output for these values
-    judge      source of correct results; None if they are unknown
+    reference      source of correct results; None if they are unknown
     tolerance  tolerance of the output; larger for subjects that do not compute in float64
     affine     False if the subject seems affine but may have kinks, such as a mostly constant graph
     """
@@ -67,7 +67,7 @@ class Probe:
     dy: Array
     output: Array
     generator: np.random.Generator
-    judge: Judge | None = None
+    reference: Reference | None = None
     tolerance: float = EXACT_TOLERANCE
     affine: bool = True
 
@@ -88,30 +88,46 @@ class NumericalDerivatives:
     min_scale: float
 
 
-def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
+def numerical_derivatives(test_case: TestCase, limit: int) -> NumericalDerivatives:
     """Return the numerical derivatives with respect to all tensors.
 
     limit   number of elements per tensor that are checked individually
     """
-    values, generator = probe.values, probe.generator
-    functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tensors}
-    analytic = probe.subject.analytic
-    noise = 0.0 if analytic else max(comparison.noise(f, values[name], generator) for name, f in functions.items())
-    by_name = {
-        name: derivatives.derive(
-            f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=analytic, affine=probe.affine
+    values, generator, analytic = test_case.values, test_case.generator, test_case.subject.analytic
+    functions = dict[str, partial[Array]]()
+    for name in test_case.subject.tensors:
+        functions[name] = partial(function_of, test_case.subject, values, name)
+    noise = 0.0
+    if not analytic:
+        noise = max(comparison.noise(f, values[name], generator) for name, f in functions.items())
+    by_name = dict[str, Derivative]()
+    scalars = dict[str, Scalar]()
+    largest, typical = 0.0, 0.0
+    dy_times_y = float(np.abs(test_case.dy).max(initial=0.0) * np.abs(test_case.output).max(initial=0.0))
+    for name, f in functions.items():
+        by_name[name] = derivatives.derive(
+            f,
+            values[name],
+            test_case.dy,
+            generator,
+            noise=noise,
+            limit=limit,
+            analytic=analytic,
+            affine=test_case.affine,
         )
-        for name, f in functions.items()
-    }
-    scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}
-    largest = max(derivative.size for derivative in by_name.values())
-    typical = max(
-        float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / scalar.scale
-        for scalar in scalars.values()
-    )
-    relative = MIN_SCALE if probe.tolerance <= EXACT_TOLERANCE else MIN_SCALE_FLOAT32
+        scalars[name] = Scalar(f, values[name], test_case.dy, noise)
+        largest = max(largest, by_name[name].size)
+        typical = max(typical, dy_times_y / scalars[name].scale)
+    relative = MIN_SCALE_FLOAT32
+    if test_case.tolerance <= EXACT_TOLERANCE:
+        relative = MIN_SCALE
     # Errors of a gradient that is 0, or almost, are relative to the largest one, or to dy · y, instead of itself.
     return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, relative * typical))
+
+
+def has_output_shape(test_case: TestCase) -> bool:
+    """Return whether the output has the shape of the expected one, or none is expected."""
+    return test_case.reference is None or test_case.output.shape == test_case.reference.output(test_case.values).shape
 
 
 def function_of(subject: Subject, values: Values, name: str, value: Array) -> Array:
@@ -119,55 +135,63 @@ def function_of(subject: Subject, values: Values, name: str, value: Array) -> Ar
     return subject.forward({**values, name: value})
 
 
-def output_row(probe: Probe, noise: float = 0.0) -> Row:
+def output_row(test_case: TestCase, noise: float = 0.0) -> Row:
     """Return the row of y.
 
     noise  relative rounding error of the code
     """
-    expected = probe.output if probe.judge is None else probe.judge.output(probe.values)
-    return comparison_row(probe, "y", probe.output, expected, max(probe.tolerance, 200 * noise), REFERENCE_LOOPS)
+    if test_case.reference is None:
+        expected = test_case.output
+    else:
+        expected = test_case.reference.output(test_case.values)
+    return comparison_row(
+        test_case, "y", test_case.output, expected, max(test_case.tolerance, 200 * noise), REFERENCE_LOOPS
+    )
 
 
 def comparison_row(
-    probe: Probe, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str = ""
+    test_case: TestCase, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str | None = None
 ) -> Row:
     """Return the row of a result compared with the expected array.
 
     array   the result; None if it is missing
-    method  source of the expected values, for the row; empty: the reference loops with the input shape
+    method  source of the expected values, for the row; None: the reference loops with the input shape
     """
 
     def is_right(transposed: Array) -> bool:
         return nearly_equal(transposed, expected, tolerance)
 
-    row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
+    row = Row(test_case.subject.name, tensor, method or _later_method(test_case), None, tolerance, False)
     if (incomparable := _incomparable_row(row, array, expected.shape, is_right)) or array is None:
         return incomparable or row
     result = comparison.compare_with_array(array, expected)
     return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
 
 
-def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: NumericalDerivatives) -> Row:
+def gradient_row(test_case: TestCase, tensor: str, claimed: Array | None, numerical: NumericalDerivatives) -> Row:
     """Return the row of a gradient compared with a numerical derivative. ``claimed`` is None if it is missing."""
 
     def is_right(transposed: Array) -> bool:
-        return bool(gradient_row(probe, tensor, transposed, numerical).ok)
+        return bool(gradient_row(test_case, tensor, transposed, numerical).ok)
 
-    derivative, size = numerical.derivatives[tensor], probe.values[tensor].size
-    row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
-    if (incomparable := _incomparable_row(row, claimed, probe.values[tensor].shape, is_right)) or claimed is None:
+    derivative, size = numerical.derivatives[tensor], test_case.values[tensor].size
+    row = Row(test_case.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
+    if (incomparable := _incomparable_row(row, claimed, test_case.values[tensor].shape, is_right)) or claimed is None:
         return incomparable or row
-    noise = max(numerical.noise, _backward_noise(probe, tensor))
-    derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
+    noise = max(numerical.noise, _backward_noise(test_case, tensor))
+    derivative = replace(derivative, tolerance=max(derivative.tolerance, test_case.tolerance, 200 * noise))
     scale = max(derivative.size, numerical.min_scale)
-    if derivative.method == COMPLEX and not probe.subject.analytic:
-        derivative = _without_dropped_parts(derivative, claimed, numerical.scalars[tensor], probe, scale)
+    if derivative.method == COMPLEX and not test_case.subject.analytic:
+        derivative = _without_dropped_parts(derivative, claimed, numerical.scalars[tensor], test_case, scale)
     compared = comparison.compare_with_derivative(claimed, derivative, scale)
     notes = ((FLOAT32_NOTE,) if noise else ()) + _accuracy_notes(row.title, derivative, compared.kinks, scale, size)
     row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=compared.error, notes=notes)
     if compared.excess > derivative.tolerance:
-        comparable = tensor == "x" and probe.judge is None and claimed.shape == probe.dy.shape
-        diagnoses = _shortcut_mistake(claimed, probe.dy, derivative, scale) if comparable else ()
+        comparable = tensor == "x" and test_case.reference is None and claimed.shape == test_case.dy.shape
+        if comparable:
+            diagnoses = _shortcut_mistake(claimed, test_case.dy, derivative, scale)
+        else:
+            diagnoses = ()
         return replace(row, worst=compared.worst, diagnoses=diagnoses)
     # If kinks make most numerical derivatives too inaccurate, their agreement proves nothing.
     if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
@@ -176,7 +200,7 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
 
 
 def _without_dropped_parts(
-    by_complex_step: Derivative, claimed: Array, scalar: Scalar, probe: Probe, scale: float
+    by_complex_step: Derivative, claimed: Array, scalar: Scalar, test_case: TestCase, scale: float
 ) -> Derivative:
     """Return the derivative by differences if it confirms a gradient that a complex step contradicts.
 
@@ -184,11 +208,13 @@ def _without_dropped_parts(
     """
     if comparison.compare_with_derivative(claimed, by_complex_step, scale).excess <= by_complex_step.tolerance:
         return by_complex_step
-    by_differences = derivatives.by_differences(scalar, probe.generator)
+    by_differences = derivatives.by_differences(scalar, test_case.generator)
     compared = comparison.compare_with_derivative(claimed, by_differences, scale)
     confirms = compared.excess <= by_differences.tolerance
     differ = not comparison.agree(by_complex_step, by_differences, scale)
-    return by_differences if confirms and differ else by_complex_step
+    if confirms and differ:
+        return by_differences
+    return by_complex_step
 
 
 def _accuracy_notes(title: str, derivative: Derivative, kinks: int, scale: float, size: int) -> tuple[str, ...]:
@@ -239,8 +265,13 @@ def _incomparable_row(
             return replace(row, diagnoses=(Diagnosis("axes-transposed", message),))
         empty = Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}")
         # shapes (…, H, W) with a size replaced by that of the axis before it, as by code that takes H for both
-        squares = [(*shape[:axis], shape[axis - 1], *shape[axis + 1 :]) for axis in range(2, len(shape))]
-        diagnoses = (WIDTH_FROM_HEIGHT,) * (result.shape in squares) if result.size else (empty,)
+        squares = list[tuple[int, ...]]()
+        for axis in range(2, len(shape)):
+            squares.append((*shape[:axis], shape[axis - 1], *shape[axis + 1 :]))
+        if result.size:
+            diagnoses = (WIDTH_FROM_HEIGHT,) * (result.shape in squares)
+        else:
+            diagnoses = (empty,)
         return replace(row, diagnoses=diagnoses, notes=(comparison.shape_message(row.title, result, shape),))
     if result.dtype.kind == "f" and result.dtype.itemsize < 4:
         return half_precision_row(row, result)
@@ -255,18 +286,20 @@ def half_precision_row(row: Row, result: Array) -> Row:
     return replace(row, diagnoses=(Diagnosis(HALF_PRECISION, message),))
 
 
-def _later_method(probe: Probe) -> str:
-    """Return the method for rows of later probes: the reference loops, with the input shape."""
-    return f"{REFERENCE_LOOPS} on {text(probe.values[probe.subject.tensors[0]].shape)}"
+def _later_method(test_case: TestCase) -> str:
+    """Return the method for rows of later test cases: the reference loops, with the input shape."""
+    return f"{REFERENCE_LOOPS} on {text(test_case.values[test_case.subject.tensors[0]].shape)}"
 
 
-def _backward_noise(probe: Probe, tensor: str) -> float:
+def _backward_noise(test_case: TestCase, tensor: str) -> float:
     """Return the relative rounding error of a gradient, estimated from its fourth differences with respect to dy."""
 
     def gradient(dy: Array) -> Array:
-        return probe.subject.gradients(probe.values, dy)[tensor]
+        return test_case.subject.gradients(test_case.values, dy)[tensor]
 
-    return 0.0 if probe.subject.analytic else comparison.noise(gradient, probe.dy, probe.generator)
+    if test_case.subject.analytic:
+        return 0.0
+    return comparison.noise(gradient, test_case.dy, test_case.generator)
 
 
 def find_unnamed_gradients(
@@ -277,20 +310,25 @@ def find_unnamed_gradients(
     values              a point; the learner's code is called with these values
     has_intended_layer  whether the intended layer is known, so that the subject already has all of its parameters
     """
-    student, point = subject.student, dict(values)
+    learner_layer, point = subject.learner_layer, dict(values)
     adopt_unnamed_gradients(subject, values, seed)
     rows = list[Row]()
-    for name in influential_arrays(student, values["x"], {*map(whole_name, subject.names.values()), *constants}):
-        extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
-        extended.student.declare(*extended.names.values())
-        array = np.asarray(student.copy_of(name), np.float64)
-        gradient = None if has_intended_layer else _find_gradient(extended, name, {**point, name: array}, seed)
+    for name in influential_arrays(learner_layer, values["x"], {*map(whole_name, subject.names.values()), *constants}):
+        extended = SubmittedLayer(
+            copy.deepcopy(learner_layer), subject.shape, {**subject.names, name: name}, subject.layouts
+        )
+        extended.learner_layer.declare(*extended.names.values())
+        array = np.asarray(learner_layer.copy_of(name), np.float64)
+        if has_intended_layer:
+            gradient = None
+        else:
+            gradient = _find_gradient(extended, name, {**point, name: array}, seed)
         if gradient is None:
             rows.append(_row(subject.name, name, name))
         else:
             point[name] = array
             subject.add(name)
-            student.adopt(name, gradient)
+            learner_layer.adopt(name, gradient)
     return rows
 
 
@@ -299,7 +337,7 @@ def adopt_unnamed_gradients(subject: SubmittedLayer, values: Values, seed: int) 
     claimed = subject.gradients(values, _upstream(subject, values, seed))
     for parameter, learner_name in subject.names.items():
         if parameter not in claimed and (gradient := _find_gradient(subject, parameter, values, seed)) is not None:
-            subject.student.adopt(learner_name, gradient)
+            subject.learner_layer.adopt(learner_name, gradient)
 
 
 def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[Row]:
@@ -308,8 +346,9 @@ def parameters_without_gradient(network: Network, title: str, constants: Sequenc
     for layer_name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
         if isinstance(layer, CustomLayer):
             x = np.random.default_rng(0).normal(size=(2, *shape))
-            names = influential_arrays(layer.student, x, {*layer.student.names, *constants})
-            rows += [_row(title, f"{layer_name}.{name}", name) for name in names]
+            names = influential_arrays(layer.learner_layer, x, {*layer.learner_layer.names, *constants})
+            for name in names:
+                rows.append(_row(title, f"{layer_name}.{name}", name))
     return rows
 
 
@@ -327,7 +366,7 @@ def _find_gradient(subject: SubmittedLayer, parameter: str, values: Values, seed
     derivative = derivatives.derive(f, values[parameter], dy, generator, noise=noise, limit=ENTRIES)
     subject.gradients(values, dy)
     learner_name = subject.names[parameter]
-    return gradient_of(subject.student, learner_name, derivative, set(subject.names.values()))
+    return gradient_of(subject.learner_layer, learner_name, derivative, set(subject.names.values()))
 
 
 def _upstream(subject: SubmittedLayer, values: Values, seed: int) -> Array:

@@ -7,14 +7,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check.forms import DEFAULTS, FunctionPair, impossible_value
+from chainrule.check.forms import DEFAULTS, impossible_value
+from chainrule.check.function_pairs import FunctionPair
 from chainrule.check.mode_rows import TOLERANCE, Load, is_same, mode_row, pair_row
 from chainrule.check.pairing import match_parameters
 from chainrule.check.report import Row
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.contract_code import TRAIN
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.methods import EVALUATED
-from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.layers import BatchNorm2D
 
@@ -43,7 +44,9 @@ class NormalizationPoint:
         cls, shape: tuple[int, ...], epsilon: float, momentum: float, generator: np.random.Generator
     ) -> "NormalizationPoint":
         """Draw a point with the given input shape."""
-        gamma, beta, mean = (generator.normal(size=shape[0]) for _ in range(3))
+        gamma = generator.normal(size=shape[0])
+        beta = generator.normal(size=shape[0])
+        mean = generator.normal(size=shape[0])
         variance = generator.uniform(0.5, 2, shape[0])
         return cls(generator.normal(1, 2, (5, *shape)), gamma, beta, mean, variance, epsilon, momentum)
 
@@ -68,7 +71,9 @@ class NormalizationPoint:
         if trained[0].shape != mean.shape:
             return np.nan
         factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
-        return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
+        if TOLERANCE < factor < 1 - TOLERANCE:
+            return factor
+        return np.nan
 
     def is_updated_by(self, trained: Sequence[Array], factor: float) -> bool:
         """Return whether running statistics have been updated correctly with this batch.
@@ -104,9 +109,15 @@ class NormalizationPoint:
         forgets = factor < MIN_OLD_WEIGHT
         stored = updated and not forgets
         exchanged = is_same(trained[0], other * self.mean + self.momentum * mean)
-        swapped = updated or exchanged if forgets else not (stored or either_factor) and exchanged
+        if forgets:
+            swapped = updated or exchanged
+        else:
+            swapped = not (stored or either_factor) and exchanged
         message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
-        mistake = "momentum-exchanged" if swapped else "running-statistics"
+        if swapped:
+            mistake = "momentum-exchanged"
+        else:
+            mistake = "running-statistics"
         if swapped:
             message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
         elif is_same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
@@ -119,7 +130,10 @@ class NormalizationPoint:
         expected = self.output(self.mean, self.variance)
         unchanged = is_same(statistics_after[0], self.mean) and is_same(statistics_after[1], self.variance)
         if is_same(test_output, expected):
-            test_message = "is wrong for a batch of one in test mode" if unchanged else STATISTICS_CHANGED
+            if unchanged:
+                test_message = "is wrong for a batch of one in test mode"
+            else:
+                test_message = STATISTICS_CHANGED
         return [
             row("running statistics", stored, mistake, message),
             row(
@@ -131,22 +145,26 @@ class NormalizationPoint:
         ]
 
 
-def batch_statistics_rows(pair: FunctionPair, load: Load, generator: np.random.Generator, _complete: bool) -> list[Row]:
+def batch_statistics_rows(
+    pair: FunctionPair, argument: str, load: Load, generator: np.random.Generator, _complete: bool
+) -> list[Row]:
     """Check the running mean and variance after a forward in training mode, and the output with mode="test".
 
     If they are correct, the default ε, momentum and initial statistics are checked too.
     """
-    case, argument = pair.format.cases[0], pair.format.extra
+    case = pair.format.cases[0]
     options = case.options[argument]
     point = NormalizationPoint.draw(case.shape, options["eps"], options["momentum"], generator)
 
     def run(mode: str, arguments: Mapping[str, Any], x: Array) -> tuple[Array, list[Array]]:
-        student = load({argument: {**arguments, "mode": mode}})
-        student.put("gamma", point.gamma)
-        student.put("beta", point.beta)
-        return student.forward(x), [
-            held_array(student, f"{argument}.{name}", None).reshape(-1) for name in ("running_mean", "running_var")
-        ]
+        learner_layer = load({argument: {**arguments, "mode": mode}})
+        learner_layer.put("gamma", point.gamma)
+        learner_layer.put("beta", point.beta)
+        y = learner_layer.forward(x)
+        statistics = list[Array]()
+        for name in ("running_mean", "running_var"):
+            statistics.append(held_array(learner_layer, f"{argument}.{name}", None).reshape(-1))
+        return y, statistics
 
     def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
         full = {**arguments, "running_mean": point.mean, "running_var": point.variance}
@@ -156,10 +174,11 @@ def batch_statistics_rows(pair: FunctionPair, load: Load, generator: np.random.G
     if not all(row.ok for row in rows):
         return rows
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
-    first, zeros = run("train", {}, point.x)[1], np.zeros_like(point.mean)
-    initial_is_right = any(
-        replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first, usual.momentum) for start in (0, 1)
-    )
+    _, first = run("train", {}, point.x)
+    zeros = np.zeros_like(point.mean)
+    from_zero = replace(usual, mean=zeros, variance=zeros)
+    from_one = replace(usual, mean=zeros, variance=zeros + 1)
+    initial_is_right = from_zero.is_updated_by(first, usual.momentum) or from_one.is_updated_by(first, usual.momentum)
     if initial_is_right and all(row.ok for row in rows_of(usual, {})):
         return rows
     defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
@@ -173,88 +192,121 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
     A class without running statistics gets no rows. If the momentum has no usual name, any value between 0 and 1 is
     accepted.
     """
-    layer, student = intended.layer, load({})
-    # names of the running mean and variance in the learner's object; "" for a missing one
-    names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
-    momentum_name = next((word for word in MOMENTUM_NAMES if student.has(word)), "")
-    stored = student.copy_of(momentum_name) if momentum_name else None
-    if not all(names) or (stored is not None and stored.ndim) or not isinstance(layer, BatchNorm2D):
+    layer, learner_layer = intended.layer, load({})
+    names = list[str]()  # of the running mean and variance in the learner's object
+    for words in STATISTICS_NAMES:
+        name = _held_name(learner_layer, words)
+        if name is None:
+            return []
+        names.append(name)
+    momentum_name = _held_name(learner_layer, MOMENTUM_NAMES)
+    stored = None
+    if momentum_name is not None:
+        stored = learner_layer.copy_of(momentum_name)
+    if not isinstance(layer, BatchNorm2D) or (stored is not None and stored.ndim):
         return []
-    momentum = np.nan if stored is None or impossible_value("momentum", float(stored)) else float(stored)
+    momentum = np.nan
+    if stored is not None and not impossible_value("momentum", float(stored)):
+        momentum = float(stored)
     point = NormalizationPoint.draw(intended.shape, layer.epsilon, momentum, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:  # the output, and the new mean and variance
         subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
-        copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
+        copied = subject.learner_layer
         if not evaluated:
             copied.forward(x)  # the first batch may replace the initial statistics
-        parameters = {subject.names[parameter]: value for parameter, value in values.items()}
-        for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
+        values = {subject.names["gamma"]: point.gamma, subject.names["beta"]: point.beta}
+        values |= dict(zip(names, (point.mean, point.variance), strict=True))
+        for name, value in values.items():
             initial = held_array(copied, name, value)
-            copied.put(name, value if initial.size == 1 else value.reshape(initial.shape))  # may be a single 0 at first
+            if initial.size > 1:  # it may be a single 0 at first
+                value = value.reshape(initial.shape)
+            copied.put(name, value)
         return copied.forward(x), [held_array(copied, name, None).reshape(-1) for name in names]
 
     for name, usual in zip(names, ((0,), (0, 1)), strict=True):  # usual initial values
-        initial, message = held_array(student, name, np.zeros_like(point.mean)), ""
+        initial = held_array(learner_layer, name, np.zeros_like(point.mean))
+        problem = None
         if initial.size not in (1, point.mean.size):
-            message = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
+            problem = f"of shape {initial.shape}: expected {point.mean.size}, one per feature"
         elif not any(np.all(initial == value) for value in usual):
-            message = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
-        if message:
-            return [row("running statistics", False, "running-statistics", f"starts with {name} {message}")]
+            problem = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
+        if problem is not None:
+            return [row("running statistics", False, "running-statistics", f"starts with {name} {problem}")]
     if np.isnan(momentum):  # unknown: infer it from one update of the statistics
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
     return point.rows(row, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
 
 
-def normalization_rows(name: str, intended: LayerSubject, student: Student, seed: int) -> list[Row]:
+def _held_name(learner_layer: LearnerLayer, words: Sequence[str]) -> str | None:
+    """Return the first of these names that a learner's object has; None if there is none."""
+    for word in words:
+        if learner_layer.has(word):
+            return word
+    return None
+
+
+def normalization_rows(name: str, intended: LayerSubject, learner_layer: LearnerLayer, seed: int) -> list[Row]:
     """Return the rows for the running statistics and the test mode of a batch normalization under a contract.
 
     The statistics are those that explain the output in test mode, after each of several batches.
     """
     generator, layer = np.random.default_rng(seed), cast("BatchNorm2D", intended.layer)
-    stated = {key: generator.uniform(0.5, 2, size) for key, size in intended.parameters.items() if student.has(key)}
-    for key, value in stated.items():
-        student.put(key, value)
+    stated = dict[str, Array]()
+    for key, size in intended.parameters.items():
+        if learner_layer.has(key):
+            stated[key] = generator.uniform(0.5, 2, size)
+            learner_layer.put(key, stated[key])
     batches = [generator.normal(2, 3, (BATCH, *intended.shape)) for _ in range(BATCHES)]
     x, running = batches[0], list[tuple[Array, Array]]()
     for batch in batches:
-        student.put(TRAIN, 1.0)
-        student.forward(batch)
-        student.put(TRAIN, 0.0)
-        running.append(_explaining_statistics(x, student.forward(x), stated, layer.epsilon))
-    alone, y = student.forward(x[:1]), student.forward(x)
-    independent = is_same(alone, y[:1]) and is_same(student.forward(x), y)
+        learner_layer.put(TRAIN, 1.0)
+        learner_layer.forward(batch)
+        learner_layer.put(TRAIN, 0.0)
+        running.append(_explaining_statistics(x, learner_layer.forward(x), stated, layer.epsilon))
+    alone, y = learner_layer.forward(x[:1]), learner_layer.forward(x)
+    independent = is_same(alone, y[:1]) and is_same(learner_layer.forward(x), y)
     test = mode_row(name, "eval=True", independent, "test-mode", "depends on the batch in test mode")
-    (old_mean, old_variance), (mean, variance) = running[-2:]
-    axes = (0, *range(2, x.ndim))
-    batch_mean, batch_variance = batches[-1].mean(axes), batches[-1].var(axes)
-    factor = float(np.median((mean - batch_mean) / (old_mean - batch_mean)))
-    count = x.size // batch_mean.size
-    updated = np.allclose(mean, factor * old_mean + (1 - factor) * batch_mean, rtol=RUNNING_TOLERANCE) and any(
-        np.allclose(
-            variance, factor * old_variance + (1 - factor) * batch_variance * correction, rtol=RUNNING_TOLERANCE
-        )
-        for correction in (1, count / (count - 1))
-    )
     message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
-    right = updated and MIN_OLD_WEIGHT <= factor < 1
+    right = _is_updated(running[-2], running[-1], batches[-1])
     return [mode_row(name, "running statistics", right, "running-statistics", message), test]
+
+
+def _is_updated(old: tuple[Array, Array], new: tuple[Array, Array], batch: Array) -> bool:
+    """Return whether running statistics (mean, variance) are a mean of old ones and those of a batch.
+
+    The variance of the batch may be biased or unbiased.
+    """
+    (old_mean, old_variance), (mean, variance) = old, new
+    axes = (0, *range(2, batch.ndim))
+    batch_mean, batch_variance = batch.mean(axes), batch.var(axes)
+    factor = float(np.median((mean - batch_mean) / (old_mean - batch_mean)))
+    if not MIN_OLD_WEIGHT <= factor < 1:
+        return False
+    if not np.allclose(mean, factor * old_mean + (1 - factor) * batch_mean, rtol=RUNNING_TOLERANCE):
+        return False
+    count = batch.size // batch_mean.size
+    for correction in (1, count / (count - 1)):
+        expected = factor * old_variance + (1 - factor) * batch_variance * correction
+        if np.allclose(variance, expected, rtol=RUNNING_TOLERANCE):
+            return True
+    return False
 
 
 def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsilon: float) -> tuple[Array, Array]:
     """Return the mean and the variance of each channel where γ (x − mean)/√(variance + ε) + β is y."""
     means, variances = list[float](), list[float]()
     for channel in range(x.shape[1]):
-        gamma, beta = (
-            stated[key][channel] if key in stated else usual for key, usual in (("gamma", 1.0), ("beta", 0.0))
-        )
+        gamma = stated["gamma"][channel] if "gamma" in stated else 1.0
+        beta = stated["beta"][channel] if "beta" in stated else 0.0
         slope, constant = np.polyfit(x[:, channel].reshape(-1), (y[:, channel].reshape(-1) - beta) / gamma, 1)
         means.append(-constant / slope)
         variances.append(slope**-2 - epsilon)
     return np.array(means), np.array(variances)
 
 
-def held_array(student: Student, name: str, default: Array | None) -> Array:
-    array = student.copy_of(name)
-    return np.zeros(0) if array is None and default is None else cast("Array", default if array is None else array)
+def held_array(learner_layer: LearnerLayer, name: str, default: Array | None) -> Array:
+    array = learner_layer.copy_of(name)
+    if array is None and default is None:
+        return np.zeros(0)
+    return cast("Array", default if array is None else array)

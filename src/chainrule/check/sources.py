@@ -4,8 +4,6 @@ A notebook (.ipynb) is run cell by cell and treated as a module that contains th
 """
 
 import inspect
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +13,7 @@ from types import FunctionType, ModuleType
 from typing import Any, cast
 
 from chainrule._io import python_files
+from chainrule.check.notebooks import run_notebook
 from chainrule.custom import autograd, calling, optimizers
 from chainrule.custom.calls import Array, is_unwritten, with_advice
 from chainrule.custom.contract import parse
@@ -30,23 +29,23 @@ METHODS = (*NAMES.forward, *NAMES.backward)
 SUFFIXES = (".py", ".ipynb")
 
 
-def split(text: str) -> tuple[Path, str]:
-    """Split "FILE.py:NAME" into file and name. If the name is missing, it is empty."""
+def split(text: str) -> tuple[Path, str | None]:
+    """Split "FILE.py:NAME" into file and name. The name is None if it is missing."""
     for suffix in SUFFIXES:
         stem, separator, name = text.partition(f"{suffix}:")
         if separator:
             return Path(stem + suffix), name
-    return Path(text), ""
+    return Path(text), None
 
 
-def find(path: Path, name: str = "") -> tuple[Any, str]:
+def find(path: Path, name: str | None = None) -> tuple[Any, str]:
     """Return an object from a file, and its name. By default, return the only object that can be checked."""
     return pick(load(path), path, name)
 
 
-def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
+def pick(module: ModuleType, path: Path, name: str | None = None) -> tuple[Any, str]:
     """Return an object from a loaded file, and its name. By default, return the only object that can be checked."""
-    if not name:
+    if name is None:
         return _only_subject(module, path)
     try:
         return _value(module, name), name
@@ -64,27 +63,32 @@ def _members(module: ModuleType) -> Iterator[tuple[str, Any]]:
     for name, value in list(vars(module).items()):
         yield name, value
         if isinstance(value, type) and value.__module__ == module.__name__ and not calling.is_layer(value):
-            yield from ((f"{name}.{inner}", kind) for inner, kind in vars(value).items() if isinstance(kind, type))
+            for inner, kind in vars(value).items():
+                if isinstance(kind, type):
+                    yield (f"{name}.{inner}", kind)
 
 
 def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the selected code from a loaded file, wrapped as a layer or a loss, and its name.
 
-    selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
-               is a loss, "options": arguments by name, "contract": how it is called, or ""}
+    selection  {"name": name of an object, "backward": name of the second function of a pair or None, "loss": whether it
+               is a loss, "options": arguments by name, "contract": how it is called, or None}
     """
-    if selection["contract"]:
+    if selection["contract"] is not None:
         contract, names = parse(selection["contract"]), vars(module)
         if selection["loss"]:
             return ContractLoss(contract, names), contract.name
         code = ContractLayer(contract, names)
         return SampleAxis(code, ONE) if contract.single else code, contract.name
     source, name = pick(module, path, selection["name"])
-    if selection["backward"]:
+    if selection["backward"] is not None:
         source = (source, pick(module, path, selection["backward"])[0])
     if selection["loss"]:
         return LossFunctions(source, name), name
-    kind = Functions if isinstance(source, ModuleType | tuple) or takes_context(source) else Methods
+    if isinstance(source, ModuleType | tuple) or takes_context(source):
+        kind = Functions
+    else:
+        kind = Methods
     return kind(_with_backward(source), name, selection["options"]), name
 
 
@@ -128,29 +132,51 @@ def contents(module: ModuleType) -> FileContents:
     """Return the names in a loaded file."""
     complete = layers(module)
     named = [*complete, *_incomplete_classes(module)]  # incomplete classes are reported as unwritten
-    classes = {name: value for name in named if isinstance(value := _value(module, name), type)}
-    values = vars(module).items()
+    constructors = dict[str, tuple[str, ...]]()
+    required = dict[str, tuple[str, ...]]()
+    methods = dict[str, tuple[str, ...]]()
+    losses = list[str]()
+    for name in named:
+        constructors[name] = _constructor_arguments(module, name)
+        kind = _value(module, name)
+        if not isinstance(kind, type):
+            continue
+        if name in complete:
+            required[name] = tuple(_required(kind))
+        methods[name] = tuple(map(partial(_call, kind), _methods(kind)))
+        if calling.is_loss(kind):
+            losses.append(name)
+    calls = dict[str, tuple[str, ...]]()
+    for name in functions(module):
+        calls[name] = tuple(calling.required(getattr(module, name)))
+    engines = list[str]()
+    signatures = dict[str, tuple[str, ...]]()
+    for name, value in vars(module).items():
+        if _is_own_engine(module, value):
+            engines.append(name)
+        if getattr(value, "__module__", "") == module.__name__:
+            is_other_class = isinstance(value, type) and name not in complete
+            if is_other_class or optimizers.is_optimizer(value):
+                signatures[name] = optimizers.signatures(value)
     return FileContents(
-        layers={name: _constructor_arguments(module, name) for name in named},
-        required={name: tuple(_required(kind)) for name, kind in classes.items() if name in complete},
-        methods={name: tuple(map(partial(_call, kind), _methods(kind))) for name, kind in classes.items()},
-        calls={name: tuple(calling.required(getattr(module, name))) for name in functions(module)},
-        functions=tuple(functions(module)),
-        losses=tuple(name for name, value in classes.items() if calling.is_loss(value)),
-        engines=tuple(name for name, value in values if _is_own_engine(module, value)),
-        optimizers={
-            name: optimizers.signatures(value)
-            for name, value in values
-            if getattr(value, "__module__", "") == module.__name__
-            if optimizers.is_optimizer(value) or (isinstance(value, type) and name not in complete)
-        },
+        layers=constructors,
+        required=required,
+        methods=methods,
+        calls=calls,
+        functions=tuple(calls),
+        losses=tuple(losses),
+        engines=tuple(engines),
+        optimizers=signatures,
     )
 
 
 def evaluate(
-    module: ModuleType, path: Path, name: str, task: autograd.Expression | optimizers.Descent
+    module: ModuleType, path: Path, name: str | None, task: autograd.Expression | optimizers.Descent
 ) -> dict[str, Array]:
-    """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
+    """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run.
+
+    name   the class; None for an optimizer, whose contract names it
+    """
     if isinstance(task, optimizers.Descent):
         return optimizers.descend(vars(module), task)
     return autograd.evaluate(pick(module, path, name)[0], task)
@@ -162,49 +188,22 @@ def load(path: Path, *others: Path) -> ModuleType:
     others   further files that are run; their functions are added to the module
     """
     if path.suffix.lower() == ".ipynb" and path.is_file():
-        return _notebook(path)
+        return run_notebook(path, _holds_code)
     try:
         module, *further = map(python_files.load, (path, *others))
     except StudentError as error:
         raise StudentError(with_advice(str(error))) from None
-    for name, function in [pair for other in further for pair in vars(other).items()]:
-        if isinstance(function, FunctionType) and name not in vars(module):
-            function.__module__ = module.__name__
-            setattr(module, name, function)
+    for other in further:
+        for name, function in vars(other).items():
+            if isinstance(function, FunctionType) and name not in vars(module):
+                function.__module__ = module.__name__
+                setattr(module, name, function)
     return module
 
 
-def _notebook(path: Path) -> ModuleType:
-    """Run the cells of a notebook and return their names as a module.
-
-    Cells that fail are skipped, provided that the resulting module contains something to check.
-    """
-    module = ModuleType(f"learner_{path.stem}")
-    module.__file__, sys.modules[module.__name__] = str(path), module
-    first_error = ""
-    for number, source in _cells(path):
-        cell = Path(f"cell {number} of {path.name}")
-        try:
-            exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
-        except (Exception, SystemExit) as error:
-            first_error = first_error or f"{cell}: {with_advice(python_files.describe(error, cell))}"
-    if first_error and not (layers(module) or functions(module) or calling.is_layer(module)):
-        raise StudentError(first_error)
-    return module
-
-
-def _cells(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the numbers and text of code cells. IPython lines (%…, !…, ?…) are converted to comments."""
-    try:
-        notebook: Any = json.loads(path.read_text(encoding="utf-8"))
-        cells = [(number, cell) for number, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
-        texts = [(number, "".join(cast("list[str]", cell["source"]))) for number, cell in cells]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise StudentError(f"{path.name} is not a Jupyter notebook with code cells") from None
-    for number, text in texts:
-        if not text.lstrip().startswith("%%"):
-            lines = text.split("\n")
-            yield number, "\n".join(f"#{line}" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
+def _holds_code(module: ModuleType) -> bool:
+    """Return whether a module contains something to check."""
+    return bool(layers(module) or functions(module)) or calling.is_layer(module)
 
 
 def functions(module: ModuleType) -> list[str]:
@@ -212,9 +211,17 @@ def functions(module: ModuleType) -> list[str]:
 
     If the file defines no functions, layers or losses, it only collects them, and imported functions are returned.
     """
-    names = [name for name, value in vars(module).items() if isinstance(value, FunctionType) and name[:1] != "_"]
-    own = [name for name in names if getattr(module, name).__module__ == module.__name__]
-    return own if own or layers(module) else names
+    names = list[str]()
+    for name, value in vars(module).items():
+        if isinstance(value, FunctionType) and name[:1] != "_":
+            names.append(name)
+    own = list[str]()
+    for name in names:
+        if getattr(module, name).__module__ == module.__name__:
+            own.append(name)
+    if own or layers(module):
+        return own
+    return names
 
 
 def _constructor_arguments(module: ModuleType, name: str) -> tuple[str, ...]:
@@ -222,7 +229,10 @@ def _constructor_arguments(module: ModuleType, name: str) -> tuple[str, ...]:
     subject = _value(module, name)
     if takes_context(subject):
         return ("ctx",)
-    entries = inspect.signature(subject).parameters.values() if isinstance(subject, type) else ()
+    if isinstance(subject, type):
+        entries = inspect.signature(subject).parameters.values()
+    else:
+        entries = ()
     return tuple(f"{entry.name}={entry.default}" if isinstance(entry.default, str) else entry.name for entry in entries)
 
 
@@ -247,15 +257,22 @@ def layers(module: ModuleType) -> list[str]:
 
 def _bases(module: ModuleType) -> list[type[Any]]:
     """Return the base classes of the classes in a module."""
-    classes = [value for value in vars(module).values() if isinstance(value, type)]
-    return [base for class_ in classes for base in class_.__mro__[1:]]
+    bases = list[type[Any]]()
+    for value in vars(module).values():
+        if isinstance(value, type):
+            bases += cast("type[Any]", value).__mro__[1:]
+    return bases
 
 
 def _is_base_class(kind: type[Any]) -> bool:
     """Return whether forward or backward of a class is abstract or unwritten, or its constructor expects functions."""
-    expects_functions = any(word in name for name in _required(kind) for word in ("activation", "func", "prime"))
-    unwritten = any(is_unwritten(getattr(kind, method, None)) for method in METHODS if method != "__call__")
-    return inspect.isabstract(kind) or unwritten or expects_functions
+    if inspect.isabstract(kind):
+        return True
+    for method in METHODS:
+        if method != "__call__" and is_unwritten(getattr(kind, method, None)):
+            return True
+    required = " ".join(_required(kind))
+    return "activation" in required or "func" in required or "prime" in required
 
 
 def _incomplete_classes(module: ModuleType) -> list[str]:
@@ -263,33 +280,46 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
 
     If the file contains nothing complete, classes with two methods of any names are included.
     """
-    complete, bases = layers(module), _bases(module)
-    others = not complete and not functions(module) and not calling.is_layer(module)
-    return [
-        name
-        for name, value in list(vars(module).items())
-        if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases and name[:1] != "_"
-        if name not in complete and not autograd.is_engine(value) and not optimizers.is_optimizer(value)
-        if (others and all(_methods(value)))
-        or (complete and (calling.method(value, NAMES.forward) or calling.method(value, NAMES.backward)))
-    ]
+    complete = layers(module)
+    other_code = complete or functions(module) or calling.is_layer(module)
+    names = list[str]()
+    for name, kind in _own_classes(module).items():
+        if name[:1] == "_" or name in complete or autograd.is_engine(kind) or optimizers.is_optimizer(kind):
+            continue
+        has_usual_name = calling.method(kind, NAMES.forward) or calling.method(kind, NAMES.backward)
+        if (complete and has_usual_name) or (not other_code and None not in _methods(kind)):
+            names.append(name)
+    return names
 
 
-def _methods(kind: type[Any]) -> tuple[str, ...]:
+def _own_classes(module: ModuleType) -> dict[str, type[Any]]:
+    """Return the classes that a module defines, by name, without those that others of its classes extend."""
+    bases = _bases(module)
+    classes = dict[str, type[Any]]()
+    for name, value in list(vars(module).items()):
+        if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases:
+            classes[name] = value
+    return classes
+
+
+def _methods(kind: type[Any]) -> tuple[str | None, str | None]:
     """Return the names of the forward and backward methods of a class; by default, its first two public methods."""
     if calling.is_loss(kind):
         return calling.loss_methods(kind)
-    public = [name for name, value in vars(kind).items() if isinstance(value, FunctionType) and name[:1] != "_"]
-    return (
-        calling.method(kind, NAMES.forward) or "".join(public[:1]),
-        calling.method(kind, NAMES.backward) or "".join(public[1:2]),
-    )
+    public = list[str | None]()
+    for name, value in vars(kind).items():
+        if isinstance(value, FunctionType) and name[:1] != "_":
+            public.append(name)
+    first, second = [*public, None, None][:2]
+    return calling.method(kind, NAMES.forward) or first, calling.method(kind, NAMES.backward) or second
 
 
-def _call(kind: type[Any], method: str) -> str:
-    """Return the call of a method with its required arguments, such as "backward(dy, rate)"."""
-    names = calling.required(getattr(kind, method)) if method else []
-    return f"{method}({', '.join(name for name in names if name != 'self')})" if method else ""
+def _call(kind: type[Any], method: str | None) -> str:
+    """Return the call of a method with its required arguments, such as "backward(dy, rate)"; "" for no method."""
+    if method is None:
+        return ""
+    names = [name for name in calling.required(getattr(kind, method)) if name != "self"]
+    return f"{method}({', '.join(names)})"
 
 
 def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
@@ -298,29 +328,29 @@ def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
     names = _without_duplicates(module, layers(module)) or _only_forward(module)
     if len(names) == 1:
         return _value(module, names[0]), names[0]
-    if not names:
-        own = {name: kind for name, kind in vars(module).items() if getattr(kind, "__module__", "") == module.__name__}
-        methods = {name: _methods(kind) for name, kind in own.items() if isinstance(kind, type)}
-        calls = [f"{name} with {' and '.join(filter(None, pair))}" for name, pair in methods.items() if any(pair)]
-        held = "; ".join(calls) or ", ".join(functions(module)) or "no class or function"
-        raise StudentError(
-            f"{path.name}: no class, object or pair of functions with forward and backward; it has {held}: call the "
-            "methods forward(x) and backward(dy), or add a class that has them and calls yours"
-        )
+    if names:
+        listed = ", ".join(f"{path.name}:{name}" for name in names)
+        raise StudentError(f"{path.name} has several layers; select one: {listed}")
+    described = list[str]()
+    for name, kind in vars(module).items():
+        if isinstance(kind, type) and kind.__module__ == module.__name__:
+            methods = [method for method in _methods(kind) if method is not None]
+            if methods:
+                described.append(f"{name} with {' and '.join(methods)}")
+    held = "; ".join(described) or ", ".join(functions(module)) or "no class or function"
     raise StudentError(
-        f"{path.name} has several layers; select one: {', '.join(f'{path.name}:{name}' for name in names)}"
+        f"{path.name}: no class, object or pair of functions with forward and backward; it has {held}: call the "
+        "methods forward(x) and backward(dy), or add a class that has them and calls yours"
     )
 
 
 def _only_forward(module: ModuleType) -> list[str]:
     """Return the names of the classes that have a forward and no backward. Base classes are omitted."""
-    bases = _bases(module)
-    return [
-        name
-        for name, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases
-        if calling.method(value, NAMES.forward) not in ("", "__call__")
-    ]
+    names = list[str]()
+    for name, kind in _own_classes(module).items():
+        if calling.method(kind, NAMES.forward) not in (None, "__call__"):
+            names.append(name)
+    return names
 
 
 def _is_own_engine(module: ModuleType, value: Any) -> bool:
@@ -329,10 +359,21 @@ def _is_own_engine(module: ModuleType, value: Any) -> bool:
 
 def _without_duplicates(module: ModuleType, names: list[str]) -> list[str]:
     """Return the names of layers without objects of a class in the list, or without the class if it needs arguments."""
-    by_name = {name: _value(module, name) for name in names}
-    needs_arguments = {name for name, value in by_name.items() if isinstance(value, type) and _required(value)}
-    objects = {name: type(value).__name__ for name, value in by_name.items() if not isinstance(value, type)}
-    dropped = {name for name, kind in objects.items() if kind in by_name and kind not in needs_arguments}
+    by_name = dict[str, Any]()
+    for name in names:
+        by_name[name] = _value(module, name)
+    needs_arguments = set[str]()
+    for name, value in by_name.items():
+        if isinstance(value, type) and _required(value):
+            needs_arguments.add(name)
+    objects = dict[str, str]()
+    for name, value in by_name.items():
+        if not isinstance(value, type):
+            objects[name] = type(value).__name__
+    dropped = set[str]()
+    for name, kind in objects.items():
+        if kind in by_name and kind not in needs_arguments:
+            dropped.add(name)
     return [name for name in names if name not in dropped | (needs_arguments & {*objects.values()})]
 
 

@@ -87,9 +87,15 @@ class PlanSubject(Subject):
         self.name, self.shape = name, shape
         self.engine = loader.find(engine)
         self.dtype = np.dtype(dtype)
-        trained = [tensor for tensor in tensors if tensor.kind == "parameter"]
+        trained = list[Tensor]()
+        for tensor in tensors:
+            if tensor.kind == "parameter":
+                trained.append(tensor)
         self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in trained}
-        constants = {tensor.name: tensor.shape for tensor in tensors if tensor.kind == "state"}
+        constants = dict[str, tuple[int, ...]]()
+        for tensor in tensors:
+            if tensor.kind == "state":
+                constants[tensor.name] = tensor.shape
         self._layout, self._constants = _offsets(self.parameters), _offsets(constants)
         self._prefix = prefix
         self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
@@ -100,7 +106,9 @@ class PlanSubject(Subject):
     @property
     def storage_names(self) -> dict[str, str]:
         """The names of x, y and the parameters in traces."""
-        parameters = {name: f"{self._prefix}{name}" for name in self.parameters}
+        parameters = dict[str, str]()
+        for name in self.parameters:
+            parameters[name] = f"{self._prefix}{name}"
         return {"x": self.plan.input.storage, "y": self.plan.output.storage, **parameters}
 
     def _plan(self, builder: Builder) -> Plan:
@@ -114,9 +122,16 @@ class PlanSubject(Subject):
 
     def _interpreter(self, engine: Engine, values: Values) -> Interpreter:
         """Return a new interpreter of the plan, with the parameters set to these values."""
-        layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()} | self._constants
-        parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
-        size = max((last for _, last in self._constants.values()), default=0)
+        layout = dict(self._constants)
+        parts = list[Array]()
+        for name, offsets in self._layout.items():
+            layout[f"{self._prefix}{name}"] = offsets
+            parts.append(values[name].reshape(-1))
+        if not parts:
+            parts.append(np.zeros(0))
+        size = 0
+        for _, last in self._constants.values():
+            size = max(size, last)
         buffers = SubjectBuffers(np.concatenate(parts), np.linspace(0.5, 1.5, size, dtype=values["x"].dtype))
         return Interpreter(engine, self.plan, layout, buffers)
 
@@ -126,8 +141,13 @@ class PlanSubject(Subject):
 
     def output(self, values: Values, engine: str | None = None) -> Array:
         """Return the output in the subject's dtype, computed by ``engine``; None: the subject's engine."""
-        inputs = {name: value.astype(self.dtype) for name, value in values.items()}
-        selected = self.engine if engine is None else loader.find(engine)
+        inputs = dict[str, Array]()
+        for name, value in values.items():
+            inputs[name] = value.astype(self.dtype)
+        if engine is None:
+            selected = self.engine
+        else:
+            selected = loader.find(engine)
         return self._interpreter(selected, inputs).forward(inputs["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
@@ -135,19 +155,23 @@ class PlanSubject(Subject):
         interpreter = self._interpreter(loader.find("reference"), values)
         interpreter.forward(values["x"])
         interpreter.pull_back(dy)
-        arrays = {
-            tensor.storage: interpreter.read(tensor)
-            for operation in self.plan.operations
-            for tensor in operation.writes
-        }
-        inputs = {self.plan.input.storage: values["x"], self.plan.output.gradient().storage: dy}
-        inputs |= {f"{self._prefix}{name}": values[name] for name in self.parameters}
-        shapes = {f"{self._prefix}{name}": shape for name, shape in self.parameters.items()}
-        return PlanTrace.of_layer(self.plan, shapes, {**arrays, **inputs})
+        arrays = dict[str, Array]()
+        for operation in self.plan.operations:
+            for tensor in operation.writes:
+                arrays[tensor.storage] = interpreter.read(tensor)
+        arrays[self.plan.input.storage] = values["x"]
+        arrays[self.plan.output.gradient().storage] = dy
+        shapes = dict[str, tuple[int, ...]]()
+        for name, shape in self.parameters.items():
+            arrays[f"{self._prefix}{name}"] = values[name]
+            shapes[f"{self._prefix}{name}"] = shape
+        return PlanTrace.of_layer(self.plan, shapes, arrays)
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
         """Return the gradients in the subject's dtype, computed by ``engine``; None: the subject's engine."""
-        inputs = {name: value.astype(self.dtype) for name, value in values.items()}
+        inputs = dict[str, Array]()
+        for name, value in values.items():
+            inputs[name] = value.astype(self.dtype)
         interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), inputs)
         interpreter.forward(inputs["x"])
         flat = interpreter.pull_back(dy.astype(self.dtype))
@@ -168,10 +192,9 @@ class LayerSubject(PlanSubject):
     ) -> None:
         self.layer, layer_name = layer, f"{layer.kind}1"
         layer.output_shape(shape, layer_name)
-        tensors = [
-            _tensor(f"{layer_name}.{parameter.name}", parameter.shape, parameter.trained)
-            for parameter in layer.parameters(shape, layer_name)
-        ]
+        tensors = list[Tensor]()
+        for parameter in layer.parameters(shape, layer_name):
+            tensors.append(_tensor(f"{layer_name}.{parameter.name}", parameter.shape, parameter.trained))
         super().__init__(layer.describe(), shape, tensors, engine=engine, dtype=dtype, prefix=f"{layer_name}.")
 
     def _emit(self, builder: Builder, x: Tensor) -> Tensor:
@@ -220,9 +243,11 @@ class ModelSubject(Subject):
         self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
         self._interpreter = Interpreter(EXACT_ENGINE, self._plan, network.layout, self._exact)
         self._compiled = network.compile(self._plan)
-        arrays = {name: network.weights[name] for name, (first, last) in network.layout.items() if last > first}
-        trained = {name: value for name, value in arrays.items() if np.shares_memory(value, network.parameters)}
-        self.values = {name: value.astype(np.float64) for name, value in trained.items()}
+        self.values = dict[str, Array]()
+        for tensor, (first, last) in network.layout.items():
+            value = network.weights[tensor]
+            if last > first and np.shares_memory(value, network.parameters):  # no running statistics
+                self.values[tensor] = value.astype(np.float64)
         self.tensors = tuple(self.values)
 
     def forward(self, values: Values) -> Array:
@@ -233,14 +258,15 @@ class ModelSubject(Subject):
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients, computed by the model's engine in its dtype."""
-        self._network.parameters[:] = np.concatenate([values[name].reshape(-1) for name in self.values])
+        parts = [values[name].reshape(-1) for name in self.values]
+        self._network.parameters[:] = np.concatenate(parts)
         dtype = self._network.dtype
         flat = self._compiled.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
-        layout = self._network.layout
-        gradients = {
-            name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values
-        }
-        return {name: value * dy for name, value in gradients.items()}
+        gradients = dict[str, Array]()
+        for name, value in self.values.items():
+            first, last = self._network.layout[name]
+            gradients[name] = flat[first:last].reshape(value.shape) * dy
+        return gradients
 
 
 def _offsets(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
@@ -333,12 +359,16 @@ class ExactEngine(ModuleEngine):
             return super().run(name, inputs, attributes)
         if name in COMPLEX_OPERATIONS:
             results: Array | tuple[Array, ...] = COMPLEX_OPERATIONS[name](*inputs, **attributes)
-            return results if isinstance(results, tuple) else (results,)
+            if isinstance(results, tuple):
+                return results
+            return (results,)
         return self._reference.run(name, inputs, attributes)
 
 
 def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
-    return array.astype(dtype) if array.dtype.kind in "fc" else array
+    if array.dtype.kind in "fc":
+        return array.astype(dtype)
+    return array
 
 
 EXACT_ENGINE = ExactEngine()

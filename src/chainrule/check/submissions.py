@@ -73,7 +73,9 @@ def student_of(submission: str) -> str:
     """Return the student's name: the name of the submitted folder, or of the file without its suffix."""
     parts = PurePath(submission).parts
     name = PurePath(parts[0] if parts else submission)
-    return name.stem if len(parts) == 1 and name.suffix.lower() in (CODE, NOTEBOOK) else name.name
+    if len(parts) == 1 and name.suffix.lower() in (CODE, NOTEBOOK):
+        return name.stem
+    return name.name
 
 
 def _shared(folder: Path) -> tuple[Path, ...]:
@@ -107,19 +109,34 @@ def _folder(path: Path, name: str, shared: tuple[Path, ...], definitions: Defini
     """
     folder = path
     for _ in range(MAX_NESTING):
-        contents = [entry for entry in sorted(folder.iterdir()) if not _is_ignored(entry)]
+        contents = list[Path]()
+        for entry in sorted(folder.iterdir()):
+            if not _is_ignored(entry):
+                contents.append(entry)
         if len(contents) != 1 or contents[0].is_symlink() or not contents[0].is_dir():
             break
         folder = contents[0]
     link = _first_link(path)
     if link is not None:
         return Submission(name, reason=link)
-    contents = [entry for entry in sorted(folder.iterdir()) if not _is_ignored(entry)]
-    code = [entry for entry in contents if entry.suffix.lower() == CODE]
-    notebooks = [entry for entry in contents if entry.suffix.lower() == NOTEBOOK]
+    contents = list[Path]()
+    for entry in sorted(folder.iterdir()):
+        if not _is_ignored(entry):
+            contents.append(entry)
+    code = list[Path]()
+    for entry in contents:
+        if entry.suffix.lower() == CODE:
+            code.append(entry)
+    notebooks = list[Path]()
+    for entry in contents:
+        if entry.suffix.lower() == NOTEBOOK:
+            notebooks.append(entry)
     candidates = code or notebooks
     if len(code) > 1:
-        candidates = [entry for entry in code if not _unusable_reason(entry) and _defines(entry, definitions)]
+        candidates = list[Path]()
+        for entry in code:
+            if not _unusable_reason(entry) and _defines(entry, definitions):
+                candidates.append(entry)
     if len(candidates) != 1:
         return Submission(name, reason=_ambiguous(contents, code, notebooks, len(candidates)))
     reason = _unusable_reason(candidates[0])
@@ -133,7 +150,10 @@ def _ambiguous(contents: list[Path], code: list[Path], notebooks: list[Path], fi
     if not contents:
         return "an empty folder"
     if code:
-        which = "several define" if fitting else "none defines"
+        if fitting:
+            which = "several define"
+        else:
+            which = "none defines"
         return f"{len(code)} Python files, {which} what is to be graded: {_list_names(code)}"
     if notebooks:
         return f"{len(notebooks)} notebooks: {_list_names(notebooks)}; leave one"
@@ -141,7 +161,9 @@ def _ambiguous(contents: list[Path], code: list[Path], notebooks: list[Path], fi
 
 
 def _list_names(paths: list[Path]) -> str:
-    names = [printable(path.name) + "/" * path.is_dir() for path in paths]
+    names = list[str]()
+    for path in paths:
+        names.append(printable(path.name) + "/" * path.is_dir())
     return ", ".join(names[:MAX_LISTED]) + (f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else "")
 
 

@@ -12,15 +12,15 @@ from typing import cast
 
 import numpy as np
 
-from chainrule.check import comparison, learner_subjects, probes
+from chainrule.check import comparison, learner_subjects, random_inputs
 from chainrule.check.diagnoses.general import FACTOR, ZERO
-from chainrule.check.judges import Judge, LayerJudge, LossJudge
+from chainrule.check.interface_search import match_layer
 from chainrule.check.learner_task import LearnerTask
-from chainrule.check.loss_reading import LossReading
-from chainrule.check.reading import match_layer
+from chainrule.check.loss_interface import LossInterface
+from chainrule.check.references import LayerReference, LossReference, Reference
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
-from chainrule.custom.student import Student
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.layers import Dropout
@@ -33,14 +33,14 @@ UNKNOWN_OUTPUT = "gradients count only if the output is right, or if its mistake
 
 @contextmanager
 def quiet() -> Generator[None]:
-    """Suppress warnings about numbers: some probes are outside the range that a learner's code supports."""
+    """Suppress warnings about numbers: some test cases are outside the range that a learner's code supports."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
 
 
 def verify(
-    code: Student | LossReading,
+    code: LearnerLayer | LossInterface,
     intended: LayerSubject | LossSubject,
     report: Report,
     seed: int,
@@ -55,50 +55,63 @@ def verify(
 
     Errors   StudentError for an error in forward
     """
-    first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the part's rounding errors
-    tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
-    outputis_explained = "y" in first and is_explained(first["y"])  # later rows are of other mistakes
+    # its tolerance reflects the part's rounding errors
+    first = dict[str, Row]()
+    for row in reversed(report.rows):
+        first[row.title] = row
+    tolerances = dict[str, float]()
+    for title, row in first.items():
+        tolerances[title] = min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE)
+    output_is_explained = "y" in first and is_explained(first["y"])  # later rows are of other mistakes
     wrong = dict[str, str]()
     if isinstance(intended, LayerSubject) and isinstance(intended.layer, Dropout):  # its numbers are random
         return wrong
-    gradients = [f"d{name}" for name in intended.tensors]
-    for subject, judges, values in _random_variants(code, intended, seed, learner_task):
+    gradients = list[str]()
+    for name in intended.tensors:
+        gradients.append(f"d{name}")
+    for subject, references, values in _random_variants(code, intended, seed, learner_task):
         y = subject.output(values)
-        dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
-        matching = [judge for judge in judges if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE))]
-        if matching[:1] != judges[:1]:
+        if y.ndim:
+            dy = np.random.default_rng([seed, y.size]).normal(size=y.shape)
+        else:
+            dy = np.array(1.0)
+        matching = list[Reference]()
+        for reference in references:
+            if _is_close(y, reference.output(values), tolerances.get("y", MIN_TOLERANCE)):
+                matching.append(reference)
+        if matching[:1] != references[:1]:
             wrong["y"] = "is wrong for other values"
         if matching:
             try:
                 wrong |= _compare(subject, matching[0], values, dy, tolerances)
             except StudentError as error:
                 wrong |= dict.fromkeys(gradients, f"{error}.")
-        elif not outputis_explained:
+        elif not output_is_explained:
             wrong |= dict.fromkeys(gradients, UNKNOWN_OUTPUT)
     return wrong
 
 
 def _random_variants(
-    code: Student | LossReading, intended: LayerSubject | LossSubject, seed: int, learner_task: LearnerTask
-) -> Iterator[tuple[Subject, list[Judge], Values]]:
-    """Yield the submission, its judges and new random values, `ROUNDS` times.
+    code: LearnerLayer | LossInterface, intended: LayerSubject | LossSubject, seed: int, learner_task: LearnerTask
+) -> Iterator[tuple[Subject, list[Reference], Values]]:
+    """Yield the submission, its references and new random values, `ROUNDS` times.
 
-    The first judge uses the intended layer. The second, if any, uses the layer with a rotated kernel.
+    The first reference uses the intended layer. The second, if any, uses the layer with a rotated kernel.
     """
     for number in range(ROUNDS):
         variant_seed = seed + 1000 + number
-        if isinstance(code, LossReading):
+        if isinstance(code, LossInterface):
             loss = learner_subjects.SubmittedLoss(code.code, code.intended.name, code.intended)
-            values = probes.draw_predictions(code.intended.name, variant_seed, code.one_hot)
-            yield loss, [LossJudge(code.intended)], values
+            values = random_inputs.draw_predictions(code.intended.name, variant_seed, code.one_hot)
+            yield loss, [LossReference(code.intended)], values
         else:
             subject, layer, _ = match_layer(code, learner_task, seed)
-            judge = LayerJudge(layer or cast("LayerSubject", intended), subject.layouts)
-            rotated = judge.rotated()
+            reference = LayerReference(layer or cast("LayerSubject", intended), subject.layouts)
+            rotated = reference.rotated()
             values = learner_subjects.draw_values(
-                subject, probes.batch_size(subject.shape), variant_seed, judge.intended
+                subject, random_inputs.batch_size(subject.shape), variant_seed, reference.intended
             )
-            yield subject, [judge, rotated] if rotated else [judge], values
+            yield subject, [reference, rotated] if rotated else [reference], values
 
 
 def is_explained(row: Row) -> bool:
@@ -106,8 +119,10 @@ def is_explained(row: Row) -> bool:
     return any(diagnosis != ZERO and diagnosis.name != FACTOR for diagnosis in row.diagnoses)
 
 
-def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
-    claimed, expected = subject.gradients(values, dy), judge.gradients(values, dy)
+def _compare(
+    subject: Subject, reference: Reference, values: Values, dy: Array, tolerances: dict[str, float]
+) -> dict[str, str]:
+    claimed, expected = subject.gradients(values, dy), reference.gradients(values, dy)
     wrong = dict[str, str]()
     for name in subject.tensors:
         tolerance = tolerances.get(f"d{name}", MIN_TOLERANCE)

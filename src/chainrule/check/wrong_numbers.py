@@ -30,7 +30,10 @@ class WorstEntry:
     expected: float
 
     def __str__(self) -> str:
-        position = f"[{', '.join(map(str, self.index))}] " if self.index else ""
+        if self.index:
+            position = f"[{', '.join(map(str, self.index))}] "
+        else:
+            position = ""
         actual, expected = distinct_texts(self.actual, self.expected)
         return f"{position}{actual}, not {expected}"
 
@@ -59,10 +62,9 @@ class SumTerm:
 
     def cells(self, names: bool) -> tuple[str, str, str]:
         """Return the table cells of the element and the two factors, with or without the names of the factors."""
-        factors = ((self.expected, self.expected_as), (self.actual, self.actual_as))
-        texts = [f"· {factor:.4g} {name}".rstrip() if names else f"· {factor:.4g}" for factor, name in factors]
-        texts = ["0" if abs(factor) < 1e-12 else text for (factor, _), text in zip(factors, texts, strict=True)]
-        return f"{self.tensor}{_cell(self.index)} {self.value:.4g}", texts[0], texts[1]
+        expected = _factor_cell(self.expected, self.expected_as if names else "")
+        actual = _factor_cell(self.actual, self.actual_as if names else "")
+        return f"{self.tensor}{_cell(self.index)} {self.value:.4g}", expected, actual
 
 
 @dataclass(frozen=True)
@@ -98,33 +100,48 @@ class FirstWrong:
             lines += _aligned(rows if len(_aligned(rows)[0]) <= TERMS_WIDTH else self._rows(names=False))
         elif self.steps:
             lines += ["  expected:", *(f"  {line}" for line in self.steps)]
-        lines += [f"  derived in {self.page}"] if self.page else []
+        if self.page:
+            lines += [f"  derived in {self.page}"]
         return [line.rstrip() for line in lines]
 
     def _rows(self, names: bool) -> list[tuple[str, str, str]]:
         """Return table rows for the terms, for the sum of the omitted terms, and for the two totals."""
         shown = sorted(self.terms, key=lambda term: not term.differs)[:MAX_TERMS]
+        rows = [("a sum of", "expected", "found")]
+        if self.constant:
+            rows.append(("a part without dy", "0", f"{self.constant:.4g}"))
+        # the contribution of omitted terms, or of other code, to the expected and to the actual sum
+        expected_rest = self.expected
+        actual_rest = self.actual - self.constant
+        expected_rest -= sum(term.value * term.expected for term in shown)
+        actual_rest -= sum(term.value * term.actual for term in shown)
+        for term in shown:
+            rows.append(term.cells(names))
         others = self.left_out + len(self.terms) - len(shown)
-        rest = [  # the contribution of omitted terms, or of other code, to the expected and to the actual sum
-            total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
-            for total, factors in (
-                (self.expected, [term.expected for term in shown]),
-                (self.actual - self.constant, [term.actual for term in shown]),
-            )
-        ]
-        constant = [("a part without dy", "0", f"{self.constant:.4g}")] if self.constant else []
-        rows = [("a sum of", "expected", "found"), *constant, *(term.cells(names) for term in shown)]
         if others:
             differ = sum(term.differs for term in self.terms) - sum(term.differs for term in shown)
-            what = f"… {others} more term{'s' * (others > 1)}" + f", {differ} differ" * (differ > 0)
-            rows.append((what, f"{rest[0]:.4g}", f"{rest[1]:.4g}"))
-        elif abs(rest[1]) > 1e-6 * max(abs(self.actual), abs(self.expected)):
-            rows.append(("other terms", "0", f"{rest[1]:.4g}"))
+            what = f"… {others} more term"
+            if others > 1:
+                what += "s"
+            if differ > 0:
+                what += f", {differ} differ"
+            rows.append((what, f"{expected_rest:.4g}", f"{actual_rest:.4g}"))
+        elif abs(actual_rest) > 1e-6 * max(abs(self.actual), abs(self.expected)):
+            rows.append(("other terms", "0", f"{actual_rest:.4g}"))
         return [*rows, ("together", *distinct_texts(self.expected, self.actual, 4))]
 
 
+def _factor_cell(factor: float, name: str) -> str:
+    """Return a factor with its name, or 0 for a missing one."""
+    if abs(factor) < 1e-12:
+        return "0"
+    return f"· {factor:.4g} {name}".rstrip()
+
+
 def _cell(index: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, index))}]" if index else ""
+    if index:
+        return f"[{','.join(map(str, index))}]"
+    return ""
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -43,7 +43,7 @@ def task_options(
     samples      The code should take one sample at a time, so that it may fail for batches.
     contract     (--contract FILE|TEXT) How the code is called, such as "self = Linear(D, O); self.W = w; self.b = b;
                  y = self.forward(x); dx = self.backward(dy); dw = self.dW; db = self.db".
-    course       (--course NAME) Use the contracts of a course, such as cs231n.
+    course       (--course NAME|FILE.toml) Use the contracts of a course, such as cs231n, or those in a file.
     hints        How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).
     """
 
@@ -131,10 +131,10 @@ def _task(
     return LearnerTask(
         shape=None if input_shape is None else expressions.shape(input_shape),
         constants=tuple(constants),
-        ties=ties or "",
-        samples=samples or "",
-        contract=contracts.read(contract) if contract else "",
-        course=course or "",
+        ties=ties,
+        samples=samples,
+        contract=None if contract is None else contracts.read(contract),
+        course=course,
     )
 
 

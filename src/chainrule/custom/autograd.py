@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.custom.calls import Array, FormError, array, call, is_numeric
 
 DATA = ("data", "value", "val", "_data", "item")  # attributes with the number or array of a value
+OPERATORS = frozenset(("__add__", "__mul__", "__radd__"))
 GRADIENTS = ("grad", "gradient", "_grad", "derivative")
 
 
@@ -26,7 +27,9 @@ def is_engine(kind: Any) -> bool:
     """Return whether a class is a value of an engine: it defines backward, operators, and stores a gradient."""
     if not isinstance(kind, type) or not callable(getattr(kind, "backward", None)):
         return False
-    operators = sum(name in vars(base) for base in kind.__mro__[:-1] for name in ("__add__", "__mul__", "__radd__"))
+    operators = 0
+    for base in kind.__mro__[:-1]:
+        operators += len(OPERATORS & vars(base).keys())
     return operators >= 2
 
 
@@ -35,17 +38,21 @@ def evaluate(kind: type[Any], expression: Expression) -> dict[str, Array]:
 
     Errors   StudentError for any error in the code
     """
-    leaves = {name: _leaf(kind, value) for name, value in zip("ab", expression.values, strict=False)}
-    data = (*DATA, *_holders(leaves["a"], expression.values[0]))
+    leaves = dict[str, Any]()
+    for name, value in zip("ab", expression.values, strict=False):
+        leaves[name] = _leaf(kind, value)
+    data = (*DATA, *_data_names(leaves["a"], expression.values[0]))
     label = f"{kind.__name__}: {expression.source}"
     y = call(label, eval, expression.source, {"__builtins__": {}, **leaves})
     loss = call(label, lambda: _loss(kind, y, expression.dy))
     call(f"{kind.__name__}.backward", loss.backward)
-    gradients = {f"d{name}": _number(leaf, GRADIENTS, data, label) for name, leaf in leaves.items()}
+    gradients = dict[str, Array]()
+    for name, leaf in leaves.items():
+        gradients[f"d{name}"] = _number(leaf, GRADIENTS, data, label)
     return {"y": _number(y, data, data, label), **gradients}
 
 
-def _holders(leaf: Any, value: Array) -> list[str]:
+def _data_names(leaf: Any, value: Array) -> list[str]:
     """Return the attributes of a new value that hold its number or array, whatever their names."""
     attributes = getattr(leaf, "__dict__", {})
     return [name for name, held in attributes.items() if is_numeric(held) and np.array_equal(held, value)]
@@ -53,14 +60,19 @@ def _holders(leaf: Any, value: Array) -> list[str]:
 
 def _loss(kind: type[Any], y: Any, dy: Array) -> Any:
     product = y * _leaf(kind, dy)
-    return product.sum() if dy.ndim else product
+    if dy.ndim:
+        return product.sum()
+    return product
 
 
 def _leaf(kind: type[Any], value: Array) -> Any:
-    number = np.array(value) if value.ndim else float(value)
-    parameters = inspect.signature(kind).parameters
-    flags = {name: True for name in ("requires_grad",) if name in parameters}
-    return call(kind.__name__, kind, number, **flags)
+    if value.ndim:
+        number = np.array(value)
+    else:
+        number = float(value)
+    if "requires_grad" in inspect.signature(kind).parameters:
+        return call(kind.__name__, kind, number, requires_grad=True)
+    return call(kind.__name__, kind, number)
 
 
 def _number(value: Any, names: Sequence[str], data: Sequence[str], label: str) -> Array:
@@ -75,7 +87,12 @@ def _number(value: Any, names: Sequence[str], data: Sequence[str], label: str) -
         held: Any = getattr(value, name, None)
         if held is None or callable(held):
             continue
-        inner = next((getattr(held, name) for name in data if hasattr(held, name)), None)
-        inner = inner if type(held) is type(value) else None
-        return array(held if inner is None else inner, f"{label}: {name} is")
+        number = held
+        if type(held) is type(value):
+            for inner_name in data:
+                inner: Any = getattr(held, inner_name, None)
+                if inner is not None:
+                    number = inner
+                    break
+        return array(number, f"{label}: {name} is")
     raise FormError(f"{label} has no {' or '.join(names[:2])}")

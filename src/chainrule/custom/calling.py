@@ -5,11 +5,11 @@
 `backward` may also take a learning rate and update the parameters.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, cast
 
-from chainrule.custom import held_arrays
+from chainrule.custom import gradient_names
 from chainrule.custom.calls import NO_DEFAULT, FormError, defaults, is_numeric
 from chainrule.custom.names import NAMES, Words
 from chainrule.errors import OptionError
@@ -23,19 +23,23 @@ SCHEDULE_ARGUMENTS = ("step", "steps", "epoch_steps", "epoch")
 RATE = 0.5  # learning rate in calls of backward; a power of 2, so that dividing by it is exact
 
 
-def method(subject: Any, names: Words) -> str:
-    """Return the first of these names that is a method of a class, an object or a module; "" if there is none."""
-    kind = subject if isinstance(subject, type) else type(subject)
+def method(subject: Any, names: Words) -> str | None:
+    """Return the first of these names that is a method of a class, an object or a module; None if there is none."""
+    kind = cast("type[Any]", subject if isinstance(subject, type) else type(subject))
     for name in names:
-        owner = kind if name == "__call__" else subject
-        if callable(getattr(owner, name, None)) and not (name == "__call__" and not _defines_call(kind)):
+        if name == "__call__":
+            if _defines_call(kind):
+                return name
+        elif callable(getattr(subject, name, None)):
             return name
-    return ""
+    return None
 
 
 def _defines_call(kind: type[Any]) -> bool:
-    bases = (base for base in kind.__mro__ if base.__module__ != "builtins")
-    return any("__call__" in vars(base) for base in bases)
+    for base in kind.__mro__:
+        if base.__module__ != "builtins" and "__call__" in vars(base):
+            return True
+    return False
 
 
 def is_layer(subject: Any) -> bool:
@@ -43,8 +47,8 @@ def is_layer(subject: Any) -> bool:
     return bool(method(subject, NAMES.forward) and method(subject, NAMES.backward))
 
 
-def loss_methods(subject: Any) -> tuple[str, str]:
-    """Return the names of the methods of a loss and of its gradient, of a class, an object or a module; "" for none."""
+def loss_methods(subject: Any) -> tuple[str | None, str | None]:
+    """Return the names of the methods of a loss and of its gradient, of a class, an object or a module."""
     return method(subject, NAMES.losses), method(subject, NAMES.loss_gradients)
 
 
@@ -54,18 +58,29 @@ def is_loss(subject: Any) -> bool:
     if not (value and gradient and isinstance(subject, type)):
         return False
     function = getattr(cast("type[Any]", subject), value)
-    names = [name for name in required(function) if name != "self"]
+    names = list[str]()
+    for name in required(function):
+        if name != "self":
+            names.append(name)
     return len(names) == 2 and any(argument_roles(function)) and names[1].lower() not in TRAINING_MODES
 
 
-def argument_roles(function: Callable[..., Any], start: int = 0) -> tuple[str, str]:
-    """Return the roles of two arguments, from an index on, by usual names: "p" predictions, "t" targets, "" unknown.
+def argument_roles(function: Callable[..., Any], start: int = 0) -> tuple[str | None, str | None]:
+    """Return the roles of two arguments, from an index on, by usual names: "p" predictions, "t" targets, or None.
 
     The argument self of a method does not count.
     """
-    names = [name.lower() for name, _ in defaults(function) or () if name != "self"][start : start + 2]
-    roles = ("t" if name in NAMES.targets else "p" * (name in NAMES.predictions) for name in names)
-    first, second, *_ = *roles, "", ""
+    roles = list[str | None]()
+    for name, _ in defaults(function) or ():
+        if name == "self":
+            continue
+        if name.lower() in NAMES.targets:
+            roles.append("t")
+        elif name.lower() in NAMES.predictions:
+            roles.append("p")
+        else:
+            roles.append(None)
+    first, second = [*roles[start : start + 2], None, None][:2]
     return first, second
 
 
@@ -86,22 +101,24 @@ def bind(label: str, backward: Callable[..., Any], dy: Any, values: Mapping[str,
 
     Errors  FormError for another argument without a default
     """
-    if (accepted := defaults(backward)) is None:
+    accepted = defaults(backward)
+    if accepted is None:
         return [dy, *free]
-    keys = {name: _key(name, values) for name, _ in accepted}  # argument → name of its value
-    unknown = [name for name, key in keys.items() if key is None]
-    upstream = next((name for name in keys if name.lower() in NAMES.upstream), (unknown or [*keys, ""])[0])
-    others = [name for name in keys if name != upstream]
-    # The free value goes to the first argument of an unknown name, unless a default suggests that it is an option.
-    first = next((name for name in others if name in unknown and name in (*required(backward), others[0])), "")
+    value_names = dict[str, str | None]()  # by argument
+    for name, _ in accepted:
+        value_names[name] = _value_name(name, values)
+    upstream = _upstream_argument(value_names)
+    free_argument = None
+    if free and not NAMES.roles.keys() & set(value_names.values()):
+        free_argument = _free_argument(value_names, upstream, required(backward))
     arguments = list[Any]()
     for name, default in accepted:
-        key = keys[name]
+        value_name = value_names[name]
         if name == upstream:
             arguments.append(dy)
-        elif key is not None:
-            arguments.append(values[key])
-        elif name == first and free and not {*keys.values()} & {*NAMES.roles}:
+        elif value_name is not None:
+            arguments.append(values[value_name])
+        elif name == free_argument:
             arguments.append(free[0])
         elif default is NO_DEFAULT:
             raise FormError(f"{label} has an unknown argument {name!r}; known: {', '.join(values)}")
@@ -110,11 +127,41 @@ def bind(label: str, backward: Callable[..., Any], dy: Any, values: Mapping[str,
     return arguments
 
 
-def _key(name: str, values: Mapping[str, Any]) -> str | None:
+def _upstream_argument(value_names: Mapping[str, str | None]) -> str | None:
+    """Return the argument for dy: one with a usual name, else the first without a value, else the first."""
+    for name in value_names:
+        if name.lower() in NAMES.upstream:
+            return name
+    for name, value_name in value_names.items():
+        if value_name is None:
+            return name
+    return next(iter(value_names), None)
+
+
+def _free_argument(
+    value_names: Mapping[str, str | None], upstream: str | None, required_names: Collection[str]
+) -> str | None:
+    """Return the first argument of an unknown name beside dy, unless a default suggests that it is an option."""
+    others = [name for name in value_names if name != upstream]
+    for name in others:
+        if value_names[name] is None and (name in required_names or name == others[0]):
+            return name
+    return None
+
+
+def _value_name(argument: str, values: Mapping[str, Any]) -> str | None:
     """Return the name of the value for an argument: its own, or one of the same role; None if there is none."""
-    role = held_arrays.family(name)
-    keys = [name, name.lower(), *(key for key, names in NAMES.roles.items() if name.lower() in names)]
-    return next((key for key in keys + (held_arrays.arrays_named(role, values) if role else []) if key in values), None)
+    candidates = [argument, argument.lower()]
+    for role, names in NAMES.roles.items():
+        if argument.lower() in names:
+            candidates.append(role)
+    parameter = gradient_names.role_of(argument)
+    if parameter is not None:
+        candidates += gradient_names.arrays_named(parameter, values)
+    for name in candidates:
+        if name in values:
+            return name
+    return None
 
 
 def schedule_function(function: Callable[..., Any], label: str) -> Callable[[int, int, int], Any]:
@@ -124,9 +171,12 @@ def schedule_function(function: Callable[..., Any], label: str) -> Callable[[int
 
     Errors   OptionError for several arguments with other names
     """
-    names = required(function) or [name for name, _ in defaults(function) or ()]
+    names = required(function)
+    if not names:
+        names = [name for name, _ in defaults(function) or ()]
     if len(names) == 1 and names[0] not in SCHEDULE_ARGUMENTS:
-        names = ["epoch" if "epoch" in names[0].lower() or names[0] in ("e", "ep") else "step"]
+        counts_epochs = "epoch" in names[0].lower() or names[0] in ("e", "ep")
+        names = ["epoch" if counts_epochs else "step"]
     if not names or not {*names} <= {*SCHEDULE_ARGUMENTS}:
         expected = f"expected arguments called {', '.join(SCHEDULE_ARGUMENTS)}, or one argument for the step"
         raise OptionError(
@@ -141,14 +191,20 @@ def _call_schedule(function: Callable[..., Any], names: Words, step: int, steps:
     return function(*(values[name] for name in names))
 
 
-def rate_argument(backward: Callable[..., Any]) -> str:
-    """Return the name of the learning-rate argument of `backward`; "" if it has none."""
-    return next((name for name, _ in (defaults(backward) or [])[1:] if name.lower() in NAMES.rates), "")
+def rate_argument(backward: Callable[..., Any]) -> str | None:
+    """Return the name of the learning-rate argument of `backward`; None if it has none."""
+    for name, _ in (defaults(backward) or [])[1:]:
+        if name.lower() in NAMES.rates:
+            return name
+    return None
 
 
 def stored(thing: Any, names: Words, returned: Any) -> Any:
     """Return the result of a call, or the first numeric attribute with one of these names if it returned None."""
     if returned is not None:
         return returned
-    values = (getattr(thing, name, None) for name in names)
-    return next((value for value in values if is_numeric(value)), None)
+    for name in names:
+        value = getattr(thing, name, None)
+        if is_numeric(value):
+            return value
+    return None

@@ -49,11 +49,17 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
     except StudentError:
         raise
     except (Exception, SystemExit) as error:
-        axes = len(getattr(arguments[0], "shape", ())) if arguments else 0
+        if arguments:
+            axes = len(getattr(arguments[0], "shape", ()))
+        else:
+            axes = 0
         message = describe_error(label, error, axes)
         if isinstance(error, NotImplementedError):
             raise UnwrittenError(f"{UNWRITTEN.format(label)}: {message}") from error
-        kind = FormError if not _frames(error) and isinstance(error, TypeError) else StudentError
+        if not _frames(error) and isinstance(error, TypeError):
+            kind = FormError
+        else:
+            kind = StudentError
         raise kind(f"{message}{_shapes(function, arguments, named)}") from error
     if result is None and _is_empty(function):
         raise UnwrittenError(f"{label} returned None: it is not written yet")
@@ -64,8 +70,13 @@ def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Map
     """Describe the shapes of a call's array arguments, for a message: "; shapes: x 5×7, w 1×7"."""
     names = [name for name, _ in defaults(function) or ()]
     values = {**dict(zip(names, arguments, strict=False)), **named}
-    shown = {name: text(cast("Array", value).shape) for name, value in values.items() if isinstance(value, np.ndarray)}
-    return "; shapes: " + ", ".join(f"{name} {shape or '()'}" for name, shape in shown.items()) if shown else ""
+    shown = list[str]()
+    for name, value in values.items():
+        if isinstance(value, np.ndarray):
+            shown.append(f"{name} {text(cast('Array', value).shape) or '()'}")
+    if not shown:
+        return ""
+    return "; shapes: " + ", ".join(shown)
 
 
 def code_of(function: Any) -> CodeType | None:
@@ -93,7 +104,10 @@ def _is_empty(function: Any) -> bool:
 
 def with_advice(message: str) -> str:
     """Return an error's message, followed by what to write instead of a name that was removed."""
-    return message + next((f": {advice}" for word, advice in NAMES.removed.items() if word in message), "")
+    for word, advice in NAMES.removed.items():
+        if word in message:
+            return f"{message}: {advice}"
+    return message
 
 
 def describe_error(label: str, error: BaseException, axes: int = 0) -> str:
@@ -103,14 +117,25 @@ def describe_error(label: str, error: BaseException, axes: int = 0) -> str:
     """
     message = " ".join(f"{type(error).__name__}: {error}".split())
     message = with_advice(message)
-    if mismatch := next(filter(None, (pattern.search(message) for pattern in SIZE_MISMATCHES)), None):
+    for pattern in SIZE_MISMATCHES:
+        mismatch = pattern.search(message)
+        if mismatch is None:
+            continue
         sizes = " and ".join(mismatch.groups())
-        advice = "flatten x first: x.reshape(len(x), -1)" if axes > 2 else "transpose a factor, such as w.T"
+        if axes > 2:
+            advice = "flatten x first: x.reshape(len(x), -1)"
+        else:
+            advice = "transpose a factor, such as w.T"
         message = f"ValueError: the inner sizes {sizes} of a matrix product differ: {advice}"
-    if not (frames := _frames(error)):
+        break
+    frames = _frames(error)
+    if not frames:
         return f"{label} cannot be called: {message}"
-    in_file = [frame for frame in frames if frame.filename == frames[0].filename]
-    return f"{label}: {message} (line {in_file[-1].lineno} of {Path(in_file[-1].filename).name})"
+    innermost = frames[0]
+    for frame in frames:
+        if frame.filename == frames[0].filename:
+            innermost = frame
+    return f"{label}: {message} (line {innermost.lineno} of {Path(innermost.filename).name})"
 
 
 def is_theirs(error: BaseException) -> bool:
@@ -131,7 +156,10 @@ def array(value: Any, what: str) -> Array:
     Errors   StudentError for values that are not numbers
     """
     if value is None:
-        hint = ": is its return missing?" if what.endswith("returned") else ""
+        if what.endswith("returned"):
+            hint = ": is its return missing?"
+        else:
+            hint = ""
         raise StudentError(f"{what} None{hint}")
     try:
         converted = np.array(tensors.to_arrays(value))
@@ -139,7 +167,9 @@ def array(value: Any, what: str) -> Array:
         raise StudentError(f"{what} not an array of numbers: {error}") from None
     if converted.dtype.kind not in "fciub":
         raise StudentError(f"{what} not an array of numbers but {type(value).__name__}")
-    return converted if converted.dtype.kind in "fc" else converted.astype(np.float64)
+    if converted.dtype.kind in "fc":
+        return converted
+    return converted.astype(np.float64)
 
 
 def is_numeric(value: Any) -> bool:
@@ -164,17 +194,20 @@ def copy_for_call(values: Array, strided: bool) -> Array:
     return copy
 
 
-def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
+def overwritten(passed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
     """Return the names of arrays that have changed.
 
-    handed   pairs (array, copy made before the call), by name
+    passed   pairs (array, copy made before the call), by name
     """
-    return tuple(
-        name
-        for name, (now, was) in handed.items()
-        if isinstance(now, np.ndarray) and not np.array_equal(cast("Array", now), was)  # NaN is rare, and takes longer
-        if not same(was, cast("Array", now))
-    )
+    names = list[str]()
+    for name, (value, before) in passed.items():
+        if not isinstance(value, np.ndarray):
+            continue
+        now = cast("Array", value)
+        # A comparison in which NaN equals NaN takes longer, and is rarely needed.
+        if not np.array_equal(now, before) and not same(before, now):
+            names.append(name)
+    return tuple(names)
 
 
 def same(value: Array, other: Array | None) -> bool:
@@ -201,9 +234,14 @@ class OverwriteDetector:
         """
         overwritten_earlier = overwritten(self._arrays)
         changed = overwritten(passed)
-        y = _returned_array("y", returned, passed)
-        dx = {name: pair for name, pair in self._arrays.items() if name == "dx" and name not in overwritten_earlier}
-        self._arrays = {**{name: pair for name, pair in passed.items() if name not in changed}, **y, **dx}
+        arrays = dict[str, tuple[Any, Array]]()
+        for name, pair in passed.items():
+            if name not in changed:
+                arrays[name] = pair
+        arrays |= _returned_array("y", returned, passed)
+        if "dx" in self._arrays and "dx" not in overwritten_earlier:
+            arrays["dx"] = self._arrays["dx"]
+        self._arrays = arrays
         return (*changed, *(f"{EARLIER}{name}" for name in overwritten_earlier))
 
     def after_backward(self, passed: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
@@ -211,10 +249,13 @@ class OverwriteDetector:
 
         returned   the returned dx, before conversion
         """
-        changed = overwritten({**self._arrays, **passed})
-        self._arrays = {name: pair for name, pair in self._arrays.items() if name not in (*changed, "dx")}
+        changed = list(overwritten({**self._arrays, **passed}))
+        for name in (*changed, "dx"):
+            self._arrays.pop(name, None)
         self._arrays |= _returned_array("dx", returned, passed)
-        return tuple(f"{EARLIER}dx" if name == "dx" else name for name in changed)
+        if "dx" in changed:
+            changed[changed.index("dx")] = f"{EARLIER}dx"
+        return tuple(changed)
 
 
 def _returned_array(name: str, returned: Any, passed: Mapping[str, tuple[Any, Array]]) -> dict[str, tuple[Any, Array]]:
@@ -233,11 +274,13 @@ def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
         return None
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = list(signature.parameters.values())
-    if any(parameter.kind == inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
-        return None
-    return [(parameter.name, parameter.default) for parameter in parameters if parameter.kind in positional]
+    positional = list[tuple[str, Any]]()
+    for parameter in signature.parameters.values():
+        if parameter.kind == parameter.VAR_POSITIONAL:
+            return None
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            positional.append((parameter.name, parameter.default))
+    return positional
 
 
 NO_DEFAULT: Any = inspect.Parameter.empty
@@ -269,7 +312,10 @@ def split_results(
             raise FormError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
         return entries.pop("dx"), entries
     # A list of numbers may also be dx itself. The end of this function decides by its length.
-    returned = list(cast("tuple[Any, ...]", result)) if isinstance(result, tuple | list) else list[Any]()
+    if isinstance(result, tuple | list):
+        returned = list(cast("tuple[Any, ...]", result))
+    else:
+        returned = list[Any]()
     if len(returned) == 2 and isinstance(returned[1], Mapping):
         return returned[0], _named_entries(returned[1], label)
     if len(returned) == 2 and isinstance(returned[1], tuple | list):

@@ -42,11 +42,11 @@ class Line:
     """A statement of a contract.
 
     text   the statement
-    mode   "train" or "test" if it is for this mode only; otherwise empty
+    mode   "train" or "test" if it is for this mode only; otherwise None
     """
 
     text: str
-    mode: str = ""
+    mode: str | None = None
 
     @property
     def node(self) -> ast.Assign | ast.Expr:
@@ -60,7 +60,9 @@ class Line:
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Name):
             return None
         place = node.targets[0]
-        return None if isinstance(place, ast.Name) else (place, node.value.id)
+        if isinstance(place, ast.Name):
+            return None
+        return (place, node.value.id)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -73,7 +75,9 @@ class Line:
         return _names(self.text, ast.Store)
 
     def __str__(self) -> str:
-        return f"{self.mode}: {self.text}" if self.mode else self.text
+        if self.mode:
+            return f"{self.mode}: {self.text}"
+        return self.text
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ class Contract:
     layouts: Mapping[str, str]
 
     def __str__(self) -> str:
-        shown = [f"{name}: {','.join(axes)}" for name, axes in self.layouts.items()]
+        shown = list[str]()
+        for name, axes in self.layouts.items():
+            shown.append(f"{name}: {','.join(axes)}")
         return "; ".join([*shown, *map(str, self.lines)])
 
     @property
@@ -117,23 +123,36 @@ class Contract:
     @property
     def name(self) -> str:
         """Name of the class or the function that the contract calls first."""
-        calls = (node.func for line in self.lines for node in ast.walk(line.node) if isinstance(node, ast.Call))
-        dotted = next(calls, None)
-        return "contract" if dotted is None else ast.unparse(dotted).removeprefix("self.")
+        for line in self.lines:
+            for node in ast.walk(line.node):
+                if isinstance(node, ast.Call):
+                    return ast.unparse(node.func).removeprefix("self.")
+        return "contract"
 
-    def axes(self, name: str) -> str:
-        """Return the stated axes of an array; y is like x, and a gradient like its array. Empty if none are stated."""
-        plain = name[1:] if name[:1] == "d" else name
-        return self.layouts.get(plain) or (self.layouts.get("x", "") if plain == "y" else "")
+    def axes(self, name: str) -> str | None:
+        """Return the stated axes of an array; y is like x, and a gradient like its array. None if none are stated."""
+        plain = _without_gradient(name)
+        if plain == "y":
+            return self.layouts.get("y", self.layouts.get("x"))
+        return self.layouts.get(plain)
 
-    def own_axes(self, name: str, rank: int) -> str:
-        """Return the axes of this library's array with this number of axes."""
-        plain = name[1:] if name[:1] == "d" else name
-        stated = [axis for axis in self.axes(name) if axis not in "1N"]
-        if plain not in BATCHES:
-            return "".join(stated) if rank == 1 else WEIGHTS.get(rank, "")
-        own = ACTIVATIONS.get(rank + self.single, "")
-        return own.replace("N", "") if self.single else own
+    def own_axes(self, name: str, rank: int) -> str | None:
+        """Return the axes of this library's array with this number of axes; None if it has none of its layers' axes."""
+        if _without_gradient(name) in BATCHES:
+            own = ACTIVATIONS.get(rank + self.single)
+            if own is not None and self.single:
+                return own.replace("N", "")
+            return own
+        if rank == 1:
+            return re.sub("[1N]", "", self.axes(name) or "")
+        return WEIGHTS.get(rank)
+
+
+def _without_gradient(name: str) -> str:
+    """Return the name of an array for its own name, or that of its gradient: x for x and dx."""
+    if name[:1] == "d":
+        return name[1:]
+    return name
 
 
 def parse(text: str) -> Contract:
@@ -173,5 +192,8 @@ def statement(text: str) -> ast.Assign | ast.Expr:
 
 @lru_cache
 def _names(text: str, context: type[ast.expr_context]) -> frozenset[str]:
-    nodes = (node for node in ast.walk(statement(text)) if isinstance(node, ast.Name))
-    return frozenset(node.id for node in nodes if isinstance(node.ctx, context))
+    names = set[str]()
+    for node in ast.walk(statement(text)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, context):
+            names.add(node.id)
+    return frozenset(names)

@@ -24,31 +24,40 @@ from chainrule.errors import UnwrittenError
 TRAIN = "train"  # name under which `ContractLayer.set` changes the mode: 1 for training, 0 for testing
 
 
-def arranged(values: Array, axes: str, other: str) -> Array:
+def arranged(values: Array, axes: str | None, other: str | None) -> Array:
     """Return an array with its axes in another order. Letters in both are moved, and 1 is added or removed.
+
+    The array is returned as it is if either order is unknown, or if its axes are not those stated.
 
     >>> arranged(np.zeros((2, 3, 4)), "NCW", "N1WC").shape
     (2, 1, 4, 3)
     """
     if not axes or not other or axes == other or values.ndim != len(axes):
         return values
-    squeezed = values.reshape([size for size, axis in zip(values.shape, axes, strict=True) if axis != "1"])
+    sizes = dict[str, int]()  # by axis
+    for axis, size in zip(axes, values.shape, strict=True):
+        if axis != "1":
+            sizes[axis] = size
     present = axes.replace("1", "")
-    if sorted(present) != sorted(other.replace("1", "")) or squeezed.ndim != len(present):
+    if sorted(present) != sorted(other.replace("1", "")) or len(sizes) != len(present):
         return values
-    moved = squeezed.transpose([present.index(axis) for axis in other if axis != "1"])
-    sizes = iter(moved.shape)
-    return np.ascontiguousarray(moved.reshape([1 if axis == "1" else next(sizes) for axis in other]))
+    order = [present.index(axis) for axis in other if axis != "1"]
+    shape = [sizes.get(axis, 1) for axis in other]
+    moved = values.reshape([*sizes.values()]).transpose(order)
+    return np.ascontiguousarray(moved.reshape(shape))
 
 
 def sizes_of(values: Mapping[str, Array], single: bool) -> dict[str, int]:
     """Return the sizes that the letters of a contract mean: those of x or p, and of the weights."""
     sizes = dict[str, int]()
     for name, value in values.items():
-        batch = name in ("x", "p")
-        axes = ACTIVATIONS.get(value.ndim + single, "")[single:] if batch else WEIGHTS.get(value.ndim, "")
-        if batch or name == "w":
-            sizes |= dict(zip(axes, value.shape, strict=False))
+        if name in ("x", "p"):
+            axes = ACTIVATIONS.get(value.ndim + single, "")[single:]
+        elif name == "w":
+            axes = WEIGHTS.get(value.ndim, "")
+        else:
+            continue
+        sizes |= dict(zip(axes, value.shape, strict=False))
     if "D" in sizes:
         sizes.setdefault("C", sizes["D"])
     return sizes
@@ -61,22 +70,25 @@ class ContractLayer:
     """
 
     independent = True
-    rate = ""
+    rate: str | None = None
 
     def __init__(self, contract: Contract, names: Mapping[str, Any]) -> None:
         self.kind = contract.name
         self.arguments: tuple[str, ...] | None = contract.parameters
-        self._contract, self._file = contract, names
+        self._contract = contract
+        self._file = names
         self._interpreter = ContractRun(contract, names, self.kind)
         self._values = dict[str, Array]()
         self._passed = dict[str, Array]()  # copies of the arrays that the last forward received
-        self._trains, self._rank = True, 0
+        self._trains = True
+        self._rank = 0  # number of axes of the last x
         self._detector = OverwriteDetector()
-        lines = self._interpreter.each
-        last = max((place for place, line in enumerate(lines, 1) if "y" in line.assigns), default=len(lines))
-        self._forward, self._backward = lines[:last], lines[last:]
+        self._forward, self._backward = _divided(self._interpreter.each, at_last=True)
         # a contract that compares parameters before and after backward says that it updates them
-        self._updates = any(line.reads & {*contract.parameters} for line in self._backward)
+        self._updates = False
+        for line in self._backward:
+            if not line.reads.isdisjoint(contract.parameters):
+                self._updates = True
 
     def names(self) -> tuple[str, ...]:
         """Return nothing: the contract names every parameter and gradient."""
@@ -106,17 +118,24 @@ class ContractLayer:
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Run the lines up to that of y."""
-        scope, values = self._interpreter.scope, {**self._values, "x": x}
-        scope["train"], scope["mode"] = self._trains, "train" if self._trains else "test"
+        scope = self._interpreter.scope
+        scope["train"] = self._trains
+        scope["mode"] = "train" if self._trains else "test"
         self._rank = x.ndim
-        self._passed = {name: self._to_learner(name, value) for name, value in values.items()}
-        scope.update({name: copy_for_call(value, strided and name == "x") for name, value in self._passed.items()})
+        values = {**self._values, "x": x}
+        self._passed.clear()
+        for name, value in values.items():
+            passed = self._to_learner(name, value)
+            self._passed[name] = passed
+            scope[name] = copy_for_call(passed, strided and name == "x")
         self._interpreter.prepare(sizes_of(values, self._contract.single))
         for line in self._forward:
             self._interpreter.run(line)
         returned = scope["y"]
         y = self._from_learner("y", array(returned, f"{self.kind}: y is"), x.ndim)
-        handed = {name: (scope[name], value) for name, value in self._passed.items()}
+        handed = dict[str, tuple[Any, Array]]()
+        for name, value in self._passed.items():
+            handed[name] = (scope[name], value)
         return CallResult({"y": y}, self._detector.after_forward(handed, returned))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
@@ -124,29 +143,38 @@ class ContractLayer:
         scope = self._interpreter.scope
         upstream = self._to_learner("dy", dy)
         scope["dy"] = copy_for_call(upstream, strided)
-        for name in ("x", *(self.arguments or ())):
+        ranks = {"x": self._rank}
+        for name in self.arguments or ():
+            ranks[name] = self._values[name].ndim
+        for name in ranks:
             scope.pop(f"d{name}", None)
         if self._updates:  # an earlier backward may have updated the parameters
             for line in self._forward:
                 if line.put is not None and line.put[1] in self._values:
                     self._interpreter.run(line)
+        self._run_backward()
+        gradients = dict[str, Array]()
+        for name, rank in ranks.items():
+            stored = scope.get(f"d{name}")
+            if stored is not None:
+                gradient = array(stored, f"{self.kind}: d{name} is")
+                gradients[f"d{name}"] = self._from_learner(f"d{name}", gradient, rank)
+        return CallResult(gradients, self._detector.after_backward({"dy": (scope["dy"], upstream)}, scope.get("dx")))
+
+    def _run_backward(self) -> None:
+        """Run the lines after that of y. Until dy is passed, what the code lacks is its backward."""
         called = False
         for line in self._backward:
             try:
                 self._interpreter.run(line)
-            except FormError as error:
-                if not called and isinstance(error, MissingError):
+            except MissingError as error:
+                if not called:
                     raise UnwrittenError(UNWRITTEN.format(f"{self.kind}.backward") + f": {error}") from error
+            except FormError as error:
                 if not called:
                     raise FormError(f"{self.kind}.backward: {error}") from error
-            called = called or "dy" in line.reads
-        gradients = dict[str, Array]()
-        for name in ("x", *(self.arguments or ())):
-            if scope.get(f"d{name}") is not None:
-                gradient = array(scope[f"d{name}"], f"{self.kind}: d{name} is")
-                rank = self._rank if name == "x" else self._values[name].ndim
-                gradients[f"d{name}"] = self._from_learner(f"d{name}", gradient, rank)
-        return CallResult(gradients, self._detector.after_backward({"dy": (scope["dy"], upstream)}, scope.get("dx")))
+            if "dy" in line.reads:
+                called = True
 
     def another(self) -> "ContractLayer":
         """Return another object of the same class."""
@@ -172,9 +200,24 @@ class ContractLayer:
 
     def _from_learner(self, name: str, value: Array, rank: int) -> Array:
         stated = self._contract.axes(name)
-        if name == "y":
+        if name == "y" and stated is not None:
             rank = len(stated.replace("1", "")) or rank
         return np.array(arranged(value, stated, self._contract.own_axes(name, rank)))
+
+
+def _divided(lines: Sequence[Line], *, at_last: bool) -> tuple[Sequence[Line], Sequence[Line]]:
+    """Return the lines up to that of y, and the others. All are the first part if none assigns y.
+
+    at_last   whether the last of several lines that assign y divides them, or the first
+    """
+    places = list[int]()
+    for place, line in enumerate(lines, 1):
+        if "y" in line.assigns:
+            places.append(place)
+    if not places:
+        return lines, ()
+    end = places[-1] if at_last else places[0]
+    return lines[:end], lines[end:]
 
 
 class ContractLoss:
@@ -183,11 +226,11 @@ class ContractLoss:
     independent = True
 
     def __init__(self, contract: Contract, names: Mapping[str, Any]) -> None:
-        self.name, self._contract, self._file = contract.name, contract, names
+        self.name = contract.name
+        self._contract = contract
+        self._file = names
         self._interpreter = ContractRun(contract, names, self.name)
-        lines = self._interpreter.each
-        last = next((place for place, line in enumerate(lines, 1) if "y" in line.assigns), len(lines))
-        self._forward, self._backward = lines[:last], lines[last:]
+        self._forward, self._backward = _divided(self._interpreter.each, at_last=False)
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Run the lines up to that of y."""
@@ -196,8 +239,11 @@ class ContractLoss:
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Run the lines after that of y, or all lines if y and dp are results of one call."""
-        together = any("dp" in line.assigns for line in self._forward)
-        changed = self._run(p, t, self._forward if together else self._backward)
+        lines = self._backward
+        for line in self._forward:
+            if "dp" in line.assigns:
+                lines = self._forward
+        changed = self._run(p, t, lines)
         return CallResult({"dp": array(self._interpreter.scope["dp"], f"{self.name}: dp is")}, changed)
 
     def another(self) -> "ContractLoss":
@@ -206,10 +252,13 @@ class ContractLoss:
 
     def _run(self, p: Array, t: Array, lines: Sequence[Line]) -> tuple[str, ...]:
         """Run lines with new copies of p and t, and return the names of those that the code has overwritten."""
-        are_labels = self._contract.axes("t") == "N" and t.ndim > 1
-        targets = t.argmax(axis=1) if are_labels else t.copy()
-        passed = {"p": (p.copy(), p), "t": (targets, targets.copy())}
-        self._interpreter.scope.update({"p": passed["p"][0], "t": targets, "dy": 1.0})
+        if self._contract.axes("t") == "N" and t.ndim > 1:  # class numbers
+            targets = t.argmax(axis=1)
+        else:
+            targets = t.copy()
+        predictions = p.copy()
+        passed = {"p": (predictions, p), "t": (targets, targets.copy())}
+        self._interpreter.scope.update({"p": predictions, "t": targets, "dy": 1.0})
         self._interpreter.prepare(sizes_of({"p": p}, False))
         for line in lines:
             self._interpreter.run(line)

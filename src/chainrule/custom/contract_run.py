@@ -15,7 +15,7 @@ from chainrule.custom.calls import (
     is_theirs,
 )
 from chainrule.custom.contract import INPUTS, Contract, Line
-from chainrule.custom.held_arrays import Holder
+from chainrule.custom.held_arrays import Namespace, squeezed
 from chainrule.custom.tensors import SavedContext
 from chainrule.custom.updates import KeptGradients
 from chainrule.errors import StudentError
@@ -54,18 +54,27 @@ class ContractRun:
         self.contract, self.label = contract, label
         self._fits = False  # whether the current line puts a parameter, whose shape must fit
         self.ignored = False  # whether a call has returned a result that its line does not use
-        usual = {"Recorder": KeptGradients, "Context": SavedContext, "Holder": Holder}
+        usual = {"Recorder": KeptGradients, "Context": SavedContext, "Namespace": Namespace}
         self.scope = ContractNames(names, usual)
         lines = contract.lines
         data_names = {*INPUTS, *contract.parameters}
-        first = next((place for place, line in enumerate(lines) if line.mode or line.reads & data_names), len(lines))
+        first = len(lines)
+        for place, line in enumerate(lines):
+            if line.mode or line.reads & data_names:
+                first = place
+                break
         self.once, self.each = lines[:first], lines[first:]
         self._sizes = dict[str, int]()  # those of the last preparation
 
     def prepare(self, sizes: Mapping[str, int]) -> None:
         """Run the lines before the first value, unless they were run for these sizes."""
-        read = {name for line in self.once for name in line.reads}
-        relevant = {name: size for name, size in sizes.items() if name in read}
+        read = set[str]()
+        for line in self.once:
+            read |= line.reads
+        relevant = dict[str, int]()
+        for name, size in sizes.items():
+            if name in read:
+                relevant[name] = size
         self.scope.update(sizes)
         if "ready" in self.scope and relevant == self._sizes:
             return
@@ -125,7 +134,9 @@ class ContractRun:
             case ast.Dict():
                 return dict(zip(map(self._value, node.keys), map(self._value, node.values), strict=True))
             case ast.Call():
-                named = {str(word.arg): self._value(word.value) for word in node.keywords}
+                named = dict[str, Any]()
+                for word in node.keywords:
+                    named[str(word.arg)] = self._value(word.value)
                 function, arguments = self._value(node.func), [*map(self._value, node.args)]
                 return call(self._label_of(node.func), function, *arguments, **named)
             case ast.BinOp():
@@ -150,7 +161,9 @@ class ContractRun:
         held = self.scope.get("self")
         if held is None or isinstance(held, type):
             return text
-        return text.replace("self", type(held).__name__, 1) if text.startswith("self") else text
+        if text.startswith("self"):
+            return text.replace("self", type(held).__name__, 1)
+        return text
 
     def _assign(self, target: ast.expr, value: Any) -> None:
         """Assign a value to a name, an attribute, an index, or several of these. Arrays are copied into places."""
@@ -181,14 +194,17 @@ class ContractRun:
         shape = getattr(held, "shape", None)
         if not self._fits or shape is None or tuple(shape) == new.shape:
             return new.copy()
-        if [size for size in shape if size > 1] != [size for size in new.shape if size > 1]:
+        if squeezed(shape) != squeezed(new.shape):
             raise FormError(f"{ast.unparse(place)} has the shape {tuple(shape)}, not {new.shape}: state its axes")
         return new.copy().reshape(shape)
 
     def _assign_index(self, target: ast.Subscript, value: Any) -> None:
         thing, key = self._value(target.value), self._value(target.slice)
         if not isinstance(thing, np.ndarray):
-            held = cast("dict[Any, Any]", thing).get(key) if isinstance(thing, dict) else None
+            if isinstance(thing, dict):
+                held = cast("dict[Any, Any]", thing).get(key)
+            else:
+                held = None
             thing[key] = self._fitted(value, held, target)
             return
         numbers = cast("Array", thing)
@@ -197,7 +213,10 @@ class ContractRun:
         if numbers.dtype.kind == "c" and not np.iscomplexobj(fitted):
             kind = np.result_type(np.real(numbers), fitted)
         if kind != numbers.dtype:  # a part of an array in another dtype, such as complex numbers for a derivative
-            real = np.real(numbers) if kind.kind != "c" else numbers
+            if kind.kind != "c":
+                real = np.real(numbers)
+            else:
+                real = numbers
             self._assign(target.value, real.astype(kind))
             numbers = cast("Array", self._value(target.value))
         numbers[key] = fitted

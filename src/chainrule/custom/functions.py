@@ -22,7 +22,8 @@ from chainrule.custom.calls import (
     defaults,
     split_results,
 )
-from chainrule.custom.held_arrays import ModuleVariables, family
+from chainrule.custom.gradient_names import role_of
+from chainrule.custom.held_arrays import ModuleVariables
 from chainrule.custom.interface import CallResult
 from chainrule.custom.local_code import LocalCode
 from chainrule.custom.names import NAMES
@@ -47,26 +48,30 @@ class Functions(LocalCode):
     """
 
     independent = True
-    rate = ""
+    rate: str | None = None
 
     def __init__(self, source: Any, name: str | None, options: Mapping[str, Any] | None = None) -> None:
-        self._forward, self._backward = _pair(with_context(source) if isinstance(source, type) else source, name)
-        self._derivative = (options or {}).get(DERIVATIVE, "")
+        options = options or {}
+        functions = with_context(source) if isinstance(source, type) else source
+        self._forward, self._backward = _pair(functions, name)
+        self._derivative: str | None = options.get(DERIVATIVE)
         self.kind = _kind(source, self._forward)
         self._label, self._backward_label = _labels(source, self._forward, self._backward, name or self.kind)
         arguments = defaults(self._forward)
         if not arguments:
             raise FormError(f"{self._label} has no named arguments; expected x, then the parameters")
-        names = [argument for argument, _ in arguments]
-        self._options = {argument: value for argument, value in (options or {}).items() if argument in names[1:]}
-        rest = [(argument, value) for argument, value in arguments[1:] if argument not in self._options]
-        parameters = {argument: value for argument, value in rest if _is_parameter(argument, value)}
-        self._values: dict[str, Any] = {
-            key: value if isinstance(value, np.ndarray) else None for key, value in parameters.items()
-        }
+        self._options = dict[str, Any]()
+        self._values = dict[str, Any]()
+        for argument, default in arguments[1:]:
+            if argument in options:
+                self._options[argument] = options[argument]
+            elif isinstance(default, np.ndarray):
+                self._values[argument] = default
+            elif _is_parameter(argument, default):
+                self._values[argument] = None
         self.arguments: tuple[str, ...] | None = tuple(self._values)
         self.variables = ModuleVariables(self._forward, self._backward)
-        self._last: tuple[Array, Array] | None = None
+        self._last: tuple[Array, Array] | None = None  # x and y of the last forward
         self._cache = list[Any]()  # cache returned by the last forward; empty if there was none
         self._detector = OverwriteDetector()
         self._used_options = dict[str, Any]()  # copy of the options passed to the last forward
@@ -75,12 +80,13 @@ class Functions(LocalCode):
         """Call forward(x, …)."""
         x, x_copy, parameters = np.array(x), copy_for_call(x, strided), self._copy_parameters()
         self._used_options = copy.deepcopy(self._options)
-        returned: Any = call(self._label, self._forward, x_copy, **parameters, **self._used_options)
-        cached = isinstance(returned, tuple) and len(cast("tuple[Any, ...]", returned)) == 2
-        parts: list[Any] = [*cast("tuple[Any, ...]", returned)] if cached else [returned]
-        result, self._cache = parts[0], parts[1:]
-        if result is None and cached:
-            raise UnwrittenError(UNWRITTEN.format(self._label))
+        result: Any = call(self._label, self._forward, x_copy, **parameters, **self._used_options)
+        self._cache = []
+        if isinstance(result, tuple) and len(cast("tuple[Any, ...]", result)) == 2:
+            result, cache = cast("tuple[Any, Any]", result)
+            self._cache = [cache]
+            if result is None:
+                raise UnwrittenError(UNWRITTEN.format(self._label))
         y = array(result, f"{self._label} returned")
         self._last = (x, y)
         changed = self._detector.after_forward({"x": (x_copy, x), **self._with_originals(parameters)}, result)
@@ -91,24 +97,36 @@ class Functions(LocalCode):
         if self._last is None:
             raise StudentError(f"{self._label}: backward before forward")
         x, y = self._last
-        dy_copy, parameters, label = copy_for_call(dy, strided), self._copy_parameters(), self._backward_label
-        copies = {"x": (x.copy(), x), "y": (y.copy(), y)}
-        passed = {name: copied for name, (copied, _) in copies.items()}
-        if self._derivative:
+        label = self._backward_label
+        parameters = self._copy_parameters()
+        passed = {"x": x.copy(), "y": y.copy()}
+        originals = {"x": (passed["x"], x), "y": (passed["y"], y)}
+        if self._derivative is not None:
             slope = array(call(label, self._backward, passed[self._derivative]), f"{label} returned")
-            return CallResult({"dx": dy * slope}, self._detector.after_backward(copies, slope))
-        named = {"cache": self._cache[0]} if self._cache else {**passed, **parameters}
-        positional = self._cache or [passed["x"], *parameters.values()]
-        arguments = calling.bind(label, self._backward, dy_copy, {**self._options, **named}, *positional)
+            return CallResult({"dx": dy * slope}, self._detector.after_backward(originals, slope))
+        if self._cache:
+            values = {"cache": self._cache[0]}
+            positional = self._cache
+            originals = {}
+        else:
+            values = {**passed, **parameters}
+            positional = [passed["x"], *parameters.values()]
+            originals |= self._with_originals(parameters)
+        dy_copy = copy_for_call(dy, strided)
+        originals = {"dy": (dy_copy, dy), **originals}
+        arguments = calling.bind(label, self._backward, dy_copy, {**self._options, **values}, *positional)
         returned = call(label, self._backward, *arguments)
         if self._cache and _is_nothing(returned):
             raise UnwrittenError(UNWRITTEN.format(label))
         shapes = [*map(np.shape, parameters.values())]
         dx, others = split_results(returned, label, self.arguments or (), shapes)
-        gradients = {} if dx is None and others else {"dx": array(dx, f"{label} returned")}
-        gradients |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}
-        with_originals = {} if self._cache else {**copies, **self._with_originals(parameters)}
-        changed = self._detector.after_backward({"dy": (dy_copy, dy), **with_originals}, dx)
+        gradients = dict[str, Array]()
+        if dx is not None or not others:
+            gradients["dx"] = array(dx, f"{label} returned")
+        for name, value in others.items():
+            if value is not None:
+                gradients[name] = array(value, f"{label}: {name} is")
+        changed = self._detector.after_backward(originals, dx)
         return CallResult(gradients, (*changed, *changed_options(self._options, self._used_options)))
 
     def names(self) -> tuple[str, ...]:
@@ -153,7 +171,9 @@ def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list
     """
     changed = list[str]()
     for argument, entries in before.items():
-        for name, value in cast("dict[str, Any]", entries).items() if isinstance(entries, dict) else ():
+        if not isinstance(entries, dict):
+            continue
+        for name, value in cast("dict[str, Any]", entries).items():
             now = after[argument].get(name)
             if not isinstance(value, np.ndarray) and not (type(now) is type(value) and now == value):
                 changed.append(f"{OPTION}{argument}[{name!r}]")
@@ -179,26 +199,35 @@ def takes_context(source: Any) -> bool:
 
     If it has setup_context(ctx, inputs, output), its forward takes no ctx.
     """
-    own: Mapping[str, Any] = vars(cast("type[Any]", source)) if isinstance(source, type) else {}
-    functions = [own.get("setup_context", own.get("forward")), own.get("backward")]
+    if not isinstance(source, type):
+        return False
+    own = vars(cast("type[Any]", source))
+    functions: list[Any] = [own.get("setup_context", own.get("forward")), own.get("backward")]
     if all(isinstance(function, staticmethod) for function in functions):
         return True
-    names = [defaults(getattr(function, "__func__", function)) for function in functions if function]
-    return len(names) == 2 and all(accepted and accepted[0][0] in NAMES.contexts for accepted in names)
+    for function in functions:
+        arguments = defaults(getattr(function, "__func__", function))
+        if not arguments or arguments[0][0] not in NAMES.contexts:
+            return False
+    return True
 
 
 def with_context(kind: type[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the functions forward(x, …) → (y, ctx) and backward(dy, ctx) of a class whose functions take ctx."""
     separate = "setup_context" in vars(kind)
-    if not separate and (defaults(kind.forward) or [("", "")])[0][0] not in NAMES.contexts:
-        return kind.forward, kind.backward
+    if not separate:
+        arguments = defaults(kind.forward)
+        if not arguments or arguments[0][0] not in NAMES.contexts:
+            return kind.forward, kind.backward
 
     def forward(*arguments: Any, **named: Any) -> Any:
         context = tensors.SavedContext()
         passed = tuple(inspect.signature(forward).bind(*arguments, **named).arguments.values())
-        y = tensors.call(kind, kind.forward, *(() if separate else (context,)), *passed)
         if separate:
+            y = tensors.call(kind, kind.forward, *passed)
             tensors.call(kind, kind.setup_context, context, tuple(map(tensors.to_tensor, passed)), tensors.to_tensor(y))
+        else:
+            y = tensors.call(kind, kind.forward, context, *passed)
         return y, context
 
     def backward(dy: Any, context: tensors.SavedContext) -> Any:
@@ -215,23 +244,28 @@ def _kind(source: Any, forward: Callable[..., Any]) -> str:
     if isinstance(source, ModuleType):
         return source.__name__.rpartition(".")[2]
     name = getattr(forward, "__name__", "forward")
-    return "functions" if name in ("forward", "<lambda>") else name
+    if name in ("forward", "<lambda>"):
+        return "functions"
+    return name
 
 
 def _labels(source: Any, forward: Any, backward: Any, name: str) -> tuple[str, str]:
     """Return the names of the two functions for messages. A module's functions are prefixed with its name."""
-    names = [getattr(function, "__name__", "<lambda>") for function in (forward, backward)]
-    if isinstance(source, ModuleType) or "<lambda>" in names or names == ["forward", "backward"]:
+    names = (getattr(forward, "__name__", "<lambda>"), getattr(backward, "__name__", "<lambda>"))
+    if isinstance(source, ModuleType) or "<lambda>" in names or names == ("forward", "backward"):
         return f"{name}.forward", f"{name}.backward"
-    return names[0], names[1]
+    return names
 
 
 def _is_nothing(result: Any) -> bool:
     """Return whether a result is None, or a tuple or list that contains only None."""
-    parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
+    if isinstance(result, tuple | list):
+        parts = cast("tuple[Any, ...]", result)
+    else:
+        parts = (result,)
     return all(part is None for part in parts)
 
 
 def _is_parameter(name: str, default: Any) -> bool:
     """Return whether an argument is a parameter: without a default, with an array, or an optional bias=None."""
-    return default is NO_DEFAULT or isinstance(default, np.ndarray) or (default is None and bool(family(name)))
+    return default is NO_DEFAULT or isinstance(default, np.ndarray) or (default is None and role_of(name) is not None)

@@ -1,13 +1,11 @@
-"""Access to the arrays and numbers in a learner's code, and matching of parameters with their gradients.
+"""Access to the arrays and numbers in a learner's code.
 
 Arrays are found in an object's attributes, containers and nested objects, and have dotted names: w, params.W, conv.w,
 layers.0.b, weight.grad. They can also be variables of a module or of an enclosing function.
 """
 
-import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
@@ -25,7 +23,7 @@ PREFIX = "globals."  # prefix for the names of variables
 CANONICAL = {spelling: name for name, spellings in NAMES.stored.items() for spelling in spellings}
 
 
-class Holder:
+class Namespace:
     """A layer, or a parameter with its gradient, whose arrays have several usual names."""
 
     def __getattr__(self, name: str) -> Any:
@@ -84,8 +82,11 @@ def put_part(thing: Any, name: str, value: Array) -> None:
 
 def _put(thing: Any, path: Sequence[str], value: Any) -> None:
     """Replace a part of an object. A tuple is replaced by another one."""
-    *holders, last = path
-    owner = find_part(thing, ".".join(holders)) if holders else thing
+    *outer, last = path
+    if outer:
+        owner = find_part(thing, ".".join(outer))
+    else:
+        owner = thing
     if isinstance(owner, dict):
         owner[_key(cast("dict[Any, Any]", owner), last)] = value
     elif isinstance(owner, list):
@@ -93,14 +94,16 @@ def _put(thing: Any, path: Sequence[str], value: Any) -> None:
     elif isinstance(owner, tuple):
         entries = list(cast("tuple[Any, ...]", owner))
         entries[int(last)] = value
-        _put(thing, holders, tuple(entries))
+        _put(thing, outer, tuple(entries))
     else:
         setattr(owner, last, value)
 
 
 def numbers(value: Any) -> Array | None:
     """Return a copy of an array, a tensor or a number; None for other values."""
-    return np.array(to_arrays(value)) if is_numeric(value) else None
+    if is_numeric(value):
+        return np.array(to_arrays(value))
+    return None
 
 
 def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
@@ -114,7 +117,8 @@ def _walk(thing: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[str]:
         is_leaf = is_numeric(value) and not _holds_arrays(value)
         if is_leaf:
             yield name
-        if _is_nested_listed(value, depth) and id(value) not in seen and (not is_leaf or _has_attributes(value)):
+        has_parts = not is_leaf or _has_attributes(value)
+        if has_parts and _is_nested_listed(value, depth) and id(value) not in seen:
             seen.add(id(value))
             yield from _walk(value, f"{name}.", depth + 1, seen)
 
@@ -129,9 +133,11 @@ def _is_nested_listed(value: Any, depth: int) -> bool:
 def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
     """Yield the parts of an object, a dictionary or a list, with their names."""
     if isinstance(thing, Mapping):
-        yield from ((str(key), value) for key, value in list(cast("Mapping[Any, Any]", thing).items()))
+        for key, value in list(cast("Mapping[Any, Any]", thing).items()):
+            yield str(key), value
     elif isinstance(thing, list | tuple):
-        yield from ((str(place), value) for place, value in enumerate(cast("list[Any]", thing)))
+        for place, value in enumerate(cast("list[Any]", thing)):
+            yield str(place), value
     elif not isinstance(thing, OPAQUE):
         for name in _attributes(thing):
             value = getattr(thing, name, None)
@@ -144,18 +150,25 @@ def _attributes(thing: Any) -> list[str]:
     if isinstance(thing, np.ndarray):
         return [*getattr(cast("Any", thing), "__dict__", {})]
     if is_tensor(thing):
-        return ["grad"] * (thing.grad is not None)
+        if thing.grad is None:
+            return []
+        return ["grad"]
     names = dict.fromkeys(getattr(thing, "__dict__", {}))
     for base in type(thing).__mro__:
-        if getattr(base, "__module__", "") not in ("builtins", "numpy"):
-            data = [name for name, value in vars(base).items() if not hasattr(value, "__get__")]
-            names |= dict.fromkeys([*_slots(base), *data])
+        if getattr(base, "__module__", "") in ("builtins", "numpy"):
+            continue
+        names |= dict.fromkeys(_slots(base))
+        for name, value in vars(base).items():
+            if not hasattr(value, "__get__"):
+                names[name] = None
     return [name for name in names if not name.startswith("__") and hasattr(thing, name)]
 
 
 def _slots(base: type) -> tuple[str, ...]:
     slots: Any = vars(base).get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)
+    if isinstance(slots, str):
+        return (slots,)
+    return tuple(slots)
 
 
 def _has_attributes(value: Any) -> bool:
@@ -177,7 +190,10 @@ def _part(thing: Any, name: str) -> Any:
 
 def _key(thing: Mapping[Any, Any], name: str) -> Any:
     """Return the mapping's key with the given string representation; the name itself if there is none."""
-    return next((key for key in thing if str(key) == name), name)
+    for key in thing:
+        if str(key) == name:
+            return key
+    return name
 
 
 class ModuleVariables:
@@ -188,11 +204,16 @@ class ModuleVariables:
 
     def __init__(self, *readers: Any) -> None:
         self._readers = readers
-        methods = [_methods_of(reader) if isinstance(reader, type) else [reader] for reader in readers]
-        own = [function for method in chain(*methods) if (function := _function(method)) is not None]
-        self._globals: dict[str, Any] = own[0].__globals__ if own else {}
-        self._cells = {name: cell for function in own for name, cell in _enclosing(function)}
-        self._names_read = (*_variables(own, self._globals), *self._cells)
+        self._globals = dict[str, Any]()
+        self._cells = dict[str, CellType]()
+        functions = list[FunctionType]()
+        for reader in readers:
+            functions += _functions_of(reader)
+        if functions:
+            self._globals = functions[0].__globals__
+        for function in functions:
+            self._cells |= dict(_enclosing(function))
+        self._names_read = (*_variables(functions, self._globals), *self._cells)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ModuleVariables, self._readers  # omit the module: it is imported again with the functions
@@ -200,7 +221,10 @@ class ModuleVariables:
     def names(self) -> tuple[str, ...]:
         """Return the names of the arrays, with the prefix "globals.". Numbers are regarded as constants."""
         variables = self.values()
-        held = {name: variables[name] for name in self._names_read if name in variables}
+        held = dict[str, Any]()
+        for name in self._names_read:
+            if name in variables:
+                held[name] = variables[name]
         return tuple(f"{PREFIX}{name}" for name in list_names(held) if _is_array(find_part(held, name)))
 
     def set(self, name: str, value: Array) -> None:
@@ -215,17 +239,32 @@ class ModuleVariables:
 
     def values(self) -> dict[str, Any]:
         """Return all variables of the module and the enclosing functions, by name."""
-        return {**self._globals, **{name: cell.cell_contents for name, cell in self._cells.items() if _is_set(cell)}}
+        values = dict(self._globals)
+        for name, cell in self._cells.items():
+            if _is_set(cell):
+                values[name] = cell.cell_contents
+        return values
 
 
-def _methods_of(kind: type[Any]) -> list[Any]:
-    """Return all attribute values defined in a class and its base classes."""
-    return [value for base in kind.__mro__ for value in vars(base).values()]
+def _functions_of(reader: Any) -> list[FunctionType]:
+    """Return the functions of a class and its base classes, or a function itself; empty for other values."""
+    if not isinstance(reader, type):
+        function = _function(reader)
+        return [] if function is None else [function]
+    functions = list[FunctionType]()
+    for base in cast("type[Any]", reader).__mro__:
+        for value in vars(base).values():
+            function = _function(value)
+            if function is not None:
+                functions.append(function)
+    return functions
 
 
 def _function(value: Any) -> FunctionType | None:
     inner: Any = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
-    return inner if isinstance(inner, FunctionType) else None
+    if isinstance(inner, FunctionType):
+        return inner
+    return None
 
 
 def _enclosing(function: FunctionType) -> Iterator[tuple[str, CellType]]:
@@ -235,7 +274,10 @@ def _enclosing(function: FunctionType) -> Iterator[tuple[str, CellType]]:
         current = pending.pop()
         seen.add(id(current))
         for name, cell in zip(current.__code__.co_freevars, current.__closure__ or (), strict=True):
-            held = cell.cell_contents if _is_set(cell) else None
+            if _is_set(cell):
+                held = cell.cell_contents
+            else:
+                held = None
             if isinstance(held, FunctionType) and id(held) not in seen:
                 pending.append(held)
             elif name != "__class__":
@@ -259,10 +301,9 @@ def _variables(functions: Iterable[FunctionType], space: dict[str, Any]) -> Iter
         seen.add(id(function))
         for name in _names_in_code(function.__code__):
             value = space.get(name)
-            if isinstance(value, type):
-                pending += [inner for method in _methods_of(cast("type[Any]", value)) if (inner := _function(method))]
-            elif (called := _function(value)) is not None:
-                pending.append(called)
+            called = _functions_of(value)
+            if called or isinstance(value, type):
+                pending += called
             elif isinstance(value, np.ndarray | list | tuple | dict):
                 yield name
 
@@ -277,118 +318,3 @@ def _names_in_code(code: CodeType) -> Iterator[str]:
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or (isinstance(value, list | tuple) and is_numeric(cast("Any", value)))
-
-
-Stem = tuple[tuple[str, ...], str]  # containers, and the last part of a name, without a gradient's prefix or suffix
-
-
-def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
-    """Return name of an array → name of its gradient. Arrays without a gradient are omitted.
-
-    If the names of several gradients match an array, the gradient with the most usual naming scheme is chosen. For
-    example, "dW" and "grad_b" belong to "W" and "b".
-
-    gradients   names of candidate gradients
-    held        names of the arrays
-    """
-    best = dict[str, tuple[int, str]]()
-    by_stem = dict[Stem, list[str]]()
-    for owner in held:
-        by_stem.setdefault(_canonical(_own(owner)), []).append(owner)
-    for name in gradients:
-        for rank, owner in _possible_owners(name, held, by_stem):
-            if owner != name and (owner not in best or rank < best[owner][0]):
-                best[owner] = (rank, name)
-    claimed = {gradient for _, gradient in best.values()}
-    free = [name for name in held if name not in best and name not in claimed]
-    related = _related([name for name in gradients if name not in claimed and name not in best], free)
-    return {owner: gradient for owner, (_, gradient) in best.items()} | related
-
-
-def family(name: str) -> str | None:
-    """Return a parameter's role (w, b, gamma, beta or slope), inferred from its name; None for an unusual name."""
-    last = _plain(_own(name)[1])
-    return next((role for role, words in NAMES.families.items() if last in words), None)
-
-
-def arrays_named(role: str, held: Iterable[str]) -> list[str]:
-    """Return the names in ``held`` that are usual for a role, beginning with the most usual name."""
-    words = NAMES.families.get(role, (role,))
-    ranked = [(words.index(word), name) for name in held if (word := _plain(_own(name)[1])) in words]
-    return [name for _, name in sorted(ranked, key=lambda entry: entry[0])]
-
-
-def _possible_owners(
-    name: str, held: Collection[str], by_stem: Mapping[Stem, Sequence[str]]
-) -> Iterable[tuple[int, str]]:
-    """Yield (rank, array) for each array to which a gradient's name may refer.
-
-    The rank is that of the naming scheme; a lower rank is more usual.
-    """
-    exact = name.removeprefix("d")
-    if exact != name and exact in held:
-        yield -1, exact
-    stems = dict[Stem, int]()
-    *path, holder, last = ("", *name.split("."))
-    others = (_canonical(((*path[1:], plain), last)) for plain in _plain_names(holder))  # grad_theta.W
-    for rank, stem in enumerate((*_stems(name), *others)):
-        stems.setdefault(stem, rank)
-    for stem, rank in stems.items():
-        yield from ((rank, owner) for owner in by_stem.get(stem, ()))
-
-
-def _stems(name: str) -> Iterable[Stem]:
-    """Yield the parameter stems that a gradient's name may refer to, beginning with the most usual naming scheme."""
-    *path, last = name.split(".")
-    plain = tuple(_plain(part) for part in path)
-    position = next((place for place, part in enumerate(plain) if part in NAMES.containers), None)
-    if _plain(last) in NAMES.containers and path:  # W.grad
-        yield _canonical((tuple(path[:-1]), path[-1]))
-        return
-    if position is not None:
-        outside = tuple(part for place, part in enumerate(path) if place != position)
-        yield _canonical((outside, last))
-        path = list(outside)
-    holders = tuple(path)
-    yield from (_canonical((holders, plain)) for plain in _plain_names(last))
-
-
-def _plain_names(name: str) -> Iterator[str]:
-    """Yield a name without the prefixes and suffixes of gradients."""
-    plain = _plain(name).removesuffix("current")  # _grad_W_current
-    yield from (plain.removeprefix(word) for word in NAMES.prefixes if plain.startswith(word))
-    yield from (plain.removesuffix(word) for word in NAMES.suffixes if plain.endswith(word))
-
-
-def _own(name: str) -> Stem:
-    """Return the stem of a parameter's name, without generic containers and attributes."""
-    *path, last = name.split(".")
-    if _plain(last) in NAMES.values and path:
-        *path, last = path
-    return tuple(part for part in path if _plain(part) not in NAMES.holders), last
-
-
-def _canonical(stem: Stem) -> Stem:
-    path, last = stem
-    return tuple(_plain(part) for part in path if _plain(part) not in NAMES.holders), _plain(last)
-
-
-def _plain(part: str) -> str:
-    """Convert a part of a name to lower case and remove its underscores."""
-    return re.sub(r"_+", "", part).casefold()
-
-
-def _related(gradients: Iterable[str], free: Iterable[str]) -> dict[str, str]:
-    """Return array → gradient with the same role, such as weights → dw.
-
-    A role is skipped unless exactly one array and exactly one gradient have it.
-
-    free   arrays without a gradient so far
-    """
-    related, names, arrays = dict[str, str](), list(gradients), list(free)
-    for role, words in NAMES.families.items():
-        owners_of_role = [name for name in arrays if family(name) == role]
-        candidates = [name for name in names if any(stem[1] in words for stem in _stems(name))]
-        if len(owners_of_role) == len(candidates) == 1:
-            related[owners_of_role[0]] = candidates[0]
-    return related

@@ -20,12 +20,12 @@ class CallResult:
 
     arrays   results by name: {"y": …} from forward; {"dx": …} and any other returned arrays from backward
     changed  names of the caller's arrays that the call has overwritten: x, dy, y, or the parameters of functions
-    needed   what the code needs beyond x and dy, such as "save_cache=True in forward"; "" if nothing
+    needed   what the code needs beyond x and dy, such as "save_cache=True in forward"; None if nothing
     """
 
     arrays: Mapping[str, Array]
     changed: tuple[str, ...] = ()
-    needed: str = ""
+    needed: str | None = None
 
 
 class Code(Protocol):
@@ -53,8 +53,8 @@ class Code(Protocol):
         ...
 
     @property
-    def rate(self) -> str:
-        """Name of the argument of backward that is a learning rate; "" if backward does not update parameters."""
+    def rate(self) -> str | None:
+        """Name of the argument of backward that is a learning rate; None if backward does not update parameters."""
         ...
 
     def names(self) -> tuple[str, ...]:
@@ -95,8 +95,12 @@ class Code(Protocol):
 
 def arrays_of(code: Code) -> dict[str, Array]:
     """Return copies of all numbers and arrays in the code, by name."""
-    values = ((name, code.get(name)) for name in code.names())
-    return {name: value for name, value in values if value is not None}
+    arrays: dict[str, Array] = {}
+    for name in code.names():
+        value = code.get(name)
+        if value is not None:
+            arrays[name] = value
+    return arrays
 
 
 class LossCode(Protocol):

@@ -43,7 +43,9 @@ class LocalCode:
     def _place(self, name: str) -> tuple[Any, str]:
         """Return the holder of a name, and the name within it."""
         path = name.removeprefix(PREFIX)
-        return (self.variables.values(), path) if path != name else (self.thing, name)
+        if path != name:
+            return (self.variables.values(), path)
+        return (self.thing, name)
 
     def adapted(self, axis: str) -> SampleAxis:
         """Return an adapter for a copy, which takes samples along another axis; see `SampleAxis`."""

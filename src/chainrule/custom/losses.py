@@ -40,26 +40,34 @@ class LossFunctions:
 
     def __init__(self, source: Any, name: str | None) -> None:
         self.name = name or _name(source)
-        self._source, is_pair = source, isinstance(source, tuple | list)
+        self._source: Any = source
+        is_pair = isinstance(source, tuple | list)
         self._shared = is_pair or isinstance(source, type | ModuleType | FunctionType)
-        self._thing = call(self.name, source) if isinstance(source, type) else source
-        pair = [getattr(self._thing, name, None) for name in calling.loss_methods(self._thing)]
+        self._thing: Any = source
+        if isinstance(source, type):
+            self._thing = call(self.name, source)
         if is_pair:
             pair = list(cast("tuple[Any, ...]", source))
         elif isinstance(source, FunctionType):
-            pair = [_half(source, self.name, index) for index in (0, 1)]
-        if len(pair) != 2 or not all(callable(function) for function in pair):
+            pair = [_half(source, self.name, "loss"), _half(source, self.name, "dp")]
+        else:
+            pair = [getattr(self._thing, method or "", None) for method in calling.loss_methods(self._thing)]
+        if len(pair) != 2 or not all(map(callable, pair)):
             raise StudentError(self.name + NO_LOSS)
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
         # Another instance shares nothing unless the functions are methods of an object that cannot be copied with them:
         # those of a pair, or functions stored in the attributes of an object.
-        bound = is_pair and any(hasattr(function, "__self__") for function in pair)
-        own = hasattr(cast("type[Any]", type(source)), getattr(self._forward, "__name__", ""))
+        bound = is_pair and (hasattr(self._forward, "__self__") or hasattr(self._backward, "__self__"))
+        kind = cast("type[Any]", type(self._source))
+        own = hasattr(kind, getattr(self._forward, "__name__", ""))
         self.independent = not bound and (self._shared or own)
 
     def another(self) -> "LossFunctions":
         """Return another instance of a class, a copy of an object, or the same functions."""
-        copied = self._source if self._shared else call(f"{self.name}: a copy", copy.deepcopy, self._source)
+        if self._shared:
+            copied = self._source
+        else:
+            copied = call(f"{self.name}: a copy", copy.deepcopy, self._source)
         return LossFunctions(copied, self.name)
 
     def forward(self, p: Array, t: Array) -> CallResult:
@@ -69,46 +77,70 @@ class LossFunctions:
         result: Any = calling.stored(self._thing, LOSSES, result)
         if isinstance(result, tuple):
             parts = cast("tuple[Any, ...]", result)
-            result = next((part for part in parts if is_numeric(part) and np.size(part) in (1, len(p))), parts)
+            result = parts
+            for part in parts:
+                if is_numeric(part) and np.size(part) in (1, len(p)):
+                    result = part
+                    break
         return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(passed))
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward with the arguments it accepts: none; dy; p and t; or dy, p and t."""
         accepted = defaults(self._backward)
-        count = 3 if accepted is None else len(calling.required(self._backward)) or len(accepted)  # of arguments
+        if accepted is None:
+            count = 3
+        else:
+            count = len(calling.required(self._backward)) or len(accepted)
         roles = calling.argument_roles(self._backward, max(count - 2, 0))
-        passed = self._argument_copies(p, t, roles if any(roles) else self.roles)
-        copies = [now for now, _ in passed.values()]
-        arguments: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(copies)}.get(count, (1.0, *copies))
+        if not any(roles):
+            roles = self.roles
+        passed = self._argument_copies(p, t, roles)
+        arguments = list[Any]()
+        if count not in (0, 2):
+            arguments.append(1.0)  # dy
+        if count not in (0, 1):
+            for copied, _ in passed.values():
+                arguments.append(copied)
         label = f"{self.name}.backward"
         result = calling.stored(self._thing, GRADIENTS, call(label, self._backward, *arguments))
         return CallResult({"dp": array(result, f"{label} returned")}, overwritten(passed))
 
     @property
-    def roles(self) -> tuple[str, str]:
+    def roles(self) -> tuple[str | None, str | None]:
         """Roles of the arguments of forward; see `argument_roles`."""
         return calling.argument_roles(self._forward)
 
-    def _argument_copies(self, p: Array, t: Array, roles: tuple[str, str]) -> dict[str, tuple[Array, Array]]:
+    def _argument_copies(
+        self, p: Array, t: Array, roles: tuple[str | None, str | None]
+    ) -> dict[str, tuple[Array, Array]]:
         """Return pairs (copy, original) for the arguments of a call, by name, in the order of their roles."""
-        passed = {"p": (p.copy(), p), "t": (t.copy(), t)}
+        predictions = (p.copy(), p)
+        targets = (t.copy(), t)
         first, second = roles
-        is_reversed = second != "t" and (first == "t" or second == "p")
-        return {name: passed[name] for name in ("t", "p")} if is_reversed else passed
+        if second != "t" and (first == "t" or second == "p"):
+            return {"t": targets, "p": predictions}
+        return {"p": predictions, "t": targets}
 
 
-def _half(both: Callable[..., Any], name: str, index: int) -> Callable[..., Any]:
-    """Return a function that calls one that returns (loss, dp), and returns the loss (index 0) or dp (index 1)."""
+def _half(both: Callable[..., Any], name: str, part: str) -> Callable[..., Any]:
+    """Return a function that calls one that returns (loss, dp), and returns the "loss" or "dp"."""
 
     @wraps(both)
     def half(*arguments: Array) -> Any:
         result = call(name, both, *arguments)
-        parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
-        if len(parts) == 1 or all(part is None for part in parts):
-            raise UnwrittenError(UNWRITTEN.format(name) if parts[0] is None else name + ONLY_LOSS)
+        parts = (result,)
+        if isinstance(result, tuple | list):
+            parts = cast("tuple[Any, ...]", result)
+        if all(value is None for value in parts):
+            raise UnwrittenError(UNWRITTEN.format(name))
+        if len(parts) == 1:
+            raise UnwrittenError(name + ONLY_LOSS)
         if len(parts) != 2:
             raise StudentError(name + NO_LOSS)
-        return parts[index]
+        loss, dp = parts
+        if part == "dp":
+            return dp
+        return loss
 
     return half
 
@@ -127,7 +159,10 @@ class TrainableLoss:
         self._code = LossFunctions(source, name)
         self.name = self._code.name
         if len(set(self._code.roles)) == 1 and any(self._code.roles):
-            what = "targets" if "t" in self._code.roles else "predictions"
+            if "t" in self._code.roles:
+                what = "targets"
+            else:
+                what = "predictions"
             raise StudentError(
                 f"{self.name}: the names of both arguments are usual for {what}; call them (p, t) or (y_true, y_pred)"
             )
@@ -156,9 +191,13 @@ class TrainableLoss:
 
 def _name(source: Any) -> str:
     if isinstance(source, tuple | list):
-        return _name(cast("tuple[Any, ...]", source)[0]) if source else "()"
+        if source:
+            return _name(cast("tuple[Any, ...]", source)[0])
+        return "()"
     named = isinstance(source, type | ModuleType) or callable(getattr(source, "__get__", None))
-    return str(getattr(source, "__name__", type(source).__name__)) if named else type(source).__name__
+    if named:
+        return str(getattr(source, "__name__", type(source).__name__))
+    return type(source).__name__
 
 
 def _real(result: Array, label: str, expected: tuple[int, ...], like: Array) -> Array:

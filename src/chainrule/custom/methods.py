@@ -23,7 +23,8 @@ from chainrule.custom.calls import (
     reads,
     split_results,
 )
-from chainrule.custom.held_arrays import ModuleVariables, family, owners
+from chainrule.custom.gradient_names import owners, role_of
+from chainrule.custom.held_arrays import ModuleVariables
 from chainrule.custom.interface import CallResult
 from chainrule.custom.local_code import LocalCode
 from chainrule.custom.names import NAMES
@@ -33,30 +34,37 @@ from chainrule.errors import StudentError, UnwrittenError
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
 
 
-def _set_evaluation_mode(thing: Any) -> dict[str, Any]:
+def _set_evaluation_mode(thing: Any, forward_name: str) -> dict[str, Any]:
     """Switch an object to evaluation mode. Return the arguments that `forward` needs for this mode, if any."""
-    forward = getattr(thing, calling.method(thing, NAMES.forward))
+    forward = getattr(thing, forward_name)
     accepted = inspect.signature(forward).parameters
-    modes = calling.TRAINING_MODES.items()
-    named = {word: not value for word, value in modes if word in accepted and isinstance(value, bool)}
-    flags = {**dict.fromkeys(NAMES.testing, False), **dict.fromkeys(NAMES.training, True)}  # values in training
-    state = next((word for word in flags if getattr(thing, word, None) is flags[word] and reads(forward, word)), "")
-    switches = callable(getattr(thing, "eval", None))
-    if named or not (switches or state):
-        return named or ({} if _set_training(thing, False) else {"eval": True})
-    if switches:
+    arguments = dict[str, Any]()
+    for word, value in calling.TRAINING_MODES.items():
+        if word in accepted and isinstance(value, bool):
+            arguments[word] = not value
+    if arguments:
+        return arguments
+    if callable(getattr(thing, "eval", None)):
         thing.eval()
-    else:
-        setattr(thing, state, not flags[state])
-    return {}
+        return {}
+    flags = {**dict.fromkeys(NAMES.testing, False), **dict.fromkeys(NAMES.training, True)}  # values in training
+    for word, in_training in flags.items():
+        if getattr(thing, word, None) is in_training and reads(forward, word):
+            setattr(thing, word, not in_training)
+            return {}
+    if _set_training(thing, False):
+        return {}
+    return {"eval": True}
 
 
 def _set_training(thing: Any, value: bool) -> bool:
     """Call a method such as train(mode=True) or is_training(value=None), and return whether there is one."""
     for word in NAMES.training:
         method: Any = getattr(thing, word, None)
-        arguments = defaults(method) if callable(method) else None
-        if arguments and len(arguments) == 1 and arguments[0][1] is not NO_DEFAULT:
+        if not callable(method):
+            continue
+        arguments = defaults(method)
+        if arguments is not None and len(arguments) == 1 and arguments[0][1] is not NO_DEFAULT:
             call(word, method, value)
             return True
     return False
@@ -64,9 +72,10 @@ def _set_training(thing: Any, value: bool) -> bool:
 
 def _required(source: Any, names: Sequence[str], problem: str) -> str:
     """Return the name of the method that has one of these usual names; FormError with the problem if there is none."""
-    if name := calling.method(source, names):
-        return name
-    raise FormError(problem)
+    name = calling.method(source, names)
+    if name is None:
+        raise FormError(problem)
+    return name
 
 
 class Methods(LocalCode):
@@ -83,32 +92,49 @@ class Methods(LocalCode):
     arguments: tuple[str, ...] | None = None
 
     def __init__(self, source: Any, name: str | None, arguments: Mapping[str, Any] | None = None) -> None:
+        arguments = arguments or {}
         kind = cast("type[Any]", source if isinstance(source, type) else type(source))
         self.kind = kind.__name__
-        self._label = label = name or self.kind
-        self._forward = _required(source, NAMES.forward, f"{label} has no forward(x)")
-        self._backward = _required(source, NAMES.backward, f"{label} has no backward(dy)")
-        forward, backward = (getattr(source, method) for method in (self._forward, self._backward))
+        self._label = name or self.kind
+        self._forward = _required(source, NAMES.forward, f"{self._label} has no forward(x)")
+        self._backward = _required(source, NAMES.backward, f"{self._label} has no backward(dy)")
+        forward = getattr(source, self._forward)
         for argument, value in defaults(forward) or ():
             if isinstance(value, np.ndarray):
-                raise FormError(f"{label}.{self._forward} has an array as default of {argument}: make it an attribute")
-        self._constructed = {**(arguments or {})} if isinstance(source, type) else None
-        self.thing: Any = source if self._constructed is None else _instance(kind, label, self._constructed)
+                raise FormError(
+                    f"{self._label}.{self._forward} has an array as default of {argument}: make it an attribute"
+                )
+        self.thing: Any = source
+        self._constructed: dict[str, Any] | None = None  # arguments of the constructor, for a class
+        if isinstance(source, type):
+            self._constructed = {**arguments}
+            self.thing = _instance(kind, self._label, self._constructed)
         self.independent = hasattr(cast("type[Any]", type(self.thing)), self._forward)
         self._updates = Updates(self.thing, getattr(self.thing, self._backward))
         self._x: Array | None = None  # input of the last forward
         self._saved = dict[str, Any]()  # values of the last forward that backward may take as arguments
-        self._modes = _set_evaluation_mode(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, Any]()
-        training = {} if self._modes else calling.TRAINING_MODES
-        accepted = defaults(getattr(self.thing, self._forward))
-        self._input = _input_attribute(self.thing) if accepted == [] else ""
-        modes = {name: default for name, default in (accepted or ())[1:] if default in (NO_DEFAULT, True, False)}
-        self._modes |= {name: training[name.lower()] for name in modes if name.lower() in training}
-        # Other values of switches, which are added to the modes of all copies if backward needs them
-        switches = modes.keys() - self._modes.keys()
-        self._switches = {name: not modes[name] for name in switches if modes[name] is not NO_DEFAULT}
-        self.variables = ModuleVariables(kind, forward, backward)
+        self._set_modes(bool(arguments.get(EVALUATED)))
+        self.variables = ModuleVariables(kind, forward, getattr(source, self._backward))
         self._detector = OverwriteDetector()
+
+    def _set_modes(self, is_evaluated: bool) -> None:
+        """Set the arguments of `forward` that choose a mode, and note the switches that backward may need."""
+        self._modes = dict[str, Any]()
+        if is_evaluated:
+            self._modes = _set_evaluation_mode(self.thing, self._forward)
+        training = {} if self._modes else calling.TRAINING_MODES
+        self._switches = dict[str, bool]()  # other values, which all copies pass if backward needs them
+        self._input: str | None = None  # attribute of x, if forward takes no argument
+        accepted = defaults(getattr(self.thing, self._forward))
+        if accepted == []:
+            self._input = _input_attribute(self.thing)
+        for name, default in (accepted or ())[1:]:
+            if default not in (NO_DEFAULT, True, False):
+                continue
+            if name.lower() in training:
+                self._modes[name] = training[name.lower()]
+            elif name not in self._modes and default is not NO_DEFAULT:
+                self._switches[name] = not default
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call the object's forward."""
@@ -126,19 +152,25 @@ class Methods(LocalCode):
 
     def _call_forward(self, label: str, x: Array) -> Any:
         """Call forward(x), or forward() if the object expects x in an attribute."""
-        if self._input:
-            setattr(self.thing, self._input, x)
-        return call(label, getattr(self.thing, self._forward), *(() if self._input else (x,)), **self._modes)
+        forward = getattr(self.thing, self._forward)
+        if self._input is None:
+            return call(label, forward, x, **self._modes)
+        setattr(self.thing, self._input, x)
+        return call(label, forward, **self._modes)
 
     def _builds(self, shape: tuple[int, ...]) -> Iterator[Callable[[], Any]]:
         """Yield calls of a method such as build(shape), with the shape of one sample or of the batch.
 
         An object whose forward has succeeded needs none.
         """
-        builder = "" if self._saved else calling.method(self.thing, NAMES.builders)
-        build = getattr(self.thing, builder, None)
-        arguments = ((shape[1:],), (shape,), shape[1:2]) if build and calling.required(build) else ((),)
-        for passed in arguments if build else ():
+        builder = calling.method(self.thing, NAMES.builders)
+        if builder is None or self._saved:
+            return
+        build = getattr(self.thing, builder)
+        arguments: Sequence[tuple[Any, ...]] = ((),)
+        if calling.required(build):
+            arguments = ((shape[1:],), (shape,), shape[1:2])
+        for passed in arguments:
             yield partial(call, f"{self._label}.{builder}", build, *passed)
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
@@ -147,31 +179,41 @@ class Methods(LocalCode):
         If it fails, the switches of forward, such as save_cache=False, are tried with their other values.
         """
         result = _retried(lambda: self._read_backward(dy, strided), self._switchings())
-        needed = [f"{name}={value}" for name, value in self._switches.items() if name in self._modes]
-        return replace(result, needed=f"{', '.join(needed)} in {self._forward}" * bool(needed))
+        needed = list[str]()
+        for name, value in self._switches.items():
+            if name in self._modes:
+                needed.append(f"{name}={value}")
+        if not needed:
+            return result
+        return replace(result, needed=f"{', '.join(needed)} in {self._forward}")
 
     def _read_backward(self, dy: Array, strided: bool) -> CallResult:
         """Call the object's backward; FormError if it needs what only `__call__` stores."""
         try:
             return self._call_backward(dy, strided)
         except StudentError as error:
-            if missing := self._set_by_call(error.__cause__):
+            missing = self._set_by_call(error.__cause__)
+            if missing is not None:
                 raise FormError(f"{error}: {missing} is set by __call__, which takes another form of x") from error
             raise
 
-    def _set_by_call(self, error: BaseException | None) -> str:
-        """Return the missing attribute that explains an error if only `__call__` may have set it; otherwise ""."""
+    def _set_by_call(self, error: BaseException | None) -> str | None:
+        """Return the missing attribute that explains an error if only `__call__` may have set it; otherwise None."""
         if not isinstance(error, AttributeError) or error.obj is not self.thing or self._forward == "__call__":
-            return ""
-        name, function = str(error.name), getattr(self.thing, calling.method(self.thing, ("__call__",)), None)
-        return name if function is not None and reads(function, name) else ""
+            return None
+        call_method = calling.method(self.thing, ("__call__",))
+        if call_method is None or not reads(getattr(self.thing, call_method), str(error.name)):
+            return None
+        return str(error.name)
 
     def _switchings(self) -> Iterator[Callable[[], Any]]:
         """Yield calls of forward with the other value of a switch, which is set back if the call does not help."""
-        for name in self._switches.keys() - self._modes.keys():
-            self._modes[name] = self._switches[name]
-            yield partial(self.forward, np.zeros(()) if self._x is None else self._x)
-            del self._modes[name]
+        x = np.zeros(()) if self._x is None else self._x
+        for name, value in self._switches.items():
+            if name not in self._modes:
+                self._modes[name] = value
+                yield partial(self.forward, x)
+                del self._modes[name]
 
     def _call_backward(self, dy: Array, strided: bool) -> CallResult:
         """Call the object's backward with the arguments that it accepts, and return dx and the other gradients.
@@ -180,45 +222,69 @@ class Methods(LocalCode):
         """
         label = f"{self._label}.{self._backward}"
         dy_copy = copy_for_call(dy, strided)
-        if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code that accumulates gradients
+        reset = getattr(self.thing, "zero_grad", None)
+        if callable(reset):  # for code that accumulates gradients
             call(f"{self._label}.zero_grad", reset)
         before = self._updates.arrays(self)
         backward = getattr(self.thing, self._backward)
-        required = [*map(str.lower, calling.required(backward)), *NAMES.roles]
-        named_arguments = {name: value for name, value in self._saved.items() if name in required}
-        named_arguments[self._updates.argument] = calling.RATE
-        positional = [named_arguments["cache"]] if "cache" in named_arguments else []
-        returned = call(label, backward, *calling.bind(label, backward, dy_copy, named_arguments, *positional))
-        dx, parameter_gradients = split_results(
-            calling.stored(self.thing, NAMES.input_gradients, returned), label, None
-        )
-        gradients = {name: array(value, f"{label}: {name} is") for name, value in parameter_gradients.items()}
+        returned = call(label, backward, *self._backward_arguments(label, backward, dy_copy))
+        returned = calling.stored(self.thing, NAMES.input_gradients, returned)
+        dx, parameter_gradients = split_results(returned, label, None)
+        gradients = dict[str, Array]()
+        for name, value in parameter_gradients.items():
+            gradients[name] = array(value, f"{label}: {name} is")
         gradients |= self._updates.gradients(self, before)
         if dx is not None or not (gradients or owners(self.names(), self.names())):  # a first layer needs no dx
-            gradients["dx"] = array(dx, f"{label} returned")
-            shape = gradients["dx"].shape
-            if self._x is not None and shape != self._x.shape and shape in self._parameter_shapes():
-                # The first layer of a network may return only gradients of its parameters. If they also have names,
-                # the returned one repeats one of them.
-                first_returned = gradients.pop("dx")
-                if not gradients or any(name.startswith(POSITION) for name in gradients):
-                    gradients = {f"{POSITION}0": first_returned, **gradients}
+            first = array(dx, f"{label} returned")
+            if not self._is_parameter_gradient(first):
+                gradients["dx"] = first
+            elif not gradients or any(name.startswith(POSITION) for name in gradients):
+                gradients = {f"{POSITION}0": first, **gradients}
         return CallResult(gradients, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 
-    def _parameter_shapes(self) -> list[tuple[int, ...]]:
-        values = (self.get(name) for name in self.names() if family(name))
-        return [value.shape for value in values if value is not None]
+    def _backward_arguments(self, label: str, backward: Callable[..., Any], dy: Array) -> list[Any]:
+        """Return the arguments of backward: dy, a learning rate, and what forward has saved for it."""
+        required = [*map(str.lower, calling.required(backward)), *NAMES.roles]
+        values = dict[str, Any]()
+        for name, value in self._saved.items():
+            if name in required:
+                values[name] = value
+        if self._updates.argument is not None:
+            values[self._updates.argument] = calling.RATE
+        if "cache" in values:
+            return calling.bind(label, backward, dy, values, values["cache"])
+        return calling.bind(label, backward, dy, values)
+
+    def _is_parameter_gradient(self, first: Array) -> bool:
+        """Return whether the first result of backward has the shape of a parameter instead of that of x.
+
+        The first layer of a network may return only gradients of its parameters. If they also have names, the returned
+        one repeats one of them.
+        """
+        if self._x is None or first.shape == self._x.shape:
+            return False
+        for name in self.names():
+            if role_of(name) is None:
+                continue
+            value = self.get(name)
+            if value is not None and value.shape == first.shape:
+                return True
+        return False
 
     def last_output(self, factor: float) -> Array:
         """Return the output for the input of the last forward, times a factor."""
-        x = np.zeros(()) if self._x is None else factor * self._x
+        if self._x is None:
+            x = np.zeros(())
+        else:
+            x = factor * self._x
         return copy.deepcopy(self).forward(x).arrays["y"]
 
     @property
-    def rate(self) -> str:
-        """Name of the learning-rate argument of backward; "" if it has none, or passes it on to an optimizer."""
-        passed_on = isinstance(getattr(self.thing, "optimizer", None), KeptGradients)
-        return "" if passed_on else self._updates.argument
+    def rate(self) -> str | None:
+        """Name of the learning-rate argument of backward; None if it has none, or passes it on to an optimizer."""
+        if isinstance(getattr(self.thing, "optimizer", None), KeptGradients):
+            return None
+        return self._updates.argument
 
     def another(self) -> "Methods":
         """Return another instance created with the same arguments or, if the source is an object, a copy."""
@@ -258,10 +324,12 @@ def _retried(function: Callable[[], Any], repairs: Iterable[Callable[[], Any]]) 
         raise error from None
 
 
-def _input_attribute(thing: Any) -> str:
-    """Return the attribute of x in an object whose forward takes no argument; "" if there is none."""
-    names = [name for name in getattr(thing, "__dict__", {}) if name.lower() in ("x", *NAMES.roles["x"])]
-    return next(iter(names), "")
+def _input_attribute(thing: Any) -> str | None:
+    """Return the attribute of x in an object whose forward takes no argument; None if there is none."""
+    for name in getattr(thing, "__dict__", {}):
+        if name.lower() in ("x", *NAMES.roles["x"]):
+            return name
+    return None
 
 
 def _like(value: Any, default: Any) -> Any:
@@ -281,11 +349,11 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
     except ValueError:  # classes written in C may have no signature
         return call(label, kind)
     by_name = {**{name.lower(): value for name, value in values.items()}, **values}
-    arguments = {
-        name: _like(by_name.get(name, by_name[name.lower()]), parameter.default)
-        for name, parameter in signature.parameters.items()
-        if name.lower() in by_name
-    }
+    arguments = dict[str, Any]()
+    for name, parameter in signature.parameters.items():
+        lower = name.lower()
+        if lower in by_name:
+            arguments[name] = _like(by_name.get(name, by_name[lower]), parameter.default)
     try:
         bound = signature.bind(**arguments)
     except TypeError:

@@ -31,13 +31,13 @@ class Names:
     loss_gradients: Words
     targets: Words
     predictions: Words
-    holders: Words
+    generic: Words
     values: Words
     containers: Words
     prefixes: Words
     suffixes: Words
     roles: Groups
-    families: Groups
+    parameter_roles: Groups
     stored: Groups
     removed: Mapping[str, str]
 

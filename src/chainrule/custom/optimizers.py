@@ -1,6 +1,6 @@
 """Runs of a learner's optimizer under a contract, and the signatures that contracts of optimizers are derived from.
 
-The contract may use `Holder()`, a layer or a parameter whose arrays have several usual names, and `start`, the first
+The contract may use `Namespace()`, a layer or a parameter whose arrays have several usual names, and `start`, the first
 parameters.
 """
 
@@ -16,7 +16,7 @@ from chainrule.custom import calling
 from chainrule.custom.calls import NO_DEFAULT, Array, FormError, array, defaults, is_numeric
 from chainrule.custom.contract import FIRST_VALUE, parse
 from chainrule.custom.contract_run import ContractRun
-from chainrule.custom.held_arrays import Holder
+from chainrule.custom.held_arrays import Namespace
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError
 
@@ -44,9 +44,14 @@ class Descent:
 def is_optimizer(source: Any) -> bool:
     """Return whether a class or a function of a file may be an optimizer: it updates, or takes a gradient second."""
     if isinstance(source, FunctionType):
-        names = [name for name, _ in defaults(source) or () if name.lower() not in NAMES.steps]
+        names = list[str]()
+        for name, _ in defaults(source) or ():
+            if name.lower() not in NAMES.steps:
+                names.append(name)
         return len(names) >= 2 and is_gradient(names[1])
-    return isinstance(source, type) and bool(calling.method(source, NAMES.updates)) and not calling.is_layer(source)
+    return (
+        isinstance(source, type) and calling.method(source, NAMES.updates) is not None and not calling.is_layer(source)
+    )
 
 
 def is_gradient(name: str) -> bool:
@@ -63,8 +68,8 @@ def signatures(source: Any) -> tuple[str, ...]:
         return (_signature(source.__name__, source),)
     calls = [_signature(f"self = {source.__name__}", source)]
     update = calling.method(source, NAMES.updates)
-    for name in filter(None, (update, *FURTHER)):
-        method = getattr(source, name, None)
+    for name in (update, *FURTHER):
+        method = getattr(source, name or "", None)
         if callable(method):
             calls.append(_signature(f"self.{name}".removesuffix(".__call__"), method))
     return tuple(calls)
@@ -125,7 +130,7 @@ def descend(names: Mapping[str, Any], descent: Descent) -> dict[str, Array]:
 
 def _lacks_attribute(error: BaseException | None) -> bool:
     """Return whether code reads an attribute that parameters and gradients in the form passed do not have."""
-    return isinstance(error, AttributeError) and isinstance(error.obj, np.ndarray | list | dict | Holder)
+    return isinstance(error, AttributeError) and isinstance(error.obj, np.ndarray | list | dict | Namespace)
 
 
 def _stored_options(optimizer: Any, words: Mapping[str, Sequence[str]]) -> dict[str, Array]:
@@ -141,7 +146,9 @@ def _stored_options(optimizer: Any, words: Mapping[str, Sequence[str]]) -> dict[
 
 def _vector(values: Any, label: str, size: int) -> Array:
     """Return the numbers in arrays and containers as a new array of this size; FormError if there are others."""
-    numbers = [array(part, f"{label}: w is").reshape(-1) for part in _leaves(values)]
+    numbers = list[Array]()
+    for part in _leaves(values):
+        numbers.append(array(part, f"{label}: w is").reshape(-1))
     count = sum(map(np.size, numbers))
     if count != size:
         raise FormError(f"{label}: {count} parameters instead of {size}")

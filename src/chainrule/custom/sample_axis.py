@@ -34,10 +34,17 @@ class SampleAxis:
         """Call forward for each sample, or for the transposed batch."""
         self._x, self._sums = np.array(x), {}
         if self._axis != ONE:
-            batch = x if self._axis == OUTPUT else np.moveaxis(x, 0, -1)
+            if self._axis == OUTPUT:
+                batch = x
+            else:
+                batch = np.moveaxis(x, 0, -1)
             return _moved(self._code.forward(batch, strided=strided), "y")
-        results = [self._code.forward(sample, strided=strided) for sample in x]
-        outputs = [result.arrays["y"] for result in results]
+        results = list[CallResult]()
+        for sample in x:
+            results.append(self._code.forward(sample, strided=strided))
+        outputs = list[Array]()
+        for result in results:
+            outputs.append(result.arrays["y"])
         if len({output.shape for output in outputs}) > 1:
             raise StudentError(f"{self.kind}: forward returned different shapes for samples of the same shape")
         return CallResult({"y": np.stack(outputs)}, _changed(results))
@@ -48,7 +55,9 @@ class SampleAxis:
             raise StudentError(f"{self.kind}: backward before forward")
         if self._axis != ONE:
             of_batch = self._code.backward(np.moveaxis(dy, 0, -1), strided=strided)
-            return of_batch if self._axis == OUTPUT else _moved(of_batch, "dx")
+            if self._axis == OUTPUT:
+                return of_batch
+            return _moved(of_batch, "dx")
         results, stored = list[CallResult](), list[dict[str, Array]]()
         changed_names = dict[str, None]()
         for sample, gradient in zip(self._x, dy, strict=True):
@@ -56,7 +65,9 @@ class SampleAxis:
             before = arrays_of(self._code)
             results.append(self._code.backward(gradient, strided=strided))
             stored.append(arrays_of(self._code))
-            changed_names |= {name: None for name, array in stored[-1].items() if not same(array, before.get(name))}
+            for name, array in stored[-1].items():
+                if not same(array, before.get(name)):
+                    changed_names[name] = None
         self._sums = _sums(stored, changed_names)
         gradients = _sums([result.arrays for result in results], results[0].arrays)
         if "dx" in gradients:
@@ -73,7 +84,9 @@ class SampleAxis:
 
     def get(self, name: str) -> Array | None:
         """Return a copy of an array; if backward has stored it, its sum over the samples."""
-        return self._sums[name].copy() if name in self._sums else self._code.get(name)
+        if name in self._sums:
+            return self._sums[name].copy()
+        return self._code.get(name)
 
     def set(self, name: str, value: Array) -> None:
         """Replace the value with the given name."""
@@ -115,7 +128,9 @@ class AdaptedLoss:
         targets = self._targets(t)
         if not self._single:
             return self._code.forward(p, targets)
-        results = [self._code.forward(*pair) for pair in zip(p, targets, strict=True)]
+        results = list[CallResult]()
+        for pair in zip(p, targets, strict=True):
+            results.append(self._code.forward(*pair))
         return CallResult({"y": np.array([result.arrays["y"].sum() for result in results])}, _changed(results))
 
     def backward(self, p: Array, t: Array) -> CallResult:
@@ -130,7 +145,9 @@ class AdaptedLoss:
         return CallResult({"dp": np.stack([part.arrays["dp"] for part in results]) / len(p)}, _changed(results))
 
     def _targets(self, t: Array) -> Array:
-        return t.argmax(axis=1) if self._labels else t
+        if self._labels:
+            return t.argmax(axis=1)
+        return t
 
 
 def _moved(result: CallResult, name: str) -> CallResult:
@@ -138,13 +155,18 @@ def _moved(result: CallResult, name: str) -> CallResult:
     array = result.arrays.get(name)
     if array is None:
         return result
-    moved = np.moveaxis(array, -1, 0) if array.ndim else array
+    if array.ndim:
+        moved = np.moveaxis(array, -1, 0)
+    else:
+        moved = array
     return replace(result, arrays={**result.arrays, name: np.ascontiguousarray(moved)})
 
 
 def _changed(results: Iterable[CallResult]) -> tuple[str, ...]:
     """Return the names of the arrays that any of the calls has overwritten. Arrays of earlier calls are ignored."""
-    names = dict.fromkeys(name for result in results for name in result.changed)
+    names = dict[str, None]()
+    for result in results:
+        names |= dict.fromkeys(result.changed)
     return tuple(name for name in names if not name.startswith(EARLIER))
 
 
@@ -152,7 +174,10 @@ def _sums(samples: Sequence[Mapping[str, Array]], names: Iterable[str]) -> dict[
     """Return the sum over the samples of each of these arrays that all samples have, in the same shape."""
     sums = dict[str, Array]()
     for name in names:
-        arrays = [stored[name] for stored in samples if name in stored]
+        arrays = list[Array]()
+        for stored in samples:
+            if name in stored:
+                arrays.append(stored[name])
         if len(arrays) == len(samples) and len({array.shape for array in arrays}) == 1:
             sums[name] = np.array(np.sum(arrays, axis=0))
     return sums

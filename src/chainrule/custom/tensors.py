@@ -44,15 +44,13 @@ def call(owner: Any, function: Callable[..., Any], *arguments: Any, **named: Any
     takes_tensors = _takes_tensors(owner, getattr(function, "__globals__", {}))
     if torch is None or not (takes_tensors or isinstance(owner, type)):
         return function(*arguments, **named)
+    if takes_tensors:
+        arguments = tuple(map(to_tensor, arguments))
+        named = {name: to_tensor(value) for name, value in named.items()}
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
         with torch.no_grad():
-            if takes_tensors:
-                arguments, named = (
-                    tuple(map(to_tensor, arguments)),
-                    {key: to_tensor(part) for key, part in named.items()},
-                )
             return to_arrays(function(*arguments, **named))
     finally:
         torch.set_default_dtype(before)
@@ -61,9 +59,12 @@ def call(owner: Any, function: Callable[..., Any], *arguments: Any, **named: Any
 def _takes_tensors(owner: Any, variables: Mapping[str, Any]) -> bool:
     """Return whether an owner derives from a class of PyTorch or holds tensors, or its module lacks NumPy."""
     kind = cast("type[Any]", owner if isinstance(owner, type) else type(owner))
-    derived = any(base.__module__.startswith("torch.") for base in kind.__mro__)
-    held = any(map(is_tensor, getattr(owner, "__dict__", {}).values()))
-    return derived or held or ("torch" in variables and not {"np", "numpy"} & {*variables})
+    for base in kind.__mro__:
+        if base.__module__.startswith("torch."):
+            return True
+    if any(map(is_tensor, getattr(owner, "__dict__", {}).values())):
+        return True
+    return "torch" in variables and "np" not in variables and "numpy" not in variables
 
 
 class SavedContext:

@@ -33,9 +33,17 @@ class KeptGradients:
 
     def _keep(self, *arguments: Any) -> Any:
         """Keep a dictionary of gradients. Parameters that are passed with their gradient are returned unchanged."""
-        held = [cast("Mapping[str, Any]", value) for value in arguments if isinstance(value, Mapping)]
-        self.grads = dict(held[-1]) if held else dict[str, Any]()
-        return arguments[0] if len(arguments) == 2 and not held else None
+        held = list[Mapping[str, Any]]()
+        for value in arguments:
+            if isinstance(value, Mapping):
+                held.append(cast("Mapping[str, Any]", value))
+        if held:
+            self.grads = dict(held[-1])
+        else:
+            self.grads = dict[str, Any]()
+        if len(arguments) == 2 and not held:
+            return arguments[0]
+        return None
 
 
 class Updates:
@@ -44,13 +52,15 @@ class Updates:
     backward   the method
     thing      the object; its learning rate may also be an attribute
 
-    ``argument`` is the name of the learning rate in the signature of `backward`, or "".
+    ``argument`` is the name of the learning rate in the signature of `backward`, or None.
     ``names`` are the arrays that `backward` has updated so far.
     """
 
     def __init__(self, thing: Any, backward: Callable[..., Any]) -> None:
         self.argument = calling.rate_argument(backward)
-        self._attribute = "" if self.argument else _rate_attribute(thing, backward)
+        self._attribute: str | None = None
+        if self.argument is None:
+            self._attribute = _rate_attribute(thing, backward)
         self.names = dict[str, bool]()  # whether an array that backward changes affects the output
 
     def copy(self) -> "Updates":
@@ -61,7 +71,7 @@ class Updates:
 
     def arrays(self, layer: Updated) -> dict[str, Array]:
         """Return the layer's arrays before a call of `backward`; an empty dictionary if there is no learning rate."""
-        if not (self.argument or self._attribute):
+        if self.argument is None and self._attribute is None:
             return {}
         return {name: value for name, value in arrays_of(layer).items() if value.dtype.kind == "f"}
 
@@ -81,16 +91,20 @@ class Updates:
         for name in changed:
             if name not in self.names:
                 self.names[name] = self._is_influential(layer, name, before)
-        updated = [name for name in changed if self.names[name]]
-        for name in updated:
+        rate = calling.RATE
+        for name, after in changed.items():
+            if not self.names[name]:
+                continue
+            if self._attribute is not None:
+                rate = float(before[self._attribute])
             layer.set(name, before[name])
-            if changed[name].shape != before[name].shape:
-                raise StudentError(
-                    f"backward changes the shape of {name} from {before[name].shape} to {changed[name].shape}"
-                )
-        rate = calling.RATE if self.argument or not updated else float(before[self._attribute])
-        known = [name for name, is_parameter in self.names.items() if is_parameter and name in before]
-        return {name: (before[name] - changed.get(name, before[name])) / rate for name in known}
+            if after.shape != before[name].shape:
+                raise StudentError(f"backward changes the shape of {name} from {before[name].shape} to {after.shape}")
+        gradients = dict[str, Array]()
+        for name, is_parameter in self.names.items():
+            if is_parameter and name in before:
+                gradients[name] = (before[name] - changed.get(name, before[name])) / rate
+        return gradients
 
     def _is_influential(self, layer: Updated, name: str, before: Mapping[str, Array]) -> bool:
         """Return whether an array affects the output. Saved values and gradients do not."""
@@ -99,18 +113,21 @@ class Updates:
             for updated, value in before.items():
                 if self.names.get(updated, updated == name):
                     twin.set(updated, value)
-            y = [twin.last_output(factor) for factor in FACTORS]
+            outputs = [twin.last_output(factor) for factor in FACTORS]
             step = np.cos(np.arange(before[name].size)).reshape(before[name].shape)  # softmax ignores equal steps
             twin.set(name, 1.1 * before[name] + 0.1 * step)
             others = [twin.last_output(factor) for factor in FACTORS]
         except StudentError:
             return False
-        return any(not np.array_equal(*pair, equal_nan=True) for pair in zip(y, others, strict=True))
+        return any(not np.array_equal(*pair, equal_nan=True) for pair in zip(outputs, others, strict=True))
 
 
-def _rate_attribute(thing: Any, backward: Callable[..., Any]) -> str:
-    """Return the name of an attribute that contains the learning rate and is used in `backward`; "" if none is."""
+def _rate_attribute(thing: Any, backward: Callable[..., Any]) -> str | None:
+    """Return the name of an attribute that contains the learning rate and is used in `backward`; None if none is."""
     code = code_of(backward)
-    used = () if code is None else code.co_names
-    rates = (name for name in used if name.lower() in NAMES.rates and name != "alpha")
-    return next((name for name in rates if isinstance(getattr(thing, name, None), float)), "")
+    if code is None:
+        return None
+    for name in code.co_names:
+        if name.lower() in NAMES.rates and name != "alpha" and isinstance(getattr(thing, name, None), float):
+            return name
+    return None

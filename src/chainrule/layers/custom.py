@@ -41,9 +41,9 @@ class CustomLayer(Layer):
     kind: ClassVar[str] = CUSTOM
 
     def __init__(self, source: Any, /, **parameters: ArrayLike) -> None:
-        from chainrule.custom.student import Student
+        from chainrule.custom.learner_layer import LearnerLayer
 
-        self.student = Student(source, parameters=parameters)
+        self.learner_layer = LearnerLayer(source, parameters=parameters)
         self._lock = ThreadLock()
         self._trials: dict[Shape, tuple[Shape, tuple[Parameter, ...]]] = {}
 
@@ -65,7 +65,7 @@ class CustomLayer(Layer):
             tensor = builder.parameter(parameter.name)
             own.append(tensor)
             gradients.append(tensor.gradient())
-        kind = self.student.kind
+        kind = self.learner_layer.kind
         builder.forward(f"{kind}.forward", (x, *own), (y,), call=self._forward, scope="batch")
         reads, writes = (y.gradient(), x, *own), (x.gradient(), *gradients)
         builder.backward(f"{kind}.backward", reads, writes, call=self._backward, scope="batch")
@@ -74,32 +74,34 @@ class CustomLayer(Layer):
     def to_config(self) -> dict[str, Any]:
         """Raise StudentError: custom code cannot be saved, because loading a file must never run code."""
         raise StudentError(
-            f"{self.student.kind} is custom code, which is not saved: save model.weights with numpy.savez, "
+            f"{self.learner_layer.kind} is custom code, which is not saved: save model.weights with numpy.savez, "
             "rebuild the model, and pass them to model.set_weights"
         )
 
     def describe(self) -> str:
         """Return the name of the custom code, marked as custom."""
-        return f"{self.student.kind}{CUSTOM_SUFFIX}"
+        return f"{self.learner_layer.kind}{CUSTOM_SUFFIX}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CustomLayer:
         """Return an independent layer that wraps a copy of the object."""
         twin: Any = CustomLayer.__new__(CustomLayer)
         with self._lock:
-            twin.__dict__.update(self.__dict__ | {"student": copy.deepcopy(self.student, memo), "_lock": ThreadLock()})
+            twin.__dict__.update(
+                self.__dict__ | {"learner_layer": copy.deepcopy(self.learner_layer, memo), "_lock": ThreadLock()}
+            )
         return twin
 
     def _trial(self, shape: Shape, name: str) -> tuple[Shape, tuple[Parameter, ...]]:
         if shape not in self._trials:
             with self._lock:
                 x = np.random.default_rng(0).standard_normal((TRIAL, *shape)).astype(np.float32)
-                y = self.student.explore(x)
+                y = self.learner_layer.explore(x)
                 if y.ndim < 2 or len(y) != TRIAL:
                     raise StudentError(
-                        f"{self.student.kind} {name!r}: forward returned the shape {text(y.shape) or '()'} for {TRIAL} "
-                        f"samples of {text(shape)}; expected {TRIAL}×…"
+                        f"{self.learner_layer.kind} {name!r}: forward returned the shape {text(y.shape) or '()'} for "
+                        f"{TRIAL} samples of {text(shape)}; expected {TRIAL}×…"
                     )
-                values = self.student.parameters
+                values = self.learner_layer.parameters
             parameters = tuple(Parameter(key, value.shape, "zeros", values=value) for key, value in values.items())
             self._trials[shape] = (y.shape[1:], parameters)
         return self._trials[shape]
@@ -112,26 +114,26 @@ class CustomLayer(Layer):
     def _backward(self, dy: Array, x: Array, *values: Array) -> tuple[Array, ...]:
         """Run the custom backward on a batch, after rerunning forward if its last call had other arguments."""
         with self._lock:
-            if not self.student.is_current(x, dict(zip(self.student.names, values, strict=True))):
+            if not self.learner_layer.is_current(x, dict(zip(self.learner_layer.names, values, strict=True))):
                 self._run(x, values)
-            dx, gradients = self.student.backward(dy)
+            dx, gradients = self.learner_layer.backward(dy)
         return tuple(self._real(gradient, x.dtype) for gradient in (dx, *gradients.values()))
 
     def _run(self, x: Array, values: tuple[Array, ...]) -> Array:
-        for name, value in zip(self.student.names, values, strict=True):
-            self.student.set(name, value)
-        y = self.student.forward(x)
+        for name, value in zip(self.learner_layer.names, values, strict=True):
+            self.learner_layer.set(name, value)
+        y = self.learner_layer.forward(x)
         expected = (len(x), *self._trials[x.shape[1:]][0])
         if y.shape != expected:
             raise StudentError(
-                f"{self.student.kind}: forward returned the shape {text(y.shape) or '()'} for {text(x.shape)}; "
+                f"{self.learner_layer.kind}: forward returned the shape {text(y.shape) or '()'} for {text(x.shape)}; "
                 f"expected {text(expected)}"
             )
         return self._real(y, x.dtype)
 
     def _real(self, values: Array, dtype: Any) -> Array:
         if np.iscomplexobj(values) and np.dtype(dtype).kind == "f":
-            raise StudentError(f"{self.student.kind}: returned complex numbers for real inputs")
+            raise StudentError(f"{self.learner_layer.kind}: returned complex numbers for real inputs")
         return np.ascontiguousarray(values, dtype).reshape(values.shape)
 
 

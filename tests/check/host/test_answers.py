@@ -15,7 +15,7 @@ from chainrule.check.guest.frames import FrameError, encode
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
 from chainrule.custom.interface import CallResult
-from chainrule.custom.student import Student
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import ChainruleError, printable
 
 ARRAY = np.arange(6.0).reshape(2, 3)
@@ -100,7 +100,7 @@ def test_any_answer_is_a_result_or_an_error(replies: list[dict[str, Any]]) -> No
 def test_any_answer_is_judged(replies: list[dict[str, Any]]) -> None:
     """Let the checker itself receive arrays of any shape and type."""
     try:
-        report = cr.check_gradients(Student.around(code(replies), "Layer"), against="Dense(3)", input_shape=(3,))
+        report = cr.check_gradients(LearnerLayer.around(code(replies), "Layer"), against="Dense(3)", input_shape=(3,))
     except (ChainruleError, GuestEnded):
         return
     assert not report.ok

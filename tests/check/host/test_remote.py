@@ -17,8 +17,8 @@ from check.submissions import written
 import chainrule as cr
 from chainrule.check import guest
 from chainrule.check.host import Limits, Permissions, open_file, package_folders
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.losses import LossFunctions
-from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 
 LIMITS = Limits(60)
@@ -51,25 +51,25 @@ ODD = """
 
 
 @contextmanager
-def hosted(file: Path, name: str = "", loss: bool = False, permissions: Permissions | None = None):
+def hosted(file: Path, name: str | None = None, loss: bool = False, permissions: Permissions | None = None):
     """Open an object of a file in another process."""
     with open_file(file, LIMITS, permissions=permissions) as opened:
         yield opened.loss(name) if loss else opened.layer(name)
 
 
 @pytest.fixture
-def odd(tmp_path: Path) -> Iterator[tuple[Student, Any]]:
+def odd(tmp_path: Path) -> Iterator[tuple[LearnerLayer, Any]]:
     """Return a learner's class in this process, and in another."""
     text = textwrap.dedent(ODD)
     with hosted(written(tmp_path, text), "Odd") as there:
-        yield Student(module(text, "mine").Odd), there
+        yield LearnerLayer(module(text, "mine").Odd), there
 
 
-def test_answers_equal_those_of_local_code(odd: tuple[Student, Any]) -> None:
+def test_answers_equal_those_of_local_code(odd: tuple[LearnerLayer, Any]) -> None:
     here, there = odd
-    for student in odd:
-        student.put("params.b", np.array([2.0, 3.0]))
-        student.put("scale", np.array(3.0))
+    for learner_layer in odd:
+        learner_layer.put("params.b", np.array([2.0, 3.0]))
+        learner_layer.put("scale", np.array(3.0))
     x, dy = np.arange(12.0).reshape(4, 3), np.ones((4, 2))
     for number in (x, x.astype(np.float32), x + 1e-9j):
         y, other = here.forward(number), there.forward(number)
@@ -119,14 +119,14 @@ def test_losses_equal_those_of_local_code(tmp_path: Path, name: str) -> None:
             assert results.tolist() == expected.tolist()
 
 
-def test_copies_share_nothing(odd: tuple[Student, Any]) -> None:
+def test_copies_share_nothing(odd: tuple[LearnerLayer, Any]) -> None:
     _, first = odd
     second = copy.deepcopy(first)
     second.put("scale", np.array(5.0))
     assert (float(first.copy_of("scale")), float(second.copy_of("scale"))) == (2.0, 5.0)
 
 
-def test_a_property_cannot_be_set(odd: tuple[Student, Any]) -> None:
+def test_a_property_cannot_be_set(odd: tuple[LearnerLayer, Any]) -> None:
     _, there = odd
     there.put("double", np.array(5.0))
     with pytest.raises(StudentError, match="double cannot be set: AttributeError"):
@@ -183,7 +183,7 @@ def test_nothing_that_knows_an_answer_is_loaded() -> None:
     )
     known = ("chainrule.custom", "chainrule.check.guest")
     assert {name for name in before if not name.startswith(known)} <= {
-        "chainrule", "chainrule.check", "chainrule.check.sources", "chainrule.errors",
+        "chainrule", "chainrule.check", "chainrule.check.notebooks", "chainrule.check.sources", "chainrule.errors",
         "chainrule._io", "chainrule._io.locks", "chainrule._io.python_files", "chainrule._io.trust",
         "chainrule.core", "chainrule.core.shapes",
     }  # fmt: skip

@@ -1,10 +1,10 @@
 """Diagnose wrong results as classic mistakes.
 
 Each mistake has a small function that computes its result from the correct quantities, a `GroundTruth` t. If this
-result matches the wrong result on every probe, the mistake is the diagnosis.
+result matches the wrong result on every test case, the mistake is the diagnosis.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -51,43 +51,61 @@ CATALOGUES: dict[str, tuple[Mistake, ...]] = {
 }
 
 
-def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
+def mistakes_for(operation: str | None, tensor: str) -> list[Mistake]:
     """Return the possible mistakes for a tensor of an operation. Specific mistakes come before general ones."""
-    specific = [mistake for mistake in CATALOGUES.get(operation, ()) if mistake.tensor == tensor]
+    specific = list[Mistake]()
+    for mistake in CATALOGUES.get(operation or "", ()):
+        if mistake.tensor == tensor:
+            specific.append(mistake)
     return [*specific, *general.mistakes(tensor)]
 
 
 def diagnose(
     tensor: str, cases: Sequence[tuple[GroundTruth, Array]], tolerance: float = EXACT
 ) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain the results on all probes.
+    """Return the mistakes that explain the results on all test cases.
 
     If no single mistake does, vague ones are tried, such as reordered axes, then pairs of mistakes. A mistake only
     explains a result if it is at least ten times closer to it than the correct result is.
 
-    cases   (truth, result) for each probe with a wrong result
+    cases   (truth, result) for each test case with a wrong result
     """
     if not cases:
         return ()
-    errors = [_relative_error(truth.expected(tensor), result) for truth, result in cases]
-    limit = max(min([tolerance, *(error / 10 for error in errors)]), ROUNDING)
+    limit = tolerance
+    for truth, result in cases:
+        limit = min(limit, _relative_error(truth.expected(tensor), result) / 10)
+    limit = max(limit, ROUNDING)
     specific = mistakes_for(cases[0][0].operation, tensor)
-    for mistakes in (specific, general.vague(tensor)):
-        single = [mistake for mistake in mistakes if all(_explains(mistake, *case, tensor, limit) for case in cases)]
-        if single:
-            return tuple(mistake.diagnosis for mistake in single)
-    if factor := general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], limit):
+    single = _explaining(specific, cases, tensor, limit) or _explaining(general.vague(tensor), cases, tensor, limit)
+    if single:
+        return single
+    factor = general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], limit)
+    if factor is not None:
         return (factor,)
     pairs = list[Diagnosis]()
     # The two mistakes that most often accompany another one are undone; the rest is compared with single mistakes.
     for added in (general.SIGN, general.BATCH):
-        without = [(truth, -result if added is general.SIGN else result * len(truth.x)) for truth, result in cases]
-        for mistake in specific:
-            diagnosis = mistake.diagnosis
-            if diagnosis not in general.UNPAIRED and all(_explains(mistake, *case, tensor, limit) for case in without):
+        without = list[tuple[GroundTruth, Array]]()
+        for truth, result in cases:
+            factor = -1 if added is general.SIGN else len(truth.x)
+            without.append((truth, factor * result))
+        for diagnosis in _explaining(specific, without, tensor, limit):
+            if diagnosis not in general.UNPAIRED:
                 message = f"{added.message}; in addition, it {diagnosis.message}"
                 pairs.append(Diagnosis(f"{diagnosis.name}+{added.name}", message, diagnosis.page))
     return tuple(pairs)
+
+
+def _explaining(
+    mistakes: Iterable[Mistake], cases: Sequence[tuple[GroundTruth, Array]], tensor: str, tolerance: float
+) -> tuple[Diagnosis, ...]:
+    """Return the diagnoses of the mistakes that reproduce every result."""
+    diagnoses = list[Diagnosis]()
+    for mistake in mistakes:
+        if all(_explains(mistake, *case, tensor, tolerance) for case in cases):
+            diagnoses.append(mistake.diagnosis)
+    return tuple(diagnoses)
 
 
 def _relative_error(expected: Array, result: Array) -> float:
@@ -96,16 +114,20 @@ def _relative_error(expected: Array, result: Array) -> float:
         return np.inf
     size = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(result).max(initial=0.0)), TINY)
     gap = float(np.abs(expected.reshape(-1) - result.reshape(-1)).max(initial=0.0)) / size
-    return gap if np.isfinite(gap) else np.inf
+    if np.isfinite(gap):
+        return gap
+    return np.inf
 
 
 def _explains(mistake: Mistake, truth: GroundTruth, result: Array, tensor: str, tolerance: float) -> bool:
     """Return whether a mistake reproduces a result and differs from the correct result."""
     expected = truth.expected(tensor)
-    reshaped = result.reshape(expected.shape) if result.size == expected.size and tensor == "y" else result
-    forms = (reshaped, as_image(reshaped, truth.one_dimensional))
-    return any(
-        not nearly_equal(expected, candidate, tolerance)
-        and any(nearly_equal(form, candidate, tolerance) for form in forms)
-        for candidate in mistake.results(truth)
-    )
+    if result.size == expected.size and tensor == "y":
+        result = result.reshape(expected.shape)
+    image = as_image(result, truth.one_dimensional)
+    for candidate in mistake.results(truth):
+        if nearly_equal(expected, candidate, tolerance):
+            continue
+        if nearly_equal(result, candidate, tolerance) or nearly_equal(image, candidate, tolerance):
+            return True
+    return False

@@ -8,7 +8,7 @@ from chainrule.engines.protocol import Array
 from chainrule.operations.reference.activations import sigmoid
 from chainrule.operations.reference.softmax import softmax
 
-FAMILY = "activations"
+PAGE = "activations"
 USUAL_SLOPES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.3, 0.5, 1.0)
 MASKED = ("relu", "leaky_relu")
 
@@ -26,11 +26,15 @@ def _slope(t: GroundTruth) -> float:
 def _other_slopes(t: GroundTruth) -> list[float]:
     """Return −s, 1 − s, 1/s and s² for the slope s of a leaky ReLU."""
     s = _slope(t)
-    return [-s, 1 - s, 1 / s, s * s, *USUAL_SLOPES] if t.operation == "leaky_relu" and s else []
+    if t.operation == "leaky_relu" and s:
+        return [-s, 1 - s, 1 / s, s * s, *USUAL_SLOPES]
+    return []
 
 
 def _within_one_bound(t: GroundTruth) -> list[Array]:
-    return [t.x > t.attributes["low"], t.x < t.attributes["high"]] if t.operation == "clip" else []
+    if t.operation == "clip":
+        return [t.x > t.attributes["low"], t.x < t.attributes["high"]]
+    return []
 
 
 def _input_for_output(t: GroundTruth) -> Candidates:
@@ -75,7 +79,7 @@ def _softmax_dx(y: Array, dy: Array) -> Array:
 
 
 ELEMENTWISE = catalogue(
-    FAMILY,
+    PAGE,
     ("y", ROUNDED, "differs by 2·10⁻⁵, because γ and α are rounded: γ = 1.0507009873554805, α = 1.6732632423543772",
      lambda t: [1.0507 * np.where(t.x > 0, t.x, alpha * np.expm1(t.x)) for alpha in (1.6733, 1.67326)
                 if t.operation == "selu"]),
@@ -115,7 +119,7 @@ ELEMENTWISE = catalogue(
 )  # fmt: skip
 
 SOFTMAX = catalogue(
-    FAMILY,
+    PAGE,
     ("x", "softmax-off-diagonal-dropped",
      "uses only the diagonal of the Jacobian, y (1 − y): every output depends on every input, so dx = y (dy − Σ dy·y)",
      lambda t: [t.dy * t.y * (1 - t.y)]),
@@ -162,7 +166,7 @@ REMEDIES = {
 }
 
 
-def overflow(operation: str) -> str:
-    """Return the message about overflow for large inputs, with advice for the operation ("" if it is unknown)."""
-    remedy = REMEDIES.get(operation, "write it so that no exponent is above 0")
+def overflow(operation: str | None) -> str:
+    """Return the message about overflow for large inputs, with advice for the operation (None if it is unknown)."""
+    remedy = REMEDIES.get(operation or "", "write it so that no exponent is above 0")
     return f"overflows for inputs around ±1,000 (eˣ is infinite above 709): {remedy}"

@@ -29,7 +29,9 @@ def is_convolution(t: GroundTruth) -> bool:
 
 def sliding_kernel(t: GroundTruth) -> Array:
     """Return the kernel that slides over the image. It is rotated for a true convolution."""
-    return rotated(t.values["w"]) if is_convolution(t) else t.values["w"]
+    if is_convolution(t):
+        return rotated(t.values["w"])
+    return t.values["w"]
 
 
 def exchanged_axes(w: Array) -> Iterator[Array]:
@@ -46,7 +48,11 @@ def _output_with(t: GroundTruth, w: Array | None = None, **changes: Any) -> Arra
     """
     y = cross_correlate(t.x, t.values["w"] if w is None else w, **{**t.attributes, **changes})
     b = t.values.get("b", np.zeros((1, 1, 1)))
-    return y + b[:, None, None] if b.ndim == 1 else y + b if b.shape in ((1, 1, 1), y.shape[1:]) else y
+    if b.ndim == 1:
+        return y + b[:, None, None]
+    if b.shape in ((1, 1, 1), y.shape[1:]):
+        return y + b
+    return y
 
 
 def _repeated_bias(t: GroundTruth) -> Candidates:
@@ -132,15 +138,19 @@ def _valid(t: GroundTruth) -> Candidates:
 
 
 def _same_size(t: GroundTruth) -> Candidates:
-    first = [(taps - 1) // 2 for taps in geometry_of(t).window]
-    rows, columns = (slice(start, start + size) for start, size in zip(first, t.dy.shape[2:], strict=True))
-    yield from _embedded(_full(t)[:, :, rows, columns], t.x.shape)
+    first = list[int]()
+    for taps in geometry_of(t).window:
+        first.append((taps - 1) // 2)
+    (row, column), (height, width) = first, t.dy.shape[2:]
+    yield from _embedded(_full(t)[:, :, row : row + height, column : column + width], t.x.shape)
 
 
 def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
     """Yield a result that is too small: unchanged, and placed in the corner and in the middle of an array of zeros."""
     yield inner
-    margins = [whole - part for whole, part in zip(shape[2:], inner.shape[2:], strict=True)]
+    margins = list[Any]()
+    for whole, part in zip(shape[2:], inner.shape[2:], strict=True):
+        margins.append(whole - part)
     if min(margins) < 0:
         return
     for first in ((0, 0), tuple(cells // 2 for cells in margins)):

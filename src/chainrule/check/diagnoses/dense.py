@@ -44,7 +44,10 @@ def _each_position(t: GroundTruth) -> Candidates:
 
 
 def _each_sample(t: GroundTruth) -> Candidates:
-    kept = t.dy.sum(axis=_positions(t)) if _tied(t) else t.dy
+    if _tied(t):
+        kept = t.dy.sum(axis=_positions(t))
+    else:
+        kept = t.dy
     return [kept, kept[0], kept[-1]]
 
 

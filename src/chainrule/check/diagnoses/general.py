@@ -69,15 +69,18 @@ def mistakes(tensor: str) -> list[Mistake]:
     builds = [*COMMON]
     if tensor != "y":
         builds += [*OF_GRADIENTS, *([(LEFT_OUT, _one_sample)] if tensor in ("x", "p") else [(DECAYED, _decayed)])]
-        builds += [(AVERAGED, _averages)] if tensor != "b" else []  # a bias has its own mistakes of averaging
-        builds += [(UNSUMMED, _samples)] if tensor not in ("x", "p", "b") else []
+        # a bias has its own mistakes of averaging
+        if tensor != "b":
+            builds += [(AVERAGED, _averages)]
+        if tensor not in ("x", "p", "b"):
+            builds += [(UNSUMMED, _samples)]
     return [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in builds]
 
 
 def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> Diagnosis | None:
     """Return the diagnosis of results that are all the same multiple of the right ones, or None.
 
-    pairs  (right result, result) for each probe
+    pairs  (right result, result) for each test case
     """
     right, result = pairs[0]
     if right.shape != result.shape or not np.isfinite(result).all():
@@ -100,9 +103,11 @@ def _fixed(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the result with one index instead of all along an axis, and the gradient for such a dy, x or parameter."""
     yield from _frozen(t.expected(tensor))
     if tensor != "y":
-        yield from (t.compute(t.values, dy)[tensor] for dy in _frozen(t.dy))
+        for dy in _frozen(t.dy):
+            yield t.compute(t.values, dy)[tensor]
         for name, array in t.values.items():
-            yield from (t.compute({**t.values, name: frozen}, t.dy)[tensor] for frozen in _frozen(array))
+            for frozen in _frozen(array):
+                yield t.compute({**t.values, name: frozen}, t.dy)[tensor]
 
 
 def _frozen(array: Array) -> Candidates:
@@ -117,7 +122,8 @@ def _permuted(tensor: str, t: GroundTruth) -> Candidates:
     Axes are also reversed, one at a time.
     """
     expected = t.expected(tensor)
-    yield from (np.flip(expected, axis) for axis in range(expected.ndim))
+    for axis in range(expected.ndim):
+        yield np.flip(expected, axis)
     for axes in permutations(range(expected.ndim)):
         yield expected.transpose(axes)
         yield expected.transpose(axes).reshape(expected.shape)
@@ -129,12 +135,17 @@ def _multiplied(factor: float, tensor: str, t: GroundTruth) -> Candidates:
 
 def _truncated(tensor: str, t: GroundTruth) -> Candidates:
     whole = np.trunc(t.expected(tensor))
-    return [whole] if whole.any() else []
+    if whole.any():
+        return [whole]
+    return []
 
 
 def _after_update(tensor: str, t: GroundTruth) -> Candidates:
     """Yield dx with the parameters after a step along their gradients, or along the means of these."""
-    gradients = {name: gradient for name, gradient in t.gradients.items() if name not in ("x", "p")}
+    gradients = dict[str, Array]()
+    for name, gradient in t.gradients.items():
+        if name not in ("x", "p"):
+            gradients[name] = gradient
     if tensor != "x" or not gradients:
         return
     for rate, count in product(RATES, (1, len(t.x))):
@@ -183,12 +194,15 @@ def _averages(tensor: str, t: GroundTruth) -> Candidates:
 def _shifts(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient moved by one element along each long axis, cyclically or with zeros."""
     expected = t.expected(tensor)
-    for axis, step in product((axis for axis, size in enumerate(expected.shape) if size > 2), (1, -1)):
-        moved = np.roll(expected, step, axis)
-        yield moved
-        inside = moved.copy()
-        inside[(*(slice(None) for _ in range(axis)), 0 if step == 1 else -1)] = 0  # what came from the other end
-        yield inside
+    for axis, size in enumerate(expected.shape):
+        if size <= 2:
+            continue
+        for step, vacated in ((1, 0), (-1, -1)):
+            moved = np.roll(expected, step, axis)
+            yield moved
+            inside = moved.copy()
+            np.moveaxis(inside, axis, 0)[vacated] = 0  # what came from the other end
+            yield inside
 
 
 def _decayed(tensor: str, t: GroundTruth) -> Candidates:
@@ -207,14 +221,18 @@ def _one_sample(tensor: str, t: GroundTruth) -> Candidates:
 
 def _other_gradients(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradients with respect to other tensors."""
-    yield from (gradient for other, gradient in t.gradients.items() if other != tensor)
+    for other, gradient in t.gradients.items():
+        if other != tensor:
+            yield gradient
 
 
 def _samples(tensor: str, t: GroundTruth) -> Candidates:
     """Yield gradients of single samples: stacked, stacked without axes of length 1, the last, and the first."""
     if t.operation == "batch_norm":
         return
-    gradients = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]
+    gradients = list[Array]()
+    for n in range(len(t.x)):
+        gradients.append(t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor])
     yield np.stack(gradients)
     yield np.stack([gradient.squeeze() for gradient in gradients])
     yield gradients[-1]

@@ -10,7 +10,7 @@ from chainrule.core.shapes import WHOLE_IMAGE, resampling_weights
 from chainrule.engines.protocol import Array
 from chainrule.operations import reference
 
-FAMILY = "geometry"
+PAGE = "geometry"
 
 
 def _exchanged(t: GroundTruth) -> ByTensor:
@@ -27,19 +27,19 @@ ENDS = (
      "swaps the two ends of an axis: the first number is for its beginning, the second for its end", _exchanged),
 )  # fmt: skip
 PAD = catalogue(
-    FAMILY,
+    PAGE,
     *ENDS,
     ("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding",
      lambda t: [t.dy, t.dy[tuple(slice(size) for size in t.x.shape)]]),
 )  # fmt: skip
 CROP = catalogue(
-    FAMILY,
+    PAGE,
     *ENDS,
     ("x", "border-missing", "has the size of the cropped image: pixels that were cut off have the gradient 0",
      lambda t: [t.dy]),
 )  # fmt: skip
 PERMUTE = catalogue(
-    FAMILY,
+    PAGE,
     ("x", "axes-not-inverted", "permutes dy as forward permutes x: the gradient needs the inverse permutation",
      lambda t: [reference.permute(t.dy, axes=t.attributes["axes"])]),
     ("x y", "reshaped-for-permuted", "is reshaped, which leaves values in their order in memory: transpose it",
@@ -69,8 +69,8 @@ def _dx_with(t: GroundTruth, changed: Callable[[Array], Array]) -> Array:
 
 
 def _one_copy(t: GroundTruth) -> Candidates:
-    rows, columns = (matrix.argmax(axis=0) for matrix in _matrices(t))
-    yield t.dy[:, :, rows][:, :, :, columns]
+    by_row, by_column = _matrices(t)
+    yield t.dy[:, :, by_row.argmax(axis=0)][:, :, :, by_column.argmax(axis=0)]
 
 
 def _aligned(t: GroundTruth) -> Candidates:

@@ -36,7 +36,10 @@ def _softmax_twice(t: GroundTruth) -> Candidates:
 
 def _of_one_class(t: GroundTruth) -> Candidates:
     if t.operation in CROSS_ENTROPIES:
-        p = softmax(t.x) if t.operation == "softmax_cross_entropy" else t.x
+        if t.operation == "softmax_cross_entropy":
+            p = softmax(t.x)
+        else:
+            p = t.x
         yield np.asarray(-np.log(np.take_along_axis(p, t.values["t"].argmax(axis=1)[:, None], axis=1)).mean())
         yield np.asarray(-np.log((t.values["t"] * p).sum(axis=1)).mean())
 
@@ -46,23 +49,39 @@ def _added_in_logarithm(t: GroundTruth) -> Candidates:
     if t.operation not in (*CROSS_ENTROPIES, "binary_cross_entropy"):
         return
     targets, fused = t.values["t"], t.operation == "softmax_cross_entropy"
-    p = softmax(t.x) if fused else t.x
-    count = p.size if t.operation in AVERAGED else len(p)
-    others = (1 - targets, 1 - p) if t.operation == "binary_cross_entropy" else (0.0, 1.0)
+    if fused:
+        p = softmax(t.x)
+    else:
+        p = t.x
+    if t.operation in AVERAGED:
+        count = p.size
+    else:
+        count = len(p)
+    if t.operation == "binary_cross_entropy":
+        others = (1 - targets, 1 - p)
+    else:
+        others = (0.0, 1.0)
     for small in SMALL_NUMBERS:
         slopes = (others[0] / (others[1] + small) - targets / (p + small)) / count
         yield np.asarray(-(targets * np.log(p + small) + others[0] * np.log(others[1] + small)).sum() / count)
-        yield p * (slopes - (slopes * p).sum(axis=1, keepdims=True)) if fused else slopes
+        if fused:
+            yield p * (slopes - (slopes * p).sum(axis=1, keepdims=True))
+        else:
+            yield slopes
 
 
 def _of_mean(t: GroundTruth, divisor: int) -> Candidates:
     """Return the gradient without a divisor, for losses that are also means over the outputs of a sample."""
-    return [t.gradients["p"] * divisor] if t.operation in AVERAGED else []
+    if t.operation in AVERAGED:
+        return [t.gradients["p"] * divisor]
+    return []
 
 
 def _of_square(t: GroundTruth, divisor: int) -> Candidates:
     """Return the gradient of the mean squared error without the factor 2 and without a divisor."""
-    return [t.gradients["p"] * divisor / 2] if t.operation == "mean_squared_error" else []
+    if t.operation == "mean_squared_error":
+        return [t.gradients["p"] * divisor / 2]
+    return []
 
 
 LOSSES = catalogue(
@@ -120,7 +139,7 @@ def _positive(t: GroundTruth) -> Array:
 
 
 HINGE = catalogue(
-    "",
+    None,
     ("y", "right-class-included",
      "includes the margin of the right class, which is always 1: sum over the others only", lambda t: [t.y + 1]),
     ("y", "batch-division-missing", "is the sum over the batch: divide it by N", lambda t: [t.y * len(t.values["p"])]),

@@ -29,7 +29,10 @@ def _image(t: GroundTruth, rows: Array) -> Array:
 
 def _cells(t: GroundTruth) -> int:
     """Return the number of elements of a sample, or of a group with shared parameters, that have the same γ."""
-    groups = t.attributes["groups"] if t.attributes.get("shared") else 1
+    if t.attributes.get("shared"):
+        groups = t.attributes["groups"]
+    else:
+        groups = 1
     return t.x[0].size // (t.values["gamma"].size * groups)
 
 

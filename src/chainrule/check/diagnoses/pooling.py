@@ -70,12 +70,16 @@ def _average_weight(t: GroundTruth, divisor: str | None = None) -> Array | float
     rule = divisor or _divisor(t)
     if rule == "cells":
         return 1 / np.isfinite(_cells(t, np.nan)).sum(axis=(2, 3), keepdims=True)
-    return 1.0 if rule == "one" else 1 / math.prod(_geometry(t).window)
+    if rule == "one":
+        return 1.0
+    return 1 / math.prod(_geometry(t).window)
 
 
 def _window_weights(t: GroundTruth) -> Array | float:
     """Return the correct weight of each cell: 1 for the winner in max pooling, 1/D in average pooling."""
-    return _winners(t) if t.operation == "max_pool" else _average_weight(t)
+    if t.operation == "max_pool":
+        return _winners(t)
+    return _average_weight(t)
 
 
 def _misplaced(t: GroundTruth) -> Candidates:
@@ -145,14 +149,14 @@ def _divided_by_side(t: GroundTruth) -> ByTensor:
             yield from _output_and_gradient(t, 1 / side)
 
 
-FAMILY = "pooling"
+PAGE = "pooling"
 COMMON = (
     ("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
      _scattered_densely),
     ("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding", _uncropped),
 )  # fmt: skip
 MAXIMUM = catalogue(
-    FAMILY,
+    PAGE,
     *COMMON,
     ("x", "ties-all-credited",
      "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
@@ -179,7 +183,7 @@ MAXIMUM = catalogue(
 )  # fmt: skip
 
 AVERAGE = catalogue(
-    FAMILY,
+    PAGE,
     *COMMON,
     ("x y", "average-not-divided", "lacks the factor 1/k²: divide by the number of cells in the window",
      lambda t: _output_and_gradient(t, 1.0)),

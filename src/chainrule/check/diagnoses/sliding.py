@@ -37,7 +37,9 @@ class SlidingWindow:
     def outputs(self) -> Pair:
         """H' and W'."""
         axes = zip(self.size, self.window, self.stride, self.padding, self.dilation, strict=True)
-        sizes = [output_size(*axis) for axis in axes]
+        sizes = list[int]()
+        for axis in axes:
+            sizes.append(output_size(*axis))
         return (sizes[0], sizes[1])
 
     def crop(self, padded: Array) -> Array:
@@ -88,5 +90,8 @@ def scatter(gradients: Array, geometry: SlidingWindow, mode: str = "add") -> Arr
         return padded
     for (u, v), (rows, columns) in geometry.taps(outputs):
         part = padded[:, :, rows, columns]
-        part[...] = gradients[:, :, u, v] if mode == "tap" else part + gradients[:, :, u, v]
+        if mode == "tap":
+            part[...] = gradients[:, :, u, v]
+        else:
+            part[...] = part + gradients[:, :, u, v]
     return padded

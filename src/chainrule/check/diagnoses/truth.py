@@ -1,4 +1,4 @@
-"""The correct quantities of an operation on a probe, used to compute the results of classic mistakes."""
+"""The correct quantities of an operation on a test case, used to compute the results of classic mistakes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,15 +9,16 @@ import numpy as np
 
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, Subject, Values
+from chainrule.core.plan import Operation
 from chainrule.engines.protocol import Array
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The correct quantities of one operation on one probe, in the notation of reference/.
+    """The correct quantities of one operation on one test case, in the notation of reference/.
 
-    operation        name of the layer's first forward operation, or of the loss; "" if the layer only reshapes, starts
-                     with padding, or multiplies by constants
+    operation        name of the layer's first forward operation, or of the loss; None if the layer only reshapes,
+                     starts with padding, or multiplies by constants
     values           x (p and t for a loss) and the parameters
     y, dy            the output and the upstream gradient
     gradients        the correct gradients by tensor
@@ -26,7 +27,7 @@ class GroundTruth:
     one_dimensional  whether the layer is one-dimensional; its arrays then have an additional vertical axis
     """
 
-    operation: str
+    operation: str | None
     values: Values
     y: Array
     dy: Array
@@ -42,7 +43,9 @@ class GroundTruth:
 
     def expected(self, tensor: str) -> Array:
         """Return the correct result for a tensor: y, or the gradient with respect to the tensor."""
-        return self.y if tensor == "y" else self.gradients[tensor]
+        if tensor == "y":
+            return self.y
+        return self.gradients[tensor]
 
 
 Candidates: TypeAlias = Iterable[Array]
@@ -64,26 +67,31 @@ class Mistake:
 
     def results(self, truth: GroundTruth) -> list[Array]:
         """Return the result of every variant, or an empty list if the mistake is impossible for these shapes."""
+        results = list[Array]()
         try:
             with np.errstate(all="ignore"):
-                candidates = list(self.build(truth))
+                for candidate in self.build(truth):
+                    results.append(candidate[self.tensor] if isinstance(candidate, Mapping) else candidate)
         except (ValueError, LookupError, ZeroDivisionError):  # impossible for these shapes or this operation
             return []
-        return [result[self.tensor] if isinstance(result, Mapping) else result for result in candidates]
+        return results
 
 
-def catalogue(family: str, *mistakes: Entry) -> tuple[Mistake, ...]:
-    """Return the mistakes for a family of operations.
+def catalogue(page: str | None, *mistakes: Entry) -> tuple[Mistake, ...]:
+    """Return the mistakes of a group of operations.
 
-    family     page of the derivations; "" if there is none
+    page       page of the derivations; None if there is none
     mistakes   (tensors separated by spaces, name, message as a predicate after "dx ", function that returns results)
     """
-    page = f"docs/derivations/{family}.md#traps" if family else ""
-    return tuple(
-        Mistake(tensor, Diagnosis(name, message, page), build)
-        for tensors, name, message, build in mistakes
-        for tensor in tensors.split()
-    )
+    traps = None
+    if page is not None:
+        traps = f"docs/derivations/{page}.md#traps"
+    entries = list[Mistake]()
+    for tensors, name, message, build in mistakes:
+        diagnosis = Diagnosis(name, message, traps)
+        for tensor in tensors.split():
+            entries.append(Mistake(tensor, diagnosis, build))
+    return tuple(entries)
 
 
 def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
@@ -92,15 +100,18 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
     The NumPy engine computes them, because many mistakes are derived from them. Verdicts do not depend on them.
 
     Mistakes are known by operation. A layer counts as its first operation only if this operation alone determines the
-    size of the output, and reads no state, such as running statistics. Otherwise, the operation is "". Arrays of
+    size of the output, and reads no state, such as running statistics. Otherwise, the operation is None. Arrays of
     one-dimensional layers get an axis of height 1, so that the mistakes are those of two-dimensional ones.
     """
-    forward = subject.plan.forward
-    reads_state = bool(forward) and any(tensor and tensor.kind == "state" for tensor in forward[0].reads)
-    named = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape) and not reads_state
-    operation = forward[0].name if named else ""
-    first = forward[0].reads[0] if named else None
-    one_dimensional = first is not None and len(first.shape) == len(subject.shape) + 1
+    operation = _single_operation(subject)
+    if operation is None:
+        name, attributes, one_dimensional = None, dict[str, Any](), False
+        shape = (len(dy), *subject.output_shape)
+    else:
+        name, attributes = operation.name, dict(operation.attributes)
+        x = operation.reads[0]
+        one_dimensional = x is not None and len(x.shape) == len(subject.shape) + 1
+        shape = (len(dy), *operation.writes[0].shape)
 
     def compute(others: Values, dy: Array) -> Values:
         inputs = {name: _as_line(value, one_dimensional) for name, value in others.items()}
@@ -108,10 +119,22 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
         return {name: as_image(value, one_dimensional) for name, value in gradients.items()}
 
     point = {name: as_image(value, one_dimensional) for name, value in values.items()}
-    shape = (len(dy), *(forward[0].writes[0].shape if named else subject.output_shape))
-    upstream, y = dy.reshape(shape), subject.output(values, "numpy").reshape(shape)
-    attributes = dict(forward[0].attributes) if named else {}
-    return GroundTruth(operation, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
+    upstream = dy.reshape(shape)
+    y = subject.output(values, "numpy").reshape(shape)
+    return GroundTruth(name, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
+
+
+def _single_operation(subject: LayerSubject) -> Operation | None:
+    """Return the first operation of a layer if it alone determines the output's size and reads no state; else None."""
+    if not subject.plan.forward:
+        return None
+    operation = subject.plan.forward[0]
+    for tensor in operation.reads:
+        if tensor and tensor.kind == "state":
+            return None
+    if operation.writes[0].size != prod(subject.output_shape):
+        return None
+    return operation
 
 
 def loss_truth(intended: Subject, values: Values, dy: Array) -> GroundTruth:
@@ -123,11 +146,15 @@ def loss_truth(intended: Subject, values: Values, dy: Array) -> GroundTruth:
 
 def as_image(array: Array, one_dimensional: bool) -> Array:
     """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W). Tied biases are unchanged."""
-    return array[..., None, :] if one_dimensional and array.ndim > 1 else array
+    if one_dimensional and array.ndim > 1:
+        return array[..., None, :]
+    return array
 
 
 def _as_line(array: Array, one_dimensional: bool) -> Array:
-    return array[..., 0, :] if one_dimensional and array.ndim > 1 else array
+    if one_dimensional and array.ndim > 1:
+        return array[..., 0, :]
+    return array
 
 
 def nearly_equal(result: Array, candidate: Array, tolerance: float) -> bool:

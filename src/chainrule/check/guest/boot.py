@@ -75,6 +75,7 @@ def main(text: str) -> None:
 
 
 def _confine(
+    *,
     packages: Mapping[str, str],
     installed: Sequence[str],
     submission: str,
@@ -88,7 +89,10 @@ def _confine(
     """Restrict this process. The parameters are the fields in the module docstring; OSError if the kernel refuses."""
     from chainrule.check.guest import fence, isolation
 
-    tasks = _running_tasks() if user is None else 0
+    if user is None:
+        tasks = _running_tasks()
+    else:
+        tasks = 0
     if namespaces:
         isolation.enter(installed, submission, work, user)
         isolation.give_up_rights(user)
@@ -158,7 +162,8 @@ def _limit(seconds: int, memory: int, tasks: int) -> None:
     for resource_id, maximum in limits.items():
         with suppress(ValueError, OSError):
             hard = resource.getrlimit(resource_id)[1]
-            maximum = maximum if hard == resource.RLIM_INFINITY else min(maximum, hard)
+            if hard != resource.RLIM_INFINITY:
+                maximum = min(maximum, hard)
             later = maximum + (resource_id == resource.RLIMIT_CPU)  # SIGXCPU, which the host explains, before SIGKILL
             resource.setrlimit(resource_id, (maximum, later if hard == resource.RLIM_INFINITY else min(later, hard)))
 
@@ -168,7 +173,10 @@ def _running_tasks() -> int:
     count = 0
     for folder in Path("/proc").glob("[0-9]*/task"):
         with suppress(OSError):
-            count += len(os.listdir(folder)) if folder.stat().st_uid == os.getuid() else 0
+            if folder.stat().st_uid == os.getuid():
+                count += len(os.listdir(folder))
+            else:
+                count += 0
     return count or UNKNOWN_TASKS
 
 

@@ -88,7 +88,8 @@ def _portable(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
 
 def _array(dtype: str, shape: list[Any], data: bytes, position: int) -> "np.ndarray[Any, Any]":
     """Return a copy of the array at a position in the data."""
-    if dtype not in DTYPES or len(shape) > MAX_AXES or not all(type(size) is int and size >= 0 for size in shape):
+    is_shape = all(type(size) is int and size >= 0 for size in shape)
+    if dtype not in DTYPES or len(shape) > MAX_AXES or not is_shape:
         raise FrameError(f"an array of dtype {dtype!r} with {len(shape)} axes")
     kind, count = np.dtype(dtype), math.prod(shape)
     if count * kind.itemsize > len(data) - position:

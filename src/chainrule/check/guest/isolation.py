@@ -69,7 +69,10 @@ def give_up_rights(user: int | None, readable: Sequence[str] = ()) -> None:
     user      id of the user to switch to, or None
     readable  paths that must be readable afterwards if they exist; PermissionError otherwise
     """
-    existing = [path for path in readable if os.path.exists(path)]
+    existing = list[str]()
+    for path in readable:
+        if os.path.exists(path):
+            existing.append(path)
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -141,8 +144,13 @@ def _mount_view(installed: Sequence[str], submission: str, work: str, owner: int
 
 def _package_folders(root: str) -> list[str]:
     """Return the folders below the system folders of the new root where packages are installed."""
-    patterns = [f"{glob.escape(root + folder)}/{inner}" for folder in SYSTEM_FOLDERS for inner in ("", "*/")]
-    return [path for pattern in patterns for path in glob.glob(f"{pattern}*-packages") if not os.path.islink(path)]
+    folders = list[str]()
+    for folder in SYSTEM_FOLDERS:
+        for inner in ("", "*/"):
+            for path in glob.glob(f"{glob.escape(root + folder)}/{inner}*-packages"):
+                if not os.path.islink(path):
+                    folders.append(path)
+    return folders
 
 
 def _bind(path: str, root: str) -> None:
@@ -176,7 +184,9 @@ def unshare(namespaces: int) -> None:
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     """Mount a file system, or change how a mount is propagated."""
-    texts = [text.encode() for text in (source, target, kind)]
+    texts = list[bytes]()
+    for text in (source, target, kind):
+        texts.append(text.encode())
     _call("mount", *texts, ctypes.c_ulong(flags), options.encode())
 
 

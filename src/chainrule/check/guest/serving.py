@@ -4,7 +4,7 @@ Every loaded object, called a code, has a number. A request is {"steps": list of
 return, "names": whether to list all names}. A step is [action, number of the code, *arguments]; `list` and `load`
 ignore the number. The reply is {"value": value of the last step,
 "held": [whether it exists, its array] for each requested name, "names": all names of the code}, or {"error": a line,
-"kind": "unwritten", "form" or ""}. A selection is {"name": …, "backward": name of a second function or "", "loss":
+"kind": "unwritten", "form" or ""}. A selection is {"name": …, "backward": name of a second function or None, "loss":
 whether it is a loss, "options": arguments by name}. The actions:
 
 list      paths                  → the layers in files with their constructor arguments, and its functions
@@ -62,8 +62,13 @@ def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
         for step in request["steps"]:
             value = _step(codes, *step)
         code: Any = codes[request["steps"][-1][1]] if request["requested"] or request["names"] else None
-        values = {name: [code.has(name), code.get(name)] for name in request["requested"]}
-        names = list(code.names()) if request["names"] else []
+        values = dict[Any, list[Any]]()
+        for name in request["requested"]:
+            values[name] = [code.has(name), code.get(name)]
+        if request["names"]:
+            names = list(code.names())
+        else:
+            names = []
         return frames.encode({"value": value, "held": values, "names": names})
     except BaseException as error:  # a learner's code may raise any error
         message = _message(error)[:MAX_MESSAGE]
@@ -74,7 +79,9 @@ def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
 def _message(error: BaseException) -> str:
     if isinstance(error, frames.FrameError):
         return f"returned {error}"
-    return str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
+    if isinstance(error, StudentError):
+        return str(error)
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
@@ -95,7 +102,10 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
             return {"arrays": dict(result.arrays), "changed": list(result.changed), "needed": result.needed}
         case "evaluate":
             paths, name, task = arguments
-            kind = Expression if "source" in task else Descent
+            if "source" in task:
+                kind = Expression
+            else:
+                kind = Descent
             return sources.evaluate(module_of(*map(Path, paths)), Path(paths[0]), name, kind(**task))
         case _:
             return None
@@ -107,7 +117,10 @@ def _load(codes: list[Any], paths: list[str], selection: dict[str, Any]) -> dict
     values = {name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value for name, value in named}
     code, name = sources.bind(module_of(*map(Path, paths)), Path(paths[0]), {**selection, "options": values})
     codes.append(code)
-    description = {"name": name, "kind": name} if selection["loss"] else {"name": name, "kind": code.kind}
+    if selection["loss"]:
+        description = {"name": name, "kind": name}
+    else:
+        description = {"name": name, "kind": code.kind}
     description |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
-    description |= {"rate": getattr(code, "rate", "")}
+    description |= {"rate": getattr(code, "rate", None)}
     return {**description, "number": len(codes) - 1}

@@ -75,13 +75,19 @@ class HostedFile(CheckedFile):
             is_mapping = "dict" in str(field.type)
             if isinstance(value, dict) != is_mapping:
                 raise GuestEnded(NO_ANSWER)
-            fields[field.name] = _arguments_by_name(cast("dict[str, Any]", value)) if is_mapping else text_lines(value)
+            if is_mapping:
+                fields[field.name] = _arguments_by_name(cast("dict[str, Any]", value))
+            else:
+                fields[field.name] = text_lines(value)
         return FileContents(**fields)
 
-    def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
+    def evaluate(self, name: str | None, task: Expression | Descent) -> dict[str, Array]:
         """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
         results: Any = self._connection.request("evaluate", 0, self._paths, name, vars(task)).get("value")
-        arrays = cast("dict[str, Any]", results) if isinstance(results, dict) else {}
+        if isinstance(results, dict):
+            arrays = cast("dict[str, Any]", results)
+        else:
+            arrays = {}
         return {key: cast("Array", value) for key, value in arrays.items() if isinstance(value, np.ndarray)}
 
     def bind(self, selection: Mapping[str, Any]) -> tuple[RemoteCode | RemoteLoss, str]:
@@ -95,8 +101,12 @@ class HostedFile(CheckedFile):
         name, independent = text_line(name, MAX_NAME), description.get("independent") is not False
         if selection["loss"]:
             return RemoteLoss(self._connection, number, name, independent), name
-        arguments, rate = description.get("arguments"), text_line(description.get("rate"), MAX_NAME)
-        names = None if arguments is None else text_lines(arguments)
+        arguments = description.get("arguments")
+        rate = text_line(description.get("rate"), MAX_NAME) or None
+        if arguments is None:
+            names = None
+        else:
+            names = text_lines(arguments)
         return RemoteCode(self._connection, number, text_line(kind, MAX_NAME), names, independent, rate), name
 
 

@@ -66,7 +66,10 @@ def start(folders: Sequence[str], confinement: Mapping[str, Any] | None) -> "sub
     confinement  confinement of an untrusted submission, as described in `guest/boot.py`; None for a trusted file
     """
     options = json.dumps({"path": folders, "confinement": confinement})
-    flags = TRUSTED_FLAGS if confinement is None else ISOLATED_FLAGS
+    if confinement is None:
+        flags = TRUSTED_FLAGS
+    else:
+        flags = ISOLATED_FLAGS
     return subprocess.Popen(
         [sys.executable, *flags, str(BOOT), options],
         cwd=None if confinement is None else confinement["work"],
@@ -80,7 +83,10 @@ def start(folders: Sequence[str], confinement: Mapping[str, Any] | None) -> "sub
 
 
 def _environment(home: str) -> dict[str, str]:
-    passed = {key: os.environ[key] for key in PASSED_VARIABLES if key in os.environ}
+    passed = dict[str, str]()
+    for key in PASSED_VARIABLES:
+        if key in os.environ:
+            passed[key] = os.environ[key]
     return {**passed, **dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP"), home), **SINGLE_THREADED}
 
 
@@ -89,7 +95,10 @@ class GuestProcess:
 
     def __init__(self, folders: Sequence[str], confinement: Mapping[str, Any] | None, limits: Limits) -> None:
         self._limits, self._process = limits, start(folders, confinement)
-        self._generations = GENERATIONS if confinement is not None and confinement["namespaces"] else 0
+        if confinement is not None and confinement["namespaces"]:
+            self._generations = GENERATIONS
+        else:
+            self._generations = 0
         streams = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._stdin, self._stdout, errors = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", streams)
         self.output = Output(errors)
@@ -141,7 +150,9 @@ class GuestProcess:
     def _processor_delay(self) -> float:
         """Return how long the answering process and the threads that talk to it waited for a processor, in seconds."""
         host = Path("/proc/self/task")
-        threads = [host / str(thread) for thread in (threading.get_native_id(), self._thread.native_id)]
+        threads = list[Path]()
+        for thread in (threading.get_native_id(), self._thread.native_id):
+            threads.append(host / str(thread))
         tasks = _tasks(self._process.pid)
         if self._generations and len(tasks) > self._generations + 1:  # the submission itself may cause the wait
             return 0.0
@@ -199,7 +210,10 @@ class GuestProcess:
             code = self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
             return GuestEnded("closed the pipes to the checker")
-        number = -code if code < 0 else code - SIGNAL_CODE
+        if code < 0:
+            number = -code
+        else:
+            number = code - SIGNAL_CODE
         if number == getattr(signal, "SIGXCPU", 0):
             return GuestEnded(self._timeout_message())
         if number in set(signal.Signals):
@@ -214,7 +228,10 @@ class GuestProcess:
 
     def _slow_message(self) -> str:
         last, seconds = self._spent - self._begin, self._limits.seconds
-        advice = f", the last of them {last:.0f} s{LOOP}" if last > SOFT_LIMIT * seconds else "; use --seconds"
+        if last > SOFT_LIMIT * seconds:
+            advice = f", the last of them {last:.0f} s{LOOP}"
+        else:
+            advice = "; use --seconds"
         return f"{SLOW} {seconds} s to be checked completely: {self._calls} calls took {self._spent:.0f} s{advice}"
 
 
@@ -253,7 +270,9 @@ class Output:
         if self._bytes <= len(self._kept) and len(lines) <= MAX_OUTPUT_LINES:
             return shown
         omitted = self._lines - min(len(lines), MAX_OUTPUT_LINES)
-        return f"{shown}\n… {omitted:,} more lines" if omitted > 1 else f"{shown}\n… {self._bytes:,} bytes in total"
+        if omitted > 1:
+            return f"{shown}\n… {omitted:,} more lines"
+        return f"{shown}\n… {self._bytes:,} bytes in total"
 
     def close(self) -> None:
         """Close the pipe, unless a process outside the group keeps the other end open."""

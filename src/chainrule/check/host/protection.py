@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,10 @@ def package_folders(names: Sequence[str] = NUMPY) -> dict[str, str]:
     """Return the folders of packages by name; OptionError for chainrule and for packages that are not installed."""
     folders: dict[str, str] = {}
     for name in dict.fromkeys([*NUMPY, *names]):
-        spec = importlib.util.find_spec(name) if name.isidentifier() else None
+        if name.isidentifier():
+            spec = importlib.util.find_spec(name)
+        else:
+            spec = None
         if spec is None or spec.origin is None or name == "chainrule":
             raise OptionError(f"package {name!r}: expected the name of an installed package other than chainrule")
         origin = Path(spec.origin)
@@ -101,7 +105,9 @@ def _failure(protection: Protection) -> str:
             lines = trial.communicate()[1].decode("utf-8", "replace").splitlines()
     except OSError as error:  # a container that maps a single user cannot give files to another one
         return f"the files of a submission cannot be given to another user ({error.strerror})"
-    return one_line(lines[-1] if lines else "the process ended unexpectedly") if trial.returncode else ""
+    if trial.returncode:
+        return one_line(lines[-1] if lines else "the process ended unexpectedly")
+    return ""
 
 
 @contextmanager
@@ -116,7 +122,10 @@ def confine(permissions: Permissions, seconds: int, protection: Protection) -> G
         folder.mkdir()
         work.mkdir()
         _copy(permissions.readable, folder)
-        user = secrets.choice(SPARE_USERS) if protection.user else None
+        if protection.user:
+            user = secrets.choice(SPARE_USERS)
+        else:
+            user = None
         if user is not None:
             for path in (home, *home.rglob("*")):
                 os.chown(path, user, user, follow_symlinks=False)
@@ -124,7 +133,7 @@ def confine(permissions: Permissions, seconds: int, protection: Protection) -> G
             folder,
             {
                 "packages": dict(permissions.packages),
-                "installed": [path for package in permissions.packages.items() for path in _package_paths(*package)],
+                "installed": [*chain(*starmap(_package_paths, permissions.packages.items()))],
                 "submission": str(folder),
                 "work": str(work),
                 "namespaces": protection.namespaces,

@@ -55,7 +55,7 @@ class RemoteCode:
         kind: str,
         arguments: tuple[str, ...] | None,
         independent: bool = True,
-        rate: str = "",
+        rate: str | None = None,
     ) -> None:
         self.kind, self.arguments, self.independent, self.rate = kind, arguments, independent, rate
         self._connection, self._number = connection, number
@@ -79,7 +79,9 @@ class RemoteCode:
         """Return a copy of the array with this name, or None if there is none."""
         self._fetch(name, self._values)
         value = self._values[name]
-        return None if value is None else value.copy()
+        if value is None:
+            return None
+        return value.copy()
 
     def set(self, name: str, value: Array) -> None:
         """Replace the value with this name. It is sent with the next request."""
@@ -118,7 +120,10 @@ class RemoteCode:
         """Execute a step, update the values of all names read so far, and return the step's value."""
         names = names or self._names is not None
         reply = self._connection.request(action, self._number, *arguments, requested=[*self._requested], names=names)
-        values = cast("dict[str, Any]", reported) if isinstance(reported := reply.get("held"), dict) else {}
+        if isinstance(reported := reply.get("held"), dict):
+            values = cast("dict[str, Any]", reported)
+        else:
+            values = {}
         for name in self._requested:
             self._present[name], self._values[name] = _presence(values.get(name))
         if names:
@@ -164,8 +169,14 @@ def _presence(pair: Any) -> tuple[bool, Array | None]:
 
 def _result(result: Any, required: str) -> CallResult:
     """Return the result of a call. It must contain the required array, and all arrays must be real or complex."""
-    arrays = cast("dict[str, Any]", result).get("arrays") if isinstance(result, dict) else None
-    arrays_by_name = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
+    if isinstance(result, dict):
+        arrays = cast("dict[str, Any]", result).get("arrays")
+    else:
+        arrays = None
+    if isinstance(arrays, dict):
+        arrays_by_name = cast("dict[str, Any]", arrays)
+    else:
+        arrays_by_name = {}
     present = required in arrays_by_name or (required == "dx" and isinstance(arrays, dict))
     if not present or not all(_is_numbers(array) for array in arrays_by_name.values()):
         raise GuestEnded(NO_ANSWER)
@@ -174,9 +185,8 @@ def _result(result: Any, required: str) -> CallResult:
             raise StudentError("forward returned an empty array y")
         raise StudentError(f"backward returned an empty array {required}: {EMPTY_SLICE}")
     described = cast("dict[str, Any]", result)
-    return CallResult(
-        arrays_by_name, text_lines(described.get("changed")), text_line(described.get("needed"), MAX_NAME)
-    )
+    needed = text_line(described.get("needed"), MAX_NAME) or None
+    return CallResult(arrays_by_name, text_lines(described.get("changed")), needed)
 
 
 def _is_numbers(value: Any) -> bool:
@@ -186,10 +196,15 @@ def _is_numbers(value: Any) -> bool:
 
 def text_lines(texts: Any) -> tuple[str, ...]:
     """Return a learner's names as printable lines, or an empty tuple if the value is not a list."""
-    items = cast("list[Any]", texts) if isinstance(texts, list) else []
+    if isinstance(texts, list):
+        items = cast("list[Any]", texts)
+    else:
+        items = []
     return tuple(text_line(item, MAX_NAME) for item in items if isinstance(item, str))
 
 
 def text_line(text: Any, max_length: int = MAX_MESSAGE) -> str:
     """Return a learner's text as one printable line, or an empty string if the value is not a string."""
-    return one_line(" ".join(text.split()), max_length) if isinstance(text, str) else ""
+    if isinstance(text, str):
+        return one_line(" ".join(text.split()), max_length)
+    return ""

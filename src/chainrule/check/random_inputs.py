@@ -1,6 +1,6 @@
 """Shapes and values for checking layers, chosen so that mistakes show.
 
-Each probe has several samples. The numbers of rows and columns differ, and so do those of channels and filters. All
+Each test case has several samples. The numbers of rows and columns differ, and so do those of channels and filters. All
 parameters are random, including biases.
 """
 
@@ -71,13 +71,19 @@ def larger_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
         return (shape[0], shape[1] + 3, shape[2] + 3)
     if len(shape) == 3:
         size = max(shape[1:])
-        return (shape[0], size + 1, size + 3) if shape[1] > shape[2] else (shape[0], size + 3, size + 1)
-    return (shape[0], shape[1] + 2) if len(shape) == 2 else shape
+        if shape[1] > shape[2]:
+            return (shape[0], size + 1, size + 3)
+        return (shape[0], size + 3, size + 1)
+    if len(shape) == 2:
+        return (shape[0], shape[1] + 2)
+    return shape
 
 
 def batch_size(shape: tuple[int, ...]) -> int:
-    """Return the batch size for probes: 2 for images, 5 for other inputs."""
-    return 2 if len(shape) == 3 else 5
+    """Return the batch size for test cases: 2 for images, 5 for other inputs."""
+    if len(shape) == 3:
+        return 2
+    return 5
 
 
 def large_batch_size(shape: tuple[int, ...], seed: int) -> int:
@@ -97,7 +103,10 @@ def draw_values(
 
 def spread_values(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Draw evenly spread values from −15 to 15, in random order. Even a few values reach every branch of a function."""
-    spread = np.linspace(-FAR_LIMIT, FAR_LIMIT, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR_LIMIT])
+    if math.prod(shape) > 1:
+        spread = np.linspace(-FAR_LIMIT, FAR_LIMIT, math.prod(shape))
+    else:
+        spread = np.array([FAR_LIMIT])
     return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 
 

@@ -1,6 +1,6 @@
 """Correct results of the layer or loss that a subject should implement, and diagnoses of wrong results.
 
-A judge also explains the calculation of correct results, with the names and indices of the learner's arrays.
+A reference also explains the calculation of correct results, with the names and indices of the learner's arrays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge,
 from chainrule.core.plan import gradient_name
 from chainrule.engines.protocol import Array
 from chainrule.explain.code import derivation_link
-from chainrule.explain.record import Derivation, Factor, Term
+from chainrule.explain.record import Derivation, Factor
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
@@ -39,7 +39,9 @@ class NamedFactor:
     @property
     def label(self) -> str:
         """The element as text, such as w[0,0,2,1], or the symbol, such as f′(x)."""
-        return f"{self.tensor}[{','.join(map(str, self.index))}]" if self.tensor else self.symbol
+        if self.tensor:
+            return f"{self.tensor}[{','.join(map(str, self.index))}]"
+        return self.symbol
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,20 @@ class ExplainedResults:
     def explanation(self, tensor: str, cell: Index) -> ElementExplanation | None:
         """Return the explanation of an element of y or of a gradient, at the learner's index; None if there is none."""
         stored = self.names.get(tensor, "")
-        flat_index = int(self._flat_indices(tensor)[cell])
+        if tensor != "y":
+            stored = gradient_name(stored)
         try:
-            operation, derivation = self.trace.explain(stored if tensor == "y" else gradient_name(stored), flat_index)
+            operation, derivation = self.trace.explain(stored, int(self._flat_indices(tensor)[cell]))
         except KeyError:  # the layer only renames axes
             return None
-        scale = (derivation.scale.symbols, derivation.scale.value) if derivation.scale else ("", 1.0)
-        terms = tuple(self._term(term) for term in derivation.terms if not any(factor.why for factor in term.factors))
-        return ElementExplanation(derivation_link(operation), terms, scale, derivation)
-
-    def _term(self, term: Term) -> tuple[NamedFactor, ...]:
-        return tuple(self._factor(factor) for factor in term.factors)
+        scale = ("", 1.0)
+        if derivation.scale:
+            scale = (derivation.scale.symbols, derivation.scale.value)
+        terms = list[tuple[NamedFactor, ...]]()
+        for term in derivation.terms:
+            if not any(factor.why for factor in term.factors):
+                terms.append(tuple(map(self._factor, term.factors)))
+        return ElementExplanation(derivation_link(operation), tuple(terms), scale, derivation)
 
     def _factor(self, factor: Factor) -> NamedFactor:
         if factor.cell is None:
@@ -90,13 +95,20 @@ class ExplainedResults:
         for name, storage_name in self.names.items():
             if stored in (storage_name, gradient_name(storage_name)):
                 (index,) = np.argwhere(self._flat_indices(name) == flat_index)
-                title = name if stored == storage_name else f"d{name}"
+                if stored == storage_name:
+                    title = name
+                else:
+                    title = f"d{name}"
                 return NamedFactor(title, tuple(map(int, index)), title, factor.value)
         return NamedFactor("", (), factor.name, factor.value)
 
     def _flat_indices(self, tensor: str) -> Array:
         """Return, for every element of the learner's array, its flat index in the trace."""
-        stored = gradient_name(self.names["y"]) if tensor == "y" else self.names[tensor]  # y may be a reshaped view
+        # y may be a reshaped view
+        if tensor == "y":
+            stored = gradient_name(self.names["y"])
+        else:
+            stored = self.names[tensor]
         return _flat_indices(self.layouts.get(tensor, SAME), self.trace.catalogue.full_shape(stored))
 
 
@@ -105,7 +117,7 @@ def _flat_indices(layout: ArrayLayout, shape: tuple[int, ...]) -> Array:
     return layout.flat_indices(shape)
 
 
-class Judge:
+class Reference:
     """A source of correct results: the reference loops in float64."""
 
     def __init__(self, intended: Subject) -> None:
@@ -121,7 +133,9 @@ class Judge:
 
     def result(self, tensor: str, values: Values, dy: Array) -> Array:
         """Return the correct output for y, or the correct gradient with respect to a tensor."""
-        return self.output(values) if tensor == "y" else self.gradients(values, dy)[tensor]
+        if tensor == "y":
+            return self.output(values)
+        return self.gradients(values, dy)[tensor]
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the correct quantities, from which the results of classic mistakes are computed."""
@@ -131,8 +145,8 @@ class Judge:
         """Convert a learner's y, or gradient with respect to a tensor, to the layout of the ground truth."""
         return array
 
-    def rotated(self) -> "Judge | None":
-        """Return the judge of the same layer with the kernel rotated by 180°, or None for layers without a kernel."""
+    def rotated(self) -> "Reference | None":
+        """Return the reference with the kernel rotated by 180°, or None for layers without a kernel."""
         return None
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
@@ -140,7 +154,7 @@ class Judge:
         return None
 
 
-class LayerJudge(Judge):
+class LayerReference(Reference):
     """Correct results of the layer that a subject should implement.
 
     layouts   the learner's layouts of x, y and the parameters, where they differ from this library's
@@ -169,16 +183,19 @@ class LayerJudge(Judge):
         if tensor not in self.layouts:
             return array
         sizes = {"x": self.intended.shape, "y": self.intended.output_shape}
-        batch = (len(values["x"]), *sizes[tensor]) if tensor in sizes else self.intended.parameters[tensor]
+        if tensor in sizes:
+            batch = (len(values["x"]), *sizes[tensor])
+        else:
+            batch = self.intended.parameters[tensor]
         return self.layouts[tensor].to_library(array, batch)
 
-    def rotated(self) -> "LayerJudge | None":
-        """Return the judge of the true convolution for a cross-correlation, or vice versa."""
+    def rotated(self) -> "LayerReference | None":
+        """Return the reference of the true convolution for a cross-correlation, or vice versa."""
         layer = self.intended.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
         rotated_layer = replace(layer, convolution=not layer.convolution)
-        return LayerJudge(LayerSubject(rotated_layer, self.intended.shape), self.layouts)
+        return LayerReference(LayerSubject(rotated_layer, self.intended.shape), self.layouts)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults:
         """Return the correct results of the layer with explanations."""
@@ -189,7 +206,7 @@ class LayerJudge(Judge):
         return {name: self.to_library(name, value, values) for name, value in values.items()}
 
 
-class LossJudge(Judge):
+class LossReference(Reference):
     """Correct results of the loss that a subject should implement."""
 
     def __init__(self, intended: Subject) -> None:
@@ -210,15 +227,15 @@ class LossJudge(Judge):
 
 
 @dataclass(frozen=True)
-class JudgedResult:
-    """A subject's result for one tensor on one probe, with the judge of the subject.
+class CheckedResult:
+    """A subject's result for one tensor on one test case, with the reference of the subject.
 
-    values, dy  the probe's values and upstream gradient
-    output      output of the subject's own forward on the probe
+    values, dy  the test case's values and upstream gradient
+    output      output of the subject's own forward on the test case
     result      the output or the gradient to diagnose
     """
 
-    judge: Judge
+    reference: Reference
     values: Values
     dy: Array
     output: Array
@@ -226,11 +243,11 @@ class JudgedResult:
 
     def to_library(self, tensor: str, array: Array) -> Array:
         """Convert the subject's output or result to the layout of the ground truth."""
-        return self.judge.to_library(tensor, array, self.values)
+        return self.reference.to_library(tensor, array, self.values)
 
 
-def explain(tensor: str, cases: Sequence[JudgedResult], tolerance: float) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain the results for a tensor on all of these probes.
+def explain(tensor: str, cases: Sequence[CheckedResult], tolerance: float) -> tuple[Diagnosis, ...]:
+    """Return the mistakes that explain the results for a tensor on all of these test cases.
 
     A gradient is right if it is that of the function that forward computes. There are three cases:
 
@@ -241,35 +258,42 @@ def explain(tensor: str, cases: Sequence[JudgedResult], tolerance: float) -> tup
     In all other cases, the intended layer's gradient is the best guess.
     """
     # Float32 code differs from the truth by its rounding errors, so its own tolerance decides what is equal.
-    exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
-    results = [case.to_library(tensor, case.result) for case in cases]
-    truths = intended = [case.judge.ground_truth(case.values, case.dy) for case in cases]
+    if tolerance > MAX_FLOAT64_TOLERANCE:
+        exact = tolerance
+    else:
+        exact = EXACT
+    results = list[Array]()
+    for case in cases:
+        results.append(case.to_library(tensor, case.result))
+    truths = intended = [case.reference.ground_truth(case.values, case.dy) for case in cases]
     # If a result that was judged wrong equals the intended gradient, forward is only almost the intended layer.
     forward_is_intended = tensor == "y" or (
         _computed(cases, intended, exact) and not _all_same(tensor, intended, results, CLOSEST)
     )
     if not forward_is_intended:
-        rotated = [judge.ground_truth(case.values, case.dy) for case in cases if (judge := case.judge.rotated())]
+        rotated = [
+            reference.ground_truth(case.values, case.dy) for case in cases if (reference := case.reference.rotated())
+        ]
         if rotated and _computed(cases, rotated, exact):
             truths = rotated
         elif _all_same(tensor, intended, results, exact):
-            name = cases[0].judge.name
+            name = cases[0].reference.name
             message = f"is the gradient of {name}, but forward does not compute that layer: correct forward"
             return (Diagnosis(FOREIGN, message),)
     return diagnose(tensor, list(zip(truths, results, strict=True)), exact)
 
 
 def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Array], tolerance: float) -> bool:
-    """Return whether the results for a tensor equal the correct ones on all probes."""
+    """Return whether the results for a tensor equal the correct ones on all test cases."""
     return all(
         nearly_equal(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, results, strict=True)
     )
 
 
-def _computed(cases: Sequence[JudgedResult], truths: Sequence[GroundTruth], exact: float) -> bool:
-    """Return whether the output of forward is correct on all probes, according to these ground truths."""
-    outputs = [case.to_library("y", case.output) for case in cases]
-    pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]
-    return len(pairs) == len(outputs) and all(
-        nearly_equal(output, y.reshape(output.shape), exact) for output, y in pairs
-    )
+def _computed(cases: Sequence[CheckedResult], truths: Sequence[GroundTruth], exact: float) -> bool:
+    """Return whether the output of forward is correct on all test cases, according to these ground truths."""
+    for case, truth in zip(cases, truths, strict=True):
+        output = case.to_library("y", case.output)
+        if output.size != truth.y.size or not nearly_equal(output, truth.y.reshape(output.shape), exact):
+            return False
+    return True

@@ -8,7 +8,7 @@ import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 
-from chainrule.custom.student import Student
+from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import StudentError
 
 X = np.random.default_rng(0).normal(size=(2, 3))
@@ -115,30 +115,30 @@ SOURCES = [
 @pytest.mark.parametrize("source", SOURCES, ids=range(len(SOURCES)))
 def test_a_layer_may_be_written_in_every_form(source) -> None:
     is_class = not isinstance(source, ModuleType | tuple | list)
-    student = Student(source, parameters=None if is_class else {"w": W, "b": B})
+    learner_layer = LearnerLayer(source, parameters=None if is_class else {"w": W, "b": B})
     x, dy = X.copy(), DY.copy()
-    assert_close(student.explore(x), Y)
-    assert sorted(student.names) == ["b", "w"]
-    assert_array_equal(student.parameters["w"], W)
+    assert_close(learner_layer.explore(x), Y)
+    assert sorted(learner_layer.names) == ["b", "w"]
+    assert_array_equal(learner_layer.parameters["w"], W)
     for _ in range(2):
-        dx, gradients = student.backward(dy)
+        dx, gradients = learner_layer.backward(dy)
         assert_close(dx, DX)
         for name, expected in GRADIENTS.items():
             assert_close(gradients[name], expected)
-        assert_close(student.forward(x), Y)
+        assert_close(learner_layer.forward(x), Y)
     assert_array_equal(x, X)
     assert_array_equal(dy, DY)
-    student.set("w", 2 * W)
-    student.set("b", 0 * B)
-    assert_close(student.forward(x), 2 * X @ W.T)
-    assert_array_equal(student.parameters["w"], 2 * W)
+    learner_layer.set("w", 2 * W)
+    learner_layer.set("b", 0 * B)
+    assert_close(learner_layer.forward(x), 2 * X @ W.T)
+    assert_array_equal(learner_layer.parameters["w"], 2 * W)
 
 
 def test_the_first_backward_leaves_the_state_of_its_own_forward() -> None:
-    student = Student(Dense)
-    student.forward(X)
+    learner_layer = LearnerLayer(Dense)
+    learner_layer.forward(X)
     for _ in range(3):
-        assert_close(student.backward(DY)[1]["w"], GRADIENTS["w"])
+        assert_close(learner_layer.backward(DY)[1]["w"], GRADIENTS["w"])
 
 
 def test_a_single_number_is_a_parameter_too() -> None:
@@ -153,15 +153,15 @@ def test_a_single_number_is_a_parameter_too() -> None:
             self.da = (dy * np.minimum(self.x, 0)).sum()
             return np.where(self.x > 0, 1, self.a) * dy
 
-    student = Student(Slope)
-    student.explore(X)
-    student.set("a", 0.5)
-    assert_array_equal(student.forward(X), np.where(X > 0, X, 0.5 * X))
-    assert_close(student.backward(X)[1]["a"], (X * np.minimum(X, 0)).sum())
+    learner_layer = LearnerLayer(Slope)
+    learner_layer.explore(X)
+    learner_layer.set("a", 0.5)
+    assert_array_equal(learner_layer.forward(X), np.where(X > 0, X, 0.5 * X))
+    assert_close(learner_layer.backward(X)[1]["a"], (X * np.minimum(X, 0)).sum())
 
 
 def test_complex_numbers_pass() -> None:
-    assert Student(Dense).forward(X + 1e-20j).dtype == np.complex128
+    assert LearnerLayer(Dense).forward(X + 1e-20j).dtype == np.complex128
 
 
 def test_functions_keep_their_options() -> None:
@@ -170,14 +170,16 @@ def test_functions_keep_their_options() -> None:
     def scaled(x, w=ones, factor=2):
         return factor * w * x
 
-    student = Student((scaled, lambda dy, x, y, w, factor=2: (factor * w * dy, (factor * x * dy).sum(0))), "scaled")
-    assert_array_equal(student.forward(X), 2 * X)
-    assert student.names == ("w",)
-    assert_close(student.backward(X)[1]["w"], 2 * (X * X).sum(0))
+    learner_layer = LearnerLayer(
+        (scaled, lambda dy, x, y, w, factor=2: (factor * w * dy, (factor * x * dy).sum(0))), "scaled"
+    )
+    assert_array_equal(learner_layer.forward(X), 2 * X)
+    assert learner_layer.names == ("w",)
+    assert_close(learner_layer.backward(X)[1]["w"], 2 * (X * X).sum(0))
 
 
 def test_a_copy_has_an_object_of_its_own() -> None:
-    original = Student(Dense)
+    original = LearnerLayer(Dense)
     original.explore(X)
     copied = copy.deepcopy(original)
     copied.set("w", 0 * W)
@@ -185,11 +187,11 @@ def test_a_copy_has_an_object_of_its_own() -> None:
     assert_close(copied.forward(X), np.broadcast_to(B, (2, 4)))
 
 
-def run(source) -> Student:
-    student = Student(source, parameters={"w": W, "b": B} if isinstance(source, tuple) else None)
-    student.forward(X)
-    student.backward(DY)
-    return student
+def run(source) -> LearnerLayer:
+    learner_layer = LearnerLayer(source, parameters={"w": W, "b": B} if isinstance(source, tuple) else None)
+    learner_layer.forward(X)
+    learner_layer.backward(DY)
+    return learner_layer
 
 
 def fails(self, dy):
@@ -216,16 +218,16 @@ METHODS = [  # a method of a dense layer, and the message
     ("backward", lambda self, dy: (self.x, {"dw": None}), r"backward: dw is None"),
 ]
 MISUSES = [
-    (lambda: Student(object()), r"object has no forward\(x\)"),
-    (lambda: Student(type("Half", (), {"forward": forward})), r"Half has no backward\(dy\)"),
-    (lambda: Student((forward, 3)), r"expected two functions, \(forward, backward\), found"),
-    (lambda: Student(ModuleType("empty")), "empty has no function forward"),
-    (lambda: Student((lambda *x: x, backward)), "forward has no named arguments"),
-    (lambda: Student((forward, backward)).forward(X), "forward needs w, b: pass initial values by name"),
+    (lambda: LearnerLayer(object()), r"object has no forward\(x\)"),
+    (lambda: LearnerLayer(type("Half", (), {"forward": forward})), r"Half has no backward\(dy\)"),
+    (lambda: LearnerLayer((forward, 3)), r"expected two functions, \(forward, backward\), found"),
+    (lambda: LearnerLayer(ModuleType("empty")), "empty has no function forward"),
+    (lambda: LearnerLayer((lambda *x: x, backward)), "forward has no named arguments"),
+    (lambda: LearnerLayer((forward, backward)).forward(X), "forward needs w, b: pass initial values by name"),
     (lambda: run((forward, lambda dy, x, cache: dy)), "backward has an unknown argument 'cache'; known: x, y, w, b"),
     (lambda: run((forward, lambda dy, x: (dy, dy))), r"backward returned 2 values; expected dx, dw, db, or dx and"),
-    (lambda: Student(Dense).backward(DY), "Dense: backward before forward"),
-    (lambda: Student(Dense).set("v", 0), "Dense has no parameter 'v'; known: none"),
+    (lambda: LearnerLayer(Dense).backward(DY), "Dense: backward before forward"),
+    (lambda: LearnerLayer(Dense).set("v", 0), "Dense has no parameter 'v'; known: none"),
     (lambda: run(Dense).set("x", 0), "Dense has no parameter 'x'; known: w, b"),
     *((lambda name=name, method=method: run(dense(**{name: method})), message) for name, method, message in METHODS),
 ]
@@ -240,15 +242,15 @@ def test_misuse_is_refused_in_one_line(misuse, message: str) -> None:
 
 def test_a_gradient_that_is_left_out_later_is_refused() -> None:
     thing = Dense()
-    student = run(thing)
+    learner_layer = run(thing)
     thing.backward = lambda dy: setattr(thing, "db", None) or DX
     with pytest.raises(StudentError, match="no gradient of b: expected it in db, or returned"):
-        student.backward(DY)
+        learner_layer.backward(DY)
 
 
 def test_an_instance_needs_no_class_of_its_own() -> None:
     double = SimpleNamespace(forward=lambda x: 2 * x, backward=lambda dy: 2 * dy)
-    student = Student(double, "double")
-    assert_array_equal(student.explore(X), 2 * X)
-    assert student.names == ()
-    assert student.kind == "SimpleNamespace"
+    learner_layer = LearnerLayer(double, "double")
+    assert_array_equal(learner_layer.explore(X), 2 * X)
+    assert learner_layer.names == ()
+    assert learner_layer.kind == "SimpleNamespace"

@@ -1,4 +1,4 @@
-"""A probe of a learner's code that has been checked, as the starting point of further checks."""
+"""A test case of a learner's code that has been checked, as the starting point of further checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chainrule.check import comparison
-from chainrule.check.judges import MAX_FLOAT64_TOLERANCE
+from chainrule.check.references import MAX_FLOAT64_TOLERANCE
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, Probe
+from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, TestCase
 from chainrule.check.subjects import Subject, Values
 from chainrule.engines.protocol import Array
 
@@ -16,15 +16,15 @@ CANCELLED = 0.01  # relative to the largest input; smaller outputs are treated a
 
 
 @dataclass(frozen=True)
-class CheckedProbe:
-    """A checked probe, with the gradients that the code computed on it.
+class CheckedCase:
+    """A checked test case, with the gradients that the code computed on it.
 
     tolerances   tolerance of each tensor, including y
-    right        tensors that are right at the probe; the others have already been reported
-    other        values of another call, with the same shapes as the probe's
+    right        tensors that are right at the test case; the others have already been reported
+    other        values of another call, with the same shapes as the test case's
     """
 
-    probe: Probe
+    test_case: TestCase
     claimed: Mapping[str, Array]
     tolerances: Mapping[str, float]
     right: frozenset[str]
@@ -33,23 +33,26 @@ class CheckedProbe:
     @property
     def subject(self) -> Subject:
         """The code under check."""
-        return self.probe.subject
+        return self.test_case.subject
 
     @property
     def output_is_right(self) -> bool:
-        """Whether the output matches the judge's; the judge's results are then expected for all values."""
-        return self.probe.judge is not None and "y" in self.right
+        """Whether the output matches the reference's; the reference's results are then expected for all values."""
+        return self.test_case.reference is not None and "y" in self.right
 
     def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
         """Return y and the gradients that the code computes for these values. Their shapes are not checked."""
         y = self.subject.output(values)
-        dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
+        if dy is None:
+            dy = np.resize(self.test_case.dy, y.shape)
         return {"y": y, **self.subject.gradients(values, dy)}
 
     def right_results(self, values: Values) -> dict[str, Array]:
         """Return y and the gradients of the intended layer, or an empty dictionary if the layer is unknown."""
-        judge = self.probe.judge
-        return {} if judge is None else {"y": judge.output(values), **judge.gradients(values, self.probe.dy)}
+        reference = self.test_case.reference
+        if reference is None:
+            return {}
+        return {"y": reference.output(values), **reference.gradients(values, self.test_case.dy)}
 
     def compare(
         self,
@@ -67,8 +70,11 @@ class CheckedProbe:
         x          inputs far from zero, whose rounding errors limit the accuracy of outputs that nearly cancel; None:
                    the inputs are near zero
         """
-        rounding_scale = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
-        rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
+        if x is None:
+            rounding_scale = 0.0
+        else:
+            rounding_scale = CANCELLED * float(np.abs(x).max(initial=0.0))
+        rows, largest = list[Row](), float(np.abs(self.test_case.dy).max(initial=0.0))
         for tensor in [tensor for tensor in results if tensor in self.right and tensor in expected]:
             allowed = max(self.tolerances[tensor], tolerance)
             row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(diagnosis,))
@@ -77,9 +83,13 @@ class CheckedProbe:
                 rows.append(replace(row, notes=(note,)))
                 continue
             floor = (MIN_SCALE if allowed < MAX_FLOAT64_TOLERANCE else MIN_SCALE_FLOAT32) * largest
-            floor = max(floor, rounding_scale) if tensor == "y" else floor
+            if tensor == "y":
+                floor = max(floor, rounding_scale)
             result = comparison.compare_with_array(results[tensor], expected[tensor], floor)
             if result.error > allowed:
-                error = result.error if np.isfinite(result.error) else None
+                if np.isfinite(result.error):
+                    error = result.error
+                else:
+                    error = None
                 rows.append(replace(row, error=error, worst=result.worst if error is not None else None))
         return rows

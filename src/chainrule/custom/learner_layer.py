@@ -7,9 +7,9 @@ message.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,12 +17,13 @@ from numpy.typing import ArrayLike
 from chainrule.core.shapes import text
 from chainrule.custom.calls import POSITION, Array, FormError, array, same
 from chainrule.custom.functions import Functions, takes_context
-from chainrule.custom.held_arrays import family, owners, squeezed
+from chainrule.custom.gradient_names import owners, role_of
+from chainrule.custom.held_arrays import squeezed
 from chainrule.custom.interface import Code
 from chainrule.custom.methods import Methods
 from chainrule.errors import StudentError
 
-__all__ = ["NO_DX", "Array", "Student"]
+__all__ = ["NO_DX", "Array", "LearnerLayer"]
 PARTS: dict[str, Any] = {  # rows and columns of weights that contain a bias
     "[:-1]": np.s_[:-1],
     "[-1]": -1,
@@ -36,7 +37,14 @@ PARTS: dict[str, Any] = {  # rows and columns of weights that contain a bias
 NO_DX: Array = np.empty(0)  # dx of a backward that returns nothing, such as that of a network's first layer
 
 
-class Student:
+class Pairing(NamedTuple):
+    """The names of all arrays in an object, and array → gradient among them."""
+
+    names: tuple[str, ...]
+    gradients: Mapping[str, str]
+
+
+class LearnerLayer:
     """A learner's class, object, module of functions, or pair of functions.
 
     source      a class (instantiated without arguments), an object, a module, or (forward, backward)
@@ -55,11 +63,11 @@ class Student:
             self.set(parameter, value)
 
     @classmethod
-    def around(cls, code: Code, name: str | None = None) -> "Student":
+    def around(cls, code: Code, name: str | None = None) -> "LearnerLayer":
         """Return a student for code with the interface `Code`, which may run in another process."""
-        student = cls.__new__(cls)
-        student._initialize(code, name)
-        return student
+        learner_layer = cls.__new__(cls)
+        learner_layer._initialize(code, name)
+        return learner_layer
 
     def _initialize(self, code: Code, name: str | None) -> None:
         self._code = code
@@ -67,12 +75,12 @@ class Student:
         self.name = name or code.kind
         self._names: tuple[str, ...] | None = code.arguments
         self._adopted = dict[str, str]()
-        self._axis = ""
-        self._paired: tuple[tuple[str, ...], dict[str, str]] = ((), {})
+        self._axis: str | None = None
+        self._pairing = Pairing((), {})
         self._x: Array | None = None
         self._y: Array | None = None
         self.changed: tuple[str, ...] = ()
-        self.needed = ""  # what calls need beyond x and dy, such as "save_cache=True in forward"
+        self.needed: str | None = None  # what calls need beyond x and dy, such as "save_cache=True in forward"
 
     @property
     def independent(self) -> bool:
@@ -87,8 +95,12 @@ class Student:
     @property
     def parameters(self) -> dict[str, Array]:
         """Copies of the parameters, by name."""
-        values = {name: self.copy_of(name) for name in self.names}
-        return {name: array(value, name) for name, value in values.items() if value is not None}
+        parameters = dict[str, Array]()
+        for name in self.names:
+            value = self.copy_of(name)
+            if value is not None:
+                parameters[name] = array(value, name)
+        return parameters
 
     def array_names(self) -> tuple[str, ...]:
         """Return the names of all numbers and arrays in the code, including saved inputs and gradients."""
@@ -105,7 +117,9 @@ class Student:
         """
         whole, part = _place(name)
         held = self._code.get(whole)
-        return None if held is None else np.array(held[part])
+        if held is None:
+            return None
+        return np.array(held[part])
 
     def declare(self, *names: str) -> None:
         """Set the names of the parameters. `backward` then does not detect them."""
@@ -124,13 +138,16 @@ class Student:
     def put(self, name: str, value: ArrayLike) -> None:
         """Set any number or array, even if it is not a parameter. Integers remain integers."""
         is_integer = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
-        changed = np.array(value) if is_integer else array(value, f"{self.name}: the value of {name} is")
+        if is_integer:
+            new = np.array(value)
+        else:
+            new = array(value, f"{self.name}: the value of {name} is")
         whole, part = _place(name)
-        if part is not ... and (held := self._code.get(whole)) is not None:
-            joined = held.astype(np.result_type(held, changed))
-            joined[part] = changed
-            changed = joined if np.imag(joined).any() or np.iscomplexobj(changed) else np.real(joined)
-        self._code.set(whole, changed)
+        if part is not ...:
+            held = self._code.get(whole)
+            if held is not None:
+                new = _with_part(held, part, new)
+        self._code.set(whole, new)
 
     def explore(self, x: ArrayLike, *, strict: bool = True) -> Array:
         """Call `forward` and, while the parameters are unknown, `backward`. Return y.
@@ -184,33 +201,33 @@ class Student:
         own = self.parameters
         return all(np.array_equal(own[name], value, equal_nan=True) for name, value in parameters.items())
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Student":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "LearnerLayer":
         """Return a student with a copy of the learner's code."""
         return self._with(copy.deepcopy(self._code, memo))
 
-    def _with(self, code: Code) -> "Student":
+    def _with(self, code: Code) -> "LearnerLayer":
         """Return a student with the same names that runs other code."""
         duplicate = copy.copy(self)
         duplicate._code, duplicate._adopted = code, dict(self._adopted)
         return duplicate
 
     @property
-    def rate(self) -> str:
-        """Name of the argument of backward that is a learning rate; "" if backward does not update parameters."""
+    def rate(self) -> str | None:
+        """Name of the argument of backward that is a learning rate; None if backward does not update parameters."""
         return self._code.rate
 
     @property
-    def adapted_axis(self) -> str:
-        """Sample axis of the learner's code if it is not the first: "one" or "last"; otherwise ""."""
+    def adapted_axis(self) -> str | None:
+        """Sample axis of the learner's code if it is not the first: "one" or "last"; otherwise None."""
         return self._axis
 
-    def adapted(self, axis: str) -> "Student":
+    def adapted(self, axis: str) -> "LearnerLayer":
         """Return a student whose code takes samples along another axis; see `interface.Code.adapted`."""
         duplicate = self._with(self._code.adapted(axis))
         duplicate._axis = axis
         return duplicate
 
-    def another(self) -> "Student":
+    def another(self) -> "LearnerLayer":
         """Return a student with another instance of the learner's class."""
         return self._with(self._code.another())
 
@@ -219,22 +236,39 @@ class Student:
 
         Errors   StudentError for a returned gradient that belongs to no array
         """
-        held = self._code.names()
-        if held != self._paired[0]:
-            self._paired = (held, owners(held, held))
-        pairs = {**self._paired[1], **self._adopted}
-        stored = {name: self._code.get(key) for name, key in pairs.items()}
-        gradients = {name: array(value, f"{label}: d{name} is") for name, value in stored.items() if value is not None}
-        others = [key for key in returned if key != "dx"]
-        names = dict.fromkeys((*held, *self.names))
-        by_name = {key: name for name, key in owners(others, names).items()} | self._in_order(returned)
-        for key in others:
-            owner = key if key in names else by_name.get(key)
+        names = self._code.names()
+        if names != self._pairing.names:
+            self._pairing = Pairing(names, owners(names, names))
+        gradients = dict[str, Array]()
+        for name, key in {**self._pairing.gradients, **self._adopted}.items():
+            stored = self._code.get(key)
+            if stored is not None:
+                gradients[name] = array(stored, f"{label}: d{name} is")
+        for key, owner in self._owners_of_returned(returned, names).items():
             if owner is None:
                 raise FormError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
             gradients[owner] = returned[key]
-        places = ((name, *_place(name)) for name in self.names)
-        return gradients | {name: gradients[key][part] for name, key, part in places if key in gradients}
+        for name in self.names:
+            whole, part = _place(name)
+            if whole in gradients:
+                gradients[name] = gradients[whole][part]
+        return gradients
+
+    def _owners_of_returned(self, returned: Mapping[str, Array], names: Iterable[str]) -> dict[str, str | None]:
+        """Return gradient → array for the gradients that `backward` returned beside dx; None if it belongs to none."""
+        keys = [key for key in returned if key != "dx"]
+        arrays = dict.fromkeys((*names, *self.names))
+        by_key = dict[str, str]()
+        for name, key in owners(keys, arrays).items():
+            by_key[key] = name
+        by_key |= self._in_order(returned)
+        found = dict[str, str | None]()
+        for key in keys:
+            if key in arrays:
+                found[key] = key
+            else:
+                found[key] = by_key.get(key)
+        return found
 
     def _in_order(self, returned: Mapping[str, Array]) -> dict[str, str]:
         """Return gradient → array for gradients returned without names: the next parameter, of equal shape if any.
@@ -242,33 +276,53 @@ class Student:
         Gradients "returned 1" (3,) and "returned 2" (4, 3), for example, belong to b (3,) and W (4, 3), although W is
         the first parameter. The first round of the loop only assigns equal shapes, the second one whatever is left.
         """
-        found, names = dict[str, str](), tuple(dict.fromkeys(map(whole_name, self.names)))
-        if any(key.startswith(POSITION) for key in returned) and not names:
-            names = tuple(name for name in self._code.names() if family(name) and name not in self._paired[1].values())
-        shapes = {name: squeezed(value.shape) for name in names if (value := self._code.get(name)) is not None}
-        for fitting in (True, False):
-            for key in (key for key in returned if key.startswith(POSITION) and key not in found):
-                free = [name for name in shapes if name not in found.values()]
-                free = [name for name in free if shapes[name] == squeezed(returned[key].shape)] if fitting else free
-                found |= dict.fromkeys([key], free[0]) if free else {}
-        return found
+        unnamed = [key for key in returned if key.startswith(POSITION)]
+        names = list(dict.fromkeys(map(whole_name, self.names)))
+        if unnamed and not names:
+            gradients = self._pairing.gradients.values()
+            names = [name for name in self._code.names() if role_of(name) is not None and name not in gradients]
+        free = dict[str, tuple[int, ...]]()  # shapes of the arrays that no gradient has yet
+        for name in names:
+            value = self._code.get(name)
+            if value is not None:
+                free[name] = squeezed(value.shape)
+        matched = dict[str, str]()
+        for equal_shapes in (True, False):
+            for key in unnamed:
+                if key in matched:
+                    continue
+                shape = squeezed(returned[key].shape)
+                for name in free:
+                    if free[name] == shape or not equal_shapes:
+                        matched[key] = name
+                        del free[name]
+                        break
+        return matched
 
     def _find_parameters(self, gradients: Mapping[str, Array], x: Array) -> tuple[str, ...]:
         """Return the names of all arrays with a gradient that do not change if `forward` is called with another input.
 
         Finally, `forward` is called with x again, so that saved values belong to x.
         """
-        before = {name: self._code.get(name) for name in gradients}
+        before = dict[str, Array | None]()
+        for name in gradients:
+            before[name] = self._code.get(name)
         self._code.forward((np.flip(x) * 0.75).astype(x.dtype))
-        kept = [name for name, old in before.items() if old is not None and same(old, self._code.get(name))]
+        unchanged = list[str]()
+        for name, value in before.items():
+            if value is not None and same(value, self._code.get(name)):
+                unchanged.append(name)
         self._code.forward(x)
-        return tuple(kept)
+        return tuple(unchanged)
 
     def _checked(self, name: str, gradients: Mapping[str, Array], label: str) -> Array:
         if name not in gradients:
             raise StudentError(f"{label}: no gradient of {name}: expected it in d{name}, or returned")
-        shape, held = gradients[name].shape, self.copy_of(name)
-        expected = () if held is None else held.shape
+        shape = gradients[name].shape
+        expected = ()
+        held = self.copy_of(name)
+        if held is not None:
+            expected = held.shape
         if shape != expected:
             raise StudentError(f"{label}: d{name} has the shape {_shown(shape)}, and {name} {_shown(expected)}")
         return gradients[name]
@@ -283,6 +337,15 @@ def _place(name: str) -> tuple[str, Any]:
     """Return the name of the whole array, and the index of the part of it that a name denotes."""
     whole, bracket, rest = name.partition("[")
     return whole, PARTS.get(bracket + rest, ...)
+
+
+def _with_part(held: Array, part: Any, new: Array) -> Array:
+    """Return a copy of an array with a new part; real if the part is."""
+    joined = held.astype(np.result_type(held, new))
+    joined[part] = new
+    if np.imag(joined).any() or np.iscomplexobj(new):
+        return joined
+    return np.real(joined)
 
 
 def _shown(shape: tuple[int, ...]) -> str:

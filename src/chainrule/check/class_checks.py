@@ -1,0 +1,305 @@
+"""The check of a class or an object of a file: a layer or a loss, with its modes and other options."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from chainrule.check import constructors
+from chainrule.check.checked_file import CheckedFile
+from chainrule.check.failures import failure_row
+from chainrule.check.forms import (
+    ClassFormat,
+    class_format,
+    constructor_values,
+    impossible_value,
+    normalized_name,
+    usual_values,
+)
+from chainrule.check.input_formats import INPUT_NOTE
+from chainrule.check.interface_search import UPDATES_NOTE
+from chainrule.check.learner_checks import ONE_NONZERO_NOTE, ONLY_SQUARE, check_layer, of_single_samples
+from chainrule.check.learner_task import LearnerTask
+from chainrule.check.loss_checks import check_loss_interface
+from chainrule.check.loss_interface import all_losses, find_loss_interface
+from chainrule.check.mode_checks import class_rows
+from chainrule.check.option_checks import (
+    EPSILONS,
+    SLOPES,
+    Signature,
+    activation_arguments,
+    other_options_rows,
+    stored_epsilon,
+    variation_rows,
+    with_own_variant,
+)
+from chainrule.check.pair_checks import other_pair_rows
+from chainrule.check.report import Report, Row, all_right, has_wrong
+from chainrule.check.subjects import LayerSubject, LossSubject
+from chainrule.custom.calls import FormError
+from chainrule.custom.learner_layer import LearnerLayer
+from chainrule.custom.losses import ONLY_LOSS
+from chainrule.custom.sample_axis import LAST, ONE, AdaptedLoss
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
+from chainrule.layers import BatchNorm2D, Dropout, Layer, LayerNorm, Softmax
+
+# Beginnings of notes that the report of a file repeats
+REPORTED_NOTES = (INPUT_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
+
+
+LOGITS, PROBABILITIES = "softmax_cross_entropy", "categorical_cross_entropy"
+
+
+PROBABILITIES_NOTE = "checked on probabilities, because it is not the cross-entropy of logits"
+
+
+SINGLE_VECTORS = f"{INPUT_NOTE} single vectors or columns, without a batch axis"
+
+
+NORMALIZATIONS = (BatchNorm2D, LayerNorm)
+
+
+OF_VECTORS = (Softmax, LayerNorm)  # layers that code may compute for a single vector, or for columns of a batch
+
+
+class Findings(NamedTuple):
+    """What the checks of earlier classes have found: notes for the report, which checks extend, and rows."""
+
+    notes: list[str]
+    rows: Sequence[Row]
+
+    def may_take_vectors(self, *, certain: bool) -> bool:
+        """Return whether the other classes of a file take single vectors, or are not known to take batches.
+
+        certain  whether another class must take single vectors
+        """
+        single = set[str]()
+        for note in self.notes:
+            if "single" in note or "vectors" in note:
+                single.add(note.partition(":")[0])
+        if certain:
+            return bool(single)
+        for row in self.rows:
+            if row.title == "dw" and row.ok and row.subject not in single:
+                return False
+        return True
+
+
+def _sample_rows(learner_layer: LearnerLayer, task: LearnerTask, seed: int, axes: Sequence[str]) -> tuple[Row, ...]:
+    """Return the rows of a layer for columns of a batch, or for single vectors; empty if it is wrong."""
+    for axis in axes:
+        with suppress(StudentError):
+            report = check_layer(learner_layer.adapted(axis), task, seed)
+            if report.ok:
+                return report.rows
+    return ()
+
+
+def rows_of_class(
+    file: CheckedFile,
+    name: str,
+    signature: Signature,
+    seed: int,
+    base: LearnerTask,
+    findings: Findings,
+    is_loss: bool,
+) -> Iterator[Row]:
+    """Yield the rows of a class or an object.
+
+    findings    those of earlier classes
+    is_loss     whether the methods take predictions and targets
+
+    A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
+    all of its earlier results were right, it counts as wrong.
+    """
+    course_format, is_right = class_format(name), False
+    try:
+        if course_format is not None and course_format.layer is None:
+            yield from _loss_class_rows(file, name, course_format.against, seed, findings)
+            return
+        if is_loss:
+            yield from _loss_class_rows(file, name, None, seed, findings)
+            return
+        task, known = _task(name, course_format, signature, base)
+        tried = [*signature.required]
+        if course_format is not None:
+            tried += activation_arguments(signature.arguments)
+        learner_layer, options = constructors.construct(file, name, tried, known, seed)
+        if signature.arguments == ("ctx",):
+            yield from other_pair_rows(file, name, None, base, seed)
+            return
+        task, report = _report_of_fitting_task(learner_layer, with_own_variant(task, learner_layer), seed)
+        rows = report.rows
+        epsilon = stored_epsilon(learner_layer) if isinstance(task.against, NORMALIZATIONS) else None
+        if epsilon is not None:
+            rows = _rows_with_epsilon(rows, name, epsilon, findings.notes)
+        layer = task.against or (course_format and course_format.fixed_layer)
+        if isinstance(layer, OF_VECTORS) and not report.ok and findings.may_take_vectors(certain=False):
+            single = _vector_rows(file.layer(name, options=options), layer, findings, seed)
+            if single:
+                findings.notes.append(f"{name}: {SINGLE_VECTORS}")
+                rows = single
+        guessed = set(signature.required) - known.keys()  # arguments whose values were found by trial
+        if guessed:
+            rows = [row for row in rows if ONLY_SQUARE not in row.diagnoses]
+        yield from rows
+        for note in report.notes:
+            if note.startswith(REPORTED_NOTES):
+                findings.notes.append(f"{name}: {note}")
+        is_right = all_right(rows)
+        if is_right and not guessed:
+            yield from _rows_with_other_options(file, name, options, signature, (course_format, task), seed)
+    except (StudentError, ShapeError) as error:
+        yield _failed_class_row(name, error, signature, is_right, is_loss)
+
+
+def _vector_rows(learner_layer: LearnerLayer, layer: Layer, findings: Findings, seed: int) -> Sequence[Row]:
+    """Return the rows of a layer for columns of a batch, or for single vectors; empty if it is wrong.
+
+    The code may run on batches, so only another layer that takes single vectors shows that they are meant.
+    """
+    axes = [LAST]
+    if findings.may_take_vectors(certain=True):
+        axes.append(ONE)
+    return _sample_rows(learner_layer, LearnerTask(layer, (6,)), seed, axes)
+
+
+def _failed_class_row(
+    name: str, error: StudentError | ShapeError, signature: Signature, is_right: bool, is_loss: bool
+) -> Row:
+    """Return the row of a class that raises an error, with the contract to state if nothing was checked before."""
+    failure = error if isinstance(error, StudentError) else str(error)
+    notes = ()
+    if not is_right:
+        notes = (constructors.class_contract(name, signature.arguments, signature.methods, is_loss),)
+    if str(failure).endswith(ONLY_LOSS):
+        return failure_row(name, failure, checked=is_right, notes=notes, tensor="p")
+    return failure_row(name, failure, checked=is_right, notes=notes)
+
+
+def _rows_with_other_options(
+    file: CheckedFile,
+    name: str,
+    options: Mapping[str, Any],
+    signature: Signature,
+    course: tuple[ClassFormat | None, LearnerTask],
+    seed: int,
+) -> Iterator[Row]:
+    """Yield the rows of a class whose first instance is right, for its modes and for other arguments."""
+    course_format, task = course
+    if task.against is not None:
+        intended = LayerSubject(task.against, task.shape or ())
+        yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
+    has_slope = not SLOPES.keys().isdisjoint(signature.arguments)
+    if not (options or has_slope or activation_arguments(signature.arguments)):
+        return
+    if isinstance(task.against, (*NORMALIZATIONS, Dropout)):
+        return  # the only option of these is the number of features or the probability
+    if course_format is not None and task.against is not None:
+        yield from other_options_rows(file, name, (course_format, task), signature.arguments, seed)
+    yield from variation_rows(file, name, options, signature, seed)
+
+
+def _rows_with_epsilon(rows: Sequence[Row], name: str, epsilon: float, notes: list[str]) -> Sequence[Row]:
+    """Return the rows of a normalization. An impossible epsilon explains the wrong ones; an unusual one is noted."""
+    mistake = impossible_value("epsilon", epsilon)
+    if not mistake:
+        if epsilon not in EPSILONS:
+            notes.append(f"{name} has epsilon = {epsilon:g}; usual is {EPSILONS[0]:g}")
+        return rows
+    explained = list[Row]()
+    for row in rows:
+        explained.append(replace(row, diagnoses=mistake) if row.is_wrong else row)
+    return explained
+
+
+def _loss_class_rows(file: CheckedFile, name: str, usual: str | None, seed: int, findings: Findings) -> Sequence[Row]:
+    """Return the rows of a loss.
+
+    usual     the loss that its name suggests; None if it is unknown
+    findings  those of earlier classes
+
+    Errors   FormError if the values of an unknown loss are those of no loss of this library
+    """
+    if usual is None:
+        candidates = all_losses()
+    else:
+        candidates = [LossSubject(usual, engine="reference")]
+        if usual == LOGITS and "softmax" not in normalized_name(name):
+            candidates.append(LossSubject(PROBABILITIES, engine="reference"))
+    code = file.loss(name)
+    interface = find_loss_interface(code, candidates, seed, lenient=True)
+    if usual is None and not interface.right:
+        raise FormError("its values are those of no loss of this library; name the loss with --against LOSS")
+    if usual == LOGITS and interface.intended.name == PROBABILITIES:
+        findings.notes.append(f"{name}: {PROBABILITIES_NOTE}")
+    for note in interface.notes:
+        findings.notes.append(f"{name}: {note}")
+    rows = check_loss_interface(interface, seed).rows
+    if has_wrong(rows) and findings.may_take_vectors(certain=True):
+        of_samples = find_loss_interface(AdaptedLoss(code, single=True), [interface.intended], seed, lenient=True)
+        single = of_single_samples(check_loss_interface(of_samples, seed)).rows
+        if all(row.ok for row in single):
+            findings.notes.append(f"{name}: {SINGLE_VECTORS}")
+            return single
+    return rows
+
+
+def _report_of_fitting_task(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> tuple[LearnerTask, Report]:
+    """Return the first task that a layer's code can be checked against, and the report of this check.
+
+    Three tasks are tried, from the strictest to the most lenient: the intended layer; this layer without a bias, which
+    a learner may omit; no intended layer, where only the gradients are checked. Code that raises an error does not fit
+    a task. For the task without a bias, the output must also be right, since a wrong one means another layer.
+
+    Errors   UnwrittenError if a function is not written; StudentError if the code fits no task
+    """
+    layer: Any = task.against
+    if layer is None:
+        return task, check_layer(learner_layer, task, seed)
+    stricter = [task]
+    if getattr(layer, "bias", False):
+        stricter.append(replace(task, against=replace(layer, bias=False)))
+    for candidate in stricter:
+        try:
+            report = check_layer(learner_layer, candidate, seed)
+        except UnwrittenError:  # no task can change this
+            raise
+        except StudentError:
+            continue
+        wrong_outputs = [row for row in report.rows if row.tensor == "y" and row.is_wrong]
+        if candidate is task or not wrong_outputs:
+            return candidate, report
+    unknown = replace(task, against=None, shape=None, larger=None)
+    return unknown, check_layer(learner_layer, unknown, seed)
+
+
+def _task(
+    name: str, course_format: ClassFormat | None, signature: Signature, task: LearnerTask
+) -> tuple[LearnerTask, dict[str, Any]]:
+    """Return the completed task of a layer class, and values of its constructor arguments.
+
+    The task has no intended layer if a required argument has an unknown name.
+    """
+    options = dict[str, Any]()
+    if course_format is None:
+        options = usual_values(signature.arguments)
+    elif signature.arguments:
+        case = course_format.cases(signature.arguments)[0]
+        task = replace(task, against=case.layer, shape=case.shape, larger=case.larger)
+        for argument, value in constructor_values(case.layer, case.shape).items():
+            if argument in signature.arguments:
+                options[argument] = value
+        unknown = [argument for argument in signature.required if argument not in options]
+        if isinstance(case.layer, NORMALIZATIONS) and len(unknown) == 1:  # the number of features
+            options[unknown[0]] = case.shape[0]
+        elif isinstance(case.layer, Dropout):
+            if unknown:
+                options[unknown[0]] = case.layer.rate
+            task = replace(task, options_given=bool(options))
+    elif course_format.layer is Dropout:
+        case = course_format.cases(signature.arguments)[0]
+        task = replace(task, against=case.layer, shape=case.shape, options_given=False)
+    if set(signature.required) - options.keys():
+        task = replace(task, against=None, shape=None, larger=None)
+    return task, options

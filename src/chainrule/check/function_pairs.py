@@ -1,0 +1,104 @@
+"""Pairs of functions in a file: those with known formats of courses, and others that are related by their names."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chainrule.check.forms import FUNCTIONS, NAMES, FunctionFormat, LayerSequence, class_format
+
+
+@dataclass(frozen=True)
+class FunctionPair:
+    """The names of a function pair or loss with a known format. The backward may be missing from the file.
+
+    backward   None for a loss
+    """
+
+    format: FunctionFormat
+    forward: str
+    backward: str | None
+
+    @property
+    def title(self) -> str:
+        """Name of the pair, such as "conv_forward_naive / conv_backward_naive"."""
+        if self.backward is None:
+            return self.forward
+        return f"{self.forward} / {self.backward}"
+
+
+def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
+    """Return the pairs with known formats in a file, and the names of known forward functions that the file lacks.
+
+    If there are no pairs, both lists are empty, because the file is not of a known course.
+    """
+    pairs, missing = list[FunctionPair](), list[str]()
+    for course_format in FUNCTIONS:
+        found = _pairs_of_format(course_format, functions)
+        pairs += found
+        optional = course_format.cases and isinstance(course_format.cases[0].layer, LayerSequence)
+        if not found and not optional:
+            missing.append(course_format.forward)
+    if not pairs:
+        return [], []
+    return pairs, missing
+
+
+def _pairs_of_format(course_format: FunctionFormat, functions: Sequence[str]) -> list[FunctionPair]:
+    """Return the pairs or losses of a format. Without a backward, a pair has the name that it should have."""
+    pairs = list[FunctionPair]()
+    for suffix in NAMES["forward_suffixes"]:
+        forward = f"{course_format.forward}{suffix}"
+        if forward not in functions:
+            continue
+        if course_format.backward is None:
+            pairs.append(FunctionPair(course_format, forward, None))
+            continue
+        names = [f"{course_format.backward}{suffix}{other}" for other in NAMES["backward_suffixes"]]
+        present = [name for name in names if name in functions]
+        for name in present or names[:1]:
+            pairs.append(FunctionPair(course_format, forward, name))
+    return pairs
+
+
+def tutorial_pairs(functions: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs (forward, backward) of functions that are related by their names and have no known format."""
+    used = set[str | None]()
+    for pair in find_pairs(functions)[0]:
+        used |= {pair.forward, pair.backward}
+    pairs = list[tuple[str, str]]()
+    for forward in functions:
+        if forward in used:
+            continue
+        for backward in _backward_names(forward):
+            if backward in functions and backward not in used:
+                if not any(backward in pair for pair in pairs):
+                    pairs.append((forward, backward))
+                break
+    return pairs
+
+
+def _backward_names(forward: str) -> Iterator[str]:
+    for old, new in NAMES["pair_words"]:
+        if old in forward:
+            yield forward.replace(old, new, 1)
+    for suffix in NAMES["pair_suffixes"] + NAMES["derivative_suffixes"]:
+        yield f"{forward}{suffix}"
+    for prefix in NAMES["pair_prefixes"] + NAMES["derivative_prefixes"]:
+        yield f"{prefix}{forward}"
+
+
+def is_derivative(backward: str) -> bool:
+    """Return whether a function is called a derivative, rather than a backward function."""
+    if backward.endswith(NAMES["derivative_suffixes"]):
+        return True
+    return backward.startswith(NAMES["derivative_prefixes"]) and "back" not in backward
+
+
+def format_by_name(forward: str) -> FunctionFormat | None:
+    """Return the format of a pair whose forward function has the usual name of a layer; None for other names."""
+    stem = forward
+    for word in NAMES["layer_words"]:
+        stem = stem.replace(word, "")
+    named = class_format(stem)
+    if named is None or named.layer is None:
+        return None
+    return FunctionFormat(forward, (named.cases(())[0],))

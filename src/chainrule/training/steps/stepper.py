@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -255,8 +255,8 @@ class Stepper:
 
     def _update_by_custom_code(self, optimizer: CustomOptimizer, gradient: Array, batch: Batches) -> None:
         parameters = self.network.parameters
-        options: dict[str, Any] = {"step": batch.step, "learning_rate": batch.rates[0]}
-        results, moments = optimizer.update(parameters, gradient.copy(), self.moments, **options)
+        step, rate = batch.step, batch.rates[0]
+        results, moments = optimizer.update(parameters, gradient.copy(), self.moments, step=step, learning_rate=rate)
         self._commit_statistics(batch)
         for group in self._groups:
             rows = slice(group.first, group.last)

@@ -99,7 +99,7 @@ FOREIGN = {
     "model": "lr_find fit_one_cycle confusion_matrix classification_report predict_proba score n_iter_ get_config",
     "history": "val_loss loss_curve best_epoch items params",
     "evaluation": "confusion_matrix f1_score auc mae rmse y_pred report",
-    "package": "BCEWithLogitsLoss HuberLoss PoissonNLLLoss lr_find train_test_split tensor ensemble",
+    "package": "BCEWithLogitsLoss HuberLoss PoissonNLLLoss lr_find train_test_split tensor KFold VotingClassifier",
 }
 OPTIONS = "threshold pos_weight max_lr amp swa betas transform checkpoint dropout metric sampler collate_fn"
 

@@ -10,7 +10,7 @@ from chainrule.core.arrays import Ints
 from chainrule.core.randomness import generator
 from chainrule.data.columns import COLUMNS
 from chainrule.data.containers import Column, Data, PassedData
-from chainrule.data.sources import as_array, subset
+from chainrule.data.sources import as_array
 from chainrule.errors import DataError, unknown_name
 
 
@@ -28,15 +28,15 @@ class NamedColumn(Column):
 
 
 def _selected(column: Column, indices: Ints) -> Column:
-    """Return some samples of a column; series may have different lengths."""
+    """Return some samples of a column, in memory; series may have different lengths."""
     series = column.series
     if series:
         return NamedColumn([series[index] for index in indices.tolist()], column.names)
-    return NamedColumn(subset(column.values, indices), column.names)
+    return NamedColumn(column.values[indices], column.names)
 
 
 def selected_samples(data: Data, indices: Ints) -> PassedData:
-    """Return the samples of columns at the given indices."""
+    """Return the samples of columns at the given indices, in memory."""
     parts: dict[str, Any] = {"inputs": {}, "targets": {}}
     for part, columns in parts.items():
         for name, column in getattr(data, part).items():

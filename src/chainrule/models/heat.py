@@ -68,9 +68,11 @@ def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None
     maps = {"saliency": saliency(self, images, label)[0]}
     if layer is not None or any(len(shape) > 2 for (shape, *_) in self.input_shapes[1:]):
         maps["Grad-CAM"] = grad_cam(self, images, label, layer)[0]
-    places = None if label is None else _places(self, images, label)
-    about = "" if places is None else f" for {self.labels.classes[places[0]]}"
-    return heat.heat_maps(images[0], maps, f"Where the network looks{about}")
+    title = "Where the network looks"
+    if label is not None:
+        place, *_ = _class_places(self, label)
+        title += f" for {self.labels.classes[place]}"
+    return heat.heat_maps(images[0], maps, title)
 
 
 def _places(network: Network, x: Array, label: Any) -> Sequence[int] | None:
@@ -78,12 +80,20 @@ def _places(network: Network, x: Array, label: Any) -> Sequence[int] | None:
 
     Without a label, these are the answers for normalized inputs x; None if the outputs are not one class per sample.
     """
-    if label is None:
-        is_answer = network.task in (CLASSIFICATION, BINARY) and len(network.output_shape) == 1
-        return decisions.places(network, network.apply(x)).tolist() if is_answer and len(x) else None
-    values = plain(label)
-    entries = cast("tuple[Any, ...]", values) if isinstance(values, tuple) else (values,)
-    return [network.labels.place(entry) for entry in entries]
+    if label is not None:
+        return _class_places(network, label)
+    is_answer = network.task in (CLASSIFICATION, BINARY) and len(network.output_shape) == 1
+    if not is_answer or not len(x):
+        return None
+    return decisions.places(network, network.apply(x)).tolist()
+
+
+def _class_places(network: Network, label: Any) -> list[int]:
+    """Return the place of the class of each label, or of the only one; OptionError for an unknown label."""
+    values: Any = plain(label)
+    if not isinstance(values, tuple):
+        values = (values,)
+    return list(map(network.labels.place, cast("tuple[Any, ...]", values)))
 
 
 def _inputs(network: Network, x: Any) -> tuple[Network, Array]:

@@ -54,16 +54,16 @@ class ChannelStatistics:
         if text.lower() in NAMED:
             return NAMED[text.lower()]
         match = PATTERN.fullmatch(text.replace(" ", "").lower())
+        problem = f"normalization {quoted(text)}: {EXPECTED}"
+        if match is None:
+            raise OptionError(problem)
         try:
-            mean, std = (_numbers(match[name] if match else "") for name in ("mean", "std"))
+            mean, std = (np.array(match[name].split(","), np.float64) for name in ("mean", "std"))
         except ValueError:
-            raise OptionError(f"normalization {quoted(text)}: {EXPECTED}") from None
-        scale = 255 if max(map(abs, mean + std)) > 1 else 1
-        return ChannelStatistics(tuple(value / scale for value in mean), tuple(value / scale for value in std))
-
-
-def _numbers(text: str) -> list[float]:
-    return [float(number) for number in text.split(",")]
+            raise OptionError(problem) from None
+        if max(np.abs(mean).max(), np.abs(std).max()) > 1:
+            mean, std = mean / BYTE, std / BYTE
+        return ChannelStatistics(tuple(mean.tolist()), tuple(std.tolist()))
 
 
 NAMED = {"imagenet": ChannelStatistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}  # torchvision, ResNet_Weights
@@ -76,9 +76,16 @@ def description(normalization: Normalization, layers: Sequence[Layer], wiring: W
         return f"Inputs are normalized: {decision(normalization)}."
     if normalization.kind != "none":
         # origin and gain of each channel, or one of each for all
-        terms = zip(*(array.tolist() for array in normalization.constants), strict=True)
-        texts = [f"(x {'+' if origin < 0 else '−'} {abs(origin):.4g}) · {gain:.4g}" for origin, gain in terms]
-        parts.insert(0, f"as {', '.join(texts[:SHOWN])}{', …' if len(texts) > SHOWN else ''}")
+        origins, gains = normalization.constants
+        texts = list[str]()
+        for origin, gain in zip(origins.tolist(), gains.tolist(), strict=True):
+            sign = "−"
+            if origin < 0:
+                sign = "+"
+            texts.append(f"(x {sign} {abs(origin):.4g}) · {gain:.4g}")
+        if len(texts) > SHOWN:
+            texts[SHOWN:] = ["…"]
+        parts.insert(0, f"as {', '.join(texts)}")
     if parts:
         return f"Inputs are normalized {' and '.join(parts)}."
     return (

@@ -18,9 +18,14 @@ NORMALIZATION_KIND = "norm"
 
 def normalizing_layers(names: Sequence[str], layers: Sequence[Layer], wiring: Wiring) -> tuple[str, ...]:
     """Return the names of the layers that normalize the input; () if another layer reads the input itself."""
-    readers = [number for number, inputs in enumerate(wiring.inputs) if 0 in inputs]
-    kinds = (*CONSTANT_KINDS, NORMALIZATION_KIND)
-    return tuple(names[k] for k in readers) if all(layers[k].kind in kinds for k in readers) else ()
+    readers = list[str]()
+    for name, layer, inputs in zip(names, layers, wiring.inputs, strict=True):
+        if 0 not in inputs:
+            continue
+        if layer.kind not in (*CONSTANT_KINDS, NORMALIZATION_KIND):
+            return ()
+        readers.append(name)
+    return tuple(readers)
 
 
 def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring, source: int = 0) -> bool:
@@ -28,7 +33,10 @@ def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring, source: 
 
     source   number of the input in the wiring: 0, or that of an `Unpack` layer
     """
-    return all(layers[k].kind in CONSTANT_KINDS for k, inputs in enumerate(wiring.inputs) if source in inputs)
+    for layer, inputs in zip(layers, wiring.inputs, strict=True):
+        if source in inputs and layer.kind not in CONSTANT_KINDS:
+            return False
+    return True
 
 
 def default_kind(network: Network, kind: str, source: int = 0) -> str:
@@ -41,7 +49,9 @@ def default_kind(network: Network, kind: str, source: int = 0) -> str:
     source   as in `has_constant_normalization`
     """
     has_weights = kind == "standardize" and not network.untrained
-    return "none" if has_weights or has_constant_normalization(network.layers, network.wiring, source) else kind
+    if has_weights or has_constant_normalization(network.layers, network.wiring, source):
+        return "none"
+    return kind
 
 
 def fit_joint(network: Network, arrays: Mapping[str, Array], kind: str | None) -> JointNormalization:

@@ -63,15 +63,21 @@ def predict(
 
             return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size, views=views))
         network, samples = _read(self, columns)
-    averaged_views = None if views is None else chosen_views(network, views)
+    averaged_views = None
+    if views is not None:
+        averaged_views = chosen_views(network, views)
     if isinstance(samples, SampleSource) and len(samples):
-        parts = [_outputs(network, part, batch_size, averaged_views) for part in blocks(samples)]
+        parts = list[Array]()
+        for part in blocks(samples):
+            parts.append(_outputs(network, part, batch_size, averaged_views))
         results = np.concatenate(parts)
     else:
         results = _outputs(network, samples, batch_size, averaged_views)
     if network.target_scaling is not None:
         results = network.target_scaling.in_units(results)
-    return results if network.output_ports is None else network.output_ports.split(results)
+    if network.output_ports is None:
+        return results
+    return network.output_ports.split(results)
 
 
 def _outputs(network: Network, samples: Any, batch_size: int, views: Views | None) -> Array:

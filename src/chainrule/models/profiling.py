@@ -65,10 +65,11 @@ class Profile:
     rows: tuple[ProfileRow, ...]
 
     def __repr__(self) -> str:
-        table = [[*COLUMNS], *(_cells(row) for row in self.rows)]
-        lines = [line.rstrip() for line in aligned(table, right=range(1, len(COLUMNS)))]
+        table = [list(COLUMNS), *map(_cells, self.rows)]
+        lines = aligned(table, right=range(1, len(COLUMNS)))
         peak = f"peak {self.peak / 1e9:.4g} billion multiply-adds per second"
-        return "\n".join([f"{self.what}: {1e3 * self.seconds:.4g} ms; {peak}", *lines])
+        heading = f"{self.what}: {1e3 * self.seconds:.4g} ms; {peak}"
+        return "\n".join([heading, *map(str.rstrip, lines)])
 
     def to_json(self) -> dict[str, Any]:
         """Return the profile as JSON values."""
@@ -78,7 +79,12 @@ class Profile:
         """Return a bar chart of the times."""
         from chainrule.plotting.profile import plot_times
 
-        return plot_times([row.name for row in self.rows], [1e3 * row.seconds for row in self.rows], self.what)
+        names = list[str]()
+        milliseconds = list[float]()
+        for row in self.rows:
+            names.append(row.name)
+            milliseconds.append(1e3 * row.seconds)
+        return plot_times(names, milliseconds, self.what)
 
 
 @checked_options
@@ -102,12 +108,18 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     view = model.parameters if self._buffers.revision() is None else None  # weights are then packed in every call
 
     def run() -> Any:
-        return model.predict(x) if y is None else model.train_step(x, y, **step)
+        if y is None:
+            return model.predict(x)
+        return model.train_step(x, y, **step)
 
     seconds, runs = _measured(run, recorder)
     del view
     samples = _sample_count(x, self.input_ports)
-    plan = model.plan() if y is None else model.plan(model.check_loss(step.get("loss")), task=model.task)
+    kind = "prediction"
+    plan = model.plan()
+    if y is not None:
+        kind = "training step"
+        plan = model.plan(model.check_loss(step.get("loss")), task=model.task)
     counts = Counter[tuple[str, str]]()  # multiply-adds by layer and operation: programs compute some in other forms
     for operation in plan.operations:
         counts[layer_of(operation), operation.name] += samples * multiply_adds(operation)
@@ -115,12 +127,15 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     for label, spent in recorder.seconds():
         if not spent:
             continue
-        layer = layer_of(label) if isinstance(label, Operation) else ""
-        cost = costs.setdefault(_row_name(label, operations=operations), _Cost(layer))
-        cost.seconds += spent / runs
+        name = _row_name(label, operations=operations)
         if isinstance(label, Operation):
+            layer = layer_of(label)
+            cost = costs.setdefault(name, _Cost(layer))
             cost.multiply_adds += counts.pop((layer, label.name), 0)
             cost.bytes += bytes_moved(label, samples, model.dtype.itemsize)
+        else:
+            cost = costs.setdefault(name, _Cost(""))
+        cost.seconds += spent / runs
     outside = seconds - sum(cost.seconds for cost in costs.values())
     costs["outside the program"] = _Cost("", max(0.0, outside))
     if not operations:
@@ -129,11 +144,14 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     peak = measured_peak(model.dtype, model.threads)
     rows = list[ProfileRow]()
     for name, cost in costs.items():
-        size = model.size(name) if name in model.names else 0
-        fraction = cost.multiply_adds / cost.seconds / peak if cost.multiply_adds else 0.0
+        size = 0
+        if name in model.names:
+            size = model.size(name)
+        fraction = 0.0
+        if cost.multiply_adds:
+            fraction = cost.multiply_adds / cost.seconds / peak
         share = cost.seconds / seconds
         rows.append(ProfileRow(name, cost.seconds, share, cost.multiply_adds, fraction, size, cost.bytes))
-    kind = "prediction" if y is None else "training step"
     of, threads = _counted(samples, "sample"), _counted(model.threads, "thread")
     return Profile(f"{kind} of {of}, {self.engine.name}, {threads}", seconds, peak, tuple(rows))
 
@@ -154,7 +172,9 @@ class _Cost:
 def _row_name(label: Operation | str, *, operations: bool) -> str:
     if isinstance(label, str):
         return label
-    return f"{label.writes[0].name} = {label.name}" if operations else layer_of(label)
+    if operations:
+        return f"{label.writes[0].name} = {label.name}"
+    return layer_of(label)
 
 
 def _place(layer: str, order: list[str]) -> int:
@@ -190,11 +210,20 @@ def measured_peak(dtype: Any, threads: int) -> float:
 
 
 def _sample_count(x: Any, ports: Any) -> int:
-    values = next(iter(ports.named(x, "inputs").values())) if ports else x
-    return len(values)
+    if not ports:
+        return len(x)
+    first, *_ = ports.named(x, "inputs").values()
+    return len(first)
 
 
 def _cells(row: ProfileRow) -> list[str]:
-    counts = [f"{number:,}" if number else "" for number in (row.multiply_adds, row.parameters, row.bytes)]
-    peak = f"{row.peak_fraction:.0%}" if row.multiply_adds else ""
-    return [row.name, f"{1e6 * row.seconds:,.1f} µs", f"{row.share:.1%}", counts[0], peak, *counts[1:]]
+    peak = ""
+    if row.multiply_adds:
+        peak = f"{row.peak_fraction:.0%}"
+    cells = [row.name, f"{1e6 * row.seconds:,.1f} µs", f"{row.share:.1%}", _grouped(row.multiply_adds), peak]
+    return [*cells, _grouped(row.parameters), _grouped(row.bytes)]
+
+
+def _grouped(count: int) -> str:
+    """Return a number with separators of thousands; an empty text for 0."""
+    return f"{count:,}" * bool(count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,12 @@ class InputSignature:
 
     def __str__(self) -> str:
         record = self.normalization
-        change = "" if record.kind == "none" else f", {KINDS[record.kind]}"
-        digits = "; digits in image files are centered and scaled as in MNIST" if record.digits else ""
-        return f"{text(self.shape)}, {record.unit}{change}{digits}"
+        description = f"{text(self.shape)}, {record.unit}"
+        if record.kind != "none":
+            description += f", {KINDS[record.kind]}"
+        if record.digits:
+            description += "; digits in image files are centered and scaled as in MNIST"
+        return description
 
     def to_config(self) -> dict[str, Any]:
         """Return the signature as JSON values."""
@@ -56,10 +59,17 @@ class OutputSignature:
     thresholds: tuple[float, ...] = ()
 
     def __str__(self) -> str:
-        names = ", ".join(self.classes[:SHOWN]) + (", …" if len(self.classes) > SHOWN else "")
-        limits = "; thresholds " * bool(self.thresholds) + ", ".join(f"{value:.4g}" for value in self.thresholds)
-        task = self.task.name if self.task else "task not recorded"
-        return f"{text(self.shape)}, {task}{names and ': '}{names}{limits}"
+        task = "task not recorded"
+        if self.task is not None:
+            task = self.task.name
+        description = f"{text(self.shape)}, {task}"
+        if self.classes:
+            description += ": " + ", ".join(self.classes[:SHOWN])
+        if len(self.classes) > SHOWN:
+            description += ", …"
+        if self.thresholds:
+            description += "; thresholds " + ", ".join(f"{value:.4g}" for value in self.thresholds)
+        return description
 
     def to_config(self) -> dict[str, Any]:
         """Return the signature as JSON values."""
@@ -77,24 +87,30 @@ class NetworkSignature:
     @staticmethod
     def of(network: Network) -> NetworkSignature:
         """Return the signature of a network."""
-        record, shapes = network.normalization, {"x": network.input_shape}
-        shapes = shapes if network.input_ports is None else network.input_ports.shapes
-        inputs = {name: InputSignature(shape, record.parts.get(name, record)) for name, shape in shapes.items()}
-        task, ends, names = network.task, network.outputs, network.output_names
-        parts = tasks.parts(task) if task else (None,) * len(ends)
-        columns = zip(names, ends, parts, strict=True)
-        return NetworkSignature(
-            inputs,
-            {
-                name: OutputSignature(end.shape, part, network.classes, network.thresholds)
-                for name, end, part in columns
-            },
-        )
+        record = network.normalization
+        shapes: Mapping[str, Shape] = {"x": network.input_shape}
+        if network.input_ports is not None:
+            shapes = network.input_ports.shapes
+        inputs = dict[str, InputSignature]()
+        for name, shape in shapes.items():
+            inputs[name] = InputSignature(shape, record.parts.get(name, record))
+        ends = network.outputs
+        of_outputs: Sequence[Task | None] = (None,) * len(ends)
+        if network.task is not None:
+            of_outputs = tasks.parts(network.task)
+        outputs = dict[str, OutputSignature]()
+        for name, end, task in zip(network.output_names, ends, of_outputs, strict=True):
+            outputs[name] = OutputSignature(end.shape, task, network.classes, network.thresholds)
+        return NetworkSignature(inputs, outputs)
 
     def __str__(self) -> str:
-        return "\n".join(f"{name}: {entry}" for part in (self.inputs, self.outputs) for name, entry in part.items())
+        lines = list[str]()
+        for name, entry in (*self.inputs.items(), *self.outputs.items()):
+            lines.append(f"{name}: {entry}")
+        return "\n".join(lines)
 
     def to_config(self) -> dict[str, Any]:
         """Return the signature as JSON values."""
-        ports = {"inputs": self.inputs, "outputs": self.outputs}
-        return {kind: {name: entry.to_config() for name, entry in part.items()} for kind, part in ports.items()}
+        inputs = {name: entry.to_config() for name, entry in self.inputs.items()}
+        outputs = {name: entry.to_config() for name, entry in self.outputs.items()}
+        return {"inputs": inputs, "outputs": outputs}

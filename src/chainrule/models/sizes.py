@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Any, TypeVar
 
 import numpy as np
 
 from chainrule.core import randomness
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.containers import Column
@@ -58,10 +57,14 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
     connect   function (layers, input_shape, wiring, **options) that returns a network
     """
     listed: Any = plain(classes)
-    count = len(listed) if hasattr(listed, "__len__") else 0
+    count = 0
+    if hasattr(listed, "__len__"):
+        count = len(listed)
     names = checked_labels(listed, network.output_ports, count).names
     layers, wiring, loss = [*network.layers], network.wiring, network.loss
-    head = None if append or _ends_in_features(network) else logit_layer(network)  # the layer to replace
+    head = None  # the layer to replace
+    if not append and not _ends_in_features(network):
+        head = logit_layer(network)
     if head is None:
         # features (F,), series (C, L) and images (C, H, W) become vectors for the dense layer
         pools = [[], [GlobalAveragePool1D()], [GlobalAveragePool2D()]][len(network.output_shape) - 1]
@@ -69,8 +72,13 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
         wiring, loss = _extended(wiring, layers), None
     else:
         layer = layers[network.names.index(head)]
-        size = {"features" if isinstance(layer, Dense) else "filters": len(names)}
-        layers = [replace(other, **size) if other is layer else other for other in layers]
+        size = {"filters": len(names)}
+        if isinstance(layer, Dense):
+            size = {"features": len(names)}
+        enlarged = replace(layer, **size)
+        for number, other in enumerate(layers):
+            if other is layer:
+                layers[number] = enlarged
     twin = connect(
         layers,
         network.input_shape,
@@ -99,14 +107,19 @@ def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tupl
 
     Errors   OptionError for a name that matches no parameter
     """
-    trainable = [name for name in network.names if network.size(name)]
-    selected = [name for name in names if name not in network.names or name in trainable]
+    trainable = list(filter(network.size, network.names))
+    selected = list[str]()
+    for name in names:
+        if name not in network.names or name in trainable:
+            selected.append(name)
     if BACKBONE in selected and BACKBONE not in network.names:
-        heads = _heads(network) if network.output_ports else {*trainable[-1:]}
+        heads = {*trainable[-1:]}
+        if network.output_ports:
+            heads = _heads(network)
         backbone = [name for name in trainable if name not in heads]
         if not backbone:
             raise OptionError(f"{option} {BACKBONE}: the network has no parameters before its last layer")
-        selected = [*backbone, *(name for name in selected if name != BACKBONE)]
+        selected = backbone + [name for name in selected if name != BACKBONE]
     LRMultipliers().freezing(selected).groups(network.trainable_layout, option)
     return tuple(selected)
 
@@ -150,28 +163,42 @@ def _shape_of_other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, sing
     """
     channels, *positions = shape
     # possible shapes of a sample: the array without its first axis, or all of it
-    samples = [sizes[1:], *([sizes] if single and len(sizes) == len(shape) else [])]
-    if not positions or any(differ_in_ones(part, shape) or part == (*positions, channels) for part in samples):
-        return None
-    whole = [_channels_first(part, channels, len(shape)) for part in samples]
-    of_gray_images = [(1, *part) for part in samples if channels == 1 and len(part) == len(positions)]
-    return next(filter(None, [*whole, *of_gray_images]), None)
+    samples = [sizes[1:]]
+    if single and len(sizes) == len(shape):
+        samples.append(sizes)
+    for part in samples:
+        if not positions or differ_in_ones(part, shape) or part == (*positions, channels):
+            return None
+    for part in samples:
+        whole = _channels_first(part, channels, len(shape))
+        if whole is not None:
+            return whole
+    for part in samples:
+        if channels == 1 and len(part) == len(positions):
+            return (1, *part)
+    return None
 
 
 def _channels_first(sizes: tuple[int, ...], channels: int, axes: int) -> tuple[int, ...] | None:
     """Return the last axes of an array, with the channels first; None if it has other channels or further axes."""
     before, own = sizes[:-axes], sizes[-axes:]
-    if len(own) < axes or any(size != 1 for size in before) or channels not in (own[0], own[-1]):
+    if len(own) < axes or {*before} - {1} or channels not in (own[0], own[-1]):
         return None
-    return own if own[0] == channels else (channels, *own[:-1])
+    if own[0] == channels:
+        return own
+    return (channels, *own[:-1])
 
 
 def of_each_length(series: Sequence[Any], predict: Callable[[Array], Array]) -> Array:
     """Return the outputs (N, …) for series of different lengths, from those for series of one length."""
-    arrays = [np.asarray(values) for values in series]
-    order = sorted(range(len(arrays)), key=lambda number: arrays[number].shape)
-    groups = groupby(order, lambda number: arrays[number].shape)
-    parts = [predict(np.stack([arrays[number] for number in group])) for _, group in groups]
+    numbers_of = dict[Shape, list[int]]()
+    for number, values in enumerate(series):
+        numbers_of.setdefault(np.shape(values), []).append(number)
+    order = list[int]()
+    parts = list[Array]()
+    for _, numbers in sorted(numbers_of.items()):
+        order += numbers
+        parts.append(predict(np.stack([series[number] for number in numbers])))
     if len({part.shape[1:] for part in parts}) > 1:
         raise ShapeError("the outputs for series of different lengths have different shapes; predict each length alone")
     return np.concatenate(parts)[np.argsort(order)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -194,15 +195,21 @@ def _batch(
 
 def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
     """Return a batch of one sample for a single sample and its targets; return a batch unchanged."""
-    # one unnamed input and output, or several by name
-    inputs = {"": x} if network.input_ports is None else network.input_ports.named(x, "inputs")
-    shapes = [network.input_shape] if network.input_ports is None else network.input_ports.shapes.values()
+    inputs, shapes = {"": x}, {"": network.input_shape}  # one unnamed input
+    if network.input_ports is not None:
+        inputs, shapes = network.input_ports.named(x, "inputs"), network.input_ports.shapes
     try:
-        is_batch = [np.shape(value) for value in inputs.values()] != [*shapes]
+        is_sample = list(map(np.shape, inputs.values())) == list(shapes.values())
     except ValueError:  # rows of different lengths
-        is_batch = True
-    if is_batch:
+        is_sample = False
+    if not is_sample:
         return x, y
-    targets = {"": y} if network.output_ports is None else network.output_ports.named(y, "targets")
-    x, y = ({name: as_array(value)[None] for name, value in values.items()} for values in (inputs, targets))
-    return x, y
+    targets = {"": y}
+    if network.output_ports is not None:
+        targets = network.output_ports.named(y, "targets")
+    return _with_sample_axis(inputs), _with_sample_axis(targets)
+
+
+def _with_sample_axis(values: Mapping[str, Any]) -> dict[str, Array]:
+    """Return the values of a sample as batches of one sample, by name."""
+    return {name: as_array(value)[None] for name, value in values.items()}

@@ -44,14 +44,18 @@ def calibrate(model: Network, examples: Examples) -> float:
     _divide(probe, layer, REDUCTION)
     evaluation = evaluate(probe, examples, model.normalization, model.loss, model.task)
     if evaluation.task == MULTI_LABEL:  # each label is yes or no
-        outputs, targets = (array.reshape(-1, 1) for array in (evaluation.outputs, evaluation.targets))
+        outputs, targets = evaluation.outputs.reshape(-1, 1), evaluation.targets.reshape(-1, 1)
         evaluation = replace(evaluation, outputs=outputs, targets=targets, task=BINARY)
-    rows, classes = evaluation.ranked
-    logits = rows if evaluation.logits else np.log(np.maximum(confidences(rows, ""), np.finfo(np.float64).tiny))
+    logits, classes = evaluation.ranked
+    if not evaluation.logits:
+        logits = np.log(np.maximum(confidences(logits, ""), np.finfo(np.float64).tiny))
     temperature = best_temperature(REDUCTION * logits.astype(np.float64), classes)
     _divide(model, layer, temperature)
-    powers = [[share ** (1 / temperature) for share in (limit, 1 - limit)] for limit in model.thresholds]
-    model.thresholds = tuple(yes / (yes + no) for yes, no in powers)  # decisions do not change
+    limits = list[float]()
+    for limit in model.thresholds:  # decisions do not change
+        yes, no = limit ** (1 / temperature), (1 - limit) ** (1 / temperature)
+        limits.append(yes / (yes + no))
+    model.thresholds = tuple(limits)
     return temperature
 
 
@@ -63,9 +67,13 @@ def record(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
     thresholds = checked(network, values)
     task = network.task
     if task is None and network.last_layer == "Sigmoid":
-        task = BINARY if network.output_shape[0] == 1 else MULTI_LABEL
+        task = MULTI_LABEL
+        if network.output_shape[0] == 1:
+            task = BINARY
     if thresholds and task not in (BINARY, MULTI_LABEL):
-        described = "no task is recorded" if task is None else f"the task is {task.name}"
+        described = "no task is recorded"
+        if task is not None:
+            described = f"the task is {task.name}"
         raise OptionError(f"thresholds are for outputs that mean yes or no; {described}")
     network.task, network.thresholds = task, thresholds
     return thresholds
@@ -73,8 +81,13 @@ def record(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
 
 def checked(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
     """Return thresholds as a tuple, empty for ½; OptionError unless there is one from 0 to 1 for each output."""
-    numbers, count = plain(values), 0 if network.output_ports else network.output_shape[0]
-    if len(numbers) not in (0, count) or not all(is_number(value) and 0 <= value <= 1 for value in numbers):
+    numbers, count = plain(values), 0
+    if network.output_ports is None:
+        count = network.output_shape[0]
+    is_valid = len(numbers) in (0, count)
+    for value in numbers:
+        is_valid &= is_number(value) and 0 <= value <= 1
+    if not is_valid:
         raise OptionError(f"thresholds {quoted(values)}: expected {count} from 0 to 1, one for each output")
     return tuple(map(float, numbers))
 
@@ -91,10 +104,14 @@ def tune(network: Network, examples: Examples, metric: str) -> tuple[float, ...]
         raise OptionError(f"thresholds are for outputs that mean yes or no; the task is {result.task.name}")
     scores, positive = result.one_against_rest
     count = network.output_shape[0]
-    names = network.classes if len(network.classes) == count else network.classes[-1:]
-    columns = zip(scores.T[-count:], positive.T[-count:], names, strict=True)
+    names = network.classes
+    if len(names) != count:  # a single output has the names of no and yes
+        names = names[-1:]
+    thresholds = list[float]()
+    for own_scores, are_positive, name in zip(scores.T[-count:], positive.T[-count:], names, strict=True):
+        thresholds.append(best_threshold(own_scores, are_positive, metric, name))
     network.task = result.task
-    return record(network, [best_threshold(*column[:2], metric, column[2]) for column in columns])
+    return record(network, thresholds)
 
 
 def _divide(model: Network, layer: str, divisor: float) -> None:
@@ -111,9 +128,11 @@ def logit_layer(model: Network) -> str:
         (number,) = wiring.inputs[-1]
     while number and isinstance(parts[number - 1], PASSED):  # layers that keep the proportion, such as Flatten
         (number,) = wiring.inputs[number - 1]
-    layer = parts[number - 1] if number else None
-    is_read_once = sum(number in inputs for inputs in wiring.inputs) <= 1
-    if not isinstance(layer, COMPUTED) or not is_read_once or wiring.owners.count(number - 1) != 1:
-        described = layer.describe() if layer else "the input"
-        raise OptionError(f"the logits are computed by {described}; expected Dense or a convolution that is used once")
+    expected = "expected Dense or a convolution that is used once"
+    if not number:
+        raise OptionError(f"the logits are computed by the input; {expected}")
+    layer = parts[number - 1]
+    readers = [inputs for inputs in wiring.inputs if number in inputs]
+    if not isinstance(layer, COMPUTED) or len(readers) > 1 or wiring.owners.count(number - 1) != 1:
+        raise OptionError(f"the logits are computed by {layer.describe()}; {expected}")
     return wiring.names[number - 1]

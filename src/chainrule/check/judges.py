@@ -17,7 +17,7 @@ from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge,
 from chainrule.core.plan import gradient_name
 from chainrule.engines.protocol import Array
 from chainrule.explain.code import derivation_link
-from chainrule.explain.record import Derivation, Factor, Term
+from chainrule.explain.record import Details, Factor, Term
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
@@ -53,7 +53,7 @@ class ElementExplanation:
     page: str
     terms: tuple[tuple[NamedFactor, ...], ...]
     scale: tuple[str, float]
-    derivation: Derivation
+    details: Details
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ class ExplainedResults:
         stored = self.names.get(tensor, "")
         flat_index = int(self._flat_indices(tensor)[cell])
         try:
-            operation, derivation = self.trace.explain(stored if tensor == "y" else gradient_name(stored), flat_index)
+            operation, details = self.trace.explain(stored if tensor == "y" else gradient_name(stored), flat_index)
         except KeyError:  # the layer only renames axes
             return None
-        scale = (derivation.scale.symbols, derivation.scale.value) if derivation.scale else ("", 1.0)
-        terms = tuple(self._term(term) for term in derivation.terms if not any(factor.why for factor in term.factors))
-        return ElementExplanation(derivation_link(operation), terms, scale, derivation)
+        scale = (details.scale.symbols, details.scale.value) if details.scale else ("", 1.0)
+        terms = tuple(self._term(term) for term in details.terms if not any(factor.gap for factor in term.factors))
+        return ElementExplanation(derivation_link(operation), terms, scale, details)
 
     def _term(self, term: Term) -> tuple[NamedFactor, ...]:
         return tuple(self._factor(factor) for factor in term.factors)

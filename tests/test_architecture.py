@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from structure import MODULES, SOURCE, imports
+from structure import LIMITS, MODULES, MODULES_OF_A_FIT, SOURCE, imports, reach
 
 import chainrule as cr
 from chainrule.engines.compiled.compiler.loading import MachineFunction
@@ -39,6 +39,13 @@ def test_packages_import_what_they_say_and_nothing_else() -> None:
         if package and package not in ENTRANCES:
             used[package] |= {entry.imported.partition(".")[0] or "chainrule" for entry in imports(name)} - {package}
     assert used == known
+
+
+def test_a_fit_can_import_few_modules() -> None:
+    reached = reach(*MODULES_OF_A_FIT)
+    assert {"core.plan", "data.folder", "models.model", "training.steps.stepper"} <= reached
+    assert {name.partition(".")[0] for name in reached}.isdisjoint({"explain", "interop", "plotting", "check", "runs"})
+    assert len(reached) <= LIMITS["modules that can be imported"]
 
 
 def test_imports_of_packages_have_no_cycle() -> None:

@@ -3,7 +3,17 @@
 from pathlib import Path
 
 import pytest
-from code_size import DENSITIES, count_other, count_python, measure, package_of, problems, table
+from code_size import (
+    DENSITIES,
+    PROJECT_LIMITS,
+    count_other,
+    count_project,
+    count_python,
+    measure,
+    package_of,
+    problems,
+    table,
+)
 
 # text, tokens, and the constructs in the order of DENSITIES: comprehensions, nested ones, conditionals, walrus, dense
 PYTHON = [
@@ -45,6 +55,28 @@ def test_counts_of_python(text: str, tokens: int, constructs: tuple[int, ...]) -
 )
 def test_counts_of_other_languages(text: str, tokens: int) -> None:
     assert count_other(text)["tokens"] == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("def f(a, b, c, d, e, f, g): ...\n", (0, 0, 0)),
+        ("def f(a, b, c, d, e, f, g, *, h, i): ...\n", (0, 0, 0)),
+        ("def f(a, b, c, d, e, /, f, g, h): ...\n", (1, 0, 0)),
+        ("class A:\n    def f(self, a, b, c, d, e, f, g): ...\n", (0, 0, 0)),
+        ("class A:\n    async def f(self, a, b, c, d, e, f, g, h): ...\n", (1, 0, 0)),
+        ("def f():\n" + "    a = b\n" * 59, (0, 0, 0)),
+        ("def f():\n" + "    a = b\n" * 60, (0, 1, 0)),
+        ("def f(\n    a,\n):\n" + "    a = b\n" * 58, (0, 1, 0)),
+        ('def f():\n    """Return.\n' + "\n" * 99 + '    """\n' + "    a = b\n" * 59, (0, 0, 0)),
+        ("a: Any = f(Any)\nb: Anything\nc: dict[str, Any]\n", (0, 0, 2)),
+    ],
+)
+def test_counts_of_the_project(text: str, counts: tuple[int, ...]) -> None:
+    counted = count_project(text)
+    assert tuple(counted[name] for name in PROJECT_LIMITS) == counts
+    parameters, *_ = PROJECT_LIMITS
+    assert count_project(text, is_kernel=True)[parameters] == 0
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,10 @@ def actions(folder: Path) -> dict[str, tuple[str | None, Callable[[], object]]]:
     return {
         "save and load": (None, saved),
         "view of a model": (None, model._repr_html_),
+        "view of a data set": (None, cr.Dataset(x, y)._repr_html_),
         "view of a history": (None, history._repr_html_),
         "view of an evaluation": (None, evaluation._repr_html_),
-        "view of a data set": (None, cr.Dataset(x, y)._repr_html_),
+        "view of a trace": (None, model.trace(x[0], y[0])._repr_html_),
         "check": (None, command("check", "Conv2D(2, 3)")),
         "train": (None, command(*train, "--data", "data.npz", "--out", "run")),
         "pictures of a run": ("plots", pictures_of_a_run),

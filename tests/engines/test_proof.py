@@ -88,22 +88,22 @@ def test_a_fault_is_found_on_first_use(name: str) -> None:
 
 
 def test_compiled_code_is_right() -> None:
-    assert self_test.difference() == ""
+    assert self_test.difference() is None
 
 
 def test_a_set_of_compiled_code_is_proven_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    actual, asked = ["wrong", "", "never"], list[str]()
+    actual, asked = ["wrong", None, "never"], list[str | None]()
     monkeypatch.setattr(compiler, "compiled_folder", lambda: tmp_path)
     monkeypatch.setattr(self_test, "difference", lambda: asked.append(actual.pop(0)) or asked[-1])
-    assert [self_test.failure() for _ in range(4)] == ["wrong", "", "", ""]
-    assert asked == ["wrong", ""]
+    assert [self_test.failure() for _ in range(4)] == ["wrong", None, None, None]
+    assert asked == ["wrong", None]
     monkeypatch.setattr(compiler, "NAME", "another processor")
     assert self_test.failure() == "never"
-    monkeypatch.setattr(self_test, "difference", lambda: "")
+    monkeypatch.setattr(self_test, "difference", lambda: None)
     monkeypatch.setattr(compiler, "compiled_folder", lambda: tmp_path / "removed meanwhile")
-    assert self_test.failure() == ""
+    assert self_test.failure() is None
     monkeypatch.setattr(compiler, "compiled_folder", lambda: None)
-    assert self_test.failure() == ""
+    assert self_test.failure() is None
 
 
 def steps(made: Network, rates: str = "") -> list[np.ndarray]:

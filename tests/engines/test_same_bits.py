@@ -14,7 +14,7 @@ from chainrule.engines.compiled.kernels import divided_normalization
 from chainrule.network.network import Network
 from networks import interpreted
 
-self_test.failure = lambda: ""  # a network of its own, whose kernels are not compared here
+self_test.failure = lambda: None  # a network of its own, whose kernels are not compared here
 rows = [layers.BatchNorm2D(), layers.GELU(), layers.BatchNorm2D(), layers.Flatten()]
 for dtype in sys.argv[2:]:
     draw, digest = np.random.default_rng(0), hashlib.sha256()

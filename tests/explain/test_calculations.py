@@ -72,10 +72,10 @@ def test_letters_of_missing_axes_are_ignored() -> None:
     """The formulas are those of images; a vector has no positions."""
     network = Network([cr.Dense(4), cr.BatchNorm2D(), cr.Dense(3)], (5,), engine="numpy")
     trace = trace_of(network, samples=2)
-    derived = trace.explain("norm1.dgamma[1]").derived
+    derived = trace.explain("norm1.dgamma[1]").details
     assert derived.symbols == "dγ[c] = Σ_{n} dy[n,c] · x\u0302[n,c]"
     assert [term.factors[0].cell for term in derived.terms] == ["norm1.dy[0,1]", "norm1.dy[1,1]"]
-    assert trace_of(network).explain("norm1.dbeta[1]").derived.instantiated == "dβ[1] = dy[1]"
+    assert trace_of(network).explain("norm1.dbeta[1]").details.instantiated == "dβ[1] = dy[1]"
 
 
 def test_sources_are_the_cells_read() -> None:

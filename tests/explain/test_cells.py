@@ -85,7 +85,7 @@ def test_a_loss_reads_scores_or_the_last_output():
         trace = trace_of(Network([cr.Dense(3), *ending], (4,), engine="numpy"), loss)
         assert trace.explain("loss.p[1]").cell == f"{name}[1]"
         assert trace.explain("loss.dp[1]").cell == f"{name.replace('y', 'dy')}[1]"
-        assert trace.explain("loss.y").derived.sources[0] == f"{name}[0]"
+        assert trace.explain("loss.y").details.sources[0] == f"{name}[0]"
 
 
 def test_arrays_have_the_shape_of_the_layer(trace, batch):
@@ -105,7 +105,7 @@ def test_cells_have_the_shape_of_the_operation_or_that_of_the_layer():
     trace = trace_of(Network([cr.Conv1D(3, 2), cr.Flatten(), cr.Dense(2)], (2, 6), engine="numpy"))
     assert trace.explain("conv1.y[2,4]").cell == "conv1.y[2,0,4]"
     assert trace.explain("conv1.w[2,1,0]").cell == "conv1.w[2,1,0]"
-    derived = trace.explain("conv1.dw[2,1,0]").derived
+    derived = trace.explain("conv1.dw[2,1,0]").details
     assert derived.instantiated == "dw[2,1,0,0] = Σ_{i,j} dy[2,i,j] · x[1,i,j]"
     assert all(part in derived.words for part in ("3×2×2", "3×2×1×2", "[2,1,0]", "[2,1,0,0]"))
     network = Network([cr.Conv2D(3, 2), cr.GlobalAveragePool2D(), cr.Dense(2)], (2, 6, 5), engine="numpy")

@@ -47,7 +47,7 @@ def test_equations_with_indices_give_the_value(name):
             written = operation.writes[0].storage
             explanation = trace.explain(written, random_index(trace[written].shape, generator))
             ranges = dict.fromkeys("ncijuvo", range(max(max(array.shape, default=1) for array in arrays.values())))
-            value = right_hand_side(explanation.derived.instantiated, lookup, ranges)
-            assert_close(value, explanation.value, name=explanation.derived.instantiated, dtype=float, magnitude=1)
+            value = right_hand_side(explanation.details.instantiated, lookup, ranges)
+            assert_close(value, explanation.value, name=explanation.details.instantiated, dtype=float, magnitude=1)
     assert met >= {"dense", "dense_dx", "dense_dw", "bias_gradient"}
     assert name == "Dense" or met >= set(SLIDING)

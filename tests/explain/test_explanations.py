@@ -88,7 +88,7 @@ def check_sources(trace: Trace, record: dict) -> None:
             if factor["cell"] is not None:
                 assert value_of(trace, factor["cell"]) == factor["value"]
                 assert factor["cell"] in record["sources"] or len(record["sources"]) == 4096
-            assert factor["why"] == "" or (factor["cell"], factor["value"]) == (None, 0.0)
+            assert factor["gap"] is None or (factor["cell"], factor["value"]) == (None, 0.0)
     for source in record["sources"][::5]:
         assert str(trace.catalogue.read(source)) == source
     assert record["sources"] == list(dict.fromkeys(record["sources"]))
@@ -123,7 +123,7 @@ def context(trace: Trace, name: str, index: tuple[int, ...]) -> CellContext:
 @pytest.mark.parametrize("digits", [3, 6])
 def test_steps_hold_for_their_printed_numbers(name: str, digits: int) -> None:
     for explanation in explained(TRACES[name](), digits):
-        for step in explanation.derived.steps or ():
+        for step in explanation.details.steps or ():
             if "uniform" in step.numbers or "…" in step.numbers or step.name == "correct":
                 continue
             assert number(step.shown) == pytest.approx(step.value, rel=0.51 * 10.0 ** (1 - digits)), (name, step)
@@ -148,7 +148,7 @@ def test_text_fits_the_screen_and_html_is_well_formed(name: str, screen) -> None
         assert not any(line != line.rstrip() for line in lines)
         assert str(explanation) == text(explanation)
         html = "".join(parsed(explanation._repr_html_()).itertext())
-        assert explanation.derived.words in html
+        assert explanation.details.words in html
         assert f"{explanation.cell} = {explanation.shown}" in html
         assert not re.search("#[0-9a-f]{3}", explanation._repr_html_())  # colours are those of the notebook
 

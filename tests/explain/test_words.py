@@ -88,7 +88,7 @@ def test_titles_name_a_value_and_its_layer():
     assert {cell: trace.explain(cell).title for cell in TITLES} == TITLES
     velocity = trace_of(network, training=NextStep(Momentum(0.1), step=3)).explain("conv1.w.v[0,0,0,0]")
     assert velocity.title == "the velocity of one weight of conv1"
-    assert "initial value" not in velocity.derived.words
+    assert "initial value" not in velocity.details.words
 
 
 def test_an_update_states_its_direction_and_reason():
@@ -96,7 +96,7 @@ def test_an_update_states_its_direction_and_reason():
     trace = trace_of(network, training=NextStep(SGD(0.5)))
     place = tuple(int(k) for k in np.unravel_index(np.abs(trace["conv1.dw"]).argmax(), (2, 1, 2, 2)))
     gradient = trace["conv1.dw"][place]
-    words = trace.explain("conv1.w.update", place).derived.words
+    words = trace.explain("conv1.w.update", place).details.words
     assert ("increase the loss" if gradient > 0 else "reduce the loss") in words
     assert ("lowers" if gradient > 0 else "raises") in words
     against, ones = np.full(network.parameters.size, -np.sign(gradient) * 9), np.ones(network.parameters.size)
@@ -106,18 +106,18 @@ def test_an_update_states_its_direction_and_reason():
         (0, NextStep(Adam(), moments=(ones, ones), step=2), "gradient is 0"),
     ):
         network.parameters *= weights
-        assert words in trace_of(network, training=training).explain("conv1.w.update", place).derived.words
+        assert words in trace_of(network, training=training).explain("conv1.w.update", place).details.words
 
 
 def test_dropout_shows_its_random_number():
     trace = trace_of(around(cr.Dropout(0.4), (2, 3, 3)), samples=2, training=NextStep(seed=8, step=6))
     for n, c, i, j in np.ndindex(2, 2, 3, 3):
-        derived = trace.explain("dropout1.y", (n, c, i, j)).derived
+        derived = trace.explain("dropout1.y", (n, c, i, j)).details
         u = uniform(8, stream_key("dropout1"), 6, np.array([n]), 18)[0, (c * 3 + i) * 3 + j]
         assert derived.steps[0].value == u
         assert derived.steps[0].numbers == f"uniform(8, dropout1, 6, {n}, {(c * 3 + i) * 3 + j})"
         assert ("dropped" in derived.words) == (u < 0.4)
-        assert trace.explain("dropout1.dx", (n, c, i, j)).derived.steps[0].value == u
+        assert trace.explain("dropout1.dx", (n, c, i, j)).details.steps[0].value == u
 
 
 def test_a_custom_layer_is_explained():
@@ -136,7 +136,7 @@ def test_a_custom_layer_is_explained():
     network = Network([cr.Dense(3), Mine(), cr.Tanh()], (4,), engine="numpy")
     trace = trace_of(network)
     explanation = trace.explain("student1.y[2]")
-    assert "Mine.forward" in explanation.derived.words
+    assert "Mine.forward" in explanation.details.words
     assert explanation.code == ()
     assert trace.explain("student1.dx[2]").cell == "dense1.dy[2]"
     assert_close(trace.explain("student1.dscale[2]").value, trace["student1.dy"][2] * trace["dense1.y"][2])

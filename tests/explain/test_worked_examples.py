@@ -30,7 +30,7 @@ def of(layer: cr.Layer, image: np.ndarray, t: object = 0) -> Trace:
 
 
 def products(explanation: Explanation) -> list[tuple[float, ...]]:
-    return [tuple(factor.value for factor in term.factors) for term in explanation.derived.terms]
+    return [tuple(factor.value for factor in term.factors) for term in explanation.details.terms]
 
 
 @pytest.mark.parametrize("cell", PRODUCTS)
@@ -39,23 +39,23 @@ def test_products_are_those_of_the_walk_through(cell: str) -> None:
     expected, equation = PRODUCTS[cell]
     assert products(explanation) == expected
     assert explanation.value == sum(first * second for first, second in expected)
-    assert equation in explanation.derived.instantiated
+    assert equation in explanation.details.instantiated
 
 
 def test_a_true_convolution_rotates_the_kernel() -> None:
     explanation = of(cr.Conv2D(1, 2, bias=False, convolution=True), IMAGE).explain("conv1.y[0,0,0]")
     assert products(explanation) == [(1, 0), (6, -1), (5, 2), (3, 1)]
-    assert explanation.derived.instantiated == "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0, c, 1−u, 1−v]"
-    assert explanation.derived.terms[0].factors[1].cell == "conv1.w[0,0,1,1]"
+    assert explanation.details.instantiated == "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0, c, 1−u, 1−v]"
+    assert explanation.details.terms[0].factors[1].cell == "conv1.w[0,0,1,1]"
 
 
 def test_max_pooling_of_zayan() -> None:
     trace = of(cr.MaxPool2D(2), POOLED)
     assert trace["pool1.y"][0].tolist() == [[6, 7], [8, 9]]
-    pick = trace.explain("pool1.y[0,1,1]").derived.pick
+    pick = trace.explain("pool1.y[0,1,1]").details.pick
     assert [candidate.value for candidate in pick.candidates] == [5, 9, 6, 1]
     assert pick.candidates[pick.winner].cell == "x[0,2,3]"
     assert trace.explain("pool1.winner[0,1,1]").value == 2 * 4 + 3
     assert products(trace.explain("dx[0,2,3]")) == [(9,)]
     assert products(trace.explain("dx[0,2,2]")) == []
-    assert "not the largest" in trace.explain("dx[0,2,2]").derived.words
+    assert "not the largest" in trace.explain("dx[0,2,2]").details.words

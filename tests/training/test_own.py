@@ -161,7 +161,7 @@ def test_a_custom_loss_and_optimizer_are_traced() -> None:
     x, y = points(40)
     trace = dense(1, loss=Squares).trace(x[0], y[:1], optimizer=PlainSGD())
     assert trace["dense1.w.update"].shape == (12, 6)
-    assert "custom optimizer" in trace.explain("dense1.w.update[0,0]").derived.words
+    assert "custom optimizer" in trace.explain("dense1.w.update[0,0]").details.words
     assert_close(trace.explain("loss.y").value, (trace["dense2.y"][0] - y[0]) ** 2)
 
 

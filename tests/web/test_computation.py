@@ -105,8 +105,8 @@ def one_of_each_kind(subject: Subject) -> list[Explanation]:
 
 def test_a_sum_grows_term_by_term_and_each_step_is_said(show: Show) -> None:
     record = PLAIN.trace(SAMPLE).explain("conv2.dw[3,1,0,2]")
-    terms = [term.value for term in record.derived.terms if term.value]
-    assert 4 < len(terms) < len(record.derived.terms)  # some are 0, and left out
+    terms = [term.value for term in record.details.terms if term.value]
+    assert 4 < len(terms) < len(record.details.terms)  # some are 0, and left out
     page = show("conv2.dw[3,1,0,2]")
     page.get_by_role("button", name="in order").click()
     page.keyboard.press("Home")
@@ -209,7 +209,7 @@ def test_the_numbers_of_a_picture_are_those_of_python(show: Show) -> None:
     show(f"relu2.dy[2,{2 + row},{4 + column}]")
     assert texts(page, ".computation-pick-words a") == [trace.explain("pool1.dy[2,1,2]").shown]
 
-    terms = [term.value for term in trace.explain("dense1.y[2]").derived.terms]
+    terms = [term.value for term in trace.explain("dense1.y[2]").details.terms]
     page = show("dense1.y[2]", "forward")
     page.get_by_role("button", name="largest first").click()
     page.locator(".computation-fold summary").first.click()

@@ -72,7 +72,7 @@ def test_every_equation_of_every_operation_is_read(modules: Page, network: str) 
     trace = find_subject(network).trace(0)
     lines: set[str] = set()
     for explanation in explained(trace):
-        derived = explanation.derived
+        derived = explanation.details
         lines |= {derived.symbols, derived.instantiated}
         lines |= {text for step in derived.steps or () for text in (step.name, step.symbols, step.numbers)}
     assert not unread(modules, sorted(lines - {""}))

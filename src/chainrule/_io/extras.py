@@ -24,6 +24,10 @@ REQUIREMENTS = {
 }  # extra in pyproject.toml → the packages that it adds
 
 
+class MissingPackageError(OptionError):
+    """A package of an extra is not installed."""
+
+
 def install_command(extra: str) -> str:
     """Return the command that installs the packages of an extra for the Python that is running.
 
@@ -36,13 +40,13 @@ def install_command(extra: str) -> str:
     return f"{pip} install {' '.join(packages)}"
 
 
-def missing(module: str, extra: str, purpose: str) -> OptionError:
+def missing(module: str, extra: str, purpose: str) -> MissingPackageError:
     """Return the error for a missing module of an extra. `import_optional` describes the parameters."""
-    return OptionError(f"{purpose} needs {module}, which is not installed: {install_command(extra)}")
+    return MissingPackageError(f"{purpose} needs {module}, which is not installed: {install_command(extra)}")
 
 
 def import_optional(module: str, extra: str, purpose: str) -> Any:
-    """Import a module of an extra; raise OptionError with the command that installs it if it is missing.
+    """Import a module of an extra; raise MissingPackageError, with the command that installs it, if it is missing.
 
     purpose   what needs the module, for the message: "reading Keras files"
     """

@@ -117,11 +117,11 @@ def _with_terms(
 
 def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
     """Return the lines of a calculation, or one line with the candidates of a max pooling window; empty for a sum."""
-    derivation = explanation.derivation
-    if derivation.steps:
-        return tuple(line.strip() for line in step_lines(derivation.steps, WIDTH) if line)
-    if derivation.pick and len(derivation.pick.candidates) <= MAX_TERMS:
-        values = ", ".join(f"{candidate.value:.4g}" for candidate in derivation.pick.candidates)
+    details = explanation.details
+    if details.steps:
+        return tuple(line.strip() for line in step_lines(details.steps, WIDTH) if line)
+    if details.pick and len(details.pick.candidates) <= MAX_TERMS:
+        values = ", ".join(f"{candidate.value:.4g}" for candidate in details.pick.candidates)
         if len(values) < WIDTH - 15:
             return (f"the largest of {values}",)
         return ()

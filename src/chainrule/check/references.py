@@ -17,7 +17,7 @@ from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge,
 from chainrule.core.plan import gradient_name
 from chainrule.engines.protocol import Array
 from chainrule.explain.code import derivation_link
-from chainrule.explain.record import Derivation, Factor
+from chainrule.explain.record import Details, Factor
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
@@ -55,7 +55,7 @@ class ElementExplanation:
     page: str
     terms: tuple[tuple[NamedFactor, ...], ...]
     scale: tuple[str, float]
-    derivation: Derivation
+    details: Details
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,17 @@ class ExplainedResults:
         if tensor != "y":
             stored = gradient_name(stored)
         try:
-            operation, derivation = self.trace.explain(stored, int(self._flat_indices(tensor)[cell]))
+            operation, details = self.trace.explain(stored, int(self._flat_indices(tensor)[cell]))
         except KeyError:  # the layer only renames axes
             return None
         scale = ("", 1.0)
-        if derivation.scale:
-            scale = (derivation.scale.symbols, derivation.scale.value)
+        if details.scale:
+            scale = (details.scale.symbols, details.scale.value)
         terms = list[tuple[NamedFactor, ...]]()
-        for term in derivation.terms:
-            if not any(factor.why for factor in term.factors):
+        for term in details.terms:
+            if not any(factor.gap for factor in term.factors):
                 terms.append(tuple(map(self._factor, term.factors)))
-        return ElementExplanation(derivation_link(operation), tuple(terms), scale, derivation)
+        return ElementExplanation(derivation_link(operation), tuple(terms), scale, details)
 
     def _factor(self, factor: Factor) -> NamedFactor:
         if factor.cell is None:

@@ -10,7 +10,7 @@ inventory         list of the used and unused files of an image folder
 
 Pillow, rich and urllib are imported only when needed.
 
-Imports: errors, _io, core, plotting.
+Imports: errors, _io, core.
 """
 
 from typing import TYPE_CHECKING

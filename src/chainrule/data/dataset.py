@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.arrays import Array, Floats, Ints, Shape
+from chainrule.core.lazy_methods import function_of
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
@@ -176,16 +176,7 @@ class Dataset(Data, metaclass=CheckedOptions):
 
     def _repr_html_(self) -> str:
         """Return HTML with the first images and their classes, for notebooks; without matplotlib, only a table."""
-        from chainrule.plotting import mistakes, notebook
-
-        row = [self.name, str(len(self)), text(self.sample_shape), ", ".join(self.classes[:12])]
-        table = notebook.table(["data set", f"{self.noun}s", "each", "classes"], [row])
-        if self.x.ndim != IMAGE_AXES:
-            return table
-        shown = self.x[:40]
-        labels = self.y[:40] if self.has_classes and not self.is_dense else None
-        draw = partial(mistakes.batch_grid, shown, labels, self.classes)
-        return table + notebook.picture(draw, f"the first {len(shown)} images")
+        return function_of("Dataset._repr_html_")(self)
 
     @property
     def shape(self) -> tuple[int, ...]:

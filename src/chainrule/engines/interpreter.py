@@ -79,14 +79,14 @@ class Interpreter:
 
     def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
         """Return the output for a batch x. A training plan also needs the targets t."""
-        self._begin((x,) if t is None else (x, t), Shard(len(x)), seed, step)
+        self._begin((x, t), Shard(len(x)), seed, step)
         with limit_blas_threads(self._threads):
             self._walk(self._calls["forward"])
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return the loss and metric of each sample, and the flat gradient of the mean loss; see `CompiledPlan`."""
-        self._begin((x, t) if weights is None else (x, t, weights), Shard(len(x)), seed, step)
+        self._begin((x, t, weights), Shard(len(x)), seed, step)
         self._gradient[:] = 0
         with limit_blas_threads(self._threads):
             self._walk(self._calls["forward"])
@@ -137,7 +137,7 @@ class Interpreter:
         """Return the array of a tensor, in the tensor's shape."""
         return self._slot(tensor).read()
 
-    def _begin(self, inputs: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
+    def _begin(self, inputs: tuple[Array | None, ...], shard: Shard, seed: int, step: int) -> None:
         """Start a run on x, t and weights of a batch or shard. Each array of the previous run is kept until replaced.
 
         If all arrays were freed at once, their memory would be returned to the system and mapped again page by page,
@@ -147,7 +147,7 @@ class Interpreter:
             self._resolve()
         self._runtime = {"batch": shard.batch, "first": shard.first, "seed": seed, "step": step}
         for tensor, array in zip((self.plan.input, self.plan.target, self.plan.weights), inputs, strict=False):
-            if tensor is not None:
+            if tensor is not None and array is not None:
                 self.values[tensor.storage] = array
 
     def _resolve(self) -> None:
@@ -156,8 +156,10 @@ class Interpreter:
         self._views.clear()
         for part in ("forward", "backward", "deferred"):
             operations: tuple[Operation, ...] = getattr(self.plan, part)
-            self._calls[part] = [self._call(operation) for operation in operations]
-        self._loss = () if self.plan.loss is None else tuple(map(self._slot, self.plan.loss_tensors[1:]))
+            self._calls[part] = list(map(self._call, operations))
+        if self.plan.loss is not None:
+            _, *tensors = self.plan.loss_tensors
+            self._loss = tuple(map(self._slot, tensors))
 
     def _call(self, operation: Operation) -> _Call:
         reads = tuple(None if tensor is None else self._slot(tensor) for tensor in operation.reads)
@@ -167,10 +169,15 @@ class Interpreter:
     def _slot(self, tensor: Tensor) -> _Slot:
         """Return where the array of a tensor is. The first call for a flat tensor adds its view of the flat buffer."""
         if tensor.kind not in FLAT:
-            return _Slot(self.values, tensor.storage, (-1, *tensor.shape) if tensor.per_sample else tensor.shape)
+            shape = tensor.shape
+            if tensor.per_sample:
+                shape = (-1, *shape)
+            return _Slot(self.values, tensor.storage, shape)
         if tensor.storage not in self._views:
             buffers = {"parameter": self._buffers.parameters, "state": self._buffers.statistics}
-            owner = tensor.differentiated if tensor.kind == "gradient" else tensor.storage
+            owner = tensor.storage
+            if tensor.kind == "gradient":
+                owner = tensor.differentiated
             first, last = self._layout[owner]
             self._views[tensor.storage] = buffers.get(tensor.kind, self._gradient)[first:last]
         return _Slot(self._views, tensor.storage, tensor.shape)
@@ -181,14 +188,25 @@ class Interpreter:
             if call.operation.name in stop:
                 return call
             arrays, attributes = self._inputs(call)
-            self._write(call, call.function(*arrays) if call.operation.call else call.function(arrays, attributes))
+            if call.operation.call:
+                results = call.function(*arrays)
+            else:
+                results = call.function(arrays, attributes)
+            self._write(call, results)
         return None
 
     def _inputs(self, call: _Call) -> tuple[tuple[Array | None, ...], Mapping[str, Any]]:
         """Return the arrays and attributes of an operation."""
-        operation = call.operation
-        arrays = [None if slot is None else slot.arrays[slot.storage].reshape(slot.shape) for slot in call.reads]
-        return tuple(arrays), operation.arguments(self._runtime) if operation.runtime else operation.attributes
+        arrays = list[Array | None]()
+        for slot in call.reads:
+            if slot is None:
+                arrays.append(None)
+            else:
+                arrays.append(slot.arrays[slot.storage].reshape(slot.shape))
+        attributes = call.operation.attributes
+        if call.operation.runtime:
+            attributes = call.operation.arguments(self._runtime)
+        return tuple(arrays), attributes
 
     def _write(self, call: _Call, results: tuple[Array, ...]) -> None:
         """Store the results of an operation, in the flat buffers or as arrays of this run."""
@@ -244,3 +262,8 @@ class ModuleEngine:
     ) -> CompiledPlan:
         """Return an interpreter for the plan."""
         return Interpreter(self, plan, layout, buffers, threads)
+
+
+def reference_engine() -> ModuleEngine:
+    """Return the engine that computes with the literal loops of `operations.reference`."""
+    return ModuleEngine("reference")

@@ -3,12 +3,20 @@
 import os
 from functools import cache
 
+from chainrule.core.lazy_methods import function_at
 from chainrule.engines import fallback
-from chainrule.engines.interpreter import ModuleEngine
 from chainrule.engines.protocol import Engine
 from chainrule.errors import OptionError, unknown_name
 
-NAMES = ("compiled", "numpy", "jax", "reference")  # other packages may add engines (`extensions`)
+# Name → a function without arguments that returns the engine, or the reason why it cannot be used. Other packages may
+# add engines (`extensions`).
+ENGINES = {
+    "compiled": "chainrule.engines.compiled.engine.create",
+    "numpy": "chainrule.engines.fallback.numpy_engine",
+    "jax": "chainrule.engines.jax.engine.JaxEngine",
+    "reference": "chainrule.engines.interpreter.reference_engine",
+}
+NAMES = tuple(ENGINES)
 DEFAULT = "compiled"
 ENGINE_VARIABLE = "CHAINRULE_ENGINE"
 
@@ -59,18 +67,9 @@ def _load(name: str) -> "Engine | str":
 
 
 def _create(name: str) -> "Engine | str":
-    """Import and create an engine. The compiled engine may return the reason why it cannot be used."""
-    if name == "jax":
-        from chainrule.engines.jax.engine import JaxEngine
+    """Import and create an engine, or return the reason why it cannot be used."""
+    if name in ENGINES:
+        return function_at(ENGINES[name])()
+    from chainrule._io import extensions
 
-        return JaxEngine()
-    if name == "compiled":
-        from chainrule.engines.compiled import self_test
-        from chainrule.engines.compiled.engine import CompiledEngine
-
-        return self_test.failure() or CompiledEngine()
-    if name not in NAMES:
-        from chainrule._io import extensions
-
-        return extensions.load(extensions.ENGINES, name)()
-    return fallback.numpy_engine() if name == fallback.NAME else ModuleEngine(name)
+    return extensions.load(extensions.ENGINES, name)()

@@ -16,14 +16,14 @@ from chainrule.explain.formula_text import FormulaWriter, Notation
 from chainrule.explain.formulas import applicable, enough_digits, joined
 from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import MAX_LISTED, bracketed, format_list
-from chainrule.explain.record import CalculationStep, Candidate, Derivation, Factor, Pick, Scale, Term
+from chainrule.explain.record import CalculationStep, Candidate, Details, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
 
 Formula = Mapping[str, Any]
 Expression = Mapping[str, Any]
 
 
-def explain(ctx: CellContext) -> Derivation:
+def explain(ctx: CellContext) -> Details:
     """Explain a value with the steps or the terms of its operation's formulas."""
     return Calculation(ctx).derive()
 
@@ -71,7 +71,7 @@ class Calculation:
         self.writer = FormulaWriter(self.evaluator)
         self.facts = Facts(self)
 
-    def derive(self) -> Derivation:
+    def derive(self) -> Details:
         """Return the explanation."""
         result: Mapping[str, Any] = self.evaluator.entry["results"][self.ctx.place]
         formulas = applicable(result["steps"], self.facts)
@@ -80,11 +80,11 @@ class Calculation:
         rule = rules[0] if rules else formulas[-1]
         symbols, here = self._equations(rule)
         if steps:
-            derivation = Derivation("", symbols, here, steps=steps)
+            details = Details("", symbols, here, steps=steps)
         else:
-            derivation = replace(self._sum(self.evaluator.case(rule)), symbols=symbols, instantiated=here)
+            details = replace(self._sum(self.evaluator.case(rule)), symbols=symbols, instantiated=here)
         words = definitions.fill(result["words"], self.facts)
-        return replace(derivation, words=words, sources=self.evaluator.sources())
+        return replace(details, words=words, sources=self.evaluator.sources())
 
     def fact(self, name: str) -> Any:
         """Return whether a condition is true, or a number as text. An unknown fact is false."""
@@ -164,18 +164,18 @@ class Calculation:
 
     # ------------------------------------------------------------------ terms
 
-    def _sum(self, case: Mapping[str, Any]) -> Derivation:
+    def _sum(self, case: Mapping[str, Any]) -> Details:
         """Return the terms and the scale of a sum, or the candidates of a maximum."""
         tree = case["value"]["tree"]
         if isinstance(tree, dict):
             reduction = cast("dict[str, Any]", tree)
             if "max" in reduction.get("reduce", ""):
-                return Derivation("", pick=self._pick(reduction))
+                return Details("", pick=self._pick(reduction))
         products = case["sum"]
         terms = list[Term]()
         for part in products["parts"]:
             terms += self._terms(part)
-        return Derivation("", terms=tuple(terms), scale=self._scale(products))
+        return Details("", terms=tuple(terms), scale=self._scale(products))
 
     def _pick(self, reduction: Mapping[str, Any]) -> Pick:
         """Return the candidates of a maximum, and the position of the largest."""

@@ -6,12 +6,12 @@ from chainrule.core.randomness import uniform
 from chainrule.explain.cells import CellContext, flat_index
 from chainrule.explain.formulas import calculation_line
 from chainrule.explain.notation import letters
-from chainrule.explain.record import CalculationStep, Derivation
+from chainrule.explain.record import CalculationStep, Details
 
 TREE = ["/", "x", ["−", 1, "rate"]]  # the formula x / (1 − rate), parsed
 
 
-def dropout(ctx: CellContext) -> Derivation:
+def dropout(ctx: CellContext) -> Details:
     """Explain y = x / (1 − rate) where u ≥ rate, else 0. The gradient applies the same operation to dy.
 
     The random number u is drawn again: it depends only on seed, layer, step, sample and element.
@@ -43,4 +43,4 @@ def dropout(ctx: CellContext) -> Derivation:
     symbols = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(x.name, *names)} / (1 − rate) if u ≥ rate, else 0"
     numeric = f"{ctx.bracket(ctx.result, *position, sample=n)} = {value}"
     words = ctx.sentences(kept=is_kept, u=ctx.number(u, rate), rate=ctx.number(rate, u))
-    return Derivation(words, symbols, numeric, steps=(draw, result), sources=(x.cell or "",))
+    return Details(words, symbols, numeric, steps=(draw, result), sources=(x.cell or "",))

@@ -20,7 +20,7 @@ from chainrule.explain.notation import (
     letters,
     significant,
 )
-from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
+from chainrule.explain.record import CalculationStep, Curve, Details, Factor, Term
 from chainrule.operations import definitions, reference
 from chainrule.operations.functions import evaluation
 
@@ -215,7 +215,7 @@ def joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
     return "".join(texts)
 
 
-def elementwise_value(ctx: CellContext) -> Derivation:
+def elementwise_value(ctx: CellContext) -> Details:
     """Explain y = f(x): the steps of f, the equation in letters and in numbers, and the point on the curve of f.
 
     For a leaky ReLU, symbols and numbers are those of y[i,j] = α · x[i,j] and y[0,3] = 0.01 · (−2).
@@ -242,10 +242,10 @@ def elementwise_value(ctx: CellContext) -> Derivation:
         facts[letter] = ctx.number(number, x.value)
     words = ctx.sentences(**facts)
     curve = _curve(ctx, name, x.value)
-    return Derivation(words, symbols, numeric, curve=curve, steps=tuple(steps), sources=(x.cell or "",))
+    return Details(words, symbols, numeric, curve=curve, steps=tuple(steps), sources=(x.cell or "",))
 
 
-def elementwise_gradient(ctx: CellContext) -> Derivation:
+def elementwise_gradient(ctx: CellContext) -> Details:
     """Explain dx = dy · f′(x), after the steps of f′.
 
     The gradient reads the saved x, or y if f′ is computed from the result, as for tanh: f′ = 1 − y².
@@ -276,7 +276,7 @@ def elementwise_gradient(ctx: CellContext) -> Derivation:
         passes=slope == 1,
         stops=slope == 0,
     )
-    return Derivation(
+    return Details(
         words,
         symbols=equation(letters(len(position)), "n"),
         instantiated=equation(position, n),

@@ -13,32 +13,32 @@ from chainrule.core.shapes import WHOLE_IMAGE, Line, inverse_permutation, resamp
 from chainrule.explain import calculations
 from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import Index, at, letters, minus, plus, with_bar
-from chainrule.explain.record import Derivation, Factor, Term
+from chainrule.explain.record import Details, Factor, Term
 
 Source = Callable[[Sequence[Index]], list[Index]]
 
 _PARTIAL = re.compile(r"(.*\.)?(y|d\w+_sum)\d+")  # partial sums: add1.y2, relu1.dy_sum2
 
 
-def pad(ctx: CellContext) -> Derivation:
+def pad(ctx: CellContext) -> Details:
     """Explain y[m] = x̄[m − before], where x̄ is x with zeros around it."""
     before = ctx.arguments["before"]
     return _moved(ctx, lambda index: list(map(minus, index, before)), with_bar(ctx.symbol_of(0)))
 
 
-def crop(ctx: CellContext) -> Derivation:
+def crop(ctx: CellContext) -> Details:
     """Explain y[m] = x[m + before]."""
     before = ctx.arguments["before"]
     return _moved(ctx, lambda index: list(map(plus, index, before)), ctx.symbol_of(0))
 
 
-def permute(ctx: CellContext) -> Derivation:
+def permute(ctx: CellContext) -> Details:
     """Explain y[m] = x[k] with k[axes[a]] = m[a]."""
     inverse = inverse_permutation(ctx.arguments["axes"])
     return _moved(ctx, lambda index: [index[axis] for axis in inverse], ctx.symbol_of(0))
 
 
-def broadcast(ctx: CellContext) -> Derivation:
+def broadcast(ctx: CellContext) -> Details:
     """Explain y[m] = x[k], where k is 0 along each axis that is repeated."""
     sizes = ctx.tensor(0).shape
 
@@ -52,7 +52,7 @@ def broadcast(ctx: CellContext) -> Derivation:
     return _moved(ctx, source, ctx.symbol_of(0))
 
 
-def broadcast_dx(ctx: CellContext) -> Derivation:
+def broadcast_dx(ctx: CellContext) -> Details:
     """Explain dx[k] = Σ_m dy[m], over all elements m that repeat the element k."""
     names = list[Index](letters(len(ctx.shape)))
     ranges, places = list[Sequence[int]](), list(names)
@@ -73,10 +73,10 @@ def broadcast_dx(ctx: CellContext) -> Derivation:
         return f"{ctx.bracket(ctx.result, *index, sample=sample)} = {total}{dy}"
 
     words = ctx.sentences(layer=ctx.layer)
-    return Derivation(words, equation(places, "n"), equation(ctx.own_index, ctx.sample), tuple(terms))
+    return Details(words, equation(places, "n"), equation(ctx.own_index, ctx.sample), tuple(terms))
 
 
-def gather(ctx: CellContext) -> Derivation:
+def gather(ctx: CellContext) -> Details:
     """Explain y[k] = x[i[k]]."""
     place = _places(ctx, ctx.tensor(0).size)[ctx.own_index[0]]
     own = ctx.symbol_of(0)
@@ -84,10 +84,10 @@ def gather(ctx: CellContext) -> Derivation:
     result = ctx.bracket(ctx.result, *ctx.own_index, sample=ctx.sample)
     here = f"{result} = {ctx.bracket(own, place, sample=ctx.sample)}"
     words = ctx.sentences(layer=ctx.layer, read=own)
-    return Derivation(words, symbols, here, (Term.of(ctx.factor(0, (ctx.sample, place))),))
+    return Details(words, symbols, here, (Term.of(ctx.factor(0, (ctx.sample, place))),))
 
 
-def gather_dx(ctx: CellContext) -> Derivation:
+def gather_dx(ctx: CellContext) -> Details:
     """Explain dx[k] = Σ_e dy[e], over all places e with i[e] = k."""
     (own,) = ctx.own_index
     places = [place for place, source in enumerate(_places(ctx, ctx.written.size)) if source == own]
@@ -99,7 +99,7 @@ def gather_dx(ctx: CellContext) -> Derivation:
         return f"{ctx.bracket(ctx.result, index, sample=sample)} = Σ_{{e: {condition}={index}}} {dy}"
 
     words = ctx.sentences(layer=ctx.layer)
-    return Derivation(words, equation("k", "n"), equation(own, ctx.sample), tuple(terms))
+    return Details(words, equation("k", "n"), equation(own, ctx.sample), tuple(terms))
 
 
 def _places(ctx: CellContext, size: int) -> list[int]:
@@ -108,7 +108,7 @@ def _places(ctx: CellContext, size: int) -> list[int]:
     return [int(index) if 0 < index < size else 0 for index in indices]
 
 
-def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
+def _moved(ctx: CellContext, source: Source, read: str) -> Details:
     """Explain a moved value or a padding zero; ``source`` maps an index of the output to an index of the input."""
     shape = ctx.tensor(0).shape
     cell = [int(index) for index in source(ctx.own_index)]
@@ -125,27 +125,27 @@ def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
     words = ctx.sentences(inside=is_inside, read=ctx.symbol_of(0), layer=ctx.layer)
     symbols = equation(letters(len(shape)), "n")
     here = equation(ctx.own_index, ctx.sample)
-    return Derivation(words, symbols, here, (Term.of(factor),))
+    return Details(words, symbols, here, (Term.of(factor),))
 
 
 # ------------------------------------------------------------------------------------------------------------- joining
 
 
-def add(ctx: CellContext) -> Derivation:
+def add(ctx: CellContext) -> Details:
     """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + …, with chained pairwise additions expanded into all their terms."""
-    derivation = calculations.explain(ctx)
+    details = calculations.explain(ctx)
     first = ctx.tensor(0).storage
     writer = ctx.catalogue.writers.get(first)
     if writer is None or writer.operation is ctx.operation:
-        return derivation
+        return details
     if writer.operation.name != "add" or not _PARTIAL.fullmatch(first):
-        return derivation
+        return details
     before = add(replace(ctx, name=first, operation=writer.operation, place=writer.place, layer=writer.layer))
     return replace(
-        derivation,
-        symbols=_put_in(before.symbols, derivation.symbols),
-        instantiated=_put_in(before.instantiated, derivation.instantiated),
-        terms=(*before.terms, *derivation.terms[1:]),
+        details,
+        symbols=_put_in(before.symbols, details.symbols),
+        instantiated=_put_in(before.instantiated, details.instantiated),
+        terms=(*before.terms, *details.terms[1:]),
     )
 
 
@@ -155,7 +155,7 @@ def _put_in(partial: str, equation: str) -> str:
     return equation.replace(name, terms, 1)
 
 
-def concatenate(ctx: CellContext) -> Derivation:
+def concatenate(ctx: CellContext) -> Details:
     """Explain y[c,i,j] = x_k[c − o_k,i,j], an element of one of the inputs."""
     axis: int = ctx.arguments["axis"]
     n, *position = ctx.index
@@ -174,13 +174,13 @@ def concatenate(ctx: CellContext) -> Derivation:
     numeric = f"{result} = {ctx.bracket(own, *source_position, sample=n)}"
     words = ctx.sentences(layer=ctx.layer, own=own, index=",".join(map(str, source_position)))
     factor = ctx.factor(source, (n, *source_position))
-    return Derivation(words, symbols, numeric, (Term.of(factor),))
+    return Details(words, symbols, numeric, (Term.of(factor),))
 
 
 # ---------------------------------------------------------------------------------------------------------- resampling
 
 
-def resample(ctx: CellContext) -> Derivation:
+def resample(ctx: CellContext) -> Details:
     """Explain y[c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[c,h,k]."""
     c, i, j = ctx.own_index
     height, width = ctx.tensor(0).shape[1:]
@@ -202,10 +202,10 @@ def resample(ctx: CellContext) -> Derivation:
 
     facts = {name: name == mode for name in ("average", "nearest", "bilinear")}
     words = ctx.sentences(values=len(terms), **facts)
-    return Derivation(words, equation("cij", "n"), equation(ctx.own_index, ctx.sample), tuple(terms))
+    return Details(words, equation("cij", "n"), equation(ctx.own_index, ctx.sample), tuple(terms))
 
 
-def resample_dx(ctx: CellContext) -> Derivation:
+def resample_dx(ctx: CellContext) -> Details:
     """Explain dx[c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[c,i,j]."""
     c, h, k = ctx.own_index
     height, width = ctx.size
@@ -225,7 +225,7 @@ def resample_dx(ctx: CellContext) -> Derivation:
         return f"{ctx.bracket(ctx.result, *index, sample=sample)} = Σ_{{i,j}} {weights} · {dy}"
 
     words = ctx.sentences(values=len(terms), once=len(terms) == 1, unused=not terms)
-    return Derivation(words, equation("chk", "n"), equation(ctx.own_index, ctx.sample), tuple(terms))
+    return Details(words, equation("chk", "n"), equation(ctx.own_index, ctx.sample), tuple(terms))
 
 
 def _readers(mode: str, inputs: int, outputs: int, source: int, line: Line) -> list[tuple[int, float]]:

@@ -6,6 +6,7 @@ from html import escape
 
 import numpy as np
 
+from chainrule._io.extras import MissingPackageError
 from chainrule.core.plan import gradient_name
 from chainrule.core.shapes import text as size_text
 from chainrule.engines.protocol import Array
@@ -26,11 +27,11 @@ CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
 def explanation(record: CellExplanation) -> str:
     """Return an explanation as HTML: title, sentences, equations, largest terms, calculation and code locations."""
-    derivation = record.derived
+    details = record.details
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
-    parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(derivation.words)}</p>']
+    parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(details.words)}</p>']
     equations = list[str]()
-    for equation in dict.fromkeys((derivation.symbols, derivation.instantiated)):
+    for equation in dict.fromkeys((details.symbols, details.instantiated)):
         if equation:
             equations.append(f'<code style="{CODE}">{escape(equation)}</code>')
     if equations:
@@ -84,7 +85,10 @@ def _map(name: str, values: Array) -> str:
     low = format_number(float(values.min()))
     high = format_number(float(values.max()))
     what = f"{name}, {size_text(values.shape) or 'a number'}, from {low} to {high}"
-    data = b64encode(map_png(values)).decode()
+    try:
+        data = b64encode(map_png(values)).decode()
+    except MissingPackageError as error:
+        return f'<span title="{escape(str(error))}">{escape(what)}</span>'
     return f'<img src="data:image/png;base64,{data}" alt="{escape(what)}" title="{escape(what)}" style="{MAP}">'
 
 
@@ -92,10 +96,10 @@ def _map(name: str, values: Array) -> str:
 
 
 def _terms(record: CellExplanation) -> list[str]:
-    derivation = record.derived
-    if not derivation.terms:
+    details = record.details
+    if not details.terms:
         return []
-    folded = fold(derivation.terms, MAX_TERMS)
+    folded = fold(details.terms, MAX_TERMS)
     rows = list[tuple[str, str]]()
     for term in folded.largest:
         rows.append((_product(term, record.digits), format_number(term.value, record.digits)))
@@ -108,27 +112,27 @@ def _product(term: Term, digits: int) -> str:
         return term.factors[0].cell or term.factors[0].name
     texts = list[str]()
     for factor in term.factors:
-        name = factor.cell or factor.why or factor.name
+        name = factor.cell or factor.gap or factor.name
         texts.append(f"{name} ({format_number(factor.value, digits)})")
     return " · ".join(texts)
 
 
 def _pick(record: CellExplanation) -> list[str]:
-    pick = record.derived.pick
+    pick = record.details.pick
     if pick is None:
         return []
     return [notebook.table(["cell", "value", ""], pick_rows(pick, record.digits))]
 
 
 def _steps(record: CellExplanation) -> list[str]:
-    rows = [[step.name, step.symbols, step.numbers, step.shown] for step in record.derived.steps or ()]
+    rows = [[step.name, step.symbols, step.numbers, step.shown] for step in record.details.steps or ()]
     if not rows:
         return []
     return [notebook.table(["", "in symbols", "with numbers", "value"], rows)]
 
 
 def _jacobian(record: CellExplanation) -> list[str]:
-    jacobian = record.derived.jacobian
+    jacobian = record.details.jacobian
     if jacobian is None:
         return []
     return [notebook.table(CLASS_COLUMNS, class_rows(jacobian, jacobian.rows, record.digits))]

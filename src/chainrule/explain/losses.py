@@ -6,13 +6,13 @@ import numpy as np
 
 from chainrule.explain import calculations
 from chainrule.explain.cells import CellContext, cell_name
-from chainrule.explain.record import Derivation, Jacobian, JacobianRow
+from chainrule.explain.record import Details, Jacobian, JacobianRow
 from chainrule.operations import reference
 
 EPSILON = float(np.finfo(np.float64).eps)
 
 
-def softmax_cross_entropy_dp(ctx: CellContext) -> Derivation:
+def softmax_cross_entropy_dp(ctx: CellContext) -> Details:
     """Explain dz[j] = (ŷ[j] · Σ_k t[k] − t[j]) / N, and add the table with the derivatives of all probabilities."""
     return replace(calculations.explain(ctx), jacobian=_jacobian(ctx), sources=_sources(ctx))
 

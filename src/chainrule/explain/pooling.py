@@ -3,10 +3,10 @@
 import numpy as np
 
 from chainrule.explain.cells import CellContext
-from chainrule.explain.record import Derivation, Term
+from chainrule.explain.record import Details, Term
 
 
-def max_pool_dx(ctx: CellContext) -> Derivation:
+def max_pool_dx(ctx: CellContext) -> Details:
     """Explain dx[c,h,k] = Σ dy[c,i,j] over the windows whose maximum is this cell."""
     winner = ctx.array(1)
     n = ctx.sample
@@ -22,4 +22,4 @@ def max_pool_dx(ctx: CellContext) -> Derivation:
     dy_here = ctx.bracket(dy, c, "i", "j", sample=n)
     here = f"{ctx.bracket(dx, c, h, k, sample=n)} = Σ_{{{window_here}={flat}}} {dy_here}"
     words = ctx.sentences(lost=not terms, once=len(terms) == 1, windows=len(terms))
-    return Derivation(words, symbols, here, tuple(terms))
+    return Details(words, symbols, here, tuple(terms))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from chainrule.explain.code import CodeLocation
 from chainrule.explain.notation import DIGITS, format_number
@@ -16,13 +16,13 @@ class Factor:
     """A factor of a product.
 
     cell   name of the cell with the value, or None if the value is not in a tensor
-    why    the reason for a 0 without a cell: "padding" or "stride"
+    gap    why there is a 0 without a cell: a position in the padding, or between elements of a strided gradient
     """
 
     name: str
     cell: str | None
     value: float
-    why: str = ""
+    gap: Literal["padding", "stride"] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Term:
         value = 1.0
         for factor in factors:
             value *= factor.value
-        if any(factor.why for factor in factors):
+        if any(factor.gap for factor in factors):
             value = 0.0
         return Term(factors, value)
 
@@ -111,8 +111,8 @@ class Jacobian:
 
 
 @dataclass(frozen=True)
-class Derivation:
-    """The part of an `Explanation` that depends on the operation.
+class Details:
+    """The part of an explanation that depends on the operation.
 
     words          the sentences
     symbols        the equation with letters as indices
@@ -157,7 +157,7 @@ class CellExplanation:
     layer: str
     operation: str
     title: str
-    derived: Derivation = field(repr=False)
+    details: Details = field(repr=False)
     code: tuple[CodeLocation, ...] = field(default=(), repr=False)
     derivation: str = ""
     digits: int = DIGITS
@@ -166,8 +166,8 @@ class CellExplanation:
     @property
     def shown(self) -> str:
         """The value as printed. An updated parameter gets enough digits to differ from its previous value."""
-        if self.derived.steps:
-            last = self.derived.steps[-1]
+        if self.details.steps:
+            last = self.details.steps[-1]
             if last.value == self.value:
                 return last.shown
         return format_number(self.value, self.digits)
@@ -184,7 +184,7 @@ class CellExplanation:
             "operation": self.operation,
             "title": self.title,
         }
-        fields = asdict(self.derived)
+        fields = asdict(self.details)
         content["words"] = fields["words"]
         content["symbols"] = fields["symbols"]
         content["here"] = fields["instantiated"]
@@ -194,5 +194,5 @@ class CellExplanation:
                 content[name] = fields[name]
         content["code"] = [asdict(place) for place in self.code]
         content["derivation"] = self.derivation
-        content["sources"] = list(self.derived.all_sources())
+        content["sources"] = list(self.details.all_sources())
         return content

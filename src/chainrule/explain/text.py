@@ -24,21 +24,21 @@ def text(explanation: CellExplanation, *, everything: bool = False) -> str:
     """Return the explanation of one cell as text, shortened to fit the screen or with all terms."""
     screen = shutil.get_terminal_size(SCREEN)
     width = screen_width()
-    derivation = explanation.derived
+    details = explanation.details
     above = [f"{explanation.cell} = {explanation.shown}", *textwrap.wrap(explanation.title, width), ""]
-    above += textwrap.wrap(derivation.words, width)
-    if derivation.symbols:
-        above += ["", *_equations(derivation.symbols, derivation.instantiated, width)]
-    below = [*step_lines(derivation.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
+    above += textwrap.wrap(details.words, width)
+    if details.symbols:
+        above += ["", *_equations(details.symbols, details.instantiated, width)]
+    below = [*step_lines(details.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
     max_terms = None
     if not everything:
         max_terms = max(screen.lines - len(above) - len(below) - 6, MIN_TERMS)
     middle = _terms(explanation, max_terms)
-    if derivation.pick:
-        rows = _aligned(pick_rows(derivation.pick, explanation.digits), right={1})
+    if details.pick:
+        rows = _aligned(pick_rows(details.pick, explanation.digits), right={1})
         middle = _indented(rows)
-    if derivation.jacobian:
-        below = [*_jacobian(derivation.jacobian, max_terms, explanation.digits), *below]
+    if details.jacobian:
+        below = [*_jacobian(details.jacobian, max_terms, explanation.digits), *below]
     return "\n".join(line.rstrip() for line in [*above, *middle, *below])
 
 
@@ -113,14 +113,14 @@ def _terms(explanation: CellExplanation, max_terms: int | None) -> list[str]:
     A term of several factors has three columns for each, name, value and sign, and its product in the last column.
     Names are aligned on the left, and numbers on the right.
     """
-    derivation = explanation.derived
-    if not derivation.terms:
+    details = explanation.details
+    if not details.terms:
         return []
-    folded = fold(derivation.terms, max_terms)
-    factors = max(len(term.factors) for term in derivation.terms)
+    folded = fold(details.terms, max_terms)
+    factors = max(len(term.factors) for term in details.terms)
     rows = list[list[str]]()
     if factors > 1:
-        rows.append(_heading(derivation.terms, factors))
+        rows.append(_heading(details.terms, factors))
     for term in folded.largest:
         rows.append(_row(term, factors, explanation.digits))
     names = set(range(0, 3 * factors, 3))
@@ -164,18 +164,20 @@ def _row(term: Term, factors: int, digits: int) -> list[str]:
 
 def _without_cell(factor: Factor) -> str:
     """Return the name of a factor that has no cell, or the reason why it is 0."""
+    if factor.gap is None:
+        return factor.name
     reasons = {"padding": "(padding)", "stride": "(between strides)"}
-    return reasons.get(factor.why, factor.name)
+    return reasons[factor.gap]
 
 
 def closing_rows(explanation: CellExplanation, folded: Folded) -> list[tuple[str, str]]:
     """Return labels and values below the largest terms: the rest, the sum, and the scaled sum."""
-    derivation = explanation.derived
+    details = explanation.details
     rows = _rest(folded, explanation.digits)
-    if len(derivation.terms) > 1 or derivation.scale:
+    if len(details.terms) > 1 or details.scale:
         rows.append(("sum", format_number(folded.sum, explanation.digits)))
-    if derivation.scale:
-        rows.append((f"· {derivation.scale.symbols}", explanation.shown))
+    if details.scale:
+        rows.append((f"· {details.scale.symbols}", explanation.shown))
     return rows
 
 
@@ -252,7 +254,7 @@ def _below_empty_line(lines: Sequence[str]) -> list[str]:
 
 
 def _curve(explanation: CellExplanation) -> list[str]:
-    curve = explanation.derived.curve
+    curve = explanation.details.curve
     if not curve:
         return []
     x = format_number(curve.x, explanation.digits)
@@ -264,11 +266,11 @@ def _curve(explanation: CellExplanation) -> list[str]:
 def _footer(explanation: CellExplanation, width: int) -> list[str]:
     """Return the sources not named by any term, the code locations, and the link to the derivation."""
     rows: list[tuple[str, str]] = []
-    derivation = explanation.derived
-    if derivation.sources and not derivation.pick:
-        sources = ", ".join(derivation.sources[:MAX_SOURCES])
-        if len(derivation.sources) > MAX_SOURCES:
-            sources += f" … ({len(derivation.sources)} in all)"
+    details = explanation.details
+    if details.sources and not details.pick:
+        sources = ", ".join(details.sources[:MAX_SOURCES])
+        if len(details.sources) > MAX_SOURCES:
+            sources += f" … ({len(details.sources)} in all)"
         rows.append(("read from", sources))
     if explanation.code:
         rows.append(("computed by", ", ".join(located(explanation.code))))

@@ -49,7 +49,7 @@ from chainrule.explain.cells import (
 )
 from chainrule.explain.explanation import Explanation
 from chainrule.explain.notation import DIGITS, MAX_DIGITS
-from chainrule.explain.record import Derivation
+from chainrule.explain.record import Details
 from chainrule.explain.updates import NextStep, Update, update
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
@@ -196,7 +196,7 @@ class Trace(Explained):
             raise OptionError(f"digits {quoted(digits)}: expected a whole number from 1 to {MAX_DIGITS}")
         target = self._cell(cell, index)
         entry = self.catalogue.entries[target.tensor]
-        operation, derivation = self._derivation(target, digits)
+        operation, details = self._details(target, digits)
         places = code.locations(operation, self._kernels.get(target.tensor)) if operation else ()
         return Explanation(
             cell=str(target),
@@ -206,7 +206,7 @@ class Trace(Explained):
             layer=target.tensor.split(".")[0] if "." in target.tensor else "",
             operation=operation,
             title=title(entry, len(self.training.optimizer.moments)),
-            derived=derivation,
+            details=details,
             code=places,
             derivation=code.derivation(operation),
             digits=digits,
@@ -244,7 +244,7 @@ class Trace(Explained):
         array = self._arrays[cell.tensor]
         return float(array.reshape(-1)[flat_index(cell.index, self.catalogue.full_shape(cell.tensor))])
 
-    def _derivation(self, cell: Cell, digits: int) -> tuple[str, Derivation]:
+    def _details(self, cell: Cell, digits: int) -> tuple[str, Details]:
         """Return the operation that computed a value, and the value's explanation."""
         entry = self.catalogue.entries[cell.tensor]
         if cell.tensor not in self.catalogue.writers:
@@ -255,9 +255,9 @@ class Trace(Explained):
         name = ctx.operation.name
         if ctx.operation.call:
             return name, custom_operation(name)
-        derivation = EXPLAINERS[name](ctx)
-        words = derivation.words + _other_shape(ctx, cell, entry.shape)
-        return name, replace(derivation, words=words)
+        details = EXPLAINERS[name](ctx)
+        words = details.words + _other_shape(ctx, cell, entry.shape)
+        return name, replace(details, words=words)
 
     def _context(self, cell: Cell, digits: int) -> CellContext:
         runtime = {"first": 0, "seed": self.training.seed, "step": self.training.step}
@@ -316,7 +316,7 @@ class PlanTrace:
         return cls(catalogue, arrays)
 
     @np.errstate(all="ignore")
-    def explain(self, tensor: str, place: int) -> tuple[str, Derivation]:
+    def explain(self, tensor: str, place: int) -> tuple[str, Details]:
         """Return the operation that computed the element at a flat index, and the element's explanation.
 
         Errors   KeyError for a tensor that is not written by an operation
@@ -353,7 +353,7 @@ def _checked(network: Network, x: Array, t: Array) -> int:
 
 
 KINDS = ("input", "target", "weights", "parameter", "state", "constant", "moment", "batch", "gradient")
-Explainer = Callable[[CellContext], Derivation]
+Explainer = Callable[[CellContext], Details]
 
 OWN_EXPLAINERS: dict[str, Explainer] = {
     "max_pool_dx": pooling.max_pool_dx,
@@ -388,16 +388,16 @@ def _explainers() -> dict[str, Explainer]:
 EXPLAINERS = _explainers()
 
 
-def leaf(entry: TensorEntry, step: int) -> Derivation:
+def leaf(entry: TensorEntry, step: int) -> Details:
     """Explain a cell that is not computed by an operation, such as an input or a frozen parameter's gradient."""
     facts = {kind: kind == entry.kind for kind in KINDS}
     return _sentences("leaf", {**facts, "first": step == 1})
 
 
-def custom_operation(operation: str) -> Derivation:
+def custom_operation(operation: str) -> Details:
     """Explain a cell that was computed by custom code."""
     return _sentences("own_code", {"operation": operation})
 
 
-def _sentences(name: str, facts: dict[str, Any]) -> Derivation:
-    return Derivation(definitions.fill(definitions.entries()[name]["words"], facts))
+def _sentences(name: str, facts: dict[str, Any]) -> Details:
+    return Details(definitions.fill(definitions.entries()[name]["words"], facts))

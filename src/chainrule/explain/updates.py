@@ -19,7 +19,7 @@ from chainrule.errors import OptionError, quoted
 from chainrule.explain.cells import UPDATE, Cell, Index, cell_name
 from chainrule.explain.formulas import Values, applicable, chain, in_letters
 from chainrule.explain.notation import DIGITS, at, format_number, letters
-from chainrule.explain.record import Derivation
+from chainrule.explain.record import Details
 from chainrule.operations import definitions
 from chainrule.training.components import clip_factor
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
@@ -145,7 +145,7 @@ def _factor(groups: Sequence[RateGroup], index: int) -> float:
     return 1.0
 
 
-def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int = DIGITS) -> Derivation:
+def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int = DIGITS) -> Details:
     """Explain one element of an updated parameter.
 
     The steps are those of clipping, those shared by all optimizers, and those of this optimizer's rule. In formulas, p
@@ -176,7 +176,7 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int
     (rule,) = applicable(rule_entry["rule"], facts)
     symbols = _equation(rule, letter, names, letters(len(cell.index)))
     numeric = _equation(rule, letter, names, cell.index)
-    return Derivation(words, symbols, numeric, steps=tuple(steps), sources=tuple(sources))
+    return Details(words, symbols, numeric, steps=tuple(steps), sources=tuple(sources))
 
 
 def _constants(update: Update, values_by_name: Mapping[str, Any], letters: Mapping[str, str]) -> Values:

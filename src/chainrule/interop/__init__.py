@@ -5,5 +5,5 @@ torch    PyTorch state dictionaries    c/       export to C99, int8 and WebAssem
 
 Models are passed as arguments; the package `models` is imported only for type annotations.
 
-Imports: errors, version, _io, core, operations, engines, layers, data, network, training.
+Imports: errors, version, _io, core, operations, engines, layers, data, network, training, models.
 """

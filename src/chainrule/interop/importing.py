@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chainrule._io.files import read_safetensors
+from chainrule._io.files import as_path, read_safetensors
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
+from chainrule.core.words import checked_options
 from chainrule.errors import FormatError
 from chainrule.interop import torch
 from chainrule.interop.assembly import Imported
@@ -138,6 +139,23 @@ def _seeming_layer(group: LayerTensors) -> str:
     if "b" in group.tensors:
         return "(normalization)"
     return "(vector)"
+
+
+@checked_options
+def load_weights(self: Network, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
+
+    Layers are matched by name, whatever prefix the names in the file share; if no name agrees, those are matched
+    that are the only ones with tensors of their types and shapes. Default names are not matched with those of other
+    frameworks. Every floating-point tensor needs a counterpart. The constants of `FixedAffine` and `FixedValue` are
+    unchanged unless the file contains them by name.
+
+    mapping   known names of layers or parameters: name in this model → name in the file
+    Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
+    """
+    weights, sources = weights_for(self, as_path(path), mapping)
+    self.set_weights(self.weights | weights)
+    return sources
 
 
 def weights_for(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Shape
-from chainrule.core.shapes import text
+from chainrule.core.lazy_methods import LazyMethod, function_of
 from chainrule.core.words import Explained, checked_options, checked_options_with
 from chainrule.errors import printable
 from chainrule.layers import node
@@ -26,31 +25,17 @@ from chainrule.training.history import History
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from chainrule.models import heat, input_normalization, prediction, profiling, stepping, tracing
+    from chainrule.explain import heat, tracing
+    from chainrule.interop import importing
+    from chainrule.models import input_normalization, prediction, profiling, stepping
     from chainrule.models.signature import NetworkSignature
     from chainrule.models.summary import Summary
-
-
-class LazyMethod:
-    """A method of models, replaced on first use by the function with its name in a file of this package."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._owner, self._name = owner, name
-
-    def __get__(self, model: Any, owner: type) -> Any:
-        """Return the method of a model, or the function if the model is None."""
-        function = getattr(importlib.import_module(f"chainrule.models.{self._file}"), self._name)
-        setattr(self._owner, self._name, function)
-        return function.__get__(model, owner)
 
 
 class Model(Explained, Network):
     """Base class of the models: a network that can be trained, evaluated, traced, plotted and saved.
 
-    Methods that are functions of a network are in files of their own, such as `fitting`.
+    Many methods are functions of a network: `fit` is in `fitting.py`, the others are listed in `core.lazy_methods`.
 
     history   history of the last `fit`, also if an error or Ctrl-C ended it; None: there was none
 
@@ -91,25 +76,22 @@ class Model(Explained, Network):
         calibrate = prediction.calibrate
         tune_thresholds = prediction.tune_thresholds
         set_thresholds = prediction.set_thresholds
+        profile = profiling.profile
+        trace = tracing.trace
         saliency = heat.saliency
         grad_cam = heat.grad_cam
         plot_heat = heat.plot_heat
-        profile = profiling.profile
-        trace = tracing.trace
+        load_weights = importing.load_weights
         with_input_normalization = input_normalization.with_input_normalization
         with_input_rescaling = input_normalization.with_input_rescaling
     else:
-        train_step, gradients = (LazyMethod("stepping") for _ in range(2))
-        predict, predict_classes, evaluate, calibrate, tune_thresholds, set_thresholds = (
-            LazyMethod("prediction") for _ in range(6)
-        )
-        saliency, grad_cam, plot_heat = (LazyMethod("heat") for _ in range(3))
-        profile, trace = LazyMethod("profiling"), LazyMethod("tracing")
-        with_input_normalization, with_input_rescaling = (LazyMethod("input_normalization") for _ in range(2))
-
-        def __call__(self, x, **options):
-            """Return the outputs, as `predict`."""
-            return self.predict(x, **options)
+        train_step, gradients = LazyMethod(), LazyMethod()
+        predict, __call__, predict_classes = LazyMethod(), LazyMethod(), LazyMethod()
+        evaluate, calibrate = LazyMethod(), LazyMethod()
+        tune_thresholds, set_thresholds = LazyMethod(), LazyMethod()
+        profile, trace, load_weights = LazyMethod(), LazyMethod(), LazyMethod()
+        saliency, grad_cam, plot_heat = LazyMethod(), LazyMethod(), LazyMethod()
+        with_input_normalization, with_input_rescaling = LazyMethod(), LazyMethod()
 
     def freeze(self, *names: str) -> None:
         """Freeze parameters in all later calls of `fit`. Without names, unfreeze all parameters.
@@ -204,25 +186,6 @@ class Model(Explained, Network):
 
         return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
-    @checked_options
-    def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
-
-        Layers are matched by name, whatever prefix the names in the file share; if no name agrees, those are matched
-        that are the only ones with tensors of their types and shapes. Default names are not matched with those of other
-        frameworks. Every floating-point tensor needs a counterpart. The constants of `FixedAffine` and `FixedValue` are
-        unchanged unless the file contains them by name.
-
-        mapping   known names of layers or parameters: name in this model → name in the file
-        Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
-        """
-        from chainrule._io import files
-        from chainrule.interop import importing
-
-        weights, sources = importing.weights_for(self, files.as_path(path), mapping)
-        self.set_weights(self.weights | weights)
-        return sources
-
     # ------------------------------------------------------------------ display
 
     @property
@@ -244,20 +207,14 @@ class Model(Explained, Network):
         layer   name of the layer; None: the first convolution
         Errors   OptionError if the model has no such convolution
         """
-        from chainrule.plotting import kernels
-
-        return kernels.layer_kernels(self.weights, self.name, layer)
+        return function_of("Model.plot_kernels")(self, layer)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}: {len(self.layers)} layers, {self.parameters.size:,} parameters)"
 
     def _repr_html_(self) -> str:
         """Return the summary as HTML, for a notebook."""
-        from chainrule.models.summary import summary_columns, summary_rows
-        from chainrule.plotting import notebook
-
-        caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
-        return notebook.table(summary_columns(self), summary_rows(self), caption)
+        return function_of("Model._repr_html_")(self)
 
 
 DEFAULTS = {

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule._io.console import aligned
 from chainrule.core.costs import bytes_moved, layer_of, multiply_adds
+from chainrule.core.lazy_methods import function_of
 from chainrule.core.plan import Operation
 from chainrule.core.words import checked_options
 from chainrule.engines.options import limit_blas_threads
@@ -77,14 +78,7 @@ class Profile:
 
     def plot(self) -> Figure:
         """Return a bar chart of the times."""
-        from chainrule.plotting.profile import plot_times
-
-        names = list[str]()
-        milliseconds = list[float]()
-        for row in self.rows:
-            names.append(row.name)
-            milliseconds.append(1e3 * row.seconds)
-        return plot_times(names, milliseconds, self.what)
+        return function_of("Profile.plot")(self)
 
 
 @checked_options

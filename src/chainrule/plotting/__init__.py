@@ -3,5 +3,5 @@
 Figures can be drawn in several threads, since they use no global state (no pyplot). matplotlib is imported when the
 first figure is drawn.
 
-Imports: errors, version, _io, engines.
+Imports: errors, version, _io, core, engines, data, network, training, models.
 """

@@ -9,14 +9,13 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
-from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import OptionError
+from chainrule._io.extras import MissingPackageError
 from chainrule.plotting.figures import DPI, png
 
 if TYPE_CHECKING:
@@ -63,21 +62,21 @@ def image(content: bytes, alt: str) -> str:
     return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="{style}">'
 
 
-def picture(draw: "Callable[[], Figure]", alt: str) -> str:
-    """Return a figure as an `<img>`; without matplotlib, an empty text, since the tables beside it are sufficient."""
+def figure_image(draw: Callable[[], "Figure"], alt: str) -> str:
+    """Return a figure as an image with alternative text, or, without Matplotlib, a line that says how to install it."""
     try:
-        import_module("chainrule.plotting.library")
-    except OptionError:
-        return ""
-    return image(png(draw()), alt)
+        return image(png(draw()), alt)
+    except MissingPackageError as error:
+        return paragraphs([f"no picture: {error}"])
 
 
 def evaluation(
-    figures: Mapping[str, Any], draw_confusion: "Callable[[], Figure] | None", formatted: Callable[[str, Any], str]
+    figures: Mapping[str, Any], confusion: Callable[[], "Figure"] | None, formatted: Callable[[str, Any], str]
 ) -> str:
     """Return the metrics of an evaluation, precision and recall per class, and the confusion matrix as HTML.
 
     figures    result of `Evaluation.to_json`: metrics, and "classes" with one mapping per class
+    confusion  function that draws the confusion matrix; None: there is none
     formatted  function of a metric's name and value that returns its text
     """
     metrics = list[Sequence[object]]()
@@ -95,8 +94,8 @@ def evaluation(
         if len(classes) > MAX_CLASSES:
             caption = f"the first {MAX_CLASSES} of {len(classes):,} classes"
         content += table(names, rows, caption)
-    if draw_confusion is not None:
-        content += picture(draw_confusion, "confusion matrix")
+    if confusion is not None:
+        content += figure_image(confusion, "confusion matrix")
     return content
 
 

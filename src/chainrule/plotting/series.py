@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import ShapeError
+from chainrule.training.smoothing import half_window, smooth
 
 Epochs: TypeAlias = Sequence[Mapping[str, float | None]]
 Numbers: TypeAlias = NDArray[np.float64]
@@ -87,31 +88,6 @@ def _number(epoch: Mapping[str, float | None], key: str) -> float:
     if value is None:
         return np.nan
     return float(value)
-
-
-def half_window(count: int) -> int:
-    """Return the number of neighbors on either side in the running mean of `count` values: ⌊½ √count⌋."""
-    return int(count**0.5 / 2)
-
-
-def smooth(values: NDArray[np.float64], half: int) -> NDArray[np.float64]:
-    """Return the running mean of the finite values over `half` neighbors on either side, (S,) → (S,).
-
-    Near the start, the window is shortened symmetrically, so that the steep first steps are not flattened. Near the
-    end, only its right side is shortened, so that the last value is still a mean.
-    """
-    if values.size == 0:
-        return values
-    finite = np.isfinite(values)
-    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0.0))])
-    counts = np.concatenate([[0], np.cumsum(finite)])
-    center = np.arange(values.size)
-    reach = np.minimum(center, half)
-    first = center - reach
-    stop = np.minimum(center + reach + 1, values.size)
-    total = sums[stop] - sums[first]
-    count = counts[stop] - counts[first]
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def envelope(

@@ -101,7 +101,9 @@ def model_bytes(model: Model, epoch: int, epochs: int | None = None) -> bytes:
     epoch    number of trained epochs
     epochs   number of epochs of the recipe, for a finished run; None for an unfinished run
     """
-    about = {**model.about(), "epoch": epoch} | ({} if epochs is None else {"epochs": epochs})
+    about = {**model.about(), "epoch": epoch}
+    if epochs is not None:
+        about["epochs"] = epochs
     return files.tensor_bytes("model", model.weights, about)
 
 

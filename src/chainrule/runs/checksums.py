@@ -47,14 +47,13 @@ def check(folder: Path, names: Iterable[str] = CHECKED_FILES, *, accept: bool = 
     Errors   ChangedError, with the names of the changed files, unless ``accept``
     """
     for _ in range(TRIES):
-        stamp = _stamp(folder)
         listed = read(folder)
         if listed is None:
             break
         changed = [name for name in names if name in listed and not _matches(folder / name, listed[name])]
         if not changed:
             return []
-        if stamp == _stamp(folder):
+        if read(folder) == listed:
             return _changed(folder, changed, accept)
         time.sleep(PAUSE)  # another process trains the run and has just written new checksums
     else:
@@ -130,15 +129,29 @@ class Recorder:
 
     def _list(self, new_digests: Mapping[str, Digest]) -> None:
         listed: dict[str, list[Any]] = {}
-        for name in (name for name in CHECKED_FILES if name in self._current or name in new_digests):
-            allowed = dict.fromkeys([self._current.get(name), new_digests.get(name, self._current.get(name))])
-            listed[name] = [None if digest is None else [digest.size, digest.sha256] for digest in allowed]
+        for name in CHECKED_FILES:
+            current = self._current.get(name)
+            new = new_digests.get(name, current)
+            if current is None and new is None:
+                continue
+            allowed = list[Any]()
+            for digest in dict.fromkeys([current, new]):
+                if digest is None:
+                    allowed.append(None)
+                else:
+                    allowed.append([digest.size, digest.sha256])
+            listed[name] = allowed
         content = {"format": FORMAT, "files": listed, "sha256": _self_checksum(listed)}
         files.write_atomic(self.folder / CHECKSUMS, files.json_bytes(content))
 
 
 def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
-    parts = [f"{name} was {'changed' if (folder / name).exists() else 'removed'}" for name in names]
+    parts = list[str]()
+    for name in names:
+        if (folder / name).exists():
+            parts.append(f"{name} was changed")
+        else:
+            parts.append(f"{name} was removed")
     description = f"{folder}: {', '.join(parts)} since the run wrote it"
     if not accept:
         raise ChangedError(description)
@@ -154,11 +167,11 @@ def _matches(path: Path, listed: tuple[Digest | None, ...]) -> bool:
         return None in listed
     try:
         size = path.stat().st_size
-        return any(
-            _digest_of(path, covered) in listed
-            for covered in {digest.size for digest in filter(None, listed)}
-            if size == covered or (path.name == HISTORY and size > covered)
-        )
+        for covered in {digest.size for digest in listed if digest is not None}:
+            may_match = size == covered or (path.name == HISTORY and size > covered)
+            if may_match and _digest_of(path, covered) in listed:
+                return True
+        return False
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
 
@@ -187,11 +200,3 @@ def _digest(value: Any) -> Digest | None:
 def _self_checksum(listed: Any) -> str:
     """Return the SHA-256 of the list of digests, which detects changes of checksums.json itself."""
     return hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
-
-
-def _stamp(folder: Path) -> tuple[int, int] | None:
-    try:
-        status = (folder / CHECKSUMS).stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns

@@ -55,7 +55,9 @@ def _identified(data: Data | None, record: Record) -> IdentifiedData | None:
         return None
     if isinstance(data, Dataset):
         same = matched(data, record.labels)
-        name = data.name if data.name in known_names() else ARRAYS
+        name = ARRAYS
+        if data.name in known_names():
+            name = data.name
         return IdentifiedData(same.x, same.y, len(same), name, same.source)
     if record.network.has_ports or data.rows is not None:
         examples = record.read(data)
@@ -63,8 +65,10 @@ def _identified(data: Data | None, record: Record) -> IdentifiedData | None:
         representative = examples.source.representative
         return IdentifiedData(representative, np.asarray(targets.values), len(examples), weights=targets.weights)
     (x,), (y,) = data.inputs.values(), data.targets.values()
-    are_labels = y.values.ndim in (1, 3) and y.values.dtype.kind in "iub"
-    return IdentifiedData(x.values, y.values.astype(np.int64) if are_labels else y.values, len(x.values))
+    targets = y.values
+    if targets.ndim in (1, 3) and targets.dtype.kind in "iub":
+        targets = targets.astype(np.int64)
+    return IdentifiedData(x.values, targets, len(x.values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +91,17 @@ class Run(metaclass=CheckedOptions):
     @property
     def test(self) -> Data | None:
         """The test data; None if there are none. OptionError for other values."""
-        return None if self.test_data is None else Data.of_option("test_data", self.test_data)
+        if self.test_data is None:
+            return None
+        return Data.of_option("test_data", self.test_data)
 
     def check(self, training: Data, validation: Data | None) -> None:
         """Raise OptionError for data that cannot be identified when the run is resumed, before anything is trained."""
         for data in (training, validation, self.test):
+            if data is None:
+                continue
             lengths = set[tuple[int, ...]]()
-            for column in () if data is None else data.inputs.values():
+            for column in data.inputs.values():
                 lengths |= {values.shape for values in column.series}
             if len(lengths) > 1:
                 problem = "run: series of different lengths cannot be resumed"
@@ -117,12 +125,13 @@ class Run(metaclass=CheckedOptions):
         fitted = trainer.fitted
         labels, normalization = fitted.labels_after(model.labels), trainer.normalization
         record = replace(Record.of(model), labels=labels, normalization=normalization)
-        identified, *others = (_identified(data, record) for data in (training, validation, self.test))
-        if identified is not None:
-            weights = None if training.weights is None else np.asarray(training.weights, np.float64)
-            groups = None if training.groups is None else as_array(training.groups)
-            identified = replace(identified, weights=weights, groups=groups)
-        return _fit_in_folder(self, model, trainer, (identified, *others), callbacks)
+        identified = _identified(training, record)
+        if identified is not None and training.weights is not None:
+            identified = replace(identified, weights=np.asarray(training.weights, np.float64))
+        if identified is not None and training.groups is not None:
+            identified = replace(identified, groups=as_array(training.groups))
+        parts = identified, _identified(validation, record), _identified(self.test, record)
+        return _fit_in_folder(self, model, trainer, parts, callbacks)
 
 
 def _fit_in_folder(
@@ -157,8 +166,9 @@ def _fit_in_folder(
     else:
         # Weights other than those that the job's seed gives are saved, because the run could not start again from them.
         initial = job.build().weights
-        is_initial = all(np.array_equal(values, initial[name]) for name, values in model.weights.items())
-        first = None if is_initial else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
+        first = None
+        if not all(np.array_equal(values, initial[name]) for name, values in model.weights.items()):
+            first = files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
         result = running.begin(folder, job, model, trainer, run.test, callbacks, first=first, plots=run.plots)
     for buffer in (model.parameters, model.statistics):  # worker 0 may have restored the best epoch
         workers.broadcast(buffer)
@@ -200,7 +210,8 @@ def _data_differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     before, now   data properties of the run and of the current call (`jobs.describe`)
     """
     for part in ("training", "test", "validation"):
-        counts = [description.get(f"{part}_samples", 0) for description in (before, now)]
-        if counts[0] != counts[1]:
-            return f"{part} data ({counts[1]:,} samples, not {counts[0]:,})"
+        samples_before = before.get(f"{part}_samples", 0)
+        samples = now.get(f"{part}_samples", 0)
+        if samples != samples_before:
+            return f"{part} data ({samples:,} samples, not {samples_before:,})"
     return "data"

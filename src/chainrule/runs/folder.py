@@ -27,10 +27,10 @@ def refuse_occupied(folder: Path) -> None:
         raise RunError(f"{str(folder)!r} cannot be a run folder: its name contains unprintable characters")
     for name in CHECKED_FILES:
         if os.path.lexists(folder / name):
-            advice = (
-                f"continue it with --resume {folder} or fit(…, run=Run(…, resume=True)), or " if name == CONFIG else ""
-            )
-            raise RunError(f"{folder} already contains a run ({name}); {advice}choose another folder")
+            advice = "choose another folder"
+            if name == CONFIG:
+                advice = f"continue it with --resume {folder} or fit(…, run=Run(…, resume=True)), or {advice}"
+            raise RunError(f"{folder} already contains a run ({name}); {advice}")
 
 
 @contextmanager
@@ -95,8 +95,10 @@ def _acquire(path: Path) -> int | None:
         finally:
             if not valid:
                 _close(handle)
-        if valid or not locked:
-            return handle if valid else None
+        if valid:
+            return handle
+        if not locked:
+            return None
 
 
 def _is_there(handle: int, path: Path) -> bool:

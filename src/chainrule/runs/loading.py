@@ -51,12 +51,16 @@ def load(
 
     >>> model = chainrule.load("runs/mnist")
     """
-    file, names = files.as_path(path), (outputs,) if isinstance(outputs, str) else outputs or ()
-    if (names or shape) and (file.is_dir() or not importing.holds_network(file)):
+    file = files.as_path(path)
+    names = outputs or ()
+    if isinstance(names, str):
+        names = (names,)
+    is_foreign = not file.is_dir() and importing.holds_network(file)
+    if (names or shape) and not is_foreign:
         raise OptionError(f"{file}: outputs and shape apply to networks of other frameworks, such as ONNX files")
     if file.is_dir():
         return load_run(file, engine=engine, threads=threads, precise=precise)
-    if importing.holds_network(file):
+    if is_foreign:
         return _import(file, names, shape, engine=engine, threads=threads, precise=precise)
     if not files.may_be_described(file):
         raise importing.only_weights(file)
@@ -80,8 +84,10 @@ def _import(
         options |= {"engine": engine, "threads": threads, "precise": precise}
         options |= {"weights": network.weights, **network.options}
         model = Graph(network.x, network.y, **options)
-        task = None if network.task is None else tasks.find(network.task)
-        model.task = task if task is None or len(tasks.parts(task)) == len(model.outputs) else None
+        if network.task is not None:
+            task = tasks.find(network.task)
+            if len(tasks.parts(task)) == len(model.outputs):
+                model.task = task
         model.set_thresholds(*network.thresholds)
         return model
     except (OptionError, ShapeError, FormatError) as error:

@@ -84,7 +84,9 @@ def start(
         return assist(folder, model, trainer)
     trainer.history.notes.append(decision(trainer.normalization, trainer.train_data.statistics))
     job = replace(job, properties=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
-    first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
+    first = None
+    if weights is not None:
+        first = files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
     return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)
 
 
@@ -118,8 +120,11 @@ def begin(
         # before the first file is written, which would change the other program's list
         checksums.refuse_foreign(folder)
         recorder = Recorder(folder)
-        start = {} if first is None else {START: first}
-        recorder.write({**start, CONFIG: files.json_bytes(job.to_config())})
+        contents = dict[str, bytes]()
+        if first is not None:
+            contents[START] = first
+        contents[CONFIG] = files.json_bytes(job.to_config())
+        recorder.write(contents)
         return _train(recorder, job, model, trainer, test, callbacks, interval, plots=plots)
 
 
@@ -183,8 +188,9 @@ def continue_run(
             Job.from_config(config, folder / CONFIG)  # raises an error for a config that could not be read again
             recorder.write({CONFIG: files.json_bytes(job.to_config())})
             trainer.replan(job.recipe)
-        test_data = test if job.properties["test_samples"] else None
-        return _train(recorder, job, model, trainer, test_data, callbacks, interval, plots=plots)
+        if not job.properties["test_samples"]:
+            test = None
+        return _train(recorder, job, model, trainer, test, callbacks, interval, plots=plots)
 
 
 def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trainer]]) -> tuple[Model, Trainer]:
@@ -210,7 +216,9 @@ def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | Non
         if epochs * trainer.epoch_steps <= done:
             progress = f"{done // trainer.epoch_steps} epochs are done"
             raise OptionError(f"{epochs} epochs: {progress}; expected a larger total number")
-        schedule = recipe.schedule.extended(done, recipe.epochs) if done else recipe.schedule
+        schedule = recipe.schedule
+        if done:
+            schedule = schedule.extended(done, recipe.epochs)
         recipe = replace(recipe, epochs=epochs, schedule=schedule)
     return replace(job, recipe=recipe)
 
@@ -246,13 +254,14 @@ def _prepare(
     model = job.build()
     if weights is not None:
         model.set_weights(weights)
-    keeps_normalization = (weights is not None or job.start is not None) and model.normalization != UNFITTED
+    kept = None
+    if (weights is not None or job.start is not None) and model.normalization != UNFITTED:
+        kept = model.normalization
     record = Record.learned(model, training, job.recipe.loss, ignore_label=job.recipe.ignore_label)
-    examples = replace(record, normalization=model.normalization if keeps_normalization else UNFITTED).read(training)
+    examples = replace(record, normalization=kept or UNFITTED).read(training)
     parts = examples.parts(job.recipe.validation, job.recipe.seed, training.groups)
-    options: dict[str, Any] = {"normalization": model.normalization if keeps_normalization else None}
-    options["columns"] = record.columns
-    trainer = model.trainer(job.recipe, *parts, labels=record.labels, workers=workers, **options)
+    options: dict[str, Any] = {"labels": record.labels, "columns": record.columns, "normalization": kept}
+    trainer = model.trainer(job.recipe, *parts, workers=workers, **options)
     trainer.adopt()
     return model, trainer
 
@@ -278,13 +287,17 @@ def _train(
             # The best epoch may be one before a resumption, whose weights are only in the folder.
             if trainer.history.restored is not None and (folder / BEST).is_file():
                 model.set_weights(files.read_tensors(folder / BEST, "model")[0])
-    seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds
+    seconds = trainer.seconds
+    if trainer.history.epochs:
+        seconds = trainer.history.epochs[-1].seconds
     if not trainer.finished:
         return Result(folder, model, trainer.history, seconds, False, None, interrupted=bool(interrupted))
-    ignore_label = trainer.recipe.ignore_label
-    evaluation = model.evaluate(test, ignore_label=ignore_label) if test is not None else None
+    evaluation = averaged = None
     views = trainer.recipe.views
-    averaged = model.evaluate(test, views=views) if test is not None and views else None
+    if test is not None:
+        evaluation = model.evaluate(test, ignore_label=trainer.recipe.ignore_label)
+        if views:
+            averaged = model.evaluate(test, views=views)
     contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), epochs=job.recipe.epochs)}
     if evaluation is not None:
         result_config = evaluation.to_json(model.classes)
@@ -325,8 +338,11 @@ def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
 
 def _write_stderr(text: str) -> None:
     """Write a line to stderr without Python's buffers, which may be in use when the signal arrives."""
+    line = f"{text}\n"
     with suppress(OSError):
-        os.write(STDERR, f"{chr(10) if os.isatty(STDERR) else ''}{text}\n".encode())
+        if os.isatty(STDERR):
+            line = f"\n{line}"
+        os.write(STDERR, line.encode())
 
 
 def draw(result: Result, test: Data | None) -> None:

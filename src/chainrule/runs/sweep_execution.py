@@ -63,7 +63,9 @@ def run_trials(
 
     Errors   OptionError for an unknown backend, a backend without joblib, or invalid ``jobs``
     """
-    workers = processors() if jobs is None else jobs
+    workers = jobs
+    if workers is None:
+        workers = processors()
     if workers < 1:
         raise OptionError(f"jobs {workers}: expected a whole number of at least 1")
     results: dict[str, TrialResult] = {}
@@ -73,11 +75,15 @@ def run_trials(
             results[result.trial.name] = result
             report(result)
 
-    while waiting := [trial for trial in trials if trial.name not in results]:
+    def waiting() -> list[SweepTrial]:
+        return [trial for trial in trials if trial.name not in results]
+
+    while waiting():
         try:
-            collect(waiting)
+            collect(waiting())
         except BrokenExecutor:  # caused by one of the dispatched trials: run each of these on its own
-            for trial in [trial for trial in waiting if trial.name not in results][: DISPATCHED_PER_WORKER * workers]:
+            dispatched = waiting()[: DISPATCHED_PER_WORKER * workers]
+            for trial in dispatched:
                 try:
                     collect([trial])
                 except BrokenExecutor:
@@ -100,8 +106,10 @@ def train_trial(train: Train, trial: SweepTrial, folder: Path) -> TrialResult:
     except MemoryError:
         return replace(failed, error="out of memory")
     except Exception as error:  # errors of custom code can be of any type
-        is_expected = isinstance(error, ChainruleError | OSError)
-        return replace(failed, error=one_line(str(error) if is_expected else f"{type(error).__name__}: {error}"))
+        message = str(error)
+        if not isinstance(error, ChainruleError | OSError):
+            message = f"{type(error).__name__}: {error}"
+        return replace(failed, error=one_line(message))
 
 
 def _results(
@@ -120,7 +128,8 @@ def _results(
     train_one = partial(train_trial, train)
     if backend is None and find_spec("joblib") is None:
         with options.limit_blas_threads(threads):
-            yield from (train_one(trial, folder) for trial in trials)
+            for trial in trials:
+                yield train_one(trial, folder)
         return
     joblib = import_optional("joblib", "sweep", f"backend {backend}")
     try:
@@ -129,9 +138,14 @@ def _results(
         configured = joblib.parallel_config(backend=backend or "loky")
     except (ValueError, ImportError) as error:
         raise OptionError(f"backend {backend}: {one_line(str(error))}") from None
-    with configured, options.limit_blas_threads(threads if backend == "threading" else None):
-        active = joblib.parallel.get_active_backend()[0]
-        return_as = "generator_unordered" if active.supports_return_generator else "list"
+    blas_threads = None
+    if backend == "threading":
+        blas_threads = threads
+    with configured, options.limit_blas_threads(blas_threads):
+        active, _ = joblib.parallel.get_active_backend()
+        return_as = "list"
+        if active.supports_return_generator:
+            return_as = "generator_unordered"
         parallel = joblib.Parallel(
             workers, batch_size=1, pre_dispatch=DISPATCHED_PER_WORKER * workers, return_as=return_as
         )
@@ -169,20 +183,34 @@ def _print_result(result: TrialResult) -> None:
 
 
 def _format_score(result: TrialResult) -> str:
-    if result.state != FINISHED:
-        return f"{result.state}: {result.error}" if result.error else result.state
-    dataset = "test" if result.validation is None else "validation"
-    return f"{dataset} {formatted(result.measure, result.score)}" if result.score is not None else FINISHED
+    if result.state != FINISHED and result.error:
+        return f"{result.state}: {result.error}"
+    if result.state != FINISHED or result.score is None:
+        return result.state
+    dataset = "validation"
+    if result.validation is None:
+        dataset = "test"
+    return f"{dataset} {formatted(result.measure, result.score)}"
 
 
 def _summary(seen: list[TrialResult]) -> str:
     """Describe the best result so far and the number of failures."""
-    scored = [result for result in seen if result.score is not None]
-    pick = min if scored and scored[0].measure == ERROR else max
-    best = pick(scored, key=lambda result: result.score or 0.0, default=None)
-    failed = sum(result.state == FAILED for result in seen)
-    parts = [f"best {formatted(best.measure, best.score)}"] if best is not None and best.score is not None else []
-    parts += [f"{failed} failed"] if failed else []
+    best: float | None = None
+    measure = ""
+    failed = 0
+    for result in seen:
+        if result.state == FAILED:
+            failed += 1
+        if result.score is None:
+            continue
+        measure = result.measure
+        if best is None or (result.score < best if measure == ERROR else result.score > best):
+            best = result.score
+    parts = list[str]()
+    if best is not None:
+        parts.append(f"best {formatted(measure, best)}")
+    if failed:
+        parts.append(f"{failed} failed")
     return "  ".join(parts)
 
 
@@ -258,8 +286,10 @@ def sweep(
     if not isinstance(model, Model):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(f"model {quoted(model)}: expected a model, such as cr.Sequential")
     for name in (*grid, *options):
-        if name in RESERVED or (name in grid and name in options):
-            raise OptionError(f"sweep: {name} is {'set by the sweep' if name in RESERVED else 'given twice'}")
+        if name in RESERVED:
+            raise OptionError(f"sweep: {name} is set by the sweep")
+        if name in grid and name in options:
+            raise OptionError(f"sweep: {name} is given twice")
     trials = grids.trials(grid, grids.numbered(seeds))
     path = files.as_path(folder)
     try:

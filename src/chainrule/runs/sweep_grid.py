@@ -58,7 +58,10 @@ def parse(text: str) -> dict[str, list[str]]:
             raise OptionError(f"grid {quoted(text)}: expected OPTION=VALUE,VALUE, found {quoted(part)}")
         if name in grid:
             raise OptionError(f"grid {quoted(text)}: {name} is given twice")
-        grid[name] = values.split("|" if "|" in values else ",")
+        separator = ","
+        if "|" in values:
+            separator = "|"
+        grid[name] = values.split(separator)
     return grid
 
 
@@ -67,13 +70,19 @@ def trials(grid: Mapping[str, Iterable[Any]], seeds: Sequence[int]) -> list[Swee
 
     Errors   OptionError for an option without values, duplicate values or seeds, no seed, or over `MOST_TRIALS` trials
     """
-    settings = [[(name, value) for value in _values(name, values)] for name, values in grid.items()]
+    settings = list[list[tuple[str, Any]]]()  # of each option, all pairs of its name and a value
+    for name, values in grid.items():
+        settings.append([(name, value) for value in _values(name, values)])
     if not seeds or len({*seeds}) < len(seeds):
         raise OptionError(f"seeds {quoted(list(seeds))}: expected at least one seed, without duplicates")
     count = len(seeds) * math.prod(map(len, settings))
     if count > MOST_TRIALS:
         raise OptionError(f"a grid of {count:,} trials: expected at most {MOST_TRIALS:,}")
-    return [SweepTrial(combination, seed) for combination in itertools.product(*settings) for seed in seeds]
+    all_trials = list[SweepTrial]()
+    for combination in itertools.product(*settings):
+        for seed in seeds:
+            all_trials.append(SweepTrial(combination, seed))
+    return all_trials
 
 
 def _values(name: str, values: Any) -> list[Any]:
@@ -81,19 +90,25 @@ def _values(name: str, values: Any) -> list[Any]:
     if not isinstance(values, Iterable):
         raise OptionError(f"grid: {name} {quoted(values)}: expected a list of values")
     listed = list(cast("Iterable[Any]", values))
-    texts = [str(value) for value in listed]
-    if not texts or "" in texts:
-        raise OptionError(f"grid: {name} has an empty value" if texts else f"grid: {name} has no values")
-    if twice := [text for text in texts if texts.count(text) > 1]:
-        raise OptionError(f"grid: {name} has the value {quoted(twice[0])} twice")
+    if not listed:
+        raise OptionError(f"grid: {name} has no values")
+    seen = set[str]()
+    for text in map(str, listed):
+        if not text:
+            raise OptionError(f"grid: {name} has an empty value")
+        if text in seen:
+            raise OptionError(f"grid: {name} has the value {quoted(text)} twice")
+        seen.add(text)
     return listed
 
 
 def numbered(seeds: int | Sequence[int], first: int = 0) -> list[int]:
     """Return the seeds as a list. If ``seeds`` is a number, return as many consecutive seeds, from ``first``."""
     value: object = plain(seeds)
-    numbers: list[Any] = [*cast("Iterable[Any]", value)] if isinstance(value, Iterable) else []
-    if isinstance(value, int) and is_whole(value, 1) and value <= MOST_TRIALS:
+    numbers = list[Any]()
+    if isinstance(value, Iterable):
+        numbers = list(cast("Iterable[Any]", value))
+    elif isinstance(value, int) and is_whole(value, 1) and value <= MOST_TRIALS:
         numbers = [*range(first, first + value)]
     if not numbers or not all(map(is_integer, numbers)):
         raise OptionError(f"seeds {quoted(seeds)}: expected a number from 1 to {MOST_TRIALS:,}, or a list of seeds")

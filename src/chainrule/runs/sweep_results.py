@@ -56,6 +56,9 @@ class TrialResult:
         run, _ = read_run(folder)
         epochs, measure = run.history.epochs, run.history.measure
         kept = _kept_epoch(epochs, run.job.recipe)
+        test = None
+        if run.evaluation is not None:
+            test = run.evaluation[measure]
         return TrialResult(
             trial,
             str(folder),
@@ -65,14 +68,16 @@ class TrialResult:
             loss=epochs[-1].loss,
             validation_loss=kept.validation_loss,
             validation=kept.validation_measured,
-            test=None if run.evaluation is None else run.evaluation[measure],
+            test=test,
             seconds=run.seconds,
         )
 
     @property
     def score(self) -> float | None:
         """Metric for comparing trials: on the validation data or, if there are none, on the test data."""
-        return self.test if self.validation is None else self.validation
+        if self.validation is None:
+            return self.test
+        return self.validation
 
     def row(self) -> dict[str, Any]:
         """Return the trial's row of the table: settings, seed and results, by column name."""
@@ -91,16 +96,24 @@ class Combination:
     def mean(self, name: str) -> float | None:
         """Return the mean of a field of `TrialResult` over the finished trials; None if there are none."""
         values = self._values(name)
-        return statistics.fmean(values) if values else None
+        if not values:
+            return None
+        return statistics.fmean(values)
 
     def deviation(self, name: str) -> float | None:
         """Return the sample standard deviation of a field over the finished trials; None for fewer than two."""
         values = self._values(name)
-        return statistics.stdev(values) if len(values) > 1 else None
+        if len(values) < 2:
+            return None
+        return statistics.stdev(values)
 
     def _values(self, name: str) -> list[float]:
-        values = [getattr(result, name) for result in self.results if result.state == FINISHED]
-        return [value for value in values if value is not None]
+        values = list[float]()
+        for result in self.results:
+            value = getattr(result, name)
+            if result.state == FINISHED and value is not None:
+                values.append(value)
+        return values
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,10 @@ class Sweep:
     @property
     def measure(self) -> str:
         """Name of the metric of the finished trials."""
-        return next((result.measure for result in self.results if result.state == FINISHED), "accuracy")
+        for result in self.results:
+            if result.state == FINISHED:
+                return result.measure
+        return "accuracy"
 
     @property
     def failed(self) -> list[TrialResult]:
@@ -123,19 +139,31 @@ class Sweep:
     @property
     def combinations(self) -> list[Combination]:
         """Combinations of settings, sorted from best to worst mean score. Combinations without a score come last."""
-        groups: dict[Any, list[TrialResult]] = {}
+        groups: dict[Any, list[TrialResult]] = {}  # by settings as text, since values may be unhashable
         for result in self.results:
-            groups.setdefault(tuple((name, str(value)) for name, value in result.trial.settings), []).append(result)
-        combinations = [Combination(group[0].trial.settings, tuple(group)) for group in groups.values()]
-        sign = 1 if self.measure == ERROR else -1
-        scores = {id(combination): combination.mean("score") for combination in combinations}
-        return sorted(combinations, key=lambda item: (scores[id(item)] is None, sign * (scores[id(item)] or 0)))
+            texts = tuple((name, str(value)) for name, value in result.trial.settings)
+            groups.setdefault(texts, []).append(result)
+        scored = list[tuple[float, Combination]]()
+        unscored = list[Combination]()
+        for group in groups.values():
+            combination = Combination(group[0].trial.settings, tuple(group))
+            score = combination.mean("score")
+            if score is None:
+                unscored.append(combination)
+            elif self.measure == ERROR:
+                scored.append((score, combination))
+            else:
+                scored.append((-score, combination))
+        scored.sort(key=lambda entry: entry[0])
+        return [*(combination for _, combination in scored), *unscored]
 
     @property
     def best(self) -> dict[str, Any]:
         """Settings with the best mean score over the seeds; {} if no trial is finished."""
-        first = next((combination for combination in self.combinations if combination.mean("score") is not None), None)
-        return {} if first is None else dict(first.settings)
+        for combination in self.combinations:
+            if combination.mean("score") is not None:
+                return dict(combination.settings)
+        return {}
 
     def to_csv(self) -> str:
         """Return a CSV table with a row for each trial."""
@@ -150,8 +178,13 @@ class Sweep:
         """Plot the scores of the trials over the values of each swept option as a matplotlib figure."""
         from chainrule.plotting.curves import sweep_figure
 
-        points = [(result.trial.settings, result.score) for result in self.results if result.score is not None]
-        dataset = "test" if all(result.validation is None for result in self.results) else "validation"
+        points = list[tuple[tuple[tuple[str, Any], ...], float]]()
+        dataset = "test"
+        for result in self.results:
+            if result.score is not None:
+                points.append((result.trial.settings, result.score))
+            if result.validation is not None:
+                dataset = "validation"
         return sweep_figure(points, self.measure, dataset, self.folder.name)
 
     def write(self) -> None:

@@ -1,6 +1,6 @@
 """Networks as scikit-learn estimators: `ChainruleClassifier` and `ChainruleRegressor`; see docs/scikit-learn.md.
 
-Imports: errors, _io, core, layers, training, models.
+Imports: errors, _io, core, layers, data, network, training, models.
 """
 
 import importlib

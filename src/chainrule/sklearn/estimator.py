@@ -85,10 +85,10 @@ class NetworkEstimator(BaseEstimator):
         Errors   ValueError for NaN, infinity, invalid shapes, or if the number of features differs from that in `fit`
         """
         arrays = validation.validate_data(self, x, y, allow_nd=True, **options)
-        x, *rest = (arrays,) if isinstance(y, str) else arrays
-        if x.dtype.kind != "f" and not (x.ndim > 2 and x.dtype == np.uint8):
-            x = x.astype(np.result_type(x.dtype, np.float32))
-        return (x, *rest) if rest else x
+        if isinstance(y, str):
+            return _converted(arrays)
+        x, targets = arrays
+        return _converted(x), targets
 
     def _weighted(self, x: Array, y: Array, weights: Any) -> tuple[Array, Array, Array | None]:
         """Return samples, targets and weights (N,) without the samples of weight 0. Weights may be None."""
@@ -98,14 +98,20 @@ class NetworkEstimator(BaseEstimator):
         nonzero = values > 0
         if not nonzero.any():
             raise ValueError("all sample weights are zero; expected at least one above 0")
-        return (x, y, values) if nonzero.all() else (x[nonzero], y[nonzero], values[nonzero])
+        if nonzero.all():
+            return x, y, values
+        return x[nonzero], y[nonzero], values[nonzero]
 
     def _shaped(self, x: Array) -> Array:
         """Reshape X to the network's input shape."""
         shape, input_shape = x.shape[1:], self.input_shape
         if isinstance(input_shape, Iterable):
             sizes = cast("Iterable[Any]", input_shape)
-            input_shape = [int(size) if isinstance(size, Integral) else size for size in sizes]
+            input_shape = list[Any]()
+            for size in sizes:
+                if isinstance(size, Integral):
+                    size = int(size)
+                input_shape.append(size)
         if input_shape is not None:
             shape = checked_shape(input_shape)
         if math.prod(x.shape[1:]) != math.prod(shape):
@@ -121,34 +127,49 @@ class NetworkEstimator(BaseEstimator):
         """
         if not (self.layers is None or hasattr(self.layers, "__iter__")):
             raise OptionError(f"layers {quoted(self.layers)}: expected a sequence of layers, or None")
-        hidden: list[Any] = [Dense(HIDDEN_UNITS), ReLU()] if self.layers is None else copy.deepcopy(list(self.layers))
-        _check_last(hidden, outputs)
-        flatten = [Flatten()] if x.ndim > 2 else []
+        flatten = list[Any]()
+        if x.ndim > 2:
+            flatten.append(Flatten())
         if self.layers is None:
-            hidden, flatten = [*flatten, *hidden], []
-        dtype = str(np.result_type(x.dtype, np.float32)) if self.dtype is None else self.dtype
-        options: dict[str, Any] = {
-            "engine": self.engine,
-            "threads": self.threads,
-            "precise": self.precise,
-            "seed": seed,
-        }
-        options["loss"] = loss if self.loss is None else self.loss
-        options["dtype"] = dtype if dtype in DTYPES or self.dtype is not None else DTYPES[-1]
-        return Sequential([*hidden, *flatten, Dense(outputs), *last_layers], x.shape[1:], **options)
+            layers = [*flatten, Dense(HIDDEN_UNITS), ReLU()]
+        else:
+            layers = copy.deepcopy(list(self.layers))
+            _check_last(layers, outputs)
+            layers += flatten
+        dtype = self.dtype
+        if dtype is None:
+            dtype = str(np.result_type(x.dtype, np.float32))
+            if dtype not in DTYPES:
+                dtype = DTYPES[-1]
+        if self.loss is not None:
+            loss = self.loss
+        return Sequential(
+            [*layers, Dense(outputs), *last_layers],
+            x.shape[1:],
+            engine=self.engine,
+            threads=self.threads,
+            precise=self.precise,
+            seed=seed,
+            loss=loss,
+            dtype=dtype,
+        )
 
     def _seed(self) -> int:
         return int(utils.check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _options(self, samples: int) -> dict[str, Any]:
         """Return the training options shared by `fit` and `partial_fit`."""
-        size = AUTO_BATCH if self.batch_size == "auto" else self.batch_size
+        size = self.batch_size
+        if size == "auto":
+            size = AUTO_BATCH
         if not isinstance(size, Integral) or size < 1:
             raise OptionError(f"batch_size {quoted(size)}: expected 'auto', or a whole number of at least 1")
         optimizer = optimizers.find(self.optimizer)
+        if self.learning_rate is not None:
+            optimizer = optimizer.with_learning_rate(self.learning_rate)
         return {
             "batch_size": min(int(size), samples),
-            "optimizer": optimizer if self.learning_rate is None else optimizer.with_learning_rate(self.learning_rate),
+            "optimizer": optimizer,
             "augmentation": self.augmentation,
             "clip_norm": self.clip_norm,
         }
@@ -160,18 +181,26 @@ class NetworkEstimator(BaseEstimator):
         weights  sample weights. They are divided by their mean, so that a weight of 2 is equivalent to a second copy
         """
         x, seed = self._shaped(x), self._seed()
-        model: Sequential = self.model_ if self.warm_start and hasattr(self, "model_") else build(x, seed)
-        stopping: dict[str, Any] = {"validation_split": self.validation_fraction, "patience": self.n_iter_no_change}
+        model: Sequential
+        if self.warm_start and hasattr(self, "model_"):
+            model = self.model_
+        else:
+            model = build(x, seed)
+        stopping = dict[str, Any]()
+        if self.early_stopping:
+            stopping = {"validation_split": self.validation_fraction, "patience": self.n_iter_no_change}
+        if weights is not None:
+            weights = _scaled_to_mean_1(weights)
         self.history_ = model.fit(
             *(x, y),
             epochs=self.epochs,
             loss=self.loss,
             schedule=self.schedule,
             normalization=self.normalization,
-            sample_weight=None if weights is None else _scaled_to_mean_1(weights),
+            sample_weight=weights,
             seed=seed,
             progress=bool(self.verbose),
-            **(stopping if self.early_stopping else {}),
+            **stopping,
             **self._options(len(x)),
             **options,
         )
@@ -185,11 +214,14 @@ class NetworkEstimator(BaseEstimator):
         """Train for one more epoch, with the network, the step number and the moments of the previous call."""
         inputs, seed = self._shaped(x), self._seed()
         existing: Sequential | None = self.__dict__.get("model_")
-        model = build(inputs, seed) if existing is None else existing
-        data, loss = Data.of(inputs, y, weights=weights), model.check_loss(self.loss)
+        model: Sequential = existing or build(inputs, seed)
+        data = Data.of(inputs, y, weights=weights)
+        loss = model.check_loss(self.loss)
         record = Record.learned(model, data, loss, normalization=self.normalization)
         examples = record.read(data)
-        kind = examples.statistics.default_kind if self.normalization is None else self.normalization
+        kind = self.normalization
+        if kind is None:
+            kind = examples.statistics.default_kind
         recipe = Recipe(loss=loss, normalization=kind, seed=seed, **self._options(len(inputs)), **options)
         trainer = model.trainer(recipe, examples, normalization=existing and existing.normalization)
         trainer.adopt()
@@ -212,9 +244,20 @@ class NetworkEstimator(BaseEstimator):
         return self.model_.predict(self._shaped(self._validated(x, reset=False)))
 
 
+def _converted(x: Array) -> Array:
+    """Return X as floats, unless it contains bytes and has more than two axes."""
+    if x.dtype.kind == "f" or (x.ndim > 2 and x.dtype == np.uint8):
+        return x
+    return x.astype(np.result_type(x.dtype, np.float32))
+
+
 def _check_last(layers: Sequence[Any], outputs: int) -> None:
     """Raise OptionError if layers end as a whole network does, with outputs that the estimator would add again."""
-    *_, last = layers[-1] if layers and isinstance(layers[-1], Chain) else (None, *layers)
+    last = None
+    if layers:
+        last = layers[-1]
+    if isinstance(last, Chain):
+        *_, last = last
     if isinstance(last, Softmax | Sigmoid) or (isinstance(last, Dense) and last.features == outputs):
         raise OptionError(
             f"layers end with {last.describe()}; expected all layers but the last: leave out the last Dense and its "

@@ -58,7 +58,9 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
     def predict(self, X: Any) -> Array:
         """Return the predictions, with the same shape as the targets: (N,) or (N, K)."""
         outputs = self._outputs(X)
-        return outputs[:, 0] if self._vector else outputs
+        if self._vector:
+            return outputs[:, 0]
+        return outputs
 
     @property
     def _standardizes(self) -> bool:

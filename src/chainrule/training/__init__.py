@@ -9,5 +9,5 @@ moments      flat arrays that an optimizer updates together with the parameters,
 worker       one of several processes that train together (see `workers`)
 shard        part of a batch; each shard is computed by a single worker
 
-Imports: errors, _io, core, custom, engines, plotting, layers, data, network.
+Imports: errors, _io, core, custom, engines, layers, data, network.
 """

@@ -172,7 +172,7 @@ class Answers:
 
         The answer (1, 0, 1) of several labels becomes "cat, dog".
         """
-        names, confidence = self._names(), self.confidence
+        names, confidence = self.names, self.confidence
         values = self.labels.values if self.labels.classes == names else np.array(names)
         wrong = ~self.correct
         losses = self.losses if len(self.losses) else np.full(self.samples, np.nan)  # NaN: not computed
@@ -235,7 +235,9 @@ class Answers:
             return weights @ (predicted & actual), weights @ actual, weights @ predicted
         return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
 
-    def _names(self) -> tuple[str, ...]:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, labels or targets, (K,)."""
         count = self.outputs.shape[1] if self.task in (MULTI_LABEL, REGRESSION) else max(self.outputs.shape[1], 2)
         names = self.labels.names
         return names if len(names) == count else tuple(map(str, range(count)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from chainrule.core.arrays import Floats
+from chainrule.core.lazy_methods import function_of
 from chainrule.core.words import attribute_error
 from chainrule.errors import OptionError, unknown_name
 from chainrule.network.tasks import CLASSIFICATION, REGRESSION
@@ -195,20 +196,11 @@ class History:
 
     def plot(self, title: str = "training") -> "Figure":
         """Plot loss and metric as a matplotlib figure. Save it with ``.savefig(FILE)``."""
-        from chainrule.plotting import curves
-
-        steps = range(1, len(self) + 1)
-        return curves.learning_curves(steps, self.loss, self.measured, self.epoch_dicts(), title, self.measure)
+        return function_of("History.plot")(self, title)
 
     def _repr_html_(self) -> str:
         """Return learning curves and a table of the epochs as HTML, for a notebook."""
-        from chainrule.plotting import notebook
-
-        rows = [[formatted(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
-        named = {"accuracy": self.measure, "validation_accuracy": f"validation_{self.measure}"}
-        heads = [named.get(name, name).replace("_", " ") for name in (self.epoch_dicts() or [{}])[0]]
-        image = notebook.picture(self.plot, f"loss and {self.label}")
-        return image + notebook.table(heads, rows, "epochs") + notebook.paragraphs(self.notes)
+        return function_of("History._repr_html_")(self)
 
 
 def formatted(name: str, value: Any) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainrule.core.arrays import Floats
+from chainrule.core.lazy_methods import function_of
 from chainrule.core.shapes import is_number, is_whole
 from chainrule.errors import NotFiniteError, OptionError, quoted
+from chainrule.training.smoothing import half_window, smooth
 from chainrule.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ class LRSearch:
     @property
     def smoothed(self) -> Floats:
         """Running mean of the losses, (S,)."""
-        from chainrule.plotting.series import half_window, smooth
-
         return smooth(self.losses, half_window(self.losses.size))
 
     @property
@@ -50,9 +50,7 @@ class LRSearch:
 
     def plot(self, title: str = "learning rates") -> "Figure":
         """Plot the loss against the learning rate as a matplotlib figure. Save it with ``.savefig(FILE)``."""
-        from chainrule.plotting import curves
-
-        return curves.rate_search(self.learning_rates, self.losses, self.smoothed, self.suggested, title)
+        return function_of("LRSearch.plot")(self, title)
 
     def __repr__(self) -> str:
         rates = f"{len(self.learning_rates)} learning rates to {self.learning_rates[-1]:.3g}"

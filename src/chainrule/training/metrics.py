@@ -12,6 +12,7 @@ import numpy as np
 from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Floats, Ints
+from chainrule.core.lazy_methods import function_of
 from chainrule.core.shapes import is_number
 from chainrule.custom.calling import argument_roles
 from chainrule.data.input_statistics import mean_and_deviation
@@ -265,7 +266,7 @@ class Evaluation(Answers):
         if self.task != REGRESSION or not 1 < self.outputs.shape[1] <= MAX_NAMED:
             return {}
         errors = self.mean_absolute_errors.tolist()
-        return {f"{name}_{REGRESSION.metric}": error for name, error in zip(self._names(), errors, strict=True)}
+        return {f"{name}_{REGRESSION.metric}": error for name, error in zip(self.names, errors, strict=True)}
 
     @property
     def figures(self) -> dict[str, float]:
@@ -311,7 +312,7 @@ class Evaluation(Answers):
             sentences.append(self.overlap)
         missed = list[str]()
         if self.task != REGRESSION:
-            missed = [name for name, recall in zip(self._names(), self.recall, strict=True) if recall == 0]
+            missed = [name for name, recall in zip(self.names, self.recall, strict=True) if recall == 0]
         if missed:
             sentences.append(self._missed_sentence(missed))
         return tuple(sentences)
@@ -351,7 +352,7 @@ class Evaluation(Answers):
             columns |= {"roc_auc": self.roc_aucs, "average_precision": self.average_precisions}
         per_class = [
             {"class": name, **{key: float(values[k]) for key, values in columns.items()}, "samples": int(count)}
-            for k, (name, count) in enumerate(zip(classes or self._names(), self._counts()[1], strict=False))
+            for k, (name, count) in enumerate(zip(classes or self.names, self._counts()[1], strict=False))
         ]
         return without_nonfinite({**entries, "classes": per_class})
 
@@ -366,40 +367,23 @@ class Evaluation(Answers):
 
     def plot_confusion(self) -> Figure:
         """Plot the confusion matrix as a matplotlib figure. Save it with ``.savefig(FILE)``."""
-        from chainrule.plotting import confusion
-
-        return confusion.confusion_matrix(self.confusion, self._names())
+        return function_of("Evaluation.plot_confusion")(self)
 
     def plot_reliability(self) -> Figure:
         """Plot the accuracy by confidence as a matplotlib figure. Save it with ``.savefig(FILE)``."""
-        from chainrule.plotting import reliability
-
-        bins = self.reliability
-        return reliability.reliability_diagram(bins.counts, bins.confidence, bins.accuracy)
+        return function_of("Evaluation.plot_reliability")(self)
 
     def plot_roc(self) -> Figure:
         """Plot the ROC curve of class 1, or of each class or label, as a matplotlib figure."""
-        return self._plot_rates(self.roc_aucs, ("false positive rate", "recall"), "ROC curves")
+        return function_of("Evaluation.plot_roc")(self)
 
     def plot_precision_recall(self) -> Figure:
         """Plot precision by recall for class 1, or for each class or label, as a matplotlib figure."""
-        return self._plot_rates(self.average_precisions, ("recall", "precision"), "Precision by recall")
-
-    def _plot_rates(self, areas: Floats, rates: tuple[str, str], title: str) -> Figure:
-        from chainrule.plotting.reliability import rate_curves
-
-        lines = [
-            (name, *(getattr(curve, rate.replace(" ", "_")) for rate in rates), area)
-            for name, curve, area in zip(self._names(), self.curves, areas.tolist(), strict=True)
-        ]
-        return rate_curves(lines[self.task == BINARY :], title, rates, is_roc=rates[1] == "recall")
+        return function_of("Evaluation.plot_precision_recall")(self)
 
     def _repr_html_(self) -> str:
         """Return the metrics as HTML for a notebook. For classes, include a table and the confusion matrix."""
-        from chainrule.plotting import notebook
-
-        has_confusion = self.task in (CLASSIFICATION, BINARY)
-        return notebook.evaluation(self.to_json(), self.plot_confusion if has_confusion else None, formatted)
+        return function_of("Evaluation._repr_html_")(self)
 
 
 def _ratio(part: Ints, whole: Ints) -> Floats:

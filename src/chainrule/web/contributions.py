@@ -1,12 +1,12 @@
 """Contribution of each sample of a batch to the gradient of a parameter."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.plan import Operation, Plan, gradient_name
+from chainrule.core.plan import Operation, Plan, Tensor, gradient_name
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
@@ -49,14 +49,19 @@ class Contributions:
         """
         gradient = gradient_name(name)
         operations = _operations_of(self._plan, gradient)
-        sizes = [tensor.size for operation in operations for tensor in operation.writes if tensor.storage == gradient]
+        elements = 0
+        for operation in operations:
+            for tensor in operation.writes:
+                if tensor.storage == gradient:
+                    elements = tensor.size
         for index in indices:
-            if not sizes or not 0 <= index < sizes[0]:
+            if not 0 <= index < elements:
                 raise DataError(f"{name} has no gradient at {index}")
         contributions: list[Array] = []
         for walk, size in self._parts:
-            parts = (_of_sample(walk, operations, n, size)[gradient] for n in range(size))
-            contributions += [size / self._samples * part.reshape(-1)[list(indices)] for part in parts]
+            for n in range(size):
+                of_sample = _of_sample(walk, operations, n, size)[gradient]
+                contributions.append(size / self._samples * of_sample.reshape(-1)[list(indices)])
         return np.stack(contributions, axis=1)
 
 
@@ -99,13 +104,21 @@ def _operations_of(plan: Plan, gradient: str) -> list[Operation]:
 
     gradient   storage of the gradient
     """
-    storages, operations = {gradient}, list[Operation]()
+    written = set[str]()
+    for operation in plan.backward:
+        written |= _batch_storages(operation.writes)
+    storages = {gradient}
+    operations = list[Operation]()
     for operation in reversed(plan.backward):
-        if storages.intersection(tensor.storage for tensor in operation.writes if not tensor.per_sample):
+        if storages & _batch_storages(operation.writes):
             operations.insert(0, operation)
-            written = {tensor.storage for backward_operation in plan.backward for tensor in backward_operation.writes}
-            storages |= {t.storage for t in operation.reads if t and not t.per_sample and t.storage in written}
+            storages |= _batch_storages(operation.reads) & written
     return operations
+
+
+def _batch_storages(tensors: Iterable[Tensor | None]) -> set[str]:
+    """Return the storages of the tensors that are not per sample."""
+    return {tensor.storage for tensor in tensors if tensor is not None and not tensor.per_sample}
 
 
 def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, batch: int) -> dict[str, Array]:
@@ -119,18 +132,18 @@ def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, 
     """
     own: dict[str, Array] = {}
     for operation in operations:
-        arrays = tuple(
-            None
-            if tensor is None
-            else own[tensor.storage].reshape(tensor.shape)
-            if tensor.storage in own
-            else walk.read(tensor)[sample : sample + 1]
-            if tensor.per_sample
-            else walk.read(tensor)
-            for tensor in operation.reads
-        )
+        arrays = list[Array | None]()
+        for tensor in operation.reads:
+            if tensor is None:
+                arrays.append(None)
+            elif tensor.storage in own:
+                arrays.append(own[tensor.storage].reshape(tensor.shape))
+            elif tensor.per_sample:
+                arrays.append(walk.read(tensor)[sample : sample + 1])
+            else:
+                arrays.append(walk.read(tensor))
         arguments = operation.arguments({"batch": batch, "first": sample, "seed": 0, "step": 0})
-        results = fallback.numpy_engine().run(operation.name, arrays, arguments)
+        results = fallback.numpy_engine().run(operation.name, tuple(arrays), arguments)
         for tensor, result in zip(operation.writes, results, strict=True):
             if not tensor.per_sample:
                 own[tensor.storage] = np.asarray(result)

@@ -1,7 +1,7 @@
 """Description of a model for the page, as JSON (layers, plan and training recipe), and notices about its run."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.explain import code, saliency
 from chainrule.explain.cataloguing import build_catalogue, title
-from chainrule.explain.code import CodeLocation
 from chainrule.models.decisions import yes_thresholds
 from chainrule.models.model import Model
 from chainrule.network import tasks
@@ -35,15 +34,19 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
     frozen = recipe.lr_multipliers.frozen_names(model.trainable_layout)
     training = model.plan(recipe.loss, input_gradient=True, frozen=frozen, weighted=weighted)
     catalogue = _catalogue(model, training, recipe.optimizer)
-    operations = [*training.operations, *training.deferred]
-    names = [*(operation.name for operation in operations), *(entry["name"] for entry in catalogue["omitted"])]
-    explained = dict.fromkeys([*names, recipe.optimizer.operation])
+    explained = _explained_operations(training, catalogue, recipe.optimizer)
     task = resolved_task(model, None, recipe.loss)
+    classes = model.classes
+    if task == tasks.BINARY:
+        classes = model.labels.classes
+    measure = task.metric
     outputs = _outputs(model, recipe, task)
+    if outputs:
+        measure = tasks.REGRESSION.metric
     return {
         "format": FORMAT,
         "name": model.name,
-        "classes": list(model.labels.classes if task == tasks.BINARY else model.classes),
+        "classes": list(classes),
         "thresholds": _thresholds(model, task),
         "input_shape": list(model.input_shape),
         "normalization": model.normalization.to_config(),
@@ -56,7 +59,7 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
         "inference": plan_to_json(model.plan()),
         "saliency": plan_to_json(saliency.input_plan(model)),
         "outputs": outputs,
-        "measure": tasks.REGRESSION.metric if outputs else task.metric,
+        "measure": measure,
         "recipe": recipe.to_config(),
         "step": _step(model, recipe),
         "optimizer": {
@@ -66,15 +69,30 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
             "learning_rate": recipe.optimizer.learning_rate,
             "attributes": recipe.optimizer.attributes(),
         },
-        "operations": {
-            name: entry for name, entry in definitions.entries().items() if name in explained or "writes" not in entry
-        },
-        "code": {
-            name: [asdict(place) for place in locations]
-            for name, locations in _code_locations(model, training, explained)
-        },
+        "operations": _definitions(explained),
+        "code": _code_locations(model, training, explained),
         "derivations": {name: code.derivation(name) for name in explained},
     }
+
+
+def _explained_operations(training: Plan, catalogue: dict[str, Any], optimizer: Optimizer) -> list[str]:
+    """Return the names of the operations of a training step, each once."""
+    names = dict[str, None]()
+    for operation in (*training.operations, *training.deferred):
+        names[operation.name] = None
+    for entry in catalogue["omitted"]:
+        names[entry["name"]] = None
+    names[optimizer.operation] = None
+    return list(names)
+
+
+def _definitions(explained: Iterable[str]) -> dict[str, Any]:
+    """Return the definitions of some operations, and all definitions of quantities that are no operation's results."""
+    selected = dict[str, Any]()
+    for name, entry in definitions.entries().items():
+        if name in explained or "writes" not in entry:
+            selected[name] = entry
+    return selected
 
 
 def _thresholds(model: Model, task: tasks.Task) -> list[float]:
@@ -88,12 +106,18 @@ def _outputs(model: Model, recipe: Recipe, task: tasks.Task) -> list[dict[str, A
     """Return the outputs of a model with several: name, size, loss, metric and weight. An empty list for one."""
     if model.output_ports is None or not isinstance(recipe.loss, JointLoss):
         return []
-    sizes = {name: math.prod(shape) for name, shape in model.output_ports.shapes.items()}
     terms = {term.output: term for term in recipe.loss.terms}
     outputs: list[dict[str, Any]] = []
-    for (name, size), part in zip(sizes.items(), tasks.parts(task), strict=True):
-        loss, weight = str(terms[name].loss), terms[name].weight
-        outputs.append({"name": name, "size": size, "loss": loss, "measure": part.metric, "weight": weight})
+    for (name, shape), part in zip(model.output_ports.shapes.items(), tasks.parts(task), strict=True):
+        outputs.append(
+            {
+                "name": name,
+                "size": math.prod(shape),
+                "loss": str(terms[name].loss),
+                "measure": part.metric,
+                "weight": terms[name].weight,
+            }
+        )
     return outputs
 
 
@@ -103,30 +127,29 @@ def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> dict[str, Any]
     Writers refer to operations by number: {"conv1.y": [0, 0, "conv1"]} means the first result of operation 0, in layer
     conv1. The operations are those of the plan, forward, deferred and backward, followed by `omitted`.
     """
-    catalogue, moments = build_catalogue(model, plan, optimizer, 1), len(optimizer.moments)
+    catalogue = build_catalogue(model, plan, optimizer, 1)
     for name in model.trainable_layout:
         catalogue.add(f"{name}.g", model.weights[name].shape, "batch", per_sample=False)
-    planned = [*plan.forward, *plan.deferred, *plan.backward]
-    numbers = {id(operation): number for number, operation in enumerate(planned)}
-    omitted = [operation for operation, _, _ in catalogue.writers.values() if id(operation) not in numbers]
-    numbers |= {id(operation): len(planned) + number for number, operation in enumerate(omitted)}
+    entries: list[dict[str, Any]] = []
+    for name, entry in catalogue.entries.items():
+        shown_title = title(entry, len(optimizer.moments))
+        entries.append({"name": name, "shape": list(entry.shape), "kind": entry.kind, "title": shown_title})
+    numbers = dict[int, int]()  # of operations by identity
+    for operation in (*plan.forward, *plan.deferred, *plan.backward):
+        numbers[id(operation)] = len(numbers)
+    omitted: list[dict[str, Any]] = []
+    writers: dict[str, list[Any]] = {}
+    for name, (operation, place, layer) in catalogue.writers.items():
+        if id(operation) not in numbers:
+            numbers[id(operation)] = len(numbers)
+            omitted.append(_operation(operation))
+        writers[name] = [numbers[id(operation)], place, layer]
     return {
-        "entries": [
-            {
-                "name": name,
-                "shape": list(entry.shape),
-                "kind": entry.kind,
-                "title": title(entry, moments),
-            }
-            for name, entry in catalogue.entries.items()
-        ],
+        "entries": entries,
         "aliases": catalogue.aliases,
-        "writers": {
-            name: [numbers[id(operation)], place, layer]
-            for name, (operation, place, layer) in catalogue.writers.items()
-        },
+        "writers": writers,
         "inputs": catalogue.inputs,
-        "omitted": [_operation(operation) for operation in omitted],
+        "omitted": omitted,
     }
 
 
@@ -138,80 +161,91 @@ def _step(model: Model, recipe: Recipe) -> dict[str, Any]:
     parts       number of parts of a batch whose gradients are computed one after the other
     factors     learning-rate factors by parameter, except those that are 1; 0: the parameter is frozen
     """
+    scaling = None
+    if model.target_scaling is not None:
+        scaling = model.target_scaling.to_config()
     layout = model.trainable_layout
+    factors = dict[str, float]()
+    for group in recipe.lr_multipliers.groups(layout):
+        if group.factor == 1:
+            continue
+        for name, (first, last) in layout.items():
+            if group.first <= first and last <= group.last:
+                factors[name] = group.factor
     return {
         "smoothing": recipe.label_smoothing,
-        "scaling": None if model.target_scaling is None else model.target_scaling.to_config(),
+        "scaling": scaling,
         "parts": recipe.gradient_accumulation_steps,
-        "factors": {
-            name: group.factor
-            for group in recipe.lr_multipliers.groups(layout)
-            for name, (first, last) in layout.items()
-            if group.first <= first and last <= group.last and group.factor != 1
-        },
+        "factors": factors,
     }
 
 
-def _code_locations(
-    model: Model, training: Plan, explained: Iterable[str]
-) -> Iterator[tuple[str, tuple[CodeLocation, ...]]]:
-    """Yield the code locations of each operation, by its name.
+def _code_locations(model: Model, training: Plan, explained: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the code locations of each operation, by its name.
 
     Tensors computed by another kernel than the operation's own have further entries, by storage.
     """
-    for name in explained:
-        yield name, code.locations(name)
+    locations = {name: code.locations(name) for name in explained}
     kernels = model.engine.kernels(training, model.dtype)
     for operation in training.operations:
         for tensor in operation.writes:
-            locations = code.locations(operation.name, kernels.get(tensor.storage))
-            if locations != code.locations(operation.name):
-                yield tensor.storage, locations
+            by_kernel = code.locations(operation.name, kernels.get(tensor.storage))
+            if by_kernel != code.locations(operation.name):
+                locations[tensor.storage] = by_kernel
+    return {name: list(map(asdict, places)) for name, places in locations.items()}
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """Return a plan as JSON: its input, output, target, loss, correctness and weights, and its operations."""
-    ends = {name: getattr(plan, name) for name in ("target", "loss", "correct", "weights")}
     return {
         "input": _tensor(plan.input),
         "output": _tensor(plan.output),
-        **{name: None if tensor is None else _tensor(tensor) for name, tensor in ends.items()},
-        "forward": [_operation(operation) for operation in plan.forward],
-        "backward": [_operation(operation) for operation in plan.backward],
-        "deferred": [_operation(operation) for operation in plan.deferred],
+        "target": _tensor(plan.target),
+        "loss": _tensor(plan.loss),
+        "correct": _tensor(plan.correct),
+        "weights": _tensor(plan.weights),
+        "forward": list(map(_operation, plan.forward)),
+        "backward": list(map(_operation, plan.backward)),
+        "deferred": list(map(_operation, plan.deferred)),
     }
 
 
 def _layers(model: Model) -> list[dict[str, Any]]:
-    wiring, sources = model.wiring, ["", *model.names]
-    return [
-        {
-            "name": name,
-            "type": type(layer).__name__,
-            "written": layer.describe(),
-            "inputs": [sources[source] for source in wiring.inputs[number]],
-            "shares": "" if wiring.owners[number] == number else model.names[wiring.owners[number]],
-            "input": list(model.input_shapes[number][0]),
-            "output": list(model.shapes[number]),
-            "parameters": model.size(name),
-        }
-        for number, (name, layer) in enumerate(zip(model.names, model.layers, strict=True))
-    ]
+    wiring = model.wiring
+    sources = ["", *model.names]
+    layers: list[dict[str, Any]] = []
+    for number, (name, layer) in enumerate(zip(model.names, model.layers, strict=True)):
+        owner = wiring.owners[number]
+        layers.append(
+            {
+                "name": name,
+                "type": type(layer).__name__,
+                "written": layer.describe(),
+                "inputs": [sources[source] for source in wiring.inputs[number]],
+                "shares": "" if owner == number else model.names[owner],
+                "input": list(model.input_shapes[number][0]),
+                "output": list(model.shapes[number]),
+                "parameters": model.size(name),
+            }
+        )
+    return layers
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
     return {
         "name": operation.name,
-        "reads": [None if tensor is None else _tensor(tensor) for tensor in operation.reads],
-        "writes": [_tensor(tensor) for tensor in operation.writes],
+        "reads": list(map(_tensor, operation.reads)),
+        "writes": list(map(_tensor, operation.writes)),
         "attributes": dict(operation.attributes),
         "runtime": {name: list(value) for name, value in operation.runtime.items()},
         "scope": operation.scope,
-        "opaque": operation.call is not None,
+        "is_custom": operation.call is not None,
     }
 
 
-def _tensor(tensor: Tensor) -> dict[str, Any]:
+def _tensor(tensor: Tensor | None) -> dict[str, Any] | None:
+    if tensor is None:
+        return None
     return {
         "name": tensor.name,
         "shape": list(tensor.shape),
@@ -223,8 +257,11 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
 
 def on_page(recipe: Recipe) -> Recipe:
     """Return the recipe of a training on the page, whose steps leave out options as declared, but weigh classes."""
-    left_out = [name for name, option in OPTIONS.items() if option.shown == LEFT_OUT and name != "class_weight"]
-    return replace(recipe, **{name: getattr(Recipe, name) for name in left_out})
+    defaults = dict[str, Any]()
+    for name, option in OPTIONS.items():
+        if option.shown == LEFT_OUT and name != "class_weight":
+            defaults[name] = getattr(Recipe, name)
+    return replace(recipe, **defaults)
 
 
 @dataclass(frozen=True)
@@ -280,8 +317,10 @@ def best_step_notice(trainer: Trainer) -> str:
     best, last = best_step(trainer), len(trainer.history)
     if best is None or best == last:
         return ""
-    early = f"Training stopped early, after step {last:,}. " if last < trainer.steps else ""
-    return (
-        f"{early}The validation loss was lowest after step {best:,}: the run keeps those weights in model.safetensors. "
+    notice = (
+        f"The validation loss was lowest after step {best:,}: the run keeps those weights in model.safetensors. "
         "This page opens at the last step; the best one is marked on the timeline."
     )
+    if last < trainer.steps:
+        return f"Training stopped early, after step {last:,}. {notice}"
+    return notice

@@ -108,17 +108,25 @@ def _hash(text: str) -> str:
 
 def _script(folder: Path, page: str) -> str:
     """Return all modules as one classic script."""
-    sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
-    return bundle(sources, entries(page), [path for path in sources if path == WORKER])
+    sources = dict[str, str]()
+    for path in sorted(folder.rglob("*.js")):
+        sources[path.relative_to(folder).as_posix()] = _text(folder, path)
+    workers = list[str]()
+    if WORKER in sources:
+        workers.append(WORKER)
+    return bundle(sources, entries(page), workers)
 
 
 def _styles(folder: Path, page: str) -> str:
     """Return all styles that the HTML links to as one."""
-    styles = [(name, _text(folder, name)) for name in map(_address, STYLE.findall(page))]
-    for name, text in styles:
+    styles = ""
+    for tag in STYLE.findall(page):
+        name = _address(tag)
+        text = _text(folder, name)
         if FETCHED.search(text) or "</" in text:
             raise FormatError(f"{name}: a style must not load files or contain HTML")
-    return "".join(text for _, text in styles)
+        styles += text
+    return styles
 
 
 def _address(tag: str) -> str:
@@ -219,7 +227,9 @@ def bundle(sources: Mapping[str, str], entries: Iterable[str], workers: Iterable
     """
     entries, workers = [*entries], [*workers]
     paths = _in_import_order(sources, [*entries, *workers])
-    modules = "".join(f"{json.dumps(path)}: {_as_function(path, sources[path])},\n" for path in paths)
+    modules = ""
+    for path in paths:
+        modules += f"{json.dumps(path)}: {_as_function(path, sources[path])},\n"
     start = f"for (const path of globalThis.document ? {json.dumps(entries)} : {json.dumps(workers)}) load(path);"
     load = "const load = (path) => (loaded[path] ??= modules[path]());"
     return f'"use strict";\nconst loaded = {{}};\nconst modules = {{\n{modules}}};\n{load}\n{start}\n'
@@ -239,7 +249,10 @@ def _visit(path: str, sources: Mapping[str, str], paths: dict[str, None], chain:
     if path in paths:
         return
     if path not in sources:
-        raise FormatError(f"{chain[-1] if chain else 'the page'} imports {path}, which does not exist")
+        importer = "the page"
+        if chain:
+            importer = chain[-1]
+        raise FormatError(f"{importer} imports {path}, which does not exist")
     for match in IMPORT.finditer(sources[path]):
         _visit(_resolve(path, match["name"]), sources, paths, [*chain, path])
     paths[path] = None
@@ -253,7 +266,8 @@ def _as_function(path: str, source: str) -> str:
     """
     exports = [match["name"] for match in DECLARED.finditer(source)]
     for match in LISTED.finditer(source):
-        exports += [_property_alias(name, first=1) for name in _list(match["names"])]
+        for name in _list(match["names"]):
+            exports.append(_property_alias(name, first=1))
     body = IMPORTED.sub(lambda match: _import_as_constant(path, match), source)
     body = LISTED.sub("", DECLARED.sub(lambda match: f"{match['what']} {match['name']}", body))
     unconverted = UNCONVERTED.search(body)
@@ -274,20 +288,25 @@ def _import_as_constant(path: str, match: re.Match[str]) -> str:
         return f"{origin};"
     names, whole = NAMES.fullmatch(what), WHOLE.fullmatch(what)
     if names is not None:
-        return f"const {{ {', '.join(_property_alias(name) for name in _list(names['names']))} }} = {origin};"
+        properties = ", ".join(map(_property_alias, _list(names["names"])))
+        return f"const {{ {properties} }} = {origin};"
     if whole is not None:
         return f"const {whole['space']} = {origin};"
     raise FormatError(f"{path}: cannot import {what} by itself; expected names in braces")
 
 
 def _list(names: str) -> list[str]:
-    return [name for name in (part.strip() for part in names.split(",")) if name]
+    """Return the names in a list with commas, which may end with a comma."""
+    parts = map(str.strip, names.split(","))
+    return list(filter(None, parts))
 
 
 def _property_alias(name: str, first: int = 0) -> str:
     """Convert `a as b` to an object's property: `a: b` for an import (first = 0), `b: a` for an export (first = 1)."""
     words = re.split(r"\s+as\s+", name)
-    return name if len(words) == 1 else f"{words[first]}: {words[1 - first]}"
+    if len(words) == 1:
+        return name
+    return f"{words[first]}: {words[1 - first]}"
 
 
 def _resolve(path: str, name: str) -> str:

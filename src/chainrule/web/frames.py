@@ -52,19 +52,25 @@ class Frame:
     @property
     def memory(self) -> int:
         """Size in bytes."""
-        return sum(array.nbytes for array in (self.parameters, self.statistics, *(self.moments or ())))
+        return sum(array.nbytes for array in self.arrays)
+
+    @property
+    def arrays(self) -> list[Array]:
+        """Parameters, statistics and, if they are known, the moments."""
+        return [self.parameters, self.statistics, *(self.moments or ())]
 
     def packed(self) -> bytes:
         """Encode the frame: length of the header (4 bytes), header, arrays in float32, all little-endian.
 
         The header is JSON, padded with spaces to a multiple of 4 bytes.
         """
-        moments = None if self.moments is None else [moment.size for moment in self.moments]
+        moments = None
+        if self.moments is not None:
+            moments = [moment.size for moment in self.moments]
         sizes = {"parameters": self.parameters.size, "statistics": self.statistics.size, "moments": moments}
         header = json.dumps({"step": self.step, "rate": self.rate, "sizes": sizes}).encode()
         header += b" " * (-len(header) % ALIGNMENT)
-        arrays = (self.parameters, self.statistics, *(self.moments or ()))
-        return b"".join([struct.pack("<I", len(header)), header, *(as_float32(array) for array in arrays)])
+        return b"".join([struct.pack("<I", len(header)), header, *map(as_float32, self.arrays)])
 
 
 def as_float32(array: Array) -> bytes:
@@ -150,10 +156,11 @@ class Timeline:
 
     def before(self, step: int) -> Frame | None:
         """Return the last stored frame at or before a step, or None if there is none."""
-        with self._lock:
-            frames = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
-            latest = max((place for place in frames if place <= step), default=None)
-            return None if latest is None else frames[latest]
+        latest = None
+        for frame in self.frames():
+            if frame.step <= step:
+                latest = frame
+        return latest
 
     def frames(self) -> list[Frame]:
         """Return all stored frames, in order of their steps."""
@@ -188,7 +195,9 @@ class FramePairs:
         with self._delivered:
             before = self._count
             self._requested = True
-            return self._newest if self._delivered.wait_for(lambda: self._count > before, WAIT) else None
+            if self._delivered.wait_for(lambda: self._count > before, WAIT):
+                return self._newest
+            return None
 
     def stepped(self, trainer: Trainer) -> None:
         """Copy the newest frame if steps are slow or a frame is requested. The training thread calls this."""
@@ -223,4 +232,6 @@ def early_step(losses: Sequence[float]) -> int | None:
         return None
     means = np.convolve(first, np.full(WINDOW, 1 / WINDOW), "valid")
     (fallen,) = np.nonzero(means <= FALLEN * means[0])
-    return int(fallen[0]) + WINDOW if len(fallen) else 2 * WINDOW
+    if not len(fallen):
+        return 2 * WINDOW
+    return int(fallen[0]) + WINDOW

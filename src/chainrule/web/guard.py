@@ -139,11 +139,13 @@ class Guard:
         The cookie is set for a request to the entrance with a valid token. If the browser comes from a file or another
         site, the response is a page, because browsers do not send the cookie after a redirect that began elsewhere.
         """
-        entering = scope["path"] == ENTRANCE and scope["method"] == "GET"
-        token = scope["query_string"].decode("latin-1").partition("token=")[2] if entering else ""
+        token = ""
+        if scope["path"] == ENTRANCE and scope["method"] == "GET":
+            _, _, token = scope["query_string"].decode("latin-1").partition("token=")
         if self._key.accepts(token):
-            page = HTMLResponse(FORWARD.format(ENTRANCE))
-            response = page if "cross-site" in headers.getlist("sec-fetch-site") else RedirectResponse(ENTRANCE, 303)
+            response: Response = RedirectResponse(ENTRANCE, 303)
+            if "cross-site" in headers.getlist("sec-fetch-site"):
+                response = HTMLResponse(FORWARD.format(ENTRANCE))
             response.set_cookie(self._key.name, self._key.cookie, httponly=True, samesite="strict", path="/")
             return response
         if not token and any(_same(value, self._key.cookie) for value in _cookies(headers, self._key.name)):

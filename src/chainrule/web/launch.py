@@ -125,13 +125,18 @@ class PageConnection(H11Protocol):
         super().connection_made(transport)
         self._expect_request()
         connections = cast("set[PageConnection]", self.connections)
-        others = [
-            connection for connection in connections if connection is not self and not connection.transport.is_closing()
-        ]
-        if len(others) < MAX_CONNECTIONS:
+        others = 0
+        idle = list[PageConnection]()
+        for connection in connections:
+            if connection is self or connection.transport.is_closing():
+                continue
+            others += 1
+            if not connection.is_admitted:
+                idle.append(connection)
+        if others < MAX_CONNECTIONS:
             return
-        idle = [connection for connection in others if not connection.is_admitted]
-        (min(idle, key=lambda connection: connection.rank) if idle else self).transport.abort()
+        closed = min(idle, key=lambda connection: connection.rank, default=self)
+        closed.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the deadline of a closed connection."""

@@ -43,7 +43,8 @@ class Gradients:
                 return
             self._steps.insert(place, step)
             self._kept.insert(place, gradient.copy())
-            if len(self._steps) > min(MOST_GRADIENTS, max(FEWEST_GRADIENTS, MEMORY // max(gradient.nbytes, 1))):
+            fitting = MEMORY // max(gradient.nbytes, 1)
+            if len(self._steps) > min(MOST_GRADIENTS, max(FEWEST_GRADIENTS, fitting)):
                 del self._steps[1::2], self._kept[1::2]
 
     def of(self, index: int) -> tuple[list[int], list[float]]:
@@ -159,10 +160,15 @@ def _spans(network: Network) -> dict[str, tuple[int, int]]:
     """Return the start and stop index of each layer's trained parameters, which are contiguous in the flat buffer."""
     spans: dict[str, tuple[int, int]] = {}
     for name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
-        parameters = layer.parameters(shape, name) if network.size(name) else ()  # shared ones belong to another layer
-        own = [parameter.name for parameter in parameters if parameter.trained]
-        if own:
-            spans[name] = network.layout[f"{name}.{own[0]}"][0], network.layout[f"{name}.{own[-1]}"][1]
+        if not network.size(name):  # shared parameters belong to another layer
+            continue
+        places = list[tuple[int, int]]()
+        for parameter in layer.parameters(shape, name):
+            if parameter.trained:
+                places.append(network.layout[f"{name}.{parameter.name}"])
+        if places:
+            (start, _), (_, stop) = places[0], places[-1]
+            spans[name] = start, stop
     return spans
 
 
@@ -258,8 +264,11 @@ class NormBackfill:
     def _work(self) -> None:
         lower_priority()
         while not self._closed:
+            timeout = None
+            if self._left and time.monotonic() - self._seen < AWAY:
+                timeout = POLL_INTERVAL
             with self._changed:
-                self._changed.wait(POLL_INTERVAL if self._left and time.monotonic() - self._seen < AWAY else None)
+                self._changed.wait(timeout)
             if self._left and self._may_continue():
                 begun = time.monotonic()
                 self._replay(lambda: not self._may_continue(), _Pace(self._changed).rest)

@@ -8,7 +8,6 @@ import threading
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -55,19 +54,33 @@ class BatchStep:
         The arrays are those of the frame after the step, followed by the gradient, the targets and the weights in
         float32 and the images.
         """
-        after, (_, targets, weights) = self.after, self.batch
-        moments = [moment.size for moment in after.moments or ()]
-        sizes: dict[str, Any] = {"parameters": after.parameters.size, "statistics": after.statistics.size}
-        sizes |= {"moments": moments, "targets": targets.size, "weights": 0 if weights is None else weights.size}
-        header: dict[str, Any] = {"step": self.before.step, "rate": self.before.rate, "sizes": sizes}
-        header |= {"norm": self.norm, "scale": self.scale}
-        header |= {"numbers": self.numbers, "labels": self.labels, "floats": self.images.dtype != np.uint8}
+        after = self.after
+        _, targets, weights = self.batch
+        arrays = [*after.arrays, self.gradient, targets]
+        weight_count = 0
+        if weights is not None:
+            arrays.append(weights)
+            weight_count = weights.size
+        sizes = {
+            "parameters": after.parameters.size,
+            "statistics": after.statistics.size,
+            "moments": [moment.size for moment in after.moments or ()],
+            "targets": targets.size,
+            "weights": weight_count,
+        }
+        header = {
+            "step": self.before.step,
+            "rate": self.before.rate,
+            "sizes": sizes,
+            "norm": self.norm,
+            "scale": self.scale,
+            "numbers": self.numbers,
+            "labels": self.labels,
+            "floats": self.images.dtype != np.uint8,
+        }
         text = json.dumps(header).encode()
         text += b" " * (-len(text) % ALIGNMENT)
-        arrays = [after.parameters, after.statistics, *(after.moments or ()), self.gradient, targets]
-        arrays += [] if weights is None else [weights]
-        parts = [struct.pack("<I", len(text)), text, *(as_float32(array) for array in arrays), self.images.tobytes()]
-        return b"".join(parts)
+        return b"".join([struct.pack("<I", len(text)), text, *map(as_float32, arrays), self.images.tobytes()])
 
 
 def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
@@ -82,8 +95,12 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     numbers = trainer.loader.indices(step).tolist()
     advance()
     scale = math.prod(part.scale(outcome.norm) for part in trainer.components.values())
-    labels = batch[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None
-    after, images = frames.take_frame(trainer), _before_normalization(batch[0], trainer.normalization)
+    x, targets, _ = batch
+    labels = None
+    if trainer.task == CLASSIFICATION:
+        labels = targets.argmax(1).tolist()
+    after = frames.take_frame(trainer)
+    images = _before_normalization(x, trainer.normalization)
     return BatchStep(before, after, batch, gradient, outcome.norm, scale, numbers, labels, images)
 
 

@@ -47,8 +47,9 @@ class Running(Callback):
         self._taking = self._restart = self._closed = False
         self._lock, self._waiting = threading.Lock(), threading.Lock()
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="training", daemon=True) if threaded else None
-        if self._thread is not None:
+        self._thread = None
+        if threaded:
+            self._thread = threading.Thread(target=self._work, name="training", daemon=True)
             self._thread.start()
 
     # ------------------------------------------------------------------ called from other threads
@@ -87,8 +88,11 @@ class Running(Callback):
 
         During training, the preceding frame is kept for a while, too.
         """
-        frame = self._pairs.newest() if self.active and not self.message else None
-        return self.frame() if frame is None else frame
+        if self.active and not self.message:
+            frame = self._pairs.newest()
+            if frame is not None:
+                return frame
+        return self.frame()
 
     def jump(self, frame: Frame, history: History) -> bool:
         """Move to a later frame of the same run, and return whether this was possible.
@@ -123,7 +127,10 @@ class Running(Callback):
                 with self.between_steps() as trainer:
                     if trainer.finished:
                         trainer.replan(continued(self._recipe))
-                    self._goal = trainer.steps if step is None else min(step, trainer.steps)
+                    goal = trainer.steps
+                    if step is not None:
+                        goal = min(step, goal)
+                    self._goal = goal
                 self._changed.notify_all()
 
     def pause(self) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import data
 from chainrule._io import files
 from chainrule.core.arrays import Array
 from chainrule.data.dataset import Dataset
@@ -19,7 +18,6 @@ from chainrule.network import tasks
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.labels import are_numbers
 from chainrule.network.matching import matched
-from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.examples import Examples
 from chainrule.training.samples import targets_of_step
 from chainrule.web import frames, subjects
@@ -62,9 +60,9 @@ class Session:
         self._running: Running | None = None
         self._class_names: tuple[str, ...] = ()
         self._problem = _loading_message(subject)
-        self._opened = _opened_frame(subject)
-        self._first = _first_frame(subject, self._opened)
-        self._checkpoint_time = _checkpoint_time(subject.folder)
+        self._opened = subjects.opened_frame(subject)
+        self._first = subjects.first_frame(subject, self._opened)
+        self._checkpoint_time = subjects.checkpoint_time(subject.folder)
         if threaded:
             threading.Thread(target=self._load, name="loading", daemon=True).start()
         else:
@@ -89,13 +87,13 @@ class Session:
 
     def description(self) -> dict[str, Any]:
         """Return the model's description; see `description.describe`."""
-        return {
-            **describe(self.subject.model, self.subject.recipe, weighted=self._weighted),
-            **({"classes": list(self._class_names)} if self._class_names else {}),
-            "from_file": bool(self.subject.untrainable) and not len(self.subject.history),
-            "start": self.subject.start,
-            "walk": self.subject.walk,
-        }
+        description = describe(self.subject.model, self.subject.recipe, weighted=self._weighted)
+        if self._class_names:
+            description["classes"] = list(self._class_names)
+        description["from_file"] = bool(self.subject.untrainable) and not len(self.subject.history)
+        description["start"] = self.subject.start
+        description["walk"] = self.subject.walk
+        return description
 
     def sample_images(self) -> SampleImages:
         """Return the test images. There are none before the data are loaded, or if the images are not bytes."""
@@ -104,13 +102,15 @@ class Session:
     def frame(self, step: int | None, cancelled: threading.Event) -> Frame:
         """Return the frame after `step` steps, or the current frame if `step` is None."""
         running = self._running
-        if running is None:
-            frames_by_step = {frame.step: frame for frame in (self._first, self._opened)}
-            if step is not None and step not in frames_by_step:
-                raise DataError(f"step {step} cannot be shown: {self._problem or f'available: {[*frames_by_step]}'}")
-            return self._opened if step is None else frames_by_step[step]
-        with running.backfill.paused():
-            return self._frame(running, step, cancelled)
+        if running is not None:
+            with running.backfill.paused():
+                return self._frame(running, step, cancelled)
+        if step is None or step == self._opened.step:
+            return self._opened
+        if step == self._first.step:
+            return self._first
+        reason = self._problem or f"available: {self._first.step} and {self._opened.step}"
+        raise DataError(f"step {step} cannot be shown: {reason}")
 
     def _frame(self, running: Running, step: int | None, cancelled: threading.Event) -> Frame:
         if step is None:
@@ -149,39 +149,52 @@ class Session:
     def state(self) -> dict[str, Any]:
         """Return the state of training; see `TrainingState` in page/types.js."""
         running = self._running
-        trainer = None if running is None else running.trainer
-        steps, epoch_steps = running.planned if running is not None else _step_counts(self.subject)
-        step = self._opened.step if running is None else running.step
-        state: dict[str, Any] = {
+        # Keys without a value are omitted, as their types in types.js are optional.
+        if running is None:
+            step = self._opened.step
+            state = self._progress(step, subjects.step_counts(self.subject))
+            if self.loaded.is_set():
+                state["fixed"] = True
+            return state
+        step = running.step
+        state = self._progress(step, running.planned)
+        state["running"] = running.active
+        best = best_step(running.trainer)
+        if best is not None:
+            state["best"] = best
+        early = early_step(running.trainer.history.losses)
+        if early is not None and early < step:
+            state["early"] = early
+        backfill = running.backfill
+        if backfill.total:
+            state["survey"] = {"measured": backfill.measured, "of": backfill.total}
+        return state
+
+    def _progress(self, step: int, planned: tuple[int, int]) -> dict[str, Any]:
+        """Return the part of `state` that every network has.
+
+        planned   number of planned steps, and of steps per epoch
+        """
+        steps, epoch_steps = planned
+        return {
             "step": step,
             "steps": steps,
             "epochSteps": epoch_steps,
-            "running": running is not None and running.active,
+            "running": False,
             "message": self._message(step),
             "newest": step,
         }
-        # Keys without a value are omitted, as their types in types.js are optional.
-        best = None if trainer is None else best_step(trainer)
-        early = None if running is None else early_step(running.trainer.history.losses)
-        surveyed = running.backfill if running is not None and running.backfill.total else None
-        if running is None and self.loaded.is_set():
-            state["fixed"] = True
-        if best is not None:
-            state["best"] = best
-        if early is not None and early < step:
-            state["early"] = early
-        if surveyed is not None:
-            state["survey"] = {"measured": surveyed.measured, "of": surveyed.total}
-        return state
 
     def _message(self, step: int) -> str:
         """Return the notices to show at a step, as one text."""
         running = self._running
-        notices = [self.problem if running is None else running.message]
-        if running is None or not running.active:
-            if running is not None:
-                notices += [best_step_notice(running.trainer), self.left_out()]
-            notices.append(busy_notice(self.subject.folder, step))
+        busy = busy_notice(self.subject.folder, step)
+        if running is None:
+            notices = [self.problem, busy]
+        elif running.active:
+            notices = [running.message]
+        else:
+            notices = [running.message, best_step_notice(running.trainer), self.left_out(), busy]
         return " ".join(filter(None, notices))
 
     def left_out(self) -> str:
@@ -200,8 +213,13 @@ class Session:
 
     def norms(self) -> dict[str, Any]:
         """Return all norms measured so far; norms of earlier steps may be added later."""
-        steps, norms = ([], {}) if self._running is None else self._running.norms.since(0)
+        steps, norms = self._norms_since(0)
         return {"norms": files.without_nonfinite(norms), "norm_steps": steps}
+
+    def _norms_since(self, step: int) -> tuple[list[int], dict[str, list[float]]]:
+        if self._running is None:
+            return [], {}
+        return self._running.norms.since(step)
 
     def past(self, name: str, index: int) -> dict[str, Any]:
         """Return the history of one element of a parameter at the stored steps; see `Past` in page/types.js.
@@ -213,29 +231,38 @@ class Session:
         position = start + index
         if position >= end:
             raise DataError(f"{name} has no trained element {index}")
-        stored = [self._first, self._opened] if running is None else [*running.timeline.frames(), running.frame()]
+        stored = [self._first, self._opened]
+        gradient_steps = list[int]()
+        gradients = list[float]()
+        is_growing = False
+        if running is not None:
+            stored = [*running.timeline.frames(), running.frame()]
+            gradient_steps, gradients = running.gradients.of(position)
+            is_growing = running.backfill.measured < running.backfill.total
+        names = self.subject.recipe.optimizer.moments
         frames_by_step = {frame.step: frame for frame in stored}  # the newest frame may also be in the timeline
-        frames = [frames_by_step[step] for step in sorted(frames_by_step)]
-        moments = {
-            moment: [None if frame.moments is None else float(frame.moments[number][position]) for frame in frames]
-            for number, moment in enumerate(self.subject.recipe.optimizer.moments)
-        }
-        steps, gradients = ([], []) if running is None else running.gradients.of(position)
-        backfill = running is not None and running.backfill.measured < running.backfill.total
-        series = {
-            "steps": [frame.step for frame in frames],
-            "values": [float(frame.parameters[position]) for frame in frames],
-            "moments": moments,
-            "gradients": gradients,
-        }
-        return {**files.without_nonfinite(series), "gradient_steps": steps, "growing": backfill}
+        steps = sorted(frames_by_step)
+        values = list[float]()
+        moments: dict[str, list[float | None]] = {name: [] for name in names}
+        for step in steps:
+            frame = frames_by_step[step]
+            values.append(float(frame.parameters[position]))
+            for number, name in enumerate(names):
+                value = None
+                if frame.moments is not None:
+                    value = float(frame.moments[number][position])
+                moments[name].append(value)
+        series = {"steps": steps, "values": values, "moments": moments, "gradients": gradients}
+        return {**files.without_nonfinite(series), "gradient_steps": gradient_steps, "growing": is_growing}
 
     def series(self, after: int) -> dict[str, Any]:
         """Return losses, metrics and norms of the steps after `after`; see `Series` in page/types.js."""
-        running = self._running
-        history = self.subject.history if running is None else running.trainer.history
-        loss, accuracy = history.losses[after:].tolist(), history.measures[after:].tolist()
-        steps, norms = ([], {}) if running is None else running.norms.since(after)
+        history = self.subject.history
+        if self._running is not None:
+            history = self._running.trainer.history
+        loss = history.losses[after:].tolist()
+        accuracy = history.measures[after:].tolist()
+        steps, norms = self._norms_since(after)
         complete = min(len(loss), len(accuracy))  # a step may be in progress
         series = {
             "loss": loss[:complete],
@@ -277,7 +304,7 @@ class Session:
         The time is read before the run. A checkpoint that is written meanwhile is noticed by the next call.
         """
         folder, running = self.subject.folder, self._running
-        checkpoint_time = _checkpoint_time(folder)
+        checkpoint_time = subjects.checkpoint_time(folder)
         if folder is None or not self.loaded.is_set() or self._checkpoint_time == checkpoint_time:
             return
         try:
@@ -285,9 +312,9 @@ class Session:
         except ChainruleError:  # the folder is gone or contains another run: keep the opened one
             return
         if running is not None:
-            running.jump(_opened_frame(newer), newer.history)
+            running.jump(subjects.opened_frame(newer), newer.history)
         elif newer.fitted:
-            self.subject, self._opened = newer, _opened_frame(newer)
+            self.subject, self._opened = newer, subjects.opened_frame(newer)
         self._checkpoint_time = checkpoint_time
 
     def close(self) -> None:
@@ -312,7 +339,8 @@ class Session:
     def _use(self, training: Dataset, test: Dataset) -> str:
         """Use the loaded data, and return why training is not available, or "" if it is."""
         subject, names = self.subject, test.classes
-        training, test = (matched(part, subject.model.labels) for part in (training, test))
+        training = matched(training, subject.model.labels)
+        test = matched(test, subject.model.labels)
         if subject.job is not None:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
@@ -339,13 +367,12 @@ class Session:
         """Return a trainer that continues from the opened frame, in its thread."""
         subject, recipe = self.subject, on_page(self.subject.recipe)
         training, validation = examples.parts(recipe.validation, recipe.seed)
-        normalization = subject.model.normalization if subject.fitted else UNFITTED
-        trainer = subject.model.trainer(
-            recipe,
-            training,
-            validation if recipe.patience is not None else None,
-            normalization=None if normalization == UNFITTED else normalization,
-        )
+        if recipe.patience is None:
+            validation = None
+        normalization = None
+        if subject.fitted and subject.model.normalization != UNFITTED:
+            normalization = subject.model.normalization
+        trainer = subject.model.trainer(recipe, training, validation, normalization=normalization)
         trainer.adopt()
         if len(subject.history) > trainer.steps:
             raise FormatError(
@@ -361,40 +388,8 @@ class Session:
 
 def _loading_message(subject: PageSubject) -> str:
     """Return the message shown until the data are loaded."""
-    name = Path(subject.choice.name).name if subject.choice is not None else "the data"
-    return subject.untrainable or f"loading {name} …"
-
-
-def _opened_frame(subject: PageSubject) -> Frame:
-    """Return the frame of a subject's current parameters."""
-    step, model = len(subject.history), subject.model
-    rate = frames.rate_at(subject.recipe, step, *_step_counts(subject))
-    return Frame(step, rate, model.parameters.copy(), model.statistics.copy(), subject.moments)
-
-
-def _first_frame(subject: PageSubject, opened: Frame) -> Frame:
-    """Return the frame before the first step, with weights initialized again from the seed."""
-    if not len(subject.history):
-        return opened
-    model = subject.model
-    job = subject.job
-    machine: dict[str, Any] = {"engine": model.engine.name, "threads": model.threads, "precise": model.precise}
-    fresh = job.build() if job else model.from_about(model.about(), **machine)
-    rate = frames.rate_at(subject.recipe, 0, *_step_counts(subject))
-    return Frame(0, rate, fresh.parameters, fresh.statistics, subject.recipe.optimizer.init(fresh.parameters))
-
-
-def _checkpoint_time(folder: Path | None) -> int:
-    """Return the modification time in ns of a run's checkpoint, or 0 if there is none."""
-    try:
-        return 0 if folder is None else (folder / CHECKPOINT).stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
-def _step_counts(subject: PageSubject) -> tuple[int, int]:
-    """Return the total number of steps and the number of steps per epoch; both are 0 if unknown."""
-    if subject.images is None:
-        return 0, 0
-    every = data.batch_count(subject.images, subject.recipe.batch_size)
-    return every * subject.recipe.epochs, every
+    if subject.untrainable:
+        return subject.untrainable
+    if subject.choice is None:
+        return "loading the data …"
+    return f"loading {Path(subject.choice.name).name} …"

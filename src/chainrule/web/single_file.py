@@ -77,7 +77,9 @@ def write(path: Path, subject: PageSubject, *, folder: str | None = None, offlin
     session = Session(subject, folder=folder, offline=offline, threaded=False)
     try:
         content = file_bytes(session)
-        lacking = "" if subject.untrainable else _lacking(session)
+        lacking = ""
+        if not subject.untrainable:
+            lacking = _lacking(session)
     finally:
         session.close()
     files.write_atomic(path, content)
@@ -87,7 +89,9 @@ def write(path: Path, subject: PageSubject, *, folder: str | None = None, offlin
 def _lacking(session: Session) -> str:
     if not session.problem:
         return ""
-    images = "test images, but" if len(session.sample_images().x) else "no images, and"
+    images = "no images, and"
+    if len(session.sample_images().x):
+        images = "test images, but"
     return f"the page has {images} only the first and the newest step: {session.problem}"
 
 
@@ -101,8 +105,11 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     """
     page = document.inlined_page()
     session.backfill(NORM_SECONDS)
-    newest, first = session.frame(None, threading.Event()), _frame(session, 0)
-    frames = {frame.step: _packed(frame) for frame in (first, newest) if frame is not None}
+    newest = session.frame(None, threading.Event())
+    first = _frame(session, 0)
+    frames = {newest.step: _packed(newest)}
+    if first is not None and first.step != newest.step:
+        frames[first.step] = _packed(first)
     content = _assemble(page, session, frames)
     if len(content) > limit:
         frames = {newest.step: _packed(replace(newest, moments=None))}
@@ -112,7 +119,10 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
     # The first step of falling loss shows most. Without it, the last step is shown.
     early = session.state().get("early")
-    step = _batch_step(session, early if early is not None else max(newest.step - 1, 0))
+    shown = early
+    if shown is None:
+        shown = max(newest.step - 1, 0)
+    step = _batch_step(session, shown)
     if step is not None:
         with_frame = frames | {step.before.step: _packed(step.before)}
         larger_content = _assemble(page, session, with_frame, step)
@@ -124,7 +134,10 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     for frame in _keyframes(session, newest.step, walked, early):
         with_frame = {frame.step: _packed(frame)} | frames
         larger_content = _assemble(page, session, with_frame, step)
-        if len(larger_content) > (limit if frame.step in walked else budget):
+        most = budget
+        if frame.step in walked:
+            most = limit
+        if len(larger_content) > most:
             break
         frames, content = with_frame, larger_content
     return content
@@ -144,8 +157,14 @@ def _keyframes(session: Session, newest: int, walked: set[int | None], early: in
     walked   steps shown by the walk
     early    see `early_step`
     """
-    for step in dict.fromkeys([*sorted(step for step in walked if step), early, *KEYFRAMES]):
-        frame = _frame(session, step) if step and step < newest else None
+    steps = sorted(step for step in walked if step is not None)
+    if early is not None:
+        steps.append(early)
+    steps += KEYFRAMES
+    for step in dict.fromkeys(steps):
+        if not 0 < step < newest:
+            continue
+        frame = _frame(session, step)
         if frame is not None:
             yield replace(frame, moments=None)
 
@@ -170,7 +189,9 @@ def _assemble(
         "training": {**session.state(), "running": False, "message": session.left_out()},
         "series": {
             "first": 1,
-            **{name: _column(series[name]) for name in ("loss", "accuracy", "norm_steps")},
+            "loss": _column(series["loss"]),
+            "accuracy": _column(series["accuracy"]),
+            "norm_steps": _column(series["norm_steps"]),
             "norms": {layer: _column(values) for layer, values in series["norms"].items()},
         },
         "frames": [frames[step] for step in sorted(frames)],
@@ -200,19 +221,32 @@ def _samples(session: Session) -> dict[str, Any]:
 def _packed(frame: Frame) -> dict[str, Any]:
     moments: Any = None
     if frame.moments is not None:
-        moments = "zeros" if frame.step == 0 else [pack_numbers(moment) for moment in frame.moments]
-    numbers = {"parameters": pack_numbers(frame.parameters), "statistics": pack_numbers(frame.statistics)}
-    return {"step": frame.step, "rate": frame.rate, **numbers, "moments": moments}
+        moments = list(map(pack_numbers, frame.moments))
+        if frame.step == 0:
+            moments = "zeros"
+    return {
+        "step": frame.step,
+        "rate": frame.rate,
+        "parameters": pack_numbers(frame.parameters),
+        "statistics": pack_numbers(frame.statistics),
+        "moments": moments,
+    }
 
 
 def _packed_step(step: BatchStep) -> dict[str, Any]:
-    weights = step.batch[2]
+    _, targets, weights = step.batch
+    packed_weights = None
+    if weights is not None:
+        packed_weights = pack_numbers(weights)
     return {
-        **{name: getattr(step, name) for name in ("norm", "scale", "numbers", "labels")},
+        "norm": step.norm,
+        "scale": step.scale,
+        "numbers": step.numbers,
+        "labels": step.labels,
         "step": step.before.step,
         "images": pack(step.images),
-        "targets": pack_numbers(step.batch[1]),
-        "weights": None if weights is None else pack_numbers(weights),
+        "targets": pack_numbers(targets),
+        "weights": packed_weights,
         "parameters": _packed_change(step.before.parameters, step.after.parameters),
         "statistics": _packed_change(step.before.statistics, step.after.statistics),
     }
@@ -220,7 +254,8 @@ def _packed_step(step: BatchStep) -> dict[str, Any]:
 
 def _packed_change(before: Array, after: Array) -> dict[str, Any]:
     """Pack the bits that differ. Most leading bits are zero, so that they take less space than the array `after`."""
-    first, second = (np.ascontiguousarray(array, "<f4").view("<u4") for array in (before, after))
+    first = np.ascontiguousarray(before, "<f4").view("<u4")
+    second = np.ascontiguousarray(after, "<f4").view("<u4")
     return pack_numbers((first ^ second).view("<f4"))
 
 
@@ -270,8 +305,12 @@ def _address(match: re.Match[str], where: str, layer_names: set[str], stop: dict
         raise FormatError(f"{where}: the network has no layer {quoted(layer)}; it has {', '.join(sorted(layer_names))}")
     if stop["cell"] is not None:
         raise FormatError(f"{where}: a stop can have only one address")
-    numbers = dict(part.split("=") for part in re.split(r"[?&]", match[2]) if part)
-    return {"cell": cell, **{name: int(value) for name, value in numbers.items()}}
+    address: dict[str, Any] = {"cell": cell}
+    for part in re.split(r"[?&]", match[2]):
+        if part:
+            name, value = part.split("=")
+            address[name] = int(value)
+    return address
 
 
 def _continue(stop: dict[str, Any], line: str) -> None:

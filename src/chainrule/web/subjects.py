@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import zoo
+from chainrule import data, zoo
 from chainrule.data.known import holds_digits
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
@@ -22,6 +22,7 @@ from chainrule.training.history import History
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Schedule
+from chainrule.web.frames import Frame, rate_at
 
 DEFAULT = "numpy-cnn"
 UNTRAINABLE = "a model file contains no training state: open a run folder"
@@ -156,13 +157,56 @@ def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
 
 def _of_file(path: Path, model: Model) -> PageSubject:
     """Return the subject of a model file. Its training cannot continue, because the file has no optimizer state."""
+    recipe = Recipe(loss=model.loss)
     entry = zoo.NAMED.get(model.name)
-    recipe = entry.recipe if entry is not None and entry.recipe.loss == model.loss else Recipe(loss=model.loss)
+    if entry is not None and entry.recipe.loss == model.loss:
+        recipe = entry.recipe
     folder = path.parent
-    choice = jobs.read_job(folder).choice if (folder / CONFIG).is_file() else None
-    if choice is None and model.input_shape == (1, 28, 28):
+    choice = None
+    if (folder / CONFIG).is_file():
+        choice = jobs.read_job(folder).choice
+    elif model.input_shape == (1, 28, 28):
         choice = DataChoice()
     return PageSubject(str(path), model, recipe, choice, untrainable=UNTRAINABLE)
+
+
+def opened_frame(subject: PageSubject) -> Frame:
+    """Return the frame of a subject's current parameters."""
+    step, model = len(subject.history), subject.model
+    rate = rate_at(subject.recipe, step, *step_counts(subject))
+    return Frame(step, rate, model.parameters.copy(), model.statistics.copy(), subject.moments)
+
+
+def first_frame(subject: PageSubject, opened: Frame) -> Frame:
+    """Return the frame before the first step, with weights initialized again from the seed."""
+    if not len(subject.history):
+        return opened
+    model = subject.model
+    if subject.job is not None:
+        fresh = subject.job.build()
+    else:
+        about, engine = model.about(), model.engine.name
+        fresh = model.from_about(about, engine=engine, threads=model.threads, precise=model.precise)
+    rate = rate_at(subject.recipe, 0, *step_counts(subject))
+    return Frame(0, rate, fresh.parameters, fresh.statistics, subject.recipe.optimizer.init(fresh.parameters))
+
+
+def checkpoint_time(folder: Path | None) -> int:
+    """Return the modification time in ns of a run's checkpoint, or 0 if there is none."""
+    if folder is None:
+        return 0
+    try:
+        return (folder / CHECKPOINT).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def step_counts(subject: PageSubject) -> tuple[int, int]:
+    """Return the total number of steps and the number of steps per epoch; both are 0 if unknown."""
+    if subject.images is None:
+        return 0, 0
+    every = data.batch_count(subject.images, subject.recipe.batch_size)
+    return every * subject.recipe.epochs, every
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,12 +224,16 @@ class SampleImages:
 
     def first(self, count: int) -> "SampleImages":
         """Return the first images, with their labels and targets."""
-        targets = None if self.targets is None else self.targets[:count]
+        targets = None
+        if self.targets is not None:
+            targets = self.targets[:count]
         return SampleImages(self.x[:count], self.labels[:count], targets)
 
     def about(self) -> dict[str, Any]:
         """Return the number of images, whether they are floats, the labels and the targets, for JSON."""
-        targets = None if self.targets is None else self.targets.tolist()
+        targets = None
+        if self.targets is not None:
+            targets = self.targets.tolist()
         floats = self.x.dtype != np.uint8
         return {"count": len(self.x), "floats": floats, "labels": self.labels.tolist(), "targets": targets}
 
@@ -200,7 +248,9 @@ def images_with_targets(x: Array, targets: NDArray[np.float64], are_yes_or_no: b
 
     are_yes_or_no   whether the single target, 0 or 1, is the class
     """
-    labels = targets[:COUNT, 0] if are_yes_or_no else np.zeros(0)
+    labels = np.zeros(0)
+    if are_yes_or_no:
+        labels = targets[:COUNT, 0]
     return SampleImages(_stored(x[:COUNT]), labels.astype(np.int64), targets[:COUNT])
 
 

@@ -187,7 +187,7 @@ def assert_others(trace: Trace, part: dict[str, Any], holding: dict[str, Any]) -
     name = "x" if side == "y" else "y"
     shown = [index_of(term["use"][name]) for term in terms]
     own = operation.reads[0].storage if side == "y" else part["gradients"]["y"]  # type: ignore[union-attr]
-    inside = [term.factors for term in trace.explain(holding["source"]).derived.terms]
+    inside = [term.factors for term in trace.explain(holding["source"]).details.terms]
     inside = [factors for factors in inside if all(factor.cell for factor in factors) and factors[0].name != "b"]
     cells = [factor.cell for factors in inside for factor in factors if factor.cell.partition("[")[0] == own]
     others = [index_of(cell) for cell in cells if index_of(cell) not in shown]

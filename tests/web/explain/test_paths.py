@@ -62,7 +62,7 @@ def test_a_path_is_the_product_along_it(modules: Page, name: str) -> None:
         assert_close(path["start"], trace.explain(first["cell"]).value, dtype=float)
         assert_close(path["value"], path["start"] * math.prod(link["factor"] for link in links), dtype=float)
         for link, following in pairwise(links):
-            derived = trace.explain(following["cell"]).derived
+            derived = trace.explain(following["cell"]).details
             products = [term.value for term in derived.terms if link["cell"] in [each.cell for each in term.factors]]
             product = link["factor"] * trace.explain(link["cell"]).value / (derived.scale.value if derived.scale else 1)
             assert any(product == pytest.approx(each, rel=1e-9) for each in products)
@@ -173,7 +173,7 @@ def phase_of(trace: Trace, tensor: str) -> str:
 def test_a_number_is_reached_from_its_sources_and_from_nothing_else(modules: Page, name: str) -> None:
     """The corners of what is lit are sources, too; forward and backward."""
     trace = look(modules, find_subject(name))
-    cells = {each.cell: {*each.derived.all_sources()} for seed in range(3) for each in explained(trace, seed=seed)}
+    cells = {each.cell: {*each.details.all_sources()} for seed in range(3) for each in explained(trace, seed=seed)}
     reached = call(modules, "reach", [[cell, "forward"] for cell in cells])
     for (cell, sources), answer in zip(cells.items(), reached, strict=True):
         assert all(lies_in(source, answer["from"]) for source in sources), cell
@@ -185,7 +185,7 @@ def test_a_number_is_reached_from_its_sources_and_from_nothing_else(modules: Pag
         assert lies_in(cell, answer["to"]), f"{source} goes to {cell}"
         is_exact = name not in WITH_GAPS and len(answer["to"]) == 1  # an operation may write several tensors
         for reader in corners(answer["to"]) if is_exact else ():
-            assert source in trace.explain(reader).derived.all_sources(), f"{source} goes to {reader}"
+            assert source in trace.explain(reader).details.all_sources(), f"{source} goes to {reader}"
 
 
 # ------------------------------------------------------------------------------------------------ nudged numbers

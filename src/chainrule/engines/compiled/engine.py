@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.plan import Plan
 from chainrule.engines import fallback
-from chainrule.engines.compiled import compiler, programs
+from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.kernels import batches, selection
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.passes import rewriting
@@ -53,6 +53,14 @@ def _catch_failures() -> Generator[list[Exception]]:
         raise
     except Exception as error:  # llvmlite may raise anything
         failures.append(error)
+
+
+def create() -> Engine | str:
+    """Return the compiled engine, or the reason why it cannot be used here."""
+    problem = self_test.failure()
+    if problem is not None:
+        return problem
+    return CompiledEngine()
 
 
 class CompiledEngine:
@@ -163,7 +171,9 @@ class GuardedProgram:
     @property
     def step_limits(self) -> StepLimits:
         """Limits on the steps in one call; see `protocol.StepLimits`."""
-        return self._program.step_limits if self._program else ONE_STEP
+        if self._program:
+            return self._program.step_limits
+        return ONE_STEP
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
@@ -208,7 +218,9 @@ class GuardedProgram:
     def steps(self, request: StepRequest) -> list[Sums]:
         """Run training steps as one program; see `protocol.WholeSteps`. If the program has failed, return []."""
         with _catch_failures() as failures:
-            return self._program.steps(request) if self._program else []
+            if self._program:
+                return self._program.steps(request)
+            return []
         self._switch_to_fallback(*failures)
         return []
 

@@ -13,7 +13,8 @@ from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.codegen import workspaces
-from chainrule.engines.compiled.codegen.generator import BATCH_ARRAYS, ProgramWriter
+from chainrule.engines.compiled.codegen.argument_lines import BATCH_ARRAYS
+from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection, updates
@@ -81,9 +82,15 @@ class Program:
         self._plan = plan
         self._layout = layout
         self._buffers = buffers
-        self._tracked = buffers if isinstance(buffers, TrackedBuffers) else None
+        if isinstance(buffers, TrackedBuffers):
+            self._tracked = buffers
+        else:
+            self._tracked = None
         self._threads = threads
-        self._max_chunks = 1 if intra_sample else workspaces.max_chunks(threads, buffers.parameters.nbytes)
+        if intra_sample:
+            self._max_chunks = 1
+        else:
+            self._max_chunks = workspaces.max_chunks(threads, buffers.parameters.nbytes)
         self._intra_sample = intra_sample
         self._single_sample: Program | None = None  # for batches of one sample or of fewer samples than threads
         self._shares_layers = not (intra_sample or plan.sharded) and is_worth_sharing(
@@ -99,7 +106,11 @@ class Program:
         self._block = block_size(sizes["work"] * self._dtype.itemsize, training=self._writer.training)
         self._packed = new_zeros((max((item.end for item in self._writer.packings), default=0),), self._dtype)
         self._packed_revision: object = None  # revision of the parameters whose packed weights are stored
-        rows = (1 if intra_sample else threads * self._max_chunks) if self._writer.training else 0
+        rows = 0
+        if self._writer.training:
+            rows = 1
+            if not intra_sample:
+                rows = threads * self._max_chunks
         self._workspaces: dict[str, Array] = {
             "work": new_zeros((threads, sizes["work"] * self._block), self._dtype),
             "indices": new_zeros((threads, sizes["indices"] * self._block), np.int32),
@@ -184,7 +195,9 @@ class Program:
         program, program_arrays, numbers = self._calls[name]
         outcomes = np.full((len(rates), 4), np.nan)
         constants = [attributes.get(argument, default) for argument, default in constants_of(name).items()]
-        limit = np.inf if clip is None else clip
+        limit = clip
+        if clip is None:
+            limit = np.inf
         arrays = (*inputs, *program_arrays, *moments, np.array(rates), outcomes, self._statistics_after)
         compiler.use_threads(self._threads)
         with suppress(FloatingPointError):  # raised if a step is not finite
@@ -249,7 +262,9 @@ class Program:
         arrays += [self._workspaces["gradients"][:chunks] if self._writer.training else self._packed, self._bounds]
         arrays += [self._workspaces[name] for name in self._writer.workspaces]
         batch_numbers = chunks, *self._thread_and_part_counts(self._batch_threads)
-        update_numbers = () if isinstance(key, int) else self._thread_and_part_counts(self._update_threads())
+        update_numbers = ()
+        if not isinstance(key, int):
+            update_numbers = self._thread_and_part_counts(self._update_threads())
         return arrays, (*batch_numbers, *update_numbers, self._batch_size, self._block, self._chunk_size)
 
     def _thread_and_part_counts(self, threads: int) -> tuple[int, int]:
@@ -259,7 +274,9 @@ class Program:
     @property
     def _batch_threads(self) -> int:
         """The number of threads that process a batch."""
-        return self._threads if self._batch_size >= self._threads or self._intra_sample else 1
+        if self._batch_size >= self._threads or self._intra_sample:
+            return self._threads
+        return 1
 
     def _chunk_bounds(self, threads: int) -> Array:
         """Return the index of the first sample in each chunk of a batch, followed by the batch size.
@@ -279,22 +296,32 @@ class Program:
         next step alone, and would otherwise have to fetch updated parameters from the caches of other threads.
         """
         is_serial = self._batch_size == 1 and not self._intra_sample
-        threshold = MIN_THREADED_UPDATE_ALONE if is_serial else MIN_THREADED_UPDATE
-        return 1 if self._buffers.parameters.size < threshold else self._threads
+        threshold = MIN_THREADED_UPDATE
+        if is_serial:
+            threshold = MIN_THREADED_UPDATE_ALONE
+        if self._buffers.parameters.size < threshold:
+            return 1
+        return self._threads
 
     def _program(self, key: _ProgramKey) -> Any:
         """Return the program for a key. It is compiled or loaded on first use."""
         single = self._batch_size == 1 and isinstance(key, str)
         if (key, single) not in self._programs:
             writer = self._writer
-            source = writer.source(stage=key) if isinstance(key, int) else writer.step_source(key, single=single)
+            if isinstance(key, int):
+                source = writer.source(stage=key)
+            else:
+                source = writer.step_source(key, single=single)
             self._programs[key, single] = load(source)
         return self._programs[key, single]
 
     def _allocate(self, count: int) -> None:
         """Allocate the arrays whose sizes depend on the batch size, `count`."""
         self._batch_size = count
-        rows = 1 if self._intra_sample else self._batch_threads  # number of threads that process chunks
+        # number of threads that process chunks
+        rows = self._batch_threads
+        if self._intra_sample:
+            rows = 1
         self._bounds = self._chunk_bounds(rows)
         self._chunk_size = int(np.diff(self._bounds).max())
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):

@@ -31,17 +31,19 @@ class _Buffers:
     statistics: Array
 
 
-def failure() -> str:
-    """Return why compiled code must not be used here, or "" if it may be used. Compilation errors are not caught."""
+def failure() -> str | None:
+    """Return why compiled code must not be used here, or None if it may be used. Compilation errors are not caught."""
     if compiler.DISABLED:
         return "CHAINRULE_UNCOMPILED is set"
     compiler.most_threads()  # raises OptionError if CHAINRULE_THREADS is invalid
     folder = compiler.compiled_folder()
-    proof = None if folder is None else folder / f"proven-{compiler.NAME}"
+    proof = None
+    if folder is not None:
+        proof = folder / f"proven-{compiler.NAME}"
     if proof is not None and proof.is_file():
-        return ""
+        return None
     problem = difference()
-    if proof is not None and not problem:
+    if proof is not None and problem is None:
         _record(proof)
     return problem
 
@@ -51,8 +53,8 @@ def _record(proof: Path) -> None:
         proof.touch()
 
 
-def difference() -> str:
-    """Return which result of the compiled network differs from NumPy's and by how much, or "" if all agree."""
+def difference() -> str | None:
+    """Return which result of the compiled network differs from NumPy's and by how much, or None if all agree."""
     plan, draw = network(), np.random.default_rng(1)
     layout, size = dict[str, tuple[int, int]](), 0
     for name, shape in SHAPES.items():
@@ -70,7 +72,7 @@ def difference() -> str:
         error, scale = float(np.abs(compiled - reference).max()), float(np.abs(reference).max())
         if not error <= TOLERANCE * max(1.0, scale):  # also true for NaN
             return f"its {quantity} are wrong by {error:.2g} on a small network"
-    return ""
+    return None
 
 
 def network() -> Plan:

@@ -6,7 +6,7 @@
  * @typedef {{name: string, shape: number[], kind: string, storage: string, integer: boolean}} Tensor
  * @typedef {{
  *   name: string, reads: (Tensor | null)[], writes: Tensor[], attributes: Record<string, any>,
- *   runtime: Record<string, [string, number]>, scope: "sample" | "batch", opaque: boolean,
+ *   runtime: Record<string, [string, number]>, scope: "sample" | "batch", is_custom: boolean,
  * }} Operation
  * @typedef {{
  *   input: Tensor, output: Tensor, target: Tensor | null, loss: Tensor | null, correct: Tensor | null, weights: Tensor | null,
@@ -103,7 +103,7 @@
  *   axis, in the shape of the operation that wrote it: x, t, conv1.y, conv2.dw, pool1.winner, loss.y, conv2.w,
  *   conv2.w.update, conv2.w.m (moments before the step), softmax1.y, softmax1.dy
  *
- * @typedef {{name: string, cell: string | null, value: number, why: string}} Factor
+ * @typedef {{name: string, cell: string | null, value: number, gap: string | null}} Factor
  * @typedef {{factors: Factor[], value: number}} Term
  * @typedef {{name: string, symbols: string, numbers: string, value: number, shown: string}} Step
  * @typedef {{file: string, function: string, line: number}} CodePlace

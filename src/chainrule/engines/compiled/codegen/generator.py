@@ -13,22 +13,23 @@ The source has one line per array and one line per step. `chainrule models NAME 
 chunk of the batch is called a share.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Plan, Tensor
-from chainrule.engines.compiled.codegen.gradient_lines import GradientLines
+from chainrule.engines.compiled.codegen.argument_lines import (
+    BATCH_ARRAYS,
+    ROW_INDEX,
+    SCALARS,
+    SHARD_SCALARS,
+    ArgumentLines,
+)
 from chainrule.engines.compiled.codegen.operation_lines import edges_of, range_of
 from chainrule.engines.compiled.codegen.stamps import with_stamps
 from chainrule.engines.compiled.codegen.updates import constants_of, link_to, symbol_of, update_lines, update_links
-from chainrule.engines.compiled.codegen.workspaces import (
-    WORKSPACES,
-    MemoryPlan,
-    parameter_count,
-    plan_memory,
-)
+from chainrule.engines.compiled.codegen.workspaces import MemoryPlan, parameter_count, plan_memory
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
 from chainrule.engines.compiled.passes.packing import pack_weights
@@ -46,21 +47,8 @@ from chainrule.engines.compiled.passes.verification import check_plan
 
 HEAD = '"""A compiled program of chainrule, written from the plan of a model by codegen/generator.py."""\n\n'
 
-# Arguments of the program, in order: the batch, the flat buffers, the workspaces.
-BATCH_ARRAYS = ("x", "t", "weights")
-DATA = (*BATCH_ARRAYS, "y", "loss", "correct", "sums")
-BUFFERS = ("parameters", "statistics")  # and "gradients" in training, or "packed" weights in inference
-EDGES = "edges"  # array: the first sample of each chunk, then the number of samples
-TIMES = "times"  # of profiled programs: see `stamps`
-SPARE = "spare"  # scratch buffer: partial sums, and rows of deferred gradients
-THREAD_WORKSPACES = tuple(name for name in WORKSPACES if not name.startswith("batch_"))
-# Arrays with one row per chunk or per thread → the row's index in the program.
-ROW_INDEX = {"gradients": "k"} | dict.fromkeys((*THREAD_WORKSPACES, TIMES), "thread")
-SCALARS = ("n", "block", "share", "seed", "step")
-SHARD_SCALARS = ("batch", "ahead")  # sharded plans only: samples in the whole batch, samples before this shard
 
-
-class ProgramWriter(GradientLines):
+class ProgramWriter(ArgumentLines):
     """Writes the programs of one plan.
 
     layout        name of a parameter or running statistic → its range in its flat buffer
@@ -81,20 +69,26 @@ class ProgramWriter(GradientLines):
         profiled: bool = False,
     ) -> None:
         steps = rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample)
-        steps = steps if intra_sample and plan.loss else divide_norms(steps)
+        if not (intra_sample and plan.loss):
+            steps = divide_norms(steps)
         self.parameters = parameter_count(steps, layout)
         check_plan(steps, np.dtype(dtype).itemsize)
         steps = flatten(steps)
-        steps, self.packings = (steps, []) if plan.loss else pack_weights(steps, np.dtype(dtype).itemsize)
-        other_tensors = (
-            zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if plan.loss else [("y", plan.output)]
-        )
-        self._argument_names = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in other_tensors}
+        self.packings = []
+        self._argument_names = {plan.input.storage: "x"}
+        if plan.loss:
+            for name, tensor in zip(("t", "loss", "correct"), plan.loss_tensors, strict=True):
+                self._argument_names[tensor.storage] = name
+        else:
+            steps, self.packings = pack_weights(steps, np.dtype(dtype).itemsize)
+            self._argument_names[plan.output.storage] = "y"
         if plan.weights is not None:
             self._argument_names[plan.weights.storage] = "weights"
         self.plan = steps
         self.intra_sample = intra_sample
-        self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())
+        self._scalars = SCALARS
+        if plan.sharded:
+            self._scalars += SHARD_SCALARS
         self.dtype = dtype
         self.segments = segments(steps.operations, np.dtype(dtype).itemsize)
         self.stages = stages_of(steps, self.segments)
@@ -102,33 +96,33 @@ class ProgramWriter(GradientLines):
         self._packed = {item.step.writes[0].storage: item.first for item in self.packings}
         self.memory = self._plan_memory()
         self.profiled = profiled
-        self.steps = [step for segment in self.segments for step in segment.operations]
-        self.numbers = {id(step): number for number, step in enumerate(self.steps)} if profiled else {}
+        self.steps = self._steps_of(range(len(self.segments)))
+        self.numbers = dict[int, int]()
+        if profiled:
+            for number, step in enumerate(self.steps):
+                self.numbers[id(step)] = number
+
+    def _steps_of(self, segment_numbers: Iterable[int]) -> list[PlanStep]:
+        steps = list[PlanStep]()
+        for number in segment_numbers:
+            steps += self.segments[number].operations
+        return steps
 
     def _plan_memory(self) -> MemoryPlan:
         later = tensors_of(self.plan.deferred) + tensors_of(self.deferred_gradients)
         return plan_memory(self.segments, self._argument_names, {tensor.storage for tensor in later})
 
-    @property
-    def data(self) -> tuple[str, ...]:
-        """The names in `DATA` that are arguments of this program."""
-        names = {*self._argument_names.values(), *(["sums"] if self.training else [])}
-        return tuple(name for name in DATA if name in names)
-
-    @property
-    def training(self) -> bool:
-        """Whether the program computes losses and gradients."""
-        return self.plan.loss is not None
-
     def source(self, *, stage: int = 0) -> str:
         """Return the source of one stage of the program: a module with a function `run`."""
         segment_numbers = self.stages[stage]
-        operations = [operation for k in segment_numbers for operation in self.segments[k].operations]
-        return self._joined([HEAD, *self._links([], operations), *self._functions([], segment_numbers, "run")])
+        links = self._links([], self._steps_of(segment_numbers))
+        return self._joined([HEAD, *links, *self._functions([], segment_numbers, "run")])
 
     def _joined(self, parts: list[str]) -> str:
         """Return the source of a program, with time stamps if it is profiled."""
-        return with_stamps("".join(parts)) if self.profiled else "".join(parts)
+        if self.profiled:
+            return with_stamps("".join(parts))
+        return "".join(parts)
 
     def commit_source(self) -> str:
         """Return the source of a program that updates the running statistics after a batch."""
@@ -141,9 +135,12 @@ class ProgramWriter(GradientLines):
         lines += [f"\n\ndeclare('run', {[row, row]!r}, [0])\n\n", "def run(parameters, packed, threads):\n"]
         for step, share, _ in self.packings:
             views, view_lines = self._whole_arrays([step])
-            loop = ["    for k in range(threads):", edges_of(share)] if share else []
-            call = self._call(step, views, "n", "0", range_of(("lowest", "highest")) if share else None)
-            lines += [f"{line}\n" for line in (*view_lines, *loop, ("        " if share else "    ") + call)]
+            if share:
+                call = self._call(step, views, "n", "0", range_of(("lowest", "highest")))
+                loop = ["    for k in range(threads):", edges_of(share), f"        {call}"]
+            else:
+                loop = [f"    {self._call(step, views, 'n', '0')}"]
+            lines += [f"{line}\n" for line in (*view_lines, *loop)]
         return "".join(lines)
 
     def step_source(self, update: str, *, single: bool) -> str:
@@ -152,23 +149,26 @@ class ProgramWriter(GradientLines):
         update  name of the optimizer's operation
         single  whether each batch is a single sample, so that the update computes the `deferred_gradients`
         """
-        deferred = self.deferred_gradients if single else []
+        deferred = []
+        if single:
+            deferred = self.deferred_gradients
         row, total, table = (self.dtype, 1), ("float64", 1), ("float64", 2)
-        links = self._links(deferred, [operation for segment in self.segments for operation in segment.operations])
+        links = self._links(deferred, self.steps)
         links += [*self._commit_links(), *update_links(update, self.dtype, self.parameter_parts(single=single))]
-        links += [link_to("copied", self.dtype, [row, row], [])] if self.plan.deferred else []
+        if self.plan.deferred:
+            links += [link_to("copied", self.dtype, [row, row], [])]
         links += [link_to("accepted", self.dtype, [total, row, row, table], [0, 1.0])]
         functions = self._functions(deferred, range(len(self.segments)), "derivatives")
-        functions += self._commit_function("commit") if self.plan.deferred else []
+        if self.plan.deferred:
+            functions += self._commit_function("commit")
         return self._joined([HEAD, *dict.fromkeys(links), *functions, *self._steps_function(update, single=single)])
 
     def _functions(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> list[str]:
         """Return the source of the functions for a range of segments, and of the function `name` that calls them."""
-        parts = [
-            self._samples_function(number, deferred)
-            for number in segment_numbers
-            if self.segments[number].scope == "sample"
-        ]
+        parts = list[str]()
+        for number in segment_numbers:
+            if self.segments[number].scope == "sample":
+                parts.append(self._samples_function(number, deferred))
         return [*parts, self._run_function(deferred, segment_numbers, name)]
 
     def _commit_links(self) -> list[str]:
@@ -202,13 +202,15 @@ class ProgramWriter(GradientLines):
         """
         arguments, batch_names = self._arguments(), [name for name in self.data if name in BATCH_ARRAYS]
         moments, constants = KERNELS[update].arrays[2:], constants_of(update)
-        arrays = [
-            *(f"all_{name}" if name in batch_names else name for name in arguments),
-            *moments,
-            "rates",
-            "outcomes",
-            "after",
-        ]
+        arrays = list[str]()
+        batches = list[str]()
+        for name in arguments:
+            if name in batch_names:
+                arrays.append(f"all_{name}")
+                batches.append(f"        {name} = all_{name}[slice(i * n, (i + 1) * n)]\n")
+            else:
+                arrays.append(name)
+        arrays += [*moments, "rates", "outcomes", "after"]
         types = [self._argument_type(name, whole=True) for name in arguments] + [(self.dtype, 1)] * len(moments)
         types += [("float64", 1), ("float64", 2), (self.dtype, 1)]
         batch_scalars = ["shares", "batch_threads", "batch_parts"]
@@ -218,7 +220,7 @@ class ProgramWriter(GradientLines):
             f"\n\ndeclare('run', {types!r}, {numbers!r})\n\n",
             f"def run({', '.join([*arrays, *scalars])}):\n",
             "    for i in range(count):\n",
-            *(f"        {name} = all_{name}[slice(i * n, (i + 1) * n)]\n" for name in batch_names),
+            *batches,
             f"        derivatives({', '.join([*arguments, *batch_scalars, *SCALARS])})\n",
         ]
         if self.plan.deferred:
@@ -248,7 +250,11 @@ class ProgramWriter(GradientLines):
 
     def _links(self, deferred: list[PlanStep], operations: list[PlanStep]) -> list[str]:
         """Return the `link` lines of a program: one line per kernel, which declares the types of its arguments."""
-        lines = list(dict.fromkeys(self._link(operation) for operation in operations if operation not in deferred))
+        links = dict[str, None]()  # each once
+        for operation in operations:
+            if operation not in deferred:
+                links[self._link(operation)] = None
+        lines = list(links)
         total = ("float64", 1)
         if self.training:
             row = (self.dtype, 1)
@@ -267,16 +273,6 @@ class ProgramWriter(GradientLines):
         rest = operation.entry.plain_arguments(len(arrays), numbers)
         kernel = f"{operation.entry.family}.{operation.kernel}"
         return f"link({self._symbol(operation)!r}, {kernel}, {arrays!r}, {rest!r})\n"
-
-    def _arguments(self) -> list[str]:
-        buffers = [*BUFFERS, "gradients" if self.training else "packed", EDGES]
-        return [*self.data, *buffers, *self.workspaces]
-
-    @property
-    def workspaces(self) -> tuple[str, ...]:
-        """The names of the arrays that store intermediate results."""
-        names = (*WORKSPACES, SPARE) if self.training else WORKSPACES
-        return (*names, TIMES) if self.profiled else names
 
     def _samples_function(self, number: int, deferred: list[PlanStep]) -> str:
         lines = [
@@ -299,24 +295,6 @@ class ProgramWriter(GradientLines):
                 lines.append(f"        {self._call(operation, views, 'm', 's')}")
         return "\n".join(lines) + "\n"
 
-    def _declare(self, name: str, scalars: Sequence[str]) -> str:
-        """Return the line that declares the argument types of a function."""
-        arrays = [self._argument_type(array, whole=not name.startswith("samples")) for array in self._arguments()]
-        return f"\n\ndeclare({name!r}, {arrays!r}, {[0] * len(scalars)!r})\n\n"
-
-    def _argument_type(self, name: str, *, whole: bool) -> tuple[str, int]:
-        """Return (dtype, number of axes) of an array argument of a function.
-
-        whole  whether the argument is the whole array, instead of its row for one chunk or thread
-        """
-        tensors = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output, "weights": self.plan.weights}
-        if name in tensors:
-            tensor = tensors[name]
-            return (self.dtype, 1 + len(tensor.shape if tensor else ()))
-        dtypes = dict.fromkeys(("sums", TIMES), "float64") | {EDGES: "int32"}
-        dtype = "int32" if name.endswith("indices") else dtypes.get(name, self.dtype)
-        return (dtype, 2 if whole and name in ROW_INDEX else 1)
-
     def _run_function(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> str:
         """Return the source of the function `name`, which runs a range of segments.
 
@@ -331,31 +309,46 @@ class ProgramWriter(GradientLines):
         ]
         by_chunk = "    for k, thread in turns(shares, threads):"
         first, last = segment_numbers.start == 0, segment_numbers.stop == len(self.segments)
-        zeros = self._clear_gradients(deferred) if self.training and first else []
-        lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and first else []
+        zeros = []
+        if self.training and first:
+            zeros = self._clear_gradients(deferred)
+            lines += ["    for k in range(sums.size):", "        sums[k] = 0"]
         if self.intra_sample and zeros:
             lines, zeros = [*lines, "    for k in prange(parts):", *zeros], []
         for run in runs_of(segment_numbers, self.segments):
             segment = self.segments[run[0]]
             if segment.scope == "sample":
                 samples = [self._samples_call(number) for number in run]
-                lines += samples if self.intra_sample else [by_chunk, *zeros, *(f"    {call}" for call in samples)]
+                if self.intra_sample:
+                    lines += samples
+                else:
+                    lines += [by_chunk, *zeros, *(f"    {call}" for call in samples)]
             elif segment.operations[0] in deferred:
                 lines += self._gradient_squares(segment.operations[0])
             elif segment.operations[0].sharing is not Sharing.ONCE_PER_BATCH:  # computed in `_reduction`
-                lines += [by_chunk, *zeros] if zeros else []
+                if zeros:
+                    lines += [by_chunk, *zeros]
                 lines += self._whole_batch(segment.operations)
             zeros = []
-        lines += self._reduction(deferred) if self.training and last else []
+        if self.training and last:
+            lines += self._reduction(deferred)
         return "\n".join(lines) + "\n"
 
     def _samples_call(self, number: int) -> str:
         """Return the line of `run` that calls a segment's function on one chunk or on the single sample."""
-        row_index = dict.fromkeys(ROW_INDEX, "0") if self.intra_sample else ROW_INDEX
-        rows = [f"{name}[{row_index[name]}]" if name in ROW_INDEX else name for name in self._arguments()]
-        edges = ["0", "n"] if self.intra_sample else ["number(edges, k)", "number(edges, k + 1)"]
-        block = self._block_size(self.segments[number])
-        scalars = [block if name == "block" else name for name in self._scalars]
+        row_index = ROW_INDEX
+        if self.intra_sample:
+            row_index = dict.fromkeys(ROW_INDEX, "0")
+        rows = list[str]()
+        for name in self._arguments():
+            if name in ROW_INDEX:
+                name += f"[{row_index[name]}]"
+            rows.append(name)
+        edges = ["number(edges, k)", "number(edges, k + 1)"]
+        if self.intra_sample:
+            edges = ["0", "n"]
+        scalars: list[str] = list(self._scalars)
+        scalars[scalars.index("block")] = self._block_size(self.segments[number])
         return f"    samples_{number}({', '.join([*rows, *edges, *scalars])})"
 
     def _block_size(self, segment: Segment) -> str:
@@ -366,9 +359,14 @@ class ProgramWriter(GradientLines):
         """
         if segment.wide:
             return str(WIDE_BLOCK)
-        outliving = {t.storage: t.size for t in tensors_of(segment.operations) if self._outlives_block(t)}
+        outliving = dict[str, int]()  # sizes of arrays
+        for tensor in tensors_of(segment.operations):
+            if self._outlives_block(tensor):
+                outliving[tensor.storage] = tensor.size
+        if not outliving:
+            return "block"
         sample_bytes = (self.memory.sizes["work"] + sum(outliving.values())) * np.dtype(self.dtype).itemsize
-        return f"min(block, {block_size(sample_bytes, training=self.training)})" if outliving else "block"
+        return f"min(block, {block_size(sample_bytes, training=self.training)})"
 
     def _outlives_block(self, tensor: Tensor) -> bool:
         """Return whether a tensor is stored for more than one block of samples."""

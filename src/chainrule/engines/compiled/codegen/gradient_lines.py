@@ -50,7 +50,9 @@ class GradientLines(OperationLines):
 
         single  whether the batch is a single sample, so that the gradients of large dense layers are deferred
         """
-        deferred = self.deferred_gradients if single else ()
+        deferred = ()
+        if single:
+            deferred = self.deferred_gradients
         return parameter_parts(self.plan, self._layout, self.parameters, deferred, by_rows=self.intra_sample)
 
     @property
@@ -76,9 +78,12 @@ class GradientLines(OperationLines):
             if operation.sharing is Sharing.ONCE_PER_BATCH
         }
         skipped = sorted(whole_batch | {self.gradient_range(operation.writes[0]) for operation in deferred})
-        edges = [0, *(edge for skipped_range in skipped for edge in skipped_range), self.parameters]
-        ranges = zip(edges[::2], edges[1::2], strict=True)
-        return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
+        lines = list[str]()
+        start = 0
+        for first, last in (*skipped, (self.parameters, self.parameters)):
+            lines.append(f"        call({symbol!r}, (gradients, k, {start}, {first}))")
+            start = last
+        return lines
 
     def _reduction(self, deferred: list[PlanStep]) -> list[str]:
         """Return the lines that sum the losses, metrics and gradients of all chunks, and compute Σ g².
@@ -88,7 +93,8 @@ class GradientLines(OperationLines):
         """
         parts = [item for item in self.parameter_parts(single=bool(deferred)) if not item.outer]
         lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
-        lines += [f"    first_row = view(gradients, 0, (1, {self.parameters}))"] if any(p.whole for p in parts) else []
+        if any(p.whole for p in parts):
+            lines += [f"    first_row = view(gradients, 0, (1, {self.parameters}))"]
         body = list[str]()
         for part in parts:
             rows, edges = "gradients", bounds_of(part)
@@ -99,7 +105,9 @@ class GradientLines(OperationLines):
                 lines, body = lines + defined, [*body, edges_of(share, "parts"), f"        {call}"]
                 rows, edges = "first_row", f"{part.first} + begin * {part.width}, {part.first} + end * {part.width}"
             body += [f"        call({symbol_of('add_up', self.dtype)!r}, ({rows}, sums, {edges}, k))"]
-        return [*lines, "    for k, thread in turns(parts, threads):", *body] if parts else lines
+        if parts:
+            return [*lines, "    for k, thread in turns(parts, threads):", *body]
+        return lines
 
     def _gradient_squares(self, operation: PlanStep) -> list[str]:
         """Return the lines that compute Σ g² of a deferred gradient."""

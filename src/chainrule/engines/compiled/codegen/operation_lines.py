@@ -48,7 +48,13 @@ class OperationLines:
         It consists of the kernel's file and name, the dtype, and the number of axes of each array.
         """
         types = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
-        axis_counts = ["-" if array_type is None else f"{array_type[1]}" for array_type in types]
+        axis_counts = list[str]()
+        for array_type in types:
+            if array_type is None:
+                axis_counts.append("-")
+            else:
+                _, axes = array_type
+                axis_counts.append(str(axes))
         return f"{operation.entry.family}.{operation.kernel} {self.dtype} {' '.join(axis_counts)}"
 
     def _type(self, tensor: Tensor | None) -> tuple[str, int] | None:
@@ -84,7 +90,9 @@ class OperationLines:
         lines = ["    for k in prange(threads):", edges_of(share)]
         lines.append(f"        {self._call(operation, views, 'n', '0', range_of(share.names))}")
         for other in others:
-            names = other.entry.by_row if share.axis == 1 else other.entry.by_channel
+            names = other.entry.by_channel
+            if share.axis == 1:
+                names = other.entry.by_row
             if not _is_splittable(other):
                 lines.append(f"        {self._call(other, views, 'n', '0', range_of(names))}")
             elif share.axis == 1:
@@ -133,7 +141,10 @@ class OperationLines:
         lines = ["    for k in prange(threads):", edges_of(Share(("begin", "end"), dw.shape[0], FILTERS))]
         for tensor in (x, dy, dw):
             views[tensor.storage, tensor.shape] = name = self._name(tensor, views)
-            view = self._view(tensor, "n") if tensor is x else self._view_of_outputs(tensor)
+            if tensor is x:
+                view = self._view(tensor, "n")
+            else:
+                view = self._view_of_outputs(tensor)
             lines.append(f"        {name} = {view}")
         lines.append("        for s in range(min(end - begin, 1)):")
         lines.append(f"            {self._call(operation, views, 'n', '0')}")
@@ -200,7 +211,9 @@ class OperationLines:
         lines, views = list[str](), Views()
         shape = operation.writes[0].shape
         outer_axes = len(shape) - (operation.entry.piece or 0)
-        first = outer_axes if sample == "0" else 1
+        first = 1
+        if sample == "0":
+            first = outer_axes
         for tensor in tensors_of([operation]):
             workspace, offset = self._location(tensor, sample)
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
@@ -230,14 +243,21 @@ class OperationLines:
         """
         kernel = operation.entry
         arrays = [*operation.reads, *operation.writes]
-        names = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
+        names = list[str]()
+        for tensor in arrays:
+            if tensor is None:
+                names.append("None")
+            else:
+                names.append(views[tensor.storage, tensor.shape])
         runtime = {"batch": "n", "seed": "seed", "step": "step", "first": start}
         if self.plan.sharded:
             runtime |= {"batch": "batch", "first": f"(ahead + {start})"}
         values: dict[str, Any] = {**operation.options, **(share or {})}
         values |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
-        rest = [repr(value) for value in kernel.plain_arguments(len(arrays), values)]
-        number = f"  # {self.numbers[id(operation)]}" if id(operation) in self.numbers else ""
+        rest = map(repr, kernel.plain_arguments(len(arrays), values))
+        number = ""
+        if id(operation) in self.numbers:
+            number = f"  # {self.numbers[id(operation)]}"
         return f"call({self._symbol(operation)!r}, ({', '.join([*names, *rest])},)){number}"
 
     def _view(self, tensor: Tensor, count: str) -> str:
@@ -268,10 +288,15 @@ class OperationLines:
         if tensor.storage in self._packed:  # before the buffers: packed weights are also of the kind "parameter"
             return "packed", str(self._packed[tensor.storage])
         if tensor.kind in BUFFER:
-            first, _ = self.gradient_range(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
+            if tensor.kind == "gradient":
+                first, _ = self.gradient_range(tensor)
+            else:
+                first, _ = self._layout[tensor.storage]
             return BUFFER[tensor.kind], str(first)
         is_offset = tensor.per_sample and sample != "0"
-        sample_offset = f"{sample} * {tensor.size}" if is_offset else "0"
+        sample_offset = "0"
+        if is_offset:
+            sample_offset = f"{sample} * {tensor.size}"
         if tensor.storage in self._argument_names:
             return self._argument_names[tensor.storage], sample_offset
         workspace, offset = self.memory.offsets[tensor.storage]
@@ -283,8 +308,13 @@ class OperationLines:
 
     def _name(self, tensor: Tensor, views: Mapping[Any, str]) -> str:
         argument = self._argument_names.get(tensor.storage)
-        name = f"{argument}_block" if argument else tensor.storage.replace(".", "_")
-        return name if name not in views.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
+        if argument:
+            name = f"{argument}_block"
+        else:
+            name = tensor.storage.replace(".", "_")
+        if name not in views.values():
+            return name
+        return name + "_as_" + "_".join(str(size) for size in tensor.shape)
 
 
 def _is_splittable(operation: PlanStep) -> bool:

@@ -31,8 +31,12 @@ def _stamped(text: str) -> str:
         return text
     length = next((number for number, line in enumerate(lines) if not line), len(lines))
     is_called, runs_steps = name.startswith("samples_"), "outcomes" in names
-    row = "times" if is_called else "times[0]"
-    result = [head] if runs_steps else [head, _stamp(4, row, WAITING if is_called else 0)]
+    row = "times[0]"
+    if is_called:
+        row = "times"
+    result = [head]
+    if not runs_steps:
+        result = [head, _stamp(4, row, WAITING if is_called else 0)]
     for line in lines[:length]:
         indent = len(line) - len(line.lstrip())
         if line == NEXT_STEP:
@@ -41,9 +45,12 @@ def _stamped(text: str) -> str:
         if loop := LOOP.fullmatch(line):
             result.append(_stamp(indent + 4, "times[thread]" if loop[1] else "times[k]", WAITING))
         elif step := STEP.fullmatch(line):
-            own = row if is_called or indent == 4 else "times[k]"
+            own = "times[k]"
+            if is_called or indent == 4:
+                own = row
             result.append(_stamp(indent, own, FIRST + int(step[1])))
-    result += [] if runs_steps else [_stamp(4, row, REST)]
+    if not runs_steps:
+        result += [_stamp(4, row, REST)]
     return "\n".join([*result, *lines[length:], ""])
 
 

@@ -91,7 +91,9 @@ def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[
     """Return the `link` lines for the kernels that update the parameters of a plan."""
     values, row = _template_values(name, dtype), (dtype, 1)
     update = "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**values)
-    outer_rows = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])] if any(part.outer for part in parts) else []
+    outer_rows = []
+    if any(part.outer for part in parts):
+        outer_rows = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])]
     return [update, link_to("scaled", dtype, [row], [1.0]), *outer_rows]
 
 

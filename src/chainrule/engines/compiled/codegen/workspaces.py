@@ -57,7 +57,8 @@ def plan_memory(segments: Sequence[Segment], arguments: Iterable[str], kept: Ite
     for name in WORKSPACES:
         group = [array for array in arrays if array.workspace == name]
         for array in group:
-            array.last = end if array.storage in kept else array.last
+            if array.storage in kept:
+                array.last = end
         memory.sizes[name] = place(group)
         memory.offsets |= {array.storage: (name, array.offset) for array in group}
     return memory
@@ -74,8 +75,9 @@ def _arrays(segments: Sequence[Segment], arguments: set[str]) -> list[_PlacedArr
         several runs                     batch_work   runs            threads are at different places within a run
     """
     users, arrays, operation_number = _users(segments), dict[str, _PlacedArray](), 0
-    runs = [{*run} for run in runs_of(range(len(segments)), segments)]
-    run_of = {segment: (number, run) for number, run in enumerate(runs) for segment in run}
+    run_of = dict[int, tuple[int, set[int]]]()  # number of a segment → number of its run, and the run's segments
+    for number, run in enumerate(runs_of(range(len(segments)), segments)):
+        run_of |= dict.fromkeys(run, (number, set(run)))
     for segment_number, segment in enumerate(segments):
         run_number, run = run_of[segment_number]
         for operation in segment.operations:
@@ -86,9 +88,16 @@ def _arrays(segments: Sequence[Segment], arguments: set[str]) -> list[_PlacedArr
                 storage = tensor.storage
                 per_chunk = segment.scope == "sample" and users[storage] <= run
                 per_block = per_chunk and not segment.wide and len(users[storage]) == 1
-                prefix = "" if per_block else "share_" if per_chunk else "batch_"
-                workspace = prefix + ("indices" if tensor.integer else "work")
-                moment = operation_number if per_block else segment_number if per_chunk else run_number
+                workspace = "work"
+                if tensor.integer:
+                    workspace = "indices"
+                moment = operation_number
+                if per_chunk and not per_block:
+                    workspace = f"share_{workspace}"
+                    moment = segment_number
+                elif not per_chunk:
+                    workspace = f"batch_{workspace}"
+                    moment = run_number
                 size = -(-tensor.size // ALIGNMENT_ELEMENTS) * ALIGNMENT_ELEMENTS
                 array = arrays.setdefault(storage, _PlacedArray(storage, size, moment, moment, workspace=workspace))
                 array.size, array.last = max(array.size, size), moment

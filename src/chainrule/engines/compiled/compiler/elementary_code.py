@@ -72,7 +72,10 @@ class _FloatCode:
 
     def __init__(self, builder: Any, bits: int) -> None:
         self.builder, self.bits = builder, bits
-        self.float_type = ir.FloatType() if bits == 32 else ir.DoubleType()
+        if bits == 32:
+            self.float_type = ir.FloatType()
+        else:
+            self.float_type = ir.DoubleType()
 
     def number(self, value: float) -> Any:
         """Return a constant."""

@@ -10,6 +10,7 @@ Tried with llvmlite 0.50. `vectors` describes how tiles are represented, and `ti
 # pyright: basic
 
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from chainrule.engines.compiled.compiler import elementary_code, tile_code
@@ -72,7 +73,9 @@ class Context:
         return dtype.stored
 
     def get_value_type(self, value_type: Any) -> Any:
-        return value_type.llvm if isinstance(value_type, DType) else llvm_type(value_type)
+        if isinstance(value_type, DType):
+            return value_type.llvm
+        return llvm_type(value_type)
 
     def get_dummy_value(self) -> None:
         return None
@@ -115,7 +118,9 @@ def emitter_of(callee: Any) -> Any:
         value = emitter(Context(), code.builder, Signature(return_type, types), list(values))
         if value is None:
             return None
-        return KernelNumber(return_type, value) if isinstance(return_type, DType) else TileValue(return_type, value)
+        if isinstance(return_type, DType):
+            return KernelNumber(return_type, value)
+        return TileValue(return_type, value)
 
     return emit
 
@@ -152,13 +157,18 @@ def _load_cells(
     address, filled = code.address(1, code.number(2)), ir.Constant(vector, [outside] * width)
     cells = filled
     for vector_number in range(step):
-        offsets = range(vector_number * width, (vector_number + 1) * width)
-        lanes = ir.Constant(int32s, [offset // step if offset % step == 0 else UNUSED_LANE for offset in offsets])
+        lane_numbers = [UNUSED_LANE] * width
+        for lane in range(width):
+            offset = vector_number * width + lane
+            if offset % step == 0:
+                lane_numbers[lane] = offset // step
+        lanes = ir.Constant(int32s, lane_numbers)
         inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
         loaded = code.masked_by("load", vector, [], code.advance(address, vector_number * width), inside, filled)
-        order = [
-            width + lane * step % width if lane * step // width == vector_number else lane for lane in range(width)
-        ]
+        order = list(range(width))
+        for lane in range(width):
+            if lane * step // width == vector_number:
+                order[lane] = width + lane * step % width
         cells = builder.shuffle_vector(cells, loaded, ir.Constant(int32s, order))
     return code, tile, cells
 
@@ -203,7 +213,9 @@ def _emit_store_larger(context: Any, builder: Any, signature: Any, arguments: An
 
 def _same_tile(arguments: Any) -> Any:
     """Return the tile's type, or None if the step is not a constant."""
-    return arguments[0] if isinstance(arguments[3], Literal) else None
+    if isinstance(arguments[3], Literal):
+        return arguments[0]
+    return None
 
 
 WINDOW_EMITTERS = {
@@ -218,10 +230,10 @@ def _emit_to_points(context: Any, builder: Any, signature: Any, arguments: Any) 
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
     rows = [_row_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
-    transformed = [
-        _with_sums_and_differences(builder, [_weighted_sum(code, tile, factors, row) for factors in matrix])
-        for row in rows
-    ]
+    transformed = list[list[Any]]()
+    for row in rows:
+        values = [_weighted_sum(code, tile, factors, row) for factors in matrix]
+        transformed.append(_with_sums_and_differences(builder, values))
     return _pack_tile(context, builder, signature.return_type, transformed)
 
 
@@ -229,7 +241,9 @@ def _emit_from_points(context: Any, builder: Any, signature: Any, arguments: Any
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     matrix = matrix_of(*(int(literal.literal_value) for literal in signature.args[1:]))
     rows = [_with_sums_and_differences(builder, _row_columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
-    transformed = [[_weighted_sum(code, tile, factors, row) for factors in matrix.T] for row in rows]
+    transformed = list[list[Any]]()
+    for row in rows:
+        transformed.append([_weighted_sum(code, tile, factors, row) for factors in matrix.T])
     return _pack_tile(context, builder, signature.return_type, transformed)
 
 
@@ -239,7 +253,7 @@ def _row_columns(builder: Any, value: Any, tile: Tile, row: int) -> list[Any]:
 
 def _pack_tile(context: Any, builder: Any, tile_type: Tile, rows: list[list[Any]]) -> Any:
     tile = ir.Constant(context.get_value_type(tile_type), None)
-    for k, value in enumerate(value for row in rows for value in row):
+    for k, value in enumerate(chain.from_iterable(rows)):
         tile = builder.insert_value(tile, value, k)
     return tile
 
@@ -256,7 +270,9 @@ def _weighted_sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]
     for factor, value in sorted(terms, key=lambda term: term[0] != 1):
         vector_factor = code.broadcast(tile, ir.Constant(tile.dtype.stored, factor))
         if total is None:
-            total = value if factor == 1 else code.builder.fmul(value, vector_factor)
+            total = value
+            if factor != 1:
+                total = code.builder.fmul(value, vector_factor)
         elif factor == 1:
             total = code.builder.fadd(total, value)
         else:
@@ -266,7 +282,9 @@ def _weighted_sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]
 
 def _six_columns(arguments: Any) -> Tile | None:
     tile, which = arguments
-    return Tile(tile.dtype, tile.rows, POINTS) if isinstance(which, Literal) else None
+    if isinstance(which, Literal):
+        return Tile(tile.dtype, tile.rows, POINTS)
+    return None
 
 
 def _count_columns(arguments: Any) -> Tile | None:

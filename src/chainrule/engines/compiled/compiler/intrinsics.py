@@ -36,7 +36,9 @@ class Inlined:
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Decorate a function to be inlined into kernels that call it."""
-    return function if DISABLED else Inlined(function)
+    if DISABLED:
+        return function
+    return Inlined(function)
 
 
 def literally(value: Any) -> Any:
@@ -177,7 +179,10 @@ def matrix_of(which: int, count: int) -> Array:
         even, odd = [[0, 0, -(r**2), 0, 1, 0] for r in (q, p)], [[0, -p * q**2, 0, p, 0, 0], [0, -q * p**2, 0, q, 0, 0]]
         return np.array([[*ends, 0], even[0], odd[0], even[1], odd[1], [0, *ends]])
     powers = np.arange(count)
-    polynomial_rows = [np.where(powers % 2 == odd, float(r) ** powers, 0) for r in (p, q) for odd in (0, 1)]
+    polynomial_rows = list[Any]()
+    for r in (p, q):
+        for odd in (0, 1):
+            polynomial_rows.append(np.where(powers % 2 == odd, float(r) ** powers, 0))
     matrix = np.stack([powers == 0, *polynomial_rows, powers == count - 1]).astype(float)
     if which == RESULTS:
         return matrix

@@ -74,7 +74,9 @@ def to_number(code: KernelCode, value: Value, dtype: DType | None = None) -> Ker
         return KernelNumber(dtype, dtype.llvm(float(value) if dtype.real else int(value)))
     if not isinstance(value, KernelNumber):
         raise Unsupported(f"{value!r} is not a number")
-    return value if dtype is None else KernelNumber(dtype, convert(code.builder, value, dtype))
+    if dtype is None:
+        return value
+    return KernelNumber(dtype, convert(code.builder, value, dtype))
 
 
 def convert(build: Any, number: KernelNumber, target: DType) -> Any:
@@ -100,7 +102,9 @@ def convert(build: Any, number: KernelNumber, target: DType) -> Any:
         return build.zext(value, target.llvm)
     if target.bitwidth > source.bitwidth:
         return build.sext(value, target.llvm)
-    return build.trunc(value, target.llvm) if target.bitwidth < source.bitwidth else value
+    if target.bitwidth < source.bitwidth:
+        return build.trunc(value, target.llvm)
+    return value
 
 
 def as_int64(code: KernelCode, value: Value) -> Any:
@@ -160,8 +164,12 @@ def binary(code: KernelCode, name: str, a: Value, b: Value) -> Value:
         return function(a, b)
     if name == "Pow":
         return _power(code, a, b)
-    simplified = _simplified(name, a, b) if integer_instruction else None
-    return _emitted(code, name, a, b) if simplified is None else simplified
+    simplified = None
+    if integer_instruction:
+        simplified = _simplified(name, a, b)
+    if simplified is None:
+        return _emitted(code, name, a, b)
+    return simplified
 
 
 def _emitted(code: KernelCode, name: str, a: Value, b: Value) -> KernelNumber:
@@ -177,7 +185,9 @@ def _emitted(code: KernelCode, name: str, a: Value, b: Value) -> KernelNumber:
         return KernelNumber(dtype, _divide(code, name, x, y, b, dtype))
     if name == "RShift":
         return KernelNumber(dtype, (build.lshr if dtype is UINT64 else build.ashr)(x, y))
-    flags = {"flags": ("nsw",)} if dtype is INT64 and name in ("Add", "Sub", "Mult") else {}
+    flags = {}
+    if dtype is INT64 and name in ("Add", "Sub", "Mult"):
+        flags = {"flags": ("nsw",)}
     return KernelNumber(dtype, getattr(build, integer_instruction)(x, y, **flags))
 
 
@@ -187,7 +197,9 @@ def _dtype_of_operation(name: str, a: Value, b: Value) -> DType:
     if name == "Div" and not dtype.real:
         return FLOAT64
     is_logical = dtype is BOOL and name in ("BitAnd", "BitOr", "BitXor")
-    return INT64 if dtype in (UINT8, INT32, BOOL) and not is_logical else dtype
+    if dtype in (UINT8, INT32, BOOL) and not is_logical:
+        return INT64
+    return dtype
 
 
 def _simplified(name: str, a: Value, b: Value) -> Value | None:
@@ -200,7 +212,9 @@ def _simplified(name: str, a: Value, b: Value) -> Value | None:
             if constant == 0 and (name == "Add" or (name == "Sub" and is_left)):
                 return operand
             if name == "Mult" and constant in (0, 1):
-                return operand if constant else 0
+                if constant:
+                    return operand
+                return 0
     return None
 
 
@@ -231,7 +245,9 @@ def _divide_by_constant(build: Any, name: str, a: Any, divisor: int, dtype: DTyp
     """Return a // divisor or a % divisor, rounded down, for a divisor above 0; powers of two need no division."""
     if divisor & (divisor - 1) == 0:
         shift, mask = dtype.llvm(divisor.bit_length() - 1), dtype.llvm(divisor - 1)
-        return build.and_(a, mask) if name == "Mod" else build.ashr(a, shift)
+        if name == "Mod":
+            return build.and_(a, mask)
+        return build.ashr(a, shift)
     b = dtype.llvm(divisor)
     remainder = build.srem(a, b)
     is_negative = build.icmp_signed("<", remainder, dtype.llvm(0))
@@ -246,9 +262,13 @@ def _power(code: KernelCode, a: Value, b: Value) -> Value:
         result, square, exponent = None, a, b
         while exponent:
             if exponent & 1:
-                result = square if result is None else multiply(code, result, square)
+                if result is None:
+                    result = square
+                else:
+                    result = multiply(code, result, square)
             exponent >>= 1
-            square = multiply(code, square, square) if exponent else square
+            if exponent:
+                square = multiply(code, square, square)
         return result
     dtype = result_dtype(dtype_of(a), dtype_of(b))
     if not dtype.real:
@@ -271,7 +291,9 @@ def compare(code: KernelCode, name: str, a: Value, b: Value) -> Value:
     """
     build = code.builder
     if name in ("Is", "IsNot"):
-        same = a is b if a is None or b is None or isinstance(a, bool) else None
+        same = None
+        if a is None or b is None or isinstance(a, bool):
+            same = a is b
         if same is None:
             raise Unsupported("`is` with anything but None and constants")
         return same == (name == "Is")
@@ -285,9 +307,13 @@ def compare(code: KernelCode, name: str, a: Value, b: Value) -> Value:
     dtype = result_dtype(dtype_of(a), dtype_of(b))
     x, y = to_number(code, a, dtype).value, to_number(code, b, dtype).value
     if dtype.real:
-        instruction = build.fcmp_unordered if comparison == "!=" else build.fcmp_ordered
+        instruction = build.fcmp_ordered
+        if comparison == "!=":
+            instruction = build.fcmp_unordered
     else:
-        instruction = build.icmp_unsigned if dtype in (UINT64, UINT8, BOOL) else build.icmp_signed
+        instruction = build.icmp_signed
+        if dtype in (UINT64, UINT8, BOOL):
+            instruction = build.icmp_unsigned
     return KernelNumber(BOOL, instruction(comparison, x, y))
 
 

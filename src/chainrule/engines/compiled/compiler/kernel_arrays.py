@@ -63,7 +63,9 @@ def store(code: KernelCode, array: KernelArray, address: Any, value: Value) -> N
 def read_element(code: KernelCode, array: KernelArray, indices: Sequence[Value]) -> Value:
     """Return array[indices], an element or a view."""
     address, view = locate(code, array, indices)
-    return load(code, array, address) if view is None else view
+    if view is None:
+        return load(code, array, address)
+    return view
 
 
 def locate(code: KernelCode, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
@@ -77,14 +79,19 @@ def locate(code: KernelCode, array: KernelArray, indices: Sequence[Value]) -> tu
     strides: list[Value] = []
     is_whole = True  # whether all axes of the view except the first are complete, so that it is contiguous
     for axis, (size, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
-        index = indices[axis] if axis < len(indices) else slice(None)
+        if axis < len(indices):
+            index = indices[axis]
+        else:
+            index = slice(None)
         is_whole = is_whole and (index == slice(None) or not shape)
         if isinstance(index, slice):
             begin, length = _range(code, index, size)
             shape.append(length)
             strides.append(stride)
         else:
-            begin = add(code, size, index) if is_constant(index) and index < 0 else index
+            begin = index
+            if is_constant(index) and index < 0:
+                begin = add(code, size, index)
         offset = add(code, offset, multiply(code, begin, stride))
     address = address_at(code, array, offset)
     if not shape:
@@ -96,18 +103,22 @@ def _range(code: KernelCode, index: slice, size: Value) -> tuple[Value, Value]:
     """Return the first index and the length of a slice."""
     if index.step is not None:
         raise Unsupported("slices with a step")
-    return (0, size) if index == slice(None) else _bounds(code, index, size)
+    if index == slice(None):
+        return (0, size)
+    return _bounds(code, index, size)
 
 
 def _bounds(code: KernelCode, index: Any, size: Value) -> tuple[Value, Value]:
     """Return the start and the length of a slice along an axis of this size. The end is clipped to the size."""
     begin, end = 0 if index.start is None else index.start, index.stop
-    begin = add(code, size, begin) if is_constant(begin) and begin < 0 else begin
+    if is_constant(begin) and begin < 0:
+        begin = add(code, size, begin)
     if is_constant(end) and end < 0:
         end = add(code, size, end)
     elif end is not None:
         end = minimum(code, end, size)
-    end = size if end is None else end
+    if end is None:
+        end = size
     length = subtract(code, end, begin)
     return begin, length if is_constant(length) or begin == 0 else maximum(code, length, 0)
 

@@ -108,7 +108,9 @@ def _as_record(value: Value, default: Any) -> Value:
 
     The kernel can then read the record's fields by name.
     """
-    return type(default)(*value) if is_record(default) else value
+    if is_record(default):
+        return type(default)(*value)
+    return value
 
 
 def _set_fast_math_flags(module: Any) -> None:

@@ -73,7 +73,9 @@ def evaluate(code: KernelCode, node: ast.expr) -> Value:
             return negate(code, evaluate(code, operand))
         case ast.UnaryOp(ast.Not(), operand):
             condition = truth(code, evaluate(code, operand))
-            return not condition if isinstance(condition, bool) else KernelNumber(BOOL, code.builder.not_(condition))
+            if isinstance(condition, bool):
+                return not condition
+            return KernelNumber(BOOL, code.builder.not_(condition))
         case ast.Compare(left, operators, others):
             return _compare_chain(code, left, operators, others)
         case ast.BoolOp(operator, values):
@@ -94,7 +96,10 @@ def _evaluate_all(code: KernelCode, nodes: Sequence[ast.expr]) -> list[Value]:
     """Return the values of tuple entries or call arguments, with starred expressions expanded."""
     values: list[Value] = []
     for node in nodes:
-        values += [*evaluate(code, node.value)] if isinstance(node, ast.Starred) else [evaluate(code, node)]
+        if isinstance(node, ast.Starred):
+            values += [*evaluate(code, node.value)]
+        else:
+            values += [evaluate(code, node)]
     return values
 
 
@@ -136,9 +141,13 @@ def _compare_chain(
 def _logical_and(code: KernelCode, a: Value, b: Value) -> Value:
     left, right = truth(code, a), truth(code, b)
     if isinstance(left, bool):
-        return b if left else False
+        if left:
+            return b
+        return False
     if isinstance(right, bool):
-        return a if right else False
+        if right:
+            return a
+        return False
     return KernelNumber(BOOL, code.builder.and_(left, right))
 
 
@@ -152,15 +161,25 @@ def _short_circuit(code: KernelCode, is_and: bool, values: Sequence[ast.expr]) -
     first, *others = values
     result = truth(code, evaluate(code, first))
     if not others:
-        return result if isinstance(result, bool) else KernelNumber(BOOL, result)
+        if isinstance(result, bool):
+            return result
+        return KernelNumber(BOOL, result)
     if isinstance(result, bool):
-        return _short_circuit(code, is_and, others) if result == is_and else result
+        if result == is_and:
+            return _short_circuit(code, is_and, others)
+        return result
     if all(isinstance(node, EAGER_NODES) for operand in others for node in ast.walk(operand)):
         other = truth(code, _short_circuit(code, is_and, others))
         if isinstance(other, bool):
-            return KernelNumber(BOOL, result) if other == is_and else other
+            if other == is_and:
+                return KernelNumber(BOOL, result)
+            return other
         return KernelNumber(BOOL, (code.builder.and_ if is_and else code.builder.or_)(result, other))
-    combined: ast.expr = others[0] if len(others) == 1 else ast.BoolOp(ast.And() if is_and else ast.Or(), list(others))
+    combined: ast.expr
+    if len(others) == 1:
+        combined = others[0]
+    else:
+        combined = ast.BoolOp(ast.And() if is_and else ast.Or(), list(others))
     decided: ast.expr = ast.Constant(not is_and)
     return _conditional(code, result, *((combined, decided) if is_and else (decided, combined)))
 
@@ -192,11 +211,15 @@ def _branches(code: KernelCode, test: Any, operands: tuple[ast.expr, ast.expr]) 
         branches.append((build.block, value))
     code.frame.depth -= 1
     are_numbers = all(isinstance(value, KernelNumber) for _, value in branches)
-    dtype = result_dtype(*(dtype_of(value) for _, value in branches)) if are_numbers else None
+    dtype = None
+    if are_numbers:
+        dtype = result_dtype(*(dtype_of(value) for _, value in branches))
     slot: Any = None
     for block, value in branches:
         build.position_at_end(block)
-        result = value if dtype is None else to_number(code, value, dtype)
+        result = value
+        if dtype is not None:
+            result = to_number(code, value, dtype)
         slot = slot or new_slot(code, result)
         if slot_type(slot.template) != slot_type(result):
             raise Unsupported("a conditional expression with operands of different types")
@@ -228,7 +251,9 @@ def _attribute(code: KernelCode, value: Value, name: str) -> Value:
 
 def evaluate_indices(code: KernelCode, node: ast.expr) -> list[Value]:
     """Return the indices in a subscript: integers and `slice` objects."""
-    nodes = node.elts if isinstance(node, ast.Tuple) else [node]
+    nodes = [node]
+    if isinstance(node, ast.Tuple):
+        nodes = node.elts
     indices: list[Value] = []
     for index in nodes:
         if isinstance(index, ast.Slice):
@@ -238,7 +263,10 @@ def evaluate_indices(code: KernelCode, node: ast.expr) -> list[Value]:
             indices.append(slice(*bounds))
         else:
             value = evaluate(code, index)
-            indices += [*value] if is_tuple(value) else [value]
+            if is_tuple(value):
+                indices += [*value]
+            else:
+                indices += [value]
     return indices
 
 

@@ -53,7 +53,9 @@ def call_builtin(code: KernelCode, callee: Any, arguments: list[Value], named: d
     if callee in (abs, np.abs):
         return _absolute(code, arguments[0])
     if callee is len:
-        return arguments[0].shape[0] if isinstance(arguments[0], KernelArray) else len(arguments[0])
+        if isinstance(arguments[0], KernelArray):
+            return arguments[0].shape[0]
+        return len(arguments[0])
     if callee in (int, float, bool):
         return to_number(code, arguments[0], {int: INT64, float: FLOAT64, bool: BOOL}[callee])
     if inspect.isclass(callee) and issubclass(callee, np.generic) and callee.__name__.rstrip("_") in DTYPES:
@@ -70,7 +72,8 @@ def call_builtin(code: KernelCode, callee: Any, arguments: list[Value], named: d
 
 def _float_function(code: KernelCode, name: str, value: Value) -> Value:
     dtype = dtype_of(value)
-    dtype = dtype if dtype.real else FLOAT64
+    if not dtype.real:
+        dtype = FLOAT64
     return KernelNumber(dtype, intrinsic(code, name, dtype, to_number(code, value, dtype).value))
 
 
@@ -94,7 +97,10 @@ def select_number(code: KernelCode, test: KernelNumber, first: Value, second: Va
 
 
 def _extremum(code: KernelCode, name: str, values: Sequence[Value]) -> Value:
-    best, *others = values[0] if len(values) == 1 and is_tuple(values[0]) else values
+    if len(values) == 1 and is_tuple(values[0]):
+        best, *others = values[0]
+    else:
+        best, *others = values
     for value in others:
         if is_constant(best) and is_constant(value):
             best = (min if name == "Lt" else max)(best, value)
@@ -111,7 +117,10 @@ def _array_function(code: KernelCode, callee: Any, arguments: list[Value], named
     """
     dtypes = [named.get("dtype", arguments[1] if len(arguments) > 1 else FLOAT64)]
     if callee in (np.zeros, np.empty, np.ones):
-        shape = arguments[0] if is_tuple(arguments[0]) else (arguments[0],)
+        if is_tuple(arguments[0]):
+            shape = arguments[0]
+        else:
+            shape = (arguments[0],)
         array = allocate(code, shape, _dtype(dtypes[0]), zeros=callee is np.zeros)
         if callee is np.ones:
             fill_array(code, array, 1)
@@ -169,7 +178,10 @@ def call_method(code: KernelCode, method: Method, arguments: list[Value]) -> Val
     """Return the result of a method of an array."""
     array = method.array
     if method.name == "reshape" and array.contiguous:
-        shape = arguments[0] if is_tuple(arguments[0]) else tuple(arguments)
+        if is_tuple(arguments[0]):
+            shape = arguments[0]
+        else:
+            shape = tuple(arguments)
         if any(is_constant(size) and size < 0 for size in shape):
             raise Unsupported("reshape to a negative size")
         return contiguous(code, array.dtype, array.pointer, shape)
@@ -197,21 +209,18 @@ def elementwise(code: KernelCode, function: Callable[[Value, Value], Value], a: 
 
     The operands are two one-dimensional int64 arrays of equal length, or one such array and a number.
     """
-    first, second = (operand if isinstance(operand, KernelArray) else None for operand in (a, b))
-    template = first or second
-    if (
-        template is None
-        or len(template.shape) != 1
-        or any(array and array.dtype is not INT64 for array in (first, second))
-    ):
+    arrays = [operand for operand in (a, b) if isinstance(operand, KernelArray)]
+    if not arrays or len(arrays[0].shape) != 1 or any(array.dtype is not INT64 for array in arrays):
         raise Unsupported("arithmetic on arrays other than one-dimensional ones of int64")
+    template = arrays[0]
     result = allocate(code, template.shape, template.dtype)
 
     def emit_iteration(index: Value) -> None:
-        operands = [
-            load(code, array, locate(code, array, [index])[0]) if array else value
-            for array, value in ((first, a), (second, b))
-        ]
+        operands = [a, b]
+        for place, operand in enumerate(operands):
+            if isinstance(operand, KernelArray):
+                address, _ = locate(code, operand, [index])
+                operands[place] = load(code, operand, address)
         store(code, result, address_at(code, result, index), function(*operands))
 
     emit_range(code, 0, template.shape[0], 1, emit_iteration)

@@ -28,7 +28,9 @@ def emit_range(
     build.store(as_int64(code, begin), counter)
     build.branch(test)
     build.position_at_end(test)
-    comparison = ">" if is_constant(step) and step < 0 else "<"
+    comparison = "<"
+    if is_constant(step) and step < 0:
+        comparison = ">"
     current = build.load(counter, typ=I64)
     build.cbranch(build.icmp_signed(comparison, current, limit), inside, out)
     build.position_at_end(inside)
@@ -70,4 +72,6 @@ def emit_branch(code: KernelCode, emit: Callable[[], None]) -> list[str]:
     frame.depth -= 1
     changed = [name for name, variable in before.items() if frame.names[name] is not variable]
     frame.names.update({name: before[name] for name in changed})
-    return [] if code.builder.block.is_terminated else changed
+    if code.builder.block.is_terminated:
+        return []
+    return changed

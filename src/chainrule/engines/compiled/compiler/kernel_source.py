@@ -24,15 +24,23 @@ def _functions_by_code(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef
 
     loaded  name of the module imported from the file, which may provide the source if the file cannot be read
     """
-    names = vars(sys.modules[loaded]) if loaded in sys.modules else None
+    names = None
+    if loaded in sys.modules:
+        names = vars(sys.modules[loaded])
     tree = ast.parse("".join(linecache.getlines(file, names)))
-    nodes = {
-        (min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]), node.name): node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef)
-    }
-    codes = _nested_code(compile(tree, file, "exec", dont_inherit=True))
-    return {code: nodes[position] for code in codes if (position := (code.co_firstlineno, code.co_name)) in nodes}
+    nodes = dict[tuple[int, str], ast.FunctionDef]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            first = node.lineno
+            if node.decorator_list:
+                first = min(first, node.decorator_list[0].lineno)
+            nodes[first, node.name] = node
+    functions = dict[CodeType, ast.FunctionDef]()
+    for code in _nested_code(compile(tree, file, "exec", dont_inherit=True)):
+        position = code.co_firstlineno, code.co_name
+        if position in nodes:
+            functions[code] = nodes[position]
+    return functions
 
 
 def _nested_code(code: CodeType) -> Iterator[CodeType]:
@@ -114,7 +122,9 @@ def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
     for name, depths in depths_by_name.items():
         if len(depths) == 1 and depths[0] > 0:
             block = blocks[name]
-            nodes = [block] if isinstance(block, ast.AST) else block
+            nodes = block
+            if isinstance(block, ast.AST):
+                nodes = [block]
             inside = sum(_read_count(child, name) for child in nodes)
             if inside < _read_count(function, name):
                 variables.add(name)

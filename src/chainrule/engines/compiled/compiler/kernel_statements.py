@@ -115,7 +115,7 @@ def _emit_for(code: KernelCode, target: ast.expr, iterable: ast.expr, body: Sequ
             emit_range(
                 code, 0, entries.shape[0], 1, lambda position: emit_iteration(read_element(code, entries, [position]))
             )
-        elif any(isinstance(node, ast.Continue | ast.Break) for line in body for node in ast.walk(line)):
+        elif any(isinstance(node, ast.Continue | ast.Break) for node in ast.walk(ast.Module(list(body), []))):
             raise Unsupported(f"a loop over {ast.unparse(iterable)} with break or continue")
         else:
             for entry in entries:
@@ -199,7 +199,9 @@ def call(code: KernelCode, function: Callable[..., Any], arguments: Sequence[Val
         if not build.block.is_terminated:
             build.branch(frame.exit)
         build.position_at_end(frame.exit)
-        result = None if frame.results is None else read_slot(code, frame.results)
+        result = None
+        if frame.results is not None:
+            result = read_slot(code, frame.results)
     code.loop_exits = loops
     code.frames.pop()
     if code.allocations > before and not has_array(result):

@@ -107,7 +107,9 @@ _NUMPY_DTYPES = {np.dtype(dtype.name).type: dtype for dtype in DTYPES.values()}
 
 def pointer_to(element: Any) -> Any:
     """Return the LLVM type of pointers to an LLVM type. With opaque pointers, there is only one pointer type."""
-    return element.as_pointer() if hasattr(element, "as_pointer") else ir.PointerType()
+    if hasattr(element, "as_pointer"):
+        return element.as_pointer()
+    return ir.PointerType()
 
 
 def is_constant(value: Value) -> bool:
@@ -157,10 +159,12 @@ def llvm_values(value: Value) -> list[Any]:
     if isinstance(value, KernelNumber | TileValue):
         return [value.value]
     if isinstance(value, KernelArray):
-        return [value.pointer, *(number for part in (*value.shape, *value.strides) for number in llvm_values(part))]
+        return [value.pointer, *llvm_values((*value.shape, *value.strides))]
+    numbers = []
     if isinstance(value, tuple):
-        return [number for part in value for number in llvm_values(part)]
-    return []
+        for part in value:
+            numbers += llvm_values(part)
+    return numbers
 
 
 def rebuild(template: Value, numbers: Any) -> Value:
@@ -176,7 +180,9 @@ def rebuild(template: Value, numbers: Any) -> Value:
         return KernelArray(template.dtype, pointer, shape, strides, template.contiguous)
     if isinstance(template, tuple):
         parts = [rebuild(size, numbers) for size in template]
-        return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
+        if hasattr(template, "_fields"):
+            return type(template)(*parts)
+        return tuple(parts)
     return template
 
 

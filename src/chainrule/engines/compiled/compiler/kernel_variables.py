@@ -50,11 +50,14 @@ def materialize(code: KernelCode, value: Value) -> Value:
     if is_constant(value):
         return to_number(code, value)
     if isinstance(value, KernelArray):
-        shape, strides = (tuple(materialize(code, item) for item in part) for part in (value.shape, value.strides))
+        shape = tuple(materialize(code, size) for size in value.shape)
+        strides = tuple(materialize(code, stride) for stride in value.strides)
         return KernelArray(value.dtype, value.pointer, shape, strides, value.contiguous)
     if is_tuple(value):
         parts = [materialize(code, part) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        if hasattr(value, "_fields"):
+            return type(value)(*parts)
+        return tuple(parts)
     return value
 
 
@@ -85,7 +88,9 @@ def read_variable(code: KernelCode, name: str) -> Value:
     variable = code.frame.names[name]
     if variable is AMBIGUOUS:
         raise Unsupported(f"{name}: its values have different types")
-    return read_slot(code, variable) if isinstance(variable, Slot) else variable
+    if isinstance(variable, Slot):
+        return read_slot(code, variable)
+    return variable
 
 
 def assign(code: KernelCode, name: str, value: Value) -> None:
@@ -111,14 +116,17 @@ def store_variable(code: KernelCode, before: Any, value: Value, key: Any, depth:
     stored = materialize(code, value)
     if isinstance(stored, KernelNumber) and key in code.widened:
         stored = to_number(code, stored, code.widened[key])
-    slot = before if isinstance(before, Slot) else None
+    slot = None
+    if isinstance(before, Slot):
+        slot = before
     if slot is not None and slot_type(slot.template) != slot_type(stored):
         are_numbers = isinstance(slot.template, KernelNumber) and isinstance(stored, KernelNumber)
         if are_numbers and depth:  # later iterations read the same slot
             stored = _as_in_slot(code, slot, stored, key)
         else:
             slot = None
-    slot = new_slot(code, stored) if slot is None else slot
+    if slot is None:
+        slot = new_slot(code, stored)
     if has_array(stored) and slot.loops < len(code.loop_exits):
         raise Unsupported(f"{key[-1]}: an array is assigned in a loop, but the variable outlives the iteration")
     write_slot(code, slot, stored)

@@ -47,7 +47,10 @@ def link(kernel: Link) -> None:
     machine.start()
     if kernel.name not in _addresses:
         load, compile_code = partial(machine.address_of, kernel.name), partial(compile_kernel, kernel)
-        address = object_files.load_or_compile(kernel.name, load, compile_code) if kernel.own else load(compile_code())
+        if kernel.own:
+            address = object_files.load_or_compile(kernel.name, load, compile_code)
+        else:
+            address = load(compile_code())
         _addresses[kernel.name] = address
     machine.name_address(kernel.symbol, _addresses[kernel.name])
 
@@ -60,7 +63,9 @@ def compile_kernel(link: Link, *, timeout: float | None = None) -> bytes:
     folder = object_files.compiled_folder()
     if folder is None or not link.own:
         return _compile(link)
-    options = {} if timeout is None else {"timeout": timeout}
+    options = {}
+    if timeout is not None:
+        options = {"timeout": timeout}
     with object_files.locks(folder).hold(link.name, **options) as acquired:
         if not acquired and timeout is not None:
             return b""
@@ -86,7 +91,12 @@ def _compile(link: Link) -> bytes:
 
 def missing(links: Sequence[Link]) -> list[Link]:
     """Return the kernels that are not on disk yet, excluding kernels that are never stored."""
-    return [link for link in links if link.own and (file := object_files.object_file(link.name)) and not file.is_file()]
+    absent = list[Link]()
+    for link in links:
+        file = object_files.object_file(link.name)
+        if link.own and file is not None and not file.is_file():
+            absent.append(link)
+    return absent
 
 
 def compile_kernels(links: Sequence[Link], source: str) -> None:
@@ -124,7 +134,9 @@ def _helper_processes(kernels: int, source: str) -> Generator[None]:
     with object_files.locks(folder).hold("ahead", timeout=0) as acquired:
         file = folder / "new_program.py"
         can_start = acquired and _write_source(file, source)
-        processes = [_start_process(file, k / count) for k in range(1, count)] if can_start else []
+        processes = []
+        if can_start:
+            processes = [_start_process(file, k / count) for k in range(1, count)]
         try:
             yield
         finally:

@@ -190,7 +190,9 @@ class Kernel:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Decorate a function to be compiled as a kernel."""
-    return function if DISABLED else Kernel(function)
+    if DISABLED:
+        return function
+    return Kernel(function)
 
 
 def _prepared_call(kernel: Kernel, arguments: Sequence[Any]) -> tuple[MachineFunction, list[Any]]:
@@ -203,7 +205,7 @@ def _prepared_call(kernel: Kernel, arguments: Sequence[Any]) -> tuple[MachineFun
     if types not in kernel.programs:
         with object_files.COMPILER_LOCK:
             kernel.programs[types] = kernel.programs.get(types) or _calling_program(kernel, types)
-    return kernel.programs[types], [number for argument in arguments for number in _table_entries(argument)]
+    return kernel.programs[types], list(_table_entries(arguments))
 
 
 def _argument_type(value: Any) -> Any:
@@ -215,18 +217,21 @@ def _argument_type(value: Any) -> Any:
         return DTYPES.get(array.dtype.char) or str(array.dtype), array.ndim
     if isinstance(value, tuple):
         return TupleType(map(_argument_type, cast("tuple[Any, ...]", value)))
-    return (
-        None
-        if value is None
-        else next(number_type for python_type, number_type in NUMBER_TYPES if isinstance(value, python_type))
-    )
+    if value is None:
+        return None
+    return next(number_type for python_type, number_type in NUMBER_TYPES if isinstance(value, python_type))
 
 
 def _table_entries(value: Any) -> Sequence[Any]:
     """Return the table entries for an argument. Tuples are flattened."""
     if isinstance(value, tuple):
-        return [number for item in cast("tuple[Any, ...]", value) for number in _table_entries(item)]
-    return () if value is None else (value,)
+        entries = list[Any]()
+        for item in cast("tuple[Any, ...]", value):
+            entries += _table_entries(item)
+        return entries
+    if value is None:
+        return ()
+    return (value,)
 
 
 def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:

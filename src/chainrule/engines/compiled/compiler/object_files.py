@@ -79,7 +79,9 @@ def locks(folder: Path) -> Locks:
 def object_file(name: str) -> Path | None:
     """Return the path of the machine code stored under a name, or None if nothing can be stored."""
     folder = compiled_folder()
-    return None if folder is None else folder / f"{name}.o"
+    if folder is None:
+        return None
+    return folder / f"{name}.o"
 
 
 def read(name: str) -> bytes | None:

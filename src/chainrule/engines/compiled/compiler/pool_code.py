@@ -78,7 +78,8 @@ class _Emitter:
 
     def at(self, pool: Any, word: Any) -> Any:
         """Return a pointer to a word of the pool."""
-        word = I64(word) if isinstance(word, int) else word
+        if isinstance(word, int):
+            word = I64(word)
         address = self.builder.add(pool, self.builder.mul(word, I64(8)))
         return self.builder.inttoptr(address, pointer_to(I64))
 

@@ -31,7 +31,11 @@ def vector_bits(setting: str | None, features: Mapping[str, bool]) -> int:
 
     Errors   OptionError if the processor does not support the width in the setting
     """
-    widest = 512 if features.get("avx512f") else 256 if features.get("avx") else 128
+    widest = 128
+    if features.get("avx512f"):
+        widest = 512
+    elif features.get("avx"):
+        widest = 256
     if not setting:
         return widest
     allowed = [str(bits) for bits in WIDTHS if bits <= widest]
@@ -45,9 +49,13 @@ def vector_bits(setting: str | None, features: Mapping[str, bool]) -> int:
 def feature_string(bits: int, features: Mapping[str, bool]) -> str:
     """Return a processor's features in LLVM's format, except features that require registers wider than `bits`."""
     without = EXCLUDED_FEATURES[bits]
-    return ",".join(
-        f"{'+' if has and not name.startswith(without) else '-'}{name}" for name, has in sorted(features.items())
-    )
+    parts = list[str]()
+    for name, has in sorted(features.items()):
+        if has and not name.startswith(without):
+            parts.append(f"+{name}")
+        else:
+            parts.append(f"-{name}")
+    return ",".join(parts)
 
 
 _FEATURES: dict[str, bool] = dict(_binding.get_host_cpu_features())

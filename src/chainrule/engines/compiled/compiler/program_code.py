@@ -150,7 +150,9 @@ class Emitter(Expressions):
                 case ast.Expr(ast.Call(ast.Name("call"), [ast.Constant(symbol), ast.Tuple(arguments)])):
                     self._call_kernel(str(symbol), [self.evaluate(argument) for argument in arguments])
                 case ast.Expr(ast.Call(ast.Name(name), arguments)) if name in self._context.functions:
-                    numbers = [number for argument in arguments for number in llvm_values(self.evaluate(argument))]
+                    numbers = list[Any]()
+                    for argument in arguments:
+                        numbers += llvm_values(self.evaluate(argument))
                     self._return_error(self.builder.call(self._context.functions[name], numbers))
                 case _:
                     raise unsupported(node)
@@ -220,11 +222,9 @@ class Emitter(Expressions):
     def _call_kernel(self, symbol: str, arguments: Sequence[Value]) -> None:
         """Emit a call of a kernel by its symbol. If the kernel fails, the program returns its error code."""
         types = self._context.kernels[symbol]
-        values = [
-            number
-            for argument, argument_type in zip(arguments, types, strict=True)
-            for number in self._kernel_arguments(argument, argument_type)
-        ]
+        values = list[Any]()
+        for argument, argument_type in zip(arguments, types, strict=True):
+            values += self._kernel_arguments(argument, argument_type)
         function = self._context.declare(symbol, I64, llvm_types(types))
         self._return_error(self.builder.call(function, values))
 
@@ -234,11 +234,10 @@ class Emitter(Expressions):
         Errors   TypeError if the value does not have the declared type
         """
         if isinstance(argument_type, TupleType):
-            return [
-                number
-                for item, item_type in zip(value, argument_type, strict=True)
-                for number in self._kernel_arguments(item, item_type)
-            ]
+            numbers = list[Any]()
+            for item, item_type in zip(value, argument_type, strict=True):
+                numbers += self._kernel_arguments(item, item_type)
+            return numbers
         if (
             is_array(argument_type)
             and isinstance(value, ArrayValue)
@@ -247,14 +246,18 @@ class Emitter(Expressions):
             return llvm_values(value)
         if is_array(argument_type) or isinstance(value, ArrayValue) or (argument_type is None) != (value is None):
             raise TypeError(f"a kernel expects an argument of type {argument_type}, but the program passes {value}")
-        return [] if argument_type is None else [self._convert(value, argument_type)]
+        if argument_type is None:
+            return []
+        return [self._convert(value, argument_type)]
 
     def _convert(self, value: Value, number_type: Any) -> Any:
         """Convert a number to a type."""
         if number_type is float and value.type == I64:
             return self.builder.sitofp(value, DOUBLE)
         if number_type is bool:
-            return I8(int(value)) if isinstance(value, bool) else self.builder.trunc(value, I8)
+            if isinstance(value, bool):
+                return I8(int(value))
+            return self.builder.trunc(value, I8)
         return value
 
     def _emit_parallel_loop(self, names: Sequence[str], count: Any, max_threads: Any, body: Sequence[ast.stmt]) -> None:
@@ -265,9 +268,13 @@ class Emitter(Expressions):
 
         names  variables of the loop: the iteration and, optionally, the thread
         """
-        used = {node.id for line in body for node in ast.walk(line) if isinstance(node, ast.Name)}
+        used = set[str]()
+        for line in body:
+            used |= {node.id for node in ast.walk(line) if isinstance(node, ast.Name)}
         read = {name: self.read_variable(name) for name in self.variables if name in used}
-        numbers = [number for value in read.values() for number in llvm_values(value)]
+        numbers = list[Any]()
+        for value in read.values():
+            numbers += llvm_values(value)
         table = self._emit_table([*(self._as_int64(number) for number in numbers), I64(0)])
         function_type = ir.FunctionType(ir.VoidType(), [I64] * 3)
         function = ir.Function(self._context.module, function_type, f"turn_{len(self._context.module.globals)}")
@@ -279,7 +286,9 @@ class Emitter(Expressions):
         self._return_error(self._load(self.builder.add(table, I64(8 * len(numbers)))))
 
     def _as_int64(self, number: Any) -> Any:
-        return number if number.type == I64 else self.builder.bitcast(number, I64)
+        if number.type == I64:
+            return number
+        return self.builder.bitcast(number, I64)
 
     def _emit_table(self, numbers: Sequence[Any]) -> Any:
         """Emit code that stores numbers in a table on the stack, and return the table's address."""

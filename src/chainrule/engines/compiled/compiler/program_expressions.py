@@ -47,20 +47,26 @@ def llvm_values(value: Value) -> list[Any]:
     """Return the LLVM values that make up a value, in order."""
     if isinstance(value, ArrayValue):
         return [value.address, *value.shape]
-    return list(value) if isinstance(value, RangeValue) else [value]
+    if isinstance(value, RangeValue):
+        return list(value)
+    return [value]
 
 
 def rebuild(template: Value, numbers: Sequence[Any]) -> Value:
     """Return a value with the type and number of axes of `template`, built from the LLVM values `numbers`."""
     if isinstance(template, ArrayValue):
         return ArrayValue(template.dtype, numbers[0], list(numbers[1:]))
-    return RangeValue(*numbers) if isinstance(template, RangeValue) else numbers[0]
+    if isinstance(template, RangeValue):
+        return RangeValue(*numbers)
+    return numbers[0]
 
 
 def _slot_type(value: Value) -> tuple[Any, ...]:
     """Return a key for the type of a value. Values with equal keys can be stored in the same slots."""
     types = [number.type for number in llvm_values(value)]
-    return (value.dtype, *types) if isinstance(value, ArrayValue) else (isinstance(value, RangeValue), *types)
+    if isinstance(value, ArrayValue):
+        return (value.dtype, *types)
+    return (isinstance(value, RangeValue), *types)
 
 
 class Expressions:
@@ -109,7 +115,9 @@ class Expressions:
                 address = self.element_address(source, self.evaluate(index))
                 element_type = DTYPES[source.dtype].stored
                 number = self.builder.load(self.builder.inttoptr(address, pointer_to(element_type)), typ=element_type)
-                return self.builder.sext(number, I64) if source.dtype == "int32" else number
+                if source.dtype == "int32":
+                    return self.builder.sext(number, I64)
+                return number
             case ast.Call(ast.Name(choice), [left, right]) if choice in EXTREMA:
                 first, second = self.evaluate(left), self.evaluate(right)
                 is_first = self.builder.icmp_signed(EXTREMA[choice], first, second)

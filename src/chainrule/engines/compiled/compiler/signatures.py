@@ -43,7 +43,8 @@ class Link(NamedTuple):
     def name(self) -> str:
         """The name of the compiled function and of its object file."""
         signature = f"{self.kernel.__module__}.{self.kernel.__qualname__} {self.types}"
-        signature += "" if self.own else f" {self.kernel.number}"
+        if not self.own:
+            signature += f" {self.kernel.number}"
         return f"{self.kernel.__name__}_{hashlib.sha256(signature.encode()).hexdigest()[:16]}"
 
 

@@ -341,12 +341,16 @@ def _constant_size_tile(arguments: Any) -> Tile | None:
     """Return the type of a tile whose rows and columns are the last two arguments; None unless both are constants."""
     array, *_, rows, columns = arguments
     is_constant = isinstance(rows, Literal) and isinstance(columns, Literal)
-    return Tile(array.dtype, rows.literal_value, columns.literal_value) if is_constant else None
+    if is_constant:
+        return Tile(array.dtype, rows.literal_value, columns.literal_value)
+    return None
 
 
 def _constant_column_offsets(arguments: Any) -> ColumnOffsets | None:
     """Return the type of column offsets. Their number is the last argument. If it is not a constant, return None."""
-    return ColumnOffsets(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
+    if isinstance(arguments[-1], Literal):
+        return ColumnOffsets(arguments[-1].literal_value)
+    return None
 
 
 def _quarter_columns(tile: Tile) -> Tile:

@@ -85,7 +85,9 @@ class CodeBuilder:
 
     def advance(self, address: Address, steps: Any) -> Address:
         """Return the address `steps` elements after `address`."""
-        count = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
+        count = steps
+        if not isinstance(steps, ir.Value):
+            count = ir.IntType(64)(steps)
         return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
 
     def load_element(self, address: Address) -> Any:
@@ -135,7 +137,9 @@ class CodeBuilder:
         outside  vector whose lanes are returned where the mask is false; None: zeros
         """
         element, size = {"float": "f32", "double": "f64", "i32": "i32"}[str(vector.element)], BYTES[str(vector.element)]
-        passthrough = [ir.Constant(vector, None) if outside is None else outside] if operation == "load" else []
+        passthrough = []
+        if operation == "load":
+            passthrough = [ir.Constant(vector, None) if outside is None else outside]
         arguments = [self._pointer(address, vector), ir.IntType(32)(size), mask]
         argument_types = (
             [vector] * len(vectors) + [argument.type for argument in arguments] + [vector] * len(passthrough)
@@ -183,16 +187,25 @@ class CodeBuilder:
 
         group  number of adjacent lanes in a group
         """
-        starts = range(0, 2 * tile.lanes, group)
-        halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
-        first, second = (self.shuffle(a, b, half) for half in halves)
+        width = group // 2
+        lower, upper = list[int](), list[int]()
+        for start in range(0, 2 * tile.lanes, group):
+            lower += range(start, start + width)
+            upper += range(start + width, start + group)
+        first = self.shuffle(a, b, lower)
+        second = self.shuffle(a, b, upper)
         return self.builder.fadd(first, second)
 
     def exchange(self, tile: Tile, a: Any, b: Any, distance: int) -> tuple[Any, Any]:
         """Swap the second half of every group of 2·distance lanes in a with the first half of the same group in b."""
-        lanes = range(tile.lanes)
-        kept = [lane + tile.lanes - distance if lane & distance else lane for lane in lanes]
-        swapped = [lane + tile.lanes if lane & distance else lane + distance for lane in lanes]
+        kept, swapped = list[int](), list[int]()  # lanes of a, followed by those of b
+        for lane in range(tile.lanes):
+            if lane & distance:
+                kept.append(lane + tile.lanes - distance)
+                swapped.append(lane + tile.lanes)
+            else:
+                kept.append(lane)
+                swapped.append(lane + distance)
         return self.shuffle(a, b, kept), self.shuffle(a, b, swapped)
 
     def load_broadcast(self, tile: Tile, address: Address) -> Any:
@@ -214,9 +227,16 @@ class CodeBuilder:
         iteration, as observed in `taps.py` (docs/design-decisions.md). A tile with more vectors than there are
         registers is not an operand.
         """
-        count = sums.type.count if UNROLL_COUNT > 1 and sums.type.count <= COUNT else 0
+        count = 0
+        if UNROLL_COUNT > 1 and sums.type.count <= COUNT:
+            count = sums.type.count
         types, indices = [sums.type.element] * count, range(count)
-        result = ir.LiteralStructType(types) if count > 1 else types[0] if types else ir.VoidType()
+        if count > 1:
+            result = ir.LiteralStructType(types)
+        elif types:
+            result = types[0]
+        else:
+            result = ir.VoidType()
         names = ",".join([f"={REGISTER}" for _ in indices] + [str(k) for k in indices])
         barrier = ir.InlineAsm(ir.FunctionType(result, types), "", names, side_effect=True)
         passed = self.builder.call(barrier, [self.builder.extract_value(sums, k) for k in indices])
@@ -257,4 +277,6 @@ def vector_of(tile: Tile) -> Any:
 
 def _declare(module: Any, function_type: Any, name: str) -> Any:
     """Return an LLVM intrinsic, declared if necessary."""
-    return module.globals[name] if name in module.globals else ir.Function(module, function_type, name)
+    if name in module.globals:
+        return module.globals[name]
+    return ir.Function(module, function_type, name)

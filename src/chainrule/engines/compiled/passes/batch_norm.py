@@ -26,7 +26,9 @@ def join_norm_gradients(plan: StepPlan) -> StepPlan:
     """
     backward = list[PlanStep]()
     for operation in plan.backward:
-        before = backward[-1] if backward else None
+        before = None
+        if backward:
+            before = backward[-1]
         if before is not None and _same_sums(before, operation):
             name, writes = "batch_norm_backward", (*before.writes, *operation.writes)
             backward[-1] = replace(operation, name=name, kernel=name, writes=writes)
@@ -52,7 +54,9 @@ def scale_convolutions(plan: StepPlan) -> StepPlan:
     readers = reader_counts(plan)
     scales, forward = list[PlanStep](), list[PlanStep]()
     for operation in plan.forward:
-        before = forward[-1] if forward else None
+        before = None
+        if forward:
+            before = forward[-1]
         alone = before and operation.reads[:1] == before.writes and readers[before.writes[0].storage] == 1
         can = before and before.entry.epilogues.get("scaled")
         if operation.name != "batch_norm_inference" or not before or not alone or not can or not can(before.reads):
@@ -79,12 +83,17 @@ def divide_norms(plan: StepPlan) -> StepPlan:
     The gradients are split in the same way; see `kernels/divided_normalization.py`. In a sharded plan, normalizations
     over short channels are split too, because shards exchange statistics after the second step.
     """
-    least = 0 if plan.sharded else SHORT_CHANNEL
+    least = SHORT_CHANNEL
+    if plan.sharded:
+        least = 0
     name = "batch_norm"
-    forward = tuple(part for step in plan.forward for part in _divided(step, name, _forward_parts, least))
+    forward, backward = list[PlanStep](), list[PlanStep]()
+    for step in plan.forward:
+        forward += _divided(step, name, _forward_parts, least)
     joint = "batch_norm_backward"
-    backward = tuple(part for operation in plan.backward for part in _divided(operation, joint, _backward_parts, least))
-    return replace(plan, forward=forward, backward=backward)
+    for step in plan.backward:
+        backward += _divided(step, joint, _backward_parts, least)
+    return replace(plan, forward=tuple(forward), backward=tuple(backward))
 
 
 def _divided(
@@ -95,8 +104,12 @@ def _divided(
     parts  function that returns the parts of an operation with input x
     least  minimum number of elements per channel in one sample of x
     """
-    x = operation.reads[1 if name == "batch_norm_backward" else 0] if operation.name == name else None
-    return (operation,) if x is None or math.prod(x.shape[1:]) < least else parts(operation, x)
+    x = None
+    if operation.name == name:
+        x = operation.reads[1 if name == "batch_norm_backward" else 0]
+    if x is None or math.prod(x.shape[1:]) < least:
+        return (operation,)
+    return parts(operation, x)
 
 
 def _forward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:

@@ -39,8 +39,11 @@ def pack_weights(plan: StepPlan, itemsize: int) -> tuple[StepPlan, list[Packing]
     for number, step in enumerate(forward):
         if not step.entry.packing or step.operand(1).kind != "parameter":
             continue
-        share = step.share(itemsize) if step.scope == "batch" else None
-        share = share if share and share.axis == 0 else None
+        share = None
+        if step.scope == "batch":
+            share = step.share(itemsize)
+        if not (share and share.axis == 0):
+            share = None
         w = step.operand(1)
         packing = replace(step_of(step, step.entry.packing), reads=(w,), runtime={})
         key = w.storage, packing.kernel, str(packing.entry.plain_arguments(2, step.attributes)), share

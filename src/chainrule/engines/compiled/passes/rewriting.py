@@ -37,7 +37,10 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPla
     repacks = intra_sample and plan.loss is not None  # in inference, packed weights are kept
     steps = select_kernels(simplify(plan), itemsize, single=repacks)
     steps = move_pooling(steps)
-    steps = share_large_layers(steps, itemsize) if intra_sample else share_large_gradients(steps)
+    if intra_sample:
+        steps = share_large_layers(steps, itemsize)
+    else:
+        steps = share_large_gradients(steps)
     steps = scale_convolutions(steps)
     steps = join_norm_gradients(steps)
     return fuse(steps)
@@ -55,9 +58,14 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     Tensors between fused operations remain in registers. They are attributed to the kernels of their own operations. A
     plan with custom operations is not compiled: every operation runs separately, and custom ones are omitted here.
     """
-    steps = [*_unfused(plan, itemsize), *(() if plan.is_interpreted else rewrite(plan, itemsize).operations)]
-    names = {tensor.storage: step.kernel for step in steps for tensor in step.writes}
-    return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
+    steps = [*_unfused(plan, itemsize)]
+    if not plan.is_interpreted:
+        steps += rewrite(plan, itemsize).operations
+    kernels = dict[str, tuple[str, str]]()
+    for step in steps:
+        for tensor in step.writes:
+            kernels[tensor.storage] = KERNELS[step.kernel].family, step.kernel
+    return kernels
 
 
 def _unfused(plan: Plan, itemsize: int, *, single: bool = False) -> list[PlanStep]:
@@ -89,12 +97,18 @@ def move_pooling(plan: StepPlan) -> StepPlan:
             continue
         largest = cells.viewed(y.shape)
         at = _scattering(backward, pooling)
-        slope = backward[at + 1].reads[1:] if at is not None else ()
+        slope = ()
+        if at is not None:
+            slope = backward[at + 1].reads[1:]
         picked = {cells.storage: y, x.storage: largest}
         slope_reads = sum(tensor is not None and tensor.storage == cells.storage for tensor in slope)
         alone = readers[cells.storage] == 1 + slope_reads
         unread = not activation.entry.epilogue and not any(readers[tensor.storage] for tensor in pooling.writes[1:])
-        if alone and (unread if at is None else all(tensor and tensor.storage in picked for tensor in slope)):
+        if at is None:
+            is_movable = unread
+        else:
+            is_movable = all(tensor and tensor.storage in picked for tensor in slope)
+        if alone and is_movable:
             forward[number] = replace(pooling, reads=(x,), writes=(largest, *pooling.writes[1:]))
             forward[number + 1] = replace(activation, reads=(largest,), writes=(y,))
             if at is not None:
@@ -114,12 +128,18 @@ def _scattering(backward: Sequence[PlanStep], pooling: PlanStep) -> int | None:
     written = backward[reading[0]].writes[0].storage
     following = _readers_of({written}, backward)
     dy = backward[reading[0] + 1].reads[0]
-    return reading[0] if following == [reading[0] + 1] and dy is not None and dy.storage == written else None
+    if following == [reading[0] + 1] and dy is not None and dy.storage == written:
+        return reading[0]
+    return None
 
 
 def _readers_of(storages: Set[str], steps: Sequence[PlanStep]) -> list[int]:
     """Return the indices of the steps that read any of these storages."""
-    return [n for n, step in enumerate(steps) if any(tensor.storage in storages for tensor in tensors_read([step]))]
+    readers = list[int]()
+    for number, step in enumerate(steps):
+        if any(tensor.storage in storages for tensor in tensors_read([step])):
+            readers.append(number)
+    return readers
 
 
 def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tensor]) -> tuple[PlanStep, PlanStep]:
@@ -149,10 +169,14 @@ def fuse(plan: StepPlan) -> StepPlan:
     readers = reader_counts(plan)
     forward = list[PlanStep]()
     for operation in plan.forward:
-        before = forward[-1] if forward else None
+        before = None
+        if forward:
+            before = forward[-1]
         alone = before and before.writes[:1] == operation.reads and readers[before.writes[0].storage] == 1
         unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
-        both = _fused(before, operation) if before and alone and unread else None
+        both = None
+        if before and alone and unread:
+            both = _fused(before, operation)
         if both:
             forward[-1] = both
         else:

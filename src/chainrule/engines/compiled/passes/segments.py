@@ -53,11 +53,18 @@ def segments(operations: Iterable[PlanStep], itemsize: int) -> list[Segment]:
     listed = list(operations)
     activations = {tensor.storage: tensor.size for tensor in tensors_of(listed) if tensor.per_sample}
     divided = sum(activations.values()) * itemsize > CACHE_BYTES // WIDE_BLOCK
-    wide_ones = _wide(listed, itemsize) if divided else (False for _ in listed)
-    keys = ((number, wide and number >= 0) for number, wide in zip(_numbers(listed, itemsize), wide_ones, strict=True))
-    numbered = groupby(zip(keys, listed, strict=True), key=lambda pair: pair[0])
-    runs = [([operation for _, operation in run], wide) for (_, wide), run in numbered]
-    return [Segment(run, run[0].scope, wide) for run, wide in runs]
+    wide_ones = [False] * len(listed)
+    if divided:
+        wide_ones = _wide(listed, itemsize)
+    result = list[Segment]()
+    before: tuple[int, bool] | None = None
+    for operation, number, wide in zip(listed, _numbers(listed, itemsize), wide_ones, strict=True):
+        key = number, wide and number >= 0
+        if key != before:
+            result.append(Segment([], operation.scope, key[1]))
+        result[-1].operations.append(operation)
+        before = key
+    return result
 
 
 def runs_of(numbers: Iterable[int], listed: Sequence[Segment]) -> list[list[int]]:
@@ -152,10 +159,12 @@ def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
     """
     wide = False
     for operation in operations:
-        activations, weights = (
-            sum(tensor.size for tensor in tensors_of([operation]) if tensor.per_sample is kind) * itemsize
-            for kind in (True, False)
-        )
+        activations = weights = 0  # bytes
+        for tensor in tensors_of([operation]):
+            if tensor.per_sample:
+                activations += tensor.size * itemsize
+            else:
+                weights += tensor.size * itemsize
         wide = weights > activations > 0 or (wide and activations <= SMALL_BYTES)
         yield wide
 
@@ -170,7 +179,9 @@ def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
     if plan.sharded and undivided:
         raise EngineError(f"{undivided[0]} was not divided into steps, so that shards cannot exchange its statistics")
     last = [number for number, segment in enumerate(segments) if segment.operations[0].kernel in STAGE_ENDS]
-    ends = [number + 1 for number in last] if plan.sharded else []
+    ends = []
+    if plan.sharded:
+        ends = [number + 1 for number in last]
     return [range(*edges) for edges in itertools.pairwise([0, *ends, len(segments)])]
 
 

@@ -27,8 +27,14 @@ def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
     In training, more work is needed for that, because threads read results from each other's caches.
     """
     selected, training = select_kernels(simplify(plan), itemsize, single=True), plan.loss is not None
-    works = [_work(step, itemsize, training=training) for step in selected.forward]
-    return sum(work for work in works if work >= 1) >= (MIN_SHARED_WORK_IN_TRAINING if training else MIN_SHARED_WORK)
+    shared_work = 0.0
+    for step in selected.forward:
+        work = _work(step, itemsize, training=training)
+        if work >= 1:
+            shared_work += work
+    if training:
+        return shared_work >= MIN_SHARED_WORK_IN_TRAINING
+    return shared_work >= MIN_SHARED_WORK
 
 
 def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
@@ -47,7 +53,11 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
         return _work(operation, itemsize, training=plan.loss is not None) >= 1
 
     runs = shared_runs(_by_channels(plan.forward), itemsize, is_shared)
-    forward = [replace(step, scope="batch") if on or is_shared(step) else step for step, on in runs]
+    forward = list[PlanStep]()
+    for step, is_continued in runs:
+        if is_continued or is_shared(step):
+            step = replace(step, scope="batch")
+        forward.append(step)
     return replace(plan, forward=tuple(forward), backward=tuple(_shared_gradients(plan, itemsize)))
 
 
@@ -88,13 +98,18 @@ def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:
     about the input gradient if it is the next step.
     """
     backward = plan.backward
-    shared = [replace(step, scope="batch") if _work(step, itemsize, training=True) >= 1 else step for step in backward]
+    shared = list(backward)
+    for number, step in enumerate(backward):
+        if _work(step, itemsize, training=True) >= 1:
+            shared[number] = replace(step, scope="batch")
     for number, step in enumerate(backward):
         if step.name == "dense_dx" and shared[number].scope == "batch":
             shared[number] = _by_outputs(step, itemsize, precise=plan.precise)
         if step.name != "cross_correlate_dw" or _work_of_gradient(step) < 1:
             continue
-        dx = backward[number + 1] if number + 1 < len(backward) else step
+        dx = step
+        if number + 1 < len(backward):
+            dx = backward[number + 1]
         paired = dx.name == "cross_correlate_dx" and dx.reads[0] == step.reads[1]
         if paired and not _has_many_weights(dx):
             shared[number] = replace(step, scope="batch")
@@ -139,7 +154,9 @@ def part_by_outputs(step: PlanStep) -> PlanStep:
 def _work_of_gradient(dw: PlanStep) -> float:
     """Return the work of a convolution's weight gradient, in the unit of `_work`."""
     dy = dw.reads[1]
-    return math.prod(dw.writes[0].shape) * math.prod(dy.shape[1:]) / SHARED_FROM if dy else 0
+    if dy:
+        return math.prod(dw.writes[0].shape) * math.prod(dy.shape[1:]) / SHARED_FROM
+    return 0
 
 
 def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
@@ -160,7 +177,9 @@ def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
     dense = len(w.shape) == 2
     multiplied = math.prod(w.shape) * (INFERENCE_WEIGHT_COST if dense and not training else math.prod(result.shape[1:]))
     multiplied += ELEMENT_COST * (x.size + result.size)
-    times = TRAINING_WEIGHT_COST if dense and training else 1
+    times = 1
+    if dense and training:
+        times = TRAINING_WEIGHT_COST
     return times * 2 * (1 - operation.share(itemsize).half) * multiplied / least
 
 
@@ -187,4 +206,8 @@ def is_shared_gradient(operation: PlanStep) -> bool:
 def is_only_writer(operation: Operation, plan: Plan) -> bool:
     """Return whether only this operation writes its first result. If layers share parameters, several operations do."""
     storage = operation.writes[0].storage
-    return sum(tensor.storage == storage for step in plan.backward for tensor in step.writes) == 1
+    writers = 0
+    for step in plan.backward:
+        for tensor in step.writes:
+            writers += tensor.storage == storage
+    return writers == 1

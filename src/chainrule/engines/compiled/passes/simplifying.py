@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.core.shapes import NO_PADDING
@@ -30,8 +31,8 @@ def simplify(plan: Plan) -> Plan:
     gates have one factor per image, which `multiply_images` repeats.
     """
     plan = _scale_images(plan)
-    forward = tuple(branch for operation in plan.forward for branch in _partwise(operation))
-    operations = [branch for operation in plan.backward for branch in _partwise(operation)]
+    forward = tuple(chain.from_iterable(map(_partwise, plan.forward)))
+    operations = list(chain.from_iterable(map(_partwise, plan.backward)))
     names = _storages(operations)
     backward = tuple(_renamed(branch, names) for branch in operations if not _is_sum_of_gradients(branch))
     return replace(plan, forward=forward, backward=backward)
@@ -98,7 +99,9 @@ def _among(factors: Mapping[str, Tensor], operation: Operation) -> list[Tensor]:
 
 def _flat(tensor: Tensor | None) -> Tensor | None:
     """Return a view of kernels (F, C, KH, KW) as a matrix (F, C·KH·KW), and of any other tensor as a vector."""
-    rows = tensor.shape[:-3] if tensor else ()
+    rows = ()
+    if tensor:
+        rows = tensor.shape[:-3]
     return tensor and tensor.viewed((*rows, tensor.size // math.prod(rows)))
 
 
@@ -126,7 +129,10 @@ def _renamed(operation: Operation, names: Mapping[str, str]) -> Operation:
     def follow(tensor: Tensor) -> Tensor:
         if tensor.storage not in names:
             return tensor
-        kind = "gradient" if tensor.kind == "statistic" else tensor.kind  # a part of a parameter's gradient
+        # a part of a parameter's gradient
+        kind = tensor.kind
+        if tensor.kind == "statistic":
+            kind = "gradient"
         return replace(tensor, storage=names[tensor.storage], kind=kind)
 
     reads = tuple(None if tensor is None else follow(tensor) for tensor in operation.reads)

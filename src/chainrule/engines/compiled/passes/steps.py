@@ -52,7 +52,9 @@ class PlanStep(Operation):
 
         With `fresh`, the kernel overwrites the gradient instead of adding to it, because it is computed once per batch.
         """
-        fresh = {"fresh": True} if self.sharing is Sharing.ONCE_PER_BATCH else {}
+        fresh = {}
+        if self.sharing is Sharing.ONCE_PER_BATCH:
+            fresh = {"fresh": True}
         return {**self.attributes, **self.epilogue, **fresh}
 
     def share(self, itemsize: int) -> Share:
@@ -61,7 +63,9 @@ class PlanStep(Operation):
         itemsize  bytes of an element
         """
         share = self.entry.share(self.writes[0].shape, itemsize, self.options)
-        return share.instead if share.instead and self.sharing is Sharing.BY_CHANNELS else share
+        if share.instead and self.sharing is Sharing.BY_CHANNELS:
+            return share.instead
+        return share
 
 
 def step_of(operation: Operation, kernel: str) -> PlanStep:
@@ -142,10 +146,11 @@ def flatten(plan: StepPlan) -> StepPlan:
 
 def _with_flat_arrays(step: PlanStep) -> PlanStep:
     entry = step.entry
-    arrays = [
-        tensor.viewed((tensor.size,)) if tensor is not None and name in entry.flat else tensor
-        for name, tensor in zip(entry.arrays, (*step.reads, *step.writes), strict=True)
-    ]
+    arrays = list[Tensor | None]()
+    for name, tensor in zip(entry.arrays, (*step.reads, *step.writes), strict=True):
+        if tensor is not None and name in entry.flat:
+            tensor = tensor.viewed((tensor.size,))
+        arrays.append(tensor)
     count = len(step.reads)
     return replace(
         step, reads=tuple(arrays[:count]), writes=tuple(array for array in arrays[count:] if array is not None)
@@ -160,9 +165,16 @@ def reader_counts(plan: Plan) -> Counter[str]:
 
 def tensors_read(operations: Iterable[Operation]) -> list[Tensor]:
     """Return every tensor that operations read, in order, with repeats."""
-    return [tensor for operation in operations for tensor in operation.reads if tensor is not None]
+    tensors = list[Tensor]()
+    for operation in operations:
+        tensors += filter(None, operation.reads)
+    return tensors
 
 
 def tensors_of(operations: Iterable[Operation]) -> list[Tensor]:
     """Return every tensor that operations read or write, in order, with repeats."""
-    return [t for operation in operations for t in (*operation.reads, *operation.writes) if t is not None]
+    tensors = list[Tensor]()
+    for operation in operations:
+        tensors += filter(None, operation.reads)
+        tensors += operation.writes
+    return tensors

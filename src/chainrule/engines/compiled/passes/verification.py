@@ -38,13 +38,14 @@ def check_plan(plan: StepPlan, itemsize: int) -> None:
             if tensor is not None and tensor.kind not in GIVEN and tensor.storage not in written:
                 raise EngineError(f"{operation.kernel}: {tensor.name} is read before it is written")
         written.update(tensor.storage for tensor in operation.writes)
-        called = part_by_outputs(operation) if operation.sharing is Sharing.BY_OUTPUTS else operation
+        called = operation
+        if operation.sharing is Sharing.BY_OUTPUTS:
+            called = part_by_outputs(operation)
         _check_shapes(called)
         _check_buffer_bounds(called, itemsize)
-    ends = [plan.output] if plan.loss is None else [plan.loss]
-    for tensor in ends:
-        if tensor.storage not in written and tensor.storage != plan.input.storage:
-            raise EngineError(f"no operation writes {tensor.name}, the end of the plan")
+    end = plan.loss or plan.output
+    if end.storage not in written and end.storage != plan.input.storage:
+        raise EngineError(f"no operation writes {end.name}, the end of the plan")
 
 
 def _check_shapes(operation: PlanStep) -> None:
@@ -56,8 +57,9 @@ def _check_shapes(operation: PlanStep) -> None:
     planned = [_sample(tensor).shape for tensor in operation.writes]
     if planned != [tuple(shape) for shape in expected]:
         names = ", ".join(tensor.name for tensor in operation.writes)
-        shown = [", ".join(text(shape) for shape in shapes) for shapes in (planned, expected)]
-        raise EngineError(f"{operation.kernel} of {names}: the plan has {shown[0]}, the kernel writes {shown[1]}")
+        in_plan = ", ".join(map(text, planned))
+        written = ", ".join(map(text, expected))
+        raise EngineError(f"{operation.kernel} of {names}: the plan has {in_plan}, the kernel writes {written}")
 
 
 def _sample(tensor: Tensor | None) -> Any:
@@ -99,7 +101,9 @@ def buffer_reads(operation: PlanStep, itemsize: int) -> Iterator[tuple[int, int]
     attributes = operation.options
     stride, dilation = attributes.get("stride", (1, 1)), attributes.get("dilation", (1, 1))
     padding, groups = attributes.get("padding", ((0, 0), (0, 0))), attributes.get("groups", 1)
-    shape = (second[0], first[0] // groups, *attributes["kernel"]) if buffer.result == "dw" else second
+    shape = second
+    if buffer.result == "dw":
+        shape = (second[0], first[0] // groups, *attributes["kernel"])
     kernel = _SlidingKernel(shape, stride, padding, dilation, groups, itemsize if buffer.tiled else 0)
     if buffer.result == "dx":
         yield from kernel.backward(first, attributes["size"])
@@ -136,7 +140,10 @@ class _SlidingKernel:
         stride, padding, dilation, *_ = self.window
         axes = zip(image[1:], self.shape[2:], stride, padding, dilation, strict=True)
         rows, cells = (output_size(*axis) for axis in axes)
-        step = stride if self.itemsize else (1, 1)  # then a row of outputs reads only one phase
+        # then a row of outputs reads only one phase
+        step = (1, 1)
+        if self.itemsize:
+            step = stride
         window = self.window._replace(stride=step)
         padded = width, plane = padded_layout(SimpleNamespace(shape=(1, *image)), window)
         (down, i), (along, j) = np.divmod(self.u, step[0]), np.divmod(self.v, step[1])
@@ -179,7 +186,9 @@ class _SlidingKernel:
 
     def _row(self, length: int) -> int:
         """Return the number of elements read per tap, according to the function that the kernels use."""
-        return row_size(length, self.itemsize) if self.itemsize else length
+        if self.itemsize:
+            return row_size(length, self.itemsize)
+        return length
 
     def _cells_read(self, length: int) -> int:
         """Return the number of elements read per tap, derived by following the tiles along the row."""

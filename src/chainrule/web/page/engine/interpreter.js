@@ -100,7 +100,7 @@ export class Interpreter {
   walk(list) {
     for (const operation of list) {
       const run = operations[operation.name];
-      if (operation.opaque || !run) {
+      if (operation.is_custom || !run) {
         throw new Error(`${operation.writes[0].name}: this page cannot compute ${operation.name}; only Python can`);
       }
       const arrays = operation.reads.map((tensor) => tensor && this.read(tensor));

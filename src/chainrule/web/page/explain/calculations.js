@@ -12,7 +12,7 @@
  * @typedef {import("../types.js").SumOfProducts} SumOfProducts
  * @typedef {import("../types.js").Term} Term
  * @typedef {import("./cell_context.js").CellContext} CellContext
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  */
 
 import { placeOfLargest } from "../engine/tensor.js";
@@ -27,7 +27,7 @@ import { fill, holds } from "./words.js";
 /**
  * Explains a value with the steps or the terms of its operation's formulas.
  *
- * @param {CellContext} ctx @returns {Derivation}
+ * @param {CellContext} ctx @returns {Details}
  */
 export function calculation(ctx) {
   return new Calculation(ctx).derive();
@@ -68,7 +68,7 @@ class Calculation {
     };
   }
 
-  /** @returns {Derivation} */
+  /** @returns {Details} */
   derive() {
     const result = this.evaluator.entry.results[this.ctx.place];
     const formulas = result.steps.filter((step) => holds(step, this.facts));
@@ -194,11 +194,11 @@ class Calculation {
    */
   #factor(factor, scope, isShort) {
     const element = this.evaluator.element(factor.tree, scope);
-    if (element?.why) return { name: this.ctx.symbolOf(element.read), cell: null, value: 0, why: element.why };
+    if (element?.gap) return { name: this.ctx.symbolOf(element.read), cell: null, value: 0, gap: element.gap };
     if (element) return this.ctx.factor(element.read, element.index);
     const value = Number(this.evaluator.evaluate(factor.tree, scope));
     const indices = { ...this.writer.own, ...scope };
     const name = this.writer.expression(factor, { indices, written: isShort ? "all" : "none" });
-    return { name, cell: null, value, why: "" };
+    return { name, cell: null, value, gap: null };
   }
 }

@@ -105,7 +105,7 @@ export class CellContext {
 
   /** An element of an input as a factor. @param {number} read @param {number[]} index @returns {Factor} */
   factor(read, index) {
-    return { name: this.symbolOf(read), cell: this.cell(read, index), value: this.number(read, index), why: "" };
+    return { name: this.symbolOf(read), cell: this.cell(read, index), value: this.number(read, index), gap: null };
   }
 
   /** The name of an input in equations: x, w, dy. @param {number} read */
@@ -161,5 +161,5 @@ export class CellContext {
 export function term(...factors) {
   let value = 1;
   for (const factor of factors) value *= factor.value;
-  return { factors, value: factors.some((factor) => factor.why) ? 0 : value };
+  return { factors, value: factors.some((factor) => factor.gap) ? 0 : value };
 }

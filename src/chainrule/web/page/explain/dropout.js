@@ -2,7 +2,7 @@
  * Dropout, explained. Equation: engine/dropout.js.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  */
 
 import { uniform } from "../engine/randomness.js";
@@ -15,7 +15,7 @@ const TREE = ["/", "x", ["−", 1, "rate"]]; // the formula x / (1 − rate), pa
 /**
  * y = x / (1 − rate) where u ≥ rate, else 0. The gradient applies the same operation to dy.
  *
- * @param {CellContext} ctx @returns {Derivation}
+ * @param {CellContext} ctx @returns {Details}
  */
 export function dropout(ctx) {
   const { rate, seed, stream, step, first } = ctx.attributes;

@@ -4,7 +4,7 @@
  * The Python version, which also supports batches: chainrule/explain/formulas.py.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  * @typedef {import("./notation.js").Index} Index
  */
 
@@ -14,7 +14,7 @@ import { calculationLine, chain, evaluate, inLetters, inNumbers } from "./formul
 import { at, letters } from "./notation.js";
 import { term } from "./cell_context.js";
 
-/** y = f(x) @param {CellContext} ctx @returns {Derivation} */
+/** y = f(x) @param {CellContext} ctx @returns {Details} */
 export function value(ctx) {
   const { name } = ctx.operation;
   const { value: formulas = [], facts: conditions = {} } = ctx.trace.description.operations[name];
@@ -33,7 +33,7 @@ export function value(ctx) {
   return { words, symbols, here, curve: curveAt(ctx, name, x.value), steps, sources: [x.cell ?? ""] };
 }
 
-/** dx = dy · f′(x) @param {CellContext} ctx @returns {Derivation} */
+/** dx = dy · f′(x) @param {CellContext} ctx @returns {Details} */
 export function gradient(ctx) {
   const name = ctx.operation.name.replace(/_dx$/, "");
   const { slope: formulas = [], keeps = "x", called = name } = ctx.trace.description.operations[name];
@@ -51,7 +51,7 @@ export function gradient(ctx) {
     words: ctx.sentences(facts, "activation_dx"),
     symbols,
     here,
-    terms: [term(dy, { name: "f′(x)", cell: null, value: slope, why: "" })],
+    terms: [term(dy, { name: "f′(x)", cell: null, value: slope, gap: null })],
     curve: curveAt(ctx, name, x),
     steps,
     sources: [kept.cell ?? ""],

@@ -11,7 +11,7 @@
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {Record<string, number>} Scope
  * @typedef {import("./named_tensors.js").NamedTensor} NamedTensor
- * @typedef {{read: number, index: number[], why: string}} Element  why: why the input has no such element; ""
+ * @typedef {{read: number, index: number[], gap: string | null}} Element  gap: why the input has no such element
  */
 
 import { placeOfLargest, ravel, unravel } from "../engine/tensor.js";
@@ -157,7 +157,7 @@ export class Evaluator {
     const tensor = this.tensors[plain(name)];
     if (!tensor || tensor.read === null) return null;
     const position = this.#indexOf(tensor, this.moved(name, index, scope));
-    return { read: tensor.read, index: position, why: whyMissing(position, tensor.array.shape) };
+    return { read: tensor.read, index: position, gap: gapAt(position, tensor.array.shape) };
   }
 
   /**
@@ -168,7 +168,7 @@ export class Evaluator {
   #read(name, scope) {
     const { array } = this.tensors[plain(name)];
     const position = this.#indexOf(this.tensors[plain(name)], scope);
-    if (whyMissing(position, array.shape)) return 0;
+    if (gapAt(position, array.shape)) return 0;
     const flat = ravel(position, array.shape);
     this.#recorded?.get(plain(name))?.add(flat);
     return array.data[flat];
@@ -223,13 +223,13 @@ export class Evaluator {
 }
 
 /**
- * Returns why a tensor has no element at a position: "padding", "stride" between its elements, or "".
+ * Returns why a tensor has no element at a position: "padding", "stride" between its elements, or null for none.
  *
  * @param {number[]} position @param {number[]} shape
  */
-function whyMissing(position, shape) {
+function gapAt(position, shape) {
   if (!position.every(Number.isInteger)) return "stride";
-  return position.every((index, axis) => index >= 0 && index < shape[axis]) ? "" : "padding";
+  return position.every((index, axis) => index >= 0 && index < shape[axis]) ? null : "padding";
 }
 
 /** Returns x for x̄. @param {string} name */

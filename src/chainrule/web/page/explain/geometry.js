@@ -2,39 +2,39 @@
  * Padding, cropping, permutation of axes, repetition and selection, explained. Equations: engine/reference.js.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  * @typedef {import("./notation.js").Index} Index
  */
 
 import { term } from "./cell_context.js";
 import { at, letters, minus, plus, withBar } from "./notation.js";
 
-/** y[m] = x̄[m − before], where x̄ is x with zeros around it @param {CellContext} ctx @returns {Derivation} */
+/** y[m] = x̄[m − before], where x̄ is x with zeros around it @param {CellContext} ctx @returns {Details} */
 export function pad(ctx) {
   const { before } = ctx.attributes;
   return moved(ctx, (index) => index.map((position, axis) => minus(position, before[axis])), withBar(ctx.symbolOf(0)));
 }
 
-/** y[m] = x[m + before] @param {CellContext} ctx @returns {Derivation} */
+/** y[m] = x[m + before] @param {CellContext} ctx @returns {Details} */
 export function crop(ctx) {
   const { before } = ctx.attributes;
   return moved(ctx, (index) => index.map((position, axis) => plus(position, before[axis])), ctx.symbolOf(0));
 }
 
-/** y[m] = x[k] with k[axes[a]] = m[a] @param {CellContext} ctx @returns {Derivation} */
+/** y[m] = x[k] with k[axes[a]] = m[a] @param {CellContext} ctx @returns {Details} */
 export function permute(ctx) {
   /** @type {number[]} */
   const axes = ctx.attributes.axes;
   return moved(ctx, (index) => index.map((_, axis) => index[axes.indexOf(axis)]), ctx.symbolOf(0));
 }
 
-/** y[m] = x[k], where k is 0 along each axis that is repeated @param {CellContext} ctx @returns {Derivation} */
+/** y[m] = x[k], where k is 0 along each axis that is repeated @param {CellContext} ctx @returns {Details} */
 export function broadcast(ctx) {
   const { shape } = ctx.tensor(0);
   return moved(ctx, (index) => index.map((place, axis) => (shape[axis] === 1 ? 0 : place)), ctx.symbolOf(0));
 }
 
-/** dx[k] = Σ_m dy[m], over all elements m that repeat the element k @param {CellContext} ctx @returns {Derivation} */
+/** dx[k] = Σ_m dy[m], over all elements m that repeat the element k @param {CellContext} ctx @returns {Details} */
 export function broadcast_dx(ctx) {
   const { shape } = ctx.tensor(0);
   const names = letters(shape.length);
@@ -56,7 +56,7 @@ export function broadcast_dx(ctx) {
   return { words, symbols, here, terms: places.map((place) => term(ctx.factor(0, place))) };
 }
 
-/** y[k] = x[i[k]] @param {CellContext} ctx @returns {Derivation} */
+/** y[k] = x[i[k]] @param {CellContext} ctx @returns {Details} */
 export function gather(ctx) {
   const own = ctx.symbolOf(0);
   const place = placesOf(ctx, ctx.array(0).data.length)[ctx.own[0]];
@@ -68,7 +68,7 @@ export function gather(ctx) {
   };
 }
 
-/** dx[k] = Σ_e dy[e], over all places e with i[e] = k @param {CellContext} ctx @returns {Derivation} */
+/** dx[k] = Σ_e dy[e], over all places e with i[e] = k @param {CellContext} ctx @returns {Details} */
 export function gather_dx(ctx) {
   const [own] = ctx.own;
   /** @type {number[]} */
@@ -92,13 +92,13 @@ function placesOf(ctx, size) {
  * Explains a moved value or a padding zero; `source` maps an index of the output to an index of the input.
  *
  * @param {CellContext} ctx @param {(index: Index[]) => Index[]} source @param {string} read
- * @returns {Derivation}
+ * @returns {Details}
  */
 function moved(ctx, source, read) {
   const { shape } = ctx.array(0);
   const cell = source(ctx.own).map(Number);
   const inside = cell.every((index, axis) => index >= 0 && index < shape[axis]);
-  const zero = { name: ctx.symbolOf(0), cell: null, value: 0, why: "padding" };
+  const zero = { name: ctx.symbolOf(0), cell: null, value: 0, gap: "padding" };
   const [symbols, here] = [letters(shape.length), ctx.own].map(
     (/** @type {Index[]} */ index) => `${at(ctx.result, ...index)} = ${at(read, ...source(index))}`,
   );

@@ -5,13 +5,13 @@
  * @typedef {import("../types.js").Explanation} Explanation
  * @typedef {import("./cells.js").TensorCatalogue} TensorCatalogue
  * @typedef {import("./cells.js").Cell} Cell
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  */
 
 import { ravel, sameShape, text } from "../engine/tensor.js";
 import { catalogueOf } from "./cells.js";
 import { leaf } from "./leaves.js";
-import { allSources } from "./derivation.js";
+import { allSources } from "./details.js";
 import { layered, named } from "./naming.js";
 import { DIGITS, formatNumber } from "./numbers.js";
 import { explained } from "./operations.js";
@@ -28,9 +28,9 @@ export function explain(trace, cell, digits = DIGITS) {
   const catalogue = catalogueOf(trace);
   const { tensor, index } = catalogue.read(cell);
   const entry = catalogue.entry(tensor);
-  const { operation, derivation } = derive(trace, catalogue, { tensor, index }, digits);
+  const { operation, details } = derive(trace, catalogue, { tensor, index }, digits);
   const value = valueOf(trace, { tensor, index });
-  const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = derivation;
+  const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = details;
   const defined = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
   const { code, derivations } = trace.description;
   const last = parts.steps?.[parts.steps.length - 1];
@@ -50,7 +50,7 @@ export function explain(trace, cell, digits = DIGITS) {
     ...defined,
     code: code?.[tensor] ?? code?.[operation] ?? [],
     derivation: derivations?.[operation] ?? "",
-    sources: allSources(derivation),
+    sources: allSources(details),
   };
 }
 
@@ -76,13 +76,13 @@ function derive(trace, catalogue, { tensor, index }, digits) {
   const writer = catalogue.writers.get(tensor);
   const entry = catalogue.entry(tensor);
   if (!writer) {
-    if (entry.kind !== "update") return { operation: "", derivation: leaf(trace.description, entry, trace.frame.step + 1) };
-    return { operation: trace.description.optimizer.operation, derivation: update(trace, tensor, index, digits) };
+    if (entry.kind !== "update") return { operation: "", details: leaf(trace.description, entry, trace.frame.step + 1) };
+    return { operation: trace.description.optimizer.operation, details: update(trace, tensor, index, digits) };
   }
   const ctx = new CellContext(trace, catalogue, tensor, index, writer, digits);
   const operation = ctx.operation.name;
-  const derivation = explained(ctx);
-  return { operation, derivation: { ...derivation, words: derivation.words + otherShape(ctx, index, entry.shape) } };
+  const details = explained(ctx);
+  return { operation, details: { ...details, words: details.words + otherShape(ctx, index, entry.shape) } };
 }
 
 /**

@@ -2,7 +2,7 @@
  * The gradient of softmax and cross-entropy with respect to the scores, derived in a table with the chain rule.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  */
 
 import { softmax } from "../engine/reference.js";
@@ -12,7 +12,7 @@ import { calculation } from "./calculations.js";
 /**
  * dz[j] = ŷ[j] · Σ_k t[k] − t[j], with a table of the derivatives of all probabilities
  *
- * @param {CellContext} ctx @returns {Derivation}
+ * @param {CellContext} ctx @returns {Details}
  */
 export function softmax_cross_entropy_dp(ctx) {
   return { ...calculation(ctx), jacobian: jacobian(ctx), sources: sources(ctx) };

@@ -3,7 +3,7 @@
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./cells.js").TensorCatalogue} TensorCatalogue
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  * @typedef {import("../types.js").Operation} Operation
  */
 
@@ -18,17 +18,17 @@ const PARTIAL = /^(?:.*\.)?(?:y|d\w+_sum)\d+$/u;
 /**
  * y[c,i,j] = a[c,i,j] + b[c,i,j] + …, including the terms of earlier pairwise additions
  *
- * @param {CellContext} ctx @returns {Derivation}
+ * @param {CellContext} ctx @returns {Details}
  */
 export function add(ctx) {
-  const derivation = calculation(ctx);
+  const details = calculation(ctx);
   const { storage } = ctx.tensor(0);
   const writer = ctx.catalogue.writers.get(storage);
-  if (!writer || !isPartial(storage, writer.operation)) return derivation;
+  if (!writer || !isPartial(storage, writer.operation)) return details;
   const index = unravel(ravel(ctx.own, ctx.shape), ctx.catalogue.entry(storage).shape);
   const before = add(new Context(ctx.trace, ctx.catalogue, storage, index, writer));
-  const symbols = putIn(before.symbols, derivation.symbols);
-  return { ...derivation, symbols, here: putIn(before.here, derivation.here), terms: [...(before.terms ?? []), ...(derivation.terms ?? []).slice(1)] };
+  const symbols = putIn(before.symbols, details.symbols);
+  return { ...details, symbols, here: putIn(before.here, details.here), terms: [...(before.terms ?? []), ...(details.terms ?? []).slice(1)] };
 }
 
 /** Returns whether an operation writes a partial sum. @param {string} tensor @param {Operation} operation */
@@ -56,7 +56,7 @@ function putIn(partial = "", equation = "") {
   return equation.replace(name, terms);
 }
 
-/** y[c,i,j] = x_k[c − o_k,i,j], an element of one of the inputs @param {CellContext} ctx @returns {Derivation} */
+/** y[c,i,j] = x_k[c − o_k,i,j], an element of one of the inputs @param {CellContext} ctx @returns {Details} */
 export function concatenate(ctx) {
   const { axis } = ctx.attributes;
   let [read, offset] = [0, 0];

@@ -2,7 +2,7 @@
  * Selects the function that explains an operation.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  */
 
 import { calculation } from "./calculations.js";
@@ -17,7 +17,7 @@ import { resample, resample_dx } from "./resampling.js";
 /**
  * Explains an operation from its equation or formulas, if it has any, or else with its own function.
  *
- * @param {CellContext} ctx @returns {Derivation}
+ * @param {CellContext} ctx @returns {Details}
  */
 export function explained(ctx) {
   const { name } = ctx.operation;
@@ -28,7 +28,7 @@ export function explained(ctx) {
   return (EXPLAINERS[name] ?? calculation)(ctx);
 }
 
-/** @type {Record<string, (ctx: CellContext) => Derivation>} */
+/** @type {Record<string, (ctx: CellContext) => Details>} */
 const EXPLAINERS = {
   max_pool_dx,
   dropout,

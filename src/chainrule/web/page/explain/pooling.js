@@ -2,13 +2,13 @@
  * The gradient of max pooling, explained. Its sum runs over the windows that selected the cell.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  */
 
 import { at } from "./notation.js";
 import { term } from "./cell_context.js";
 
-/** dx[c,h,k] = Σ dy[c,i,j] over the windows whose maximum is this cell @param {CellContext} ctx @returns {Derivation} */
+/** dx[c,h,k] = Σ dy[c,i,j] over the windows whose maximum is this cell @param {CellContext} ctx @returns {Details} */
 export function max_pool_dx(ctx) {
   const [c, h, k] = ctx.own;
   const flat = h * ctx.size[1] + k;

@@ -2,7 +2,7 @@
  * Resampling and its gradient, explained. Equations: engine/reference.js.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  * @typedef {import("./notation.js").Index} Index
  */
 
@@ -10,7 +10,7 @@ import { resampling_weights } from "../engine/reference.js";
 import { term } from "./cell_context.js";
 import { at } from "./notation.js";
 
-/** y[c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[c,h,k] @param {CellContext} ctx @returns {Derivation} */
+/** y[c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[c,h,k] @param {CellContext} ctx @returns {Details} */
 export function resample(ctx) {
   const { mode, lines = [] } = ctx.attributes;
   const size = ctx.array(0).shape.slice(1);
@@ -20,7 +20,7 @@ export function resample(ctx) {
   return { words: ctx.sentences({ values: sum.terms.length, ...facts }), ...sum };
 }
 
-/** dx[c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[c,i,j] @param {CellContext} ctx @returns {Derivation} */
+/** dx[c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[c,i,j] @param {CellContext} ctx @returns {Details} */
 export function resample_dx(ctx) {
   const { mode, lines = [] } = ctx.attributes;
   const outputs = ctx.array(0).shape.slice(1);
@@ -51,7 +51,7 @@ export function resamplingReaders(mode, size, outputs, cell, line) {
  */
 function weightedSum(ctx, [rows, columns], own, over, weight) {
   const [c] = ctx.own;
-  const factor = (/** @type {string} */ name, /** @type {number} */ value) => ({ name, cell: null, value, why: "" });
+  const factor = (/** @type {string} */ name, /** @type {number} */ value) => ({ name, cell: null, value, gap: null });
   const terms = rows.flatMap(([row, a]) =>
     columns.map(([column, b]) => term(factor("a", a), factor("b", b), ctx.factor(0, [c, row, column]))),
   );

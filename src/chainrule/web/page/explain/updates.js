@@ -5,7 +5,7 @@
  *
  * @typedef {import("../types.js").Formula} Formula
  * @typedef {import("../types.js").Trace} Trace
- * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("./details.js").Details} Details
  * @typedef {import("./notation.js").Index} Index
  * @typedef {import("./formulas.js").Values} Values
  */
@@ -23,7 +23,7 @@ import { fill, holds } from "./words.js";
 /**
  * Explains one element of an updated parameter.
  *
- * @param {Trace} trace @param {string} tensor @param {number[]} index @param {number} [digits] @returns {Derivation}
+ * @param {Trace} trace @param {string} tensor @param {number[]} index @param {number} [digits] @returns {Details}
  */
 export function update(trace, tensor, index, digits = DIGITS) {
   const { operations, optimizer } = trace.description;

@@ -64,12 +64,12 @@ export class TermTable {
   /** @param {number} at  index of the term @param {number} place  index of the row */
   #row(at, place) {
     const term = this.terms[at];
-    const parts = term.factors.flatMap(({ name, cell, value, why }, which) => {
+    const parts = term.factors.flatMap(({ name, cell, value, gap }, which) => {
       const number = cell ? numberLink(this.context, cell, value) : createElement("span.number", formatNumber(value));
       const factor = createElement(
         "span.computation-term-factor",
         number,
-        createElement("small.cell-name", cell ?? (why || name)),
+        createElement("small.cell-name", cell ?? (gap ?? name)),
       );
       return which ? [createElement("span.computation-between", "·"), factor] : [factor];
     });
@@ -93,7 +93,7 @@ export class TermTable {
     row.classList.toggle("computation-now", place === this.now);
     row.classList.toggle(
       "computation-nothing",
-      term.factors.some((factor) => factor.why),
+      term.factors.some((factor) => factor.gap),
     );
     return row;
   }
@@ -113,5 +113,5 @@ function head() {
 /** Returns the length of the longest factor name. @param {import("../../types.js").Term[]} terms */
 function longestName(terms) {
   const factors = terms.flatMap((term) => term.factors);
-  return factors.reduce((most, { cell, name, why }) => Math.max(most, (cell ?? (why || name)).length), 0);
+  return factors.reduce((most, { cell, name, gap }) => Math.max(most, (cell ?? (gap ?? name)).length), 0);
 }

@@ -7,7 +7,7 @@ import { createElement } from "../../../elements.js";
  * Values in rows and columns, on colored squares.
  *
  * @typedef {import("../../../style/scale.js").Scale} Scale
- * @typedef {{value: number, cell: string | null, why: string}} Entry
+ * @typedef {{value: number, cell: string | null, gap: string | null}} Entry
  */
 
 const WORDS = /** @type {Record<string, string>} */ ({
@@ -74,9 +74,9 @@ function square() {
 function write(element, entry, scale) {
   const digits = /** @type {HTMLElement} */ (element.firstElementChild);
   element.classList.toggle("computation-empty", entry === null);
-  element.classList.toggle("computation-nothing", Boolean(entry?.why));
+  element.classList.toggle("computation-nothing", Boolean(entry?.gap));
   element.classList.toggle("computation-link", Boolean(entry?.cell));
   digits.textContent = entry ? briefNumber(entry.value) : "";
-  element.title = entry ? `${entry.cell ?? WORDS[entry.why] ?? "product"} = ${exactNumber(entry.value)}` : "";
-  if (entry && !entry.why) paint(element, scale, entry.value);
+  element.title = entry ? `${entry.cell ?? WORDS[entry.gap ?? ""] ?? "product"} = ${exactNumber(entry.value)}` : "";
+  if (entry && !entry.gap) paint(element, scale, entry.value);
 }

@@ -78,7 +78,7 @@ export function windowOf(context, candidates, label) {
   const scale = scaleOfTensor(context.trace, parted(candidates[0]?.cell ?? "x").tensor);
   /** @type {(Entry | null)[]} */
   const entries = new Array(grid.squares.length).fill(null);
-  candidates.forEach((candidate, at) => (entries[places[at]] = { ...candidate, why: "" }));
+  candidates.forEach((candidate, at) => (entries[places[at]] = { ...candidate, gap: null }));
   grid.fill(entries, scale);
   return {
     grid,

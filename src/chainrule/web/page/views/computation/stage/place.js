@@ -57,7 +57,7 @@ function digits(context, { tensor, rows, columns, cellAt, valueAt, at, label }) 
   const entries = grid.squares.map((_, place) => {
     const [row, column] = [Math.floor(place / columns), place % columns];
     const value = valueAt(row, column);
-    return value === null ? null : { value, cell: cellAt(row, column), why: "" };
+    return value === null ? null : { value, cell: cellAt(row, column), gap: null };
   });
   grid.fill(entries, scaleOfTensor(context.trace, tensor));
   grid.mark(at);

@@ -47,7 +47,7 @@ class Products {
     this.wide = this.terms[this.terms.length - 1].factors.length;
     this.termAt = this.#termsByPlace();
     this.scales = this.#scales();
-    this.results = this.terms.map((term) => ({ value: term.value, cell: null, why: "" }));
+    this.results = this.terms.map((term) => ({ value: term.value, cell: null, gap: null }));
     this.panels = this.#panels();
     this.patchMap = new PatchMap(context, this.layout);
     const slot = this.#slot(this.patchMap.factor);
@@ -75,7 +75,7 @@ class Products {
   say(done) {
     const term = this.terms[this.sequence.order[done - 1]];
     if (!term) return "no terms added yet";
-    const factors = term.factors.map(({ name, cell, value, why }) => `${cell ?? (why || name)}, ${briefNumber(value)}`);
+    const factors = term.factors.map(({ name, cell, value, gap }) => `${cell ?? (gap ?? name)}, ${briefNumber(value)}`);
     return `term ${done} of ${this.count}: ${factors.join(", times ")}, is ${briefNumber(term.value)}`;
   }
 

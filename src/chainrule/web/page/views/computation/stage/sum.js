@@ -53,7 +53,7 @@ function termParts(context, done) {
     const number = factor.cell
       ? numberLink(context, factor.cell, factor.value)
       : document.createTextNode(formatNumber(factor.value));
-    const shownAs = large(number, factor.cell ?? (factor.why ? `${factor.name}: ${factor.why}` : factor.name), "");
+    const shownAs = large(number, factor.cell ?? (factor.gap ? `${factor.name}: ${factor.gap}` : factor.name), "");
     return at ? [sign("·"), shownAs] : [shownAs];
   });
   if (term.factors.length > 1)

@@ -7,7 +7,8 @@ import numpy as np
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Data
 from chainrule.errors import explain_memory_errors
-from chainrule.explain import NextStep, Trace
+from chainrule.explain.trace import Trace
+from chainrule.explain.updates import NextStep
 from chainrule.models.record import Record
 from chainrule.models.stepping import batched
 from chainrule.network.losses import LossLike
@@ -50,12 +51,16 @@ def trace(
 
     Errors   OptionError if positions are ignored and the loss is not categorical_cross_entropy
     """
-    examples = Record.of(self, ignore_label).read(Data.of(*batched(self, x, y)))
+    x, y = batched(self, x, y)
+    examples = Record.of(self, ignore_label).read(Data.of(x, y))
     samples, _ = examples.source.samples(np.arange(len(examples)), examples.targets)
     resolved_loss = self.choose_loss(loss)
-    inputs, t = self.normalization.apply(samples.x, self.dtype), samples.targets.weighted_values(resolved_loss)
-    t = t if self.target_scaling is None else self.target_scaling.standardized(t)
-    resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
+    inputs = self.normalization.apply(samples.x, self.dtype)
+    targets = samples.targets.weighted_values(resolved_loss)
+    if self.target_scaling is not None:
+        targets = self.target_scaling.standardized(targets)
+    if seed is None:
+        seed = self.seed
     frozen = LRMultipliers().freezing(self.frozen)
-    next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed, frozen)
-    return Trace(self, inputs, t, resolved_loss, next_step)
+    next_step = NextStep(optimizers.find(optimizer), learning_rate, step, moments, clip_norm, seed, frozen)
+    return Trace(self, inputs, targets, resolved_loss, next_step)

@@ -1,4 +1,4 @@
-"""The methods of models that show where a network looks, as functions of a network. `explain.saliency` computes."""
+"""The methods of models that show where a network looks, as functions of a network. `saliency.py` computes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.core.words import checked_options
 from chainrule.errors import OptionError
+from chainrule.explain import saliency as calculation
 from chainrule.models import decisions
 from chainrule.models.prediction import inputs_of
 from chainrule.network.network import Network
 from chainrule.network.tasks import BINARY, CLASSIFICATION
+from chainrule.plotting.heat import heat_maps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,11 +34,9 @@ def saliency(self: Network, x: Any, label: Any = None) -> Floats:
             For a single output, no is the negative of the score. For an output per position, the score is the sum
             over positions
     """
-    from chainrule.explain import saliency
-
     network, inputs = _inputs(self, x)
     x = self.normalization.prepare(inputs, self.dtype)
-    return saliency.saliency(network, x, _places(network, x, label))
+    return calculation.saliency(network, x, _places(network, x, label))
 
 
 @checked_options
@@ -47,11 +47,9 @@ def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None)
     layer   layer whose feature maps are weighted; None: the last one that outputs more than one position
     Errors  OptionError for an unknown class or layer, or if the layer outputs no feature maps
     """
-    from chainrule.explain import saliency
-
     network, inputs = _inputs(self, x)
     x = self.normalization.prepare(inputs, self.dtype)
-    return saliency.grad_cam(network, x, _places(network, x, label), layer)
+    return calculation.grad_cam(network, x, _places(network, x, label), layer)
 
 
 @checked_options
@@ -60,8 +58,6 @@ def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None
 
     >>> model.plot_heat("photo.png").savefig("heat.png")
     """
-    from chainrule.plotting import heat
-
     images = _inputs(self, x)[1][:1]
     if images.ndim != 4 or not len(images):
         raise OptionError(f"plot_heat requires an image; the model's inputs are {text(self.input_shape)}")
@@ -72,7 +68,7 @@ def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None
     if label is not None:
         place, *_ = _class_places(self, label)
         title += f" for {self.labels.classes[place]}"
-    return heat.heat_maps(images[0], maps, title)
+    return heat_maps(images[0], maps, title)
 
 
 def _places(network: Network, x: Array, label: Any) -> Sequence[int] | None:

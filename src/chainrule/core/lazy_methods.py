@@ -1,0 +1,66 @@
+"""Methods whose functions are imported on first use: views, traces, and what only some programs call.
+
+`FUNCTIONS` says which function implements which method. It is the only place where a class is connected with a package
+above its own: the package imports the class's module, but not the other way round.
+"""
+
+import importlib
+from typing import Any
+
+FUNCTIONS = {  # method → its function, which receives the object first
+    "Dataset._repr_html_": "chainrule.plotting.views.dataset_html",
+    "Evaluation._repr_html_": "chainrule.plotting.views.evaluation_html",
+    "Evaluation.plot_confusion": "chainrule.plotting.views.confusion_figure",
+    "Evaluation.plot_precision_recall": "chainrule.plotting.views.precision_recall_figure",
+    "Evaluation.plot_reliability": "chainrule.plotting.views.reliability_figure",
+    "Evaluation.plot_roc": "chainrule.plotting.views.roc_figure",
+    "History._repr_html_": "chainrule.plotting.views.history_html",
+    "History.plot": "chainrule.plotting.views.history_figure",
+    "LRSearch.plot": "chainrule.plotting.views.search_figure",
+    "Model.__call__": "chainrule.models.prediction.predict",
+    "Model._repr_html_": "chainrule.plotting.views.model_html",
+    "Model.calibrate": "chainrule.models.prediction.calibrate",
+    "Model.evaluate": "chainrule.models.prediction.evaluate",
+    "Model.grad_cam": "chainrule.explain.heat.grad_cam",
+    "Model.gradients": "chainrule.models.stepping.gradients",
+    "Model.load_weights": "chainrule.interop.importing.load_weights",
+    "Model.plot_heat": "chainrule.explain.heat.plot_heat",
+    "Model.plot_kernels": "chainrule.plotting.views.kernels_figure",
+    "Model.predict": "chainrule.models.prediction.predict",
+    "Model.predict_classes": "chainrule.models.prediction.predict_classes",
+    "Model.profile": "chainrule.models.profiling.profile",
+    "Model.saliency": "chainrule.explain.heat.saliency",
+    "Model.set_thresholds": "chainrule.models.prediction.set_thresholds",
+    "Model.trace": "chainrule.explain.tracing.trace",
+    "Model.train_step": "chainrule.models.stepping.train_step",
+    "Model.tune_thresholds": "chainrule.models.prediction.tune_thresholds",
+    "Model.with_input_normalization": "chainrule.models.input_normalization.with_input_normalization",
+    "Model.with_input_rescaling": "chainrule.models.input_normalization.with_input_rescaling",
+    "Profile.plot": "chainrule.plotting.views.profile_figure",
+}
+
+
+def function_at(path: str) -> Any:
+    """Import and return the function with a dotted name."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def function_of(method: str) -> Any:
+    """Import and return the function of a method in `FUNCTIONS`."""
+    return function_at(FUNCTIONS[method])
+
+
+class LazyMethod:
+    """A method that is a function of `FUNCTIONS`, which replaces it in the class on first use."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._owner = owner
+        self._name = name
+        self._path = FUNCTIONS[f"{owner.__name__}.{name}"]
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        """Return the method of an object, or the function if the object is None."""
+        function = function_at(self._path)
+        setattr(self._owner, self._name, function)
+        return function.__get__(instance, owner)

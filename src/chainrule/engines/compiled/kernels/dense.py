@@ -23,10 +23,8 @@ from chainrule.engines.compiled.kernels.tiles import (
 )
 from chainrule.engines.compiled.kernels.transposing import Matrix, transpose_matrix
 
-TILE_SAMPLES, TILE_WEIGHT_ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
-TILE_ROWS, TILE_COLUMNS = (
-    (3, 8) if COUNT == 32 else (3, 4)
-)  # a tile of the gradients: vectors, and samples or rows of W
+TILE_SAMPLES, TILE_WEIGHT_ROWS = 4 if COUNT == 32 else 2, 6  # a tile of the forward pass
+TILE_ROWS, TILE_COLUMNS = 3, 8 if COUNT == 32 else 4  # a tile of the gradients: vectors, and samples or rows of W
 BATCH_TILE_COLUMNS = 10 if COUNT == 32 else 6  # rows of W in a tile with two vectors of samples
 SINGLE_TILE_ROWS = 8  # rows of W, or vectors, in a tile for a single sample
 MIN_READS_TO_COPY, MIN_ROWS_TO_COPY = 2, 32  # tiles that read the same columns, and rows of W; fewer do not pay
@@ -78,12 +76,12 @@ def dense(x, w, b, y, first=0, last=-1):
     """
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
-    rest = ins % (WIDTH // x.itemsize)
+    vector = WIDTH // x.itemsize
+    rest = ins % vector
     offsets = np.empty(outs + BATCH_TILE_COLUMNS + SINGLE_TILE_ROWS, np.int64)
-    for o in range(outs + BATCH_TILE_COLUMNS + SINGLE_TILE_ROWS):
+    for o in range(offsets.size):
         offsets[o] = min(o, outs - 1) * ins  # beyond the end, tiles read the last row again; the sums are unused
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
-    vector = WIDTH // x.itemsize
     samples_per_block = count - count % (2 * vector) if last - first == outs else 0
     if samples_per_block:
         _batched_samples(flat_x, flat_w, offsets, b, y[:samples_per_block])
@@ -102,7 +100,10 @@ def dense(x, w, b, y, first=0, last=-1):
 
 @kernel
 def _batched_samples(x, w, offsets, b, y):
-    """Compute y for samples that fill pairs of vectors. x is transposed, so that no lanes have to be added up."""
+    """Compute y for samples that fill pairs of vectors. x is transposed, so that no lanes have to be added up.
+
+    The sums are transposed in registers: single elements would be stored in as many pages as there are samples.
+    """
     (count, outs), ins, batch = y.shape, w.size // y.shape[1], 2 * (WIDTH // x.itemsize)
     transposed, sums = np.empty(ins * batch, x.dtype), np.empty((outs + BATCH_TILE_COLUMNS) * batch, x.dtype)
     for n in range(0, count, batch):
@@ -113,10 +114,11 @@ def _batched_samples(x, w, offsets, b, y):
             for k in range(ins):
                 tile = add_outer_at(tile, transposed, k * batch, w, k, filters)
             store(tile, sums, o * batch, batch)
-        for o in range(outs):
-            bias = x.dtype.type(0) if b is None else b[o]
-            for t in range(batch):
-                y[n + t, o] = sums[o * batch + t] + bias
+        if b is not None:
+            for o in range(outs):
+                for t in range(o * batch, (o + 1) * batch):
+                    sums[t] += b[o]
+        transpose_matrix(Matrix(sums, 0, batch), outs, batch, Matrix(y.reshape(y.size), n * outs, outs))
 
 
 @kernel

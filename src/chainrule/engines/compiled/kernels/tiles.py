@@ -196,7 +196,8 @@ def larger_neighbors(tile: Array, count: int) -> Array:
     The last element takes the place of elements beyond it. `count` is a constant.
     """
     elements = tile.reshape(-1)
-    indices = np.add.outer(2 * np.arange(tile.shape[2]), np.arange(count))
+    first = 2 * np.arange(int(tile.shape[2]))
+    indices = first[:, None] + np.arange(count)
     return elements[np.minimum(indices, elements.size - 1)].max(axis=1).reshape(1, 1, -1)
 
 

@@ -50,7 +50,7 @@ def test_outputs_are_selected_and_other_commands_refuse_several(invoke: Invoke, 
     assert "dense2" not in invoke("import --output size", "m.onnx").stdout
     export = "export", tmp_path / "m.safetensors", "--onnx", tmp_path / "n.onnx", "--c", tmp_path / "c"
     succeeded(invoke(*export))
-    text = "has the inputs image 2×5×6, vector 3 and the outputs digit 4, size 2"
+    text = "has the inputs image 2×5×6, vector 3"
     for command in ("predict MODEL x", "evaluate MODEL --data mnist", "explain MODEL --cell x --image x"):
         refused(invoke(command.replace("MODEL", f"{tmp_path}/m.safetensors")), text)
     unknown = invoke("import --output area", "m.onnx")

@@ -26,7 +26,7 @@ from chainrule.check.mode_checks import class_rows
 from chainrule.check.option_checks import (
     EPSILONS,
     SLOPES,
-    Signature,
+    LayerSignature,
     activation_arguments,
     other_options_rows,
     stored_epsilon,
@@ -98,7 +98,7 @@ def _sample_rows(learner_layer: LearnerLayer, task: LearnerTask, seed: int, axes
 def rows_of_class(
     file: CheckedFile,
     name: str,
-    signature: Signature,
+    signature: LayerSignature,
     seed: int,
     base: LearnerTask,
     findings: Findings,
@@ -165,7 +165,7 @@ def _vector_rows(learner_layer: LearnerLayer, layer: Layer, findings: Findings, 
 
 
 def _failed_class_row(
-    name: str, error: StudentError | ShapeError, signature: Signature, is_right: bool, is_loss: bool
+    name: str, error: StudentError | ShapeError, signature: LayerSignature, is_right: bool, is_loss: bool
 ) -> Row:
     """Return the row of a class that raises an error, with the contract to state if nothing was checked before."""
     failure = error if isinstance(error, StudentError) else str(error)
@@ -181,7 +181,7 @@ def _rows_with_other_options(
     file: CheckedFile,
     name: str,
     options: Mapping[str, Any],
-    signature: Signature,
+    signature: LayerSignature,
     course: tuple[ClassFormat | None, LearnerTask],
     seed: int,
 ) -> Iterator[Row]:
@@ -275,7 +275,7 @@ def _report_of_fitting_task(learner_layer: LearnerLayer, task: LearnerTask, seed
 
 
 def _task(
-    name: str, course_format: ClassFormat | None, signature: Signature, task: LearnerTask
+    name: str, course_format: ClassFormat | None, signature: LayerSignature, task: LearnerTask
 ) -> tuple[LearnerTask, dict[str, Any]]:
     """Return the completed task of a layer class, and values of its constructor arguments.
 

@@ -21,7 +21,7 @@ from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import (
-    Signature,
+    LayerSignature,
 )
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.report import Report, Row
@@ -63,7 +63,7 @@ def check_file(
     for key in selected.classes:
         places[key] = len(places)
     for key in sorted(selected.classes, key=_is_last):
-        signature = Signature(selected.classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
+        signature = LayerSignature(selected.classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
         subjects[key] = rows_of_class(file, key, signature, seed, base, Findings(notes, seen), key in contents.losses)
     for name in selected.engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)

@@ -45,7 +45,7 @@ EXACT = 1e-10  # relative tolerance
 OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
 
 
-class Signature(NamedTuple):
+class LayerSignature(NamedTuple):
     """Names of the constructor arguments of a class, of those without a default, and the calls of its two methods."""
 
     arguments: tuple[str, ...]
@@ -235,7 +235,7 @@ def other_options_rows(
 
 
 def variation_rows(
-    file: CheckedFile, name: str, options: Mapping[str, Any], signature: Signature, seed: int
+    file: CheckedFile, name: str, options: Mapping[str, Any], signature: LayerSignature, seed: int
 ) -> Iterator[Row]:
     """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
     by_text = activation_arguments(signature.arguments)
@@ -258,7 +258,7 @@ def variation_rows(
 
 
 def _variations(
-    name: str, options: Mapping[str, Any], signature: Signature, slopes: Mapping[str, float]
+    name: str, options: Mapping[str, Any], signature: LayerSignature, slopes: Mapping[str, float]
 ) -> Iterator[dict[str, Any]]:
     """Yield the values of the constructor arguments of further objects of a class."""
     required = dict[str, Any]()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule._io import files
 from chainrule.interop.c import placeholders, program, projects, selftest, source
 from chainrule.interop.c.deciding import decision_of
-from chainrule.interop.c.networks import Network
+from chainrule.interop.c.networks import ExportedNetwork
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.report import POINTER_BYTES, CostReport, report_of
@@ -94,7 +94,7 @@ def write_c(
     """
     form, target = projects.find(project), files.as_path(folder)
     projects.check_names(form, name, target)
-    network = Network.of(model, int8, train, stream=stream)
+    network = ExportedNetwork.of(model, int8, train, stream=stream)
     programs = network.programs(compact=compact or form.is_embedded)
     values = placeholders.of_network(network, name) | selftest.values(network)
     values["identity"] = _identity(model)
@@ -123,7 +123,7 @@ def _identity(model: Model) -> str:
     return sha256(described.encode()).hexdigest()[:16]
 
 
-def _add_source(network: Network, programs: Sequence[CProgram], values: dict[str, Any]) -> None:
+def _add_source(network: ExportedNetwork, programs: Sequence[CProgram], values: dict[str, Any]) -> None:
     """Add the values of the placeholders for code: of the network, and of the examples."""
     decision = decision_of(network.model, values)
     values["functions"] = decision.declaration + values["functions"]
@@ -138,7 +138,7 @@ def _add_source(network: Network, programs: Sequence[CProgram], values: dict[str
 
 
 def _sections(
-    network: Network, variant: CProgram, values: Mapping[str, Any], decision: str
+    network: ExportedNetwork, variant: CProgram, values: Mapping[str, Any], decision: str
 ) -> tuple[list[str], list[str], list[str], list[str]]:
     """Return the sections of a C file: functions for operations, arrays, structs, and definitions of the network."""
     structs, scaling = Structs(), selftest.scaling_calls(network)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Network:
+class ExportedNetwork:
     """A model, and the form in which it is exported. At most one of `int8`, `streamed` and `trained` is set.
 
     model      the model, whose outputs are in the units of the training data
@@ -37,18 +37,18 @@ class Network:
     trained: Training | None = None
 
     @staticmethod
-    def of(model: Model, int8: Quantized | None, train: bool | Optimizer, *, stream: bool) -> Network:
+    def of(model: Model, int8: Quantized | None, train: bool | Optimizer, *, stream: bool) -> ExportedNetwork:
         """Return a model in the form that the arguments of `write_c` select."""
         if (int8 is not None) + (train is not False) + stream > 1:
             raise OptionError("a quantized model, a stream and a training program cannot be combined: pass one of them")
         model = folded(model)
         if stream:
             streamed = Stream.of(model)
-            return Network(model, streamed.plan, streamed=streamed)
+            return ExportedNetwork(model, streamed.plan, streamed=streamed)
         if train is False:
-            return Network(model, model.plan(), int8=int8)
+            return ExportedNetwork(model, model.plan(), int8=int8)
         optimizer = SGD() if train is True else train
-        return Network(model, model.plan(), trained=Training.of(model, optimizer))
+        return ExportedNetwork(model, model.plan(), trained=Training.of(model, optimizer))
 
     @property
     def io(self) -> str:

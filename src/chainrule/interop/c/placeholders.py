@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.arrays import Shape
-from chainrule.interop.c.networks import Network
+from chainrule.interop.c.networks import ExportedNetwork
 from chainrule.interop.c.projects import MARK
 from chainrule.interop.c.quantized import NUMBERS, Quantized
 from chainrule.interop.c.report import CostReport
@@ -68,7 +68,7 @@ PLAIN_BYTES = """
 ABSENT = ("include", "scales", "integers", "convert", "more", "report", "statics", "functions", *STREAM)
 
 
-def of_network(network: Network, name: str) -> dict[str, Any]:
+def of_network(network: ExportedNetwork, name: str) -> dict[str, Any]:
     """Return the values of the placeholders for a network with this prefix of functions and files."""
     model, guard = network.model, name.upper()
     channels, height, width = image_shape(network.plan.input.shape)

@@ -13,7 +13,7 @@ from chainrule.core.plan import Plan
 from chainrule.data.normalization import BYTE, JointNormalization, Normalization
 from chainrule.interop.c import channels_last, program
 from chainrule.interop.c.calls import CCall
-from chainrule.interop.c.networks import Network
+from chainrule.interop.c.networks import ExportedNetwork
 from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.routines import float_literal
 from chainrule.interop.c.streaming import Stream
@@ -54,14 +54,14 @@ def pattern_units(normalization: Normalization) -> Normalization:
     return Normalization("scale", tuple(step), tuple(-np.rint(first / step)))
 
 
-def scaling_calls(network: Network) -> list[CCall]:
+def scaling_calls(network: ExportedNetwork) -> list[CCall]:
     """Return the calls that convert the pattern in the array `image` to the units of the training data, in place."""
     if network.io != "float":
         return []
     return program.normalization_calls(network.plan, pattern_units(network.model.normalization), {})
 
 
-def values(network: Network) -> dict[str, Any]:
+def values(network: ExportedNetwork) -> dict[str, Any]:
     """Return the values of the placeholders of templates/selftest.c."""
     int8, first = network.int8, FIRST.get(network.io, 0)
     literal, tolerance = float_literal, TOLERANCE

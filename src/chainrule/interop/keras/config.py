@@ -23,7 +23,7 @@ WRAPPERS = {
 KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
 
 
-class Reference(NamedTuple):
+class TensorReference(NamedTuple):
     """The result of a call of a layer: name of the layer, index of the call, index of the result."""
 
     layer: str
@@ -31,7 +31,7 @@ class Reference(NamedTuple):
     result: int
 
 
-Source = Reference | Array  # a result, or a constant operand of a function of keras.ops
+Source = TensorReference | Array  # a result, or a constant operand of a function of keras.ops
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class KerasModel:
     """
 
     layers: Mapping[str, KerasLayer]
-    inputs: tuple[Reference, ...]
-    outputs: tuple[Reference, ...]
+    inputs: tuple[TensorReference, ...]
+    outputs: tuple[TensorReference, ...]
     output_names: tuple[str, ...] | None = None
 
 
@@ -123,7 +123,7 @@ def _functional(layer_list: list[KerasLayer], options: Mapping[str, Any], versio
         for call in layer.calls:
             calls.append(tuple(_counted_from_zero(source, in_inputs) for source in call))
         layers[layer.name] = replace(layer, calls=tuple(calls))
-    outputs: list[Reference] = []
+    outputs: list[TensorReference] = []
     for source in _parse_references(options.get("output_layers")):
         outputs.append(_counted_from_zero(source, in_outputs))
     names = tuple(as_dict(options.get("output_layers")))
@@ -135,7 +135,7 @@ S = TypeVar("S", bound=Source)
 
 def _counted_from_zero(source: S, models: Collection[str]) -> S:
     """Return a reference whose call is counted from 0 instead of 1 if its layer is one of these models."""
-    if isinstance(source, Reference) and source.layer in models:
+    if isinstance(source, TensorReference) and source.layer in models:
         return source._replace(call=source.call - 1)
     return source
 
@@ -156,9 +156,9 @@ def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...
     chain = [first]
     previous = first
     for layer in others:
-        chain.append(replace(layer, calls=((Reference(previous.name, 0, 0),),)))
+        chain.append(replace(layer, calls=((TensorReference(previous.name, 0, 0),),)))
         previous = layer
-    return KerasModel(_by_name(chain), (Reference(first.name, 0, 0),), (Reference(previous.name, 0, 0),))
+    return KerasModel(_by_name(chain), (TensorReference(first.name, 0, 0),), (TensorReference(previous.name, 0, 0),))
 
 
 def _build_input_shape(layer_configs: list[dict[str, Any]]) -> Any:
@@ -334,7 +334,7 @@ def _parse_constant(value: Any, name: str) -> Array:
     return array.astype(np.float64)
 
 
-def _parse_tensor(value: Any, name: str) -> Reference:
+def _parse_tensor(value: Any, name: str) -> TensorReference:
     """Parse a tensor in the format of Keras 3 as (layer, call, result); FormatError for a constant."""
     tensor = as_dict(value)
     if tensor.get("class_name") != "__keras_tensor__":
@@ -343,7 +343,7 @@ def _parse_tensor(value: Any, name: str) -> Reference:
     return _parse_reference(history, name)
 
 
-def _parse_legacy_reference(value: Any, name: str) -> Reference:
+def _parse_legacy_reference(value: Any, name: str) -> TensorReference:
     entries = as_list(value) or []
     if len(entries) == 4:
         _check_keywords(entries[3], name)
@@ -359,7 +359,7 @@ def _check_keywords(arguments: Any, name: str) -> None:
             )
 
 
-def _parse_reference(value: Any, name: str) -> Reference:
+def _parse_reference(value: Any, name: str) -> TensorReference:
     entries = as_list(value) or []
     if len(entries) != 3:
         raise FormatError(f"{quoted(name)} reads {quoted(value)}; expected [layer, call, result]")
@@ -367,10 +367,10 @@ def _parse_reference(value: Any, name: str) -> Reference:
     layer, call, result = entries
     number = expect(int, call, what)
     result_number = expect(int, result, what)
-    return Reference(expect(str, layer, what), number, result_number)
+    return TensorReference(expect(str, layer, what), number, result_number)
 
 
-def _parse_references(value: Any) -> tuple[Reference, ...]:
+def _parse_references(value: Any) -> tuple[TensorReference, ...]:
     """Parse the inputs or outputs of a functional model: a single reference, or references in a list or by name."""
     entries = as_list(value) or list(as_dict(value).values())
     return tuple(_parse_reference(entry, "the model") for entry in _several(entries))

@@ -22,7 +22,7 @@ from chainrule.interop.assembly import Assembly, Imported, complete_shape
 from chainrule.interop.keras.config import (
     KerasLayer,
     KerasModel,
-    Reference,
+    TensorReference,
     Source,
     layer_paths,
     parse_model,
@@ -156,7 +156,7 @@ def _with_outputs(model: KerasModel, names: Sequence[str] | None) -> KerasModel:
     available = dict(zip(_output_names(model), model.outputs, strict=True))
     if names is None:
         names = [*available]
-    selected: dict[str, Reference] = {}
+    selected: dict[str, TensorReference] = {}
     for name in names:
         if name not in available:
             raise FormatError(f"it has no output {quoted(name)}; expected one of {', '.join(available)}")
@@ -227,7 +227,7 @@ class ModelTranslator:
             sources = self._sources(model, call)
             missing: list[Call] = []
             for source in sources:
-                if isinstance(source, Reference) and _call_of(source) not in results:
+                if isinstance(source, TensorReference) and _call_of(source) not in results:
                     missing.append(_call_of(source))
             name, _ = call
             if missing and call in waiting:
@@ -237,7 +237,7 @@ class ModelTranslator:
                 pending += [call, *missing]
                 continue
             layer = model.layers[name]
-            values = [_result(results, part) if isinstance(part, Reference) else part for part in sources]
+            values = [_result(results, part) if isinstance(part, TensorReference) else part for part in sources]
             has_several_calls = is_shared or len(layer.calls) > 1 or layer.path in self._shared
             results[call] = self._apply(layer, values, has_several_calls)
         return [_result(results, reference) for reference in model.outputs]
@@ -280,11 +280,11 @@ class ModelTranslator:
         return results
 
 
-def _call_of(reference: Reference) -> Call:
+def _call_of(reference: TensorReference) -> Call:
     return reference.layer, reference.call
 
 
-def _result(results: Mapping[Call, list[KerasValue]], reference: Reference) -> KerasValue:
+def _result(results: Mapping[Call, list[KerasValue]], reference: TensorReference) -> KerasValue:
     values = results[_call_of(reference)]
     if not 0 <= reference.result < len(values):
         raise FormatError(

@@ -34,7 +34,7 @@ class OneOf:
 Pattern = ResultOf | OneOf | float | str  # a number matches this constant; a name any value, but the same everywhere
 
 
-class Candidate(NamedTuple):
+class NormalizationNodes(NamedTuple):
     """What a pattern matched.
 
     names   name of the value for each name in the pattern
@@ -49,7 +49,7 @@ class Candidate(NamedTuple):
     gamma: Array
 
 
-class Normalization(NamedTuple):
+class NormalizationLayer(NamedTuple):
     """A normalization operator: its name, its attributes, and γ in the shape that it expects."""
 
     operator: str
@@ -102,7 +102,7 @@ class NormalizationRecognizer:
             gamma = call.values[gamma_index]
             if not isinstance(x, Feature) or not isinstance(y, Feature) or not isinstance(gamma, np.ndarray):
                 continue
-            normalization = describe(Candidate(names, nodes, x, gamma))
+            normalization = describe(NormalizationNodes(names, nodes, x, gamma))
             if x.shape != y.shape or normalization is None:
                 continue
             node = replace(
@@ -142,7 +142,7 @@ class NormalizationRecognizer:
             return None
         return float(value.reshape(-1)[0])
 
-    def _layer_norm(self, candidate: Candidate) -> Normalization | None:
+    def _layer_norm(self, candidate: NormalizationNodes) -> NormalizationLayer | None:
         """Return a LayerNormalization: (x − mean) / √(variance + ε); None if the nodes compute something else."""
         shape = candidate.x.shape
         epsilon = self._number(candidate.names["epsilon"])
@@ -157,7 +157,7 @@ class NormalizationRecognizer:
         if not axes or axes != tuple(range(first, len(shape))) or candidate.gamma.shape != shape[first:]:
             return None
         attributes = [Attribute("axis", INTEGER, integer=first), Attribute("epsilon", REAL, real=epsilon)]
-        return Normalization("LayerNormalization", attributes, candidate.gamma)
+        return NormalizationLayer("LayerNormalization", attributes, candidate.gamma)
 
     def _axes(self, node: OnnxNode, rank: int) -> tuple[int, ...]:
         """Return the axes of a ReduceMean that keeps them, as an attribute or as a constant; otherwise no axes."""
@@ -173,7 +173,7 @@ class NormalizationRecognizer:
                 axes += value.reshape(-1).tolist()
         return tuple(sorted(int(axis) % rank for axis in axes))
 
-    def _group_norm(self, candidate: Candidate) -> Normalization | None:
+    def _group_norm(self, candidate: NormalizationNodes) -> NormalizationLayer | None:
         """Return a GroupNormalization: InstanceNormalization between two Reshapes; None for something else."""
         scale = self._values.get(candidate.names["scale"])
         shift = self._values.get(candidate.names["shift"])
@@ -189,4 +189,4 @@ class NormalizationRecognizer:
             for attribute in node.attributes:
                 if attribute.name == "epsilon":
                     attributes.append(attribute)
-        return Normalization("GroupNormalization", attributes, gamma.reshape(-1))
+        return NormalizationLayer("GroupNormalization", attributes, gamma.reshape(-1))

@@ -84,7 +84,8 @@ def family(pid: int) -> list[int]:
 
 def sample(pid: int) -> tuple[float, int]:
     """Return the memory of a process and its descendants in MB, and the number of their threads that could run."""
-    memory, runnable = 0.0, 0
+    memory = 0.0
+    runnable = 0
     for member in family(pid):
         rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
         memory += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1000

@@ -76,7 +76,8 @@ def _inverted_stages(x: Node, activation: Activation, table: Sequence[Sequence[i
     y = activation()(unit(x, 32, 3, 2))
     for factor, filters, count, stride, kernel in table:
         for number in range(count):
-            wide, squeezed = factor * y.shape[0], int(squeezing * y.shape[0])
+            wide = factor * y.shape[0]
+            squeezed = int(squeezing * y.shape[0])
             y = _inverted(y, wide, filters, kernel, 1 if number else stride, activation, squeezed, Sigmoid)
     return classified(activation()(unit(y, 1280)))
 

@@ -108,14 +108,18 @@ def measured(subject: Subject, batch: int, threads: int, rounds: int) -> LayerTi
             time.sleep(SETTLE_SECONDS)
             least[name] = _least([least.get(name, {}), turns[name]()])
     operations = {operation.writes[0].name: operation for operation in _operations(recorder)}
-    ours, theirs = least["ours"][CALL], least["theirs"][CALL]
-    our_times, their_times = least["ours, profiled"], _without_overhead(least["theirs, profiled"], theirs)
+    ours = least["ours"][CALL]
+    theirs = least["theirs"][CALL]
+    our_times = least["ours, profiled"]
+    their_times = _without_overhead(least["theirs, profiled"], theirs)
     rest = Comparison(OUTSIDE, OUTSIDE, ours - math.fsum(our_times.values()), theirs - math.fsum(their_times.values()))
     rows = list[Comparison]()
     for name in dict.fromkeys([*our_times, *their_times]):
-        kind, count = name.lower(), 0
+        kind = name.lower()
+        count = 0
         if name in operations:
-            kind, count = kind_of(operations[name]), batch * multiply_adds(operations[name])
+            kind = kind_of(operations[name])
+            count = batch * multiply_adds(operations[name])
         rows.append(Comparison(name, kind, our_times.get(name, 0.0), their_times.get(name, 0.0), count))
     return LayerTimes((*rows, rest), ours, theirs)
 
@@ -150,7 +154,8 @@ def _calls(run: Callable[[], Any], clock: Callable[[], float]) -> Seconds:
     clock   processor time for one thread, which other load hardly increases
     """
     run()
-    least, end = math.inf, time.perf_counter() + TURN_SECONDS
+    least = math.inf
+    end = time.perf_counter() + TURN_SECONDS
     while time.perf_counter() < end:
         start = clock()
         run()
@@ -161,7 +166,8 @@ def _calls(run: Callable[[], Any], clock: Callable[[], float]) -> Seconds:
 def _our_profile(run: Callable[[], Any], recorder: OperationTimes) -> Seconds:
     """Repeat a call for a turn; return the least time of each operation in seconds."""
     run()
-    calls, end = list[Seconds](), time.perf_counter() + TURN_SECONDS
+    calls = list[Seconds]()
+    end = time.perf_counter() + TURN_SECONDS
     while time.perf_counter() < end:
         recorder.reset()
         run()
@@ -184,7 +190,8 @@ def _their_profile(network: Any, threads: int, x: Array, recorder: OperationTime
         _calls(partial(session.run, None, {"x": x}), time.perf_counter)
         events = json.loads(Path(session.end_profiling()).read_text())
     products = _products(_operations(recorder))
-    calls, times = list[Seconds](), Seconds()
+    calls = list[Seconds]()
+    times = Seconds()
     for event in events:
         if event["cat"] == "Node" and event["name"].endswith("_kernel_time"):
             name = _written(event, network.names, products)
@@ -199,7 +206,8 @@ def _products(operations: Sequence[Operation]) -> dict[str, str]:
     """Return layer → tensor of the convolution or dense layer that is computed together with it, or is the layer."""
     products = dict[str, str]()
     for operation in operations:
-        written, x = operation.writes[0], operation.reads[0]
+        written = operation.writes[0]
+        x = operation.reads[0]
         if multiply_adds(operation):
             products[layer_of(operation)] = products[_layer(written.name)] = written.name
         elif x is not None and _layer(x.name) in products:

@@ -88,7 +88,8 @@ TFLM = dict(zip(NETWORKS, ((7.7, 22.8), (24.1, 100.7), (29.9, 55.0), (0.58, 2.6)
 def build(name: str) -> Graph:
     """Return a network of `NETWORKS` with random weights, biases and statistics."""
     function, shape = NETWORKS[name]
-    x, draw = Input(shape), np.random.default_rng(0)
+    x = Input(shape)
+    draw = np.random.default_rng(0)
     model = Graph(x, function(x), engine="numpy")
     model.statistics += draw.uniform(0, 0.2, model.statistics.shape).astype("f4")
     model.parameters += draw.normal(scale=0.02, size=model.parameters.shape).astype("f4")
@@ -123,7 +124,8 @@ def measure(
     counts, *outputs = _run(folder, *EMULATOR, *SEMIHOSTING).splitlines()
     instructions, stack, arena = map(int, counts.split())
     ram = data + zeros + arena + image.itemsize * (image.size + len(outputs))
-    cost, bits = Cost(instructions, text + data, ram, stack), np.array(outputs, np.int64)
+    cost = Cost(instructions, text + data, ram, stack)
+    bits = np.array(outputs, np.int64)
     if not integers or io == "float":
         return cost, bits.astype(np.uint32).view(np.float32)
     step, zero = integers.output_scale

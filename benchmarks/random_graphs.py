@@ -65,7 +65,8 @@ def residual(style: Style, x: Node, filters: int, stride: int, gate: Callable[[N
 
 def _gate(y: Node) -> Node:
     """Scale the channels by a function of their means (squeeze and excitation, Hu et al. 2017)."""
-    means, filters = AveragePool2D(y.shape[1:])(y), y.shape[0]
+    means = AveragePool2D(y.shape[1:])(y)
+    filters = y.shape[0]
     return Multiply()(y, Sigmoid()(Conv2D(filters, 1)(ReLU()(Conv2D(max(filters // 4, 4), 1)(means)))))
 
 
@@ -97,7 +98,8 @@ def features(form: Block, generator: np.random.Generator, x: Node) -> Node:
     style = Style(
         int(generator.choice((3, 3, 3, 5))), ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.7
     )
-    width, stages = int(generator.choice(WIDTHS)), int(generator.integers(2, 5))
+    width = int(generator.choice(WIDTHS))
+    stages = int(generator.integers(2, 5))
     y = style.active(x, width, 3, stride=2 if x.shape[1] >= 48 else 1)
     for stage in range(stages):
         if stage and y.shape[1] < MIN_ROWS:

@@ -104,10 +104,14 @@ def _applied(layers: Iterable[Layer], x: Node) -> Node:
 
 def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[Layer]:
     """Yield blocks of convolutions in the same style, with decreasing feature map sizes."""
-    activation, normalized = ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.4
-    strided, separable = generator.random() < 0.4, generator.random() < 0.15
-    kernel, width = int(generator.choice(KERNELS)), int(generator.choice(WIDTHS[:12]))
-    size, channels = shape[1], shape[0]
+    activation = ACTIVATIONS[generator.integers(len(ACTIVATIONS))]
+    normalized = generator.random() < 0.4
+    strided = generator.random() < 0.4
+    separable = generator.random() < 0.15
+    kernel = int(generator.choice(KERNELS))
+    width = int(generator.choice(WIDTHS[:12]))
+    size = shape[1]
+    channels = shape[0]
     for block in range(int(generator.integers(1, 5))):
         if size < 6:
             return
@@ -122,7 +126,8 @@ def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[
             else:
                 yield _convolution(generator, channels, width, kernel, stride, biased=not normalized)
             yield from _activation_layers(generator, activation, normalized)
-            size, channels = math.ceil(size / stride), width
+            size = math.ceil(size / stride)
+            channels = width
         if not strided:
             yield MaxPool2D(2)
             size //= 2

@@ -41,19 +41,22 @@ class SpeedWorker:
         """
         if kind in ("import", "first step"):
             _import()  # writes the bytecode
-            self._call, self._clock = (_import if kind == "import" else _first_step), _seconds_of_children
+            self._call = _import if kind == "import" else _first_step
+            self._clock = _seconds_of_children
             return {}
         self._clock = time.perf_counter
         subject = _networks()[network]
         x, y = images(subject.build("numpy", 1).input_shape, CLASSES, SAMPLES[batch])
         if not learnable:
             generator = np.random.default_rng(1)
-            x, y = generator.integers(0, 256, x.shape, np.uint8), generator.permutation(y)
+            x = generator.integers(0, 256, x.shape, np.uint8)
+            y = generator.permutation(y)
         if kind == "fit":
             # A new model for every call: `fit` starts with everything that depends on the data.
             self._call = lambda: subject.build("compiled", threads).fit(x, y, batch_size=batch, progress=False)
         else:
-            model, image = subject.build("compiled", threads), x[:1]
+            model = subject.build("compiled", threads)
+            image = x[:1]
             model.fit(x, y, batch_size=1, progress=False)
             self._call = lambda: model.predict(image)
         self._call()

@@ -83,7 +83,8 @@ def rows(
         for number, (subject, batch) in enumerate(tasks):
             share = 1 / len(tasks)
             loaded, reasons = ready(kind, subject, batch, processes, setting, number * share)
-            title, turns = f"{subject.name}, batch {batch}", setting.rounds * len(loaded)
+            title = f"{subject.name}, batch {batch}"
+            turns = setting.rounds * len(loaded)
             turned = _reporter(title, turns, number * share, share, setting)
             timings, failures = timed(loaded, setting.rounds, turned)
             reasons = {**absent, **reasons, **failures}

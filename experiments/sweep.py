@@ -43,7 +43,8 @@ class GraphSubject(PlanSubject):
         super().__init__("graph", network.input_shape, tensors, engine=engine, dtype=dtype)
 
     def _emit(self, builder: Builder, x: Tensor) -> Tensor:
-        network, results = self._network, [x]
+        network = self._network
+        results = [x]
         for layer, name, inputs, owner in zip(
             network.layers, network.names, network.wiring.inputs, network.wiring.owners, strict=True
         ):

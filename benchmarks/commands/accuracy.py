@@ -38,7 +38,8 @@ def accuracy(names: tuple[str, ...], seeds: int, markdown: Path | None, quiet: b
             raise unknown_name("data set", name, [*compared.DATA])
     missing = peers.missing("torch")
     notes = [f"missing: PyTorch: {missing}"] * bool(missing)
-    selected, by_name = names or tuple(compared.DATA), dict[str, dict[str, compared.Result]]()
+    selected = names or tuple(compared.DATA)
+    by_name = dict[str, dict[str, compared.Result]]()
     with options.watched(quiet) as watch:
         for number, name in enumerate(selected):
             share = number / len(selected)

@@ -68,7 +68,8 @@ def watched(quiet: bool) -> Generator[Watch]:
     with click.progressbar(length=1000, label="preparing", file=sys.stderr, hidden=quiet, show_eta=False) as bar:
 
         def watch(text: str, share: float) -> None:
-            bar.label, bar.pos = text, int(1000 * share)
+            bar.label = text
+            bar.pos = int(1000 * share)
             bar.render_progress()
 
         yield watch

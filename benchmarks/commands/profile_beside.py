@@ -43,7 +43,8 @@ def profile_beside(
     """
     threads = thread_count(threads)
     peak = measured_peak("float32", threads)
-    sections, results = list[tables.Table](), list[object]()
+    sections = list[tables.Table]()
+    results = list[object]()
     for name in models or tuple(imported_networks.NETWORKS):
         subject = subjects.find(name)
         for batch in batches or (1, 16):

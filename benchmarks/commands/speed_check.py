@@ -29,7 +29,8 @@ def speed_check(base: str | None, networks: int, threads: int | None, quiet: boo
     from chainrule.engines.options import thread_count
     from chainrule.plotting.markdown import machine
 
-    count, commit = thread_count(threads), check.commit_of(base or check.default_base())
+    count = thread_count(threads)
+    commit = check.commit_of(base or check.default_base())
     commits = f"{check.tree_name()} beside {commit}"
     with options.watched(quiet) as watch, check.checkout(commit) as folder:
         start = partial(check.processes, folder, count)

@@ -85,7 +85,8 @@ def drawn(count: int, seed: int, markdown: Path | None, **arguments: Any) -> Non
     Print the ten networks with the worst ratios to the fastest peer, and the geometric mean of all ratios; --json
     prints every row. The networks depend only on the seed, not on the machine; --model is ignored.
     """
-    batches, names = arguments["batches"], peers.chosen(arguments["peers"])
+    batches = arguments["batches"]
+    names = peers.chosen(arguments["peers"])
     rows = _measured(arguments, lambda setting: random_networks.rows(count, seed, batches, names, setting))
     _show(rows, arguments)
     if rows:
@@ -113,7 +114,8 @@ def run_all(arguments: Mapping[str, Any]) -> None:
 
 def _benchmark(name: str, arguments: Mapping[str, Any]) -> list[Row]:
     """Run a benchmark with the options of its command; without models or batch sizes, it has its own."""
-    benchmark, names = BENCHMARKS[name], peers.chosen(arguments["peers"])
+    benchmark = BENCHMARKS[name]
+    names = peers.chosen(arguments["peers"])
     networks = [subjects.find(model) for model in arguments["models"] or benchmark.models]
     batches = arguments["batches"] or benchmark.batches
     return _measured(arguments, lambda setting: steps.rows(benchmark.kind, networks, batches, names, setting))

@@ -56,7 +56,8 @@ class Predictions(Repeated):
     """A contender that predicts the first batch of a task's normalized images."""
 
     def __init__(self, task: Task) -> None:
-        self._task, self._given = task, prepare(task)
+        self._task = task
+        self._given = prepare(task)
         self._x = self._given.x[: task.batch].copy()
         self._network = task.subject.build("numpy", 1)
         self._network.normalization = Normalization("none")

@@ -24,7 +24,8 @@ class Training(Repeated):
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
-        self._task, self._given = task, prepare(task)
+        self._task = task
+        self._given = prepare(task)
         recipe = task.subject.steps(task.batch)
         network = task.subject.build("numpy", 1)
         plan = network.plan(recipe.loss)

@@ -15,8 +15,10 @@ def session(network: Network, threads: int, profile: str | None = None) -> Any:
     """
     runtime: Any = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
     if profile is not None:
-        options.enable_profiling, options.profile_file_prefix = True, profile
+        options.enable_profiling = True
+        options.profile_file_prefix = profile
     content = serialize(message_of(network))
     return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -79,13 +79,15 @@ class Translation(nn.Module):
         tensors = [tensor for tensor in reads if tensor is None or not tensor.per_sample]
         for tensor in filter(None, tensors):
             if tensor.name not in self.tensors:
-                values, trained = self._copied(tensor.name, tensor.shape), tensor.kind == "parameter"
+                values = self._copied(tensor.name, tensor.shape)
+                trained = tensor.kind == "parameter"
                 self.tensors[tensor.name] = nn.Parameter(values, requires_grad=trained)
         return [tensor and self.tensors[tensor.name] for tensor in tensors]
 
     def statistic(self, layer: str, name: str) -> Any:
         """Return a layer's running statistic, possibly shared. On first use, it is created with our values."""
-        names, owners = self.network.wiring.names, self.network.wiring.owners
+        names = self.network.wiring.names
+        owners = self.network.wiring.owners
         shared = f"{names[owners[names.index(layer)]]}.{name}"
         return self.tensors.setdefault(shared, self._copied(shared, self.network.weights[shared].shape))
 

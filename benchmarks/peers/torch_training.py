@@ -47,7 +47,8 @@ def _categorical_focal_cross_entropy(p: Any, t: Any) -> Any:
 
 
 def _dice(p: Any, t: Any) -> Any:
-    overlap, areas = ((p * t).reshape(*p.shape[:2], -1).sum(2), (p + t).reshape(*p.shape[:2], -1).sum(2))
+    overlap = (p * t).reshape(*p.shape[:2], -1).sum(2)
+    areas = (p + t).reshape(*p.shape[:2], -1).sum(2)
     return 1 - ((2 * overlap + 1) / (areas + 1)).mean()
 
 

@@ -6,7 +6,8 @@ import sys
 
 def _remove_current_folder() -> None:
     """Remove the current folder from `sys.path`, as the `chainrule` script does: it may contain untrusted files."""
-    folder, package = os.getcwd(), os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    folder = os.getcwd()
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if sys.path[:1] in ([folder], [""]) and folder != package:
         del sys.path[0]
 

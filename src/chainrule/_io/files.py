@@ -219,12 +219,14 @@ def read_safetensors(path: Path, *, floats_only: bool = False) -> tuple[dict[str
             header = _header(stream)
         except FormatError as error:
             raise FormatError(f"{path}: damaged safetensors file, or another kind of file ({error})") from None
-        data, reader = stream.tell(), cast("Any", safe_open(path, "np"))  # which checks the header
+        data = stream.tell()  # which checks the header
+        reader = cast("Any", safe_open(path, "np"))
         with reader as file:
             entries: dict[str, str] = file.metadata() or {}
             names: list[str] = file.keys()
         for name in names:
-            dtype, shape = header[name]["dtype"], header[name]["shape"]
+            dtype = header[name]["dtype"]
+            shape = header[name]["shape"]
             if floats_only and dtype.startswith(("I", "U", "BOOL")):
                 continue
             if dtype not in FLOATS:

@@ -61,7 +61,8 @@ def _module_name(path: Path) -> tuple[str, Path | None]:
     one that a relative import refers to.
     """
     text = path.read_text(encoding="utf-8", errors="replace")
-    levels, most = max(map(len, RELATIVE_IMPORT.findall(text)), default=0), len(path.parents) - 1
+    levels = max(map(len, RELATIVE_IMPORT.findall(text)), default=0)
+    most = len(path.parents) - 1
     depth = levels
     while depth < most and (path.parents[depth] / "__init__.py").is_file():
         depth += 1
@@ -102,9 +103,11 @@ def _search(folders: list[str], package: Path | None, first: bool) -> Generator[
 def describe(error: BaseException, path: Path) -> str:
     """Describe an error in one line: type, message, and the line number of the innermost call within the file."""
     if isinstance(error, SyntaxError):
-        text, lines = error.msg, [error.lineno]
+        text = error.msg
+        lines = [error.lineno]
     else:
         frames = traceback.extract_tb(error.__traceback__)
-        text, lines = error, [frame.lineno for frame in frames if Path(frame.filename) == path]
+        text = error
+        lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
     message = " ".join(f"{type(error).__name__}: {text}".split())
     return f"{message} (line {lines[-1]})" if lines and lines[-1] else message

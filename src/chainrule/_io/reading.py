@@ -95,8 +95,12 @@ class _LimitedReads:
     """A stream that reads at most as much at once as the directory of a zip archive may have."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.limit, self.seek, self.tell, self.seekable = MAX_DIRECTORY, stream.seek, stream.tell, stream.seekable
-        self._stream, self.name = stream, stream.name
+        self.limit = MAX_DIRECTORY
+        self.seek = stream.seek
+        self.tell = stream.tell
+        self.seekable = stream.seekable
+        self._stream = stream
+        self.name = stream.name
 
     def read(self, count: int = -1) -> bytes:
         """Read up to ``count`` bytes; FormatError if more bytes than the limit would be read."""

@@ -117,12 +117,14 @@ class Assignment:
         with quiet():
             if base.contract and isinstance(self.intended, LayerSubject):
                 learner_task = replace(base, against=self.layer, shape=self.intended.shape)
-                code, report = file.layer(contract=base.contract), layer_report(file, learner_task, seed)
+                code = file.layer(contract=base.contract)
+                report = layer_report(file, learner_task, seed)
             elif isinstance(self.intended, LossSubject):
                 code: LearnerLayer | AdaptedLoss = AdaptedLoss(
                     file.loss(name, contract=base.contract), single=bool(base.samples)
                 )
-                learner_task, report = base, check_loss(code, [self.intended], seed)
+                learner_task = base
+                report = check_loss(code, [self.intended], seed)
             else:
                 specified = replace(base, against=self.layer, shape=self.shape)
                 code, learner_task = load_layer(file, name, specified, self.constructor_values)

@@ -77,7 +77,8 @@ def _value(source: str, values: Sequence[Array]) -> Array:
 
 def _gradient(expression: Expression, place: int) -> Array:
     """Return the gradient with respect to a value, by central differences."""
-    values, slopes = list(expression.values), np.zeros(expression.values[place].size)
+    values = list(expression.values)
+    slopes = np.zeros(expression.values[place].size)
     for index in range(slopes.size):
         sums = list[float]()
         for step in (STEP, -STEP):

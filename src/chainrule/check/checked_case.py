@@ -74,7 +74,8 @@ class CheckedCase:
             rounding_scale = 0.0
         else:
             rounding_scale = CANCELLED * float(np.abs(x).max(initial=0.0))
-        rows, largest = list[Row](), float(np.abs(self.test_case.dy).max(initial=0.0))
+        rows = list[Row]()
+        largest = float(np.abs(self.test_case.dy).max(initial=0.0))
         for tensor in [tensor for tensor in results if tensor in self.right and tensor in expected]:
             allowed = max(self.tolerances[tensor], tolerance)
             row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(diagnosis,))

@@ -121,7 +121,8 @@ def _check(
     name: str | None,
 ) -> Report:
     """Return the report of a subject of any supported type. ``base`` contains the input shape and the constants."""
-    shape, constants = base.shape, base.constants
+    shape = base.shape
+    constants = base.constants
     if subject is None:
         return check_everything(engine, seed)
     if isinstance(subject, Network):

@@ -112,7 +112,8 @@ def rows_of_class(
     A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
     all of its earlier results were right, it counts as wrong.
     """
-    course_format, is_right = class_format(name), False
+    course_format = class_format(name)
+    is_right = False
     try:
         if course_format is not None and course_format.layer is None:
             yield from _loss_class_rows(file, name, course_format.against, seed, findings)

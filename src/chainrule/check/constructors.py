@@ -90,7 +90,8 @@ def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
 
     Earlier kinds are more certain. A kernel may be an array of weights or, as here, its size.
     """
-    plain, role = name.replace("_", "").lower(), role_of(name)
+    plain = name.replace("_", "").lower()
+    role = role_of(name)
     if plain in VALUES["exact"]:
         return VALUES["exact"][plain]
     if role in VALUES["parameters"] and plain not in ("filters", "kernels", "kernel"):

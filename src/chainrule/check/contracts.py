@@ -73,7 +73,8 @@ def stated_report(file: CheckedFile, text: str, against: str | None, base: Learn
 
 def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
     """Return the report of a layer under the contract of its task, with the rows of its modes."""
-    contract, learner_layer = parse(task.contract or ""), file.layer(contract=task.contract)
+    contract = parse(task.contract or "")
+    learner_layer = file.layer(contract=task.contract)
     if task.against is None:
         task = replace(task, shape=task.shape or _usual_shape(contract))
         _put_parameters(learner_layer, contract, task.shape or (), seed)
@@ -109,7 +110,8 @@ def _of_contract(row: Row, contract: Contract) -> Row:
 
 def _with_epsilon(file: CheckedFile, task: LearnerTask) -> LearnerTask:
     """Return the task with the usual ε that the output of a normalization shows, which a contract may leave open."""
-    learner_layer, layer = file.layer(contract=task.contract), cast("BatchNorm2D | LayerNorm", task.against)
+    learner_layer = file.layer(contract=task.contract)
+    layer = cast("BatchNorm2D | LayerNorm", task.against)
     shape = task.shape or random_inputs.input_shape_for(layer)
     for name, size in LayerSubject(layer, shape).parameters.items():
         if learner_layer.has(name):
@@ -208,7 +210,8 @@ def course_report(
     if not entries_by_name:
         usual = ", ".join(dict.fromkeys(entry.names[0] for entry in course(name)))
         raise StudentError(f"{title} has none of the names of the course {name}: {usual}")
-    rows, notes = list[Row](), list[str]()
+    rows = list[Row]()
+    notes = list[str]()
     for held, entries in entries_by_name.items():
         file.start_part()
         report = _first_report(file, held, entries, base, seed)

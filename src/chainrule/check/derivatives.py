@@ -59,7 +59,10 @@ class Scalar:
     """The scalar function v ↦ ⟨dy, f(v)⟩, with directional derivatives."""
 
     def __init__(self, f: Function, v: Array, dy: Array, noise: float) -> None:
-        self.f, self.v, self.dy, self.noise = f, v, dy, noise
+        self.f = f
+        self.v = v
+        self.dy = dy
+        self.noise = noise
         self.scale = max(float(np.sqrt(np.mean(np.square(v)))) if v.size else 1.0, 1e-3)
 
     def __call__(self, v: Array) -> complex:
@@ -255,7 +258,8 @@ def slopes_at_ties(
     base = total(x)
 
     def along(u: Array, index: tuple[int, ...] = ()) -> TieSlopes:
-        before, after = (base - total(x - TIE_STEP * u)) / TIE_STEP, (total(x + TIE_STEP * u) - base) / TIE_STEP
+        before = (base - total(x - TIE_STEP * u)) / TIE_STEP
+        after = (total(x + TIE_STEP * u) - base) / TIE_STEP
         moved = u != 0  # NaN elsewhere does not affect this slope
         return TieSlopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
 

@@ -74,7 +74,8 @@ class DirectionalDerivatives:
     def __init__(self, f: Callable[[Array], Array], v: Array, dy: Array, noise: float, scale: float) -> None:
         self._f, self._v, self._dy = f, v, dy.reshape(-1)
         eps = max(noise, EPSILON)
-        self.wide, self.narrow = scale * eps**0.2, scale * eps ** (1 / 3)
+        self.wide = scale * eps**0.2
+        self.narrow = scale * eps ** (1 / 3)
         if noise == 0:
             self._agreed = AGREEMENT
         else:
@@ -86,7 +87,8 @@ class DirectionalDerivatives:
         """Return the derivative along u."""
         sides = self._sides(u, self.narrow)
         four_point, curvature = self._four_point(u)
-        two_point, size = sides.middle, np.maximum(np.abs(four_point), np.abs(sides.middle))
+        two_point = sides.middle
+        size = np.maximum(np.abs(four_point), np.abs(sides.middle))
         gap = np.abs(four_point - two_point)
         settled = sides.is_smooth(curvature * self.narrow / self.wide) & (gap <= self._agreed * size + sides.rounding)
         # outputs that are not finite for a wide step are not settled, because comparisons with NaN are False
@@ -105,13 +107,17 @@ class DirectionalDerivatives:
         selected   mask of the outputs with a kink within the step
         """
         value, rounding, disagreement, kink_width = (np.zeros(sides.middle.shape) for _ in range(4))
-        step, unresolved, wider, smooth_jump = self.narrow, selected.copy(), sides, explained
+        step = self.narrow
+        unresolved = selected.copy()
+        wider = sides
+        smooth_jump = explained
         for _ in range(MAX_SHRINKS):
             if not unresolved.any():
                 break
             step /= STEP_RATIO
             finer = self._sides(u, step)
-            gap, both_rounding = np.abs(wider.middle - finer.middle), wider.rounding + finer.rounding
+            gap = np.abs(wider.middle - finer.middle)
+            both_rounding = wider.rounding + finer.rounding
             differ = gap > both_rounding
             # the jump comes from a wider step, which may contain the kink: the slopes must agree, too
             agree = gap <= KINK_THRESHOLD * np.abs(finer.middle) + both_rounding
@@ -131,7 +137,8 @@ class DirectionalDerivatives:
         return Slope(float(np.sum(self._dy * value)), error_bound, float(np.sum(weights * kink_width)))
 
     def _sides(self, u: Array, step: float) -> OneSidedSlopes:
-        below, above = self._at(u, -step), self._at(u, step)
+        below = self._at(u, -step)
+        above = self._at(u, step)
         moved = (below != self._at_point) | (above != self._at_point)
         return OneSidedSlopes(
             (self._at_point - below) / step, (above - self._at_point) / step, moved * self._error / step
@@ -140,7 +147,8 @@ class DirectionalDerivatives:
     def _four_point(self, u: Array) -> tuple[Array, Array]:
         """Return (−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, and the change of the slope over one step h."""
         h = self.wide
-        below, above = self._at(u, -h), self._at(u, h)
+        below = self._at(u, -h)
+        above = self._at(u, h)
         far = self._at(u, 2 * h) - self._at(u, -2 * h)
         return (8 * (above - below) - far) / (12 * h), np.abs(above - 2 * self._at_point + below) / h
 

@@ -83,7 +83,8 @@ def make_test_case(
 ) -> TestCase:
     """Return a test case with a random upstream gradient; StudentError if the output is unusable."""
     generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
-    y, repeated = subject.output(values), subject.output(values)
+    y = subject.output(values)
+    repeated = subject.output(values)
     if not y.size:
         raise StudentError(f"{subject.name}: forward returned an empty array y")
     if not np.isfinite(y).all():
@@ -257,7 +258,8 @@ def check_ties(test_case: TestCase, examination: Examination, exact: bool = Fals
     Returns the row of x, or None if another row is wrong or dx has the wrong shape.
     """
     x = derivatives.tied_integers(test_case.values["x"].shape, test_case.generator)
-    values, dy = {**test_case.values, "x": x}, np.abs(test_case.dy) + 0.1  # positive, so that no terms cancel
+    values = {**test_case.values, "x": x}  # positive, so that no terms cancel
+    dy = np.abs(test_case.dy) + 0.1
     dx = test_case.subject.gradients(values, dy).get("x")
     if dx is None or dx.shape != x.shape or not all(row.ok for row in examination.rows):
         return None
@@ -284,7 +286,8 @@ def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
     worst = max((slope for slope in slopes if slope.index), key=lambda slope: slope.excess)
     if worst.excess <= TIE_TOLERANCE:
         return AT_TIES
-    index, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
+    index = ", ".join(map(str, worst.index))
+    claimed = f"{worst.claimed:.6g}"
     return replace(
         AT_TIES, message=f"{AT_TIES.message}; [{index}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}"
     )

@@ -74,10 +74,12 @@ def extra_checks(checked: CheckedCase) -> list[Row]:
 
 def check_unchanged_arrays(checked: CheckedCase) -> list[Row]:
     """Check that calls do not modify the caller's arrays, arrays from earlier calls, options or parameters."""
-    subject, rows = checked.subject, list[Row]()
+    subject = checked.subject
+    rows = list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
-    forward, backward = tuple[str, ...](), tuple[str, ...]()
+    forward = tuple[str, ...]()
+    backward = tuple[str, ...]()
     for values, dy in ((checked.test_case.values, checked.test_case.dy), (checked.other, checked.test_case.dy / 2)):
         subject.output(values)
         forward += subject.changed
@@ -125,7 +127,8 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
 
 def check_another_forward(checked: CheckedCase) -> list[Row]:
     """Check that a forward of other values does not affect the results of the next forward and backward."""
-    test_case, subject = checked.test_case, checked.subject
+    test_case = checked.test_case
+    subject = checked.subject
     subject.output(checked.other)
     outputs = {"y": subject.output(test_case.values)}
     rows = checked.compare("after another forward", outputs, {"y": test_case.output}, STATE)
@@ -141,14 +144,16 @@ def check_another_instance(checked: CheckedCase) -> list[Row]:
     Objects that share a cache would use each other's values. The other object runs on a batch of the same size, whose
     values would give wrong gradients, then on one sample less, which would also reveal a shared shape.
     """
-    test_case, subject = checked.test_case, checked.subject
+    test_case = checked.test_case
+    subject = checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
         return []
     if isinstance(subject, SubmittedLoss):
         kind = "loss"
     else:
         kind = "layer"
-    instance, another = subject.another(), subject.another()
+    instance = subject.another()
+    another = subject.another()
     expected = instance.gradients(test_case.values, test_case.dy)
     smaller_batch = dict[str, Array]()
     for name, value in checked.other.items():
@@ -171,7 +176,8 @@ def check_another_instance(checked: CheckedCase) -> list[Row]:
 
 def check_second_backward(checked: CheckedCase) -> list[Row]:
     """Check that a second backward after one forward returns the same gradients. It may also raise an error."""
-    test_case, subject = checked.test_case, checked.subject
+    test_case = checked.test_case
+    subject = checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
     first = subject.gradients(test_case.values, test_case.dy)
@@ -186,7 +192,8 @@ def check_second_backward(checked: CheckedCase) -> list[Row]:
 
 def check_linearity(checked: CheckedCase) -> list[Row]:
     """Check that gradients are linear in dy, for a dy that is multiplied, divided, or split into a sum of parts."""
-    values, dy = checked.test_case.values, checked.test_case.dy
+    values = checked.test_case.values
+    dy = checked.test_case.dy
     if not dy.ndim:
         return []
     # Each row: the sum of the gradients for the parts, divided by the factor, should equal the gradients for dy.
@@ -215,15 +222,18 @@ def _parts_of_dy(checked: CheckedCase) -> list[Array]:
     The nonzero elements are those at the largest elements of dx, or of y if dx has another size: beyond a kink, the
     gradient would be 0 anyway.
     """
-    dy, dx = checked.test_case.dy, checked.claimed.get("x")
+    dy = checked.test_case.dy
+    dx = checked.claimed.get("x")
     if dx is None or dx.size != dy.size:
         influence = checked.test_case.output
     else:
         influence = dx
     order = np.argsort(np.abs(influence), axis=None)
-    single, few = np.zeros_like(dy), np.zeros_like(dy)
+    single = np.zeros_like(dy)
+    few = np.zeros_like(dy)
     single.flat[order[-1:]] = few.flat[order[-4:-1]] = 1.0
-    constant, positive = np.ones_like(dy), np.abs(dy)
+    constant = np.ones_like(dy)
+    positive = np.abs(dy)
     negative = dy - single - few - constant - positive  # dy − |dy| ≤ 0, so the remainder to dy is ≤ −1
     return [single, few, constant, positive, negative]
 
@@ -251,7 +261,8 @@ def check_float32_inputs(checked: CheckedCase) -> list[Row]:
     dy = checked.test_case.dy.astype(np.float32)
     rows = list[Row]()
     for factor in (1.0, 0.75):
-        single, double = dict[str, Array](), dict[str, Array]()
+        single = dict[str, Array]()
+        double = dict[str, Array]()
         for name, value in checked.test_case.values.items():
             single[name] = (factor * value).astype(np.float32)
             double[name] = single[name].astype(np.float64)

@@ -78,7 +78,8 @@ def with_first_wrong(row: Row, examination: Examination) -> Row:
     case = examination.case(row.tensor)
     if case is None or not case.result.ndim:
         return row
-    result, expected = case.result, case.reference.result(row.tensor, case.values, case.dy)
+    result = case.result
+    expected = case.reference.result(row.tensor, case.values, case.dy)
     if result.shape != expected.shape or not np.isfinite(result).all():
         return row
     wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))

@@ -30,7 +30,8 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
 
     If there are no pairs, both lists are empty, because the file is not of a known course.
     """
-    pairs, missing = list[FunctionPair](), list[str]()
+    pairs = list[FunctionPair]()
+    missing = list[str]()
     for course_format in FUNCTIONS:
         found = _pairs_of_format(course_format, functions)
         pairs += found

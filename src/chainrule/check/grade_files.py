@@ -138,7 +138,8 @@ def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
         possible.append(scheme.points[part])
     table: list[list[object]] = [[POINTS_POSSIBLE, *possible, scheme.total, 1, "--", ""]]
     for row in sorted(rows, key=lambda row: row.submission):
-        scores, score = scheme.scores(row), scheme.score(row)
+        scores = scheme.scores(row)
+        score = scheme.score(row)
         if row.judged:
             status = "Completed"
         else:

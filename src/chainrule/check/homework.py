@@ -68,7 +68,8 @@ def _limit_row(row: Row, level: int) -> Row:
             pages[diagnosis.page] = None
     if level == VERDICTS:
         return replace(row, error=None, diagnoses=tuple(shown), notes=(), worst=None, first=None)
-    first, notes = row.first, list(row.notes)
+    first = row.first
+    notes = list(row.notes)
     if first is not None and level < TERMS:
         first = FirstWrong(first.index, first.actual, first.expected)
     elif level >= TERMS and (first is None or not first.page):  # the first wrong number would name its page itself
@@ -268,7 +269,9 @@ def _grade_entry(
     base: LearnerTask,
 ) -> Grade:
     """Return the grade of an entry. If grading fails, the remark describes the failure."""
-    begin, printed, task = time.monotonic(), list[str](), drawn.task
+    begin = time.monotonic()
+    printed = list[str]()
+    task = drawn.task
     if entry.file is None:
         protection = NOT_RUN
     else:
@@ -277,13 +280,15 @@ def _grade_entry(
     def row(
         passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
     ) -> Grade:
-        took, text = round(time.monotonic() - begin, 2), "".join(printed)
+        took = round(time.monotonic() - begin, 2)
+        text = "".join(printed)
         refusals = list[Any]()
         for refusal in dict.fromkeys(REFUSAL.findall(text)):
             if refusal not in remark:
                 refusals.append(refusal)
         remark = " ".join(filter(None, (remark, *(f"{refusal}." for refusal in refusals))))
-        count, unjudged = len(task.parts), [result.part for result in results if result.verdict == NOT_CHECKED]
+        count = len(task.parts)
+        unjudged = [result.part for result in results if result.verdict == NOT_CHECKED]
         return Grade(
             entry.name,
             passed,

@@ -73,7 +73,8 @@ def check_other_inputs(checked: CheckedCase) -> list[Row]:
     the differences would cross kinks. At a kink, any gradient between those of the two sides is right: of ReLU at
     0, all from 0 to dy.
     """
-    test_case, rows = checked.test_case, list[Row]()
+    test_case = checked.test_case
+    rows = list[Row]()
     if (x := test_case.values.get("x")) is None:  # a loss, which reads p and t
         return []
     rectified = np.abs(x)
@@ -118,7 +119,8 @@ def compare_with_derivatives(checked: CheckedCase, values: Values, method: str, 
         return
     dy = np.resize(checked.test_case.dy, y.shape)
     test_case = replace(checked.test_case, values=values, dy=dy, output=y, reference=None)
-    claimed, numerical = checked.subject.gradients(values, dy), numerical_derivatives(test_case, FAR_ENTRIES)
+    claimed = checked.subject.gradients(values, dy)
+    numerical = numerical_derivatives(test_case, FAR_ENTRIES)
     for tensor in checked.subject.tensors:
         row = gradient_row(test_case, tensor, claimed.get(tensor), numerical)
         if row.error is not None and row.error <= DIFFERENCE_TOLERANCE:
@@ -129,12 +131,14 @@ def compare_with_derivatives(checked: CheckedCase, values: Values, method: str, 
 
 def check_batch_sizes(checked: CheckedCase) -> list[Row]:
     """Compare the gradients for other batch sizes with numerical derivatives, if the intended layer is unknown."""
-    values, rows = checked.test_case.values, list[Row]()
+    values = checked.test_case.values
+    rows = list[Row]()
     samples, *shape = values[checked.subject.tensors[0]].shape
     for count, diagnosis in (
         ((1, BATCH_OF_ONE), (samples + 1, BATCH_SIZE)) if checked.test_case.reference is None else ()
     ):
-        other, method = checked.test_case.generator.normal(size=(count, *shape)), f"batch of {count}"
+        other = checked.test_case.generator.normal(size=(count, *shape))
+        method = f"batch of {count}"
         try:
             rows += compare_with_derivatives(checked, {**values, "x": other}, method, diagnosis)
         except StudentError as error:
@@ -147,7 +151,9 @@ def check_large_inputs(checked: CheckedCase) -> list[Row]:
 
     If the correct results are unknown, only NaN is a mistake.
     """
-    test_case, title, name = checked.test_case, checked.subject.name, checked.subject.tensors[0]
+    test_case = checked.test_case
+    title = checked.subject.name
+    name = checked.subject.tensors[0]
     operation = None
     if test_case.reference is not None:
         operation = test_case.reference.ground_truth(

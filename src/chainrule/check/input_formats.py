@@ -107,7 +107,8 @@ def _stored_shapes(learner_layer: LearnerLayer) -> Iterator[tuple[int, ...]]:
         elif len(sizes) == 3:
             yield sizes
             yield (sizes[2], *sizes[:2])
-    w, b = _first_array(learner_layer, "w"), _first_array(learner_layer, "b")
+    w = _first_array(learner_layer, "w")
+    b = _first_array(learner_layer, "b")
     if w is not None and b is not None and w.ndim == 4 and b.ndim == 3:  # one bias per output position
         yield w.shape[1], b.shape[1] + w.shape[2] - 1, b.shape[2] + w.shape[3] - 1
 
@@ -137,7 +138,8 @@ def _shapes_of_weights(learner_layer: LearnerLayer) -> Sequence[tuple[int, ...]]
     for name in arrays_named("gamma", learner_layer.array_names()):
         scale = learner_layer.copy_of(name)
         if scale is not None and scale.ndim and scale.size == max(scale.shape):
-            vector, image = (scale.size,), (scale.size, scale.size + 2, scale.size + 1)
+            vector = (scale.size,)
+            image = (scale.size, scale.size + 2, scale.size + 1)
             if scale.shape == (1, scale.size):  # a row belongs to vectors
                 return [vector, image, *SHAPES]
             return [image, vector, *SHAPES]

@@ -167,7 +167,9 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str | None
     one input. This applies to weights in any order and to any padding: a mirrored pixel is a copy of an input.
     """
     x = values["x"]
-    weights, absolute, doubled = dict[str, Array](), dict[str, Array](), dict[str, Array]()
+    weights = dict[str, Array]()
+    absolute = dict[str, Array]()
+    doubled = dict[str, Array]()
     for name, value in values.items():
         if name != "x":
             weights[name] = value
@@ -325,7 +327,8 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
 
     For w (8, 6) and b (8,), these are Dense(8) and Dense(6), whose weights are transposed.
     """
-    w, b = values.get("w"), values.get("b")
+    w = values.get("w")
+    b = values.get("b")
     if "gamma" in values:
         if values["x"].ndim == 3:
             yield cr.BatchNorm1D()

@@ -48,7 +48,8 @@ def match_layer(original: LearnerLayer, task: LearnerTask, seed: int) -> Match:
     if task.contract:
         return _stated(original, task)
     interface = find_layer_interface(original, task, seed)
-    subject, notes = interface.subject, [*interface.notes]
+    subject = interface.subject
+    notes = [*interface.notes]
     if needed := subject.learner_layer.needed:
         notes += [f"{INPUT_NOTE} {needed}: backward fails without it"]
     if original.rate and len(subject.tensors) > 1:
@@ -152,7 +153,8 @@ def with_layer_of_output(original: LearnerLayer, task: LearnerTask, seed: int) -
     output identifies no layer, return the task unchanged.
     """
     for shape in DIRECT.shapes(original) if task.shape is None else [task.shape]:
-        tried, x = copy.deepcopy(original), np.random.default_rng(0).normal(size=(2, *shape))
+        tried = copy.deepcopy(original)
+        x = np.random.default_rng(0).normal(size=(2, *shape))
         try:
             tried.forward(x)
             names = list[str]()
@@ -243,10 +245,13 @@ def _identified(
     """
     values = learner_subjects.draw_values(subject, SAMPLES, seed)
     # The output decides. Only if it contradicts the name does the name decide, because the output may be wrong.
-    guessed, direct = None if named else _guess(subject, seed), input_format == DIRECT
-    layer, how = named, "compared with {}, by its name"
+    guessed = None if named else _guess(subject, seed)
+    direct = input_format == DIRECT
+    layer = named
+    how = "compared with {}, by its name"
     if guessed and not (direct and contradicts_name(original.kind, guessed[0].layer)):
-        layer, how = guessed[0].layer, "forward computes {}"
+        layer = guessed[0].layer
+        how = "forward computes {}"
     elif direct and not named:
         layer = layer_by_name(original.kind, subject, values)
     if layer is not None:

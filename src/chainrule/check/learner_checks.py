@@ -65,7 +65,8 @@ def check_layer(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> Re
             return _dropout_report(learner_layer, task.against.rate, shape, seed, task.options_given)
         return _check_written_layer(learner_layer, task, seed)
     except StudentError as error:
-        row, is_unwritten = failure_row(learner_layer.name, error), isinstance(error, UnwrittenError)
+        row = failure_row(learner_layer.name, error)
+        is_unwritten = isinstance(error, UnwrittenError)
         if row.tensor == "y":  # forward fails; a failure of backward has the row of x
             if is_unwritten:
                 return Report(learner_layer.name, (row,))
@@ -142,7 +143,8 @@ def reference_case(
 def _check_written_layer(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer, assuming that its functions are written."""
     subject, intended, notes = match_layer(learner_layer, task, seed)
-    constants, count = task.constants, random_inputs.batch_size(subject.shape)
+    constants = task.constants
+    count = random_inputs.batch_size(subject.shape)
     first = learner_subjects.draw_values(subject, count, seed + 2, intended)
     unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
     if intended is None and not unchecked:
@@ -190,7 +192,8 @@ def _complete_report(
     earlier    values of an earlier call
     unchecked  rows of parameters that cannot be checked
     """
-    subject, reference = cast("SubmittedLayer", test_case.subject), cast("LayerReference | None", test_case.reference)
+    subject = cast("SubmittedLayer", test_case.subject)
+    reference = cast("LayerReference | None", test_case.reference)
     if unchecked:
         unknown_output = []
     else:
@@ -330,7 +333,8 @@ def _check_other_sizes(
     if not isinstance(reference, LayerReference):
         return [], []
     tolerances = further_tolerances(first)
-    count, larger = random_inputs.batch_size(subject.shape), larger or random_inputs.larger_shape(subject.shape)
+    count = random_inputs.batch_size(subject.shape)
+    larger = larger or random_inputs.larger_shape(subject.shape)
     examinations = list[Examination]()
     large_batch = random_inputs.large_batch_size(subject.shape, seed)
     sizes_to_check = (  # input shape, batch size, seed of the values, batch size with repeated samples or 0

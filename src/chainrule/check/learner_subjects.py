@@ -45,7 +45,10 @@ class SubmittedLayer(Subject):
         layouts: Mapping[str, ArrayLayout] | None = None,
     ) -> None:
         self.layouts = dict(layouts or {})
-        self.learner_layer, self.shape, self.name, self.names = learner_layer, shape, learner_layer.name, dict(names)
+        self.learner_layer = learner_layer
+        self.shape = shape
+        self.name = learner_layer.name
+        self.names = dict(names)
         self.tensors = ("x", *names)
         self.changed: tuple[str, ...] = ()  # names of arrays overwritten by the last call: x, dy, y, or a parameter
         self.reshaped: dict[str, tuple[int, ...]] = {}  # shapes of gradients with other axes of length 1
@@ -160,14 +163,17 @@ class SubmittedLoss(Subject):
     tensors = ("p",)
 
     def __init__(self, code: LossCode, name: str, intended: Subject) -> None:
-        self.name, self._code, self.intended = name, code, intended
+        self.name = name
+        self._code = code
+        self.intended = intended
         self.changed: tuple[str, ...] = ()
 
     def forward(self, values: Values) -> Array:
         """Return the mean loss; StudentError unless the code returns one loss, or one per sample."""
         result = self._code.forward(values["p"], values["t"])
         self.changed = result.changed
-        losses, samples = result.arrays["y"], len(values["p"])
+        losses = result.arrays["y"]
+        samples = len(values["p"])
         if losses.size not in (1, samples):
             raise StudentError(
                 f"{self.name} returned {losses.size} numbers, of shape {losses.shape}: "

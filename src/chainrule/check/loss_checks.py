@@ -39,7 +39,8 @@ def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels:
 
 def check_loss_interface(interface: LossInterface, seed: int) -> Report:
     """Return the report of a learner's loss that has been read; UnwrittenError if it is not written."""
-    intended, labels = interface.intended, interface.one_hot
+    intended = interface.intended
+    labels = interface.one_hot
     subject = SubmittedLoss(interface.code, interface.code.name, intended)
     values = random_inputs.draw_predictions(intended.name, seed, labels)
     other = random_inputs.draw_predictions(intended.name, seed + 2, labels)
@@ -62,7 +63,8 @@ def _is_foreign(row: Row) -> bool:
 
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
     """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
-    rows, tolerances = list[Row](), further_tolerances(first)
+    rows = list[Row]()
+    tolerances = further_tolerances(first)
     reported = set[str]()  # tensors
     for shape, diagnosis in (
         ((5, 3), OTHER_VALUES),

@@ -77,12 +77,14 @@ def _dropout(
     p may be the probability of keeping or of dropping a value.
     """
     options = pair.format.cases[0].options[argument]
-    row, x = partial(pair_row, pair), generator.uniform(1, 2, INPUT_SHAPE)
+    row = partial(pair_row, pair)
+    x = generator.uniform(1, 2, INPUT_SHAPE)
 
     def loaded(**changes: Any) -> LearnerLayer:
         return load({argument: {**options, **changes}})
 
-    usual, reseeded = loaded(), loaded(seed=options["seed"] + 1)
+    usual = loaded()
+    reseeded = loaded(seed=options["seed"] + 1)
     mask_row = _masked(row, x, usual.forward(x), options["p"])
     if mask_row.ok or mask_row.accepted:
         mask_row = _masked(row, x, loaded(p=KEEP_MORE).forward(x), KEEP_MORE)
@@ -119,7 +121,9 @@ def dropout_rows(
     """
     generator = np.random.default_rng(seed)
     x = generator.uniform(1, 2, (-(-prod(INPUT_SHAPE) // prod(shape)), *shape))
-    dy, row, first = generator.normal(size=x.shape), partial(mode_row, learner_layer.name), learner_layer.forward(x)
+    dy = generator.normal(size=x.shape)
+    row = partial(mode_row, learner_layer.name)
+    first = learner_layer.forward(x)
     if is_same(learner_layer.forward(x), first):
         notes = (SAME_MASK,)
     else:
@@ -145,9 +149,11 @@ def _mask_gradient(row: Callable[..., Row], training: LearnerLayer, x: Array, dy
     dx = training.backward(dy, strict=False)[0]
     unscaled = is_same(dx, dy * (masked != 0)) and not np.isclose(masked.max(), 1)
     if unscaled:
-        mistake, message = ("dropout-not-scaled", "lacks the scale of forward")
+        mistake = "dropout-not-scaled"
+        message = "lacks the scale of forward"
     else:
-        mistake, message = ("dropout-mask", MASK)
+        mistake = "dropout-mask"
+        message = MASK
     return row(METHOD, is_same(dx, dy * masked), mistake, message, "x")
 
 
@@ -158,7 +164,8 @@ def _masked(row: Callable[..., Row], x: Array, y: Array, p: float, rate_is_given
     """
     if y.shape != x.shape:
         return row(METHOD, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
-    kept, ratio = np.abs(y) > 0, y / x
+    kept = np.abs(y) > 0
+    ratio = y / x
     # A mask that is the same along an axis drops whole rows of it. Along the samples, it is shared, and judged last.
     shared = _is_constant(kept, 0) and not kept.all()
     if not shared and not kept.all():

@@ -80,7 +80,8 @@ def _optimizer_row(
         raise FormError(f"{name}: {error}") from None
     comparisons = list(map(path.compare, rules))
     closest = min(range(len(rules)), key=lambda number: comparisons[number].error)
-    best, fitting = comparisons[closest], rules[closest]
+    best = comparisons[closest]
+    fitting = rules[closest]
     is_right = best.error <= path.tolerance
     row = Row(name, "update", f"{STEPS} steps", best.error, path.tolerance, is_right)
     if is_right:
@@ -173,11 +174,14 @@ def _hidden_option(kind: str, rule: Rule, path: Trajectory) -> str | None:
     """Return what distinguishes a kind of optimizer, if the steps of the rule show no effect of it; else None."""
     match kind:
         case "momentum":
-            name, plain = "momentum", replace(rule, first=0.0, nesterov=False)
+            name = "momentum"
+            plain = replace(rule, first=0.0, nesterov=False)
         case "nesterov":
-            name, plain = "momentum", replace(rule, nesterov=False)
+            name = "momentum"
+            plain = replace(rule, nesterov=False)
         case "adamw":
-            name, plain = "weight decay", replace(rule, decay=0.0)
+            name = "weight decay"
+            plain = replace(rule, decay=0.0)
         case _:
             return None
     claimed = plain.trajectory(path.start, path.gradients)

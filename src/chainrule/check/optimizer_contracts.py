@@ -50,7 +50,8 @@ class CallSignature:
     def of(cls, text: str) -> "CallSignature":
         """Return the signature with a text such as "self.update(w, dw, *step, rate=)"; see `custom.optimizers`."""
         name, _, rest = text.removesuffix(")").partition("(")
-        arguments, named = dict[str, bool](), list[str]()
+        arguments = dict[str, bool]()
+        named = list[str]()
         for argument in filter(None, rest.split(", ")):
             plain = argument.strip("*=")
             arguments[plain] = not argument.endswith("=")
@@ -78,7 +79,8 @@ class CallSignature:
 
     def call(self, values: Mapping[str, str]) -> str:
         """Return the call with these values by argument; those after an argument without a value are named."""
-        passed, is_positional = list[str](), True
+        passed = list[str]()
+        is_positional = True
         for argument in self.arguments:
             is_positional = is_positional and argument in values and argument not in self.named
             if is_positional:
@@ -102,7 +104,8 @@ def contracts(calls: Sequence[str], words: Words, unsure: Sequence[str]) -> Iter
     if not methods:
         return
     making = [first.call({**MODELS, **first.options(words)})]
-    update, required = methods[0], methods[0].required
+    update = methods[0]
+    required = methods[0].required
     names = list[str]()
     for method in methods:
         names.append(method.name)
@@ -132,13 +135,16 @@ def _with_layer(update: CallSignature, making: Sequence[str], names: Sequence[st
 
     names   names of the methods
     """
-    lines, weights, biases = [*LAYER, *making], WEIGHTS.format("dw"), BIASES.format("dw")
+    lines = [*LAYER, *making]
+    weights = WEIGHTS.format("dw")
+    biases = BIASES.format("dw")
     lines.append(f"layer.dW, layer.db = {weights}, {biases}")
     w = "layer.W, layer.b"
     if PARAMETERS in making[0]:
         lines = [*PAIR, *making, f"first.dW, second.dW = {weights}, {biases}"]
         w = "first.W, second.W"
-    before, after = "self.pre_update_params", "self.post_update_params"
+    before = "self.pre_update_params"
+    after = "self.post_update_params"
     if before in names:
         lines.append(f"{before}()")
     lines.append(f"_ = {update.call(dict.fromkeys(update.required, 'layer'))}")
@@ -153,15 +159,21 @@ def _updates(update: CallSignature, making: Sequence[str], words: Words, unsure:
     sgd(w, dw, config), for example, takes a dictionary of options; adam(w, dw, m, v, t) moments that start at 0 and
     the number of the step; sgd(w, b, dw, db) parameters in two parts.
     """
-    options, names, required = update.options(words), list[str](), list[str]()
+    options = update.options(words)
+    names = list[str]()
+    required = list[str]()
     for argument, is_required in update.arguments.items():
         if argument not in (*options, *NAMES.steps):
             names.append(argument)
             if is_required:
                 required.append(argument)
-    w, containers, count = "v", CONTAINERS, 2
+    w = "v"
+    containers = CONTAINERS
+    count = 2
     if len(required) == 4 and is_gradient(required[2]):
-        w, containers, count = "v, c", CONTAINERS[-1:], 4
+        w = "v, c"
+        containers = CONTAINERS[-1:]
+        count = 4
     state = dict[str, str]()
     for number, argument in enumerate(required[count:], 1):
         state[argument] = f"state{number}"
@@ -176,7 +188,8 @@ def _updates(update: CallSignature, making: Sequence[str], words: Words, unsure:
     values = {**dict.fromkeys(NAMES.steps, "step"), **options, **state}
     for beginning in beginnings:
         for parameters, gradients in containers:
-            lines, passed = [*beginning, f"v = {parameters.format('start')}"], ["v", gradients.format("dw")]
+            lines = [*beginning, f"v = {parameters.format('start')}"]
+            passed = ["v", gradients.format("dw")]
             if count == 4:
                 lines = [*beginning, f"v, c = {WEIGHTS.format('start')}, {BIASES.format('start')}"]
                 passed = ["v", "c", WEIGHTS.format("dw"), BIASES.format("dw")]

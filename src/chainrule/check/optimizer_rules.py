@@ -50,10 +50,12 @@ class Rule:
     def of(cls, optimizer: Optimizer, coupled: float = 0.0) -> "Rule":
         """Return the rule of an optimizer of this library (RMSProp without momentum), with a decay in the gradient."""
         options = optimizer.attributes()
-        decay, epsilon = options.get("decay", 0.0), options.get("epsilon", 0.0)
+        decay = options.get("decay", 0.0)
+        epsilon = options.get("epsilon", 0.0)
         rule = cls(optimizer.learning_rate, epsilon=epsilon, nesterov=options.get("nesterov", False))
         if "beta1" in options:
-            one, two = options["beta1"], options["beta2"]
+            one = options["beta1"]
+            two = options["beta2"]
             rule = replace(rule, first=one, share=1 - one, second=two, second_share=1 - two, corrected=(True, True))
             return replace(rule, decay=decay, coupled=coupled, scaled=True)
         if "alpha" in options:
@@ -73,10 +75,12 @@ class Rule:
         p = start
         trajectory = list[Array]()
         zeros = np.zeros_like(start)
-        m, v = zeros, zeros
+        m = zeros
+        v = zeros
         for step, gradient in enumerate(gradients, 1 + self.shift):
             if self.forgets:
-                m, v = zeros, zeros
+                m = zeros
+                v = zeros
             h = gradient + self.coupled * p
             m = self.first * m + self.share * h
             v = self.second * v + self.second_share * h**2

@@ -69,7 +69,8 @@ def check_options(
         layouts = other.layouts
         if complete and not layouts and not learner_layer.adapted_axis:
             subject, _, _ = match_layer(learner_layer, LearnerTask(other.layer, other.shape), seed)
-            learner_layer, layouts = subject.learner_layer, subject.layouts
+            learner_layer = subject.learner_layer
+            layouts = subject.layouts
             other = replace(other, shape=subject.shape)
         test_case = reference_case(learner_layer, other.layer, other.shape, layouts, seed, other.scale)
         if complete and isinstance(test_case.subject, learner_subjects.SubmittedLayer):

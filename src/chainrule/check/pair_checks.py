@@ -107,7 +107,8 @@ def _function_rows(
     case, *others = form.format.cases
     is_usual = form.format is usual
     if is_usual:
-        learner_layer, layouts = first, case.layouts
+        learner_layer = first
+        layouts = case.layouts
     else:
         learner_layer = load(case.options)
         layouts = {name: layout for name, layout in form.layouts.items() if name not in ("x", "y")}
@@ -289,7 +290,8 @@ def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask)
     """
     pairs, _ = find_pairs((forward, backward))
     known = pairs[0].format if pairs else format_by_name(forward)
-    layer, shape = task.against, task.shape
+    layer = task.against
+    shape = task.shape
     if known is not None and known.cases:
         usual = known.cases[0]
         layer = layer or usual.layer

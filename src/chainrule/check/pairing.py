@@ -96,7 +96,8 @@ def _with_bias_inside(learner_layer: LearnerLayer, intended: LayerSubject) -> di
     For w (3, 2) and b (3,), an array W (3, 3) gives "W[:, :-1]" or "W[:, 1:]" for w and "W[:, -1]" or "W[:, 0]" for b.
     Parts that the learner's code declares come first.
     """
-    w, bias = intended.parameters.get("w", ()), intended.parameters.get("b", ())
+    w = intended.parameters.get("w", ())
+    bias = intended.parameters.get("b", ())
     if len(w) != 2 or not bias:
         return {}
     forms = ((w[1] + 1, w[0]), TRANSPOSED, "["), ((w[0], w[1] + 1), SAME, "[:, ")
@@ -162,7 +163,8 @@ def _pairs(
 
     A whole number is an option, such as a size. An array that is not set may have any usual layout.
     """
-    held, unset = list[tuple[str, ArrayLayout]](), list[tuple[str, ArrayLayout]]()
+    held = list[tuple[str, ArrayLayout]]()
+    unset = list[tuple[str, ArrayLayout]]()
     for name in names:
         array = learner_layer.copy_of(name)
         if array is None:

@@ -84,7 +84,8 @@ def gradient_of(
 
     A zero derivative identifies nothing, because it equals every array of zeros.
     """
-    parameter, scale = learner_layer.copy_of(name), derivative.size
+    parameter = learner_layer.copy_of(name)
+    scale = derivative.size
     for other in learner_layer.array_names():
         candidate = learner_layer.copy_of(other)
         if (

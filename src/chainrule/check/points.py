@@ -91,7 +91,8 @@ def read(path: Path, parts: Sequence[str]) -> PointScheme:
     if not isinstance(listed, dict):
         raise FormatError(f"{path}: expected a table [points] with an entry for each of {', '.join(parts)}")
     points = _points(cast("dict[str, Any]", listed), parts, path)
-    title, visibility = table.get("assignment", path.stem), table.get("visibility", VISIBILITIES[0])
+    title = table.get("assignment", path.stem)
+    visibility = table.get("visibility", VISIBILITIES[0])
     if not isinstance(title, str) or not title.isprintable() or not 1 <= len(title) <= 100:
         raise FormatError(f"{path}: assignment is {quoted(title)}; expected up to 100 printable characters")
     if visibility not in VISIBILITIES:

@@ -49,7 +49,8 @@ def input_shape_for(layer: Layer) -> tuple[int, ...]:
 
 
 def _candidate_shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
-    filters, groups = getattr(layer, "filters", 0), getattr(layer, "groups", 1)
+    filters = getattr(layer, "filters", 0)
+    groups = getattr(layer, "groups", 1)
     channels = [groups * factor for factor in (3, 2, 1) if groups * factor != filters] or [3]
     for size in ((7, 6), (8, 9), (12, 11), (29, 27)):
         for count in channels:
@@ -119,7 +120,8 @@ def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[in
     labels  whether t is one-hot; it then contains every class, if there are enough samples
     """
     generator = np.random.default_rng([seed, 5])
-    p, t = generator.normal(size=shape), generator.random(shape) + 0.1
+    p = generator.normal(size=shape)
+    t = generator.random(shape) + 0.1
     if loss in OF_PROBABILITIES:
         p = 0.05 + 0.9 * generator.random(shape)
     if labels:

@@ -121,7 +121,8 @@ class Reference:
     """A source of correct results: the reference loops in float64."""
 
     def __init__(self, intended: Subject) -> None:
-        self.name, self._reference = intended.name, intended
+        self.name = intended.name
+        self._reference = intended
 
     def output(self, values: Values) -> Array:
         """Return the correct output."""

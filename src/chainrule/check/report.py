@@ -335,7 +335,8 @@ def _row_lines(row: Row, has_inline_notes: bool) -> Iterator[str]:
 
 def _cells(row: Row) -> dict[str, str]:
     """Return a row's cells by column title."""
-    error, worst = "–", ""
+    error = "–"
+    worst = ""
     if row.error is not None:
         error = f"{row.error:.1e}"
     if row.is_wrong and row.worst is not None:

@@ -93,7 +93,9 @@ def numerical_derivatives(test_case: TestCase, limit: int) -> NumericalDerivativ
 
     limit   number of elements per tensor that are checked individually
     """
-    values, generator, analytic = test_case.values, test_case.generator, test_case.subject.analytic
+    values = test_case.values
+    generator = test_case.generator
+    analytic = test_case.subject.analytic
     functions = dict[str, partial[Array]]()
     for name in test_case.subject.tensors:
         functions[name] = partial(function_of, test_case.subject, values, name)
@@ -102,7 +104,8 @@ def numerical_derivatives(test_case: TestCase, limit: int) -> NumericalDerivativ
         noise = max(comparison.noise(f, values[name], generator) for name, f in functions.items())
     by_name = dict[str, Derivative]()
     scalars = dict[str, Scalar]()
-    largest, typical = 0.0, 0.0
+    largest = 0.0
+    typical = 0.0
     dy_times_y = float(np.abs(test_case.dy).max(initial=0.0) * np.abs(test_case.output).max(initial=0.0))
     for name, f in functions.items():
         by_name[name] = derivatives.derive(
@@ -174,7 +177,8 @@ def gradient_row(test_case: TestCase, tensor: str, claimed: Array | None, numeri
     def is_right(transposed: Array) -> bool:
         return bool(gradient_row(test_case, tensor, transposed, numerical).ok)
 
-    derivative, size = numerical.derivatives[tensor], test_case.values[tensor].size
+    derivative = numerical.derivatives[tensor]
+    size = test_case.values[tensor].size
     row = Row(test_case.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
     if (incomparable := _incomparable_row(row, claimed, test_case.values[tensor].shape, is_right)) or claimed is None:
         return incomparable or row
@@ -224,7 +228,8 @@ def _accuracy_notes(title: str, derivative: Derivative, kinks: int, scale: float
     scale  size of the gradient, for relative errors
     size   number of elements of the tensor
     """
-    notes, imprecise = list[str](), int(np.sum(derivative.error_bounds > derivative.tolerance * scale))
+    notes = list[str]()
+    imprecise = int(np.sum(derivative.error_bounds > derivative.tolerance * scale))
     if kinks:
         notes.append(f"{title}: {kinks} elements lie on a kink; any slope between the two sides is right")
     if imprecise:
@@ -310,7 +315,8 @@ def find_unnamed_gradients(
     values              a point; the learner's code is called with these values
     has_intended_layer  whether the intended layer is known, so that the subject already has all of its parameters
     """
-    learner_layer, point = subject.learner_layer, dict(values)
+    learner_layer = subject.learner_layer
+    point = dict(values)
     adopt_unnamed_gradients(subject, values, seed)
     rows = list[Row]()
     for name in influential_arrays(learner_layer, values["x"], {*map(whole_name, subject.names.values()), *constants}):
@@ -360,7 +366,8 @@ def _row(subject: str, tensor: str, name: str) -> Row:
 
 def _find_gradient(subject: SubmittedLayer, parameter: str, values: Values, seed: int) -> str | None:
     """Return the name of the array that equals a parameter's derivative after backward, or None if there is none."""
-    generator, dy = np.random.default_rng(seed), _upstream(subject, values, seed)
+    generator = np.random.default_rng(seed)
+    dy = _upstream(subject, values, seed)
     f = partial(function_of, subject, values, parameter)
     noise = comparison.noise(f, values[parameter], generator)
     derivative = derivatives.derive(f, values[parameter], dy, generator, noise=noise, limit=ENTRIES)

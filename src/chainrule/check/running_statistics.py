@@ -81,7 +81,8 @@ class NormalizationPoint:
         trained  running mean and variance after a forward in training mode
         factor   weight of the old statistics
         """
-        (mean, variance), count = self.statistics, self.x.size // self.mean.size
+        mean, variance = self.statistics
+        count = self.x.size // self.mean.size
         return is_same(trained[0], factor * self.mean + (1 - factor) * mean) and any(
             is_same(trained[1], factor * self.variance + (1 - factor) * variance * correction)
             for correction in (1, count / (count - 1))
@@ -101,9 +102,11 @@ class NormalizationPoint:
                           output and the running statistics afterwards
         either_factor     whether the weight of the old statistics may also be 1 − momentum
         """
-        (_, trained), (test_output, statistics_after) = run(False, self.x), run(True, self.x)
+        _, trained = run(False, self.x)
+        test_output, statistics_after = run(True, self.x)
         single_output, _ = run(True, self.x[:1])
-        (mean, variance), factor = self.statistics, self.factor(trained)
+        mean, variance = self.statistics
+        factor = self.factor(trained)
         other = 1 - self.momentum  # the weight of the new statistic, or of the old one if they are swapped
         updated = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
         forgets = factor < MIN_OLD_WEIGHT
@@ -121,7 +124,8 @@ class NormalizationPoint:
         if swapped:
             message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
         elif is_same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
-            mistake, message = "running-deviation", "stores the root of the variance in the running variance"
+            mistake = "running-deviation"
+            message = "stores the root of the variance in the running variance"
         test_message = (
             "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
         )
@@ -192,7 +196,8 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
     A class without running statistics gets no rows. If the momentum has no usual name, any value between 0 and 1 is
     accepted.
     """
-    layer, learner_layer = intended.layer, load({})
+    layer = intended.layer
+    learner_layer = load({})
     names = list[str]()  # of the running mean and variance in the learner's object
     for words in STATISTICS_NAMES:
         name = _held_name(learner_layer, words)
@@ -251,20 +256,23 @@ def normalization_rows(name: str, intended: LayerSubject, learner_layer: Learner
 
     The statistics are those that explain the output in test mode, after each of several batches.
     """
-    generator, layer = np.random.default_rng(seed), cast("BatchNorm2D", intended.layer)
+    generator = np.random.default_rng(seed)
+    layer = cast("BatchNorm2D", intended.layer)
     stated = dict[str, Array]()
     for key, size in intended.parameters.items():
         if learner_layer.has(key):
             stated[key] = generator.uniform(0.5, 2, size)
             learner_layer.put(key, stated[key])
     batches = [generator.normal(2, 3, (BATCH, *intended.shape)) for _ in range(BATCHES)]
-    x, running = batches[0], list[tuple[Array, Array]]()
+    x = batches[0]
+    running = list[tuple[Array, Array]]()
     for batch in batches:
         learner_layer.put(TRAIN, 1.0)
         learner_layer.forward(batch)
         learner_layer.put(TRAIN, 0.0)
         running.append(_explaining_statistics(x, learner_layer.forward(x), stated, layer.epsilon))
-    alone, y = learner_layer.forward(x[:1]), learner_layer.forward(x)
+    alone = learner_layer.forward(x[:1])
+    y = learner_layer.forward(x)
     independent = is_same(alone, y[:1]) and is_same(learner_layer.forward(x), y)
     test = mode_row(name, "eval=True", independent, "test-mode", "depends on the batch in test mode")
     message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
@@ -277,9 +285,11 @@ def _is_updated(old: tuple[Array, Array], new: tuple[Array, Array], batch: Array
 
     The variance of the batch may be biased or unbiased.
     """
-    (old_mean, old_variance), (mean, variance) = old, new
+    old_mean, old_variance = old
+    mean, variance = new
     axes = (0, *range(2, batch.ndim))
-    batch_mean, batch_variance = batch.mean(axes), batch.var(axes)
+    batch_mean = batch.mean(axes)
+    batch_variance = batch.var(axes)
     factor = float(np.median((mean - batch_mean) / (old_mean - batch_mean)))
     if not MIN_OLD_WEIGHT <= factor < 1:
         return False
@@ -295,7 +305,8 @@ def _is_updated(old: tuple[Array, Array], new: tuple[Array, Array], batch: Array
 
 def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsilon: float) -> tuple[Array, Array]:
     """Return the mean and the variance of each channel where γ (x − mean)/√(variance + ε) + β is y."""
-    means, variances = list[float](), list[float]()
+    means = list[float]()
+    variances = list[float]()
     for channel in range(x.shape[1]):
         gamma = stated["gamma"][channel] if "gamma" in stated else 1.0
         beta = stated["beta"][channel] if "beta" in stated else 0.0

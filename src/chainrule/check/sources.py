@@ -75,7 +75,8 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
                is a loss, "options": arguments by name, "contract": how it is called, or None}
     """
     if selection["contract"] is not None:
-        contract, names = parse(selection["contract"]), vars(module)
+        contract = parse(selection["contract"])
+        names = vars(module)
         if selection["loss"]:
             return ContractLoss(contract, names), contract.name
         code = ContractLayer(contract, names)

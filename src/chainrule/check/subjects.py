@@ -84,7 +84,8 @@ class PlanSubject(Subject):
         dtype: str,
         prefix: str = "",
     ) -> None:
-        self.name, self.shape = name, shape
+        self.name = name
+        self.shape = shape
         self.engine = loader.find(engine)
         self.dtype = np.dtype(dtype)
         trained = list[Tensor]()
@@ -96,7 +97,8 @@ class PlanSubject(Subject):
         for tensor in tensors:
             if tensor.kind == "state":
                 constants[tensor.name] = tensor.shape
-        self._layout, self._constants = _offsets(self.parameters), _offsets(constants)
+        self._layout = _offsets(self.parameters)
+        self._constants = _offsets(constants)
         self._prefix = prefix
         self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
         self.output_shape = self.plan.output.shape
@@ -190,7 +192,8 @@ class LayerSubject(PlanSubject):
     def __init__(
         self, layer: Layer, shape: tuple[int, ...], *, engine: str | None = "numpy", dtype: str = "float64"
     ) -> None:
-        self.layer, layer_name = layer, f"{layer.kind}1"
+        self.layer = layer
+        layer_name = f"{layer.kind}1"
         layer.output_shape(shape, layer_name)
         tensors = list[Tensor]()
         for parameter in layer.parameters(shape, layer_name):
@@ -212,7 +215,8 @@ class LossSubject(Subject):
     analytic = True
 
     def __init__(self, loss: str, *, engine: str | None = None, power: int = 0) -> None:
-        self.name, self.power = losses.find(loss), power
+        self.name = losses.find(loss)
+        self.power = power
         self.engine = loader.find(engine)
 
     def forward(self, values: Values) -> Array:
@@ -237,7 +241,10 @@ class ModelSubject(Subject):
     """A whole model with its loss: the mean loss of a batch as a function of all parameters."""
 
     def __init__(self, network: Network, loss: Loss, x: Array, t: Array, name: str) -> None:
-        self.name, self._network, self._x, self._t = name, network, x, t
+        self.name = name
+        self._network = network
+        self._x = x
+        self._t = t
         self._plan = network.plan(loss)
         self.analytic = not _calls_custom_code(self._plan)
         self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
@@ -302,7 +309,8 @@ class MulticlassHinge(Subject):
         return {"p": dy * (positive - values["t"] * positive.sum(axis=1, keepdims=True)) / len(positive)}
 
     def _margins(self, values: Values) -> Array:
-        p, t = values["p"], values["t"]
+        p = values["p"]
+        t = values["t"]
         return np.maximum(0, p - (p * t).sum(axis=1, keepdims=True) + 1) * (1 - t)
 
 

@@ -186,7 +186,8 @@ def _first_link(folder: Path) -> str | None:
 
 def _unusable_reason(path: Path) -> str:
     """Return the reason why a file's name, type or size prevents grading, or an empty string if nothing does."""
-    status, suffix = path.lstat(), path.suffix.lower()
+    status = path.lstat()
+    suffix = path.suffix.lower()
     if not path.name.isascii() and "\ufffd" in os.fsencode(path).decode("utf-8", "replace"):
         return "its name is not valid text: rename it"
     if stat.S_ISLNK(status.st_mode):

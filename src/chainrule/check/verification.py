@@ -122,7 +122,8 @@ def is_explained(row: Row) -> bool:
 def _compare(
     subject: Subject, reference: Reference, values: Values, dy: Array, tolerances: dict[str, float]
 ) -> dict[str, str]:
-    claimed, expected = subject.gradients(values, dy), reference.gradients(values, dy)
+    claimed = subject.gradients(values, dy)
+    expected = reference.gradients(values, dy)
     wrong = dict[str, str]()
     for name in subject.tensors:
         tolerance = tolerances.get(f"d{name}", MIN_TOLERANCE)

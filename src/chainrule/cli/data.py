@@ -125,12 +125,15 @@ def inspect(
         paths = folders.image_paths(folder)
         size = folders.suggested_size(folder, paths)
         used, _ = folders.read_sets(folder, size=size, skip_damaged=True, lazy=True)
-        layout, shape, inventory = used, used.shape, cast("Inventory", used.inventory)
+        layout = used
+        shape = used.shape
+        inventory = cast("Inventory", used.inventory)
         files = dict.fromkeys(paths, ALL)
     else:
         layout, shape, inventory = folders.inspect_folder(folder, targets)
         files = layout.files
-    kind, groups = "classes" if layout.has_classes else "targets", duplicates.find_duplicates(folder, files)
+    kind = "classes" if layout.has_classes else "targets"
+    groups = duplicates.find_duplicates(folder, files)
     if as_json:
         details = {"shape": list(shape), kind: list(layout.classes), "duplicates": list(map(asdict, groups))}
         print_json({**inventory.to_json(), **details})

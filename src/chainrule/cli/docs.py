@@ -16,9 +16,11 @@ def pages() -> dict[str, Path]:
     """Return the documentation files by page name, from the repository or the installed package."""
     package = Path(__file__).parents[1]
     installed = package / "docs"  # in a wheel, together with ROOT_PAGES
-    root, folder = package.parents[1], package.parents[1] / "docs"
+    root = package.parents[1]
+    folder = package.parents[1] / "docs"
     if installed.is_dir():
-        root, folder = installed, installed
+        root = installed
+        folder = installed
     files = dict[str, Path]()
     for page in ROOT_PAGES:
         if (root / page).is_file():

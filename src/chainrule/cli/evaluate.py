@@ -128,7 +128,8 @@ def _adjusted(
     """Calibrate the model, choose thresholds, or both, and write the files; return the new values and remarks."""
     from chainrule.models import temperature
 
-    added, remarks = dict[str, Any](), list[str]()
+    added = dict[str, Any]()
+    remarks = list[str]()
     if calibrated_file is not None:
         added["temperature"] = temperature.calibrate(model, validation)
         model.save(calibrated_file)
@@ -166,9 +167,11 @@ def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
             classes = sorted(scored, key=lambda row: row["f1"])[:WORST]
             paragraphs.append(f"the {len(classes)} of {len(figures['classes']):,} classes with the lowest F1:")
         kind = "label" if figures["task"] == "multi-label" else "class"
-        metrics, counted = ["precision", "recall", "f1"], "images"
+        metrics = ["precision", "recall", "f1"]
+        counted = "images"
         if "mean_iou" in figures:
-            metrics, counted = ["precision", "recall", "f1", "iou"], "pixels"
+            metrics = ["precision", "recall", "f1", "iou"]
+            counted = "pixels"
         lines = [[kind, *map(label_of, metrics), counted]]
         for row in classes:
             lines.append([row["class"], *(format_percent(row[name]) for name in metrics), f"{row['samples']:,}"])

@@ -61,7 +61,8 @@ class ExplainedSubject:
 
     def heading(self) -> str:
         """Return the heading: the network and its step, the sample, and what the recipe adds to a step in training."""
-        training, rate = self.trace.training, format_number(self.trace.update.learning_rate)
+        training = self.trace.training
+        rate = format_number(self.trace.update.learning_rate)
         step = f"step {training.step} ({training.optimizer.name}, learning rate {rate})"
         kind = TARGETS.get(_task(self.model), "class")
         prediction = f"assumed: the predicted {kind}" if self.assumed else f"predicted {self.answer}"
@@ -107,13 +108,15 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
     training = resume_point.with_overrides(next_step, optimizer, options["learning_rate"])
     pixels, label, sample = _load_sample(model, test, options)
     x = model.normalization.apply(pixels[None], model.dtype)
-    outputs, assumed = model.apply(x), False
+    outputs = model.apply(x)
+    assumed = False
     if test is not None and (label is None or len(model.output_shape) > 1):
         target = _own_target(model, test.take([options["sample"] or 0]), recipe)
     elif label is not None:
         target = np.asarray(Targets.of(np.array([label]), model.output_shape).values)
     else:
-        target, assumed = _predicted_target(model, outputs), options["image"] is not None
+        target = _predicted_target(model, outputs)
+        assumed = options["image"] is not None
     scaling = model.target_scaling
     in_units = outputs if scaling is None else scaling.in_units(outputs)
     texts = _words(model, target), _words(model, in_units, model.thresholds)
@@ -172,7 +175,9 @@ def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, 
         remarks = checksums.check(run, (CONFIG, CHECKPOINT), accept=options["accept_changes"])
         point = resume_point.read_resume_point(run, engine=ENGINE)
         loading.print_remarks(remarks)
-        model, job, training = point.model, point.job, point.training
+        model = point.model
+        job = point.job
+        training = point.training
     else:
         model, job = loading.load_model_and_job(run, engine=ENGINE, accept_changes=options["accept_changes"])
         training = NextStep()

@@ -120,7 +120,8 @@ def export(
     if c_folder:
         from chainrule.interop.c import write_c
 
-        quantized, compared = None, ""
+        quantized = None
+        compared = ""
         if int8:
             quantized, compared = _quantized(model, job, calibration, scales or "best", io or "float")
         written: dict[str, Any] = {"train": train, "int8": quantized, "compact": compact, "stream": stream}
@@ -179,7 +180,8 @@ def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int
 
     message = model_message(model, facts, opset=opset, raw_input=raw_input)
     write(message, file)
-    size, version = file.stat().st_size, message.opsets[0].version
+    size = file.stat().st_size
+    version = message.opsets[0].version
     units = AS_READ if raw_input else model.normalization.unit
     description = f"x N×{text(model.input_shape)} ({units}), y N×{text(model.output_shape)}"
     return f"{file}: {description}, opset {version}, {size / 1000:,.0f} kB"
@@ -246,7 +248,8 @@ def _int8_difference(model: "Model", quantized: "Quantized", images: "Array", na
 
     outputs = np.asarray(model.predict(images)).reshape(len(images), -1)
     int8_outputs = quantized.predict(images)
-    difference, largest = np.abs(int8_outputs - outputs).max(), np.abs(outputs).max()
+    difference = np.abs(int8_outputs - outputs).max()
+    largest = np.abs(outputs).max()
     text = f"{len(images)} samples of {name}: outputs differ by at most {difference:.3g}"
     text += f" (largest output {largest:.3g})"
     if len(model.output_shape) > 1 or outputs.shape[1] == 1:

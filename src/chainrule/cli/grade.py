@@ -148,7 +148,8 @@ def _graded(
     from chainrule.check import homework, submissions
     from chainrule.layers import expressions
 
-    rows, count = list["Grade"](), 1 if single else len(submissions.entries(folder))
+    rows = list["Grade"]()
+    count = 1 if single else len(submissions.entries(folder))
     names = ("seed", "seconds", "memory", "packages", "hints", "ties", "samples", "contract", "course")
     options: dict[str, Any] = {name: value for name in names if (value := getattr(task, name)) is not None}
     if task.input_shape is not None:

@@ -56,7 +56,8 @@ def load_model_and_job(
         return opened_run.model, opened_run.job
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
-    model, job = load(path, **machine), None
+    model = load(path, **machine)
+    job = None
     if path.is_file() and (path.parent / CONFIG).is_file():
         remarks = checksums.check(path.parent, (CONFIG, path.name), accept=accept_changes)
         job = jobs.read_job(path.parent)

@@ -85,7 +85,8 @@ class Name(_Nonempty, StringParamType):
     """
 
     def __init__(self, list_names: Callable[[], Sequence[str]], name: str = "name") -> None:
-        self._list_names, self.name = list_names, name
+        self._list_names = list_names
+        self.name = name
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the names that begin with a text."""
@@ -189,7 +190,8 @@ def option_group(*others: Callable[[Any], Any]) -> Callable[[Callable[..., Any]]
     """
 
     def decorate(declaration: Callable[..., Any]) -> Callable[[Any], Any]:
-        parameters, hints = signature(declaration).parameters, get_type_hints(declaration, include_extras=True)
+        parameters = signature(declaration).parameters
+        hints = get_type_hints(declaration, include_extras=True)
         row = re.compile(rf"^({'|'.join(parameters)}) {{2,}}(?:\((--[^)]+)\) )?", re.M)
         # A split at two groups returns the text before the rows, then name, flags and help of each row in turn.
         declaration.__doc__, *parts = row.split(cleandoc(declaration.__doc__ or ""))

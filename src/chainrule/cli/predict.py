@@ -243,7 +243,8 @@ def _answers(
             for index in np.argsort(-values, kind="stable"):
                 if index != first and len(runners_up) < top - 1:
                     runners_up.append({"class": model.classes[index], "confidence": float(values[index])})
-            name, confidence = model.classes[first], float(values[first])
+            name = model.classes[first]
+            confidence = float(values[first])
             yield {"image": image, "class": name, "confidence": confidence, "runners_up": runners_up}
 
 

@@ -120,7 +120,8 @@ class _Source:
     @staticmethod
     def of(request: TrainingRequest) -> "_Source":
         """Return the source of a request."""
-        choice, options = request.choice, request.options
+        choice = request.choice
+        options = request.options
         seed = None
         if is_custom(choice.name) or choice.per_class is not None or choice.limit is not None:
             seed = request.recipe.seed  # which samples are used depends on it

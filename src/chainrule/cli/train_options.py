@@ -31,7 +31,8 @@ class CommandWithHeadings(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of each part below its heading."""
-        heading, parts = "Options", dict[str, list[tuple[str, str]]]()
+        heading = "Options"
+        parts = dict[str, list[tuple[str, str]]]()
         for parameter in self.get_params(ctx):
             heading = HEADINGS.get(parameter.name or "", heading)
             record = parameter.get_help_record(ctx)

@@ -54,7 +54,8 @@ PARAMETERS = _parameters()
 
 def find_entry(options: Options) -> Entry:
     """Return the network selected by the options, or the default network for the data."""
-    name, data_name = options["model"], options["data"]
+    name = options["model"]
+    data_name = options["data"]
     if options["source"] is not None:
         if name is not None:
             raise OptionError("--from and --model cannot be combined: --from includes a network")
@@ -91,7 +92,8 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
     A model may be restricted to a part of its default data set: independent-code uses 100 images from each of two
     classes. The restriction does not apply to other data.
     """
-    limit, name = options["limit"], options["data"]
+    limit = options["limit"]
+    name = options["data"]
     if limit is not None and not 1 <= limit <= MAX_IMAGES:
         raise OptionError(f"limit {quoted(limit)}: expected from 1 to {MAX_IMAGES} training samples")
     if limit is None and options["recipe"] == "tutorial":
@@ -204,7 +206,8 @@ class TrainingRequest:
     @property
     def build_arguments(self) -> dict[str, Any]:
         """Arguments of `Entry.build`. The dtype is set by the options or the network file (default: float32)."""
-        options, recipe = self.options, self.recipe
+        options = self.options
+        recipe = self.recipe
         dtype = options["dtype"] or getattr(self.entry, "dtype", None) or "float32"
         arguments = {"dtype": dtype, "seed": recipe.seed, "loss": recipe.loss}
         arguments["as_tutorial"] = options["recipe"] == "tutorial"

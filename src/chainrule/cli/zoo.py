@@ -77,7 +77,8 @@ def zoo(
     entries = list(map(networks.find, names))
     if not names:
         entries = [entry for entry in networks.ENTRIES if entry.choice.name != "cifar10"]
-    engine_name, thread_limit = loader.find(engine).name, thread_count(threads)
+    engine_name = loader.find(engine).name
+    thread_limit = thread_count(threads)
     location = {"folder": data_folder, "offline": offline, "progress": not quiet}
     with _folder(out) as folder:
         setting = zoo_table.Setting(folder, engine_name, thread_limit, quick, cifar10, location, precise)

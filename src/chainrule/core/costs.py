@@ -12,11 +12,14 @@ def multiply_adds(operation: Operation) -> int:
     """
     written = operation.writes[0]
     if operation.name in ("cross_correlate", "dense"):
-        results, weights = written, operation.operand(1)
+        results = written
+        weights = operation.operand(1)
     elif operation.name in ("cross_correlate_dx", "dense_dx"):
-        results, weights = operation.operand(0), operation.operand(1)
+        results = operation.operand(0)
+        weights = operation.operand(1)
     elif operation.name in ("cross_correlate_dw", "dense_dw"):
-        results, weights = operation.operand(1), written
+        results = operation.operand(1)
+        weights = written
     else:
         return 0
     return results.size * math.prod(weights.shape[1:])

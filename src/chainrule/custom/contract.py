@@ -157,10 +157,12 @@ def _without_gradient(name: str) -> str:
 
 def parse(text: str) -> Contract:
     """Return the contract that a text states: lines, or statements between semicolons; OptionError if it is none."""
-    lines, layouts = list[Line](), dict[str, str]()
+    lines = list[Line]()
+    layouts = dict[str, str]()
     for part in re.split(r"[;\n]", text):
         line = part.split("#")[0].strip()
-        mode, layout = MODE.match(line), LAYOUT.match(line)
+        mode = MODE.match(line)
+        layout = LAYOUT.match(line)
         if mode is not None:
             lines.append(Line(ast.unparse(statement(mode[2])), mode[1]))
         elif layout is not None:

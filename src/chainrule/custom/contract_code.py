@@ -179,7 +179,8 @@ class ContractLayer:
     def another(self) -> "ContractLayer":
         """Return another object of the same class."""
         duplicate = ContractLayer(self._contract, self._file)
-        duplicate._values, duplicate._trains = dict(self._values), self._trains
+        duplicate._values = dict(self._values)
+        duplicate._trains = self._trains
         return duplicate
 
     def adapted(self, axis: str) -> "ContractLayer":
@@ -191,7 +192,8 @@ class ContractLayer:
         duplicate = self.another()
         duplicate._interpreter = copy.copy(self._interpreter)
         duplicate._interpreter.scope = call(f"{self.kind}: a copy", copy.deepcopy, self._interpreter.scope, memo)
-        duplicate._passed, duplicate._rank = dict(self._passed), self._rank
+        duplicate._passed = dict(self._passed)
+        duplicate._rank = self._rank
         return duplicate
 
     def _to_learner(self, name: str, value: Array) -> Array:

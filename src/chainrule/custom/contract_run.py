@@ -51,7 +51,8 @@ class ContractRun:
     """
 
     def __init__(self, contract: Contract, names: Mapping[str, Any], label: str) -> None:
-        self.contract, self.label = contract, label
+        self.contract = contract
+        self.label = label
         self._fits = False  # whether the current line puts a parameter, whose shape must fit
         self.ignored = False  # whether a call has returned a result that its line does not use
         usual = {"Recorder": KeptGradients, "Context": SavedContext, "Namespace": Namespace}
@@ -63,7 +64,8 @@ class ContractRun:
             if line.mode or line.reads & data_names:
                 first = place
                 break
-        self.once, self.each = lines[:first], lines[first:]
+        self.once = lines[:first]
+        self.each = lines[first:]
         self._sizes = dict[str, int]()  # those of the last preparation
 
     def prepare(self, sizes: Mapping[str, int]) -> None:
@@ -137,7 +139,8 @@ class ContractRun:
                 named = dict[str, Any]()
                 for word in node.keywords:
                     named[str(word.arg)] = self._value(word.value)
-                function, arguments = self._value(node.func), [*map(self._value, node.args)]
+                function = self._value(node.func)
+                arguments = [*map(self._value, node.args)]
                 return call(self._label_of(node.func), function, *arguments, **named)
             case ast.BinOp():
                 return _combined(node.op, self._value(node.left), self._value(node.right))
@@ -199,7 +202,8 @@ class ContractRun:
         return new.copy().reshape(shape)
 
     def _assign_index(self, target: ast.Subscript, value: Any) -> None:
-        thing, key = self._value(target.value), self._value(target.slice)
+        thing = self._value(target.value)
+        key = self._value(target.slice)
         if not isinstance(thing, np.ndarray):
             if isinstance(thing, dict):
                 held = cast("dict[Any, Any]", thing).get(key)

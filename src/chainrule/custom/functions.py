@@ -148,7 +148,8 @@ class Functions(LocalCode):
     def __deepcopy__(self, memo: dict[int, Any]) -> "Functions":
         """Return an object with the same functions and a separate copy of the parameters."""
         duplicate = copy.copy(self)
-        duplicate._values, duplicate._detector = dict(self._values), OverwriteDetector()
+        duplicate._values = dict(self._values)
+        duplicate._detector = OverwriteDetector()
         return duplicate
 
     def _with_originals(self, parameters: dict[str, Any]) -> dict[str, tuple[Any, Array]]:

@@ -69,7 +69,8 @@ def find_part(thing: Any, name: str) -> Any:
 
 def put_part(thing: Any, name: str, value: Array) -> None:
     """Replace the value with the given name, keeping its type: array, number, list or tuple."""
-    converted, old = cast("Any", value), find_part(thing, name)
+    converted = cast("Any", value)
+    old = find_part(thing, name)
     if is_tensor(old):
         old.data = to_tensor(value.copy())  # the tensor may be a parameter that other objects hold
         return
@@ -229,7 +230,8 @@ class ModuleVariables:
 
     def set(self, name: str, value: Array) -> None:
         """Replace the value with the given name, which includes the prefix."""
-        path, variables = name.removeprefix(PREFIX), self.values()
+        path = name.removeprefix(PREFIX)
+        variables = self.values()
         put_part(variables, path, value)
         first = path.partition(".")[0]
         if first in self._cells:
@@ -269,7 +271,8 @@ def _function(value: Any) -> FunctionType | None:
 
 def _enclosing(function: FunctionType) -> Iterator[tuple[str, CellType]]:
     """Yield the enclosing functions' variables that a function reads, directly or through nested functions."""
-    pending, seen = [function], set[int]()
+    pending = [function]
+    seen = set[int]()
     while pending:
         current = pending.pop()
         seen.add(id(current))
@@ -293,7 +296,8 @@ def _is_set(cell: CellType) -> bool:
 
 def _variables(functions: Iterable[FunctionType], space: dict[str, Any]) -> Iterator[str]:
     """Yield the names of module variables that the functions read, directly or through functions they call."""
-    pending, seen = list(functions), set[int]()
+    pending = list(functions)
+    seen = set[int]()
     while pending:
         function = pending.pop()
         if id(function) in seen or function.__globals__ is not space:

@@ -168,7 +168,8 @@ class LearnerLayer:
         """
         self._x = np.array(x)
         result = self._code.forward(self._x, strided=strided)
-        self._y, self.changed = result.arrays["y"], result.changed
+        self._y = result.arrays["y"]
+        self.changed = result.changed
         return self._y.copy()
 
     def backward(self, dy: ArrayLike, *, strict: bool = True, strided: bool = False) -> tuple[Array, dict[str, Array]]:
@@ -183,7 +184,8 @@ class LearnerLayer:
             raise StudentError(f"{self.name}: backward before forward")
         label = f"{self.name}.backward"
         result = self._code.backward(np.array(dy), strided=strided)
-        self.changed, self.needed = result.changed, result.needed
+        self.changed = result.changed
+        self.needed = result.needed
         dx = result.arrays.get("dx", NO_DX)
         if strict and dx.shape != self._x.shape:
             raise StudentError(f"{label}: dx has the shape {_shown(dx.shape)}, and x {_shown(self._x.shape)}")
@@ -208,7 +210,8 @@ class LearnerLayer:
     def _with(self, code: Code) -> "LearnerLayer":
         """Return a student with the same names that runs other code."""
         duplicate = copy.copy(self)
-        duplicate._code, duplicate._adopted = code, dict(self._adopted)
+        duplicate._code = code
+        duplicate._adopted = dict(self._adopted)
         return duplicate
 
     @property

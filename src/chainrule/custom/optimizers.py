@@ -102,7 +102,9 @@ def descend(names: Mapping[str, Any], descent: Descent) -> dict[str, Array]:
     contract = parse(descent.contract)
     run = ContractRun(contract, names, contract.name)
     run.scope.update({**descent.values, FIRST_VALUE: descent.start.copy()})
-    results, path, w = dict[str, Array](), list[Array](), descent.start.copy()
+    results = dict[str, Array]()
+    path = list[Array]()
+    w = descent.start.copy()
     try:
         run.prepare({})
         results |= _stored_options(run.scope.get("self"), descent.words)

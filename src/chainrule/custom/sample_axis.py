@@ -24,15 +24,19 @@ class SampleAxis:
     """
 
     def __init__(self, code: Code, axis: str) -> None:
-        self._code, self._axis = code, axis
-        self.kind, self.arguments, self.independent = code.kind, code.arguments, code.independent
+        self._code = code
+        self._axis = axis
+        self.kind = code.kind
+        self.arguments = code.arguments
+        self.independent = code.independent
         self.rate = code.rate
         self._x: Array | None = None
         self._sums = dict[str, Array]()  # arrays that backward stores, summed over the samples
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward for each sample, or for the transposed batch."""
-        self._x, self._sums = np.array(x), {}
+        self._x = np.array(x)
+        self._sums = {}
         if self._axis != ONE:
             if self._axis == OUTPUT:
                 batch = x
@@ -58,7 +62,8 @@ class SampleAxis:
             if self._axis == OUTPUT:
                 return of_batch
             return _moved(of_batch, "dx")
-        results, stored = list[CallResult](), list[dict[str, Array]]()
+        results = list[CallResult]()
+        stored = list[dict[str, Array]]()
         changed_names = dict[str, None]()
         for sample, gradient in zip(self._x, dy, strict=True):
             self._code.forward(sample)
@@ -104,7 +109,8 @@ class SampleAxis:
     def __deepcopy__(self, memo: dict[int, Any]) -> "SampleAxis":
         """Return an independent copy."""
         duplicate = copy.copy(self)
-        duplicate._code, duplicate._sums = copy.deepcopy(self._code, memo), dict(self._sums)
+        duplicate._code = copy.deepcopy(self._code, memo)
+        duplicate._sums = dict(self._sums)
         return duplicate
 
 
@@ -116,8 +122,11 @@ class AdaptedLoss:
     """
 
     def __init__(self, code: LossCode, *, labels: bool = False, single: bool = False) -> None:
-        self._code, self._labels, self._single = code, labels, single
-        self.name, self.independent = code.name, code.independent
+        self._code = code
+        self._labels = labels
+        self._single = single
+        self.name = code.name
+        self.independent = code.independent
 
     def another(self) -> "AdaptedLoss":
         """Return another loss that runs the same code."""

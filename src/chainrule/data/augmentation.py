@@ -191,7 +191,8 @@ class Augmentation(TextOptions):
         self.check_shape(x.shape[1:])
         if self.recolors:
             changes = np.array([self.brightness + self.gain, self.contrast, self.saturation])
-            low, high = np.maximum(0, 1 - changes), 1 + changes
+            low = np.maximum(0, 1 - changes)
+            high = 1 + changes
             factors = low + draw.uniform(COLOR_STREAM, 3) * (high - low)
             black, white = (fill, None) if self.gain else levels
             x = coloring.jitter(_as_images(x), factors, black, white).reshape(x.shape)
@@ -217,7 +218,8 @@ class Augmentation(TextOptions):
             return x, targets, valid
         if valid is not None:
             targets = np.where(valid[:, None], targets, np.nan)
-        images, changed = np.empty_like(x), list[Any]()
+        images = np.empty_like(x)
+        changed = list[Any]()
         for n, sample in enumerate(draw.samples.tolist()):
             pair = self.function(x[n].copy(), targets[n].copy(), generator(draw.seed, "augment", draw.step, sample))
             values = [*cast("tuple[Any, ...]", pair)] if isinstance(pair, tuple) else []
@@ -255,8 +257,10 @@ class Augmentation(TextOptions):
         matrix, shift = self._inverse_maps(draw)
         if x.ndim == 3:
             shift[:, 0] = 0
-        images, blends = _as_images(x), interpolate and bool(self.rotation or self.scale)  # others copy whole pixels
-        result, chunk = np.empty_like(images), max(1, CHUNK_PIXELS // math.prod(x.shape[1:]))
+        images = _as_images(x)  # others copy whole pixels
+        blends = interpolate and bool(self.rotation or self.scale)
+        result = np.empty_like(images)
+        chunk = max(1, CHUNK_PIXELS // math.prod(x.shape[1:]))
         for start in range(0, len(x), chunk):
             rows = slice(start, start + chunk)
             sources = self._sources(images.shape[2:], matrix[rows], shift[rows])
@@ -266,7 +270,8 @@ class Augmentation(TextOptions):
     def move_positions(self, targets: Floats, draw: Draw, size: Sequence[int]) -> Floats:
         """Return positions x, y, x, y, … (N, 2K) in images of a size (H, W) as `move` moves them."""
         matrix, move = self._inverse_maps(draw)
-        points, center = targets.reshape(len(targets), -1, 2)[..., ::-1], (np.array(size) - 1) / 2
+        points = targets.reshape(len(targets), -1, 2)[..., ::-1]
+        center = (np.array(size) - 1) / 2
         inverse = np.linalg.inv(matrix.reshape(-1, 2, 2)).swapaxes(1, 2)
         moved = (points - center) @ inverse + move[:, None] + center
         if isinstance(self.positions, str):
@@ -352,13 +357,17 @@ def _sample_pixels(x: Array, rows: Floats, columns: Floats, fill: Value, *, inte
     count, channels, height, width = x.shape
     padded = np.full((count, channels, height + 2, width + 2), fill, x.dtype)
     padded[:, :, 1:-1, 1:-1] = x
-    flat, stride = padded.reshape(-1), width + 2
+    flat = padded.reshape(-1)
+    stride = width + 2
     planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * stride)
-    y, x_position = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1  # in the padded image
+    y = rows.clip(-1, height) + 1  # in the padded image
+    x_position = columns.clip(-1, width) + 1
     if not interpolate:
         return flat[planes + (np.rint(y) * stride + np.rint(x_position)).astype(np.intp)[:, None]]
-    top, left = (np.minimum(y, height).astype(np.intp), np.minimum(x_position, width).astype(np.intp))
-    down, right = (y - top).astype(x.dtype)[:, None], (x_position - left).astype(x.dtype)[:, None]
+    top = np.minimum(y, height).astype(np.intp)
+    left = np.minimum(x_position, width).astype(np.intp)
+    down = (y - top).astype(x.dtype)[:, None]
+    right = (x_position - left).astype(x.dtype)[:, None]
     corner = planes + (top * stride + left)[:, None]
     upper = flat[corner] * (1 - right) + flat[corner + 1] * right
     lower = flat[corner + stride] * (1 - right) + flat[corner + stride + 1] * right
@@ -418,7 +427,8 @@ class Views(TextOptions):
             yield 1.0, x
             return
         yield 0.5, x
-        border, (height, width) = (self.shift, self.shift), x.shape[2:]
+        border = (self.shift, self.shift)
+        height, width = x.shape[2:]
         padded = np.pad(x, ((0, 0), (0, 0), border, border), mode="reflect")
         for first in (0, 2 * self.shift):
             yield 0.25, np.ascontiguousarray(padded[:, :, first : first + height, first : first + width])

@@ -73,7 +73,8 @@ def store(record: FileRecord, content: bytes, work: Path, folder: Path) -> Path:
     if len(content) != record.size:
         raise FormatError(f"{record.name}: expected {record.size} bytes, found {len(content)}")
     check_digest([content], record, record.name)
-    partial, path = work / record.name, folder / record.name
+    partial = work / record.name
+    path = folder / record.name
     with cache_errors(folder):
         with partial.open("wb") as file:
             file.write(content)

@@ -55,7 +55,8 @@ def cut_out(x: Array, size: int, centers: Floats, fill: Value) -> Array:
     """
     result = x.copy()
     for image, (row, column) in zip(result, np.floor(centers * x.shape[2:]).astype(np.int64).tolist(), strict=True):
-        top, left = row - size // 2, column - size // 2
+        top = row - size // 2
+        left = column - size // 2
         image[:, max(top, 0) : top + size, max(left, 0) : left + size] = fill
     return result
 

@@ -18,7 +18,8 @@ COLUMNS = {  # kinds of dtypes
 
 def checked_column(name: str, values: Any, count: int) -> Array:
     """Return the groups or the weights of samples as an array (count,); DataError for other values."""
-    array, (kinds, expected) = as_array(values), COLUMNS[name]
+    array = as_array(values)
+    kinds, expected = COLUMNS[name]
     if array.dtype.kind not in kinds or array.shape != (count,):
         shape = f"{array.dtype} of shape ({text(array.shape)})"
         raise DataError(f"{name}: expected {count} {expected}, one for each sample; found {shape}")

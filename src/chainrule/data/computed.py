@@ -35,7 +35,8 @@ def shapes(train: int = SHAPES_TRAIN, test: int = SHAPES_TEST) -> tuple[Dataset,
     train, test   numbers of images
     """
     images, labels = zip(*(_drawn(number) for number in range(train + test)), strict=True)
-    x, y = np.stack(images)[:, None], np.stack(labels)
+    x = np.stack(images)[:, None]
+    y = np.stack(labels)
     sets = ((x[:train], y[:train]), (x[train:], y[train:]))
     training, test_set = (Dataset(*arrays, SHAPE_CLASSES, SHAPES, "drawn by chainrule") for arrays in sets)
     return training, test_set
@@ -48,7 +49,8 @@ def _drawn(number: int) -> tuple[NDArray[np.uint8], Ints]:
     image = np.full((SHAPES_SIZE, SHAPES_SIZE), background)
     labels = np.zeros(image.shape, np.int64)
     for _ in range(int(draw.integers(1, MOST_SHAPES + 1))):
-        label, radius = int(draw.integers(1, len(SHAPE_CLASSES))), draw.uniform(4, 8)
+        label = int(draw.integers(1, len(SHAPE_CLASSES)))
+        radius = draw.uniform(4, 8)
         i, j = draw.uniform(4, SHAPES_SIZE - 4, 2)
         inside = INSIDE[label](rows - i, columns - j, radius)
         image[inside] = background + draw.choice((-1, 1)) * draw.uniform(0.2, 0.5)

@@ -38,7 +38,8 @@ class Column:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns of a table, (F,), or the name of a single column; empty if they are only numbered."""
-        names, name = getattr(self.passed, "columns", ()), getattr(self.passed, "name", None)
+        names = getattr(self.passed, "columns", ())
+        name = getattr(self.passed, "name", None)
         if isinstance(name, str) and hasattr(self.passed, "to_numpy"):
             names = (name,)
         texts = tuple(map(str, names))

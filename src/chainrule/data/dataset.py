@@ -291,7 +291,9 @@ def _check_images(x: Images, name: str) -> None:
 
 def _check_targets(data: Dataset) -> None:
     """Raise DataError unless y contains labels from 0 to K − 1 (or, of pixels, any), or finite targets."""
-    y, samples, names = data.y, len(data), len(data.classes)
+    y = data.y
+    samples = len(data)
+    names = len(data.classes)
     dtype, shape, axes = {
         2: ("float64", (samples, names), "targets (N, K)"),
         3: ("int64", (samples, *y.shape[1:]), "labels of pixels (N, H, W)"),

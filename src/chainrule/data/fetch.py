@@ -123,7 +123,8 @@ def mirror(host: str, path: str) -> Source:
 
 def download(url: str, path: Path, max_bytes: int, report: Reporter) -> None:
     """Download an https URL to a file; DataError if it is larger than ``max_bytes`` bytes."""
-    description, received = f"{path.name} from {url.split('/')[2]}", 0
+    description = f"{path.name} from {url.split('/')[2]}"
+    received = 0
     with open_https(url) as (stream, size), path.open("wb") as out, report(description, size) as advance:
         while block := stream.read(BLOCK):
             received += len(block)

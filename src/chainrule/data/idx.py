@@ -32,7 +32,8 @@ def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
     path = Path(path)
     with _open_stream(path) as stream:
         shape = _read_header(stream, path, axes)
-        begin, file_size = len(header(shape)), path.stat().st_size
+        begin = len(header(shape))
+        file_size = path.stat().st_size
         expected = begin + math.prod(shape)
         is_gzip = isinstance(stream, gzip.GzipFile)
         if is_gzip:

@@ -99,7 +99,8 @@ class MaskFiles(ImageFiles):
     ) -> None:
         super().__init__(top, paths, (1, *size), digests)
         self.shape, self.dtype = (len(paths), *size), np.dtype(np.int64)
-        self._values, self.occurring = values, occurring
+        self._values = values
+        self.occurring = occurring
 
     def _decode(self, path: Path, content: FileContent) -> Array:
         return self._values.labels(mask_array(open_mask(path, content), self.shape[1:]))

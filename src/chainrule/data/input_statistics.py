@@ -181,6 +181,8 @@ def mean_and_deviation(x: Pixels, channels: int = 1) -> tuple[Floats, Floats]:
     for block in blocks(samples, STATISTICS_BYTES):
         differences = block.reshape(len(block), channels, -1) - first
         sums += differences.sum((0, 2)), np.einsum("ncp,ncp->c", differences, differences)
-    count, (total, squares) = math.prod(samples.shape) // channels, sums
-    mean, deviation = first[:, 0] + total / count, np.sqrt(np.maximum(count * squares - total * total, 0)) / count
+    count = math.prod(samples.shape) // channels
+    total, squares = sums
+    mean = first[:, 0] + total / count
+    deviation = np.sqrt(np.maximum(count * squares - total * total, 0)) / count
     return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 0.0)

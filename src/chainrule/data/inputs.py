@@ -202,7 +202,8 @@ def _digit_box(ink: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """
     rows, columns = _extent(ink)
     margin = max(2.0, DIGIT_MARGIN * max(len(rows), len(columns)))
-    x_scale, y_scale = size[0] / ink.shape[1], size[1] / ink.shape[0]
+    x_scale = size[0] / ink.shape[1]
+    y_scale = size[1] / ink.shape[0]
     return (
         max(0, int((columns.start - margin) * x_scale)),
         max(0, int((rows.start - margin) * y_scale)),

@@ -184,7 +184,8 @@ def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> D
     from chainrule.data.folder import read_sets
     from chainrule.data.images import image_input
 
-    path, (channels, size) = expanded(os.fspath(folder)), image_input(shape, folder)
+    path = expanded(os.fspath(folder))
+    channels, size = image_input(shape, folder)
     if not path.is_dir():
         raise DataError(f"{folder}: expected a folder of images")
     return read_sets(path, size=size, channels=channels, lazy=True)[0]

@@ -81,9 +81,11 @@ class Normalization(metaclass=CheckedOptions):
         statistics = x if isinstance(x, InputStatistics) else InputStatistics(x)
         if not np.isfinite(statistics.limits).all():
             finite_extremes(statistics.x, "the training data")  # names the first sample
-        origin, spread = np.zeros(1), np.ones(1)  # values that become 0 and, from there, 1
+        origin = np.zeros(1)  # values that become 0 and, from there, 1
+        spread = np.ones(1)
         if kind == "scale":
-            origin, spread = np.array([statistics.limits[0]]), np.ptp(statistics.limits, keepdims=True)
+            origin = np.array([statistics.limits[0]])
+            spread = np.ptp(statistics.limits, keepdims=True)
         elif kind == "standardize":
             origin, spread = statistics.standardization
         if not spread.max() > 0:
@@ -173,8 +175,10 @@ class Normalization(metaclass=CheckedOptions):
 
     def rescaled(self, scale: float) -> "Normalization":
         """Return the normalization for inputs that have to be multiplied by ``scale`` first."""
-        gain, origin = np.ravel(self.gain) * scale, np.ravel(self.origin) / scale
-        limits, white = np.divide(self.limits, scale), self.white and self.white / scale
+        gain = np.ravel(self.gain) * scale
+        origin = np.ravel(self.origin) / scale
+        limits = np.divide(self.limits, scale)
+        white = self.white and self.white / scale
         return replace(self, gain=tuple(gain), origin=tuple(origin), limits=tuple(limits.tolist()), white=white)
 
     def check_unit(self, x: Pixels, prefix: str = "") -> None:
@@ -217,7 +221,8 @@ class Normalization(metaclass=CheckedOptions):
         """
         low, high = self.limits or (0.0, None)
         if high is not None and low >= 0:
-            low, high = 0.0, next((level for level in (1.0, BYTE) if high <= level), high)
+            low = 0.0
+            high = next((level for level in (1.0, BYTE) if high <= level), high)
         return self._normalized(low), None if high is None else self._normalized(high)
 
     def _normalized(self, value: float) -> Floats:
@@ -300,7 +305,8 @@ def scale_hint(statistics: InputStatistics, normalization: Normalization) -> str
 
 def decision(normalization: Normalization, statistics: InputStatistics | None = None) -> str:
     """Return a sentence that states the unit of the training data, and explains the choice of the normalization."""
-    kind, parts = normalization.kind, normalization.parts
+    kind = normalization.kind
+    parts = normalization.parts
     if parts:
         return "; ".join(f"values of {name} are {KINDS[part.kind]}" for name, part in parts.items())
     if statistics is None or statistics.are_bytes:

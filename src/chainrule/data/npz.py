@@ -44,16 +44,15 @@ def read_sets(path: Path) -> tuple[Dataset, Dataset | None]:
     for name in ("x", target_name, *((f"{target_name}_test",) if "x_test" in arrays else ())):
         if name not in arrays:
             raise DataError(f"{path}: no array {name!r}; found {', '.join(sorted(arrays)) or 'none'}")
-    x, (y, count) = _images(arrays["x"], path, "x"), read_targets(arrays[target_name], path, target_name)
+    x = _images(arrays["x"], path, "x")
+    y, count = read_targets(arrays[target_name], path, target_name)
     classes = _class_names(arrays.get("classes"), count, path)
     rows: Any = {name: arrays.get(name) for name in COLUMNS}
     data = Dataset(x, y, classes, path.stem, str(path), **rows)
     if "x_test" not in arrays:
         return data, None
-    test_x, (test_y, _) = (
-        _images(arrays["x_test"], path, "x_test"),
-        read_targets(arrays[f"{target_name}_test"], path, "y_test"),
-    )
+    test_x = _images(arrays["x_test"], path, "x_test")
+    test_y, _ = read_targets(arrays[f"{target_name}_test"], path, "y_test")
     return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
 
 

@@ -48,7 +48,8 @@ class Prefetcher:
     """
 
     def __init__(self, read: Reader, processes: int, slot_bytes: int) -> None:
-        self._read, self._processes = read, processes
+        self._read = read
+        self._processes = processes
         self._slot_bytes = -(-slot_bytes // ALIGNMENT) * ALIGNMENT
         self._workers: list[_Worker] = []
 
@@ -82,7 +83,8 @@ class Prefetcher:
 
     def close(self) -> None:
         """End the processes. In a copy of the starting process (`os.fork`), only forget them."""
-        workers, self._workers = self._workers, []
+        workers = self._workers
+        self._workers = []
         for worker in workers:
             worker.end()
         for worker in workers:
@@ -159,7 +161,9 @@ class _Worker:
             raise self._explained(error) from None
         if isinstance(reply, BaseException):
             raise reply
-        memory, start, arrays = memoryview(self._memory).cast("B"), offset, list[Array]()
+        memory = memoryview(self._memory).cast("B")
+        start = offset
+        arrays = list[Array]()
         for item in reply:
             if isinstance(item, np.ndarray):
                 arrays.append(cast("Array", item))
@@ -224,7 +228,9 @@ def _serve(read: Reader, memory: Any, slot_bytes: int, connection: Any, inherite
 
 def _reply(read: Reader, request: Request, memory: memoryview, offset: int, size: int) -> Any:
     """Return the shape and dtype of each array, which is copied to the memory, or else the array; or the error."""
-    reply, start, end = list[Any](), offset, offset + size
+    reply = list[Any]()
+    start = offset
+    end = offset + size
     try:
         for array in read(*request):
             if array.dtype.hasobject or start + array.nbytes > end:

@@ -89,7 +89,8 @@ def joined(first: Any, second: Any) -> Any:
     kinds = [(data.sample_shape, str(data.x.dtype), data.y.ndim, data.columns) for data in (first, second)]
     if kinds[0] != kinds[1]:
         raise DataError(f"{names}: expected the same images and targets, found {kinds[0]} and {kinds[1]}")
-    classes, y = first.classes, np.asarray(second.y)
+    classes = first.classes
+    y = np.asarray(second.y)
     if first.has_classes and not first.is_dense:
         further = [name for name in second.classes if name not in classes]
         classes = (*classes, *further)

@@ -94,7 +94,8 @@ def class_quotas(counts: Ints, total: int) -> Ints:
     it, each class with two or more samples is in both sets, and each class with only one sample is in the training set.
     """
     exact = counts * (total / counts.sum())
-    minimum, maximum = np.minimum(counts - 1, 1), np.maximum(counts - 1, 0)
+    minimum = np.minimum(counts - 1, 1)
+    maximum = np.maximum(counts - 1, 0)
     if total < minimum.sum():
         minimum = np.zeros_like(counts)
     if total > maximum.sum():

@@ -63,7 +63,8 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     # Columns with a meaning are taken out one after the other. Those that remain are the targets.
     images = {relative(image, folder): image for image, _ in images_below(folder)}
     files = _files(path, heading, columns.pop(heading), images)
-    groups, splits = columns.pop(GROUP, [None] * len(files)), columns.pop(SPLIT, None)
+    groups = columns.pop(GROUP, [None] * len(files))
+    splits = columns.pop(SPLIT, None)
     weights = [*map(number_in, columns.pop(WEIGHT, ()))] or [None] * len(files)
     check_entries(path, GROUP, groups, lambda group: group != "", "a name or number")
     check_entries(
@@ -149,7 +150,8 @@ def _files(path: Path, heading: str, texts: Sequence[str], images: Mapping[str, 
     """
     stems = Counter(os.path.splitext(name)[0] for name in images)
     unique = {stem: image for name, image in images.items() if stems[stem := os.path.splitext(name)[0]] == 1}
-    by_name, top = {**unique, **images}, FolderTree(path.parent).top.real
+    by_name = {**unique, **images}
+    top = FolderTree(path.parent).top.real
 
     def is_inside(text: str) -> bool:
         file = Path(text)

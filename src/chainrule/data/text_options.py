@@ -46,7 +46,8 @@ class TextOptions(metaclass=CheckedOptions):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse options on the command line: "flip,shift=1", or "none"; OptionError for invalid ones."""
-        options, defaults = dict[str, Any](), vars(cls())
+        options = dict[str, Any]()
+        defaults = vars(cls())
         for part in (part.strip() for part in text.split(",")):
             name, equals, value = part.partition("=")
             if part in ("", "none"):

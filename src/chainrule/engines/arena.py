@@ -17,7 +17,8 @@ def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     NumPy's large arrays are only aligned to 16 bytes, and access to a vector that crosses a cache line takes twice as
     long.
     """
-    size, itemsize = math.prod(shape), np.dtype(dtype).itemsize
+    size = math.prod(shape)
+    itemsize = np.dtype(dtype).itemsize
     buffer = np.zeros(size + ALIGNMENT // itemsize, dtype)
     first = -buffer.ctypes.data % ALIGNMENT // itemsize
     return buffer[first : first + size].reshape(shape)

@@ -49,7 +49,8 @@ class SyncPoint:
         Source   Chan, Golub and LeVeque 1979, equation 2.1
         """
         samples = first[0, 0] + second[0, 0]
-        second_weight, first_weight = second[0, 0] / samples, first[0, 0] / samples
+        second_weight = second[0, 0] / samples
+        first_weight = first[0, 0] / samples
         difference = second[1:] - first[1:]
         first[0] = samples
         first[1:] += difference * second_weight

@@ -107,7 +107,8 @@ class Interpreter:
                 call = self._walk(remaining, EXCHANGES)
             if call is None:
                 return self._gradients()
-            exchange, arguments = EXCHANGES[call.operation.name], self._inputs(call)
+            exchange = EXCHANGES[call.operation.name]
+            arguments = self._inputs(call)
             self._write(call, (yield from exchange(self.engine.run, *arguments)))
 
     def _gradients(self) -> Gradients:

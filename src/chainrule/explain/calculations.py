@@ -98,7 +98,8 @@ class Calculation:
 
     def _equations(self, rule: Formula) -> tuple[str, str]:
         """Return the rule in letters, and the rule with the element's indices."""
-        writer, place = self.writer, self.ctx.place
+        writer = self.writer
+        place = self.ctx.place
         symbols = f"{writer.result(place, writer.letters)} = {writer.right_side(rule, writer.letters)}"
         right = writer.expression(self.evaluator.case(rule)["value"], writer.numbers)
         return symbols, f"{writer.result(place, writer.numbers)} = {right}"

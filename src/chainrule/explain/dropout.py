@@ -17,7 +17,9 @@ def dropout(ctx: CellContext) -> Details:
     The random number u is drawn again: it depends only on seed, layer, step, sample and element.
     """
     arguments = ctx.arguments
-    seed, step, rate = arguments["seed"], arguments["step"], arguments["rate"]
+    seed = arguments["seed"]
+    step = arguments["step"]
+    rate = arguments["rate"]
     n, *position = ctx.index
     sample = arguments["first"] + n
     element = flat_index(tuple(position), ctx.shape)

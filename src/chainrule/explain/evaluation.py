@@ -271,7 +271,8 @@ class Evaluator:
     @contextmanager
     def unrecorded(self) -> Generator[None]:
         """Evaluate without recording the elements that are read."""
-        recorded, self._recorded = self._recorded, None
+        recorded = self._recorded
+        self._recorded = None
         try:
             yield
         finally:

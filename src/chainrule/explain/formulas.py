@@ -228,7 +228,8 @@ def elementwise_value(ctx: CellContext) -> Details:
     values = {**attributes, "x": x.value}
     steps = chain(entry["value"], values, {}, {}, digits=ctx.digits, result_of_last=ctx.value)
     final_formula = entry["value"][-1]
-    y, x_symbol = ctx.result, ctx.symbol_of(0)
+    y = ctx.result
+    x_symbol = ctx.symbol_of(0)
     names = letters(len(position))
     symbols = f"{ctx.bracket(y, *names)} = {in_letters(final_formula, {'x': ctx.bracket(x_symbol, *names)})}"
     own_names = {step.name: step.name for step in steps}
@@ -258,7 +259,8 @@ def elementwise_gradient(ctx: CellContext) -> Details:
     slope = _slope(ctx, name, saved.value)
     values = {**ctx.operation.attributes, entry["keeps"]: saved.value}
     steps = chain(entry["slope"], values, {}, {}, digits=ctx.digits, result_of_last=slope)
-    dx, dy_symbol = ctx.result, ctx.symbol_of(0)
+    dx = ctx.result
+    dy_symbol = ctx.symbol_of(0)
     steps.append(calculation_line(ctx, dx, f"{dy_symbol} · f′(x)", "{} · {}", ["·", "dy", "f"], (dy.value, slope)))
 
     def equation(index: Sequence[Index], sample: Index) -> str:

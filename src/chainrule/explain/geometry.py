@@ -55,7 +55,8 @@ def broadcast(ctx: CellContext) -> Details:
 def broadcast_dx(ctx: CellContext) -> Details:
     """Explain dx[k] = Σ_m dy[m], over all elements m that repeat the element k."""
     names = list[Index](letters(len(ctx.shape)))
-    ranges, places = list[Sequence[int]](), list(names)
+    ranges = list[Sequence[int]]()
+    places = list(names)
     repeated = list[str]()
     for axis, (size, own) in enumerate(zip(ctx.tensor(0).shape, ctx.shape, strict=True)):
         if own == 1 and size > 1:
@@ -159,7 +160,8 @@ def concatenate(ctx: CellContext) -> Details:
     """Explain y[c,i,j] = x_k[c − o_k,i,j], an element of one of the inputs."""
     axis: int = ctx.arguments["axis"]
     n, *position = ctx.index
-    source, offset = 0, 0
+    source = 0
+    offset = 0
     while position[axis] >= offset + ctx.tensor(source).shape[axis]:
         offset += ctx.tensor(source).shape[axis]
         source += 1

@@ -15,7 +15,9 @@ def max_pool_dx(ctx: CellContext) -> Details:
     terms = list[Term]()
     for i, j in np.argwhere(winner[n, c] == flat).tolist():
         terms.append(Term.of(ctx.factor(0, (n, c, i, j))))
-    dx, dy, won = ctx.result, ctx.symbol_of(0), ctx.symbol_of(1)
+    dx = ctx.result
+    dy = ctx.symbol_of(0)
+    won = ctx.symbol_of(1)
     window = ctx.bracket(won, "c", "i", "j")
     symbols = f"{ctx.bracket(dx, 'c', 'h', 'k')} = Σ_{{{window}=h·W+k}} {ctx.bracket(dy, 'c', 'i', 'j')}"
     window_here = ctx.bracket(won, c, "i", "j", sample=n)

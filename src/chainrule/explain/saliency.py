@@ -131,7 +131,8 @@ def _gradients(
     network: Network, score_plan: _ScorePlan, number: int, x: Array, classes: Sequence[int] | None
 ) -> tuple[Array, Array]:
     """Return the values of a tensor of the plan, and the gradients of the scores with respect to it, both (N, …)."""
-    tensor, plan = score_plan.results[number], score_plan.plan
+    tensor = score_plan.results[number]
+    plan = score_plan.plan
     walk = Interpreter(fallback.numpy_engine(), plan, network.layout, Float64Buffers(network))
     scores = walk.forward(np.array(x, np.float64))
     walk.pull_back(_directions(scores, classes))

@@ -94,7 +94,8 @@ class Trace(Explained):
         frozen = self.training.lr_multipliers.frozen_names(network.trainable_layout)
         self.plan: Plan = network.plan(loss, input_gradient=True, frozen=frozen, weighted=weights is not None)
         self.training.initial_moments(network.parameters)  # a custom optimizer's moments are defined by `init`
-        inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # copies, which the caller cannot modify
+        inputs = np.array(x, np.float64)  # copies, which the caller cannot modify
+        targets = np.array(t, np.float64)
         self.samples = _checked(network, inputs, targets)
         self.catalogue: TensorCatalogue = build_catalogue(network, self.plan, self.training.optimizer, self.samples)
         self._kernels = network.engine.kernels(self.plan, network.dtype)

@@ -208,7 +208,8 @@ def _matched(
 ) -> dict[str, str]:
     """Return the name of the file's tensor for each parameter; constants with chosen names need not have one."""
     layers = dict(zip(network.names, network.layers, strict=True))
-    trained, named = dict[str, Shape](), dict[str, Shape]()
+    trained = dict[str, Shape]()
+    named = dict[str, Shape]()
     for name, shape in shapes.items():
         layer = name.rpartition(".")[0]
         is_fixed = isinstance(layers[layer], FixedAffine | FixedValue | Gather)

@@ -52,7 +52,8 @@ class FixedValue(OfShape):
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = b for every sample, and a gradient that is 0."""
-        y, b = builder.activation("y", self.shape), builder.parameter("b")
+        y = builder.activation("y", self.shape)
+        b = builder.parameter("b")
         builder.forward("constant", (x, b.viewed((b.size,))), (y.viewed((y.size,)),))
         builder.backward("heaviside_dx", (x, x), (x.gradient(),))
         return y
@@ -104,7 +105,8 @@ class FixedAffine(Layer):
         options: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
         options |= {"groups": rows, "flip": False}
         builder.forward("cross_correlate", (image, w, b), (result,), **options)
-        reads, writes = (result.gradient(), w), (image.gradient(),)
+        reads = (result.gradient(), w)
+        writes = (image.gradient(),)
         builder.backward("cross_correlate_dx", reads, writes, size=image.shape[1:], **options)
         return y
 
@@ -139,8 +141,10 @@ class Gather(OfShape):
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the selected elements of x;  dx = the sums of dy over all places of an element."""
-        y, indices = builder.activation("y", self.shape), builder.parameter("indices")
-        source, result = x.viewed((x.size,)), y.viewed((y.size,))
+        y = builder.activation("y", self.shape)
+        indices = builder.parameter("indices")
+        source = x.viewed((x.size,))
+        result = y.viewed((y.size,))
         builder.forward("gather", (source, indices), (result,))
         builder.backward("gather_dx", (result.gradient(), indices), (source.gradient(),), shape=source.shape)
         return y

@@ -110,7 +110,9 @@ class _CrossCorrelation(_Convolution):
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return (filters, H', W') with H' = ⌊(H + p − d(K−1) − 1)/s⌋ + 1."""
         self._check(shape, name)
-        size, kernel, dilation = shape[1:], self._numbers("kernel"), self._numbers("dilation")
+        size = shape[1:]
+        kernel = self._numbers("kernel")
+        dilation = self._numbers("dilation")
         padding = self._padding(size)
         reach = tuple(map(shapes.extent, kernel, dilation))
         what = "kernel"
@@ -125,7 +127,8 @@ class _CrossCorrelation(_Convolution):
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         w = self._lifted(builder.parameter("w"))
         b = builder.parameter("b") if self.bias else None
-        image, result = self._lifted(x), self._lifted(y)
+        image = self._lifted(x)
+        result = self._lifted(y)
         options = self._attributes(self._padding(x.shape[1:]), self.convolution)
         lifted_b = self._lifted(b) if b is not None and self.bias == "untied" else b
         builder.forward("cross_correlate", (image, w, lifted_b), (result,), **options)
@@ -233,7 +236,9 @@ class ConvTranspose2D(_Convolution):
         """Return (filters, H', W') with H' = s(H − 1) + d(K − 1) + 1 − p + output_padding; with "same", s·H."""
         self._check(shape, name)
         image = shape[1:]
-        kernel, strides, dilation = self._numbers("kernel"), self._numbers("stride"), self._numbers("dilation")
+        kernel = self._numbers("kernel")
+        strides = self._numbers("stride")
+        dilation = self._numbers("dilation")
         extra = shapes.per_axis("output_padding", self.output_padding, 2, least=0)
         crop = self._crop(image)
         sizes = list[int]()
@@ -256,7 +261,8 @@ class ConvTranspose2D(_Convolution):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = wᵀ x + b;  db = Σ dy,  dw = dy ⋆ x,  dx = w ⋆ dy. The operations are those of `Conv2D`."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        w, dy = builder.parameter("w"), y.gradient()
+        w = builder.parameter("w")
+        dy = y.gradient()
         options = self._attributes(self._crop(x.shape[1:]), False)
         spread = builder.activation("spread", y.shape) if self.bias else y
         builder.forward("cross_correlate_dx", (x, w), (spread,), size=y.shape[1:], **options)

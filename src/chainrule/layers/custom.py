@@ -67,7 +67,8 @@ class CustomLayer(Layer):
             gradients.append(tensor.gradient())
         kind = self.learner_layer.kind
         builder.forward(f"{kind}.forward", (x, *own), (y,), call=self._forward, scope="batch")
-        reads, writes = (y.gradient(), x, *own), (x.gradient(), *gradients)
+        reads = (y.gradient(), x, *own)
+        writes = (x.gradient(), *gradients)
         builder.backward(f"{kind}.backward", reads, writes, call=self._backward, scope="batch")
         return y
 

@@ -100,7 +100,9 @@ def whitening(w: Array, x: Array, epsilon: float = 5e-4) -> Array:
     from index 2K onwards are copied from w.
     Source   Page 2018, How to train your ResNet; both signs as in airbench94 (Jordan 2024)
     """
-    size, total, patches = w[0].size, np.zeros((w[0].size,) * 2), 0
+    size = w[0].size
+    total = np.zeros((w[0].size,) * 2)
+    patches = 0
     for start in range(0, len(x), WHITENING_BLOCK):
         block = x[start : start + WHITENING_BLOCK].astype(np.float64)
         windows = np.lib.stride_tricks.sliding_window_view(block, w.shape[2:], (2, 3))

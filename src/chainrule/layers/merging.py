@@ -208,7 +208,8 @@ class Where(Merge):
 
     def combined(self, builder: Builder, inputs: Sequence[Tensor], shape: Shape) -> Tensor:
         """Emit the selection; the gradient passes to the input that is taken."""
-        y, (test, a, b) = builder.activation("y", shape), inputs
+        y = builder.activation("y", shape)
+        test, a, b = inputs
         builder.forward("where", inputs, (y,))
         builder.backward("where_db", (y.gradient(), test), (b.gradient(),))
         builder.backward("where_da", (y.gradient(), test), (a.gradient(),))
@@ -240,7 +241,8 @@ class Concatenate(Merge):
         first = shapes[0]
         if self.axis >= len(first):
             raise ShapeError(f"Concatenate {name!r}: {text(first)} has no axis {self.axis}")
-        before, after = first[: self.axis], first[self.axis + 1 :]
+        before = first[: self.axis]
+        after = first[self.axis + 1 :]
         for shape in shapes:
             if len(shape) != len(first) or (shape[: self.axis], shape[self.axis + 1 :]) != (before, after):
                 raise ShapeError(

@@ -62,8 +62,10 @@ class BatchNorm2D(Layer):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit normalization with the batch's statistics or, in inference and if frozen, the running statistics."""
         output = builder.activation("y", x.shape)
-        image, y = as_image(x), as_image(output)
-        gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
+        image = as_image(x)
+        y = as_image(output)
+        gamma = builder.parameter("gamma")
+        beta = builder.parameter("beta")
         running = (builder.parameter("running_mean"), builder.parameter("running_variance"))
         epsilon = float(self.epsilon)
         if not builder.training or builder.is_frozen("gamma", "beta"):
@@ -71,7 +73,8 @@ class BatchNorm2D(Layer):
             reads = (y.gradient(), gamma, running[1])
             builder.backward("batch_norm_inference_dx", reads, (image.gradient(),), epsilon=epsilon)
             return output
-        mean, variance = builder.statistic("mean", image.shape[:1]), builder.statistic("variance", image.shape[:1])
+        mean = builder.statistic("mean", image.shape[:1])
+        variance = builder.statistic("variance", image.shape[:1])
         builder.forward("batch_norm", (image, gamma, beta), (y, mean, variance), epsilon=epsilon, scope="batch")
         dy = y.gradient()
         gradients = (gamma.gradient(), beta.gradient())
@@ -210,7 +213,8 @@ class LayerNorm(_SampleNorm):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit group normalization of the flattened sample, with one group per row; all rows share γ and β."""
         y = builder.activation("y", x.shape)
-        flat, rows = (math.prod(x.shape),), math.prod(x.shape[:-1])
+        flat = (math.prod(x.shape),)
+        rows = math.prod(x.shape[:-1])
         _emit_group_norm(builder, x.viewed(flat), y.viewed(flat), rows, epsilon=self.epsilon, shared=True)
         return y
 
@@ -222,11 +226,14 @@ def _emit_group_norm(
 
     shared   whether all groups use the same γ and β
     """
-    gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
-    mean, variance = builder.activation("mean", (groups,)), builder.activation("variance", (groups,))
+    gamma = builder.parameter("gamma")
+    beta = builder.parameter("beta")
+    mean = builder.activation("mean", (groups,))
+    variance = builder.activation("variance", (groups,))
     options = {"groups": groups, "shared": shared, "epsilon": float(epsilon)}
     builder.forward("group_norm", (x, gamma, beta), (y, mean, variance), **options)
-    dy, gradients = y.gradient(), (gamma.gradient(), beta.gradient())
+    dy = y.gradient()
+    gradients = (gamma.gradient(), beta.gradient())
     builder.backward("group_norm_dw", (dy, x, mean, variance), gradients, **options)
     builder.backward("group_norm_dx", (dy, x, gamma, mean, variance), (x.gradient(),), **options)
 
@@ -281,7 +288,8 @@ class LocalResponseNorm(Layer):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y and dx."""
         output = builder.activation("y", x.shape)
-        x, y = as_image(x), as_image(output)
+        x = as_image(x)
+        y = as_image(output)
         options = {"size": self.size, "alpha": float(self.alpha), "beta": float(self.beta), "k": float(self.k)}
         builder.forward("local_response_norm", (x,), (y,), **options)
         builder.backward("local_response_norm_dx", (y.gradient(), x), (x.gradient(),), **options)

@@ -125,7 +125,8 @@ class _AveragePool(_Pool):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the sum of each window divided by D;  dx = dy/D at every position of the window."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        image, result = as_image(x), as_image(y)
+        image = as_image(x)
+        result = as_image(y)
         options = {**self._attributes(x.shape[1:]), "divisor": self._divisor_rule()}
         if options["divisor"] == "window" and self._whole_padding(x.shape[1:]) != self._padding(x.shape[1:]):
             self._emit_padded(builder, image, result, options)
@@ -137,7 +138,8 @@ class _AveragePool(_Pool):
         """Emit padding, then average pooling of the padded image. Elements added by ceil_mode alone are not counted."""
         padding = ((0, 0),) * (2 - self.axes) + self._padding(image.shape[3 - self.axes :])
         (top, bottom), (left, right) = padding
-        before, after = (0, top, left), (0, bottom, right)
+        before = (0, top, left)
+        after = (0, bottom, right)
         sizes = tuple(front + size + back for front, size, back in zip(before, image.shape, after, strict=True))
         padded = builder.activation("padded", sizes)
         rest = tuple((0, whole[1] - own[1]) for whole, own in zip(options["padding"], padding, strict=True))
@@ -246,7 +248,8 @@ class _GlobalPool(Layer):
 
     def _whole(self, builder: Builder, x: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
         """Return the output (C,), the input as an image, the output viewed as (C, 1, 1), and the attributes."""
-        y, image = builder.activation("y", x.shape[:1]), as_image(x)
+        y = builder.activation("y", x.shape[:1])
+        image = as_image(x)
         size = image.shape[1:]
         options = {"window": size, "stride": size, "padding": ((0, 0), (0, 0))}
         return y, image, y.viewed((*y.shape, 1, 1)), options

@@ -153,7 +153,9 @@ class PReLU(Layer):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y, dslope and dx."""
         output = builder.activation("y", x.shape)
-        x, y, slope = as_image(x), as_image(output), builder.parameter("slope")
+        x = as_image(x)
+        y = as_image(output)
+        slope = builder.parameter("slope")
         builder.forward("prelu", (x, slope), (y,))
         builder.backward("prelu_dw", (y.gradient(), x), (slope.gradient(),))
         builder.backward("prelu_dx", (y.gradient(), x, slope), (x.gradient(),))

@@ -63,7 +63,8 @@ def _check(models: Any) -> None:
         raise OptionError("an ensemble is for networks with one input and one output; average the predictions instead")
     for member in others:
         for attribute in COMMON.split():
-            expected, actual = getattr(first, attribute), getattr(member, attribute)
+            expected = getattr(first, attribute)
+            actual = getattr(member, attribute)
             if actual != expected:
                 raise OptionError(f"the models of an ensemble have different {attribute}: {expected} and {actual}")
 
@@ -93,7 +94,8 @@ def _conversion(before: Normalization, after: Normalization) -> tuple[Floats, Fl
 
     Errors   OptionError if the first maps a channel to 0, but the other does not
     """
-    (origin, gain), (new_origin, new_gain) = before.constants, after.constants
+    origin, gain = before.constants
+    new_origin, new_gain = after.constants
     if np.any((gain == 0) & (new_gain != 0)):
         raise OptionError("a column is constant only in the training data of the first model; pass this model last")
     scale = np.where(gain == 0, 0.0, new_gain / np.where(gain == 0, 1.0, gain))

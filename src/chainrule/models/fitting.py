@@ -152,7 +152,8 @@ def _check_meaning(network: Network, examples: Examples) -> None:
     """
     if network.has_ports or network.loss_is_chosen or network.last_layer in (*PROBABILITIES, None):
         return
-    targets, outputs = examples.targets, network.output_shape[0]
+    targets = examples.targets
+    outputs = network.output_shape[0]
     advice = "pass loss=, such as mean_squared_error, or end the network with Sigmoid() or Softmax()"
     if outputs == 1 and targets.kind in (BOOLEANS, TEXT):
         raise OptionError(f"the targets are {targets.kind}, and the last layer is linear: {advice}")
@@ -192,7 +193,8 @@ def _trainer(
     explicit  options that the user has specified. Without a normalization, that of an earlier training is kept; without
               that, a note in the history explains the choice in ``recipe``
     """
-    network, kind = record.network, explicit.get("normalization")
+    network = record.network
+    kind = explicit.get("normalization")
     existing = _existing_normalization(network, kind)
     training, validation = _parts(record, data, examples, held_out, recipe)
     if kind is None:
@@ -326,7 +328,8 @@ def find_learning_rate(
     """
     from chainrule.training.lr_finder import search_learning_rates
 
-    data, resolved_loss = loaded(self, Data.of(x, y, weights=sample_weight)), self.check_loss(loss)
+    data = loaded(self, Data.of(x, y, weights=sample_weight))
+    resolved_loss = self.check_loss(loss)
     record = Record.learned(self, data, resolved_loss, **options, normalization=normalization)
     examples = record.read(data)
     settings: dict[str, Any] = {"loss": resolved_loss, "normalization": record.default_kind(examples)}

@@ -62,7 +62,8 @@ class ChannelStatistics:
         except ValueError:
             raise OptionError(problem) from None
         if max(np.abs(mean).max(), np.abs(std).max()) > 1:
-            mean, std = mean / BYTE, std / BYTE
+            mean = mean / BYTE
+            std = std / BYTE
         return ChannelStatistics(tuple(mean.tolist()), tuple(std.tolist()))
 
 
@@ -108,10 +109,13 @@ def with_input_normalization(self: N, statistics: str) -> N:
         raise OptionError(f"the model already has the normalization {self.normalization.kind!r}")
     if self.input_ports:
         raise OptionError(f"the model has several inputs, {self.input_ports}; normalize them before")
-    mean, std, channels = np.array(values.mean), np.array(values.std), self.input_shape[0]
+    mean = np.array(values.mean)
+    std = np.array(values.std)
+    channels = self.input_shape[0]
     if len(mean) not in (1, channels):
         raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
-    gain, origin = tuple(1 / (BYTE * std)), tuple(BYTE * mean)
+    gain = tuple(1 / (BYTE * std))
+    origin = tuple(BYTE * mean)
     model = copy.deepcopy(self)
     model.normalization = Normalization("standardize", gain, origin, limits=(0.0, BYTE), white=BYTE)
     return model

@@ -85,13 +85,23 @@ class Model(Explained, Network):
         with_input_normalization = input_normalization.with_input_normalization
         with_input_rescaling = input_normalization.with_input_rescaling
     else:
-        train_step, gradients = LazyMethod(), LazyMethod()
-        predict, __call__, predict_classes = LazyMethod(), LazyMethod(), LazyMethod()
-        evaluate, calibrate = LazyMethod(), LazyMethod()
-        tune_thresholds, set_thresholds = LazyMethod(), LazyMethod()
-        profile, trace, load_weights = LazyMethod(), LazyMethod(), LazyMethod()
-        saliency, grad_cam, plot_heat = LazyMethod(), LazyMethod(), LazyMethod()
-        with_input_normalization, with_input_rescaling = LazyMethod(), LazyMethod()
+        train_step = LazyMethod()
+        gradients = LazyMethod()
+        predict = LazyMethod()
+        __call__ = LazyMethod()
+        predict_classes = LazyMethod()
+        evaluate = LazyMethod()
+        calibrate = LazyMethod()
+        tune_thresholds = LazyMethod()
+        set_thresholds = LazyMethod()
+        profile = LazyMethod()
+        trace = LazyMethod()
+        load_weights = LazyMethod()
+        saliency = LazyMethod()
+        grad_cam = LazyMethod()
+        plot_heat = LazyMethod()
+        with_input_normalization = LazyMethod()
+        with_input_rescaling = LazyMethod()
 
     def freeze(self, *names: str) -> None:
         """Freeze parameters in all later calls of `fit`. Without names, unfreeze all parameters.

@@ -54,7 +54,8 @@ def predict(
     >>> model.predict(x_test)
     >>> model.predict("seven.png")
     """
-    network, samples = self, x
+    network = self
+    samples = x
     if not _is_batch(self, x):
         columns = _input_columns(self, x)
         series = Record.of(self).series(columns)

@@ -97,7 +97,8 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
 
     >>> print(model.profile(images[:32], labels[:32]))
     """
-    recorder, model = OperationTimes(), copy.deepcopy(self)
+    recorder = OperationTimes()
+    model = copy.deepcopy(self)
     model.engine = recording_engine(model.engine, recorder)
     view = model.parameters if self._buffers.revision() is None else None  # weights are then packed in every call
 
@@ -146,7 +147,8 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
             fraction = cost.multiply_adds / cost.seconds / peak
         share = cost.seconds / seconds
         rows.append(ProfileRow(name, cost.seconds, share, cost.multiply_adds, fraction, size, cost.bytes))
-    of, threads = _counted(samples, "sample"), _counted(model.threads, "thread")
+    of = _counted(samples, "sample")
+    threads = _counted(model.threads, "thread")
     return Profile(f"{kind} of {of}, {self.engine.name}, {threads}", seconds, peak, tuple(rows))
 
 
@@ -185,7 +187,8 @@ def _measured(run: Callable[[], Any], recorder: OperationTimes) -> tuple[float, 
     for _ in range(2):  # compile, and fill the caches
         run()
     recorder.reset()
-    start, count = time.perf_counter(), 0
+    start = time.perf_counter()
+    count = 0
     while count < 3 or time.perf_counter() - start < SECONDS:
         run()
         count += 1
@@ -194,7 +197,8 @@ def _measured(run: Callable[[], Any], recorder: OperationTimes) -> tuple[float, 
 
 def measured_peak(dtype: Any, threads: int) -> float:
     """Return the multiply-adds per second of a matrix product: the largest of a few."""
-    matrix, best = np.ones((MATRIX, MATRIX), dtype), np.inf
+    matrix = np.ones((MATRIX, MATRIX), dtype)
+    best = np.inf
     with limit_blas_threads(threads):
         for _ in range(PRODUCTS):
             start = time.perf_counter()

@@ -75,7 +75,8 @@ class Record:
         options   options of `fit` that decide how data are read: normalization and ignore_label
         """
         existing = AUTOMATIC if network.normalization == UNFITTED else network.normalization
-        normalization, columns = options.get("normalization") or existing, network.columns
+        normalization = options.get("normalization") or existing
+        columns = network.columns
         if len(data.inputs) == 1 and not columns:
             columns = _only(data.inputs, "input").names
         labels = _learned_labels(network, data)
@@ -186,7 +187,8 @@ class Record:
         network = self.network
         if network.has_ports or len(network.input_shape) != 2 or len(columns) != 1:
             return []
-        series, channels = _only(columns, "input").series, network.input_shape[0]
+        series = _only(columns, "input").series
+        channels = network.input_shape[0]
         shapes = {values.shape for values in series}
         has_channels_last = len(shapes) == 1 and channels not in {shape[0] for shape in shapes}
         if shapes <= {network.input_shape} or has_channels_last:
@@ -220,7 +222,8 @@ class Record:
 
     def _targets(self, column: Column, count: int) -> Targets:
         """Return the targets of one output. Labels are read here, and nowhere else."""
-        y, shape = np.asarray(column.values), self.network.output_shape
+        y = np.asarray(column.values)
+        shape = self.network.output_shape
         kind = KINDS.get(y.dtype.kind)
         if kind is None and y.dtype.kind != "f":
             raise DataError(f"targets must be numbers or names of classes, found {y.dtype}: {quoted(column.passed)}")
@@ -250,7 +253,8 @@ class Record:
 
         has_names = not are_numbers(data.classes)
         data = matched(data, self.labels)
-        x, places = self._input(data.inputs), self.with_places()
+        x = self._input(data.inputs)
+        places = self.with_places()
         if isinstance(data.y, SampleSource):
             examples = places._of_pairs(x, data.y)
             source = cast("ItemSource", examples.source)
@@ -277,7 +281,8 @@ class Record:
         """Return the examples of a data set of pairs, or of an iterable of batches."""
         from chainrule.training.streams import BatchSource, ItemSource, are_samples
 
-        network, reader = self.network, _BatchReader(self, data.classes)
+        network = self.network
+        reader = _BatchReader(self, data.classes)
         if network.has_ports or not are_samples(data.rows, len(network.input_shape)):
             source = BatchSource(data.rows, reader, data.steps)
         elif data.steps is not None:
@@ -294,14 +299,17 @@ class _BatchReader:
     """
 
     def __init__(self, record: Record, classes: Sequence[str] = ()) -> None:
-        self.record, self.classes = record, classes
+        self.record = record
+        self.classes = classes
         self.normalization: Normalization | None = None
 
     def __call__(self, x: Any, y: Any, weights: Any) -> Samples:
         """Return the arrays of a batch as samples, whose targets have the task of the first batch."""
-        record, network = self.record, self.record.network
+        record = self.record
+        network = self.record.network
         if not network.has_ports:
-            x, y = as_array(x), as_array(y)
+            x = as_array(x)
+            y = as_array(y)
         if self.classes and y.dtype.kind not in "US":
             from chainrule.network.matching import matched_targets
 
@@ -336,14 +344,17 @@ def _learned_labels(network: Network, data: Data) -> Labels:
 
     An untrained network may have more outputs than a data set has classes. The others keep their numbers.
     """
-    own, names, are_chosen = network.labels, data.classes, True
+    own = network.labels
+    names = data.classes
+    are_chosen = True
     if network.output_ports is not None:
         return own
     if not isinstance(data, Dataset):
         for column in data.targets.values():
             names = column.names
             if not isinstance(column.passed, SampleSource) and column.values.dtype.kind in "US":
-                names, are_chosen = names_in(np.asarray(column.values)), False
+                names = names_in(np.asarray(column.values))
+                are_chosen = False
     if {*names} <= {*own.names}:  # also without names
         return own
     if (isinstance(data, Dataset) or data.rows is not None) and network.untrained:

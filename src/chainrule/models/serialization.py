@@ -188,7 +188,8 @@ def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], 
 
 def parameter_count_of(about: Mapping[str, Any]) -> int:
     """Return the number of trainable parameters, given a description from `Network.architecture`."""
-    layers, shape = layers_from(about["layers"]), checked_shape(about["input_shape"])
+    layers = layers_from(about["layers"])
+    shape = checked_shape(about["input_shape"])
     wiring = wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
     table = shapes_and_parameters(layers, wiring, shape)[1]
     return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)

@@ -39,7 +39,8 @@ class InputSignature:
 
     def to_config(self) -> dict[str, Any]:
         """Return the signature as JSON values."""
-        axes, record = AXES.get(len(self.shape), ""), self.normalization
+        axes = AXES.get(len(self.shape), "")
+        record = self.normalization
         return {"axes": axes, "shape": list(self.shape), "unit": record.unit, **record.to_config()}
 
 

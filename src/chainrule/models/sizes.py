@@ -61,7 +61,9 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
     if hasattr(listed, "__len__"):
         count = len(listed)
     names = checked_labels(listed, network.output_ports, count).names
-    layers, wiring, loss = [*network.layers], network.wiring, network.loss
+    layers = [*network.layers]
+    wiring = network.wiring
+    loss = network.loss
     head = None  # the layer to replace
     if not append and not _ends_in_features(network):
         head = logit_layer(network)
@@ -69,7 +71,8 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
         # features (F,), series (C, L) and images (C, H, W) become vectors for the dense layer
         pools = [[], [GlobalAveragePool1D()], [GlobalAveragePool2D()]][len(network.output_shape) - 1]
         layers += [*pools, Dense(len(names)), Softmax()]
-        wiring, loss = _extended(wiring, layers), None
+        wiring = _extended(wiring, layers)
+        loss = None
     else:
         layer = layers[network.names.index(head)]
         size = {"filters": len(names)}
@@ -148,7 +151,8 @@ def _ends_in_features(network: Network) -> bool:
 
 def _extended(wiring: Wiring, layers: Sequence[Any]) -> Wiring:
     """Return a wiring with the further layers added one after the other."""
-    own, count = node.chain(layers), len(wiring.names)
+    own = node.chain(layers)
+    count = len(wiring.names)
     names = (*wiring.names, *own.names[count:])
     return Wiring(names, (*wiring.inputs, *own.inputs[count:]), (*wiring.owners, *own.owners[count:]))
 
@@ -181,7 +185,8 @@ def _shape_of_other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, sing
 
 def _channels_first(sizes: tuple[int, ...], channels: int, axes: int) -> tuple[int, ...] | None:
     """Return the last axes of an array, with the channels first; None if it has other channels or further axes."""
-    before, own = sizes[:-axes], sizes[-axes:]
+    before = sizes[:-axes]
+    own = sizes[-axes:]
     if len(own) < axes or {*before} - {1} or channels not in (own[0], own[-1]):
         return None
     if own[0] == channels:

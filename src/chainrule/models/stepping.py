@@ -67,7 +67,8 @@ class _Calls:
 
         network   the model, or one with the same weights for the size of the batch
         """
-        place, key = (network.input_shape, weighted), (loss, task, frozen)
+        place = (network.input_shape, weighted)
+        key = (loss, task, frozen)
         if place not in self.steppers or self.steppers[place][0] != key:
             if len(self.steppers) > MAX_SIZES:
                 self.steppers.clear()
@@ -175,7 +176,8 @@ def _batch(
 
     network   the model, or one with the same weights for the size of the batch
     """
-    resolved, data = network.check_loss(loss), Data.of(x, y, weights=weights)
+    resolved = network.check_loss(loss)
+    data = Data.of(x, y, weights=weights)
     record = replace(Record.learned(network, data, resolved), task=network.task)
     examples = record.read(data)
     task = network.task or outputs.infer_task(network, resolved, examples.targets)
@@ -195,9 +197,11 @@ def _batch(
 
 def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
     """Return a batch of one sample for a single sample and its targets; return a batch unchanged."""
-    inputs, shapes = {"": x}, {"": network.input_shape}  # one unnamed input
+    inputs = {"": x}  # one unnamed input
+    shapes = {"": network.input_shape}
     if network.input_ports is not None:
-        inputs, shapes = network.input_ports.named(x, "inputs"), network.input_ports.shapes
+        inputs = network.input_ports.named(x, "inputs")
+        shapes = network.input_ports.shapes
     try:
         is_sample = list(map(np.shape, inputs.values())) == list(shapes.values())
     except ValueError:  # rows of different lengths

@@ -36,7 +36,9 @@ def summary_columns(network: "Network") -> list[str]:
 
 def summary_rows(network: "Network") -> list[list[str]]:
     """Return one row per layer, with one cell for each column in `summary_columns`."""
-    wiring, sources, rows = network.wiring, ["input", *network.names], list[list[str]]()
+    wiring = network.wiring
+    sources = ["input", *network.names]
+    rows = list[list[str]]()
     for number, (name, layer, shape) in enumerate(zip(network.names, network.layers, network.shapes, strict=True)):
         reads = ", ".join(sources[index] for index in wiring.inputs[number])
         shared = wiring.owners[number] != number and bool(layer.parameters(network.input_shapes[number][0], name))

@@ -44,7 +44,8 @@ def calibrate(model: Network, examples: Examples) -> float:
     _divide(probe, layer, REDUCTION)
     evaluation = evaluate(probe, examples, model.normalization, model.loss, model.task)
     if evaluation.task == MULTI_LABEL:  # each label is yes or no
-        outputs, targets = evaluation.outputs.reshape(-1, 1), evaluation.targets.reshape(-1, 1)
+        outputs = evaluation.outputs.reshape(-1, 1)
+        targets = evaluation.targets.reshape(-1, 1)
         evaluation = replace(evaluation, outputs=outputs, targets=targets, task=BINARY)
     logits, classes = evaluation.ranked
     if not evaluation.logits:
@@ -53,7 +54,8 @@ def calibrate(model: Network, examples: Examples) -> float:
     _divide(model, layer, temperature)
     limits = list[float]()
     for limit in model.thresholds:  # decisions do not change
-        yes, no = limit ** (1 / temperature), (1 - limit) ** (1 / temperature)
+        yes = limit ** (1 / temperature)
+        no = (1 - limit) ** (1 / temperature)
         limits.append(yes / (yes + no))
     model.thresholds = tuple(limits)
     return temperature
@@ -75,13 +77,15 @@ def record(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
         if task is not None:
             described = f"the task is {task.name}"
         raise OptionError(f"thresholds are for outputs that mean yes or no; {described}")
-    network.task, network.thresholds = task, thresholds
+    network.task = task
+    network.thresholds = thresholds
     return thresholds
 
 
 def checked(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
     """Return thresholds as a tuple, empty for ½; OptionError unless there is one from 0 to 1 for each output."""
-    numbers, count = plain(values), 0
+    numbers = plain(values)
+    count = 0
     if network.output_ports is None:
         count = network.output_shape[0]
     is_valid = len(numbers) in (0, count)
@@ -122,7 +126,8 @@ def _divide(model: Network, layer: str, divisor: float) -> None:
 
 def logit_layer(model: Network) -> str:
     """Return the name of the layer whose weights are proportional to the logits; OptionError if there is none."""
-    wiring, parts = model.wiring, model.layers
+    wiring = model.wiring
+    parts = model.layers
     number = len(parts)  # layers are numbered from 1 in `wiring.inputs`, where 0 is the network's input
     if isinstance(parts[-1], layers.Softmax | layers.Sigmoid):
         (number,) = wiring.inputs[-1]

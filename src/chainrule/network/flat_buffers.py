@@ -79,8 +79,11 @@ class FlatBuffers:
     def __init__(
         self, parameters: Array, statistics: Array, table: Mapping[str, Any], layout: Mapping[str, Any], untrained: Any
     ) -> None:
-        self.parameters, self.statistics = parameters, statistics
-        self.table, self.layout, self.untrained = table, layout, untrained
+        self.parameters = parameters
+        self.statistics = statistics
+        self.table = table
+        self.layout = layout
+        self.untrained = untrained
         # The base of these arrays is a memoryview. NumPy replaces the base of a view by the base of that array, if it
         # has the same type. Views of `_shown` therefore refer to one of the two arrays, never to `parameters`.
         self._plain: Array = np.frombuffer(parameters.data, parameters.dtype)

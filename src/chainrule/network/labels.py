@@ -64,7 +64,8 @@ class Labels:
         """
         if isinstance(label, float) and label.is_integer():
             label = int(label)
-        names, text = self.classes, printable_name(str(label))
+        names = self.classes
+        text = printable_name(str(label))
         if text in names and (isinstance(label, str) or not self.numbers_are_places):
             return names.index(text)
         if self.numbers_are_places and (_is_whole(text) or isinstance(label, bool | np.bool_)):

@@ -167,7 +167,8 @@ def range_warning(last_layer: str | None, targets: Targets) -> str | None:
     if last_layer not in OUTPUT_RANGES:
         return None
     low, high = OUTPUT_RANGES[last_layer]
-    minimum, maximum = float(targets.min()), float(targets.max())
+    minimum = float(targets.min())
+    maximum = float(targets.max())
     if minimum >= low and maximum <= high:
         return None
     output_range = f"{low:g} … {high:g}" if np.isfinite(high) else f"{low:g} and more"

@@ -184,20 +184,24 @@ class ArrayWriter:
     @contextmanager
     def _branch(self, head: str) -> Generator[None]:
         """Indent the lines that are written within the context, after a head."""
-        outer, lines = self._level, self.lines
+        outer = self._level
+        lines = self.lines
         self._branches += 1
-        self._level, self.lines = self._branches, []
+        self._level = self._branches
+        self.lines = []
         yield
         lines.append(Statement(f"{head}:"))
         for line in self.text():
             lines.append(Statement(f"    {line}"))
-        self._level, self.lines = outer, lines
+        self._level = outer
+        self.lines = lines
 
     def _named(self, name: str, value: Operand, uses: float) -> Operand:
         """Give a value a name: rename an array that is not used otherwise, copy other arrays that are results."""
         is_array = value.axes is not None
         if is_array and value.uses <= 1 and value.level == self._level:
-            value.name, value.uses = name, uses
+            value.name = name
+            value.uses = uses
             return value
         template = "{}"
         if is_array and uses == inf and self.library == "np":

@@ -88,9 +88,13 @@ class ArrayFunction:
     def _of_elementwise(cls, name: str, operation_name: str, entry: Mapping[str, Any]) -> "ArrayFunction":
         operation = find_operation(operation_name)
         if name == operation_name:
-            formulas, result, reads = operation.value, "y", {"x": "e"}
+            formulas = operation.value
+            result = "y"
+            reads = {"x": "e"}
         else:
-            formulas, result, reads = operation.slope, "dx", {"dy": "e", operation.keeps: "e"}
+            formulas = operation.slope
+            result = "dx"
+            reads = {"dy": "e", operation.keeps: "e"}
         *steps, last = formulas
         table = {formula["name"]: [ResultFormula((), _cases(formula))] for formula in steps}
         table[result] = [ResultFormula((), _cases(last, gradient=result == "dx"))]

@@ -157,7 +157,8 @@ class Translation(TranslatedExpressions):
                 raise NotImplementedError(name)
 
     def _block(self, body: Iterable[ast.stmt]) -> list[str]:
-        outer, lines = self.before, list[str]()
+        outer = self.before
+        lines = list[str]()
         for statement in body:
             self.before = []
             written = self._statement(statement)

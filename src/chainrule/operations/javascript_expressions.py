@@ -65,7 +65,8 @@ class Addition(ast.stmt):
 
     def __init__(self, value: ast.expr, line: str) -> None:
         super().__init__()
-        self.value, self.line = value, line
+        self.value = value
+        self.line = line
 
 
 class TranslatedExpressions(ABC):
@@ -101,7 +102,8 @@ class TranslatedExpressions(ABC):
         """
         (generator,) = source.generators
         name = self.label(label)
-        before, self.before = self.before, []
+        before = self.before
+        self.before = []
         addition = Addition(source.elt, line.format(name, "{}"))
         lines = self.loop(generator.target, generator.iter, [addition])
         self.before = [*before, *self.before, f"let {name} = {start};", *lines]

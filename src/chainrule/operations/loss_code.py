@@ -175,9 +175,11 @@ def loss_kernel_source(name: str) -> str:
     names = {"p": "p_rows[n, k, q]", "z": "p_rows[n, k, q]", "t": "t_rows[n, k, q]"}
     stores = _Stores(row="results[n, q] = {}", element="results[n, k, q] = {}")
     statements = formulas.write(PYTHON, constants.options, names, constants.number, stores)
-    signature, results = f"{name}(p, t, loss{arguments})", "loss.reshape(p.shape[0], positions_of(p))"
+    signature = f"{name}(p, t, loss{arguments})"
+    results = "loss.reshape(p.shape[0], positions_of(p))"
     if formulas.varies(formulas.result):
-        signature, results = f"{name}(p, t, dp{arguments}, batch=None)", "rows_of(dp)"
+        signature = f"{name}(p, t, dp{arguments}, batch=None)"
+        results = "rows_of(dp)"
     lines = [
         f"def {signature}:",
         f'    """Compute {equation}."""',

@@ -32,7 +32,9 @@ def _probability_from_0(x: complex) -> complex:
     """Return Φ(x) − ½ by the series φ(x) (x + x³/3 + x⁵/(3·5) + …)."""
     if abs(x.real) > 12:
         return complex(0.5 if x.real > 0 else -0.5)
-    total, term, k = x, x, 1
+    total = x
+    term = x
+    k = 1
     while abs(term) > 1e-17 * abs(total):
         k += 2
         term = term * x * x / k

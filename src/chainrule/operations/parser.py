@@ -29,7 +29,8 @@ from chainrule.operations.functions import NAMES
 def split(text: str, separator: str) -> list[str]:
     """Split a text at the separators that are not inside brackets."""
     parts: list[str] = []
-    depth, begin = 0, 0
+    depth = 0
+    begin = 0
     for place, letter in enumerate(text):
         depth += (letter in "[({") - (letter in "])}")
         if not depth and text.startswith(separator, place):
@@ -196,7 +197,8 @@ class _Reader:
     """A recursive-descent parser for one expression; ``parts`` is the text read, split at the letters."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.at = text, 0
+        self.text = text
+        self.at = 0
         self.tokens = [(match[1], match.start(1)) for match in FORMULA_TOKEN.finditer(text)]
         self.parts: list[Any] = [""]
         self.copied = 0  # length of the text that `parts` contains

@@ -271,10 +271,14 @@ class Constants:
 def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
     """Return the source of the compiled engine's kernel for an operation or its gradient."""
     constants = Constants({option: option for option in operation.options})
-    names, formulas, arrays = {"x": "x_k"}, operation.value, ["x", "y"]
+    names = {"x": "x_k"}
+    formulas = operation.value
+    arrays = ["x", "y"]
     if gradient:
         kept = operation.keeps
-        names, formulas, arrays = {kept: f"{kept}_k", "dy": "dy_k"}, operation.slope, ["dy", kept, "dx"]
+        names = {kept: f"{kept}_k", "dy": "dy_k"}
+        formulas = operation.slope
+        arrays = ["dy", kept, "dx"]
     writer = ScalarWriter(PYTHON, constants.options, names, constants.number)
     last = writer.write(formulas, gradient=gradient)
     parameters = list(arrays)
@@ -351,10 +355,14 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
 
     literal   function that formats a float constant
     """
-    names, formulas, arrays = {"x": "x[e]"}, operation.value, ["x", "y"]
+    names = {"x": "x[e]"}
+    formulas = operation.value
+    arrays = ["x", "y"]
     if gradient:
         kept = operation.keeps
-        names, formulas, arrays = {kept: f"{kept}[e]", "dy": "dy[e]"}, operation.slope, ["dy", kept, "dx"]
+        names = {kept: f"{kept}[e]", "dy": "dy[e]"}
+        formulas = operation.slope
+        arrays = ["dy", kept, "dx"]
     options = {option: option for option in operation.options}
     writer = ScalarWriter(C, options, names, literal)
     last = writer.write(formulas, gradient=gradient)

@@ -120,7 +120,9 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
 def _panels(legend_rows: int, title: str, marked: bool) -> tuple[Sheet, tuple[Drawing, Drawing]]:
     """Return a sheet with side-by-side panels for loss and metric, and space for a legend and epoch marks."""
     top = 0.42 if marked else 0.26  # inches
-    height, ticks, gap = 3.25, 0.6, 0.25  # inches
+    height = 3.25  # inches
+    ticks = 0.6
+    gap = 0.25
     width = (WIDTH - MARGIN - 2 * (ticks + gap)) / 2
     sheet = new_sheet(WIDTH, top + height + 0.6 + LEGEND_LINE * legend_rows, title)
     left = MARGIN + ticks
@@ -204,7 +206,8 @@ def _legend_columns(labels: Sequence[str]) -> int:
 
 
 def _legend(figure: Drawing, handles: Sequence[object], labels: Sequence[str]) -> None:
-    size, below = SMALL + 0.5, {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 0.3}
+    size = SMALL + 0.5
+    below = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 0.3}
     columns = _legend_columns(labels)
     legend = figure.legend(handles, ["run"] * len(labels), ncols=columns, frameon=False, fontsize=size, **below)
     for text, label in zip(legend.get_texts(), labels, strict=True):  # set afterwards, since a name may start with "_"
@@ -223,7 +226,8 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
     drawn = raw[np.isfinite(raw)]
     if lines.size == 0 or drawn.size == 0:
         return
-    low, high = float(lines.min()), float(drawn.max())
+    low = float(lines.min())
+    high = float(drawn.max())
     if low <= 0 or lines.max() < 8 * low:
         bottom = min(float(drawn.min()), 0.0)
         span = high - bottom

@@ -131,7 +131,8 @@ def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
 def ruled(axes: Drawing) -> None:
     """Convert axes to an empty drawing area without frame or ticks, measured in inches, with y pointing down."""
     axes.set_axis_off()
-    box, (across, down) = axes.get_position(), axes.figure.get_size_inches()
+    box = axes.get_position()
+    across, down = axes.figure.get_size_inches()
     axes.set(autoscale_on=False, aspect="auto", xlim=(0, box.width * across), ylim=(box.height * down, 0))
 
 

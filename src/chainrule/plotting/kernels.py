@@ -76,7 +76,8 @@ class _KernelLayout:
 
 def _layout(filters: int, channels: int, kh: int, kw: int) -> _KernelLayout:
     side = min(max(math.sqrt(_AREA / (filters * channels)), _SMALLEST_TILE), _LARGEST_TILE) / max(kh, kw)
-    tile_height, tile_width = kh * side, kw * side
+    tile_height = kh * side
+    tile_width = kw * side
     strip = channels * (tile_width + _GAP) + 2 * _GAP
     ideal_columns = math.sqrt(1.8 * filters * (tile_height + _LABEL) / strip)  # for an aspect ratio of about 1.8
     columns = max(1, min(filters, round(ideal_columns), int(_WIDEST / strip)))

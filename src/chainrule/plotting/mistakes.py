@@ -141,18 +141,21 @@ def tiles(
     """
     lines = [[legible(line, MAX_CHARACTERS) for line in caption.split("\n")] for caption in captions]
     count, _, height, width = images.shape
-    tile_height, tile_width = side * height / max(height, width), side * width / max(height, width)
+    tile_height = side * height / max(height, width)
+    tile_width = side * width / max(height, width)
     across = max(tile_width, widest(("\n".join(caption) for caption in lines), SMALL)) + _GAP
     down = tile_height + _GAP + _LINE * max(map(len, lines), default=0)
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    width, grid_height = columns * across - _GAP, rows * down - _GAP
+    width = columns * across - _GAP
+    grid_height = rows * down - _GAP
     sheet = new_sheet(max(width + 2 * MARGIN, 4.5), grid_height + MARGIN, title)
     axes = sheet.axes(MARGIN, 0, width, grid_height)
     ruled(axes)
     for number, picture in enumerate(as_images(images)):
         row, column = divmod(number, columns)
-        left, top = column * across + (across - _GAP - tile_width) / 2, row * down
+        left = column * across + (across - _GAP - tile_width) / 2
+        top = row * down
         placement = {
             "extent": (left, left + tile_width, top + tile_height, top),
             "aspect": "auto",
@@ -179,7 +182,8 @@ def as_images(images: NDArray[np.generic]) -> NDArray[np.float64]:
     bright = np.asarray(images, np.float64)
     if images.dtype.kind in "ui":
         bright = bright / 255
-    low, high = float(bright.min()), float(bright.max())
+    low = float(bright.min())
+    high = float(bright.max())
     if low < 0 or high > 1:
         bright = (bright - low) / ((high - low) or 1.0)
     if images.shape[1] == 3:

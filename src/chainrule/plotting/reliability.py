@@ -80,9 +80,11 @@ def rate_curves(lines: Sequence[Line], title: str, names: tuple[str, str], *, is
         return message(title, "There are no samples of a class beside others.")
     sheet = new_sheet(_LEFT + _HEIGHT + 0.2, _HEIGHT + 0.75, title)
     axes = sheet.axes(_LEFT, 0, _HEIGHT, _HEIGHT)
-    style, corner = "steps-pre", "lower left"
+    style = "steps-pre"
+    corner = "lower left"
     if is_roc:
-        style, corner = "default", "lower right"
+        style = "default"
+        corner = "lower right"
         _draw_diagonal(axes)
     for (name, x, y, area), color in zip(shown, CYCLE, strict=False):
         first_y = 0.0 if is_roc else y[0]

@@ -180,7 +180,8 @@ def _digest_of(path: Path, size: int) -> Digest:
     """Compute the digest of the first `size` bytes of a file; FormatError if these are more than ``MAX_BYTES``."""
     if size > MAX_BYTES:
         raise FormatError(f"{path}: {size} bytes; expected at most {MAX_BYTES} in a run")
-    digest, done = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    done = 0
     with path.open("rb") as stream:
         while block := stream.read(min(CHUNK, size - done)):
             digest.update(block)

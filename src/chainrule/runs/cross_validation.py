@@ -80,7 +80,8 @@ class CrossValidation:
 
         Source   Nadeau and Bengio, "Inference for the Generalization Error" (2003)
         """
-        mean, values = self.mean(name), self.figures[name]
+        mean = self.mean(name)
+        values = self.figures[name]
         ratio = 1 / (self.parts - 1)
         error = math.sqrt(values.var(ddof=1) * (1 / len(values) + ratio))
         margin = student_quantile(level, len(values) - 1) * error

@@ -64,7 +64,8 @@ def _identified(data: Data | None, record: Record) -> IdentifiedData | None:
         targets = examples.targets
         representative = examples.source.representative
         return IdentifiedData(representative, np.asarray(targets.values), len(examples), weights=targets.weights)
-    (x,), (y,) = data.inputs.values(), data.targets.values()
+    (x,) = data.inputs.values()
+    (y,) = data.targets.values()
     targets = y.values
     if targets.ndim in (1, 3) and targets.dtype.kind in "iub":
         targets = targets.astype(np.int64)
@@ -123,7 +124,8 @@ class Run(metaclass=CheckedOptions):
                  another model or recipe; DataError if it was trained on other data
         """
         fitted = trainer.fitted
-        labels, normalization = fitted.labels_after(model.labels), trainer.normalization
+        labels = fitted.labels_after(model.labels)
+        normalization = trainer.normalization
         record = replace(Record.of(model), labels=labels, normalization=normalization)
         identified = _identified(training, record)
         if identified is not None and training.weights is not None:
@@ -144,7 +146,8 @@ def _fit_in_folder(
 
     parts   training, validation and test data
     """
-    folder, workers = files.as_path(run.folder), trainer.workers
+    folder = files.as_path(run.folder)
+    workers = trainer.workers
     job = _job(model, trainer, parts)
 
     def prepare(started: Job) -> tuple[Model, Trainer]:
@@ -200,7 +203,8 @@ def _job(model: Model, trainer: Trainer, parts: Sequence[IdentifiedData | None])
     command = ("python", *sys.argv[:1])
     properties = describe(training, test, validation)
     choice = DataChoice(training.name)
-    about, engine = model.about(trainer.fitted), model.engine.name
+    about = model.about(trainer.fitted)
+    engine = model.engine.name
     return Job(about, choice, recipe, engine, model.threads, properties, command, precise=model.precise)
 
 

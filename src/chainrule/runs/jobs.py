@@ -115,7 +115,8 @@ class DataChoice(metaclass=CheckedOptions):
         }
         training, test = data.load(self.name, **options)
         if self.only is not None:
-            training, test = training.only(self.only), test.only(self.only)
+            training = training.only(self.only)
+            test = test.only(self.only)
         return self.limited(training, seed), test
 
     def limited(self, training: Dataset, seed: int) -> Dataset:
@@ -197,7 +198,8 @@ class Job:
         if version != FORMAT:
             raise FormatError(f"{path}: expected a config of format {FORMAT}, found {quoted(version)}")
         try:
-            about, model = _checked_data(config["data"]), checked_about(config["model"])
+            about = _checked_data(config["data"])
+            model = checked_about(config["model"])
             choice = DataChoice(**{name: about.pop(name) for name in DataChoice.__dataclass_fields__})
             recipe = Recipe.from_config(expect_object(config["recipe"], "recipe"))
             engine = loader.find(expect(str, config["engine"], "engine")).name

@@ -191,7 +191,8 @@ def read_run(folder: Path, *, accept_changes: bool = False) -> tuple[RunRecord, 
     require_run(folder)
     remarks = checksums.check(folder, (CONFIG, HISTORY, VALIDATION, EVALUATION), accept=accept_changes)
     job = jobs.read_job(folder)
-    path, end = folder / HISTORY, None if accept_changes else checksums.history_bytes(folder)
+    path = folder / HISTORY
+    end = None if accept_changes else checksums.history_bytes(folder)
     rows = (
         read_bytes(path, history_files.MAX_BYTES, RunError)[:end].count(b"\n") - 1
     )  # an incomplete last row has no line end

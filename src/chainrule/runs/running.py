@@ -209,7 +209,8 @@ def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | Non
 
     Errors   OptionError if ``epochs`` does not exceed the number of epochs already done
     """
-    recipe, done = job.recipe, len(trainer.history)
+    recipe = job.recipe
+    done = len(trainer.history)
     if patience is not None:
         recipe = replace(recipe, patience=patience)
     if epochs is not None and epochs != recipe.epochs:
@@ -356,7 +357,10 @@ def draw(result: Result, test: Data | None) -> None:
 
     if not can_draw():
         return
-    folder, model, history, evaluation = result.folder, result.model, result.history, result.evaluation
+    folder = result.folder
+    model = result.model
+    history = result.history
+    evaluation = result.evaluation
     steps = range(1, len(history) + 1)
     epochs = history.epoch_dicts()
     figure = curves.learning_curves(steps, history.loss, history.measured, epochs, model.name, history.measure)

@@ -169,7 +169,8 @@ def reporting(total: int, *, show: bool = True) -> Generator[Report]:
         yield _print_result
         return
     with bar:
-        row, seen = bar.add_task(f"0/{total}", total=total, figures=""), list[TrialResult]()
+        row = bar.add_task(f"0/{total}", total=total, figures="")
+        seen = list[TrialResult]()
 
         def advance(result: TrialResult) -> None:
             seen.append(result)

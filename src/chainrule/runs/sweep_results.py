@@ -54,7 +54,8 @@ class TrialResult:
     def of_folder(trial: SweepTrial, folder: Path) -> "TrialResult":
         """Return the result of a finished run from its folder."""
         run, _ = read_run(folder)
-        epochs, measure = run.history.epochs, run.history.measure
+        epochs = run.history.epochs
+        measure = run.history.measure
         kept = _kept_epoch(epochs, run.job.recipe)
         test = None
         if run.evaluation is not None:

@@ -104,7 +104,8 @@ class NetworkEstimator(BaseEstimator):
 
     def _shaped(self, x: Array) -> Array:
         """Reshape X to the network's input shape."""
-        shape, input_shape = x.shape[1:], self.input_shape
+        shape = x.shape[1:]
+        input_shape = self.input_shape
         if isinstance(input_shape, Iterable):
             sizes = cast("Iterable[Any]", input_shape)
             input_shape = list[Any]()
@@ -180,7 +181,8 @@ class NetworkEstimator(BaseEstimator):
         build    function (x, seed) that builds a network
         weights  sample weights. They are divided by their mean, so that a weight of 2 is equivalent to a second copy
         """
-        x, seed = self._shaped(x), self._seed()
+        x = self._shaped(x)
+        seed = self._seed()
         model: Sequential
         if self.warm_start and hasattr(self, "model_"):
             model = self.model_
@@ -206,13 +208,16 @@ class NetworkEstimator(BaseEstimator):
         )
         for warning in self.history_.warnings:
             warnings.warn(warning, ConvergenceWarning, stacklevel=3)  # where `fit` is called
-        self.model_, self.n_iter_ = model, len(self.history_.epochs)
-        self._steps, self._moments = 0, None
+        self.model_ = model
+        self.n_iter_ = len(self.history_.epochs)
+        self._steps = 0
+        self._moments = None
 
     @explain_memory_errors("training", "use a smaller batch_size")
     def _train_more(self, build: Any, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
         """Train for one more epoch, with the network, the step number and the moments of the previous call."""
-        inputs, seed = self._shaped(x), self._seed()
+        inputs = self._shaped(x)
+        seed = self._seed()
         existing: Sequential | None = self.__dict__.get("model_")
         model: Sequential = existing or build(inputs, seed)
         data = Data.of(inputs, y, weights=weights)
@@ -236,7 +241,8 @@ class NetworkEstimator(BaseEstimator):
             images, t, w = trainer.loader.batch(epoch * trainer.epoch_steps + number)
             trainer.stepper.step(images, t, w, step=self._steps, rate=recipe.optimizer.learning_rate, seed=seed)
         self._moments = tuple(trainer.moments)
-        self.model_, self.n_iter_ = model, epoch + 1
+        self.model_ = model
+        self.n_iter_ = epoch + 1
 
     def _outputs(self, x: Any) -> Array:
         """Return the network's outputs, (N, K)."""

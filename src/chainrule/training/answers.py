@@ -172,7 +172,8 @@ class Answers:
 
         The answer (1, 0, 1) of several labels becomes "cat, dog".
         """
-        names, confidence = self.names, self.confidence
+        names = self.names
+        confidence = self.confidence
         values = self.labels.values if self.labels.classes == names else np.array(names)
         wrong = ~self.correct
         losses = self.losses if len(self.losses) else np.full(self.samples, np.nan)  # NaN: not computed

@@ -75,7 +75,8 @@ class BatchLoader:
     def _plan(self, epoch: int) -> list[Ints]:
         """Return the draws of each batch of an epoch."""
         if self._planned[0] != epoch:
-            size, seed = self.recipe.batch_size, self.recipe.seed
+            size = self.recipe.batch_size
+            seed = self.recipe.seed
             if self.recipe.sampling is None:
                 batches = self.data.source.plan(size, seed, epoch)
             else:
@@ -172,7 +173,8 @@ class BatchLoader:
         """Return the arrays of each group of batches, which processes read ahead; None without processes."""
         from chainrule.data.prefetch import Prefetcher, reading_processes
 
-        source, available = self.data.source, len(self.data)
+        source = self.data.source
+        available = len(self.data)
         processes = reading_processes(self.readers, decodes=True)
         if not processes:
             return None

@@ -77,7 +77,8 @@ def best_temperature(logits: Floats, classes: Ints) -> float:
     def slope(beta: float) -> float:
         return float((_softmax(beta * centered) * centered).sum(1).mean())
 
-    low, high = 1 / MAX_TEMPERATURE, MAX_TEMPERATURE
+    low = 1 / MAX_TEMPERATURE
+    high = MAX_TEMPERATURE
     if slope(high) <= 0:
         raise DataError(
             f"none of {len(classes):,} samples is misclassified, so that no temperature is best: use more samples, "

@@ -32,7 +32,9 @@ class Component:
 
     def __init__(self, network: Network, value: Any, criterion: Criterion) -> None:
         """Create the component of an option with a value; the criterion determines the best epoch."""
-        self._network, self._value, self._criterion = network, value, criterion
+        self._network = network
+        self._value = value
+        self._criterion = criterion
 
     def handles(self, point: str) -> bool:
         """Return whether the component implements a method."""
@@ -131,7 +133,8 @@ class EarlyStopping(Component):
 
     def note(self, history: History, planned: int) -> None:
         """Note which epoch's weights are restored, and why training stopped."""
-        epochs, metric = history.epochs, f"validation {self._criterion.monitor.replace('_', ' ')}"
+        epochs = history.epochs
+        metric = f"validation {self._criterion.monitor.replace('_', ' ')}"
         if not epochs or epochs[-1].validation_loss is None or history.restored is not None:
             return
         history.restored = self._criterion.best(epochs) + 1

@@ -39,7 +39,8 @@ def constant_loss(
     is_whole = isinstance(loss, CustomLoss) or loss in OF_SAMPLES  # a loss of samples, not of positions
     t = targets_of_step(rows if is_whole else dense.rows(rows), scaling, smoothing)
     by_output = np.moveaxis(t, 1, 0).reshape(t.shape[1], -1)
-    constants, best = [by_output.mean(1), np.median(by_output, 1)], (math.inf, 0.0)
+    constants = [by_output.mean(1), np.median(by_output, 1)]
+    best = (math.inf, 0.0)
     try:
         if network.last_layer != "Softmax":
             constants.append(fitted_constant(loss, t, is_probability=network.last_layer == "Sigmoid"))
@@ -65,7 +66,8 @@ def fitted_constant(loss: SingleLoss, t: Array, *, is_probability: bool) -> Floa
     is_probability   whether outputs are from 0 to 1
     """
     t = np.ascontiguousarray(t[:: max(1, len(t) // MAX_SAMPLES)])
-    outputs, reach = t.shape[1], REACH + float(np.abs(t).max())
+    outputs = t.shape[1]
+    reach = REACH + float(np.abs(t).max())
     low = np.full(outputs, 0.0 if is_probability else -reach)
     high = np.full(outputs, 1.0 if is_probability else reach)
     for _ in range(BISECTIONS):
@@ -73,7 +75,8 @@ def fitted_constant(loss: SingleLoss, t: Array, *, is_probability: bool) -> Floa
         with np.errstate(all="ignore"):
             slopes = _slopes(loss, _repeated(middle, t), t)
         slope = np.moveaxis(slopes, 1, 0).reshape(outputs, -1).sum(1)
-        low, high = np.where(slope < 0, middle, low), np.where(slope < 0, high, middle)
+        low = np.where(slope < 0, middle, low)
+        high = np.where(slope < 0, high, middle)
     return (low + high) / 2
 
 

@@ -72,7 +72,8 @@ class Criterion:
 
         A loss of NaN is never better, except the first.
         """
-        lowest, better = math.inf, list[bool]()
+        lowest = math.inf
+        better = list[bool]()
         for epoch in epochs:
             if self.is_defined(epoch):
                 score = self._score(epoch)

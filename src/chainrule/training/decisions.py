@@ -14,15 +14,19 @@ from chainrule.training.ranking import cumulated
 def wilson_interval(correct: int, total: int, level: float) -> tuple[float, float]:
     """Return Wilson's interval for the probability of a success, after ``correct`` successes in ``total`` trials."""
     z = NormalDist().inv_cdf((1 + level) / 2)
-    center, width = correct + z * z / 2, z * math.sqrt(correct * (total - correct) / total + z * z / 4)
-    low, high = (center - width) / (total + z * z), (center + width) / (total + z * z)
+    center = correct + z * z / 2
+    width = z * math.sqrt(correct * (total - correct) / total + z * z / 4)
+    low = (center - width) / (total + z * z)
+    high = (center + width) / (total + z * z)
     return max(low, 0.0), min(high, 1.0)  # rounding can lead out of the range of probabilities
 
 
 def matthews_corrcoef(confusion: Ints) -> float:
     """Return the correlation of the true and predicted classes of a confusion matrix (K, K); 0 if it is undefined."""
     counts = confusion.astype(np.float64)
-    actual, predicted, total = counts.sum(1), counts.sum(0), counts.sum()
+    actual = counts.sum(1)
+    predicted = counts.sum(0)
+    total = counts.sum()
     squares = (total**2 - actual @ actual) * (total**2 - predicted @ predicted)
     return float((np.trace(counts) * total - actual @ predicted) / math.sqrt(squares)) if squares > 0 else 0.0
 
@@ -55,7 +59,8 @@ def best_threshold(scores: Array, positive: Bools, metric: str, label: str) -> f
     if metric not in CRITERIA:
         raise unknown_name("metric of thresholds", metric, [*CRITERIA])
     values, hits, predicted = cumulated(scores, positive)
-    actual, others = hits[-1], predicted[-1] - hits[-1]
+    actual = hits[-1]
+    others = predicted[-1] - hits[-1]
     if not (actual and others):
         raise DataError(f"threshold of {label}: expected samples with and without it, found {actual:g} with it")
     wrong = predicted - hits

@@ -56,13 +56,21 @@ def evaluate(
     readers   processes that read ahead, as in `BatchLoader`
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
-    scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
+    scaling = network.target_scaling
+    total = np.zeros(len(losses.terms(loss)))
+    count = 0
     losses.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, examples.targets)
-    is_dense, source = examples.targets.is_dense, examples.source
+    is_dense = examples.targets.is_dense
+    source = examples.source
     counts_only = not source.known and is_dense and resolved_task in (CLASSIFICATION, BINARY)
-    confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
-    batch_losses, thresholds, all_numbers = list[list[Array]](), network.thresholds, list[Ints]()
+    confusion = np.int64(0)
+    all_outputs = list[Array]()
+    all_targets = list[Array]()
+    all_valid = list[Array]()
+    batch_losses = list[list[Array]]()
+    thresholds = network.thresholds
+    all_numbers = list[Ints]()
     for numbers, (x, targets, weights) in _in_order(examples, normalization, network, readers):
         all_numbers.append(numbers)
         is_resized = x.ndim == 3 and x.shape[1:] != network.input_shape  # series of another length
@@ -79,7 +87,9 @@ def evaluate(
         if counts_only:
             part = Evaluation(0.0, outputs, targets, resolved_task, network.labels, valid, thresholds=thresholds)
             confusion = confusion + part.confusion
-            outputs, targets, valid = outputs[:0], targets[:0], None
+            outputs = outputs[:0]
+            targets = targets[:0]
+            valid = None
         all_outputs.append(outputs)
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
@@ -91,7 +101,8 @@ def evaluate(
     if scaling is not None:
         outputs = scaling.in_units(outputs)
     if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
-        split, peaks = network.output_ports.split, network.peaks
+        split = network.output_ports.split
+        peaks = network.peaks
         values = split(outputs), split(targets)
         return JointEvaluation.of(loss, sample_losses, total / count, *values, resolved_task, peaks=peaks)
     counted = (np.asarray(confusion), count) if counts_only else None
@@ -139,8 +150,10 @@ def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]])
 
     views    weight and inputs of each view; the weights add up to 1
     """
-    ends, ports = endings(network, loss), Ports({end.name: end.shape for end in network.outputs})
-    scored, rows = loss if any(end.activation for end in ends) else None, list[tuple[float, Array]]()
+    ends = endings(network, loss)
+    ports = Ports({end.name: end.shape for end in network.outputs})
+    scored = loss if any(end.activation for end in ends) else None
+    rows = list[tuple[float, Array]]()
     for weight, x in views:
         values = network.infer(np.ascontiguousarray(x, network.dtype), PREDICT_BATCH, scored)
         rows.append((weight, values.reshape(len(x), -1)))
@@ -201,7 +214,8 @@ def check_monitor(
 
     functions   further metrics, which are not computed, since they may need more than a sample
     """
-    values, names = (None, None), [*checked_metrics(functions)]
+    values = (None, None)
+    names = [*checked_metrics(functions)]
     if network.output_ports is not None:
         names = [f"{output}_{name}" for output in network.output_ports.names for name in names]
     metrics = dict.fromkeys(names, 0.0)
@@ -211,6 +225,7 @@ def check_monitor(
         raise OptionError("metrics are those of validation data; pass validation_data or validation_split too")
     if validation is not None:
         further = evaluate(network, validation.first(), normalization, recipe.loss, task).further
-        values, metrics = (0.0, 0.0), metrics | dict.fromkeys(further, 0.0)
+        values = (0.0, 0.0)
+        metrics = metrics | dict.fromkeys(further, 0.0)
     epoch = Epoch.of(task.metric, 1, 1, (0.0, 0.0), values)
     recipe.criterion.improvements([replace(epoch, validation_metrics=metrics)])

@@ -161,7 +161,8 @@ class SeriesSource(InputSource):
     def plan(self, size: int, seed: int | None, epoch: int) -> list[Ints]:
         """Return the numbers of the series in each batch, which are drawn in every epoch; without a seed, by length."""
         numbers = np.arange(len(self)) if seed is None else order(len(self), seed, epoch)
-        batches, lengths = list[Ints](), np.unique(self.lengths)
+        batches = list[Ints]()
+        lengths = np.unique(self.lengths)
         for length in lengths:
             group = numbers[self.lengths[numbers] == length]
             batches += [group[first : first + size] for first in range(0, len(group), size)]

@@ -226,7 +226,8 @@ class EpochColumns(dict[str, list[float]]):
 def epoch_means(history: History) -> tuple[float, float]:
     """Return the mean loss and the mean metric over the samples of the steps since the last epoch in the history."""
     first = history.epochs[-1].step if history.epochs else 0
-    sizes, columns = np.array(history.sizes[first:], np.float64), (history.losses, history.measures)
+    sizes = np.array(history.sizes[first:], np.float64)
+    columns = (history.losses, history.measures)
     with np.errstate(over="ignore", invalid="ignore"):  # the sum of very large losses may overflow
         means = [float(np.array(column[first:]) @ sizes / sizes.sum()) for column in columns]
     return means[0], means[1]

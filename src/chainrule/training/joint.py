@@ -49,7 +49,9 @@ class JointEvaluation(Evaluation):
         values   their means
         peaks    range of the unit of each output's targets, as in `Fitted`; empty: unknown
         """
-        units, parts, total = peaks or [0.0] * len(losses), dict[str, Evaluation](), 0.0
+        units = peaks or [0.0] * len(losses)
+        parts = dict[str, Evaluation]()
+        total = 0.0
         for term, own, mean, part, peak in zip(loss.terms, losses, values.tolist(), task.parts, units, strict=True):
             arrays = outputs[term.output], targets[term.output]
             is_logits = term.loss == LOGITS_LOSS

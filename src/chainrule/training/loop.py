@@ -69,7 +69,8 @@ def _prepare(trainer: Trainer, callbacks: Sequence[Callback]) -> None:
 
 def _epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
     """Train to the end of the current epoch. Return whether any worker has been stopped."""
-    limit, seconds = trainer.steps_per_call(callbacks), trainer.stepper.step_limits.seconds
+    limit = trainer.steps_per_call(callbacks)
+    seconds = trainer.stepper.step_limits.seconds
     trainer.schedule = trainer.recipe.schedule_after(trainer.history.epochs)
     # The loader draws the batches; their order depends only on the seed and the step. An engine takes one step per
     # call, or as many as fit into its time limit, unless a callback or a component must act after each.
@@ -97,8 +98,10 @@ def _steps(
     samples  number of samples in each batch
     inputs   all batches of these steps
     """
-    first, rates = len(trainer.history), _rates(trainer, count)
-    started, request = time.perf_counter(), Batches(inputs, rates, first + 1, trainer.recipe.seed, samples)
+    first = len(trainer.history)
+    rates = _rates(trainer, count)
+    started = time.perf_counter()
+    request = Batches(inputs, rates, first + 1, trainer.recipe.seed, samples)
     # Forward, loss, backward and update of the parameters. The arrays of all batches may be on the engine's device.
     outcomes = trainer.stepper.steps(request)
     if not outcomes:  # the first step on the device is not finite: repeat it alone to name the tensor in the error
@@ -126,7 +129,8 @@ def _is_stopped(trainer: Trainer) -> bool:
 
 def _rates(trainer: Trainer, count: int) -> list[float]:
     """Return the learning rates of the next ``count`` steps."""
-    first, rate = len(trainer.history), trainer.recipe.optimizer.learning_rate
+    first = len(trainer.history)
+    rate = trainer.recipe.optimizer.learning_rate
     steps = range(first, first + count)
     return [rate * trainer.schedule.factor(step, trainer.steps, trainer.epoch_steps) for step in steps]
 
@@ -136,7 +140,9 @@ def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> N
         raise NotFiniteError(
             f"step {len(trainer.history)}: an update made parameters infinite; use a smaller learning rate"
         )
-    means, validation, metrics = epoch_means(trainer.history), (None, None), dict[str, float]()
+    means = epoch_means(trainer.history)
+    validation = (None, None)
+    metrics = dict[str, float]()
     if trainer.validation is not None:
         validation, metrics = trainer.validate(trainer.validation)
     summary = Epoch.of(trainer.task.metric, epoch + 1, len(trainer.history), means, validation, trainer.seconds)

@@ -71,7 +71,8 @@ def search_learning_rates(trainer: Trainer, low: float, high: float, steps: int)
         raise OptionError(f"steps {quoted(steps)}: expected a whole number of at least {MIN_STEPS}")
     if not (is_number(low) and is_number(high) and 0 < low < high < math.inf):
         raise OptionError(f"learning rates from {quoted(low)} to {quoted(high)}: expected 0 < low < high")
-    rates, losses = np.geomspace(low, high, steps), list[float]()
+    rates = np.geomspace(low, high, steps)
+    losses = list[float]()
     trainer.adopt()
     for step, rate in enumerate(rates.tolist()):
         x, t, weights = trainer.loader.batch(step)

@@ -232,7 +232,8 @@ class Evaluation(Answers):
         """
         self._require_task("R²", REGRESSION)
         outputs, targets = self._rows
-        deviation, weights = mean_and_deviation(targets, targets.shape[1])[1], self.row_weights
+        deviation = mean_and_deviation(targets, targets.shape[1])[1]
+        weights = self.row_weights
         variance = np.average(np.square(targets - np.average(targets, 0, weights)), 0, weights)
         variance[deviation == 0] = np.nan
         return float((1 - np.average(np.square(outputs - targets), 0, weights) / variance).mean())
@@ -246,7 +247,8 @@ class Evaluation(Answers):
         from chainrule.training.target_fitting import unit_range
 
         self._require_task("the peak signal-to-noise ratio", REGRESSION)
-        peak, error = self.peak or unit_range(self.targets), self._mean(dense.rows(np.square(self._errors)))
+        peak = self.peak or unit_range(self.targets)
+        error = self._mean(dense.rows(np.square(self._errors)))
         return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
     # ------------------------------------------------------------------ for display

@@ -28,7 +28,8 @@ class MpiWorkers(Workers):
 
     def __init__(self, communicator: Any) -> None:
         self._communicator = communicator
-        self.rank, self.size = communicator.rank, communicator.size
+        self.rank = communicator.rank
+        self.size = communicator.size
 
     def send(self, arrays: Arrays, to: int) -> None:
         """Send arrays to the worker with rank ``to``, which calls `receive`."""

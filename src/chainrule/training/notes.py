@@ -39,7 +39,8 @@ def training_warnings(trainer: Trainer) -> list[str]:
 
 def _single_values(trainer: Trainer) -> str:
     """Return a warning if batch normalizations saw one value per channel, whose variance is 0; else ""."""
-    network, recipe = trainer.network, trainer.recipe
+    network = trainer.network
+    recipe = trainer.recipe
     batch_size = min(recipe.batch_size, len(trainer.train_data)) // recipe.gradient_accumulation_steps
     writing = {operation.writes[0].storage.rpartition(".")[0] for operation in trainer.stepper.plan.deferred}
     shapes = zip(network.names, network.shapes, strict=True)
@@ -50,8 +51,10 @@ def _single_values(trainer: Trainer) -> str:
 
 def _divergence(trainer: Trainer, half_epoch: int) -> str:
     """Return a warning if the loss grew; else "". half_epoch: number of steps."""
-    losses, batch_size = trainer.history.loss, trainer.recipe.batch_size
-    first, last = float(np.mean(losses[:half_epoch])), float(np.mean(losses[-half_epoch:]))
+    losses = trainer.history.loss
+    batch_size = trainer.recipe.batch_size
+    first = float(np.mean(losses[:half_epoch]))
+    last = float(np.mean(losses[-half_epoch:]))
     start = float(np.mean(losses[: -(-START_SAMPLES // batch_size)]))  # it may have grown within the first half epoch
     grew = half_epoch * batch_size >= MIN_DIVERGENCE_SAMPLES and last > DIVERGENCE * first > 0
     if not grew and not last > DIVERGENCE_FROM_START * start > 0:
@@ -66,7 +69,10 @@ def _lack_of_progress(trainer: Trainer, half_epoch: int) -> str | None:
     It is None if samples have weights, or if there are several outputs. The loss is that of the last steps, or the
     lowest validation loss of an epoch.
     """
-    history, data, recipe, validation = trainer.history, trainer.train_data, trainer.recipe, trainer.validation
+    history = trainer.history
+    data = trainer.train_data
+    recipe = trainer.recipe
+    validation = trainer.validation
     if trainer.weights is not None or isinstance(recipe.loss, JointLoss):
         return None
     steps = trainer.epoch_steps if len(history.epochs) > 1 else half_epoch

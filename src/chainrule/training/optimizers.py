@@ -253,7 +253,8 @@ class CustomOptimizer(Optimizer):
                 "cr.Adam(learning_rate=0.01), or an object with init(parameters) and "
                 "update(parameters, gradients, moments, step=…, learning_rate=…)"
             )
-        label, rate = type(source).__name__, getattr(source, "learning_rate", Optimizer.learning_rate)
+        label = type(source).__name__
+        rate = getattr(source, "learning_rate", Optimizer.learning_rate)
         return CustomOptimizer(checked(label, "learning_rate", rate, float), source, label)
 
     @property

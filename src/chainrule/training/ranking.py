@@ -19,7 +19,9 @@ def curve_areas(scores: Array, positive: Bools, weights: Floats | None = None) -
     Shapes   scores (M, K); positive (M, K), whether each sample belongs to each class; weights of the samples (M,)
     """
     if weights is not None:
-        scores, positive, weights = scores[weights > 0], positive[weights > 0], weights[weights > 0]
+        scores = scores[weights > 0]
+        positive = positive[weights > 0]
+        weights = weights[weights > 0]
     return np.array([_areas(*columns, weights) for columns in zip(scores.T, positive.T, strict=True)])
 
 
@@ -61,7 +63,8 @@ def _areas(scores: Array, positive: Bools, weights: Floats | None) -> tuple[floa
     """Return both areas of one class: scores, positive and weights are (M,)."""
     _, hits, predicted = cumulated(scores, positive, weights)
     positives, negatives = (np.diff(part, prepend=0.0) for part in (hits, predicted - hits))
-    actual, others = float(hits[-1]), float(predicted[-1] - hits[-1])
+    actual = float(hits[-1])
+    others = float(predicted[-1] - hits[-1])
     if not actual:
         return float("nan"), float("nan")
     pairs = positives @ (others - np.cumsum(negatives) + negatives / 2)  # negatives below, and half of those that tie

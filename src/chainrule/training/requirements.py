@@ -77,7 +77,8 @@ def task_of(network: Network, recipe: Recipe, data: Examples) -> Task:
     Errors   OptionError, DataError or ShapeError if the network, the data and the options of the recipe do not match
     """
     recipe.check_input(network.input_shape)
-    targets, augmentation = data.targets, recipe.augmentation
+    targets = data.targets
+    augmentation = recipe.augmentation
     task = outputs.infer_task(network, recipe.loss, targets)
     are_classes = task in (CLASSIFICATION, BINARY) and (targets.are_labels or not targets.is_dense)
     moves_positions = augmentation is not None and bool(augmentation.positions)

@@ -101,7 +101,8 @@ class Plateau(Schedule):
         for is_better in improvements():
             waited = 0 if is_better else waited + 1
             if waited > self.patience:
-                reductions, waited = reductions + 1, 0
+                reductions = reductions + 1
+                waited = 0
         return Plateau(self.gamma, self.patience, reductions)
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:

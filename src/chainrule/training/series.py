@@ -25,7 +25,8 @@ def notes_on_lengths(source: InputSource, size: int) -> list[str]:
 
     size   number of samples of a full batch
     """
-    count, batches = len(source), source.steps(size)
+    count = len(source)
+    batches = source.steps(size)
     if count / batches > min(size, count) / 2:
         return []
     return [

@@ -66,7 +66,9 @@ class ItemSource(InputSource):
 
     def __init__(self, dataset: Any, convert: BatchReader, shape: Shape) -> None:
         """Read the probe; DataError if the data set is empty or its items are not pairs."""
-        self.dataset, self.convert, self.shape = dataset, convert, shape
+        self.dataset = dataset
+        self.convert = convert
+        self.shape = shape
         self.indices: Ints = np.arange(len(dataset))
         if not len(dataset):
             raise DataError("the data set is empty")
@@ -123,7 +125,8 @@ class ItemSource(InputSource):
 
         key   seed of the random transformations in the data set
         """
-        items, model = list[Arrays](), self.model
+        items = list[Arrays]()
+        model = self.model
         from chainrule.data.prefetch import SeededGlobals
 
         with SeededGlobals() as generators:
@@ -199,7 +202,8 @@ class BatchSource(InputSource):
 
         Errors   OptionError without a usable number of batches; DataError if there is no first batch, or an invalid one
         """
-        self._batches, self._convert = batches, convert
+        self._batches = batches
+        self._convert = convert
         self._continues = steps is not None
         length = _length(batches) if steps is None else steps
         if length is not None and not is_whole(length, 1):
@@ -232,11 +236,14 @@ class BatchSource(InputSource):
         Errors   DataError if the iterable ends too early, or for an earlier step of an iterable that cannot restart
         """
         if step < self._position:
-            self._iterator, self._first, self._position = self._start(), None, 0
+            self._iterator = self._start()
+            self._first = None
+            self._position = 0
         while True:
             if not self._continues and self._position and self._position % self._length == 0 and self._first is None:
                 self._iterator = self._start()
-            samples, self._first = self._first or self._next(), None
+            samples = self._first or self._next()
+            self._first = None
             self._position += 1
             if self._position > step:
                 return samples, self._seen - len(samples)
@@ -307,7 +314,8 @@ def _length(batches: Any) -> int | None:
 
 def _sample_count(batches: Any, steps: int, batch_size: int) -> int:
     """Return the number of samples per epoch: that of a DataLoader or, for other iterables, of equal batches."""
-    dataset, drops = getattr(batches, "dataset", None), getattr(batches, "drop_last", False)
+    dataset = getattr(batches, "dataset", None)
+    drops = getattr(batches, "drop_last", False)
     count = _length(dataset) if dataset is not None and not drops else None
     exact = count is not None and -(-count // batch_size) == steps
     return cast("int", count) if exact else steps * batch_size

@@ -30,7 +30,8 @@ def is_supported(network: Network, number: int) -> bool:
 
     number   index of the layer
     """
-    layer, wiring = network.layers[number], network.wiring
+    layer = network.layers[number]
+    wiring = network.wiring
     if not isinstance(layer, Dense | Conv1D | Conv2D | ConvTranspose2D) or not layer.bias:
         return False
     readers = sum(inputs.count(number + 1) for inputs in wiring.inputs)  # `Pack` reads each of several outputs

@@ -30,7 +30,8 @@ class OneHot:
     dtype = np.dtype(np.float64)
 
     def __init__(self, labels: Ints, classes: int) -> None:
-        self.labels, self.shape = labels, (len(labels), classes)
+        self.labels = labels
+        self.shape = (len(labels), classes)
 
     def __len__(self) -> int:
         return len(self.labels)

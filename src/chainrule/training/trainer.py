@@ -154,7 +154,10 @@ class Trainer:
     metrics: Mapping[str, Metric] | None = None
 
     def __post_init__(self, readers: int | None) -> None:
-        network, recipe, train_data, validation = self.network, self.recipe, self.train_data, self.validation
+        network = self.network
+        recipe = self.recipe
+        train_data = self.train_data
+        validation = self.validation
         self.schedule = recipe.schedule
         self.task = requirements.task_of(network, recipe, train_data)
         self.target_scaling: TargetScaling | None = None
@@ -163,7 +166,8 @@ class Trainer:
         if tasks.REGRESSION in tasks.parts(self.task):
             self._fit_targets()
         self.history = History(measure=self.task.metric)
-        self.stop, self.ahead = False, 0
+        self.stop = False
+        self.ahead = 0
         sets = self._weighted_targets()
         if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
             sets[0] = sets[0].masked()
@@ -209,7 +213,9 @@ class Trainer:
         """Fit what is known of the numbers that are predicted: their peaks, their scaling and the units of errors."""
         from chainrule.training.target_fitting import fit_target_scaling, metric_units, target_peaks
 
-        network, recipe, targets = self.network, self.recipe, self.train_data.targets
+        network = self.network
+        recipe = self.recipe
+        targets = self.train_data.targets
         self.peaks = self.peaks or target_peaks(network, self.task, targets)
         standardize = recipe.standardize_targets
         self.target_scaling = fit_target_scaling(network, recipe.loss, self.task, targets, standardize=standardize)
@@ -287,7 +293,9 @@ class Trainer:
 
     def replan(self, recipe: Recipe) -> None:
         """Replace the recipe by another one, which may differ only in epochs, schedule and patience."""
-        self.recipe, self.schedule, self.steps = recipe, recipe.schedule, self.epoch_steps * recipe.epochs
+        self.recipe = recipe
+        self.schedule = recipe.schedule
+        self.steps = self.epoch_steps * recipe.epochs
         self.components.pop("patience", None)
         if recipe.patience is not None:
             self.components["patience"] = component("patience", self.network, recipe)
@@ -337,7 +345,9 @@ class Trainer:
         """
         from chainrule.training.evaluation import JointEvaluation, evaluate
 
-        criterion, values, metrics = self.recipe.criterion, np.zeros(3), dict[str, float]()
+        criterion = self.recipe.criterion
+        values = np.zeros(3)
+        metrics = dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers, "weighted": True}

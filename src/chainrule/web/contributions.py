@@ -24,7 +24,8 @@ class Contributions:
     """
 
     def __init__(self, trainer: Trainer, step: BatchStep) -> None:
-        recipe, network = trainer.recipe, trainer.network
+        recipe = trainer.recipe
+        network = trainer.network
         self._plan = trainer.stepper.plan
         self._samples = len(step.batch[0])
         arrays = [np.asarray(array, np.float64) for array in step.batch if array is not None]
@@ -33,7 +34,8 @@ class Contributions:
         division = trainer.stepper.division(self._samples)
         self._parts: list[tuple[Interpreter, int]] = []
         for part in range(division.count):
-            first, last = division.edge(part), division.edge(part + 1)
+            first = division.edge(part)
+            last = division.edge(part + 1)
             walk = Interpreter(fallback.numpy_engine(), self._plan, network.layout, buffers)
             drawn = step.before.step * division.parts + part + 1
             with np.errstate(all="ignore"):

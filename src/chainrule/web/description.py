@@ -306,7 +306,8 @@ def best_step(trainer: Trainer) -> int | None:
 
     None means that the run is not finished or keeps the weights of its last step.
     """
-    patience, epochs = trainer.recipe.patience, trainer.history.epochs
+    patience = trainer.recipe.patience
+    epochs = trainer.history.epochs
     if patience is None or trainer.validation is None or not epochs or not trainer.finished:
         return None
     return epochs[trainer.recipe.criterion.best(epochs)].step
@@ -314,7 +315,8 @@ def best_step(trainer: Trainer) -> int | None:
 
 def best_step_notice(trainer: Trainer) -> str:
     """Return a notice if the best step of a finished run is not its last one, or ""."""
-    best, last = best_step(trainer), len(trainer.history)
+    best = best_step(trainer)
+    last = len(trainer.history)
     if best is None or best == last:
         return ""
     notice = (

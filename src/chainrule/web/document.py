@@ -66,7 +66,8 @@ def inlined_page(folder: Path = PAGE) -> PageTemplate:
     Errors   FormatError if a file is missing or a style loads another file
     """
     html = _text(folder, "index.html")
-    script, styles = _script(folder, html), _styles(folder, html)
+    script = _script(folder, html)
+    styles = _styles(folder, html)
     if CHARSET not in html or "</body>" not in html:
         raise FormatError(f"index.html: expected {CHARSET} and </body>")
     without_links = STYLE.sub("", SCRIPT.sub("", html))
@@ -225,7 +226,8 @@ def bundle(sources: Mapping[str, str], entries: Iterable[str], workers: Iterable
     workers   paths of the modules that run in a worker
     Errors    FormatError for an import of a missing module and for circular imports
     """
-    entries, workers = [*entries], [*workers]
+    entries = [*entries]
+    workers = [*workers]
     paths = _in_import_order(sources, [*entries, *workers])
     modules = ""
     for path in paths:
@@ -283,10 +285,12 @@ def _import_as_constant(path: str, match: re.Match[str]) -> str:
     import { a, b as c } from "./x.js";  →  const { a, b: c } = load("x.js");
     import * as x from "./x.js";      →  const x = load("x.js");
     """
-    what, origin = match["what"], f'load("{_resolve(path, match["name"])}")'
+    what = match["what"]
+    origin = f'load("{_resolve(path, match["name"])}")'
     if what is None:
         return f"{origin};"
-    names, whole = NAMES.fullmatch(what), WHOLE.fullmatch(what)
+    names = NAMES.fullmatch(what)
+    whole = WHOLE.fullmatch(what)
     if names is not None:
         properties = ", ".join(map(_property_alias, _list(names["names"])))
         return f"const {{ {properties} }} = {origin};"

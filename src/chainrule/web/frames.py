@@ -89,7 +89,8 @@ def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int, epochs: Seq
 
 def take_frame(trainer: Trainer) -> Frame:
     """Return a frame of the trainer's current state. The caller must hold the trainer between two steps."""
-    network, step = trainer.network, len(trainer.history)
+    network = trainer.network
+    step = len(trainer.history)
     return Frame(
         step,
         rate_at(trainer.recipe, step, trainer.steps, trainer.epoch_steps, trainer.history.epochs),
@@ -171,7 +172,9 @@ class Timeline:
     def forget(self, first: Frame) -> None:
         """Drop all frames, and pin `first`."""
         with self._lock:
-            self._kept, self._pinned, self.spacing = {}, {first.step: first}, 1
+            self._kept = {}
+            self._pinned = {first.step: first}
+            self.spacing = 1
             self._recent.clear()
 
 
@@ -201,11 +204,13 @@ class FramePairs:
 
     def stepped(self, trainer: Trainer) -> None:
         """Copy the newest frame if steps are slow or a frame is requested. The training thread calls this."""
-        last, self._last = self._last, time.monotonic()
+        last = self._last
+        self._last = time.monotonic()
         slow = self._last - last > SLOW
         if not (slow or self._requested):
             return
-        frame, before = take_frame(trainer), self._before
+        frame = take_frame(trainer)
+        before = self._before
         self._before = frame
         if slow:
             self._timeline.remember(frame)
@@ -215,7 +220,9 @@ class FramePairs:
 
     def _deliver(self, frame: Frame) -> None:
         with self._delivered:
-            self._newest, self._before, self._requested = frame, None, False
+            self._newest = frame
+            self._before = None
+            self._requested = False
             self._count += 1
             self._delivered.notify_all()
 

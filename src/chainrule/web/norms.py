@@ -81,7 +81,8 @@ class Gauge:
 
     def norms(self) -> dict[str, float]:
         """Return each layer's gradient norm at the next step. The caller must hold the trainer between two steps."""
-        trainer, step = self._trainer, len(self._trainer.history)
+        trainer = self._trainer
+        step = len(self._trainer.history)
         gradient = self._compile().gradients(*trainer.loader.batch(step), seed=trainer.recipe.seed, step=step + 1)[2]
         self._gradients.keep(step, gradient)
         return {name: _norm(gradient[first:last]) for name, (first, last) in self._spans.items()}
@@ -91,7 +92,8 @@ class Gauge:
 
         For a batch size of 1, the NumPy engine interprets the plan, which avoids compiling another program.
         """
-        network, recipe = self._trainer.network, self._trainer.recipe
+        network = self._trainer.network
+        recipe = self._trainer.recipe
         if self._compiled is None:
             plan = self._trainer.stepper.plan
             if recipe.batch_size == 1:
@@ -116,7 +118,8 @@ class Norms:
 
     def measure(self, gauge: Gauge, trainer: Trainer) -> None:
         """Measure the next step if a measurement is due. The caller must hold the trainer between two steps."""
-        step, begun = len(trainer.history), time.monotonic()
+        step = len(trainer.history)
+        begun = time.monotonic()
         if begun < self._next or step >= trainer.steps:
             return
         self.add(step + 1, gauge.norms())
@@ -167,7 +170,8 @@ def _spans(network: Network) -> dict[str, tuple[int, int]]:
             if parameter.trained:
                 places.append(network.layout[f"{name}.{parameter.name}"])
         if places:
-            (start, _), (_, stop) = places[0], places[-1]
+            start, _ = places[0]
+            _, stop = places[-1]
             spans[name] = start, stop
     return spans
 
@@ -198,7 +202,9 @@ class NormBackfill:
         *,
         threaded: bool = True,
     ) -> None:
-        self._replayer, self._norms, self._busy = replayer, norms, busy
+        self._replayer = replayer
+        self._norms = norms
+        self._busy = busy
         self._gauge = Gauge(replayer.twin, gradients)
         self._left: list[int] = []
         self.total = 0
@@ -250,7 +256,8 @@ class NormBackfill:
     def forget(self) -> None:
         """Discard the remaining steps, because training has restarted."""
         with self._changed:
-            self._left, self.total = [], 0
+            self._left = []
+            self.total = 0
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -278,7 +285,8 @@ class NormBackfill:
 
     def _may_continue(self) -> bool:
         now = time.monotonic()
-        open_, quiet = now - self._seen < AWAY, now - self._asked > QUIET
+        open_ = now - self._seen < AWAY
+        quiet = now - self._asked > QUIET
         return open_ and quiet and not (self._closed or self._requests or self._busy())
 
     def _replay(self, stop: Callable[[], bool], rest: Callable[[], None]) -> None:
@@ -310,7 +318,8 @@ class NormBackfill:
 
     def _abandon(self) -> None:
         with self._changed:
-            self.total, self._left = self.measured, []
+            self.total = self.measured
+            self._left = []
 
 
 class _Pace:

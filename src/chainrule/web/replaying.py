@@ -88,8 +88,11 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
 
     advance   function that takes the step
     """
-    step, before = len(trainer.history), frames.take_frame(trainer)
-    batch, recipe, network = trainer.loader.batch(step), trainer.recipe, trainer.network
+    step = len(trainer.history)
+    before = frames.take_frame(trainer)
+    batch = trainer.loader.batch(step)
+    recipe = trainer.recipe
+    network = trainer.network
     outcome, gradient = trainer.stepper.gradient(*batch, step=step + 1, seed=recipe.seed)
     network.statistics[:] = before.statistics
     numbers = trainer.loader.indices(step).tolist()
@@ -212,7 +215,10 @@ class _StopAtStep(Callback):
     def __init__(
         self, step: int, timeline: Timeline, stop: Callable[[], bool], look: Callable[[Trainer], None]
     ) -> None:
-        self._step, self._timeline, self._stop, self._look = step, timeline, stop, look
+        self._step = step
+        self._timeline = timeline
+        self._stop = stop
+        self._look = look
 
     def begin(self, trainer: Trainer) -> None:
         """Call `look` before the first step."""

@@ -36,7 +36,8 @@ class Running(Callback):
         self.replayer = Replayer(trainer, timeline)
         self.step_replay = StepReplay(self.replayer)
         self.gradients = Gradients()
-        self._gauge, self._pairs = Gauge(trainer, self.gradients), FramePairs(timeline)
+        self._gauge = Gauge(trainer, self.gradients)
+        self._pairs = FramePairs(timeline)
         self.norms = Norms(self._gauge.layers)
         self.message = ""
         self._first = first
@@ -143,14 +144,16 @@ class Running(Callback):
     def restart(self) -> None:
         """Return to the state before the first step."""
         with self._changed:
-            self._goal, self._restart = 0, True
+            self._goal = 0
+            self._restart = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._restart, COMMAND_TIMEOUT)
 
     def close(self) -> None:
         """Stop the threads."""
         with self._changed:
-            self._goal, self._closed = 0, True
+            self._goal = 0
+            self._closed = True
             self._changed.notify_all()
         self.backfill.close()
         if self._thread is not None:

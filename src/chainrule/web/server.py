@@ -100,7 +100,8 @@ async def _frame(request: Request) -> Response:
 
 
 async def _step(request: Request) -> Response:
-    session, step = _session(request), _number(request, "step") or 0
+    session = _session(request)
+    step = _number(request, "step") or 0
     await _wait_until(session.loaded.is_set, request)
     try:
         batch_step = await _cancellable(request, lambda cancelled: session.batch_step(step, cancelled))
@@ -113,7 +114,9 @@ async def _step(request: Request) -> Response:
 
 
 async def _contributions(request: Request) -> Response:
-    session, step, (name, indices) = _session(request), _number(request, "step") or 0, _entry(request)
+    session = _session(request)
+    step = _number(request, "step") or 0
+    name, indices = _entry(request)
     await _wait_until(session.loaded.is_set, request)
     contributions = await _cancellable(request, lambda cancelled: session.contributions(step, name, indices, cancelled))
     return JSONResponse(files.without_nonfinite(contributions))
@@ -155,7 +158,8 @@ async def _norms(request: Request) -> Response:
 
 
 async def _past(request: Request) -> Response:
-    session, (name, [index, *_]) = _session(request), _entry(request)
+    session = _session(request)
+    (name, [index, *_]) = _entry(request)
     await _wait_until(session.loaded.is_set, request)
     return JSONResponse(await in_thread(lambda: session.past(name, index)))
 
@@ -164,7 +168,8 @@ async def _command(request: Request) -> Response:
     name = request.path_params["command"]
     if name not in COMMANDS:
         raise HTTPException(404, f"unknown command {name!r}; known: {', '.join(COMMANDS)}")
-    body, session = await request.body(), _session(request)
+    body = await request.body()
+    session = _session(request)
     steps = _steps(body) if name == "advance" else 1
     await _wait_until(session.loaded.is_set, request)
     return JSONResponse(await in_thread(lambda: session.command(name, steps)))

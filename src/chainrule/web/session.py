@@ -303,7 +303,8 @@ class Session:
 
         The time is read before the run. A checkpoint that is written meanwhile is noticed by the next call.
         """
-        folder, running = self.subject.folder, self._running
+        folder = self.subject.folder
+        running = self._running
         checkpoint_time = subjects.checkpoint_time(folder)
         if folder is None or not self.loaded.is_set() or self._checkpoint_time == checkpoint_time:
             return
@@ -338,7 +339,8 @@ class Session:
 
     def _use(self, training: Dataset, test: Dataset) -> str:
         """Use the loaded data, and return why training is not available, or "" if it is."""
-        subject, names = self.subject, test.classes
+        subject = self.subject
+        names = test.classes
         training = matched(training, subject.model.labels)
         test = matched(test, subject.model.labels)
         if subject.job is not None:
@@ -365,7 +367,8 @@ class Session:
 
     def _prepared(self, examples: Examples) -> Running:
         """Return a trainer that continues from the opened frame, in its thread."""
-        subject, recipe = self.subject, on_page(self.subject.recipe)
+        subject = self.subject
+        recipe = on_page(self.subject.recipe)
         training, validation = examples.parts(recipe.validation, recipe.seed)
         if recipe.patience is None:
             validation = None

@@ -127,7 +127,8 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
         with_frame = frames | {step.before.step: _packed(step.before)}
         larger_content = _assemble(page, session, with_frame, step)
         if len(larger_content) <= limit:
-            frames, content = with_frame, larger_content
+            frames = with_frame
+            content = larger_content
         else:
             step = None
     walked = {stop["step"] for stop in session.subject.walk}
@@ -139,7 +140,8 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
             most = limit
         if len(larger_content) > most:
             break
-        frames, content = with_frame, larger_content
+        frames = with_frame
+        content = larger_content
     return content
 
 
@@ -282,7 +284,8 @@ def read_walk(path: Path, layers: list[str]) -> list[dict[str, Any]]:
     layer_names = {*layers, "x", "t", "loss", "dx"}
     for number, line in enumerate(text.splitlines(), 1):
         where = f"{path}:{number}"
-        heading, address = HEADING.fullmatch(line.strip()), ADDRESS.fullmatch(line.strip())
+        heading = HEADING.fullmatch(line.strip())
+        address = ADDRESS.fullmatch(line.strip())
         if heading is not None:
             stops.append({"title": heading[1], "words": [], "cell": None, "sample": None, "step": None, "ended": True})
         elif stops and address is not None:

@@ -172,7 +172,8 @@ def _of_file(path: Path, model: Model) -> PageSubject:
 
 def opened_frame(subject: PageSubject) -> Frame:
     """Return the frame of a subject's current parameters."""
-    step, model = len(subject.history), subject.model
+    step = len(subject.history)
+    model = subject.model
     rate = rate_at(subject.recipe, step, *step_counts(subject))
     return Frame(step, rate, model.parameters.copy(), model.statistics.copy(), subject.moments)
 
@@ -185,7 +186,8 @@ def first_frame(subject: PageSubject, opened: Frame) -> Frame:
     if subject.job is not None:
         fresh = subject.job.build()
     else:
-        about, engine = model.about(), model.engine.name
+        about = model.about()
+        engine = model.engine.name
         fresh = model.from_about(about, engine=engine, threads=model.threads, precise=model.precise)
     rate = rate_at(subject.recipe, 0, *step_counts(subject))
     return Frame(0, rate, fresh.parameters, fresh.statistics, subject.recipe.optimizer.init(fresh.parameters))

@@ -76,7 +76,8 @@ class CustomNetwork(Entry):
         layers: Sequence[Any] = ()
         wiring = None
         if isinstance(network, Model):
-            layers, wiring = network.layers, network.wiring
+            layers = network.layers
+            wiring = network.wiring
         else:
             layers = network
         try:
@@ -347,7 +348,8 @@ class Pretrained(Entry):
         if options.get("dtype") not in (None, str(model.dtype)):
             raise OptionError(f"{self.file}: the weights are {model.dtype}, not {options['dtype']}")
         if input_shape not in (None, model.input_shape):
-            actual, expected = text(input_shape or ()), text(model.input_shape)
+            actual = text(input_shape or ())
+            expected = text(model.input_shape)
             raise ShapeError(f"{self.file}: the input is {expected}, but the images are {actual}")
         if classes in (None, model.classes):
             return model

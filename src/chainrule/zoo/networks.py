@@ -255,7 +255,8 @@ def mobilenet(classes: int) -> list[Layer]:
         )
         return [convolution, BatchNorm2D(), ReLU()]
 
-    layers, channels = unit(32, 3), 32
+    layers = unit(32, 3)
+    channels = 32
     for filters, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1)):
         layers += [*unit(channels, 3, stride, groups=channels), *unit(filters, 1)]
         channels = filters

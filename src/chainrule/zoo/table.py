@@ -88,9 +88,11 @@ def _row(entry: Entry, target: Target, setting: Setting, callbacks: Callable[[st
     """Return the row of a network that is trained on a data set; a note instead of results if the data are missing."""
     data = target.data
     recipe = entry.recipe_for(data)
-    choice, stated = DataChoice(data), "–"
+    choice = DataChoice(data)
+    stated = "–"
     if data == entry.choice.name:
-        choice, stated = entry.choice, entry.stated
+        choice = entry.choice
+        stated = entry.stated
     seed_count = SEEDS.get(entry.name, 1)
     if setting.quick:
         recipe = replace(recipe, epochs=1)
@@ -106,7 +108,8 @@ def _row(entry: Entry, target: Target, setting: Setting, callbacks: Callable[[st
     except DataError as error:
         if not may_be_missing:
             raise
-        shape, classes = (3, 32, 32), tuple(map(str, range(10)))
+        shape = (3, 32, 32)
+        classes = tuple(map(str, range(10)))
         size = entry.build(shape, classes, engine="numpy").parameters.size
         return replace(row, parameters=size, note=f"skipped: {error}")
     results: list[Result] = []

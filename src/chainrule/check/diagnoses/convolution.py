@@ -79,7 +79,8 @@ def _without_groups(t: GroundTruth) -> Array:
 
 
 def _samples_added_up(t: GroundTruth) -> Candidates:
-    without_bias, b = cross_correlate(t.x, t.values["w"], **t.attributes), t.values.get("b", np.zeros(1))
+    without_bias = cross_correlate(t.x, t.values["w"], **t.attributes)
+    b = t.values.get("b", np.zeros(1))
     yield np.broadcast_to(without_bias.sum(axis=0), without_bias.shape) + (b[:, None, None] if b.ndim == 1 else b)
 
 
@@ -141,7 +142,8 @@ def _same_size(t: GroundTruth) -> Candidates:
     first = list[int]()
     for taps in geometry_of(t).window:
         first.append((taps - 1) // 2)
-    (row, column), (height, width) = first, t.dy.shape[2:]
+    row, column = first
+    height, width = t.dy.shape[2:]
     yield from _embedded(_full(t)[:, :, row : row + height, column : column + width], t.x.shape)
 
 
@@ -175,7 +177,8 @@ def _reshaped_channels(t: GroundTruth) -> Candidates:
 
 def _single_filters(t: GroundTruth) -> Iterator[Array]:
     """Yield the kernel with all filters set to zero except the last or the first of each group."""
-    w, groups = sliding_kernel(t), t.attributes["groups"]
+    w = sliding_kernel(t)
+    groups = t.attributes["groups"]
     for index in (-1, 0):
         kept = np.zeros_like(w).reshape(groups, -1, *w.shape[1:])
         kept[:, index] = w.reshape(kept.shape)[:, index]
@@ -254,7 +257,8 @@ def _last_taps(t: GroundTruth) -> ByTensor:
     KH, KW = geometry_of(t).window
     kept = (np.arange(KH) < KH - 1)[:, None] & (np.arange(KW) < KW - 1)
     if kept.any():
-        y, dx = _output_with(t, t.values["w"] * kept), _dx(t, sliding_kernel(t) * kept)
+        y = _output_with(t, t.values["w"] * kept)
+        dx = _dx(t, sliding_kernel(t) * kept)
         yield {"y": y, "x": dx, "w": t.gradients["w"] * kept}
 
 

@@ -48,7 +48,8 @@ def _added_in_logarithm(t: GroundTruth) -> Candidates:
     """Yield the loss and its gradient with a small number added to the argument of each logarithm."""
     if t.operation not in (*CROSS_ENTROPIES, "binary_cross_entropy"):
         return
-    targets, fused = t.values["t"], t.operation == "softmax_cross_entropy"
+    targets = t.values["t"]
+    fused = t.operation == "softmax_cross_entropy"
     if fused:
         p = softmax(t.x)
     else:
@@ -134,7 +135,8 @@ LOSSES = catalogue(
 
 def _positive(t: GroundTruth) -> Array:
     """Return 1 at every wrong class with a positive margin and 0 elsewhere, (N, K)."""
-    p, target = t.values["p"], t.values["t"]
+    p = t.values["p"]
+    target = t.values["t"]
     return ((p - (p * target).sum(axis=1, keepdims=True) + 1 > 0) * (1 - target)).astype(float)
 
 

@@ -86,7 +86,8 @@ def _dx(
     ratio           factor of x̂ and of the result
     scale           whether to multiply by γ
     """
-    weighted, normal = _rows(t, t.dy) * (_spread(t, "gamma") if scale else 1.0), _normal(t) * ratio
+    weighted = _rows(t, t.dy) * (_spread(t, "gamma") if scale else 1.0)
+    normal = _normal(t) * ratio
     sums = mean * weighted.sum(axis=1, keepdims=True) + variance * normal * (weighted * normal).sum(
         axis=1, keepdims=True
     )
@@ -102,7 +103,9 @@ def _unbiased_dx(t: GroundTruth) -> Candidates:
 
 def _miscounted(t: GroundTruth) -> Candidates:
     """Yield dx with means over another number of elements than M."""
-    (samples, channels), positions, groups = t.x.shape[:2], t.x[0, 0].size, t.attributes.get("groups", 1)
+    samples, channels = t.x.shape[:2]
+    positions = t.x[0, 0].size
+    groups = t.attributes.get("groups", 1)
     counts = {1, samples, positions, channels * positions, channels // groups, groups * positions, samples * positions}
     return [_dx(t, count=count) for count in counts - {0, _rows(t, t.x).shape[1]}]
 
@@ -144,7 +147,8 @@ def _running_output(t: GroundTruth) -> Candidates:
     The mean starts at 0 and the variance at 0 or 1. With a momentum of 1, the statistics are the initial ones.
     """
     rows = _rows(t, t.x)
-    mean, variance = rows.mean(axis=1, keepdims=True), rows.var(axis=1, keepdims=True)
+    mean = rows.mean(axis=1, keepdims=True)
+    variance = rows.var(axis=1, keepdims=True)
     for momentum, initial in product(MOMENTA, (0.0, 1.0)):
         deviation = np.sqrt(momentum * initial + (1 - momentum) * variance + t.attributes["epsilon"])
         for running_mean in ((1 - momentum) * mean, mean):
@@ -152,7 +156,8 @@ def _running_output(t: GroundTruth) -> Candidates:
 
 
 def _other_axes(t: GroundTruth) -> Candidates:
-    axes, last = (0, *range(2, t.x.ndim)), tuple(range(1, t.x.ndim))
+    axes = (0, *range(2, t.x.ndim))
+    last = tuple(range(1, t.x.ndim))
     return [_output_over(t, t.x, others) for others in ((0,), last[1:], (1,), last) if others and others != axes]
 
 
@@ -177,13 +182,15 @@ GROUP_NORM = catalogue(
 
 def _scales(t: GroundTruth) -> Array:
     """Return s, the base of the power in local response normalization."""
-    half, channels = t.attributes["size"] // 2, t.x.shape[1]
+    half = t.attributes["size"] // 2
+    channels = t.x.shape[1]
     squares = [(t.x[:, max(0, c - half) : c + half + 1] ** 2).sum(axis=1) for c in range(channels)]
     return t.attributes["k"] + t.attributes["alpha"] / t.attributes["size"] * np.stack(squares, axis=1)
 
 
 def _own_channel(t: GroundTruth) -> Candidates:
-    s, beta = _scales(t), t.attributes["beta"]
+    s = _scales(t)
+    beta = t.attributes["beta"]
     factor = 2 * t.attributes["alpha"] * beta / t.attributes["size"]
     yield t.dy * s**-beta - factor * t.x * t.dy * t.x * s ** (-beta - 1)
 

@@ -93,7 +93,8 @@ def _misplaced(t: GroundTruth) -> Candidates:
 
 def _assigned(t: GroundTruth, columns: int) -> Array:
     """Return dx if each window in the first columns assigns its dy to its winner; a later window replaces it."""
-    winners, geometry = _winners(t), _geometry(t)
+    winners = _winners(t)
+    geometry = _geometry(t)
     padded = np.zeros((*t.x.shape[:2], *geometry.padded_size))
     for i, j in np.ndindex(geometry.outputs[0], columns):
         for (u, v), _ in geometry.taps((1, 1)):
@@ -115,7 +116,8 @@ def _spread_maxima(t: GroundTruth) -> Candidates:
         return
     padded = np.pad(t.x, ((0, 0), (0, 0), *geometry.padding), constant_values=-np.inf)
     for window in (geometry.window, geometry.stride):  # whole windows, or only their first cells, as with np.repeat
-        maxima, upstream = np.full(padded.shape, np.nan), np.zeros(padded.shape)
+        maxima = np.full(padded.shape, np.nan)
+        upstream = np.zeros(padded.shape)
         for i, j in np.ndindex(geometry.outputs):
             rows, columns = (
                 slice(s * index, s * index + size)
@@ -128,7 +130,8 @@ def _spread_maxima(t: GroundTruth) -> Candidates:
 
 def _scattered_densely(t: GroundTruth) -> Candidates:
     """Yield dx with each window's weights at the position for stride 1, and with the weights of the window there."""
-    geometry, (rows, columns) = replace(_geometry(t), stride=(1, 1)), t.dy.shape[2:]
+    geometry = replace(_geometry(t), stride=(1, 1))
+    rows, columns = t.dy.shape[2:]
     yield geometry.crop(_distribute(t, _window_weights(t), geometry))
     dy = np.zeros((*t.x.shape[:2], *geometry.outputs))
     dy[:, :, :rows, :columns] = t.dy

@@ -64,7 +64,8 @@ class SlidingWindow:
 def products(dy: Array, w: Array, groups: int) -> Array:
     """Return P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v], from window (i, j) to the cell at offset (u, v)."""
     N, _, rows, columns = dy.shape
-    upstream, kernels = dy.reshape(N, groups, -1, rows, columns), w.reshape(groups, -1, *w.shape[1:])
+    upstream = dy.reshape(N, groups, -1, rows, columns)
+    kernels = w.reshape(groups, -1, *w.shape[1:])
     return np.einsum("ngoij,gocuv->ngcuvij", upstream, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
 
 

@@ -105,10 +105,13 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
     """
     operation = _single_operation(subject)
     if operation is None:
-        name, attributes, one_dimensional = None, dict[str, Any](), False
+        name = None
+        attributes = dict[str, Any]()
+        one_dimensional = False
         shape = (len(dy), *subject.output_shape)
     else:
-        name, attributes = operation.name, dict(operation.attributes)
+        name = operation.name
+        attributes = dict(operation.attributes)
         x = operation.reads[0]
         one_dimensional = x is not None and len(x.shape) == len(subject.shape) + 1
         shape = (len(dy), *operation.writes[0].shape)

@@ -133,7 +133,8 @@ def _remove_empty_packages() -> None:
 
 def _take_pipes() -> tuple[int, int]:
     """Return the host's pipes. Replace standard input with the null device, and standard output with stderr."""
-    requests, replies = os.dup(0), os.dup(1)
+    requests = os.dup(0)
+    replies = os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

@@ -72,9 +72,19 @@ def _make_hook(
 ) -> Callable[[str, tuple[Any, ...]], None]:
     """Return the audit hook. The arguments are prefixes of paths."""
     events = tuple((prefix, action) for action, prefixes in REFUSED.items() for prefix in prefixes)
-    library, others, devices = _prefixes([os.path.dirname(os.__file__)]), OTHER_PACKAGES, DEVICES
-    write_events, list_events, write_flags, max_files = WRITE_EVENTS, LIST_EVENTS, WRITE_FLAGS, MAX_FILES
-    refuse, resolve, written, count, type_of, number = _refuse, _make_resolver(), set[str](), len, type, int
+    library = _prefixes([os.path.dirname(os.__file__)])
+    others = OTHER_PACKAGES
+    devices = DEVICES
+    write_events = WRITE_EVENTS
+    list_events = LIST_EVENTS
+    write_flags = WRITE_FLAGS
+    max_files = MAX_FILES
+    refuse = _refuse
+    resolve = _make_resolver()
+    written = set[str]()
+    count = len
+    type_of = type
+    number = int
 
     def is_installed(path: str) -> bool:
         other = others[0] in path or others[1] in path
@@ -124,7 +134,12 @@ def _make_resolver() -> Callable[[Any], str]:
 
     It does not resolve links, because the hook prevents a submission from creating any.
     """
-    refuse, type_of, text, raw, current_folder, windows = _refuse, type, str, bytes, os.getcwd, WINDOWS
+    refuse = _refuse
+    type_of = type
+    text = str
+    raw = bytes
+    current_folder = os.getcwd
+    windows = WINDOWS
 
     def resolve(path: Any) -> str:
         if type_of(path) is raw:

@@ -91,7 +91,8 @@ def _array(dtype: str, shape: list[Any], data: bytes, position: int) -> "np.ndar
     is_shape = all(type(size) is int and size >= 0 for size in shape)
     if dtype not in DTYPES or len(shape) > MAX_AXES or not is_shape:
         raise FrameError(f"an array of dtype {dtype!r} with {len(shape)} axes")
-    kind, count = np.dtype(dtype), math.prod(shape)
+    kind = np.dtype(dtype)
+    count = math.prod(shape)
     if count * kind.itemsize > len(data) - position:
         raise FrameError("ends in the middle of an array")
     if kind.kind == "b":

@@ -53,7 +53,8 @@ def enter(installed: Sequence[str], submission: str, work: str, user: int | None
 
     Errors   OSError if the kernel does not grant the namespaces
     """
-    own_user, own_group = os.getuid(), os.getgid()
+    own_user = os.getuid()
+    own_group = os.getgid()
     unshare(NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK | NEW_IPC | (NEW_USER if user is None else 0))
     if user is None:
         _map_user(own_user, own_group)
@@ -88,7 +89,8 @@ def give_up_rights(user: int | None, readable: Sequence[str] = ()) -> None:
 def refuse_calls() -> None:
     """Begin an empty session keyring, and refuse some system calls from now on; OSError without libseccomp."""
     library = ctypes.CDLL("libseccomp.so.2")
-    number_of, library.seccomp_init.restype = library.seccomp_syscall_resolve_name, ctypes.c_void_p
+    number_of = library.seccomp_syscall_resolve_name
+    library.seccomp_init.restype = ctypes.c_void_p
     ctypes.CDLL(None).syscall(number_of(b"keyctl"), JOIN_SESSION_KEYRING, None)
     rules = ctypes.c_void_p(library.seccomp_init(ALLOW))
     for name in REFUSED_CALLS.split():

@@ -45,7 +45,9 @@ class HostedFile(CheckedFile):
     def __init__(
         self, start: Callable[[], GuestProcess], paths: Sequence[Path], on_output: Callable[[str], None]
     ) -> None:
-        self._start, self._paths, self._on_output = start, [*map(str, paths)], on_output
+        self._start = start
+        self._paths = [*map(str, paths)]
+        self._on_output = on_output
         self._process = start()
         self._connection = Connection(self._process)
 
@@ -98,7 +100,8 @@ class HostedFile(CheckedFile):
                 description = cast("dict[str, Any]", loaded)
             case _:
                 raise GuestEnded(NO_ANSWER)
-        name, independent = text_line(name, MAX_NAME), description.get("independent") is not False
+        name = text_line(name, MAX_NAME)
+        independent = description.get("independent") is not False
         if selection["loss"]:
             return RemoteLoss(self._connection, number, name, independent), name
         arguments = description.get("arguments")

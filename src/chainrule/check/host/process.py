@@ -94,7 +94,8 @@ class GuestProcess:
     """A learner's process that answers requests. `start` describes the parameters ``folders`` and ``confinement``."""
 
     def __init__(self, folders: Sequence[str], confinement: Mapping[str, Any] | None, limits: Limits) -> None:
-        self._limits, self._process = limits, start(folders, confinement)
+        self._limits = limits
+        self._process = start(folders, confinement)
         if confinement is not None and confinement["namespaces"]:
             self._generations = GENERATIONS
         else:
@@ -109,7 +110,10 @@ class GuestProcess:
 
     def start_part(self) -> None:
         """Restart the time limit, for the check of the next function or class."""
-        self._spent, self._delay, self._is_late, self._calls = 0.0, 0.0, False, 0
+        self._spent = 0.0
+        self._delay = 0.0
+        self._is_late = False
+        self._calls = 0
         self._begin = 0.0  # time spent before the current request
         self._delay_before = self._processor_delay()
 
@@ -132,7 +136,8 @@ class GuestProcess:
 
     def _reply(self) -> Any:
         """Return the next reply, or None if it does not arrive in the remaining time."""
-        begin, remaining = time.monotonic(), self._limits.seconds + self._delay - self._spent
+        begin = time.monotonic()
+        remaining = self._limits.seconds + self._delay - self._spent
         try:
             return self._replies.get(timeout=max(remaining, MIN_WAIT))
         except queue.Empty:
@@ -227,7 +232,8 @@ class GuestProcess:
         return f"stopped after {self._limits.seconds} s{LOOP}"
 
     def _slow_message(self) -> str:
-        last, seconds = self._spent - self._begin, self._limits.seconds
+        last = self._spent - self._begin
+        seconds = self._limits.seconds
         if last > SOFT_LIMIT * seconds:
             advice = f", the last of them {last:.0f} s{LOOP}"
         else:
@@ -237,7 +243,8 @@ class GuestProcess:
 
 def _tasks(process: int) -> list[Path]:
     """Return the folders in /proc of the threads of a process, and of all processes that it has started."""
-    folders, processes = list[Path](), [process]
+    folders = list[Path]()
+    processes = [process]
     for number in processes:  # which grows meanwhile
         for folder in Path(f"/proc/{number}/task").glob("*"):
             folders.append(folder)
@@ -257,7 +264,10 @@ class Output:
     """A reader that drains a pipe, so that the writer never blocks, and stores the beginning."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self._kept, self._bytes, self._lines = stream, bytearray(), 0, 0
+        self._stream = stream
+        self._kept = bytearray()
+        self._bytes = 0
+        self._lines = 0
         self._thread = threading.Thread(target=self._drain, daemon=True)
         self._thread.start()
 

@@ -87,7 +87,8 @@ def available_protection() -> Protection:
     unfiltered = _failure(Protection(False, False, True))
     if unfiltered:
         missing.append(f"no filter of system calls: {unfiltered}")
-    user, refused = root, _failure(Protection(True, root, not unfiltered))
+    user = root
+    refused = _failure(Protection(True, root, not unfiltered))
     if refused:
         missing.append(f"no namespaces: {refused}")
         user = root and not _failure(Protection(False, True, not unfiltered))
@@ -118,7 +119,8 @@ def confine(permissions: Permissions, seconds: int, protection: Protection) -> G
     """
     with tempfile.TemporaryDirectory(prefix="chainrule-", ignore_cleanup_errors=True) as name:
         home = Path(os.path.realpath(name))
-        folder, work = home / "submission", home / "work"
+        folder = home / "submission"
+        work = home / "work"
         folder.mkdir()
         work.mkdir()
         _copy(permissions.readable, folder)

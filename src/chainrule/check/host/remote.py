@@ -30,7 +30,8 @@ class Connection:
 
     def request(self, *step: Any, requested: list[str] | None = None, names: bool = False) -> dict[str, Any]:
         """Return the reply to a step; StudentError if the learner's code raises an error."""
-        steps, self._queued = [*self._queued, list(step)], []
+        steps = [*self._queued, list(step)]
+        self._queued = []
         reply = self._process.request({"steps": steps, "requested": requested or [], "names": names})
         if "error" in reply:
             kinds = {"unwritten": UnwrittenError, "form": FormError}
@@ -57,8 +58,12 @@ class RemoteCode:
         independent: bool = True,
         rate: str | None = None,
     ) -> None:
-        self.kind, self.arguments, self.independent, self.rate = kind, arguments, independent, rate
-        self._connection, self._number = connection, number
+        self.kind = kind
+        self.arguments = arguments
+        self.independent = independent
+        self.rate = rate
+        self._connection = connection
+        self._number = number
         self._names: tuple[str, ...] | None = None
         self._requested: dict[str, None] = {}  # names that have been read so far, in order
         self._present: dict[str, bool] = {}  # whether a name exists; assignments neither create nor remove names
@@ -135,7 +140,10 @@ class RemoteLoss:
     """A learner's loss in another process."""
 
     def __init__(self, connection: Connection, number: int, name: str, independent: bool = True) -> None:
-        self._connection, self._number, self.name, self.independent = connection, number, name, independent
+        self._connection = connection
+        self._number = number
+        self.name = name
+        self.independent = independent
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward."""

@@ -73,7 +73,8 @@ class CompiledEngine:
     name = "compiled"
 
     def __init__(self, *, precise: bool = False, recorder: OperationTimes | None = None) -> None:
-        self._precise, self._recorder = precise, recorder
+        self._precise = precise
+        self._recorder = recorder
 
     def recording(self, recorder: OperationTimes) -> Engine:
         """Return an engine whose programs are profiled; OptionError if the processor has no time stamps."""

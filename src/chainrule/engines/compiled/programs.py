@@ -326,7 +326,8 @@ class Program:
         self._chunk_size = int(np.diff(self._bounds).max())
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
             sizes = self._writer.memory.sizes
-            batch_elements, chunk_elements = sizes[f"batch_{name}"], sizes[f"share_{name}"]
+            batch_elements = sizes[f"batch_{name}"]
+            chunk_elements = sizes[f"share_{name}"]
             # Space for at least one sample, because statistics need memory even if the batch is empty.
             self._workspaces[f"batch_{name}"] = new_zeros((batch_elements * max(1, count),), dtype)
             self._workspaces[f"share_{name}"] = new_zeros((rows, chunk_elements * self._chunk_size), dtype)

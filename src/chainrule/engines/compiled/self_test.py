@@ -55,8 +55,10 @@ def _record(proof: Path) -> None:
 
 def difference() -> str | None:
     """Return which result of the compiled network differs from NumPy's and by how much, or None if all agree."""
-    plan, draw = network(), np.random.default_rng(1)
-    layout, size = dict[str, tuple[int, int]](), 0
+    plan = network()
+    draw = np.random.default_rng(1)
+    layout = dict[str, tuple[int, int]]()
+    size = 0
     for name, shape in SHAPES.items():
         layout[name] = size, size + int(np.prod(shape))
         size = layout[name][1]
@@ -69,7 +71,8 @@ def difference() -> str | None:
         for program in (Program(plan, layout, buffers, 1), fallback.numpy_engine().compile(plan, layout, buffers, 1))
     )
     for quantity, compiled, reference in zip(("losses", "hits", "gradients"), results, expected, strict=True):
-        error, scale = float(np.abs(compiled - reference).max()), float(np.abs(reference).max())
+        error = float(np.abs(compiled - reference).max())
+        scale = float(np.abs(reference).max())
         if not error <= TOLERANCE * max(1.0, scale):  # also true for NaN
             return f"its {quantity} are wrong by {error:.2g} on a small network"
     return None
@@ -79,18 +82,22 @@ def network() -> Plan:
     """Return the training plan of the small network. It is written by hand because engines cannot import layers."""
     builder = Builder({name: Tensor(name, shape, "parameter") for name, shape in SHAPES.items()}, training=True)
     builder.begin("conv")
-    x, y = Tensor("x", INPUT, "input"), builder.activation("y", MAPS)
-    w, b = builder.parameter("w"), builder.parameter("b")
+    x = Tensor("x", INPUT, "input")
+    y = builder.activation("y", MAPS)
+    w = builder.parameter("w")
+    b = builder.parameter("b")
     options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1, "flip": False}
     builder.forward("cross_correlate", (x, w, b), (y,), **options)
     builder.backward("bias_gradient", (y.gradient(),), (b.gradient(),), untied=False)
     builder.backward("cross_correlate_dw", (x, y.gradient()), (w.gradient(),), kernel=w.shape[2:], **options)
     builder.begin("relu")
-    x, y = y, builder.activation("y", y.shape)
+    x = y
+    y = builder.activation("y", y.shape)
     builder.forward("relu", (x,), (y,))
     builder.backward("relu_dx", (y.gradient(), y), (x.gradient(),))
     builder.begin("pool")
-    x, y = y, builder.activation("y", POOLED)
+    x = y
+    y = builder.activation("y", POOLED)
     winner = builder.activation("winner", y.shape, integer=True)
     builder.forward("max_pool", (x,), (y, winner), **POOLING)
     builder.backward("max_pool_dx", (y.gradient(), winner), (x.gradient(),), size=x.shape[1:])
@@ -100,13 +107,17 @@ def network() -> Plan:
 def _add_dense_and_loss(builder: Builder, x: Tensor) -> Plan:
     """Add the dense layer and the loss, and return the plan."""
     builder.begin("dense")
-    y, w, b = builder.activation("y", (4,)), builder.parameter("w"), builder.parameter("b")
+    y = builder.activation("y", (4,))
+    w = builder.parameter("w")
+    b = builder.parameter("b")
     builder.forward("dense", (x, w, b), (y,))
     builder.backward("bias_gradient", (y.gradient(),), (b.gradient(),), untied=False)
     builder.backward("dense_dw", (x, y.gradient()), (w.gradient(),))
     builder.backward("dense_dx", (y.gradient(), w), (x.gradient(),))
     builder.begin("loss")
-    t, loss, correct = Tensor("t", y.shape, "target"), builder.activation("y", ()), builder.activation("correct", ())
+    t = Tensor("t", y.shape, "target")
+    loss = builder.activation("y", ())
+    correct = builder.activation("correct", ())
     builder.forward("softmax_cross_entropy", (y, t), (loss,))
     builder.forward("correct", (y, t), (correct,))
     builder.backward("softmax_cross_entropy_dp", (y, t), (y.gradient(),), runtime={"batch": ("batch", 1)})

@@ -48,7 +48,8 @@ def cross_correlate_dx(
     rotated = _rotated(w, not flip).reshape(groups, C_out // groups, C_group, *kernel).swapaxes(1, 2)
     conv_padding: list[Pair] = []
     for axis in (0, 1):
-        reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
+        reach = dilation[axis] * (kernel[axis] - 1)
+        before = padding[axis][0]
         last = stride[axis] * (dy.shape[2 + axis] - 1)
         conv_padding.append((reach - before, size[axis] - 1 - last + before))
     return _convolve(
@@ -76,7 +77,8 @@ def cross_correlate_dw(
     """Compute `reference.cross_correlate_dw`. Padding extends dw to its full size; negative padding crops it."""
     conv_padding: list[Pair] = []
     for axis in (0, 1):
-        reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
+        reach = dilation[axis] * (kernel[axis] - 1)
+        before = padding[axis][0]
         last = stride[axis] * (dy.shape[2 + axis] - 1)
         conv_padding.append((before, reach + last + 1 - x.shape[2 + axis] - before))
     dw = _convolve(

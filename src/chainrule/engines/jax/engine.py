@@ -137,7 +137,8 @@ class XlaProgram:
             target.shape,
             *([self._plan.weights.shape] if self._plan.weights is not None else []),
         ]
-        dtype, count = self._buffers.parameters.dtype, samples * steps
+        dtype = self._buffers.parameters.dtype
+        count = samples * steps
         if name is None:
             self._run_derivatives(tuple(np.zeros((samples, *shape), dtype) for shape in shapes), 0, 0)
         else:
@@ -169,7 +170,8 @@ class XlaProgram:
         The number of steps is rounded up, so that fewer programs are compiled. The program skips the additional steps.
         """
         inputs, name, moments, attributes, rates, clip, seed, step = request
-        padded_steps, buffers = _round_up(len(rates)), self._buffers
+        padded_steps = _round_up(len(rates))
+        buffers = self._buffers
         constant, varying = operations.divided(name, attributes)
         update = {"name": name, "constant": constant, "varying": tuple(varying)}
         with settings():
@@ -251,7 +253,8 @@ class XlaProgram:
         """
         is_held = len(inputs) == 1
         if is_held:
-            samples, indices = self._held, inputs[0]
+            samples = self._held
+            indices = inputs[0]
         else:
             size = len(inputs[0]) // count
             samples = tuple(_pad(array, padded_steps * size) for array in inputs)

@@ -26,6 +26,8 @@ def _scales(x: Array, size: int, alpha: float, k: float) -> Array:
 
 def _window_sums(values: Array, size: int) -> Array:
     """Return, for each channel, the sum over its window of channels."""
-    reach, others = size // 2, values.ndim - 2
-    window, around = (1, 2 * reach + 1, *[1] * others), [(0, 0), (reach, reach), *[(0, 0)] * others]
+    reach = size // 2
+    others = values.ndim - 2
+    window = (1, 2 * reach + 1, *[1] * others)
+    around = [(0, 0), (reach, reach), *[(0, 0)] * others]
     return lax.reduce_window(values, jnp.zeros((), values.dtype), lax.add, window, (1,) * values.ndim, around)

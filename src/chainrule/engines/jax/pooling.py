@@ -27,7 +27,8 @@ def max_pool(
 
 def max_pool_dx(dy: Array, winner: Array, *, size: Pair) -> Array:
     """Compute `reference.max_pool_dx` as one scatter-add to the flat indices of the winners."""
-    planes, outputs = dy.shape[0] * dy.shape[1], dy.shape[2] * dy.shape[3]
+    planes = dy.shape[0] * dy.shape[1]
+    outputs = dy.shape[2] * dy.shape[3]
     rows = jnp.arange(planes)[:, None]
     dx = jnp.zeros((planes, size[0] * size[1]), dy.dtype)
     dx = dx.at[rows, winner.reshape(planes, outputs)].add(dy.reshape(planes, outputs), mode="promise_in_bounds")
@@ -43,7 +44,8 @@ def average_pool(
     divisor: str = "cells",
 ) -> Array:
     """Compute `reference.average_pool` as window sums, each divided by its divisor."""
-    stride, around = stride or window, [(0, 0), (0, 0), *padding]
+    stride = stride or window
+    around = [(0, 0), (0, 0), *padding]
     sums = lax.reduce_window(x, _zero(x), lax.add, (1, 1, *window), (1, 1, *stride), around)
     return sums / divisors(x.shape[2:], sums.shape[2:], window, stride, padding, divisor).astype(x.dtype)
 
@@ -62,7 +64,8 @@ def average_pool_dx(
     shares = dy / divisors(size, dy.shape[2:], window, stride, padding, divisor).astype(dy.dtype)
     around: list[Pair] = [(0, 0), (0, 0)]
     for axis in (0, 1):
-        last, before = stride[axis] * (dy.shape[2 + axis] - 1), padding[axis][0]
+        last = stride[axis] * (dy.shape[2 + axis] - 1)
+        before = padding[axis][0]
         around.append((window[axis] - 1 - before, size[axis] - 1 - last + before))
     spread = lax.pad(
         shares, _zero(dy), [(*ends, apart - 1) for ends, apart in zip(around, (1, 1, *stride), strict=True)]
@@ -72,10 +75,13 @@ def average_pool_dx(
 
 def _winner(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
     """Return the winner of two (value, flat index) pairs. Padding never wins against an element."""
-    (x, index), (other_x, other_index) = first, second
-    is_nan, other_is_nan = x != x, other_x != other_x
+    x, index = first
+    other_x, other_index = second
+    is_nan = x != x
+    other_is_nan = other_x != other_x
     equal = (x == other_x) | (is_nan & other_is_nan)
-    padding, other_padding = index == PADDING_INDEX, other_index == PADDING_INDEX
+    padding = index == PADDING_INDEX
+    other_padding = other_index == PADDING_INDEX
     larger = (x > other_x) | (is_nan & ~other_is_nan) | (equal & (index < other_index))
     wins = ~padding & (larger | other_padding)
     return jnp.where(wins, x, other_x), jnp.where(wins, index, other_index)

@@ -61,7 +61,9 @@ class TracedPlan:
             self._values[tensor.storage] = array
         self._walk(self.plan.operations)
         self._walk(self.plan.deferred)
-        losses, measured, gradient = self._read(loss), self._read(correct), self._flat_gradient()
+        losses = self._read(loss)
+        measured = self._read(correct)
+        gradient = self._flat_gradient()
         summed = (losses, measured, jnp.square(gradient.astype(jnp.float64)))
         sums = jnp.stack([array.sum(dtype=jnp.float64) for array in summed])
         return Derivatives(losses, measured, gradient, self.statistics, sums)

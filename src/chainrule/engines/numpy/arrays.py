@@ -49,7 +49,8 @@ def select(test: Array, values: Any, others: Any) -> Array:
     dtype: np.dtype[Any] = np.result_type(values, others)  # a Python number is converted to the array's dtype
     bits = np.dtype(f"i{dtype.itemsize}")
     mask = np.negative(test.astype(bits))
-    first, second = np.asarray(values, dtype).view(bits), np.asarray(others, dtype).view(bits)
+    first = np.asarray(values, dtype).view(bits)
+    second = np.asarray(others, dtype).view(bits)
     mask &= first ^ second
     return np.bitwise_xor(mask, second, out=mask).view(dtype)
 

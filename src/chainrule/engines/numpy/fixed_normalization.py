@@ -35,7 +35,8 @@ def _window_sums(values: Array, size: int) -> Array:
     total = np.zeros(values.shape, values.dtype)
     channels = values.shape[1]
     for shift in range(-(size // 2), size // 2 + 1):
-        first, last = max(0, -shift), min(channels, channels - shift)
+        first = max(0, -shift)
+        last = min(channels, channels - shift)
         if first < last:
             total[:, first:last] += values[:, first + shift : last + shift]
     return total

@@ -15,7 +15,8 @@ def max_pool(
     Taps are visited in the order of flat indices, so a new maximum has the largest index so far. The index of the
     winner is therefore a running maximum as well, and both are computed on whole arrays without branches.
     """
-    stride, size = stride or window, x.shape[2:]
+    stride = stride or window
+    size = x.shape[2:]
     outputs, down, across = window_taps(size, window, stride, padding)
     y = np.full((*x.shape[:2], *outputs), -np.inf, x.dtype)
     indices = np.arange(size[0] * size[1], dtype=np.int32).reshape(size)
@@ -23,7 +24,9 @@ def max_pool(
     winner = np.broadcast_to(corners, y.shape).copy()
     for rows, i in down:
         for columns, j in across:
-            value, best, best_index = x[..., rows, columns], y[..., i, j], winner[..., i, j]
+            value = x[..., rows, columns]
+            best = y[..., i, j]
+            best_index = winner[..., i, j]
             better = ~(value <= best) & (best == best)  # the first NaN replaces any number and is kept
             np.maximum(best, value, out=best)
             np.maximum(best_index, better * indices[rows, columns], out=best_index)
@@ -37,7 +40,8 @@ def max_pool_dx(
     size: Pair,
 ) -> Array:
     """Compute `reference.max_pool_dx` as one scatter-add to the flat indices of the winners."""
-    planes, elements = dy.shape[0] * dy.shape[1], size[0] * size[1]
+    planes = dy.shape[0] * dy.shape[1]
+    elements = size[0] * size[1]
     dx = np.zeros(planes * elements, dy.dtype)
     starts: NDArray[np.intp] = np.arange(planes, dtype=np.intp)[:, None] * elements
     np.add.at(dx, (winner.reshape(planes, -1) + starts).reshape(-1), dy.reshape(-1))
@@ -53,7 +57,8 @@ def average_pool(
     divisor: str = "cells",
 ) -> Array:
     """Compute `reference.average_pool` in KH + KW passes: sums over the rows of the window, then over its columns."""
-    stride, size = stride or window, x.shape[2:]
+    stride = stride or window
+    size = x.shape[2:]
     outputs, down, across = window_taps(size, window, stride, padding)
     high = np.zeros((*x.shape[:2], outputs[0], size[1]), x.dtype)
     for rows, i in down:

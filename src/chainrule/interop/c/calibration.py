@@ -45,7 +45,8 @@ class Calibration:
     @staticmethod
     def of(model: Model, x: Array) -> Calibration:
         """Return the activations for normalized images."""
-        calibration, draw = Calibration(model.plan(), {}, {}), np.random.default_rng(0)
+        calibration = Calibration(model.plan(), {}, {})
+        draw = np.random.default_rng(0)
         for batch in activations(model, x):
             for storage, values in batch.items():
                 low, high = calibration.ranges.get(storage, (math.inf, -math.inf))
@@ -61,7 +62,8 @@ class Calibration:
         A value that only a concatenation reads has the scale of its result, so that it is rounded once. A ReLU keeps
         its own, which begins at 0, because a convolution before it clips its result to the range of the scale.
         """
-        scales, forward = Scales(), self.plan.forward
+        scales = Scales()
+        forward = self.plan.forward
         for storage, (low, high) in self.ranges.items():
             is_port = storage in (self.plan.input.storage, self.plan.output.storage)
             if method == PERCENTILE and not is_port:
@@ -80,12 +82,14 @@ class Calibration:
 
 def _least_error(values: Floats, low: float, high: float) -> Int8Scale:
     """Return the scale with the smallest squared error of values, for a part of the range."""
-    best, least = Int8Scale.of(low, high), math.inf
+    best = Int8Scale.of(low, high)
+    least = math.inf
     for share in SHARES:
         scale = Int8Scale.of(share * low, share * high)
         error = float(np.square(scale.values(scale.numbers(values)) - values).sum())
         if error < least:
-            best, least = scale, error
+            best = scale
+            least = error
     return best
 
 

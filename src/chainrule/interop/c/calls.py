@@ -102,8 +102,11 @@ def _by_signature(operation: Operation, function: str) -> CCall:
 
     A gradient, such as dx, has the sizes of its tensor, here x.
     """
-    parameters, attributes = parameters_of(function), operation.attributes
-    tensors, named, first = (*operation.reads, *operation.writes), dict[str, Tensor](), operation.operand()
+    parameters = parameters_of(function)
+    attributes = operation.attributes
+    tensors = (*operation.reads, *operation.writes)
+    named = dict[str, Tensor]()
+    first = operation.operand()
     for (_, name), tensor in zip(parameters, tensors, strict=False):
         if tensor:
             named[name.removeprefix("d")] = tensor
@@ -173,8 +176,12 @@ def stays_inside(window: Struct) -> bool:
 
 
 def _concatenate(operation: Operation) -> list[CCall]:
-    y, axis, calls, offset = operation.writes[0], operation.attributes.get("axis", 0), list[CCall](), 0
-    rows, pitch = math.prod(y.shape[:axis]), math.prod(y.shape[axis:])
+    y = operation.writes[0]
+    axis = operation.attributes.get("axis", 0)
+    calls = list[CCall]()
+    offset = 0
+    rows = math.prod(y.shape[:axis])
+    pitch = math.prod(y.shape[axis:])
     for part in map(operation.operand, range(len(operation.reads))):
         length = math.prod(part.shape[axis:])
         calls.append(CCall("concatenate", (part, y, rows, length, pitch, offset)))
@@ -188,7 +195,9 @@ def _pad_to_max_axes(values: tuple[int, ...], fill: int) -> Struct:
 
 def _pad(operation: Operation) -> list[CCall]:
     """Return the call for padding, or for a crop: padding with negative sizes."""
-    x, y, before = operation.operand(), operation.writes[0], tuple(operation.attributes["before"])
+    x = operation.operand()
+    y = operation.writes[0]
+    before = tuple(operation.attributes["before"])
     if len(x.shape) > MAX_AXES:
         raise unsupported(operation)
     if operation.name == "crop":
@@ -198,7 +207,9 @@ def _pad(operation: Operation) -> list[CCall]:
 
 
 def _permute(operation: Operation) -> list[CCall]:
-    x, y, axes = operation.operand(), operation.writes[0], operation.attributes["axes"]
+    x = operation.operand()
+    y = operation.writes[0]
+    axes = operation.attributes["axes"]
     if len(x.shape) > MAX_PERMUTED_AXES:
         raise unsupported(operation)
     steps = tuple(math.prod(x.shape[axis + 1 :]) for axis in axes)
@@ -207,7 +218,8 @@ def _permute(operation: Operation) -> list[CCall]:
 
 def _broadcast(operation: Operation) -> list[CCall]:
     """Return the call of a permutation, whose steps along the repeated axes are 0; for the gradient, of a sum."""
-    x, y = operation.operand(), operation.writes[0]
+    x = operation.operand()
+    y = operation.writes[0]
     if operation.name == "broadcast":
         return [CCall("permute", (x, y, *_broadcast_sizes(operation, x, y)))]
     return [CCall("broadcast_dx", (x, y, y.size, *_broadcast_sizes(operation, y, x)))]
@@ -226,15 +238,19 @@ def _broadcast_sizes(operation: Operation, single: Tensor, whole: Tensor) -> tup
 
 
 def _gather(operation: Operation) -> list[CCall]:
-    x, indices, y = operation.operand(), operation.operand(1), operation.writes[0]
+    x = operation.operand()
+    indices = operation.operand(1)
+    y = operation.writes[0]
     source = x if operation.name == "gather" else y
     return [CCall(operation.name, (x, indices, y, indices.size, source.size))]
 
 
 def _resample(operation: Operation) -> list[CCall]:
-    x, y = operation.operand(), operation.writes[0]
+    x = operation.operand()
+    y = operation.writes[0]
     image, result = (x, y) if operation.name == "resample" else (y, x)
-    mode, lines = operation.attributes["mode"], operation.attributes.get("lines", shapes.WHOLE_IMAGE)
+    mode = operation.attributes["mode"]
+    lines = operation.attributes.get("lines", shapes.WHOLE_IMAGE)
     numbers = list[int]()
     for axis in zip(lines, image.shape[1:], result.shape[1:], strict=True):
         numbers += shapes.resampling_line(mode, *axis)
@@ -243,14 +259,18 @@ def _resample(operation: Operation) -> list[CCall]:
 
 
 def _dropout(operation: Operation) -> list[CCall]:
-    x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
+    x = operation.operand()
+    y = operation.writes[0]
+    attributes = operation.attributes
     threshold = math.ceil(attributes["rate"] * 2.0**53)
     whole = (f"UINT64_C({threshold})", SEED, f"UINT64_C({attributes['stream']})", STEP)
     return [CCall("dropout", (x, y, x.size, 1 / (1 - attributes["rate"]), *whole), in_place=True)]
 
 
 def _running_statistics(operation: Operation) -> list[CCall]:
-    mean, (_, values), attributes = operation.operand(), operation.runtime["count"], operation.attributes
+    mean = operation.operand()
+    _, values = operation.runtime["count"]
+    attributes = operation.attributes
     return [CCall(operation.name, (*operation.reads, mean.size, values, float(attributes["momentum"])))]
 
 

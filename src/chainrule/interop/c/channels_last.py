@@ -49,7 +49,8 @@ def of_operation(operation: Operation) -> Operation:
     The channels, axis 0, are last in memory. Axis k ≥ 1 thus becomes axis k − 1: a concatenation along axis 0 of
     (C, H, W) is one along axis 2 of (H, W, C).
     """
-    attributes, rank = dict(operation.attributes), len(operation.writes[0].shape)
+    attributes = dict(operation.attributes)
+    rank = len(operation.writes[0].shape)
 
     def view(x: Tensor) -> Tensor:
         return x.viewed(rotated(x.shape))

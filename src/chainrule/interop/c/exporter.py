@@ -92,7 +92,8 @@ def write_c(
     Errors   OptionError for a layer without C functions, an invalid prefix or project, or if a file exists that was not
              written by chainrule, or for another network with the same prefix
     """
-    form, target = projects.find(project), files.as_path(folder)
+    form = projects.find(project)
+    target = files.as_path(folder)
     projects.check_names(form, name, target)
     network = ExportedNetwork.of(model, int8, train, stream=stream)
     programs = network.programs(compact=compact or form.is_embedded)
@@ -100,7 +101,8 @@ def write_c(
     values["identity"] = _identity(model)
     number_bytes = placeholders.FLOAT_BYTES if network.io == "float" else 1
     ports = number_bytes * values["inputs"], number_bytes * values["outputs"]
-    report, trained = None, dict[str, int]()
+    report = None
+    trained = dict[str, int]()
     if network.trained:
         trained = network.trained.sizes
     else:
@@ -141,8 +143,11 @@ def _sections(
     network: ExportedNetwork, variant: CProgram, values: Mapping[str, Any], decision: str
 ) -> tuple[list[str], list[str], list[str], list[str]]:
     """Return the sections of a C file: functions for operations, arrays, structs, and definitions of the network."""
-    structs, scaling = Structs(), selftest.scaling_calls(network)
-    calls, arrays, names = [*variant.calls, *scaling], variant.constants(), set[str]()
+    structs = Structs()
+    scaling = selftest.scaling_calls(network)
+    calls = [*variant.calls, *scaling]
+    arrays = variant.constants()
+    names = set[str]()
     parameters = Template("float *arena, const $number *image, $number *outputs").substitute(values)
     classes = strings(placeholders.label_names(network.model), "C", ",\n    ")
     scaled = source.body(scaling, lambda _: program.IMAGE, structs)

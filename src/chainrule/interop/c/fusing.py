@@ -49,7 +49,8 @@ class _Fusion:
     def __init__(self, plan: Plan, values: Values, int8: bool) -> None:
         self.operations: list[Operation] = []
         self.values = values
-        self._int8, self._convolutions = int8, (CONVOLUTION, TRANSPOSED)[: 1 + int8]
+        self._int8 = int8
+        self._convolutions = (CONVOLUTION, TRANSPOSED)[: 1 + int8]
         self._readers = count_readers(plan.forward, plan)
 
     def add(self, operation: Operation) -> None:
@@ -83,14 +84,17 @@ class _Fusion:
 
     def _with_padding(self, operation: Operation) -> Operation:
         """Return a convolution with the zeros that the preceding operation adds around the image, if it does."""
-        x, kernel = operation.operand(), operation.operand(1)
+        x = operation.operand()
+        kernel = operation.operand(1)
         index = self._producer(x, ("pad",))
         if index is None or not _pads_image(self.operations[index], x):
             return operation
         pad = self.operations[index]
-        (_, above, before), (_, below, after) = pad.attributes["before"], pad.attributes["after"]
+        _, above, before = pad.attributes["before"]
+        _, below, after = pad.attributes["after"]
         (top, bottom), (left, right) = operation.attributes["padding"]
-        vertical, horizontal = (top + above, bottom + below), (left + before, right + after)
+        vertical = (top + above, bottom + below)
+        horizontal = (left + before, right + after)
         if max(vertical) >= kernel.shape[2] or max(horizontal) >= kernel.shape[3]:
             return operation
         del self.operations[index]
@@ -99,7 +103,9 @@ class _Fusion:
 
     def _with_filters_first(self, operation: Operation) -> Operation:
         """Return a transposed convolution whose kernels have the axes of a convolution's, and which has no bias yet."""
-        x, w, groups = operation.operand(), operation.operand(1), operation.attributes["groups"]
+        x = operation.operand()
+        w = operation.operand(1)
+        groups = operation.attributes["groups"]
         kernels = self.values[w.storage].reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
         kernel = self._new_parameter(f"{w.storage}.filters", kernels.reshape(-1, *kernels.shape[2:]))
         return replace(operation, reads=(x, kernel, None))
@@ -115,7 +121,8 @@ class _Fusion:
 
     def _fuse_batch_norm(self, operation: Operation) -> bool:
         """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""
-        x, y = operation.operand(), operation.writes[0]
+        x = operation.operand()
+        y = operation.writes[0]
         index = self._producer(x, self._convolutions)
         if index is not None and (self.operations[index].reads[3] or self.operations[index].writes[0].shape != x.shape):
             index = None
@@ -142,7 +149,8 @@ class _Fusion:
     def _fold_batch_norm(self, convolution: Operation, operation: Operation) -> tuple[Array, Array]:
         """Return the folded kernels w · s and bias (b − mean) · s + beta, where s = gamma/√(variance + ε)."""
         gamma, beta, mean, variance = (self._parameter(operation.operand(number)) for number in range(1, 5))
-        scale, bias = gamma / np.sqrt(variance + operation.attributes["epsilon"]), convolution.reads[2]
+        scale = gamma / np.sqrt(variance + operation.attributes["epsilon"])
+        bias = convolution.reads[2]
         b = self._parameter(bias) if bias else np.zeros(len(scale))
         axes = (slice(None), *(None,) * (b.ndim - 1))
         w = self._parameter(convolution.operand(1)) * scale[:, None, None, None]
@@ -193,5 +201,6 @@ class _Fusion:
 
 def _pads_image(pad: Operation, x: Tensor) -> bool:
     """Return whether a padding adds rows and columns, but no channels, to an image that a convolution reads as x."""
-    before, after = pad.attributes["before"], pad.attributes["after"]
+    before = pad.attributes["before"]
+    after = pad.attributes["after"]
     return len(before) == 3 and not before[0] and not after[0] and pad.writes[0].shape == x.shape

@@ -44,8 +44,12 @@ class Int8Steps:
     """
 
     def __init__(self, weights: Values, scales: Scales, own: Scales) -> None:
-        self.steps, self.values, self.scales = list[Int8Step](), Values(), scales
-        self._engine, self._weights, self._own_scales = loader.find("numpy"), weights, own
+        self.steps = list[Int8Step]()
+        self.values = Values()
+        self.scales = scales
+        self._engine = loader.find("numpy")
+        self._weights = weights
+        self._own_scales = own
 
     def add(self, function: str, arguments: tuple[Argument, ...], y: Tensor, compute: Compute) -> None:
         self.steps.append(Int8Step(CCall(function, arguments, in_place=function == "look_up"), y, compute))
@@ -60,7 +64,8 @@ class Int8Steps:
 
     def add_operation(self, operation: Operation, *, in_floats: bool) -> None:
         """Add the steps of an operation; `in_floats`: the last one before outputs or operations in floats."""
-        name, y = operation.name, operation.writes[0]
+        name = operation.name
+        y = operation.writes[0]
         if name == "dense":
             is_rounded = y.storage in self._own_scales or operation.attributes.get("relu")
             return self._add_filtered(operation, in_floats=in_floats and not is_rounded)
@@ -116,8 +121,11 @@ class Int8Steps:
 
         in_floats   whether the result is the network's output, in floats
         """
-        x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
-        y, attributes = operation.writes[0], dict[str, Any](fusing.ONE_PIXEL)
+        x = operation.operand()
+        w = operation.operand(1)
+        b = operation.reads[2]
+        y = operation.writes[0]
+        attributes = dict[str, Any](fusing.ONE_PIXEL)
         attributes |= {name: value for name, value in operation.attributes.items() if name in attributes}
         weights = self._weights[w.storage].reshape(*w.shape, *(1, 1)[: 4 - len(w.shape)])
         if operation.attributes.get("flip"):
@@ -127,7 +135,9 @@ class Int8Steps:
         filters = quantize_filters(weights, bias, x_scale)
         image, result = (tensor.viewed((*tensor.shape, 1, 1)[:3]) for tensor in (x, y))
         window = calls.sliding(image, weights.shape[2:], result, {**attributes, "flip": False})
-        packed, zeros, groups = filters.weights, filters.zeros, attributes["groups"]
+        packed = filters.weights
+        zeros = filters.zeros
+        groups = attributes["groups"]
         is_depthwise = 1 < groups == image.shape[0] == result.shape[0]
         if packed.shape[1:] == (x.size, 1, 1):  # the inputs are in the order of memory
             packed = packed[:, channels_last.order(self.stored_shape(x))]
@@ -145,7 +155,8 @@ class Int8Steps:
             return self.run(convolution, multiples, filters.multiples, filters.bias.astype(np.float64))
 
         if in_floats:
-            steps, outputs = filters.sum_steps.astype(np.float32)[:, None, None], Tensor(OUTPUTS, y.shape)
+            steps = filters.sum_steps.astype(np.float32)[:, None, None]
+            outputs = Tensor(OUTPUTS, y.shape)
             arguments = (x, *arrays, self.parameter(y, "step", steps), *workspace, outputs, window, x_scale.zero)
             return self.add("dense_to_floats", arguments, outputs, lambda done: sums(done).astype("f4") * steps)
         y_scale = self.scales[y.storage]
@@ -158,10 +169,14 @@ class Int8Steps:
 
     def _add_transposed(self, operation: Operation) -> None:
         """Add a transposed convolution: a convolution of cells, whose elements are then moved and cropped."""
-        y, convolution = operation.writes[0], transposed.convolution(operation, self._weights)
-        cells, stride = convolution.writes[0], operation.attributes["stride"]
-        height, width = cells.shape[1] * stride[0], cells.shape[2] * stride[1]
-        surplus, whole = (0, height - y.shape[1], width - y.shape[2]), y  # of the last cells
+        y = operation.writes[0]
+        convolution = transposed.convolution(operation, self._weights)
+        cells = convolution.writes[0]
+        stride = operation.attributes["stride"]
+        height = cells.shape[1] * stride[0]
+        width = cells.shape[2] * stride[1]
+        surplus = (0, height - y.shape[1], width - y.shape[2])  # of the last cells
+        whole = y
         if any(surplus):
             whole = Tensor(f"{y.name}.whole", (y.shape[0], height, width))
         self.scales[cells.storage] = self.scales[whole.storage] = self.scales[y.storage]
@@ -172,7 +187,8 @@ class Int8Steps:
             self._add_selection(Operation("crop", (whole,), (y,), {"before": (0, 0, 0), "after": surplus}))
 
     def _add_elementwise(self, operation: Operation) -> None:
-        x, y = operation.operand(), operation.writes[0]
+        x = operation.operand()
+        y = operation.writes[0]
         scale = self.scales[x.storage]
         results = self.run(operation, scale.values(INT8_VALUES))
         if y.storage not in self.scales:  # the scale of x determines the range of the result
@@ -188,11 +204,13 @@ class Int8Steps:
 
     def _add_average_pool(self, operation: Operation) -> None:
         """Add average pooling, whose result has the scale of x unless it has its own."""
-        x, y = operation.operand(), operation.writes[0]
+        x = operation.operand()
+        y = operation.writes[0]
         x_scale = self.scales[x.storage]
         y_scale = self.scales.setdefault(y.storage, x_scale)
         attributes = {**operation.attributes, "divisor": "one"}
-        are_even, pooling = attributes.pop("ties", "even") == "even", replace(operation, attributes=attributes)
+        are_even = attributes.pop("ties", "even") == "even"
+        pooling = replace(operation, attributes=attributes)
         shift = min(MULTIPLIER_BITS - math.frexp(x_scale.step / y_scale.step)[1], MAX_MEAN_SHIFT)
         multiplier = round(x_scale.step / y_scale.step * 2**shift)
 
@@ -215,11 +233,15 @@ class Int8Steps:
 
     def _add_sum(self, operation: Operation) -> None:
         """Add a sum: (a · a_factor + b · b_factor) / 2^shift."""
-        a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
+        a = operation.operand()
+        b = operation.operand(1)
+        y = operation.writes[0]
         y_scale = self.scales[y.storage]
-        a_step, b_step = self.scales[a.storage].step / y_scale.step, self.scales[b.storage].step / y_scale.step
+        a_step = self.scales[a.storage].step / y_scale.step
+        b_step = self.scales[b.storage].step / y_scale.step
         shift = SUM_BITS - max(0, math.frexp(max(a_step, b_step))[1])
-        a_factor, b_factor = round(a_step * 2**shift), round(b_step * 2**shift)
+        a_factor = round(a_step * 2**shift)
+        b_factor = round(b_step * 2**shift)
 
         def compute(activations: Activations) -> Array:
             sums = self._multiples(activations, a) * a_factor + self._multiples(activations, b) * b_factor
@@ -229,7 +251,9 @@ class Int8Steps:
 
     def _add_product(self, operation: Operation) -> None:
         """Add a product: a · b · multiplier / 2^shift."""
-        a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
+        a = operation.operand()
+        b = operation.operand(1)
+        y = operation.writes[0]
         y_scale = self.scales[y.storage]
         step = self.scales[a.storage].step * (self.scales[b.storage].step / y_scale.step)
         multiplier, shift = fixed_point(np.array([step]))
@@ -243,7 +267,9 @@ class Int8Steps:
 
     def _add_selection(self, operation: Operation) -> None:
         """Add an operation that only selects elements: its result has the scale of its inputs."""
-        x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
+        x = operation.operand()
+        y = operation.writes[0]
+        attributes = operation.attributes
         scale = self.scales[y.storage] = self.scales[x.storage]
 
         def compute(activations: Activations) -> Array:
@@ -265,7 +291,8 @@ class Int8Steps:
 
     def _on_scale(self, x: Tensor, y: Tensor, number: int) -> Tensor:
         """Return x on the scale of y, the result of the operation whose input with this number is x."""
-        scale, y_scale = self.scales[x.storage], self.scales[y.storage]
+        scale = self.scales[x.storage]
+        y_scale = self.scales[y.storage]
         if scale == y_scale:
             return x
         part = Tensor(f"{y.name}.part{number}", x.shape)
@@ -275,18 +302,22 @@ class Int8Steps:
 
     def _add_where(self, operation: Operation) -> None:
         """Add the selection of one of two inputs, both on the scale of the result."""
-        test, y = operation.operand(), operation.writes[0]
-        a, b = self._on_scale(operation.operand(1), y, 1), self._on_scale(operation.operand(2), y, 2)
+        test = operation.operand()
+        y = operation.writes[0]
+        a = self._on_scale(operation.operand(1), y, 1)
+        b = self._on_scale(operation.operand(2), y, 2)
 
         def compute(activations: Activations) -> Array:
-            selected, shape = self._multiples(activations, test) != 0, (-1, *y.shape)
+            selected = self._multiples(activations, test) != 0
+            shape = (-1, *y.shape)
             return np.where(selected, activations[a.storage].reshape(shape), activations[b.storage].reshape(shape))
 
         self.add("where_int8", (test, a, b, y, y.size, self.scales[test.storage].zero), y, compute)
 
     def _add_comparison(self, operation: Operation) -> None:
         """Add a comparison of the numbers that the integers represent, as floats."""
-        operands, y = (operation.operand(), operation.operand(1)), operation.writes[0]
+        operands = (operation.operand(), operation.operand(1))
+        y = operation.writes[0]
         scales = [self.scales[x.storage] for x in operands]
         y_scale = self.scales.setdefault(y.storage, Int8Scale.of(0, 1))
         false, true = map(int, y_scale.numbers(np.array([0.0, 1.0])))
@@ -306,7 +337,8 @@ class Int8Steps:
 
     def _add_constant(self, operation: Operation) -> None:
         """Add a copy of constants, on a scale of their own unless the result has one."""
-        b, y = operation.operand(1), operation.writes[0]
+        b = operation.operand(1)
+        y = operation.writes[0]
         values = self._weights[b.storage].reshape(y.shape)
         scale = self.scales.setdefault(y.storage, Int8Scale.of(float(values.min()), float(values.max())))
         numbers = scale.numbers(values)
@@ -315,7 +347,9 @@ class Int8Steps:
 
     def _add_gather(self, operation: Operation) -> None:
         """Add the selection of elements by constant indices; the result has the scale of the input."""
-        x, indices, y = operation.operand(), operation.operand(1), operation.writes[0]
+        x = operation.operand()
+        indices = operation.operand(1)
+        y = operation.writes[0]
         self.scales[y.storage] = self.scales[x.storage]
         places = self._weights[indices.storage]
         copy = replace(operation, reads=(x, self.parameter(y, "indices", places)))

@@ -33,9 +33,13 @@ def move_roundings(plan: Plan) -> Plan:
     The scale of the result is then also that of the inputs: of what a clipping, a maximum pooling, a copy or a
     concatenation reads.
     """
-    operations, readers, index = list(plan.forward), count_readers(plan.forward, plan), 0
+    operations = list(plan.forward)
+    readers = count_readers(plan.forward, plan)
+    index = 0
     while index < len(operations):
-        rounding, producers, moved = operations[index], _producers(operations[:index]), list[Operation]()
+        rounding = operations[index]
+        producers = _producers(operations[:index])
+        moved = list[Operation]()
         producer = producers.get(rounding.operand().storage)
         if rounding.name == "fake_quantize" and producer and readers[producer.writes[0].storage] == 1:
             moved = _rounded_first(producer, rounding, producers)
@@ -60,7 +64,8 @@ def _rounded_first(producer: Operation, rounding: Operation, producers: dict[str
         max_pool(x), round(…)            →    round(x), max_pool(…)
         concatenate(a, b), round(…)      →    round(a), round(b), concatenate(…), round(…)
     """
-    y, copies = rounding.writes[0], producer.name in SELECTING
+    y = rounding.writes[0]
+    copies = producer.name in SELECTING
     copied = replace(producer, writes=(y.viewed(producer.writes[0].shape), *producer.writes[1:]))
     grids = [_grid(x, producers) for x in producer.reads]
     if copies and grids[0] == rounding.attributes:
@@ -69,7 +74,8 @@ def _rounded_first(producer: Operation, rounding: Operation, producers: dict[str
         return []
     if producer.name in CLIPPINGS and _is_implied(producer, Int8Scale.of_layer(rounding)):
         return [replace(rounding, reads=producer.reads)]
-    reads, roundings = list[Tensor | None](), list[Operation]()
+    reads = list[Tensor | None]()
+    roundings = list[Operation]()
     for number, (x, grid) in enumerate(zip(producer.reads, grids, strict=True)):
         read = x
         if x is not None and not grid:
@@ -94,7 +100,8 @@ def _grid(x: Tensor | None, producers: dict[str, Operation]) -> Mapping[str, Any
 def _is_implied(clipping: Operation, scale: Int8Scale) -> bool:
     """Return whether the range of a scale implies a clipping."""
     bounds = scale.values(np.array([INT8_MIN, INT8_MAX]))
-    lowest, highest = bounds[0] + scale.step / 2, bounds[1] - scale.step / 2
+    lowest = bounds[0] + scale.step / 2
+    highest = bounds[1] - scale.step / 2
     return clipping.attributes.get("low", 0.0) <= lowest and clipping.attributes.get("high", math.inf) >= highest
 
 
@@ -107,9 +114,12 @@ def absorb(operations: list[Operation], plan: Plan) -> tuple[list[Operation], Sc
 
     operations   the operations of the inference plan after fusion
     """
-    readers, absorbed, scales = count_readers(operations, plan), list[Operation](), Scales()
+    readers = count_readers(operations, plan)
+    absorbed = list[Operation]()
+    scales = Scales()
     for operation in operations:
-        producer, host = _producers(absorbed).get(operation.operand().storage), None
+        producer = _producers(absorbed).get(operation.operand().storage)
+        host = None
         if operation.name == "fake_quantize" and not (producer and producer.name == "softmax"):  # computed in floats
             scales[operation.writes[0].storage] = Int8Scale.of_layer(operation)
             host = _host(absorbed, producer, readers)
@@ -146,9 +156,12 @@ def _producers(operations: Iterable[Operation]) -> dict[str, Operation]:
 
 def float_tail(operations: list[Operation], plan: Plan, scales: Scales) -> list[Operation]:
     """Return the final element-wise functions and softmax that have no scale, and are therefore computed in floats."""
-    tail, readers, output = list[Operation](), count_readers(operations, plan), plan.output.storage
+    tail = list[Operation]()
+    readers = count_readers(operations, plan)
+    output = plan.output.storage
     for operation in reversed(operations):
-        y, read = operation.writes[0].storage, operation.operand().storage
+        y = operation.writes[0].storage
+        read = operation.operand().storage
         is_float = y == output and y not in scales and operation.name in (*ELEMENTWISE, "softmax")
         if not is_float or readers[read] > 1:
             break

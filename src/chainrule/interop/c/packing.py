@@ -91,7 +91,8 @@ def _max_pool(call: CCall) -> CCall:
 def _average_pool(call: CCall) -> CCall:
     x, y, window, divisor = call.arguments
     if isinstance(window, Struct) and calls.stays_inside(window) and window.entries[1:3] == window.entries[5:7]:
-        channels, plane = window.entries[0], math.prod(window.entries[1:3])
+        channels = window.entries[0]
+        plane = math.prod(window.entries[1:3])
         if divisor in (0, plane):
             return CCall("average_plane", (x, y, channels, plane))
     return call._replace(function="average_pool_unpadded") if _is_small_unpadded(window) else call
@@ -105,7 +106,9 @@ def _is_small_unpadded(window: Argument) -> bool:
 
 
 def _convolution(operation: Operation, values: Values, compact: bool) -> list[CCall]:
-    x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
+    x = operation.operand()
+    y = operation.writes[0]
+    attributes = operation.attributes
     is_depthwise = attributes["groups"] == x.shape[0] == y.shape[0]
     if attributes["groups"] > 1 and not is_depthwise:
         return _grouped_convolution(operation)
@@ -150,10 +153,12 @@ class _PackedConvolution:
     """
 
     def __init__(self, operation: Operation, values: Values) -> None:
-        self.calls, self._values = list[CCall](), values
+        self.calls = list[CCall]()
+        self._values = values
         self._x, w, self._y = operation.operand(), operation.operand(1), operation.writes[0]
         b, self._plus = operation.reads[2:]
-        self._attributes, self._relu = operation.attributes, int(operation.attributes["relu"])
+        self._attributes = operation.attributes
+        self._relu = int(operation.attributes["relu"])
         self._weight, self._bias = values[w.storage].reshape(w.shape), np.zeros(w.shape[0], np.float32)
         if self._attributes["flip"]:
             self._weight = self._weight[:, :, ::-1, ::-1]
@@ -168,11 +173,15 @@ class _PackedConvolution:
 
     def add_winograd(self) -> None:
         """Add Winograd's algorithm. In each row of the padded image, even columns are stored before odd ones."""
-        tiling, filters, channels = Tiling.of(*self._y.shape[1:]), self._y.shape[0], self._x.shape[0]
+        tiling = Tiling.of(*self._y.shape[1:])
+        filters = self._y.shape[0]
+        channels = self._x.shape[0]
         source = self._padded(tiling.padded, 2)
-        kernels, filler = transform_kernels(self._weight), -filters % BLOCK_FILTERS
+        kernels = transform_kernels(self._weight)
+        filler = -filters % BLOCK_FILTERS
         parameters = self._parameters("", kernels, np.pad(self._bias, (0, filler)))
-        products, inputs = POINTS * GROUP * GROUP, POINTS * GROUP * (channels + 1)  # of 16 tiles, and 16 filters
+        products = POINTS * GROUP * GROUP  # of 16 tiles, and 16 filters
+        inputs = POINTS * GROUP * (channels + 1)
         workspace = self._new("tiles", (products + inputs,))
         sizes = (tiling.rows * tiling.columns, tiling.columns, len(kernels), BLOCK_FILTERS - filler)
         arguments = (source, *parameters, self._plus, workspace, self._y, self._sliding(source), *sizes, self._relu)
@@ -180,14 +189,17 @@ class _PackedConvolution:
 
     def add_depthwise(self) -> None:
         """Add a depthwise convolution, which pads one channel at a time."""
-        x, scratch, placement = self._x, None, (0, 0, 0, 0)
+        x = self._x
+        scratch = None
+        placement = (0, 0, 0, 0)
         if self._is_pointwise():
             x, window = self._one_row()
         else:
             size = self._padded_size()
             if size:
                 (top, _), (left, _) = self._attributes["padding"]
-                scratch, placement = self._new("padded", size), (*x.shape[1:], top, left)
+                scratch = self._new("padded", size)
+                placement = (*x.shape[1:], top, left)
             window = self._sliding(Tensor("", (x.shape[0], *(size or x.shape[1:]))))
         rows, columns = window.entries[4:6]
         parameters = self._parameters("", self._weight, self._bias)
@@ -206,7 +218,8 @@ class _PackedConvolution:
         Kernels are packed as [block][c][u][v][o], where o is the filter within its block. If a block is larger than its
         `count` filters, zeros are added as its last ones.
         """
-        size, stride_x = self._padded_size(), self._attributes["stride"][1]
+        size = self._padded_size()
+        stride_x = self._attributes["stride"][1]
         if self._is_pointwise():
             source, window = self._one_row()
         else:
@@ -214,17 +227,20 @@ class _PackedConvolution:
             window = self._sliding(source)
         plane = math.prod(self._y.shape[1:])
         for first, size, blocks, count in filter_runs(self._y.shape[0]):
-            run, filler = slice(first, first + blocks * count), (0, size - count)
+            run = slice(first, first + blocks * count)
+            filler = (0, size - count)
             kernels = np.pad(self._weight[run].reshape(blocks * count, -1), (filler, (0, 0)))
             packed = kernels.reshape(blocks, size, -1).transpose(0, 2, 1)
             parameters = self._parameters(str(first), packed, np.pad(self._bias[run], filler))
-            tile_rows, tile_columns = list[str](), list[str]()
+            tile_rows = list[str]()
+            tile_columns = list[str]()
             for machine in REGISTER_SETS:
                 tile = best_tile(window, size, machine)[0]
                 tile_rows.append(str(tile.rows))
                 tile_columns.append(str(tile.columns))
             picked = f"PICK({', '.join(tile_rows)})", f"PICK({', '.join(tile_columns)})"
-            addend, y = self._plus and Offset(self._plus, first * plane), Offset(self._y, first * plane)
+            addend = self._plus and Offset(self._plus, first * plane)
+            y = Offset(self._y, first * plane)
             arguments = (source, *parameters, addend, y, window, blocks, *picked, count, self._relu)
             self.calls.append(CCall(f"cross_correlate_{size}", arguments))
 
@@ -238,12 +254,14 @@ class _PackedConvolution:
         if tuple(stride) != (1, 1):
             source = self._prepared("subsample", "sampled", (), (*size, *stride))
         row = (1, math.prod(size))
-        source, result = source.viewed((source.shape[0], *row)), self._y.viewed((self._y.shape[0], *row))
+        source = source.viewed((source.shape[0], *row))
+        result = self._y.viewed((self._y.shape[0], *row))
         return source, self._sliding(source, result, stride=(1, 1))
 
     def _padded_size(self) -> tuple[int, int] | None:
         """Return the rows and columns that the windows cover, with padding; None if no copy of the image is needed."""
-        stride, dilation = self._attributes["stride"], self._attributes["dilation"]
+        stride = self._attributes["stride"]
+        dilation = self._attributes["dilation"]
         if stride[1] == 1 and not any(map(any, self._attributes["padding"])):
             return None
         covered = list[int]()
@@ -282,7 +300,8 @@ class _PackedConvolution:
 
 def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
     """Return runs of filter blocks: (first filter, size of a block, number of blocks, filters in each)."""
-    runs, first = list[tuple[int, int, int, int]](), 0
+    runs = list[tuple[int, int, int, int]]()
+    first = 0
     for size in (BLOCK_FILTERS, 8, 4):
         rest = filters - first
         for blocks, count in ((rest // size, size), (1, rest % size)):
@@ -304,13 +323,16 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[Regis
     filters   filters per block
     """
     channels, _, _, _, rows, columns, *kernel = window.entries[:8]
-    taps, lanes = channels * kernel[0] * kernel[1], min(machine.lanes, filters)
+    taps = channels * kernel[0] * kernel[1]
+    lanes = min(machine.lanes, filters)
     vectors = filters // lanes
     cycles_per_vector = 1.0 if lanes == machine.lanes else 0.5  # a shorter vector takes half the time
-    cheapest, least_cost = RegisterTile(1, 1), math.inf
+    cheapest = RegisterTile(1, 1)
+    least_cost = math.inf
     if 1 < machine.lanes <= columns and filters <= machine.registers:
         tiles = rows * math.ceil(columns / machine.lanes)
-        cheapest, least_cost = RegisterTile(0, machine.lanes), tiles * (taps * (max(filters, LATENCY) + 1) + filters)
+        cheapest = RegisterTile(0, machine.lanes)
+        least_cost = tiles * (taps * (max(filters, LATENCY) + 1) + filters)
     max_positions = max(1, machine.registers // vectors)
     for tile_rows in range(1, min(rows, max_positions) + 1):
         for tile_columns in range(1, min(columns, max_positions // tile_rows) + 1):
@@ -319,7 +341,8 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[Regis
             cycles_per_tap = max(positions * vectors * cycles_per_vector, LATENCY) + 0.7
             cost = tiles * (taps * cycles_per_tap + STORE_CYCLES * positions * filters)
             if cost < least_cost or (cost == least_cost and cheapest.rows and tile_columns > cheapest.columns):
-                cheapest, least_cost = RegisterTile(tile_rows, tile_columns), cost
+                cheapest = RegisterTile(tile_rows, tile_columns)
+                least_cost = cost
     return cheapest, least_cost
 
 

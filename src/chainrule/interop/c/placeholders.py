@@ -70,7 +70,8 @@ ABSENT = ("include", "scales", "integers", "convert", "more", "report", "statics
 
 def of_network(network: ExportedNetwork, name: str) -> dict[str, Any]:
     """Return the values of the placeholders for a network with this prefix of functions and files."""
-    model, guard = network.model, name.upper()
+    model = network.model
+    guard = name.upper()
     channels, height, width = image_shape(network.plan.input.shape)
     labels = label_names(model)
     name_bytes = 0
@@ -115,7 +116,9 @@ def of_network(network: ExportedNetwork, name: str) -> dict[str, Any]:
 
 def _integer_values(int8: Quantized, values: dict[str, Any]) -> dict[str, str]:
     """Return the values of placeholders for an input and outputs in integers."""
-    limits, (step, zero), (output_step, output_zero) = np.iinfo(int8.io), int8.input_scale, int8.output_scale
+    limits = np.iinfo(int8.io)
+    step, zero = int8.input_scale
+    output_step, output_zero = int8.output_scale
     numbers = dict[str, Any](low=limits.min, high=limits.max)
     for scale_name, number in (
         ("input_step", step),

@@ -48,15 +48,18 @@ def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = ""
     floats     storage that contains floats in an arena of bytes
     """
     roots = _buffer_owners(calls, external)
-    float_arrays, integer_arrays = dict[str, Placed](), dict[str, Placed]()
+    float_arrays = dict[str, Placed]()
+    integer_arrays = dict[str, Placed]()
     for time, call in enumerate(calls):
         for tensor in _arena_tensors(call, external):
-            root, size = roots[tensor.storage], tensor.size
+            root = roots[tensor.storage]
+            size = tensor.size
             if tensor.storage == floats:
                 size *= FLOAT_BYTES
             arrays = integer_arrays if tensor.integer else float_arrays
             arrays.setdefault(root, Placed(root, aligned_size(size), time, time)).last = time
-    float_size, integer_size = place(float_arrays.values()), place(integer_arrays.values())
+    float_size = place(float_arrays.values())
+    integer_size = place(integer_arrays.values())
     arrays = float_arrays | integer_arrays
     offsets = {storage: arrays[root].offset for storage, root in roots.items()}
     return Arena(offsets, max(float_size, WORD), integer_size, (*arrays.values(),))  # C has no arrays of size 0
@@ -83,12 +86,14 @@ def _last_uses(calls: Sequence[CCall]) -> dict[str, int]:
 
 def _buffer_owners(calls: Sequence[CCall], external: Collection[str]) -> dict[str, str]:
     """Return storage → owner of its memory: the storage itself, or the storage that it overwrites in place."""
-    last, roots = _last_uses(calls), dict[str, str]()
+    last = _last_uses(calls)
+    roots = dict[str, str]()
     for time, call in enumerate(calls):
         in_arena = _arena_tensors(call, external)
         for tensor in in_arena:
             roots.setdefault(tensor.storage, tensor.storage)
-        operand, result = call.tensors[0], call.tensors[-1]
+        operand = call.tensors[0]
+        result = call.tensors[-1]
         if (
             call.in_place
             and {operand, result} <= {*in_arena}
@@ -215,7 +220,8 @@ def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mappi
 
     external   C expressions of the arrays outside the arena, by storage
     """
-    last, first = _last_uses(calls), 0
+    last = _last_uses(calls)
+    first = 0
     in_outputs = {storage for storage, expression in external.items() if OUTPUTS in expression}
     while in_outputs.isdisjoint(tensor.storage for tensor in calls[first].tensors):
         first += 1
@@ -234,8 +240,10 @@ def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mappi
 def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:
     """Return the calls that normalize the inputs, or none if this is not needed. Add the image to `external`."""
     external[IMAGE] = IMAGE
-    image, slices = Tensor(IMAGE, plan.input.shape, "input"), input_parts(plan, normalization)
-    normalizing, is_needed = list[CCall](), False
+    image = Tensor(IMAGE, plan.input.shape, "input")
+    slices = input_parts(plan, normalization)
+    normalizing = list[CCall]()
+    is_needed = False
     for part, first, size in slices:
         is_needed |= (part.gain, part.origin) != (1, 0)
         constants = channel_arguments(part.rounded(2, np.float32), size)

@@ -66,7 +66,9 @@ class Quantized:
             raise unknown_name("scales", scales, (BEST, *METHODS))
         if model.has_ports:
             raise OptionError("int8 arithmetic requires one input and one output; export the model in floats")
-        self._model, self.io, self.input_scale = folded(model), io, (1.0, 0.0)
+        self._model = folded(model)
+        self.io = io
+        self.input_scale = (1.0, 0.0)
         self._plan = self._model.plan()
         self.chosen, self.calibrations, self.layer_errors = "", dict[str, float](), dict[str, float]()
         if x is not None:
@@ -97,7 +99,8 @@ class Quantized:
 
     def _measure_layers(self, x: Array) -> None:
         """Measure the error of each layer, for one batch of images."""
-        floats, scales = next(activations(self._model, self._prepared(x))), self._steps.scales
+        floats = next(activations(self._model, self._prepared(x)))
+        scales = self._steps.scales
         for storage, numbers in self._activations(x).items():
             if storage in floats and storage in scales:
                 error = relative_error(scales[storage].values(numbers), floats[storage])
@@ -142,7 +145,8 @@ class Quantized:
     def program(self) -> CProgram:
         """Return the C program that runs the model."""
         program_calls = [step.call for step in self.steps if step.call]
-        external, outputs = source.unique_identifiers(self._steps.values) | {IMAGE: IMAGE}, OUTPUTS
+        external = source.unique_identifiers(self._steps.values) | {IMAGE: IMAGE}
+        outputs = OUTPUTS
         if self.io != "float":
             outputs = self.steps[-1].result.storage
         if not self.steps[0].call:
@@ -181,7 +185,8 @@ class Quantized:
 
     def _add_input(self, x: Tensor) -> None:
         """Add the step that normalizes the image and quantizes it to int8, on the scale of x."""
-        scale, image = self._steps.scales[x.storage], Tensor(IMAGE, x.shape, "input")
+        scale = self._steps.scales[x.storage]
+        image = Tensor(IMAGE, x.shape, "input")
         origin, rest, gain = self._model.normalization.rounded(len(x.shape) + 1, np.float32)
         gain = (gain / scale.step).astype(np.float32)
 
@@ -204,7 +209,8 @@ class Quantized:
             self._steps.add("look_up", (image, tables, x, gain.size, x.size), x, compute)
 
     def _add_to_floats(self, x: Tensor) -> None:
-        scale, result = self._steps.scales[x.storage], Tensor(OUTPUTS, x.shape)
+        scale = self._steps.scales[x.storage]
+        result = Tensor(OUTPUTS, x.shape)
         arguments = (x, result, *channels_last.planes(self._steps.stored_shape(x)), scale.step, scale.zero)
         self._steps.add("dequantize", arguments, result, lambda done: scale.values(done[x.storage]).astype(np.float32))
 
@@ -223,14 +229,16 @@ class Quantized:
         """Add the steps that write the outputs as int8 or uint8; probabilities become multiples of 1/256."""
         y = self.steps[-1].result
         if y.name == OUTPUTS:
-            result, scale = Tensor("result", y.shape), Int8Scale(1 / 256, INT8_MIN)
+            result = Tensor("result", y.shape)
+            scale = Int8Scale(1 / 256, INT8_MIN)
             self._steps.scales[result.storage] = scale
             factors = [np.full(1, value, np.float32) for value in (0, 0, 256)]
             call = channels_last.quantize(y, result, factors, INT8_MIN)
             self.steps.append(Int8Step(call, result, lambda done: scale.numbers(done[OUTPUTS])))
             y = result
         if self.io == "uint8":
-            result, name = Tensor("bytes", y.shape), y.storage
+            result = Tensor("bytes", y.shape)
+            name = y.storage
             table = self._steps.parameter(result, "table", (INT8_VALUES + 128).astype(np.uint8).view(np.int8))
             self._steps.scales[result.storage] = self._steps.scales[name]
             self._steps.add("look_up", (y, table, result, 1, y.size), result, lambda done: done[name])

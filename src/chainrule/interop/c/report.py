@@ -116,8 +116,10 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
     for time, call in enumerate(program.calls):
         host = _layer_of_call(call, plan, hosts)
         earlier = rows.get(host, LayerCost((), 0, 0, 0, 0, 0))
-        flash, ram = earlier.flash + next(constants), max(earlier.ram, _bytes_in_use(program, time))
-        layers, place = tuple(members.get(host, [host])), _position(program, call)
+        flash = earlier.flash + next(constants)
+        ram = max(earlier.ram, _bytes_in_use(program, time))
+        layers = tuple(members.get(host, [host]))
+        place = _position(program, call)
         rows[host] = LayerCost(layers, products[host], flash, ram, *place, error=errors.get(host))
     return CostReport((*rows.values(),), names, program.arena_bytes, ports, RUN_STACK + ROUTINE_STACK)
 
@@ -125,9 +127,11 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
 def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:
     """Return layer → layer whose result the program computes together with it: itself unless it is fused."""
     written = {call.tensors[-1].storage for call in calls}
-    hosts, readers = dict[str, str](), dict[str, str]()
+    hosts = dict[str, str]()
+    readers = dict[str, str]()
     for operation in reversed(plan.forward):
-        layer, result = _layer_of(operation.writes[0]), operation.writes[0].storage
+        layer = _layer_of(operation.writes[0])
+        result = operation.writes[0].storage
         if result not in written and result in readers and readers[result] != layer:
             hosts[layer] = readers[result]
         host = hosts.setdefault(layer, layer)
@@ -154,7 +158,8 @@ def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
 
 def _constant_bytes(program: CProgram) -> Iterator[int]:
     """Yield the bytes of the constants that each call reads and no earlier one."""
-    arrays, structs = program.used_constants(), set[Struct]()
+    arrays = program.used_constants()
+    structs = set[Struct]()
     for call in program.calls:
         size = 0
         for tensor in call.tensors:

@@ -39,7 +39,9 @@ def prelude() -> str:
 
 def definitions_of(names: Iterable[str]) -> list[str]:
     """Return the texts of functions and types, and of all definitions that they use, in the order of the file."""
-    definitions, pending, required = library(), [*names], set[str]()
+    definitions = library()
+    pending = [*names]
+    required = set[str]()
     while pending:
         name = pending.pop()
         if name not in required:
@@ -64,7 +66,8 @@ def parameters_of(name: str) -> list[tuple[str, str]]:
 @cache
 def library() -> dict[str, Definition]:
     """Return all functions and types by name; those that others use come first."""
-    parts, losses = list[str](), [*NAMES, *JOINED.values()]
+    parts = list[str]()
+    losses = [*NAMES, *JOINED.values()]
     for file in sorted(KERNELS.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".c") and file.name != "prelude.c":
             parts += _split_definitions(file.read_text(encoding="utf-8"))

@@ -32,7 +32,8 @@ class Int8Scale:
     @staticmethod
     def of(low: float, high: float) -> Int8Scale:
         """Return a scale for the range from ``low`` to ``high``, extended to include 0."""
-        low, high = min(low, 0.0), max(high, 0.0)
+        low = min(low, 0.0)
+        high = max(high, 0.0)
         step = (high - low) / (INT8_MAX - INT8_MIN) or 1.0
         return Int8Scale(step, INT8_MIN - round(low / step))
 
@@ -81,7 +82,8 @@ def integer_input(scale: Int8Scale, normalization: Normalization, io: str) -> tu
     """
     origin, gain = normalization.constants
     low, high = (scale.values(np.array(end)) / np.where(gain == 0, 1, gain) + origin for end in (INT8_MIN, INT8_MAX))
-    minimum, step = float(low.min()), float(high.max() - low.min()) / (INT8_MAX - INT8_MIN)
+    minimum = float(low.min())
+    step = float(high.max() - low.min()) / (INT8_MAX - INT8_MIN)
     if io == "uint8" and normalization.white == BYTE:
         return 1.0, 0.0
     if io == "uint8" and normalization.white == 1 and minimum > -step and high.max() < 1 + step:
@@ -149,7 +151,8 @@ def _grid_steps(weights: Floats, bias: Array) -> Floats:
     candidates = largest[:, None] / np.arange(1, LEVELS)
     fits = _is_on_grid(weights[:, None, :GRID_SAMPLE], candidates[..., None])
     fits &= np.ptp(weights, axis=1)[:, None] < (LEVELS - 0.5) * candidates
-    steps, has_exact = np.zeros(len(weights)), np.zeros(len(weights), bool)
+    steps = np.zeros(len(weights))
+    has_exact = np.zeros(len(weights), bool)
     for number in np.flatnonzero(fits.any(1)):
         for step in candidates[number, fits[number]]:  # the largest first; smaller ones replace it
             if not _is_on_grid(weights[number], step):
@@ -178,6 +181,7 @@ def rescale(
 ) -> NDArray[np.int8]:
     """Convert sums (N, filters, …) to the scale of the result, with the same arithmetic as the C function `rescale`."""
     axes = (-1, *(1,) * (sums.ndim - 2))
-    factors, shift = multipliers.astype(np.int64).reshape(axes), shifts.astype(np.int64).reshape(axes)
+    factors = multipliers.astype(np.int64).reshape(axes)
+    shift = shifts.astype(np.int64).reshape(axes)
     rescaled = ((np.rint(sums).astype(np.int64) * factors + (np.int64(1) << (shift - 1))) >> shift) + scale.zero
     return np.clip(rescaled, -128, 127).astype(np.int8)

@@ -29,7 +29,8 @@ FIRST = {"int8": 128}  # what is subtracted from the bytes of the pattern, by ty
 
 def pattern(count: int) -> NDArray[np.uint8]:
     """Return the bytes that templates/selftest.c generates: a linear congruential generator."""
-    state, values = 1, np.empty(count, np.uint8)
+    state = 1
+    values = np.empty(count, np.uint8)
     for k in range(count):
         state = (state * 1664525 + 1013904223) % 2**32
         values[k] = state >> 24
@@ -63,8 +64,10 @@ def scaling_calls(network: ExportedNetwork) -> list[CCall]:
 
 def values(network: ExportedNetwork) -> dict[str, Any]:
     """Return the values of the placeholders of templates/selftest.c."""
-    int8, first = network.int8, FIRST.get(network.io, 0)
-    literal, tolerance = float_literal, TOLERANCE
+    int8 = network.int8
+    first = FIRST.get(network.io, 0)
+    literal = float_literal
+    tolerance = TOLERANCE
     if network.streamed:
         expected = _expected_of_stream(network.model, network.streamed)
     elif int8 is None:

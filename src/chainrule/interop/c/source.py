@@ -83,7 +83,8 @@ def array(name: str, values: Array, kind: str) -> str:
 
 
 def _lines(literals: Iterable[str]) -> str:
-    lines, line = list[str](), "   "
+    lines = list[str]()
+    line = "   "
     for literal in literals:
         if len(line) + len(literal) > MAX_LINE:
             lines.append(line)
@@ -156,7 +157,8 @@ def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
 
 def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
     """Return the definitions common to both variants of a program, then those of one variant only, within #if."""
-    common, vectors_only = list[str](), list[str]()
+    common = list[str]()
+    vectors_only = list[str]()
     for definition in vectors:
         section = common if definition in plain else vectors_only
         section.append(definition)
@@ -168,9 +170,11 @@ def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
 
 def unique_identifiers(names: Iterable[str], convert: Callable[[str], str] = identifier) -> dict[str, str]:
     """Return a unique C identifier for each name, such as a storage; those that differ only in case may be equal."""
-    identifiers, used = dict[str, str](), set[str]()
+    identifiers = dict[str, str]()
+    used = set[str]()
     for name in names:
-        unique, number = convert(name), 1
+        unique = convert(name)
+        number = 1
         while unique in used or is_defined(unique):
             number += 1
             unique = f"{convert(name)}_{number}"

@@ -60,7 +60,8 @@ class Stream:
         if len(model.input_shape) != 2 or model.has_ports:
             raise OptionError("--stream applies to networks with one input of channels and samples, (C, W)")
         operations, values = fusing.fuse(model.plan(), model.weights)
-        plan, paddings = replace(model.plan(), forward=tuple(operations)), list[Operation]()
+        plan = replace(model.plan(), forward=tuple(operations))
+        paddings = list[Operation]()
         for operation in operations:
             if any(map(any, operation.attributes.get("padding", ()))):
                 paddings.append(operation)
@@ -100,7 +101,8 @@ class Stream:
         window = np.zeros((1, len(signal), self.window))
         count = self.window // self.columns * self.columns
         window[0, :, :count] = signal[:, :count]
-        columns, end = self.plan.output.shape[-1], count // self.columns * self.plan.output.shape[-1]
+        columns = self.plan.output.shape[-1]
+        end = count // self.columns * self.plan.output.shape[-1]
         return model.apply(window)[0, ..., end - columns : end]
 
 
@@ -128,7 +130,8 @@ class _Parts:
 
     def add(self, operation: Operation) -> None:
         """Add an operation: for new columns, or for a whole window."""
-        x, y = operation.operand(), operation.writes[0]
+        x = operation.operand()
+        y = operation.writes[0]
         activations = [tensor for tensor in operation.reads if tensor is not None and tensor.kind in ACTIVATIONS]
         parts = [tensor for tensor in activations if tensor.storage in self._columns]
         is_divisible = len(parts) == len(activations) and not _varies_with_columns(operation)
@@ -147,7 +150,8 @@ class _Parts:
     def _add_windowed(self, operation: Operation, x: Tensor, y: Tensor) -> None:
         """Add a convolution or pooling of the history and the new columns."""
         attributes = dict(operation.attributes)
-        stride, (before, after) = attributes["stride"][-1], attributes["padding"][-1]
+        stride = attributes["stride"][-1]
+        before, after = attributes["padding"][-1]
         taps = attributes["window"][-1] if "window" in attributes else operation.operand(1).shape[-1]
         reach = (taps - 1) * attributes.get("dilation", (1, 1))[-1] + 1
         if self.causal:
@@ -190,7 +194,8 @@ class _Parts:
             return x
         name = f"{x.storage}.window"
         if name not in self.state:
-            whole, columns = self._shapes[x.storage], self._columns[x.storage]
+            whole = self._shapes[x.storage]
+            columns = self._columns[x.storage]
             if whole[-1] < columns:
                 raise OptionError(
                     f"--stream: the window {whole[-1]} of {x.storage} is shorter than {columns} new columns"

@@ -83,7 +83,9 @@ class Training:
                  without C functions
         """
         _require_trainable(model, optimizer)
-        variables, plan, inference = _variables(model), model.plan(model.check_loss()), model.plan()
+        variables = _variables(model)
+        plan = model.plan(model.check_loss())
+        inference = model.plan()
         target, loss, correct = plan.loss_tensors
         external = variables | {target.storage: "target", loss.storage: "&loss"}
         step = program.normalization_calls(plan, model.normalization, external)
@@ -132,7 +134,8 @@ class Training:
 
     def variables(self) -> str:
         """Return the definitions of the variables: parameters, gradients, velocities and running statistics."""
-        count, kind = self.model.parameters.size, "static float"
+        count = self.model.parameters.size
+        kind = "static float"
         arrays = {"parameters": self.model.parameters}
         if self.model.statistics.size:
             arrays["statistics"] = self.model.statistics
@@ -142,7 +145,9 @@ class Training:
 
     def functions(self, name: str, structs: Structs) -> str:
         """Return the C functions of a training step."""
-        state, counted, indices = "", "", ""
+        state = ""
+        counted = ""
+        indices = ""
         if any(call.function == "dropout" for call in self.gradient.calls):
             state = f"static const uint64_t seed = UINT64_C({self.model.seed});\nstatic uint64_t step;\n"
             counted = "    step++;\n"
@@ -161,7 +166,9 @@ class Training:
 
     def header_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of the placeholders for training in the header."""
-        guard, optimizer, loss = values["guard"], self.optimizer.name, self.model.loss
+        guard = values["guard"]
+        optimizer = self.optimizer.name
+        loss = self.model.loss
         lines = [f"#define {guard}_PARAMETERS {self.model.parameters.size}\n"]
         for part, size in self.sizes.items():
             lines.append(f"#define {guard}_{part.upper()}_BYTES {size}\n")
@@ -199,7 +206,8 @@ def _variables(model: Model) -> dict[str, str]:
 
 
 def _update(model: Model, optimizer: Optimizer) -> CCall:
-    count, attributes = model.parameters.size, optimizer.attributes()
+    count = model.parameters.size
+    attributes = optimizer.attributes()
     if isinstance(optimizer, Momentum):
         numbers = (float(attributes["momentum"]), int(attributes["nesterov"]), float(attributes["decay"]))
         return CCall("momentum_update", ("parameters", "gradients", "velocity", count, "rate", *numbers))

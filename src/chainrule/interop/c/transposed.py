@@ -22,7 +22,10 @@ def convolution(operation: Operation, values: dict[str, Array]) -> Operation:
     operation   transposed convolution with kernels (filters, C_in/groups, KH, KW), as `fusing.fuse` returns it
     values      values of the parameters by storage
     """
-    x, w, b, y = operation.operand(), operation.operand(1), operation.reads[2], operation.writes[0]
+    x = operation.operand()
+    w = operation.operand(1)
+    b = operation.reads[2]
+    y = operation.writes[0]
     stride, dilation, crop = (operation.attributes[name] for name in ("stride", "dilation", "padding"))
     axes = zip(x.shape[1:], y.shape[1:], w.shape[2:], stride, dilation, crop, strict=True)
     (rows, vertical, height), (columns, horizontal, width) = starmap(_cells, axes)

@@ -22,8 +22,8 @@ from chainrule.interop.assembly import Assembly, Imported, complete_shape
 from chainrule.interop.keras.config import (
     KerasLayer,
     KerasModel,
-    TensorReference,
     Source,
+    TensorReference,
     layer_paths,
     parse_model,
     with_shared_layers,

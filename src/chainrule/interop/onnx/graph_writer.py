@@ -114,7 +114,8 @@ class GraphWriter:
         A value that is not yet repeated along axes of size 1 becomes the result of an Expand.
         """
         assert tensor is not None
-        value, shape = self._stored[tensor.storage], self._shapes[tensor.storage]
+        value = self._stored[tensor.storage]
+        shape = self._shapes[tensor.storage]
         if math.prod(value.shape) < math.prod(shape):
             value = self.node("Expand", value, self.integer_constant((1, *shape)), shape=shape)
             self._stored[tensor.storage] = value

@@ -72,11 +72,13 @@ class Reader:
         """Yield the fields of a message in order."""
         if depth > MAX_DEPTH:
             raise FormatError(f"messages nested more than {MAX_DEPTH} deep")
-        position, end = 0, len(message)
+        position = 0
+        end = len(message)
         while position < end:
             self._budget.visit(1, "the fields of its messages")
             key, position = _varint(message, position)
-            number, wire = key >> 3, key & 7
+            number = key >> 3
+            wire = key & 7
             value: int | memoryview
             if wire == VARINT:
                 value, position = _varint(message, position)
@@ -85,7 +87,8 @@ class Reader:
                 if not 0 <= size <= end - position:
                     left = end - position
                     raise FormatError(f"it ends early (truncated): field {number} has {size:,} bytes, {left:,} left")
-                value, position = message[position : position + size], position + size
+                value = message[position : position + size]
+                position = position + size
             yield Field(number, wire, value)
 
 
@@ -133,7 +136,8 @@ def unpack_varints(content: memoryview) -> Ints:
 
 def varint(value: int) -> bytes:
     """Encode a signed 64-bit integer as a varint: one to ten bytes with seven bits each, lowest bits first."""
-    remaining, octets = value % SPAN, bytearray()
+    remaining = value % SPAN
+    octets = bytearray()
     while remaining > 127:
         octets.append(remaining & 127 | 128)
         remaining >>= 7

@@ -88,7 +88,8 @@ def _array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
 
 def _array_of_nibbles(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
     """Return 4-bit integers. A byte holds two: the first in its lower bits."""
-    dtype, shape = NIBBLES[tensor.kind], tuple(tensor.dims)
+    dtype = NIBBLES[tensor.kind]
+    shape = tuple(tensor.dims)
     count = math.prod(shape)
     packed = replace(tensor, dims=[(count + 1) // 2], kind=TYPES.index("uint8"))
     content = _array(packed, folder, budget)

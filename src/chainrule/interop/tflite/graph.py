@@ -11,7 +11,7 @@ import numpy as np
 from chainrule._io.budget import Budget
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source
+from chainrule.interop.keras.config import KerasLayer, KerasModel, Source, TensorReference
 from chainrule.interop.keras.layers import LAYERS
 from chainrule.interop.keras.weights import WeightShapes, numbered_name
 from chainrule.interop.names import NAMES
@@ -38,11 +38,13 @@ class TfliteGraph:
     def __init__(self, library: Any, model: Any, budget: Budget) -> None:
         if not model.SubgraphsLength():
             raise FormatError("it has no graph")
-        self._library, self._model, self.budget = library, model, budget
+        self._library = library
+        self._model = model
+        self.budget = budget
         self._graph: Any = model.Subgraphs(0)
         self._layers: dict[str, KerasLayer] = {}
         self._arrays: dict[str, Mapping[str, Array]] = {}
-        self.results: dict[int, Reference] = {}  # the Keras result of each tensor that is no constant
+        self.results: dict[int, TensorReference] = {}  # the Keras result of each tensor that is no constant
         self._constants: dict[int, Array] = {}
         self._shapes: dict[int, Shape] = {}  # of results where the file states 1 as a placeholder
         # Results between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, which distribute the elements of some axes to as many
@@ -72,7 +74,7 @@ class TfliteGraph:
         graph_count = self._model.SubgraphsLength()
         if graph_count > 1:  # which no operator of the first refers to
             raise FormatError(f"it has {graph_count} graphs, such as several signatures; expected one")
-        results: list[Reference] = []
+        results: list[TensorReference] = []
         for output in outputs:
             if output not in self.results or output in self.blocks or output in self.rows:
                 raise FormatError(f"its output, tensor {output}, is not the result of an operator")
@@ -82,9 +84,9 @@ class TfliteGraph:
             names = tuple(self._named(outputs, "Outputs"))
         return KerasModel(self._layers, tuple(inputs), tuple(results), names)
 
-    def _add_inputs(self, tensors: Sequence[int]) -> list[Reference]:
+    def _add_inputs(self, tensors: Sequence[int]) -> list[TensorReference]:
         """Add the inputs of the graph, and return their references."""
-        references: list[Reference] = []
+        references: list[TensorReference] = []
         for name, index in self._named(tensors, "Inputs").items():
             if self.kind(index) not in (FLOAT32, *QUANTIZED):
                 raise FormatError(f"its input {quoted(name)} contains neither float32 numbers nor quantized ones")
@@ -206,7 +208,7 @@ class TfliteGraph:
         sources: Sequence[Source],
         results: Sequence[int] = (),
         arrays: Mapping[str, Array] | None = None,
-    ) -> Reference:
+    ) -> TensorReference:
         """Add a Keras layer or a function of keras.ops, and return its first result.
 
         results   tensors of its results
@@ -220,8 +222,8 @@ class TfliteGraph:
         is_operation = kind not in LAYERS
         self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), is_operation)
         for number, index in enumerate(results):
-            self.results[index] = Reference(name, 0, number)
-        return Reference(name, 0, 0)
+            self.results[index] = TensorReference(name, 0, number)
+        return TensorReference(name, 0, 0)
 
     def shape(self, index: int) -> Shape:
         """Return the shape of a tensor."""

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule._io.budget import Budget
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.keras.config import Reference, Source
+from chainrule.interop.keras.config import Source, TensorReference
 from chainrule.interop.names import NAMES, inverted
 
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
@@ -26,7 +26,7 @@ class OperatorGraph(Protocol):
     """What an operator reads and writes of its graph; `graph.TfliteGraph` describes the attributes."""
 
     budget: Budget
-    results: dict[int, Reference]
+    results: dict[int, TensorReference]
     blocks: dict[int, dict[int, int]]
     rows: dict[int, int]
 
@@ -50,7 +50,7 @@ class OperatorGraph(Protocol):
         sources: Sequence[Source],
         results: Sequence[int] = (),
         arrays: Mapping[str, Array] | None = None,
-    ) -> Reference:
+    ) -> TensorReference:
         """Add a Keras layer, and return its first result."""
         ...
 
@@ -74,7 +74,9 @@ class TfliteOperator:
     """
 
     def __init__(self, graph: OperatorGraph, library: Any, operator: Any, number: int) -> None:
-        self.graph, self._library, self._operator = graph, library, operator
+        self.graph = graph
+        self._library = library
+        self._operator = operator
         self.code = graph.code(operator.OpcodeIndex())
         self.name = f"{self.code.lower()}_{number}"
         graph.budget.visit(STEPS_PER_OPERATOR + operator.InputsLength() + operator.OutputsLength(), self.name)
@@ -171,7 +173,7 @@ class TfliteOperator:
         assert batch is not None
         self.graph.rows[self.output] = batch
 
-    def required_result(self, index: int) -> Reference:
+    def required_result(self, index: int) -> TensorReference:
         """Return an input that is the network's input or the result of an operator; FormatError for other inputs."""
         result = self.graph.results.get(self.input(index))
         if result is None:

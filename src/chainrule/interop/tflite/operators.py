@@ -50,8 +50,10 @@ def conv_2d(operator: TfliteOperator) -> None:
 
 def depthwise_conv_2d(operator: TfliteOperator) -> None:
     """Add DepthwiseConv2D."""
-    w, channels = operator.required(1), operator.shape(0)[-1]
-    size, multiplier = w.shape[1:3], w.shape[3] // channels
+    w = operator.required(1)
+    channels = operator.shape(0)[-1]
+    size = w.shape[1:3]
+    multiplier = w.shape[3] // channels
     named = {"kernel_size": [*size], "depth_multiplier": multiplier, **_dilated_window(operator)}
     arrays = {"kernel": w.reshape(*size, channels, multiplier), **_bias(operator)}
     operator.add("DepthwiseConv2D", arrays, **named)
@@ -126,7 +128,8 @@ def cast(operator: TfliteOperator) -> None:
 
 def reduction(operator: TfliteOperator) -> None:
     """Add a reduction over constant axes."""
-    axes, keepdims = operator.numbers(1), bool(operator.options.KeepDims())
+    axes = operator.numbers(1)
+    keepdims = bool(operator.options.KeepDims())
     operator.add(REDUCTIONS[operator.code], axis=axes, keepdims=keepdims)
 
 
@@ -157,7 +160,8 @@ def prelu(operator: TfliteOperator) -> None:
 
 def space_to_batch(operator: TfliteOperator) -> None:
     """Add Pad, and record the blocks: following convolutions are dilated."""
-    counts, pads = operator.numbers(1), operator.required(2).tolist()
+    counts = operator.numbers(1)
+    pads = operator.required(2).tolist()
     rest = len(operator.shape(0)) - 1 - len(counts)
     operator.add("Pad", pad_width=[[0, 0], *pads, *[[0, 0]] * rest])
     operator.graph.blocks[operator.output] = dict(enumerate(counts, 1))

@@ -54,7 +54,8 @@ def _with_axis(library: Any, axis: Any, places: Ints, limit: int, budget: Budget
     """
     if axis.Format() == DENSE:
         size = axis.DenseSize() if 0 < axis.DenseSize() * len(places) <= limit else 0
-        counts, indices = np.full(len(places), size), np.tile(np.arange(size), len(places))
+        counts = np.full(len(places), size)
+        indices = np.tile(np.arange(size), len(places))
     else:
         counts = np.diff(_numbers(library, axis.ArraySegmentsType(), axis.ArraySegments()))
         indices = _numbers(library, axis.ArrayIndicesType(), axis.ArrayIndices())

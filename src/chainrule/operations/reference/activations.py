@@ -160,7 +160,8 @@ def silu(x: Array) -> Array:
     Kept     x
     Source   Hendrycks, Gimpel 2016; Ramachandran, Zoph, Le 2017
     """
-    s, y = sigmoid(x), np.empty_like(x)
+    s = sigmoid(x)
+    y = np.empty_like(x)
     for e in np.ndindex(x.shape):
         y[e] = x[e] * s[e]
     return y
@@ -169,7 +170,8 @@ def silu(x: Array) -> Array:
 def silu_dx(dy: Array, x: Array) -> Array:
     """dx = dy · s (1 + x (1 − s))        s = 1/(1 + e⁻ˣ)"""
     check_same("silu_dx", dy=dy, x=x)
-    s, dx = sigmoid(x), np.empty_like(dy)
+    s = sigmoid(x)
+    dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
         dx[e] = dy[e] * (s[e] * (1 + x[e] * (1 - s[e])))
     return dx
@@ -193,7 +195,8 @@ def softplus(x: Array) -> Array:
 def softplus_dx(dy: Array, x: Array) -> Array:
     """dx = dy · s        s = 1/(1 + e⁻ˣ)"""
     check_same("softplus_dx", dy=dy, x=x)
-    s, dx = sigmoid(x), np.empty_like(dy)
+    s = sigmoid(x)
+    dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
         dx[e] = dy[e] * s[e]
     return dx
@@ -208,7 +211,8 @@ def mish(x: Array) -> Array:
     Kept     x
     Source   Misra 2019
     """
-    u, y = softplus(x), np.empty_like(x)
+    u = softplus(x)
+    y = np.empty_like(x)
     for e in np.ndindex(x.shape):
         y[e] = x[e] * np.tanh(u[e])
     return y
@@ -217,7 +221,9 @@ def mish(x: Array) -> Array:
 def mish_dx(dy: Array, x: Array) -> Array:
     """dx = dy · (tanh u + x · s · (1 − tanh² u))        s = 1/(1 + e⁻ˣ)"""
     check_same("mish_dx", dy=dy, x=x)
-    s, u, dx = sigmoid(x), softplus(x), np.empty_like(dy)
+    s = sigmoid(x)
+    u = softplus(x)
+    dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
         t = np.tanh(u[e])
         dx[e] = dy[e] * (t + x[e] * s[e] * (1 - t * t))

@@ -22,7 +22,8 @@ def add_bias(x: Array, b: Array) -> Array:
     Source   VanillaCNN eq. 14, 18 (tied); numpy-cnn eq. 8; Independent Code and Venchislaw eq. 4 (untied)
     """
     if x.ndim < 2 or b.shape not in ((x.shape[1],), x.shape[1:]):
-        positions, channels = text(x.shape[1:]), text(x.shape[1:2])
+        positions = text(x.shape[1:])
+        channels = text(x.shape[1:2])
         raise ShapeError(f"add_bias: bias {text(b.shape)} does not fit {positions}; expected {channels} or {positions}")
     y = np.empty(x.shape, np.result_type(x, b))
     for n, o, *ij in np.ndindex(x.shape):

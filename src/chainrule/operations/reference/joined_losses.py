@@ -24,7 +24,8 @@ def softmax_cross_entropy(p: Array, t: Array) -> Array:
     Errors   ShapeError when p and t differ
     Source   numpy-cnn eq. 33 in eq. 35
     """
-    loss, log_y = one_per_row("softmax_cross_entropy", p, t), log_softmax(p)
+    loss = one_per_row("softmax_cross_entropy", p, t)
+    log_y = log_softmax(p)
     for row, e in elements(p):
         loss[row] -= t[e] * log_y[e]
     return loss
@@ -36,7 +37,8 @@ def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) ->
     Source   numpy-cnn eq. 34 with eq. 36, and its code: probs − label
     """
     dp, batch = empty_gradient("softmax_cross_entropy_dp", p, t, batch)
-    y, total = softmax(p), row_sums(t)
+    y = softmax(p)
+    total = row_sums(t)
     for row, e in elements(p):
         dp[e] = (y[e] * total[row] - t[e]) / batch
     return dp
@@ -53,7 +55,8 @@ def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
     Source   Independent Code, "Cross Entropy Loss", with "Sigmoid Activation": −log σ(x) = softplus(−x)
     """
     loss = one_per_row("sigmoid_cross_entropy", p, t)
-    yes, no = softplus(-p), softplus(p)
+    yes = softplus(-p)
+    no = softplus(p)
     for row, e in elements(p):
         loss[row] += (t[e] * yes[e] + (1 - t[e]) * no[e]) / p.shape[1]
     return loss
@@ -84,7 +87,10 @@ def sigmoid_focal_cross_entropy(p: Array, t: Array) -> Array:
     Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
     """
     loss = one_per_row("sigmoid_focal_cross_entropy", p, t)
-    y, r, yes, no = sigmoid(p), sigmoid(-p), softplus(-p), softplus(p)
+    y = sigmoid(p)
+    r = sigmoid(-p)
+    yes = softplus(-p)
+    no = softplus(p)
     for row, e in elements(p):
         loss[row] += (t[e] * r[e] ** 2 * yes[e] + (1 - t[e]) * y[e] ** 2 * no[e]) / p.shape[1]
     return loss
@@ -99,7 +105,10 @@ def sigmoid_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = No
     Source   Lin et al. (2017), appendix B
     """
     dp, batch = empty_gradient("sigmoid_focal_cross_entropy_dp", p, t, batch)
-    y, r, yes, no = sigmoid(p), sigmoid(-p), softplus(-p), softplus(p)
+    y = sigmoid(p)
+    r = sigmoid(-p)
+    yes = softplus(-p)
+    no = softplus(p)
     for e in np.ndindex(p.shape):
         a = r[e] ** 2 * (r[e] + 2 * y[e] * yes[e])
         b = y[e] ** 2 * (y[e] + 2 * r[e] * no[e])
@@ -118,7 +127,8 @@ def softmax_focal_cross_entropy(p: Array, t: Array) -> Array:
     Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
     """
     loss = one_per_row("softmax_focal_cross_entropy", p, t)
-    y, log_y = softmax(p), log_softmax(p)
+    y = softmax(p)
+    log_y = log_softmax(p)
     for row, e in elements(p):
         loss[row] -= t[e] * (1 - y[e]) ** 2 * log_y[e]
     return loss
@@ -132,7 +142,9 @@ def softmax_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = No
     Source   Lin et al. (2017), appendix B
     """
     dp, batch = empty_gradient("softmax_focal_cross_entropy_dp", p, t, batch)
-    y, log_y, a = softmax(p), log_softmax(p), np.empty_like(p)
+    y = softmax(p)
+    log_y = log_softmax(p)
+    a = np.empty_like(p)
     for e in np.ndindex(p.shape):
         a[e] = t[e] * (1 - y[e]) * (1 - y[e] - 2 * y[e] * log_y[e])
     total = row_sums(a)
@@ -151,7 +163,8 @@ def exp_poisson(p: Array, t: Array) -> Array:
     Errors   ShapeError when p and t differ
     Source   PyTorch's PoissonNLLLoss
     """
-    loss, y = one_per_row("exp_poisson", p, t), exp(p)
+    loss = one_per_row("exp_poisson", p, t)
+    y = exp(p)
     for row, e in elements(p):
         loss[row] += (y[e] - t[e] * p[e]) / p.shape[1]
     return loss

@@ -322,7 +322,8 @@ def dice_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     Source   Sudre et al. (2017), eq. 2, by the quotient rule
     """
     overlap, areas = _areas("dice_dp", p, t)
-    dp, count = np.empty_like(p), p.shape[0] if batch is None else batch
+    dp = np.empty_like(p)
+    count = p.shape[0] if batch is None else batch
     for n, k, *ij in np.ndindex(p.shape):
         ratio = (2 * overlap[n, k] + 1) / (areas[n, k] + 1) ** 2
         dp[n, k, *ij] = (ratio - 2 * t[n, k, *ij] / (areas[n, k] + 1)) / p.shape[1] / count
@@ -332,7 +333,8 @@ def dice_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
 def _areas(operation: str, p: Array, t: Array) -> tuple[Array, Array]:
     """Return the overlap Σ p t and the sum of the areas Σ p + t over all positions, for each sample and class."""
     check_prediction(operation, p, t)
-    overlap, areas = np.zeros(p.shape[:2], p.dtype), np.zeros(p.shape[:2], p.dtype)
+    overlap = np.zeros(p.shape[:2], p.dtype)
+    areas = np.zeros(p.shape[:2], p.dtype)
     for n, k, *ij in np.ndindex(p.shape):
         overlap[n, k] += p[n, k, *ij] * t[n, k, *ij]
         areas[n, k] += p[n, k, *ij] + t[n, k, *ij]
@@ -348,7 +350,8 @@ def correct(p: Array, t: Array) -> Array:
     Errors   ShapeError when p and t differ
     """
     hit = one_per_row("correct", p, t)
-    first, second = _places_of_largest(p), _places_of_largest(t)
+    first = _places_of_largest(p)
+    second = _places_of_largest(t)
     for row in np.ndindex(hit.shape):
         hit[row] = 1 if first[row] == second[row] else 0
     return hit

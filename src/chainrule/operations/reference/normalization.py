@@ -80,7 +80,8 @@ def batch_norm_dw(dy: Array, x: Array, mean: Array, variance: Array, *, epsilon:
     """
     _check("batch_norm_dw", x, mean=mean, variance=variance)
     check_shape("batch_norm_dw", "dy", dy, x.shape)
-    dgamma, dbeta = np.zeros_like(mean), np.zeros_like(mean)
+    dgamma = np.zeros_like(mean)
+    dbeta = np.zeros_like(mean)
     for n, c, *ij in np.ndindex(x.shape):
         dgamma[c] += dy[n, c, *ij] * (x[n, c, *ij] - mean[c]) / np.sqrt(variance[c] + epsilon)
         dbeta[c] += dy[n, c, *ij]
@@ -150,7 +151,8 @@ def running_statistics(
     for name, array in statistics.items():
         check_shape("running_statistics", name, array, mean.shape)
     unbiased = count / max(count - 1, 1)
-    new_mean, new_variance = np.empty_like(running_mean), np.empty_like(running_variance)
+    new_mean = np.empty_like(running_mean)
+    new_variance = np.empty_like(running_variance)
     for c in range(len(mean)):
         new_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]
         new_variance[c] = (1 - momentum) * running_variance[c] + momentum * (variance[c] * unbiased)
@@ -231,13 +233,16 @@ def group_norm_dx(
     D, M = _check_groups("group_norm_dx", x, groups)
     _check_group_statistics("group_norm_dx", dy, x, mean, variance, groups)
     check_shape("group_norm_dx", "gamma", gamma, (D if shared else groups * D,))
-    a, b, dx = np.zeros_like(mean), np.zeros_like(mean), np.empty_like(x)
+    a = np.zeros_like(mean)
+    b = np.zeros_like(mean)
+    dx = np.empty_like(x)
     for n, c, *ij in np.ndindex(x.shape):
         slope = gamma[c % D if shared else c] * dy[n, c, *ij]
         a[n, c // D] += slope / M
         b[n, c // D] += slope * _normal(x[n, c, *ij], mean[n, c // D], variance[n, c // D], epsilon) / M
     for n, c, *ij in np.ndindex(x.shape):
-        slope, g = gamma[c % D if shared else c] * dy[n, c, *ij], c // D
+        slope = gamma[c % D if shared else c] * dy[n, c, *ij]
+        g = c // D
         normal = _normal(x[n, c, *ij], mean[n, c // D], variance[n, c // D], epsilon)
         dx[n, c, *ij] = (slope - a[n, g] - normal * b[n, g]) / np.sqrt(variance[n, g] + epsilon)
     return dx
@@ -303,7 +308,8 @@ def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float
     Source   Krizhevsky, Sutskever, Hinton 2012, section 3.3, with alpha/size instead of alpha, as PyTorch and ONNX
     """
     check_axes("local_response_norm", "x", x, "N, C, H, W")
-    s, y = _scales(x, size, alpha, k), np.empty_like(x)
+    s = _scales(x, size, alpha, k)
+    y = np.empty_like(x)
     for e in np.ndindex(x.shape):
         y[e] = x[e] * s[e] ** -beta
     return y
@@ -318,7 +324,8 @@ def local_response_norm_dx(
     """
     check_axes("local_response_norm_dx", "x", x, "N, C, H, W")
     check_same("local_response_norm_dx", dy=dy, x=x)
-    s, dx = _scales(x, size, alpha, k), np.empty_like(x)
+    s = _scales(x, size, alpha, k)
+    dx = np.empty_like(x)
     for n, c, i, j in np.ndindex(x.shape):
         d = sum(dy[n, m, i, j] * x[n, m, i, j] * s[n, m, i, j] ** (-beta - 1) for m in _window(c, x, size))
         dx[n, c, i, j] = dy[n, c, i, j] * s[n, c, i, j] ** -beta - 2 * alpha * beta / size * x[n, c, i, j] * d

@@ -64,7 +64,8 @@ def momentum_update(
     Source   Sutskever and others 2013, in the form of PyTorch's SGD
     """
     check_same("momentum_update", p=p, g=g, v=v)
-    new_p, new_v = np.empty_like(p), np.empty_like(v)
+    new_p = np.empty_like(p)
+    new_v = np.empty_like(v)
     for e in np.ndindex(p.shape):
         h = g[e] + decay * p[e]
         new_v[e] = momentum * v[e] + h
@@ -95,7 +96,9 @@ def rmsprop_update(
     Source   Tieleman, Hinton 2012, in the form of PyTorch's RMSprop
     """
     check_same("rmsprop_update", p=p, g=g, v=v, u=u)
-    new_p, new_v, new_u = np.empty_like(p), np.empty_like(v), np.empty_like(u)
+    new_p = np.empty_like(p)
+    new_v = np.empty_like(v)
+    new_u = np.empty_like(u)
     for e in np.ndindex(p.shape):
         h = g[e] + decay * p[e]
         new_v[e] = alpha * v[e] + (1 - alpha) * h * h
@@ -127,8 +130,11 @@ def adam_update(
     Source   Kingma, Ba 2015, algorithm 1; Loshchilov, Hutter 2019; numpy-cnn section 4
     """
     check_same("adam_update", p=p, g=g, m=m, v=v)
-    new_p, new_m, new_v = np.empty_like(p), np.empty_like(m), np.empty_like(v)
-    correction1, correction2 = 1 - beta1**step, 1 - beta2**step
+    new_p = np.empty_like(p)
+    new_m = np.empty_like(m)
+    new_v = np.empty_like(v)
+    correction1 = 1 - beta1**step
+    correction2 = 1 - beta2**step
     for e in np.ndindex(p.shape):
         new_m[e] = beta1 * m[e] + (1 - beta1) * g[e]
         new_v[e] = beta2 * v[e] + (1 - beta2) * g[e] * g[e]

@@ -31,7 +31,8 @@ class Division:
     @property
     def own(self) -> range:
         """Indices of this worker's parts."""
-        rank, size = self.workers.rank, self.workers.size
+        rank = self.workers.rank
+        size = self.workers.size
         return range(-(-rank * self.count // size), -(-(rank + 1) * self.count // size))
 
     @property
@@ -61,8 +62,10 @@ class Division:
             if last - first == 1:
                 return part(first) if self.owner(first) == rank else None
             middle = (first + last + 1) // 2
-            first_half, second_half = tree(first, middle), tree(middle, last)
-            receiver, sender = self.owner(first), self.owner(middle)
+            first_half = tree(first, middle)
+            second_half = tree(middle, last)
+            receiver = self.owner(first)
+            sender = self.owner(middle)
             if second_half is not None and receiver != rank:
                 self.workers.send(second_half, receiver)
             elif first_half is not None:

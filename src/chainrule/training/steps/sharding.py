@@ -78,7 +78,10 @@ class ShardedBatch(WholeBatch):
             raise OptionError(
                 f"{workers.size} workers for {shards} shards of a batch; expected at most one worker per shard"
             )
-        self._network, self._plan, self._shards, self._workers = network, replace(plan, sharded=True), shards, workers
+        self._network = network
+        self._plan = replace(plan, sharded=True)
+        self._shards = shards
+        self._workers = workers
         self._barriers = sync_points(plan)
         self._programs = dict[int, CompiledPlan]()
         self._statistics = dict[str, Array]()  # the last batch's mean and variance, by storage
@@ -94,7 +97,8 @@ class ShardedBatch(WholeBatch):
 
     def gradients(self, batch: Batches) -> Gradients:
         """Return the summed losses and metrics, (1,), and the flat gradient of the mean loss, for the whole batch."""
-        division, parameters = self._division(batch.samples), self._network.parameters
+        division = self._division(batch.samples)
+        parameters = self._network.parameters
         self._samples = batch.samples
         runs = self._runs(division, batch)
         statistics: Array | None = None
@@ -113,9 +117,11 @@ class ShardedBatch(WholeBatch):
         """Return an unstarted generator for each of this worker's shards, by index."""
         runs = dict[int, Run]()
         for number in division.own:
-            first, last = division.edge(number), division.edge(number + 1)
+            first = division.edge(number)
+            last = division.edge(number + 1)
             rows = slice(first - division.rows.start, last - division.rows.start)
-            program, shard = self._program_of(number), Shard(batch.samples, first)
+            program = self._program_of(number)
+            shard = Shard(batch.samples, first)
             runs[number] = program.shard(batch.rows(rows), shard, seed=batch.seed, step=batch.step)
         return runs
 
@@ -161,7 +167,9 @@ class ShardedBatch(WholeBatch):
 
     def prepare(self, samples: int, update: Update, steps: int) -> None:
         """Warm up: compute the gradient of a batch of zeros, and an update. See `CompiledPlan.prepare`."""
-        network, rows, plan = self._network, self.rows(samples), self._plan
+        network = self._network
+        rows = self.rows(samples)
+        plan = self._plan
         tensors = [tensor for tensor in (plan.input, plan.loss_tensors[0], plan.weights) if tensor is not None]
         inputs = tuple(np.zeros((rows.stop - rows.start, *tensor.shape), network.dtype) for tensor in tensors)
         self.gradients(Batches(inputs, [0.0], 0, 0, samples))

@@ -66,7 +66,8 @@ class Stepper:
     sizes: dict[Shape, Stepper] = field(default_factory=dict[Shape, "Stepper"])
 
     def __post_init__(self) -> None:
-        network, optimizer = self.network, self.optimizer
+        network = self.network
+        optimizer = self.optimizer
         if not network.parameters.size:
             raise OptionError("there is nothing to train: the model has no parameters")
         groups = self._rate_groups() if self.lr_multipliers else list[RateGroup]()
@@ -77,7 +78,8 @@ class Stepper:
         self._changing = [part for part in self.components if part.handles("change_gradient")]
         self._fused = {name: value for part in self._changing for name, value in (part.fused or {}).items()}
         self.moments = optimizer.init(network.parameters)
-        program, fuses = network.compile(self.plan), all(part.fused is not None for part in self._changing)
+        program = network.compile(self.plan)
+        fuses = all(part.fused is not None for part in self._changing)
         self._program: WholeSteps | None = None
         if self.shards > 1 or self.workers.size > 1:
             from chainrule.training.steps.sharding import ShardedBatch
@@ -181,7 +183,8 @@ class Stepper:
             attributes = self.optimizer.attributes_of_step(step, rates[0])
             options = {"seed": seed, "step": step, **self._fused}
             request = StepRequest(inputs, self.optimizer.operation, self.moments, attributes, rates, **options)
-            sums, size = self._program.steps(request), len(inputs[0]) // len(rates)
+            sums = self._program.steps(request)
+            size = len(inputs[0]) // len(rates)
             if sums or len(inputs) == 1:
                 return [Outcome(loss / size, min(m / size, self._maximum), math.sqrt(g)) for loss, m, g in sums]
         return [self._single_step(batches if len(batches.rates) == 1 else batches.first)]
@@ -220,8 +223,10 @@ class Stepper:
         The engine may overwrite the gradient in its next call.
         """
         losses, metrics, gradient = self._source.gradients(batch)
-        total, metric = float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64))
-        norm, count = self._trained_norm(gradient), batch.samples
+        total = float(losses.sum(dtype=np.float64))
+        metric = float(metrics.sum(dtype=np.float64))
+        norm = self._trained_norm(gradient)
+        count = batch.samples
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise self._not_finite(batch)
         return Outcome(total / count, min(metric / count, self._maximum), norm), gradient
@@ -239,7 +244,8 @@ class Stepper:
         The engine computes the update of a built-in optimizer with a separate learning rate for each group. A custom
         optimizer receives copies of its inputs.
         """
-        network, optimizer = self.network, self.optimizer
+        network = self.network
+        optimizer = self.optimizer
         if isinstance(optimizer, CustomOptimizer):
             self._update_by_custom_code(optimizer, gradient, batch)
             return
@@ -255,7 +261,8 @@ class Stepper:
 
     def _update_by_custom_code(self, optimizer: CustomOptimizer, gradient: Array, batch: Batches) -> None:
         parameters = self.network.parameters
-        step, rate = batch.step, batch.rates[0]
+        step = batch.step
+        rate = batch.rates[0]
         results, moments = optimizer.update(parameters, gradient.copy(), self.moments, step=step, learning_rate=rate)
         self._commit_statistics(batch)
         for group in self._groups:

@@ -130,7 +130,8 @@ class ProgramWriter(ArgumentLines):
 
     def packing_source(self) -> str:
         """Return the source of a program that packs the weights of an inference program."""
-        row, operations = (self.dtype, 1), [item.step for item in self.packings]
+        row = (self.dtype, 1)
+        operations = [item.step for item in self.packings]
         lines = [HEAD, *dict.fromkeys(map(self._link, operations))]
         lines += [f"\n\ndeclare('run', {[row, row]!r}, [0])\n\n", "def run(parameters, packed, threads):\n"]
         for step, share, _ in self.packings:
@@ -152,7 +153,9 @@ class ProgramWriter(ArgumentLines):
         deferred = []
         if single:
             deferred = self.deferred_gradients
-        row, total, table = (self.dtype, 1), ("float64", 1), ("float64", 2)
+        row = (self.dtype, 1)
+        total = ("float64", 1)
+        table = ("float64", 2)
         links = self._links(deferred, self.steps)
         links += [*self._commit_links(), *update_links(update, self.dtype, self.parameter_parts(single=single))]
         if self.plan.deferred:
@@ -176,7 +179,8 @@ class ProgramWriter(ArgumentLines):
 
     def _commit_function(self, name: str) -> list[str]:
         """Return the source of the function `name`, which updates the running statistics after a batch."""
-        operations, views = list(self.plan.deferred), dict[Any, str]()
+        operations = list(self.plan.deferred)
+        views = dict[Any, str]()
         row = (self.dtype, 1)
         lines = [f"\n\ndeclare({name!r}, {[row, row]!r}, [0])\n\n", f"def {name}(statistics, batch_work, n):\n"]
         for operation in operations:
@@ -200,8 +204,10 @@ class ProgramWriter(ArgumentLines):
                     …                                           the update, with rate and scale
                     step = step + 1
         """
-        arguments, batch_names = self._arguments(), [name for name in self.data if name in BATCH_ARRAYS]
-        moments, constants = KERNELS[update].arrays[2:], constants_of(update)
+        arguments = self._arguments()
+        batch_names = [name for name in self.data if name in BATCH_ARRAYS]
+        moments = KERNELS[update].arrays[2:]
+        constants = constants_of(update)
         arrays = list[str]()
         batches = list[str]()
         for name in arguments:
@@ -308,13 +314,15 @@ class ProgramWriter(ArgumentLines):
             f"def {name}({', '.join([*arguments, 'shares', 'threads', 'parts', *self._scalars])}):",
         ]
         by_chunk = "    for k, thread in turns(shares, threads):"
-        first, last = segment_numbers.start == 0, segment_numbers.stop == len(self.segments)
+        first = segment_numbers.start == 0
+        last = segment_numbers.stop == len(self.segments)
         zeros = []
         if self.training and first:
             zeros = self._clear_gradients(deferred)
             lines += ["    for k in range(sums.size):", "        sums[k] = 0"]
         if self.intra_sample and zeros:
-            lines, zeros = [*lines, "    for k in prange(parts):", *zeros], []
+            lines = [*lines, "    for k in prange(parts):", *zeros]
+            zeros = []
         for run in runs_of(segment_numbers, self.segments):
             segment = self.segments[run[0]]
             if segment.scope == "sample":

@@ -97,13 +97,16 @@ class GradientLines(OperationLines):
             lines += [f"    first_row = view(gradients, 0, (1, {self.parameters}))"]
         body = list[str]()
         for part in parts:
-            rows, edges = "gradients", bounds_of(part)
+            rows = "gradients"
+            edges = bounds_of(part)
             if part.whole:
                 views, defined = self._whole_arrays([part.whole])
                 share = part.whole.share(np.dtype(self.dtype).itemsize)
                 call = self._call(part.whole, views, "n", "0", range_of(share.names))
-                lines, body = lines + defined, [*body, edges_of(share, "parts"), f"        {call}"]
-                rows, edges = "first_row", f"{part.first} + begin * {part.width}, {part.first} + end * {part.width}"
+                lines = lines + defined
+                body = [*body, edges_of(share, "parts"), f"        {call}"]
+                rows = "first_row"
+                edges = f"{part.first} + begin * {part.width}, {part.first} + end * {part.width}"
             body += [f"        call({symbol_of('add_up', self.dtype)!r}, ({rows}, sums, {edges}, k))"]
         if parts:
             return [*lines, "    for k, thread in turns(parts, threads):", *body]

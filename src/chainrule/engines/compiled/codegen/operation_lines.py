@@ -156,9 +156,11 @@ class OperationLines:
         The gradient is a sum over the outputs of the layer. Threads compute a partial sum for each part of the outputs.
         The partial sums are added at the end.
         """
-        dx, inputs = operation.writes[0], [tensor for tensor in operation.reads if tensor is not None]
+        dx = operation.writes[0]
+        inputs = [tensor for tensor in operation.reads if tensor is not None]
         outputs = inputs[0].shape[0]
-        first, last = _output_part("k"), _output_part("(k + 1)")
+        first = _output_part("k")
+        last = _output_part("(k + 1)")
         lines = ["    for k in prange(threads):", f"        for part in range({first}, {last}):"]
         lines += [
             f"            begin, end = part * {outputs} // {OUTPUT_PARTS}, (part + 1) * {outputs} // {OUTPUT_PARTS}"
@@ -186,7 +188,8 @@ class OperationLines:
     def _channel_rows(self, operation: PlanStep) -> list[str]:
         """Return the lines for an operation on rows `begin` to `end` − 1 of every channel."""
         channels, height, width = operation.writes[0].shape
-        lines, views = list[str](), Views()
+        lines = list[str]()
+        views = Views()
         for tensor in tensors_of([operation]):
             workspace, offset = self._location(tensor, "s")
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
@@ -208,7 +211,8 @@ class OperationLines:
 
         sample  "0" for a range over the whole batch, or the index of a sample for a range of its channels
         """
-        lines, views = list[str](), Views()
+        lines = list[str]()
+        views = Views()
         shape = operation.writes[0].shape
         outer_axes = len(shape) - (operation.entry.piece or 0)
         first = 1

@@ -30,7 +30,8 @@ def _stamped(text: str) -> str:
     if "times" not in names:
         return text
     length = next((number for number, line in enumerate(lines) if not line), len(lines))
-    is_called, runs_steps = name.startswith("samples_"), "outcomes" in names
+    is_called = name.startswith("samples_")
+    runs_steps = "outcomes" in names
     row = "times[0]"
     if is_called:
         row = "times"

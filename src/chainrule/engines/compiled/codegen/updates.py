@@ -89,7 +89,8 @@ def update_lines(
 
 def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[str]:
     """Return the `link` lines for the kernels that update the parameters of a plan."""
-    values, row = _template_values(name, dtype), (dtype, 1)
+    values = _template_values(name, dtype)
+    row = (dtype, 1)
     update = "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**values)
     outer_rows = []
     if any(part.outer for part in parts):
@@ -100,7 +101,8 @@ def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[
 @cache
 def constants_of(name: str) -> dict[str, Any]:
     """Return the arguments of an update that are constant during training, with their defaults."""
-    signature, arrays = KERNELS[name].signature.parameters, len(KERNELS[name].arrays)
+    signature = KERNELS[name].signature.parameters
+    arrays = len(KERNELS[name].arrays)
     step_arguments = ("rate", "step")
     arguments = list(signature)[arrays:]
     return {argument: signature[argument].default for argument in arguments if argument not in step_arguments}

@@ -52,8 +52,10 @@ def plan_memory(segments: Sequence[Segment], arguments: Iterable[str], kept: Ite
     in segments. Any other tensor is stored for the whole batch. Its lifetime is measured in runs of segments, because
     threads progress through a run at different speeds.
     """
-    kept, memory = set(kept), MemoryPlan()
-    arrays, end = _arrays(segments, set(arguments)), sum(len(segment.operations) for segment in segments)
+    kept = set(kept)
+    memory = MemoryPlan()
+    arrays = _arrays(segments, set(arguments))
+    end = sum(len(segment.operations) for segment in segments)
     for name in WORKSPACES:
         group = [array for array in arrays if array.workspace == name]
         for array in group:
@@ -74,7 +76,9 @@ def _arrays(segments: Sequence[Segment], arguments: set[str]) -> list[_PlacedArr
         one run of such segments         share_work   segments        one thread computes its whole chunk
         several runs                     batch_work   runs            threads are at different places within a run
     """
-    users, arrays, operation_number = _users(segments), dict[str, _PlacedArray](), 0
+    users = _users(segments)
+    arrays = dict[str, _PlacedArray]()
+    operation_number = 0
     run_of = dict[int, tuple[int, set[int]]]()  # number of a segment → number of its run, and the run's segments
     for number, run in enumerate(runs_of(range(len(segments)), segments)):
         run_of |= dict.fromkeys(run, (number, set(run)))
@@ -100,7 +104,8 @@ def _arrays(segments: Sequence[Segment], arguments: set[str]) -> list[_PlacedArr
                     moment = run_number
                 size = -(-tensor.size // ALIGNMENT_ELEMENTS) * ALIGNMENT_ELEMENTS
                 array = arrays.setdefault(storage, _PlacedArray(storage, size, moment, moment, workspace=workspace))
-                array.size, array.last = max(array.size, size), moment
+                array.size = max(array.size, size)
+                array.last = moment
     return list(arrays.values())
 
 
@@ -200,7 +205,8 @@ def parameter_parts(
     once = {step.writes[0].differentiated: step for step in plan.backward if step.sharing is Sharing.ONCE_PER_BATCH}
     tensors = tensors_of(plan.backward)
     rows = {tensor.differentiated: tensor.shape[0] for tensor in tensors if tensor.kind == "gradient" and tensor.shape}
-    parts, end = list[ParameterPart](), 0
+    parts = list[ParameterPart]()
+    end = 0
     for start, stop, name in sorted((*layout[parameter], parameter) for parameter in rows):
         size = stop - start
         if name in at_update or name in once or (by_rows and size >= MIN_PART):

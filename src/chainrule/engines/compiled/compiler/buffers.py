@@ -57,7 +57,8 @@ def _key() -> int:
     python.PyThread_tss_get.restype = ctypes.c_void_p
     python.PyThread_tss_set.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     python.PyMem_RawFree.argtypes = [ctypes.c_void_p]
-    python.PyMem_RawCalloc.argtypes, python.PyMem_RawCalloc.restype = [ctypes.c_size_t] * 2, ctypes.c_void_p
+    python.PyMem_RawCalloc.argtypes = [ctypes.c_size_t] * 2
+    python.PyMem_RawCalloc.restype = ctypes.c_void_p
     key = python.PyThread_tss_alloc()
     if not key or python.PyThread_tss_create(key):
         raise MemoryError("cannot allocate thread-specific storage for the compiled engine")
@@ -122,7 +123,8 @@ class _WordEmitter:
     """Emits the code of one function that reads and writes words at offsets from an address."""
 
     def __init__(self, builder: Any, module: Any) -> None:
-        self.builder, self._module = builder, module
+        self.builder = builder
+        self._module = module
 
     def _at(self, address: Any, word: int) -> Any:
         return self.builder.inttoptr(self.builder.add(address, I64(8 * word)), pointer_to(I64))
@@ -160,7 +162,8 @@ def _set_stack(code: _WordEmitter, words: Any) -> None:
 
 def _grow(code: _WordEmitter, stack: Any) -> None:
     """Emit code that resizes an empty stack to its target size, or to 0 if out of memory."""
-    build, target = code.builder, code.read(stack, TARGET_SIZE)
+    build = code.builder
+    target = code.read(stack, TARGET_SIZE)
     code.call("PyMem_RawFree", code.read(stack, BLOCK))
     block = code.call("PyMem_RawMalloc", build.add(target, I64(LINE)))
     first = code.align(block)
@@ -183,7 +186,9 @@ def _allocate(code: _WordEmitter, size: Any) -> None:
     target size grows first, but only while it is empty, because its memory moves. Otherwise, the buffer is allocated on
     the heap, and the target size becomes large enough for all buffers in use, up to `MAX_STACK_BYTES`.
     """
-    build, stack, padded = code.builder, code.stack(), code.align(size, LINE)
+    build = code.builder
+    stack = code.stack()
+    padded = code.align(size, LINE)
     has_stack = code.compare("!=", stack, I64(0))
     with build.if_then(has_stack, likely=True):
         first, top, heap_bytes = (code.read(stack, word) for word in (FIRST, TOP, HEAP_BYTES))
@@ -213,7 +218,8 @@ def _allocate(code: _WordEmitter, size: Any) -> None:
 
 def _release(code: _WordEmitter, buffer: Any) -> None:
     """Emit code that releases the current thread's most recently allocated buffer."""
-    build, stack = code.builder, code.stack()
+    build = code.builder
+    stack = code.stack()
     with build.if_then(code.compare("!=", stack, I64(0)), likely=True):
         above_first = code.compare(">=", buffer, code.read(stack, FIRST))
         with build.if_then(build.and_(above_first, code.compare("<", buffer, code.read(stack, END))), likely=True):

@@ -24,7 +24,8 @@ def flush_denormals(builder: Any, processor: str) -> Any:
     """
     if processor not in MXCSR_PROCESSORS:
         return None
-    saved, changed = builder.alloca(I32), builder.alloca(I32)
+    saved = builder.alloca(I32)
+    changed = builder.alloca(I32)
     _call(builder, "stmxcsr", saved)
     builder.store(builder.or_(builder.load(saved, typ=I32), I32(FLUSH_BITS)), changed)
     _call(builder, "ldmxcsr", changed)
@@ -38,7 +39,8 @@ def restore_denormals(builder: Any, saved: Any) -> None:
 
 
 def _call(builder: Any, instruction: str, place: Any) -> None:
-    name, kind = f"llvm.x86.sse.{instruction}", ir.FunctionType(ir.VoidType(), [pointer_to(I8)])
+    name = f"llvm.x86.sse.{instruction}"
+    kind = ir.FunctionType(ir.VoidType(), [pointer_to(I8)])
     module = builder.module
     function = module.globals.get(name) or ir.Function(module, kind, name)
     builder.call(function, [builder.bitcast(place, pointer_to(I8))])

@@ -71,7 +71,8 @@ class _FloatCode:
     """Emits arithmetic on floats of one format."""
 
     def __init__(self, builder: Any, bits: int) -> None:
-        self.builder, self.bits = builder, bits
+        self.builder = builder
+        self.bits = bits
         if bits == 32:
             self.float_type = ir.FloatType()
         else:
@@ -178,7 +179,8 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     The constant is the sum of a rounded number, `high`, and the rest, `low`. The smallest terms are added first.
     """
     code = _FloatCode(builder, signature.return_type.bitwidth)
-    unit, magnitude = code.number(1.0), code.call("fabs", arguments[0])
+    unit = code.number(1.0)
+    magnitude = code.call("fabs", arguments[0])
     # The flag `arcp` allows approximate reciprocals. The reciprocal of ∞ may be NaN, so the argument is clamped.
     magnitude = code.where(magnitude, ">", 2.0**60, code.number(2.0**60), magnitude)
 
@@ -190,7 +192,8 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     z = builder.fdiv(numerator, select_range(unit, builder.fadd(magnitude, unit), magnitude))
     square = builder.fmul(z, z)
     correction = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN_COEFFICIENTS[code.bits], square))
-    quarter, residual = math.pi / 4, QUARTER_PI_RESIDUAL[code.bits]
+    quarter = math.pi / 4
+    residual = QUARTER_PI_RESIDUAL[code.bits]
     low = select_range(code.number(0.0), code.number(residual), code.number(2 * residual))
     high = select_range(code.number(0.0), code.number(quarter), code.number(2 * quarter))
     return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(correction, low))), arguments[0])

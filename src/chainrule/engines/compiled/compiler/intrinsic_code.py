@@ -150,11 +150,15 @@ def _load_cells(
     The arguments are (tile, x, offset, step, first, last, …). The emitted code loads adjacent vectors with masks for
     the selected elements, and gathers these elements with shuffles.
     """
-    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
-    vector, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
-    int32s, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = Tile(signature.args[0].dtype, 1, 1)
+    vector = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes)
+    width = tile.lanes
+    int32s = ir.VectorType(ir.IntType(32), width)
+    step = signature.args[3].literal_value
     first, last = (code.broadcast_int32(tile, code.number(which)) for which in (4, 5))
-    address, filled = code.address(1, code.number(2)), ir.Constant(vector, [outside] * width)
+    address = code.address(1, code.number(2))
+    filled = ir.Constant(vector, [outside] * width)
     cells = filled
     for vector_number in range(step):
         lane_numbers = [UNUSED_LANE] * width
@@ -174,8 +178,10 @@ def _load_cells(
 
 
 def _emit_no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    element, int32s = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = signature.return_type
+    element = context.get_value_type(tile).element
+    int32s = ir.VectorType(ir.IntType(32), tile.lanes)
     number, first_offset, step = (code.broadcast_int32(tile, code.number(which)) for which in (1, 2, 3))
     offsets = builder.add(first_offset, builder.mul(step, ir.Constant(int32s, list(range(tile.lanes)))))
     zero = ir.Constant(int32s, None)
@@ -199,7 +205,8 @@ def _emit_keep_larger(context: Any, builder: Any, signature: Any, arguments: Any
 
 
 def _emit_store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = Tile(signature.args[0].dtype, 1, 1)
     start, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
     code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, start), count)
     int32s = ir.VectorType(ir.IntType(32), tile.lanes)
@@ -227,7 +234,8 @@ WINDOW_EMITTERS = {
 
 
 def _emit_to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = signature.args[0]
     matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
     rows = [_row_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
     transformed = list[list[Any]]()
@@ -238,7 +246,8 @@ def _emit_to_points(context: Any, builder: Any, signature: Any, arguments: Any) 
 
 
 def _emit_from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = signature.args[0]
     matrix = matrix_of(*(int(literal.literal_value) for literal in signature.args[1:]))
     rows = [_with_sums_and_differences(builder, _row_columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
     transformed = list[list[Any]]()

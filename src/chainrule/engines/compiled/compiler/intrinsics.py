@@ -127,7 +127,8 @@ def keep_larger(tile: Array, x: Array, offset: int, step: int, first: int, last:
     """
     kept = tile.copy()
     for lane in range(first, last):
-        value, largest = x[offset + lane * step], tile[0, 0, lane]
+        value = x[offset + lane * step]
+        largest = tile[0, 0, lane]
         if largest == largest and not value <= largest:
             kept[:, 0, lane] = value, number
     return kept
@@ -172,11 +173,14 @@ def matrix_of(which: int, count: int) -> Array:
     which  WEIGHTS for G, CELLS for Bᵀ, RESULTS for A
     count  number of weights (G) or of results (A); not used for Bᵀ
     """
-    p, q = NEAR_POINT, FAR_POINT
-    product, squares = (p * q) ** 2, p**2 + q**2
+    p = NEAR_POINT
+    q = FAR_POINT
+    product = (p * q) ** 2
+    squares = p**2 + q**2
     if which == CELLS:
         ends = [product, 0, -squares, 0, 1]  # coefficients of (t² − p²)(t² − q²)
-        even, odd = [[0, 0, -(r**2), 0, 1, 0] for r in (q, p)], [[0, -p * q**2, 0, p, 0, 0], [0, -q * p**2, 0, q, 0, 0]]
+        even = [[0, 0, -(r**2), 0, 1, 0] for r in (q, p)]
+        odd = [[0, -p * q**2, 0, p, 0, 0], [0, -q * p**2, 0, q, 0, 0]]
         return np.array([[*ends, 0], even[0], odd[0], even[1], odd[1], [0, *ends]])
     powers = np.arange(count)
     polynomial_rows = list[Any]()
@@ -186,7 +190,8 @@ def matrix_of(which: int, count: int) -> Array:
     matrix = np.stack([powers == 0, *polynomial_rows, powers == count - 1]).astype(float)
     if which == RESULTS:
         return matrix
-    m, n = 1 / (2 * p**2 * (p**2 - q**2)), 1 / (2 * q**2 * (q**2 - p**2))
+    m = 1 / (2 * p**2 * (p**2 - q**2))
+    n = 1 / (2 * q**2 * (q**2 - p**2))
     return matrix * np.array([1 / product, m, m, n, n, 1])[:, np.newaxis]
 
 

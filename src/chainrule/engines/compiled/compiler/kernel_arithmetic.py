@@ -174,9 +174,11 @@ def binary(code: KernelCode, name: str, a: Value, b: Value) -> Value:
 
 def _emitted(code: KernelCode, name: str, a: Value, b: Value) -> KernelNumber:
     """Emit the instruction of a binary operator, and return its result."""
-    build, dtype = code.builder, _dtype_of_operation(name, a, b)
+    build = code.builder
+    dtype = _dtype_of_operation(name, a, b)
     _, integer_instruction, float_instruction = OPERATORS[name]
-    x, y = to_number(code, a, dtype).value, to_number(code, b, dtype).value
+    x = to_number(code, a, dtype).value
+    y = to_number(code, b, dtype).value
     if dtype.real:
         if not float_instruction:
             raise Unsupported(f"{name} of floats")
@@ -231,7 +233,8 @@ def _divide(code: KernelCode, name: str, a: Any, b: Any, divisor: Value, dtype: 
         return _divide_by_constant(build, name, a, divisor, dtype)
     zero = build.icmp_signed("==", b, dtype.llvm(0))
     safe = build.select(zero, dtype.llvm(1), b)
-    quotient, remainder = build.sdiv(a, safe), build.srem(a, safe)
+    quotient = build.sdiv(a, safe)
+    remainder = build.srem(a, safe)
     signs_differ = build.icmp_signed("<", build.xor(a, safe), dtype.llvm(0))
     round_down = build.and_(signs_differ, build.icmp_signed("!=", remainder, dtype.llvm(0)))
     if name == "Mod":
@@ -244,7 +247,8 @@ def _divide(code: KernelCode, name: str, a: Any, b: Any, divisor: Value, dtype: 
 def _divide_by_constant(build: Any, name: str, a: Any, divisor: int, dtype: DType) -> Any:
     """Return a // divisor or a % divisor, rounded down, for a divisor above 0; powers of two need no division."""
     if divisor & (divisor - 1) == 0:
-        shift, mask = dtype.llvm(divisor.bit_length() - 1), dtype.llvm(divisor - 1)
+        shift = dtype.llvm(divisor.bit_length() - 1)
+        mask = dtype.llvm(divisor - 1)
         if name == "Mod":
             return build.and_(a, mask)
         return build.ashr(a, shift)
@@ -259,7 +263,9 @@ def _divide_by_constant(build: Any, name: str, a: Any, divisor: int, dtype: DTyp
 def _power(code: KernelCode, a: Value, b: Value) -> Value:
     """Return aᵇ, computed by repeated squaring if b is a constant integer from 1 to 64."""
     if type(b) is int and 0 < b < 65:
-        result, square, exponent = None, a, b
+        result = None
+        square = a
+        exponent = b
         while exponent:
             if exponent & 1:
                 if result is None:
@@ -273,7 +279,8 @@ def _power(code: KernelCode, a: Value, b: Value) -> Value:
     dtype = result_dtype(dtype_of(a), dtype_of(b))
     if not dtype.real:
         raise Unsupported("powers of integers, except with a constant exponent from 1 to 64")
-    x, y = to_number(code, a, dtype).value, to_number(code, b, dtype).value
+    x = to_number(code, a, dtype).value
+    y = to_number(code, b, dtype).value
     return KernelNumber(dtype, intrinsic(code, "pow", dtype, x, y))
 
 
@@ -305,7 +312,8 @@ def compare(code: KernelCode, name: str, a: Value, b: Value) -> Value:
             raise Unsupported("a comparison of tuples")
         return function(a, b)
     dtype = result_dtype(dtype_of(a), dtype_of(b))
-    x, y = to_number(code, a, dtype).value, to_number(code, b, dtype).value
+    x = to_number(code, a, dtype).value
+    y = to_number(code, b, dtype).value
     if dtype.real:
         instruction = build.fcmp_ordered
         if comparison == "!=":

@@ -110,7 +110,8 @@ def _range(code: KernelCode, index: slice, size: Value) -> tuple[Value, Value]:
 
 def _bounds(code: KernelCode, index: Any, size: Value) -> tuple[Value, Value]:
     """Return the start and the length of a slice along an axis of this size. The end is clipped to the size."""
-    begin, end = 0 if index.start is None else index.start, index.stop
+    begin = 0 if index.start is None else index.start
+    end = index.stop
     if is_constant(begin) and begin < 0:
         begin = add(code, size, begin)
     if is_constant(end) and end < 0:
@@ -136,7 +137,8 @@ def maximum(code: KernelCode, a: Value, b: Value) -> Value:
 def _select_int64(code: KernelCode, comparison: str, function: Any, a: Value, b: Value) -> Value:
     if is_constant(a) and is_constant(b):
         return function(a, b)
-    first, second = as_int64(code, a), as_int64(code, b)
+    first = as_int64(code, a)
+    second = as_int64(code, b)
     return KernelNumber(INT64, code.builder.select(code.builder.icmp_signed(comparison, first, second), first, second))
 
 
@@ -172,7 +174,8 @@ def declare_external(code: KernelCode, name: str, result: Any, arguments: Sequen
 
 def release(code: KernelCode, mark: Any) -> None:
     """Release all buffers allocated since `mark`, an earlier value of `last_buffer`."""
-    build, module = code.builder, code.builder.module
+    build = code.builder
+    module = code.builder.module
     if "release_to" not in module.globals:
         _emit_release(code, module)
     slot = build.ptrtoint(code.last_buffer, I64)
@@ -184,7 +187,8 @@ def _emit_release(code: KernelCode, module: Any) -> None:
     function.linkage = "internal"
     function.attributes.add("noinline")
     entry, test, body, end = (function.append_basic_block() for _ in range(4))
-    build, word_pointer = ir.IRBuilder(entry), pointer_to(I64)
+    build = ir.IRBuilder(entry)
+    word_pointer = pointer_to(I64)
     slot, mark = function.args
     pointer = build.inttoptr(slot, word_pointer)
     build.branch(test)

@@ -51,9 +51,12 @@ class KernelCode:
     """
 
     def __init__(self, function: Any, widened: dict[Any, DType], inline: Callable[..., Value]) -> None:
-        self.function, self.widened, self.inline = function, widened, inline
+        self.function = function
+        self.widened = widened
+        self.inline = inline
         entry, first = (function.append_basic_block(name) for name in ("entry", ""))
-        start, self.builder = ir.IRBuilder(entry), ir.IRBuilder(first)
+        start = ir.IRBuilder(entry)
+        self.builder = ir.IRBuilder(first)
         self.last_buffer = start.alloca(I64)
         start.store(I64(0), self.last_buffer)
         start.branch(first)

@@ -88,7 +88,8 @@ def _emit(function: Any, kernel: Callable[..., Any], types: Sequence[Any], widen
 def _argument(code: KernelCode, argument_type: Any, numbers: Any) -> Value:
     """Return an argument of a kernel, built from the next LLVM arguments in the iterator `numbers`."""
     if is_array(argument_type):
-        dtype, address = DTYPES.get(argument_type[0]), next(numbers)
+        dtype = DTYPES.get(argument_type[0])
+        address = next(numbers)
         if dtype is None:
             raise Unsupported(f"arrays of {argument_type[0]}")
         shape = [KernelNumber(INT64, next(numbers)) for _ in range(argument_type[1])]

@@ -108,7 +108,8 @@ def apply_operator(code: KernelCode, operator: ast.operator, a: Value, b: Value,
 
     accumulates   whether a is a variable that the result replaces, as in `a += b`
     """
-    name, compute = type(operator).__name__, accumulate if accumulates else binary
+    name = type(operator).__name__
+    compute = accumulate if accumulates else binary
     if isinstance(a, KernelArray) or isinstance(b, KernelArray):
         return elementwise(code, lambda x, y: compute(code, name, x, y), a, b)
     return compute(code, name, a, b)
@@ -139,7 +140,8 @@ def _compare_chain(
 
 
 def _logical_and(code: KernelCode, a: Value, b: Value) -> Value:
-    left, right = truth(code, a), truth(code, b)
+    left = truth(code, a)
+    right = truth(code, b)
     if isinstance(left, bool):
         if left:
             return b

@@ -63,7 +63,8 @@ def call_builtin(code: KernelCode, callee: Any, arguments: list[Value], named: d
     if callee in INTRINSICS:
         return _float_function(code, INTRINSICS[callee], arguments[0])
     if callee is np.isfinite:
-        dtype, magnitude = dtype_of(arguments[0]), _absolute(code, arguments[0])
+        dtype = dtype_of(arguments[0])
+        magnitude = _absolute(code, arguments[0])
         return compare(code, "Lt", magnitude, KernelNumber(dtype, dtype.llvm(float("inf"))))
     if callee is np.finfo and isinstance(arguments[0], DType):
         return np.finfo(np.dtype(arguments[0].name))
@@ -141,12 +142,14 @@ def _array_function(code: KernelCode, callee: Any, arguments: list[Value], named
 def _argmax(code: KernelCode, array: KernelArray) -> Value:
     """Return the index of the first NaN in an array or, without NaN, of the first maximum."""
     build = code.builder
-    winner, largest = new_slot(code, to_number(code, 0)), new_slot(code, load(code, array, array.pointer))
+    winner = new_slot(code, to_number(code, 0))
+    largest = new_slot(code, load(code, array, array.pointer))
     write_slot(code, winner, to_number(code, 0))
     write_slot(code, largest, load(code, array, array.pointer))
 
     def emit_iteration(index: Value) -> None:
-        best, value = read_slot(code, largest), load(code, array, locate(code, array, [index])[0])
+        best = read_slot(code, largest)
+        value = load(code, array, locate(code, array, [index])[0])
         not_nan = build.fcmp_ordered("ord", best.value, best.value)
         wins = build.and_(not_nan, build.fcmp_unordered(">", value.value, best.value))
         write_slot(code, largest, KernelNumber(array.dtype, build.select(wins, value.value, best.value)))

@@ -23,7 +23,8 @@ def emit_range(
     """
     build = code.builder
     test, inside, after, out = (build.append_basic_block() for _ in range(4))
-    limit, increment = as_int64(code, end), as_int64(code, step)
+    limit = as_int64(code, end)
+    increment = as_int64(code, step)
     counter = stack_memory(code, I64)
     build.store(as_int64(code, begin), counter)
     build.branch(test)
@@ -45,7 +46,8 @@ def emit_range(
 def emit_loop_body(code: KernelCode, after: Any, out: Any, emit_body: Callable[[], None]) -> None:
     """Emit the body of a loop. Code at block `after` releases the buffers that the body allocated."""
     build = code.builder
-    mark, before = build.load(code.last_buffer, typ=I64), code.allocations
+    mark = build.load(code.last_buffer, typ=I64)
+    before = code.allocations
     code.loop_exits.append((after, out))
     frame = code.frame
     names = {
@@ -66,7 +68,8 @@ def emit_loop_body(code: KernelCode, after: Any, out: Any, emit_body: Callable[[
 
 def emit_branch(code: KernelCode, emit: Callable[[], None]) -> list[str]:
     """Emit lines that may be skipped at run time, and return the variables whose type they change."""
-    frame, before = code.frame, dict(code.frame.names)
+    frame = code.frame
+    before = dict(code.frame.names)
     frame.depth += 1
     emit()
     frame.depth -= 1

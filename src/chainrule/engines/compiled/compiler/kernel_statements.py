@@ -146,7 +146,9 @@ def _emit_if(code: KernelCode, test: ast.expr, then: Sequence[ast.stmt], otherwi
         emit_statements(code, then if condition else otherwise)
         return
     blocks = [build.append_basic_block() for _ in range(3 if otherwise else 2)]
-    then_block, end, else_block = blocks[0], blocks[1], blocks[-1]
+    then_block = blocks[0]
+    end = blocks[1]
+    else_block = blocks[-1]
     build.cbranch(condition, then_block, else_block)
     ambiguous: list[str] = []
     for block, body in ((then_block, then), (else_block, otherwise)):
@@ -166,7 +168,8 @@ def _emit_if(code: KernelCode, test: ast.expr, then: Sequence[ast.stmt], otherwi
 def _emit_return(code: KernelCode, value: Value) -> None:
     frame = code.frame
     if not frame.depth and frame.exit is None:
-        frame.result, frame.done = value, True
+        frame.result = value
+        frame.done = True
         return
     if frame.exit is None:
         frame.exit = code.builder.append_basic_block()
@@ -186,13 +189,15 @@ def call(code: KernelCode, function: Callable[..., Any], arguments: Sequence[Val
     if len(path) > 30:
         raise Unsupported("recursion")
     frame = CallFrame(source_of(function), path)
-    mark, before = build.load(code.last_buffer, typ=I64), code.allocations
+    mark = build.load(code.last_buffer, typ=I64)
+    before = code.allocations
     bound = frame.source.signature.bind(*arguments, **named)
     bound.apply_defaults()
     code.frames.append(frame)
     for name, value in bound.arguments.items():
         assign(code, name, value)
-    loops, code.loop_exits = code.loop_exits, [*code.loop_exits]
+    loops = code.loop_exits
+    code.loop_exits = [*code.loop_exits]
     emit_statements(code, frame.source.node.body)
     result = frame.result
     if frame.exit is not None:

@@ -46,7 +46,8 @@ def link(kernel: Link) -> None:
         raise TypeError(f"{kernel.symbol} is linked with {_linked_types[kernel.symbol]}, not {kernel.types}")
     machine.start()
     if kernel.name not in _addresses:
-        load, compile_code = partial(machine.address_of, kernel.name), partial(compile_kernel, kernel)
+        load = partial(machine.address_of, kernel.name)
+        compile_code = partial(compile_kernel, kernel)
         if kernel.own:
             address = object_files.load_or_compile(kernel.name, load, compile_code)
         else:

@@ -77,8 +77,11 @@ class MachineFunction:
         first      number of arrays before the fixed arguments
         arguments  the fixed arguments
         """
-        enter, middle, kept_alive = self._enter, self._table(first, arguments), tuple(arguments)
-        before, after = struct.Struct("q" * first).pack, struct.Struct(self._words[first + len(kept_alive) :]).pack
+        enter = self._enter
+        middle = self._table(first, arguments)
+        kept_alive = tuple(arguments)
+        before = struct.Struct("q" * first).pack
+        after = struct.Struct(self._words[first + len(kept_alive) :]).pack
 
         def run(arrays: tuple[NDArray[Any], ...], *rest: int) -> None:
             if error := enter(before(*map(id, arrays)) + middle + after(*rest)):
@@ -98,7 +101,8 @@ def load(source: str) -> MachineFunction:
 
 def _program(source: str) -> MachineFunction:
     tree = ast.parse(source)
-    links, declarations = links_of(tree), _statements(tree, "declare")
+    links = links_of(tree)
+    declarations = _statements(tree, "declare")
     function_types: dict[str, Sequence[Any]] = {}
     for arguments in declarations:
         name, arrays, numbers = map(ast.literal_eval, arguments)
@@ -247,7 +251,9 @@ def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
     list of types only. The word "alone" distinguishes it from the symbols of other programs.
     """
     name = Link("", kernel, types).name  # the name does not depend on the symbol
-    link, entry_types, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
+    link = Link(f"{name} alone", kernel, types)
+    entry_types = list[Any]()
+    names = list[str]()
 
     def expression(argument_type: Any) -> str:
         """Return the code of an argument, and declare the arguments of `run` that it contains."""

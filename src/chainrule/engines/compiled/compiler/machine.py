@@ -72,7 +72,8 @@ def compile_unoptimized(text: str) -> bytes:
     """Compile LLVM IR without optimization passes, and return the object file."""
     require_memory(COMPILING_MEMORY)
     module = binding.parse_assembly(text)
-    module.triple, module.data_layout = _target().triple, str(_target().target_data)
+    module.triple = _target().triple
+    module.data_layout = str(_target().target_data)
     module.verify()
     return bytes(_target().emit_object(module))
 
@@ -90,11 +91,14 @@ def _optimizing_target() -> Any:
 def compile_optimized(text: str) -> bytes:
     """Compile LLVM IR with optimization passes, and return the object file."""
     require_memory(COMPILING_MEMORY)
-    module, target = binding.parse_assembly(text), _optimizing_target()
-    module.triple, module.data_layout = target.triple, str(target.target_data)
+    module = binding.parse_assembly(text)
+    target = _optimizing_target()
+    module.triple = target.triple
+    module.data_layout = str(target.target_data)
     module.verify()
     options = binding.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization, options.slp_vectorization = True, False
+    options.loop_vectorization = True
+    options.slp_vectorization = False
     passes = binding.create_pass_builder(target, options)
     passes.getModulePassManager().run(module, passes)
     return bytes(target.emit_object(module))

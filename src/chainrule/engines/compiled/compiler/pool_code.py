@@ -51,7 +51,8 @@ def emit_pool(processor: str) -> str:
     main loop of a worker thread, and `spin` busy-waits.
     """
     module = ir.Module("pool")
-    nothing, address = ir.VoidType(), pointer_to(ir.IntType(8))
+    nothing = ir.VoidType()
+    address = pointer_to(ir.IntType(8))
     ir.Function(module, ir.FunctionType(I32, [address, I32]), "PyThread_acquire_lock")
     ir.Function(module, ir.FunctionType(nothing, [address]), "PyThread_release_lock")
     ir.Function(module, ir.FunctionType(I32, []), YIELD_FUNCTION)
@@ -74,7 +75,8 @@ class _Emitter:
 
     def __init__(self, function: Any, pause: str) -> None:
         self.builder = ir.IRBuilder(function.append_basic_block())
-        self._function, self._pause = function, pause
+        self._function = function
+        self._pause = pause
 
     def at(self, pool: Any, word: Any) -> Any:
         """Return a pointer to a word of the pool."""
@@ -161,7 +163,8 @@ class _Emitter:
     def loop(self, begin: Any, end: Any) -> Generator[Any]:
         """Emit a loop over range(begin, end). The code emitted within the context becomes its body."""
         head, body, after = (self._function.append_basic_block() for _ in range(3))
-        b, entry = self.builder, self.builder.block
+        b = self.builder
+        entry = self.builder.block
         b.branch(head)
         b.position_at_end(head)
         number = b.phi(I64)
@@ -218,7 +221,8 @@ def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
     with emit.loop(I64(0), ranges) as step:
         shifted = b.add(thread, step)
         number = b.select(emit.compare("<", shifted, ranges), shifted, b.sub(shifted, ranges))
-        end, thread_offset = _range_start(emit, b.add(number, I64(1)), count, ranges), _thread_offset(emit, number)
+        end = _range_start(emit, b.add(number, I64(1)), count, ranges)
+        thread_offset = _thread_offset(emit, number)
         claim, done = (b.append_basic_block() for _ in range(2))
         b.branch(claim)
         b.position_at_end(claim)
@@ -289,7 +293,8 @@ def _work(emit: _Emitter, pool: Any, processor: str) -> None:
     b.call(b.module.globals[buffers.SET_STACK], [b.ptrtoint(stack, I64)])
     thread = b.add(emit.change("add", pool, STARTED, 1), I64(1))
     thread_offset = _thread_offset(emit, thread)
-    entry, head = b.block, b.append_basic_block()
+    entry = b.block
+    head = b.append_basic_block()
     b.branch(head)
     b.position_at_end(head)
     last_loop = b.phi(I64)

@@ -74,7 +74,9 @@ def emit(
             function = ir.Function(module, ir.FunctionType(I64, [I64] * sum(counts)), node.name)
             function.linkage = "internal"
             context.functions[node.name] = function
-            emitter, numbers, arguments = Emitter(context, function), iter(function.args), list[Value]()
+            emitter = Emitter(context, function)
+            numbers = iter(function.args)
+            arguments = list[Value]()
             for argument_type, count in zip(types, counts, strict=True):
                 first, *shape = (next(numbers) for _ in range(count))
                 arguments.append(ArrayValue(argument_type[0], first, shape) if is_array(argument_type) else first)
@@ -113,10 +115,12 @@ class Emitter(Expressions):
     """Emits the lines of one function."""
 
     def __init__(self, context: ModuleContext, function: Any) -> None:
-        entry, first = function.append_basic_block("entry"), function.append_basic_block()
+        entry = function.append_basic_block("entry")
+        first = function.append_basic_block()
         ir.IRBuilder(entry).branch(first)
         super().__init__(ir.IRBuilder(first))
-        self._context, self._function = context, function
+        self._context = context
+        self._function = function
 
     def emit_statements(self, body: Sequence[ast.stmt]) -> None:
         """Emit a list of statements, which have one of these forms:

@@ -119,7 +119,8 @@ class Expressions:
                     return self.builder.sext(number, I64)
                 return number
             case ast.Call(ast.Name(choice), [left, right]) if choice in EXTREMA:
-                first, second = self.evaluate(left), self.evaluate(right)
+                first = self.evaluate(left)
+                second = self.evaluate(right)
                 is_first = self.builder.icmp_signed(EXTREMA[choice], first, second)
                 return self.builder.select(is_first, first, second)
             case _:

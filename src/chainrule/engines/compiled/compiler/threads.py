@@ -49,7 +49,8 @@ class Pool:
         self._python.PyThread_allocate_lock.restype = ctypes.c_void_p
         self._python.PyThread_acquire_lock.argtypes = [ctypes.c_void_p, ctypes.c_int]
         self._start_thread: Any = self._python.PyThread_start_new_thread
-        self._start_thread.argtypes, self._start_thread.restype = [ctypes.c_void_p] * 2, ctypes.c_ulong
+        self._start_thread.argtypes = [ctypes.c_void_p] * 2
+        self._start_thread.restype = ctypes.c_ulong
         machine.name_address(pool_code.YIELD_FUNCTION, ctypes.cast(_system_yield(), ctypes.c_void_p).value or 0)
         self._addresses = _pool_addresses()
         machine.name_address("chainrule_share_out", self._addresses["share_out"])
@@ -90,7 +91,8 @@ class Pool:
 
     def _spin_count(self) -> int:
         """Return the number of `spin` iterations that take `SPIN_SECONDS`."""
-        spin, durations = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._addresses["spin"]), list[float]()
+        spin = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._addresses["spin"])
+        durations = list[float]()
         for _ in range(3):
             start = time.perf_counter()
             spin(TRIAL_SPINS)

@@ -12,8 +12,12 @@ from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, Ti
 
 def transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Emit the code of `tiles.transpose`."""
-    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
-    x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = Tile(signature.args[0].dtype, 1, 1)
+    x = code.address(0, code.number(1))
+    step = code.number(2)
+    y = code.address(3, code.number(4))
+    along = code.number(5)
     sources = [code.advance(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
     targets = [code.advance(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
     _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
@@ -22,8 +26,10 @@ def transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
 
 def transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Emit the code of `tiles.transpose_to`."""
-    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
-    x, y = code.address(0, code.number(1)), code.address(3, code.number(4))
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = Tile(signature.args[0].dtype, 1, 1)
+    x = code.address(0, code.number(1))
+    y = code.address(3, code.number(4))
     sources, targets = (
         picked_addresses(code, *base_and_offsets, tile.lanes)
         for base_and_offsets in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
@@ -34,7 +40,8 @@ def transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 
 def store_transposed(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Emit the code of `tiles.store_transposed`."""
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = signature.args[0]
     rows = picked_addresses(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
     for first in range(0, tile.columns, tile.lanes):
         vectors = [builder.extract_value(arguments[0], first + b) for b in range(tile.lanes)]
@@ -57,7 +64,8 @@ def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
 
     For each distance d = 1, 2, 4, …, blocks of d lanes are exchanged between vectors d apart.
     """
-    vectors, apart = list(vectors), 1
+    vectors = list(vectors)
+    apart = 1
     while apart < tile.lanes:
         for a in (a for a in range(tile.lanes) if not a & apart):
             vectors[a], vectors[a + apart] = code.exchange(tile, vectors[a], vectors[a + apart], apart)

@@ -63,8 +63,10 @@ class CodeBuilder:
     """Emits the code of one call: addresses, loads and stores for its arguments."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-        self.context, self.builder = context, builder
-        self.types, self.arguments = signature.args, list(arguments)
+        self.context = context
+        self.builder = builder
+        self.types = signature.args
+        self.arguments = list(arguments)
 
     def number(self, which: int) -> Any:
         """Return an integer argument as a 64-bit value."""
@@ -115,7 +117,8 @@ class CodeBuilder:
 
     def broadcast_int32(self, tile: Tile, number: Any) -> Any:
         """Return a vector with a 32-bit integer in every lane and as many lanes as a vector of the tile."""
-        numbers, lane = ir.VectorType(ir.IntType(32), tile.lanes), ir.IntType(32)
+        numbers = ir.VectorType(ir.IntType(32), tile.lanes)
+        lane = ir.IntType(32)
         undefined = ir.Constant(numbers, ir.Undefined)
         first_lane = self.builder.insert_element(undefined, self.builder.trunc(number, lane), lane(0))
         return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(numbers, None))
@@ -136,7 +139,8 @@ class CodeBuilder:
         vector   type of the vector
         outside  vector whose lanes are returned where the mask is false; None: zeros
         """
-        element, size = {"float": "f32", "double": "f64", "i32": "i32"}[str(vector.element)], BYTES[str(vector.element)]
+        element = {"float": "f32", "double": "f64", "i32": "i32"}[str(vector.element)]
+        size = BYTES[str(vector.element)]
         passthrough = []
         if operation == "load":
             passthrough = [ir.Constant(vector, None) if outside is None else outside]
@@ -158,15 +162,15 @@ class CodeBuilder:
         if HAS_MASKS:
             self.masked_by("store", vector.type, [vector], address, self.lanes_below(tile, count))
             return
-        build, int64, align = self.builder, ir.IntType(64), BYTES[str(vector.type.element)]
+        build = self.builder
+        int64 = ir.IntType(64)
+        align = BYTES[str(vector.type.element)]
         with build.if_else(build.icmp_signed(">=", count, int64(tile.lanes))) as (all_lanes, some_lanes):
             with all_lanes:
                 self.store(vector, address, align)
             with some_lanes:
-                remaining, size = (
-                    build.select(build.icmp_signed(">", count, int64(0)), count, int64(0)),
-                    tile.lanes // 2,
-                )
+                remaining = build.select(build.icmp_signed(">", count, int64(0)), count, int64(0))
+                size = tile.lanes // 2
                 while size:
                     is_set = build.icmp_signed("!=", build.and_(remaining, int64(size)), int64(0))
                     with build.if_then(is_set):
@@ -174,7 +178,8 @@ class CodeBuilder:
                     rotated = self.shuffle(vector, vector, [*range(size, tile.lanes), *range(size)])
                     vector = build.select(is_set, rotated, vector)
                     next_pointer = build.select(is_set, self.advance(address, size).pointer, address.pointer)
-                    address, size = Address(next_pointer, address.element), size // 2
+                    address = Address(next_pointer, address.element)
+                    size = size // 2
 
     def shuffle(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
         """Return a vector of the lanes of a and b with these indices. The indices of b follow those of a."""
@@ -188,7 +193,8 @@ class CodeBuilder:
         group  number of adjacent lanes in a group
         """
         width = group // 2
-        lower, upper = list[int](), list[int]()
+        lower = list[int]()
+        upper = list[int]()
         for start in range(0, 2 * tile.lanes, group):
             lower += range(start, start + width)
             upper += range(start + width, start + group)
@@ -198,7 +204,8 @@ class CodeBuilder:
 
     def exchange(self, tile: Tile, a: Any, b: Any, distance: int) -> tuple[Any, Any]:
         """Swap the second half of every group of 2·distance lanes in a with the first half of the same group in b."""
-        kept, swapped = list[int](), list[int]()  # lanes of a, followed by those of b
+        kept = list[int]()  # lanes of a, followed by those of b
+        swapped = list[int]()
         for lane in range(tile.lanes):
             if lane & distance:
                 kept.append(lane + tile.lanes - distance)
@@ -215,7 +222,8 @@ class CodeBuilder:
     def broadcast(self, tile: Tile, number: Any) -> Any:
         """Return a vector with a value in every lane."""
         vector = vector_of(tile)
-        undefined, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+        undefined = ir.Constant(vector, ir.Undefined)
+        lane = ir.IntType(32)
         first_lane = self.builder.insert_element(undefined, number, lane(0))
         return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(ir.VectorType(lane, tile.lanes), None))
 
@@ -230,7 +238,8 @@ class CodeBuilder:
         count = 0
         if UNROLL_COUNT > 1 and sums.type.count <= COUNT:
             count = sums.type.count
-        types, indices = [sums.type.element] * count, range(count)
+        types = [sums.type.element] * count
+        indices = range(count)
         if count > 1:
             result = ir.LiteralStructType(types)
         elif types:

@@ -354,7 +354,7 @@ def _of_channels(weight_rows, taps, first, last):
 
     In the forward pass, they are some columns of the rows to pack; for dx, some of the matrices.
     """
-    (values, start, matrices, rows, columns, step) = weight_rows
+    values, start, matrices, rows, columns, step = weight_rows
     if columns == taps:
         return RowsToPack(values, start + first * rows * step, last - first, rows, columns, step)
     return RowsToPack(values, start + first * taps, matrices, rows, (last - first) * taps, step)

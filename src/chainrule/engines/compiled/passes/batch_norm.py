@@ -30,7 +30,8 @@ def join_norm_gradients(plan: StepPlan) -> StepPlan:
         if backward:
             before = backward[-1]
         if before is not None and _same_sums(before, operation):
-            name, writes = "batch_norm_backward", (*before.writes, *operation.writes)
+            name = "batch_norm_backward"
+            writes = (*before.writes, *operation.writes)
             backward[-1] = replace(operation, name=name, kernel=name, writes=writes)
         else:
             backward.append(operation)
@@ -52,7 +53,8 @@ def scale_convolutions(plan: StepPlan) -> StepPlan:
                                                                               norm1.y_scale) with {"scaled": True}
     """
     readers = reader_counts(plan)
-    scales, forward = list[PlanStep](), list[PlanStep]()
+    scales = list[PlanStep]()
+    forward = list[PlanStep]()
     for operation in plan.forward:
         before = None
         if forward:
@@ -62,7 +64,8 @@ def scale_convolutions(plan: StepPlan) -> StepPlan:
         if operation.name != "batch_norm_inference" or not before or not alone or not can or not can(before.reads):
             forward.append(operation)
             continue
-        (x, w, b), y = before.reads, operation.writes[0]
+        x, w, b = before.reads
+        y = operation.writes[0]
         scale = Tensor(f"{y.storage}_scale", (2, y.shape[0]), "statistic")
         reads = (*operation.reads[1:], b)
         scales.append(_step("batch_norm_scale", reads, (scale,), operation.attributes, scope="batch"))
@@ -87,7 +90,8 @@ def divide_norms(plan: StepPlan) -> StepPlan:
     if plan.sharded:
         least = 0
     name = "batch_norm"
-    forward, backward = list[PlanStep](), list[PlanStep]()
+    forward = list[PlanStep]()
+    backward = list[PlanStep]()
     for step in plan.forward:
         forward += _divided(step, name, _forward_parts, least)
     joint = "batch_norm_backward"
@@ -113,7 +117,8 @@ def _divided(
 
 
 def _forward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:
-    (_, gamma, beta), (y, mean, variance) = operation.reads, operation.writes
+    _, gamma, beta = operation.reads
+    y, mean, variance = operation.writes
     name = f"{mean.storage}_by_sample"
     moments = Tensor(name, (2, x.shape[0]))
     return (
@@ -127,7 +132,8 @@ def _forward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:
 
 
 def _backward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:
-    (dy, _, gamma, mean, variance), (dgamma, dbeta, dx) = operation.reads, operation.writes
+    dy, _, gamma, mean, variance = operation.reads
+    dgamma, dbeta, dx = operation.writes
     products = Tensor(f"{dgamma.storage}_by_sample", (2, x.shape[0]))
     coefficients = Tensor(f"{dgamma.storage}_coefficients", (3, x.shape[0]), "statistic")
     attributes = {"epsilon": operation.attributes["epsilon"], "cells": math.prod(x.shape[1:])}

@@ -35,7 +35,8 @@ def pack_weights(plan: StepPlan, itemsize: int) -> tuple[StepPlan, list[Packing]
     itemsize  bytes of an element
     """
     packings: dict[Any, Packing] = {}
-    forward, end = list(plan.forward), 0
+    forward = list(plan.forward)
+    end = 0
     for number, step in enumerate(forward):
         if not step.entry.packing or step.operand(1).kind != "parameter":
             continue

@@ -90,9 +90,13 @@ def move_pooling(plan: StepPlan) -> StepPlan:
     the same result. Moving the pooling may then change the winner, but the gradient is 0 in any case. In inference, an
     activation that can be fused with a preceding kernel is not moved.
     """
-    readers, forward, backward = reader_counts(plan), list(plan.forward), list(plan.backward)
+    readers = reader_counts(plan)
+    forward = list(plan.forward)
+    backward = list(plan.backward)
     for number, (activation, pooling) in enumerate(itertools.pairwise(plan.forward)):
-        x, cells, y = activation.reads[0], activation.writes[0], pooling.writes[0]
+        x = activation.reads[0]
+        cells = activation.writes[0]
+        y = pooling.writes[0]
         if x is None or pooling.reads != (cells,) or not activation.entry.increasing or not pooling.entry.picks:
             continue
         largest = cells.viewed(y.shape)
@@ -186,7 +190,8 @@ def fuse(plan: StepPlan) -> StepPlan:
 
 def _fused(before: PlanStep, operation: PlanStep) -> PlanStep | None:
     """Return a step fused with the operation after it, or None if the step's kernel cannot apply the operation."""
-    name, value = operation.entry.epilogue, operation.entry.epilogue_value(operation.attributes)
+    name = operation.entry.epilogue
+    value = operation.entry.epilogue_value(operation.attributes)
     if not name or not value or not _is_open(before, name):
         return None
     writes = (operation.writes[0], *before.writes[1:])

@@ -99,7 +99,8 @@ def shared_runs(
         if on:
             before = operation
         elif is_shared(operation) and operation.entry.piece is None and not _divided(operation):
-            before, rows = operation, operation.share(itemsize).axis == 1
+            before = operation
+            rows = operation.share(itemsize).axis == 1
         else:
             before = None
 
@@ -114,7 +115,9 @@ def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
 
     rows  whether the previous result is divided by rows instead of channels
     """
-    facts, x, y = operation.entry, before.writes[0], operation.writes[0]
+    facts = operation.entry
+    x = before.writes[0]
+    y = operation.writes[0]
     if operation.reads[0] != x or not x.shape or y.shape[:1] != x.shape[:1]:
         return False
     if rows:
@@ -124,7 +127,8 @@ def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
 
 def is_by_channel(operation: PlanStep) -> bool:
     """Return whether each channel of the result depends only on the same channel of the first array read."""
-    x, y = operation.reads[0], operation.writes[0]
+    x = operation.reads[0]
+    y = operation.writes[0]
     if not operation.entry.by_channel or x is None or x.shape[:1] != y.shape[:1]:
         return False
     return bool(operation.options.get("groups", y.shape[0]) == y.shape[0])

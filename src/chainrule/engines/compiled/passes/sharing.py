@@ -26,7 +26,8 @@ def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
 
     In training, more work is needed for that, because threads read results from each other's caches.
     """
-    selected, training = select_kernels(simplify(plan), itemsize, single=True), plan.loss is not None
+    selected = select_kernels(simplify(plan), itemsize, single=True)
+    training = plan.loss is not None
     shared_work = 0.0
     for step in selected.forward:
         work = _work(step, itemsize, training=training)

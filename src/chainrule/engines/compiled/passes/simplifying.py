@@ -54,7 +54,8 @@ def _as_dense(operation: Operation) -> Operation:
     """Return an operation of a dense layer for a convolution with a single window, else the operation itself."""
     if operation.name not in IMAGE_WEIGHTS_RESULT:
         return operation
-    arrays, attributes = (*operation.reads, *operation.writes), operation.attributes
+    arrays = (*operation.reads, *operation.writes)
+    attributes = operation.attributes
     x, w, y = (arrays[index] for index in IMAGE_WEIGHTS_RESULT[operation.name])
     covered = x and w and y and x.shape == w.shape[1:] and y.shape[1:] == (1, 1)
     if not covered or attributes["padding"] != NO_PADDING or attributes["flip"]:

@@ -99,8 +99,10 @@ def buffer_reads(operation: PlanStep, itemsize: int) -> Iterator[tuple[int, int]
         return
     first, second = (tensor.shape for tensor in operation.reads[:2] if tensor is not None)
     attributes = operation.options
-    stride, dilation = attributes.get("stride", (1, 1)), attributes.get("dilation", (1, 1))
-    padding, groups = attributes.get("padding", ((0, 0), (0, 0))), attributes.get("groups", 1)
+    stride = attributes.get("stride", (1, 1))
+    dilation = attributes.get("dilation", (1, 1))
+    padding = attributes.get("padding", ((0, 0), (0, 0)))
+    groups = attributes.get("groups", 1)
     shape = second
     if buffer.result == "dw":
         shape = (second[0], first[0] // groups, *attributes["kernel"])
@@ -126,7 +128,9 @@ class _SlidingKernel:
         groups: int,
         itemsize: int,
     ) -> None:
-        self.shape, self.groups, self.itemsize = shape, groups, itemsize
+        self.shape = shape
+        self.groups = groups
+        self.itemsize = itemsize
         self.window = layout.ConvolutionWindow(stride, padding, dilation)
         self.u, self.v = (step * np.arange(cells) for step, cells in zip(dilation, shape[2:], strict=True))
 
@@ -146,7 +150,8 @@ class _SlidingKernel:
             step = stride
         window = self.window._replace(stride=step)
         padded = width, plane = padded_layout(SimpleNamespace(shape=(1, *image)), window)
-        (down, i), (along, j) = np.divmod(self.u, step[0]), np.divmod(self.v, step[1])
+        down, i = np.divmod(self.u, step[0])
+        along, j = np.divmod(self.v, step[1])
         phase = i[:, None] * step[1] + j
         phases = plane * step[0] * step[1]
         last = (image[0] - 1) * phases + int((phase * plane + down[:, None] * width + along).max())
@@ -181,7 +186,8 @@ class _SlidingKernel:
 
     def _max_offset(self, axis: int, phase: int) -> int:
         """Return the distance from a phase's first tap to the kernel's last tap along an axis, in elements of dy."""
-        taps, step = (self.u, self.v)[axis], self.window.stride[axis]
+        taps = (self.u, self.v)[axis]
+        step = self.window.stride[axis]
         return int(taps[-1] // step - taps[taps % step == phase][0] // step)
 
     def _row(self, length: int) -> int:

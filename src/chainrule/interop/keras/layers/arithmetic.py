@@ -52,7 +52,8 @@ def average(call: KerasCall) -> KerasValue:
 
 def rescaling(call: KerasCall) -> KerasValue:
     """Return Rescaling, or FixedAffine for several numbers, which multiplies by `scale` and adds `offset`."""
-    scale, offset = _constant(call, "scale", 1.0), _constant(call, "offset", 0.0)
+    scale = _constant(call, "scale", 1.0)
+    offset = _constant(call, "offset", 0.0)
     return affine(call, call.x, scale, offset)
 
 

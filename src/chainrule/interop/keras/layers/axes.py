@@ -26,7 +26,8 @@ def reduction(operator: str) -> Translation:
     """Return the translation of a reduction over axes of a sample, such as the mean."""
 
     def translate(call: KerasCall) -> KerasValue:
-        x, axes = call.x, call.axes()
+        x = call.x
+        axes = call.axes()
         return reduced(call, x, operator, axes, keep=call.flag("keepdims", False))
 
     return translate

@@ -193,10 +193,12 @@ def _transposed_sizes(
 
 def dense(call: KerasCall) -> KerasValue:
     """Return Dense or, if a sample has several axes, Conv1D or Conv2D with a kernel of size 1."""
-    x, units = call.x, call.integer("units")
+    x = call.x
+    units = call.integer("units")
     count = x.shape[-1]
     weights = _weights(call, units, kernel=(count, units))
-    kernel, bias = weights["kernel"], weights.get("bias")
+    kernel = weights["kernel"]
+    bias = weights.get("bias")
     if x.rank > 3:
         raise call.unsupported(f"an input of {x.rank + 1} axes", "at most 4, the batch axis first")
     if x.rank > 1:

@@ -103,7 +103,8 @@ def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def _hard_sigmoid(x: ScaledTerm) -> ScaledTerm:
-    alpha, beta = x.call.real("alpha", 0.2), x.call.real("beta", 0.5)
+    alpha = x.call.real("alpha", 0.2)
+    beta = x.call.real("beta", 0.5)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5:
         return x.layer("HardSigmoid")
     return (x * alpha + beta).layer("Clip", low=0.0, high=1.0)

@@ -190,7 +190,8 @@ def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 def read_local_response_norm(call: Call) -> Feature:
     """Return LocalResponseNorm."""
-    x, size = call.batched_input(), call.integer("size")
+    x = call.batched_input()
+    size = call.integer("size")
     options = {"alpha": call.real("alpha", 1e-4), "beta": call.real("beta", 0.75), "k": call.real("bias", 1.0)}
     return call.layer("LocalResponseNorm", x, size=size, **options)
 

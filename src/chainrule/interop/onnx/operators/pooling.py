@@ -143,7 +143,8 @@ def write_max_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 def write_average_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return AveragePool or GlobalAveragePool, multiplied by the number of elements in a window for sum pooling."""
-    window, divisor = operation.attributes["window"], operation.attributes["divisor"]
+    window = operation.attributes["window"]
+    divisor = operation.attributes["divisor"]
     y = _write_pool(graph, operation, "AveragePool", count_include_pad=int(divisor != "cells"))
     if divisor != "one":
         return y

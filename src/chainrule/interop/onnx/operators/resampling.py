@@ -128,7 +128,8 @@ def _cubic_weights(t: Array, a: float) -> Array:
 
     a   slope of the interpolating kernel at distance 1
     """
-    near, far = np.array([t, 1 - t]), np.array([1 + t, 2 - t])
+    near = np.array([t, 1 - t])
+    far = np.array([1 + t, 2 - t])
     inner = ((a + 2) * near - (a + 3)) * near * near + 1
     outer = ((far - 5) * far + 8) * far * a - 4 * a
     return np.array([outer[0], inner[0], inner[1], outer[1]])

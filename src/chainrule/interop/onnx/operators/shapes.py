@@ -189,7 +189,8 @@ def _mixes_samples(call: Call, x: Array, axis: int) -> bool:
 
 def gather(call: Call, x: Array) -> Array:
     """Select elements along an axis."""
-    axis, numbers = call.axis("axis", 0, x.ndim), call.constant(1)
+    axis = call.axis("axis", 0, x.ndim)
+    numbers = call.constant(1)
     call.allocated((*x.shape[:axis], *numbers.shape, *x.shape[axis + 1 :]), x.itemsize)
     return np.take(x, numbers, axis)
 

@@ -196,7 +196,6 @@ def _answers(
     from chainrule.network.tasks import MULTI_LABEL, REGRESSION
     from chainrule.plotting.figures import save
     from chainrule.training.calibration import confidences
-    from chainrule.training.dense import are_yes
 
     names = ["output"] if model.classes == ("0",) else model.classes
     is_dense = len(model.output_shape) > 1
@@ -232,20 +231,33 @@ def _answers(
                 yield {"image": image, "outputs": values}
                 continue
             if by_output:
-                answer: dict[str, Any] = {"outputs": dict(zip(names, map(float, values), strict=True))}
-                if model.task == MULTI_LABEL:
-                    says_yes = are_yes(values[None], model.thresholds)[0]
-                    answer["labels"] = [name for name, is_yes in zip(names, says_yes, strict=True) if is_yes]
-                yield {"image": image, **answer}
+                yield {"image": image, **_named_outputs(model, names, values)}
                 continue
-            first = winners.popleft()
-            runners_up = list[dict[str, Any]]()
-            for index in np.argsort(-values, kind="stable"):
-                if index != first and len(runners_up) < top - 1:
-                    runners_up.append({"class": model.classes[index], "confidence": float(values[index])})
-            name = model.classes[first]
-            confidence = float(values[first])
-            yield {"image": image, "class": name, "confidence": confidence, "runners_up": runners_up}
+            yield {"image": image, **_best_classes(model, values, winners.popleft(), top)}
+
+
+def _named_outputs(model: Any, names: Sequence[str], values: Any) -> dict[str, Any]:
+    """Return the outputs of a sample by name and, for several labels, the names of those that are predicted."""
+    from chainrule.network.tasks import MULTI_LABEL
+    from chainrule.training.dense import are_yes
+
+    answer: dict[str, Any] = {"outputs": dict(zip(names, map(float, values), strict=True))}
+    if model.task == MULTI_LABEL:
+        says_yes = are_yes(values[None], model.thresholds)[0]
+        answer["labels"] = [name for name, is_yes in zip(names, says_yes, strict=True) if is_yes]
+    return answer
+
+
+def _best_classes(model: Any, confidences: Any, predicted: int, top: int) -> dict[str, Any]:
+    """Return the predicted class of a sample with its confidence, and the runners-up, of ``top`` classes together."""
+    import numpy as np
+
+    runners_up = list[dict[str, Any]]()
+    for index in np.argsort(-confidences, kind="stable"):
+        if index != predicted and len(runners_up) < top - 1:
+            runners_up.append({"class": model.classes[index], "confidence": float(confidences[index])})
+    name = model.classes[predicted]
+    return {"class": name, "confidence": float(confidences[predicted]), "runners_up": runners_up}
 
 
 def _columns_of_outputs(model: Any, outputs: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -236,21 +236,31 @@ class Normalization(metaclass=CheckedOptions):
 
     def to_config(self) -> dict[str, Any]:
         """Return the normalization as JSON values."""
-        config = {"kind": self.kind, "gain": self.gain, "origin": self.origin}
-        parts = {name: part.to_config() for name, part in self.parts.items()}
-        facts = {"limits": self.limits, "white": self.white, "digits": self.digits, "parts": parts}
-        return config | {name: entry for name, entry in facts.items() if entry}
+        config: dict[str, Any] = {"kind": self.kind, "gain": self.gain, "origin": self.origin}
+        recorded: dict[str, Any] = {"limits": self.limits, "white": self.white, "digits": self.digits}
+        recorded["parts"] = {name: part.to_config() for name, part in self.parts.items()}
+        for name, value in recorded.items():
+            if value:
+                config[name] = value
+        return config
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> "Normalization":
         """Restore a normalization from the values of `to_config`; FormatError if an entry is missing or invalid."""
         try:
-            if parts := config.get("parts"):
-                return JointNormalization.of({name: Normalization.from_config(part) for name, part in parts.items()})
-            facts = tuple(map(float, config.get("limits", ()))), config.get("white"), config.get("digits") is True
-            if len(facts[0]) not in (0, 2) or not (facts[1] is None or facts[1] > 0):
-                raise ValueError("limits and white")
-            return Normalization(str(config["kind"]), config["gain"], config["origin"], *facts)
+            if config.get("parts"):
+                parts = dict[str, Normalization]()
+                for name, part in config["parts"].items():
+                    parts[name] = Normalization.from_config(part)
+                return JointNormalization.of(parts)
+            limits = tuple(map(float, config.get("limits", ())))
+            if len(limits) not in (0, 2):
+                raise ValueError("limits: a minimum and a maximum")
+            white = config.get("white")
+            if white is not None and not white > 0:
+                raise ValueError("white: a number above 0")
+            digits = config.get("digits") is True
+            return Normalization(str(config["kind"]), config["gain"], config["origin"], limits, white, digits)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise FormatError(f"normalization {dict(config)}: expected kind, gain, origin ({error})") from error
 
@@ -292,13 +302,14 @@ def _listed(values: Floats) -> str:
     return ", ".join(f"{value + 0.0:.4g}" for value in values.tolist())
 
 
-def scale_hint(statistics: InputStatistics, normalization: Normalization) -> str:
-    """Return advice on training inputs with a scale that may prevent learning, or ""."""
-    if normalization.kind == ("scale" if statistics.are_bytes else "standardize") or normalization.parts:
-        return ""
+def scale_hint(statistics: InputStatistics, normalization: Normalization) -> str | None:
+    """Return advice on training inputs with a scale that may prevent learning; None if theirs does not."""
+    suitable_kind = "scale" if statistics.are_bytes else "standardize"
+    if normalization.kind == suitable_kind or normalization.parts:
+        return None
     deviation = statistics.deviations * np.abs(normalization.gain).min()
     if 1 / MAX_RATIO**2 <= deviation.max() <= MAX_RATIO and statistics.spread <= MAX_RATIO:
-        return ""
+        return None
     values = " to ".join(dict.fromkeys(f"{value:.3g}" for value in (deviation.min(), deviation.max())))
     return f"the inputs have standard deviations of {values}: try normalization='standardize'"
 

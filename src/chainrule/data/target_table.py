@@ -5,7 +5,7 @@ import io
 import math
 import os
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,26 +65,29 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     files = _files(path, heading, columns.pop(heading), images)
     groups = columns.pop(GROUP, [None] * len(files))
     splits = columns.pop(SPLIT, None)
-    weights = [*map(number_in, columns.pop(WEIGHT, ()))] or [None] * len(files)
+    weights: list[float | None] = [None] * len(files)
+    if WEIGHT in columns:
+        weights = [number_in(text) for text in columns.pop(WEIGHT)]
     check_entries(path, GROUP, groups, lambda group: group != "", "a name or number")
     check_entries(
         path, WEIGHT, weights, lambda weight: weight is None or 0 <= weight < math.inf, "a weight of at least 0"
     )
     numbers = np.array([[*map(number_in, texts)] for texts in columns.values()])
     target_kind = targets or kind_of_targets(numbers)
-    class_names, labels_or_numbers = (
-        class_entries(path, columns) if target_kind == CLASSES else number_entries(path, columns, numbers)
-    )
-    if target_kind == CLASSES and len(class_names) < min_classes:
-        raise DataError(f"{path}: only one class, {class_names[0]!r}; expected at least two")
+    if target_kind == CLASSES:
+        class_names, labels_or_numbers = class_entries(path, columns)
+        if len(class_names) < min_classes:
+            raise DataError(f"{path}: only one class, {class_names[0]!r}; expected at least two")
+    else:
+        class_names, labels_or_numbers = number_entries(path, columns, numbers)
     labeled_files = [*map(LabeledFile, files, labels_or_numbers, weights, groups)]
     as_classes = AS_CLASSES if len(columns) == 1 else ""  # the classes are in a single column
     alternative = as_classes if target_kind == NUMBERS else AS_NUMBERS
     all_whole = bool((numbers == np.rint(numbers)).all())  # only whole numbers may be either kind of target
     note = f"{TABLE}: files in the column {heading}, {target_kind} in {', '.join(columns)}"
     note += f"; to change it: {alternative}" if all_whole and alternative else ""
-    unused = sorted({*images} - {relative(file, folder) for file in files})
-    left_out = [LeftOut(name, f"not in {TABLE}") for name in unused]
+    used = {relative(file, folder) for file in files}
+    left_out = [LeftOut(name, f"not in {TABLE}") for name in sorted(images) if name not in used]
     notes = (note, *_repeated(labeled_files, folder))
     return with_test_set(
         Layout(folder, class_names, _parts(path, labeled_files, splits), left_out, notes, target_kind == CLASSES)
@@ -100,7 +103,10 @@ def _columns(path: Path) -> Columns:
     """
     heading, *lines = table_lines(path) or [[]]  # an empty file has an empty heading
     meanings = (*FILES, WEIGHT, GROUP, SPLIT)
-    names = [name.casefold() if name.casefold() in meanings else name for name in map(printable_name, heading)]
+    names = list[str]()
+    for text in heading:
+        name = printable_name(text)
+        names.append(name.casefold() if name.casefold() in meanings else name)
     file = next((name for name in FILES if name in names), "")
     targets = {*names} - {file, WEIGHT, GROUP, SPLIT}
     are_distinct = len({*names} - {""}) == len(names)  # and none is empty
@@ -148,8 +154,11 @@ def _files(path: Path, heading: str, texts: Sequence[str], images: Mapping[str, 
 
     images   path relative to the folder → path
     """
-    stems = Counter(os.path.splitext(name)[0] for name in images)
-    unique = {stem: image for name, image in images.items() if stems[stem := os.path.splitext(name)[0]] == 1}
+    with_stem = defaultdict[str, list[Path]](list)
+    for name, image in images.items():
+        stem, _ = os.path.splitext(name)
+        with_stem[stem].append(image)
+    unique = {stem: alike[0] for stem, alike in with_stem.items() if len(alike) == 1}
     by_name = {**unique, **images}
     top = FolderTree(path.parent).top.real
 
@@ -177,9 +186,13 @@ def class_entries(path: Path, columns: Columns) -> tuple[tuple[str, ...], list[i
         raise FormatError(f"{path}: the columns {', '.join(columns)}; expected one column of classes")
     ((column, texts),) = columns.items()
     check_entries(path, column, texts, lambda text: text.casefold() not in ("", "nan"), "a class")
-    entries = [str(int(value)) if (value := number_in(text)).is_integer() else printable_name(text) for text in texts]
-    number = {name: place for place, name in enumerate(ordered_classes({*entries}))}
-    return tuple(number), [number[name] for name in entries]
+    entries = list[str]()
+    for text in texts:
+        value = number_in(text)
+        entries.append(str(int(value)) if value.is_integer() else printable_name(text))
+    names = ordered_classes({*entries})
+    place_of = {name: place for place, name in enumerate(names)}
+    return names, [place_of[name] for name in entries]
 
 
 def number_entries(path: Path, columns: Columns, numbers: Numbers) -> tuple[tuple[str, ...], list[list[float]]]:
@@ -201,21 +214,27 @@ def number_in(text: str) -> float:
 def _repeated(rows: Sequence[LabeledFile], folder: Path) -> list[str]:
     """Return a list with one line on rows with the image of an earlier row; [] if there are none."""
     first = {row.path: row for row in reversed(rows)}
-    differing = [relative(row.path, folder) for row in rows if row.target != first[row.path].target]
-    others = f"{len(differing):,} of them with other targets{': ' * bool(differing)}{', '.join(differing[:3])}"
     repeated = len(rows) - len(first)
-    return [f"{repeated:,} rows have the image of an earlier row, {others}"] if repeated else []
+    if not repeated:
+        return []
+    differing = [relative(row.path, folder) for row in rows if row.target != first[row.path].target]
+    line = f"{repeated:,} rows have the image of an earlier row, {len(differing):,} of them with other targets"
+    if differing:
+        line += f": {', '.join(differing[:3])}"
+    return [line]
 
 
 def _parts(path: Path, rows: list[LabeledFile], splits: Sequence[str] | None) -> dict[str, list[LabeledFile]]:
     """Return the rows of each set; FormatError for an unknown set, or no training images."""
     if splits is None:
         return {ALL: rows}
-    part_of = {name: part for part, names in PART_NAMES.items() for name in names}
+    part_of = dict[str, str]()
+    for part, names in PART_NAMES.items():
+        part_of |= dict.fromkeys(names, part)
     check_entries(path, SPLIT, splits, lambda text: text.casefold() in part_of, "train, val or test")
-    parts = [part_of[text.casefold()] for text in splits]
-    if TRAIN not in parts:
+    rows_of: dict[str, list[LabeledFile]] = {part: [] for part in PART_NAMES}
+    for row, text in zip(rows, splits, strict=True):
+        rows_of[part_of[text.casefold()]].append(row)
+    if not rows_of[TRAIN]:
         raise FormatError(f"{path}: {SPLIT}: no row is for training; expected train, val or test")
-    return {
-        part: [row for row, own in zip(rows, parts, strict=True) if own == part] for part in PART_NAMES if part in parts
-    }
+    return {part: own_rows for part, own_rows in rows_of.items() if own_rows}

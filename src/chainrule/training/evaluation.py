@@ -56,60 +56,103 @@ def evaluate(
     readers   processes that read ahead, as in `BatchLoader`
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
-    scaling = network.target_scaling
-    total = np.zeros(len(losses.terms(loss)))
-    count = 0
     losses.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, examples.targets)
-    is_dense = examples.targets.is_dense
-    source = examples.source
-    counts_only = not source.known and is_dense and resolved_task in (CLASSIFICATION, BINARY)
-    confusion = np.int64(0)
-    all_outputs = list[Array]()
-    all_targets = list[Array]()
-    all_valid = list[Array]()
-    batch_losses = list[list[Array]]()
-    thresholds = network.thresholds
-    all_numbers = list[Ints]()
-    for numbers, (x, targets, weights) in _in_order(examples, normalization, network, readers):
-        all_numbers.append(numbers)
+    keeps_counts = not examples.source.known and examples.targets.is_dense
+    batches = _EvaluatedBatches(
+        network, loss, resolved_task, keeps_counts and resolved_task in (CLASSIFICATION, BINARY)
+    )
+    for numbers, batch in _in_order(examples, normalization, network, readers):
+        batches.add(numbers, batch, views, weighted=weighted)
+    return batches.evaluation(in_order=not examples.source.has_lengths)
+
+
+class _EvaluatedBatches:
+    """The outputs, targets and losses of batches that are evaluated one after the other.
+
+    counts_only   whether only the confusion matrix is kept of outputs and targets, which are positions of streamed data
+    """
+
+    def __init__(self, network: Network, loss: Loss, task: Task, counts_only: bool) -> None:
+        self._network = network
+        self._loss = loss
+        self._task = task
+        self._counts_only = counts_only
+        self._confusion: Any = np.int64(0)
+        self._total = np.zeros(len(losses.terms(loss)))  # sum of each output's loss
+        self._numbers = list[Ints]()
+        self._outputs = list[Array]()
+        self._targets = list[Array]()
+        self._valid = list[Array]()  # empty: all positions count
+        self._losses = list[list[Array]]()  # of each batch and output, the loss of each sample
+
+    def add(self, numbers: Ints, batch: Batch, views: Views | None, *, weighted: bool) -> None:
+        """Evaluate a batch: normalized x, targets in their units, and weights or None.
+
+        numbers   numbers (N,) of the samples
+        """
+        network = self._network
+        x, targets, weights = batch
         is_resized = x.ndim == 3 and x.shape[1:] != network.input_shape  # series of another length
         own = resized(network, x.shape[1:]) if is_resized else network
-        outputs, scores = _outputs(own, loss, [(1.0, x)] if views is None else views.of(x))
-        t = (targets if scaling is None else scaling.standardized(targets)).astype(network.dtype, order="C")
-        positions = None if weights is None or weights.ndim == 1 else weights[:, 1]  # weights in the metric
+        outputs, scores = _outputs(own, self._loss, [(1.0, x)] if views is None else views.of(x))
+        t = targets if network.target_scaling is None else network.target_scaling.standardized(targets)
+        t = t.astype(network.dtype, order="C")
+        positions = None  # their weights in the metric
+        if weights is not None and weights.ndim > 1:
+            positions = weights[:, 1]
         if not weighted:
             weights = None if positions is None else np.stack([positions, positions], axis=1)
-        batch_losses.append(_losses(network, loss, scores, t, weights))
-        total += [values.sum(dtype=np.float64) for values in batch_losses[-1]]
-        count += len(outputs)
+        sample_losses = _losses(network, self._loss, scores, t, weights)
+        self._losses.append(sample_losses)
+        self._total += [values.sum(dtype=np.float64) for values in sample_losses]
+        self._numbers.append(numbers)
         valid = None if positions is None else positions > 0
-        if counts_only:
-            part = Evaluation(0.0, outputs, targets, resolved_task, network.labels, valid, thresholds=thresholds)
-            confusion = confusion + part.confusion
-            outputs = outputs[:0]
-            targets = targets[:0]
-            valid = None
-        all_outputs.append(outputs)
-        all_targets.append(targets)
-        all_valid += [] if valid is None else [valid]
-    arrays = [np.concatenate(parts) for parts in (all_outputs, all_targets, *zip(*batch_losses, strict=True))]
-    if source.has_lengths:
-        order = np.argsort(np.concatenate(all_numbers))
-        arrays = [array[order] for array in arrays]
-    outputs, targets, *sample_losses = arrays
-    if scaling is not None:
-        outputs = scaling.in_units(outputs)
-    if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
-        split = network.output_ports.split
-        peaks = network.peaks
-        values = split(outputs), split(targets)
-        return JointEvaluation.of(loss, sample_losses, total / count, *values, resolved_task, peaks=peaks)
-    counted = (np.asarray(confusion), count) if counts_only else None
-    valid = np.concatenate(all_valid) if all_valid else None
-    about = resolved_task, network.labels, valid, counted, loss == LOGITS_LOSS
-    recorded: dict[str, Any] = {"thresholds": thresholds, "peak": max(network.peaks, default=0.0)}
-    return Evaluation(float(total[0]) / count, outputs, targets, *about, losses=sample_losses[0], **recorded)
+        if self._counts_only:
+            thresholds = network.thresholds
+            part = Evaluation(0.0, outputs, targets, self._task, network.labels, valid, thresholds=thresholds)
+            self._confusion = self._confusion + part.confusion
+            self._outputs.append(outputs[:0])
+            self._targets.append(targets[:0])
+            return
+        self._outputs.append(outputs)
+        self._targets.append(targets)
+        if valid is not None:
+            self._valid.append(valid)
+
+    def evaluation(self, *, in_order: bool) -> Evaluation:
+        """Return the evaluation of all batches.
+
+        in_order   whether the batches are in the order of the samples
+        """
+        network = self._network
+        parts = (self._outputs, self._targets, *zip(*self._losses, strict=True))
+        arrays = [np.concatenate(part) for part in parts]
+        numbers = np.concatenate(self._numbers)
+        if not in_order:
+            order = np.argsort(numbers)
+            arrays = [array[order] for array in arrays]
+        outputs, targets, *sample_losses = arrays
+        if network.target_scaling is not None:
+            outputs = network.target_scaling.in_units(outputs)
+        means = self._total / len(numbers)
+        ports = network.output_ports
+        if isinstance(self._loss, JointLoss) and ports is not None and isinstance(self._task, JointTask):
+            values = ports.split(outputs), ports.split(targets)
+            return JointEvaluation.of(self._loss, sample_losses, means, *values, self._task, peaks=network.peaks)
+        return Evaluation(
+            float(means[0]),
+            outputs,
+            targets,
+            self._task,
+            network.labels,
+            np.concatenate(self._valid) if self._valid else None,
+            (np.asarray(self._confusion), len(numbers)) if self._counts_only else None,
+            self._loss == LOGITS_LOSS,
+            losses=sample_losses[0],
+            thresholds=network.thresholds,
+            peak=max(network.peaks, default=0.0),
+        )
 
 
 def _in_order(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from chainrule.data.normalization import Normalization
 from chainrule.interop.c import placeholders, projects, write_c
-from chainrule.interop.c.networks import Network
+from chainrule.interop.c.networks import ExportedNetwork
 from chainrule.models.model import Model
 
 DRAW = np.random.default_rng(0)
@@ -40,7 +40,7 @@ def test_the_sentence_is_true_and_part_of_all_exports(kind: str, x: NDArray[Any]
     assert len(numbers) == len(expected)
     assert_close(numbers, expected, error=2e-3)
     assert ("bytes" in sentence) == (x.dtype == np.uint8)
-    values = placeholders.of_network(Network(model, model.plan()), "network") | {"classes": ""}
+    values = placeholders.of_network(ExportedNetwork(model, model.plan()), "network") | {"classes": ""}
     cr.export_onnx(model, tmp_path / "model.onnx")
     content = (tmp_path / "model.onnx").read_bytes()
     cr.export_onnx(model, tmp_path / "raw.onnx", raw_input=True)

@@ -204,7 +204,7 @@ def overwritten(passed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
         if not isinstance(value, np.ndarray):
             continue
         now = cast("Array", value)
-        # A comparison in which NaN equals NaN takes longer, and is rarely needed.
+        # Comparing with NaN equal to NaN takes longer, and is rarely needed.
         if not np.array_equal(now, before) and not same(before, now):
             names.append(name)
     return tuple(names)

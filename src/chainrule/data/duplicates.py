@@ -33,7 +33,7 @@ class Duplicates:
     """Images that are the same or nearly the same.
 
     files    paths relative to the folder, sorted
-    parts    the sets in which they are, such as "train" and "test", sorted
+    parts    their sets, such as "train" and "test", sorted
     exact    whether all files have the same content
     """
 

@@ -9,14 +9,14 @@ from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Floats
 from chainrule.data.sources import PROBE_SAMPLES, blocks, extremes, representative
 
-LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
+LEVELS = (2.0, 65_535.0)  # range of the maximum of images that are scaled by default: up to 16 bits
 MAX_RATIO = 10.0  # ratio of the channels' deviations above which an image is no image of pixels
 MIN_VALUES = 8  # minimum number of values per channel for statements on its mean and deviation
 # Largest |mean| relative to the deviation, and range of the deviation, of channels that need no standardization
 TYPICAL_MEAN, TYPICAL_DEVIATIONS = 0.25, (0.5, 2.0)
 MIN_SHADE = 0.5  # smallest maximum of the absolute values of images within −1 … 1
-MIN_PIXEL_VECTOR = 64  # minimum length for which a vector of integers is interpreted as pixels
-BYTE_MAXIMUM = (128, 255)  # range of the maximum for which such vectors are scaled
+MIN_PIXEL_VECTOR = 64  # minimum length of a vector of integers that is interpreted as pixels
+BYTE_MAXIMUM = (128, 255)  # range of the maximum of such vectors that are scaled
 ROUNDING = 1e-12  # smallest deviation relative to the mean that is not a rounding error
 STATISTICS_BYTES = 1 << 20  # size of the blocks processed at a time, to avoid a copy of all values
 

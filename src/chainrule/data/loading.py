@@ -245,7 +245,7 @@ def _known(files: Files, info: DatasetInfo, source: str) -> tuple[Dataset, Datas
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
     """Return the arrays in the cache, and the records of missing or damaged files.
 
-    tried   list to which messages about problems are appended
+    tried   list of messages, to be extended with problems
     """
     files: list[NDArray[np.uint8]] = []
     missing = [record for record in info.files if not (info.path / record.name).is_file()]

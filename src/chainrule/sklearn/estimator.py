@@ -38,7 +38,7 @@ class NetworkEstimator(BaseEstimator):
 
     layers        all layers except the last dense layer and its activation, with which they must not end; None:
                   Dense(100), ReLU(). Layers of a trained network start with its weights
-    input_shape   shape to which each row of X is reshaped, such as (C, H, W); None: keep the shape
+    input_shape   shape of each row of X as an input, such as (C, H, W); None: keep the shape
     epochs        number of passes over the training data
     batch_size    number of samples per step; "auto": 200, or all samples if there are fewer
     optimizer, learning_rate, loss, schedule, normalization, augmentation, clip_norm   as in `Model.fit`

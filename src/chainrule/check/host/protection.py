@@ -163,7 +163,7 @@ def _copy(readable: Sequence[Path], folder: Path) -> None:
     for path in readable:
         target = folder / path.resolve().relative_to(common_folder(readable))
         target.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):  # of which shutil.Error is a subclass
+        with suppress(OSError):  # and its subclass shutil.Error
             if path.is_dir():
                 shutil.copytree(path, target, symlinks=True, dirs_exist_ok=True)
             else:

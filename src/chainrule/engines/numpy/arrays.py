@@ -27,7 +27,7 @@ def quiet(function: F) -> F:
 def spread_bias(b: Array, axes: int) -> Array:
     """Return a view of b that broadcasts over the batch and, for one bias per channel, over the positions.
 
-    axes   number of axes of the array to which b is added
+    axes   number of axes of the array that b is added to
     """
     return b.reshape(b.shape + (1,) * (axes - 1 - b.ndim))
 

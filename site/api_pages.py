@@ -81,7 +81,7 @@ PAGES = {
     "models": Page(
         "Models",
         "Build a network from layers, then train, evaluate, save and explain it.",
-        {"": ("Sequential", "Graph", "load")},
+        {"": ("Sequential", "Graph", "load", "ensemble")},
         """
         import chainrule as cr
 
@@ -102,9 +102,10 @@ PAGES = {
     ),
     "training": Page(
         "Training",
-        "Callbacks, early stopping and logs, run folders, sweeps, and the recipe of a training.",
+        "Callbacks, early stopping and logs, cross-validation, run folders, sweeps, and the recipe of a training.",
         {
             "Callbacks": ("Callback", "CsvLog", "TensorBoardLog"),
+            "Cross-validation": ("cross_validate",),
             "Run folders and sweeps": ("Run", "sweep"),
             "Recipes": ("Recipe", "LRMultipliers"),
         },
@@ -116,7 +117,8 @@ PAGES = {
             "": (
                 *("training.history.History", "training.history.Epoch", "training.metrics.Evaluation"),
                 *("training.steps.gradients.Outcome", "models.stepping.BatchGradients", "training.lr_finder.LRSearch"),
-                *("explain.trace.Trace", "runs.sweep_results.Sweep", "check.report.Report"),
+                *("explain.trace.Trace", "runs.sweep_results.Sweep", "runs.cross_validation.CrossValidation"),
+                "check.report.Report",
             )
         },
     ),

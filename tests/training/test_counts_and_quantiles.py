@@ -1,11 +1,10 @@
-"""Poisson and quantile losses: PyTorch, scikit-learn and SciPy give the same values, gradients and optima."""
+"""Poisson and quantile losses: their definitions, scikit-learn and SciPy give the same values, gradients and optima."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
@@ -29,26 +28,28 @@ def one_layer(outputs: int, loss: str, *last: Any, engine: str = "numpy", **opti
     return cr.Sequential([cr.Dense(outputs), *last], (4,), loss=loss, engine=engine, dtype="float64", **options)
 
 
-def by_torch(model: cr.Sequential, x: Array, loss: Callable[[Any], Any]) -> tuple[float, Array]:
-    """Return a loss of the scores, and the gradient of the dense weights, by automatic differentiation."""
-    w, b = (torch.tensor(np.array(model.weights[f"dense1.{name}"]), requires_grad=True) for name in "wb")
-    value = loss(torch.tensor(x) @ w.T + b)
-    value.backward()
-    return float(value.detach()), w.grad.numpy()  # pyright: ignore[reportOptionalMemberAccess]
+def by_complex_steps(model: cr.Sequential, x: Array, loss: Callable[[Any], Any]) -> tuple[float, Array]:
+    """Return a loss of the scores z = x wᵀ + b, and its gradient by w: the imaginary part of tiny complex steps."""
+    w, b = (np.array(model.weights[f"dense1.{name}"]) for name in "wb")
+    slopes = np.empty_like(w)
+    for place in np.ndindex(w.shape):
+        step = np.zeros(w.shape, complex)
+        step[place] = 1e-30j
+        slopes[place] = loss(x @ (w + step).T + b).imag / 1e-30
+    return float(loss(x @ w.T + b).real), slopes
 
 
 @each_engine
 @settings(max_examples=draws(4), deadline=None)
 @given(SEEDS, st.integers(1, 4))
-def test_the_loss_of_counts_is_that_of_pytorch(engine: str, seed: int, outputs: int) -> None:
-    """Rates below the smallest representable difference from 0 have exact gradients, since the scores are read."""
+def test_the_loss_of_counts_is_that_of_its_definition(engine: str, seed: int, outputs: int) -> None:
+    """That of PyTorch's PoissonNLLLoss: exp(z) − t z. Tiny rates have exact gradients, since the scores are read."""
     draw = np.random.default_rng(seed)
     x, t = draw.normal(size=(7, 4)) * draw.choice([0.3, 30.0]), draw.poisson(3, (7, outputs)).astype(float)
     model = one_layer(
         outputs, "poisson", cr.Exp(), engine=engine, seed=seed % 99, normalization=Normalization.fit("none", x)
     )
-    peer = torch.nn.PoissonNLLLoss()
-    expected, slopes = by_torch(model, x, lambda z: peer(z, torch.tensor(t)))
+    expected, slopes = by_complex_steps(model, x, lambda z: (np.exp(z) - t * z).mean())
     gradients = model.gradients(x, t)
     assert_close(gradients.loss, expected)
     assert_close(gradients.named["dense1.w"], slopes)
@@ -66,10 +67,10 @@ def test_the_loss_of_a_quantile_is_that_of_scikit_learn(engine: str, seed: int, 
     )
 
     def peer(z: Any) -> Any:
-        d = torch.tensor(t) - z
-        return torch.maximum(level * d, (level - 1) * d).mean()
+        d = t - z
+        return np.where(d.real > 0, level * d, (level - 1) * d).mean()
 
-    expected, slopes = by_torch(model, x, peer)
+    expected, slopes = by_complex_steps(model, x, peer)
     gradients = model.gradients(x, t)
     assert_close([gradients.loss, model.evaluate(x, t).loss], [expected, expected])
     assert_close(gradients.named["dense1.w"], slopes)

@@ -52,6 +52,7 @@ ENDINGS: dict[str, tuple[Layer | None, ...]] = {  # last layers before a loss, b
     "binary": (cr.Sigmoid(),),
     "dice": (cr.Softmax(), cr.Sigmoid()),
     "softmax": (None, None, cr.Arctan()),
+    "poisson": (cr.Exp(), cr.Softplus()),
 }
 OF_NUMBERS = (None, None, None, cr.Tanh(), cr.GELU(), cr.LeakyReLU(0.3), cr.Sigmoid())  # before other losses
 OPTIMIZERS = (

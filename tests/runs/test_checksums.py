@@ -126,6 +126,38 @@ def test_a_run_that_is_read_while_it_trains_is_never_doubted(data: Path, tmp_pat
     assert seen > 5
 
 
+@pytest.mark.parametrize("sizes", [(40, 70), (70, 40)])
+def test_a_file_that_is_replaced_just_before_it_is_opened_is_not_doubted(
+    run: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]
+) -> None:
+    """Compare the checksums while a run replaces a file, which happens between the look at its size and its opening."""
+    recorder = checksums.Recorder(run)
+    before, after = b"1" * sizes[0], b"2" * sizes[1]
+    recorder.write({"validation.csv": before})
+    path = run / "validation.csv"
+    open_path: Any = Path.open
+    write_atomic, replaced = files.write_atomic, list[Path]()
+
+    def open_late(self: Path, mode: Any) -> Any:
+        if self == path and not replaced:
+            replaced.append(self)
+            write_atomic(path, after)
+        return open_path(self, mode)
+
+    def write_while_read(target: Path, content: bytes) -> None:
+        if target != path:
+            write_atomic(target, content)
+            return
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", open_late)
+            assert checksums.check(run) == []
+
+    monkeypatch.setattr(files, "write_atomic", write_while_read)
+    recorder.write({"validation.csv": after})
+    assert replaced == [path]
+    assert path.read_bytes() == after
+
+
 # ---------------------------------------------------------------------- which weights
 
 

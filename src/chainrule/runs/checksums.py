@@ -8,11 +8,12 @@ accidents, not forgery: anyone can recompute them.
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from chainrule._io import files
 from chainrule.errors import ChangedError, FormatError, RunError
@@ -102,7 +103,7 @@ class Recorder:
         self._current: dict[str, Digest] = {}
         for name in CHECKED_FILES:
             if (folder / name).is_file():
-                self._current[name] = _digest_of(folder / name, (folder / name).stat().st_size)
+                self._current[name] = _digest_of_file(folder / name)
         if digest := _history_digest(folder):  # the rows that the checksums do not cover may be incomplete
             self._current[HISTORY] = digest
         self._history = hashlib.sha256()
@@ -161,31 +162,39 @@ def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
 def _matches(path: Path, listed: tuple[Digest | None, ...]) -> bool:
     """Return whether a file, or the beginning of history.csv, matches one of the listed digests.
 
-    A missing file matches None.
+    A missing file matches None. Size and content are those of one open file: the path may name the next file a moment
+    later.
     """
     if not path.is_file():
         return None in listed
     try:
-        size = path.stat().st_size
-        for covered in {digest.size for digest in listed if digest is not None}:
-            may_match = size == covered or (path.name == HISTORY and size > covered)
-            if may_match and _digest_of(path, covered) in listed:
-                return True
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            for covered in {digest.size for digest in listed if digest is not None}:
+                may_match = size == covered or (path.name == HISTORY and size > covered)
+                if may_match and _digest_of(stream, covered) in listed:
+                    return True
         return False
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _digest_of(path: Path, size: int) -> Digest:
+def _digest_of_file(path: Path) -> Digest:
+    """Compute the digest of a whole file."""
+    with path.open("rb") as stream:
+        return _digest_of(stream, os.fstat(stream.fileno()).st_size)
+
+
+def _digest_of(stream: BinaryIO, size: int) -> Digest:
     """Compute the digest of the first `size` bytes of a file; FormatError if these are more than ``MAX_BYTES``."""
     if size > MAX_BYTES:
-        raise FormatError(f"{path}: {size} bytes; expected at most {MAX_BYTES} in a run")
+        raise FormatError(f"{stream.name}: {size} bytes; expected at most {MAX_BYTES} in a run")
     digest = hashlib.sha256()
     done = 0
-    with path.open("rb") as stream:
-        while block := stream.read(min(CHUNK, size - done)):
-            digest.update(block)
-            done += len(block)
+    stream.seek(0)
+    while block := stream.read(min(CHUNK, size - done)):
+        digest.update(block)
+        done += len(block)
     return Digest(done, digest.hexdigest())
 
 

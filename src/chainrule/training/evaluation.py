@@ -15,7 +15,7 @@ from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
 from chainrule.data.prefetch import Prefetcher, reading_processes
 from chainrule.errors import OptionError, quoted
-from chainrule.network import losses
+from chainrule.network import loss_checks, losses
 from chainrule.network.losses import JointLoss, Loss
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.plans import endings
@@ -58,7 +58,7 @@ def evaluate(
     readers   processes that read ahead, as in `BatchLoader`
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
-    losses.check_outputs(loss, network.outputs)
+    loss_checks.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, examples.targets)
     keeps_counts = not examples.source.known and examples.targets.is_dense
     batches = _EvaluatedBatches(

@@ -15,7 +15,7 @@ from training.made import dense, points
 
 import chainrule as cr
 from chainrule.errors import DataError, OptionError
-from chainrule.network import losses, tasks
+from chainrule.network import loss_checks, losses, tasks
 from chainrule.network.labels import Labels
 from chainrule.training.metrics import Evaluation
 
@@ -98,7 +98,7 @@ def test_the_task_follows_from_targets_loss_and_ending(t: np.ndarray) -> None:
 
 def refuses(loss: str, ending: str, outputs: int, *, trains: bool) -> bool:
     try:
-        losses.check_output(loss, ending, outputs, trains=trains)
+        loss_checks.check_output(loss, ending, outputs, trains=trains)
     except OptionError:
         return True
     return False

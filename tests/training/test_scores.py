@@ -1,6 +1,7 @@
 """Metrics, thresholds and calibration: scikit-learn, SciPy and literal loops."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,8 @@ def test_positions_are_counted_as_pixels_and_by_image(seed: int) -> None:
     expected = np.array([peer.f1_score(y[n][counts], z[n][counts], **options) for n, counts in enumerate(valid)])
     assert_close(evaluation.image_dices, expected)
     assert_close(evaluation.image_ious, expected / (2 - expected))
+    weighted = replace(evaluation, weights=np.arange(4) / 1.5)
+    assert_close(weighted.image_ious, evaluation.image_ious)
     dice = peer.f1_score(y[valid], z[valid], **options)
     assert_close([row["iou"] for row in evaluation.to_json()["classes"]], dice / (2 - dice))
     assert [row["samples"] for row in evaluation.to_json()["classes"]] == [(y[valid] == k).sum() for k in range(3)]

@@ -19,7 +19,7 @@ from chainrule.core.options import plain
 from chainrule.core.shapes import is_number
 from chainrule.errors import OptionError, quoted
 from chainrule.network.tasks import BINARY, MULTI_LABEL
-from chainrule.training.calibration import best_temperature, confidences
+from chainrule.training.calibration import best_temperature
 from chainrule.training.decisions import best_threshold
 from chainrule.training.evaluation import evaluate
 from chainrule.training.examples import Examples
@@ -49,7 +49,7 @@ def calibrate(model: Network, examples: Examples) -> float:
         evaluation = replace(evaluation, outputs=outputs, targets=targets, task=BINARY)
     logits, classes = evaluation.ranked
     if not evaluation.logits:
-        logits = np.log(np.maximum(confidences(logits, ""), np.finfo(np.float64).tiny))
+        logits = np.log(np.maximum(evaluation.probabilities, np.finfo(np.float64).tiny))
     temperature = best_temperature(REDUCTION * logits.astype(np.float64), classes)
     _divide(model, layer, temperature)
     limits = list[float]()

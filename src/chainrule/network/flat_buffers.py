@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import copy
+import math
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from chainrule.core.shapes import text
+from chainrule.data.normalization import Normalization
 from chainrule.data.sources import as_array
+from chainrule.engines.arena import new_zeros
 from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError
+from chainrule.network.fitted import UNFITTED
 
 if TYPE_CHECKING:
     from chainrule.layers import Layer
+    from chainrule.layers.base import Parameter
     from chainrule.layers.node import Wiring
 
 
@@ -28,7 +34,7 @@ class Buffer(np.ndarray[Any, Any]):
         raise TypeError("parameters is an array, not a method; optimizers need no parameters: fit(…, optimizer=Adam())")
 
 
-def checked_weights(weights: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Array]:
+def checked_weights(weights: Mapping[str, ArrayLike], table: Mapping[str, Parameter]) -> dict[str, Array]:
     """Convert the weights to arrays; FormatError if names or shapes differ from those of a network's ``table``."""
     differing = sorted(table.keys() ^ weights.keys())
     if differing:
@@ -48,15 +54,15 @@ class AssignableWeights(dict[str, Array]):
     assign   function that overwrites all of them, such as `Network.set_weights`
     """
 
-    assign: Callable[[Mapping[str, Any]], None]
+    assign: Callable[[Mapping[str, ArrayLike]], None]
 
-    def __setitem__(self, name: str, values: Any) -> None:
+    def __setitem__(self, name: str, values: ArrayLike) -> None:
         """Overwrite the values of a name; FormatError for an unknown name or another shape."""
         self.assign({**self, name: values})
 
     update = MutableMapping[str, Array].update  # assigns each array
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Copy or pickle the views as a plain dictionary of arrays."""
         return dict, ({**self},)
 
@@ -74,10 +80,15 @@ class FlatBuffers:
     normalization   normalization of the network's inputs
     """
 
-    normalization: Any = None
+    normalization: Normalization = UNFITTED
 
     def __init__(
-        self, parameters: Array, statistics: Array, table: Mapping[str, Any], layout: Mapping[str, Any], untrained: Any
+        self,
+        parameters: Array,
+        statistics: Array,
+        table: Mapping[str, Parameter],
+        layout: Mapping[str, tuple[int, int]],
+        untrained: bool | None,
     ) -> None:
         self.parameters = parameters
         self.statistics = statistics
@@ -91,10 +102,23 @@ class FlatBuffers:
         self._revision = object()
         self._references = self._count_references()
 
+    @staticmethod
+    def of_zeros(table: Mapping[str, Parameter], dtype: np.dtype[Any], *, untrained: bool) -> FlatBuffers:
+        """Return new buffers for all parameters, in order, and for all running statistics."""
+        layout = dict[str, tuple[int, int]]()
+        ends = {True: 0, False: 0}  # of parameters, which are trained, and of running statistics
+        for name, parameter in table.items():
+            start = ends[parameter.trained]
+            ends[parameter.trained] = start + math.prod(parameter.shape)
+            layout[name] = (start, ends[parameter.trained])
+        parameters = new_zeros((ends[True],), dtype).view(Buffer)
+        statistics = new_zeros((ends[False],), dtype).view(Buffer)
+        return FlatBuffers(parameters, statistics, table, layout, untrained)
+
     def _count_references(self) -> int:
         return sys.getrefcount(self._plain) + sys.getrefcount(self._shown)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Copy or pickle the arrays, and what is known of them."""
         arguments = self.parameters, self.statistics, self.table, self.layout, self.untrained
         return FlatBuffers, arguments, {"normalization": self.normalization}
@@ -107,7 +131,9 @@ class FlatBuffers:
         views = dict[str, Array]()
         for name, parameter in self.table.items():
             first, last = self.layout[name]
-            buffer = parameters if parameter.trained else self.statistics
+            buffer = self.statistics
+            if parameter.trained:
+                buffer = parameters
             views[name] = buffer[first:last].reshape(parameter.shape).view(np.ndarray)
         return views
 
@@ -169,6 +195,8 @@ def with_origins(layers: Sequence[Layer], wiring: Wiring, buffers: FlatBuffers, 
     """
     copies = list(map(copy.copy, layers))
     for layer, owner, inputs in zip(copies, wiring.owners, wiring.inputs, strict=True):
-        own_channels = channels if 0 in inputs else 0
-        vars(layer)["origin"] = Origin(buffers, wiring.names[owner], own_channels)
+        channels_of_input = 0
+        if 0 in inputs:
+            channels_of_input = channels
+        vars(layer)["origin"] = Origin(buffers, wiring.names[owner], channels_of_input)
     return LayerTuple(copies[owner] for owner in wiring.owners)

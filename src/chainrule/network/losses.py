@@ -23,7 +23,7 @@ from chainrule.core.words import match_name
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.network.ports import OutputEnd, Ports
-from chainrule.network.tasks import DISTRIBUTIONS, OF_RATES, OUTPUT_RANGES, REGRESSION, YES_OR_NO, Task
+from chainrule.network.tasks import DISTRIBUTIONS, OF_RATES, REGRESSION, YES_OR_NO, Task
 
 if TYPE_CHECKING:
     from chainrule.custom.losses import TrainableLoss
@@ -227,7 +227,9 @@ def find(name: str) -> str:
     official = match_name(text, NAMES)
     if official is None:
         raise unknown_name("loss", text, NAMES)
-    return _with_level(official, level) if sign else official
+    if not sign:
+        return official
+    return _with_level(official, level)
 
 
 def _with_level(name: str, level: str) -> str:
@@ -318,24 +320,6 @@ def _joint_loss(defaults: Mapping[str, str], ports: Ports, loss: LossLike | None
     return JointLoss.of(ports.named(own_losses, "losses", OptionError), weights)
 
 
-def check_outputs(loss: Loss, outputs: Sequence[OutputEnd], *, trains: bool = False) -> None:
-    """Raise OptionError if a loss cannot be used with the last layer, or with the last layer of its output.
-
-    trains   whether training would learn nothing is an error, too
-    """
-    names = [output.name for output in outputs]
-    targets = [""]
-    if isinstance(loss, JointLoss):
-        targets = [term.output for term in loss.terms]
-    if targets != names:
-        expected = "one loss, for one output"
-        if len(names) > 1:
-            expected = f"{{{', '.join(map(repr, names))}}}"
-        raise OptionError(f"loss {loss}: expected one loss per output {expected}")
-    for term, output in zip(terms(loss), outputs, strict=True):
-        check_output(term, output.last_layer, output.shape[0], trains=trains)
-
-
 def terms(loss: Loss) -> tuple[SingleLoss, ...]:
     """Return the loss of each output, in order."""
     if isinstance(loss, JointLoss):
@@ -359,48 +343,6 @@ def described(loss: Loss) -> str:
     return ", ".join(texts)
 
 
-def check_output(loss: SingleLoss, last_layer: str | None, outputs: int, *, trains: bool = False) -> None:
-    """Raise OptionError if a loss does not accept the outputs of the last layer.
-
-    Categorical cross-entropy depends only on the output of the true class. If the outputs are not normalized to sum to
-    1, training drives all of them to 1: the loss becomes 0, and the network learns nothing.
-
-    last_layer  type of the last layer; None for a custom layer
-    outputs     number of outputs
-    trains      as in `check_outputs`
-    """
-    if isinstance(choose_single(loss), CustomLoss):
-        return
-    is_distribution = loss in DISTRIBUTIONS
-    is_softmax = last_layer == "Softmax"
-    if trains and is_softmax and outputs == 1:
-        raise OptionError("Softmax() with one output is always 1: end with Sigmoid(), or with one output per class")
-    if is_distribution and outputs == 1:
-        advice = "for yes or no, train Sigmoid() with binary_cross_entropy"
-        raise OptionError(f"{loss} needs one output per class: {advice}")
-    if trains and is_distribution and last_layer == "Sigmoid":
-        advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
-        raise OptionError(f"{loss} after Sigmoid() is minimal when every output is 1: {advice}")
-    if loss == "softmax_cross_entropy" and is_softmax:
-        raise OptionError(f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy")
-    if loss in YES_OR_NO and is_softmax:  # log(1 − p) of a probability that is rounded to 1 is not finite
-        advice = "end with Sigmoid(), or train with categorical_cross_entropy"
-        raise OptionError(f"{loss} after Softmax() is inexact for confident outputs: {advice}")
-    if loss in OF_RATES:
-        _check_rates(loss, last_layer)
-    if loss in OF_PROBABILITIES and last_layer not in (None, *PROBABILITIES):
-        raise OptionError(f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {last_layer}")
-
-
-def _check_rates(loss: SingleLoss, last_layer: str | None) -> None:
-    """Raise OptionError if a last layer can output negative numbers."""
-    if last_layer is None:
-        return
-    lowest, _ = OUTPUT_RANGES.get(last_layer, (-math.inf, math.inf))
-    if lowest < 0:
-        raise OptionError(f"{loss} expects positive rates: end with Exp() or Softplus(), not with {last_layer}")
-
-
 def default_for(last_layer: str | None, outputs: int) -> str:
     """Return the default loss for the type of the last layer and its number of outputs.
 
@@ -419,9 +361,9 @@ def default_for(last_layer: str | None, outputs: int) -> str:
 
 def fitting(loss: str, task: Task) -> str:
     """Return the loss for a task other than classification: ``loss`` if it suits the task, else the task's default."""
-    if task == REGRESSION:
-        return "mean_squared_error" if loss.endswith("cross_entropy") else loss
-    if loss in DISTRIBUTIONS:
+    if task == REGRESSION and loss.endswith("cross_entropy"):
+        return "mean_squared_error"
+    if task != REGRESSION and loss in DISTRIBUTIONS:
         return "binary_cross_entropy"
     return loss
 
@@ -438,8 +380,9 @@ def of_samples(loss: SingleLoss, engine: Engine, p: Array, t: Array, weights: Ar
         name, attributes = operation(loss)
         (values,) = engine.run(name, (p, t), attributes)
     if weights is not None:
-        loss_weights = weights if weights.ndim == 1 else weights[:, 0]
-        values = values * loss_weights
+        if weights.ndim > 1:  # of positions: the first plane belongs to the loss, the second one to the metric
+            weights = weights[:, 0]
+        values = values * weights
     return values.reshape(len(values), -1).mean(1)
 
 

@@ -20,15 +20,14 @@ from chainrule.core.words import checked_options
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
-from chainrule.engines.arena import new_zeros
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.engines.protocol import Array, CompiledPlan, Engine
 from chainrule.errors import OptionError, PrecisionWarning, explain_memory_errors, quoted, unknown_name
 from chainrule.layers import node
 from chainrule.layers.node import Wiring
-from chainrule.network import losses, plans
-from chainrule.network.fitted import UNFITTED, Fitted, checked_labels, checked_normalization
-from chainrule.network.flat_buffers import AssignableWeights, Buffer, FlatBuffers, checked_weights, with_origins
+from chainrule.network import loss_checks, losses, plans
+from chainrule.network.fitted import Fitted, checked_labels, checked_normalization
+from chainrule.network.flat_buffers import AssignableWeights, FlatBuffers, checked_weights, with_origins
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ends, output_ports, type_of_end
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
@@ -122,11 +121,9 @@ class Network:
         self.loss = losses.choose_for(self.outputs, self.output_ports, loss)
         self.loss_is_chosen = loss is not None
         self.frozen: tuple[str, ...] = ()
-        self.layout: dict[str, tuple[int, int]] = {}
-        parameters = self._buffer(trained=True)
-        self.statistics = self._buffer(trained=False)
-        self._buffers = FlatBuffers(parameters, self.statistics, self.table, self.layout, weights is None)
-        self.normalization = UNFITTED  # until training sets it
+        self._buffers = FlatBuffers.of_zeros(self.table, self.dtype, untrained=weights is None)
+        self.layout = self._buffers.layout
+        self.statistics = self._buffers.statistics
         if normalization is not None:
             self.normalization = checked_normalization(
                 normalization, self.input_ports, self.input_names, self.input_shape
@@ -180,16 +177,6 @@ class Network:
     @normalization.setter
     def normalization(self, normalization: Normalization) -> None:
         self._buffers.normalization = normalization
-
-    def _buffer(self, *, trained: bool) -> Array:
-        """Create a flat buffer for all parameters or all running statistics, and add their ranges to `layout`."""
-        end = 0
-        for name, parameter in self.table.items():
-            if parameter.trained == trained:
-                start = end
-                end += math.prod(parameter.shape)
-                self.layout[name] = (start, end)
-        return new_zeros((end,), self.dtype).view(Buffer)
 
     @checked_options
     def reset(self, seed: int) -> None:
@@ -310,7 +297,7 @@ class Network:
         Errors   OptionError if the loss cannot be combined with the last layer
         """
         resolved = self.choose_loss(loss, weights)
-        losses.check_outputs(resolved, self.outputs, trains=True)
+        loss_checks.check_outputs(resolved, self.outputs, trains=True)
         return resolved
 
     @checked_options

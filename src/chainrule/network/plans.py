@@ -13,7 +13,7 @@ from chainrule.core.arrays import Shape
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.layers.base import Activation, Layer, Parameter
 from chainrule.layers.node import Wiring
-from chainrule.network import loss_plan, losses, tasks
+from chainrule.network import loss_checks, loss_plan, losses, tasks
 from chainrule.network.losses import JointLoss, Loss, SingleLoss
 from chainrule.network.ports import OutputEnd
 from chainrule.network.tasks import JointTask, Task
@@ -80,13 +80,9 @@ def plan(
                     what the loss of each output reads (`Ending.scores`)
     """
     if loss is not None:
-        losses.check_outputs(loss, self.outputs)
+        loss_checks.check_outputs(loss, self.outputs)
     # Parameters and running statistics are views of flat buffers. The builder collects operations on tensors.
-    tensors = dict[str, Tensor]()
-    for name, parameter in self.table.items():
-        kind = "parameter" if parameter.trained else "state"
-        tensors[name] = Tensor(name, parameter.shape, kind)
-    builder = Builder(tensors, training=loss is not None and not evaluates, frozen=frozen)
+    builder = Builder(_weights(self.table), training=loss is not None and not evaluates, frozen=frozen)
     source = Tensor("x", self.input_shape, "input")
     ends = endings(self, loss)
     skipped = set[int]()
@@ -108,15 +104,30 @@ def plan(
         return replace(builder.plan(source, results[-1]), precise=self.precise)
     if evaluates:
         return replace(builder.plan(source, _pack_read(builder, results, ends)), precise=self.precise)
-    terms = [(ending.loss, results[ending.scores]) for ending in ends]
+    first = ends[0]
+    scores = results[first.scores]
     task = resolved_task(self, task, loss)
-    measured = _measured(builder, self, ends[0], task, results)
+    measured = _measured(builder, self, first, task, results)
     if isinstance(loss, JointLoss):
+        terms = [(ending.loss, results[ending.scores]) for ending in ends]
         loss_tensors = loss_plan.emit_joint(builder, loss, terms, task, measured, weighted=weighted)
     else:
-        loss_tensors = loss_plan.emit(builder, *terms[0], task, measured, weighted=weighted)
-    extra = (source.gradient(),) if input_gradient else ()
-    return replace(builder.plan(source, terms[0][1], extra, **loss_tensors), precise=self.precise)
+        loss_tensors = loss_plan.emit(builder, first.loss, scores, task, measured, weighted=weighted)
+    gradients = list[Tensor]()
+    if input_gradient:
+        gradients.append(source.gradient())
+    return replace(builder.plan(source, scores, gradients, **loss_tensors), precise=self.precise)
+
+
+def _weights(table: Mapping[str, Parameter]) -> dict[str, Tensor]:
+    """Return the tensors of parameters and running statistics by name."""
+    tensors = dict[str, Tensor]()
+    for name, parameter in table.items():
+        kind = "state"
+        if parameter.trained:
+            kind = "parameter"
+        tensors[name] = Tensor(name, parameter.shape, kind)
+    return tensors
 
 
 def endings(network: Connected, loss: Loss | None) -> list[Ending]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
@@ -37,6 +36,17 @@ class Misclassification(NamedTuple):
     loss: float
 
 
+class CountedPositions(NamedTuple):
+    """The positions of samples whose outputs and targets are not kept in memory.
+
+    confusion   confusion matrix (K, K)
+    samples     number of samples
+    """
+
+    confusion: Ints
+    samples: int
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Answers:
     """Outputs and targets of evaluated samples.
@@ -48,8 +58,8 @@ class Answers:
     labels    labels of the classes; of several labels per sample, their names
     valid     for dense labels, whether each position counts, (N, …); None: all positions count
     logits    whether the outputs are logits, whose softmax gives the probabilities
-    counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
-              empty; this is so for dense labels that are read when they are needed
+    counted   what is kept of dense labels that are read when they are needed: outputs and targets are empty; None for
+              others
     overlap   a sentence about samples that the network was trained on; None if there are none
     losses    loss of each sample, (N,); for several outputs, only the parts have them
     thresholds  smallest output of each label, (K,), that means yes; empty: ½
@@ -64,7 +74,7 @@ class Answers:
     task: Task = CLASSIFICATION
     labels: Labels = UNNAMED
     valid: Bools | None = None
-    counted: tuple[Ints, int] | None = None
+    counted: CountedPositions | None = None
     logits: bool = False
     overlap: str | None = None
     losses: Array = field(default_factory=lambda: np.empty(0))
@@ -82,7 +92,9 @@ class Answers:
     @property
     def samples(self) -> int:
         """Number of samples."""
-        return len(self.outputs) if self.counted is None else self.counted[1]
+        if self.counted is not None:
+            return self.counted.samples
+        return len(self.outputs)
 
     @cached_property
     def predicted(self) -> Ints:
@@ -95,19 +107,25 @@ class Answers:
         """Confusion matrix (K, K). Rows are true classes, columns are predicted classes. Weights are added up."""
         self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
         if self.counted is not None:
-            return self.counted[0]
+            return self.counted.confusion
         K = max(self.outputs.shape[1], 2)
         pairs = dense.classes_of(self.targets) * K + self.predicted
-        counted = pairs.ravel() if self.valid is None else pairs[self.valid]
-        return np.bincount(counted, self.row_weights, K * K).reshape(K, K)
+        return np.bincount(self._that_count(pairs), self.row_weights, K * K).reshape(K, K)
+
+    def _that_count(self, values: Array) -> Array:
+        """Return the values (M,) of the samples or positions that count, from those of all, (N,) or (N, …)."""
+        if self.valid is None:
+            return values.ravel()
+        return values[self.valid]
 
     @property
     def row_weights(self) -> Floats | None:
         """Weight of each sample, or of each position that counts, (M,); None: all are 1."""
         if self.weights is None:
             return None
-        positions = np.broadcast_to(self.weights.reshape(-1, 1), (len(self.weights), math.prod(self.outputs.shape[2:])))
-        return positions.ravel() if self.valid is None else positions.reshape(self.valid.shape)[self.valid]
+        positions = self.outputs.shape[2:]
+        by_sample = self.weights.reshape(-1, *[1] * len(positions))
+        return self._that_count(np.broadcast_to(by_sample, (len(self.weights), *positions)))
 
     def with_weights(self, weights: Floats) -> Self:
         """Return the evaluation with weights of the samples (N,) in the loss and in the metrics."""
@@ -129,8 +147,10 @@ class Answers:
         self._require_task("a ranking of classes", CLASSIFICATION, BINARY)
         if self.counted is not None:
             raise OptionError("the outputs of streamed positions are not kept; evaluate arrays in memory instead")
-        counts = slice(None) if self.valid is None else self.valid.ravel()
-        return dense.rows(self.outputs)[counts], dense.classes_of(self.targets).ravel()[counts]
+        outputs = dense.rows(self.outputs)
+        if self.valid is not None:
+            outputs = outputs[self.valid.ravel()]
+        return outputs, self._that_count(dense.classes_of(self.targets))
 
     @property
     def figures(self) -> dict[str, float]:
@@ -142,12 +162,14 @@ class Answers:
         """True and predicted classes (M,), labels (M, K) of 0 and 1, or numbers (M, K), (M,) for K = 1."""
         if self.task == REGRESSION:
             outputs, targets = self._rows
-            return (targets[:, 0], outputs[:, 0]) if targets.shape[1] == 1 else (targets, outputs)
+            if targets.shape[1] == 1:
+                return targets[:, 0], outputs[:, 0]
+            return targets, outputs
         if self.task == MULTI_LABEL:
             predicted, actual = self._labels
             return actual.astype(np.int64), predicted.astype(np.int64)
-        classes = self.ranked[1]
-        return classes, (self.predicted if self.valid is None else self.predicted[self.valid]).ravel()
+        _, classes = self.ranked
+        return classes, self._that_count(self.predicted)
 
     @property
     def correct(self) -> Bools:
@@ -172,44 +194,46 @@ class Answers:
 
         The answer (1, 0, 1) of several labels becomes "cat, dog".
         """
-        names = self.names
+        labels = np.array(self.names)
+        if self.task != MULTI_LABEL and self.labels.classes == self.names:
+            labels = self.labels.values  # in the type of those of the training
         confidence = self.confidence
-        values = self.labels.values if self.labels.classes == names else np.array(names)
-        wrong = ~self.correct
-        losses = self.losses if len(self.losses) else np.full(self.samples, np.nan)  # NaN: not computed
-
-        def label(answer: Any) -> Any:
-            """Return the label of a class, or the names in an answer of several labels."""
-            if np.ndim(answer) == 0:
-                return values[answer].item()
-            return ", ".join(names[place] for place in np.flatnonzero(answer))
-
+        losses = self.losses
+        if not len(losses):  # not computed
+            losses = np.full(self.samples, np.nan)
         true, predicted = self.compared
-        return [
-            Misclassification(n, label(true[n]), label(predicted[n]), float(confidence[n]), float(losses[n]))
-            for n in np.argsort(-confidence, kind="stable").tolist()
-            if wrong[n]
-        ]
+        wrong = ~self.correct
+        mistakes = list[Misclassification]()
+        for n in np.argsort(-confidence, kind="stable").tolist():
+            if wrong[n]:
+                answers = _shown(true[n], labels), _shown(predicted[n], labels)
+                mistakes.append(Misclassification(n, *answers, float(confidence[n]), float(losses[n])))
+        return mistakes
 
     @property
     def probabilities(self) -> Floats:
         """Confidence in each class, (M, K), of the samples, or of the positions that count; two for one output."""
-        return calibration.confidences(self.ranked[0], calibration.LOGITS_LOSS if self.logits else "")
+        outputs, _ = self.ranked
+        return calibration.class_probabilities(outputs, are_logits=self.logits)
 
     @property
     def curves(self) -> list[RateCurve]:
         """Rates at each threshold for each class or label, one against the rest."""
-        return [ranking.curve(*columns) for columns in zip(*(part.T for part in self.one_against_rest), strict=True)]
+        scores, positive = self.one_against_rest
+        return list(map(ranking.curve, scores.T, positive.T))
 
     @property
     def one_against_rest(self) -> tuple[Array, Bools]:
         """Scores (M, K), and whether each sample belongs to each class or label, (M, K)."""
         if self.task == MULTI_LABEL:
-            return self._rows[0], self._labels[1]
-        outputs, classes = self.ranked
-        scores = self.probabilities if self.logits else outputs
-        # of a single output, large scores mean class 1, small ones class 0
-        scores = np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
+            outputs, _ = self._rows
+            _, actual = self._labels
+            return outputs, actual
+        scores, classes = self.ranked
+        if self.logits:
+            scores = self.probabilities
+        if scores.shape[1] == 1:  # a large output means class 1, a small one class 0
+            scores = np.concatenate([-scores, scores], axis=1)
         return scores, np.arange(scores.shape[1], dtype=np.int64) == classes[:, None]
 
     @property
@@ -232,19 +256,31 @@ class Answers:
         """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
         if self.task == MULTI_LABEL:
             predicted, actual = self._labels
-            weights = np.ones(len(actual), np.int64) if self.row_weights is None else self.row_weights
+            weights = self.row_weights
+            if weights is None:
+                weights = np.ones(len(actual), np.int64)
             return weights @ (predicted & actual), weights @ actual, weights @ predicted
         return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the classes, labels or targets, (K,)."""
-        count = self.outputs.shape[1] if self.task in (MULTI_LABEL, REGRESSION) else max(self.outputs.shape[1], 2)
+        count = self.outputs.shape[1]
+        if self.task in (CLASSIFICATION, BINARY):
+            count = max(count, 2)  # a single output has two classes
         names = self.labels.names
-        return names if len(names) == count else tuple(map(str, range(count)))
+        if len(names) == count:
+            return names
+        return tuple(map(str, range(count)))
 
     @property
     def _rows(self) -> tuple[Floats, Floats]:
         """Outputs and targets as rows (M, K), one per sample or position."""
-        outputs, targets = (dense.rows(array.astype(np.float64)) for array in (self.outputs, self.targets))
-        return outputs, targets
+        return dense.rows(self.outputs.astype(np.float64)), dense.rows(self.targets.astype(np.float64))
+
+
+def _shown(answer: Array, labels: Array) -> object:
+    """Return the label of a class, or those in an answer of several labels, (K,), which are names."""
+    if np.ndim(answer) == 0:
+        return labels[answer].item()
+    return ", ".join(labels[np.flatnonzero(answer)])

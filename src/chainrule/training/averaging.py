@@ -17,7 +17,7 @@ from chainrule.core.arrays import Array
 from chainrule.data.text_options import TextOptions
 from chainrule.network.network import Network
 from chainrule.training.components import Component, copy_weights, write_weights
-from chainrule.training.options import check_bounds
+from chainrule.training.named_options import check_bounds
 
 if TYPE_CHECKING:
     from chainrule.training.criterion import Criterion

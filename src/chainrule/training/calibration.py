@@ -36,9 +36,12 @@ class Reliability:
         """Return the reliability of confidences (M,) and whether each classification is correct, (M,)."""
         bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
         counts = np.bincount(bins, minlength=BINS)
-        sums = [np.bincount(bins, values, BINS) for values in (confidence, correct.astype(np.float64))]
-        means = (np.divide(part, counts, out=np.full(BINS, np.nan), where=counts > 0) for part in sums)
-        return Reliability(counts, *means)
+        means = list[Floats]()
+        for values in (confidence, correct.astype(np.float64)):
+            sums = np.bincount(bins, values, BINS)
+            means.append(np.divide(sums, counts, out=np.full(BINS, np.nan), where=counts > 0))
+        mean_confidence, accuracy = means
+        return Reliability(counts, mean_confidence, accuracy)
 
     @property
     def error(self) -> float:
@@ -48,13 +51,17 @@ class Reliability:
 
 
 def confidences(outputs: Array, loss: Loss) -> Floats:
-    """Convert outputs (N, K) to confidences (N, K) that sum to 1; for a single output p, return (1 − p, p).
+    """Return `class_probabilities` of the outputs of a network that was trained with a loss."""
+    return class_probabilities(outputs, are_logits=loss == LOGITS_LOSS)
 
-    loss   loss of the network's training. For "softmax_cross_entropy", the outputs are logits, and softmax is
-           applied. Other outputs are clipped to [0, 1] and divided by their sum
+
+def class_probabilities(outputs: Array, *, are_logits: bool) -> Floats:
+    """Convert outputs (N, K) to probabilities (N, K) that sum to 1; for a single output p, return (1 − p, p).
+
+    are_logits   whether to apply softmax. Other outputs are clipped to [0, 1] and divided by their sum
     """
     values = np.nan_to_num(outputs.astype(np.float64))
-    if loss == LOGITS_LOSS:
+    if are_logits:
         values = _softmax(values)
     clipped = np.clip(values, 0.0, 1.0)
     if clipped.shape[1] == 1:
@@ -88,7 +95,10 @@ def best_temperature(logits: Floats, classes: Ints) -> float:
         raise DataError(f"the outputs for {len(classes):,} samples do not agree with their labels: train the model")
     for _ in range(HALVINGS):
         middle = float(np.sqrt(low * high))
-        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+        if slope(middle) < 0:
+            low = middle
+        else:
+            high = middle
     return float(1 / np.sqrt(low * high))
 
 

@@ -20,7 +20,7 @@ SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of
 CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | object  # an object with some methods
 
 
-def as_callbacks(callbacks: Any) -> list[Callback]:
+def as_callbacks(callbacks: object) -> list[Callback]:
     """Return a list of `Callback`. Other objects and functions are wrapped.
 
     callbacks   a callback, a list or tuple of callbacks, or None for none
@@ -28,11 +28,12 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
     """
     if callbacks is None:
         return []
-    items = cast("list[Any]", callbacks if isinstance(callbacks, list | tuple) else [callbacks])
-    return [_as_callback(item) for item in items]
+    if isinstance(callbacks, list | tuple):
+        return list(map(_as_callback, cast("list[object]", callbacks)))
+    return [_as_callback(callbacks)]
 
 
-def _as_callback(value: Any) -> Callback:
+def _as_callback(value: object) -> Callback:
     if isinstance(value, type):
         raise OptionError(f"callback {value.__name__} is a class; expected an instance, {value.__name__}()")
     methods = {name: getattr(value, name) for name in CALLBACK_METHODS if implements(value, name)}
@@ -85,11 +86,14 @@ class ProgressBar(Callback):
         """Update the moving averages, and redraw the bar at intervals."""
         if self._bar is None:
             return
-        weight = SMOOTHING if self._done else 0.0
+        weight = 0.0  # of the first step, there is no previous value
+        if self._done:
+            weight = SMOOTHING
         self._done += samples
         self._loss += (1 - weight) * (outcome.loss - self._loss)
         self._measured += (1 - weight) * (outcome.measured - self._measured)
-        if not trainer.ahead and (now := time.perf_counter()) - self._drawn > REFRESH_INTERVAL:
+        now = time.perf_counter()
+        if not trainer.ahead and now - self._drawn > REFRESH_INTERVAL:
             self._drawn = now
             self._draw(trainer, len(trainer.history), now)
 
@@ -107,14 +111,17 @@ class ProgressBar(Callback):
         text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_format_metrics(trainer, epoch.loss, epoch.measured)}"
         if epoch.validation_loss is not None:
             text += f"  validation {_format_metrics(trainer, epoch.validation_loss, epoch.validation_measured)}"
-            metrics = [
-                f"{name.replace('_', ' ')} {formatted(name, value)}"
-                for name, value in epoch.validation_metrics.items()
-                if not name.endswith((*CLASS_SCORES, TOP_SCORE))
-            ]
-            text += f" ({', '.join(metrics)})" if metrics else ""
-        earlier = trainer.history.epochs[:-1]  # the seconds of an epoch are those since the start of training
-        text += f"  {epoch.seconds - (earlier[-1].seconds if earlier else 0.0):.1f} s"
+            metrics = list[str]()
+            for name, value in epoch.validation_metrics.items():
+                if not name.endswith((*CLASS_SCORES, TOP_SCORE)):
+                    metrics.append(f"{name.replace('_', ' ')} {formatted(name, value)}")
+            if metrics:
+                text += f" ({', '.join(metrics)})"
+        seconds = epoch.seconds  # since the start of training
+        *earlier, _ = trainer.history.epochs
+        if earlier:
+            seconds -= earlier[-1].seconds
+        text += f"  {seconds:.1f} s"
         (self._line or self._print)(text)
         self._print_notes(trainer)
 

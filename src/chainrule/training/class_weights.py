@@ -12,7 +12,7 @@ from chainrule.data.text_options import TextOptions
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.network.labels import Labels
 from chainrule.training.examples import Examples
-from chainrule.training.options import named_numbers
+from chainrule.training.named_options import named_numbers
 from chainrule.training.targets import Targets
 
 BALANCED = "balanced"
@@ -47,25 +47,34 @@ class ClassWeights(TextOptions):
         """
         if not isinstance(option, Mapping):
             return super().choose(option)
-        weights = cast("Mapping[Any, Any]", option)
-        try:
-            return cls(tuple((str(name), float(weight)) for name, weight in weights.items()))
-        except (TypeError, ValueError):
-            raise OptionError(f"class weights {quoted(weights)}: expected numbers") from None
+        weights = cast("Mapping[object, Any]", option)
+        pairs = list[tuple[str, float]]()
+        for name, weight in weights.items():
+            try:
+                pairs.append((str(name), float(weight)))
+            except (TypeError, ValueError):
+                raise OptionError(f"class weights {quoted(weights)}: expected numbers") from None
+        return cls(tuple(pairs))
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse text from the command line: "balanced", or text such as "cat=2,dog=0.5"."""
-        named = None if text == BALANCED else named_numbers("class weights", text, "CLASS=WEIGHT")
-        return cls(None if named is None else tuple(dict(named).items()))
+        if text == BALANCED:
+            return cls()
+        weight_of = dict(named_numbers("class weights", text, "CLASS=WEIGHT"))
+        return cls(tuple(weight_of.items()))
 
     def to_config(self) -> str | dict[str, float]:
         """Return the weights as JSON values for config.json."""
-        return BALANCED if self.pairs is None else dict(self.pairs)
+        if self.pairs is None:
+            return BALANCED
+        return dict(self.pairs)
 
     def __str__(self) -> str:
         """Return text that `parse` accepts."""
-        return BALANCED if self.pairs is None else ",".join(f"{name}={weight:g}" for name, weight in self.pairs)
+        if self.pairs is None:
+            return BALANCED
+        return ",".join(f"{name}={weight:g}" for name, weight in self.pairs)
 
     def of_classes(self, counts: Floats, labels: Labels) -> Floats:
         """Return the weight of each class, (K,).
@@ -104,18 +113,21 @@ def weighted(
     Errors   OptionError for an unknown class; DataError if a weight is too large for the dtype, or if all weights of a
              set are 0
     """
-    sets = [
-        targets if targets.weights is None else replace(targets, weights=_in_range(targets.weights, dtype))
-        for targets in (data.targets for data in data_sets)
-    ]
+    results = list[Targets]()
+    for data in data_sets:
+        targets = data.targets
+        if targets.weights is not None:
+            targets = replace(targets, weights=_in_range(targets.weights, dtype))
+        results.append(targets)
     if class_weights is not None:
-        weights = class_weights.of_classes(sets[0].class_counts, labels)
-        sets = [_with_class_weights(targets, weights, dtype) for targets in sets]
-    for name, data, targets in zip(("training", "validation"), data_sets, sets, strict=False):
-        weights = targets.loss_weights if data.source.known else None
-        if weights is not None and not weights.any():
+        training_targets = results[0]
+        weights = class_weights.of_classes(training_targets.class_counts, labels)
+        results = [_with_class_weights(targets, weights, dtype) for targets in results]
+    for name, data, targets in zip(("training", "validation"), data_sets, results, strict=False):
+        loss_weights = targets.loss_weights
+        if data.source.known and loss_weights is not None and not loss_weights.any():
             raise DataError(f"the weights of all {name} samples are 0 in {dtype}; expected at least one above 0")
-    return sets
+    return results
 
 
 @np.errstate(over="ignore", invalid="ignore")  # `_in_range` raises an error for weights that overflow
@@ -123,8 +135,9 @@ def _with_class_weights(targets: Targets, weights: Floats, dtype: np.dtype[Any])
     """Return targets with class weights: for dense labels in a separate array, otherwise multiplied."""
     if targets.is_dense:
         return replace(targets, class_weights=_in_range(weights, dtype, "class weights"))
-    own_weights = np.ones(len(targets)) if targets.weights is None else targets.weights
-    products = weights[targets.largest] * own_weights
+    products = weights[targets.largest]
+    if targets.weights is not None:
+        products = products * targets.weights
     return replace(targets, weights=_in_range(products, dtype, "class weights"))
 
 
@@ -136,7 +149,8 @@ def _in_range(weights: Floats, dtype: np.dtype[Any], label: str = "sample weight
     maximum = math.sqrt(float(np.finfo(dtype).max))
     too_large = np.flatnonzero(~(weights <= maximum))
     if too_large.size:
-        value = f"{weights[too_large[0]]:g} for sample {too_large[0]}"
+        sample = int(too_large[0])
+        value = f"{weights[sample]:g} for sample {sample}"
         raise DataError(
             f"{label}: {value} is too large for {dtype}; expected at most {maximum:.2g}, better a mean of 1"
         )

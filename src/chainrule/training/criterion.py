@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network.tasks import CLASSIFICATION
@@ -58,7 +57,9 @@ class Criterion:
         if form is None:
             raise self.undirected()
         if self.monitor != self.metric and stated != form.is_minimized:
-            better = "smaller" if form.is_minimized else "larger"
+            better = "larger"
+            if form.is_minimized:
+                better = "smaller"
             raise OptionError(f"monitor {quoted(self.monitor)}: {better} values of {self.metric} are better")
         return form.is_minimized
 
@@ -77,8 +78,10 @@ class Criterion:
         for epoch in epochs:
             if self.is_defined(epoch):
                 score = self._score(epoch)
-                better.append(not better or score < lowest - self.min_delta)
-                lowest = score if better[-1] and not math.isnan(score) else lowest
+                is_better = not better or score < lowest - self.min_delta
+                better.append(is_better)
+                if is_better and not math.isnan(score):
+                    lowest = score
         return better
 
     def best(self, epochs: Sequence[Epoch]) -> int:
@@ -106,10 +109,17 @@ class Criterion:
 
     def _score(self, epoch: Epoch) -> float:
         """Return the value of an epoch, or its negative if larger values are better; OptionError if there is none."""
-        prefix = "" if epoch.validation_loss is None else "validation_"
-        values: dict[str, Any] = {name: getattr(epoch, prefix + name) for name in MONITORED}
-        values = {name: value for name, value in values.items() if value is not None} | dict(epoch.validation_metrics)
+        values = dict[str, float]()
+        for name in MONITORED:
+            field_name = name
+            if epoch.validation_loss is not None:
+                field_name = f"validation_{name}"
+            value: float | None = getattr(epoch, field_name)
+            if value is not None:
+                values[name] = value
+        values |= epoch.validation_metrics
         if self.metric not in values:
             raise unknown_name("metric to monitor", self.metric, [*values])
-        value = values[self.metric]
-        return value if self.is_minimized else -value
+        if self.is_minimized:
+            return values[self.metric]
+        return -values[self.metric]

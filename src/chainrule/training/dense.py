@@ -14,6 +14,9 @@ from chainrule.core.arrays import Array, Bools, Floats, Ints, Shape
 from chainrule.core.shapes import text
 from chainrule.errors import DataError, SampleError, quoted
 
+BLOCK = 64  # samples whose weights are computed at once
+HALF = 0.5  # threshold of outputs that mean yes, unless others are set
+
 
 @dataclass(frozen=True, eq=False)
 class PositionWeights:
@@ -36,24 +39,35 @@ class PositionWeights:
 
     def __getitem__(self, indices: Any) -> Floats:
         targets = self.targets[indices]
-        shape = (len(targets), *targets.shape[2:])
-        valid = np.ones(shape) if self.valid is None else self.valid[indices].astype(np.float64)
+        positions = targets.shape[2:]
+        valid: Floats = np.ones((len(targets), *positions))
+        if self.valid is not None:
+            valid = self.valid[indices].astype(np.float64)
         shares = valid.reshape(len(valid), -1).mean(1)
-        per_sample = (len(valid), *(1 for _ in shape[1:]))
+        per_sample = (len(valid), *[1] * len(positions))
         metric = valid / np.where(shares > 0, shares, 1).reshape(per_sample)
-        loss = metric if self.samples is None else metric * self.samples[indices].reshape(per_sample)
+        loss = metric
+        if self.samples is not None:
+            loss = metric * self.samples[indices].reshape(per_sample)
         if self.classes is not None:
             loss = loss * self.classes[classes_of(targets)]
         return np.ascontiguousarray(np.stack([loss, metric], axis=1))
 
     def any(self) -> bool:
         """Return whether any position has a weight above 0."""
-        return any(bool(self[slice(start, start + 64)][:, 0].any()) for start in range(0, len(self.targets), 64))
+        for start in range(0, len(self.targets), BLOCK):
+            weights = self[start : start + BLOCK]
+            if weights[:, 0].any():
+                return True
+        return False
 
 
 def are_yes(values: Array, thresholds: Sequence[float] = ()) -> Bools:
     """Return whether outputs or targets (N, K, …) mean yes: whether they are at least their threshold, (K,), or ½."""
-    return values >= (np.reshape(thresholds, (-1, *(1 for _ in values.shape[2:]))) if len(thresholds) else 0.5)
+    if not len(thresholds):
+        return values >= HALF
+    positions = values.ndim - 2
+    return values >= np.reshape(thresholds, (-1, *[1] * positions))
 
 
 def classes_of(targets: Array, thresholds: Sequence[float] = ()) -> Ints:
@@ -61,7 +75,9 @@ def classes_of(targets: Array, thresholds: Sequence[float] = ()) -> Ints:
 
     thresholds   as in `are_yes`, for K = 1
     """
-    return are_yes(targets, thresholds)[:, 0].astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
+    if targets.shape[1] == 1:
+        return are_yes(targets, thresholds)[:, 0].astype(np.int64)
+    return targets.argmax(1)
 
 
 def class_counts(targets: Array, valid: Bools | None, samples: Array | None = None) -> Floats:
@@ -72,8 +88,12 @@ def class_counts(targets: Array, valid: Bools | None, samples: Array | None = No
     counts = np.zeros(max(targets.shape[1], 2))
     for n, sample in enumerate(targets):
         classes = classes_of(sample[None])[0]
-        counted = classes.ravel() if valid is None else classes[valid[n]]
-        counts += np.bincount(counted, minlength=len(counts)) * (1.0 if samples is None else float(samples[n]))
+        if valid is not None:
+            classes = classes[valid[n]]
+        weight = 1.0
+        if samples is not None:
+            weight = float(samples[n])
+        counts += np.bincount(classes.ravel(), minlength=len(counts)) * weight
     return counts
 
 
@@ -98,18 +118,31 @@ def targets_of(y: Array, shape: Shape, ignore_label: int | None = None) -> tuple
             return _labels(_finite(y)[:, 0], outputs, ignore_label)
     if y.shape[1:] != shape or ignore_label is not None:
         raise _misfit(y, shape, ignore_label)
-    return _finite(y).astype(np.float32 if y.dtype == np.float32 else np.float64), None
+    dtype = np.float64
+    if y.dtype == np.float32:
+        dtype = np.float32
+    return _finite(y).astype(dtype), None
 
 
 def _misfit(y: Array, shape: Shape, ignore_label: int | None) -> DataError:
     """Return the error for targets of another shape than that of the outputs, or that should be labels."""
-    labels, numbers = (", ".join(map(str, ("N", *axes))) for axes in (shape[1:], shape))
+    outputs, *positions = shape
+    labels = _batch_shape(positions)
     if y.shape[1:] == shape:
-        return DataError(f"ignore_label {quoted(ignore_label)} requires labels ({labels})")
-    outputs = f"outputs {text(shape)}" if shape[1:] else f"a network with {shape[0]} outputs"
-    shapes = f"targets of shape ({', '.join(map(str, y.shape))}) for {outputs}"
-    advice = "" if shape[1:] or y.ndim < 3 else "; a target per position requires outputs (K, H, W)"
-    return DataError(f"{shapes}; expected labels ({labels}) or numbers ({numbers}){advice}")
+        return DataError(f"ignore_label {quoted(ignore_label)} requires labels {labels}")
+    network = f"a network with {outputs} outputs"
+    advice = ""
+    if positions:
+        network = f"outputs {text(shape)}"
+    elif y.ndim > 2:
+        advice = "; a target per position requires outputs (K, H, W)"
+    found = f"targets of shape ({', '.join(map(str, y.shape))}) for {network}"
+    return DataError(f"{found}; expected labels {labels} or numbers {_batch_shape(shape)}{advice}")
+
+
+def _batch_shape(axes: Sequence[int]) -> str:
+    """Return the shape of a batch for messages, such as "(N, 3, 28, 28)"."""
+    return f"({', '.join(map(str, ('N', *axes)))})"
 
 
 def _finite(y: Array) -> Array:
@@ -124,16 +157,21 @@ def places_of(y: Array, outputs: int) -> Ints:
     """Return labels (N,) as places of classes, from 0 to the number of outputs; DataError for other values."""
     _check_whole(_finite(y), outputs)
     labels = y.astype(np.int64)
-    _check_range(y if y.dtype.kind == "b" else labels, max(outputs, 2), None)
+    if y.dtype.kind != "b":
+        _check_range(labels, max(outputs, 2), None)
     return labels
 
 
 def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, Bools | None]:
     """Return one-hot targets of labels (N, …), and which positions count; None if all do."""
     _check_whole(y, outputs)
-    whole = y.astype(np.int64) if y.dtype.kind == "f" else y
-    valid = None if ignore_label is None else _valid(whole, ignore_label)
-    labels = whole if valid is None else np.where(valid, whole, 0)  # any label in range, without effect
+    labels = y
+    if y.dtype.kind == "f":
+        labels = y.astype(np.int64)
+    valid = None
+    if ignore_label is not None:
+        valid = _valid(labels, ignore_label)
+        labels = np.where(valid, labels, 0)  # any label in range, without effect
     _check_range(labels, max(outputs, 2), ignore_label)
     if outputs == 1:
         return labels[:, None].astype(np.uint8), valid
@@ -149,8 +187,7 @@ def _check_whole(y: Array, outputs: int) -> None:
     """Raise DataError unless labels (N, …) are whole numbers."""
     if y.dtype.kind in "iub" or (y.dtype.kind == "f" and not (y % 1).any()):
         return
-    shape = ", ".join(map(str, ("N", outputs, *y.shape[1:])))
-    advice = f"numbers for {outputs} outputs have the shape ({shape})"
+    advice = f"numbers for {outputs} outputs have the shape {_batch_shape((outputs, *y.shape[1:]))}"
     raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}; {advice}")
 
 
@@ -166,14 +203,20 @@ def _valid(y: Array, ignore_label: int) -> Bools:
 
 def _check_range(y: Array, classes: int, ignore_label: int | None) -> None:
     """Raise SampleError for a label outside the classes."""
-    if y.dtype.kind == "b" or not (outside := np.argwhere((y < 0) | (y >= classes))).size:
+    if y.dtype.kind == "b":  # no and yes are classes of every network
         return
-    first, *place = outside[0]
-    where = f" at ({', '.join(map(str, place))})" if place else ""
-    has_advice = place and ignore_label is None
-    advice = "; for positions without a class, set ignore_label (--ignore-label)" if has_advice else ""
-    label = f"label {y[tuple(outside[0])]} of sample {first}{where}"
-    raise SampleError(f"{label} is outside the classes 0 … {classes - 1}{advice}", first)
+    outside = np.argwhere((y < 0) | (y >= classes))
+    if not outside.size:
+        return
+    sample, *position = outside[0]
+    where = ""
+    advice = ""
+    if position:
+        where = f" at ({', '.join(map(str, position))})"
+        if ignore_label is None:
+            advice = "; for positions without a class, set ignore_label (--ignore-label)"
+    label = f"label {y[sample, *position]} of sample {sample}{where}"
+    raise SampleError(f"{label} is outside the classes 0 … {classes - 1}{advice}", sample)
 
 
 def rows(targets: Array) -> Array:
@@ -184,5 +227,7 @@ def rows(targets: Array) -> Array:
     if targets.dtype != np.uint8:
         return np.moveaxis(targets, 1, -1).reshape(-1, outputs)
     if outputs == 1:
-        return np.array([[value] for value in (0.0, 1.0) if (targets == value).any()])
-    return np.eye(outputs)[[bool(targets[:, k].any()) for k in range(outputs)]]
+        occurring = [label for label in (0.0, 1.0) if (targets == label).any()]
+        return np.reshape(occurring, (-1, 1))
+    occurs = [bool(targets[:, k].any()) for k in range(outputs)]
+    return np.eye(outputs)[occurs]

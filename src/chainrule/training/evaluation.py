@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Arrays, Ints
+from chainrule.core.arrays import Array, Arrays, Bools, Ints
 from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
 from chainrule.data.prefetch import Prefetcher, reading_processes
 from chainrule.errors import OptionError, quoted
-from chainrule.network import losses
+from chainrule.network import loss_checks, losses
 from chainrule.network.losses import JointLoss, Loss
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.plans import endings
@@ -22,9 +23,9 @@ from chainrule.network.ports import Ports
 from chainrule.network.sizes import resized
 from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
-from chainrule.training.answers import Metric
+from chainrule.training.answers import CountedPositions, Metric
 from chainrule.training.calibration import LOGITS_LOSS
-from chainrule.training.examples import Examples
+from chainrule.training.examples import Examples, InputSource
 from chainrule.training.history import Epoch
 from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
@@ -33,6 +34,7 @@ from chainrule.training.samples import Batch, Preparation
 
 EVALUATION_BATCH = 1024  # maximum number of samples that are evaluated together
 EVALUATION_BYTES = 1 << 26  # maximum size of their inputs
+FLOAT_BYTES = 4
 
 
 def evaluate(
@@ -56,7 +58,7 @@ def evaluate(
     readers   processes that read ahead, as in `BatchLoader`
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
-    losses.check_outputs(loss, network.outputs)
+    loss_checks.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, examples.targets)
     keeps_counts = not examples.source.known and examples.targets.is_dense
     batches = _EvaluatedBatches(
@@ -78,7 +80,7 @@ class _EvaluatedBatches:
         self._loss = loss
         self._task = task
         self._counts_only = counts_only
-        self._confusion: Any = np.int64(0)
+        self._confusion: Ints = np.zeros((), np.int64)
         self._total = np.zeros(len(losses.terms(loss)))  # sum of each output's loss
         self._numbers = list[Ints]()
         self._outputs = list[Array]()
@@ -93,32 +95,48 @@ class _EvaluatedBatches:
         """
         network = self._network
         x, targets, weights = batch
-        is_resized = x.ndim == 3 and x.shape[1:] != network.input_shape  # series of another length
-        own = resized(network, x.shape[1:]) if is_resized else network
-        outputs, scores = _outputs(own, self._loss, [(1.0, x)] if views is None else views.of(x))
-        t = targets if network.target_scaling is None else network.target_scaling.standardized(targets)
-        t = t.astype(network.dtype, order="C")
-        positions = None  # their weights in the metric
-        if weights is not None and weights.ndim > 1:
-            positions = weights[:, 1]
-        if not weighted:
-            weights = None if positions is None else np.stack([positions, positions], axis=1)
-        sample_losses = _losses(network, self._loss, scores, t, weights)
-        self._losses.append(sample_losses)
-        self._total += [values.sum(dtype=np.float64) for values in sample_losses]
+        if x.ndim == 3 and x.shape[1:] != network.input_shape:  # series of another length
+            network = resized(network, x.shape[1:])
+        views_of_x: Iterable[tuple[float, Array]] = [(1.0, x)]
+        if views is not None:
+            views_of_x = views.of(x)
+        outputs, scores = _outputs(network, self._loss, views_of_x)
+        valid: Bools | None = None
+        if weights is not None and weights.ndim > 1:  # of positions: two planes, for the loss and for the metric
+            metric_weights = weights[:, 1]
+            valid = metric_weights > 0
+            if not weighted:
+                weights = np.stack([metric_weights, metric_weights], axis=1)
+        elif not weighted:
+            weights = None
+        self._add_losses(scores, targets, weights)
         self._numbers.append(numbers)
-        valid = None if positions is None else positions > 0
         if self._counts_only:
-            thresholds = network.thresholds
-            part = Evaluation(0.0, outputs, targets, self._task, network.labels, valid, thresholds=thresholds)
-            self._confusion = self._confusion + part.confusion
-            self._outputs.append(outputs[:0])
-            self._targets.append(targets[:0])
+            self._count(outputs, targets, valid)
             return
         self._outputs.append(outputs)
         self._targets.append(targets)
         if valid is not None:
             self._valid.append(valid)
+
+    def _add_losses(self, scores: Sequence[Array], targets: Array, weights: Array | None) -> None:
+        """Compute and record the loss of each sample of a batch, for each output."""
+        network = self._network
+        t = targets
+        if network.target_scaling is not None:
+            t = network.target_scaling.standardized(targets)
+        sample_losses = _losses(network, self._loss, scores, t.astype(network.dtype, order="C"), weights)
+        self._losses.append(sample_losses)
+        self._total += [values.sum(dtype=np.float64) for values in sample_losses]
+
+    def _count(self, outputs: Array, targets: Array, valid: Bools | None) -> None:
+        """Add the positions of a batch to the confusion matrix, without keeping them."""
+        network = self._network
+        thresholds = network.thresholds
+        batch = Evaluation(0.0, outputs, targets, self._task, network.labels, valid, thresholds=thresholds)
+        self._confusion = self._confusion + batch.confusion
+        self._outputs.append(outputs[:0])
+        self._targets.append(targets[:0])
 
     def evaluation(self, *, in_order: bool) -> Evaluation:
         """Return the evaluation of all batches.
@@ -126,9 +144,9 @@ class _EvaluatedBatches:
         in_order   whether the batches are in the order of the samples
         """
         network = self._network
-        parts = (self._outputs, self._targets, *zip(*self._losses, strict=True))
-        arrays = [np.concatenate(part) for part in parts]
         numbers = np.concatenate(self._numbers)
+        by_output = zip(*self._losses, strict=True)
+        arrays = list(map(np.concatenate, (self._outputs, self._targets, *by_output)))
         if not in_order:
             order = np.argsort(numbers)
             arrays = [array[order] for array in arrays]
@@ -140,14 +158,19 @@ class _EvaluatedBatches:
         if isinstance(self._loss, JointLoss) and ports is not None and isinstance(self._task, JointTask):
             values = ports.split(outputs), ports.split(targets)
             return JointEvaluation.of(self._loss, sample_losses, means, *values, self._task, peaks=network.peaks)
+        valid = counted = None
+        if self._valid:
+            valid = np.concatenate(self._valid)
+        if self._counts_only:
+            counted = CountedPositions(self._confusion, len(numbers))
         return Evaluation(
             float(means[0]),
             outputs,
             targets,
             self._task,
             network.labels,
-            np.concatenate(self._valid) if self._valid else None,
-            (np.asarray(self._confusion), len(numbers)) if self._counts_only else None,
+            valid,
+            counted,
             self._loss == LOGITS_LOSS,
             losses=sample_losses[0],
             thresholds=network.thresholds,
@@ -165,24 +188,32 @@ def _in_order(
     preparation = Preparation(network, normalization)
     source = data.source
     if source.batch_size is not None:
-        total = 0
-        for step in range(source.steps(source.batch_size)):
-            samples, _ = source.batch_at(step)
-            rows = np.arange(len(samples))
-            yield total + rows, samples.batch(rows, preparation)
-            total += len(rows)
+        yield from _streamed(source, source.batch_size, preparation)
         return
-    count = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // (math.prod(network.input_shape) * 4)))
-    blocks = source.plan(count, None, 0)
+    bytes_of_input = FLOAT_BYTES * math.prod(network.input_shape)
+    size = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // bytes_of_input))
+    blocks = source.plan(size, None, 0)
     processes = min(reading_processes(readers, decodes=source.decodes), len(blocks))
-    prefetcher = Prefetcher(source.read, processes, count * data.bytes_of_reading)
-    ahead: Iterable[Arrays] = prefetcher.batches((block,) for block in blocks) if processes else [()] * len(blocks)
+    prefetcher = Prefetcher(source.read, processes, size * data.bytes_of_reading)
+    ahead: Iterable[Arrays] = [()] * len(blocks)
+    if processes:
+        ahead = prefetcher.batches((block,) for block in blocks)
     try:
         for block, arrays in zip(blocks, ahead, strict=True):
             samples, rows = source.samples(block, data.targets, arrays)
             yield block, samples.batch(rows, preparation)
     finally:
         prefetcher.close()
+
+
+def _streamed(source: InputSource, size: int, preparation: Preparation) -> Iterator[tuple[Ints, Batch]]:
+    """Yield the batches of a source that decides their size, with the numbers of their samples."""
+    first = 0
+    for step in range(source.steps(size)):
+        samples, _ = source.batch_at(step)
+        rows = np.arange(len(samples))
+        yield first + rows, samples.batch(rows, preparation)
+        first += len(rows)
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:
@@ -195,54 +226,70 @@ def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]])
     """
     ends = endings(network, loss)
     ports = Ports({end.name: end.shape for end in network.outputs})
-    scored = loss if any(end.activation for end in ends) else None
-    rows = list[tuple[float, Array]]()
+    scored = None
+    if any(end.activation for end in ends):
+        scored = loss
+    rows_of_views = list[tuple[float, Array]]()
     for weight, x in views:
-        values = network.infer(np.ascontiguousarray(x, network.dtype), PREDICT_BATCH, scored)
-        rows.append((weight, values.reshape(len(x), -1)))
+        rows = network.infer(np.ascontiguousarray(x, network.dtype), PREDICT_BATCH, scored)
+        rows_of_views.append((weight, rows.reshape(len(x), -1)))
     # With scores, a row contains the outputs, then the scores; without, the outputs are the scores.
-    averaged = np.asarray(sum(weight * values for weight, values in rows), network.dtype)
+    averaged = np.asarray(sum(weight * rows for weight, rows in rows_of_views), network.dtype)
+    outputs = averaged[:, : ports.size]
     scores = [*ports.split(averaged[:, -ports.size :]).values()]
-    for number, (end, columns) in enumerate(zip(ends, ports.columns.values(), strict=True)):
-        if end.activation and len(rows) > 1:
-            parts = [(weight, values[:, -ports.size :][:, columns]) for weight, values in rows]
-            scores[number] = _averaged_scores(end.activation, parts, scores[number])
-    return averaged[:, : ports.size].reshape(-1, *network.output_shape), scores
+    if len(rows_of_views) > 1:
+        for number, (end, columns) in enumerate(zip(ends, ports.columns.values(), strict=True)):
+            if end.activation:
+                parts = [(weight, rows[:, -ports.size :][:, columns]) for weight, rows in rows_of_views]
+                scores[number] = _averaged_scores(end.activation, parts, scores[number])
+    return outputs.reshape(-1, *network.output_shape), scores
 
 
-def _averaged_scores(activation: str, parts: Sequence[tuple[float, Array]], like: Array) -> Array:
+def _averaged_scores(activation: str, views: Sequence[tuple[float, Array]], like: Array) -> Array:
     """Return scores, in the form of ``like``, whose activation is the weighted mean of those of scores (N, F).
 
     log Σ wᵢ softmax(zᵢ) is computed from log wᵢ + zᵢ − log Σ exp zᵢ, which is finite even if a probability rounds to 0.
     A sigmoid is a softmax of z and 0. Its score is the difference of the two logarithms. Exponentials are not divided
     by their sum.
+
+    views   weight and scores of each view
     """
     logs = list[Array]()
-    for weight, part in parts:
-        z = part.reshape(like.shape).astype(np.float64)
-        z = np.stack([z, np.zeros_like(z)], axis=1) if activation == "sigmoid" else z
-        total = 0.0 if activation == "exp" else np.logaddexp.reduce(z, axis=1, keepdims=True)
+    for weight, scores in views:
+        z = scores.reshape(like.shape).astype(np.float64)
+        if activation == "sigmoid":
+            z = np.stack([z, np.zeros_like(z)], axis=1)
+        total = 0.0
+        if activation != "exp":
+            total = np.logaddexp.reduce(z, axis=1, keepdims=True)
         logs.append(np.log(weight) + z - total)
     mean: Array = np.logaddexp.reduce(logs)
-    return (mean[:, 0] - mean[:, 1] if activation == "sigmoid" else mean).astype(like.dtype)
+    if activation == "sigmoid":
+        mean = mean[:, 0] - mean[:, 1]
+    return mean.astype(like.dtype)
 
 
 def _losses(network: Network, loss: Loss, scores: Sequence[Array], t: Array, weights: Array | None) -> list[Array]:
     """Return the loss of each sample, (N,), for each output."""
-    ports = network.output_ports
-    targets = [t] if ports is None else [*ports.split(t).values()]
-    return [
-        losses.of_samples(end.loss, network.engine, np.ascontiguousarray(p), np.ascontiguousarray(target), weights)
-        for end, p, target in zip(endings(network, loss), scores, targets, strict=True)
-    ]
+    targets = [t]
+    if network.output_ports is not None:
+        targets = [*network.output_ports.split(t).values()]
+    results = list[Array]()
+    for end, p, target in zip(endings(network, loss), scores, targets, strict=True):
+        arrays = np.ascontiguousarray(p), np.ascontiguousarray(target)
+        results.append(losses.of_samples(end.loss, network.engine, *arrays, weights))
+    return results
 
 
-def checked_metrics(metrics: Any) -> Mapping[str, Metric]:
+def checked_metrics(metrics: object) -> Mapping[str, Metric]:
     """Return the further metrics of users, by name; OptionError for other values."""
-    functions: Any = {} if metrics is None else metrics
-    if not (isinstance(functions, Mapping) and all(map(callable, cast("Mapping[str, Any]", functions).values()))):
-        raise OptionError(f"metrics {quoted(metrics)}: expected functions by name, such as {{'f2': f}}")
-    return cast("Mapping[str, Metric]", functions)
+    if metrics is None:
+        return {}
+    if isinstance(metrics, Mapping):
+        functions = cast("Mapping[str, Metric]", metrics)
+        if all(map(callable, functions.values())):
+            return functions
+    raise OptionError(f"metrics {quoted(cast('object', metrics))}: expected functions by name, such as {{'f2': f}}")
 
 
 def check_monitor(
@@ -251,7 +298,7 @@ def check_monitor(
     task: Task,
     normalization: Normalization,
     validation: Examples | None,
-    functions: Any = None,
+    functions: Mapping[str, Metric] | None = None,
 ) -> None:
     """Raise OptionError if epochs will not have the metric to monitor, as an evaluation of one sample shows.
 
@@ -260,7 +307,8 @@ def check_monitor(
     values = (None, None)
     names = [*checked_metrics(functions)]
     if network.output_ports is not None:
-        names = [f"{output}_{name}" for output in network.output_ports.names for name in names]
+        outputs = network.output_ports.names
+        names = [f"{output}_{name}" for output, name in itertools.product(outputs, names)]
     metrics = dict.fromkeys(names, 0.0)
     if recipe.monitor in names:
         raise recipe.criterion.undirected()

@@ -66,20 +66,27 @@ class Epoch:
         means       loss and metric on the training samples
         validation  loss and metric on the validation samples
         """
-        name = ERROR if metric == ERROR else CLASSIFICATION.metric
-        values: dict[str, Any] = {name: means[1], f"validation_{name}": validation[1]}
-        return Epoch(epoch, step, means[0] or 0.0, validation_loss=validation[0], seconds=seconds, **values)
+        loss, measured = means
+        validation_loss, validation_measured = validation
+        field_name = CLASSIFICATION.metric
+        if metric == ERROR:
+            field_name = ERROR
+        metrics: dict[str, Any] = {field_name: measured, f"validation_{field_name}": validation_measured}
+        return Epoch(epoch, step, loss or 0.0, validation_loss=validation_loss, seconds=seconds, **metrics)
 
     @property
     def measured(self) -> float | None:
         """The task's metric on the training samples."""
-        return self.mean_absolute_error if self.accuracy is None else self.accuracy
+        if self.accuracy is not None:
+            return self.accuracy
+        return self.mean_absolute_error
 
     @property
     def validation_measured(self) -> float | None:
         """The task's metric on the validation samples; None without validation data."""
-        accuracy = self.validation_accuracy
-        return self.validation_mean_absolute_error if accuracy is None else accuracy
+        if self.validation_accuracy is not None:
+            return self.validation_accuracy
+        return self.validation_mean_absolute_error
 
 
 @dataclass(repr=False)
@@ -145,10 +152,15 @@ class History:
     @property
     def history(self) -> "EpochColumns":
         """Values of every epoch by name: loss, metric, their values on the validation data, and seconds."""
+        columns = EpochColumns()
         epochs = self.epoch_dicts()
-        names = [name for name in (epochs[0] if epochs else {}) if name not in ("epoch", "step")]
-        columns = {name: [epoch[name] for epoch in epochs] for name in names}
-        return EpochColumns({name: column for name, column in columns.items() if None not in column})
+        if not epochs:
+            return columns
+        for name in epochs[0]:
+            values = [epoch[name] for epoch in epochs]
+            if name not in ("epoch", "step") and None not in values:
+                columns[name] = values
+        return columns
 
     def __getitem__(self, name: str) -> list[float]:
         """Return the values of every epoch, such as ``history["loss"]``; OptionError for an unknown name."""
@@ -169,20 +181,26 @@ class History:
 
     def epoch_dicts(self) -> list[dict[str, Any]]:
         """Return the epochs as dictionaries for plots and JSON. Metrics of other tasks are omitted."""
-        drop = CLASSIFICATION.metric if self.measure == ERROR else ERROR
+        of_other_tasks = ERROR
+        if self.measure == ERROR:
+            of_other_tasks = CLASSIFICATION.metric
         dictionaries = list[dict[str, Any]]()
         for epoch in self.epochs:
             values = asdict(epoch)
             metrics = values.pop("validation_metrics")
-            kept = {name: value for name, value in values.items() if name.removeprefix("validation_") != drop}
-            dictionaries.append(kept | {f"validation_{name}": value for name, value in metrics.items()})
+            del values[of_other_tasks], values[f"validation_{of_other_tasks}"]
+            for name, value in metrics.items():
+                values[f"validation_{name}"] = value
+            dictionaries.append(values)
         return dictionaries
 
     def __repr__(self) -> str:
-        figures = [_counted(len(self.epochs), "epoch"), _counted(len(self), "step")]
+        figures = [counted(len(self.epochs), "epoch"), counted(len(self), "step")]
         if self.epochs:
-            end = self.epochs[(self.restored or 0) - 1]
-            figures += [f"weights of epoch {end.epoch}"] if self.restored else []
+            end = self.epochs[-1]
+            if self.restored is not None:
+                end = self.epochs[self.restored - 1]
+                figures.append(f"weights of epoch {end.epoch}")
             figures += [f"loss {end.loss:.4f}", f"{self.label} {formatted(self.measure, end.measured)}"]
             if end.validation_loss is not None:
                 metric = formatted(self.measure, end.validation_measured)
@@ -192,7 +210,10 @@ class History:
     @property
     def label(self) -> str:
         """Name of the metric, for display."""
-        return f"{'standardized ' if self.standardized else ''}{self.measure.replace('_', ' ')}"
+        label = self.measure.replace("_", " ")
+        if self.standardized:
+            label = f"standardized {label}"
+        return label
 
     def plot(self, title: str = "training") -> "Figure":
         """Plot loss and metric as a matplotlib figure. Save it with ``.savefig(FILE)``."""
@@ -218,20 +239,27 @@ class EpochColumns(dict[str, list[float]]):
     """Values of every epoch by name. A name may begin with ``val_`` instead of ``validation_``."""
 
     def __missing__(self, name: str) -> list[float]:
-        if (full := name.replace("val_", "validation_", 1)) in self:
-            return self[full]
+        full_name = name.replace("val_", "validation_", 1)
+        if full_name in self:
+            return self[full_name]
         raise unknown_name("column of the history", name, [*self])
 
 
 def epoch_means(history: History) -> tuple[float, float]:
     """Return the mean loss and the mean metric over the samples of the steps since the last epoch in the history."""
-    first = history.epochs[-1].step if history.epochs else 0
+    first = 0
+    if history.epochs:
+        first = history.epochs[-1].step
     sizes = np.array(history.sizes[first:], np.float64)
-    columns = (history.losses, history.measures)
     with np.errstate(over="ignore", invalid="ignore"):  # the sum of very large losses may overflow
-        means = [float(np.array(column[first:]) @ sizes / sizes.sum()) for column in columns]
-    return means[0], means[1]
+        loss = np.array(history.losses[first:]) @ sizes / sizes.sum()
+        measured = np.array(history.measures[first:]) @ sizes / sizes.sum()
+    return float(loss), float(measured)
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 epoch" or "1,200 samples"."""
+    ending = ""
+    if number != 1:
+        ending = "s"
+    return f"{number:,} {noun}{ending}"

@@ -30,15 +30,21 @@ def rows(history: History, start: int = 0) -> Iterator[str]:
     """Yield the lines of history.csv without the heading and without the first ``start`` steps."""
     ends = {epoch.step: epoch for epoch in history.epochs}
     for step in range(start + 1, len(history) + 1):
-        values = [step, history.numbers[step - 1], history.sizes[step - 1], history.rates[step - 1]]
-        values += [history.losses[step - 1], history.measures[step - 1]]
+        index = step - 1
+        values = [step, history.numbers[index], history.sizes[index], history.rates[index]]
+        values += [history.losses[index], history.measures[index]]
         end = ends.get(step)
         if end is None:
             values += [None, None, None]
         else:
             values += [end.validation_loss, end.validation_measured, round(end.seconds, 3)]
-        cells = ["" if value is None else repr(value) for value in values]
-        yield ",".join(cells) + "\n"
+        yield ",".join(map(_cell, values)) + "\n"
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return repr(value)
 
 
 def validation_csv(history: History) -> bytes:
@@ -62,15 +68,14 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
 
     Errors   FormatError if the heading or a row is invalid, or if there are too few rows
     """
-    lines = _lines(path)
+    heading, *lines = _lines(path) or [""]
     metric_of_heading = {",".join(columns(metric)): metric for metric in METRICS}
-    metric = metric_of_heading.get(lines[0]) if lines else None
-    if metric is None:
+    if heading not in metric_of_heading:
         raise FormatError(f"{path}: expected the heading {','.join(columns(CLASSIFICATION.metric))}")
-    history = History(measure=metric)
-    if len(lines) - 1 < steps:
-        raise FormatError(f"{path}: expected at least {steps} steps, found {len(lines) - 1}")
-    for line in lines[1 : steps + 1]:
+    history = History(measure=metric_of_heading[heading])
+    if len(lines) < steps:
+        raise FormatError(f"{path}: expected at least {steps} steps, found {len(lines)}")
+    for line in lines[:steps]:
         step = len(history) + 1
         try:
             _add_row(history, line.split(","), -(-samples // batch_size))
@@ -88,14 +93,15 @@ def add_validation(history: History, path: Path) -> None:
         return
     content = read_bytes(path, MAX_BYTES, FormatError).decode(errors="replace")
     try:
-        rows = list(csv.reader(StringIO(content)))
+        heading, *rows = list(csv.reader(StringIO(content))) or [[]]
     except csv.Error as error:
         raise FormatError(f"{path}: {error}") from None
-    names = rows[0][1:] if rows else []
+    names = heading[1:]  # after "epoch"
     if not names:
         return
+    remaining = iter(rows)
     for number, epoch in enumerate(history.epochs):
-        cells = rows[number + 1] if number + 1 < len(rows) else []
+        cells = next(remaining, list[str]())
         try:
             metrics = _further_metrics(cells, epoch.epoch, names)
         except ValueError:
@@ -134,7 +140,9 @@ def _add_row(history: History, fields: list[str], steps: int) -> None:
     is_last_of_epoch = position == steps - 1
     if (step, number, size) != expected or len(validation_cells) != 2 or bool(seconds) != is_last_of_epoch:
         raise ValueError
-    maximum = math.inf if history.measure == ERROR else 1.0
+    maximum = 1.0
+    if history.measure == ERROR:
+        maximum = math.inf
     values = _number(rate), _number(loss, minimum=-math.inf), _number(metric, maximum=maximum)
     history.add(epoch + 1, int(size), *values)
     if is_last_of_epoch:
@@ -156,7 +164,9 @@ def _number(text: str, minimum: float = 0.0, maximum: float = math.inf) -> float
 
 def _metric_or_none(text: str) -> float | None:
     """Parse the cell of a value on validation samples; None for an empty cell, without validation samples."""
-    return _metric(text) if text else None
+    if not text:
+        return None
+    return _metric(text)
 
 
 def _metric(text: str) -> float:

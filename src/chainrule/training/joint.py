@@ -69,7 +69,12 @@ class JointEvaluation(Evaluation):
     @property
     def measured(self) -> float:
         """The main metric of the first output."""
-        return next(iter(self.parts.values())).measured
+        return self.first.measured
+
+    @property
+    def first(self) -> Evaluation:
+        """The evaluation of the first output."""
+        return next(iter(self.parts.values()))
 
     @property
     def of_outputs(self) -> dict[str, float]:
@@ -90,13 +95,20 @@ class JointEvaluation(Evaluation):
         return self._named("scores")
 
     def _named(self, what: str) -> dict[str, float]:
-        values = {output: getattr(part, what) for output, part in self.parts.items()}
-        return {f"{output}_{name}": value for output, part in values.items() for name, value in part.items()}
+        values = dict[str, float]()
+        for output, part in self.parts.items():
+            for name, value in getattr(part, what).items():
+                values[f"{output}_{name}"] = value
+        return values
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about classes or labels of an output with a recall of 0."""
-        return tuple(f"{output}: {warning}" for output, part in self.parts.items() for warning in part.warnings)
+        sentences = list[str]()
+        for output, part in self.parts.items():
+            for warning in part.warnings:
+                sentences.append(f"{output}: {warning}")
+        return tuple(sentences)
 
     def with_metrics(self, functions: Mapping[str, Metric], peak: float | None = None) -> JointEvaluation:
         """Return the evaluation with further metrics of each output."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 from chainrule.data.text_options import TextOptions
 from chainrule.errors import OptionError
-from chainrule.training.options import named_numbers
+from chainrule.training.named_options import named_numbers
 
 
 class RateGroup(NamedTuple):

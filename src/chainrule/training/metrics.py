@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +17,43 @@ from chainrule.core.shapes import is_number
 from chainrule.custom.calling import argument_roles
 from chainrule.data.input_statistics import mean_and_deviation
 from chainrule.errors import OptionError, quoted
-from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
+from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 from chainrule.training import decisions, dense, ranking
 from chainrule.training.answers import Answers, Metric
 from chainrule.training.calibration import Reliability
-from chainrule.training.history import AGREEMENT, AREAS, CLASS_SCORES, TOP_SCORE, formatted
+from chainrule.training.history import AGREEMENT, AREAS, CLASS_SCORES, TOP_SCORE, counted, formatted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_NAMED = 20  # targets whose errors are reported by name
+MAX_MISSED = 10  # classes with a recall of 0 that a warning names
 TOP = 5  # classes of the top-5 accuracy
+PLURALS = {"class": "classes", "label": "labels"}
+# The metrics of each task by name, the main one first, and the further ones for predictions of positions
+FIGURES: Mapping[Task, tuple[str, ...]] = {
+    CLASSIFICATION: ("accuracy",),
+    BINARY: ("accuracy",),
+    MULTI_LABEL: ("label_accuracy", "exact_match", "mean_f1"),
+    REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2"),
+}
+FIGURES_OF_POSITIONS: Mapping[Task, tuple[str, ...]] = {
+    **dict.fromkeys((CLASSIFICATION, BINARY, MULTI_LABEL), ("mean_iou", "mean_dice")),
+    REGRESSION: ("psnr",),
+}
+# Metrics that are too many for a line about an epoch, of samples and of positions
+SCORES: Mapping[Task, tuple[str, ...]] = {
+    CLASSIFICATION: CLASS_SCORES,
+    BINARY: CLASS_SCORES,
+    MULTI_LABEL: AREAS,
+    REGRESSION: (),
+}
+SCORES_OF_POSITIONS: Mapping[Task, tuple[str, ...]] = {
+    CLASSIFICATION: AGREEMENT,
+    BINARY: AGREEMENT,
+    MULTI_LABEL: ("roc_auc",),
+    REGRESSION: (),
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,12 +67,12 @@ class Evaluation(Answers):
     """
 
     def __repr__(self) -> str:
-        metrics = ", ".join(
-            f"{name.replace('_', ' ')} {formatted(name, value)}" for name, value in self.figures.items()
-        )
-        return f"Evaluation({self.samples:,} sample{'s' * (self.samples != 1)}: {metrics})"
+        metrics = list[str]()
+        for name, value in self.figures.items():
+            metrics.append(f"{name.replace('_', ' ')} {formatted(name, value)}")
+        return f"Evaluation({counted(self.samples, 'sample')}: {', '.join(metrics)})"
 
-    def __getitem__(self, name: Any) -> Any:
+    def __getitem__(self, name: str) -> Evaluation:
         """Raise TypeError: values have names. This also explains ``loss, accuracy = model.evaluate(x, y)``."""
         raise TypeError(f"an Evaluation has attributes: use evaluation.loss and evaluation.{self.task.metric}")
 
@@ -124,13 +150,15 @@ class Evaluation(Answers):
 
     @property
     def _images(self) -> Iterator[Evaluation]:
-        """The evaluation of each sample alone."""
+        """The evaluation of each sample alone, which its weight does not affect."""
         if self.counted is not None:
             raise OptionError("the outputs of streamed positions are not kept; evaluate arrays in memory instead")
         for n in range(self.samples):
             rows = slice(n, n + 1)
-            valid = None if self.valid is None else self.valid[rows]
-            yield replace(self, outputs=self.outputs[rows], targets=self.targets[rows], valid=valid)
+            valid = None
+            if self.valid is not None:
+                valid = self.valid[rows]
+            yield replace(self, outputs=self.outputs[rows], targets=self.targets[rows], valid=valid, weights=None)
 
     @property
     def mean_iou(self) -> float:
@@ -232,7 +260,7 @@ class Evaluation(Answers):
         """
         self._require_task("R²", REGRESSION)
         outputs, targets = self._rows
-        deviation = mean_and_deviation(targets, targets.shape[1])[1]
+        _, deviation = mean_and_deviation(targets, targets.shape[1])
         weights = self.row_weights
         variance = np.average(np.square(targets - np.average(targets, 0, weights)), 0, weights)
         variance[deviation == 0] = np.nan
@@ -249,7 +277,9 @@ class Evaluation(Answers):
         self._require_task("the peak signal-to-noise ratio", REGRESSION)
         peak = self.peak or unit_range(self.targets)
         error = self._mean(dense.rows(np.square(self._errors)))
-        return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+        if error == 0:
+            return math.inf
+        return float(10 * np.log10(peak**2 / error))
 
     # ------------------------------------------------------------------ for display
 
@@ -273,30 +303,37 @@ class Evaluation(Answers):
     @property
     def figures(self) -> dict[str, float]:
         """The task's metrics and the loss, by name. The main metric comes first."""
-        names = {
-            MULTI_LABEL: ("label_accuracy", "exact_match", "mean_f1"),
-            REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2"),
-        }.get(self.task, ("accuracy",))
+        names = FIGURES[self.task]
         if self.outputs.ndim > 2:
-            names += ("psnr",) if self.task == REGRESSION else ("mean_iou", "mean_dice")
-        metrics = {**{name: float(getattr(self, name)) for name in names}, **self.of_outputs, "loss": self.loss}
+            names += FIGURES_OF_POSITIONS[self.task]
+        metrics = dict[str, float]()
+        for name in names:
+            metrics[name] = float(getattr(self, name))
+        metrics |= {**self.of_outputs, "loss": self.loss}
         for name, function in self.functions.items():
-            true, predicted = self.compared
-            is_reversed = argument_roles(function) == ("p", "t")
-            options = {} if self.row_weights is None else {"sample_weight": self.row_weights}
-            value = function(predicted, true, **options) if is_reversed else function(true, predicted, **options)
+            value = self._value_of(function)
             if name in metrics or not is_number(value):
                 raise OptionError(f"metric {name}: expected a number with another name, found {quoted(value)}")
             metrics[name] = float(value)
         return metrics
 
+    def _value_of(self, function: Metric) -> Any:
+        """Return the value of a user's metric, a function of true and predicted values in the order that it names."""
+        true, predicted = self.compared
+        options = dict[str, Floats]()
+        if self.row_weights is not None:
+            options["sample_weight"] = self.row_weights
+        if argument_roles(function) == ("p", "t"):
+            return function(predicted, true, **options)
+        return function(true, predicted, **options)
+
     @property
     def scores(self) -> dict[str, float]:
-        """Further metrics of classes or labels, by name; none for regression. Those of positions are not ranked."""
-        names = {REGRESSION: (), MULTI_LABEL: AREAS}.get(self.task, CLASS_SCORES)
+        """Further metrics of classes or labels, by name; none for regression. Positions, which are many, have fewer."""
+        names = SCORES[self.task]
         if self.outputs.ndim > 2:
-            names = AGREEMENT if names is CLASS_SCORES else names[:1]
-        elif self.outputs.shape[1] > TOP and names is CLASS_SCORES:
+            names = SCORES_OF_POSITIONS[self.task]
+        elif self.outputs.shape[1] > TOP and self.task in (CLASSIFICATION, BINARY):
             names = (*names, TOP_SCORE)
         return {name: float(getattr(self, name)) for name in names}
 
@@ -321,16 +358,20 @@ class Evaluation(Answers):
 
     def _missed_sentence(self, missed: list[str]) -> str:
         """Return a sentence about classes or labels with a recall of 0."""
-        shown = ", ".join(missed[:10])
-        if len(missed) > 10:
-            shown += f" and {len(missed) - 10} more"
-        singular, plural = ("label", "labels") if self.task == MULTI_LABEL else ("class", "classes")
-        noun = singular if len(missed) == 1 else plural
-        samples = int(self._counts()[1][self.recall == 0].sum())
-        unit = "pixel" if self.outputs.ndim > 2 else "sample"
-        if samples != 1:
-            unit += "s"
-        return f"{noun} with recall 0 %: {shown}; none of {samples:,} {unit} was found"
+        shown = ", ".join(missed[:MAX_MISSED])
+        if len(missed) > MAX_MISSED:
+            shown += f" and {len(missed) - MAX_MISSED} more"
+        noun = "class"
+        if self.task == MULTI_LABEL:
+            noun = "label"
+        if len(missed) > 1:
+            noun = PLURALS[noun]
+        unit = "sample"
+        if self.outputs.ndim > 2:
+            unit = "pixel"
+        _, actual, _ = self._counts()
+        samples = int(actual[self.recall == 0].sum())
+        return f"{noun} with recall 0 %: {shown}; none of {counted(samples, unit)} was found"
 
     def with_metrics(self, functions: Mapping[str, Metric], peak: float | None = None) -> Evaluation:
         """Return the evaluation with further metrics by name, and with another peak for PSNR unless it is None."""
@@ -341,22 +382,28 @@ class Evaluation(Answers):
 
         classes  names of the classes or labels; empty: the evaluation's ``classes``
         """
-        counts: dict[str, Any] = {"samples": self.samples, "warnings": list(self.warnings)}
-        entries = {"task": self.task.name, **self.figures, **self.scores, **counts}
+        entries: dict[str, Any] = {"task": self.task.name, **self.figures, **self.scores}
+        entries |= {"samples": self.samples, "warnings": list(self.warnings)}
         if self.task in (CLASSIFICATION, BINARY) and self.outputs.ndim == 2:
             entries["accuracy_interval"] = [*self.accuracy_interval()]
         if self.task == REGRESSION:
             return without_nonfinite(entries)
+        entries["classes"] = self._per_class(classes or self.names)
+        return without_nonfinite(entries)
+
+    def _per_class(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the metrics of each class or label, with its name and its number of samples."""
         columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         if self.outputs.ndim > 2:
             columns["iou"] = self.iou
         else:
             columns |= {"roc_auc": self.roc_aucs, "average_precision": self.average_precisions}
-        per_class = [
-            {"class": name, **{key: float(values[k]) for key, values in columns.items()}, "samples": int(count)}
-            for k, (name, count) in enumerate(zip(classes or self.names, self._counts()[1], strict=False))
-        ]
-        return without_nonfinite({**entries, "classes": per_class})
+        _, actual, _ = self._counts()
+        rows = list[dict[str, Any]]()
+        for name, count, *values in zip(names, actual, *columns.values(), strict=False):
+            metrics = dict(zip(columns, map(float, values), strict=True))
+            rows.append({"class": name, **metrics, "samples": int(count)})
+        return rows
 
     @cached_property
     def _areas(self) -> Floats:
@@ -394,4 +441,6 @@ def _ratio(part: Ints, whole: Ints) -> Floats:
 
 def _mean_defined(values: Floats) -> float:
     defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
+    if not defined.size:
+        return math.nan
+    return float(defined.mean())

@@ -19,7 +19,7 @@ from chainrule.core.options import CUSTOM_SUFFIX, checked
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.options import NamedOptions
+from chainrule.training.named_options import NamedOptions
 
 __all__ = [
     "NAMED",

@@ -5,13 +5,11 @@ those of the fields of `recipe.Recipe`. Importing this module is fast, so that `
 """
 
 import operator
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from chainrule.core.options import CUSTOM_SUFFIX
-from chainrule.core.words import CheckedOptions, match_name
-from chainrule.errors import OptionError, quoted, unknown_name
+from chainrule.errors import OptionError, quoted
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
@@ -76,11 +74,14 @@ class Bounds:
             "of at most": (self.high, operator.le),
             "below": (self.below, operator.lt),
         }
-        conditions = {
-            f"{words} {limit}": holds(value, limit) for words, (limit, holds) in limits.items() if limit is not None
-        }
+        conditions = dict[str, bool]()
+        for words, (limit, holds) in limits.items():
+            if limit is not None:
+                conditions[f"{words} {limit}"] = holds(value, limit)
         if not all(conditions.values()):
-            kind = "a whole number" if self.is_whole else "a number"
+            kind = "a number"
+            if self.is_whole:
+                kind = "a whole number"
             raise OptionError(f"{name} {quoted(value)}: expected {kind} {' and '.join(conditions)}")
 
     @property
@@ -122,8 +123,10 @@ class RecipeOption(Bounds):
     @property
     def shown(self) -> str:
         """How a step on given samples, on the page and in `chainrule explain`, treats the option (`PARTS`)."""
-        treatments = [PARTS[part] for part in self.changes]
-        return next((kind for kind in treatments if kind != NO_EFFECT), NO_EFFECT)
+        for part in self.changes:
+            if PARTS[part] != NO_EFFECT:
+                return PARTS[part]
+        return NO_EFFECT
 
 
 OPTIONS = {
@@ -337,7 +340,7 @@ OPTIONS = {
 
 
 # The options in the order in which they act: that of `PARTS`, and for one part, of `OPTIONS`
-APPLIED = [name for part in PARTS for name, option in OPTIONS.items() if option.changes[0] == part]
+APPLIED = sorted(OPTIONS, key=lambda name: [*PARTS].index(OPTIONS[name].changes[0]))
 
 
 def check_meeting(names: Sequence[str]) -> None:
@@ -352,6 +355,13 @@ def check_meeting(names: Sequence[str]) -> None:
 STEADIER = "a smaller learning rate, clip_norm=1 (--clip-norm 1)"
 
 
+def label_of(name: str) -> str:
+    """Return the name of an option, or of another argument of `fit`, in messages."""
+    if name in OPTIONS and OPTIONS[name].label:
+        return OPTIONS[name].label
+    return name
+
+
 def flag_of(name: str) -> str:
     """Return the flag of an option in `chainrule train`."""
     return OPTIONS[name].flag or f"--{name.replace('_', '-')}"
@@ -360,96 +370,4 @@ def flag_of(name: str) -> str:
 def check_option(name: str, value: Any) -> None:
     """Raise OptionError if a number is not within the bounds of a recipe's option. None is always accepted."""
     if value is not None:
-        OPTIONS[name].check(OPTIONS[name].label or name, value)
-
-
-def named_numbers(option: str, text: str, form: str) -> list[tuple[str, float]]:
-    """Parse text from the command line, such as "cat=2,dog=0.5", to pairs of a name and a number.
-
-    form     format of a part, for the OptionError if the text has another
-    """
-    pairs = list[tuple[str, float]]()
-    for part in text.split(","):
-        name, _, number = part.rpartition("=")
-        try:
-            pairs.append((name.strip(), float(number if name else "")))
-        except ValueError:
-            raise OptionError(f"{option} {quoted(text)}: expected {form}, found {quoted(part.strip())}") from None
-    return pairs
-
-
-def options_in(option: str, text: str, form: str) -> dict[str, Any]:
-    """Parse text such as "every=5,decay=0.7" to options by name. Whole numbers become integers. See `named_numbers`."""
-    return {name: int(value) if value.is_integer() else value for name, value in named_numbers(option, text, form)}
-
-
-BOUNDS = {  # of the options of optimizers, schedules and lookahead
-    **dict.fromkeys(("learning_rate", "epsilon"), Bounds(above=0)),
-    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), Bounds(low=0, below=1)),
-    "weight_decay": Bounds(low=0),
-    **dict.fromkeys(("patience", "reductions"), Bounds(low=0, high=MOST_EPOCHS)),
-    **dict.fromkeys(("gamma", "share"), Bounds(above=0, high=1.0)),
-    **dict.fromkeys(("warm", "peak"), Bounds(above=0, below=1)),
-    **dict.fromkeys(("start", "end"), Bounds(low=0, high=1.0)),
-    **dict.fromkeys(("epochs", "step", "divisor", "final"), Bounds(low=1)),
-    "every": Bounds(low=1, high=MOST_EPOCHS),
-    "decay": Bounds(low=0, high=1.0),
-}
-
-
-def check_bounds(options: Any) -> None:
-    """Raise OptionError if a number among the options of a dataclass is not within its `BOUNDS`."""
-    for entry in fields(options):
-        if entry.name in BOUNDS:
-            BOUNDS[entry.name].check(f"{type(options).__name__} {entry.name}", getattr(options, entry.name))
-
-
-@dataclass(frozen=True)
-class NamedOptions(metaclass=CheckedOptions):
-    """Base class of optimizers and schedules, whose options are within `BOUNDS`.
-
-    kinds    classes by the names that are used on the command line and in files
-    custom   class for custom code: its method ``of`` wraps the code, and its option ``label`` is the code's name
-    """
-
-    kinds: ClassVar[Mapping[str, Any]]
-    custom: ClassVar[Any]
-
-    def __post_init__(self) -> None:
-        """Check the ranges of all options."""
-        check_bounds(self)
-
-    @property
-    def name(self) -> str:
-        """Name used on the command line and in files."""
-        return next(name for name, kind in self.kinds.items() if kind is type(self))
-
-    def to_config(self) -> dict[str, Any]:
-        """Return the name and the options as JSON values, for config.json."""
-        return {"name": self.name, **asdict(self)}
-
-    @classmethod
-    def choose(cls, option: Any) -> Self:
-        """Return an object for a name, a config from `to_config`, or custom code; such an object is returned unchanged.
-
-        "momentum", {"name": "momentum", "learning_rate": 0.1} and Momentum(0.1), for example, are all accepted.
-
-        Errors   OptionError for an unknown name or option
-        """
-        if type(option) in (*cls.kinds.values(), cls.custom):
-            return option
-        if not isinstance(option, str | dict) and option is not None:
-            return cls.custom.of(option)
-        what = cls.__name__.lower()
-        config: dict[str, Any] = {**option} if isinstance(option, dict) else {"name": option}
-        name = config.pop("name", None)
-        if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):  # a file contains only the name of custom code
-            return cls.custom(label=name.removesuffix(CUSTOM_SUFFIX), **config)
-        official = match_name(name, cls.kinds)
-        if official is None:
-            raise unknown_name(what, name, [*cls.kinds])
-        kind = cls.kinds[official]
-        supported = [entry.name for entry in fields(kind)]
-        if unknown := [key for key in config if key not in supported]:
-            raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
-        return kind(**config)
+        OPTIONS[name].check(label_of(name), value)

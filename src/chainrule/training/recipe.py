@@ -53,11 +53,13 @@ class RecipeOptions(TypedDict, total=False):
     seed: int | None
 
 
-def _conversion(module: str, kind: str) -> Callable[[Any], Any]:
+def _conversion(module: str, kind: str) -> Callable[[object], object]:
     """Return the function `choose` of a class, whose module is imported when the option is used."""
 
-    def choose(option: Any) -> Any:
-        return None if option is None else getattr(importlib.import_module(module), kind).choose(option)
+    def choose(option: object) -> object:
+        if option is None:
+            return None
+        return getattr(importlib.import_module(module), kind).choose(option)
 
     return choose
 
@@ -122,16 +124,19 @@ class Recipe(metaclass=CheckedOptions):
     def reported(self) -> dict[str, str]:
         """Return the values other than the defaults, in words, by option."""
         defaults = Recipe()
-        return {
-            name: option.report.format(value)
-            for name, option in OPTIONS.items()
-            if option.report and (value := getattr(self, name)) != getattr(defaults, name)
-        }
+        texts = dict[str, str]()
+        for name, option in OPTIONS.items():
+            value = getattr(self, name)
+            if option.report and value != getattr(defaults, name):
+                texts[name] = option.report.format(value)
+        return texts
 
     def left_out(self) -> str:
         """Return a sentence about the options that a single step leaves out when it is shown; "" if there are none."""
-        parts = [text for name, text in self.reported().items() if OPTIONS[name].shown == LEFT_OUT]
-        return f"Left out of the step that is shown: {', '.join(parts)}." if parts else ""
+        left_out = [text for name, text in self.reported().items() if OPTIONS[name].shown == LEFT_OUT]
+        if not left_out:
+            return ""
+        return f"Left out of the step that is shown: {', '.join(left_out)}."
 
     def check_input(self, shape: Sequence[int]) -> None:
         """Raise OptionError or ShapeError if augmentation or views do not support the input shape."""
@@ -162,12 +167,14 @@ class Recipe(metaclass=CheckedOptions):
     @property
     def custom_parts(self) -> tuple[str, ...]:
         """Descriptions of the options that are custom code, which is not saved in files."""
-        function = None if self.augmentation is None else self.augmentation.function
         parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
-        parts["augmentation"] = "" if function is None else f"{self.augmentation}{CUSTOM_SUFFIX}"
-        return tuple(
-            f"{part} {name.removesuffix(CUSTOM_SUFFIX)}" for part, name in parts.items() if name.endswith(CUSTOM_SUFFIX)
-        )
+        descriptions = list[str]()
+        for part, name in parts.items():
+            if name.endswith(CUSTOM_SUFFIX):
+                descriptions.append(f"{part} {name.removesuffix(CUSTOM_SUFFIX)}")
+        if self.augmentation is not None and self.augmentation.function is not None:
+            descriptions.append(f"augmentation {self.augmentation}")
+        return tuple(descriptions)
 
     def to_config(self) -> dict[str, Any]:
         """Return all settings as JSON values. Custom code is represented by its name."""
@@ -175,7 +182,7 @@ class Recipe(metaclass=CheckedOptions):
         for name in OPTIONS:
             value = getattr(self, name)
             if name in CONVERSIONS and value is not None:
-                value = value.to_config() if hasattr(value, "to_config") else str(value)
+                value = _config_of(value)
             config[name] = value
         return config
 
@@ -190,6 +197,13 @@ class Recipe(metaclass=CheckedOptions):
             raise FormatError(f"recipe: {error}") from None
 
 
+def _config_of(value: Any) -> object:
+    """Return the value of a converted option as a JSON value: its config or, for those without, text."""
+    if hasattr(value, "to_config"):
+        return value.to_config()
+    return str(value)
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -198,8 +212,13 @@ def with_options_documented(function: F) -> F:
     defaults = {entry.name: repr(entry.default) for entry in fields(Recipe)}
     defaults |= {"schedule": "'constant'", "lr_multipliers": "None", "standardize_targets": "automatic"}
     defaults |= {"normalization": "automatic", "seed": "automatic"}
-    width = max(map(len, RecipeOptions.__annotations__))
-    lines = [f"    {name:{width}} {defaults[name]:10}  {OPTIONS[name].text}" for name in RecipeOptions.__annotations__]
-    table = "\n".join(fill(line, 120, subsequent_indent=" " * (width + 17)) for line in lines)
+    names = RecipeOptions.__annotations__
+    width = max(map(len, names))
+    indent = " " * (width + 17)  # of the text in the line
+    lines = list[str]()
+    for name in names:
+        line = f"    {name:{width}} {defaults[name]:10}  {OPTIONS[name].text}"
+        lines.append(fill(line, 120, subsequent_indent=indent))
+    table = "\n".join(lines)
     function.__doc__ = (function.__doc__ or "").replace("    {options}", table)
     return function

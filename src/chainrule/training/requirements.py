@@ -45,10 +45,11 @@ def check(values: Mapping[str, Any], available: Mapping[str, bool], context: str
     context     end of the message
     """
     for name, value in values.items():
-        for need in READS.get(name, ()) if value else ():
+        if not value:
+            continue
+        for need in READS.get(name, ()):
             if not available.get(need, True):
-                label = getattr(declared.OPTIONS.get(name), "label", "") or name
-                raise OptionError(f"{label} {value}: expected {need}{context}")
+                raise OptionError(f"{declared.label_of(name)} {value}: expected {need}{context}")
 
 
 def check_fit(options: Mapping[str, Any], recipe: Recipe, data: Examples, *, standardized: bool, tested: bool) -> None:
@@ -60,11 +61,13 @@ def check_fit(options: Mapping[str, Any], recipe: Recipe, data: Examples, *, sta
     if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
     own_size = data.source.batch_size
+    has_free_size = own_size is None or options["batch_size"] in (BATCH_SIZE, own_size)
+    follows_best_epoch = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
     available = {
         SPLIT: recipe.validation > 0,
         DECODED: data.source.decodes,
-        declared.FOLLOWER: recipe.patience is not None or isinstance(recipe.schedule, Plateau),
-        declared.FREE_SIZE: own_size is None or options["batch_size"] in (BATCH_SIZE, own_size),
+        declared.FOLLOWER: follows_best_epoch,
+        declared.FREE_SIZE: has_free_size,
         declared.SCALABLE: standardized,
         declared.TESTED: tested or recipe.views is None,
     }
@@ -106,12 +109,13 @@ def _check_augmentation(augmentation: Augmentation, task: Task, targets: Targets
     """Raise OptionError for targets that would not be changed with their images."""
     are_numbers = REGRESSION in tasks.parts(task) and not targets.is_dense
     are_pairs = task == REGRESSION and not targets.is_dense and targets.values.shape[1] % 2 == 0
-    is_known = bool(augmentation.positions or augmentation.keep_targets)
-    conditions = {
-        ONE_TARGET: not (augmentation.mixes and targets.is_dense),
-        PAIRS: not augmentation.positions or are_pairs,
-        MOVABLE: not (augmentation.moves and are_numbers) or is_known,
-    }
-    for need, holds in conditions.items():
-        if not holds:
-            raise OptionError(f"augmentation {augmentation}: expected {need}")
+    is_known = augmentation.positions or augmentation.keep_targets
+    missing = None
+    if augmentation.mixes and targets.is_dense:
+        missing = ONE_TARGET
+    elif augmentation.positions and not are_pairs:
+        missing = PAIRS
+    elif augmentation.moves and are_numbers and not is_known:
+        missing = MOVABLE
+    if missing is not None:
+        raise OptionError(f"augmentation {augmentation}: expected {missing}")

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.errors import OptionError
-from chainrule.training.options import NamedOptions, options_in
+from chainrule.training.named_options import NamedOptions, options_in
 
 __all__ = [
     "NAMED",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,20 @@ from chainrule.training.examples import InputSource
 from chainrule.training.samples import Samples
 from chainrule.training.targets import Targets
 
-Shapes: TypeAlias = tuple[Shape, ...]  # of x, y and, if there is one, the weight
 PROBE_SAMPLES = 256  # samples of a data set that determine the task and the normalization
+
+
+class SampleShapes(NamedTuple):
+    """The shapes of x, y and, if there is one, the weight of a sample, by its index in the data set."""
+
+    sample: int
+    shapes: tuple[Shape, ...]
+
+    def __str__(self) -> str:
+        x, y, *weights = (text(shape) or "a number" for shape in self.shapes)
+        if weights:
+            return f"(x {x}, y {y}, weight)"
+        return f"(x {x}, y {y})"
 
 
 class BatchReader(Protocol):
@@ -72,12 +85,14 @@ class ItemSource(InputSource):
         self.indices: Ints = np.arange(len(dataset))
         if not len(dataset):
             raise DataError("the data set is empty")
-        self.model: tuple[int, Shapes] | None = None
-        count = sources.PROBE_SAMPLES if isinstance(dataset, SourcePairs) else PROBE_SAMPLES
+        self.model: SampleShapes | None = None
+        count = PROBE_SAMPLES
+        if isinstance(dataset, SourcePairs):
+            count = sources.PROBE_SAMPLES
         self._probed = np.sort(generator(0, "probe").permutation(len(dataset))[:count])
         arrays = self.read(self._probed)
         self.probe = self._converted(arrays, self._probed, are_finite=True)
-        self.model = int(self._probed[0]), tuple(array.shape[1:] for array in arrays)
+        self.model = SampleShapes(int(self._probed[0]), tuple(array.shape[1:] for array in arrays))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -85,7 +100,9 @@ class ItemSource(InputSource):
     @property
     def inputs(self) -> Any:
         """Inputs of all samples, (N, …); None if only the data set can read them."""
-        return sources.subset(self.dataset.x, self.indices) if isinstance(self.dataset, SourcePairs) else None
+        if not isinstance(self.dataset, SourcePairs):
+            return None
+        return sources.subset(self.dataset.x, self.indices)
 
     @property
     def representative(self) -> Array:
@@ -110,13 +127,17 @@ class ItemSource(InputSource):
         has_recorded = hasattr(recorded, "__len__") and len(recorded) == len(self.dataset)
         if has_recorded and getattr(self.dataset, "target_transform", None) is None:
             return np.unique(np.asarray(recorded)[self.indices], return_inverse=True)[1]
-        blocks = np.array_split(np.arange(len(self)), -(-len(self) // PROBE_SAMPLES))
-        parts = [self._converted(self.read(block), block).targets.classes for block in blocks]
-        return None if any(part is None for part in parts) else np.concatenate(cast("list[Ints]", parts))
+        classes = list[Ints]()
+        for numbers in np.array_split(np.arange(len(self)), math.ceil(len(self) / PROBE_SAMPLES)):
+            classes_of_block = self._converted(self.read(numbers), numbers).targets.classes
+            if classes_of_block is None:
+                return None
+            classes.append(classes_of_block)
+        return np.concatenate(classes)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what `read` needs, which is sent to worker processes."""
-        return {name: getattr(self, name) for name in ("dataset", "shape", "indices", "model")}
+        return {"dataset": self.dataset, "shape": self.shape, "indices": self.indices, "model": self.model}
 
     def read(self, numbers: Ints, key: int = 0) -> Arrays:
         """Return the inputs, targets and any weights of samples, unchecked except for their shapes.
@@ -125,10 +146,10 @@ class ItemSource(InputSource):
 
         key   seed of the random transformations in the data set
         """
-        items = list[Arrays]()
-        model = self.model
         from chainrule.data.prefetch import SeededGlobals
 
+        items = list[Arrays]()
+        model = self.model
         with SeededGlobals() as generators:
             for index in self.indices[numbers].tolist():
                 generators.seed(mix(key, index))
@@ -137,17 +158,23 @@ class ItemSource(InputSource):
                 except Exception as error:
                     error.add_note(f"while reading {self.name(index)}")
                     raise
-                shapes = tuple(part.shape for part in items[-1])
-                model = model or (index, shapes)
-                if shapes != model[1]:
-                    here, there = (_described(item_shapes) for item_shapes in (shapes, model[1]))
-                    expected = f"{self.name(model[0])} is {there}; all samples must have the same shapes"
-                    raise DataError(f"{self.name(index)} is {here}, but {expected}, and all weights or none")
+                shapes = SampleShapes(index, tuple(array.shape for array in items[-1]))
+                if model is None:
+                    model = shapes
+                self._check_shapes(shapes, model)
         return tuple(map(np.stack, zip(*items, strict=True)))
+
+    def _check_shapes(self, shapes: SampleShapes, model: SampleShapes) -> None:
+        """Raise DataError if a sample has other shapes than the model."""
+        if shapes.shapes != model.shapes:
+            expected = f"{self.name(model.sample)} is {model}; all samples must have the same shapes"
+            raise DataError(f"{self.name(shapes.sample)} is {shapes}, but {expected}, and all weights or none")
 
     def name(self, index: int) -> str:
         """Return the name of a sample for messages."""
-        return self.dataset.name(index) if isinstance(self.dataset, SourcePairs) else f"sample {index} of the data set"
+        if isinstance(self.dataset, SourcePairs):
+            return self.dataset.name(index)
+        return f"sample {index} of the data set"
 
     def _item(self, index: int) -> Arrays:
         item: Any = self.dataset[index]
@@ -156,7 +183,8 @@ class ItemSource(InputSource):
         from chainrule.data.inputs import is_source, read_input
 
         x, *others = item
-        x = read_input(x, self.shape) if is_source(x) else x
+        if is_source(x):
+            x = read_input(x, self.shape)
         return tuple(map(as_array, (x, *others)))
 
     def _converted(self, arrays: Arrays, numbers: Ints, *, are_finite: bool = False) -> Samples:
@@ -164,9 +192,9 @@ class ItemSource(InputSource):
 
         are_finite   whether inputs that are not finite are an error
         """
-        x, y, weights = (*arrays, None)[:3]
+        x, y, *weights = arrays
         try:
-            samples = self.convert(x, y, weights)
+            samples = self.convert(x, y, _single(weights))
             if are_finite and samples.x.dtype.kind == "f":
                 sources.finite_extremes(samples.x, "inputs")
             return samples
@@ -179,7 +207,9 @@ class ItemSource(InputSource):
     def check_masks(self, classes: int, ignore_label: int | None) -> None:
         """Raise the error of a mask with labels outside the classes, or without a position that counts."""
         occurring = self.dataset.y.occurring
-        unusable = np.empty(0, np.int64) if occurring is None else _unusable_masks(occurring, classes, ignore_label)
+        if occurring is None:
+            return
+        unusable = _unusable_masks(occurring, classes, ignore_label)
         if unusable.size:
             self._converted(self.read(unusable[:1]), unusable)
 
@@ -205,7 +235,9 @@ class BatchSource(InputSource):
         self._batches = batches
         self._convert = convert
         self._continues = steps is not None
-        length = _length(batches) if steps is None else steps
+        length = steps
+        if steps is None:
+            length = _length(batches)
         if length is not None and not is_whole(length, 1):
             raise OptionError(f"{quoted(length)} batches per epoch: expected a whole number of at least 1")
         if length is None:
@@ -270,11 +302,14 @@ class BatchSource(InputSource):
         if not is_pair(batch):
             raise DataError(f"a batch is {quoted(batch)}; expected (x, y) or (x, y, weights)")
         x, y, *weights = batch
-        if self._weighted not in (None, bool(weights)):
-            expected = "the batches before it have weights" if self._weighted else "the batches before it have none"
-            raise DataError(f"a batch has {'' if weights else 'no '}weights, but {expected}; expected all or none")
-        self._weighted = bool(weights)
-        return self._convert(x, y, as_array(weights[0]) if weights else None)
+        is_weighted = bool(weights)
+        if self._weighted is None:
+            self._weighted = is_weighted
+        if is_weighted and not self._weighted:
+            raise DataError("a batch has weights, but the batches before it have none; expected all or none")
+        if self._weighted and not is_weighted:
+            raise DataError("a batch has no weights, but the batches before it have weights; expected all or none")
+        return self._convert(x, y, _single(list(map(as_array, weights))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,9 +335,14 @@ def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: in
 
     occurring   which labels occur in each mask, as in `MaskFiles`
     """
-    is_ignored = np.arange(256) == (-1 if ignore_label is None else ignore_label)
-    allowed = np.packbits(is_ignored | (np.arange(256) < classes))
-    return np.flatnonzero((occurring & ~allowed).any(1) | (occurring == np.packbits(is_ignored)).all(1))
+    labels = np.arange(256)  # of masks with one byte per pixel
+    is_ignored = np.zeros(len(labels), np.bool_)
+    if ignore_label is not None:
+        is_ignored = labels == ignore_label
+    allowed = np.packbits(is_ignored | (labels < classes))
+    has_others = (occurring & ~allowed).any(1)
+    has_only_ignored = (occurring == np.packbits(is_ignored)).all(1)
+    return np.flatnonzero(has_others | has_only_ignored)
 
 
 def _length(batches: Any) -> int | None:
@@ -315,12 +355,17 @@ def _length(batches: Any) -> int | None:
 def _sample_count(batches: Any, steps: int, batch_size: int) -> int:
     """Return the number of samples per epoch: that of a DataLoader or, for other iterables, of equal batches."""
     dataset = getattr(batches, "dataset", None)
-    drops = getattr(batches, "drop_last", False)
-    count = _length(dataset) if dataset is not None and not drops else None
-    exact = count is not None and -(-count // batch_size) == steps
-    return cast("int", count) if exact else steps * batch_size
+    drops_last = getattr(batches, "drop_last", False)
+    if dataset is not None and not drops_last:
+        count = _length(dataset)
+        if count is not None and math.ceil(count / batch_size) == steps:
+            return count
+    return steps * batch_size
 
 
-def _described(shapes: Shapes) -> str:
-    x, y, *weights = (text(shape) or "a number" for shape in shapes)
-    return f"(x {x}, y {y}{', weight' if weights else ''})"
+def _single(weights: Sequence[Array]) -> Array | None:
+    """Return the weights of an item or a batch, which are optional; None if it has none."""
+    if not weights:
+        return None
+    (array,) = weights
+    return array

@@ -168,12 +168,12 @@ class Trainer:
         self.history = History(measure=self.task.metric)
         self.stop = False
         self.ahead = 0
-        sets = self._weighted_targets()
+        targets, *validation_targets = self._weighted_targets()
         if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
-            sets[0] = sets[0].masked()
-        self.weights = sets[0].loss_weights
+            targets = targets.masked()
+        self.weights = targets.loss_weights
         if validation is not None and validation.source.known:
-            self.validation = replace(validation, targets=sets[1])
+            self.validation = replace(validation, targets=validation_targets[0])
         if recipe.monitor != Recipe.monitor or self.metrics:
             from chainrule.training.evaluation import check_monitor
 
@@ -194,14 +194,16 @@ class Trainer:
             workers=self.workers,
             components=[*self.components.values()],
         )
-        data = replace(train_data, targets=sets[0]) if train_data.source.known else train_data
+        if train_data.source.known:
+            train_data = replace(train_data, targets=targets)
         preparation = Preparation(
             network, self.normalization, recipe.augmentation, recipe.seed, self.target_scaling, recipe.label_smoothing
         )
-        self.loader = BatchLoader(preparation, recipe, data, self.stepper, readers)
+        self.loader = BatchLoader(preparation, recipe, train_data, self.stepper, readers)
         self.epoch_steps = self.loader.epoch_steps
         self.steps = self.epoch_steps * recipe.epochs
-        if warning := tasks.range_warning(network.last_layer, train_data.targets.rows):
+        warning = tasks.range_warning(network.last_layer, self.train_data.targets.rows)
+        if warning is not None:
             self.history.warnings.append(warning)
         self.history.notes += self.history.warnings
         if self.target_scaling is not None:
@@ -237,19 +239,21 @@ class Trainer:
     @property
     def fitted(self) -> Fitted:
         """Normalization, loss, task and other values that `adopt` copies to the network."""
-        recipe = self.recipe
+        network = self.network
+        augmentation = self.recipe.augmentation
+        moves_positions = augmentation is not None and bool(augmentation.positions)
         return Fitted(
             normalization=self.normalization,
-            loss=recipe.loss,
+            loss=self.recipe.loss,
             task=self.task,
             labels=self._recorded_labels,
-            columns=self.columns or self.network.columns,
+            columns=self.columns or network.columns,
             largest_input=self._largest_input,
             target_scaling=self.target_scaling,
             mask_values=self.train_data.mask_values,
-            training_hashes=self.network.training_hashes,
-            thresholds=self.network.thresholds,
-            positions=self.network.positions or bool(recipe.augmentation and recipe.augmentation.positions),
+            training_hashes=network.training_hashes,
+            thresholds=network.thresholds,
+            positions=network.positions or moves_positions,
             peaks=self.peaks,
         )
 
@@ -262,7 +266,9 @@ class Trainer:
     def _largest_input(self) -> float | None:
         """Largest absolute value of the normalized training inputs; None if it is not finite."""
         largest = self.train_data.statistics.largest(*self.normalization.constants)
-        return largest if math.isfinite(largest) else None
+        if not math.isfinite(largest):
+            return None
+        return largest
 
     def adopt(self) -> None:
         """Copy the fitted values to the network, for evaluation and saving, and initialize whitening kernels."""
@@ -278,16 +284,23 @@ class Trainer:
     def averaged(self) -> Generator[None]:
         """Use the weights to evaluate and save, such as a moving average, for the duration of a `with` block."""
         with ExitStack() as stack:
-            for component in self.components.values() if len(self.history) else ():
+            for component in self._active_components:
                 stack.enter_context(component.evaluating())
             yield
 
-    def finish(self, error: type[BaseException] | None = None, *_: Any) -> None:
+    @property
+    def _active_components(self) -> list[Component]:
+        """The components, which have changed nothing before the first step."""
+        if not len(self.history):
+            return []
+        return list(self.components.values())
+
+    def finish(self, error: type[BaseException] | None = None, *_: object) -> None:
         """Give the network its final weights, such as a moving average.
 
         error    class of the error that ended training; None: there was none
         """
-        for component in self.components.values() if len(self.history) else ():
+        for component in self._active_components:
             component.finish(failed=error is not None)
             component.note(self.history, self.recipe.epochs)
 
@@ -317,8 +330,10 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether all steps have been taken, or the validation loss has stopped improving."""
+        if len(self.history) >= self.steps:
+            return True
         epochs = self.history.epochs
-        return len(self.history) >= self.steps or any(part.stops(epochs) for part in self.components.values())
+        return any(component.stops(epochs) for component in self.components.values())
 
     @property
     def learning_rate(self) -> float:
@@ -326,7 +341,7 @@ class Trainer:
         return self.recipe.rate(len(self.history), self.steps, self.epoch_steps, self.history.epochs)
 
     @learning_rate.setter
-    def learning_rate(self, rate: Any) -> None:
+    def learning_rate(self, rate: object) -> None:
         raise OptionError(
             f"trainer.learning_rate {quoted(rate)}: the learning rate follows from the recipe, so that runs can be "
             "resumed; instead of setting it, pass schedule=, such as a function of the step, or 'plateau'"
@@ -334,9 +349,12 @@ class Trainer:
 
     def steps_per_call(self, callbacks: Sequence[Callback]) -> int:
         """Return the maximum number of steps per call of the engine: one if a callback or average needs every step."""
-        acts = (part.handles("stepped") for part in self.components.values())
-        single = any(acts) or any(map(watches_steps, callbacks))
-        return 1 if single else self.stepper.step_limits.steps
+        for component in self.components.values():
+            if component.handles("stepped"):
+                return 1
+        if any(map(watches_steps, callbacks)):
+            return 1
+        return self.stepper.step_limits.steps
 
     def validate(self, examples: Examples) -> tuple[tuple[float, float], dict[str, float]]:
         """Return the loss and the metric on validation samples, and further metrics.
@@ -346,22 +364,25 @@ class Trainer:
         from chainrule.training.evaluation import JointEvaluation, evaluate
 
         criterion = self.recipe.criterion
-        values = np.zeros(3)
+        values = np.zeros(3)  # loss, metric and monitored metric
         metrics = dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers, "weighted": True}
                 evaluation = evaluate(self.network, examples, self.normalization, self.recipe.loss, **options)
-            values[:2] = evaluation.loss, evaluation.measured
+            measured = evaluation.measured
             if len(self.units) > 1:
-                main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
-                values[1] = np.mean(main.mean_absolute_errors / self.units)
+                main = evaluation
+                if isinstance(evaluation, JointEvaluation):
+                    main = evaluation.first
+                measured = np.mean(main.mean_absolute_errors / self.units)
             metrics = evaluation.with_metrics(self.metrics or {}).further
-            values[2] = metrics.get(criterion.metric, np.nan)
+            values[:] = evaluation.loss, measured, metrics.get(criterion.metric, np.nan)
         self.workers.broadcast(values)
+        loss, measured, monitored = values.tolist()
         if criterion.is_further:
-            metrics[criterion.metric] = float(values[2])
-            if math.isnan(values[2]) and criterion.undefined_warning not in self.history.warnings:
+            metrics[criterion.metric] = monitored
+            if math.isnan(monitored) and criterion.undefined_warning not in self.history.warnings:
                 self.history.warnings.append(criterion.undefined_warning)
                 self.history.notes.append(criterion.undefined_warning)
-        return (float(values[0]), float(values[1])), metrics
+        return (loss, measured), metrics

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.core.arrays import Shape
+from chainrule.core.arrays import Arrays, Shape
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import ONE_STEP, Array, HoldsSamples, StepLimits, StepRequest, WholeSteps
@@ -70,17 +70,20 @@ class Stepper:
         optimizer = self.optimizer
         if not network.parameters.size:
             raise OptionError("there is nothing to train: the model has no parameters")
-        groups = self._rate_groups() if self.lr_multipliers else list[RateGroup]()
-        frozen = self.lr_multipliers.frozen_names(network.trainable_layout) if groups else frozenset[str]()
-        self._groups = groups or [RateGroup(0, network.parameters.size, 1.0)]
+        self._groups: Sequence[RateGroup] = [RateGroup(0, network.parameters.size, 1.0)]
+        frozen = frozenset[str]()
+        if self.lr_multipliers:
+            self._groups = self._rate_groups()
+            frozen = self.lr_multipliers.frozen_names(network.trainable_layout)
         self.plan = network.plan(self.loss, task=self.task, frozen=frozen, weighted=self.weighted)
-        self._maximum = 1.0 if self.task is not None and self.task.is_share else math.inf  # sums are rounded
-        self._changing = [part for part in self.components if part.handles("change_gradient")]
-        self._fused = {name: value for part in self._changing for name, value in (part.fused or {}).items()}
+        self._maximum = math.inf  # of the metric
+        if self.task is not None and self.task.is_share:
+            self._maximum = 1.0  # the mean of rounded shares may exceed it
+        self._changing = [component for component in self.components if component.handles("change_gradient")]
         self.moments = optimizer.init(network.parameters)
         program = network.compile(self.plan)
-        fuses = all(part.fused is not None for part in self._changing)
         self._program: WholeSteps | None = None
+        self._fused = dict[str, Any]()  # what the program does instead of components
         if self.shards > 1 or self.workers.size > 1:
             from chainrule.training.steps.sharding import ShardedBatch
 
@@ -91,8 +94,17 @@ class Stepper:
             self._source = AccumulatedBatch(program, self.parts)
         else:
             self._source = WholeBatch(program)
-            if isinstance(program, WholeSteps) and fuses and not groups and not isinstance(optimizer, CustomOptimizer):
+            if isinstance(program, WholeSteps) and self._is_fusable:
                 self._program = program
+                for component in self._changing:
+                    self._fused |= component.fused or {}
+
+    @property
+    def _is_fusable(self) -> bool:
+        """Whether an engine can do everything in a step: all components, and an update with one learning rate."""
+        if self.lr_multipliers or isinstance(self.optimizer, CustomOptimizer):
+            return False
+        return all(component.fused is not None for component in self._changing)
 
     def _rate_groups(self) -> Sequence[RateGroup]:
         """Return groups of parameters with equal rates.
@@ -100,10 +112,11 @@ class Stepper:
         Errors   OptionError if all are frozen, or if a custom optimizer is used with factors other than 0
         """
         groups = self.lr_multipliers.groups(self.network.trainable_layout)
-        if not any(group.factor for group in groups):
+        factors = {group.factor for group in groups}
+        if factors == {0.0}:
             multipliers = f"lr_multipliers={self.lr_multipliers}"
             raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
-        if isinstance(self.optimizer, CustomOptimizer) and not {group.factor for group in groups} <= {0.0, 1.0}:
+        if isinstance(self.optimizer, CustomOptimizer) and not factors <= {0.0, 1.0}:
             raise OptionError(
                 "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
             )
@@ -112,7 +125,9 @@ class Stepper:
     @property
     def step_limits(self) -> StepLimits:
         """Limits of the number of steps per call (see `StepLimits`) if no callback needs every step."""
-        return ONE_STEP if self._program is None else self._program.step_limits
+        if self._program is None:
+            return ONE_STEP
+        return self._program.step_limits
 
     def rows(self, samples: int) -> slice:
         """Return the slice of a batch with ``samples`` samples that this worker computes."""
@@ -141,10 +156,11 @@ class Stepper:
 
         steps   number of steps that will be taken per call
         """
-        updates = self._program is not None or self._source.prepares_update
-        name = self.optimizer.operation if updates and not isinstance(self.optimizer, CustomOptimizer) else None
-        update = name, self.moments, self.optimizer.attributes_of_step(1)
-        self._source.prepare(samples, update, steps)
+        has_update = self._program is not None or self._source.prepares_update
+        operation = None
+        if has_update and not isinstance(self.optimizer, CustomOptimizer):
+            operation = self.optimizer.operation
+        self._source.prepare(samples, (operation, self.moments, self.optimizer.attributes_of_step(1)), steps)
 
     def step(
         self,
@@ -162,8 +178,10 @@ class Stepper:
         weights  weights of the samples, (N,), in the network's dtype; required if the plan has weights
         samples  size of the whole batch if the arrays contain only this worker's `rows`
         """
-        inputs = (x, t) if weights is None else (x, t, weights)
-        return self.steps(Batches(inputs, [rate], step, seed, len(x) if samples is None else samples))[0]
+        if samples is None:
+            samples = len(x)
+        (outcome,) = self.steps(Batches(_inputs(x, t, weights), [rate], step, seed, samples))
+        return outcome
 
     @np.errstate(all="ignore")  # overflow is detected afterwards and raised as NotFiniteError
     def steps(self, batches: Batches) -> list[Outcome]:
@@ -184,13 +202,20 @@ class Stepper:
             options = {"seed": seed, "step": step, **self._fused}
             request = StepRequest(inputs, self.optimizer.operation, self.moments, attributes, rates, **options)
             sums = self._program.steps(request)
-            size = len(inputs[0]) // len(rates)
-            if sums or len(inputs) == 1:
-                return [Outcome(loss / size, min(m / size, self._maximum), math.sqrt(g)) for loss, m, g in sums]
-        return [self._single_step(batches if len(batches.rates) == 1 else batches.first)]
+            outcomes = list[Outcome]()
+            size = len(x) // len(rates)
+            for loss, metric, squared_norm in sums:
+                outcomes.append(Outcome(loss / size, min(metric / size, self._maximum), math.sqrt(squared_norm)))
+            if outcomes or len(inputs) == 1:
+                return outcomes
+        if len(batches.rates) > 1:
+            batches = batches.first
+        return [self._single_step(batches)]
 
     def _single_step(self, batch: Batches) -> Outcome:
-        before = self.network.statistics.copy() if self._source.writes_statistics else None
+        before = None
+        if self._source.writes_statistics:
+            before = self.network.statistics.copy()
         try:
             outcome, gradient = self._gradient(batch)
             norm = outcome.norm
@@ -212,7 +237,7 @@ class Stepper:
 
         Errors   NotFiniteError if the loss, the gradient or a running statistic is not finite
         """
-        batch = Batches((x, t) if weights is None else (x, t, weights), [0.0], step, seed, len(x))
+        batch = Batches(_inputs(x, t, weights), [0.0], step, seed, len(x))
         outcome, gradient = self._gradient(batch)
         self._commit_statistics(batch)
         return outcome, gradient.copy()
@@ -254,9 +279,11 @@ class Stepper:
         for group in self._groups:
             if group.factor:
                 rows = slice(group.first, group.last)
-                own = tuple(moment[rows] for moment in self.moments)
-                arrays = network.parameters[rows], gradient[rows], own
-                scaled = attributes if group.factor == 1 else group.attributes(attributes)
+                moments = tuple(moment[rows] for moment in self.moments)
+                scaled = attributes
+                if group.factor != 1:
+                    scaled = group.attributes(attributes)
+                arrays = network.parameters[rows], gradient[rows], moments
                 network.engine.update(optimizer.operation, *arrays, scaled, network.threads)
 
     def _update_by_custom_code(self, optimizer: CustomOptimizer, gradient: Array, batch: Batches) -> None:
@@ -286,11 +313,13 @@ class Stepper:
 
     def _not_finite(self, batch: Batches) -> NotFiniteError:
         cause = self.workers.first(self._first_not_finite(batch)) or TOO_LARGE
+        largest = np.abs(batch.inputs[0]).max(initial=0)
         if not np.isfinite(self.network.parameters).all():
             cause += "; parameters were not finite before this step: try a smaller learning rate"
-        elif np.isfinite(largest := np.abs(batch.inputs[0]).max(initial=0)):
-            scale = f", or divide the inputs, which reach {largest:.3g}" if largest > LARGE_INPUT else ""
-            cause += f"; try {STEADIER}{scale}"
+        elif np.isfinite(largest):
+            cause += f"; try {STEADIER}"
+            if largest > LARGE_INPUT:
+                cause += f", or divide the inputs, which reach {largest:.3g}"
         return NotFiniteError(f"step {batch.step}: {cause}; the parameters were not changed")
 
     def _first_not_finite(self, batch: Batches) -> str:
@@ -307,3 +336,10 @@ class Stepper:
                     layer, _, name = tensor.name.rpartition(".")
                     return f"{name} of {layer} is not finite ({operation.name})"
         return ""
+
+
+def _inputs(x: Array, t: Array, weights: Array | None) -> Arrays:
+    """Return the inputs of a batch, with weights of the samples if there are any."""
+    if weights is None:
+        return x, t
+    return x, t, weights

@@ -44,7 +44,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
 }
 LOCATION = {"folder": None, "offline": None, "progress": True}  # where known data sets are searched for: defaults
 TABLE_SUFFIX = ".csv"
-DEFAULTS = {**vars(ImageOptions), **LOCATION, "target": None, "columns": ()}
+DEFAULTS = {**vars(ImageOptions), **LOCATION, "target": None, "columns": None}
 
 
 class ReadOptions(FolderOptions, total=False):
@@ -54,7 +54,7 @@ class ReadOptions(FolderOptions, total=False):
     offline: bool | None
     progress: bool
     target: str | None
-    columns: Sequence[str]
+    columns: Sequence[str] | None
 
 
 @checked_options_with(ReadOptions.__annotations__, DEFAULTS)
@@ -90,7 +90,8 @@ def load(
     targets        for image folders and tables: "classes" or "numbers": what the target columns contain; None: as
                    `target_table.read_table` says
     target         for tables: name of the column to predict
-    columns        for tables: names of the features of a network, `model.columns`, whose texts and order are used
+    columns        for tables: names of the features of a network, `model.columns`, whose texts and order are used;
+                   None: those of the table
 
     An .npz file contains the following arrays; only x and y (or targets) are required:
 
@@ -140,7 +141,7 @@ def load_test(name_or_path: str | Path, **options: Unpack[ReadOptions]) -> Datas
 
 
 def read_sets(
-    name_or_path: str | Path, *, target: str | None = None, columns: Sequence[str] = (), **options: Any
+    name_or_path: str | Path, *, target: str | None = None, columns: Sequence[str] | None = None, **options: Any
 ) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of a source, or all samples and None. The arguments are as in `load`."""
     location = {name: options.pop(name) for name in LOCATION if name in options}

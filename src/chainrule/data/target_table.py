@@ -103,14 +103,15 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     files = _files(path, table, images)
     if table.groups is not None:
         check_entries(path, GROUP, table.groups, lambda group: group != "", "a name or number")
-    weights = None if table.weights is None else _weights(path, table.weights)
+    weights: Sequence[float | None] = [None] * len(files)
+    if table.weights is not None:
+        weights = _weights(path, table.weights)
+    groups = table.groups or [None] * len(files)
     answers = read_targets(path, table.targets, targets)
     if answers.kind == CLASSES and len(answers.names) < min_classes:
         raise DataError(f"{path}: only one class, {answers.names[0]!r}; expected at least two")
     rows = list[LabeledFile]()
-    for number, (file, target) in enumerate(zip(files, answers.values, strict=True)):
-        weight = None if weights is None else weights[number]
-        group = None if table.groups is None else table.groups[number]
+    for file, target, weight, group in zip(files, answers.values, weights, groups, strict=True):
         rows.append(LabeledFile(file, target, weight, group))
     used = {relative(file, folder) for file in files}
     left_out = list[LeftOut]()

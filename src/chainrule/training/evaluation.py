@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core.arrays import Array, Arrays, Ints
-from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
 from chainrule.data.prefetch import Prefetcher, reading_processes
+from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted
 from chainrule.network import losses
 from chainrule.network.losses import JointLoss, Loss

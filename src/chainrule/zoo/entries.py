@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chainrule.data.augmentation import Augmentation, Views
+from chainrule.data.augmentation import Augmentation
 from chainrule.data.computed import NOISY_MNIST, SHAPE_CLASSES, SHAPES, SHAPES_SIZE
+from chainrule.data.views import Views
 from chainrule.errors import unknown_name
 from chainrule.layers import (
     Input,

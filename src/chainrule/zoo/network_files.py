@@ -15,7 +15,8 @@ from typing import Any, cast
 from chainrule import layers as known_layers
 from chainrule._io import files, python_files
 from chainrule.core.shapes import text
-from chainrule.data.augmentation import Augmentation, Views
+from chainrule.data.augmentation import Augmentation
+from chainrule.data.views import Views
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
 from chainrule.layers import Layer, expressions
 from chainrule.models.model import Model, connect

@@ -102,6 +102,7 @@ REFUSED = [
     (ROWS.replace(",", "|"), "class"),
     (ROWS.replace(",", ";").replace("3;", "3,5;").replace("1;", "1,5;"), "row [24]: age"),
     ("age,class\n" + "".join(f"x{n},a\n" for n in range(200)), "200 different texts"),
+    ("class\na\nb\n", "beside the target"),
 ]
 
 

@@ -15,7 +15,7 @@ from selection import draws
 
 import chainrule as cr
 from chainrule.data.splits import fold_numbers
-from chainrule.runs.cross_validation import student_quantile
+from chainrule.training.history import formatted
 
 theirs: Any = sklearn.model_selection  # without type annotations
 stats: Any = scipy_stats
@@ -167,17 +167,17 @@ def test_a_class_that_is_only_in_one_fold_is_known_in_all() -> None:
     assert {fold.model.classes for fold in result.folds} == {("cat", "dog", "eel")}
 
 
-@settings(max_examples=draws(20))
-@given(st.floats(0.01, 0.999), st.integers(1, 200))
-def test_quantiles_are_those_of_scipy(level: float, freedom: int) -> None:
-    assert_allclose(student_quantile(level, freedom), stats.t.ppf((1 + level) / 2, freedom), rtol=1e-6)
-
-
 def test_intervals_are_student_intervals_with_a_corrected_variance() -> None:
     result = cr.cross_validate(small(), IMAGES, LABELS, folds=4, epochs=2)
     values = result.figures["loss"]
     error = np.sqrt(values.var(ddof=1) * (1 / 4 + 1 / 3))  # a fold is a third of the others
     assert_allclose(result.interval("loss", 0.9), stats.t.interval(0.9, 3, values.mean(), error), rtol=1e-6)
+    for level in (0, 1, 95, np.nan):
+        with pytest.raises(cr.OptionError, match="level"):
+            result.interval("loss", level)
+    for name in result.figures:
+        interval = " to ".join(formatted(name, bound) for bound in result.interval(name))
+        assert interval in repr(result)
     lines = repr(result).splitlines()
     assert len(lines) == 1 + len(result.figures)
     for line, column in zip(lines[1:], result.figures.values(), strict=True):

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 from scipy.stats import binomtest
+from scipy.stats import t as student_t
+from selection import draws
 from sklearn import metrics as peer
 from training.drawn_fits import KINDS
 from training.made import classifier, dense, stripes
@@ -23,10 +25,11 @@ from chainrule.network.labels import Labels
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
 from chainrule.training import history_files
 from chainrule.training.calibration import best_temperature
-from chainrule.training.decisions import CRITERIA, wilson_interval
+from chainrule.training.decisions import CRITERIA, student_quantile, wilson_interval
 from chainrule.training.history import Epoch, History
 from chainrule.training.metrics import Evaluation
 
+student: Any = student_t  # without type annotations
 SEEDS = st.integers(0, 2**32 - 1)
 TASKS = {"classes": CLASSIFICATION, "logits": CLASSIFICATION, "binary": BINARY, "labels": MULTI_LABEL}
 # Functions of true answers and decisions: a number; a number for each class; and of answers and probabilities
@@ -395,3 +398,9 @@ def test_intervals_of_probabilities_are_between_0_and_1(level: float) -> None:
             low, high = wilson_interval(correct, total, level)
             assert_close([low, high], [*binomtest(correct, total).proportion_ci(level, "wilson")], dtype=float)
             assert 0 <= low < high <= 1
+
+
+@settings(max_examples=draws(20))
+@given(st.floats(0.01, 0.999), st.integers(1, 200))
+def test_quantiles_are_those_of_scipy(level: float, freedom: int) -> None:
+    assert_allclose(student_quantile(level, freedom), student.ppf((1 + level) / 2, freedom), rtol=1e-6)

@@ -17,7 +17,7 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESS
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice
 from chainrule.zoo import network_files, table
-from chainrule.zoo.entries import Entry, Target
+from chainrule.zoo.entry import Entry, Target
 
 RECIPE = cr.Recipe(epochs=2, batch_size=32, validation=0.1, seed=4, normalization="standardize")
 

@@ -73,7 +73,7 @@ def evaluate(
     """
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading
-    from chainrule.data.augmentation import Views
+    from chainrule.data.views import Views
     from chainrule.plotting.figures import save
 
     model, job = loading.load_model_and_job(run, **machine)

@@ -170,7 +170,7 @@ def read_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dat
         targets = CLASSES
     elif model.task is not None:
         targets = NUMBERS
-    return read_sets(name, min_classes=1, targets=targets, columns=model.columns, **options)
+    return read_sets(name, min_classes=1, targets=targets, columns=model.columns or None, **options)
 
 
 def read_image(model: Model, image: str, *, digit: bool | None = None) -> Array:

@@ -15,7 +15,7 @@ from chainrule.errors import OptionError, RunError
 
 if TYPE_CHECKING:
     from chainrule.layers import Layer
-    from chainrule.zoo.entries import Entry
+    from chainrule.zoo.entry import Entry
 
 
 @click.command(short_help="List the named networks, or describe one.")

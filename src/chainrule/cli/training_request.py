@@ -27,7 +27,7 @@ from chainrule.training.optimizers import Adam, AdamW, Optimizer
 from chainrule.training.options import OPTIONS, flag_of
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import network_files
-from chainrule.zoo.entries import Entry
+from chainrule.zoo.entry import Entry
 from chainrule.zoo.network_files import find_pretrained
 
 Options = Mapping[str, Any]

@@ -19,7 +19,6 @@ from chainrule.core.words import module_attributes
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation as Augmentation
-    from chainrule.data.augmentation import Views as Views
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.dataset import batch_count as batch_count
     from chainrule.data.dataset import order as order
@@ -37,11 +36,12 @@ if TYPE_CHECKING:
     from chainrule.data.normalization import Normalization as Normalization
     from chainrule.data.splits import split_validation as split_validation
     from chainrule.data.splits import validation_count as validation_count
+    from chainrule.data.views import Views as Views
 
 __getattr__, __dir__ = module_attributes(
     __name__,
     {
-        "augmentation": "Augmentation Views",
+        "augmentation": "Augmentation",
         "dataset": "Dataset batch_count order",
         "idx": "read_idx",
         "images": "load_image",
@@ -51,5 +51,6 @@ __getattr__, __dir__ = module_attributes(
         "loading": "known_names load load_test",
         "normalization": "Normalization",
         "splits": "split_validation validation_count",
+        "views": "Views",
     },
 )

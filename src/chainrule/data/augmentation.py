@@ -1,4 +1,4 @@
-"""Augmentation: random transformations of training images, and views of test images.
+"""Augmentation: random transformations of training images.
 
 The random transformation of a sample is a function of the seed, the epoch and the index of the sample. It does not
 depend on the rest of the batch, the engine or the number of threads.
@@ -6,21 +6,23 @@ depend on the rest of the batch, the engine or the number of threads.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Bools, Floats
+from chainrule.core.arrays import Array, Bools, Floats, Shape
 from chainrule.core.randomness import generator, stream_key
 from chainrule.core.shapes import text
 from chainrule.data import coloring
 from chainrule.data.coloring import Draw, Value
 from chainrule.data.text_options import TextOptions
-from chainrule.errors import OptionError, ShapeError, quoted
+from chainrule.errors import OptionError, quoted
 
 STREAM = stream_key("augment")
+# random numbers of a sample in this stream
+ROW_SHIFT, COLUMN_SHIFT, ANGLE, SCALE, MIRROR, UPSIDE, QUARTERS = range(7)
 FLIP_STREAM, COLOR_STREAM, CUTOUT_STREAM = stream_key("flip"), stream_key("color"), stream_key("cutout")
 ALTERNATE = "alternate"
 MAX_SHIFT = 1000  # pixels
@@ -38,6 +40,8 @@ SUITABLE = {  # kinds of samples that an option can change; all others change ev
     **dict.fromkeys(("cutmix", "positions"), KINDS[2:]),
     "gain": KINDS[:2],
 }
+ADVICE = {"gain": "; use brightness"}  # for samples that an option cannot change
+MODIFIERS = ("reflect", "keep_targets", "positions")  # of other options; alone, they change nothing
 EFFECTS = {  # what options do to samples
     "moves": ("shift", "rotation", "scale", "flip", "flip_vertical", "turn"),
     "exposes": ("shift", "rotation", "scale"),
@@ -125,11 +129,13 @@ class Augmentation(TextOptions):
             )
 
     def __bool__(self) -> bool:
-        return any(value for name, value in vars(self).items() if name not in ("reflect", "keep_targets", "positions"))
+        return any(value for name, value in vars(self).items() if name not in MODIFIERS)
 
     def __str__(self) -> str:
-        name = getattr(self.function, "__name__", "") or type(self.function).__name__
-        return super().__str__() if self.function is None else str(replace(self, function=None)) + f",function={name}"
+        if self.function is None:
+            return super().__str__()
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        return f"{replace(self, function=None)},function={name}"
 
     @property
     def mixes(self) -> bool:
@@ -160,9 +166,8 @@ class Augmentation(TextOptions):
         kind = KINDS[len(shape) - 1]
         for name, kinds in SUITABLE.items():
             if getattr(self, name) and kind not in kinds:
-                advice = "; use brightness" if name == "gain" else ""
-                expected = f"expected {' or '.join(kinds)}, found {kind} of shape {text(shape)}{advice}"
-                raise OptionError(f"augmentation {name}: {expected}")
+                expected = f"expected {' or '.join(kinds)}, found {kind} of shape {text(shape)}"
+                raise OptionError(f"augmentation {name}: {expected}{ADVICE.get(name, '')}")
         if self.turn and shape[1] != shape[2]:
             raise OptionError(f"augmentation turn: expected square images, found {text(shape)}")
         if self.saturation and shape[0] != 3:
@@ -194,15 +199,18 @@ class Augmentation(TextOptions):
             low = np.maximum(0, 1 - changes)
             high = 1 + changes
             factors = low + draw.uniform(COLOR_STREAM, 3) * (high - low)
-            black, white = (fill, None) if self.gain else levels
+            black, white = levels
+            if self.gain:  # values of series and vectors have no black and white
+                black, white = fill, None
             x = coloring.jitter(_as_images(x), factors, black, white).reshape(x.shape)
         x = self.move(x, draw, fill=fill)
         if self.cutout:
             centers = draw.uniform(CUTOUT_STREAM, 2)
             x = coloring.cut_out(_as_images(x), self.cutout, centers, fill).reshape(x.shape)
         if self.noise:
-            generators = (generator(draw.seed, "noise", draw.step, sample) for sample in draw.samples.tolist())
-            normal = np.stack([source.standard_normal(x.shape[1:]) for source in generators])
+            normal = np.empty(x.shape)
+            for n, sample in enumerate(draw.samples.tolist()):
+                normal[n] = generator(draw.seed, "noise", draw.step, sample).standard_normal(x.shape[1:])
             x = x + (self.noise * normal).astype(x.dtype)
         return x
 
@@ -219,16 +227,13 @@ class Augmentation(TextOptions):
         if valid is not None:
             targets = np.where(valid[:, None], targets, np.nan)
         images = np.empty_like(x)
-        changed = list[Any]()
+        changed_targets = list[Array]()
         for n, sample in enumerate(draw.samples.tolist()):
-            pair = self.function(x[n].copy(), targets[n].copy(), generator(draw.seed, "augment", draw.step, sample))
-            values = [*cast("tuple[Any, ...]", pair)] if isinstance(pair, tuple) else []
-            if [*map(np.shape, values)] != [x.shape[1:], targets.shape[1:]]:
-                shapes = f"{text(x.shape[1:])} and {text(targets.shape[1:])}"
-                raise OptionError(f"augmentation function: expected an image and a target of the shapes {shapes}")
-            images[n] = values[0]
-            changed.append(values[1])
-        results = np.stack(changed)  # soft labels of masks are no bytes
+            source = generator(draw.seed, "augment", draw.step, sample)
+            result = self.function(x[n].copy(), targets[n].copy(), source)
+            images[n], target = _checked_pair(result, x.shape[1:], targets.shape[1:])
+            changed_targets.append(target)
+        results = np.stack(changed_targets)  # in another dtype than the targets: soft labels of masks are no bytes
         if valid is None:
             return images, results, None
         counted: Bools = ~np.any(np.isnan(results), axis=1)
@@ -310,20 +315,20 @@ class Augmentation(TextOptions):
         Sines are computed with Python, because the last bit of NumPy's results may depend on the length of the array.
         """
         u = draw.uniform(STREAM, 7)
-        move = np.floor(u[:, :2] * (2 * self.shift + 1)) - self.shift
+        move = np.floor(u[:, [ROW_SHIFT, COLUMN_SHIFT]] * (2 * self.shift + 1)) - self.shift
         cosines = list[float]()
         sines = list[float]()
-        for number in u[:, 2].tolist():
+        for number in u[:, ANGLE].tolist():
             angle = math.radians((2 * number - 1) * self.rotation)
             cosines.append(math.cos(angle))
             sines.append(math.sin(angle))
-        scale = 1 + (2 * u[:, 3] - 1) * self.scale
-        mirror = np.where(self._flipped(u[:, 4], draw), -1.0, 1.0)
+        scale = 1 + (2 * u[:, SCALE] - 1) * self.scale
         cos = np.array(cosines) / scale
         sin = np.array(sines) / scale
-        upside = np.where((u[:, 5] < 0.5) & self.flip_vertical, -1.0, 1.0)
+        mirror = np.where(self._flipped(u[:, MIRROR], draw), -1.0, 1.0)
+        upside = np.where((u[:, UPSIDE] < 0.5) & self.flip_vertical, -1.0, 1.0)
         matrix = np.stack([cos * upside, sin * upside, -sin * mirror, cos * mirror], axis=1)
-        quarters = np.floor(u[:, 6] * 4) * self.turn
+        quarters = np.floor(u[:, QUARTERS] * 4) * self.turn
         for number in (1, 2, 3):  # the images with at least this many quarter turns
             turned = np.stack([matrix[:, 2], matrix[:, 3], -matrix[:, 0], -matrix[:, 1]], axis=1)
             matrix = np.where((quarters >= number)[:, None], turned, matrix)
@@ -332,8 +337,21 @@ class Augmentation(TextOptions):
     def _flipped(self, u: Floats, draw: Draw) -> Bools:
         """Return a mask of the mirrored samples, (N,), from the uniform random numbers u (N,) of this step."""
         if self.flip == ALTERNATE:
-            return (draw._replace(step=0).uniform(FLIP_STREAM, 1)[:, 0] < 0.5) ^ (draw.step % 2 == 1)
+            first_epoch = draw._replace(step=0).uniform(FLIP_STREAM, 1).ravel()
+            is_odd_epoch = draw.step % 2 == 1
+            return (first_epoch < 0.5) ^ is_odd_epoch
         return (u < 0.5) & bool(self.flip)
+
+
+def _checked_pair(result: object, image_shape: Shape, target_shape: Shape) -> tuple[Array, Array]:
+    """Return the image and the target that a custom function returned; OptionError for other shapes or values."""
+    if isinstance(result, tuple):
+        arrays = cast("tuple[Array, ...]", result)
+        if [*map(np.shape, arrays)] == [image_shape, target_shape]:
+            image, target = arrays
+            return image, target
+    shapes = f"{text(image_shape)} and {text(target_shape)}"
+    raise OptionError(f"augmentation function: expected an image and a target of the shapes {shapes}")
 
 
 def _as_images(x: Array) -> Array:
@@ -372,63 +390,3 @@ def _sample_pixels(x: Array, rows: Floats, columns: Floats, fill: Value, *, inte
     upper = flat[corner] * (1 - right) + flat[corner + 1] * right
     lower = flat[corner + stride] * (1 - right) + flat[corner + stride + 1] * right
     return upper * (1 - down) + lower * down
-
-
-@dataclass(frozen=True)
-class Views(TextOptions):
-    """Views for test-time augmentation: transformed copies of an image, whose outputs are averaged.
-
-    flip    whether to add the mirror image of every view, with equal weight
-    shift   number of pixels by which two additional views are shifted: up and left, and down and right; 0 for no
-            shifted views. Each has weight ¼, and the image itself ½. Pixels outside the image are filled by reflection
-            at the border
-
-    Source   the multi-crop and mirror evaluation of airbench94 (Jordan 2024), with flip and a shift of 1
-
-    >>> model.evaluate(test, views=Views(flip=True, shift=1))
-    """
-
-    KIND = "views"
-    EXAMPLE = "flip,shift=1"
-
-    flip: bool = False
-    shift: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.shift <= MAX_SHIFT:
-            raise OptionError(f"views shift {quoted(self.shift)}: expected whole pixels from 0 to {MAX_SHIFT}")
-
-    def __len__(self) -> int:
-        return (2 if self.flip else 1) * (3 if self.shift else 1)
-
-    def __bool__(self) -> bool:
-        return len(self) > 1
-
-    def check_shape(self, shape: Sequence[int]) -> None:
-        """Raise ShapeError unless samples of this shape are images (C, H, W) larger than the shift."""
-        if len(shape) != 3 or self.shift >= min(shape[1:]):
-            description = f"inputs of shape {text(shape)}"
-            raise ShapeError(f"views {self}: expected images (C, H, W) larger than the shift, found {description}")
-
-    def of(self, x: Array) -> Iterator[tuple[float, Array]]:
-        """Yield each view of images x (N, C, H, W) as (weight, images), in the same shape; the weights sum to 1.
-
-        Errors   ShapeError if x is not an array of images, or if the shift is not smaller than height and width
-        """
-        self.check_shape(x.shape[1:])
-        for weight, view in self._shifted(x):
-            share = weight / 2 if self.flip else weight
-            yield share, view
-            if self.flip:
-                yield share, np.ascontiguousarray(view[..., ::-1])
-
-    def _shifted(self, x: Array) -> Iterator[tuple[float, Array]]:
-        if not self.shift:
-            yield 1.0, x
-            return
-        yield 0.5, x
-        border = (self.shift, self.shift)
-        height, width = x.shape[2:]
-        padded = np.pad(x, ((0, 0), (0, 0), border, border), mode="reflect")
-        for first in (0, 2 * self.shift):
-            yield 0.25, np.ascontiguousarray(padded[:, :, first : first + height, first : first + width])

@@ -40,11 +40,16 @@ def jitter(x: Array, factors: Floats, black: Value, white: Value | None) -> Arra
     """
     base = np.asarray(black, x.dtype)
     v = x - base
-    for column, gray in enumerate((None, _mean_gray, _gray)):
-        if (factors[:, column] != 1).any():
-            factor = factors[:, column].astype(x.dtype)[:, None, None, None]
-            v = factor * v if gray is None else factor * v + (1 - factor) * gray(v)
-            v = v if white is None else v.clip(0, np.asarray(white - black, x.dtype))
+    for factor, gray in zip(factors.T, (None, _mean_gray, _gray), strict=True):
+        if (factor == 1).all():
+            continue
+        share = factor.astype(x.dtype)[:, None, None, None]
+        if gray is None:
+            v = share * v
+        else:
+            v = share * v + (1 - share) * gray(v)
+        if white is not None:
+            v = v.clip(0, np.asarray(white - black, x.dtype))
     return v + base
 
 
@@ -64,7 +69,9 @@ def cut_out(x: Array, size: int, centers: Floats, fill: Value) -> Array:
 def _gray(v: Array) -> Array:
     """Return the gray levels (N, 1, H, W): weighted for three channels, otherwise the mean of the channels."""
     channels = v.shape[1]
-    weights = GRAY if channels == 3 else [1 / channels] * channels
+    weights = [1 / channels] * channels
+    if channels == len(GRAY):
+        weights = GRAY
     total = weights[0] * v[:, :1]
     for channel in range(1, channels):
         total = total + weights[channel] * v[:, channel : channel + 1]

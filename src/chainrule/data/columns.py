@@ -1,6 +1,6 @@
 """Columns of a data set: values for each sample, such as weights and groups."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,18 +9,27 @@ from chainrule.core.shapes import text
 from chainrule.data.sources import as_array
 from chainrule.errors import DataError
 
-COLUMNS = {  # kinds of dtypes
-    "weights": ("biuf", "numbers"),
-    "groups": ("biuUS", "whole numbers or strings"),
-    "names": ("U", "strings"),
+
+class ColumnType(NamedTuple):
+    """The values that a column may have: letters of kinds of dtypes, their description, and the dtype to convert to."""
+
+    kinds: str
+    description: str
+    dtype: type[np.float64] | None = None
+
+
+COLUMNS = {
+    "weights": ColumnType("biuf", "numbers", np.float64),
+    "groups": ColumnType("biuUS", "whole numbers or strings"),
+    "names": ColumnType("U", "strings"),
 }
 
 
 def checked_column(name: str, values: Any, count: int) -> Array:
     """Return the groups or the weights of samples as an array (count,); DataError for other values."""
     array = as_array(values)
-    kinds, expected = COLUMNS[name]
-    if array.dtype.kind not in kinds or array.shape != (count,):
+    column = COLUMNS[name]
+    if array.dtype.kind not in column.kinds or array.shape != (count,):
         shape = f"{array.dtype} of shape ({text(array.shape)})"
-        raise DataError(f"{name}: expected {count} {expected}, one for each sample; found {shape}")
-    return array.astype(np.float64) if name == "weights" else array
+        raise DataError(f"{name}: expected {count} {column.description}, one for each sample; found {shape}")
+    return array if column.dtype is None else array.astype(column.dtype)

@@ -33,7 +33,9 @@ class Column:
     @cached_property
     def values(self) -> Any:
         """Array or `SampleSource` of all samples, (N, …); DataError for samples of different shapes."""
-        return as_samples(self.passed if isinstance(self.passed, SampleSource) else as_array(self.passed))
+        if isinstance(self.passed, SampleSource):
+            return self.passed
+        return as_samples(as_array(self.passed))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -43,13 +45,16 @@ class Column:
         if isinstance(name, str) and hasattr(self.passed, "to_numpy"):
             names = (name,)
         texts = tuple(map(str, names))
-        return () if texts == tuple(map(str, range(len(texts)))) else texts
+        numbers = tuple(map(str, range(len(texts))))
+        return texts if texts != numbers else ()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array of all samples, (N, …); () for samples of different shapes."""
+        if not isinstance(self.passed, LISTS):
+            return tuple(getattr(self.passed, "shape", ()))
         try:
-            return tuple(np.shape(self.passed) if isinstance(self.passed, LISTS) else getattr(self.passed, "shape", ()))
+            return np.shape(self.passed)
         except ValueError:
             return ()
         except (TypeError, RuntimeError):  # of PyTorch tensors in a list
@@ -58,16 +63,21 @@ class Column:
     @cached_property
     def series(self) -> list[Array]:
         """The series (C, L) of a list of them, which may have different lengths; empty for other data."""
-        try:
-            parts = [np.asarray(part.passed) for part in self.parts]
-        except ValueError:  # of different lengths in themselves
-            return []
-        return parts if all(part.ndim == 2 for part in parts) else []
+        series = list[Array]()
+        for part in self.parts:
+            try:
+                array = np.asarray(part.passed)
+            except ValueError:  # of channels of different lengths
+                return []
+            if array.ndim != 2:
+                return []
+            series.append(array)
+        return series
 
     @property
     def parts(self) -> list[Column]:
         """The entries of a list or a tuple as columns of their own; empty for other data."""
-        return [Column(part) for part in self.passed] if isinstance(self.passed, LISTS) else []
+        return list(map(Column, self.passed)) if isinstance(self.passed, LISTS) else []
 
     def ordered(self, names: Sequence[str], problem: str) -> Any:
         """Return the values of a table with its columns in the order of these names.
@@ -77,9 +87,9 @@ class Column:
         """
         own = self.names
         if sorted(own) != sorted(names) or len({*own}) < len(own):
-            existing, expected = (", ".join(listed[:SHOWN]) for listed in (own, names))
-            raise DataError(f"{problem} {existing}; the network was trained on {expected}")
-        return self.values[:, [own.index(name) for name in names]]
+            expected = f"the network was trained on {', '.join(names[:SHOWN])}"
+            raise DataError(f"{problem} {', '.join(own[:SHOWN])}; {expected}")
+        return self.values[:, list(map(own.index, names))]
 
 
 class Data:
@@ -154,9 +164,12 @@ class Data:
 
     def with_columns(self, weights: Any, groups: Any) -> Self:
         """Return the data with other weights and groups, unless these are None."""
-        columns = {"weights": weights, "groups": groups}
-        changed = {name: values for name, values in columns.items() if values is not None}
-        return replace(cast("Any", self), **changed) if changed else self
+        data: Any = self
+        if weights is not None:
+            data = replace(data, weights=weights)
+        if groups is not None:
+            data = replace(data, groups=groups)
+        return data
 
 
 @dataclass(frozen=True, eq=False)

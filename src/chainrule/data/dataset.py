@@ -80,17 +80,17 @@ class Dataset(Data, metaclass=CheckedOptions):
             object.__setattr__(self, "x", _as_images(self.x))
         if not isinstance(self.y, SampleSource):
             object.__setattr__(self, "y", _as_labels(self.y))
-        if not self.classes:
-            object.__setattr__(self, "classes", tuple(map(str, range(_class_count(self.y, self.name)))))
+        classes = self.classes or map(str, range(_class_count(self.y, self.name)))
         # Class names come from folder names or files, and may contain control characters.
-        object.__setattr__(self, "classes", tuple(map(printable_name, self.classes)))
+        object.__setattr__(self, "classes", tuple(map(printable_name, classes)))
         object.__setattr__(self, "x", as_samples(self.x))
         _check_images(self.x, self.name)
         if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DataError(f"{self.name}: validation {quoted(self.validation)}: expected a Dataset")
         _check_targets(self)
         for name in COLUMNS:
-            if (values := getattr(self, name)) is not None:
+            values = getattr(self, name)
+            if values is not None:
                 object.__setattr__(self, name, checked_column(name, values, len(self)))
 
     def __len__(self) -> int:
@@ -134,8 +134,7 @@ class Dataset(Data, metaclass=CheckedOptions):
         """
         if isinstance(index, tuple):  # (samples, ...), as scikit-learn selects samples
             parts: tuple[Any, ...] = cast("Any", index)
-            samples: Any = parts[0] if parts[1:] == (...,) else [*parts]
-            return cast("Any", self)[samples]
+            return cast("Any", self)[parts[0]] if parts[1:] == (...,) else self.take([*parts])
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
         if np.ndim(index) == 0:
@@ -169,10 +168,11 @@ class Dataset(Data, metaclass=CheckedOptions):
         return indices % len(self)
 
     def __repr__(self) -> str:
-        kind = "classes" if self.has_classes else "targets"
-        kind += " per pixel" if self.is_dense else ""
-        description = f"{len(self)} {self.noun}s {text(self.sample_shape)} {self.x.dtype}, {len(self.classes)} {kind}"
-        return f"Dataset({self.name!r}: {description})"
+        samples = f"{len(self)} {self.noun}s {text(self.sample_shape)} {self.x.dtype}"
+        targets = "classes" if self.has_classes else "targets"
+        if self.is_dense:
+            targets += " per pixel"
+        return f"Dataset({self.name!r}: {samples}, {len(self.classes)} {targets})"
 
     def _repr_html_(self) -> str:
         """Return HTML with the first images and their classes, for notebooks; without matplotlib, only a table."""
@@ -204,9 +204,12 @@ class Dataset(Data, metaclass=CheckedOptions):
                 raise DataError(f"{self.name}: cannot take {samples} samples; expected at least 1")
             return self.take(np.arange(min(samples, len(self))))
         indices = self._indices(samples)
-        columns: dict[str, Any] = {name: getattr(self, name) for name in COLUMNS}
-        selected = {name: values[indices] for name, values in columns.items() if values is not None}
-        return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **selected)
+        columns = dict[str, Array]()
+        for name in COLUMNS:
+            values = getattr(self, name)
+            if values is not None:
+                columns[name] = values[indices]
+        return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **columns)
 
     def __add__(self, other: "Dataset") -> "Dataset":
         """Return the samples of both data sets, with the classes of both by name; see `data.selections`."""
@@ -258,8 +261,10 @@ class Dataset(Data, metaclass=CheckedOptions):
 def _as_images(x: Any) -> Array:
     """Convert lists to an array, and images of float64 to float32."""
     images = as_array(x)
-    is_wide = images.dtype == np.float64 and images.ndim == IMAGE_AXES
-    return images.astype(np.float32) if is_wide and as_samples(images) is images else images
+    is_in_memory = as_samples(images) is images
+    if is_in_memory and images.dtype == np.float64 and images.ndim == IMAGE_AXES:
+        return images.astype(np.float32)
+    return images
 
 
 def _as_labels(y: Any) -> Array:
@@ -274,9 +279,10 @@ def _class_count(y: Any, name: str) -> int:
         return y.shape[1]
     if isinstance(y, SampleSource) or not y.size or y.dtype.kind != "i":
         return 0
-    if (count := int(y.max()) + 1) > MAX_CLASSES:
-        raise DataError(f"{name}: label {count - 1}: expected below {MAX_CLASSES:,}")
-    return count
+    largest = int(y.max())
+    if largest >= MAX_CLASSES:
+        raise DataError(f"{name}: label {largest}: expected below {MAX_CLASSES:,}")
+    return largest + 1
 
 
 def _check_images(x: Images, name: str) -> None:
@@ -294,23 +300,26 @@ def _check_targets(data: Dataset) -> None:
     y = data.y
     samples = len(data)
     names = len(data.classes)
-    dtype, shape, axes = {
-        2: ("float64", (samples, names), "targets (N, K)"),
-        3: ("int64", (samples, *y.shape[1:]), "labels of pixels (N, H, W)"),
-        4: ("float32", (samples, names, *y.shape[2:]), "images (N, K, H, W)"),
-    }.get(y.ndim, ("int64", (samples,), "one label per image (N,)"))
-    if (y.dtype.name, y.shape) != (dtype, shape):
+    if y.ndim == 2:
+        axes, dtype, shape = "targets (N, K)", np.float64, (samples, names)
+    elif y.ndim == 3:
+        axes, dtype, shape = "labels of pixels (N, H, W)", np.int64, (samples, *y.shape[1:])
+    elif y.ndim == 4:
+        axes, dtype, shape = "images (N, K, H, W)", np.float32, (samples, names, *y.shape[2:])
+    else:
+        axes, dtype, shape = "one label per image (N,)", np.int64, (samples,)
+    if y.dtype != dtype or y.shape != shape:
         shapes = f"{samples} images but targets {y.dtype} of shape ({text(y.shape)})"
-        raise DataError(f"{data.name}: {shapes}; expected {axes}, {dtype} of shape ({text(shape)})")
-    if y.ndim == 3:
-        return
-    invalid = (y < 0) | (y >= names) if y.ndim == 1 else ~np.isfinite(y).reshape(samples, -1).all(1)
-    if not invalid.any():
-        return
-    first = int(invalid.argmax())
+        raise DataError(f"{data.name}: {shapes}; expected {axes}, {np.dtype(dtype)} of shape ({text(shape)})")
     if y.ndim == 1:
-        raise DataError(f"{data.name}: label {y[first]} of sample {first} is outside the classes 0 … {names - 1}")
-    raise DataError(f"{data.name}: targets must be finite; those of sample {first} are not")
+        outside = np.flatnonzero((y < 0) | (y >= names))
+        if outside.size:
+            label = f"label {y[outside[0]]} of sample {outside[0]}"
+            raise DataError(f"{data.name}: {label} is outside the classes 0 … {names - 1}")
+    elif dtype != np.int64:  # labels of pixels may have other values, which are ignored
+        is_finite = np.isfinite(y).reshape(samples, -1).all(1)
+        if not is_finite.all():
+            raise DataError(f"{data.name}: targets must be finite; those of sample {is_finite.argmin()} are not")
 
 
 TEST_SHARE = 0.2  # default fraction of every class for the test set, of data without one

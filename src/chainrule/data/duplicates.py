@@ -88,9 +88,12 @@ def lines(duplicates: list[Duplicates], *, listed: bool = False) -> list[str]:
     """Return lines of text: the number of groups, and the first groups, or all if ``listed``."""
     if not duplicates:
         return []
-    subject = "image occurs" if len(duplicates) == 1 else "images occur"
-    heading = f"{len(duplicates):,} {subject} more than once"
-    across = sum(len(group.parts) > 1 for group in duplicates)
+    heading = f"{len(duplicates):,} images occur more than once"
+    if len(duplicates) == 1:
+        heading = "1 image occurs more than once"
+    across = 0
+    for group in duplicates:
+        across += len(group.parts) > 1
     if across:
         heading += f", {across:,} of them across sets: the results on held-out images would be too good"
     texts = [heading]
@@ -106,7 +109,9 @@ def _thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return an image as a vector of mean 0 and length 1; zeros for an image with hardly any contrast."""
     vector = pixels.astype(np.float32).ravel()
     vector -= vector.mean()
-    return vector / np.linalg.norm(vector) if vector.std() >= MIN_CONTRAST else np.zeros_like(vector)
+    if vector.std() < MIN_CONTRAST:
+        return np.zeros_like(vector)
+    return vector / np.linalg.norm(vector)
 
 
 def _equal(keys: list[Any]) -> Iterator[tuple[int, int]]:
@@ -142,8 +147,12 @@ def _connected(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Return the groups of numbers that are connected by pairs."""
     groups: dict[int, list[int]] = {}
     for pair in pairs:
-        smaller, larger = sorted((groups.setdefault(number, [number]) for number in pair), key=len)
+        group_of_pair = [groups.setdefault(number, [number]) for number in pair]
+        smaller, larger = sorted(group_of_pair, key=len)
         if smaller is not larger:
             larger += smaller
             groups.update(dict.fromkeys(smaller, larger))
-    return [*{id(group): group for group in groups.values()}.values()]
+    connected = dict[int, list[int]]()  # by identity, since several numbers have the same group
+    for group in groups.values():
+        connected[id(group)] = group
+    return [*connected.values()]

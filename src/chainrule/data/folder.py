@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias, Unpack, cast
+from typing import NamedTuple, TypeAlias, Unpack, cast
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.data import masks
 from chainrule.data.dataset import Dataset, Images
 from chainrule.data.folder_layout import ALL, NUMBERS, TABLE, TEST, TRAIN, VALIDATION, LabeledFile, Layout, read_layout
 from chainrule.data.image_files import header_shapes
-from chainrule.data.image_reader import FolderOptions, ImageOptions, ImageReader, UsableFile
+from chainrule.data.image_reader import FolderOptions, ImageOptions, ImageReader, ImageWithMask, UsableFile
 from chainrule.data.inventory import Inventory
 from chainrule.data.sources import SampleSource
 from chainrule.data.target_table import has_targets, read_table
 from chainrule.errors import DataError, OptionError
 
-Usable: TypeAlias = dict[str, list[tuple[UsableFile, LabeledFile]]]
+
+class UsableImage(NamedTuple):
+    """An image that could be read, and its entry in the layout, with the target."""
+
+    file: UsableFile
+    entry: LabeledFile
+
+
+Usable: TypeAlias = dict[str, list[UsableImage]]  # set → images
 
 MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
 MULTIPLE = 4  # pixels; the default network for masks halves and doubles the size twice
@@ -73,70 +81,76 @@ def read_sets(path: Path, **folder_options: Unpack[FolderOptions]) -> tuple[Data
     usable = _usable(layout, reader)
     reader.check()
     inventory = _inventory(layout, reader, usable)
-    sets = {part: _dataset(layout, reader, pairs) for part, pairs in usable.items()}
-    training = sets[ALL] if ALL in sets else sets[TRAIN]
+    sets = {part: _dataset(layout, reader, images) for part, images in usable.items()}
+    training = sets[TRAIN if TRAIN in sets else ALL]
     return replace(training, validation=sets.get(VALIDATION), inventory=inventory), sets.get(TEST)
 
 
 def _usable(layout: Layout, reader: ImageReader) -> Usable:
-    """Read the images of a layout, and return the usable ones of each set, with their rows."""
+    """Read the images of a layout, and return the usable ones of each set."""
     usable: Usable = {}
-    for part, rows in layout.parts.items():
-        files = reader.read([(row.path, None) for row in rows])
-        usable[part] = [(file, rows[file.number]) for file in files]
+    for part, entries in layout.parts.items():
+        usable[part] = []
+        for file in reader.read([ImageWithMask(entry.path, None) for entry in entries]):
+            usable[part].append(UsableImage(file, entries[file.number]))
     return usable
 
 
-def _dataset(layout: Layout, reader: ImageReader, pairs: Sequence[tuple[UsableFile, LabeledFile]]) -> Dataset:
+def _dataset(layout: Layout, reader: ImageReader, images: Sequence[UsableImage]) -> Dataset:
     """Return a set of a folder as a data set."""
-    files = [file for file, _ in pairs]
-    rows = [row for _, row in pairs]
-    y = np.array([row.target for row in rows])
-    # a table has the columns of weights and groups for all rows or for none
-    weights = groups = None
-    if rows[0].weight is not None:
-        weights = np.array([row.weight for row in rows])
-    if reader.options.group_pattern is not None:
-        groups = reader.groups(files)
-    elif rows[0].group is not None:
-        groups = np.array([row.group for row in rows])
+    files = list[UsableFile]()
+    targets = list[int | list[float]]()
+    weights = list[float | None]()
+    groups = list[str | None]()
+    for file, entry in images:
+        files.append(file)
+        targets.append(entry.target)
+        weights.append(entry.weight)
+        groups.append(entry.group)
     x = reader.images(files)
     names = None
     if not isinstance(x, SampleSource):
         names = np.array([str(file.path) for file in files])
+    groups_of_pattern = reader.groups(files)
     return Dataset(
         cast(Images, x),
-        y.astype(np.int64 if layout.has_classes else np.float64),
+        np.array(targets, np.int64 if layout.has_classes else np.float64),
         layout.classes,
         layout.folder.name,
         str(layout.folder),
-        weights=weights,
-        groups=groups,
+        weights=_column(weights),
+        groups=_column(groups) if groups_of_pattern is None else groups_of_pattern,
         names=names,
     )
+
+
+def _column(values: Sequence[float | str | None]) -> Array | None:
+    """Return the values of a column; None without this column: a table has it for all rows or for none."""
+    return None if None in values else np.array(values)
 
 
 def _inventory(layout: Layout, reader: ImageReader, usable: Usable, *, allow_empty: bool = False) -> Inventory:
     """Return the inventory of a folder; DataError if all images of a class are damaged, unless ``allow_empty``."""
     names = layout.classes if layout.has_classes else (f"images of {TABLE}",)
     used = dict[str, dict[str, int]]()
-    for part, rows in layout.parts.items():
-        usable_count = _label_counts(row for _, row in usable[part])
-        used[part] = {name: usable_count[label] for label, name in enumerate(names)}
-        for label in _label_counts(rows):
-            if not usable_count[label] and not allow_empty:
-                where = "" if part == ALL else f" in {part}"
-                raise DataError(f"{layout.folder}: every image of class {names[label]!r}{where} is damaged")
+    for part, entries in layout.parts.items():
+        count_of = dict.fromkeys(names, 0)
+        for image in usable[part]:
+            count_of[names[_label(image.entry)]] += 1
+        for entry in entries:
+            name = names[_label(entry)]
+            if not count_of[name] and not allow_empty:
+                damaged = f"every image of class {name!r}"
+                if part != ALL:
+                    damaged += f" in {part}"
+                raise DataError(f"{layout.folder}: {damaged} is damaged")
+        used[part] = count_of
     return reader.inventory(used, layout.left_out, layout.notes)
 
 
-def _label_counts(rows: Iterable[LabeledFile]) -> Counter[int]:
-    """Return the number of images of each label; images without classes count as label 0."""
-    counts = Counter[int]()
-    for row in rows:
-        label = row.target if isinstance(row.target, int) else 0
-        counts[label] += 1
-    return counts
+def _label(entry: LabeledFile) -> int:
+    """Return the label of an image; 0 for an image with numbers to predict, since all of these are counted together."""
+    return entry.target if isinstance(entry.target, int) else 0
 
 
 def image_paths(folder: Path, targets: str | None = None) -> list[Path]:
@@ -153,15 +167,16 @@ def suggested_size(folder: Path, paths: Sequence[Path]) -> tuple[int, int] | Non
     the longest side of any image, but at most 64×64. Only image headers are decoded; of more than 10,000 images, those
     of a random sample. Damaged files are ignored. With masks, height and width are increased to multiples of 4.
     """
-    sizes = {shape[1:] for shape in header_shapes(paths)}
+    sizes = set[tuple[int, int]]()
+    for _, image_height, image_width in header_shapes(paths):
+        sizes.add((image_height, image_width))
     longest = max(map(max, sizes), default=MAX_UNRESIZED)
-    common_size = None
-    if len(sizes) == 1:
-        [common_size] = sizes
-    if common_size is not None and longest <= MAX_UNRESIZED:
-        height, width = common_size
+    if len(sizes) == 1 and longest <= MAX_UNRESIZED:
+        [(height, width)] = sizes
     else:
         height = width = min(longest, MAX_UNRESIZED)
-    multiple = MULTIPLE if masks.has_masks(folder) else 1
-    size = (math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple)
-    return None if size == common_size else size
+    if masks.has_masks(folder):
+        height = math.ceil(height / MULTIPLE) * MULTIPLE
+        width = math.ceil(width / MULTIPLE) * MULTIPLE
+    size = (height, width)
+    return None if sizes == {size} else size

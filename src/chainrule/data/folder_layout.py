@@ -97,12 +97,12 @@ def read_layout(folder: Path, *, allow_empty: bool = False, min_classes: int = 2
     Errors   DataError for too few classes, a class without images, an unreadable folder, or sets with different
              classes
     """
-    collects = gc.isenabled()
+    is_enabled = gc.isenabled()
     gc.disable()  # a million entries, which contain no cycles, are listed in two thirds of the time
     try:
         return _read_layout(folder, allow_empty, min_classes)
     finally:
-        if collects:
+        if is_enabled:
             gc.enable()
 
 
@@ -192,18 +192,23 @@ def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, 
     folders = _folders(inside)
     parts = _folders_named_like_sets(folder, folders)
     others = [entry for entry in folders if entry not in parts.values()]
-    if parts and TRAIN not in parts and not others:
-        names = " and ".join(entry.path.name for entry in parts.values())
-        raise DataError(f"{folder}: contains {names}, but no train folder; expected train/CLASS, val/CLASS, test/CLASS")
     if TRAIN not in parts:
+        if parts and not others:
+            names = " and ".join(entry.path.name for entry in parts.values())
+            expected = "expected train/CLASS, val/CLASS, test/CLASS"
+            raise DataError(f"{folder}: contains {names}, but no train folder; {expected}")
         return None
-    if len(parts) > 1 or not any(_count_images(entry, tree) for entry in others):
+    if len(parts) > 1:
         return parts
-    if _folders(tree.entries(parts[TRAIN])):
-        train = parts[TRAIN].path.name
-        both = f"{train} has subfolders, so it is not a class, but {others[0].path.name} next to it contains images"
-        raise DataError(f"{folder}: {both}; expected one folder per class, or only train, val and test")
-    return None
+    for other in others:
+        if not _count_images(other, tree):
+            continue
+        if _folders(tree.entries(parts[TRAIN])):
+            train = parts[TRAIN].path.name
+            both = f"{train} has subfolders, so it is not a class, but {other.path.name} next to it contains images"
+            raise DataError(f"{folder}: {both}; expected one folder per class, or only train, val and test")
+        return None
+    return parts
 
 
 def _folders_named_like_sets(folder: Path, folders: Sequence[FolderEntry]) -> dict[str, FolderEntry]:
@@ -343,7 +348,8 @@ def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
     name = relative(entry.path, top)
     suffix = entry.suffix
     if entry.reason is not None:
-        return LeftOut(name, entry.reason, None if entry.detail is None else printable(entry.detail))
+        detail = entry.detail and printable(entry.detail)
+        return LeftOut(name, entry.reason, detail)
     if suffix in SUFFIXES:
         return LeftOut(name, "image outside the class folders")
     if suffix in PHONE_SUFFIXES:
@@ -372,11 +378,14 @@ def _describe_contents(folder: FolderEntry, tree: FolderTree) -> str:
     names = list[str]()
     for entry in entries[:3]:
         name = printable(entry.path.name)
-        names.append(name if entry.reason is None else f"{name} ({entry.reason})")
+        if entry.reason is not None:
+            name += f" ({entry.reason})"
+        names.append(name)
     description = f"only {', '.join(names)}"
     if len(entries) > 3:
         description += f" and {len(entries) - 3} more"
     [nested] = tree.walk([folder])
-    if any(entry.suffix in PHONE_SUFFIXES for entry in nested):
+    suffixes = {entry.suffix for entry in nested}
+    if not suffixes.isdisjoint(PHONE_SUFFIXES):
         description += f"; {CONVERT}"
     return description

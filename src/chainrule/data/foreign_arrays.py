@@ -9,11 +9,11 @@ from chainrule.core.arrays import Array
 from chainrule.errors import DataError, quoted
 
 
-def converted(values: Any, error: Exception, differences: str) -> Array:
+def converted(values: Any, error: Exception, differences: str | None) -> Array:
     """Return PyTorch tensors, or lists of them, as an array; bfloat16 becomes float32, without rounding.
 
     error        the error of NumPy's conversion
-    differences  how the shapes of the values differ; "" if they do not
+    differences  how the shapes of the values differ; None if they do not
     Errors   DataError for other values, such as rows of different lengths and tensors on the device "meta"
     """
     if not isinstance(error, ValueError):  # raised by PyTorch, also for a tensor in a list
@@ -32,4 +32,6 @@ def _without_tensors(values: Any) -> Any:
     if torch is None or not isinstance(values, torch.Tensor):
         return values
     detached = values.detach().cpu()
-    return (detached.float() if detached.dtype is torch.bfloat16 else detached).numpy()
+    if detached.dtype is torch.bfloat16:  # NumPy has no such dtype
+        detached = detached.float()
+    return detached.numpy()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, cast
+from typing import NamedTuple, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ from chainrule.data.image_files import ImageFiles
 from chainrule.data.images import (
     MAX_PIXELS,
     TURNED,
+    channel_count,
     content_digest,
-    is_grey,
     mask_array,
     open_image,
     open_mask,
@@ -37,12 +37,17 @@ from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.data.mask_values import MAX_COLORS
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted, unknown_name
 
-Files: TypeAlias = Sequence[tuple[Path, Path | None]]  # images, each with its mask or None
-
 NAMED = 2  # maximum number of damaged files named in an error
 BLOCK = 64  # files that a process reads at a time
 MIN_PARALLEL = 512  # smallest number of files that several processes read
 MASK_ALONE = "the metadata (EXIF) turn only the image, or only its mask"
+
+
+class ImageWithMask(NamedTuple):
+    """The path of an image, and that of its mask; None for images without masks."""
+
+    image: Path
+    mask: Path | None
 
 
 class FolderOptions(TypedDict, total=False):
@@ -92,16 +97,25 @@ class Mask:
     """The mask of an image.
 
     path             path of the file
+    size             height and width in the file
+    is_turned        whether the metadata (EXIF) of the file turn it
     values, counts   the values that occur in it (`images.mask_array`), and the number of pixels of each
     digest           hash of the file
     pixels           values (H, W) after resizing; None for streamed data
     """
 
     path: Path
+    size: tuple[int, int]
+    is_turned: bool
     values: Array
     counts: Ints
     digest: bytes
     pixels: Array | None
+
+    @property
+    def is_colored(self) -> bool:
+        """Whether the values are colors 0xRRGGBB."""
+        return self.values.dtype != np.uint8
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -118,7 +132,7 @@ class UsableFile:
 
     number: int
     path: Path
-    shape: tuple[int, ...]
+    shape: tuple[int, int, int]
     changes: tuple[str, ...]
     digest: bytes
     pixels: NDArray[np.uint8] | None
@@ -139,28 +153,31 @@ class ImageReader:
         self.options = options
         self.damaged: list[tuple[Path, ChainruleError]] = []
         self.changed: Counter[str] = Counter()
-        self._first: tuple[Path, tuple[int, ...]] | None = None
+        self._first: Path | None = None  # usable image, whose size is that of all images
+        self._size: tuple[int, int] = (0, 0)
         self._channels = options.channels or 1
 
-    def read(self, files: Files) -> list[UsableFile]:
+    def read(self, files: Sequence[ImageWithMask]) -> list[UsableFile]:
         """Read files, and return the usable ones; DataError if the images differ in size."""
         usable = list[UsableFile]()
-        for (path, _), file in zip(files, _examined(files, self.options), strict=True):
+        for paths, file in zip(files, _examined(files, self.options), strict=True):
             if isinstance(file, ChainruleError):
-                self.damaged.append((path, file))
+                self.damaged.append((paths.image, file))
                 continue
             self.changed.update(file.changes)
-            self._check_size(path, self.options.size or file.shape[1:])
-            self._channels = self.options.channels or max(self._channels, file.shape[0])
+            channels, height, width = file.shape
+            self._check_size(file.path, self.options.size or (height, width))
+            self._channels = self.options.channels or max(self._channels, channels)
             usable.append(file)
         return usable
 
-    def _check_size(self, path: Path, size: tuple[int, ...]) -> None:
+    def _check_size(self, path: Path, size: tuple[int, int]) -> None:
+        """Raise DataError unless the size (H, W) of an image after resizing is that of the first one."""
         if self._first is None:
-            self._first = path, size
-        if size != self._first[1]:
-            first_path, first_size = self._first
-            difference = f"{_size_text(size)} pixels, but {first_path} has {_size_text(first_size)}"
+            self._first = path
+            self._size = size
+        if size != self._size:
+            difference = f"{_size_text(size)} pixels, but {self._first} has {_size_text(self._size)}"
             raise DataError(f"{path}: {difference}; set a size to resize all images to")
 
     @property
@@ -168,13 +185,14 @@ class ImageReader:
         """Shape (C, H, W) of all images that have been read; DataError if there are none."""
         if self._first is None:
             raise self.problem()
-        height, width = self._first[1]
-        return self._channels, height, width
+        return self._channels, *self._size
 
-    def images(self, files: Sequence[UsableFile]) -> Any:
+    def images(self, files: Sequence[UsableFile]) -> NDArray[np.uint8] | ImageFiles:
         """Return usable images: an array (N, C, H, W), or for streamed data a source."""
         if self.options.lazy:
-            return ImageFiles(self.top, [file.path for file in files], self.shape, [file.digest for file in files])
+            paths = [file.path for file in files]
+            digests = [file.digest for file in files]
+            return ImageFiles(self.top, paths, self.shape, digests)
         x = np.empty((len(files), *self.shape), np.uint8)
         for place, file in enumerate(files):
             x[place] = cast("NDArray[np.uint8]", file.pixels)  # gray images are broadcast to all channels
@@ -213,10 +231,12 @@ class ImageReader:
             named.append(str(error).removeprefix(f"{self.top}{os.sep}"))
         if count > NAMED:
             named.append(f"and {count - NAMED:,} more")
-        message = f"{self.top}: {count:,} damaged: {'; '.join(named)}"
+        kind = DataError
+        for _, error in self.damaged:
+            if isinstance(error, FormatError):
+                kind = FormatError
         advice = "skip_damaged=True (--skip-damaged) leaves them out"
-        is_of_format = any(isinstance(error, FormatError) for _, error in self.damaged)
-        return (FormatError if is_of_format else DataError)(f"{message}; {advice}")
+        return kind(f"{self.top}: {count:,} damaged: {'; '.join(named)}; {advice}")
 
     def inventory(
         self, used: Mapping[str, Mapping[str, int]], left_out: Iterable[LeftOut], notes: tuple[str, ...]
@@ -236,12 +256,15 @@ def _size_text(size: Sequence[int]) -> str:
     return f"{width}×{height}"
 
 
-def _examined(files: Files, options: ImageOptions) -> Iterator[UsableFile | ChainruleError]:
+def _examined(files: Sequence[ImageWithMask], options: ImageOptions) -> Iterator[UsableFile | ChainruleError]:
     """Yield the result of reading each file. For streamed data, several processes read if there are many files."""
     from chainrule.data.prefetch import Prefetcher, default_readers
 
-    is_parallel = options.lazy and len(files) >= MIN_PARALLEL and sys.platform == "linux"
-    prefetcher = Prefetcher(partial(_examine_block, files, options), default_readers() if is_parallel else 0, 0)
+    processes = 0
+    if options.lazy and len(files) >= MIN_PARALLEL and sys.platform == "linux":
+        processes = default_readers()
+    # the results are objects, which do not pass through shared memory
+    prefetcher = Prefetcher(partial(_examine_block, files, options), processes, slot_bytes=0)
     try:
         for (block,) in prefetcher.batches((first,) for first in range(0, len(files), BLOCK)):
             yield from block
@@ -249,12 +272,13 @@ def _examined(files: Files, options: ImageOptions) -> Iterator[UsableFile | Chai
         prefetcher.close()
 
 
-def _examine_block(files: Files, options: ImageOptions, first: int) -> tuple[Array]:
+def _examine_block(files: Sequence[ImageWithMask], options: ImageOptions, first: int) -> tuple[Array]:
+    """Return the results of `BLOCK` files from a number on, as an array of `UsableFile` and errors."""
     block = files[first : first + BLOCK]
     results = np.empty(len(block), object)
-    for place, (path, mask) in enumerate(block):
+    for place, paths in enumerate(block):
         try:
-            results[place] = _examine(first + place, path, mask, options)
+            results[place] = _examine(first + place, paths, options)
         except OptionError:  # not a fault of the file: Pillow is missing
             raise
         except ChainruleError as error:
@@ -262,48 +286,43 @@ def _examine_block(files: Files, options: ImageOptions, first: int) -> tuple[Arr
     return (results,)
 
 
-def _examine(number: int, path: Path, mask_path: Path | None, options: ImageOptions) -> UsableFile:
-    content = read_content(path)
+def _examine(number: int, paths: ImageWithMask, options: ImageOptions) -> UsableFile:
+    """Decode an image and its mask, and return what the options keep of them; an error for an unusable file."""
+    content = read_content(paths.image)
     digest = content_digest(content)
-    image = open_image(path, content=content)
-    channels = 1 if is_grey(image) else 3
-    shape = (channels, image.height, image.width)
+    image = open_image(paths.image, content=content)
+    channels = channel_count(image)
+    image_size = (image.height, image.width)
     changes = treatments(image)
     mask = None
-    if mask_path is not None:
-        mask, is_alone = _examine_mask(mask_path, path, shape[1:], options, is_turned=TURNED in changes)
+    if paths.mask is not None:
+        mask = _examine_mask(paths.mask, options)
+        is_alone = mask.is_turned != (TURNED in changes)
+        if mask.size != image_size:
+            sizes = f"{_size_text(mask.size)} pixels, but {paths.image.name} has {_size_text(image_size)}"
+            problem = f"{paths.mask}: {sizes}"
+            if is_alone:
+                problem += ", and the metadata (EXIF) of only one of them turn the pixels: save it upright"
+            raise DataError(problem)
         if is_alone:
             changes.append(MASK_ALONE)
     pixels = None
     if not options.lazy:
         pixels = to_array(image, options.channels or channels, options.size)
-    return UsableFile(number, path, shape, tuple(changes), digest, pixels, mask)
+    return UsableFile(number, paths.image, (channels, *image_size), tuple(changes), digest, pixels, mask)
 
 
-def _examine_mask(
-    path: Path, image: Path, expected: tuple[int, ...], options: ImageOptions, *, is_turned: bool
-) -> tuple[Mask, bool]:
-    """Return the mask of an image, and whether the metadata of only one of them turn its pixels.
-
-    expected    size (H, W) of the image
-    is_turned   whether its metadata turn the image
-
-    Errors   DataError if the mask has another size, in the file, or too many colors
-    """
+def _examine_mask(path: Path, options: ImageOptions) -> Mask:
+    """Decode a mask, and return what the options keep of it; DataError for too many colors."""
     content = read_content(path)
     digest = content_digest(content)
-    mask = open_mask(path, content)
-    values = mask_array(mask)
-    is_alone = is_turned != (TURNED in treatments(mask))
-    if values.shape != expected:
-        problem = f"{path}: {_size_text(values.shape)} pixels, but {image.name} has {_size_text(expected)}"
-        if is_alone:
-            problem += ", and the metadata (EXIF) of only one of them turn the pixels: save it upright"
-        raise DataError(problem)
+    image = open_mask(path, content)
+    values = mask_array(image)
+    size = (image.height, image.width)
     occurring, counts = np.unique(values, return_counts=True)
     if len(occurring) > max(256, MAX_COLORS):
         raise DataError(f"{path}: {len(occurring):,} colors; expected at most {MAX_COLORS}, one per class")
-    if not options.lazy and options.size not in (None, expected):
-        values = mask_array(mask, options.size)
-    pixels = None if options.lazy else values
-    return Mask(path, occurring, counts, digest, pixels), is_alone
+    pixels = None
+    if not options.lazy:
+        pixels = values if options.size in (None, size) else mask_array(image, options.size)
+    return Mask(path, size, TURNED in treatments(image), occurring, counts, digest, pixels)

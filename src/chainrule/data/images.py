@@ -39,6 +39,7 @@ QUARTER_TURNS = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 ORIENTATION = 0x0112  # EXIF tag
 # EXIF orientation, from 2 → transposition that makes the image upright
 UPRIGHT = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", *QUARTER_TURNS), 2))
+PHONE_MARK, PHONE_MARK_OFFSET = b"ftyp", 4  # in files of phones, which contain boxes as MP4 does
 DIGEST_BYTES = 16  # of the hash of a file
 STRIP = 1 << 20  # pixels converted at a time
 FEW_LEVELS = 64  # smallest range of gray levels after a reduction from 16 bits that is not reported
@@ -91,7 +92,8 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: FileCont
         changes = _treatments(image)
         if is_deep:
             levels = np.ptp(result.getextrema(), -1).max()
-            changes.insert(0, REDUCED if levels >= FEW_LEVELS else REDUCED_TO_FEW)
+            reduction = REDUCED if levels >= FEW_LEVELS else REDUCED_TO_FEW
+            changes = [reduction, *changes]
         result.info[TREATMENTS] = changes
         return result
 
@@ -126,12 +128,17 @@ def image_shape(path: str | Path) -> tuple[int, int, int]:
         width, height = image.size
         if _transposition(image) in QUARTER_TURNS:
             height, width = width, height
-        return 1 if is_grey(image) else 3, height, width
+        return channel_count(image), height, width
 
 
 def treatments(image: "Image") -> list[str]:
     """Return descriptions of the conversions made by `open_image`; [] for a plain 8-bit image."""
     return list(image.info.get(TREATMENTS, ()))
+
+
+def channel_count(image: "Image") -> int:
+    """Return 1 for a gray Pillow image, and 3 for others."""
+    return 1 if is_grey(image) else 3
 
 
 def is_grey(image: "Image") -> bool:
@@ -184,7 +191,8 @@ def image_input(shape: Sequence[int], name: object) -> tuple[int, tuple[int, int
 def pnm_bytes(pixels: NDArray[np.uint8]) -> bytes:
     """Return an image, uint8 (C, H, W), as a binary PGM (C = 1) or PPM (C = 3) file."""
     channels, height, width = pixels.shape
-    return f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n".encode() + pixels.transpose(1, 2, 0).tobytes()
+    magic = "P5" if channels == 1 else "P6"
+    return f"{magic}\n{width} {height}\n255\n".encode() + pixels.transpose(1, 2, 0).tobytes()
 
 
 def open_mask(path: str | Path, content: FileContent | None = None) -> "Image":
@@ -273,8 +281,10 @@ def _check_levels(image: "Image", name: str) -> None:
 
 def _remedy(stream: BinaryIO) -> str:
     """Return advice for HEIC and AVIF files, the formats of phones; "" for other files."""
-    stream.seek(0)
-    return f", but HEIC or AVIF: {CONVERT}" if stream.read(12)[4:8] == b"ftyp" else ""
+    stream.seek(PHONE_MARK_OFFSET)
+    if stream.read(len(PHONE_MARK)) != PHONE_MARK:
+        return ""
+    return f", but HEIC or AVIF: {CONVERT}"
 
 
 def _treatments(image: "Image") -> list[str]:
@@ -305,7 +315,8 @@ def _opaque(image: "Image") -> "Image":
 
     is_16_bit = image.mode.startswith("I")
     is_transparent = _is_transparent(image)
-    flat = Image.new("L" if is_grey(image) else "RGB", image.size, "white")
+    mode, mode_with_alpha = ("L", "LA") if is_grey(image) else ("RGB", "RGBA")
+    flat = Image.new(mode, image.size, "white")
     if "exif" in image.info:
         flat.info = {"exif": image.info["exif"]}
     rows = max(1, STRIP // image.width)
@@ -316,7 +327,7 @@ def _opaque(image: "Image") -> "Image":
             strip = Image.fromarray(np.rint(levels).astype(np.uint8))
         alpha = None
         if is_transparent:  # pasting with the alpha channel as mask blends transparent pixels with the white image
-            strip = strip.convert("LA" if is_grey(strip) else "RGBA")
+            strip = strip.convert(mode_with_alpha)
             alpha = strip.getchannel("A")
-        flat.paste(strip.convert(flat.mode), (0, top), alpha)
+        flat.paste(strip.convert(mode), (0, top), alpha)
     return flat

@@ -95,17 +95,22 @@ def _inputs_of_pairs(data: Any, shape: Sequence[int], normalization: Normalizati
     """
 
     def prepare(item: Any) -> Array:
-        x = item[0]
-        return read_inputs(x, shape, normalization)[0] if is_source(x) else np.asarray(x)
+        x, *_ = item
+        if is_source(x):
+            [x] = read_inputs(x, shape, normalization)
+        return np.asarray(x)
 
     first: Any = next(iter(data), None)
     if not isinstance(first, LISTS) or len(first) < 2:
         return data
     if prepare(first).ndim == len(shape) and hasattr(data, "__getitem__"):
         return PairInputs(data, prepare)
-    batches = [prepare(batch) for batch in data]
-    if any(batch.shape[1:] != tuple(shape) for batch in batches):
-        return data
+    batches = list[Array]()
+    for item in data:
+        batch = prepare(item)
+        if batch.shape[1:] != tuple(shape):
+            return data
+        batches.append(batch)
     return np.concatenate(batches)
 
 
@@ -119,15 +124,19 @@ def read_input(source: ImageSource, shape: Sequence[int], *, digits: bool = Fals
 
     Errors   DataError or FormatError for an unreadable file; OptionError if the model's input is not an image
     """
-    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "image"
-    channels, size = image_input(shape, name)
     if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        channels, size = image_input(shape, name)
         if os.path.isdir(source):
             raise DataError(f"{name}: is a folder; expected a {FORMATS_TEXT} file, or a list of files")
         image = open_image(name)
     else:
+        name = "image"
+        channels, size = image_input(shape, name)
         image = upright(source)
-    return as_mnist(image, name)[None] if digits and tuple(shape) == DIGIT else to_array(image, channels, size)
+    if digits and tuple(shape) == DIGIT:
+        return as_mnist(image, name)[None]
+    return to_array(image, channels, size)
 
 
 # ------------------------------------------------------------------ digits as in MNIST
@@ -191,8 +200,8 @@ def _shrink(grey: "Image") -> NDArray[np.uint8]:
 
 def _extent(ink: Floats) -> tuple[range, range]:
     """Return the ranges of rows and columns that contain ink."""
-    rows, columns = (np.flatnonzero((ink > FAINT_INK).any(axis)).tolist() for axis in (1, 0))
-    return range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1)
+    rows, columns = np.nonzero(ink > FAINT_INK)
+    return range(int(rows.min()), int(rows.max()) + 1), range(int(columns.min()), int(columns.max()) + 1)
 
 
 def _digit_box(ink: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -273,7 +282,8 @@ def _sliding_extreme(light: Floats, window: int, reduce: Callable[..., Floats]) 
     """
     radius = window // 2
     for axis in (0, 1):
-        pads = [(radius, radius) if index == axis else (0, 0) for index in (0, 1)]
+        pads = [(0, 0), (0, 0)]
+        pads[axis] = (radius, radius)
         padded = np.pad(light, pads, mode="edge")
         views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=axis)
         light = reduce(views, axis=-1)
@@ -283,7 +293,8 @@ def _sliding_extreme(light: Floats, window: int, reduce: Callable[..., Floats]) 
 def _without_specks(ink: Floats) -> Floats:
     """Remove specks: keep only the larger connected components, with a margin of two pixels for soft edges."""
     pieces = _components(ink > MIN_INK)
-    masses = [float(ink.reshape(-1)[piece].sum()) for piece in pieces]
+    flat = ink.reshape(-1)
+    masses = [float(flat[piece].sum()) for piece in pieces]
     kept = np.zeros(ink.size, np.bool_)
     for piece, mass in zip(pieces, masses, strict=True):
         kept[piece] = mass >= SPECK_SHARE * max(masses)

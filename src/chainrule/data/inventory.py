@@ -69,13 +69,15 @@ class Inventory:
         """
         lines = list(self.notes)
         for reason, count in self.reasons.items():
-            with_reason = [entry for entry in self.left_out if entry.reason == reason]
-            names = ", ".join(entry.path for entry in with_reason[:SHOWN])
-            line = f"left out {count:,} ({reason}): {names}"
+            first, *others = (entry for entry in self.left_out if entry.reason == reason)
+            names = [first.path]
+            for entry in others[: SHOWN - 1]:
+                names.append(entry.path)
+            line = f"left out {count:,} ({reason}): {', '.join(names)}"
             if count > SHOWN:
                 line += f" and {count - SHOWN:,} more"
-            if with_reason[0].remedy is not None:
-                line += f"; {with_reason[0].remedy}"
+            if first.remedy is not None:  # the same for all files with this reason
+                line += f"; {first.remedy}"
             lines.append(line)
         for conversion, count in (self.changed or {}).items():
             noun = "image" if count == 1 else "images"

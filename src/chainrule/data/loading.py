@@ -44,7 +44,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
 }
 LOCATION = {"folder": None, "offline": None, "progress": True}  # where known data sets are searched for: defaults
 TABLE_SUFFIX = ".csv"
-DEFAULTS = {**vars(ImageOptions), **LOCATION, "target": None, "columns": ()}
+DEFAULTS = {**vars(ImageOptions), **LOCATION, "target": None, "columns": None}
 
 
 class ReadOptions(FolderOptions, total=False):
@@ -54,7 +54,7 @@ class ReadOptions(FolderOptions, total=False):
     offline: bool | None
     progress: bool
     target: str | None
-    columns: Sequence[str]
+    columns: Sequence[str] | None
 
 
 @checked_options_with(ReadOptions.__annotations__, DEFAULTS)
@@ -90,7 +90,8 @@ def load(
     targets        for image folders and tables: "classes" or "numbers": what the target columns contain; None: as
                    `target_table.read_table` says
     target         for tables: name of the column to predict
-    columns        for tables: names of the features of a network, `model.columns`, whose texts and order are used
+    columns        for tables: names of the features of a network, `model.columns`, whose texts and order are used;
+                   None: those of the table
 
     An .npz file contains the following arrays; only x and y (or targets) are required:
 
@@ -118,12 +119,16 @@ def load(
 
 def _require_separate(groups: Array, others: Array, what: str) -> None:
     """Raise DataError if groups of training samples are also in other data, where results would look too good."""
-    if (shared := np.intersect1d(groups, others)).size:
-        count = f"{shared.size} groups, such as {str(shared[0])!r}," if shared.size > 1 else f"group {str(shared[0])!r}"
-        raise DataError(
-            f"{count} in the training data and in {what}: move all files of a group to one part, or load the data "
-            "without groups (no --group-pattern)"
-        )
+    shared = np.intersect1d(groups, others).astype(str).tolist()
+    if not shared:
+        return
+    described = f"group {shared[0]!r}"
+    if len(shared) > 1:
+        described = f"{len(shared)} groups, such as {shared[0]!r},"
+    raise DataError(
+        f"{described} in the training data and in {what}: move all files of a group to one part, or load the data "
+        "without groups (no --group-pattern)"
+    )
 
 
 @checked_options_with(ReadOptions.__annotations__, DEFAULTS)
@@ -140,7 +145,7 @@ def load_test(name_or_path: str | Path, **options: Unpack[ReadOptions]) -> Datas
 
 
 def read_sets(
-    name_or_path: str | Path, *, target: str | None = None, columns: Sequence[str] = (), **options: Any
+    name_or_path: str | Path, *, target: str | None = None, columns: Sequence[str] | None = None, **options: Any
 ) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of a source, or all samples and None. The arguments are as in `load`."""
     location = {name: options.pop(name) for name in LOCATION if name in options}
@@ -157,9 +162,11 @@ def read_sets(
         return _load_by_name(name_or_path, **location)
     path = expanded(name_or_path)
     if os.path.isdir(path):
+        if is_idx_folder(path):
+            return load_idx_folder(path)
         from chainrule.data import folder as folders
 
-        return load_idx_folder(path) if is_idx_folder(path) else folders.read_sets(path, **options)
+        return folders.read_sets(path, **options)
     if _may_exist(path):  # `npz.read_sets` raises the error if it is not a readable regular file
         from chainrule.data import npz
 
@@ -221,20 +228,22 @@ def load_known(
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) of a known data set, downloaded if necessary. The arguments are as in `load`."""
     tried: list[str] = []
-    user_folder = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
+    is_offline = _offline(offline)
+    user_folder = os.environ.get("CHAINRULE_DATA") if folder is None else folder
     if user_folder:
         files = find_known(expanded(user_folder), info)
         if files is not None:
             return _known(files, info, str(user_folder))
         tried.append(f"folder {user_folder}: no {info.files[0].name}")
     files, missing = _cached(info, tried)
-    if missing and not _offline(offline):
+    if missing and not is_offline:
         with reporter(progress) as report:
             failed = fetch(missing, SOURCES[info.name], info.path, report)
         tried += failed
-        files, missing = ([], missing) if failed else _cached(info, tried)
+        if not failed:
+            files, missing = _cached(info, tried)
     if missing:
-        raise _unavailable(info, tried, _offline(offline))
+        raise _unavailable(info, tried, is_offline)
     return _known(files, info, str(info.path))
 
 
@@ -242,25 +251,29 @@ def _known(files: Files, info: DatasetInfo, source: str) -> tuple[Dataset, Datas
     return _datasets(files, info.classes, info.name, source, info.shape, digits=info.digits)
 
 
-def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
+def _cached(info: DatasetInfo, tried: list[str]) -> tuple[Files, list[FileRecord]]:
     """Return the arrays in the cache, and the records of missing or damaged files.
 
     tried   list of messages, to be extended with problems
     """
-    files: list[NDArray[np.uint8]] = []
-    missing = [record for record in info.files if not (info.path / record.name).is_file()]
-    if missing:
-        names = ", ".join(record.name for record in missing)
-        nothing = len(missing) == len(info.files)
-        tried.append("the cache is empty" if nothing else f"cache {info.path}: no {names}")
+    files: Files = []
+    absent = list[FileRecord]()
+    damaged = list[FileRecord]()
     for record in info.files:
+        path = info.path / record.name
+        if not path.is_file():
+            absent.append(record)
+            continue
         try:
-            if record not in missing:
-                files.append(read_verified(info.path / record.name, record))
+            files.append(read_verified(path, record))
         except FormatError as error:
             tried.append(f"cache {error}")
-            missing.append(record)
-    return files, missing
+            damaged.append(record)
+    if len(absent) == len(info.files):
+        tried.append("the cache is empty")
+    elif absent:
+        tried.append(f"cache {info.path}: no {', '.join(record.name for record in absent)}")
+    return files, absent + damaged
 
 
 def _datasets(
@@ -296,7 +309,9 @@ def _offline(option: bool | None) -> bool:
 
 
 def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataError:
-    names = cifar.ARCHIVE.name if info is CIFAR10 else f"{info.files[0].name}[.gz] and the others"
+    names = f"{info.files[0].name}[.gz] and the others"
+    if info is CIFAR10:
+        names = cifar.ARCHIVE.name
     advice = f"pass a folder with {names}, or set CHAINRULE_DATA to it"
     problem = "is not available offline" if offline else "could not be downloaded"
     return DataError(f"{info.name} {problem}: {'; '.join(tried)}; {advice}")
@@ -318,7 +333,9 @@ def find_known(folder: Path, info: DatasetInfo) -> Files | None:
         paths = _idx_files(place)
         if paths:
             return [read_verified(path, record) for path, record in zip(paths, info.files, strict=True)]
-        arrays = _cifar_in(place) if info is CIFAR10 else None
+        if info is not CIFAR10:
+            continue
+        arrays = _cifar_in(place)
         if arrays is not None:
             return [verified(arrays[record.name], record, place) for record in info.files]
     return None
@@ -334,8 +351,10 @@ def load_idx_folder(folder: Path) -> tuple[Dataset, Dataset]:
 
     The classes are 0 … the largest training label.
     """
-    arrays = [read_idx(path, axes) for path, axes in zip(_idx_files(folder), (None, 1, None, 1), strict=True)]
-    classes = tuple(map(str, range(int(arrays[1].max(initial=0)) + 1)))
+    any_axes = None  # of images, with or without channels; labels have one axis
+    arrays = list(map(read_idx, _idx_files(folder), (any_axes, 1, any_axes, 1)))
+    _, labels, _, _ = arrays
+    classes = tuple(map(str, range(int(labels.max(initial=0)) + 1)))
     return _datasets(arrays, classes, folder.name, str(folder))
 
 

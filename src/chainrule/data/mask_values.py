@@ -17,6 +17,7 @@ MAX_COLORS = 64  # maximum number of values without names of classes
 MIN_CLUSTERED = 64  # smallest maximum of values that may form two clusters
 CLUSTER_WIDTH = 1 / 8  # of the maximum
 MIN_CLUSTERED_SHARE = 0.9  # of the pixels in two clusters; the others are soft edges
+MIN_SOFT_VALUES = 3  # minimum number of values between clusters that are soft edges; fewer may be labels
 SHOWN = 12  # maximum number of values in a remark
 GRAY = 0x010101  # color of the gray level 1
 VALUE = re.compile(r"\d{1,3}|#[0-9a-f]{6}", re.ASCII)
@@ -52,16 +53,16 @@ class MaskValues:
             labels = _labels_or_clusters(counts, names)
             if labels is not None:
                 return labels
-        occurring = sorted(counts)
-        without_void = [value for value in occurring if value != UNLABELED]
-        has_void = not colored and max(without_void, default=0) < MAX_COLORS and len(occurring) != names
-        values = MaskValues(tuple(without_void if has_void else occurring), colored=colored)
-        if len(occurring) > MAX_COLORS and len(values.values) != names:
+        meanings = sorted(counts)
+        if not colored and len(counts) != names and UNLABELED in counts and _largest_label(counts) < MAX_COLORS:
+            meanings.remove(UNLABELED)
+        if len(counts) > MAX_COLORS and len(meanings) != names:
             kind = "colors" if colored else "values"
             advice = "save masks as PNG without smoothing, or name the classes in classes.txt"
-            raise DataError(f"the masks have {len(occurring):,} {kind}; expected at most {MAX_COLORS}: {advice}")
-        if names not in (None, len(values.values)):
-            raise DataError(f"{names} names, but {len(values.values)} values in the masks: {values.listed}")
+            raise DataError(f"the masks have {len(counts):,} {kind}; expected at most {MAX_COLORS}: {advice}")
+        values = MaskValues(tuple(meanings), colored=colored)
+        if names not in (None, len(meanings)):
+            raise DataError(f"{names} names, but {len(meanings)} values in the masks: {values.listed}")
         return values
 
     @staticmethod
@@ -156,7 +157,7 @@ def _labels_or_clusters(counts: Mapping[int, int], names: int | None) -> MaskVal
     alone, which many tools write for two classes; labels below the number of names; two clusters, such as a smoothed
     black-and-white mask; labels without names, such as 0 … 20, if at least half of them occur.
     """
-    largest = max((value for value in counts if value != UNLABELED), default=0)
+    largest = _largest_label(counts)
     if {*counts} <= {0, UNLABELED} and names in (None, 2):
         return MaskValues((0, UNLABELED))
     if names is not None and largest < names:
@@ -170,7 +171,14 @@ def _labels_or_clusters(counts: Mapping[int, int], names: int | None) -> MaskVal
     label_count = len(counts)
     if largest < MAX_COLORS and UNLABELED in counts:
         label_count -= 1
-    return MaskValues(tuple(range(largest + 1))) if 2 * label_count > largest else None
+    if 2 * label_count <= largest:
+        return None
+    return MaskValues(tuple(range(largest + 1)))
+
+
+def _largest_label(counts: Mapping[int, int]) -> int:
+    """Return the largest value apart from 255, which may mean no class; 0 if there is no other value."""
+    return max({*counts} - {UNLABELED}, default=0)
 
 
 def _threshold(counts: Mapping[int, int]) -> int | None:
@@ -181,13 +189,20 @@ def _threshold(counts: Mapping[int, int]) -> int | None:
     """
     largest = max(counts)
     width = largest * CLUSTER_WIDTH
-    low = [value for value in counts if value <= width]
-    high = [value for value in counts if value >= largest - width]
-    if largest < MIN_CLUSTERED or not low:
+    low_values = high_values = values_between = 0
+    clustered_pixels = 0
+    for value, pixels in counts.items():
+        if value <= width:
+            low_values += 1
+        elif value >= largest - width:
+            high_values += 1
+        else:
+            values_between += 1
+            continue
+        clustered_pixels += pixels
+    if largest < MIN_CLUSTERED or not low_values:
         return None
-    clustered = sum(counts[value] for value in low + high)
-    values_between = len(counts) - len(low) - len(high)
-    is_blurred = values_between >= 3 or (len(low) > 1 and len(high) > 1)
-    if not is_blurred or clustered < MIN_CLUSTERED_SHARE * sum(counts.values()):
+    is_blurred = values_between >= MIN_SOFT_VALUES or (low_values > 1 and high_values > 1)
+    if not is_blurred or clustered_pixels < MIN_CLUSTERED_SHARE * sum(counts.values()):
         return None
     return largest // 2

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
 from chainrule.core.arrays import Array
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import Dataset, Images
 from chainrule.data.folder_layout import ALL, images_below, relative
 from chainrule.data.image_files import MaskFiles
-from chainrule.data.image_reader import ImageOptions, ImageReader, Mask, UsableFile
+from chainrule.data.image_reader import ImageOptions, ImageReader, ImageWithMask, Mask, UsableFile
 from chainrule.data.inventory import LeftOut
 from chainrule.data.mask_values import GRAY, UNLABELED, MaskValues
 from chainrule.errors import DataError, FormatError, printable
@@ -64,17 +64,31 @@ def read_masks(folder: Path, options: ImageOptions) -> Dataset:
     reader.check()
     values, counts = _mask_values(files, names, folder)
     files = _with_classes(files, values, reader)
-    masks = [cast(Mask, file.mask) for file in files]
+    masks = _masks(files)
     x = reader.images(files)
     classes = names or values.names()
     if options.lazy:
-        y: Any = _mask_files(masks, values, reader)
+        y: Array | MaskFiles = _mask_files(masks, values, reader)
     else:
         y = np.stack([values.labels(cast("Array", mask.pixels)) for mask in masks])
     used = {ALL: {"images with masks": len(files)}}
     inventory = reader.inventory(used, left_out, (values.remark(counts, classes),))
     groups = reader.groups(files)
-    return Dataset(x, y, classes, folder.name, str(folder), groups=groups, inventory=inventory, mask_values=values)
+    return Dataset(
+        cast(Images, x),
+        cast(Array, y),
+        classes,
+        folder.name,
+        str(folder),
+        groups=groups,
+        inventory=inventory,
+        mask_values=values,
+    )
+
+
+def _masks(files: Sequence[UsableFile]) -> list[Mask]:
+    """Return the masks of images that were read with their masks."""
+    return [cast(Mask, file.mask) for file in files]
 
 
 def _mask_files(masks: Sequence[Mask], values: MaskValues, reader: ImageReader) -> MaskFiles:
@@ -92,8 +106,7 @@ def _mask_files(masks: Sequence[Mask], values: MaskValues, reader: ImageReader) 
 def _with_classes(files: list[UsableFile], values: MaskValues, reader: ImageReader) -> list[UsableFile]:
     """Return the files without those whose masks have no pixel of a class, which are added to the damaged files."""
     usable = list[UsableFile]()
-    for file in files:
-        mask = cast(Mask, file.mask)
+    for file, mask in zip(files, _masks(files), strict=True):
         if values.has_class(mask.values):
             usable.append(file)
         else:
@@ -104,7 +117,7 @@ def _with_classes(files: list[UsableFile], values: MaskValues, reader: ImageRead
     return usable
 
 
-def _pairs(folder: Path) -> tuple[list[tuple[Path, Path]], list[LeftOut]]:
+def _pairs(folder: Path) -> tuple[list[ImageWithMask], list[LeftOut]]:
     """Return the images with their masks, and the files that are not used.
 
     Errors   DataError for an image without a mask, or if two images or two masks have the same name
@@ -113,11 +126,11 @@ def _pairs(folder: Path) -> tuple[list[tuple[Path, Path]], list[LeftOut]]:
     masks, unread_masks = _paths_by_name(folder, MASKS)
     if not images:
         raise DataError(f"{folder / IMAGES}: no images in this folder")
-    pairs = list[tuple[Path, Path]]()
+    pairs = list[ImageWithMask]()
     for name, path in images.items():
         if name not in masks:
             raise DataError(f"{path}: there is no mask {folder / MASKS / name}.png")
-        pairs.append((path, masks[name]))
+        pairs.append(ImageWithMask(path, masks[name]))
     left_out = unread_images + unread_masks
     for name, path in masks.items():
         if name not in images:
@@ -146,19 +159,23 @@ def _mask_values(
 
     If any mask has colors, gray pixels of the others count as colors, too: 0x80 becomes #808080.
     """
-    masks = [cast(Mask, file.mask) for file in files]
-    is_colored = any(mask.values.dtype != np.uint8 for mask in masks)
+    masks = _masks(files)
+    is_colored = any(mask.is_colored for mask in masks)
     counts = Counter[int]()
     for mask in masks:
         values = mask.values.astype(np.int64)
-        if is_colored and mask.values.dtype == np.uint8:
+        if is_colored and not mask.is_colored:
             values *= GRAY
         for value, count in zip(values.tolist(), mask.counts.tolist(), strict=True):
             counts[value] += count
+    name_count = None
+    source = folder / MASKS
+    if names is not None:
+        name_count = len(names)
+        source = folder / CLASS_NAMES
     try:
-        return MaskValues.of(counts, len(names) if names else None, colored=is_colored), counts
+        return MaskValues.of(counts, name_count, colored=is_colored), counts
     except DataError as error:
-        source = folder / (CLASS_NAMES if names else MASKS)
         raise DataError(f"{source}: {error}") from None
 
 
@@ -171,7 +188,11 @@ def _class_names(folder: Path) -> tuple[str, ...] | None:
         lines = read_bytes(path, MAX_NAMES, DataError).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise FormatError(f"{path}: not text in UTF-8") from None
-    return tuple(printable(line.strip()) for line in lines if line.strip()) or None
+    names = list[str]()
+    for line in map(str.strip, lines):
+        if line:
+            names.append(printable(line))
+    return tuple(names) if names else None
 
 
 # ------------------------------------------------------------------ predictions

@@ -201,8 +201,10 @@ class Normalization(metaclass=CheckedOptions):
 
     def _warn_of_unit(self, maximum: float, is_small: bool, prefix: str) -> None:
         advice = "prepare them as the training data"
-        if is_small or self.white:
-            advice = f"model.with_input_rescaling({'255' if is_small else '1/255'}) converts them"
+        if is_small:
+            advice = "model.with_input_rescaling(255) converts them"
+        elif self.white:
+            advice = "model.with_input_rescaling(1/255) converts them"
         trained = f"those of the training were from {self.limits[0]:.4g} to {self.limits[1]:.4g}"
         message = f"{prefix}inputs are numbers up to {maximum:.4g}, but {trained}: {advice}"
         warnings.warn(message, InputUnitWarning, stacklevel=6)
@@ -219,11 +221,16 @@ class Normalization(metaclass=CheckedOptions):
         They are those of 0 and 255 for bytes, 0 and 1 for values within 0 … 1, 0 and 255 or the maximum for other
         values from 0, and the minimum and the maximum for signed values.
         """
-        low, high = self.limits or (0.0, None)
-        if high is not None and low >= 0:
+        if not self.limits:
+            return self._normalized(0.0), None
+        low, high = self.limits
+        if low >= 0:
             low = 0.0
-            high = next((level for level in (1.0, BYTE) if high <= level), high)
-        return self._normalized(low), None if high is None else self._normalized(high)
+            if high <= 1:
+                high = 1.0
+            elif high <= BYTE:
+                high = BYTE
+        return self._normalized(low), self._normalized(high)
 
     def _normalized(self, value: float) -> Floats:
         origin, gain = self.arrays(4)

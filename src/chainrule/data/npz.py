@@ -7,8 +7,8 @@ zipfile verifies the checksum (CRC-32).
 
 import math
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -16,8 +16,7 @@ from numpy.lib import format as npy
 from chainrule._io.reading import check_zip_member, decoding, open_zip, reading
 from chainrule.core.arrays import Array, Floats, Ints
 from chainrule.core.shapes import text
-from chainrule.data.columns import COLUMNS
-from chainrule.data.dataset import ROW_AXES, Dataset, Images
+from chainrule.data.dataset import IMAGE_AXES, ROW_AXES, Dataset, Images
 from chainrule.data.sources import finite_extremes
 from chainrule.errors import DataError, FormatError
 
@@ -26,7 +25,9 @@ MAX_COLORS = 4  # maximum number of channels if the channel axis is last
 MAX_CLASSES = 1000  # limit without class names, because larger labels are probably a mistake
 MAX_LABEL = 2**53
 MAX_HEADER = 4096  # bytes; most headers have 128
-PLAIN_KINDS = "biufcSU"  # kinds of dtypes that are numbers or strings
+NUMBER_KINDS = "biuf"  # kinds of dtypes: booleans, integers and floats
+PLAIN_KINDS = f"{NUMBER_KINDS}cSU"  # and complex numbers and strings
+WHITE = 255
 
 
 # ------------------------------------------------------------------ data sets
@@ -40,20 +41,33 @@ def read_sets(path: Path) -> tuple[Dataset, Dataset | None]:
     Errors   FormatError for an invalid archive; DataError, with the name of the array, for invalid arrays
     """
     arrays = read_archive(path)
-    read_targets, target_name = (_targets, "targets") if "targets" in arrays else (_labels, "y")
-    for name in ("x", target_name, *((f"{target_name}_test",) if "x_test" in arrays else ())):
-        if name not in arrays:
-            raise DataError(f"{path}: no array {name!r}; found {', '.join(sorted(arrays)) or 'none'}")
+    read_targets = _labels
+    target_name = "y"
+    if "targets" in arrays:
+        read_targets = _targets
+        target_name = "targets"
+    test_name = f"{target_name}_test"
+    _require(("x", target_name), arrays, path)
+    if "x_test" in arrays:
+        _require((test_name,), arrays, path)
     x = _images(arrays["x"], path, "x")
     y, count = read_targets(arrays[target_name], path, target_name)
     classes = _class_names(arrays.get("classes"), count, path)
-    rows: Any = {name: arrays.get(name) for name in COLUMNS}
-    data = Dataset(x, y, classes, path.stem, str(path), **rows)
+    weights = arrays.get("weights")
+    groups = arrays.get("groups")
+    data = Dataset(x, y, classes, path.stem, str(path), weights=weights, groups=groups)
     if "x_test" not in arrays:
         return data, None
     test_x = _images(arrays["x_test"], path, "x_test")
-    test_y, _ = read_targets(arrays[f"{target_name}_test"], path, "y_test")
+    test_y, _ = read_targets(arrays[test_name], path, test_name)
     return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
+
+
+def _require(names: Sequence[str], arrays: Mapping[str, Array], path: Path) -> None:
+    """Raise DataError, with the arrays of an archive, for the first name that none of them has."""
+    for name in names:
+        if name not in arrays:
+            raise DataError(f"{path}: no array {name!r}; found {', '.join(sorted(arrays)) or 'none'}")
 
 
 def read_inputs(path: Path, axes: int) -> Images:
@@ -62,8 +76,7 @@ def read_inputs(path: Path, axes: int) -> Images:
     axes   number of axes of a sample: 3 for images
     """
     arrays = read_archive(path)
-    if "x" not in arrays:
-        raise DataError(f"{path}: no array 'x'; found {', '.join(sorted(arrays)) or 'none'}")
+    _require(("x",), arrays, path)
     return _images(arrays["x"], path, "x") if axes == 3 else arrays["x"]
 
 
@@ -73,8 +86,12 @@ def read_archive(path: Path) -> dict[str, Array]:
         if stream.read(2) != b"PK":
             raise FormatError(f"{path}: not an .npz file")
         with open_zip(stream) as archive:
-            inside = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            return {name: read_member(archive, inside[name], path) for name in NAMES if name in inside}
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            arrays = dict[str, Array]()
+            for name in NAMES:
+                if name in members:
+                    arrays[name] = read_member(archive, members[name], path)
+            return arrays
 
 
 def _images(array: Array, path: Path, name: str) -> Images:
@@ -82,32 +99,37 @@ def _images(array: Array, path: Path, name: str) -> Images:
 
     The rows of a table, (N, F), become float64.
     """
-    if array.ndim == ROW_AXES and array.dtype.kind in "biuf":
-        rows: Any = array.astype(np.float64)
+    if array.ndim == ROW_AXES and array.dtype.kind in NUMBER_KINDS:
+        rows = array.astype(np.float64)
         if rows.size:
             finite_extremes(rows, f"{path}: the values of {name}")
         return rows
     x = array[:, None] if array.ndim == 3 else array
-    if x.ndim != 4:
+    if x.ndim != IMAGE_AXES:
         raise DataError(
             f"{path}: {name} has shape {text(x.shape)}; expected (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C)"
         )
-    if x.dtype.kind not in "biuf":
+    if x.dtype.kind not in NUMBER_KINDS:
         raise DataError(f"{path}: {name} is {x.dtype}; expected bytes, whole numbers or floats")
-    if x.dtype.kind != "f" and x.size and (x.min() < 0 or x.max() > 255):
-        raise DataError(f"{path}: {name} holds values from {x.min()} to {x.max()}; expected whole numbers 0 … 255")
-    # Few channels at the end and many sizes in second place mean (N, H, W, C).
-    channels_first = x.transpose(0, 3, 1, 2) if x.shape[3] <= MAX_COLORS < x.shape[1] else x
-    with np.errstate(over="ignore"):  # overflowing values are refused below
-        pixels: Any = np.ascontiguousarray(channels_first, np.float32 if x.dtype.kind == "f" else np.uint8)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise DataError(f"{path}: {name} holds values that are not finite")
-    return pixels * np.uint8(255) if x.dtype.kind == "b" else pixels
+    if x.shape[3] <= MAX_COLORS < x.shape[1]:  # (N, H, W, C): few channels at the end, and many rows before
+        x = x.transpose(0, 3, 1, 2)
+    if x.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # overflowing values are refused below
+            floats = np.ascontiguousarray(x, np.float32)
+        if not np.isfinite(floats).all():
+            raise DataError(f"{path}: {name} holds values that are not finite")
+        return floats
+    if x.size and (x.min() < 0 or x.max() > WHITE):
+        raise DataError(f"{path}: {name} holds values from {x.min()} to {x.max()}; expected whole numbers 0 … {WHITE}")
+    pixels = np.ascontiguousarray(x, np.uint8)
+    if x.dtype.kind == "b":
+        pixels *= np.uint8(WHITE)
+    return pixels
 
 
 def _labels(y: Array, path: Path, name: str) -> tuple[Ints, int]:
     """Return the labels (N,) and the number of classes: the largest label + 1."""
-    if y.dtype.kind not in "biuf" or not np.array_equal(y, np.rint(y)):
+    if y.dtype.kind not in NUMBER_KINDS or not np.array_equal(y, np.rint(y)):
         advice = "store names of classes in an array 'classes', and numbers to predict in 'targets'"
         raise DataError(f"{path}: {name} is {y.dtype}; expected integers ({advice})")
     if y.ndim == 2 and y.shape[1] > 1:
@@ -124,22 +146,26 @@ def _labels(y: Array, path: Path, name: str) -> tuple[Ints, int]:
 
 def _targets(y: Array, path: Path, name: str) -> tuple[Floats, int]:
     """Return the targets (N, K) and K; `Dataset` checks that they are finite."""
-    if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or y.shape[1:] == (0,):
+    if y.dtype.kind not in NUMBER_KINDS or y.ndim not in (1, 2) or y.shape[1:] == (0,):
         raise DataError(f"{path}: {name} is {y.dtype} of shape ({text(y.shape)}); expected numbers (N,) or (N, K)")
-    targets = (y[:, None] if y.ndim == 1 else y).astype(np.float64)
-    return targets, targets.shape[1]
+    columns = y[:, None] if y.ndim == 1 else y
+    return columns.astype(np.float64), columns.shape[1]
 
 
 def _class_names(names: Array | None, count: int, path: Path) -> tuple[str, ...]:
+    """Return the names in the array `classes`; None: the numbers 0 … count − 1."""
     if names is None:
         if count > MAX_CLASSES:
             limit = f"without an array 'classes', expected at most {MAX_CLASSES}"
             raise DataError(f"{path}: y implies {count} classes (0 … {count - 1}); {limit}")
-        return tuple(str(label) for label in range(count))
+        return tuple(map(str, range(count)))
     if names.ndim != 1:
         raise DataError(f"{path}: classes has shape {text(names.shape)}; expected one name per class")
+    texts = list[str]()
     with decoding(path, "array 'classes'"):  # strings may contain invalid Unicode
-        return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist())
+        for name in names.tolist():
+            texts.append(name.decode() if isinstance(name, bytes) else str(name))
+    return tuple(texts)
 
 
 # ------------------------------------------------------------------ members
@@ -154,7 +180,9 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
     label = f"{path}: array {info.filename}"
     check_zip_member(info, label)
     with decoding(label, ".npy file"), archive.open(info) as stream:
-        read_header = npy.read_array_header_1_0 if npy.read_magic(stream) == (1, 0) else npy.read_array_header_2_0
+        read_header = npy.read_array_header_2_0  # also for version 3
+        if npy.read_magic(stream) == (1, 0):
+            read_header = npy.read_array_header_1_0
         shape, _, dtype = read_header(stream, max_header_size=MAX_HEADER)
         if dtype.kind not in PLAIN_KINDS or not dtype.itemsize:
             kind = "Python objects" if dtype.hasobject else f"values of type {dtype}"

@@ -32,8 +32,10 @@ def default_readers() -> int:
     """Return the default number of reading processes: one per processor, or 0 where processes are unavailable."""
     if sys.platform == "emscripten":
         return 0
-    available = getattr(os, "sched_getaffinity", None)
-    return min(len(available(0)) if available else os.cpu_count() or 1, MAX_PROCESSES)
+    processors = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # on Linux: those that this process may use
+        processors = len(os.sched_getaffinity(0))
+    return min(processors, MAX_PROCESSES)
 
 
 class Prefetcher:
@@ -125,7 +127,9 @@ class _Worker:
         self._memory = context.RawArray("B", memory_bytes)
         self._slot_bytes = memory_bytes // SLOTS
         self.connection, other_end = context.Pipe()
-        inherited = [*others, self.connection] if method == "fork" else []
+        inherited = list[Any]()
+        if method == "fork":
+            inherited = [*others, self.connection]
         arguments = (read, self._memory, self._slot_bytes, other_end, inherited)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._starter = os.getpid()
@@ -191,7 +195,8 @@ class _Worker:
         if getattr(error, "errno", 0) is None:
             return error
         self._process.join(1)
-        if (code := self._process.exitcode) is None:
+        code = self._process.exitcode
+        if code is None:
             return error
         _wait_if_ending()
         return DataError(
@@ -261,8 +266,10 @@ class SeededGlobals:
         self._torch: Any = sys.modules.get("torch")
 
     def __enter__(self) -> "SeededGlobals":
-        states = random.getstate(), np.random.get_state()  # noqa: NPY002
-        self._states = (*states, self._torch.get_rng_state() if self._torch else None)
+        self._python_state = random.getstate()
+        self._numpy_state = np.random.get_state()  # noqa: NPY002
+        if self._torch:
+            self._torch_state = self._torch.get_rng_state()
         return self
 
     def seed(self, seed: int) -> None:
@@ -273,10 +280,10 @@ class SeededGlobals:
             self._torch.manual_seed(seed >> 1)
 
     def __exit__(self, *error: object) -> None:
-        random.setstate(self._states[0])
-        np.random.set_state(self._states[1])  # noqa: NPY002
+        random.setstate(self._python_state)
+        np.random.set_state(self._numpy_state)  # noqa: NPY002
         if self._torch:
-            self._torch.set_rng_state(self._states[2])
+            self._torch.set_rng_state(self._torch_state)
 
 
 def reading_processes(readers: int | None, *, decodes: bool) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.arrays import Ints
+from chainrule.core.arrays import Array, Ints
 from chainrule.core.randomness import generator
 from chainrule.data.columns import COLUMNS
 from chainrule.data.containers import Column, Data, PassedData
@@ -37,15 +37,14 @@ def _selected(column: Column, indices: Ints) -> Column:
 
 def selected_samples(data: Data, indices: Ints) -> PassedData:
     """Return the samples of columns at the given indices, in memory."""
-    parts: dict[str, Any] = {"inputs": {}, "targets": {}}
-    for part, columns in parts.items():
-        for name, column in getattr(data, part).items():
-            columns[name] = _selected(column, indices)
+    inputs = {name: _selected(column, indices) for name, column in data.inputs.items()}
+    targets = {name: _selected(column, indices) for name, column in data.targets.items()}
+    selected = PassedData(inputs, targets)
     for name in ("weights", "groups"):
         values = getattr(data, name)
         if values is not None:
-            parts[name] = as_array(values)[indices]
-    return PassedData(**parts)
+            selected = replace(selected, **{name: as_array(values)[indices]})
+    return selected
 
 
 def only(data: Any, labels: Sequence[int | str]) -> Any:
@@ -66,13 +65,15 @@ def only(data: Any, labels: Sequence[int | str]) -> Any:
 def per_class(data: Any, count: int, seed: int | None) -> Any:
     """Return ``count`` samples of every class, as `Dataset.per_class`."""
     _require_classes(data)
-    members = [np.flatnonzero(data.y == label) for label in range(len(data.classes))]
-    for name, indices in zip(data.classes, members, strict=True):
-        if not 1 <= count <= len(indices):
-            raise DataError(f"{data.name}: cannot take {count} samples of class {name!r}, which has {len(indices)}")
-    if seed is not None:
-        members = [generator(seed, "per class", k).permutation(indices) for k, indices in enumerate(members)]
-    return data.take(np.sort(np.concatenate([indices[:count] for indices in members])))
+    selected = list[Ints]()
+    for label, name in enumerate(data.classes):
+        members = np.flatnonzero(data.y == label)
+        if not 1 <= count <= len(members):
+            raise DataError(f"{data.name}: cannot take {count} samples of class {name!r}, which has {len(members)}")
+        if seed is not None:
+            members = generator(seed, "per class", label).permutation(members)
+        selected.append(members[:count])
+    return data.take(np.sort(np.concatenate(selected)))
 
 
 def joined(first: Any, second: Any) -> Any:
@@ -86,28 +87,45 @@ def joined(first: Any, second: Any) -> Any:
     if not isinstance(second, type(first)):
         raise DataError(f"{first.name} + {type(second).__name__}: expected a Dataset")
     names = f"{first.name} + {second.name}"
-    kinds = [(data.sample_shape, str(data.x.dtype), data.y.ndim, data.columns) for data in (first, second)]
-    if kinds[0] != kinds[1]:
-        raise DataError(f"{names}: expected the same images and targets, found {kinds[0]} and {kinds[1]}")
+    first_kind = _kind(first)
+    second_kind = _kind(second)
+    if first_kind != second_kind:
+        raise DataError(f"{names}: expected the same images and targets, found {first_kind} and {second_kind}")
     classes = first.classes
-    y = np.asarray(second.y)
+    second_y = np.asarray(second.y)
     if first.has_classes and not first.is_dense:
-        further = [name for name in second.classes if name not in classes]
-        classes = (*classes, *further)
-        places = np.array([classes.index(name) for name in second.classes])
-        y = places[y]
+        for name in second.classes:
+            if name not in first.classes:
+                classes = (*classes, name)
+        labels = np.array([classes.index(name) for name in second.classes])
+        second_y = labels[second_y]
     elif classes != second.classes or first.mask_values != second.mask_values:
         raise DataError(f"{names}: expected the same targets, found {classes[:5]} and {second.classes[:5]}")
-    columns: dict[str, Any] = {"digits": first.digits and second.digits}
+    columns = dict[str, Array | None]()
     for name in COLUMNS:
-        values = [getattr(data, name) for data in (first, second)]
-        missing = [value is None for value in values]
-        if name != "names" and missing[0] != missing[1]:
-            raise DataError(f"{names}: only one of them has {name}")
-        columns[name] = None if any(missing) else np.concatenate(values)
+        columns[name] = _joined_column(name, getattr(first, name), getattr(second, name), names)
     x = np.concatenate([np.asarray(first.x), np.asarray(second.x)])
-    targets = np.concatenate([np.asarray(first.y), y])
-    return replace(first, x=x, y=targets, classes=classes, name=names, inventory=None, **columns)
+    y = np.concatenate([np.asarray(first.y), second_y])
+    digits = first.digits and second.digits
+    return replace(first, x=x, y=y, classes=classes, name=names, digits=digits, inventory=None, **columns)
+
+
+def _kind(data: Any) -> tuple[object, ...]:
+    """Return what data sets must have in common to be joined."""
+    return data.sample_shape, str(data.x.dtype), data.y.ndim, data.columns
+
+
+def _joined_column(name: str, first: Array | None, second: Array | None, both: str) -> Array | None:
+    """Return a column of joined data sets; None if both lack it, or if one lacks names, which only serve messages.
+
+    both   name of the joined data set
+    """
+    if first is not None and second is not None:
+        return np.concatenate([first, second])
+    is_in_one = first is not None or second is not None
+    if is_in_one and name != "names":
+        raise DataError(f"{both}: only one of them has {name}")
+    return None
 
 
 def _require_classes(data: Any) -> None:

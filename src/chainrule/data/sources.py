@@ -72,7 +72,10 @@ class SampleSource(ABC):
     def __getitem__(self, index: Any) -> Array:
         """Read the samples selected by an index, a slice, a mask or an array of indices."""
         selected = self._numbers[index]
-        return self.read(selected.reshape(-1))[0] if selected.ndim == 0 else self.read(selected)
+        if selected.ndim == 0:
+            [sample] = self.read(selected.reshape(-1))
+            return sample
+        return self.read(selected)
 
     @cached_property
     def _numbers(self) -> Indices:
@@ -173,13 +176,16 @@ class MappedArray(SampleSource):
 
         Errors   DataError if the file has become shorter, since reading beyond its end would end the process
         """
-        if self._file is not None and (size := self._file.size()) < self._end:
+        if self._file is None:
+            return self._array[indices]
+        size = self._file.size()
+        if size < self._end:
             expected = f"expected at least {self._end:,}, as when it was opened"
             raise DataError(f"the memory-mapped file has been truncated to {size:,} bytes; {expected}")
         samples = self._array[indices]
         self._resident += max(samples.nbytes, len(indices) * MIN_READ_BYTES)
-        is_releasable = self._file is not None and not self._is_private and hasattr(mmap, "MADV_DONTNEED")
-        if self._resident > MAX_RESIDENT_BYTES and is_releasable and self._file is not None:
+        is_releasable = not self._is_private and hasattr(mmap, "MADV_DONTNEED")
+        if is_releasable and self._resident > MAX_RESIDENT_BYTES:
             self._file.madvise(mmap.MADV_DONTNEED)  # the pages remain in the cache of the operating system
             self._resident = 0
         return samples
@@ -215,13 +221,16 @@ def as_samples(x: Any) -> Any:
     return x
 
 
-def differing_shapes(x: Any) -> str:
-    """Describe samples of different shapes; "" if all shapes are equal, or if a sample is no array either."""
+def differing_shapes(x: Any) -> str | None:
+    """Describe samples of different shapes; None if all shapes are equal, or if a sample is no array either."""
     try:
-        shapes = list(dict.fromkeys(text(np.shape(sample)) for sample in x))
+        shapes = list(map(np.shape, x))
     except (TypeError, ValueError):
-        return ""
-    return f"the samples have different shapes, such as {' and '.join(shapes[:2])}" if len(shapes) > 1 else ""
+        return None
+    for shape in shapes:
+        if shape != shapes[0]:
+            return f"the samples have different shapes, such as {text(shapes[0])} and {text(shape)}"
+    return None
 
 
 def subset(x: Any, indices: Indices) -> Any:

@@ -23,22 +23,31 @@ def split_validation(
     groups   group of each sample, (count,). Groups are split like samples, with the class of their first sample
     Errors   as in `validation_count`; OptionError for a single group
     """
-    if groups is not None:
+    if groups is None:
+        selected = _drawn_samples(count, share, seed, labels)
+    else:
         _, first, members = np.unique(checked_column("groups", groups, count), return_index=True, return_inverse=True)
         if len(first) == 1:
             raise OptionError("cannot split a single group; expected samples of at least 2 groups")
-        _, selected = split_validation(len(first), share, seed, None if labels is None else labels[first])
-        is_selected = np.isin(members, selected)
-        return np.flatnonzero(~is_selected), np.flatnonzero(is_selected)
+        selected_groups = _drawn_samples(len(first), share, seed, None if labels is None else labels[first])
+        selected = np.isin(members, selected_groups)
+    is_validation = np.zeros(count, np.bool_)
+    is_validation[selected] = True
+    return np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
+
+
+def _drawn_samples(count: int, share: float, seed: int, labels: Ints | None) -> Ints:
+    """Return the indices of the samples for validation, as `split_validation` without groups, in random order."""
     total = validation_count(count, share)
     shuffled = generator(seed, "split").permutation(count).astype(np.int64, copy=False)
     if labels is None:
-        return np.sort(shuffled[total:]), np.sort(shuffled[:total])
+        return shuffled[:total]
     _, class_indices = np.unique(labels, return_inverse=True)
-    quotas = class_quotas(np.bincount(class_indices), total)
-    drawn = [shuffled[class_indices[shuffled] == number][:quota] for number, quota in enumerate(quotas)]
-    is_validation = np.isin(np.arange(count), np.concatenate(drawn))
-    return np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
+    drawn = list[Ints]()
+    for number, quota in enumerate(class_quotas(np.bincount(class_indices), total)):
+        members = shuffled[class_indices[shuffled] == number]
+        drawn.append(members[:quota])
+    return np.concatenate(drawn)
 
 
 def fold_numbers(
@@ -83,7 +92,8 @@ def validation_count(count: int, share: float) -> int:
     if not 0 < share < 1:
         raise OptionError(f"cannot split off a fraction of {share}; expected more than 0 and less than 1")
     if count < 2:
-        raise OptionError(f"cannot split {count} sample{'' if count == 1 else 's'}; expected at least 2")
+        samples = "sample" if count == 1 else "samples"
+        raise OptionError(f"cannot split {count} {samples}; expected at least 2")
     return min(max(round(share * count), 1), count - 1)
 
 
@@ -101,11 +111,12 @@ def class_quotas(counts: Ints, total: int) -> Ints:
     if total > maximum.sum():
         maximum = counts
     quotas = np.clip(np.floor(exact).astype(np.int64), minimum, maximum)
-    while (missing := total - int(quotas.sum())) != 0:
-        step = 1 if missing > 0 else -1
-        possible = quotas < maximum if missing > 0 else quotas > minimum
-        deficit = np.where(possible, step * (exact - quotas), -np.inf)
-        quotas[int(deficit.argmax())] += step
+    while quotas.sum() < total:
+        deficit = np.where(quotas < maximum, exact - quotas, -np.inf)
+        quotas[deficit.argmax()] += 1
+    while quotas.sum() > total:
+        excess = np.where(quotas > minimum, quotas - exact, -np.inf)
+        quotas[excess.argmax()] -= 1
     return quotas
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from chainrule.core.arrays import Array, Ints
 from chainrule.core.shapes import is_number
-from chainrule.data.augmentation import Views
 from chainrule.data.containers import Data
 from chainrule.data.sample_hashes import overlap
+from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted
 from chainrule.models.record import Record
 from chainrule.models.sizes import sized

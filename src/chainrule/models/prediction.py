@@ -19,8 +19,8 @@ from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.ports import ArraysLike
 
 if TYPE_CHECKING:
-    from chainrule.data.augmentation import Views
     from chainrule.data.inputs import ImageSource
+    from chainrule.data.views import Views
     from chainrule.training.answers import Metric
     from chainrule.training.metrics import Evaluation
 
@@ -94,7 +94,7 @@ def _outputs(network: Network, samples: Any, batch_size: int, views: Views | Non
 
 def chosen_views(network: Network, views: Any) -> Views | None:
     """Return the views of an option; OptionError for a network whose outputs they would have to move, too."""
-    from chainrule.data.augmentation import Views
+    from chainrule.data.views import Views
 
     if len(network.output_shape) > 1 or network.positions:
         raise OptionError("views would move the images, but not the positions in the outputs; leave them out")

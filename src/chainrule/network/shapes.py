@@ -162,7 +162,7 @@ def _rearranged(x: Any, array: Any, shape: Shape, prefix: str, single: bool) -> 
 def _advice(x: Any, shape: Shape) -> str:
     """Describe samples of different shapes, and what to do; "" for other values."""
     description = differing_shapes(x)
-    return description and f": {description}; pad or cut them to {text(shape)}"
+    return "" if description is None else f": {description}; pad or cut them to {text(shape)}"
 
 
 def _reordered(array: Array, shape: Shape) -> Array | None:

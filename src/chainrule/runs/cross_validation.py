@@ -24,13 +24,14 @@ from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.models.model import Model
 from chainrule.models.record import Record, loaded
 from chainrule.network.ports import ArraysLike
+from chainrule.training.decisions import student_quantile
 from chainrule.training.history import History, formatted
 from chainrule.training.metrics import Evaluation
 
 if TYPE_CHECKING:
     from chainrule.training.answers import Metric
 
-QUANTILE_STEPS = 100_000  # of the numerical integration of Student's distribution
+LEVEL = 0.95  # default probability of intervals
 
 
 class Fold(NamedTuple):
@@ -71,7 +72,7 @@ class CrossValidation:
             raise unknown_name("metric", name, [*self.figures])
         return float(self.figures[name].mean())
 
-    def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, name: str, level: float = LEVEL) -> tuple[float, float]:
         """Return the bounds between which the expected metric is, with a probability of ``level``.
 
         The networks share most of their training samples, so that their results are not independent. The variance of
@@ -81,23 +82,32 @@ class CrossValidation:
         Source   Nadeau and Bengio, "Inference for the Generalization Error" (2003)
         """
         mean = self.mean(name)
+        margin = self._quantile(level) * self._error(name)
+        return mean - margin, mean + margin
+
+    def _quantile(self, level: float) -> float:
+        """Return the half width of an interval, in standard errors; OptionError unless the level is a probability."""
+        return student_quantile(level, len(self.folds) - 1)
+
+    def _error(self, name: str) -> float:
+        """Return the standard error of the mean of a metric."""
         values = self.figures[name]
         ratio = 1 / (self.parts - 1)
-        error = math.sqrt(values.var(ddof=1) * (1 / len(values) + ratio))
-        margin = student_quantile(level, len(values) - 1) * error
-        return mean - margin, mean + margin
+        return math.sqrt(values.var(ddof=1) * (1 / len(values) + ratio))
 
     def _rows(self) -> list[list[str]]:
         """Return a heading, and a row for each metric, as text."""
-        heading = ["metric", "mean", "95 % interval"]
+        heading = ["metric", "mean", f"{100 * LEVEL:g} % interval"]
         for number in range(1, len(self.folds) + 1):
             heading.append(f"fold {number}")
         rows = [heading]
+        quantile = self._quantile(LEVEL)  # is computed by integration, once for all metrics
         for name, values in self.figures.items():
-            low, high = self.interval(name)
-            interval = f"{formatted(name, low)} to {formatted(name, high)}"
+            mean = self.mean(name)
+            margin = quantile * self._error(name)
+            interval = f"{formatted(name, mean - margin)} to {formatted(name, mean + margin)}"
             texts = map(partial(formatted, name), values.tolist())
-            rows.append([name.replace("_", " "), formatted(name, self.mean(name)), interval, *texts])
+            rows.append([name.replace("_", " "), formatted(name, mean), interval, *texts])
         return rows
 
     def __repr__(self) -> str:
@@ -109,20 +119,6 @@ class CrossValidation:
 
         heading, *rows = self._rows()
         return notebook.table(heading, rows, "cross-validation")
-
-
-def student_quantile(level: float, freedom: int) -> float:
-    """Return t such that a variable of Student's distribution is in −t … t with a probability of ``level``.
-
-    With x = √ν tan θ, the density is proportional to cos(θ)^(ν − 1), which is integrated from 0 to π/2.
-    """
-    if not 0 < level < 1:
-        raise OptionError(f"level {quoted(level)}: expected a probability between 0 and 1, such as 0.95")
-    angles = np.linspace(0, math.pi / 2, QUANTILE_STEPS + 1)
-    density = np.cos(angles) ** (freedom - 1)
-    areas = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
-    angle = np.interp(level, areas / areas[-1], angles)
-    return math.sqrt(freedom) * math.tan(angle)
 
 
 @checked_options

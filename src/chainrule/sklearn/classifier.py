@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import sklearn.utils.multiclass
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 
 from chainrule.core.arrays import Array
@@ -33,9 +34,9 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
 
     _: KW_ONLY
     label_smoothing: float = 0.0
-    class_weight: str | Mapping[Any, float] | None = None
+    class_weight: str | Mapping[object, float] | None = None
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleClassifier":
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "ChainruleClassifier":
         """Train on samples X with labels y, and return the estimator.
 
         X              inputs, (N, F) or (N, …)
@@ -60,7 +61,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         self._train(self._new, x, indices, weights, **options)
         return self
 
-    def _fit_several_labels(self, x: Any, y: Any, sample_weight: Any) -> "ChainruleClassifier":
+    def _fit_several_labels(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> "ChainruleClassifier":
         """Train on samples with any number of K labels, y (N, K)."""
         samples, labels = self._validated(x, y, multi_output=True)
         x, targets, weights = self._weighted(samples, labels.astype(np.int64), sample_weight)
@@ -70,7 +71,9 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         self._train(self._new, x, targets, weights, **options)
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "ChainruleClassifier":
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> "ChainruleClassifier":
         """Continue training for one epoch on samples X with labels y, and return the estimator.
 
         classes        labels that may occur in any call; required in the first call
@@ -88,7 +91,11 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
             )
         samples, labels = self._validated(X, y, reset=first)
         multiclass.check_classification_targets(labels)
-        all_labels: Any = np.unique(classes) if first else self.classes_
+        all_labels: Array
+        if first and classes is not None:
+            all_labels = np.unique(classes)
+        else:
+            all_labels = self.classes_
         unknown = np.setdiff1d(labels, all_labels)
         if unknown.size or (classes is not None and not np.array_equal(np.unique(classes), all_labels)):
             raise ValueError(
@@ -100,11 +107,11 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         self._train_more(self._new, x, all_labels.searchsorted(kept_labels), weights, **options)
         return self
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: ArrayLike) -> Array:
         """Return the probability of each class or label, (N, K), in the order of ``classes_``."""
         return self._outputs(X)
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: ArrayLike) -> Array:
         """Return the predicted label of each sample, (N,), or zeros and ones for several labels, (N, K)."""
         outputs = self._outputs(X)
         if self._has_several_labels:
@@ -123,7 +130,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _class_weight(self) -> Any:
+    def _class_weight(self) -> str | dict[int, float] | None:
         """Return the class weights by class index. Labels that do not occur in y are omitted."""
         if not isinstance(self.class_weight, Mapping):
             return self.class_weight

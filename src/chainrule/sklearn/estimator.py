@@ -3,33 +3,39 @@
 import copy
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import sklearn.utils
 import sklearn.utils.validation
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from chainrule.core.arrays import Array
+from chainrule.data.augmentation import Augmentation
 from chainrule.data.containers import Data
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
-from chainrule.layers import Dense, Flatten, ReLU, Sigmoid, Softmax
+from chainrule.layers import Dense, Flatten, Layer, ReLU, Sigmoid, Softmax
 from chainrule.layers.base import Chain
 from chainrule.layers.node import checked_shape
 from chainrule.models.model import Sequential
 from chainrule.models.record import Record
+from chainrule.network.losses import LossLike
 from chainrule.training import optimizers
+from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import ScheduleLike
 
 HIDDEN_UNITS = 100  # hidden units of the default network, as in scikit-learn's MLPClassifier
 AUTO_BATCH = 200  # maximum batch size for batch_size="auto", as in scikit-learn's MLPClassifier
 DTYPES = ("float32", "float64")
 validation: Any = sklearn.utils.validation  # scikit-learn has no type annotations
 utils: Any = sklearn.utils
+Builder: TypeAlias = Callable[[Array, int], Sequential]  # from samples and a seed
 
 
 @dataclass(eq=False, repr=False)
@@ -54,17 +60,17 @@ class NetworkEstimator(BaseEstimator):
     ``history_`` is the `History`. Its warnings are also issued as ``ConvergenceWarning``.
     """
 
-    layers: Sequence[Any] | None = None
+    layers: Sequence[Layer] | None = None
     _: KW_ONLY
     input_shape: Sequence[int] | None = None
     epochs: int = 200
-    batch_size: Any = "auto"
-    optimizer: Any = "adam"
+    batch_size: int | str = "auto"
+    optimizer: str | OptimizerLike = "adam"
     learning_rate: float | None = None
-    loss: Any = None
-    schedule: Any = "constant"
+    loss: LossLike | None = None
+    schedule: str | ScheduleLike = "constant"
     normalization: str | None = None
-    augmentation: Any = None
+    augmentation: str | Augmentation | None = None
     clip_norm: float | None = None
     early_stopping: bool = False
     validation_fraction: float = 0.1
@@ -74,23 +80,28 @@ class NetworkEstimator(BaseEstimator):
     threads: int | None = None
     precise: bool = False
     dtype: str | None = None
-    random_state: Any = None
+    random_state: int | np.random.RandomState | None = None
     verbose: bool = False
 
-    def _validated(self, x: Any, y: Any = "no_validation", **options: Any) -> Any:
-        """Return X or, if y is passed, (X, y), after validation.
+    def _validated(self, x: ArrayLike, y: ArrayLike, **options: bool) -> tuple[Array, Array]:
+        """Return X and y after validation; see `_validated_inputs`.
+
+        Errors   ValueError for invalid shapes, and values that are not finite
+        """
+        samples, targets = validation.validate_data(self, x, y, allow_nd=True, **options)
+        return _converted(samples), targets
+
+    def _validated_inputs(self, x: ArrayLike) -> Array:
+        """Return X after validation.
 
         X is converted to floats, unless it contains bytes and has more than two axes.
 
         Errors   ValueError for NaN, infinity, invalid shapes, or if the number of features differs from that in `fit`
         """
-        arrays = validation.validate_data(self, x, y, allow_nd=True, **options)
-        if isinstance(y, str):
-            return _converted(arrays)
-        x, targets = arrays
-        return _converted(x), targets
+        samples: Array = validation.validate_data(self, x, allow_nd=True, reset=False)
+        return _converted(samples)
 
-    def _weighted(self, x: Array, y: Array, weights: Any) -> tuple[Array, Array, Array | None]:
+    def _weighted(self, x: Array, y: Array, weights: ArrayLike | None) -> tuple[Array, Array, Array | None]:
         """Return samples, targets and weights (N,) without the samples of weight 0. Weights may be None."""
         if weights is None:
             return x, y, None
@@ -107,19 +118,17 @@ class NetworkEstimator(BaseEstimator):
         shape = x.shape[1:]
         input_shape = self.input_shape
         if isinstance(input_shape, Iterable):
-            sizes = cast("Iterable[Any]", input_shape)
-            input_shape = list[Any]()
-            for size in sizes:
-                if isinstance(size, Integral):
-                    size = int(size)
-                input_shape.append(size)
-        if input_shape is not None:
+            sizes = list[object]()
+            for size in cast("Iterable[object]", input_shape):
+                sizes.append(int(size) if isinstance(size, Integral) else size)
+            shape = checked_shape(sizes)
+        elif input_shape is not None:
             shape = checked_shape(input_shape)
         if math.prod(x.shape[1:]) != math.prod(shape):
             raise ShapeError(f"X has samples of shape {x.shape[1:]}, which cannot be reshaped to input_shape {shape}")
         return x.reshape(len(x), *shape)
 
-    def _build(self, x: Array, outputs: int, last_layers: Sequence[Any], seed: int, loss: str) -> Sequential:
+    def _build(self, x: Array, outputs: int, last_layers: Sequence[Layer], seed: int, loss: LossLike) -> Sequential:
         """Build a network with a final dense layer for samples with the shape and dtype of x.
 
         outputs      number of outputs of the dense layer
@@ -128,7 +137,7 @@ class NetworkEstimator(BaseEstimator):
         """
         if not (self.layers is None or hasattr(self.layers, "__iter__")):
             raise OptionError(f"layers {quoted(self.layers)}: expected a sequence of layers, or None")
-        flatten = list[Any]()
+        flatten = list[Layer]()
         if x.ndim > 2:
             flatten.append(Flatten())
         if self.layers is None:
@@ -160,10 +169,8 @@ class NetworkEstimator(BaseEstimator):
 
     def _options(self, samples: int) -> dict[str, Any]:
         """Return the training options shared by `fit` and `partial_fit`."""
-        size = self.batch_size
-        if size == "auto":
-            size = AUTO_BATCH
-        if not isinstance(size, Integral) or size < 1:
+        size = AUTO_BATCH if self.batch_size == "auto" else self.batch_size
+        if isinstance(size, str) or not isinstance(size, Integral) or size < 1:
             raise OptionError(f"batch_size {quoted(size)}: expected 'auto', or a whole number of at least 1")
         optimizer = optimizers.find(self.optimizer)
         if self.learning_rate is not None:
@@ -175,7 +182,7 @@ class NetworkEstimator(BaseEstimator):
             "clip_norm": self.clip_norm,
         }
 
-    def _train(self, build: Any, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
+    def _train(self, build: Builder, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
         """Train a new network or, with ``warm_start``, the previous one on all samples.
 
         build    function (x, seed) that builds a network
@@ -214,7 +221,7 @@ class NetworkEstimator(BaseEstimator):
         self._moments = None
 
     @explain_memory_errors("training", "use a smaller batch_size")
-    def _train_more(self, build: Any, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
+    def _train_more(self, build: Builder, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
         """Train for one more epoch, with the network, the step number and the moments of the previous call."""
         inputs = self._shaped(x)
         seed = self._seed()
@@ -244,10 +251,10 @@ class NetworkEstimator(BaseEstimator):
         self.model_ = model
         self.n_iter_ = epoch + 1
 
-    def _outputs(self, x: Any) -> Array:
+    def _outputs(self, x: ArrayLike) -> Array:
         """Return the network's outputs, (N, K)."""
         validation.check_is_fitted(self, "model_")
-        return self.model_.predict(self._shaped(self._validated(x, reset=False)))
+        return self.model_.predict(self._shaped(self._validated_inputs(x)))
 
 
 def _converted(x: Array) -> Array:
@@ -257,7 +264,7 @@ def _converted(x: Array) -> Array:
     return x.astype(np.result_type(x.dtype, np.float32))
 
 
-def _check_last(layers: Sequence[Any], outputs: int) -> None:
+def _check_last(layers: Sequence[Layer], outputs: int) -> None:
     """Raise OptionError if layers end as a whole network does, with outputs that the estimator would add again."""
     last = None
     if layers:

@@ -4,12 +4,14 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from chainrule.core.arrays import Array
 from chainrule.layers import Exp
 from chainrule.models.model import Sequential
 from chainrule.network import losses
+from chainrule.network.losses import Loss
 from chainrule.network.tasks import OF_RATES
 from chainrule.sklearn.estimator import NetworkEstimator
 
@@ -31,7 +33,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
     _: KW_ONLY
     standardize_targets: bool | None = None
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "ChainruleRegressor":
         """Train on samples X with targets y, and return the estimator.
 
         X              inputs, (N, F) or (N, …)
@@ -44,7 +46,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         self._train(self._new, x, targets, weights, standardize_targets=self._standardizes)
         return self
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "ChainruleRegressor":
         """Continue training for one epoch on samples X with targets y, and return the estimator.
 
         sample_weight  weights in the loss, (N,), which are not divided by their mean; None: all weights are 1
@@ -55,7 +57,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         self._train_more(self._new, x, targets, weights, standardize_targets=self._standardizes)
         return self
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: ArrayLike) -> Array:
         """Return the predictions, with the same shape as the targets: (N,) or (N, K)."""
         outputs = self._outputs(X)
         if self._vector:
@@ -68,21 +70,24 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
             return self.standardize_targets
         return losses.standardizes(self._loss)
 
-    def _samples(self, x: Any, y: Any, weights: Any, *, reset: bool) -> tuple[Array, Array, Array | None]:
+    def _samples(
+        self, x: ArrayLike, y: ArrayLike, weights: ArrayLike | None, *, reset: bool
+    ) -> tuple[Array, Array, Array | None]:
         """Validate the data, and return samples, targets (N, K) and weights."""
-        x, y = self._validated(x, y, reset=reset, multi_output=True, y_numeric=True)
-        self._vector, targets = y.ndim == 1, y.reshape(len(y), -1).astype(np.float64)
+        samples, targets = self._validated(x, y, reset=reset, multi_output=True, y_numeric=True)
+        self._vector = targets.ndim == 1
+        targets = targets.reshape(len(targets), -1).astype(np.float64)
         if not reset and targets.shape[1] != self._columns:
             raise ValueError(f"y has {targets.shape[1]} columns, but the network has {self._columns} outputs")
         self._columns = targets.shape[1]
-        return self._weighted(x, targets, weights)
+        return self._weighted(samples, targets, weights)
 
     def _new(self, x: Array, seed: int) -> Sequential:
         last = [Exp()] if self._loss in OF_RATES else []
         return self._build(x, self._columns, last, seed, "mean_squared_error")
 
     @property
-    def _loss(self) -> Any:
+    def _loss(self) -> Loss:
         return "mean_squared_error" if self.loss is None else losses.choose(self.loss)
 
     def __sklearn_tags__(self) -> Any:

@@ -7,12 +7,34 @@ from statistics import NormalDist
 import numpy as np
 
 from chainrule.core.arrays import Array, Bools, Floats, Ints
-from chainrule.errors import DataError, unknown_name
+from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.training.ranking import cumulated
+
+QUANTILE_STEPS = 100_000  # of the numerical integration of Student's distribution
+
+
+def check_level(level: float) -> None:
+    """Raise OptionError unless the level of an interval is a probability between 0 and 1."""
+    if not 0 < level < 1:
+        raise OptionError(f"level {quoted(level)}: expected a probability between 0 and 1, such as 0.95")
+
+
+def student_quantile(level: float, freedom: int) -> float:
+    """Return t such that a variable of Student's distribution is in −t … t with a probability of ``level``.
+
+    With x = √ν tan θ, the density is proportional to cos(θ)^(ν − 1), which is integrated from 0 to π/2.
+    """
+    check_level(level)
+    angles = np.linspace(0, math.pi / 2, QUANTILE_STEPS + 1)
+    density = np.cos(angles) ** (freedom - 1)
+    areas = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
+    angle = np.interp(level, areas / areas[-1], angles)
+    return math.sqrt(freedom) * math.tan(angle)
 
 
 def wilson_interval(correct: int, total: int, level: float) -> tuple[float, float]:
     """Return Wilson's interval for the probability of a success, after ``correct`` successes in ``total`` trials."""
+    check_level(level)
     z = NormalDist().inv_cdf((1 + level) / 2)
     center = correct + z * z / 2
     width = z * math.sqrt(correct * (total - correct) / total + z * z / 4)

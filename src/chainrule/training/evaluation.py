@@ -11,9 +11,9 @@ from typing import cast
 import numpy as np
 
 from chainrule.core.arrays import Array, Arrays, Bools, Ints
-from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
 from chainrule.data.prefetch import Prefetcher, reading_processes
+from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted
 from chainrule.network import loss_checks, losses
 from chainrule.network.losses import JointLoss, Loss

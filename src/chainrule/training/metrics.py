@@ -89,8 +89,6 @@ class Evaluation(Answers):
 
         Source   Wilson (1927); the interval of the fraction of correct samples. Of labels, all must be correct
         """
-        if not 0 < level < 1:
-            raise OptionError(f"level {quoted(level)}: expected a probability between 0 and 1, such as 0.95")
         return decisions.wilson_interval(int(self.correct.sum()), self.samples, level)
 
     @property

@@ -20,7 +20,8 @@ from chainrule.training.options import LEFT_OUT, OPTIONS, check_meeting, check_o
 from chainrule.training.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
-    from chainrule.data.augmentation import Augmentation, Views
+    from chainrule.data.augmentation import Augmentation
+    from chainrule.data.views import Views
     from chainrule.training.averaging import Lookahead
     from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
     from chainrule.training.criterion import Criterion
@@ -72,7 +73,7 @@ CONVERSIONS: dict[str, Callable[[Any], Any]] = {  # from what users pass, such a
     "augmentation": _conversion("chainrule.data.augmentation", "Augmentation"),
     "lr_multipliers": LRMultipliers.choose,
     "lookahead": _conversion("chainrule.training.averaging", "Lookahead"),
-    "views": _conversion("chainrule.data.augmentation", "Views"),
+    "views": _conversion("chainrule.data.views", "Views"),
 }
 
 

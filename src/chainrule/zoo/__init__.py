@@ -6,6 +6,7 @@ to reach.
 Imports: errors, _io, core, layers, data, network, training, models, runs.
 """
 
-from chainrule.zoo.entries import ENTRIES, NAMED, Entry, Target, find
+from chainrule.zoo.entries import ENTRIES, NAMED, find
+from chainrule.zoo.entry import Entry, Target
 
 __all__ = ["ENTRIES", "NAMED", "Entry", "Target", "find"]

@@ -4,22 +4,14 @@ Each entry consists of layers, a recipe that reaches the target accuracy and, fo
 recipe. `notes` documents decisions that the tutorial leaves open.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-from chainrule.data.augmentation import Augmentation, Views
+from chainrule.data.augmentation import Augmentation
 from chainrule.data.computed import NOISY_MNIST, SHAPE_CLASSES, SHAPES, SHAPES_SIZE
+from chainrule.data.views import Views
 from chainrule.errors import unknown_name
-from chainrule.layers import (
-    Input,
-    Layer,
-    Node,
-    Sigmoid,
-    Softmax,
-)
-from chainrule.models.model import Graph, Model, Sequential
-from chainrule.network.tasks import CLASSIFICATION, REGRESSION, Task
+from chainrule.layers import Sigmoid, Softmax
+from chainrule.network.tasks import REGRESSION
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.averaging import Lookahead
 from chainrule.training.lr_multipliers import LRMultipliers
@@ -27,106 +19,7 @@ from chainrule.training.optimizers import SGD, Adam, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle, Triangular
 from chainrule.zoo import networks
-
-OUTPUT_ACTIVATIONS = (Softmax, Sigmoid)  # activations that convert outputs to probabilities
-
-
-@dataclass(frozen=True)
-class Target:
-    """A target for the recipe: the test metric to reach on a data set.
-
-    value    minimum of the metric; accuracies are from 0 to 1. None: there is no minimum
-    metric   name of the metric, a property of `Evaluation`
-    """
-
-    data: str
-    value: float | None
-    metric: str = "accuracy"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A named network.
-
-    source           tutorial or paper of the network, or the path of its file
-    layers           function that returns the layers of a sequential network for a number of classes
-    graph            function that returns the output node of a branching network for its input node and a number of
-                     classes; None for a sequential network
-    choice           selection of the default data set
-    recipe           recipe that reaches the accuracies in `targets`
-    tutorial         the tutorial's recipe; None if it does not state one
-    tutorial_layers  function like `layers` with the tutorial's initialization; None if it is the same
-    stated           accuracy reported by the tutorial, as text
-    tutorial_images  number of training images in the tutorial; None for all
-    recipes          pairs of a data set and the recipe to use for it instead of `recipe`
-    image_shape      image shape of the default data set
-    outputs          names of the classes or targets of the default data set; empty: the digits
-    task             task of the default data set
-    """
-
-    name: str
-    source: str
-    layers: Callable[[int], list[Layer]]
-    recipe: Recipe
-    tutorial: Recipe | None = None
-    choice: DataChoice = field(default_factory=DataChoice)
-    targets: tuple[Target, ...] = ()
-    stated: str = "–"
-    notes: str = ""
-    tutorial_images: int | None = None
-    tutorial_layers: Callable[[int], list[Layer]] | None = None
-    recipes: tuple[tuple[str, Recipe], ...] = ()
-    image_shape: tuple[int, ...] = (1, 28, 28)
-    graph: Callable[[Node, int], Node] | None = None
-    outputs: tuple[str, ...] = ()
-    task: Task = CLASSIFICATION
-
-    def recipe_for(self, data: str) -> Recipe:
-        """Return the specific recipe for a data set if there is one, else the general recipe."""
-        return dict(self.recipes).get(data, self.recipe)
-
-    def build(
-        self,
-        input_shape: tuple[int, ...] | None = None,
-        classes: tuple[str, ...] | None = None,
-        *,
-        as_tutorial: bool = False,
-        task: Task = CLASSIFICATION,
-        **options: object,
-    ) -> Model:
-        """Build the model for an input shape (default: `image_shape`) and the names of classes or targets.
-
-        as_tutorial   whether to initialize the network as in the tutorial
-        task          for binary and multi-label tasks, the last activation becomes Sigmoid; for regression, it is
-                      omitted
-        options       other arguments of `Sequential` or `Graph`
-        """
-        labels = self.choice.only or range(10)
-        names = classes or self.outputs or tuple(map(str, labels))
-        arguments: Any = {"name": self.name, "classes": names, **options}
-        shape = input_shape or self.image_shape
-        if self.graph is not None:
-            x = Input(shape)
-            end = self.graph(x, len(names))
-            if task != CLASSIFICATION and isinstance(end.layer, OUTPUT_ACTIVATIONS):
-                end = end.inputs[0]
-                if task != REGRESSION:
-                    end = Sigmoid()(end)
-            return Graph(x, end, **arguments)
-        make_layers = self.layers
-        if as_tutorial and self.tutorial_layers is not None:
-            make_layers = self.tutorial_layers
-        layers = list(make_layers(len(names)))
-        if task != CLASSIFICATION and isinstance(layers[-1], OUTPUT_ACTIVATIONS):
-            layers.pop()
-            if task != REGRESSION:
-                layers.append(Sigmoid())
-        return Sequential(layers, shape, **arguments)
-
-    def check(self, **options: Any) -> None:
-        """Raise the errors that `build` or training would raise, before any data are loaded."""
-        self.build(**options).check_loss()
-
+from chainrule.zoo.entry import Entry, Target
 
 AUGMENTED = Recipe(
     epochs=8,
@@ -167,6 +60,7 @@ ENTRIES = (
         Recipe(epochs=20, batch_size=1, optimizer=SGD(0.1), loss="binary_cross_entropy"),
         DataChoice(only=(0, 1), per_class=100),
         (Target("mnist", 0.995),),
+        outputs=("0", "1"),
         tutorial_layers=networks.independent_code("normal:1"),
         notes="sizes and learning rates are those of the author's public code; biases are initialized to 0, not at "
         "random; weights N(0, 0.3²) (99.57 to 99.95 % over 10 seeds) were the best of five settings tried on the test "
@@ -308,7 +202,7 @@ ENTRIES = (
     Entry(
         "unet-small",
         "in the style of U-Net (Ronneberger et al. 2015), not a tutorial",
-        lambda classes: [],
+        None,
         Recipe(epochs=8, batch_size=32, optimizer=Adam(0.01), schedule=OneCycle(), normalization="standardize"),
         choice=DataChoice(SHAPES),
         targets=(Target(SHAPES, 0.8, "mean_iou"),),
@@ -362,7 +256,7 @@ ENTRIES = (
     Entry(
         "resnet-8",
         "the residual network of He et al. 2015 with one block per stage",
-        lambda classes: [],
+        None,
         replace(
             RESIDUAL,
             epochs=50,
@@ -377,7 +271,7 @@ ENTRIES = (
     Entry(
         "resnet-20",
         "the residual network of He et al. 2015, section 4.2",
-        lambda classes: [],
+        None,
         RESIDUAL,
         choice=DataChoice("cifar10"),
         targets=(Target("cifar10", 0.90),),

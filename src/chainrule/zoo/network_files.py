@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FunctionType
 from typing import Any, cast
 
 from chainrule import layers as known_layers
 from chainrule._io import files, python_files
 from chainrule.core.shapes import text
-from chainrule.data.augmentation import Augmentation, Views
+from chainrule.data.augmentation import Augmentation
+from chainrule.data.views import Views
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
 from chainrule.layers import Layer, expressions
 from chainrule.models.model import Model, connect
@@ -27,7 +29,7 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle
-from chainrule.zoo.entries import Entry
+from chainrule.zoo.entry import Entry
 
 RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize", validation=0.05)
 FINE_TUNING_RECIPE = Recipe(epochs=3, optimizer=Adam(0.001), schedule=OneCycle(), validation=0.05)  # lower rate
@@ -37,9 +39,9 @@ READERS: Mapping[str, Callable[[Any], Any]] = {  # entry of a recipe → functio
     "loss": losses.find,
     "optimizer": optimizers.find,
     "schedule": schedules.find,
-    "augmentation": lambda text: Augmentation.parse(text) or None,
+    "augmentation": Augmentation.choose,
     "lr_multipliers": LRMultipliers.parse,
-    "views": lambda text: Views.parse(text) or None,
+    "views": Views.choose,
 }
 
 
@@ -55,7 +57,7 @@ class CustomNetwork(Entry):
 
     input_shape: tuple[int, ...] | None = None
     dtype: str | None = None
-    make: Callable[[int, tuple[int, ...]], Model | Sequence[Any]] = lambda classes, shape: ()
+    make: Callable[[int, tuple[int, ...]], Model | Sequence[Layer]] = field(kw_only=True)
     file_recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def build(
@@ -73,13 +75,13 @@ class CustomNetwork(Entry):
         network = self.make(len(classes) if classes else CLASSES, shape)
         options["dtype"] = options.get("dtype") or self.dtype or "float32"
         options.pop("task", None)  # the file determines the last layer
-        layers: Sequence[Any] = ()
-        wiring = None
+        layers: Sequence[Layer]
         if isinstance(network, Model):
             layers = network.layers
             wiring = network.wiring
         else:
             layers = network
+            wiring = None
         try:
             built = connect(layers, shape, wiring, engine="numpy")
             outputs = built.output_shape[0]
@@ -128,11 +130,12 @@ def _from_python(name: str) -> CustomNetwork:
         label, value = _named_value(vars(module), attribute, path)
     else:
         label, value = _only_network(vars(module), module.__name__, path)
-    is_function = inspect.isfunction(value)
+    function = value if isinstance(value, FunctionType) else None
 
-    def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
-        made = _call(value, classes, shape, path) if is_function else value
-        return _check_network(made, label, path)
+    def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Layer]:
+        if function is None:
+            return _check_network(value, label, path)
+        return _check_network(_call(function, classes, shape, path), label, path)
 
     network = make(CLASSES, SHAPE)
     network_name = path.stem
@@ -141,25 +144,24 @@ def _from_python(name: str) -> CustomNetwork:
         dtype = str(network.dtype)
         if network.name != "model":
             network_name = network.name
-        if not is_function or "input_shape" not in inspect.signature(value).parameters:
+        if function is None or "input_shape" not in inspect.signature(function).parameters:
             input_shape = network.input_shape
     recipe = replace(RECIPE, loss=_default_loss(network))
-    options: dict[str, Any] = {"input_shape": input_shape, "dtype": dtype, "make": make}
-    return CustomNetwork(network_name, str(path), lambda classes: [], recipe, **options)
+    return CustomNetwork(network_name, str(path), None, recipe, input_shape=input_shape, dtype=dtype, make=make)
 
 
-def _named_value(namespace: dict[str, Any], attribute: str, path: Path) -> tuple[str, Any]:
+def _named_value(namespace: Mapping[str, object], attribute: str, path: Path) -> tuple[str, object]:
     if attribute not in namespace:
         names = ", ".join(name for name in namespace if not name.startswith("_")) or "nothing"
         raise StudentError(f"{path.name} has no {attribute}; it has: {names}")
     return attribute, namespace[attribute]
 
 
-def _only_network(namespace: dict[str, Any], module: str, path: Path) -> tuple[str, Any]:
+def _only_network(namespace: Mapping[str, object], module: str, path: Path) -> tuple[str, object]:
     """Return the name and value of the only network in a file: a model, a list of layers or a function."""
-    candidates = list[tuple[str, Any]]()
+    candidates = list[tuple[str, object]]()
     for name, value in namespace.items():
-        is_own_function = inspect.isfunction(value) and value.__module__ == module
+        is_own_function = isinstance(value, FunctionType) and value.__module__ == module
         if not name.startswith("_") and (is_own_function or _is_network(value)):
             candidates.append((name, value))
     if len(candidates) == 1:
@@ -170,17 +172,17 @@ def _only_network(namespace: dict[str, Any], module: str, path: Path) -> tuple[s
     raise StudentError(f"{path.name}: expected one network; {advice}")
 
 
-def _is_network(value: Any) -> bool:
+def _is_network(value: object) -> bool:
     if isinstance(value, Model):
         return True
     if not isinstance(value, list | tuple):
         return False
-    return any(isinstance(entry, Layer) for entry in cast("list[Any]", value))
+    return any(isinstance(entry, Layer) for entry in cast("list[object]", value))
 
 
-def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
+def _call(function: FunctionType, classes: int, shape: tuple[int, ...], path: Path) -> object:
     """Call a function with whichever of the arguments `classes` and `input_shape` it accepts."""
-    arguments = dict[str, Any]()
+    arguments = dict[str, object]()
     for name in inspect.signature(function).parameters:
         if name == "classes":
             arguments[name] = classes
@@ -197,16 +199,16 @@ def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> An
         raise StudentError(f"{path.name}: {function.__name__}: {message}{where}") from None
 
 
-def _check_network(value: Any, label: str, path: Path) -> Model | Sequence[Any]:
+def _check_network(value: object, label: str, path: Path) -> Model | Sequence[Layer]:
     if isinstance(value, Model):
         return value
     if isinstance(value, list | tuple) and value:
-        return cast("list[Any]", value)
+        return cast("list[Layer]", value)  # `connect` checks the entries
     actual = "an empty list" if isinstance(value, list | tuple) else type(value).__name__
     raise StudentError(f"{path.name}: {label} is {actual}; expected a model or a list of layers")
 
 
-def _default_loss(network: Model | Sequence[Any]) -> str:
+def _default_loss(network: Model | Sequence[Layer]) -> str:
     """Return the loss of a model that can be trained with it, else the default loss for the last layer.
 
     Errors   OptionError for a custom loss, or several inputs or outputs
@@ -237,9 +239,9 @@ def _from_data(path: Path) -> CustomNetwork:
     listed = content.get("layers")
     if not isinstance(listed, list) or not listed:
         raise FormatError(f'{path}: expected layers, a list such as ["Flatten()", "Dense(classes)", "Softmax()"]')
-    descriptions = cast("list[Any]", listed)
+    descriptions = cast("list[object]", listed)
 
-    def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
+    def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Layer]:
         return [_layer(description, number, classes, path) for number, description in enumerate(descriptions, 1)]
 
     input_shape = _input_shape(content.get("input_shape"), path)
@@ -251,15 +253,16 @@ def _from_data(path: Path) -> CustomNetwork:
         raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 printable characters")
     recipe_entries = content.get("recipe", {})
     recipe = _recipe(recipe_entries, _default_loss(make(CLASSES, SHAPE)), path)
-    options: dict[str, Any] = {"input_shape": input_shape, "dtype": dtype, "make": make, "file_recipe": recipe_entries}
-    return CustomNetwork(name, str(path), lambda classes: [], recipe, **options)
+    return CustomNetwork(
+        name, str(path), None, recipe, input_shape=input_shape, dtype=dtype, make=make, file_recipe=recipe_entries
+    )
 
 
-def _input_shape(value: Any, path: Path) -> tuple[int, ...] | None:
+def _input_shape(value: object, path: Path) -> tuple[int, ...] | None:
     """Return the input shape that a file states, if it does; FormatError unless it is a list of integers."""
     if value is None:
         return None
-    sizes = cast("list[Any]", value) if isinstance(value, list) else [value]
+    sizes = cast("list[int]", value)
     if not isinstance(value, list) or not all(type(size) is int for size in sizes):
         raise FormatError(f"{path}: input_shape is {value!r}; expected integers such as [1, 28, 28]")
     return tuple(sizes)
@@ -275,7 +278,7 @@ def _read(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", entries)
 
 
-def _layer(description: Any, number: int, classes: int, path: Path) -> Layer:
+def _layer(description: object, number: int, classes: int, path: Path) -> Layer:
     """Build a layer from text such as "Conv2D(8, 5)" or a table with `layer` and its options.
 
     The word "classes" is replaced by the number of classes.
@@ -284,8 +287,8 @@ def _layer(description: Any, number: int, classes: int, path: Path) -> Layer:
         if isinstance(description, str):
             return expressions.layer(re.sub(r"\bclasses\b", str(classes), description))
         if isinstance(description, dict):
-            table = cast("dict[str, Any]", description)
-            options = dict[str, Any]()
+            table = cast("dict[str, object]", description)
+            options = dict[str, object]()
             for name, value in table.items():
                 options[name] = classes if value == "classes" else value
             return known_layers.from_config(options)
@@ -294,7 +297,7 @@ def _layer(description: Any, number: int, classes: int, path: Path) -> Layer:
     raise FormatError(f'{path}: layer {number} is {str(description)[:50]!r}; expected text such as "Conv2D(8, 5)"')
 
 
-def _recipe(entries: Any, loss: str, path: Path) -> Recipe:
+def _recipe(entries: object, loss: str, path: Path) -> Recipe:
     """Build a recipe from a file's entries; `RECIPE` supplies the defaults."""
     if not isinstance(entries, dict):
         raise FormatError(f"{path}: recipe is {str(entries)[:50]!r}; expected entries such as epochs")
@@ -327,8 +330,8 @@ class Pretrained(Entry):
     outputs      names of its classes or targets
     """
 
-    file: Path = field(default_factory=Path)
-    input_shape: tuple[int, ...] = ()
+    file: Path = field(kw_only=True)
+    input_shape: tuple[int, ...] = field(kw_only=True)
 
     def build(
         self,
@@ -360,5 +363,5 @@ def find_pretrained(file: Path) -> Pretrained:
     """Return the network from a model file or a run folder; raise the same errors as `load`."""
     model = load(file, engine="numpy")
     recipe = replace(FINE_TUNING_RECIPE, loss=model.loss, normalization=model.normalization.kind)
-    options: dict[str, Any] = {"file": file, "input_shape": model.input_shape, "outputs": model.classes}
-    return Pretrained(model.name, str(file), lambda classes: [], recipe, **options)
+    shape = model.input_shape
+    return Pretrained(model.name, str(file), None, recipe, file=file, input_shape=shape, outputs=model.classes)

@@ -16,7 +16,7 @@ from chainrule.runs.running import Result
 from chainrule.training.history import formatted
 from chainrule.training.recipe import Recipe
 from chainrule.training.trainer import Callback
-from chainrule.zoo.entries import Entry, Target
+from chainrule.zoo.entry import Entry, Target
 
 SEEDS = {"fast-mnist": 5, "mnist-995": 5, "mnist-997": 5}  # number of averaged runs; 1 for other networks
 QUICK_IMAGES = 256  # training and test images of a quick run
@@ -66,7 +66,7 @@ class ZooRow:
     note: str = ""
     metric: str = "accuracy"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return all fields as JSON values."""
         return asdict(self)
 

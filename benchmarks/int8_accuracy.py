@@ -109,7 +109,7 @@ def main(markdown: Path | None, imported: Path, runs: tuple[Path, ...]) -> None:
     rows = [["network", "accuracy in floats", "in int8 C", "in ONNX Runtime", "error of int8 C", "of ONNX Runtime"]]
     networks = list[tuple[str, Model, Job]]()
     for run in runs:
-        model, job = loading.load_model_and_job(run, engine="numpy")
+        model, job = loading.load_model_and_job(run, options.Execution("numpy"))
         if job is None:
             raise click.ClickException(f"{run}: expected a run folder, which names its data")
         networks.append((run.name, model, job))
@@ -118,7 +118,7 @@ def main(markdown: Path | None, imported: Path, runs: tuple[Path, ...]) -> None:
         file = imported / f"{name}.onnx"
         if not file.exists():
             train(name, file, job.choice.load(job.recipe.seed)[0])
-        model, _ = loading.load_model_and_job(file, engine="numpy")
+        model, _ = loading.load_model_and_job(file, options.Execution("numpy"))
         networks.append((f"{name}, imported", model, job))
     for name, model, job in networks:
         training, test = job.choice.load(job.recipe.seed)

@@ -131,4 +131,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*MODULES, *(name for names in public_names().values() for name in names), "__version__"])
+    names = [*MODULES, "__version__"]
+    for public in public_names().values():
+        names += public
+    return sorted(names)

@@ -40,7 +40,7 @@ def test_json_and_table(invoke, finished, second):
     assert (two["model"], two["parameters"], two["epochs"]) == ("single", 7_850, 2)
     assert first["accuracy"] == kept["accuracy"]
     assert first["seconds"] > 0
-    assert_close(first["images_per_second"], 4 * 128 / first["seconds"])
+    assert_close(first["samples_per_second"], 4 * 128 / first["seconds"])
     assert first["best_validation_accuracy"] == max(_column(finished, "validation_accuracy"))
     assert two["best_validation_accuracy"] is None
     assert first["differing"]["optimizer.learning_rate"] == 0.003

@@ -51,6 +51,6 @@ def test_a_bar_is_for_terminals_and_a_line_for_each_epoch(
     said = capsys.readouterr().err
     assert [int(each) for each in re.findall(r"epoch (\d)/3  loss .* s\n", said)] == [1, 2, 3]
     assert said.count(f"{history.epochs[-1].loss:.4g}") >= 1
-    speeds = [float(each.replace(",", "")) for each in re.findall(r"([\d,]+) images/s", said)]
+    speeds = [float(each.replace(",", "")) for each in re.findall(r"([\d,]+) samples/s", said)]
     assert bool(speeds) == terminal
     assert all(speed > 0 for speed in speeds)

@@ -195,17 +195,18 @@ def _import_hints(path: Path) -> Generator[None]:
     except StudentError as error:
         missing = MISSING_MODULE.search(str(error))
         is_absent = missing is not None and find_spec(missing[1]) is None
-        hint = _import_hint(missing[1], path.resolve()) if missing and is_absent else ""
-        raise StudentError(f"{error}{hint}") from None
+        if missing is None or not is_absent:
+            raise
+        raise StudentError(f"{error}{_import_hint(missing[1], path.resolve())}") from None
 
 
 def _import_hint(package: str, path: Path) -> str:
     """Return advice on a package that a file cannot import: one in a folder near the file, or one to add or install."""
-    folders = (found.parent for folder in path.parents[:3] for found in folder.glob(f"*/{package}") if found.is_dir())
-    folder = next(folders, None)
-    if folder is None:
-        return f"; if {package} belongs to the submission, put it next to {path.name}; otherwise, install it"
-    return f"; pass --root {folder}"
+    for folder in path.parents[:3]:
+        for match in folder.glob(f"*/{package}"):
+            if match.is_dir():
+                return f"; pass --root {match.parent}"
+    return f"; if {package} belongs to the submission, put it next to {path.name}; otherwise, install it"
 
 
 def _echo(printed: str) -> None:
@@ -228,7 +229,7 @@ def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | N
     if text.replace("-", "_") in losses.NAMES:
         return text, None
     if Path(text).exists():
-        return load_model_and_job(Path(text), engine=engine)[0], None
+        return load_model_and_job(Path(text), options.Execution(engine))[0], None
     if "(" in text or text in IN_A_ROW:
         return expressions.layer(text), None
     raise unknown_name("model", text, [*zoo.NAMED, "a layer, a loss, a run folder, FILE.py:NAME"])

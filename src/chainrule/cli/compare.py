@@ -87,7 +87,7 @@ def _results(run: "RunRecord") -> dict[str, Any]:
         metric: reached,
         f"best_validation_{metric}": best(validation, default=None),
         "seconds": run.seconds,
-        "images_per_second": run.speed,
+        "samples_per_second": run.speed,
     }
 
 
@@ -127,7 +127,7 @@ def _text(results: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]],
     columns = ["", "run", "model", "parameters", "epochs", "loss"]
     for metric in metrics:
         columns += [metric.replace("_", " "), "validation"]
-    columns += ["time", "images/s"]
+    columns += ["time", "samples/s"]
     rows = [columns]
     for number, result in enumerate(results, 1):
         rows.append([str(number), *_row(result, metrics)])
@@ -157,7 +157,7 @@ def _row(result: dict[str, Any], metrics: Sequence[str]) -> Iterator[str]:
         for name in (metric, f"best_validation_{metric}"):
             yield format_metric(metric, result.get(name))
     yield format_duration(result["seconds"])
-    speed = result["images_per_second"]
+    speed = result["samples_per_second"]
     yield MISSING if speed is None else f"{speed:,.0f}"
 
 

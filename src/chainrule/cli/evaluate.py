@@ -1,5 +1,7 @@
 """The command `chainrule evaluate`."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,34 +21,50 @@ if TYPE_CHECKING:
 MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; number that is printed of more
 
 
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Declare what is computed and written.
+
+    views            Average the outputs over views of each image: "flip,shift=1".
+    class_file       (--classes FILE.csv) Write the metrics of each class.  [default for more than 50 classes:
+                     classes.csv beside the model]
+    reliability      (--reliability FILE.png) Plot the accuracy by the confidence of predictions.
+    calibrated_file  (--calibrated FILE.safetensors) Calibrate the confidence on the run's validation data before the
+                     evaluation, and write the model.
+    tuned_file       (--tuned FILE.safetensors) Choose the thresholds of yes-or-no outputs on the run's validation
+                     data before the evaluation, record them, and write the model.
+    metric           (--tuned-for METRIC) Metric of these thresholds: f1, balanced_accuracy or matthews_corrcoef.
+    mistakes         (--mistakes FILE.csv) List the wrongly classified samples, the most confident first.
+    roc              (--roc FILE.png) Plot the ROC curves.
+    precision_recall  (--precision-recall FILE.png) Plot precision by recall.
+    """
+
+    views: options.Text = None
+    class_file: options.OutputFile = None
+    reliability: options.OutputFile = None
+    calibrated_file: options.OutputFile = None
+    tuned_file: options.OutputFile = None
+    metric: str = "f1"
+    mistakes: options.OutputFile = None
+    roc: options.OutputFile = None
+    precision_recall: options.OutputFile = None
+
+
 @click.command(short_help="Evaluate a run on the test set.")
 @click.argument("run", type=options.PATH)
-@options.data
-@options.declared
-@options.skip_damaged
-@options.data_location
-@options.execution
+@options.passed_as("source", options.TestData, options.test_data)
+@options.passed_as("output", Output, options.option_group()(Output))
+@options.passed_as("execution", options.Execution, options.execution)
 @options.accept_changes
 @options.as_json
 def evaluate(
     run: Path,
     *,
-    data: str | None,
-    target: options.Text = None,
-    views: options.Text = None,
-    class_file: options.OutputFile = None,
-    reliability: options.OutputFile = None,
-    calibrated_file: options.OutputFile = None,
-    tuned_file: options.OutputFile = None,
-    metric: str = "f1",
-    mistakes: options.OutputFile = None,
-    roc: options.OutputFile = None,
-    precision_recall: options.OutputFile = None,
-    skip_damaged: bool,
-    data_folder: str | None,
-    offline: bool | None,
+    source: options.TestData,
+    output: Output,
+    execution: options.Execution,
+    accept_changes: bool,
     as_json: bool,
-    **machine: Any,
 ) -> None:
     """Evaluate a model on test data: metrics, and those of each class.
 
@@ -56,126 +74,143 @@ def evaluate(
     and Dice; for target images, they include the peak signal-to-noise ratio.
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
-
-    target           (--target NAME) Column of a table with the true answers.  [default: as in the run]
-    views            Average the outputs over views of each image: "flip,shift=1".
-    class_file       (--classes FILE.csv) Write the metrics of each class.  [default for more than 50 classes:
-                     classes.csv beside the model]
-    reliability      (--reliability FILE.png) Plot the accuracy by the confidence of predictions.
-    calibrated_file  (--calibrated FILE.safetensors) Calibrate the confidence on the run's validation images before the
-                     evaluation, and write the model.
-    tuned_file       (--tuned FILE.safetensors) Choose the thresholds of yes-or-no outputs on the run's validation
-                     images before the evaluation, record them, and write the model.
-    metric           (--tuned-for METRIC) Metric of these thresholds: f1, balanced_accuracy or matthews_corrcoef.
-    mistakes         (--mistakes FILE.csv) List the wrongly classified images, the most confident first.
-    roc              (--roc FILE.png) Plot the ROC curves.
-    precision_recall  (--precision-recall FILE.png) Plot precision by recall.
     """
-    from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading
+    from chainrule.data.dataset import noun_of
     from chainrule.data.views import Views
-    from chainrule.plotting.figures import save
 
-    model, job = loading.load_model_and_job(run, **machine)
+    model, job = loading.load_model_and_job(run, execution, accept_changes=accept_changes)
     loading.require_one_input_and_output(model, run)
-    where: dict[str, Any] = {"folder": data_folder, "offline": offline}
-    reading: dict[str, Any] = {**where, "skip_damaged": skip_damaged, "target": target}
-    test, part = loading.load_test_data(model, job, data, **reading)
-    selected_views = Views.choose(views)
-    added: dict[str, Any] = {}
-    if selected_views is not None:
-        added["views"] = str(selected_views)
-    remarks: list[str] = []
-    if calibrated_file is not None or tuned_file is not None:
-        validation = loading.validation_samples(model, job, **where)
-        adjusted, remarks = _adjusted(model, validation, calibrated_file, tuned_file, metric)
-        added |= adjusted
+    test, part = loading.load_test_data(model, job, source)
+    views = Views.choose(output.views)
+    adjustment = Adjustment()
+    if output.calibrated_file is not None or output.tuned_file is not None:
+        adjustment = _adjust(model, loading.validation_samples(model, job, source.location), output)
     ignore_label = None if job is None else job.recipe.ignore_label
-    evaluation = model.evaluate(test, views=selected_views, ignore_label=ignore_label)
+    evaluation = model.evaluate(test, views=views, ignore_label=ignore_label)
     figures = evaluation.to_json(model.classes)
-    classes = figures.get("classes", ())
-    if class_file is None and len(classes) > MAX_CLASSES and not as_json:
+    if output.class_file is None and len(figures.get("classes", ())) > MAX_CLASSES and not as_json:
         folder = run if run.is_dir() else run.parent
-        class_file = folder / "classes.csv"
-    if class_file is not None:
-        rows: list[list[Any]] = [[]]
-        if classes:
-            rows = [list(classes[0])]
-        for row in classes:
-            rows.append(list(row.values()))
-        write_atomic(class_file, csv_bytes(rows))
-    if mistakes is not None:
-        write_atomic(mistakes, csv_bytes(_mistake_rows(evaluation, test)))
-    plots = {reliability: "plot_reliability", roc: "plot_roc", precision_recall: "plot_precision_recall"}
-    for path, plot in plots.items():
-        if path is not None:
-            save(getattr(evaluation, plot)(), path)
+        output = replace(output, class_file=folder / "classes.csv")
+    _write_files(evaluation, test, figures, output)
     if as_json:
         about = {"run": str(run), "model": model.name, "signature": model.signature.to_config(), "data": test.name}
-        print_json({**about, "images": part, **added, **figures})
+        added: dict[str, object] = {} if views is None else {"views": str(views)}
+        print_json({**about, "part": part, **added, **adjustment.values, **figures})
         return
     title = f"{model.name} on {test.name}: {part}"
-    if selected_views:
-        title += f" in {len(selected_views)} views"
-    click.echo(_text(title, figures, class_file))
-    for remark in remarks:
+    if views:
+        title += f" in {len(views)} views"
+    click.echo(_text(title, figures, noun_of(model.input_shape), output.class_file))
+    for remark in adjustment.remarks:
         click.echo("\n" + printable(remark))
 
 
-def _adjusted(
-    model: "Model", validation: "Examples", calibrated_file: Path | None, tuned_file: Path | None, metric: str
-) -> tuple[dict[str, Any], list[str]]:
-    """Calibrate the model, choose thresholds, or both, and write the files; return the new values and remarks."""
+@dataclass
+class Adjustment:
+    """What was changed in a model before its evaluation.
+
+    values    temperature and thresholds, as in the JSON output
+    remarks   sentences about them and about the files that were written
+    """
+
+    values: dict[str, object] = field(default_factory=dict[str, object])
+    remarks: list[str] = field(default_factory=list[str])
+
+
+def _adjust(model: "Model", validation: "Examples", output: Output) -> Adjustment:
+    """Calibrate the model, choose thresholds, or both, and write the files."""
     from chainrule.models import temperature
 
-    added = dict[str, Any]()
-    remarks = list[str]()
-    if calibrated_file is not None:
-        added["temperature"] = temperature.calibrate(model, validation)
-        model.save(calibrated_file)
-        remarks += [f"logits divided by the temperature {added['temperature']:.4g}; wrote {calibrated_file}"]
-    if tuned_file is not None:
-        added["thresholds"] = [*temperature.tune(model, validation, metric)]
-        model.save(tuned_file)
-        values = ", ".join(f"{value:.4g}" for value in added["thresholds"])
-        remarks += [f"thresholds {values}; wrote {tuned_file}"]
-    return added, remarks
+    adjustment = Adjustment()
+    if output.calibrated_file is not None:
+        value = temperature.calibrate(model, validation)
+        model.save(output.calibrated_file)
+        adjustment.values["temperature"] = value
+        adjustment.remarks.append(f"logits divided by the temperature {value:.4g}; wrote {output.calibrated_file}")
+    if output.tuned_file is not None:
+        thresholds = [*temperature.tune(model, validation, output.metric)]
+        model.save(output.tuned_file)
+        adjustment.values["thresholds"] = thresholds
+        shown = ", ".join(f"{threshold:.4g}" for threshold in thresholds)
+        adjustment.remarks.append(f"thresholds {shown}; wrote {output.tuned_file}")
+    return adjustment
 
 
-def _mistake_rows(evaluation: "Evaluation", test: "Dataset") -> list[list[Any]]:
-    """Return the rows of a CSV file that lists the wrongly classified images by their names."""
+def _write_files(evaluation: "Evaluation", test: "Dataset", figures: Mapping[str, Any], output: Output) -> None:
+    """Write the tables and plots that were asked for.
+
+    figures   the evaluation as JSON values
+    """
+    from chainrule._io.files import csv_bytes, write_atomic
+    from chainrule.plotting.figures import save
+
+    if output.class_file is not None:
+        write_atomic(output.class_file, csv_bytes(_class_rows(figures.get("classes", ()))))
+    if output.mistakes is not None:
+        write_atomic(output.mistakes, csv_bytes(_mistake_rows(evaluation, test)))
+    if output.reliability is not None:
+        save(evaluation.plot_reliability(), output.reliability)
+    if output.roc is not None:
+        save(evaluation.plot_roc(), output.roc)
+    if output.precision_recall is not None:
+        save(evaluation.plot_precision_recall(), output.precision_recall)
+
+
+def _class_rows(classes: Sequence[Mapping[str, object]]) -> list[list[object]]:
+    """Return the rows of a CSV file with the metrics of each class; an empty heading without classes."""
+    if not classes:
+        return [[]]
+    rows = [list[object](classes[0])]
+    for metrics in classes:
+        rows.append(list(metrics.values()))
+    return rows
+
+
+def _mistake_rows(evaluation: "Evaluation", test: "Dataset") -> list[list[object]]:
+    """Return the rows of a CSV file that lists the wrongly classified samples by their names."""
     from chainrule.training.answers import Misclassification
 
-    rows: list[list[Any]] = [["image", *Misclassification._fields[1:]]]
+    rows: list[list[object]] = [[test.noun, *Misclassification._fields[1:]]]
     for sample, *answers in evaluation.mistakes:
         name = f"sample {sample}" if test.names is None else test.names[sample]
         rows.append([name, *answers])
     return rows
 
 
-def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
-    """Return the metrics, the table of classes and the warnings, as printed."""
+def _text(title: str, figures: Mapping[str, Any], unit: str, class_file: Path | None) -> str:
+    """Return the metrics, the table of classes and the warnings, as printed.
+
+    unit   what a sample is called, such as "image"
+    """
     rows = metric_rows({name: value for name, value in figures.items() if isinstance(value, float)})
     if "accuracy_interval" in figures:
         low, high = figures["accuracy_interval"]
         rows[0][1] += f" (95 % interval {format_percent(low, 1)} to {format_percent(high, 1)})"
     paragraphs = [printable(title), format_table(rows)]
     if "classes" in figures:
-        classes = figures["classes"]
-        if len(classes) > MAX_CLASSES:  # too many for a table: show the worst, all others are in `class_file`
-            scored = [row for row in classes if row["f1"] is not None]
-            classes = sorted(scored, key=lambda row: row["f1"])[:WORST]
-            paragraphs.append(f"the {len(classes)} of {len(figures['classes']):,} classes with the lowest F1:")
-        kind = "label" if figures["task"] == "multi-label" else "class"
-        metrics = ["precision", "recall", "f1"]
-        counted = "images"
-        if "mean_iou" in figures:
-            metrics = ["precision", "recall", "f1", "iou"]
-            counted = "pixels"
-        lines = [[kind, *map(label_of, metrics), counted]]
-        for row in classes:
-            lines.append([row["class"], *(format_percent(row[name]) for name in metrics), f"{row['samples']:,}"])
-        paragraphs.append(format_table(lines, right=(1, 2, 3, 4, 5)))
+        paragraphs += _class_table(figures, unit)
     if class_file is not None:
         paragraphs.append(printable(f"all classes: {class_file}"))
     return "\n\n".join([*paragraphs, *figures["warnings"]])
+
+
+def _class_table(figures: Mapping[str, Any], unit: str) -> list[str]:
+    """Return the metrics of each class as a table or, of many classes, a heading and those with the lowest F1."""
+    classes = figures["classes"]
+    paragraphs = list[str]()
+    if len(classes) > MAX_CLASSES:  # a file has them all
+        scored = [row for row in classes if row["f1"] is not None]
+        classes = sorted(scored, key=lambda row: row["f1"])[:WORST]
+        paragraphs.append(f"the {len(classes)} of {len(figures['classes']):,} classes with the lowest F1:")
+    kind = "label" if figures["task"] == "multi-label" else "class"
+    metrics = ["precision", "recall", "f1"]
+    counted = f"{unit}s"
+    if "mean_iou" in figures:
+        metrics.append("iou")
+        counted = "pixels"
+    lines = [[kind, *map(label_of, metrics), counted]]
+    for row in classes:
+        lines.append([row["class"], *(format_percent(row[name]) for name in metrics), f"{row['samples']:,}"])
+    paragraphs.append(format_table(lines, right=range(1, len(metrics) + 2)))
+    return paragraphs

@@ -2,59 +2,38 @@
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from chainrule.cli import options, page_options
 from chainrule.cli.output import print_json
+from chainrule.cli.page_options import DataOptions, PageOptions, StepOptions
 
 if TYPE_CHECKING:
     from chainrule.explain import Explanation, Trace
     from chainrule.explain.cataloguing import Overview
 
 
-@options.option_group()
-def subject_options(
-    *,
-    model: options.ModelName = None,
-    sample: options.Whole = None,
-    image: options.PathOrName = None,
-    label: options.Text = None,
-    optimizer: options.Text = None,
-    learning_rate: options.Real = None,
-) -> None:
-    """Declare the training step.
-
-    model          Explain an untrained network instead of a RUN.
-    sample         Index of the test image; the page offers 200 of them.  [default: 0]
-    image          (--image FILE) PNG or JPEG to use instead of a test image.
-    label          (--label CLASS) True class of the image.  [default for an --image: the predicted class]
-    optimizer      (--optimizer NAME) Use another optimizer, at its first step: sgd, momentum, adam, …
-    learning_rate  (--learning-rate,--lr) Use another learning rate.
-    """
-
-
 @click.command(short_help="Explain any value of a training step.")
 @click.argument("run", required=False, type=options.PATH)
-@subject_options
+@options.passed_as("step", StepOptions, page_options.step_options)
 @options.declared
-@options.data
-@options.skip_damaged
-@options.data_location
-@options.accept_changes
+@options.passed_as("data", DataOptions, page_options.data_options)
 @options.as_json
-@page_options.page_options
+@options.passed_as("page", PageOptions, options.option_group()(PageOptions))
 @click.pass_context
 def explain(
     context: click.Context,
     run: Path | None,
     *,
+    step: StepOptions,
     cells: options.Texts = (),
     everything: bool = False,
     digits: Annotated[int, options.BoundedInteger(1, 17)] = 3,
+    data: DataOptions,
     as_json: bool,
-    **arguments: Any,
+    page: PageOptions,
 ) -> None:
     """Explain how any activation, gradient, parameter or update of the next training step is computed.
 
@@ -75,11 +54,11 @@ def explain(
     """
     page_options.check(context, with_cell=bool(cells))
     if not cells:
-        page_options.open_or_write(run, arguments)
+        page_options.open_or_write(run, step, data, page)
         return
     from chainrule.cli.explained_subject import subject
 
-    explained = subject(run, arguments)
+    explained = subject(run, step, data)
     answers = [_answer(explained.trace, cell, digits) for cell in cells]
     if as_json:
         print_json({**explained.to_json(), "cells": [answer.to_json() for answer in answers]})

@@ -1,6 +1,6 @@
 """The subject of `chainrule explain`: a network, its next training step, and one sample."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ import numpy as np
 
 from chainrule import zoo
 from chainrule.cli import loading, run_paths
+from chainrule.cli.options import Execution
+from chainrule.cli.page_options import DataOptions, StepOptions
 from chainrule.cli.program import print_message
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization
@@ -25,14 +27,12 @@ from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
 from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
-from chainrule.training import optimizers
 from chainrule.training.dense import are_yes
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import targets_of_step
 from chainrule.training.targets import Targets
 from chainrule.web.subjects import DEFAULT
 
-Options = Mapping[str, Any]
 DENSE = "one for each position"  # label of a sample with a target per position
 TARGETS = {REGRESSION: "target", MULTI_LABEL: "labels"}  # what the target of a sample is called; otherwise a class
 ENGINE = "numpy"  # traces are computed in float64, one operation at a time
@@ -70,13 +70,19 @@ class ExplainedSubject:
         sample = printable(f"{self.sample}, {kind} {self.label} ({prediction})")
         return "\n".join(filter(None, (network, sample, self._passes(), self.recipe.left_out())))
 
-    def _passes(self) -> str:
-        """Return how the step differs from a prediction, or "" if no layer differs."""
+    def _passes(self) -> str | None:
+        """Return how the step differs from a prediction, or None if no layer differs."""
         operations = self.trace.plan.forward
         is_normalized = any(operation.scope == "batch" for operation in operations)
-        parts = ["the statistics of this sample"] if is_normalized else []
-        parts += ["dropout"] if any(operation.name == "dropout" for operation in operations) else []
-        return f"all values are those of training, with {' and '.join(parts)}; the prediction is not" if parts else ""
+        has_dropout = any(operation.name == "dropout" for operation in operations)
+        parts = list[str]()
+        if is_normalized:
+            parts.append("the statistics of this sample")
+        if has_dropout:
+            parts.append("dropout")
+        if not parts:
+            return None
+        return f"all values are those of training, with {' and '.join(parts)}; the prediction is not"
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of the heading as JSON values."""
@@ -94,34 +100,45 @@ class ExplainedSubject:
         }
 
 
-def subject(run: Path | None, options: Options) -> ExplainedSubject:
+def subject(run: Path | None, step: StepOptions, data: DataOptions) -> ExplainedSubject:
     """Return the subject selected by the options; by default the newest run or, without runs, the default network."""
-    source = run_paths.explained(run, options["model"])
-    if run is None and options["model"] is None and source:
+    source = run_paths.explained(run, step.model)
+    if run is None and step.model is None and source:
         print_message(f"{source}, the newest run")
-    elif run is None and options["model"] is None:
+    elif run is None and step.model is None:
         print_message(f"no run under {run_paths.RUNS}: {DEFAULT}, untrained")
-    model, next_step, test, recipe = _load_network(source, options)
-    optimizer = None
-    if options["optimizer"] is not None:
-        optimizer = optimizers.find(options["optimizer"])
-    training = resume_point.with_overrides(next_step, optimizer, options["learning_rate"])
-    pixels, label, sample = _load_sample(model, test, options)
+    if source is None:
+        network = _build_untrained(step.model or DEFAULT, data)
+    else:
+        network = _load_network(source, data, with_test_data=step.image is None)
+    model = network.model
+    test = network.test
+    recipe = network.recipe
+    training = resume_point.with_overrides(network.next_step, step.chosen_optimizer(), step.learning_rate)
+    pixels, label, sample = _load_sample(model, test, step)
     x = model.normalization.apply(pixels[None], model.dtype)
     outputs = model.apply(x)
     assumed = False
     if test is not None and (label is None or len(model.output_shape) > 1):
-        target = _own_target(model, test.take([options["sample"] or 0]), recipe)
+        target = _own_target(model, test.take([step.sample or 0]), recipe)
     elif label is not None:
         target = np.asarray(Targets.of(np.array([label]), model.output_shape).values)
     else:
         target = _predicted_target(model, outputs)
-        assumed = options["image"] is not None
+        assumed = step.image is not None
     scaling = model.target_scaling
     in_units = outputs if scaling is None else scaling.in_units(outputs)
-    texts = _words(model, target), _words(model, in_units, model.thresholds)
     trace = Trace(model, x, targets_of_step(target, scaling, recipe.label_smoothing), model.loss, training)
-    return ExplainedSubject(model, trace, sample, *texts, assumed, recipe, source)
+    return ExplainedSubject(
+        model,
+        trace,
+        sample=sample,
+        label=_words(model, target, ()),
+        answer=_words(model, in_units, model.thresholds),
+        assumed=assumed,
+        recipe=recipe,
+        run=source,
+    )
 
 
 def _own_target(model: Model, sample: Dataset, recipe: Recipe) -> Array:
@@ -152,8 +169,11 @@ def _task(model: Model) -> Task:
     return resolved_task(model, None, model.loss)
 
 
-def _words(model: Model, values: Array, thresholds: Sequence[float] = ()) -> str:
-    """Return what targets or outputs (1, K, …) mean: a class, labels, or numbers."""
+def _words(model: Model, values: Array, thresholds: Sequence[float]) -> str:
+    """Return what targets or outputs (1, K, …) mean: a class, labels, or numbers.
+
+    thresholds   smallest output that means yes, of each output; none: those of probabilities, 0.5
+    """
     if values.ndim > 2:
         return DENSE
     task = _task(model)
@@ -165,54 +185,64 @@ def _words(model: Model, values: Array, thresholds: Sequence[float] = ()) -> str
     return str(answer)
 
 
-def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, Dataset | None, Recipe]:
-    """Return the network, its next step, the test data (None for an --image), and the recipe of its training."""
-    if run is None:
-        return _build_untrained(options)
-    where = {"folder": options["data_folder"], "offline": options["offline"], "skip_damaged": options["skip_damaged"]}
+@dataclass(frozen=True)
+class _LoadedNetwork:
+    """A network between two training steps.
+
+    test     data that the sample is taken from; None if they were not loaded
+    recipe   recipe of its training
+    """
+
+    model: Model
+    next_step: NextStep
+    test: Dataset | None
+    recipe: Recipe
+
+
+def _load_network(run: Path, data: DataOptions, *, with_test_data: bool) -> _LoadedNetwork:
+    """Load the network of a run at its checkpoint, that of a finished run, or a model file."""
     job: Job | None
     if run.is_dir() and (run / CHECKPOINT).is_file() and (run / CONFIG).is_file():
-        remarks = checksums.check(run, (CONFIG, CHECKPOINT), accept=options["accept_changes"])
+        remarks = checksums.check(run, (CONFIG, CHECKPOINT), accept=data.accept_changes)
         point = resume_point.read_resume_point(run, engine=ENGINE)
         loading.print_remarks(remarks)
         model = point.model
         job = point.job
-        training = point.training
+        next_step = point.training
     else:
-        model, job = loading.load_model_and_job(run, engine=ENGINE, accept_changes=options["accept_changes"])
-        training = NextStep()
+        model, job = loading.load_model_and_job(run, Execution(ENGINE), accept_changes=data.accept_changes)
+        next_step = NextStep()
     loading.require_one_input_and_output(model, run)
     test = None
-    if not options["image"]:
-        test, _ = loading.load_test_data(model, job, options["data"], **where)
+    if with_test_data:
+        test, _ = loading.load_test_data(model, job, data.tested)
     recipe = Recipe() if job is None else job.recipe
-    return model, training, test, recipe
+    return _LoadedNetwork(model, next_step, test, recipe)
 
 
-def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset, Recipe]:
-    """Return an untrained network of the zoo (normalized), its first training step, its test data and its recipe."""
-    if options["data"] is not None:
+def _build_untrained(name: str, data: DataOptions) -> _LoadedNetwork:
+    """Build an untrained network of the zoo, normalized, and load its test data."""
+    if data.data is not None:
         raise OptionError("--data requires a RUN; an untrained network uses its default data")
-    entry = zoo.find(options["model"] or DEFAULT)
+    entry = zoo.find(name)
     recipe = entry.recipe_for(entry.choice.name)
-    images, test = entry.choice.load(recipe.seed, folder=options["data_folder"], offline=options["offline"])
-    model = entry.build(images.sample_shape, images.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
-    trained_on, _ = Record.of(model).read(images).parts(recipe.validation, recipe.seed)
-    model.normalization = Normalization.fit(recipe.normalization, trained_on.statistics, digits=images.digits)
-    return model, resume_point.next_step(recipe, 0, len(trained_on)), test, recipe
+    training, test = entry.choice.load(recipe.seed, **data.tested.location)
+    model = entry.build(training.sample_shape, training.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
+    trained_on, _ = Record.of(model).read(training).parts(recipe.validation, recipe.seed)
+    model.normalization = Normalization.fit(recipe.normalization, trained_on.statistics, digits=training.digits)
+    return _LoadedNetwork(model, resume_point.next_step(recipe, 0, len(trained_on)), test, recipe)
 
 
-def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[Array, int | None, str]:
+def _load_sample(model: Model, test: Dataset | None, step: StepOptions) -> tuple[Array, int | None, str]:
     """Return the sample's pixels, the chosen label (None: its own), and its origin."""
-    label = _label(model, options["label"])
-    image = options["image"]
-    if image is not None:
-        return model.normalization.of_image(loading.read_image(model, image)), label, image
+    label = _label(model, step.label)
+    if step.image is not None:
+        return model.normalization.of_image(loading.read_image(model, step.image)), label, step.image
     if test is None:
         raise OptionError("expected --sample or --image")
-    index = options["sample"] or 0
+    index = step.sample or 0
     if not 0 <= index < len(test):
-        raise OptionError(f"--sample {index}: expected 0 to {len(test) - 1}, the test images of {test.name}")
+        raise OptionError(f"--sample {index}: expected 0 to {len(test) - 1}, the test {test.noun}s of {test.name}")
     x = input_array(test.x[index], model.input_shape, single=True)[0]
     return x, label, f"sample {index} of {test.name}"
 

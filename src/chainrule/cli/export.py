@@ -1,7 +1,8 @@
 """The command `chainrule export`."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -23,39 +24,9 @@ if TYPE_CHECKING:
 CALIBRATION_IMAGES = 500  # drawn from the training images to measure the ranges of activations
 
 
-@click.command(short_help="Write a trained network for other software: ONNX, C.")
-@click.argument("run", type=options.PATH)
-@options.declared
-@options.precise
-@options.accept_changes
-@options.as_json
-def export(
-    run: Path,
-    *,
-    onnx_file: options.OutputFile = None,
-    opset: options.Whole = None,
-    c_folder: options.OutputFolder = None,
-    name: options.Text = None,
-    project: Annotated[
-        str | None, click.Choice(["make", "cmake", "arduino", "platformio", "esp-idf", "zephyr"])
-    ] = None,
-    wasm_file: options.InputPath = None,
-    train: bool = False,
-    int8: bool = False,
-    calibration: options.DataName = None,
-    scales: Annotated[str | None, click.Choice(["best", "range", "percentile", "error"])] = None,
-    io: Annotated[str | None, click.Choice(["float", "int8", "uint8"])] = None,
-    compact: bool = False,
-    stream: bool = False,
-    precise: bool,
-    raw_input: bool = False,
-    accept_changes: bool,
-    as_json: bool,
-) -> None:
-    """Export the network in RUN for other software; docs/deploying.md explains how to use the files.
-
-    RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite. For C, the command prints the cost
-    of each layer: multiply-adds, flash, RAM and the position of its result in the arena, and a bound of the stack.
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """Declare what is written.
 
     onnx_file    (--onnx) Write a new ONNX file.
     opset        Version of the ONNX operators; by default the lowest, from 13, that the network can use.
@@ -76,66 +47,139 @@ def export(
     stream       With --c: read the next samples only and keep the state of a network of one dimension.
     raw_input    Leave out the normalization of inputs.
     """
+
+    onnx_file: options.OutputFile = None
+    opset: options.Whole = None
+    c_folder: options.OutputFolder = None
+    name: options.Text = None
+    project: Annotated[str | None, click.Choice(["make", "cmake", "arduino", "platformio", "esp-idf", "zephyr"])] = None
+    wasm_file: options.InputPath = None
+    train: bool = False
+    int8: bool = False
+    calibration: options.DataName = None
+    scales: Annotated[str | None, click.Choice(["best", "range", "percentile", "error"])] = None
+    io: Annotated[str | None, click.Choice(["float", "int8", "uint8"])] = None
+    compact: bool = False
+    stream: bool = False
+    raw_input: bool = False
+    precise: bool = False
+
+    def check(self) -> None:
+        """Raise an error for options that cannot be combined, and for an ONNX file that exists."""
+        if self.onnx_file is None and self.c_folder is None and self.wasm_file is None:
+            raise OptionError("nothing to write: add --onnx FILE, --c FOLDER or --wasm FILE")
+        to_c = self.c_folder is not None
+        to_code = to_c or self.wasm_file is not None
+        # Each row: an option, its value, what it applies to, and whether that is exported.
+        for option, value, target, is_written in (
+            ("--name", self.name, "C: add --c FOLDER", to_c),
+            ("--project", self.project, "C: add --c FOLDER", to_c),
+            ("--train", self.train, "C: add --c FOLDER", to_c),
+            ("--int8", self.int8, "C: add --c FOLDER", to_c),
+            ("--stream", self.stream, "C: add --c FOLDER", to_c),
+            ("--compact", self.compact, "C: add --c FOLDER or --wasm FILE", to_code),
+            ("--precise", self.precise, "C: add --c FOLDER or --wasm FILE", to_code),
+            ("--calibrate", self.calibration, "int8: add --int8", self.int8),
+            ("--scales", self.scales, "int8: add --int8", self.int8),
+            ("--io", self.io, "int8: add --int8", self.int8),
+            ("--opset", self.opset, "ONNX: add --onnx FILE", self.onnx_file is not None),
+        ):
+            if value not in (None, False) and not is_written:
+                raise OptionError(f"{option} applies to {target}")
+        if self.int8 and (self.train or self.raw_input):
+            raise OptionError("--int8 cannot be combined with --train or --raw-input")
+        if self.onnx_file is not None and self.onnx_file.exists():
+            raise RunError(f"{self.onnx_file} exists already; choose another name, or remove it")
+
+
+class Report:
+    """What was written, by target (onnx, c, wasm). It is printed line by line unless it is printed as JSON at the end.
+
+    values   facts by target, for JSON
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.values = dict[str, object]()
+        self._as_json = as_json
+
+    def add(self, target: str, lines: str, value: object) -> None:
+        """Add what was written for a target, as lines and as a JSON value."""
+        self.values[target] = value
+        if not self._as_json:
+            click.echo(lines)
+
+
+@click.command(short_help="Write a trained network for other software: ONNX, C.")
+@click.argument("run", type=options.PATH)
+@options.passed_as("request", ExportRequest, options.option_group(options.precise)(ExportRequest))
+@options.accept_changes
+@options.as_json
+def export(run: Path, *, request: ExportRequest, accept_changes: bool, as_json: bool) -> None:
+    """Export the network in RUN for other software; docs/deploying.md explains how to use the files.
+
+    RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite. For C, the command prints the cost
+    of each layer: multiply-adds, flash, RAM and the position of its result in the arena, and a bound of the stack.
+    """
     from chainrule.cli import loading
     from chainrule.data.normalization import Normalization
 
-    if onnx_file is None and c_folder is None and wasm_file is None:
-        raise OptionError("nothing to write: add --onnx FILE, --c FOLDER or --wasm FILE")
-    # Each row: an option, its value, what it applies to, and whether that is exported.
-    for option, value, target, is_written in (
-        ("--name", name, "C: add --c FOLDER", c_folder),
-        ("--project", project, "C: add --c FOLDER", c_folder),
-        ("--train", train, "C: add --c FOLDER", c_folder),
-        ("--int8", int8, "C: add --c FOLDER", c_folder),
-        ("--stream", stream, "C: add --c FOLDER", c_folder),
-        ("--compact", compact, "C: add --c FOLDER or --wasm FILE", c_folder or wasm_file),
-        ("--precise", precise, "C: add --c FOLDER or --wasm FILE", c_folder or wasm_file),
-        ("--calibrate", calibration, "int8: add --int8", int8),
-        ("--scales", scales, "int8: add --int8", int8),
-        ("--io", io, "int8: add --int8", int8),
-        ("--opset", opset, "ONNX: add --onnx FILE", onnx_file),
-    ):
-        if value not in (None, False) and not is_written:
-            raise OptionError(f"{option} applies to {target}")
-    if int8 and (train or raw_input):
-        raise OptionError("--int8 cannot be combined with --train or --raw-input")
-    if onnx_file and onnx_file.exists():
-        raise RunError(f"{onnx_file} exists already; choose another name, or remove it")
-    model, job = loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
-    if int8 or wasm_file:
+    request.check()
+    execution = options.Execution("numpy", precise=request.precise)
+    model, job = loading.load_model_and_job(run, execution, accept_changes=accept_changes)
+    if request.int8 or request.wasm_file is not None:
         loading.require_one_input_and_output(model, run)
-    results = dict[str, Any]()
-
-    def show(target: str, lines: str, value: Any = None) -> None:
-        """Print lines about a target, or keep a value for JSON."""
-        results[target] = value or lines
-        if not as_json:
-            click.echo(lines)
-
-    if onnx_file:
+    report = Report(as_json=as_json)
+    if request.onnx_file is not None:
         facts = _facts(model, run, job, accept_changes=accept_changes)
-        show("onnx", _write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))
-    if raw_input:
+        line = _write_onnx(model, request.onnx_file, facts, opset=request.opset, raw_input=request.raw_input)
+        report.add("onnx", line, line)
+    if request.raw_input:  # the ONNX file has written it as an option of its own
         model.normalization = Normalization("none")
-    if c_folder:
-        from chainrule.interop.c import write_c
-
-        quantized = None
-        compared = ""
-        if int8:
-            quantized, compared = _quantized(model, job, calibration, scales or "best", io or "float")
-        written: dict[str, Any] = {"train": train, "int8": quantized, "compact": compact, "stream": stream}
-        files = write_c(model, c_folder, name=name or "network", project=project or "make", **written)
-        costs = files.report.to_json() if files.report else None
-        lines = [str(files), *compared.splitlines(), *str(files.report or "").splitlines()]
-        show("c", "\n".join(map(printable, lines)), {"files": lines[0], "int8": compared, "report": costs})
-    if wasm_file:
-        from chainrule.interop.c.wasm import write_wasm
-
-        paths = write_wasm(model, wasm_file, compact=compact)
-        show("wasm", ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in paths))
+    if request.c_folder is not None:
+        _write_c(model, job, request.c_folder, request, report)
+    if request.wasm_file is not None:
+        line = _write_wasm(model, request.wasm_file, compact=request.compact)
+        report.add("wasm", line, line)
     if as_json:
-        print_json(results)
+        print_json(report.values)
+
+
+def _write_c(model: "Model", job: "Job | None", folder: Path, request: ExportRequest, report: Report) -> None:
+    """Write C files, and report the files, a comparison with the model in floats for int8, and the cost of layers."""
+    from chainrule.interop.c import write_c
+
+    quantized = None
+    compared: str | None = None
+    if request.int8:
+        quantized, compared = _quantized(
+            model, job, request.calibration, request.scales or "best", request.io or "float"
+        )
+    files = write_c(
+        model,
+        folder,
+        name=request.name or "network",
+        project=request.project or "make",
+        train=request.train,
+        int8=quantized,
+        compact=request.compact,
+        stream=request.stream,
+    )
+    lines = [str(files)]
+    if compared is not None:
+        lines += compared.splitlines()
+    costs = None
+    if files.report:
+        lines += str(files.report).splitlines()
+        costs = files.report.to_json()
+    report.add("c", "\n".join(map(printable, lines)), {"files": str(files), "int8": compared, "report": costs})
+
+
+def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:
+    """Write a WebAssembly module and its page; return a line with the files and their sizes."""
+    from chainrule.interop.c.wasm import write_wasm
+
+    paths = write_wasm(model, file, compact=compact)
+    return ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in paths)
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:
@@ -189,32 +233,41 @@ def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int
 
 def _quantized(
     model: "Model", job: "Job | None", calibration: str | None, scales: str, io: str
-) -> "tuple[Quantized, str]":
-    """Quantize a model; return it with a line that compares it with the model in floats, "" without data.
+) -> "tuple[Quantized, str | None]":
+    """Quantize a model; return it with lines that compare it with the model in floats, None without data.
 
     calibration   name or path of the data whose training images determine the scales; None: the data of the run, or for
                   a model file, the scales of the quantized network in the file
     """
-    from chainrule.cli import loading
-    from chainrule.data.npz import read_inputs
     from chainrule.interop.c import Quantized
 
+    if calibration is None and job is None:
+        return Quantized(model, io=io), None
     if calibration is None:
-        if job is None:
-            return Quantized(model, io=io), ""
+        assert job is not None
         training, test = job.load()
         quantized = Quantized(model, _drawn(training.x)[0], io=io, scales=scales)
-        return quantized, f"{_int8_metric(model, quantized, test)}\n{_tried_scales(quantized)}"
-    if calibration.endswith(".npz") or len(model.input_shape) < 3:
-        x = others = read_inputs(expanded(calibration), len(model.input_shape))  # no labels are needed
+        compared = _int8_metric(model, quantized, test)
     else:
-        training, test = loading.read_data_for(model, calibration)
-        x = others = training.x
-        if test is not None:
-            others = test.x
-    quantized = Quantized(model, _drawn(x)[0], io=io, scales=scales)
-    difference = _int8_difference(model, quantized, _drawn(others)[1], Path(calibration).name)
-    return quantized, f"{difference}\n{_tried_scales(quantized)}"
+        calibrating, others = _calibration_samples(model, calibration)
+        quantized = Quantized(model, _drawn(calibrating)[0], io=io, scales=scales)
+        compared = _int8_difference(model, quantized, _drawn(others)[1], Path(calibration).name)
+    return quantized, f"{compared}\n{_tried_scales(quantized)}"
+
+
+def _calibration_samples(model: "Model", name: str) -> "tuple[Images, Images]":
+    """Return inputs that determine scales, and inputs for a comparison: the test set, or the same without one.
+
+    name   name or path of data; of an .npz file, no labels are needed
+    """
+    from chainrule.cli import loading
+    from chainrule.data.npz import read_inputs
+
+    if name.endswith(".npz") or len(model.input_shape) < 3:
+        x = read_inputs(expanded(name), len(model.input_shape))
+        return x, x
+    training, test = loading.read_data_for(model, name)
+    return training.x, training.x if test is None else test.x
 
 
 def _tried_scales(quantized: "Quantized") -> str:

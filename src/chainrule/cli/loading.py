@@ -1,13 +1,14 @@
 """Loading of runs, models, test data and images for the commands."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule.cli.custom_data import is_custom
+from chainrule.cli.options import Execution, Location, TestData
 from chainrule.cli.output import format_count
 from chainrule.cli.program import print_message
 from chainrule.cli.training_request import resolve_data_name
@@ -37,19 +38,12 @@ def load_run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
     return record
 
 
-def load_model_and_job(
-    path: Path,
-    *,
-    engine: str | None = None,
-    threads: int | None = None,
-    precise: bool = False,
-    accept_changes: bool = False,
-) -> tuple[Model, Job | None]:
+def load_model_and_job(path: Path, execution: Execution, *, accept_changes: bool = False) -> tuple[Model, Job | None]:
     """Load the model of a run folder or a file, and the job of its run (None without a run).
 
     Remarks are printed to stderr: which weights of an unfinished run are used, and which files were changed.
     """
-    machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
+    machine = asdict(execution)
     if (path / CONFIG).is_file():
         opened_run = loading.open_run(path, **machine, accept_changes=accept_changes)
         print_remarks(opened_run.remarks)
@@ -97,62 +91,67 @@ def print_remarks(remarks: Iterable[str]) -> None:
         print_message(remark)
 
 
-def load_test_data(
-    model: Model,
-    job: Job | None,
-    name: str | None,
-    *,
-    folder: str | None,
-    offline: bool | None,
-    skip_damaged: bool,
-    target: str | None = None,
-) -> tuple[Dataset, str]:
-    """Load test data, and return them with a text that says how many of all images they are.
+def load_test_data(model: Model, job: Job | None, source: TestData) -> tuple[Dataset, str]:
+    """Load test data, and return them with a text that says how many of all samples they are.
+
+    The data of a run are its test set. Of other data, the test set or, without one, all samples are converted to the
+    model's input shape and classes.
 
     job   job of the model's run; None for a model without a run
-    name  name or path of the data; None: the data of the run, whose test set is used. Of other data, the test set or,
-          without one, all images are converted to the model's input shape and classes
-    target  column of a table with the true answers; None: as in the run
     """
-    where: dict[str, Any] = {"folder": folder, "offline": offline}
+    training: Dataset
+    test: Dataset | None
+    target = source.target
     if job is not None and target is None:
         target = job.choice.target
-    is_of_run = job is not None and target == job.choice.target
-    if job is not None and is_of_run and (name is None or resolve_data_name(name) == job.choice.name):
-        choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
-        # A run on a part of the training data is still tested on all test data.
-        whole = replace(job, choice=replace(choice, per_class=None, limit=None))
-        training, test = whole.load(**where)
-        if is_custom(choice.name):
-            try:
-                job.check_data(choice.limited(training, job.recipe.seed), test)
-            except DataError as error:
-                print_message(f"{error}; the test set may contain images that the run was trained on")
-    elif name is None:
+    if job is not None and _is_data_of(job, source.data, target):
+        training, test = _data_of_run(job, source)
+    elif source.data is None:
         raise OptionError("a model file does not name its test data; use --data")
     else:
-        if not is_table(name):
-            target = None
-        training, test = read_data_for(model, name, **where, skip_damaged=skip_damaged, target=target)
+        column = target if is_table(source.data) else None
+        training, test = read_data_for(
+            model, source.data, **source.location, skip_damaged=source.skip_damaged, target=column
+        )
     if test is None:
         return matched(training, model.labels), f"all {format_count(len(training), training.noun)}"
     total = len(training) + len(test) + len(training.validation or ())
     return matched(test, model.labels), f"{len(test):,} of {format_count(total, test.noun)}, the test set"
 
 
-def validation_samples(model: Model, job: Job | None, *, folder: str | None, offline: bool | None) -> Examples:
-    """Return the validation images of a model's run, to calibrate it or to tune its thresholds.
+def _is_data_of(job: Job, name: str | None, target: str | None) -> bool:
+    """Return whether these are the data and the target that a run was trained on; no name is that of its data."""
+    if target != job.choice.target:
+        return False
+    return name is None or resolve_data_name(name) == job.choice.name
 
-    Errors   OptionError if there is no run, or if it has no validation images
+
+def _data_of_run(job: Job, source: TestData) -> tuple[Dataset, Dataset]:
+    """Load a run's data. A run on a part of the training data is still tested on all test data."""
+    choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or source.skip_damaged)
+    whole = replace(job, choice=replace(choice, per_class=None, limit=None))
+    training, test = whole.load(**source.location)
+    if is_custom(choice.name):
+        try:
+            job.check_data(choice.limited(training, job.recipe.seed), test)
+        except DataError as error:
+            print_message(f"{error}; the test set may contain {training.noun}s that the run was trained on")
+    return training, test
+
+
+def validation_samples(model: Model, job: Job | None, location: Location) -> Examples:
+    """Return the validation samples of a model's run, to calibrate it or to tune its thresholds.
+
+    Errors   OptionError if there is no run, or if it has no validation samples
     """
     validation = None
     if job is not None:
-        training, test = job.load(folder=folder, offline=offline)
+        training, test = job.load(**location)
         job.check_data(training, test)
         examples = Record.of(model, job.recipe.ignore_label).read(training)
         validation = examples.parts(job.recipe.validation, job.recipe.seed, training.groups)[1]
     if validation is None:
-        raise OptionError("--calibrated and --tuned require a run with validation images; train with --validation 0.1")
+        raise OptionError("--calibrated and --tuned require a run with validation data; train with --validation 0.1")
     return validation
 
 

@@ -4,9 +4,11 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from inspect import cleandoc, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypedDict, TypeVar, get_type_hints
 
 import click
 from click.shell_completion import CompletionItem
@@ -226,6 +228,29 @@ def declared(command: F) -> F:
     return option_group()(command)(command)
 
 
+def passed_as(parameter: str, record: type[object], add_options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return a decorator that adds options to a command, which receives their values as one record.
+
+        @click.command()
+        @passed_as("execution", Execution, execution)
+        def show(execution: Execution) -> None: ...
+
+    record        class whose fields have the names of the options
+    add_options   decorator that adds the options, such as that of an `option_group`
+    """
+    names = list(signature(record).parameters)
+
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def call(*positional: object, **values: object) -> object:
+            fields = {name: values.pop(name) for name in names}
+            return command(*positional, **values, **{parameter: record(**fields)})
+
+        return add_options(call)  # pyright: ignore[reportArgumentType, reportReturnType]
+
+    return decorate
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet = click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")
 data_folder = click.option(
@@ -264,6 +289,48 @@ precise = click.option(
     help="Do not use Winograd's algorithm, whose rounding errors spread from a large input to neighboring outputs.",
 )
 execution = combine(engine, threads, precise)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The engine that computes a network, and how; None: the default."""
+
+    engine: str | None = None
+    threads: int | None = None
+    precise: bool = False
+
+
+class Location(TypedDict):
+    """Where data are found; see `data.load`."""
+
+    folder: str | None
+    offline: bool | None
+
+
+@dataclass(frozen=True)
+class TestData:
+    """The data that a network is tested on.
+
+    data     name or path; None: the data of the run
+    target   column of a table with the true answers; None: as in the run
+    """
+
+    data: str | None
+    target: str | None
+    skip_damaged: bool
+    data_folder: str | None
+    offline: bool | None
+
+    @property
+    def location(self) -> Location:
+        """Where the data are found."""
+        return {"folder": self.data_folder, "offline": self.offline}
+
+
+target = click.option(
+    "--target", metavar="NAME", help="Column of a table with the true answers.  [default: as in the run]"
+)
+test_data = combine(data, target, skip_damaged, data_location)
 accept_changes = click.option(
     "--accept-changes",
     is_flag=True,

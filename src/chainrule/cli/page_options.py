@@ -1,8 +1,8 @@
 """`chainrule explain` without --cell: the page in a browser or in a single file."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -13,6 +13,7 @@ from chainrule.cli.program import print_message
 from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
+    from chainrule.training.optimizers import Optimizer
     from chainrule.web.subjects import PageSubject
 
 PAGE_OPTIONS = ("html", "walk", "port", "no_browser")  # allowed only without --cell
@@ -30,14 +31,59 @@ SHARED_OPTIONS = (  # allowed with and without --cell
 )
 
 
-@options.option_group()
-def page_options(
-    *,
-    html: options.OutputFile = None,
-    walk: options.InputPath = None,
-    port: Annotated[int | None, options.BoundedInteger(0, 65535)] = None,
-    no_browser: bool = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class StepOptions:
+    """Declare the training step.
+
+    model          Explain an untrained network instead of a RUN.
+    sample         Index of the test image; the page offers 200 of them.  [default: 0]
+    image          (--image FILE) PNG or JPEG to use instead of a test image.
+    label          (--label CLASS) True class of the image.  [default for an --image: the predicted class]
+    optimizer      (--optimizer NAME) Use another optimizer, at its first step: sgd, momentum, adam, …
+    learning_rate  (--learning-rate,--lr) Use another learning rate.
+    """
+
+    model: options.ModelName = None
+    sample: options.Whole = None
+    image: options.PathOrName = None
+    label: options.Text = None
+    optimizer: options.Text = None
+    learning_rate: options.Real = None
+
+    def chosen_optimizer(self) -> "Optimizer | None":
+        """Return the other optimizer, or None for that of the run."""
+        from chainrule.training import optimizers
+
+        if self.optimizer is None:
+            return None
+        return optimizers.find(self.optimizer)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Where the samples are from.
+
+    data   name or path; None: the data of the run
+    """
+
+    data: str | None
+    skip_damaged: bool
+    data_folder: str | None
+    offline: bool | None
+    accept_changes: bool
+
+    @property
+    def tested(self) -> options.TestData:
+        """The data as those of an evaluation."""
+        return options.TestData(self.data, None, self.skip_damaged, self.data_folder, self.offline)
+
+
+step_options = options.option_group()(StepOptions)
+data_options = options.combine(options.data, options.skip_damaged, options.data_location, options.accept_changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageOptions:
     """Declare the page.
 
     html        Write the page to a single file that works offline.
@@ -45,6 +91,11 @@ def page_options(
     port        Port of the page.  [default: any free port]
     no_browser  Print the page's address without opening a browser.
     """
+
+    html: options.OutputFile = None
+    walk: options.InputPath = None
+    port: Annotated[int | None, options.BoundedInteger(0, 65535)] = None
+    no_browser: bool = False
 
 
 def check(context: click.Context, with_cell: bool) -> None:
@@ -60,15 +111,14 @@ def check(context: click.Context, with_cell: bool) -> None:
         raise OptionError("--html cannot be combined with --port and --no-browser: it only writes a file")
 
 
-def open_or_write(run: Path | None, arguments: dict[str, Any]) -> None:
+def open_or_write(run: Path | None, step: StepOptions, data: DataOptions, page: PageOptions) -> None:
     """Serve the page until Ctrl-C, or write it to a file."""
-    path: Path | None = arguments["html"]
-    subject = _subject(run, arguments)
+    subject = _subject(run, step, data, page.walk)
     for remark in subject.remarks:
         print_message(remark)
-    data_location = {"folder": arguments["data_folder"], "offline": arguments["offline"]}
-    if path is not None:
-        _write(path, subject, data_location)
+    location = data.tested.location
+    if page.html is not None:
+        _write(page.html, subject, location)
         return
     try:
         from chainrule.web import launch
@@ -79,45 +129,30 @@ def open_or_write(run: Path | None, arguments: dict[str, Any]) -> None:
         print_message(f"{subject.title}, {_describe_progress(subject)}; press Ctrl-C to stop")
         click.echo(address)
 
-    launch.serve(
-        subject, port=arguments["port"] or 0, browser=not arguments["no_browser"], announce=announce, **data_location
-    )
+    launch.serve(subject, port=page.port or 0, browser=not page.no_browser, announce=announce, **location)
 
 
-def _subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
-    """Return the subject of the page with the data, optimizer and learning rate set by the options."""
-    from chainrule.training import optimizers
+def _subject(run: Path | None, step: StepOptions, data: DataOptions, walk: Path | None) -> "PageSubject":
+    """Return the subject of the page with the data, optimizer, learning rate and walk set by the options.
+
+    The subject is the run, model file or named network; by default the newest run or, without runs, the default model.
+    """
     from chainrule.web import subjects
-
-    subject = _load_subject(run, arguments)
-    optimizer = None
-    if arguments["optimizer"] is not None:
-        optimizer = optimizers.find(arguments["optimizer"])
-    subject = subjects.with_overrides(
-        subject, data=arguments["data"], optimizer=optimizer, learning_rate=arguments["learning_rate"]
-    )
-    start = ""
-    if arguments["sample"] is not None:
-        start = f"#/network?sample={arguments['sample']}"
-    return replace(subject, start=start, walk=_walk(arguments["walk"], subject))
-
-
-def _walk(path: Path | None, subject: "PageSubject") -> tuple[dict[str, Any], ...]:
     from chainrule.web.single_file import read_walk
 
+    path = run_paths.explained(run, step.model)
     if path is None:
-        return ()
-    return tuple(read_walk(path, list(subject.model.names)))
-
-
-def _load_subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
-    """Load the run, model file or named network; by default the newest run or, without runs, the default model."""
-    from chainrule.web import subjects
-
-    run = run_paths.explained(run, arguments["model"])
-    if run is None:
-        return subjects.of_name(arguments["model"] or subjects.DEFAULT)
-    return subjects.of_path(run, accept_changes=arguments["accept_changes"])
+        subject = subjects.of_name(step.model or subjects.DEFAULT)
+    else:
+        subject = subjects.of_path(path, accept_changes=data.accept_changes)
+    subject = subjects.with_overrides(
+        subject, data=data.data, optimizer=step.chosen_optimizer(), learning_rate=step.learning_rate
+    )
+    if step.sample is not None:
+        subject = replace(subject, start=f"#/network?sample={step.sample}")
+    if walk is not None:
+        subject = replace(subject, walk=tuple(read_walk(walk, list(subject.model.names))))
+    return subject
 
 
 def _describe_progress(subject: "PageSubject") -> str:
@@ -129,10 +164,10 @@ def _describe_progress(subject: "PageSubject") -> str:
     return "before its first training step"
 
 
-def _write(path: Path, subject: "PageSubject", data_location: dict[str, Any]) -> None:
+def _write(path: Path, subject: "PageSubject", location: options.Location) -> None:
     from chainrule.web import single_file
 
-    result = single_file.write(path, subject, **data_location)
+    result = single_file.write(path, subject, **location)
     if result.lacking:
         print_message(result.lacking)
     if result.size > single_file.BUDGET:

@@ -1,7 +1,6 @@
 """Predictions of a dense model: the share of pixels per class, and files with masks, overlays or images."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from chainrule.models.model import Model
 from chainrule.network.tasks import BINARY, CLASSIFICATION
 
 
-def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: Array, stem: Path | None) -> Any:
+def describe(model: Model, pixels: NDArray[np.uint8], outputs: Array, stem: Path | None) -> dict[str, object]:
     """Return the prediction for an image as JSON values, and write its files if `stem` is not None.
 
     For classes, the files are STEM-mask.png, whose values are those of the masks that the model was trained on, and
@@ -26,7 +25,7 @@ def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: Array
     stem      path of the files without the ending; its folder is created
     """
     files: dict[str, bytes] = {}
-    answer: dict[str, Any] = {"image": image}
+    answer = dict[str, object]()
     if model.task in (CLASSIFICATION, BINARY):
         labels = decisions.places(model, outputs[None])[0]
         names = model.labels.classes

@@ -1,7 +1,8 @@
 """The command `chainrule profile`."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,13 +11,15 @@ from chainrule.cli.output import print_json, print_line
 from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
+    from chainrule.core.arrays import Array
     from chainrule.models.model import Model
+    from chainrule.network.ports import ArraysLike
 
 
 @click.command(short_help="Measure where the time of a prediction or a training step goes.")
 @click.argument("run", type=options.PATH)
 @options.declared
-@options.execution
+@options.passed_as("execution", options.Execution, options.execution)
 @options.accept_changes
 @options.as_json
 def profile(
@@ -26,8 +29,9 @@ def profile(
     training: bool = False,
     operations: bool = False,
     picture: options.OutputFile = None,
+    execution: options.Execution,
+    accept_changes: bool,
     as_json: bool,
-    **machine: Any,
 ) -> None:
     """Measure where the time of one prediction, or of one training step, goes, layer by layer.
 
@@ -42,16 +46,16 @@ def profile(
     operations  List operations instead of layers.
     picture     (--picture FILE.png) Draw a bar chart.
     """
+    from chainrule import zoo
     from chainrule.cli.loading import load_model_and_job
     from chainrule.plotting.figures import save
 
     if batch < 1:
         raise OptionError(f"--batch {batch}: expected a whole number from 1")
-    accept = machine.pop("accept_changes")
     if run.exists():
-        model, _ = load_model_and_job(run, **machine, accept_changes=accept)
+        model, _ = load_model_and_job(run, execution, accept_changes=accept_changes)
     else:
-        model = _named(str(run), machine)
+        model = zoo.find(str(run)).build(**asdict(execution))
     x, y = _samples(model, batch)
     result = model.profile(x, y if training else None, operations=operations)
     if picture is not None:
@@ -64,29 +68,21 @@ def profile(
         print_line(picture)
 
 
-def _named(name: str, machine: dict[str, Any]) -> "Model":
-    """Return a network of the zoo."""
-    from chainrule import zoo
-
-    return zoo.find(name).build(**machine)
-
-
-def _samples(model: "Model", count: int) -> tuple[Any, Any]:
+def _samples(model: "Model", count: int) -> "tuple[ArraysLike, ArraysLike]":
     """Return random inputs, and targets that every loss accepts: 1 for the first output, 0 for the others."""
     import numpy as np
 
     draw = np.random.default_rng(0)
 
-    def targets(shape: tuple[int, ...]) -> Any:
+    def targets(shape: tuple[int, ...]) -> "Array":
         values = np.zeros((count, *shape))
         values[:, 0] = 1
         return values
 
-    x: Any = draw.normal(size=(count, *model.input_shape))
+    x: ArraysLike = draw.normal(size=(count, *model.input_shape))
     if model.input_ports:
-        x = dict[str, Any]()
-        for name, shape in model.input_ports.shapes.items():
-            x[name] = draw.normal(size=(count, *shape))
+        x = {name: draw.normal(size=(count, *shape)) for name, shape in model.input_ports.shapes.items()}
+    y: ArraysLike = targets(model.output_shape)
     if model.output_ports:
-        return x, {name: targets(shape) for name, shape in model.output_ports.shapes.items()}
-    return x, targets(model.output_shape)
+        y = {name: targets(shape) for name, shape in model.output_ports.shapes.items()}
+    return x, y

@@ -17,7 +17,7 @@ from chainrule.cli.output import (
 )
 from chainrule.cli.program import print_message
 from chainrule.core.shapes import text
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import Dataset, noun_of
 from chainrule.data.inventory import Inventory
 from chainrule.errors import printable
 from chainrule.models.model import Model
@@ -32,18 +32,18 @@ def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quie
     """Print a run's model, data and recipe to stderr."""
     if quiet:
         return
-    images = f"{format_count(len(training), training.noun)} {text(training.sample_shape)}"
+    samples = f"{format_count(len(training), training.noun)} {text(training.sample_shape)}"
     if training.has_classes:
-        images += f" in {len(training.classes)} classes"
+        samples += f" in {len(training.classes)} classes"
     else:
-        images += f" with {format_count(len(training.classes), 'target')}"
+        samples += f" with {format_count(len(training.classes), 'target')}"
     engine = job.engine
     if engine == "compiled":
         engine += f", {format_count(model.threads, 'thread')}"
     if job.precise:
         engine += ", precise"
     print_line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
-    print_line(f"{training.name}: {images}, {len(test):,} test {test.noun}s", err=True)
+    print_line(f"{training.name}: {samples}, {len(test):,} test {test.noun}s", err=True)
     if training.inventory is not None:
         print_remarks(training.inventory.lines(), quiet)
     click.echo(textwrap.fill(describe_recipe(job.recipe), WIDTH), err=True)
@@ -83,16 +83,18 @@ def describe_optimizer(optimizer: Optimizer) -> str:
 
 def print_metrics(result: Result) -> None:
     """Print the test metrics and the duration of a finished run."""
+    unit = noun_of(result.model.input_shape)
     evaluation = result.evaluation
     rows = list[list[str]]()
     if evaluation is not None:
         for name, value in metric_rows(evaluation.figures):
             rows.append([f"test {name}", value])
-        rows[0][1] += f" of {format_count(evaluation.samples, 'image')}"
+        rows[0][1] += f" of {format_count(evaluation.samples, unit)}"
     if result.averaged is not None:
         for name, value in metric_rows(result.averaged.figures):
             rows.append([f"{name} over views", value])
-    rows.append(["training time", f"{format_duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"])
+    speed = _speed(result) or 0
+    rows.append(["training time", f"{format_duration(result.seconds)} ({speed:,.0f} {unit}s/s)"])
     click.echo(format_table(rows))
     if evaluation is not None:
         for warning in evaluation.warnings:
@@ -118,7 +120,7 @@ def print_result_json(result: Result, inventory: Inventory | None = None) -> Non
         "epochs": len(result.history.epochs),
         "steps": len(result.history),
         "seconds": result.seconds,
-        "images_per_second": _speed(result),
+        "samples_per_second": _speed(result),
     }
     if evaluation is not None:
         values |= {**evaluation.figures, "samples": evaluation.samples, "task": evaluation.task.name}

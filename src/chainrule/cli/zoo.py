@@ -39,7 +39,7 @@ HEADS = [*NETWORK_COLUMNS, *RESULT_COLUMNS, "time", "note"]
 @options.declared
 @options.markdown
 @options.data_location
-@options.execution
+@options.passed_as("execution", options.Execution, options.execution)
 @options.quiet
 @options.as_json
 def zoo(
@@ -51,9 +51,7 @@ def zoo(
     quick: bool = False,
     data_folder: str | None,
     offline: bool | None,
-    engine: str | None,
-    threads: int | None,
-    precise: bool,
+    execution: options.Execution,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -77,34 +75,42 @@ def zoo(
     entries = list(map(networks.find, names))
     if not names:
         entries = [entry for entry in networks.ENTRIES if entry.choice.name != "cifar10"]
-    engine_name = loader.find(engine).name
-    thread_limit = thread_count(threads)
+    engine_name = loader.find(execution.engine).name
+    threads = thread_count(execution.threads)
     location = {"folder": data_folder, "offline": offline, "progress": not quiet}
     with _folder(out) as folder:
-        setting = zoo_table.Setting(folder, engine_name, thread_limit, quick, cifar10, location, precise)
-        rows_in_order = zoo_table.rows(entries, setting, partial(options.run_callbacks, quiet=quiet))
+        setting = zoo_table.Setting(folder, engine_name, threads, quick, cifar10, location, execution.precise)
         rows = list["ZooRow"]()
-        for row in rows_in_order:
+        for row in zoo_table.rows(entries, setting, partial(options.run_callbacks, quiet=quiet)):
             rows.append(row)
             if not quiet:
                 _print_row(row)
     if markdown is not None:
-        from chainrule.plotting import markdown as markdown_tables
-
-        remark = ""
-        cells = list(map(_cells, rows))
-        for earlier in markdown_tables.rows(markdown):
-            if names and earlier[0] not in names:
-                cells.append(earlier)
-                remark = "rows of other networks are from earlier runs, possibly on another machine"
-        order = {entry.name: number for number, entry in enumerate(networks.ENTRIES)}
-        cells.sort(key=lambda row: order.get(row[0], len(order)))
-        markdown_tables.write(markdown, [HEADS, *cells], engine_name, thread_limit, remark)
+        _write_page(markdown, rows, names, engine_name, threads)
     if as_json:
         print_json([row.to_json() for row in rows])
     else:
         click.echo(_text(rows))
     sys.exit(int(any(row.missed for row in rows)))
+
+
+def _write_page(page: Path, rows: "Sequence[ZooRow]", names: Sequence[str], engine: str, threads: int) -> None:
+    """Write the table to a page, in the order of the zoo. Rows of networks that were not trained are kept.
+
+    names   of the networks that were trained; none: all of them
+    """
+    from chainrule import zoo as networks
+    from chainrule.plotting import markdown
+
+    remark = None
+    cells = list(map(_cells, rows))
+    for earlier in markdown.rows(page):
+        if names and earlier[0] not in names:
+            cells.append(earlier)
+            remark = "rows of other networks are from earlier runs, possibly on another machine"
+    order = {entry.name: number for number, entry in enumerate(networks.ENTRIES)}
+    cells.sort(key=lambda row: order.get(row[0], len(order)))
+    markdown.write(page, [HEADS, *cells], engine, threads, remark)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_CLASSES = 1_000_000
 ROW_AXES, IMAGE_AXES = 2, 4  # of all rows (N, F), and of all images (N, C, H, W)
+NOUNS = {1: "row", 3: "image"}  # by the number of axes of a sample; others are called samples
 Images: TypeAlias = (
     NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 )  # or a `SampleSource`, which is used like an array
@@ -30,6 +31,11 @@ Images: TypeAlias = (
 
 class SampleIndexError(DataError, IndexError):
     """A sample index is out of range."""
+
+
+def noun_of(shape: Shape) -> str:
+    """Return what a sample of a shape is called."""
+    return NOUNS.get(len(shape), "sample")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -190,8 +196,8 @@ class Dataset(Data, metaclass=CheckedOptions):
 
     @property
     def noun(self) -> str:
-        """What a sample is called: an image or a row."""
-        return "image" if self.x.ndim == IMAGE_AXES else "row"
+        """What a sample is called: an image, a row or, in another shape, a sample."""
+        return noun_of(self.sample_shape)
 
     def take(self, samples: int | ArrayLike) -> "Dataset":
         """Return the first samples, or the samples at given indices, in the order of the indices.

@@ -27,15 +27,15 @@ def write(
     rows: Sequence[Sequence[str]],
     engine: str,
     threads: int,
-    more: str = "",
+    remark: str | None = None,
     marks: tuple[str, str] = MARKS,
 ) -> None:
-    """Write a table, followed by engine, machine, versions and the text `more`, to a page; see `insert`."""
+    """Write a table, followed by engine, machine, versions and a remark, to a page; see `insert`."""
     origin = [f"{engine} engine", machine()]
     if engine == "compiled":
         origin[0] += f", {threads} thread{'s' if threads > 1 else ''}"
-    if more:
-        origin.append(more)
+    if remark is not None:
+        origin.append(remark)
     insert(path, f"{table(rows)}\n\n{'; '.join(origin)}", marks)
 
 

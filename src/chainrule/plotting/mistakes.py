@@ -139,12 +139,13 @@ def tiles(
 
     Shapes   images (M, C, H, W), M ≥ 1; captions: M texts, possibly of several lines, or none; heat (H', W')
     """
-    lines = [[legible(line, MAX_CHARACTERS) for line in caption.split("\n")] for caption in captions]
+    texts = list(map(_legible_lines, captions))
     count, _, height, width = images.shape
     tile_height = side * height / max(height, width)
     tile_width = side * width / max(height, width)
-    across = max(tile_width, widest(("\n".join(caption) for caption in lines), SMALL)) + _GAP
-    down = tile_height + _GAP + _LINE * max(map(len, lines), default=0)
+    across = max(tile_width, widest(texts, SMALL)) + _GAP
+    most_lines = max((text.count("\n") + 1 for text in texts), default=0)
+    down = tile_height + _GAP + _LINE * most_lines
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     width = columns * across - _GAP
@@ -166,11 +167,18 @@ def tiles(
         if heat and number in heat:
             relative_heat = np.nan_to_num(heat[number] / (float(heat[number].max()) or 1.0))
             axes.imshow(relative_heat, cmap="inferno", alpha=_OPACITY, interpolation="bilinear", **placement)
-        if lines:
+        if texts:
             where = (left + tile_width / 2, top + tile_height + 0.04)
-            text = "\n".join(lines[number])
-            axes.text(*where, text, ha="center", va="top", fontsize=SMALL, color=INK, linespacing=1.15, **typeface())
+            axes.text(
+                *where, texts[number], ha="center", va="top", fontsize=SMALL, color=INK, linespacing=1.15, **typeface()
+            )
     return sheet.figure
+
+
+def _legible_lines(caption: str) -> str:
+    """Return a caption with legible lines of limited length."""
+    lines = [legible(line, MAX_CHARACTERS) for line in caption.split("\n")]
+    return "\n".join(lines)
 
 
 def as_images(images: NDArray[np.generic]) -> NDArray[np.float64]:

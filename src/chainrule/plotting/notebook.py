@@ -34,12 +34,12 @@ LOW, HIGH = (33, 102, 172), (213, 94, 0)  # #2166ac, #d55e00
 _GAP = 1  # transparent pixels between two maps
 
 
-def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
+def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: str | None = None) -> str:
     """Return an HTML table with right-aligned columns of numbers and thousands separators in integers.
 
     headers, rows   cells of any type, one per column; None is shown as a dash
     """
-    cells = [[_text(cell) for cell in row] for row in rows]
+    cells = [list(map(_text, row)) for row in rows]
     sides = list[str]()
     for column in range(len(headers)):
         entries = [row[column] for row in cells if column < len(row)]
@@ -49,7 +49,7 @@ def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: 
     for row in cells:
         body += _row("td", row, sides, "font-variant-numeric:tabular-nums;")
     title = ""
-    if caption:
+    if caption is not None:
         title = f'<caption style="{_CAPTION}">{escape(caption)}</caption>'
     return f'<table style="{_TABLE}">{title}<thead>{head}</thead><tbody>{body}</tbody></table>'
 

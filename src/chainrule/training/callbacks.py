@@ -101,7 +101,7 @@ class ProgressBar(Callback):
         epoch = min((steps - 1) // trainer.epoch_steps + 1, trainer.recipe.epochs)
         speed = self._done / max(now - self._first, 1e-9)
         shown = _format_metrics(trainer, self._loss, self._measured)
-        figures = f"{shown}  {speed:,.0f} images/s"
+        figures = f"{shown}  {speed:,.0f} samples/s"
         description = f"epoch {epoch}/{trainer.recipe.epochs}"
         self._bar.update(self._task, completed=steps, figures=figures, description=description, refresh=True)
 

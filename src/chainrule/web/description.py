@@ -43,6 +43,9 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
     outputs = _outputs(model, recipe, task)
     if outputs:
         measure = tasks.REGRESSION.metric
+    layout = {name: list(place) for name, place in model.layout.items()}
+    shapes = {name: list(values.shape) for name, values in model.weights.items()}
+    derivations = {name: code.derivation(name) for name in explained}
     return {
         "format": FORMAT,
         "name": model.name,
@@ -51,9 +54,9 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
         "input_shape": list(model.input_shape),
         "normalization": model.normalization.to_config(),
         "layers": _layers(model),
-        "layout": {name: list(place) for name, place in model.layout.items()},
+        "layout": layout,
         "trained": list(model.trainable_layout),
-        "shapes": {name: list(values.shape) for name, values in model.weights.items()},
+        "shapes": shapes,
         "plan": plan_to_json(training),
         "catalogue": catalogue,
         "inference": plan_to_json(model.plan()),
@@ -71,7 +74,7 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
         },
         "operations": _definitions(explained),
         "code": _code_locations(model, training, explained),
-        "derivations": {name: code.derivation(name) for name in explained},
+        "derivations": derivations,
     }
 
 

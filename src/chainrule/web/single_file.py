@@ -184,6 +184,10 @@ def _assemble(
 ) -> bytes:
     """Return the content of the file with packed frames, by step, and a training step."""
     series = session.series(0)
+    norms = {layer: _column(values) for layer, values in series["norms"].items()}
+    packed_step = None
+    if step is not None:
+        packed_step = _packed_step(step)
     content = {
         "format": FORMAT,
         "description": session.description(),
@@ -194,10 +198,10 @@ def _assemble(
             "loss": _column(series["loss"]),
             "accuracy": _column(series["accuracy"]),
             "norm_steps": _column(series["norm_steps"]),
-            "norms": {layer: _column(values) for layer, values in series["norms"].items()},
+            "norms": norms,
         },
         "frames": [frames[step] for step in sorted(frames)],
-        "batch_step": None if step is None else _packed_step(step),
+        "batch_step": packed_step,
     }
     return document.assemble(page, json.dumps(content, separators=(",", ":"), allow_nan=False))
 

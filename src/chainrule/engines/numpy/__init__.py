@@ -10,7 +10,6 @@ from typing import Any
 from chainrule.engines.numpy.convolution import *  # noqa: F403
 from chainrule.engines.numpy.dense import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
-from chainrule.operations import public_functions
 
 LATE = (
     *("rectifiers", "updates", "joined_losses", "losses", "factors", "activations", "normalization", "merging"),
@@ -20,13 +19,22 @@ LATE = (
 
 def __getattr__(name: str) -> Any:
     """Return an operation, or the list of all operations, `__all__`."""
-    functions = {**globals()}
-    for file in LATE if name not in LATE and (name[:2] != "__" or name == "__all__") else ():
-        public = {key: value for key, value in vars(import_module(f"{__name__}.{file}")).items() if key[0] != "_"}
-        functions |= public
-        if name in public:
-            globals()[name] = public[name]
-            return public[name]
     if name == "__all__":
-        return public_functions(__name__, functions, helpers=("arrays",))
+        return _all_names()
+    if name[0] != "_" and name not in LATE:
+        for file in LATE:
+            module = import_module(f"{__name__}.{file}")
+            if hasattr(module, name):
+                globals()[name] = getattr(module, name)
+                return globals()[name]
     raise AttributeError(name)
+
+
+def _all_names() -> list[str]:
+    """Import all files, and return the names of all operations."""
+    from chainrule.operations.listing import public_functions
+
+    functions = {**globals()}
+    for file in LATE:
+        functions |= vars(import_module(f"{__name__}.{file}"))
+    return public_functions(__name__, functions, helpers=("arrays",))

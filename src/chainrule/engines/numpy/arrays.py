@@ -90,11 +90,14 @@ def window_taps(
     outputs   number of window positions (H', W'); None: as many as fit
     """
     outputs = outputs or cast("Pair", tuple(map(output_size, size, window, stride, padding, dilation)))
-    axes = zip(size, outputs, window, stride, padding, dilation, strict=True)
-    down, across = (
-        tuple(tap_slices(elements, count, d * tap - zeros[0], s) for tap in range(taps))
-        for elements, count, taps, s, zeros, d in axes
-    )
+    by_axis = list[tuple[tuple[slice, slice], ...]]()
+    for axis in (0, 1):
+        taps = list[tuple[slice, slice]]()
+        for tap in range(window[axis]):
+            offset = dilation[axis] * tap - padding[axis][0]
+            taps.append(tap_slices(size[axis], outputs[axis], offset, stride[axis]))
+        by_axis.append(tuple(taps))
+    down, across = by_axis
     return Taps(outputs, down, across)
 
 

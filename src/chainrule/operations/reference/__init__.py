@@ -20,9 +20,10 @@ Common letters are n for samples, c and o for input and output channels, i and j
 for positions in a window, h and k for rows and columns of the image, and e for any element.
 """
 
-from chainrule.operations import public_functions
+from chainrule.operations.listing import public_functions
 from chainrule.operations.reference.activations import *  # noqa: F403
 from chainrule.operations.reference.convolution import *  # noqa: F403
+from chainrule.operations.reference.correctness import *  # noqa: F403
 from chainrule.operations.reference.dense import *  # noqa: F403
 from chainrule.operations.reference.dropout import *  # noqa: F403
 from chainrule.operations.reference.elementary import *  # noqa: F403

@@ -141,7 +141,7 @@ def _windows(
     Errors   ShapeError unless the window fits and the padding is smaller than the window on every side
     """
     strides = stride or window
-    if any(padding[axis][end] >= window[axis] for axis in (0, 1) for end in (0, 1)):
+    if any(max(zeros) >= extent for zeros, extent in zip(padding, window, strict=True)):
         raise ShapeError(f"{operation}: padding {padding} is not smaller than the {text(window)} window")
     check_fits(operation, "window", window, size, padding)
     rows = _covered(size[0], window[0], strides[0], padding[0])

@@ -342,8 +342,8 @@ class Int8Steps:
         values = self._weights[b.storage].reshape(y.shape)
         scale = self.scales.setdefault(y.storage, Int8Scale.of(float(values.min()), float(values.max())))
         numbers = scale.numbers(values)
-        arguments = (self.parameter(y, "b", numbers), y, 1, y.size, y.size, 0)
-        self.add("concatenate_int8", arguments, y, lambda done: np.broadcast_to(numbers, (len(done[IMAGE]), *y.shape)))
+        arguments = (self.parameter(y, "b", numbers), y, y.size)
+        self.add("copy_int8", arguments, y, lambda done: np.broadcast_to(numbers, (len(done[IMAGE]), *y.shape)))
 
     def _add_gather(self, operation: Operation) -> None:
         """Add the selection of elements by constant indices; the result has the scale of the input."""

@@ -22,6 +22,7 @@ from chainrule.interop.c.fusing import Values
 MAX_UNROLLED_TAPS = 16  # largest number of window elements for which the C compiler unrolls the loop
 LATENCY = 6  # number of independent sums needed to keep the multiply-add units busy
 BLOCK_FILTERS = 16  # filters computed together; the remaining filters are computed in blocks of 8 and 4
+DEPTHWISE_WIDTHS, MAX_DEPTHWISE_ROWS = (1, 4, 8, 16), 4  # columns and rows of depthwise tiles
 STORE_CYCLES = 1.3  # cost of storing one sum of a tile
 
 
@@ -204,13 +205,9 @@ class _PackedConvolution:
         rows, columns = window.entries[4:6]
         parameters = self._parameters("", self._weight, self._bias)
         arguments = (x, *parameters, self._plus, scratch, self._y, window, *placement)
-        for width in (16, 8, 4):
-            if columns >= width:
-                call = CCall(f"cross_correlate_depthwise_{width}", (*arguments, min(rows, 4), self._relu))
-                break
-        else:
-            call = CCall("cross_correlate_depthwise", (*arguments, self._relu))
-        self.calls.append(call)
+        width = max(width for width in DEPTHWISE_WIDTHS if width <= columns)
+        function = f"cross_correlate_depthwise_{width}"
+        self.calls.append(CCall(function, (*arguments, min(rows, MAX_DEPTHWISE_ROWS), self._relu)))
 
     def add_blocks(self) -> None:
         """Add a call for each run of filter blocks of the same size (`filter_runs`).
@@ -252,7 +249,10 @@ class _PackedConvolution:
         """Return a pointwise convolution's input as a single row, and its struct `sliding`."""
         (_, *size), stride, source = self._y.shape, self._attributes["stride"], self._x
         if tuple(stride) != (1, 1):
-            source = self._prepared("subsample", "sampled", (), (*size, *stride))
+            source = self._new("sampled", (self._x.shape[0], *size))
+            plane, row, column = calls.steps(self._x.shape)
+            steps = (plane, row * stride[0], column * stride[1])
+            self.calls.append(calls.strided("copy_strided", self._x, source, source.shape, steps))
         row = (1, math.prod(size))
         source = source.viewed((source.shape[0], *row))
         result = self._y.viewed((self._y.shape[0], *row))
@@ -272,12 +272,8 @@ class _PackedConvolution:
     def _padded(self, size: tuple[int, int], stride: int) -> Tensor:
         """Return the padded image; neighboring windows at this stride read neighboring elements of its rows."""
         (top, _), (left, _) = self._attributes["padding"]
-        return self._prepared("zero_pad", "padded", (top, left), (*size, stride))
-
-    def _prepared(self, function: str, name: str, offsets: tuple[int, ...], numbers: tuple[int, ...]) -> Tensor:
-        """Return an image of other rows and columns, the first two numbers, and add the call that computes it."""
-        result = self._new(name, (self._x.shape[0], *numbers[:2]))
-        self.calls.append(CCall(function, (self._x, result, *self._x.shape, *offsets, *numbers)))
+        result = self._new("padded", (self._x.shape[0], *size))
+        self.calls.append(CCall("zero_pad", (self._x, result, *self._x.shape, top, left, *size, stride)))
         return result
 
     def _sliding(self, source: Tensor, result: Tensor | None = None, **changes: Any) -> Struct:

@@ -1,7 +1,7 @@
 """Calls of C functions for the operations of a plan. The C function of an operation has the operation's name."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import mul
 from typing import Any, NamedTuple, TypeAlias
@@ -30,6 +30,82 @@ class Struct(NamedTuple):
 
     kind: str
     entries: tuple[Any, ...]
+
+
+class Sliding(NamedTuple):
+    """The sizes and options of a convolution, in the order of the C struct of this name."""
+
+    channels: int
+    height: int
+    width: int
+    filters: int
+    rows: int
+    columns: int
+    kernel_height: int
+    kernel_width: int
+    stride_y: int
+    stride_x: int
+    dilation_y: int
+    dilation_x: int
+    top: int
+    left: int
+    groups: int
+    flip: int
+
+    @staticmethod
+    def of(image: Tensor, kernel: Shape, result: Tensor, attributes: Mapping[str, Any]) -> "Sliding":
+        """Return those of a kernel (KH, KW), an image and a result, both (C, H, W)."""
+        (top, _), (left, _) = attributes["padding"]
+        steps = (*attributes["stride"], *attributes["dilation"])
+        groups = attributes["groups"]
+        flip = attributes["flip"]
+        return Sliding(*image.shape, *result.shape, *kernel, *steps, top=top, left=left, groups=groups, flip=flip)
+
+    @property
+    def struct(self) -> Struct:
+        """The struct as an argument of a call."""
+        return Struct("sliding", tuple(map(int, self)))
+
+
+class Pooling(NamedTuple):
+    """The sizes and options of a pooling, in the order of the C struct of this name."""
+
+    channels: int
+    height: int
+    width: int
+    rows: int
+    columns: int
+    window_height: int
+    window_width: int
+    stride_y: int
+    stride_x: int
+    top: int
+    left: int
+
+    @staticmethod
+    def of(image: Tensor, result: Tensor, attributes: Mapping[str, Any]) -> "Pooling":
+        """Return those of an image and a result, both (C, H, W)."""
+        (top, _), (left, _) = attributes["padding"]
+        return Pooling(
+            *image.shape, *result.shape[1:], *attributes["window"], *attributes["stride"], top=top, left=left
+        )
+
+    @property
+    def struct(self) -> Struct:
+        """The struct as an argument of a call."""
+        return Struct("pooling", tuple(self))
+
+    @property
+    def stays_inside(self) -> bool:
+        """Whether no window extends beyond the image."""
+        bottom = (self.rows - 1) * self.stride_y + self.window_height
+        right = (self.columns - 1) * self.stride_x + self.window_width
+        return self.top == self.left == 0 and bottom <= self.height and right <= self.width
+
+    @property
+    def covers_image(self) -> bool:
+        """Whether the only window is the whole image."""
+        return self.stays_inside and (self.window_height, self.window_width) == (self.height, self.width)
 
 
 class Offset(NamedTuple):
@@ -127,18 +203,24 @@ def _by_signature(operation: Operation, function: str) -> CCall:
         "untied": "b" in named and len(b.shape) > 1,
     }
     if "divisor" in attributes:
-        values["divisor"] = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}[attributes["divisor"]]
+        values["divisor"] = divisor_of(attributes)
     arguments = list[Argument]()
     for kind, name in parameters[len(tensors) :]:
         if kind == "sliding *":
-            arguments.append(sliding(x, w.shape[2:], y, attributes))
+            arguments.append(Sliding.of(x, w.shape[2:], y, attributes).struct)
         elif kind == "pooling *":
-            arguments.append(pooling(x, y, attributes))
+            arguments.append(Pooling.of(x, y, attributes).struct)
         elif kind == "float":
             arguments.append(float(values[name]))
         else:
             arguments.append(int(values[name]))
     return CCall(function, (*tensors, *arguments), in_place=operation.name in IN_PLACE)
+
+
+def divisor_of(attributes: Mapping[str, Any]) -> int:
+    """Return the argument `divisor` of an average pooling; 0 for the number of image elements under the window."""
+    divisors = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}
+    return divisors[attributes["divisor"]]
 
 
 def unsupported(operation: Operation, target: str = "C") -> OptionError:
@@ -148,32 +230,8 @@ def unsupported(operation: Operation, target: str = "C") -> OptionError:
     return OptionError(f"layer {layer!r} {what}, which cannot be exported to {target}")
 
 
-def sliding(image: Tensor, kernel: tuple[int, ...], result: Tensor, attributes: Any) -> Struct:
-    """Return the struct `sliding` for a kernel (KH, KW), an image and a result, both (C, H, W)."""
-    entries = (*image.shape, *result.shape, *kernel, *attributes["stride"], *attributes["dilation"])
-    (top, _), (left, _) = attributes["padding"]
-    return Struct("sliding", (*entries, top, left, attributes["groups"], int(attributes["flip"])))
-
-
-def pooling(image: Tensor, result: Tensor, attributes: Any) -> Struct:
-    """Return the struct `pooling` for an image and a result, both (C, H, W)."""
-    (top, _), (left, _) = attributes["padding"]
-    entries = (*image.shape, *result.shape[1:], *attributes["window"], *attributes["stride"], top, left)
-    return Struct("pooling", entries)
-
-
 def _plane_size(tensor: Tensor) -> int:
     return math.prod(tensor.shape[1:])
-
-
-def stays_inside(window: Struct) -> bool:
-    """Return whether no window of a struct `pooling` extends beyond the image."""
-    _, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left = window.entries
-    return (
-        not (top or left)
-        and (rows - 1) * stride_y + window_height <= height
-        and (columns - 1) * stride_x + window_width <= width
-    )
 
 
 def steps(shape: Shape) -> Shape:

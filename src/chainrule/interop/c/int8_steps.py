@@ -134,7 +134,7 @@ class Int8Steps:
         x_scale = self.scales[x.storage]
         filters = quantize_filters(weights, bias, x_scale)
         image, result = (tensor.viewed((*tensor.shape, 1, 1)[:3]) for tensor in (x, y))
-        window = calls.sliding(image, weights.shape[2:], result, {**attributes, "flip": False})
+        window = calls.Sliding.of(image, weights.shape[2:], result, {**attributes, "flip": False}).struct
         packed = filters.weights
         zeros = filters.zeros
         groups = attributes["groups"]
@@ -226,7 +226,7 @@ class Int8Steps:
             return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
 
         numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
-        self.add("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers), y, compute)
+        self.add("average_pool_int8", (x, y, calls.Pooling.of(x, y, attributes).struct, *numbers), y, compute)
 
     def _zeros(self, *tensors: Tensor) -> list[int]:
         return [self.scales[tensor.storage].zero for tensor in tensors]
@@ -277,7 +277,7 @@ class Int8Steps:
             return (self.run(operation, *inputs) + scale.zero).astype(np.int8)
 
         if operation.name == "max_pool":
-            self.add("max_pool_int8", (x, y, calls.pooling(x, y, attributes)), y, compute)
+            self.add("max_pool_int8", (x, y, calls.Pooling.of(x, y, attributes).struct), y, compute)
         else:
             padding = replace(operation, attributes={**attributes, "zero": scale.zero})
             self._add_copies(channels_last.of_operation(padding), y, compute)

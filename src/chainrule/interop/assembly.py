@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Imported:
     y: Node
     weights: Mapping[str, Array]
     dtype: str
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
     task: str | None = None
     thresholds: tuple[float, ...] = ()
 
@@ -105,10 +105,10 @@ class Assembly:
         self.numbered: Collection[str] = ()
         self.parameters: frozenset[str] = frozenset()
         self._used_names = set[str]()
-        self._shared: dict[Any, Layer] = {}
+        self._shared: dict[object, Layer] = {}
         self._named: list[Node] = []
 
-    def apply(self, kind: str, *inputs: Node, **options: Any) -> Node:
+    def apply(self, kind: str, *inputs: Node, **options: object) -> Node:
         """Apply a layer without weights, and return its node. `kind` is the name of its class.
 
         An element-wise layer is moved before a preceding permutation of axes, so that permutations can cancel.
@@ -138,10 +138,10 @@ class Assembly:
         self,
         kind: str,
         x: Node,
-        options: Mapping[str, Any],
+        options: Mapping[str, object],
         weights: Mapping[str, Array],
         name: str | None,
-        source: tuple[Any, ...] | None = None,
+        source: tuple[object, ...] | None = None,
     ) -> Node:
         """Apply a layer with weights, and return its node.
 
@@ -171,7 +171,7 @@ class Assembly:
         self._named.append(node)
         return node
 
-    def _layer(self, kind: str, options: Mapping[str, Any]) -> Layer:
+    def _layer(self, kind: str, options: Mapping[str, object]) -> Layer:
         self.budget.visit(STEPS_PER_LAYER, kind)
         if kind not in layers.NAMED:
             raise OptionError(f"chainrule has no layer {kind}")
@@ -225,7 +225,7 @@ class Assembly:
             added_axes = 2 - len(positions)
             image_shape = (channels, *positions, *[1] * added_axes)
         weights: dict[str, Array] = {"w": scale.reshape(channels, 1, 1, 1)}
-        options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
+        options: dict[str, object] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
         if shift is not None and shift.size > channels:
             options["bias"] = "untied"
             weights["b"] = shift.reshape(image_shape)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from types import UnionType
+from typing import BinaryIO, cast
 
 from chainrule._io.budget import Budget
 from chainrule.errors import FormatError, quoted
@@ -27,9 +28,9 @@ class GlobalName:
 
 @dataclass(frozen=True)
 class StorageReference:
-    """A reference to another member of the archive."""
+    """A reference to another member of the archive: the entries of its key. A key that is no tuple is one entry."""
 
-    key: Any
+    key: tuple[object, ...]
 
 
 @dataclass
@@ -40,8 +41,8 @@ class RecordedCall:
     """
 
     name: str
-    arguments: tuple[Any, ...]
-    contents: list[Any] = field(default_factory=list[Any])
+    arguments: tuple[object, ...]
+    contents: list[object] = field(default_factory=list[object])
 
 
 class PickleMachine:
@@ -53,12 +54,12 @@ class PickleMachine:
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._stack: list[Any] = []
+        self._stack: list[object] = []
         self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
+        self._memo: dict[int, object] = {}
         self.references: list[StorageReference] = []
 
-    def run(self, content: bytes | BinaryIO) -> Any:
+    def run(self, content: bytes | BinaryIO) -> object:
         """Run a pickle and return its value. A stream is then at the end of the pickle."""
         for opcode, argument, _ in pickletools.genops(content):
             self._budget.visit(1, "the opcodes of its pickle")
@@ -77,17 +78,17 @@ class PickleMachine:
                 raise FormatError(f"opcode {opcode.name} in the pickle; a state dictionary does not need it")
         raise FormatError("the pickle has no STOP opcode")
 
-    def _pop(self) -> Any:
+    def _pop(self) -> object:
         if not self._stack or (self._marks and len(self._stack) <= self._marks[-1]):
             raise FormatError("the pickle reads an empty stack")
         return self._stack.pop()
 
-    def _top(self, kind: Any) -> Any:
+    def _top(self, kind: type | UnionType) -> object:
         if not self._stack or not isinstance(self._stack[-1], kind):
             raise FormatError(f"the pickle changes {quoted(self._stack[-1:])}; expected {kind}")
         return self._stack[-1]
 
-    def _since_mark(self) -> list[Any]:
+    def _since_mark(self) -> list[object]:
         if not self._marks:
             raise FormatError("the pickle has no mark on its stack")
         start = self._marks.pop()
@@ -95,7 +96,7 @@ class PickleMachine:
         del self._stack[start:]
         return values
 
-    def mark(self, argument: Any) -> None:
+    def mark(self, argument: object) -> None:
         """Mark the top of the stack."""
         self._marks.append(len(self._stack))
 
@@ -123,7 +124,7 @@ class PickleMachine:
             raise FormatError(f"the pickle reads value {number} of its memo, which was not stored")
         self._stack.append(value)
 
-    def name(self, argument: Any) -> None:
+    def name(self, argument: object) -> None:
         """Push the name of a function or class: that of the argument or, without one, of the last two values."""
         if argument is None:
             name = self._pop()
@@ -145,11 +146,14 @@ class PickleMachine:
         if function.name == "collections.OrderedDict":
             self._stack.append({})
         else:
-            self._stack.append(RecordedCall(function.name, cast("tuple[Any, ...]", arguments)))
+            self._stack.append(RecordedCall(function.name, cast("tuple[object, ...]", arguments)))
 
-    def refer(self, argument: Any) -> None:
+    def refer(self, argument: object) -> None:
         """Record a reference to another member of the archive."""
-        self.references.append(StorageReference(self._pop()))
+        key = self._pop()
+        if not isinstance(key, tuple):
+            key = (key,)
+        self.references.append(StorageReference(cast("tuple[object, ...]", key)))
         self._stack.append(self.references[-1])
 
     def set_items(self, is_marked: bool) -> None:
@@ -162,13 +166,15 @@ class PickleMachine:
         target = self._top(dict | RecordedCall)
         if len(values) % 2:
             raise FormatError("the pickle has a key without a value")
+        if isinstance(target, RecordedCall):
+            target.contents += values[1::2]
+            return
+        entries = cast("dict[object, object]", target)
         for key, value in zip(values[::2], values[1::2], strict=True):
-            if isinstance(target, RecordedCall):
-                target.contents.append(value)
-            elif isinstance(key, str | int | float | bool | None):
-                target[key] = value
+            if isinstance(key, str | int | float | bool | None):
+                entries[key] = value
             else:
-                target[object()] = value  # a key of its own, because others may not be hashable
+                entries[object()] = value  # a key of its own, because others may not be hashable
 
     def append(self, is_marked: bool) -> None:
         """Append values to a list: all values since the mark if ``is_marked``, otherwise a single value."""
@@ -178,17 +184,18 @@ class PickleMachine:
             values = [self._pop()]
         target = self._top(list | RecordedCall)
         if isinstance(target, RecordedCall):
-            target = target.contents
-        target.extend(values)
+            target.contents += values
+        else:
+            cast("list[object]", target).extend(values)
 
-    def build(self, argument: Any) -> None:
+    def build(self, argument: object) -> None:
         """Record an object's state. That of a dictionary, such as the versions of its layers, is discarded."""
         state = self._pop()
         target = self._top(object)
         if isinstance(target, RecordedCall):
             target.contents.append(state)
 
-    def freeze(self, argument: Any) -> None:
+    def freeze(self, argument: object) -> None:
         """Replace the values since the mark by a list instead of a set."""
         self._stack.append(self._since_mark())
 
@@ -199,4 +206,4 @@ PUSH_ARGUMENT = {
 }
 IGNORED = {"PROTO", "FRAME"}
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-CONTAINERS: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_SET": list}
+CONTAINERS: dict[str, Callable[[], object]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_SET": list}

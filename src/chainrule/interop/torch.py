@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, TypeGuard, cast
 
 import numpy as np
 
@@ -33,6 +33,7 @@ PARAMETER = "torch._utils._rebuild_parameter"
 STORAGES = inverted(NAMES.storages)
 TRAINED = ("state_dict", "model_state_dict", "model")  # usual names of the dictionary of a network
 MAX_PICKLE = 64 << 20  # bytes of a file from before PyTorch 1.6 that may precede the storages
+MAX_AXES, MAX_SIZE = 16, 2**48  # of tensors: number of axes, and limit of offset, sizes and strides
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # first two values of files from before PyTorch 1.6
 
 
@@ -83,15 +84,15 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
     magic = PickleMachine(budget).run(pickles)
     version = PickleMachine(budget).run(pickles)
-    byte_order: Any = PickleMachine(budget).run(pickles)
+    byte_order: object = PickleMachine(budget).run(pickles)
     state_machine = PickleMachine(budget)
     state = state_machine.run(pickles)
-    keys: Any = PickleMachine(budget).run(pickles)
+    keys: object = PickleMachine(budget).run(pickles)
     if magic != LEGACY_MAGIC or version != LEGACY_PROTOCOL:
         raise FormatError("it does not start as torch.save starts a file")
-    if not isinstance(byte_order, dict) or cast("dict[Any, Any]", byte_order).get("little_endian") is not True:
+    if not isinstance(byte_order, dict) or cast("dict[object, object]", byte_order).get("little_endian") is not True:
         raise FormatError("its numbers are big-endian; expected little-endian")
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in cast("list[Any]", keys)):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in cast("list[object]", keys)):
         raise FormatError("it has no list of storages")
     names = cast("list[str]", keys)
     if len(set(names)) != len(names):
@@ -122,7 +123,7 @@ def _legacy_content(stream: BinaryIO, size: int, key: str, item_size: int) -> by
     return stream.read(count)
 
 
-def _is_tensor(value: Any) -> bool:
+def _is_tensor(value: object) -> TypeGuard[RecordedCall]:
     return isinstance(value, RecordedCall) and value.name in (*TENSORS, PARAMETER)
 
 
@@ -151,56 +152,75 @@ class PendingValue(NamedTuple):
     """
 
     path: str | None
-    value: Any
+    value: object
     network: str | None
 
 
-def _contents(value: Any, budget: Budget) -> Contents:
-    """Return the tensors of each dictionary and list in a value, and the calls that make its objects.
+class ContentsReader:
+    """Finds the tensors of each dictionary and list in a value, and the calls that make its objects.
 
     A dictionary with several paths has the first. Entries of a dictionary with numbers as names, as in the state of an
     optimizer, are left out.
 
         {"epoch": 3, "model": {"w": tensor, "b": tensor}}    →    {"model": {"w": …, "b": …}}
 
-    Of pending values, those with a path are visited first, in the order of the file, because a dictionary has the first
-    of its paths.
+    Values with a path are visited first, in the order of the file, because a dictionary has the first of its paths.
     """
-    contents = Contents()
-    visited: dict[int, Any] = {}
-    pending = deque([PendingValue("", value, None)])
-    while pending:
-        path, node, network = pending.pop()
-        if id(node) in visited:
-            continue
-        visited[id(node)] = node
-        if _is_tensor(node):
-            if network is not None:
-                contents.call_counts[network] += 1
-        elif isinstance(node, RecordedCall):
-            contents.call_counts[node.name] += 0
-            if network is None and _is_network(node):
-                network = node.name
-            pending.appendleft(PendingValue(None, node.arguments, network))
-            pending.appendleft(PendingValue(None, node.contents, network))
-        elif isinstance(node, dict | list | tuple):
-            children = _children(cast("dict[Any, Any] | Sequence[Any]", node), budget)
-            tensors: dict[str, RecordedCall] = {}
-            for key, child in reversed(children.items()):
-                is_named = path is not None and isinstance(key, str)
-                if is_named and _is_tensor(child):
-                    tensors[key] = child
-                if path is not None and is_named and not isinstance(child, RecordedCall):
-                    budget.visit(len(path) + len(key), "the names of its nested dictionaries")
-                    pending.append(PendingValue(f"{path}.{key}".removeprefix("."), child, network))
-                else:
-                    pending.appendleft(PendingValue(None, child, network))  # after all that has a path
-            if path is not None and tensors:
-                contents.tensors_by_path[path] = dict(reversed(tensors.items()))
-    return contents
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._contents = Contents()
+        self._with_path: list[PendingValue] = []  # a stack: the last one is the next
+        self._without_path = deque[PendingValue]()  # a queue: the first one is the next
+
+    def read(self, value: object) -> Contents:
+        """Return the contents of a value."""
+        visited: dict[int, object] = {}  # by identity
+        self._with_path.append(PendingValue("", value, None))
+        while self._with_path or self._without_path:
+            pending = self._with_path.pop() if self._with_path else self._without_path.popleft()
+            node = pending.value
+            if id(node) in visited:
+                continue
+            visited[id(node)] = node
+            if _is_tensor(node):
+                if pending.network is not None:
+                    self._contents.call_counts[pending.network] += 1
+            elif isinstance(node, RecordedCall):
+                self._visit_call(node, pending.network)
+            elif isinstance(node, dict | list | tuple):
+                entries = cast("dict[object, object] | Sequence[object]", node)
+                self._visit_entries(_children(entries, self._budget), pending)
+        return self._contents
+
+    def _visit_call(self, call: RecordedCall, network: str | None) -> None:
+        """Count a call, and visit its arguments and contents later."""
+        self._contents.call_counts[call.name] += 0
+        if network is None and _is_network(call):
+            network = call.name
+        self._without_path.append(PendingValue(None, call.arguments, network))
+        self._without_path.append(PendingValue(None, call.contents, network))
+
+    def _visit_entries(self, entries: dict[object, object], container: PendingValue) -> None:
+        """Record the tensors of a dictionary or list, and visit its entries later."""
+        tensors: dict[str, RecordedCall] = {}
+        for key, child in reversed(entries.items()):
+            if container.path is None or not isinstance(key, str):
+                self._without_path.append(PendingValue(None, child, container.network))
+                continue
+            if _is_tensor(child):
+                tensors[key] = child
+            if isinstance(child, RecordedCall):
+                self._without_path.append(PendingValue(None, child, container.network))
+            else:
+                self._budget.visit(len(container.path) + len(key), "the names of its nested dictionaries")
+                path = f"{container.path}.{key}".removeprefix(".")
+                self._with_path.append(PendingValue(path, child, container.network))
+        if container.path is not None and tensors:
+            self._contents.tensors_by_path[container.path] = dict(reversed(tensors.items()))
 
 
-def _children(container: dict[Any, Any] | Sequence[Any], budget: Budget) -> dict[Any, Any]:
+def _children(container: dict[object, object] | Sequence[object], budget: Budget) -> dict[object, object]:
     """Return the entries of a dictionary, or those of a list under the names [0], [1], …"""
     budget.visit(2 * len(container), "its nested values")
     if isinstance(container, dict):
@@ -208,14 +228,14 @@ def _children(container: dict[Any, Any] | Sequence[Any], budget: Budget) -> dict
     return {f"[{number}]": child for number, child in enumerate(container)}
 
 
-def _state_dict(value: Any, budget: Budget) -> dict[str, RecordedCall]:
+def _state_dict(value: object, budget: Budget) -> dict[str, RecordedCall]:
     """Return the dictionary with the most tensors in a value; scalars, such as a loss, do not count.
 
     Of several such dictionaries, as for averaged weights, the one with a name in `TRAINED` is returned.
 
     Errors   FormatError if there is none, or several, or if a network saved as an object has more tensors
     """
-    contents = _contents(value, budget)
+    contents = ContentsReader(budget).read(value)
     states = contents.tensors_by_path
     most_tensors = max(map(len, states.values()), default=-1)
     for name, count in contents.call_counts.most_common(1):
@@ -257,7 +277,7 @@ class Storages:
         self._budget = budget
         self._arrays: dict[tuple[str, str], Array] = {}
 
-    def tensors(self, value: Any) -> dict[str, Array]:
+    def tensors(self, value: object) -> dict[str, Array]:
         """Return the floating-point tensors of a state dictionary by name."""
         tensors: dict[str, Array] = {}
         for name, call in _state_dict(value, self._budget).items():
@@ -279,9 +299,9 @@ class Storages:
             raise FormatError(f"{quoted(name)} has no storage of its own, or one of an unknown type")
         array = self._array(storage, name)
         # Offset, shape and strides are checked, because `as_strided` would read memory outside the storage.
-        if not _are_sizes((offset,)) or not _are_sizes(shape) or not _are_sizes(strides):
+        if not _is_size(offset) or not _are_sizes(shape) or not _are_sizes(strides):
             raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
-        if len(shape) != len(strides) or len(shape) > 16:
+        if len(shape) != len(strides) or len(shape) > MAX_AXES:
             raise FormatError(f"{quoted(name)} has no valid offset, shape and strides")
         count = math.prod(shape)
         last_index = offset
@@ -317,7 +337,7 @@ class Storage(NamedTuple):
     size: int
 
 
-def _storage_of(reference: Any) -> Storage | None:
+def _storage_of(reference: object) -> Storage | None:
     """Return the storage that a value of a pickle refers to; None if it is no valid reference.
 
     The reference contains (label, type, key, device, number of elements) and, in legacy files, a view, which must be
@@ -334,8 +354,11 @@ def _storage_of(reference: Any) -> Storage | None:
             return None
 
 
-def _are_sizes(value: Any) -> bool:
+def _are_sizes(value: object) -> TypeGuard[tuple[int, ...]]:
     """Return whether a value is a tuple of non-negative integers."""
-    if not isinstance(value, tuple):
-        return False
-    return all(type(number) is int and 0 <= number < 2**48 for number in cast("tuple[Any, ...]", value))
+    return isinstance(value, tuple) and all(map(_is_size, cast("tuple[object, ...]", value)))
+
+
+def _is_size(value: object) -> TypeGuard[int]:
+    """Return whether a value is a non-negative integer, of which products with others are no risk."""
+    return type(value) is int and 0 <= value < MAX_SIZE

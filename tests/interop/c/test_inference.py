@@ -156,20 +156,26 @@ def test_wide_convolutions_alone_are_computed_by_winograd(tmp_path: Path) -> Non
     assert "winograd" not in (tmp_path / "compact" / "network.c").read_text()
 
 
-def test_normalization_of_many_elements_and_permutations_of_five_axes(tmp_path: Path) -> None:
-    """Sums of 65,536 elements are accurate; pixel shuffling of several channels, and back, permutes five axes."""
+def test_normalization_of_many_elements_and_copies_of_five_axes(tmp_path: Path) -> None:
+    """Sums of 65,536 elements are accurate; pixel shuffling of several channels, and back, permutes five axes.
+
+    Slices cut five axes.
+    """
     random = np.random.default_rng(0)
     norm = cr.Sequential([cr.InstanceNorm2D()], (1, 256, 256), engine="numpy")
     shuffle = (cr.Reshape((3, 2, 2, 4, 5)), cr.Permute((0, 3, 1, 4, 2)), cr.Reshape((3, 8, 10)))
     back = (cr.Reshape((3, 4, 2, 5, 2)), cr.Permute((0, 2, 4, 1, 3)), cr.Reshape((12, 4, 5)))
     around = cr.Sequential([*shuffle, cr.ReLU(), *back], (12, 4, 5), engine="numpy")
+    slices = (cr.Reshape((3, 2, 2, 4, 5)), cr.Slice(2, 1, 2), cr.Slice(4, 1, 4), cr.Flatten())
+    cut = cr.Sequential([cr.ReLU(), *slices], (12, 4, 5), engine="numpy")
     images = (random.standard_normal((3, 1, 256, 256)) + np.reshape([0, 10, 100], (3, 1, 1, 1))).astype(np.float32)
     small = random.random((2, 12, 4, 5)).astype(np.float32)
-    normalized, unchanged = outputs(tmp_path, [norm, around], [images, small], VECTORS)
+    normalized, unchanged, sliced = outputs(tmp_path, [norm, around, cut], [images, small, small], VECTORS)
     flat = images.reshape(3, -1).astype(np.float64)
     expected = (flat - flat.mean(1, keepdims=True)) / np.sqrt(flat.var(1, keepdims=True) + 1e-5)
     assert np.abs(normalized - expected).max() <= 2e-6 * np.abs(expected).max()
     np.testing.assert_array_equal(unchanged, small.reshape(2, -1))
+    np.testing.assert_array_equal(sliced, small.reshape(2, 3, 2, 2, 4, 5)[:, :, :, 1:2, :, 1:4].reshape(2, -1))
 
 
 def test_normalization_and_scaling_are_part_of_the_program(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """Calls of C functions for the operations of a plan. The C function of an operation has the operation's name."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import mul
 from typing import Any, NamedTuple, TypeAlias
 
 from chainrule.core import shapes
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.errors import OptionError
 from chainrule.interop.c.routines import is_defined, parameters_of
@@ -14,7 +15,7 @@ from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.operations import definitions
 from chainrule.operations.scalar_code import C_NAMES
 
-MAX_AXES, MAX_PERMUTED_AXES = 4, 8  # maximum number of axes in kernels/geometry.c: of pad and crop, and of permute
+MAX_AXES = 8  # maximum number of axes of `copy_strided` in kernels/geometry.c
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
 SEED, STEP = "seed", "step"  # C variables of a training program
 FUNCTIONS = {  # operation → C function, if it has another name
@@ -29,6 +30,82 @@ class Struct(NamedTuple):
 
     kind: str
     entries: tuple[Any, ...]
+
+
+class Sliding(NamedTuple):
+    """The sizes and options of a convolution, in the order of the C struct of this name."""
+
+    channels: int
+    height: int
+    width: int
+    filters: int
+    rows: int
+    columns: int
+    kernel_height: int
+    kernel_width: int
+    stride_y: int
+    stride_x: int
+    dilation_y: int
+    dilation_x: int
+    top: int
+    left: int
+    groups: int
+    flip: int
+
+    @staticmethod
+    def of(image: Tensor, kernel: Shape, result: Tensor, attributes: Mapping[str, Any]) -> "Sliding":
+        """Return those of a kernel (KH, KW), an image and a result, both (C, H, W)."""
+        (top, _), (left, _) = attributes["padding"]
+        steps = (*attributes["stride"], *attributes["dilation"])
+        groups = attributes["groups"]
+        flip = attributes["flip"]
+        return Sliding(*image.shape, *result.shape, *kernel, *steps, top=top, left=left, groups=groups, flip=flip)
+
+    @property
+    def struct(self) -> Struct:
+        """The struct as an argument of a call."""
+        return Struct("sliding", tuple(map(int, self)))
+
+
+class Pooling(NamedTuple):
+    """The sizes and options of a pooling, in the order of the C struct of this name."""
+
+    channels: int
+    height: int
+    width: int
+    rows: int
+    columns: int
+    window_height: int
+    window_width: int
+    stride_y: int
+    stride_x: int
+    top: int
+    left: int
+
+    @staticmethod
+    def of(image: Tensor, result: Tensor, attributes: Mapping[str, Any]) -> "Pooling":
+        """Return those of an image and a result, both (C, H, W)."""
+        (top, _), (left, _) = attributes["padding"]
+        return Pooling(
+            *image.shape, *result.shape[1:], *attributes["window"], *attributes["stride"], top=top, left=left
+        )
+
+    @property
+    def struct(self) -> Struct:
+        """The struct as an argument of a call."""
+        return Struct("pooling", tuple(self))
+
+    @property
+    def stays_inside(self) -> bool:
+        """Whether no window extends beyond the image."""
+        bottom = (self.rows - 1) * self.stride_y + self.window_height
+        right = (self.columns - 1) * self.stride_x + self.window_width
+        return self.top == self.left == 0 and bottom <= self.height and right <= self.width
+
+    @property
+    def covers_image(self) -> bool:
+        """Whether the only window is the whole image."""
+        return self.stays_inside and (self.window_height, self.window_width) == (self.height, self.width)
 
 
 class Offset(NamedTuple):
@@ -126,18 +203,24 @@ def _by_signature(operation: Operation, function: str) -> CCall:
         "untied": "b" in named and len(b.shape) > 1,
     }
     if "divisor" in attributes:
-        values["divisor"] = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}[attributes["divisor"]]
+        values["divisor"] = divisor_of(attributes)
     arguments = list[Argument]()
     for kind, name in parameters[len(tensors) :]:
         if kind == "sliding *":
-            arguments.append(sliding(x, w.shape[2:], y, attributes))
+            arguments.append(Sliding.of(x, w.shape[2:], y, attributes).struct)
         elif kind == "pooling *":
-            arguments.append(pooling(x, y, attributes))
+            arguments.append(Pooling.of(x, y, attributes).struct)
         elif kind == "float":
             arguments.append(float(values[name]))
         else:
             arguments.append(int(values[name]))
     return CCall(function, (*tensors, *arguments), in_place=operation.name in IN_PLACE)
+
+
+def divisor_of(attributes: Mapping[str, Any]) -> int:
+    """Return the argument `divisor` of an average pooling; 0 for the number of image elements under the window."""
+    divisors = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}
+    return divisors[attributes["divisor"]]
 
 
 def unsupported(operation: Operation, target: str = "C") -> OptionError:
@@ -147,32 +230,25 @@ def unsupported(operation: Operation, target: str = "C") -> OptionError:
     return OptionError(f"layer {layer!r} {what}, which cannot be exported to {target}")
 
 
-def sliding(image: Tensor, kernel: tuple[int, ...], result: Tensor, attributes: Any) -> Struct:
-    """Return the struct `sliding` for a kernel (KH, KW), an image and a result, both (C, H, W)."""
-    entries = (*image.shape, *result.shape, *kernel, *attributes["stride"], *attributes["dilation"])
-    (top, _), (left, _) = attributes["padding"]
-    return Struct("sliding", (*entries, top, left, attributes["groups"], int(attributes["flip"])))
-
-
-def pooling(image: Tensor, result: Tensor, attributes: Any) -> Struct:
-    """Return the struct `pooling` for an image and a result, both (C, H, W)."""
-    (top, _), (left, _) = attributes["padding"]
-    entries = (*image.shape, *result.shape[1:], *attributes["window"], *attributes["stride"], top, left)
-    return Struct("pooling", entries)
-
-
 def _plane_size(tensor: Tensor) -> int:
     return math.prod(tensor.shape[1:])
 
 
-def stays_inside(window: Struct) -> bool:
-    """Return whether no window of a struct `pooling` extends beyond the image."""
-    _, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left = window.entries
-    return (
-        not (top or left)
-        and (rows - 1) * stride_y + window_height <= height
-        and (columns - 1) * stride_x + window_width <= width
-    )
+def steps(shape: Shape) -> Shape:
+    """Return the distance in memory, in elements, between neighbors along each axis of an array."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def strided(
+    function: str, x: Tensor | Offset, y: Tensor | Offset, shape: Shape, x_steps: Shape, y_steps: Shape | None = None
+) -> CCall:
+    """Return the call of a `STRIDED` function: it copies or adds the elements of an array of this shape.
+
+    x_steps, y_steps   distances in x and in y of neighbors along each axis; for y, None: of an array without gaps
+    """
+    if y_steps is None:
+        y_steps = steps(shape)
+    return CCall(function, (x, y, len(shape), *(Struct("int", numbers) for numbers in (shape, x_steps, y_steps))))
 
 
 def _concatenate(operation: Operation) -> list[CCall]:
@@ -184,57 +260,67 @@ def _concatenate(operation: Operation) -> list[CCall]:
     pitch = math.prod(y.shape[axis:])
     for part in map(operation.operand, range(len(operation.reads))):
         length = math.prod(part.shape[axis:])
-        calls.append(CCall("concatenate", (part, y, rows, length, pitch, offset)))
+        calls.append(strided("copy_strided", part, Offset(y, offset), (rows, length), (length, 1), (pitch, 1)))
         offset += length
     return calls
 
 
-def _pad_to_max_axes(values: tuple[int, ...], fill: int) -> Struct:
-    return Struct("int", ((fill,) * (MAX_AXES - len(values)) + values))
+def _element(array: Tensor, indices: Shape) -> Offset:
+    """Return the element of an array at these indices."""
+    return Offset(array, sum(map(mul, indices, steps(array.shape))))
 
 
 def _pad(operation: Operation) -> list[CCall]:
-    """Return the call for padding, or for a crop: padding with negative sizes."""
     x = operation.operand()
     y = operation.writes[0]
-    before = tuple(operation.attributes["before"])
-    if len(x.shape) > MAX_AXES:
-        raise unsupported(operation)
-    if operation.name == "crop":
-        before = tuple(-size for size in before)
-    sizes = (_pad_to_max_axes(x.shape, 1), _pad_to_max_axes(y.shape, 1), _pad_to_max_axes(before, 0))
-    return [CCall("pad", (x, y, *sizes, operation.attributes.get("zero", 0)))]
+    _check_axes(operation, x)
+    filling = CCall("fill", (y, y.size, operation.attributes.get("zero", 0)))
+    inside = _element(y, operation.attributes["before"])
+    return [filling, strided("copy_strided", x, inside, x.shape, steps(x.shape), steps(y.shape))]
+
+
+def _crop(operation: Operation) -> list[CCall]:
+    x = operation.operand()
+    y = operation.writes[0]
+    _check_axes(operation, x)
+    return [strided("copy_strided", _element(x, operation.attributes["before"]), y, y.shape, steps(x.shape))]
 
 
 def _permute(operation: Operation) -> list[CCall]:
     x = operation.operand()
     y = operation.writes[0]
-    axes = operation.attributes["axes"]
-    if len(x.shape) > MAX_PERMUTED_AXES:
-        raise unsupported(operation)
-    steps = tuple(math.prod(x.shape[axis + 1 :]) for axis in axes)
-    return [CCall("permute", (x, y, len(axes), Struct("int", y.shape), Struct("int", steps)))]
+    _check_axes(operation, x)
+    axes: Shape = operation.attributes["axes"]
+    x_steps = steps(x.shape)
+    return [strided("copy_strided", x, y, y.shape, tuple(x_steps[axis] for axis in axes))]
 
 
 def _broadcast(operation: Operation) -> list[CCall]:
-    """Return the call of a permutation, whose steps along the repeated axes are 0; for the gradient, of a sum."""
+    """Return the call of a copy, whose steps along the repeated axes are 0."""
     x = operation.operand()
     y = operation.writes[0]
-    if operation.name == "broadcast":
-        return [CCall("permute", (x, y, *_broadcast_sizes(operation, x, y)))]
-    return [CCall("broadcast_dx", (x, y, y.size, *_broadcast_sizes(operation, y, x)))]
+    _check_axes(operation, x)
+    return [strided("copy_strided", x, y, y.shape, _repeating_steps(x.shape, y.shape))]
 
 
-def _broadcast_sizes(operation: Operation, single: Tensor, whole: Tensor) -> tuple[Argument, ...]:
-    """Return the axes of the repeated array, and their steps in the array that is repeated."""
-    rank = len(whole.shape)
-    if rank > MAX_PERMUTED_AXES:
+def _broadcast_dx(operation: Operation) -> list[CCall]:
+    """Return the calls of a sum of the elements that `_broadcast` copies."""
+    dy = operation.operand()
+    dx = operation.writes[0]
+    _check_axes(operation, dx)
+    sums = strided("add_strided", dy, dx, dy.shape, steps(dy.shape), _repeating_steps(dx.shape, dy.shape))
+    return [CCall("fill", (dx, dx.size, 0)), sums]
+
+
+def _repeating_steps(single: Shape, whole: Shape) -> Shape:
+    """Return the steps in an array for each axis of the array that repeats it."""
+    return tuple(step * (size == length) for step, size, length in zip(steps(single), single, whole, strict=True))
+
+
+def _check_axes(operation: Operation, x: Tensor) -> None:
+    """Raise OptionError if an array has too many axes to be copied."""
+    if len(x.shape) > MAX_AXES:
         raise unsupported(operation)
-    steps = [0] * rank
-    for axis in range(rank):
-        if single.shape[axis] == whole.shape[axis]:
-            steps[axis] = math.prod(single.shape[axis + 1 :])
-    return rank, Struct("int", whole.shape), Struct("int", tuple(steps))
 
 
 def _gather(operation: Operation) -> list[CCall]:
@@ -286,11 +372,13 @@ def _constant(operation: Operation) -> list[CCall]:
 
 
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
-    **dict.fromkeys(("broadcast", "broadcast_dx"), _broadcast),
+    "broadcast": _broadcast,
+    "broadcast_dx": _broadcast_dx,
     "concatenate": _concatenate,
     "constant": _constant,
+    "crop": _crop,
     "dropout": _dropout,
-    **dict.fromkeys(("crop", "pad"), _pad),
+    "pad": _pad,
     **dict.fromkeys(("gather", "gather_dx"), _gather),
     "permute": _permute,
     **dict.fromkeys(("resample", "resample_dx"), _resample),

@@ -134,7 +134,7 @@ class Int8Steps:
         x_scale = self.scales[x.storage]
         filters = quantize_filters(weights, bias, x_scale)
         image, result = (tensor.viewed((*tensor.shape, 1, 1)[:3]) for tensor in (x, y))
-        window = calls.sliding(image, weights.shape[2:], result, {**attributes, "flip": False})
+        window = calls.Sliding.of(image, weights.shape[2:], result, {**attributes, "flip": False}).struct
         packed = filters.weights
         zeros = filters.zeros
         groups = attributes["groups"]
@@ -226,7 +226,7 @@ class Int8Steps:
             return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
 
         numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
-        self.add("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers), y, compute)
+        self.add("average_pool_int8", (x, y, calls.Pooling.of(x, y, attributes).struct, *numbers), y, compute)
 
     def _zeros(self, *tensors: Tensor) -> list[int]:
         return [self.scales[tensor.storage].zero for tensor in tensors]
@@ -277,7 +277,7 @@ class Int8Steps:
             return (self.run(operation, *inputs) + scale.zero).astype(np.int8)
 
         if operation.name == "max_pool":
-            self.add("max_pool_int8", (x, y, calls.pooling(x, y, attributes)), y, compute)
+            self.add("max_pool_int8", (x, y, calls.Pooling.of(x, y, attributes).struct), y, compute)
         else:
             padding = replace(operation, attributes={**attributes, "zero": scale.zero})
             self._add_copies(channels_last.of_operation(padding), y, compute)
@@ -342,8 +342,8 @@ class Int8Steps:
         values = self._weights[b.storage].reshape(y.shape)
         scale = self.scales.setdefault(y.storage, Int8Scale.of(float(values.min()), float(values.max())))
         numbers = scale.numbers(values)
-        arguments = (self.parameter(y, "b", numbers), y, 1, y.size, y.size, 0)
-        self.add("concatenate_int8", arguments, y, lambda done: np.broadcast_to(numbers, (len(done[IMAGE]), *y.shape)))
+        arguments = (self.parameter(y, "b", numbers), y, y.size)
+        self.add("copy_int8", arguments, y, lambda done: np.broadcast_to(numbers, (len(done[IMAGE]), *y.shape)))
 
     def _add_gather(self, operation: Operation) -> None:
         """Add the selection of elements by constant indices; the result has the scale of the input."""

@@ -16,12 +16,13 @@ import numpy as np
 from chainrule.core.arrays import Array, Floats, Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.interop.c import calls
-from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
+from chainrule.interop.c.calls import CCall, Offset, Pooling, Sliding
 from chainrule.interop.c.fusing import Values
 
 MAX_UNROLLED_TAPS = 16  # largest number of window elements for which the C compiler unrolls the loop
 LATENCY = 6  # number of independent sums needed to keep the multiply-add units busy
 BLOCK_FILTERS = 16  # filters computed together; the remaining filters are computed in blocks of 8 and 4
+DEPTHWISE_WIDTHS, MAX_DEPTHWISE_ROWS = (1, 4, 8, 16), 4  # columns and rows of depthwise tiles
 STORE_CYCLES = 1.3  # cost of storing one sum of a tile
 
 
@@ -73,36 +74,37 @@ def unpacked(operations: Iterable[Operation]) -> list[CCall]:
 
 def _call(operation: Operation) -> list[CCall]:
     """Return the calls for an operation, with faster functions for poolings."""
-    operation_calls = calls.of_operation(operation)
     if operation.name == "max_pool":
-        return [_max_pool(operation_calls[0])]
+        return [_max_pool(operation)]
     if operation.name == "average_pool":
-        return [_average_pool(operation_calls[0])]
-    return operation_calls
+        return [_average_pool(operation)]
+    return calls.of_operation(operation)
 
 
-def _max_pool(call: CCall) -> CCall:
-    x, y, _, window = call.arguments
-    if _is_small_unpadded(window):
-        return CCall("max_pool_unpadded", (x, y, window))
-    return CCall("max_pool", (x, y, None, window))
+def _max_pool(operation: Operation) -> CCall:
+    x = operation.operand()
+    y = operation.writes[0]
+    window = Pooling.of(x, y, operation.attributes)
+    if _is_unrolled(window):
+        return CCall("max_pool_unpadded", (x, y, window.struct))
+    return CCall("max_pool", (x, y, None, window.struct))
 
 
-def _average_pool(call: CCall) -> CCall:
-    x, y, window, divisor = call.arguments
-    if isinstance(window, Struct) and calls.stays_inside(window) and window.entries[1:3] == window.entries[5:7]:
-        channels = window.entries[0]
-        plane = math.prod(window.entries[1:3])
-        if divisor in (0, plane):
-            return CCall("average_plane", (x, y, channels, plane))
-    return call._replace(function="average_pool_unpadded") if _is_small_unpadded(window) else call
+def _average_pool(operation: Operation) -> CCall:
+    x = operation.operand()
+    y = operation.writes[0]
+    window = Pooling.of(x, y, operation.attributes)
+    divisor = calls.divisor_of(operation.attributes)
+    plane = window.height * window.width
+    if window.covers_image and divisor in (0, plane):
+        return CCall("average_plane", (x, y, window.channels, plane))
+    function = "average_pool_unpadded" if _is_unrolled(window) else "average_pool"
+    return CCall(function, (x, y, window.struct, divisor))
 
 
-def _is_small_unpadded(window: Argument) -> bool:
-    """Return whether the windows are small and never extend beyond the image."""
-    if not isinstance(window, Struct) or not calls.stays_inside(window):
-        return False
-    return math.prod(window.entries[5:7]) <= MAX_UNROLLED_TAPS
+def _is_unrolled(window: Pooling) -> bool:
+    """Return whether the windows are small enough to be unrolled, and never extend beyond the image."""
+    return window.stays_inside and window.window_height * window.window_width <= MAX_UNROLLED_TAPS
 
 
 def _convolution(operation: Operation, values: Values, compact: bool) -> list[CCall]:
@@ -139,7 +141,7 @@ def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, attributes: Any) -> bool:
     is_plain = attributes["stride"] == (1, 1) == attributes["dilation"] and attributes["groups"] == 1
     if not is_plain or w.shape[2:] != (3, 3):
         return False
-    window = calls.sliding(x, (3, 3), y, attributes)
+    window = Sliding.of(x, (3, 3), y, attributes)
     direct_cost = 0.0
     for _, size, blocks, _ in filter_runs(y.shape[0]):
         direct_cost += blocks * best_tile(window, size, REGISTER_SETS[0])[1]
@@ -184,7 +186,8 @@ class _PackedConvolution:
         inputs = POINTS * GROUP * (channels + 1)
         workspace = self._new("tiles", (products + inputs,))
         sizes = (tiling.rows * tiling.columns, tiling.columns, len(kernels), BLOCK_FILTERS - filler)
-        arguments = (source, *parameters, self._plus, workspace, self._y, self._sliding(source), *sizes, self._relu)
+        window = self._sliding(source).struct
+        arguments = (source, *parameters, self._plus, workspace, self._y, window, *sizes, self._relu)
         self.calls.append(CCall("winograd", arguments))
 
     def add_depthwise(self) -> None:
@@ -201,16 +204,11 @@ class _PackedConvolution:
                 scratch = self._new("padded", size)
                 placement = (*x.shape[1:], top, left)
             window = self._sliding(Tensor("", (x.shape[0], *(size or x.shape[1:]))))
-        rows, columns = window.entries[4:6]
         parameters = self._parameters("", self._weight, self._bias)
-        arguments = (x, *parameters, self._plus, scratch, self._y, window, *placement)
-        for width in (16, 8, 4):
-            if columns >= width:
-                call = CCall(f"cross_correlate_depthwise_{width}", (*arguments, min(rows, 4), self._relu))
-                break
-        else:
-            call = CCall("cross_correlate_depthwise", (*arguments, self._relu))
-        self.calls.append(call)
+        arguments = (x, *parameters, self._plus, scratch, self._y, window.struct, *placement)
+        width = max(width for width in DEPTHWISE_WIDTHS if width <= window.columns)
+        function = f"cross_correlate_depthwise_{width}"
+        self.calls.append(CCall(function, (*arguments, min(window.rows, MAX_DEPTHWISE_ROWS), self._relu)))
 
     def add_blocks(self) -> None:
         """Add a call for each run of filter blocks of the same size (`filter_runs`).
@@ -241,18 +239,21 @@ class _PackedConvolution:
             picked = f"PICK({', '.join(tile_rows)})", f"PICK({', '.join(tile_columns)})"
             addend = self._plus and Offset(self._plus, first * plane)
             y = Offset(self._y, first * plane)
-            arguments = (source, *parameters, addend, y, window, blocks, *picked, count, self._relu)
+            arguments = (source, *parameters, addend, y, window.struct, blocks, *picked, count, self._relu)
             self.calls.append(CCall(f"cross_correlate_{size}", arguments))
 
     def _is_pointwise(self) -> bool:
         """Return whether the convolution has 1×1 kernels and no padding."""
         return self._weight.shape[2:] == (1, 1) and not any(map(any, self._attributes["padding"]))
 
-    def _one_row(self) -> tuple[Tensor, Struct]:
-        """Return a pointwise convolution's input as a single row, and its struct `sliding`."""
+    def _one_row(self) -> tuple[Tensor, Sliding]:
+        """Return a pointwise convolution's input as a single row, and its sizes and options."""
         (_, *size), stride, source = self._y.shape, self._attributes["stride"], self._x
         if tuple(stride) != (1, 1):
-            source = self._prepared("subsample", "sampled", (), (*size, *stride))
+            source = self._new("sampled", (self._x.shape[0], *size))
+            plane, row, column = calls.steps(self._x.shape)
+            steps = (plane, row * stride[0], column * stride[1])
+            self.calls.append(calls.strided("copy_strided", self._x, source, source.shape, steps))
         row = (1, math.prod(size))
         source = source.viewed((source.shape[0], *row))
         result = self._y.viewed((self._y.shape[0], *row))
@@ -272,18 +273,14 @@ class _PackedConvolution:
     def _padded(self, size: tuple[int, int], stride: int) -> Tensor:
         """Return the padded image; neighboring windows at this stride read neighboring elements of its rows."""
         (top, _), (left, _) = self._attributes["padding"]
-        return self._prepared("zero_pad", "padded", (top, left), (*size, stride))
-
-    def _prepared(self, function: str, name: str, offsets: tuple[int, ...], numbers: tuple[int, ...]) -> Tensor:
-        """Return an image of other rows and columns, the first two numbers, and add the call that computes it."""
-        result = self._new(name, (self._x.shape[0], *numbers[:2]))
-        self.calls.append(CCall(function, (self._x, result, *self._x.shape, *offsets, *numbers)))
+        result = self._new("padded", (self._x.shape[0], *size))
+        self.calls.append(CCall("zero_pad", (self._x, result, *self._x.shape, top, left, *size, stride)))
         return result
 
-    def _sliding(self, source: Tensor, result: Tensor | None = None, **changes: Any) -> Struct:
-        """Return the struct `sliding` for an image that already includes its padding."""
+    def _sliding(self, source: Tensor, result: Tensor | None = None, **changes: Any) -> Sliding:
+        """Return the sizes and options for an image that already includes its padding."""
         attributes = {**self._attributes, "padding": ((0, 0), (0, 0)), **changes}
-        return calls.sliding(source, self._weight.shape[2:], result or self._y, attributes)
+        return Sliding.of(source, self._weight.shape[2:], result or self._y, attributes)
 
     def _new(self, name: str, shape: Shape) -> Tensor:
         return Tensor(f"{self._y.name}.{name}", shape)
@@ -312,18 +309,19 @@ def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
 
 
 @cache
-def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[RegisterTile, float]:
+def best_tile(window: Sliding, filters: int, machine: RegisterSet) -> tuple[RegisterTile, float]:
     """Return the tile with the lowest estimated time for a convolution, and this time in half cycles.
 
     Vectors of filters must be transposed before they are stored; vectors of positions are stored as they are. The
     latter are tried first, as a tile of 0 rows, if a row of results fills a vector. Of tiles of filters with equal
     estimates, the widest is chosen.
 
-    window    struct `sliding` of the convolution
+    window    sizes and options of the convolution
     filters   filters per block
     """
-    channels, _, _, _, rows, columns, *kernel = window.entries[:8]
-    taps = channels * kernel[0] * kernel[1]
+    rows = window.rows
+    columns = window.columns
+    taps = window.channels * window.kernel_height * window.kernel_width
     lanes = min(machine.lanes, filters)
     vectors = filters // lanes
     cycles_per_vector = 1.0 if lanes == machine.lanes else 0.5  # a shorter vector takes half the time

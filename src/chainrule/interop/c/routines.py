@@ -18,9 +18,16 @@ from chainrule.operations.definitions import pointwise
 
 KERNELS = files("chainrule.interop.c") / "kernels"
 # Placeholders of kernels/*.c, and their values in each copy of a definition with the placeholder: the number of filters
-# that are computed together, or the type of copied elements, with the suffix of the function's name.
+# or positions that are computed together; a function that compares or that moves elements, with its operator; the type
+# of copied elements, with the suffix of the function's name.
 VARIANTS = {
-    "FILTERS": [{"FILTERS": "4"}, {"FILTERS": "8"}, {"FILTERS": "16"}],
+    "FILTERS": [{"FILTERS": "1"}, {"FILTERS": "4"}, {"FILTERS": "8"}, {"FILTERS": "16"}],
+    "COMPARE": [{"COMPARE": "greater", "EXCEEDS": ">"}, {"COMPARE": "equal", "EXCEEDS": "=="}],
+    "STRIDED": [
+        {"STRIDED": "copy_strided", "ASSIGN": "=", "NUMBER": "float"},
+        {"STRIDED": "copy_strided_int8", "ASSIGN": "=", "NUMBER": "int8_t"},
+        {"STRIDED": "add_strided", "ASSIGN": "+=", "NUMBER": "float"},
+    ],
     "NUMBER": [{"_NUMBER": "", "NUMBER": "float"}, {"_NUMBER": "_int8", "NUMBER": "int8_t"}],
 }
 

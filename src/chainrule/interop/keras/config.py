@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class KerasLayer:
 
     kind: str
     name: str
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     calls: tuple[tuple[Source, ...], ...]
     path: tuple[str, ...]
     operation: bool = False
@@ -73,7 +73,7 @@ class KerasModel:
     output_names: tuple[str, ...] | None = None
 
 
-def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasModel:
+def parse_model(value: object, version: int, path: tuple[str, ...] = ()) -> KerasModel:
     """Parse the configuration of a model; FormatError if it is invalid or contains a custom class.
 
     version   version of Keras that wrote the file: 2 or 3
@@ -83,11 +83,11 @@ def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasMo
     kind = expect(str, description.get("class_name"), "class_name")
     if kind not in MODELS or not _is_builtin(description):
         raise FormatError(f"the model is a {quoted(kind)}; expected a Sequential or a functional model")
-    config: Any = description.get("config")
-    options: Mapping[str, Any] = {"layers": config}  # format before Keras 2.2.3
+    config: object = description.get("config")
+    options: Mapping[str, object] = {"layers": config}  # format before Keras 2.2.3
     if as_list(config) is None:
         options = expect_object(config, "config of the model")
-    layer_configs: list[dict[str, Any]] = []
+    layer_configs: list[dict[str, object]] = []
     layers: list[KerasLayer] = []
     for entry in expect_list(object, options.get("layers"), "layers"):
         layer_configs.append(expect_object(entry, "a layer"))
@@ -99,7 +99,7 @@ def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasMo
     return _functional(layers, options, version)
 
 
-def _functional(layer_list: list[KerasLayer], options: Mapping[str, Any], version: int) -> KerasModel:
+def _functional(layer_list: list[KerasLayer], options: Mapping[str, object], version: int) -> KerasModel:
     """Return a functional model, with the calls of all layers numbered from 0.
 
     Files number the calls of layers from 0, but those of some nested models from 1. If "encoder" is a functional model
@@ -140,7 +140,7 @@ def _counted_from_zero(source: S, models: Collection[str]) -> S:
     return source
 
 
-def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...]) -> KerasModel:
+def _sequential(layers: list[KerasLayer], build_shape: object, path: tuple[str, ...]) -> KerasModel:
     """Return a Sequential model. Each layer reads the result of the previous one.
 
     build_shape   input shape with the batch axis, used if the options of the first layer do not contain one
@@ -161,7 +161,7 @@ def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...
     return KerasModel(_by_name(chain), (TensorReference(first.name, 0, 0),), (TensorReference(previous.name, 0, 0),))
 
 
-def _build_input_shape(layer_configs: list[dict[str, Any]]) -> Any:
+def _build_input_shape(layer_configs: list[dict[str, object]]) -> object:
     """Return the input shape of the first layer; None if it is not in the file."""
     if not layer_configs:
         return None
@@ -176,7 +176,7 @@ def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
     return by_name
 
 
-def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...]) -> KerasLayer:
+def _parse_layer(description: dict[str, object], version: int, path: tuple[str, ...]) -> KerasLayer:
     """Parse the configuration of a layer; FormatError for a class that is not part of Keras.
 
     A file describes a layer as {"class_name": "Dense", "config": {"name": "dense", "units": 3}, "inbound_nodes": […]},
@@ -210,7 +210,7 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
     return KerasLayer(kind, name, options, tuple(calls), own_path, is_operation, model, wrapper, shared_id)
 
 
-def _wrapped(wrapper: str, name: str, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _wrapped(wrapper: str, name: str, config: Mapping[str, object]) -> tuple[str, dict[str, object]]:
     """Return the class and the configuration of the layer inside a wrapper such as TimeDistributed."""
     layer = expect_object(config.get("layer"), f"the layer of a {quoted(wrapper)}")
     kind = expect(str, layer.get("class_name"), "class_name of a layer")
@@ -219,14 +219,14 @@ def _wrapped(wrapper: str, name: str, config: Mapping[str, Any]) -> tuple[str, d
     return kind, expect_object(layer.get("config"), f"config of a {quoted(kind)}")
 
 
-def _without_options(node: Any, kind: str, options: dict[str, Any]) -> Any:
+def _without_options(node: object, kind: str, options: dict[str, object]) -> object:
     """Return a call of a function with the results of layers as the only arguments; others are added to the options.
 
     These are the keyword arguments and, if the kind is GetItem, the index of x[index].
     """
     if not as_dict(node):
         return node
-    arguments: list[Any] = as_list(as_dict(node).get("args")) or []
+    arguments: list[object] = as_list(as_dict(node).get("args")) or []
     for name, value in as_dict(as_dict(node).get("kwargs")).items():
         if value is not None:
             options[name] = decode(value)
@@ -263,13 +263,13 @@ def _shared_layer(layer: KerasLayer, earlier: dict[str, list[KerasLayer]]) -> Ke
     return layer
 
 
-def _without_ids(options: Any) -> Any:
+def _without_ids(options: object) -> object:
     """Remove the numbers of shared objects from options."""
     if isinstance(options, list):
-        return [*map(_without_ids, cast("list[Any]", options))]
+        return [*map(_without_ids, cast("list[object]", options))]
     if not isinstance(options, Mapping):
         return options
-    items = cast("Mapping[str, Any]", options).items()
+    items = cast("Mapping[str, object]", options).items()
     return {name: _without_ids(value) for name, value in items if name != "shared_object_id"}
 
 
@@ -282,13 +282,13 @@ def layer_paths(model: KerasModel) -> Iterator[tuple[str, ...]]:
             yield from layer_paths(layer.model)
 
 
-def _is_builtin(description: Mapping[str, Any]) -> bool:
+def _is_builtin(description: Mapping[str, object]) -> bool:
     """Return whether a class is part of Keras. Built-in classes have no module in .h5 files and before Keras 3."""
     module = description.get("module")
     return module is None or (isinstance(module, str) and KERAS_MODULE.fullmatch(module) is not None)
 
 
-def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
+def _parse_call(value: object, name: str, augments: bool) -> tuple[Source, ...]:
     """Parse the inputs of a call: [[layer, call, result, options], …] in Keras 2, or the arguments in Keras 3.
 
     augments   whether the layer augments images. For these layers, Keras 3 writes the default training=True, although
@@ -305,7 +305,7 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
     sources: list[Source] = []
     pending = [*reversed(expect_list(object, arguments.get("args", []), "args"))]
     while pending:
-        argument: Any = pending.pop()
+        argument: object = pending.pop()
         inner = as_list(argument)
         if _has_numbers(argument) or as_dict(argument).get("class_name") in ARRAYS:
             sources.append(_parse_constant(decode(argument), name))
@@ -316,14 +316,14 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def _has_numbers(argument: Any) -> bool:
+def _has_numbers(argument: object) -> bool:
     """Return whether an argument is a number, or nested lists of numbers, and not a result or a list of results."""
     while inner := as_list(argument):
         argument = inner[0]
     return isinstance(argument, (int, float)) and not isinstance(argument, bool)
 
 
-def _parse_constant(value: Any, name: str) -> Array:
+def _parse_constant(value: object, name: str) -> Array:
     """Parse a number, or nested lists of numbers, as an array."""
     try:
         array = np.array(value)
@@ -334,7 +334,7 @@ def _parse_constant(value: Any, name: str) -> Array:
     return array.astype(np.float64)
 
 
-def _parse_tensor(value: Any, name: str) -> TensorReference:
+def _parse_tensor(value: object, name: str) -> TensorReference:
     """Parse a tensor in the format of Keras 3 as (layer, call, result); FormatError for a constant."""
     tensor = as_dict(value)
     if tensor.get("class_name") != "__keras_tensor__":
@@ -343,14 +343,14 @@ def _parse_tensor(value: Any, name: str) -> TensorReference:
     return _parse_reference(history, name)
 
 
-def _parse_legacy_reference(value: Any, name: str) -> TensorReference:
+def _parse_legacy_reference(value: object, name: str) -> TensorReference:
     entries = as_list(value) or []
     if len(entries) == 4:
         _check_keywords(entries[3], name)
     return _parse_reference(entries[:3], name)
 
 
-def _check_keywords(arguments: Any, name: str) -> None:
+def _check_keywords(arguments: object, name: str) -> None:
     """Raise FormatError if keyword arguments of a call affect inference."""
     for key, value in expect_object(arguments, f"the arguments of {quoted(name)}").items():
         if value not in (None, False):
@@ -359,7 +359,7 @@ def _check_keywords(arguments: Any, name: str) -> None:
             )
 
 
-def _parse_reference(value: Any, name: str) -> TensorReference:
+def _parse_reference(value: object, name: str) -> TensorReference:
     entries = as_list(value) or []
     if len(entries) != 3:
         raise FormatError(f"{quoted(name)} reads {quoted(value)}; expected [layer, call, result]")
@@ -370,13 +370,13 @@ def _parse_reference(value: Any, name: str) -> TensorReference:
     return TensorReference(expect(str, layer, what), number, result_number)
 
 
-def _parse_references(value: Any) -> tuple[TensorReference, ...]:
+def _parse_references(value: object) -> tuple[TensorReference, ...]:
     """Parse the inputs or outputs of a functional model: a single reference, or references in a list or by name."""
     entries = as_list(value) or list(as_dict(value).values())
     return tuple(_parse_reference(entry, "the model") for entry in _several(entries))
 
 
-def _several(entries: list[Any]) -> list[Any]:
+def _several(entries: list[object]) -> list[object]:
     """Return references as a list of them, also for a single one: a list that begins with the name of its layer."""
     if entries and isinstance(entries[0], str):
         return [entries]

@@ -9,14 +9,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from chainrule._io.budget import Budget
 from chainrule._io.files import expect, expect_object, parse
 from chainrule.core.arrays import Array
-from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported, complete_shape
 from chainrule.interop.keras.config import (
@@ -32,7 +30,7 @@ from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import LAYERS, OPERATIONS
 from chainrule.interop.keras.layers.activations import apply_activation
 from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout
-from chainrule.interop.keras.values import as_list
+from chainrule.interop.keras.values import as_list, is_whole
 from chainrule.interop.keras.weights import (
     ReadWeights,
     archived_weights,
@@ -88,7 +86,7 @@ def network(
     model: KerasModel,
     read_weights: ReadWeights,
     version: int,
-    floats: set[np.dtype[Any]],
+    floats: set[np.dtype[np.generic]],
     budget: Budget,
     output_names: Sequence[str] | None = None,
     sample: Sequence[int] | None = None,
@@ -176,14 +174,15 @@ def _has_channels_last(model: KerasModel) -> bool:
 
 def _sample_sizes(layer: KerasLayer) -> list[int | str]:
     """Return the sizes of a sample, without the batch axis; "?" for an unknown one."""
-    shape: Any = layer.options.get("batch_shape") or layer.options.get("batch_input_shape")
+    shape = layer.options.get("batch_shape") or layer.options.get("batch_input_shape")
+    entries = as_list(shape) or []
     sizes: list[int | str] = []
-    for size in (as_list(shape) or [])[1:]:
+    for size in entries[1:]:
         if size is None:
             sizes.append("?")
         elif is_whole(size, 1):
             sizes.append(size)
-    if not 1 <= len(sizes) <= 3 or len(sizes) != len(shape) - 1:
+    if not 1 <= len(sizes) <= 3 or len(sizes) != len(entries) - 1:
         raise FormatError(
             f"InputLayer {quoted(layer.name)} has shape {quoted(shape)}; expected (N, H, W, C), (N, W, C) or (N, F)"
         )

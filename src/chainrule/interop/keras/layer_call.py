@@ -1,18 +1,16 @@
 """A call of a Keras layer during translation: inputs, options, weights, results, and errors with the layer's name."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from chainrule.core.arrays import Array, Shape
-from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.flattening import channels_first, flattened_shape, to_channels_first
 from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout
-from chainrule.interop.keras.values import as_list
+from chainrule.interop.keras.values import as_list, is_whole
 from chainrule.interop.keras.weights import ReadWeights
 from chainrule.interop.names import NAMES
 from chainrule.layers.node import Node
@@ -20,7 +18,7 @@ from chainrule.layers.node import Node
 UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # Keras writes some options even for layers that ignore them: in Keras 2, for example, `groups` for depthwise, separable
 # and transposed convolutions. If a translation does not read such an option, it must have the value below.
-NEUTRAL: dict[str, Any] = {"groups": 1, "data_format": "channels_last"}
+NEUTRAL: dict[str, object] = {"groups": 1, "data_format": "channels_last"}
 
 
 class KerasCall:
@@ -62,7 +60,7 @@ class KerasCall:
 
     # ------------------------------------------------------------------ options
 
-    def option(self, name: str, default: Any = None) -> Any:
+    def option(self, name: str, default: object = None) -> object:
         """Return an option with its value in the file, and record that it was read."""
         self._read.add(name)
         return self.layer.options.get(name, default)
@@ -71,7 +69,7 @@ class KerasCall:
         """Return an integer option; FormatError if it is below ``least``."""
         return self.integers(name, 1, default, least)[0]
 
-    def integers(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
+    def integers(self, name: str, count: int, default: object = None, least: int = 1) -> tuple[int, ...]:
         """Return an option with one integer per axis, or a single integer for all axes."""
         value = self.option(name, default)
         entries = as_list(value)
@@ -108,20 +106,20 @@ class KerasCall:
         value = self.option(name)
         if value is None:
             value = default
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise self.unsupported(f"{name} {quoted(value)}", " or ".join(choices))
         return value
 
-    def axis(self, name: str, default: Any = -1) -> int:
+    def axis(self, name: str, default: object = -1) -> int:
         """Return an option that is one axis of a sample."""
         axes = self.axes(name, default)
         if len(axes) != 1:
             raise self.unsupported(f"{name} {quoted(self.option(name))}", "one axis")
         return axes[0]
 
-    def axes(self, name: str = "axis", default: Any = None) -> list[int]:
+    def axes(self, name: str = "axis", default: object = None) -> list[int]:
         """Return an option that is one or more axes of a sample, in increasing order."""
-        value: Any = _simplify(self.option(name, default))
+        value: object = _simplify(self.option(name, default))
         entries = as_list(value)
         if entries is None:
             entries = [value]
@@ -130,7 +128,7 @@ class KerasCall:
         rank = self.inputs[0].rank
         return sorted({self.sample_axis(_simplify(axis), rank) for axis in entries})
 
-    def sample_axis(self, axis: Any, rank: int) -> int:
+    def sample_axis(self, axis: object, rank: int) -> int:
         """Convert the index of an axis in Keras, where the batch axis is axis 0, to an axis of a sample from 0.
 
         rank   number of axes of a sample
@@ -186,11 +184,11 @@ class KerasCall:
         """Return the error for an unsupported layer, with its class and name, and the actual and expected values."""
         return FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {actual}; expected {expected}")
 
-    def elementwise(self, x: KerasValue, kind: str, **options: Any) -> KerasValue:
+    def elementwise(self, x: KerasValue, kind: str, **options: object) -> KerasValue:
         """Apply an element-wise layer."""
         return x.with_node(self.assembly.apply(kind, x.node, **options))
 
-    def spatial(self, x: KerasValue, kind: str, channels: int, **options: Any) -> KerasValue:
+    def spatial(self, x: KerasValue, kind: str, channels: int, **options: object) -> KerasValue:
         """Apply a layer without weights to an input with channels. The number of axes is unchanged.
 
         kind       name of the layer's class
@@ -204,7 +202,7 @@ class KerasCall:
         kind: str,
         x: KerasValue,
         channels: int,
-        options: Mapping[str, Any],
+        options: Mapping[str, object],
         weights: Mapping[str, Array],
         part: str | None = None,
     ) -> KerasValue:
@@ -252,7 +250,7 @@ class KerasCall:
         return self.assembly.layer_names[self.layer.path]
 
 
-def _simplify(value: Any) -> Any:
+def _simplify(value: object) -> object:
     """Replace a list of one element by this element, and an integral float by an integer; return others unchanged."""
     entries = as_list(value)
     while entries is not None and len(entries) == 1:

@@ -7,7 +7,7 @@ is the operation, and "constants" are the operands that are not results of layer
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.errors import FormatError, quoted
@@ -24,11 +24,11 @@ REVERSED = re.compile(r"r(add|subtract|sub|mul|multiply|truediv)")  # __operator
 class TensorflowCall(NamedTuple):
     """The positional and the keyword arguments of a call of a function."""
 
-    operands: list[Any]
-    keywords: dict[str, Any]
+    operands: list[object]
+    keywords: dict[str, object]
 
 
-def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
+def as_operation(description: Mapping[str, object]) -> dict[str, object]:
     """Return the description of a layer of the class TFOpLambda or TensorFlowOpLayer, as Keras 3 describes a function.
 
     A TFOpLambda contains the name of the function, such as math.reduce_mean, and its keyword arguments in the calls. A
@@ -60,7 +60,7 @@ def as_operation(description: Mapping[str, Any]) -> dict[str, Any]:
     return _description(name, operation, calls)
 
 
-def _description(name: str, function: str, calls: Iterable[TensorflowCall]) -> dict[str, Any]:
+def _description(name: str, function: str, calls: Iterable[TensorflowCall]) -> dict[str, object]:
     """Return a function with these operands and keyword arguments of its calls, as Keras 3 describes it.
 
     The calls of tf.math.reduce_mean(x, axis=1), [([x], {"axis": 1})], become {"class_name": "Mean", "config": {"name":
@@ -78,13 +78,13 @@ def _description(name: str, function: str, calls: Iterable[TensorflowCall]) -> d
     kind = FUNCTIONS[function]
     option_names = NAMES.arguments.get(kind, {})
     options = dict(NAMES.defaults.get(kind, {}))
-    nodes: list[dict[str, Any]] = []
+    nodes: list[dict[str, object]] = []
     for operands, keywords in calls:
         values = [*map(_operand, operands)]
         if "y" in keywords:
             values.append(_operand(keywords["y"]))
         else:
-            values += map(_operand, keywords.get("values", []))
+            values += map(_operand, as_list(keywords.get("values")) or [])
         for key, value in keywords.items():
             if key in option_names:
                 options[option_names[key]] = value
@@ -96,13 +96,13 @@ def _description(name: str, function: str, calls: Iterable[TensorflowCall]) -> d
     return {"class_name": kind, "module": OPS_MODULE, "config": {"name": name, **options}, "inbound_nodes": nodes}
 
 
-def _arguments(call: Any, name: str) -> TensorflowCall:
+def _arguments(call: object, name: str) -> TensorflowCall:
     """Return the positional and the keyword arguments of a call: [[layer, call, result, keywords], …]."""
     entries = as_list(call) or []
     if entries and isinstance(entries[0], str):
         entries = [entries]
-    operands: list[Any] = []
-    keywords: Any = None
+    operands: list[object] = []
+    keywords: object = None
     for entry in entries:
         reference = as_list(entry) or []
         if len(reference) not in (3, 4):
@@ -116,9 +116,9 @@ def _arguments(call: Any, name: str) -> TensorflowCall:
     return TensorflowCall(operands, as_dict(keywords))
 
 
-def _with_constants(operands: list[Any], constants: Mapping[str, Any], name: str) -> list[Any]:
+def _with_constants(operands: list[object], constants: Mapping[str, object], name: str) -> list[object]:
     """Return the operands of a call of a TensorFlowOpLayer: results of layers, and constants at their indices."""
-    indices: dict[int, Any] = {}
+    indices: dict[int, object] = {}
     for key, constant in constants.items():
         if not key.isdecimal() or len(key) > 4:
             raise FormatError(f"{quoted(name)} has constants {quoted(dict(constants))}; expected operands by index")
@@ -130,7 +130,7 @@ def _with_constants(operands: list[Any], constants: Mapping[str, Any], name: str
     return operands
 
 
-def _operand(value: Any) -> Any:
+def _operand(value: object) -> object:
     """Return an operand as Keras 3 describes it: a result of a layer, a number or an array."""
     entries = as_list(value)
     if entries is None:

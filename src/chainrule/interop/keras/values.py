@@ -1,28 +1,35 @@
 """Values in the JSON configurations of Keras models."""
 
-from typing import Any, cast
+from typing import TypeGuard, cast
+
+from chainrule.core import shapes
 
 ARRAYS = ("__numpy__", "__tensor__")
 
 
-def as_list(value: object) -> list[Any] | None:
+def as_list(value: object) -> list[object] | None:
     """Return the value if it is a list; None otherwise."""
-    return cast("list[Any]", value) if isinstance(value, list) else None
+    return cast("list[object]", value) if isinstance(value, list) else None
 
 
-def as_dict(value: object) -> dict[str, Any]:
+def as_dict(value: object) -> dict[str, object]:
     """Return the value if it is a dictionary; an empty dictionary otherwise."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
-def decode(value: Any) -> Any:
+def is_whole(value: object, least: int = -shapes.MAX_INT32) -> TypeGuard[int]:
+    """Return whether a value is a whole number of at least ``least``; see `shapes.is_whole`."""
+    return shapes.is_whole(value, least)
+
+
+def decode(value: object) -> object:
     """Decode the value of an option: arrays and tuples become lists, and scalar arrays become numbers.
 
     Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}, and .keras files since 2.12 contain
     {"class_name": "__numpy__", "config": {"value": …}}. Versions in between write plain lists.
     """
     if isinstance(value, list):
-        return [*map(decode, cast("list[Any]", value))]
+        return [*map(decode, cast("list[object]", value))]
     options = as_dict(value)
     if not options:
         return value

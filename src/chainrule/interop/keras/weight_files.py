@@ -9,12 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
+from chainrule.interop.keras.values import as_dict
 from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5, is_numbered, numbered_name, opened, snake_case
 from chainrule.interop.names import NAMES
 
@@ -59,9 +59,10 @@ def _classes(config: str) -> dict[str, str]:
     """Return the class of each layer in a configuration of a model, in snake case."""
     classes: dict[str, str] = {}
 
-    def record(entry: dict[str, Any]) -> dict[str, Any]:
-        if isinstance(entry.get("config"), dict) and "class_name" in entry:
-            classes[str(entry["config"].get("name"))] = snake_case(str(entry["class_name"]))
+    def record(entry: dict[str, object]) -> dict[str, object]:
+        config = entry.get("config")
+        if as_dict(config) and "class_name" in entry:
+            classes[str(as_dict(config).get("name"))] = snake_case(str(entry["class_name"]))
         return entry
 
     if len(config) > MAX_CONFIG:
@@ -71,7 +72,7 @@ def _classes(config: str) -> dict[str, str]:
 
 
 def _numbered(
-    file: Hdf5, group: Any, visited: set[int], models: tuple[str, ...] = ()
+    file: Hdf5, group: object, visited: set[int], models: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, dict[str, Array]]]:
     """Yield the name of each layer and its arrays by name, from groups with numbered arrays.
 
@@ -119,7 +120,7 @@ def _array_names(group_name: str, kind: str, count: int) -> list[str]:
     return without_bias
 
 
-def _named(file: Hdf5, root: Any, classes: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Array]]]:
+def _named(file: Hdf5, root: object, classes: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Array]]]:
     """Yield the name of each layer and its arrays by name, from groups with lists of names.
 
     The names are those of `weights.renumbered`: layers in a model have its name as a prefix, and their own numbers.
@@ -163,7 +164,7 @@ def _renumbered(name: str, kind: str, counts: Counter[str]) -> str:
     return numbered_name(kind, number)
 
 
-def _array(file: Hdf5, dataset: Any, name: str) -> Array:
+def _array(file: Hdf5, dataset: object, name: str) -> Array:
     shape = getattr(dataset, "shape", ())
     if len(shape) > MAX_RANK:
         raise FormatError(f"{name} has {len(shape)} axes; expected at most {MAX_RANK}")

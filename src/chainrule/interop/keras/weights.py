@@ -47,7 +47,7 @@ class Hdf5:
         self._library = import_optional("h5py", "keras", "reading Keras files")
         self.size = stream.seek(0, 2)
         self.budget = Budget(self.size)
-        self.floats: set[np.dtype[Any]] = set()
+        self.floats: set[np.dtype[np.generic]] = set()
         self._file = self._library.File(stream, "r")
         self.root: Any = self._file["/"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +35,7 @@ class ExportedModel:
     """
 
     graph: GraphMessage
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     task: str | None
     thresholds: tuple[float, ...]
     invented: tuple[str, ...]
@@ -54,7 +53,7 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
     if message.producer != PRODUCER or "normalization" not in metadata:
         return None
     normalization = Normalization.from_config(expect_object(parse(metadata["normalization"]), "normalization"))
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     is_included = metadata.get("normalization_included") == "true"
     if is_included and not normalization.parts:  # the normalizations of several inputs are layers
         inner = _without_normalization(normalization, graph)
@@ -115,7 +114,7 @@ def _without_normalization(normalization: Normalization, graph: GraphMessage) ->
     return replace(graph, nodes=nodes)
 
 
-def _input_dtype(graph: GraphMessage) -> np.dtype[Any]:
+def _input_dtype(graph: GraphMessage) -> np.dtype[np.generic]:
     """Return the type of the input; float32 if it is not stated."""
     for value in graph.inputs:
         if value.name == INPUT and value.type.tensor is not None:

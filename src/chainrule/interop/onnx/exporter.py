@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainrule._io.files import as_path, write_atomic
 from chainrule.core.plan import Plan
@@ -148,5 +148,5 @@ def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
     return texts
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)

@@ -43,7 +43,7 @@ def fold(call: Call) -> tuple[Array, ...]:
     try:
         with np.errstate(all="ignore"):
             if operator in MOVING:
-                result: Any = MOVING[operator](call, call.constant(0))
+                result: object = MOVING[operator](call, call.constant(0))
             elif operator in ELEMENTWISE and not call.operation.attributes and all(call.operation.inputs):
                 result = _elementwise(call)
             else:
@@ -52,10 +52,10 @@ def fold(call: Call) -> tuple[Array, ...]:
         raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
     if not isinstance(result, tuple | list):
         result = (result,)
-    return tuple(map(np.asarray, cast("tuple[Any, ...]", result)))
+    return tuple(map(np.asarray, cast("tuple[object, ...]", result)))
 
 
-def _evaluated(call: Call) -> tuple[Any, ...]:
+def _evaluated(call: Call) -> tuple[object, ...]:
     """Return the results of a node according to the reference implementation of ONNX, for the listed operators.
 
     The node is run as a model of its own, with its inputs as constants. The sizes of its results are inferred first and
@@ -145,7 +145,7 @@ def _elementwise(call: Call) -> Array:
     return result.astype(dtype, copy=False)
 
 
-def divide(a: Array, b: Array) -> Any:
+def divide(a: Array, b: Array) -> Array:
     """Return a / b; quotients of integers are rounded toward zero."""
     if a.dtype.kind not in "iu":
         return a / b
@@ -159,11 +159,11 @@ def of_engine(operation: str) -> Callable[[Array], Array]:
     return lambda x: loader.find("numpy").run(operation, (x.astype(np.float64),), {})[0]
 
 
-def _clip(x: Array, low: Any = -math.inf, high: Any = math.inf) -> Array:
+def _clip(x: Array, low: Array | float = -math.inf, high: Array | float = math.inf) -> Array:
     return np.clip(x, low, high)
 
 
-def _combined(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+def _combined(function: Callable[..., Array]) -> Callable[..., Array]:
     """Return a function that combines any number of arrays."""
     return lambda *inputs: reduce(function, inputs)
 
@@ -216,7 +216,7 @@ def _concat(call: Call) -> Array:
     return np.concatenate(inputs, axis)
 
 
-def _range(call: Call) -> Any:
+def _range(call: Call) -> object:
     start, stop, step = (call.constant(index).reshape(()).item() for index in range(3))
     (count,) = call.allocated((max(math.ceil((stop - start) / step), 0),), 8)
     return (start + np.arange(count) * step).astype(call.constant(0).dtype)
@@ -229,7 +229,7 @@ def shape_slice(call: Call, shape: Shape) -> Array:
     return np.array(shape[call.integer("start", 0) : end], np.int64)
 
 
-def _cast(call: Call, dtype: np.dtype[Any]) -> Array:
+def _cast(call: Call, dtype: np.dtype[np.generic]) -> Array:
     x = call.constant(0)
     call.allocated(x.shape, dtype.itemsize)
     return x.astype(dtype)
@@ -246,7 +246,7 @@ def _dropout(call: Call) -> Array:
     return call.constant(0)
 
 
-ELEMENTWISE: dict[str, Callable[..., Any]] = {
+ELEMENTWISE: dict[str, Callable[..., Array]] = {
     **{operator: getattr(np, function) for operator, function in NAMES.numpy.items()},
     "Clip": _clip,
     "Div": divide,
@@ -273,11 +273,11 @@ def _shape(call: Call) -> Array:
     return shape_slice(call, call.constant(0).shape)
 
 
-def _size(call: Call) -> Any:
+def _size(call: Call) -> object:
     return np.int64(call.constant(0).size)
 
 
-FOLDED: dict[str, Callable[[Call], Any]] = {
+FOLDED: dict[str, Callable[[Call], object]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Cast": _cast_to,

@@ -167,7 +167,7 @@ class GraphWriter:
         *inputs: GraphResult | str | None,
         shape: Shape | None = None,
         domain: str | None = None,
-        **options: Any,
+        **options: object,
     ) -> GraphResult:
         """Append a node and return its result.
 

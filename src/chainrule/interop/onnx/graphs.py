@@ -127,6 +127,7 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
 
 
 def is_quantized(value: messages.Value) -> bool:
+    """Return whether an input contains 8-bit integers, which represent real numbers by a scale and a zero point."""
     tensor_type = value.type.tensor
     return tensor_type is not None and tensors.dtype_of(tensor_type.kind).name in ("int8", "uint8")
 

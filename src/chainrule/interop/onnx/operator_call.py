@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -274,13 +273,13 @@ class Call(NodeAttributes):
 
     # ------------------------------------------------------------------ results
 
-    def layer(self, kind: str, *inputs: Feature, **options: Any) -> Feature:
+    def layer(self, kind: str, *inputs: Feature, **options: object) -> Feature:
         """Apply a layer without weights, and return its result. `kind` is the name of its class."""
         nodes = [value.node for value in inputs]
         return inputs[0].with_node(self.assembly.apply(kind, *nodes, **options))
 
     def weighted(
-        self, kind: str, x: Feature, options: dict[str, Any], weights: dict[str, Array], *, shared: bool = True
+        self, kind: str, x: Feature, options: Mapping[str, object], weights: Mapping[str, Array], *, shared: bool = True
     ) -> Feature:
         """Apply a layer with weights, and return its result.
 
@@ -294,9 +293,9 @@ class Call(NodeAttributes):
         return x.with_node(self.assembly.apply_weighted(kind, x.node, options, weights, name, source))
 
     @property
-    def _weight_source(self) -> tuple[Any, ...]:
+    def _weight_source(self) -> tuple[object, ...]:
         """The operator, the names of the constants and the attributes: equal for nodes with the same weights."""
-        source: list[Any] = [self.operation.operator, *self._constants()]
+        source: list[object] = [self.operation.operator, *self._constants()]
         for attribute in self.operation.attributes:
             source.append((attribute.name, attribute.real, attribute.integer, *attribute.integers))
         return tuple(source)
@@ -347,7 +346,7 @@ class Call(NodeAttributes):
 def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
     """Remove the rows after the first from a constant that has equal rows for all samples of the batch.
 
-    Any other constant is returned unchanged.
+    object other constant is returned unchanged.
 
     shape   shape in the file, with the batch axis, of the value that the constant is combined with
     """

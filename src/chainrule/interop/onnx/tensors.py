@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -35,7 +34,7 @@ NIBBLES = {TYPES.index(f"{name}4"): np.dtype(f"{name}8") for name in ("int", "ui
 MAX_AXES = 32
 
 
-def dtype_of(kind: int) -> np.dtype[Any]:
+def dtype_of(kind: int) -> np.dtype[np.generic]:
     """Return the NumPy dtype for a TensorProto.DataType; FormatError if the type is not supported.
 
     For bfloat16, which NumPy does not have, it is float32.
@@ -71,7 +70,7 @@ def _array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
     count = math.prod(shape)
     size = count * stored_dtype.itemsize
     if tensor.location:
-        raw: Any = _read_external(tensor.external, folder, size, budget)
+        raw: object = _read_external(tensor.external, folder, size, budget)
         entries = np.frombuffer(raw, stored_dtype)
     elif tensor.raw is not None:
         _check_count(len(tensor.raw), size, "bytes")
@@ -102,7 +101,7 @@ def _array_of_nibbles(tensor: TensorMessage, folder: Path | None, budget: Budget
     return array
 
 
-def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[Any], count: int) -> Array:
+def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[np.generic], count: int) -> Array:
     """Return the elements from the field for their type: floats and doubles, or integers as varints.
 
     float16 numbers are stored as integers with the same bits.

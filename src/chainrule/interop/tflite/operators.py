@@ -1,7 +1,7 @@
 """Translations of the operators of TensorFlow Lite to Keras layers. Kernels have the shape (C_out, KH, KW, C_in)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -271,7 +271,7 @@ def strided_slice(operator: TfliteOperator) -> None:
     if options.EllipsisMask() or options.NewAxisMask():
         raise operator.unsupported("an ellipsis or a new axis", "ranges of existing axes")
     ranges = zip(operator.numbers(1), operator.numbers(2), operator.numbers(3), strict=True)
-    entries: list[Any] = []
+    entries: list[int | slice] = []
     for axis, (begin, end, stride) in enumerate(ranges):
         bit = 1 << axis
         if options.ShrinkAxisMask() & bit:
@@ -285,14 +285,14 @@ def strided_slice(operator: TfliteOperator) -> None:
 
 def slice_(operator: TfliteOperator) -> None:
     """Add GetItem, with a range for each axis."""
-    entries: list[Any] = []
+    entries: list[int | slice] = []
     for begin, size in zip(operator.numbers(1), operator.numbers(2), strict=True):
         end = None if size < 0 else begin + size
         entries.append(slice(begin, end))
     _get_item(operator, entries)
 
 
-def _get_item(operator: TfliteOperator, entries: list[Any]) -> None:
+def _get_item(operator: TfliteOperator, entries: Sequence[int | slice]) -> None:
     """Add GetItem. A range of the batch axis must contain all samples that the file specifies."""
     if operator.graph.shape(operator.output)[:1] != operator.shape(0)[:1] or not isinstance(entries[0], slice):
         raise operator.unsupported("a range of samples", "all samples")

@@ -49,16 +49,6 @@ INLINE int column_of(const sliding *s, int k)
     return k % s->stride_x * (s->width / s->stride_x) + k / s->stride_x;
 }
 
-/* y[c,i,j] = x[c, stride_y i, stride_x j] */
-INLINE void subsample(const float *x, float *y, int channels, int height, int width, int rows, int columns,
-                      int stride_y, int stride_x)
-{
-    for (int c = 0; c < channels; c++)
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < columns; j++)
-                y[(c * rows + i) * columns + j] = x[(c * height + i * stride_y) * width + j * stride_x];
-}
-
 /* y[j] = x[FILTERS j] + plus[j]; then max(0, y) if relu   for `count` neighbors of a row
    x: sums interleaved by filter, starting at the filter to store. plus may be null. The last vector of 4 may overlap
    the previous one. */
@@ -235,29 +225,6 @@ INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, co
     }
 }
 
-/* y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v]; then max(0, y) if relu
-   Each channel has one kernel. Positions are computed one by one, for results too narrow for a vector of 4.
-   padded, height, width, top, left: as in padded_channel; plus may be null */
-INLINE void cross_correlate_depthwise(const float *x, const float *w, const float *b, const float *plus, float *padded,
-                                      float *y, const sliding *s, int height, int width, int top, int left, int relu)
-{
-    int taps = s->kernel_height * s->kernel_width, plane = s->rows * s->columns;
-    for (int c = 0; c < s->channels; c++) {
-        const float *image = padded_channel(x, padded, s, c, height, width, top, left);
-        for (int e = 0; e < plane; e++) {
-            int i = e / s->columns, j = e % s->columns, at = c * plane + e;
-            float value = b[c];
-            for (int t = 0; t < taps; t++) {
-                int u = t / s->kernel_width * s->dilation_y, v = column_of(s, t % s->kernel_width * s->dilation_x);
-                value += image[(i * s->stride_y + u) * s->width + v + j] * w[c * taps + t];
-            }
-            if (plus)
-                value += plus[at];
-            y[at] = relu && value <= 0 ? 0 : value;
-        }
-    }
-}
-
 /* Compute the range of positions first <= i < last for which the input element stride i + offset is in the image.
    Division takes much longer than a test. */
 INLINE void valid_positions(int size, int positions, int stride, int offset, int *first, int *last)
@@ -322,15 +289,13 @@ static void cross_correlate(const float *x, const float *w, const float *b, floa
 /* dx[c,h,k] = sum over o,i,j,u,v of dy[o,i,j] w[o,c,u,v]   where h = s i + d u - top, k = s j + d v - left */
 static void cross_correlate_dx(const float *dy, const float *w, float *dx, const sliding *s)
 {
-    for (int e = 0; e < s->channels * s->height * s->width; e++)
-        dx[e] = 0;
+    fill(dx, s->channels * s->height * s->width, 0);
     cross_correlate_products(0, dx, w, 0, dy, 0, s, 1);
 }
 
 /* dw[o,c,u,v] = sum over i,j of dy[o,i,j] x[c, s i + d u - top, s j + d v - left] */
 static void cross_correlate_dw(const float *x, const float *dy, float *dw, const sliding *s)
 {
-    for (int e = 0; e < s->filters * s->channels / s->groups * s->kernel_height * s->kernel_width; e++)
-        dw[e] = 0;
+    fill(dw, s->filters * s->channels / s->groups * s->kernel_height * s->kernel_width, 0);
     cross_correlate_products(x, 0, 0, dw, dy, 0, s, 2);
 }

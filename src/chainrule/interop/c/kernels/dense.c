@@ -35,8 +35,7 @@ INLINE void dense(const float *x, const float *w, const float *b, float *y, int 
 /* dx[c] = sum over o of dy[o] w[o,c] */
 static void dense_dx(const float *dy, const float *w, float *dx, int inputs, int outputs)
 {
-    for (int c = 0; c < inputs; c++)
-        dx[c] = 0;
+    fill(dx, inputs, 0);
     for (int o = 0; o < outputs; o++) {
         INDEPENDENT
         for (int c = 0; c < inputs; c++)

@@ -13,7 +13,7 @@ static void normalize(const float *image, float *x, const float *origin, const f
 }
 
 /* y = x */
-static void copy(const float *x, float *y, int count)
+static void copy_NUMBER(const NUMBER *x, NUMBER *y, int count)
 {
     for (int e = 0; e < count; e++)
         y[e] = x[e];

@@ -66,8 +66,7 @@ INLINE void max_pool_unpadded(const float *x, float *y, const pooling *s)
    plane, image: elements per channel of dy and of dx */
 static void max_pool_dx(const float *dy, const int *winner, float *dx, int channels, int plane, int image)
 {
-    for (int e = 0; e < channels * image; e++)
-        dx[e] = 0;
+    fill(dx, channels * image, 0);
     for (int e = 0; e < channels * plane; e++)
         dx[e / plane * image + winner[e]] += dy[e];
 }
@@ -130,8 +129,7 @@ static void average_plane(const float *x, float *y, int channels, int plane)
 /* dx[c,h,k] = sum over i,j of dy[c,i,j] / D   over the windows covering x[c,h,k]; D as in average_pool */
 static void average_pool_dx(const float *dy, float *dx, const pooling *s, int divisor)
 {
-    for (int e = 0; e < s->channels * s->height * s->width; e++)
-        dx[e] = 0;
+    fill(dx, s->channels * s->height * s->width, 0);
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++) {
             area a;

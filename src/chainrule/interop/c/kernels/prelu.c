@@ -15,8 +15,7 @@ static void prelu_dx(const float *dy, const float *x, const float *slope, float 
 /* dslope[c] = sum over i,j of dy[c,i,j] min(0, x[c,i,j]) */
 static void prelu_dw(const float *dy, const float *x, float *dslope, int channels, int plane)
 {
-    for (int c = 0; c < channels; c++)
-        dslope[c] = 0;
+    fill(dslope, channels, 0);
     for (int e = 0; e < channels * plane; e++)
         dslope[e / plane] += x[e] <= 0 ? dy[e] * x[e] : 0;
 }

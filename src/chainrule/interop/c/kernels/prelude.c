@@ -48,18 +48,19 @@
 #define INDEPENDENT
 #endif
 
-/* vector_4, vector_8, vector_16: vectors of 4, 8 and 16 floats, but at most as long as `vector`. They may be loaded
-   from and stored to the address of any float. LANE(v, k): element k. RELU(v): element-wise max(0, v); NaN propagates.
-   ALIGNED: aligns an array to 64 bytes, the size of the longest vector. */
+/* vector_1, vector_4, vector_8, vector_16: vectors of 1, 4, 8 and 16 floats, but at most as long as `vector`. They may
+   be loaded from and stored to the address of any float. LANE(v, k): element k. RELU(v): element-wise max(0, v); NaN
+   propagates. ALIGNED: aligns an array to 64 bytes, the size of the longest vector. */
 #if LANES == 1
 typedef float vector;
-typedef float vector_4, vector_8, vector_16;
+typedef float vector_1, vector_4, vector_8, vector_16;
 #define LANE(v, k) (v)
 #define ALIGNED
 #define RELU(v) ((v) <= 0 ? 0 : (v))
 #else
 #define VECTOR_BYTES(count) (4 * (LANES < (count) ? LANES : (count)))
 typedef float vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float vector_1 __attribute__((vector_size(VECTOR_BYTES(1)), aligned(4), may_alias));
 typedef float vector_4 __attribute__((vector_size(VECTOR_BYTES(4)), aligned(4), may_alias));
 typedef float vector_8 __attribute__((vector_size(VECTOR_BYTES(8)), aligned(4), may_alias));
 typedef float vector_16 __attribute__((vector_size(VECTOR_BYTES(16)), aligned(4), may_alias));

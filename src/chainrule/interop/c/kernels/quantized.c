@@ -211,20 +211,12 @@ static void where_int8(const int8_t *test, const int8_t *a, const int8_t *b, int
         y[e] = test[e] == zero ? b[e] : a[e];
 }
 
-/* y = yes where the number that a represents is greater than that of b, else no */
-static void greater_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, float a_step, int a_zero, float b_step,
+/* y = yes where (number that a represents) EXCEEDS (number that b represents), else no */
+static void COMPARE_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, float a_step, int a_zero, float b_step,
                          int b_zero, int no, int yes)
 {
     for (int e = 0; e < count; e++)
-        y[e] = (int8_t)(a_step * (float)(a[e] - a_zero) > b_step * (float)(b[e] - b_zero) ? yes : no);
-}
-
-/* y = yes where a and b represent the same number, else no */
-static void equal_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, float a_step, int a_zero, float b_step,
-                       int b_zero, int no, int yes)
-{
-    for (int e = 0; e < count; e++)
-        y[e] = (int8_t)(a_step * (float)(a[e] - a_zero) == b_step * (float)(b[e] - b_zero) ? yes : no);
+        y[e] = (int8_t)(a_step * (float)(a[e] - a_zero) EXCEEDS b_step * (float)(b[e] - b_zero) ? yes : no);
 }
 
 /* y = a b on the scale of y: rescale((a - a_zero) (b - b_zero)) */

@@ -29,8 +29,8 @@ static int resampling_weights(int mode, const int *line, int size, int outputs, 
 static void resample(const float *from, float *to, int channels, int height, int width, int rows, int columns, int mode,
                      const int *lines, int back)
 {
-    for (int e = 0; back && e < channels * height * width; e++)
-        to[e] = 0;
+    if (back)
+        fill(to, channels * height * width, 0);
     for (int c = 0; c < channels; c++)
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < columns; j++) {

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from chainrule.core.arrays import Array
 from chainrule.errors import quoted
@@ -89,7 +88,7 @@ FUNCTIONS: dict[str, Apply] = {
 
 def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
     """Apply the activation in a layer's options, if any, to x. It is the name of a Keras function, or another layer."""
-    name: Any = call.option("activation")
+    name: object = call.option("activation")
     description = as_dict(name)
     if description.get("class_name") in LAYERS and isinstance(description.get("config"), dict):
         return _apply_layer(call, x, description)
@@ -102,7 +101,7 @@ def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
     return FUNCTIONS[name](call, x)
 
 
-def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, Any]) -> KerasValue:
+def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, object]) -> KerasValue:
     """Apply a layer that is the activation of another layer. It must be a layer without weights."""
     inner = call.inner_call(replace(call.layer, kind=description["class_name"], options=description["config"]), x)
     if inner.layer.kind in ("PReLU", "Activation"):

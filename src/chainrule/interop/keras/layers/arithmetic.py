@@ -5,7 +5,6 @@ Multiplication by a constant and addition of a constant become Rescaling or Fixe
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
@@ -91,7 +90,7 @@ def layer_scale(call: KerasCall) -> KerasValue:
 
 def _constant(call: KerasCall, name: str, default: float) -> Array:
     """Return an option with a single number, or one number per element of the last axis."""
-    value: Any = call.option(name, default)
+    value: object = call.option(name, default)
     constant = np.array(value)
     channels = call.x.shape[-1]
     if constant.dtype.kind not in "iuf" or constant.size not in (1, channels):

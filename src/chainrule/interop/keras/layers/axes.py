@@ -6,18 +6,18 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule._io.files import expect_object
 from chainrule.core.arrays import Array
-from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import shapes
 from chainrule.interop.keras.layers.by_onnx import bounded, moved, padded, reduced
 from chainrule.interop.keras.layouts import KerasValue
-from chainrule.interop.keras.values import as_dict, as_list
+from chainrule.interop.keras.values import as_dict, as_list, is_whole
 from chainrule.interop.onnx.operators.padding import REPEATING_MODES
 
 Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
-Move = Callable[[KerasCall, Array], Any]
+Move = Callable[[KerasCall, Array], object]
 
 ALL = range(1 << 31)  # samples
 
@@ -51,9 +51,9 @@ def take(call: KerasCall) -> KerasValue | list[KerasValue]:
     return moved(call, x, lambda indices: np.take(indices, chosen, _axis(call)))
 
 
-def _axis(call: KerasCall, name: str = "axis", default: Any = None) -> Any:
+def _axis(call: KerasCall, name: str = "axis", default: int | None = None) -> Any:
     """Return an option that is an axis, or several axes; axis 0 is the batch axis."""
-    axes: Any = call.option(name, default)
+    axes = call.option(name, default)
     entries = as_list(axes)
     if entries is None:
         return axes
@@ -62,7 +62,7 @@ def _axis(call: KerasCall, name: str = "axis", default: Any = None) -> Any:
 
 def reshape(call: KerasCall, x: Array) -> Array:
     """Return an array in another shape."""
-    target: Any = call.option("newshape")
+    target = call.option("newshape")
     sizes = as_list(target) or []
     if len(sizes) < 2 or sizes[0] not in (-1, None):
         raise call.unsupported(f"newshape {quoted(target)}", "−1 for the batch axis, and sizes of a sample")
@@ -78,7 +78,7 @@ def stack(call: KerasCall) -> KerasValue:
 
 def split(call: KerasCall, x: Array) -> list[Array]:
     """Divide an axis into equal parts, or at the given indices."""
-    parts: Any = _axis(call, "indices_or_sections")
+    parts = _axis(call, "indices_or_sections")
     return np.split(x, parts, _axis(call, default=0))
 
 
@@ -96,17 +96,17 @@ def get_item(call: KerasCall, x: Array) -> Array:
     return x[index]
 
 
-def _index(call: KerasCall, entry: Any) -> Any:
+def _index(call: KerasCall, entry: object) -> Any:
     """Return an entry of an index of NumPy: a whole number, a range, None for a new axis, or an ellipsis."""
     kind = as_dict(entry).get("class_name")
+    if kind is None and (isinstance(entry, slice | None) or is_whole(entry)):
+        return cast("Any", entry)
     if kind == "__slice__":
-        bounds = as_dict(entry["config"])
+        bounds = expect_object(as_dict(entry).get("config"), "config of a slice")
         return slice(bounds.get("start"), bounds.get("stop"), bounds.get("step"))
     if kind == "__ellipsis__":
         return ...
-    if kind is not None or not (isinstance(entry, slice | None) or is_whole(entry)):
-        raise call.unsupported(f"index {quoted(entry)}", "whole numbers and ranges")
-    return cast("Any", entry)
+    raise call.unsupported(f"index {quoted(entry)}", "whole numbers and ranges")
 
 
 def pad(call: KerasCall) -> KerasValue | list[KerasValue]:
@@ -114,13 +114,15 @@ def pad(call: KerasCall) -> KerasValue | list[KerasValue]:
     x = call.x
     mode: Any = call.choice("mode", "constant", ("constant", *REPEATING_MODES, "symmetric"))
     pad_width = call.option("pad_width")
-    widths: list[list[int]] = []
+    widths: list[tuple[int, int]] = []
     growth = 1
     for entry in as_list(pad_width) or []:
-        width = as_list(entry) or []
-        if len(width) == 2 and is_whole(width[0], 0) and is_whole(width[1], 0):
-            widths.append(width)
-            growth *= 1 + sum(width)
+        match as_list(entry):
+            case [before, after] if is_whole(before, 0) and is_whole(after, 0):
+                widths.append((before, after))
+                growth *= 1 + before + after
+            case _:
+                pass
     if len(widths) != len(as_list(pad_width) or []) or len(widths) != x.rank + 1 or any(widths[0]):
         raise call.unsupported(f"pad_width {quoted(pad_width)}", "two numbers for each axis, 0 for the batch axis")
     if mode != "constant":

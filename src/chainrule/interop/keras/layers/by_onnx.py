@@ -58,7 +58,7 @@ def apply_in_order(
     *constants: Array | None,
     order: Sequence[int] | None = None,
     removed: Sequence[int] = (),
-    **attributes: Any,
+    **attributes: object,
 ) -> KerasValue:
     """Return the result of an ONNX operator.
 
@@ -116,7 +116,7 @@ def clipped(call: KerasCall, x: KerasValue, low: float, high: float) -> KerasVal
     return x.with_node(call.assembly.clip(x.node, low, high))
 
 
-def onnx_call(call: KerasCall, operator: str, values: Sequence[Value | None], **attributes: Any) -> Call:
+def onnx_call(call: KerasCall, operator: str, values: Sequence[Value | None], **attributes: object) -> Call:
     """Return the call of an ONNX operator instead of a Keras function.
 
     The constants of an operator in `WEIGHTED` are weights, which are named after the layer.

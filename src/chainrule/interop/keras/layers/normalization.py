@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from chainrule.core.arrays import Array
 from chainrule.errors import quoted
@@ -69,7 +69,8 @@ def layer_normalization(call: KerasCall) -> KerasValue:
     x = call.x
     axes = call.axes("axis", -1)
     axis_option = call.option("axis", -1)
-    signs = {axis > 0 for axis in as_list(axis_option) or []}  # Keras sorts axes with both signs in another order
+    axis_numbers = cast("list[int]", as_list(axis_option) or [])
+    signs = {axis > 0 for axis in axis_numbers}  # Keras sorts axes with both signs in another order
     first = x.rank - len(axes)
     if axes != [*range(first, x.rank)] or len(signs) > 1 or call.flag("rms_scaling", False):
         raise call.unsupported(f"axis {quoted(axis_option)}", "the last axes, with mean and variance")

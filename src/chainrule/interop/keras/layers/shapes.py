@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from chainrule.core.arrays import Ints
-from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import apply_in_order, bounded, moved, padded, resized
 from chainrule.interop.keras.layouts import KerasValue
-from chainrule.interop.keras.values import as_list
+from chainrule.interop.keras.values import as_list, is_whole
 
 Translated = KerasValue | list[KerasValue]
 
@@ -27,7 +25,7 @@ def flatten(call: KerasCall) -> KerasValue:
 
 def reshape(call: KerasCall) -> Translated:
     """Return Reshape, with a Permute if the order of elements requires it."""
-    target: Any = call.option("target_shape")
+    target: object = call.option("target_shape")
     sizes = as_list(target) or []
     are_valid = all(is_whole(size, 1) or size == -1 for size in sizes)
     if not are_valid or not 1 <= len(sizes) <= 16:
@@ -88,7 +86,7 @@ def resize_borders(kind: str, option: str, axes: int) -> Callable[[KerasCall], K
 
 def _sizes(call: KerasCall, option: str, axes: int, default: int) -> Ints:
     """Return the numbers of elements to add or crop at the start and end of each spatial axis, (axes, 2)."""
-    value: Any = call.option(option, default)
+    value: object = call.option(option, default)
     sizes = np.array(value)
     if sizes.ndim == 1 and axes > 1:
         sizes = sizes[:, None]  # the same at the start and end

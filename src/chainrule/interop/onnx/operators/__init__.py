@@ -10,7 +10,6 @@ docstring, without "Return".
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from chainrule._io import extensions
 from chainrule.errors import OptionError, quoted
@@ -96,7 +95,7 @@ def described() -> list[tuple[str, str, str]]:
     return sorted(rows)
 
 
-def result(translate: Callable[..., Any]) -> str:
+def result(translate: Callable[..., object]) -> str:
     """Return the first paragraph of a function's docstring without "Return"."""
     paragraph = (translate.__doc__ or "").split("\n\n")[0]
     return " ".join(paragraph.split()).removeprefix("Return ").rstrip(".")

@@ -1,8 +1,7 @@
 """Normalization and dropout."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,7 +22,7 @@ def read_batch_norm(call: Call) -> Feature:
     if training is not None:
         raise call.unsupported(f"{training}: training mode", "normalization by running statistics")
     momentum = 1 - call.real("momentum", 0.9)
-    options: dict[str, Any] = {"epsilon": call.real("epsilon", 1e-5)}
+    options: dict[str, object] = {"epsilon": call.real("epsilon", 1e-5)}
     if 0 < momentum <= 1:  # other values occur in files for inference only
         options["momentum"] = round(momentum, 9)
     names = ("gamma", "beta", "running_mean", "running_variance")
@@ -31,7 +30,7 @@ def read_batch_norm(call: Call) -> Feature:
 
 
 def _normalized_channels(
-    call: Call, kind: str, options: dict[str, Any], names: Sequence[str], ranks: Sequence[int]
+    call: Call, kind: str, options: Mapping[str, object], names: Sequence[str], ranks: Sequence[int]
 ) -> Feature:
     """Return a layer with parameters for each channel.
 

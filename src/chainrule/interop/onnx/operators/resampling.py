@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: s
     return call.layer("Resample2D", x, outputs=outputs, rows=rows.line, columns=columns.line, mode=mode)
 
 
-def along_axes(call: Call, x: Feature, values: Mapping[int, Any], change: Callable[..., Feature]) -> Feature:
+def along_axes(call: Call, x: Feature, values: Mapping[int, object], change: Callable[..., Feature]) -> Feature:
     """Return a value whose axes are changed one by one, each as the rows of images, which consist of all later axes.
 
     values   axis → what determines its change

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +39,7 @@ class ScaledTerm:
             raise self.call.unsupported("only constants", "a value that depends on the network's input")
         return scale_and_shift(self.call, self.x, np.asarray(self.scale), np.asarray(self.shift))
 
-    def layer(self, kind: str, **options: Any) -> ScaledTerm:
+    def layer(self, kind: str, **options: object) -> ScaledTerm:
         """Return the result of a layer. `kind` is the name of its class."""
         return ScaledTerm(self.call, self.call.layer(kind, self.feature, **options))
 
@@ -48,7 +47,7 @@ class ScaledTerm:
         """Return 1 where both values are equal, else 0."""
         return self.exactly("Compare", other, by="equal")
 
-    def exactly(self, kind: str, *others: ScaledTerm | Array | float, **options: Any) -> ScaledTerm:
+    def exactly(self, kind: str, *others: ScaledTerm | Array | float, **options: object) -> ScaledTerm:
         """Return a layer of several values; some may be constants."""
         values = [self, *map(self._term, others)]
         like = next(term.feature for term in values if term.x is not None)
@@ -276,7 +275,7 @@ def fixed_value(call: Call, aligned: Array, like: Feature, name: str | None = No
 # ---------------------------------------------------------------------- several variables
 
 
-def combine(call: Call, kind: str, *values: Feature, **options: Any) -> Feature:
+def combine(call: Call, kind: str, *values: Feature, **options: object) -> Feature:
     """Return a layer with several inputs, such as Add, which repeats values along axes of size 1."""
     return call.layer(kind, *_align_axes(call, *values), **options)
 

@@ -1,13 +1,16 @@
 """The forms of a learner's code, and the messages when it cannot be used."""
 
 import copy
+from inspect import signature
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 
+from chainrule.custom import calls, tensors
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import StudentError
 
@@ -178,6 +181,21 @@ def test_functions_keep_their_options() -> None:
     assert_close(learner_layer.backward(X)[1]["w"], 2 * (X * X).sum(0))
 
 
+@pytest.mark.parametrize("name", sorted({*signature(calls.call).parameters, *signature(tensors.call).parameters}))
+def test_a_parameter_may_have_the_name_of_an_argument_of_the_caller(name: str) -> None:
+    """Calls pass the learner's arguments by name through functions that have arguments of their own."""
+    defined: dict[str, Any] = {}
+    exec(
+        f"def forward(x, {name}): return x @ {name}.T\ndef backward(dy, x, {name}): return dy @ {name}, dy.T @ x",
+        defined,
+    )
+    renamed = LearnerLayer((defined["forward"], defined["backward"]), parameters={name: W})
+    assert_array_equal(renamed.forward(X), X @ W.T)
+    dx, gradients = renamed.backward(DY)
+    assert_array_equal(dx, DX)
+    assert_array_equal(gradients[name], GRADIENTS["w"])
+
+
 def test_a_copy_has_an_object_of_its_own() -> None:
     original = LearnerLayer(Dense)
     original.explore(X)
@@ -211,6 +229,7 @@ METHODS = [  # a method of a dense layer, and the message
     ("backward", fails, rf"backward: ValueError: the inner sizes .* \(line {FAILS} of "),
     ("backward", lambda self, dy: W.dot(dy), "backward: ValueError: the inner sizes 3 and 2 of a"),
     ("backward", lambda self, dy: exit(3), r"Broken\.backward: SystemExit: 3"),
+    ("backward", lambda self, dy: (), "returned an empty tuple; expected dx"),
     ("backward", lambda self, dy: {"dw": dy}, "returned a dictionary without 'dx': dw"),
     ("backward", lambda self, dy: {"dx": self.x, 3: dy}, "a dictionary with the key 3"),
     ("backward", lambda self, dy: (self.x, {"dv": dy}), "'dv', which belongs to no parameter of"),

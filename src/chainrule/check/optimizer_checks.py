@@ -119,9 +119,9 @@ def _mistake(path: Trajectory, rules: Sequence[Rule], used: Mapping[str, float])
             if impossible:
                 return impossible
     for rule in rules:
-        for mistake, message, change in MISTAKES:
-            if path.compare(change(rule)).error <= path.tolerance:
-                return (Diagnosis(mistake, message),)
+        for mistake in MISTAKES:
+            if path.compare(mistake.change(rule)).error <= path.tolerance:
+                return (Diagnosis(mistake.name, mistake.message),)
     return ()
 
 

@@ -282,13 +282,16 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
     If the file contains nothing complete, classes with two methods of any names are included.
     """
     complete = layers(module)
-    other_code = complete or functions(module) or calling.is_layer(module)
+    has_nothing_complete = not (complete or functions(module) or calling.is_layer(module))
     names = list[str]()
     for name, kind in _own_classes(module).items():
         if name[:1] == "_" or name in complete or autograd.is_engine(kind) or optimizers.is_optimizer(kind):
             continue
-        has_usual_name = calling.method(kind, NAMES.forward) or calling.method(kind, NAMES.backward)
-        if (complete and has_usual_name) or (not other_code and None not in _methods(kind)):
+        if complete:
+            is_incomplete = bool(calling.method(kind, NAMES.forward) or calling.method(kind, NAMES.backward))
+        else:
+            is_incomplete = has_nothing_complete and None not in _methods(kind)
+        if is_incomplete:
             names.append(name)
     return names
 

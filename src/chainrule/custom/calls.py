@@ -35,8 +35,8 @@ POSITION = "returned "  # prefix for gradients that an object's backward returns
 EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # opcodes of `pass`
 
 
-def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """Call a learner's function and return its result.
+def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+    """Call a learner's function and return its result. Its arguments may have any names, such as label.
 
     label    name of the function, for messages
 
@@ -286,61 +286,97 @@ def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
 NO_DEFAULT: Any = inspect.Parameter.empty
 
 
-def split_results(
-    result: Any, label: str, names: tuple[str, ...] | None, shapes: Sequence[tuple[int, ...]] = ()
-) -> tuple[Any, dict[str, Any]]:
-    """Split the result of `backward` into dx and the other gradients, by name.
+def split_object_results(result: object, label: str) -> tuple[object, dict[str, object]]:
+    """Split the result of the method `backward` of an object into dx and the other gradients, by name.
 
     The result can have one of these forms, here for parameters w and b:
 
-        dx                      of a layer without parameters, or whose object stores dw and db
-        (dx, dw, db)            in the order of the parameters
+        dx                      if the object stores dw and db, or has no parameters; it may be a list of numbers
+        (dx, dw, db)            gradients without names, which are numbered: "returned 1", "returned 2"
         (dx, [dw, db])          an inner list or tuple of arrays only
         (dx, {"dw": dw, …})     a dictionary of the other gradients
         {"dx": dx, "dw": dw, …}
-        (dw, db)                without dx, as in the first layer of a network; see `shapes`
 
     label    name of the function, for messages
-    names    names of the parameters of plain functions, in the order of their gradients; None for objects, whose
-             gradients are numbered: "returned 1"
-    shapes   shapes of these parameters; if the results have exactly these shapes, dx is missing, and None is returned
     Errors   FormError for any other result
     """
+    named = _split_dictionary(result, label)
+    if named is not None:
+        return named
+    if not isinstance(result, tuple):
+        return result, {}
+    returned = _flattened(cast("tuple[object, ...]", result))
+    if not returned:
+        raise FormError(f"{label} returned an empty tuple; expected dx")
+    gradients = dict[str, object]()
+    for number, gradient in enumerate(returned[1:], 1):
+        if gradient is not None:
+            gradients[f"{POSITION}{number}"] = gradient
+    return returned[0], gradients
+
+
+def split_function_results(
+    result: object, label: str, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[object, dict[str, object]]:
+    """Split the result of a plain function `backward` into dx and the other gradients, by name.
+
+    It can have the forms that `split_object_results` describes. Gradients without names, in a tuple or a list, are in
+    the order of the parameters. If they have exactly the shapes of all parameters, dx is missing, as in the first layer
+    of a network, and None is returned. Gradients of options, which must be None, may follow.
+
+    shapes   shapes of the parameters by name, in their order
+    """
+    named = _split_dictionary(result, label)
+    if named is not None:
+        return named
+    # A list of numbers is dx itself; a list with a gradient for each parameter is not.
+    if isinstance(result, tuple):
+        returned = _flattened(cast("tuple[object, ...]", result))
+    elif isinstance(result, list) and shapes:
+        returned = _flattened(cast("list[object]", result))
+    else:
+        return cast("object", result), {}
+    if shapes and [np.shape(cast("Array", part)) for part in returned] == [*shapes.values()]:
+        returned = [None, *returned]
+    count = 1 + len(shapes)
+    while shapes and len(returned) > count and returned[-1] is None:
+        returned.pop()
+    names = [f"d{name}" for name in shapes]
+    if len(returned) == count:
+        return returned[0], dict(zip(names, returned[1:], strict=True))
+    if isinstance(result, list):
+        return cast("object", result), {}
+    expected = ", ".join(["dx", *names])
+    raise FormError(f"{label} returned {len(returned)} values; expected {expected}, or dx and a dictionary")
+
+
+def _split_dictionary(result: object, label: str) -> tuple[object, dict[str, object]] | None:
+    """Return dx and the other gradients of {"dx": dx, "dw": dw, …} or (dx, {"dw": dw, …}); None for other forms."""
     if isinstance(result, Mapping):
-        entries = _named_entries(result, label)
+        entries = _named_entries(cast("Mapping[object, object]", result), label)
         if "dx" not in entries:
             raise FormError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
         return entries.pop("dx"), entries
-    # A list of numbers may also be dx itself. The end of this function decides by its length.
     if isinstance(result, tuple | list):
-        returned = list(cast("tuple[Any, ...]", result))
-    else:
-        returned = list[Any]()
-    if len(returned) == 2 and isinstance(returned[1], Mapping):
-        return returned[0], _named_entries(returned[1], label)
-    if len(returned) == 2 and isinstance(returned[1], tuple | list):
-        further = cast("list[Any]", returned[1])
-        if all(isinstance(part, np.ndarray) for part in further):
-            returned = [returned[0], *further]
-    if names is None and isinstance(result, tuple):
-        return returned[0], {
-            f"{POSITION}{number}": part for number, part in enumerate(returned[1:], 1) if part is not None
-        }
-    if names and returned and [np.shape(part) for part in returned] == [*shapes]:  # (dw, db)
-        returned = [None, *returned]
-    while names and len(returned) > 1 + len(names) and returned[-1] is None:  # gradients of options
-        returned.pop()
-    if (names or isinstance(result, tuple)) and len(returned) == 1 + len(names or ()):
-        return returned[0], {f"d{name}": gradient for name, gradient in zip(names or (), returned[1:], strict=True)}
-    if isinstance(result, tuple):
-        expected = ", ".join(["dx", *(f"d{name}" for name in names or ())])
-        raise FormError(f"{label} returned {len(returned)} values; expected {expected}, or dx and a dictionary")
-    return cast("Any", result), {}
+        parts = cast("tuple[object, ...]", result)
+        if len(parts) == 2 and isinstance(parts[1], Mapping):
+            return parts[0], _named_entries(cast("Mapping[object, object]", parts[1]), label)
+    return None
 
 
-def _named_entries(mapping: Any, label: str) -> dict[str, Any]:
-    entries = dict(cast("Mapping[Any, Any]", mapping))
-    for key in entries:
+def _flattened(results: Sequence[object]) -> list[object]:
+    """Return (dx, dw, db) for (dx, [dw, db]) if the inner list contains arrays only; other results as they are."""
+    if len(results) == 2 and isinstance(results[1], tuple | list):
+        inner = cast("list[object]", results[1])
+        if all(isinstance(part, np.ndarray) for part in inner):
+            return [results[0], *inner]
+    return list(results)
+
+
+def _named_entries(mapping: Mapping[object, object], label: str) -> dict[str, object]:
+    entries = dict[str, object]()
+    for key, value in mapping.items():
         if not isinstance(key, str):
             raise FormError(f"{label} returned a dictionary with the key {key!r}; expected names such as 'dw'")
+        entries[key] = value
     return entries

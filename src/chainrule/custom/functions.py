@@ -20,7 +20,7 @@ from chainrule.custom.calls import (
     call,
     copy_for_call,
     defaults,
-    split_results,
+    split_function_results,
 )
 from chainrule.custom.gradient_names import role_of
 from chainrule.custom.held_arrays import ModuleVariables
@@ -118,8 +118,8 @@ class Functions(LocalCode):
         returned = call(label, self._backward, *arguments)
         if self._cache and _is_nothing(returned):
             raise UnwrittenError(UNWRITTEN.format(label))
-        shapes = [*map(np.shape, parameters.values())]
-        dx, others = split_results(returned, label, self.arguments or (), shapes)
+        shapes = {name: np.shape(value) for name, value in parameters.items()}
+        dx, others = split_function_results(returned, label, shapes)
         gradients = dict[str, Array]()
         if dx is not None or not others:
             gradients["dx"] = array(dx, f"{label} returned")

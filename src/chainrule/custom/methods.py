@@ -21,7 +21,7 @@ from chainrule.custom.calls import (
     copy_for_call,
     defaults,
     reads,
-    split_results,
+    split_object_results,
 )
 from chainrule.custom.gradient_names import owners, role_of
 from chainrule.custom.held_arrays import ModuleVariables
@@ -229,7 +229,7 @@ class Methods(LocalCode):
         backward = getattr(self.thing, self._backward)
         returned = call(label, backward, *self._backward_arguments(label, backward, dy_copy))
         returned = calling.stored(self.thing, NAMES.input_gradients, returned)
-        dx, parameter_gradients = split_results(returned, label, None)
+        dx, parameter_gradients = split_object_results(returned, label)
         gradients = dict[str, Array]()
         for name, value in parameter_gradients.items():
             gradients[name] = array(value, f"{label}: {name} is")

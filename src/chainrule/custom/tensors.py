@@ -35,7 +35,7 @@ def to_tensor(value: Any) -> Any:
     return sys.modules["torch"].from_numpy(array.astype(np.float64) if array.dtype == np.float32 else array)
 
 
-def call(owner: Any, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def call(owner: Any, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """Call a function; with tensors if its owner, a class or an object, expects them. New tensors have float64.
 
     Arrays in the arguments are then converted to tensors, and tensors in the result to arrays.

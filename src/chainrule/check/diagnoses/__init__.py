@@ -14,6 +14,7 @@ from chainrule.check.diagnoses import (
     dense,
     general,
     geometry,
+    kernels,
     losses,
     normalization,
     pooling,
@@ -30,9 +31,9 @@ EXACT = 1e-9  # relative tolerance for float64 results
 ROUNDING = 1e-15  # minimum relative tolerance
 TINY = 1e-300  # avoids divisions by zero
 
-CATALOGUES: dict[str, tuple[Mistake, ...]] = {
-    "cross_correlate": (*convolution.OUTPUTS, *convolution.INPUTS, *convolution.KERNELS, *dense.BIAS),
-    "cross_correlate_dx": (*convolution.TRANSPOSED, *dense.BIAS),
+CATALOGUES: dict[str, Iterable[Mistake]] = {
+    "cross_correlate": (*convolution.OUTPUTS, *convolution.INPUTS, *kernels.KERNELS, *dense.BIAS),
+    "cross_correlate_dx": (*kernels.TRANSPOSED, *dense.BIAS),
     "dense": (*dense.DENSE, *dense.BIAS),
     "max_pool": pooling.MAXIMUM,
     "average_pool": pooling.AVERAGE,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, GroundTruth
 from chainrule.check.report import ROUNDED
 from chainrule.engines.protocol import Array
 from chainrule.operations.reference.activations import sigmoid
@@ -37,6 +37,48 @@ def _within_one_bound(t: GroundTruth) -> list[Array]:
     return []
 
 
+def softmax_over_batch(x: Array) -> Candidates:
+    """Yield softmax over the samples and over the whole batch, also if each row is shifted by its maximum before."""
+    for shifted in (x, x - x.max(axis=1, keepdims=True)):
+        powers = np.exp(shifted)
+        yield powers / powers.sum(axis=0)
+        yield powers / powers.sum()
+
+
+def _softmax_dx(y: Array, dy: Array) -> Array:
+    return y * (dy - (dy * y).sum(axis=1, keepdims=True))
+
+
+ELEMENTWISE = Catalogue(PAGE)
+
+
+@ELEMENTWISE.mistake(
+    ROUNDED, "differs by 2·10⁻⁵, because γ and α are rounded: γ = 1.0507009873554805, α = 1.6732632423543772", "y"
+)
+def _rounded(t: GroundTruth) -> Candidates:
+    if t.operation == "selu":
+        for alpha in (1.6733, 1.67326):
+            yield 1.0507 * np.where(t.x > 0, t.x, alpha * np.expm1(t.x))
+
+
+@ELEMENTWISE.mistake("activation-missing", "equals x: apply the activation", "y")
+def _activation_missing(t: GroundTruth) -> Candidates:
+    yield t.x
+
+
+@ELEMENTWISE.mistake(
+    "derivative-at-wrong-argument",
+    "evaluates the derivative at y = f(x): evaluate it at x (or write it in terms of y, without applying f again)",
+    "x",
+)
+def _derivative_at_wrong_argument(t: GroundTruth) -> Candidates:
+    if t.operation not in ("relu", "clip"):
+        yield _gradient_at(t, t.y)
+
+
+@ELEMENTWISE.mistake(
+    "input-for-output", "uses x where the derivative is in terms of y: σ' = y (1 − y), tanh' = 1 − y²", "x"
+)
 def _input_for_output(t: GroundTruth) -> Candidates:
     if t.operation == "sigmoid":
         yield t.dy * t.x * (1 - t.x)
@@ -44,6 +86,68 @@ def _input_for_output(t: GroundTruth) -> Candidates:
         yield t.dy * (1 - t.x * t.x)
 
 
+@ELEMENTWISE.mistake("derivative-missing", "equals dy: multiply dy by the derivative of the activation", "x")
+def _derivative_missing(t: GroundTruth) -> Candidates:
+    if t.operation != "hard_sigmoid":
+        yield t.dy
+
+
+@ELEMENTWISE.mistake("square-missing", "multiplies dy by 1 − y: the derivative of tanh is 1 − y²", "x")
+def _square_missing(t: GroundTruth) -> Candidates:
+    if t.operation == "tanh":
+        yield t.dy * (1 - t.y)
+
+
+@ELEMENTWISE.mistake("function-for-derivative", "multiplies dy by f(x): multiply it by f'(x)", "x")
+def _function_for_derivative(t: GroundTruth) -> Candidates:
+    yield t.dy * t.y
+
+
+@ELEMENTWISE.mistake(
+    "mask-from-wrong-tensor", "masks by the sign of dy: mask by the sign of x (or y), which must be above 0", "x"
+)
+def _mask_from_wrong_tensor(t: GroundTruth) -> Candidates:
+    if t.operation in MASKED:
+        yield np.where(t.dy > 0, t.dy, _slope(t) * t.dy)
+
+
+@ELEMENTWISE.mistake("mask-inverted", "passes dy where x is below 0: pass it where x is above 0", "x")
+def _mask_inverted(t: GroundTruth) -> Candidates:
+    if t.operation in MASKED:
+        yield np.where(t.x > 0, _slope(t) * t.dy, t.dy)
+
+
+@ELEMENTWISE.mistake("slope-forgotten", "is zero where x is below 0: there it must be slope · dy", "x")
+def _slope_forgotten(t: GroundTruth) -> Candidates:
+    if t.operation == "leaky_relu":
+        yield np.where(t.x > 0, t.dy, 0.0)
+
+
+@ELEMENTWISE.mistake(
+    "slope-wrong", "has a different slope than the output where x is below 0: there it must be slope · dy", "x"
+)
+def _slope_wrong(t: GroundTruth) -> Candidates:
+    for slope in _other_slopes(t):
+        yield np.where(t.x > 0, t.dy, slope * t.dy)
+
+
+@ELEMENTWISE.mistake("slope-without-dy", "equals the slope where x is below 0: multiply the slope by dy", "x")
+def _slope_without_dy(t: GroundTruth) -> Candidates:
+    if t.operation == "leaky_relu":
+        yield np.where(t.x > 0, t.dy, _slope(t))
+
+
+@ELEMENTWISE.mistake(
+    "bound-forgotten", "passes dy beyond one of the bounds: it must be 0 where x ≤ low and where x ≥ high", "x"
+)
+def _bound_forgotten(t: GroundTruth) -> Candidates:
+    for inside in _within_one_bound(t):
+        yield np.where(inside, t.dy, 0.0)
+
+
+@ELEMENTWISE.mistake(
+    "product-rule-term-missing", "lacks a term of the product rule: the derivative of x·g(x) is g(x) + x·g'(x)", "x"
+)
 def _one_term(t: GroundTruth) -> Candidates:
     if t.operation == "silu":
         s = sigmoid(t.x)
@@ -57,6 +161,9 @@ def _one_term(t: GroundTruth) -> Candidates:
         yield _gradient_at(t, t.x) - t.dy * weight
 
 
+@ELEMENTWISE.mistake(
+    "inner-slope-wrong", "has a wrong derivative of x + c x³, the argument of tanh: it is 1 + 3 c x²", "x"
+)
 def _wrong_inner_slopes(t: GroundTruth) -> Candidates:
     """Yield gradients of GELU with a factor missing in the derivative of the cubic polynomial, c = 0.044715."""
     if t.operation == "gelu":
@@ -66,74 +173,72 @@ def _wrong_inner_slopes(t: GroundTruth) -> Candidates:
             yield outer + both * factor
 
 
-def softmax_over_batch(x: Array) -> Candidates:
-    """Yield softmax over the samples and over the whole batch, also if each row is shifted by its maximum before."""
-    for shifted in (x, x - x.max(axis=1, keepdims=True)):
-        powers = np.exp(shifted)
-        yield powers / powers.sum(axis=0)
-        yield powers / powers.sum()
+@ELEMENTWISE.mistake("constant-forgotten", "multiplies dy by y where x ≤ 0: the derivative there is α eˣ = y + α", "x")
+def _constant_forgotten(t: GroundTruth) -> Candidates:
+    if t.operation == "elu":
+        yield np.where(t.x > 0, t.dy, t.dy * t.y)
 
 
-def _softmax_dx(y: Array, dy: Array) -> Array:
-    return y * (dy - (dy * y).sum(axis=1, keepdims=True))
+@ELEMENTWISE.mistake(
+    "exponent-sign", "multiplies dy by 1/(1 + eˣ): the derivative is 1/(1 + e⁻ˣ), which tends to 1 for large x", "x"
+)
+def _exponent_sign(t: GroundTruth) -> Candidates:
+    if t.operation == "softplus":
+        yield t.dy * sigmoid(-t.x)
 
 
-ELEMENTWISE = catalogue(
-    PAGE,
-    ("y", ROUNDED, "differs by 2·10⁻⁵, because γ and α are rounded: γ = 1.0507009873554805, α = 1.6732632423543772",
-     lambda t: [1.0507 * np.where(t.x > 0, t.x, alpha * np.expm1(t.x)) for alpha in (1.6733, 1.67326)
-                if t.operation == "selu"]),
-    ("y", "activation-missing", "equals x: apply the activation", lambda t: [t.x]),
-    ("x", "derivative-at-wrong-argument",
-     "evaluates the derivative at y = f(x): evaluate it at x (or write it in terms of y, without applying f again)",
-     lambda t: [_gradient_at(t, t.y)] if t.operation not in ("relu", "clip") else []),
-    ("x", "input-for-output", "uses x where the derivative is in terms of y: σ' = y (1 − y), tanh' = 1 − y²",
-     _input_for_output),
-    ("x", "derivative-missing", "equals dy: multiply dy by the derivative of the activation",
-     lambda t: [t.dy] if t.operation != "hard_sigmoid" else []),
-    ("x", "square-missing", "multiplies dy by 1 − y: the derivative of tanh is 1 − y²",
-     lambda t: [t.dy * (1 - t.y)] if t.operation == "tanh" else []),
-    ("x", "function-for-derivative", "multiplies dy by f(x): multiply it by f'(x)", lambda t: [t.dy * t.y]),
-    ("x", "mask-from-wrong-tensor", "masks by the sign of dy: mask by the sign of x (or y), which must be above 0",
-     lambda t: [np.where(t.dy > 0, t.dy, _slope(t) * t.dy)] if t.operation in MASKED else []),
-    ("x", "mask-inverted", "passes dy where x is below 0: pass it where x is above 0",
-     lambda t: [np.where(t.x > 0, _slope(t) * t.dy, t.dy)] if t.operation in MASKED else []),
-    ("x", "slope-forgotten", "is zero where x is below 0: there it must be slope · dy",
-     lambda t: [np.where(t.x > 0, t.dy, 0.0)] if t.operation == "leaky_relu" else []),
-    ("x", "slope-wrong", "has a different slope than the output where x is below 0: there it must be slope · dy",
-     lambda t: [np.where(t.x > 0, t.dy, slope * t.dy) for slope in _other_slopes(t)]),
-    ("x", "slope-without-dy", "equals the slope where x is below 0: multiply the slope by dy",
-     lambda t: [np.where(t.x > 0, t.dy, _slope(t))] if t.operation == "leaky_relu" else []),
-    ("x", "bound-forgotten", "passes dy beyond one of the bounds: it must be 0 where x ≤ low and where x ≥ high",
-     lambda t: [np.where(inside, t.dy, 0.0) for inside in _within_one_bound(t)]),
-    ("x", "product-rule-term-missing", "lacks a term of the product rule: the derivative of x·g(x) is g(x) + x·g'(x)",
-     _one_term),
-    ("x", "inner-slope-wrong", "has a wrong derivative of x + c x³, the argument of tanh: it is 1 + 3 c x²",
-     _wrong_inner_slopes),
-    ("x", "constant-forgotten", "multiplies dy by y where x ≤ 0: the derivative there is α eˣ = y + α",
-     lambda t: [np.where(t.x > 0, t.dy, t.dy * t.y)] if t.operation == "elu" else []),
-    ("x", "exponent-sign", "multiplies dy by 1/(1 + eˣ): the derivative is 1/(1 + e⁻ˣ), which tends to 1 for large x",
-     lambda t: [t.dy * sigmoid(-t.x)] if t.operation == "softplus" else []),
-    ("x", "scale-forgotten", "passes dy unchanged where −3 < x < 3: the slope there is 1/6, not 1",
-     lambda t: [np.where(abs(t.x) < 3, t.dy, 0.0), t.dy] if t.operation == "hard_sigmoid" else []),
-)  # fmt: skip
+@ELEMENTWISE.mistake("scale-forgotten", "passes dy unchanged where −3 < x < 3: the slope there is 1/6, not 1", "x")
+def _scale_forgotten(t: GroundTruth) -> Candidates:
+    if t.operation == "hard_sigmoid":
+        yield np.where(abs(t.x) < 3, t.dy, 0.0)
+        yield t.dy
 
-SOFTMAX = catalogue(
-    PAGE,
-    ("x", "softmax-off-diagonal-dropped",
-     "uses only the diagonal of the Jacobian, y (1 − y): every output depends on every input, so dx = y (dy − Σ dy·y)",
-     lambda t: [t.dy * t.y * (1 - t.y)]),
-    ("x", "softmax-diagonal-without-square",
-     "is dy · y: the Jacobian is diag(y) − y yᵀ, so subtract y · Σ dy·y as well", lambda t: [t.dy * t.y]),
-    ("x", "softmax-summed-over-batch", "sums dy·y over the whole batch: sum over the classes of each sample",
-     lambda t: [t.y * (t.dy - (t.dy * t.y).sum())]),
-    ("x", "derivative-missing",
-     "equals dy: that is right only for softmax fused with cross-entropy; dx = y (dy − Σ dy·y)", lambda t: [t.dy]),
-    ("x", "derivative-at-wrong-argument", "applies softmax to y again: write the Jacobian in terms of y itself",
-     lambda t: [_softmax_dx(softmax(t.y), t.dy)]),
-    ("y", "softmax-over-batch", "is normalized over the batch: normalize each row, so that it sums to 1",
-     lambda t: softmax_over_batch(t.x)),
-)  # fmt: skip
+
+SOFTMAX = Catalogue(PAGE)
+
+
+@SOFTMAX.mistake(
+    "softmax-off-diagonal-dropped",
+    "uses only the diagonal of the Jacobian, y (1 − y): every output depends on every input, so dx = y (dy − Σ dy·y)",
+    "x",
+)
+def _softmax_off_diagonal_dropped(t: GroundTruth) -> Candidates:
+    yield t.dy * t.y * (1 - t.y)
+
+
+@SOFTMAX.mistake(
+    "softmax-diagonal-without-square", "is dy · y: the Jacobian is diag(y) − y yᵀ, so subtract y · Σ dy·y as well", "x"
+)
+def _softmax_diagonal_without_square(t: GroundTruth) -> Candidates:
+    yield t.dy * t.y
+
+
+@SOFTMAX.mistake(
+    "softmax-summed-over-batch", "sums dy·y over the whole batch: sum over the classes of each sample", "x"
+)
+def _softmax_summed_over_batch(t: GroundTruth) -> Candidates:
+    yield t.y * (t.dy - (t.dy * t.y).sum())
+
+
+@SOFTMAX.mistake(
+    "derivative-missing",
+    "equals dy: that is right only for softmax fused with cross-entropy; dx = y (dy − Σ dy·y)",
+    "x",
+)
+def _softmax_derivative_missing(t: GroundTruth) -> Candidates:
+    yield t.dy
+
+
+@SOFTMAX.mistake(
+    "derivative-at-wrong-argument", "applies softmax to y again: write the Jacobian in terms of y itself", "x"
+)
+def _softmax_derivative_at_wrong_argument(t: GroundTruth) -> Candidates:
+    yield _softmax_dx(softmax(t.y), t.dy)
+
+
+@SOFTMAX.mistake("softmax-over-batch", "is normalized over the batch: normalize each row, so that it sums to 1", "y")
+def _softmax_over_batch(t: GroundTruth) -> Candidates:
+    return softmax_over_batch(t.x)
 
 
 def _channel_sums(values: Array) -> Array:
@@ -141,18 +246,35 @@ def _channel_sums(values: Array) -> Array:
     return values.sum(axis=(0, *range(2, values.ndim)))
 
 
-PRELU = catalogue(
-    "prelu",
-    ("x", "slope-forgotten", "is zero where x is below 0: there it must be slope · dy",
-     lambda t: [np.where(t.x > 0, t.dy, 0.0)]),
-    ("x", "derivative-missing", "equals dy: multiply dy by the slope where x is below 0", lambda t: [t.dy]),
-    ("slope", "mask-missing", "sums dy · x over all positions: only those where x ≤ 0 depend on the slope",
-     lambda t: [_channel_sums(t.dy * t.x)]),
-    ("slope", "input-forgotten", "sums dy where x ≤ 0: multiply it by x", lambda t: [_channel_sums(t.dy * (t.x <= 0))]),
-    ("slope", "positions-not-summed",
-     "is not summed over the positions: the slope of a channel is used at all positions",
-     lambda t: [(t.dy * np.minimum(t.x, 0)).sum(axis=0)] if t.x.ndim > 2 else []),
-)  # fmt: skip
+PRELU = Catalogue("prelu")
+
+
+@PRELU.mistake("slope-forgotten", "is zero where x is below 0: there it must be slope · dy", "x")
+def _prelu_slope_forgotten(t: GroundTruth) -> Candidates:
+    yield np.where(t.x > 0, t.dy, 0.0)
+
+
+@PRELU.mistake("derivative-missing", "equals dy: multiply dy by the slope where x is below 0", "x")
+def _prelu_derivative_missing(t: GroundTruth) -> Candidates:
+    yield t.dy
+
+
+@PRELU.mistake("mask-missing", "sums dy · x over all positions: only those where x ≤ 0 depend on the slope", "slope")
+def _mask_missing(t: GroundTruth) -> Candidates:
+    yield _channel_sums(t.dy * t.x)
+
+
+@PRELU.mistake("input-forgotten", "sums dy where x ≤ 0: multiply it by x", "slope")
+def _input_forgotten(t: GroundTruth) -> Candidates:
+    yield _channel_sums(t.dy * (t.x <= 0))
+
+
+@PRELU.mistake(
+    "positions-not-summed", "is not summed over the positions: the slope of a channel is used at all positions", "slope"
+)
+def _positions_not_summed(t: GroundTruth) -> Candidates:
+    if t.x.ndim > 2:
+        yield (t.dy * np.minimum(t.x, 0)).sum(axis=0)
 
 
 REMEDIES = {

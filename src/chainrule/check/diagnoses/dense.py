@@ -1,8 +1,22 @@
 """Classic mistakes in dense layers, and in the bias of dense and convolutional layers."""
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, GroundTruth
+
+DENSE = Catalogue("dense")
 
 
+@DENSE.mistake("bias-not-added", "equals W x: add b", "y")
+def _bias_not_added(t: GroundTruth) -> Candidates:
+    yield t.x @ t.values["w"].T
+
+
+@DENSE.mistake("axes-transposed", "is the transpose of the right answer: dW = dy xᵀ has the shape (F_out, F_in)", "w")
+def _axes_transposed(t: GroundTruth) -> Candidates:
+    yield t.gradients["w"].T
+    yield t.gradients["w"].T.reshape(t.gradients["w"].shape)
+
+
+@DENSE.mistake("axes-transposed", "uses W with the wrong axes: dx = Wᵀ dy, with a transpose and not a reshape", "x")
 def _wrong_axes(t: GroundTruth) -> Candidates:
     w = t.values["w"]
     yield t.dy @ w.T.reshape(w.shape)
@@ -10,17 +24,15 @@ def _wrong_axes(t: GroundTruth) -> Candidates:
         yield t.dy @ w.T
 
 
-DENSE = catalogue(
-    "dense",
-    ("y", "bias-not-added", "equals W x: add b", lambda t: [t.x @ t.values["w"].T]),
-    ("w", "axes-transposed", "is the transpose of the right answer: dW = dy xᵀ has the shape (F_out, F_in)",
-     lambda t: [t.gradients["w"].T, t.gradients["w"].T.reshape(t.gradients["w"].shape)]),
-    ("x", "axes-transposed", "uses W with the wrong axes: dx = Wᵀ dy, with a transpose and not a reshape", _wrong_axes),
-    ("x", "feature-sum-missing", "includes one output feature only: sum over all outputs, dx = Wᵀ dy",
-     lambda t: [t.dy[:, [index]] * t.values["w"][index] for index in (-1, 0)]),
-    ("w", "input-forgotten", "has dy in every column: multiply by the input, dW = dy xᵀ",
-     lambda t: [t.dy.sum(axis=0)[:, None].repeat(t.x.shape[1], axis=1)]),
-)  # fmt: skip
+@DENSE.mistake("feature-sum-missing", "includes one output feature only: sum over all outputs, dx = Wᵀ dy", "x")
+def _feature_sum_missing(t: GroundTruth) -> Candidates:
+    for index in (-1, 0):
+        yield t.dy[:, [index]] * t.values["w"][index]
+
+
+@DENSE.mistake("input-forgotten", "has dy in every column: multiply by the input, dW = dy xᵀ", "w")
+def _input_forgotten(t: GroundTruth) -> Candidates:
+    yield t.dy.sum(axis=0)[:, None].repeat(t.x.shape[1], axis=1)
 
 
 def _positions(t: GroundTruth) -> tuple[int, ...]:
@@ -31,6 +43,14 @@ def _tied(t: GroundTruth) -> bool:
     return t.dy.ndim > 2 and t.gradients["b"].ndim == 1
 
 
+BIAS = Catalogue("bias")
+
+
+@BIAS.mistake(
+    "bias-not-summed-over-positions",
+    "is not summed over the positions: the bias is added at every (i, j), so sum dy over all positions",
+    "b",
+)
 def _each_position(t: GroundTruth) -> Candidates:
     if _tied(t):
         yield t.dy.sum(axis=0)
@@ -43,6 +63,16 @@ def _each_position(t: GroundTruth) -> Candidates:
             yield t.dy.sum(axis=(0, axis))
 
 
+@BIAS.mistake("bias-averaged-over-positions", "is the mean over the positions: take the sum", "b")
+def _bias_averaged_over_positions(t: GroundTruth) -> Candidates:
+    if _tied(t):
+        yield t.dy.mean(axis=_positions(t)).sum(axis=0)
+        yield t.dy.mean(axis=(0, *_positions(t)))
+
+
+@BIAS.mistake(
+    "bias-not-summed-over-batch", "is not summed over the batch: every sample uses the same bias, so sum over n", "b"
+)
 def _each_sample(t: GroundTruth) -> Candidates:
     if _tied(t):
         kept = t.dy.sum(axis=_positions(t))
@@ -51,24 +81,20 @@ def _each_sample(t: GroundTruth) -> Candidates:
     return [kept, kept[0], kept[-1]]
 
 
+@BIAS.mistake(
+    "bias-summed-over-features", "is the sum of all elements of dy: each feature or channel has its own sum", "b"
+)
+def _bias_summed_over_features(t: GroundTruth) -> Candidates:
+    if t.gradients["b"].size > 1:
+        yield t.gradients["b"] * 0 + t.dy.sum()
+        yield t.dy.sum().reshape(())
+
+
+@BIAS.mistake(
+    "bias-summed-over-positions", "is summed over the positions: an untied bias has one element per position", "b"
+)
 def _over_positions(t: GroundTruth) -> Candidates:
     if t.dy.ndim > 2 and t.gradients["b"].ndim > 1:
         summed = t.dy.sum(axis=(0, *_positions(t)))
         yield summed
         yield t.gradients["b"] * 0 + summed.reshape(-1, *(1 for _ in _positions(t)))
-
-
-BIAS = catalogue(
-    "bias",
-    ("b", "bias-not-summed-over-positions",
-     "is not summed over the positions: the bias is added at every (i, j), so sum dy over all positions",
-     _each_position),
-    ("b", "bias-averaged-over-positions", "is the mean over the positions: take the sum",
-     lambda t: [t.dy.mean(axis=_positions(t)).sum(axis=0), t.dy.mean(axis=(0, *_positions(t)))] if _tied(t) else []),
-    ("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample uses the same bias, so sum over n",
-     _each_sample),
-    ("b", "bias-summed-over-features", "is the sum of all elements of dy: each feature or channel has its own sum",
-     lambda t: [t.gradients["b"] * 0 + t.dy.sum(), t.dy.sum().reshape(())] if t.gradients["b"].size > 1 else []),
-    ("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one element per position",
-     _over_positions),
-)  # fmt: skip

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, Entry, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, GroundTruth
 from chainrule.engines.protocol import Array
 
 MOMENTA = (0.9, 0.8, 0.99, 0.1, 0.2, 0.01, 1.0)  # usual weights of the old running statistics
@@ -94,13 +94,34 @@ def _dx(
     return _image(t, (weighted - sums / (count or weighted.shape[1])) / _deviation(t) * ratio)
 
 
-def _unbiased_dx(t: GroundTruth) -> Candidates:
-    """Yield dx with the unbiased variance: in the deviation only, and in x̂ as well."""
-    ratio = _deviation(t) / _deviation(t, ddof=1)
-    yield _image(t, _rows(t, t.gradients["x"]) * ratio)
-    yield _dx(t, ratio=ratio)
+COMMON = Catalogue(None)
 
 
+@COMMON.mistake(
+    "variance-unbiased", "divides by the root of the unbiased variance: here the sum is divided by M, not by M − 1", "y"
+)
+def _variance_unbiased(t: GroundTruth) -> Candidates:
+    yield _output(t, _normal(t, _deviation(t, ddof=1)))
+
+
+@COMMON.mistake("root-forgotten", "is divided by the variance: divide by its root, √(σ² + ε)", "y")
+def _root_forgotten(t: GroundTruth) -> Candidates:
+    yield _output(t, _normal(t, _deviation(t) ** 2))
+
+
+@COMMON.mistake("epsilon-outside-root", "adds ε outside the root: ε belongs under it, √(σ² + ε)", "y")
+def _epsilon_outside_root(t: GroundTruth) -> Candidates:
+    yield _output(t, _normal(t, _deviation(t, epsilon=0) + t.attributes["epsilon"]))
+
+
+@COMMON.mistake("epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)", "y")
+def _epsilon_forgotten(t: GroundTruth) -> Candidates:
+    yield _output(t, _normal(t, _deviation(t, epsilon=0)))
+
+
+@COMMON.mistake(
+    "count-of-other-axes", "divides the sums by the wrong number: M counts all elements that share a mean", "x"
+)
 def _miscounted(t: GroundTruth) -> Candidates:
     """Yield dx with means over another number of elements than M."""
     samples, channels = t.x.shape[:2]
@@ -110,37 +131,65 @@ def _miscounted(t: GroundTruth) -> Candidates:
     return [_dx(t, count=count) for count in counts - {0, _rows(t, t.x).shape[1]}]
 
 
-COMMON: tuple[Entry, ...] = (
-    ("y", "variance-unbiased",
-     "divides by the root of the unbiased variance: here the sum is divided by M, not by M − 1",
-     lambda t: [_output(t, _normal(t, _deviation(t, ddof=1)))]),
-    ("y", "root-forgotten", "is divided by the variance: divide by its root, √(σ² + ε)",
-     lambda t: [_output(t, _normal(t, _deviation(t) ** 2))]),
-    ("y", "epsilon-outside-root", "adds ε outside the root: ε belongs under it, √(σ² + ε)",
-     lambda t: [_output(t, _normal(t, _deviation(t, epsilon=0) + t.attributes["epsilon"]))]),
-    ("y", "epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)",
-     lambda t: [_output(t, _normal(t, _deviation(t, epsilon=0)))]),
-    ("x", "count-of-other-axes", "divides the sums by the wrong number: M counts all elements that share a mean",
-     _miscounted),
-    ("x", "variance-unbiased",
-     "divides by the root of the unbiased variance: use the variance of forward, whose sum is divided by M",
-     _unbiased_dx),
-    ("x", "statistics-held-constant",
-     "treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times x̂",
-     lambda t: [_dx(t, mean=False, variance=False)]),
-    ("x", "variance-held-constant", "lacks the term of the variance: subtract x̂ times the mean of γ dy x̂ from γ dy",
-     lambda t: [_dx(t, variance=False)]),
-    ("x", "mean-held-constant", "lacks the term of the mean: subtract the mean of γ dy from γ dy",
-     lambda t: [_dx(t, mean=False)]),
-    ("x", "gamma-outside-the-sums", "multiplies by γ at the end: the means over the group are of γ dy, not of dy",
-     lambda t: [_image(t, _spread(t, "gamma")) * _dx(t, scale=False)]),
-    ("x", "gamma-forgotten", "lacks the factor γ: begin with γ dy", lambda t: [_dx(t, scale=False)]),
-    ("gamma", "input-for-normalized", "uses x, x − μ or y instead of x̂: dγ = Σ dy · x̂",
-     lambda t: [_summed(t, t.dy * other.reshape(t.dy.shape))
-                for other in (t.x, t.y, _image(t, _normal(t) * _deviation(t)))]),
-)  # fmt: skip
+@COMMON.mistake(
+    "variance-unbiased",
+    "divides by the root of the unbiased variance: use the variance of forward, whose sum is divided by M",
+    "x",
+)
+def _unbiased_dx(t: GroundTruth) -> Candidates:
+    """Yield dx with the unbiased variance: in the deviation only, and in x̂ as well."""
+    ratio = _deviation(t) / _deviation(t, ddof=1)
+    yield _image(t, _rows(t, t.gradients["x"]) * ratio)
+    yield _dx(t, ratio=ratio)
 
 
+@COMMON.mistake(
+    "statistics-held-constant",
+    "treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times x̂",
+    "x",
+)
+def _statistics_held_constant(t: GroundTruth) -> Candidates:
+    yield _dx(t, mean=False, variance=False)
+
+
+@COMMON.mistake(
+    "variance-held-constant", "lacks the term of the variance: subtract x̂ times the mean of γ dy x̂ from γ dy", "x"
+)
+def _variance_held_constant(t: GroundTruth) -> Candidates:
+    yield _dx(t, variance=False)
+
+
+@COMMON.mistake("mean-held-constant", "lacks the term of the mean: subtract the mean of γ dy from γ dy", "x")
+def _mean_held_constant(t: GroundTruth) -> Candidates:
+    yield _dx(t, mean=False)
+
+
+@COMMON.mistake(
+    "gamma-outside-the-sums", "multiplies by γ at the end: the means over the group are of γ dy, not of dy", "x"
+)
+def _gamma_outside_the_sums(t: GroundTruth) -> Candidates:
+    yield _image(t, _spread(t, "gamma")) * _dx(t, scale=False)
+
+
+@COMMON.mistake("gamma-forgotten", "lacks the factor γ: begin with γ dy", "x")
+def _gamma_forgotten(t: GroundTruth) -> Candidates:
+    yield _dx(t, scale=False)
+
+
+@COMMON.mistake("input-for-normalized", "uses x, x − μ or y instead of x̂: dγ = Σ dy · x̂", "gamma")
+def _input_for_normalized(t: GroundTruth) -> Candidates:
+    for other in (t.x, t.y, _image(t, _normal(t) * _deviation(t))):
+        yield _summed(t, t.dy * other.reshape(t.dy.shape))
+
+
+BATCH_NORM = Catalogue("normalization", COMMON)
+
+
+@BATCH_NORM.mistake(
+    "running-statistics-in-training",
+    "is normalized by running statistics: in training, use the mean and the variance of the batch",
+    "y",
+)
 def _running_output(t: GroundTruth) -> Candidates:
     """Yield the output normalized by running statistics that a first batch has updated.
 
@@ -155,29 +204,32 @@ def _running_output(t: GroundTruth) -> Candidates:
             yield _output(t, (rows - running_mean) / deviation)
 
 
+@BATCH_NORM.mistake(
+    "statistics-of-other-axes", "averages over the wrong axes: take mean and variance over batch and positions", "y"
+)
 def _other_axes(t: GroundTruth) -> Candidates:
     axes = (0, *range(2, t.x.ndim))
     last = tuple(range(1, t.x.ndim))
     return [_output_over(t, t.x, others) for others in ((0,), last[1:], (1,), last) if others and others != axes]
 
 
-BATCH_NORM = catalogue(
-    "normalization",
-    *COMMON,
-    ("y", "running-statistics-in-training",
-     "is normalized by running statistics: in training, use the mean and the variance of the batch",
-     _running_output),
-    ("y", "statistics-of-other-axes", "averages over the wrong axes: take mean and variance over batch and positions",
-     _other_axes),
-    ("gamma beta", "positions-not-summed", "is not summed over the positions: γ and β are used at every position",
-     lambda t: [(t.dy * factor).sum(axis=0) for factor in (_image(t, _normal(t)), 1.0) if t.x.ndim > 2]),
-)  # fmt: skip
-GROUP_NORM = catalogue(
-    "group_normalization",
-    *COMMON,
-    ("y", "statistics-over-batch", "is normalized over the batch: use the mean and the variance of each sample",
-     lambda t: [_output_over(t, t.x.reshape(len(t.x), t.attributes["groups"], -1), (0, 2))]),
-)  # fmt: skip
+@BATCH_NORM.mistake(
+    "positions-not-summed", "is not summed over the positions: γ and β are used at every position", "gamma", "beta"
+)
+def _positions_not_summed(t: GroundTruth) -> Candidates:
+    if t.x.ndim > 2:
+        for factor in (_image(t, _normal(t)), 1.0):
+            yield (t.dy * factor).sum(axis=0)
+
+
+GROUP_NORM = Catalogue("group_normalization", COMMON)
+
+
+@GROUP_NORM.mistake(
+    "statistics-over-batch", "is normalized over the batch: use the mean and the variance of each sample", "y"
+)
+def _statistics_over_batch(t: GroundTruth) -> Candidates:
+    yield _output_over(t, t.x.reshape(len(t.x), t.attributes["groups"], -1), (0, 2))
 
 
 def _scales(t: GroundTruth) -> Array:
@@ -188,17 +240,21 @@ def _scales(t: GroundTruth) -> Array:
     return t.attributes["k"] + t.attributes["alpha"] / t.attributes["size"] * np.stack(squares, axis=1)
 
 
+RESPONSE_NORM = Catalogue("response_normalization")
+
+
+@RESPONSE_NORM.mistake(
+    "scale-held-constant", "treats s as a constant: s depends on x in this channel and in its neighbors", "x"
+)
+def _scale_held_constant(t: GroundTruth) -> Candidates:
+    yield t.dy * _scales(t) ** (-t.attributes["beta"])
+
+
+@RESPONSE_NORM.mistake(
+    "neighbours-forgotten", "ignores the outputs of neighboring channels: sum over the whole window", "x"
+)
 def _own_channel(t: GroundTruth) -> Candidates:
     s = _scales(t)
     beta = t.attributes["beta"]
     factor = 2 * t.attributes["alpha"] * beta / t.attributes["size"]
     yield t.dy * s**-beta - factor * t.x * t.dy * t.x * s ** (-beta - 1)
-
-
-RESPONSE_NORM = catalogue(
-    "response_normalization",
-    ("x", "scale-held-constant", "treats s as a constant: s depends on x in this channel and in its neighbors",
-     lambda t: [t.dy * _scales(t) ** -t.attributes["beta"]]),
-    ("x", "neighbours-forgotten", "ignores the outputs of neighboring channels: sum over the whole window",
-     _own_channel),
-)  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.sliding import SlidingWindow
-from chainrule.check.diagnoses.truth import ByTensor, Candidates, GroundTruth, catalogue
+from chainrule.check.diagnoses.truth import ByTensor, Candidates, Catalogue, GroundTruth
 from chainrule.engines.protocol import Array
 
 
@@ -82,15 +82,6 @@ def _window_weights(t: GroundTruth) -> Array | float:
     return _average_weight(t)
 
 
-def _misplaced(t: GroundTruth) -> Candidates:
-    winners = _winners(t)
-    if winners.shape[2] == winners.shape[3]:
-        yield _cropped(t, winners.swapaxes(2, 3))
-    first = np.zeros(winners.shape)
-    first[:, :, 0, 0] = 1.0
-    yield _cropped(t, first)
-
-
 def _assigned(t: GroundTruth, columns: int) -> Array:
     """Return dx if each window in the first columns assigns its dy to its winner; a later window replaces it."""
     winners = _winners(t)
@@ -103,6 +94,69 @@ def _assigned(t: GroundTruth, columns: int) -> Array:
     return geometry.crop(padded)
 
 
+PAGE = "pooling"
+COMMON = Catalogue(PAGE)
+
+
+@COMMON.mistake("stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j", "x")
+def _scattered_densely(t: GroundTruth) -> Candidates:
+    """Yield dx with each window's weights at the position for stride 1, and with the weights of the window there."""
+    geometry = replace(_geometry(t), stride=(1, 1))
+    rows, columns = t.dy.shape[2:]
+    yield geometry.crop(_distribute(t, _window_weights(t), geometry))
+    dy = np.zeros((*t.x.shape[:2], *geometry.outputs))
+    dy[:, :, :rows, :columns] = t.dy
+    dense = replace(t, dy=dy, attributes={**t.attributes, "stride": (1, 1)})
+    yield _cropped(dense, _window_weights(dense))
+
+
+@COMMON.mistake("padding-not-cropped", "still includes the padding: crop the rows and columns of the padding", "x")
+def _uncropped(t: GroundTruth) -> Candidates:
+    padded = _distribute(t, _window_weights(t), _geometry(t))
+    yield padded
+    yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
+
+
+MAXIMUM = Catalogue(PAGE, COMMON)
+
+
+@MAXIMUM.mistake(
+    "ties-all-credited",
+    "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
+    "x",
+)
+def _ties_all_credited(t: GroundTruth) -> Candidates:
+    yield _cropped(t, _largest(t))
+
+
+@MAXIMUM.mistake(
+    "winner-misplaced",
+    "passes dy to the wrong cell of the window: the cell with index p in the window is in row p // KW and "
+    "column p % KW",
+    "x",
+)
+def _misplaced(t: GroundTruth) -> Candidates:
+    winners = _winners(t)
+    if winners.shape[2] == winners.shape[3]:
+        yield _cropped(t, winners.swapaxes(2, 3))
+    first = np.zeros(winners.shape)
+    first[:, :, 0, 0] = 1.0
+    yield _cropped(t, first)
+
+
+@MAXIMUM.mistake(
+    "maximum-as-average",
+    "spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum",
+    "x",
+)
+def _maximum_as_average(t: GroundTruth) -> Candidates:
+    for divisor in ("cells", "window", "one"):
+        yield _cropped(t, _average_weight(t, divisor))
+
+
+@MAXIMUM.mistake(
+    "overwritten-in-windows", "keeps only the last window that a cell won: windows overlap, so accumulate with +=", "x"
+)
 def _last_window(t: GroundTruth) -> Candidates:
     winners = _winners(t)
     yield _assigned(t, t.dy.shape[3])
@@ -110,6 +164,23 @@ def _last_window(t: GroundTruth) -> Candidates:
     yield _cropped(t, winners, mode="tap")
 
 
+@MAXIMUM.mistake(
+    "height-only-overwritten",
+    "covers as many columns of windows as rows, and keeps only the last window that a cell won: loop over the width "
+    "of x, and accumulate with +=",
+    "x",
+)
+def _height_only_overwritten(t: GroundTruth) -> Candidates:
+    if t.dy.shape[3] > t.dy.shape[2] > 1:
+        yield _assigned(t, t.dy.shape[2])
+
+
+@MAXIMUM.mistake(
+    "compared-with-spread-maximum",
+    "compares x with maxima spread over the image, so that each cell counts in one window only: windows overlap, "
+    "so find the maximum of each window and accumulate with +=",
+    "x",
+)
 def _spread_maxima(t: GroundTruth) -> Candidates:
     geometry = _geometry(t)
     if geometry.stride[0] >= geometry.window[0] and geometry.stride[1] >= geometry.window[1]:
@@ -128,23 +199,30 @@ def _spread_maxima(t: GroundTruth) -> Candidates:
         yield geometry.crop((padded == maxima) * upstream)
 
 
-def _scattered_densely(t: GroundTruth) -> Candidates:
-    """Yield dx with each window's weights at the position for stride 1, and with the weights of the window there."""
-    geometry = replace(_geometry(t), stride=(1, 1))
-    rows, columns = t.dy.shape[2:]
-    yield geometry.crop(_distribute(t, _window_weights(t), geometry))
-    dy = np.zeros((*t.x.shape[:2], *geometry.outputs))
-    dy[:, :, :rows, :columns] = t.dy
-    dense = replace(t, dy=dy, attributes={**t.attributes, "stride": (1, 1)})
-    yield _cropped(dense, _window_weights(dense))
+@MAXIMUM.mistake("padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins", "y")
+def _padding_wins(t: GroundTruth) -> Candidates:
+    yield _cells(t, 0.0).max(axis=(2, 3))
 
 
-def _uncropped(t: GroundTruth) -> Candidates:
-    padded = _distribute(t, _window_weights(t), _geometry(t))
-    yield padded
-    yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
+@MAXIMUM.mistake("average-for-maximum", "is the mean of each window: take the maximum", "y")
+def _average_for_maximum(t: GroundTruth) -> Candidates:
+    yield _pooled(t, _average_weight(t, "cells"))
 
 
+AVERAGE = Catalogue(PAGE, COMMON)
+
+
+@AVERAGE.mistake("average-not-divided", "lacks the factor 1/k²: divide by the number of cells in the window", "x", "y")
+def _average_not_divided(t: GroundTruth) -> ByTensor:
+    return _output_and_gradient(t, 1.0)
+
+
+@AVERAGE.mistake(
+    "average-divided-by-side",
+    "is divided by one side k of the window: divide by the number of cells in the window, k²",
+    "x",
+    "y",
+)
 def _divided_by_side(t: GroundTruth) -> ByTensor:
     window = _geometry(t).window
     if _divisor(t) != "one" and min(window) > 1:
@@ -152,57 +230,46 @@ def _divided_by_side(t: GroundTruth) -> ByTensor:
             yield from _output_and_gradient(t, 1 / side)
 
 
-PAGE = "pooling"
-COMMON = (
-    ("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
-     _scattered_densely),
-    ("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding", _uncropped),
-)  # fmt: skip
-MAXIMUM = catalogue(
-    PAGE,
-    *COMMON,
-    ("x", "ties-all-credited",
-     "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
-     lambda t: [_cropped(t, _largest(t))]),
-    ("x", "winner-misplaced",
-     "passes dy to the wrong cell of the window: the cell with index p in the window is in row p // KW and "
-     "column p % KW", _misplaced),
-    ("x", "maximum-as-average",
-     "spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum",
-     lambda t: (_cropped(t, _average_weight(t, divisor)) for divisor in ("cells", "window", "one"))),
-    ("x", "overwritten-in-windows",
-     "keeps only the last window that a cell won: windows overlap, so accumulate with +=", _last_window),
-    ("x", "height-only-overwritten",
-     "covers as many columns of windows as rows, and keeps only the last window that a cell won: loop over the width "
-     "of x, and accumulate with +=",
-     lambda t: [_assigned(t, t.dy.shape[2])] if t.dy.shape[3] > t.dy.shape[2] > 1 else []),
-    ("x", "compared-with-spread-maximum",
-     "compares x with maxima spread over the image, so that each cell counts in one window only: windows overlap, "
-     "so find the maximum of each window and accumulate with +=", _spread_maxima),
-    ("y", "padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins",
-     lambda t: [_cells(t, 0.0).max(axis=(2, 3))]),
-    ("y", "average-for-maximum", "is the mean of each window: take the maximum",
-     lambda t: [_pooled(t, _average_weight(t, "cells"))]),
-)  # fmt: skip
+@AVERAGE.mistake("average-divided-twice", "has the factor 1/k² twice: divide dy by the number of cells once", "x")
+def _average_divided_twice(t: GroundTruth) -> Candidates:
+    yield _cropped(t, _average_weight(t) * _average_weight(t))
 
-AVERAGE = catalogue(
-    PAGE,
-    *COMMON,
-    ("x y", "average-not-divided", "lacks the factor 1/k²: divide by the number of cells in the window",
-     lambda t: _output_and_gradient(t, 1.0)),
-    ("x y", "average-divided-by-side",
-     "is divided by one side k of the window: divide by the number of cells in the window, k²", _divided_by_side),
-    ("x", "average-divided-twice", "has the factor 1/k² twice: divide dy by the number of cells once",
-     lambda t: [_cropped(t, _average_weight(t) * _average_weight(t))]),
-    ("x y", "padding-counted",
-     "divides by the size of the whole window where part of it lies on padding: divide by the number of cells inside x",
-     lambda t: _output_and_gradient(t, _average_weight(t, "window")) if t.attributes.get("divisor") == "cells" else []),
-    ("x y", "padding-not-counted",
-     "divides by the number of cells inside x: divide by the size of the whole window, padding included",
-     lambda t: _output_and_gradient(t, _average_weight(t, "cells")) if t.attributes.get("divisor") == "window" else []),
-    ("x", "overwritten-in-windows",
-     "keeps only the last window that covers a cell: windows overlap, so accumulate with +=",
-     lambda t: (_cropped(t, _average_weight(t), mode=mode) for mode in ("window", "tap"))),
-    ("x", "shared-to-one", "passes dy to one cell of each window, as max pooling does: divide it among all cells",
-     lambda t: (_cropped(t, weights) for weights in (_winners(t), _winners(t) * _average_weight(t)))),
-)  # fmt: skip
+
+@AVERAGE.mistake(
+    "padding-counted",
+    "divides by the size of the whole window where part of it lies on padding: divide by the number of cells inside x",
+    "x",
+    "y",
+)
+def _padding_counted(t: GroundTruth) -> ByTensor:
+    if t.attributes.get("divisor") == "cells":
+        yield from _output_and_gradient(t, _average_weight(t, "window"))
+
+
+@AVERAGE.mistake(
+    "padding-not-counted",
+    "divides by the number of cells inside x: divide by the size of the whole window, padding included",
+    "x",
+    "y",
+)
+def _padding_not_counted(t: GroundTruth) -> ByTensor:
+    if t.attributes.get("divisor") == "window":
+        yield from _output_and_gradient(t, _average_weight(t, "cells"))
+
+
+@AVERAGE.mistake(
+    "overwritten-in-windows",
+    "keeps only the last window that covers a cell: windows overlap, so accumulate with +=",
+    "x",
+)
+def _overwritten_in_windows(t: GroundTruth) -> Candidates:
+    for mode in ("window", "tap"):
+        yield _cropped(t, _average_weight(t), mode=mode)
+
+
+@AVERAGE.mistake(
+    "shared-to-one", "passes dy to one cell of each window, as max pooling does: divide it among all cells", "x"
+)
+def _shared_to_one(t: GroundTruth) -> Candidates:
+    for weights in (_winners(t), _winners(t) * _average_weight(t)):
+        yield _cropped(t, weights)

@@ -1,9 +1,9 @@
 """The correct quantities of an operation on a test case, used to compute the results of classic mistakes."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class GroundTruth:
 Candidates: TypeAlias = Iterable[Array]
 ByTensor: TypeAlias = Iterable[Mapping[str, Array]]  # candidates of a mistake that affects several tensors
 Build: TypeAlias = Callable[[GroundTruth], Candidates | ByTensor]
-Entry: TypeAlias = tuple[str, str, str, Build]  # tensors separated by spaces, name, message, results
+AnyBuild = TypeVar("AnyBuild", bound=Build)
 
 
 @dataclass(frozen=True)
@@ -77,21 +77,40 @@ class Mistake:
         return results
 
 
-def catalogue(page: str | None, *mistakes: Entry) -> tuple[Mistake, ...]:
-    """Return the mistakes of a group of operations.
+class Catalogue:
+    """The mistakes of a group of operations, in the order in which they are tried.
 
-    page       page of the derivations; None if there is none
-    mistakes   (tensors separated by spaces, name, message as a predicate after "dx ", function that returns results)
+    page    page of the derivations; None if there is none
+    shared  catalogues whose mistakes come first; they get the same page
     """
-    traps = None
-    if page is not None:
-        traps = f"docs/derivations/{page}.md#traps"
-    entries = list[Mistake]()
-    for tensors, name, message, build in mistakes:
-        diagnosis = Diagnosis(name, message, traps)
-        for tensor in tensors.split():
-            entries.append(Mistake(tensor, diagnosis, build))
-    return tuple(entries)
+
+    def __init__(self, page: str | None, *shared: "Catalogue") -> None:
+        self._traps = None
+        if page is not None:
+            self._traps = f"docs/derivations/{page}.md#traps"
+        self._mistakes = list[Mistake]()
+        for catalogue in shared:
+            for mistake in catalogue:
+                diagnosis = replace(mistake.diagnosis, page=self._traps)
+                self._mistakes.append(replace(mistake, diagnosis=diagnosis))
+
+    def __iter__(self) -> Iterator[Mistake]:
+        return iter(self._mistakes)
+
+    def mistake(self, name: str, message: str, *tensors: str) -> Callable[[AnyBuild], AnyBuild]:
+        """Return a decorator that adds a mistake. The decorated function yields the result of every variant of it.
+
+        message  the mistake and its correction, as a predicate after "dx "
+        tensors  the affected tensors; if there are several, the function yields its results by tensor
+        """
+        diagnosis = Diagnosis(name, message, self._traps)
+
+        def add(build: AnyBuild) -> AnyBuild:
+            for tensor in tensors:
+                self._mistakes.append(Mistake(tensor, diagnosis, build))
+            return build
+
+        return add
 
 
 def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:

@@ -46,13 +46,23 @@ def install(installed: Sequence[str], submission: str, writable: str, listed: Se
         cast("dict[str, Any]", sys.modules)[name] = None  # an import raises ModuleNotFoundError
     for name in ("signal", "_signal"):
         vars(sys.modules[name]).pop("pidfd_send_signal", None)  # raises no audit event
-    sys.addaudithook(_make_hook(*map(_prefixes, (installed, [submission, writable], [writable], listed))))
+    hook = _make_hook(
+        installed=_prefixes(installed),
+        own=_prefixes([submission, writable]),
+        writable=_prefixes([writable]),
+        listed=_prefixes(listed),
+    )
+    sys.addaudithook(hook)
 
 
 def _prefixes(paths: Sequence[str]) -> tuple[str, ...]:
     """Return each path as the fence compares it, with and without resolved links."""
     resolve = _make_resolver()
-    return tuple(resolve(absolute(path)) for path in paths for absolute in (os.path.abspath, os.path.realpath))
+    prefixes = list[str]()
+    for path in paths:
+        prefixes.append(resolve(os.path.abspath(path)))
+        prefixes.append(resolve(os.path.realpath(path)))
+    return tuple(prefixes)
 
 
 def _refuse(
@@ -67,24 +77,29 @@ def _refuse(
 # Each function below returns a function that uses no global names, because a submission could replace their values.
 
 
-def _make_hook(
-    installed: tuple[str, ...], own: tuple[str, ...], writable: tuple[str, ...], listed: tuple[str, ...]
-) -> Callable[[str, tuple[Any, ...]], None]:
-    """Return the audit hook. The arguments are prefixes of paths."""
-    events = tuple((prefix, action) for action, prefixes in REFUSED.items() for prefix in prefixes)
+def _refused_events() -> tuple[tuple[str, str], ...]:
+    """Return the prefixes of refused events, each with the action that it stands for."""
+    events = list[tuple[str, str]]()
+    for action, prefixes in REFUSED.items():
+        for prefix in prefixes:
+            events.append((prefix, action))
+    return tuple(events)
+
+
+def _make_file_checks(
+    installed: tuple[str, ...], own: tuple[str, ...], writable: tuple[str, ...]
+) -> tuple[Callable[[str], None], Callable[[str], None], Callable[[str], None]]:
+    """Return functions that refuse to read, to write and to import a file. The arguments are prefixes of paths.
+
+    own   prefixes of the submission's files, which it may read
+    """
     library = _prefixes([os.path.dirname(os.__file__)])
     others = OTHER_PACKAGES
     devices = DEVICES
-    write_events = WRITE_EVENTS
-    list_events = LIST_EVENTS
-    write_flags = WRITE_FLAGS
     max_files = MAX_FILES
     refuse = _refuse
-    resolve = _make_resolver()
     written = set[str]()
     count = len
-    type_of = type
-    number = int
 
     def is_installed(path: str) -> bool:
         other = others[0] in path or others[1] in path
@@ -103,15 +118,44 @@ def _make_hook(
         if count(written) > max_files:
             refuse(f"write more than {max_files} files")
 
+    def load(path: str) -> None:
+        if not is_installed(path):
+            refuse("run native code")
+
+    return read, write, load
+
+
+def _make_hook(
+    *, installed: tuple[str, ...], own: tuple[str, ...], writable: tuple[str, ...], listed: tuple[str, ...]
+) -> Callable[[str, tuple[Any, ...]], None]:
+    """Return the audit hook. The arguments are prefixes of paths; see `install`.
+
+    own   prefixes of the submission's files, which it may read
+    """
+    read, write, load = _make_file_checks(installed, own, writable)
+    events = _refused_events()
+    write_events = WRITE_EVENTS
+    list_events = LIST_EVENTS
+    write_flags = WRITE_FLAGS
+    refuse = _refuse
+    resolve = _make_resolver()
+    type_of = type
+    number = int
+
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, mode, flags = arguments
-            if type_of(path) is not number:
-                is_write = (flags or 0) & write_flags or (mode or "").strip("rbtU")
-                (write if is_write else read)(resolve(path))
+            if type_of(path) is number:  # a file that is already open
+                return
+            has_write_flag = flags is not None and flags & write_flags
+            has_write_mode = mode is not None and mode.strip("rbtU")
+            if has_write_flag or has_write_mode:
+                write(resolve(path))
+            else:
+                read(resolve(path))
         elif event == "import":
-            if arguments[1] and not is_installed(resolve(arguments[1])):
-                refuse("run native code")
+            if arguments[1]:  # the file of a compiled module
+                load(resolve(arguments[1]))
         elif event in list_events:
             if arguments[0] is not None and type_of(arguments[0]) is not number:
                 folder = resolve(arguments[0])
@@ -146,7 +190,10 @@ def _make_resolver() -> Callable[[Any], str]:
             path = path.decode("utf-8", "surrogateescape")
         if type_of(path) is not text:  # Python converts all paths to text, except custom subclasses
             refuse("open a path of a custom type")
-        if not (path[:1] == "/" or (windows and (path[:1] == "\\" or path[1:2] == ":"))):
+        is_absolute = path[:1] == "/"
+        if windows and (path[:1] == "\\" or path[1:2] == ":"):  # \\server\share or C:\folder
+            is_absolute = True
+        if not is_absolute:
             path = f"{current_folder()}/{path}"
         if windows:
             path = path.replace("\\", "/").lower()

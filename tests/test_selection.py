@@ -1,6 +1,8 @@
 """What `make test` leaves out follows from the recorded seconds of each test."""
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +12,7 @@ import selection
 from hypothesis import given
 from hypothesis import strategies as st
 
+LONG = "test_the_commands_of_the_readme_run_in_order"
 COLUMNS = "test,cases,seconds\n"
 
 
@@ -51,3 +54,12 @@ def test_the_longest_file_comes_first(tmp_path: Path, monkeypatch: pytest.Monkey
     items = [*cases("a.py", "test_a", 2), *cases("c.py", "test_c", 1), *cases("b.py", "test_b", 1)]
     selection.sort_files(items, at_random=False)
     assert [item.path.name for item in items] == ["b.py", "c.py", "a.py", "a.py"]
+
+
+@pytest.mark.parametrize(
+    "chosen", [["tests/test_docs.py"], ["tests/test_docs.py", "-k", LONG], [f"tests/test_docs.py::{LONG}"]]
+)
+def test_tests_that_are_named_run(chosen: list[str]) -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", *chosen]
+    collected = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True).stdout
+    assert (LONG in collected) == (chosen != ["tests/test_docs.py"])

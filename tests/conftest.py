@@ -46,15 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what `make test` leaves out, and begin with the longest files, or, for a limited time, with any.
-
-    Nothing is left out of tests that are named with `::` or `-k`.
-    """
-    if config.option.keyword or any("::" in argument for argument in config.args):
-        if config.option.markexpr == selection.LEFT_OUT:
-            config.option.markexpr = ""
-    else:
-        selection.mark_thorough(items)
+    """Mark what `make test` leaves out, and begin with the longest files, or, for a limited time, with any."""
+    selection.leave_out(config, items)
     selection.sort_files(items, at_random=config.getoption("minutes") is not None)
 
 

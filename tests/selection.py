@@ -47,6 +47,14 @@ def mark_thorough(items: list[pytest.Item]) -> None:
                 item.add_marker("thorough")
 
 
+def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves out. All cases of tests that are named with `::` or `-k` run."""
+    if not (config.option.keyword or any("::" in argument for argument in config.args)):
+        mark_thorough(items)
+    elif config.option.markexpr == LEFT_OUT:
+        config.option.markexpr = ""
+
+
 def sort_files(items: list[pytest.Item], *, at_random: bool) -> None:
     """Begin with the longest files, so that at the end no worker waits for another one's last file."""
     recorded, files = _recorded(), defaultdict[Path, float](float)

@@ -1,8 +1,6 @@
 """What `make test` leaves out follows from the recorded seconds of each test."""
 
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +10,6 @@ import selection
 from hypothesis import given
 from hypothesis import strategies as st
 
-LONG = "test_the_commands_of_the_readme_run_in_order"
 COLUMNS = "test,cases,seconds\n"
 
 
@@ -56,10 +53,16 @@ def test_the_longest_file_comes_first(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [item.path.name for item in items] == ["b.py", "c.py", "a.py", "a.py"]
 
 
-@pytest.mark.parametrize(
-    "chosen", [["tests/test_docs.py"], ["tests/test_docs.py", "-k", LONG], [f"tests/test_docs.py::{LONG}"]]
-)
-def test_tests_that_are_named_run(chosen: list[str]) -> None:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", *chosen]
-    collected = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True).stdout
-    assert (LONG in collected) == (chosen != ["tests/test_docs.py"])
+@pytest.mark.parametrize(("arguments", "keyword"), [(["a.py"], ""), (["a.py"], "long"), (["a.py::test_long"], "")])
+@pytest.mark.parametrize("expression", [selection.LEFT_OUT, "thorough"])
+def test_named_tests_run_completely(
+    arguments: list[str], keyword: str, expression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "seconds.csv"
+    table.write_text(f"{COLUMNS}a.py::test_long,3,9\n")
+    monkeypatch.setattr(selection, "TABLE", table)
+    items, option = cases("a.py", "test_long", 3), SimpleNamespace(keyword=keyword, markexpr=expression)
+    selection.leave_out(SimpleNamespace(args=arguments, option=option), items)  # pyright: ignore
+    is_named = keyword != "" or "::" in arguments[0]
+    assert [bool(item.markers) for item in items] == [not is_named] * 3
+    assert option.markexpr == ("" if is_named and expression == selection.LEFT_OUT else expression)

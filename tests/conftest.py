@@ -47,8 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what `make test` leaves out, and begin with the longest files, or, for a limited time, with any."""
-    if not any("::" in argument for argument in config.args):
-        selection.mark_thorough(items)
+    selection.leave_out(config, items)
     selection.sort_files(items, at_random=config.getoption("minutes") is not None)
 
 

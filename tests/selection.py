@@ -13,6 +13,7 @@ import pytest
 
 TABLE = Path(__file__).with_name("seconds.csv")
 SECONDS = 1.0  # for the cases of one test in `make test`; one whose cases take more than twice as long is left out
+LEFT_OUT = "not thorough"  # the default of -m, in pyproject.toml
 LEAST = 0.3  # seconds of a test that is recorded
 
 
@@ -44,6 +45,14 @@ def mark_thorough(items: list[pytest.Item]) -> None:
         for place, item in enumerate(all_cases):
             if place not in kept:
                 item.add_marker("thorough")
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves out. All cases of tests that are named with `::` or `-k` run."""
+    if not (config.option.keyword or any("::" in argument for argument in config.args)):
+        mark_thorough(items)
+    elif config.option.markexpr == LEFT_OUT:
+        config.option.markexpr = ""
 
 
 def sort_files(items: list[pytest.Item], *, at_random: bool) -> None:

@@ -51,3 +51,18 @@ def test_the_longest_file_comes_first(tmp_path: Path, monkeypatch: pytest.Monkey
     items = [*cases("a.py", "test_a", 2), *cases("c.py", "test_c", 1), *cases("b.py", "test_b", 1)]
     selection.sort_files(items, at_random=False)
     assert [item.path.name for item in items] == ["b.py", "c.py", "a.py", "a.py"]
+
+
+@pytest.mark.parametrize(("arguments", "keyword"), [(["a.py"], ""), (["a.py"], "long"), (["a.py::test_long"], "")])
+@pytest.mark.parametrize("expression", [selection.LEFT_OUT, "thorough"])
+def test_named_tests_run_completely(
+    arguments: list[str], keyword: str, expression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "seconds.csv"
+    table.write_text(f"{COLUMNS}a.py::test_long,3,9\n")
+    monkeypatch.setattr(selection, "TABLE", table)
+    items, option = cases("a.py", "test_long", 3), SimpleNamespace(keyword=keyword, markexpr=expression)
+    selection.leave_out(SimpleNamespace(args=arguments, option=option), items)  # pyright: ignore
+    is_named = keyword != "" or "::" in arguments[0]
+    assert [bool(item.markers) for item in items] == [not is_named] * 3
+    assert option.markexpr == ("" if is_named and expression == selection.LEFT_OUT else expression)

@@ -46,6 +46,8 @@ def test_each_process_holds_at_most_two_batches(processes: int) -> None:
 
     prefetcher, ahead = Prefetcher(read, processes, 64), list[int]()
     for received, _ in enumerate(prefetcher.batches([(number,) for number in range(30)]), 1):
+        while received == 1 and begun.value == 1:
+            time.sleep(0.001)
         time.sleep(0.005)  # in which the processes read as much as they may
         ahead.append(begun.value - received + 1)  # with the batch that is in use
     prefetcher.close()

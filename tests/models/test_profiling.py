@@ -60,7 +60,7 @@ def test_the_times_add_up_to_that_of_the_program(engine: str, threads: int) -> N
         program.forward(x)
         whole = time.perf_counter() - start
         ratios.append(sum(seconds for _, seconds in recorder.seconds()) / whole)
-    assert 0.9 < np.median(ratios[1:]) < 1.02
+    assert 0.9 < max(ratios[1:]) < 1.02  # other programs may run between the operations, but not always
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 from scipy import special, stats
 
 from chainrule.engines.compiled.compiler import kernel
-from chainrule.engines.compiled.kernels import activations
+from chainrule.engines.compiled.kernels import activations, losses
 from chainrule.explain import formulas
 from chainrule.interop import c
 from chainrule.operations import array_files, definitions, functions, generator, parser, reference
@@ -46,6 +46,7 @@ CASES: dict[str, tuple[Any, Any]] = {
     "e^{−|x| / 2}": (lambda x: np.exp(-np.abs(x) / 2), POINTS),
     "expm1(−|x|)": (lambda x: np.expm1(-np.abs(x)), POINTS),
     "log1p(e^{−|x|})": (lambda x: np.log1p(np.exp(-np.abs(x))), POINTS),
+    "x·(log(2) + √(3) − tanh(0.3))": (lambda x: x * (np.log(2) + np.sqrt(3) - np.tanh(0.3)), POINTS),
 }
 TINY = {"float64": 1e-300, "float32": 1e-37}  # results below are flushed to 0
 
@@ -111,6 +112,17 @@ def test_compiled_kernels(formula: str, dtype: str, probes: Callable[[str], str]
     values, result = x.astype(dtype), np.empty(len(x), dtype)
     kernel(names[name])(values, result)
     assert_allclose(result, expected(values.astype(float)), rtol=500 * np.finfo(dtype).eps, atol=TINY[dtype])
+
+
+@pytest.mark.parametrize("formula", CASES)
+def test_kernels_of_losses_may_have_any_function(formula: str, probes: Callable[[str], str]) -> None:
+    """Run the kernel as Python, with the names that are known where the kernels of losses are compiled."""
+    expected, x = CASES[formula]
+    name, names = probes(formula), dict(vars(losses))
+    generator.define({name: kernel_source(find_operation(name), gradient=False)}, "kernel", names)
+    result = np.empty(len(x))
+    names[name](x.copy(), result)
+    assert_allclose(result, expected(x), rtol=500 * np.finfo(float).eps, atol=TINY["float64"])
 
 
 @pytest.mark.parametrize("engine", ["numpy", "jax"])

@@ -18,7 +18,8 @@ def started(*arguments: object) -> "subprocess.Popen[str]":
     """Start the driver and wait until it is about to train."""
     command = [sys.executable, str(DRIVER), *map(str, arguments)]
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(DRIVER.parents[1])}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen(command, **pipes, text=True, env=environment)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
     return process

@@ -1,6 +1,7 @@
 """A process that trains a small run, to be killed by test_runs.py.
 
     run_driver.py start FOLDER DATA ENGINE [EPOCHS]    a run from the start; a checkpoint after every step
+    run_driver.py pause FOLDER DATA ENGINE    the same, but waits after some steps until its input ends
     run_driver.py resume FOLDER DATA          resumes from the checkpoint
 Everything that makes training depend on earlier steps is enabled: dropout, augmentation, batch norm, Adam,
 a one-cycle rate, rates of single parameters, clipping and validation.
@@ -30,6 +31,7 @@ from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
+STEPS_BEFORE_PAUSE = 15
 RECIPE = Recipe(
     epochs=4,
     batch_size=7,
@@ -69,6 +71,17 @@ class Slowly(Callback):
         time.sleep(0.003)
 
 
+class Pause(Callback):
+    """Waits after so many steps until the input ends, so that the run cannot end before a signal arrives."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        if len(trainer.history) == self.step:
+            sys.stdin.read()
+
+
 class Halt(Callback):
     """Stops training after so many steps."""
 
@@ -104,7 +117,8 @@ def main(command: str, *arguments: str) -> int:
             result = resume(folder, data, Slowly())
         else:
             recipe = replace(RECIPE, epochs=int(arguments[3])) if arguments[3:] else RECIPE
-            result = start(folder, data, Slowly(), engine=arguments[2], recipe=recipe)
+            pauses = [Pause(STEPS_BEFORE_PAUSE)] if command == "pause" else []
+            result = start(folder, data, Slowly(), *pauses, engine=arguments[2], recipe=recipe)
         print("finished" if result.finished else f"stopped {len(result.history)}")
     except ChainruleError as error:
         print(error, file=sys.stderr)

@@ -45,7 +45,7 @@ def test_interrupted_and_killed_runs_are_resumed_to_the_same_bits(
         whole = tmp_path / "whole"
         assert completed("start", whole, data, engine) == "finished"
     folder, number = tmp_path / "run", getattr(signal, name)
-    process, history = started("start", folder, data, engine), folder / "history.csv"
+    process, history = started("pause", folder, data, engine), folder / "history.csv"
     while not (history.exists() and len(history.read_text().splitlines()) > 1):  # until a step has been taken
         time.sleep(0.001)
     process.send_signal(number)

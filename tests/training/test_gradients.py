@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from chainrule.layers import Layer
 from chainrule.models.model import Sequential
 from chainrule.network import losses
 from chainrule.network.network import Network
+from chainrule.training.options import OPTIONS
 
 SEED, STEP = 9, 4  # of dropout
 
@@ -141,3 +143,10 @@ def test_every_loss_is_checked() -> None:
     assert {name.split(" ")[0].split("=")[0] for name in LOSSES} == {*losses.NAMES} - {
         "poisson"
     }  # test_counts_and_quantiles
+
+
+def test_every_loss_is_in_the_help_and_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    for name in losses.NAMES:
+        assert name in OPTIONS["loss"].help
+        assert f"`{name}" in text, name

@@ -1,14 +1,17 @@
 """What is known of metrics, their units and directions, beside the values of perfect and of random predictions."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
-from chainrule.training.metric_table import FRACTION, form_of
+from chainrule.training.metric_table import FRACTION, METRICS, form_of
 from chainrule.training.metrics import Evaluation
 
 TASKS = (CLASSIFICATION, BINARY, MULTI_LABEL, REGRESSION)
 POSITIONS = (3, 2)
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "training.md"
 
 
 def targets_of(task: Task, positions: tuple[int, ...]) -> np.ndarray:
@@ -44,6 +47,12 @@ def test_a_prefix_does_not_change_a_metric(name: str) -> None:
     form = form_of(name)
     assert form is not None
     assert name.endswith(form.label.replace(" ", "_"))
+
+
+def test_every_metric_is_described() -> None:
+    text = DOCUMENTATION.read_text(encoding="utf-8")
+    for name, form in METRICS.items():
+        assert f"`{name}`" in text or form.label in text, name
 
 
 def test_custom_metrics_have_no_form() -> None:

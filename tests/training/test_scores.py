@@ -1,6 +1,6 @@
 """Metrics, thresholds and calibration: scikit-learn, SciPy and literal loops."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from selection import draws
 from sklearn import metrics as peer
 from training.drawn_fits import KINDS
 from training.made import classifier, dense, stripes
+from training.metric_peers import CLASSES, CLASSES_OR_LABELS, LABELS, NUMBERS, PROBABILITIES, RANKINGS, TABLES, Peer
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, DataError, OptionError
@@ -27,42 +28,17 @@ from chainrule.training import history_files
 from chainrule.training.calibration import best_temperature
 from chainrule.training.decisions import CRITERIA, student_quantile, wilson_interval
 from chainrule.training.history import Epoch, History
+from chainrule.training.metric_table import METRICS
 from chainrule.training.metrics import Evaluation
 
 student: Any = student_t  # without type annotations
 SEEDS = st.integers(0, 2**32 - 1)
 TASKS = {"classes": CLASSIFICATION, "logits": CLASSIFICATION, "binary": BINARY, "labels": MULTI_LABEL}
-# Functions of true answers and decisions: a number; a number for each class; and of answers and probabilities
-DECISIONS: dict[str, Callable[..., Any]] = {
-    "accuracy": peer.accuracy_score,
-    "balanced_accuracy": peer.balanced_accuracy_score,
-    "matthews_corrcoef": peer.matthews_corrcoef,
-    "cohen_kappa": peer.cohen_kappa_score,
-    "confusion": peer.confusion_matrix,
-}
-BY_CLASS: dict[str, Callable[..., Any]] = {
-    "precision": peer.precision_score,
-    "recall": peer.recall_score,
-    "f1": peer.f1_score,
-}
-RANKINGS: dict[str, Callable[..., Any]] = {
-    "roc_auc": peer.roc_auc_score,
-    "average_precision": peer.average_precision_score,
-}
-NUMBERS: dict[str, Callable[..., Any]] = {
-    "mean_absolute_error": peer.mean_absolute_error,
-    "root_mean_squared_error": lambda y, p: np.sqrt(peer.mean_squared_error(y, p)),
-    "r2": peer.r2_score,
-}
 
 
-def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
-    error = 0.0
-    for k in range(15):
-        inside = (k / 15 < confidence) & (confidence <= (k + 1) / 15)
-        if inside.any():
-            error += abs(np.mean(correct[inside]) - np.mean(confidence[inside])) * inside.mean()
-    return error
+def test_every_metric_is_compared_with_that_of_another_library() -> None:
+    compared = {name for table in TABLES for name in table}
+    assert METRICS.keys() - {"loss", "psnr"} <= compared  # of losses: test_gradients.py; of the peak: below
 
 
 def drawn(kind: str, seed: int, columns: int, count: int = 40) -> tuple[Evaluation, Any, Any, Any]:
@@ -87,46 +63,65 @@ def drawn(kind: str, seed: int, columns: int, count: int = 40) -> tuple[Evaluati
     return Evaluation(0.0, outputs, targets, TASKS[kind], losses=losses, logits=kind == "logits"), y, guesses, p
 
 
+def compare(evaluation: Evaluation, table: Mapping[str, Peer], y: Any, answers: Any, weights: Any) -> None:
+    """Compare the metrics of a table, as properties and as scores; they are differences of terms up to 1."""
+    for name, metric in table.items():
+        expected = metric(y, answers, sample_weight=weights)
+        assert_close(getattr(evaluation, name), expected, magnitude=1, dtype=np.float32, name=name)
+        if name in evaluation.scores:
+            assert evaluation.scores[name] == getattr(evaluation, name)
+
+
+def weigh(evaluation: Evaluation, seed: int | None) -> tuple[Evaluation, Any]:
+    """Return the evaluation with weights of the samples, and these weights; without a seed, all are 1."""
+    if seed is None:
+        return evaluation, np.ones(evaluation.samples)
+    weights = np.random.default_rng(seed).exponential(size=evaluation.samples)
+    weights /= weights.mean()
+    return evaluation.with_weights(weights), weights
+
+
 @pytest.mark.parametrize("kind", TASKS)
-@given(seed=SEEDS, columns=st.integers(3, 8))
-def test_metrics_are_those_of_scikit_learn(kind: str, seed: int, columns: int) -> None:
+@given(seed=SEEDS, columns=st.integers(3, 8), weight_seed=st.none() | SEEDS)
+def test_metrics_are_those_of_scikit_learn(kind: str, seed: int, columns: int, weight_seed: int | None) -> None:
     evaluation, y, guesses, p = drawn(kind, seed, columns)
-    every: dict[str, Any] = {"average": None, "zero_division": np.nan}
-    expected = {name: metric(y, guesses, **every) for name, metric in BY_CLASS.items()}
+    evaluation, weights = weigh(evaluation, weight_seed)
+    defined = {*CLASSES_OR_LABELS, *RANKINGS}
+    compare(evaluation, CLASSES_OR_LABELS, y, guesses, weights)
     one_hot = np.eye(columns)[y] if y.ndim == 1 else y
     ranked = (y, p[:, 1]) if kind == "binary" else (one_hot, p)
-    expected |= {name: metric(*ranked) for name, metric in RANKINGS.items()}
+    compare(evaluation, RANKINGS, *ranked, weights)
     if kind == "labels":
         assert [*evaluation.scores] == [*RANKINGS]
-        expected |= {"label_accuracy": np.mean(y == guesses), "exact_match": peer.accuracy_score(y, guesses)}
+        compare(evaluation, LABELS, y, guesses, weights)
+        defined |= LABELS.keys()
     else:
-        expected |= {name: metric(y, guesses) for name, metric in DECISIONS.items()}
-        expected["log_loss"] = -np.log(p[np.arange(len(y)), y]).mean()
+        compare(evaluation, CLASSES, y, guesses, weights)
+        names = {*PROBABILITIES}
+        if kind == "binary":
+            names -= {"top_5_accuracy"}
+        if kind == "classes":  # the other's confidences may lie between two bins
+            names -= {"calibration_error"}
+        compare(evaluation, {name: PROBABILITIES[name] for name in names}, y, p, weights)
+        defined |= CLASSES.keys()
         interval = binomtest(int((y == guesses).sum()), len(y)).proportion_ci(0.9, "wilson")
         assert_close(evaluation.accuracy_interval(0.9), [*interval])
         assert_array_equal(evaluation.correct, y == guesses)
-    if kind in ("logits", "binary"):  # the other's confidences may lie between two bins
-        expected["calibration_error"] = calibration_error(p.max(1), guesses == y)
     if kind in ("classes", "logits"):
-        better = [sum(row > row[k]) + sum(row[:k] == row[k]) for row, k in zip(p, y, strict=True)]
-        assert evaluation.top_5_accuracy == np.mean(np.array(better) < 5)
         assert ("top_5_accuracy" in evaluation.scores) == (columns > 5)
         rates = peer.roc_curve(y == 1, p[:, 1], drop_intermediate=False)
         assert_close([*evaluation.curves[1][1:3]], [rate[1:] for rate in rates[:2]])
-    for name, value in expected.items():
-        for score in (getattr(evaluation, name), evaluation.scores.get(name, value)):  # differences of terms up to 1
-            assert_close(score, value, magnitude=1, dtype=np.float32, name=name)
-    for undefined in {"accuracy", "label_accuracy", "r2"} - expected.keys():
+    for undefined in {"accuracy", "label_accuracy", "r2"} - defined:
         with pytest.raises(OptionError, match=f"is not defined for {evaluation.task.name}"):
             getattr(evaluation, undefined)
 
 
-@given(seed=SEEDS, columns=st.integers(1, 4))
-def test_errors_are_those_of_scikit_learn(seed: int, columns: int) -> None:
+@given(seed=SEEDS, columns=st.integers(1, 4), weight_seed=st.none() | SEEDS)
+def test_errors_are_those_of_scikit_learn(seed: int, columns: int, weight_seed: int | None) -> None:
     y, noise = np.random.default_rng(seed).normal(size=(2, 30, columns))
-    evaluation = Evaluation(0.0, y + noise, y, REGRESSION)
-    for name, metric in NUMBERS.items():
-        assert_close(getattr(evaluation, name), metric(y, y + noise), magnitude=1, dtype=np.float32, name=name)
+    evaluation = Evaluation(0.0, y + noise, y, REGRESSION, losses=np.zeros(30))
+    evaluation, weights = weigh(evaluation, weight_seed)
+    compare(evaluation, NUMBERS, y, y + noise, weights)
     assert not evaluation.scores
 
 
@@ -210,7 +205,6 @@ def test_weights_of_samples_are_those_of_scikit_learn(kind: str, seed: int) -> N
         assert_close(found.roc_auc, peer.roc_auc_score(y, p, **known))
         return
     assert_close(found.accuracy, peer.accuracy_score(y, z, **known))
-    assert_close(found.matthews_corrcoef, peer.matthews_corrcoef(y, z, **known), magnitude=1)
     assert_close(found.loss, peer.log_loss(y, p, **known))
     assert_close(found.figures["of_user"], found.accuracy)
     if kind == "binary":

@@ -15,7 +15,7 @@ from chainrule.operations import definitions
 from chainrule.operations.functions import FUNCTIONS, Tree, evaluation
 
 Formula = Mapping[str, Any]
-FOLDED = ("+", "−", "·", "/", "^", "√")  # functions of constants that are computed once
+FOLDED = ("+", "−", "·", "/", "^", *FUNCTIONS)  # functions of constants that are computed once
 
 
 @dataclass(frozen=True)

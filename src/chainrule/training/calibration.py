@@ -22,26 +22,30 @@ HALVINGS = 60  # of the interval of the inverse temperature
 class Reliability:
     """Accuracy and confidence of samples, by their confidence.
 
-    counts      number of samples in each of the 15 intervals (k/15, (k + 1)/15], (15,)
+    counts      number of samples in each of the 15 intervals (k/15, (k + 1)/15], or their total weight, (15,)
     confidence  mean confidence in each interval, (15,); NaN without samples
     accuracy    fraction of correctly classified samples in each interval, (15,); NaN without samples
     """
 
-    counts: Ints
+    counts: Array
     confidence: Floats
     accuracy: Floats
 
     @staticmethod
-    def of(confidence: Floats, correct: Bools) -> "Reliability":
-        """Return the reliability of confidences (M,) and whether each classification is correct, (M,)."""
+    def of(confidence: Floats, correct: Bools, weights: Floats | None = None) -> "Reliability":
+        """Return the reliability of confidences (M,) and whether each classification is correct, (M,).
+
+        weights   weight of each sample, (M,); None: all are 1
+        """
         bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-        counts = np.bincount(bins, minlength=BINS)
-        means = list[Floats]()
-        for values in (confidence, correct.astype(np.float64)):
-            sums = np.bincount(bins, values, BINS)
-            means.append(np.divide(sums, counts, out=np.full(BINS, np.nan), where=counts > 0))
-        mean_confidence, accuracy = means
-        return Reliability(counts, mean_confidence, accuracy)
+        counts = np.bincount(bins, weights, BINS)
+        scale = 1.0 if weights is None else weights
+
+        def mean_of(values: Array) -> Floats:
+            totals = np.bincount(bins, values * scale, BINS)
+            return np.divide(totals, counts, out=np.full(BINS, np.nan), where=counts > 0)
+
+        return Reliability(counts, mean_of(confidence), mean_of(correct))
 
     @property
     def error(self) -> float:

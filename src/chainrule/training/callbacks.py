@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 
 from chainrule.errors import OptionError
-from chainrule.training.history import CLASS_SCORES, TOP_SCORE, Epoch, formatted
+from chainrule.training.history import Epoch, formatted
+from chainrule.training.metric_table import CLASS_SCORES, TOP_SCORE
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer, implements
 

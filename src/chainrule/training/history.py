@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 
 ERROR = REGRESSION.metric
-AREAS = ("roc_auc", "average_precision")
-AGREEMENT = ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa")  # also of the positions of dense predictions
-CLASS_SCORES = (*AGREEMENT, "mean_f1", *AREAS, "calibration_error", "log_loss")
-TOP_SCORE = "top_5_accuracy"
 _Pair: TypeAlias = tuple[float | None, float | None]
 
 

@@ -48,6 +48,12 @@ METRICS = {
     "psnr": MetricForm("PSNR in dB", DECIBELS),
 }
 
+# Further scores of classes, by name
+AREAS = ("roc_auc", "average_precision")  # also of labels
+AGREEMENT = ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa")  # also of the positions of dense predictions
+CLASS_SCORES = (*AGREEMENT, "mean_f1", *AREAS, "calibration_error", "log_loss")
+TOP_SCORE = "top_5_accuracy"  # only of more than five classes
+
 
 def form_of(name: str) -> MetricForm | None:
     """Return the form of a metric, whose name may have a prefix; None for a custom metric."""

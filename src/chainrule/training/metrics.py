@@ -21,7 +21,8 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESS
 from chainrule.training import decisions, dense, ranking
 from chainrule.training.answers import Answers, Metric
 from chainrule.training.calibration import Reliability
-from chainrule.training.history import AGREEMENT, AREAS, CLASS_SCORES, TOP_SCORE, counted, formatted
+from chainrule.training.history import counted, formatted
+from chainrule.training.metric_table import AGREEMENT, AREAS, CLASS_SCORES, TOP_SCORE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -207,7 +208,7 @@ class Evaluation(Answers):
     def reliability(self) -> Reliability:
         """Accuracy and mean confidence of the samples, by their confidence in the predicted class."""
         outputs, classes = self.ranked
-        return Reliability.of(self.probabilities.max(1), dense.classes_of(outputs) == classes)
+        return Reliability.of(self.probabilities.max(1), dense.classes_of(outputs) == classes, self.row_weights)
 
     @property
     def calibration_error(self) -> float:

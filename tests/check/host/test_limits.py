@@ -10,7 +10,7 @@ from check.submissions import relu, written
 
 from chainrule.check import homework, host
 from chainrule.check.host import Limits, Permissions, available_protection, open_file
-from chainrule.check.host.process import GuestEnded
+from chainrule.check.host.process import PATIENCE, GuestEnded
 from chainrule.check.host.protection import MAX_COPY
 
 SECONDS = 2
@@ -41,13 +41,13 @@ def test_processes_that_a_submission_starts_do_not_prolong_it(tmp_path: Path) ->
     file = tmp_path / "spin.py"
     file.write_text(SPINNING, encoding="utf-8")
     permissions = Permissions((file,), host.package_folders(), 2 << 30)
-    begin = time.monotonic()
     with open_file(file, Limits(SECONDS), permissions=permissions) as opened:
         layer = opened.layer("Spin")
+        opened.start_part()  # on a busy machine, the start alone takes half of the time
         begin = time.monotonic()
         with pytest.raises(GuestEnded, match=f"stopped after {SECONDS} s"):
             layer.forward(np.ones((1, 1)))
-    assert time.monotonic() - begin < 4 * SECONDS
+    assert time.monotonic() - begin < 0.9 * PATIENCE * SECONDS  # if it waited for its children: PATIENCE
 
 
 @pytest.mark.parametrize("parts", [1, 3])

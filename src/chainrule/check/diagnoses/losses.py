@@ -7,7 +7,15 @@ from chainrule.check.diagnoses.truth import Candidates, Catalogue, GroundTruth
 from chainrule.engines.protocol import Array
 from chainrule.operations.reference.softmax import softmax
 
-AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # also means over classes
+AVERAGED = (  # also means over the outputs of a sample
+    "mean_squared_error",
+    "mean_absolute_error",
+    "huber",
+    "quantile",
+    "poisson",
+    "binary_cross_entropy",
+    "binary_focal_cross_entropy",
+)
 SQUARED = ("half_squared_error", "mean_squared_error")
 BOUNDED = ("mean_absolute_error", "huber")
 CROSS_ENTROPIES = ("softmax_cross_entropy", "categorical_cross_entropy")
@@ -126,6 +134,12 @@ def _class_division_doubled(t: GroundTruth) -> Candidates:
     if t.operation in ADDED_UP:
         for result in (t.y, t.gradients["p"]):
             yield result / t.x.shape[1]
+
+
+@LOSSES.mistake("class-division-missing", "is the sum over the outputs of a sample: take the mean, so divide by K", "y")
+def _class_division_missing_in_loss(t: GroundTruth) -> Candidates:
+    if t.operation in AVERAGED:
+        yield t.y * t.x.shape[1]
 
 
 @LOSSES.mistake(

@@ -9,11 +9,16 @@ All kernels are generated, except those of Dice, which sum over positions, and t
 
 import numpy as np  # noqa: F401
 
-from chainrule.engines.compiled.compiler import exponential, inlined, kernel, log1p  # noqa: F401
+# Formulas may contain every function of operations/functions.py, so the generated kernels need all of these.
+from chainrule.engines.compiled import compiler  # noqa: F401
+from chainrule.engines.compiled.compiler import expm1, exponential, inlined, kernel, log1p  # noqa: F401
 from chainrule.engines.compiled.kernels.activations import (  # noqa: F401
+    expm1_of_any,
     exponential_of_any,
     log1p_of_any,
     logistic,
+    normal_density,
+    normal_distribution,
 )
 from chainrule.engines.compiled.kernels.registry import elementwise, operation, per_row, per_sample
 from chainrule.operations import generator

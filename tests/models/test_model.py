@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engines.processes import python
+from models import several
 from training.made import stripes
 
 import chainrule as cr
@@ -71,3 +72,16 @@ def test_channels_that_seem_last_are_reported_once(tmp_path: Path) -> None:
     model.save(tmp_path / "model.safetensors")  # warnings are errors
     assert cr.load(tmp_path / "model.safetensors", engine="numpy").input_shape == (8, 8, 1)
     assert cr.Sequential.from_about(model.about(), engine="numpy").summary() == model.summary()
+
+
+def test_a_summary_has_the_input_the_layers_and_their_sum() -> None:
+    chain = cr.Sequential([cr.Conv2D(3, 2), cr.Flatten(), cr.Dense(4)], (2, 6, 5), engine="numpy")
+    for model in (chain, several.model()):
+        summary = model.summary()
+        _, first, *rows, last = (line.split() for line in summary.split("\n\n")[0].splitlines() if line.strip())
+        assert first[0] == "input"
+        assert len(first) == 2
+        assert [row[0] for row in rows] == [*model.names]
+        sizes = [int(row[-1].replace(",", "")) for row in rows]
+        assert last == [f"{sum(sizes):,}"]
+        assert sum(sizes) == model.parameters.size

@@ -118,3 +118,12 @@ def test_other_engines_are_refused() -> None:
 
     with pytest.raises(OptionError, match="profiled"):
         recording_engine(Other(), OperationTimes())
+
+
+def test_a_share_of_the_peak_is_printed_where_there_are_multiply_adds() -> None:
+    draw = np.random.default_rng(0)
+    profile = network(draw, "numpy").profile(draw.normal(size=(3, 3, 12, 10)))
+    _, _, *lines = repr(profile).splitlines()
+    assert {bool(row.multiply_adds) for row in profile.rows} == {False, True}
+    for row, line in zip(profile.rows, lines, strict=True):
+        assert line.count("%") == 1 + bool(row.multiply_adds)

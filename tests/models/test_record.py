@@ -17,6 +17,7 @@ from selection import draws
 from sklearn.model_selection import KFold, train_test_split
 
 import chainrule as cr
+from chainrule.data.normalization import Normalization
 from chainrule.errors import ChainruleError, InputUnitWarning
 
 N = 24
@@ -375,3 +376,18 @@ def test_labels_of_many_classes_take_little_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 80e6
+
+
+@pytest.mark.parametrize("kind", ["none", "scale", "standardize"])
+def test_a_chosen_normalization_replaces_a_recorded_one(kind: str) -> None:
+    draw = np.random.default_rng(5)
+    x, y = draw.normal(3, 2, (12, 2, 4, 3)), draw.integers(0, 3, 12)
+    recorded = Normalization("standardize", (0.25, 0.125), (1.0, -2.0))
+    losses = list[Any]()
+    for normalization in (None, recorded):
+        layers = [cr.Flatten(), cr.Dense(3), cr.Softmax()]
+        model = cr.Sequential(layers, (2, 4, 3), dtype="float64", engine="numpy", normalization=normalization)
+        search = model.find_learning_rate(x, y, steps=10, high=0.01, batch_size=12, normalization=kind)
+        losses.append(search.losses)
+        assert model.normalization == (normalization or model.normalization)
+    assert_array_equal(*losses)

@@ -53,6 +53,9 @@ REFUSED: dict[type[ChainruleError], list[tuple[str, Use]]] = {
             lambda: small(cr.Dense(1), cr.Sigmoid()).fit(IMAGES, 0 * LABELS, loss="categorical_cross_entropy"),
         ),
         ("nothing to train", lambda: small(cr.Softmax()).fit(IMAGES, LABELS)),
+        (r"run='runs/mine'", lambda: small().fit(IMAGES, LABELS, run="runs/mine")),  # pyright: ignore
+        ("workers 2", lambda: small().fit(IMAGES, LABELS, workers=2)),  # pyright: ignore
+        ("export_onnx", lambda: small().save("small.onnx")),
         *(
             ("end with Sigmoid", lambda use=use: getattr(small(), use)(IMAGES, LABELS, loss="bce"))
             for use in ("fit", "evaluate")
@@ -88,6 +91,12 @@ REFUSED: dict[type[ChainruleError], list[tuple[str, Use]]] = {
         ("already", lambda: COLORS.with_input_normalization("imagenet").with_input_normalization("imagenet")),
     ],
     ShapeError: [
+        (
+            "series of different lengths",
+            lambda: cr.Sequential([cr.Conv1D(2, 3)], (1, 9), engine="numpy").predict(
+                [np.zeros((1, 9)), np.zeros((1, 7))]
+            ),
+        ),
         (r"found 8×8; for one sample pass x\[None\]", lambda: small().evaluate(IMAGES[0, 0], LABELS[:1])),
         ("expected a batch of shape N×1×8×8, found 1×7×8", lambda: small().predict(IMAGES[0, :, 1:])),
         *((r"input_shape .*: expected", lambda odd=odd: cr.Sequential([cr.Dense(3)], odd)) for odd in (3, None)),

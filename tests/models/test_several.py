@@ -157,3 +157,11 @@ def test_a_chain_is_the_same_as_sequential() -> None:
     assert graph.about() == row.about()
     np.testing.assert_array_equal(graph.parameters, row.parameters)
     assert graph.plan("half_squared_error") == row.plan("half_squared_error")
+
+
+@pytest.mark.parametrize("kind", ["none", "scale", "standardize"])
+def test_a_chosen_normalization_is_that_of_every_input(kind: str) -> None:
+    x, y = scaled_batch(9)
+    network = model(loss=LOSSES)
+    network.fit(x, y, normalization=kind, progress=False)
+    assert {part.kind for part in network.normalization.parts.values()} == {kind}

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from chainrule._io.console import aligned
 from chainrule.core.costs import bytes_moved, layer_of, multiply_adds
 from chainrule.core.lazy_methods import function_of
-from chainrule.core.plan import Operation
+from chainrule.core.plan import Operation, Plan
 from chainrule.core.words import checked_options
 from chainrule.engines.options import limit_blas_threads
 from chainrule.engines.recording import OperationTimes, recording_engine
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SECONDS = 0.3  # for the repeated runs
 MATRIX, PRODUCTS = 512, 12  # rows of the matrix product that measures the peak, and how often it is computed
+OUTSIDE = "outside the program"  # row of the rest of the run
 COLUMNS = ("", "time", "share", "multiply-adds", "of peak", "parameters", "bytes")
 
 
@@ -72,7 +74,7 @@ class Profile:
         heading = f"{self.what}: {1e3 * self.seconds:.4g} ms; {peak}"
         return "\n".join([heading, *map(str.rstrip, lines)])
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the profile as JSON values."""
         return asdict(self)
 
@@ -102,12 +104,12 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     model.engine = recording_engine(model.engine, recorder)
     view = model.parameters if self._buffers.revision() is None else None  # weights are then packed in every call
 
-    def run() -> Any:
+    def run() -> object:
         if y is None:
             return model.predict(x)
         return model.train_step(x, y, **step)
 
-    seconds, runs = _measured(run, recorder)
+    run_seconds, runs = _measured(run, recorder)
     del view
     samples = _sample_count(x, self.input_ports)
     kind = "prediction"
@@ -115,54 +117,62 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     if y is not None:
         kind = "training step"
         plan = model.plan(model.check_loss(step.get("loss")), task=model.task)
-    counts = Counter[tuple[str, str]]()  # multiply-adds by layer and operation: programs compute some in other forms
-    for operation in plan.operations:
-        counts[layer_of(operation), operation.name] += samples * multiply_adds(operation)
-    costs = dict[str, _Cost]()
-    for label, spent in recorder.seconds():
-        if not spent:
-            continue
-        name = _row_name(label, operations=operations)
-        if isinstance(label, Operation):
-            layer = layer_of(label)
-            cost = costs.setdefault(name, _Cost(layer))
-            cost.multiply_adds += counts.pop((layer, label.name), 0)
-            cost.bytes += bytes_moved(label, samples, model.dtype.itemsize)
-        else:
-            cost = costs.setdefault(name, _Cost(""))
-        cost.seconds += spent / runs
-    outside = seconds - sum(cost.seconds for cost in costs.values())
-    costs["outside the program"] = _Cost("", max(0.0, outside))
+    costs = _costs(recorder, plan, samples, model.dtype.itemsize, operations=operations)
     if not operations:
         order = [*model.names, "loss"]
         costs = dict(sorted(costs.items(), key=lambda item: _place(item[1].layer, order)))
+    in_program = sum(cost.seconds for cost in costs.values()) / runs
+    costs[OUTSIDE] = _Cost(None, runs * max(0.0, run_seconds - in_program))
     peak = measured_peak(model.dtype, model.threads)
     rows = list[ProfileRow]()
     for name, cost in costs.items():
-        size = 0
-        if name in model.names:
-            size = model.size(name)
+        seconds = cost.seconds / runs
         fraction = 0.0
         if cost.multiply_adds:
-            fraction = cost.multiply_adds / cost.seconds / peak
-        share = cost.seconds / seconds
-        rows.append(ProfileRow(name, cost.seconds, share, cost.multiply_adds, fraction, size, cost.bytes))
+            fraction = cost.multiply_adds / seconds / peak
+        size = model.size(name) if name in model.names else 0
+        rows.append(ProfileRow(name, seconds, seconds / run_seconds, cost.multiply_adds, fraction, size, cost.bytes))
     of = _counted(samples, "sample")
     threads = _counted(model.threads, "thread")
-    return Profile(f"{kind} of {of}, {self.engine.name}, {threads}", seconds, peak, tuple(rows))
+    return Profile(f"{kind} of {of}, {self.engine.name}, {threads}", run_seconds, peak, tuple(rows))
 
 
 @dataclass
 class _Cost:
     """The sums of a row.
 
-    layer   name of the layer; "" for other parts of the run
+    layer     name of the layer; None for other parts of the run
+    seconds   time in all runs
     """
 
-    layer: str
+    layer: str | None
     seconds: float = 0.0
     multiply_adds: int = 0
     bytes: int = 0
+
+
+def _costs(recorder: OperationTimes, plan: Plan, samples: int, itemsize: int, *, operations: bool) -> dict[str, _Cost]:
+    """Return the cost of each row, by its name, in the order of the program.
+
+    operations   whether there is a row for each operation instead of each layer
+    """
+    counts = Counter[tuple[str, str]]()  # multiply-adds by layer and operation: programs compute some in other forms
+    for operation in plan.operations:
+        counts[layer_of(operation), operation.name] += samples * multiply_adds(operation)
+    costs = dict[str, _Cost]()
+    for label, seconds in recorder.seconds():
+        if not seconds:
+            continue
+        name = _row_name(label, operations=operations)
+        if isinstance(label, Operation):
+            layer = layer_of(label)
+            cost = costs.setdefault(name, _Cost(layer))
+            cost.multiply_adds += counts.pop((layer, label.name), 0)
+            cost.bytes += bytes_moved(label, samples, itemsize)
+        else:
+            cost = costs.setdefault(name, _Cost(None))
+        cost.seconds += seconds
+    return costs
 
 
 def _row_name(label: Operation | str, *, operations: bool) -> str:
@@ -173,16 +183,18 @@ def _row_name(label: Operation | str, *, operations: bool) -> str:
     return layer_of(label)
 
 
-def _place(layer: str, order: list[str]) -> int:
+def _place(layer: str | None, order: list[str]) -> int:
     """Return the place of a row in the table: layers in order, then the rest."""
-    return order.index(layer) if layer in order else len(order)
+    if layer is None or layer not in order:
+        return len(order)
+    return order.index(layer)
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _measured(run: Callable[[], Any], recorder: OperationTimes) -> tuple[float, int]:
+def _measured(run: Callable[[], object], recorder: OperationTimes) -> tuple[float, int]:
     """Return the mean time of a run in seconds, and the number of runs that were recorded."""
     for _ in range(2):  # compile, and fill the caches
         run()
@@ -195,7 +207,7 @@ def _measured(run: Callable[[], Any], recorder: OperationTimes) -> tuple[float, 
     return (time.perf_counter() - start) / count, count
 
 
-def measured_peak(dtype: Any, threads: int) -> float:
+def measured_peak(dtype: DTypeLike, threads: int) -> float:
     """Return the multiply-adds per second of a matrix product: the largest of a few."""
     matrix = np.ones((MATRIX, MATRIX), dtype)
     best = np.inf

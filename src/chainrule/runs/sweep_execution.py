@@ -184,7 +184,7 @@ def _print_result(result: TrialResult) -> None:
 
 
 def _format_score(result: TrialResult) -> str:
-    if result.state != FINISHED and result.error:
+    if result.state != FINISHED and result.error is not None:
         return f"{result.state}: {result.error}"
     if result.state != FINISHED or result.score is None:
         return result.state

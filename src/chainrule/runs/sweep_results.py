@@ -28,7 +28,7 @@ class TrialResult:
     trial         settings and seed
     folder        path of the run folder
     state         finished, failed or interrupted
-    error         reason for a failure; "" if there was none
+    error         reason for a failure; None if there was none
     measure       name of the metric: accuracy, label_accuracy or mean_absolute_error
     epochs        number of epochs
     loss          mean training loss of the last epoch
@@ -41,7 +41,7 @@ class TrialResult:
     trial: SweepTrial
     folder: str
     state: str
-    error: str = ""
+    error: str | None = None
     measure: str = "accuracy"
     epochs: int = 0
     loss: float | None = None

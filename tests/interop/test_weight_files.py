@@ -74,7 +74,10 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     contents = *(pickled({**others, "net": state()}, protocol) for protocol in (2, 3, 4, 5)), checkpoint
     archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), *contents)]
     shared = state()
-    several: tuple[Any, ...] = ({"model": state(), "model_ema": state()}, [state()], {"a": shared, "b": [shared]})
+    several: tuple[Any, ...] = (
+        *({"model": state(), "model_ema": state()}, {"run": {"model": state(), "ema": state()}}),
+        *([state()], {"a": shared, "b": [shared]}),
+    )
     archives += [archive(pickled(value), STORAGES) for value in several]
     for content in (*archives, legacy(checkpoint, STORAGES)):
         (tmp_path / "s.pt").write_bytes(content)
@@ -111,11 +114,41 @@ def test_a_tensor_that_reaches_elsewhere_is_refused(changes: Any, text: str, tmp
             read_state(path)
 
 
+def test_legacy_storages_may_have_no_view(tmp_path: Path) -> None:
+    """Before PyTorch 1.6, references end with the view of a storage; only None, the whole storage, is read."""
+    for view in (None, ("0", 0, 6)):
+        tensors = state()
+        for record in tensors.values():
+            record.storage += (view,)
+        (tmp_path / "s.pt").write_bytes(legacy(pickled(tensors), STORAGES))
+        if view is None:
+            actual = read_state(tmp_path / "s.pt")
+            assert_array_equal(actual["conv.bias"], np.arange(6.0))
+            assert_array_equal(actual["conv.weight"], np.arange(24.0).reshape(4, 6))
+        else:
+            with pytest.raises(FormatError, match="storage"):
+                read_state(tmp_path / "s.pt")
+
+
+class Called:
+    """An object that is made by a call, whose arguments contain tensors."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Namespace, (state(),)
+
+
 class Network:
     """A network of PyTorch that was saved as an object."""
 
     def __init__(self) -> None:
         self._parameters, self.more = {"w": state()["conv.weight"]}, [state()]
+
+
+class NetworkOfCalls:
+    """A network of four tensors; a call has three of them as its arguments."""
+
+    def __init__(self) -> None:
+        self._parameters, self.more = {"w": state()["conv.weight"]}, [Called()]
 
 
 def test_nothing_in_a_file_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +158,10 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[
     for write in (archive, legacy):
         (tmp_path / "s.pt").write_bytes(write(pickled({"a": Harmful(), "net": state()}), STORAGES))
         assert {*read_state(tmp_path / "s.pt")} == {*state()}
-        refused = ({"a": Harmful()}, {}), (Network(), STORAGES), ({"model": Network(), "ema": state()}, STORAGES)
+        refused: tuple[tuple[Any, dict[str, bytes]], ...] = (
+            *(({"a": Harmful()}, {}), (Network(), STORAGES), ({"model": Network(), "ema": state()}, STORAGES)),
+            ({"model": NetworkOfCalls(), "ema": state()}, STORAGES),
+        )
         for value, storages in refused:
             (tmp_path / "s.pt").write_bytes(write(pickled(value), storages))
             with pytest.raises(FormatError, match="whose code would have to run"):

@@ -31,7 +31,10 @@ class ForeignNames:
 
 def inverted(table: Mapping[str, str]) -> dict[str, str]:
     """Return the key of each of the names in a table."""
-    return {name: key for key, names in table.items() for name in names.split()}
+    keys: dict[str, str] = {}
+    for key, names in table.items():
+        keys |= dict.fromkeys(names.split(), key)
+    return keys
 
 
 NAMES = ForeignNames(**tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8")))

@@ -84,25 +84,17 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
     pickles = io.BytesIO(stream.read(MAX_PICKLE))
     magic = PickleMachine(budget).run(pickles)
     version = PickleMachine(budget).run(pickles)
-    byte_order: object = PickleMachine(budget).run(pickles)
+    byte_order = PickleMachine(budget).run(pickles)
     state_machine = PickleMachine(budget)
     state = state_machine.run(pickles)
-    keys: object = PickleMachine(budget).run(pickles)
+    keys = PickleMachine(budget).run(pickles)
     if magic != LEGACY_MAGIC or version != LEGACY_PROTOCOL:
         raise FormatError("it does not start as torch.save starts a file")
     if not isinstance(byte_order, dict) or cast("dict[object, object]", byte_order).get("little_endian") is not True:
         raise FormatError("its numbers are big-endian; expected little-endian")
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in cast("list[object]", keys)):
-        raise FormatError("it has no list of storages")
-    names = cast("list[str]", keys)
-    if len(set(names)) != len(names):
-        raise FormatError("it has no list of storages")
+    names = _storage_names(keys)
     stream.seek(pickles.tell())
-    item_sizes: dict[str, int] = {}
-    for reference in state_machine.references:
-        storage = _storage_of(reference)
-        if storage is not None:
-            item_sizes[storage.key] = np.dtype(STORAGES[storage.kind]).itemsize
+    item_sizes = _item_sizes(state_machine.references)
     contents: dict[str, bytes] = {}
     for key in names:
         contents[key] = _legacy_content(stream, size, key, item_sizes.get(key, 1))
@@ -113,6 +105,25 @@ def _legacy_tensors(stream: BinaryIO, size: int, budget: Budget) -> dict[str, Ar
         return contents[key]
 
     return Storages(content, budget).tensors(state)
+
+
+def _storage_names(keys: object) -> list[str]:
+    """Return the keys of the storages of a legacy file; FormatError unless they are a list of different texts."""
+    entries = cast("list[object]", keys) if isinstance(keys, list) else [keys]
+    names = [entry for entry in entries if isinstance(entry, str)]
+    if not isinstance(keys, list) or len({*names}) != len(entries):
+        raise FormatError("it has no list of storages")
+    return names
+
+
+def _item_sizes(references: Sequence[StorageReference]) -> dict[str, int]:
+    """Return the size of an element of each storage that a state dictionary refers to, in bytes, by key."""
+    sizes: dict[str, int] = {}
+    for reference in references:
+        storage = _storage_of(reference)
+        if storage is not None:
+            sizes[storage.key] = np.dtype(STORAGES[storage.kind]).itemsize
+    return sizes
 
 
 def _legacy_content(stream: BinaryIO, size: int, key: str, item_size: int) -> bytes:

@@ -79,6 +79,22 @@ class RuntimeComparison:
     text: str
     agrees: bool
 
+    @staticmethod
+    def of(ours: Array, theirs: Array, tolerance: float, source: str) -> RuntimeComparison:
+        """Compare outputs.
+
+        tolerance   largest difference, per unit of the largest output or of 1
+        source      description of the inputs and the runtime
+        """
+        same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))  # infinities, too
+        difference = float(np.where(same, 0, np.abs(ours - theirs)).max())
+        largest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0))
+        agrees = difference <= tolerance * max(largest, 1)  # False for NaN
+        text = f"{source} by at most {difference:.3g} (largest output {largest:.3g})"
+        if not agrees:
+            text += f"; expected at most {tolerance:g} times the largest"
+        return RuntimeComparison(text, agrees)
+
 
 def comparison(path: Path, model: Model) -> RuntimeComparison:
     """Compare the outputs of a model with those of its file's runtime, for random inputs.
@@ -89,32 +105,27 @@ def comparison(path: Path, model: Model) -> RuntimeComparison:
     if file_format not in RUNTIMES:
         raise OptionError(f"{path}: {file_format.value}; only files of networks are compared")
     runtime = RUNTIMES[file_format]
+    inputs = RandomInputs(model)
+    theirs = _flat(_outputs_of_runtime(runtime, path, inputs))
+    ours = _flat(_outputs(model, inputs.arrays))
+    tolerance = TOLERANCE
+    if any(layer.kind == "fake_quantize" for layer in model.layers):
+        tolerance = QUANTIZED_TOLERANCE
+    source = f"outputs for {len(inputs.arrays[0])} random inputs differ from those of {runtime.name}"
+    return RuntimeComparison.of(ours, theirs, tolerance, source)
+
+
+def _outputs_of_runtime(runtime: Runtime, path: Path, inputs: RandomInputs) -> Sequence[Array]:
+    """Return the outputs of a runtime; OptionError if it is not installed, or cannot run the file."""
     try:
         library = importlib.import_module(runtime.module)
     except ImportError as error:
         package = runtime.package
         raise OptionError(f"comparing with {runtime.name} needs {package} ({error}): pip install {package}") from None
-    inputs = RandomInputs(model)
     try:
-        outputs = runtime.run(library, path, inputs)
+        return runtime.run(library, path, inputs)
     except Exception as error:  # of many kinds
         raise OptionError(f"{path}: {runtime.name} cannot run it ({' '.join(str(error).split())})") from None
-    ours = _flat(_outputs(model, inputs.arrays))
-    theirs = _flat(outputs)
-    tolerance = TOLERANCE
-    if any(layer.kind == "fake_quantize" for layer in model.layers):
-        tolerance = QUANTIZED_TOLERANCE
-    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))  # infinities, too
-    difference = float(np.where(same, 0, np.abs(ours - theirs)).max())
-    largest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0))
-    agrees = difference <= tolerance * max(largest, 1)  # False for NaN
-    text = (
-        f"outputs for {len(inputs.arrays[0])} random inputs differ from those of {runtime.name} by at most "
-        f"{difference:.3g} (largest output {largest:.3g})"
-    )
-    if not agrees:
-        text += f"; expected at most {tolerance:g} times the largest"
-    return RuntimeComparison(text, agrees)
 
 
 def _outputs(model: Model, x: Sequence[Array]) -> list[Array]:

@@ -132,7 +132,7 @@ class CCall(NamedTuple):
 
     @property
     def tensors(self) -> list[Tensor]:
-        """Return the tensors that the call reads or writes."""
+        """Return the tensors that the call reads or writes: the first operand first, the result last."""
         tensors = list[Tensor]()
         for operand in self.arguments:
             if isinstance(operand, Offset):
@@ -140,6 +140,11 @@ class CCall(NamedTuple):
             elif isinstance(operand, Tensor):
                 tensors.append(operand)
         return tensors
+
+    @property
+    def result(self) -> Tensor:
+        """Return the tensor that the call computes."""
+        return self.tensors[-1]
 
 
 @dataclass(frozen=True)

@@ -122,33 +122,27 @@ class Int8Steps:
         in_floats   whether the result is the network's output, in floats
         """
         x = operation.operand()
-        w = operation.operand(1)
-        b = operation.reads[2]
         y = operation.writes[0]
-        attributes = dict[str, Any](fusing.ONE_PIXEL)
-        attributes |= {name: value for name, value in operation.attributes.items() if name in attributes}
-        weights = self._weights[w.storage].reshape(*w.shape, *(1, 1)[: 4 - len(w.shape)])
-        if operation.attributes.get("flip"):
-            weights = weights[:, :, ::-1, ::-1]
-        bias = np.zeros(len(weights)) if b is None else self._weights[b.storage].reshape(b.shape)
+        options = dict[str, Any](fusing.ONE_PIXEL)
+        for name in options.keys() & operation.attributes.keys():
+            options[name] = operation.attributes[name]
         x_scale = self.scales[x.storage]
-        filters = quantize_filters(weights, bias, x_scale)
+        weights = self._kernels(operation)
+        filters = quantize_filters(weights, self._bias(operation, len(weights)), x_scale)
         image, result = (tensor.viewed((*tensor.shape, 1, 1)[:3]) for tensor in (x, y))
-        window = calls.Sliding.of(image, weights.shape[2:], result, {**attributes, "flip": False}).struct
+        window = calls.Sliding.of(image, weights.shape[2:], result, {**options, "flip": False})
+        is_depthwise = 1 < window.groups == window.channels == window.filters
         packed = filters.weights
-        zeros = filters.zeros
-        groups = attributes["groups"]
-        is_depthwise = 1 < groups == image.shape[0] == result.shape[0]
         if packed.shape[1:] == (x.size, 1, 1):  # the inputs are in the order of memory
             packed = packed[:, channels_last.order(self.stored_shape(x))]
         arrays = (
-            self.parameter(y, "w", channels_last.pack_filters(packed, groups, is_depthwise=is_depthwise)),
-            self.parameter(y, "w_zero", zeros) if zeros.any() else None,
+            self.parameter(y, "w", channels_last.pack_filters(packed, window.groups, is_depthwise=is_depthwise)),
+            self.parameter(y, "w_zero", filters.zeros) if filters.zeros.any() else None,
             self.parameter(y, "b", np.moveaxis(filters.bias, 0, -1)),
         )
         column_bytes = channels_last.column_bytes(weights, math.prod(result.shape[1:]))
         workspace = () if is_depthwise else (Tensor(f"{y.name}.columns", (column_bytes,)),)
-        convolution = Operation("cross_correlate", (), (), attributes)
+        convolution = Operation("cross_correlate", (), (), options)
 
         def sums(activations: Activations) -> Array:
             multiples = self._multiples(activations, image)
@@ -157,15 +151,31 @@ class Int8Steps:
         if in_floats:
             steps = filters.sum_steps.astype(np.float32)[:, None, None]
             outputs = Tensor(OUTPUTS, y.shape)
-            arguments = (x, *arrays, self.parameter(y, "step", steps), *workspace, outputs, window, x_scale.zero)
+            arguments = (x, *arrays, self.parameter(y, "step", steps), *workspace, outputs, window.struct, x_scale.zero)
             return self.add("dense_to_floats", arguments, outputs, lambda done: sums(done).astype("f4") * steps)
         y_scale = self.scales[y.storage]
         scaling = fixed_point(filters.sum_steps / y_scale.step)
         factors = map(partial(self.parameter, y), ("multiplier", "shift"), scaling)
         numbers = (x_scale.zero, y_scale.zero, int(filters.bias.ndim > 1))
         function = "cross_correlate_depthwise_int8" if is_depthwise else "cross_correlate_int8"
-        arguments = (x, *arrays, *factors, *workspace, y, window, *numbers)
+        arguments = (x, *arrays, *factors, *workspace, y, window.struct, *numbers)
         return self.add(function, arguments, y, lambda done: rescale(sums(done), *scaling, y_scale))
+
+    def _kernels(self, operation: Operation) -> Array:
+        """Return the weights of a convolution or dense layer as kernels (filters, C/groups, KH, KW), not flipped."""
+        w = operation.operand(1)
+        added_axes = (1,) * (4 - len(w.shape))
+        kernels = self._weights[w.storage].reshape(*w.shape, *added_axes)
+        if operation.attributes.get("flip"):
+            return kernels[:, :, ::-1, ::-1]
+        return kernels
+
+    def _bias(self, operation: Operation, filters: int) -> Array:
+        """Return the bias of a convolution or dense layer; zeros if there is none."""
+        b = operation.reads[2]
+        if b is None:
+            return np.zeros(filters)
+        return self._weights[b.storage].reshape(b.shape)
 
     def _add_transposed(self, operation: Operation) -> None:
         """Add a transposed convolution: a convolution of cells, whose elements are then moved and cropped."""

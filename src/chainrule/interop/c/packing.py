@@ -157,11 +157,14 @@ class _PackedConvolution:
     def __init__(self, operation: Operation, values: Values) -> None:
         self.calls = list[CCall]()
         self._values = values
-        self._x, w, self._y = operation.operand(), operation.operand(1), operation.writes[0]
+        self._x = operation.operand()
+        self._y = operation.writes[0]
+        w = operation.operand(1)
         b, self._plus = operation.reads[2:]
         self._attributes = operation.attributes
         self._relu = int(operation.attributes["relu"])
-        self._weight, self._bias = values[w.storage].reshape(w.shape), np.zeros(w.shape[0], np.float32)
+        self._weight = values[w.storage].reshape(w.shape)
+        self._bias = np.zeros(w.shape[0], np.float32)
         if self._attributes["flip"]:
             self._weight = self._weight[:, :, ::-1, ::-1]
         if b is not None and len(b.shape) == 1:
@@ -248,7 +251,9 @@ class _PackedConvolution:
 
     def _one_row(self) -> tuple[Tensor, Sliding]:
         """Return a pointwise convolution's input as a single row, and its sizes and options."""
-        (_, *size), stride, source = self._y.shape, self._attributes["stride"], self._x
+        _, *size = self._y.shape
+        stride = self._attributes["stride"]
+        source = self._x
         if tuple(stride) != (1, 1):
             source = self._new("sampled", (self._x.shape[0], *size))
             plane, row, column = calls.steps(self._x.shape)

@@ -93,7 +93,7 @@ def _buffer_owners(calls: Sequence[CCall], external: Collection[str]) -> dict[st
         for tensor in in_arena:
             roots.setdefault(tensor.storage, tensor.storage)
         operand = call.tensors[0]
-        result = call.tensors[-1]
+        result = call.result
         if (
             call.in_place
             and {operand, result} <= {*in_arena}
@@ -225,12 +225,12 @@ def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mappi
     in_outputs = {storage for storage, expression in external.items() if OUTPUTS in expression}
     while in_outputs.isdisjoint(tensor.storage for tensor in calls[first].tensors):
         first += 1
-    size = calls[-1].tensors[-1].size
+    size = calls[-1].result.size
     if OUTPUTS in external:
         size *= FLOAT_BYTES
     programs = [CProgram([*calls], allocate(calls, external, OUTPUTS), external, values, in_bytes=True)]
     for time, call in enumerate(calls[:first]):
-        x = call.tensors[-1]  # a workspace is not the last tensor of a call
+        x = call.result  # not a workspace
         if x.storage not in external and x.storage != OUTPUTS and time < last[x.storage] < first and x.size <= size:
             shared = {**external, x.storage: f"(int8_t *){OUTPUTS}"}
             programs.append(replace(programs[0], arena=allocate(calls, shared, OUTPUTS), external=shared))

@@ -53,7 +53,8 @@ class Quantized:
 
     The attribute `input_scale` contains step and zero of an integer input: q represents step · (q − zero), in the units
     of the training data. `calibrations` contains the relative error of the outputs by method, for the methods that were
-    tried; `chosen`, the method in use; and `layer_errors`, the relative error of the result of each layer.
+    tried; `chosen`, the method in use, or None without images; and `layer_errors`, the relative error of the result of
+    each layer.
 
     Errors   ShapeError for images of another shape; OptionError for a layer without C functions for int8, without a
              scale if x is None, or for a model with several inputs or outputs
@@ -70,7 +71,9 @@ class Quantized:
         self.io = io
         self.input_scale = (1.0, 0.0)
         self._plan = self._model.plan()
-        self.chosen, self.calibrations, self.layer_errors = "", dict[str, float](), dict[str, float]()
+        self.chosen: str | None = None
+        self.calibrations = dict[str, float]()
+        self.layer_errors = dict[str, float]()
         if x is not None:
             self._calibrate(self._model.check_input(np.asarray(x)), METHODS if scales == BEST else (scales,))
         elif any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
@@ -79,20 +82,25 @@ class Quantized:
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
 
     def _calibrate(self, x: Array, methods: tuple[str, ...]) -> None:
-        """Build the steps with the scales, by one of the methods, that have the smallest error of the outputs."""
+        """Build the steps with the scales, by one of the methods, that have the smallest error of the outputs.
+
+        The first method is preferred: another one must be better by a `MARGIN`.
+        """
         calibration = Calibration.of(self._model, self._prepared(x))
         compared = x[:: math.ceil(len(x) / COMPARED)]
         expected = self._model.predict(compared)
+        steps = dict[str, Int8Steps]()
         for method in methods:
             self._build(calibration.scales(method))
+            steps[method] = self._steps
             self.calibrations[method] = relative_error(self.predict(compared), expected)
-        self.chosen = min(methods, key=self.calibrations.__getitem__)
-        if self.calibrations[self.chosen] > MARGIN * self.calibrations[methods[0]]:
-            self.chosen = methods[0]
-        if self.chosen != methods[-1]:
-            self._build(calibration.scales(self.chosen))
+        chosen = min(methods, key=self.calibrations.__getitem__)
+        if self.calibrations[chosen] > MARGIN * self.calibrations[methods[0]]:
+            chosen = methods[0]
+        self.chosen = chosen
+        self._steps = steps[chosen]
         self._measure_layers(compared[:BATCH])
-        self.layer_errors[self._plan.output.name.partition(".")[0]] = self.calibrations[self.chosen]
+        self.layer_errors[self._plan.output.name.partition(".")[0]] = self.calibrations[chosen]
 
     def _prepared(self, x: Array) -> Array:
         return self._model.normalization.prepare(x, self._model.dtype)
@@ -246,6 +254,10 @@ class Quantized:
 
 def _final_softmax(tail: list[Operation]) -> list[Operation]:
     """Return the softmax that computes the outputs, and a rounding after it; nothing if other operations do."""
-    names = [operation.name for operation in tail]
-    count = 2 if names[-1:] == [FAKE_QUANTIZE] else 1
-    return tail[-count:] if names[-count:][:1] == ["softmax"] else []
+    match [operation.name for operation in tail]:
+        case [*_, "softmax", "fake_quantize"]:
+            return tail[-2:]
+        case [*_, "softmax"]:
+            return tail[-1:]
+        case _:
+            return []

@@ -103,30 +103,31 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
     """
     hosts = _hosts(plan, program.calls)
     products = Counter[str]()
-    members = dict[str, list[str]]()
+    members = dict[str, dict[str, None]]()  # of each host, the layers that are computed with it, in order
     for operation in plan.forward:
         layer = _layer_of(operation.writes[0])
         host = hosts[layer]
         products[host] += multiply_adds(operation)
-        group = members.setdefault(host, [])
-        if layer not in group:
-            group.append(layer)
-    rows = dict[str, LayerCost]()
+        members.setdefault(host, {})[layer] = None
+    flash = Counter[str]()
+    ram = Counter[str]()
+    places = dict[str, tuple[int, int]]()
     constants = _constant_bytes(program)
     for time, call in enumerate(program.calls):
         host = _layer_of_call(call, plan, hosts)
-        earlier = rows.get(host, LayerCost((), 0, 0, 0, 0, 0))
-        flash = earlier.flash + next(constants)
-        ram = max(earlier.ram, _bytes_in_use(program, time))
+        flash[host] += next(constants)
+        ram[host] = max(ram[host], _bytes_in_use(program, time))
+        places[host] = _position(program, call)  # of the last call
+    rows = list[LayerCost]()
+    for host, place in places.items():
         layers = tuple(members.get(host, [host]))
-        place = _position(program, call)
-        rows[host] = LayerCost(layers, products[host], flash, ram, *place, error=errors.get(host))
-    return CostReport((*rows.values(),), names, program.arena_bytes, ports, RUN_STACK + ROUTINE_STACK)
+        rows.append(LayerCost(layers, products[host], flash[host], ram[host], *place, error=errors.get(host)))
+    return CostReport((*rows,), names, program.arena_bytes, ports, RUN_STACK + ROUTINE_STACK)
 
 
 def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:
     """Return layer → layer whose result the program computes together with it: itself unless it is fused."""
-    written = {call.tensors[-1].storage for call in calls}
+    written = {call.result.storage for call in calls}
     hosts = dict[str, str]()
     readers = dict[str, str]()
     for operation in reversed(plan.forward):
@@ -147,7 +148,7 @@ def _layer_of(tensor: Tensor) -> str:
 
 def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
     """Return the layer that a call belongs to: that of its result, or of its parameters if it writes the outputs."""
-    result = call.tensors[-1]
+    result = call.result
     if result.storage == plan.input.storage:
         return "input"
     for tensor in (result, *call.tensors, plan.output):
@@ -180,7 +181,7 @@ def _bytes_in_use(program: CProgram, time: int) -> int:
 
 def _position(program: CProgram, call: CCall) -> tuple[int, int]:
     """Return the position of a call's result in the arena, in bytes."""
-    result = call.tensors[-1]
+    result = call.result
     if result.storage in program.external or result.storage in (IMAGE, OUTPUTS):
         return 0, 0
     start = program.arena.offsets[result.storage] * program.itemsize

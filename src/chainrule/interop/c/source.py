@@ -149,7 +149,7 @@ def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
     """Return calls as C statements (see `statement`), each after a comment with the name and shape of its result."""
     lines = list[str]()
     for call in calls:
-        result = call.tensors[-1]
+        result = call.result
         shape = "x".join(map(str, result.shape)) or "1"
         lines += [f"    /* {identifier(result.name)}: {shape} */", statement(call, pointer, structs)]
     return "\n".join(lines)

@@ -115,18 +115,17 @@ class _Parts:
     """
 
     def __init__(self, plan: Plan, *, causal: bool) -> None:
-        self.causal, self.state, self.size = causal, dict[str, int](), 0
-        self._plan, self._operations = plan, list[Operation]()
-        strides = {plan.input.storage: 1}
-        for operation in plan.forward:
-            x = operation.operand()
-            stride = operation.attributes.get("stride", (1, 1))[-1] if operation.writes[0].shape[-1] > 1 else 1
-            strides[operation.writes[0].storage] = strides.get(x.storage, 1) * stride
-        self._columns = {plan.input.storage: math.lcm(*strides.values())}
+        self.causal = causal
+        self.state = dict[str, int]()
+        self.size = 0
+        self._plan = plan
+        self._operations = list[Operation]()
+        columns = _columns_of_call(plan)
+        self._input = plan.input.viewed((plan.input.shape[0], columns))
+        self._columns = {plan.input.storage: columns}  # new columns of each result that is computed in parts
         self._shapes = {plan.input.storage: plan.input.shape}
         for operation in plan.forward:
             self._shapes[operation.writes[0].storage] = operation.writes[0].shape
-        self._input = plan.input.viewed((plan.input.shape[0], self._columns[plan.input.storage]))
 
     def add(self, operation: Operation) -> None:
         """Add an operation: for new columns, or for a whole window."""
@@ -217,6 +216,19 @@ class _Parts:
             raise OptionError(
                 f"layer {layer_of(operation)!r} {problem}, so a stream cannot have the results of a whole window"
             )
+
+
+def _columns_of_call(plan: Plan) -> int:
+    """Return the smallest number of new columns of which every operation computes whole columns."""
+    strides = {plan.input.storage: 1}  # columns of the input for each column of a result
+    for operation in plan.forward:
+        x = operation.operand()
+        y = operation.writes[0]
+        stride = 1
+        if y.shape[-1] > 1:
+            stride = operation.attributes.get("stride", (1, 1))[-1]
+        strides[y.storage] = strides.get(x.storage, 1) * stride
+    return math.lcm(*strides.values())
 
 
 def _varies_with_columns(operation: Operation) -> bool:

@@ -111,21 +111,21 @@ def _functional(layer_list: list[KerasLayer], options: Mapping[str, object], ver
         the result     ("encoder", 0, 0)          ("encoder", 0, 0)
     """
     layers = _by_name(layer_list)
-    in_inputs = set[str]()  # models whose calls are numbered from 1 where layers read them
-    in_outputs = set[str]()  # and where they are outputs
+    counted_from_one_in_calls = set[str]()
+    counted_from_one_in_outputs = set[str]()
     for layer in layer_list:
         if layer.model is not None and version < 3:
-            in_inputs.add(layer.name)
+            counted_from_one_in_calls.add(layer.name)
         if layer.model is not None and (version < 3 or layer.kind != "Sequential"):
-            in_outputs.add(layer.name)
+            counted_from_one_in_outputs.add(layer.name)
     for layer in layer_list:
         calls: list[tuple[Source, ...]] = []
         for call in layer.calls:
-            calls.append(tuple(_counted_from_zero(source, in_inputs) for source in call))
+            calls.append(tuple(_counted_from_zero(source, counted_from_one_in_calls) for source in call))
         layers[layer.name] = replace(layer, calls=tuple(calls))
     outputs: list[TensorReference] = []
     for source in _parse_references(options.get("output_layers")):
-        outputs.append(_counted_from_zero(source, in_outputs))
+        outputs.append(_counted_from_zero(source, counted_from_one_in_outputs))
     names = tuple(as_dict(options.get("output_layers")))
     return KerasModel(layers, _parse_references(options.get("input_layers")), tuple(outputs), names or None)
 

@@ -107,19 +107,18 @@ def network(
     assembly = Assembly(budget)
     assembly.layer_names = layer_names
     assembly.numbered = numbered
-    channels = -1 if _has_channels_last(model) else 0
+    has_channels_last = _has_channels_last(model)
     inputs: dict[str, Input] = {}
     values: list[KerasValue] = []
     is_double = False
     for reference in model.inputs:
-        name = reference.layer
-        layer = model.layers.get(name)
-        if layer is None or layer.kind != "InputLayer":
-            raise FormatError(f"the model's input {quoted(name)} is not an InputLayer")
+        layer = _input_layer(model, reference)
         sizes = _sample_sizes(layer)
-        order = axis_first(channels % len(sizes), len(sizes))
-        inputs[name] = Input(complete_shape(quoted(name), [sizes[axis] for axis in order], sample))
-        values.append(from_layout(inputs[name], order))
+        order = axis_first(_channel_axis(len(sizes), has_channels_last), len(sizes))
+        sizes_in_order = [sizes[axis] for axis in order]
+        x = Input(complete_shape(quoted(layer.name), sizes_in_order, sample))
+        inputs[layer.name] = x
+        values.append(from_layout(x, order))
         is_double |= layer.options.get("dtype") == "float64"
     shared = {path for path, count in Counter(layer_paths(model)).items() if count > 1}
     results = ModelTranslator(assembly, read_weights, version, shared).run(model, values, False)
@@ -127,9 +126,22 @@ def network(
     for name, result in zip(_output_names(model), results, strict=True):
         if result.node.layer is None:
             raise FormatError(f"the model's output {quoted(name)} does not depend on its input through any layer")
-        outputs[name] = result.with_first(channels % result.rank)
+        outputs[name] = result.with_first(_channel_axis(result.rank, has_channels_last))
     is_double |= np.dtype("float64") in floats
     return assembly.finish(inputs, outputs, "float64" if is_double else "float32")
+
+
+def _input_layer(model: KerasModel, reference: TensorReference) -> KerasLayer:
+    """Return the layer of an input of the model; FormatError for a layer that is no input."""
+    layer = model.layers.get(reference.layer)
+    if layer is None or layer.kind != "InputLayer":
+        raise FormatError(f"the model's input {quoted(reference.layer)} is not an InputLayer")
+    return layer
+
+
+def _channel_axis(rank: int, is_last: bool) -> int:
+    """Return the axis of the channels in a sample with `rank` axes: the last one, or the first one."""
+    return rank - 1 if is_last else 0
 
 
 def _output_names(model: KerasModel) -> list[str]:

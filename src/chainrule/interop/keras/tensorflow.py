@@ -31,33 +31,40 @@ class TensorflowCall(NamedTuple):
 def as_operation(description: Mapping[str, object]) -> dict[str, object]:
     """Return the description of a layer of the class TFOpLambda or TensorFlowOpLayer, as Keras 3 describes a function.
 
-    A TFOpLambda contains the name of the function, such as math.reduce_mean, and its keyword arguments in the calls. A
-    TensorFlowOpLayer contains a node of a graph, and its constants: the option of a function with options, such as the
-    axes of Mean, or else operands between the inputs.
-
     Errors   FormatError for an unknown function, or for arguments that the function does not have in Keras 3
     """
     config = expect_object(description.get("config"), "config of a TensorFlow function")
     name = expect(str, description.get("name", config.get("name")), "the name of a TensorFlow function")
     nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
+    calls = [_arguments(node, name) for node in nodes]
     if description.get("class_name") == "TFOpLambda":
         function = expect(str, config.get("function"), "function").split(".")[-1]
-        return _description(name, function, [_arguments(node, name) for node in nodes])
+        return _description(name, function, calls)
     definition = expect_object(config.get("node_def"), "node_def")
     operation = expect(str, definition.get("op"), "op of node_def")
     constants = expect_object(decode(config.get("constants")) or {}, "constants")
-    argument_names = NAMES.arguments.get(FUNCTIONS.get(operation, ""), {})
-    calls: list[TensorflowCall] = []
-    for node in nodes:
-        operands = _arguments(node, name).operands
-        if not argument_names or len(constants) != 1:
-            calls.append(TensorflowCall(_with_constants(operands, constants, name), {}))
-            continue
-        keywords = dict(zip(argument_names, constants.values(), strict=False))
-        if as_dict(as_dict(definition.get("attr")).get("keep_dims")).get("b", False):
-            keywords["keepdims"] = True
-        calls.append(TensorflowCall(operands, keywords))
-    return _description(name, operation, calls)
+    return _description(name, operation, _calls_of_node(name, definition, operation, constants, calls))
+
+
+def _calls_of_node(
+    name: str,
+    definition: Mapping[str, object],
+    operation: str,
+    constants: Mapping[str, object],
+    calls: Iterable[TensorflowCall],
+) -> list[TensorflowCall]:
+    """Return the calls of a TensorFlowOpLayer, a node of a graph, with its constants.
+
+    The constants are the option of an operation with options, such as the axes of Mean, or else operands between the
+    inputs.
+    """
+    option_names = NAMES.arguments.get(FUNCTIONS.get(operation, ""), {})
+    if not option_names or len(constants) != 1:
+        return [TensorflowCall(_with_constants(call.operands, constants, name), {}) for call in calls]
+    keywords = dict(zip(option_names, constants.values(), strict=False))
+    if as_dict(as_dict(definition.get("attr")).get("keep_dims")).get("b", False):
+        keywords["keepdims"] = True
+    return [TensorflowCall(call.operands, keywords) for call in calls]
 
 
 def _description(name: str, function: str, calls: Iterable[TensorflowCall]) -> dict[str, object]:

@@ -245,16 +245,16 @@ def legacy_weights(file: Hdf5) -> ReadWeights:
         if group is None:
             return []
         is_wrapped = layer.wrapper is not None
-        layer_place = -3 if is_wrapped else -2  # names end with LAYER/ARRAY or, in a wrapper, with LAYER/WRAPPED/ARRAY
-        found: list[NamedDataset] = []
-        for path in file.strings(group, "weight_names"):
-            parts = path.split("/")
-            name = parts[-1].split(":")[0]
+        arrays: list[NamedDataset] = []
+        for path in file.strings(group, "weight_names"):  # LAYER/ARRAY:0 or, in a wrapper, LAYER/WRAPPED/ARRAY:0
+            *parents, last = path.split("/")
+            name = last.split(":")[0]
+            owners = parents[-2:-1] if is_wrapped else parents[-1:]
             is_of_wrapper = is_wrapped and name in WRAPPER_STATE
-            is_of_layer = len(layer.path) == 1 or parts[layer_place : layer_place + 1] == [layer.name]
+            is_of_layer = len(layer.path) == 1 or owners == [layer.name]
             if is_of_layer and not is_of_wrapper:
-                found.append(NamedDataset(name, file.child(group, path)))
-        return found
+                arrays.append(NamedDataset(name, file.child(group, path)))
+        return arrays
 
     return _reader(file, datasets)
 

@@ -54,8 +54,10 @@ def model_message(
     model: Model, facts: Mapping[str, str], *, raw_input: bool = False, opset: int | None = None
 ) -> ModelMessage:
     """Return the content of the file that `export_onnx` writes."""
-    model, metadata = folded(model), _metadata(model, raw_input) | dict(facts)
-    return message_of(model, None if raw_input else model.normalization, opset, metadata, model.name)
+    metadata = _metadata(model, raw_input) | dict(facts)
+    model = folded(model)
+    normalization = None if raw_input else model.normalization
+    return message_of(model, normalization, opset, metadata, model.name)
 
 
 def message_of(

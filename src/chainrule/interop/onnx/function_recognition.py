@@ -85,12 +85,14 @@ class FunctionRecognizer:
 
 def _apply(function: Callable[..., Array], operands: Sequence[Values | Array]) -> Values:
     """Return the results of a function for each value that all operands are functions of."""
-    dictionaries = [operand for operand in operands if isinstance(operand, dict)]
+    functions = [operand for operand in operands if isinstance(operand, dict)]
     results = Values()
-    for source in dictionaries[0]:
-        if not all(source in functions for functions in dictionaries):
+    for source in functions[0]:
+        if not all(source in values for values in functions):
             continue
-        arguments = [operand[source] if isinstance(operand, dict) else operand for operand in operands]
+        arguments: list[Array] = []
+        for operand in operands:
+            arguments.append(operand[source] if isinstance(operand, dict) else operand)
         with np.errstate(all="ignore"):
             try:
                 results[source] = function(*arguments)

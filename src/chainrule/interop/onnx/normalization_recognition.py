@@ -41,12 +41,14 @@ class NormalizationNodes(NamedTuple):
     nodes   nodes of the operators in the pattern, the last one first
     x       value that is normalized
     gamma   constant that it is multiplied by
+    gamma_name   name of this constant in the file, where a Reshape may follow
     """
 
     names: Mapping[str, str]
     nodes: Sequence[OnnxNode]
     x: Feature
     gamma: Array
+    gamma_name: str
 
 
 class NormalizationLayer(NamedTuple):
@@ -92,27 +94,34 @@ class NormalizationRecognizer:
         The node is LayerNormalization or GroupNormalization.
         """
         for pattern, describe in ((NORMALIZED, self._layer_norm), (GROUPS, self._group_norm)):
-            names: dict[str, str] = {}
-            nodes: list[OnnxNode] = []
-            if not self._matches(ResultOf("Mul", (pattern, "gamma")), call.operation.outputs[0], names, nodes):
+            candidate = self._candidate(pattern, call)
+            if candidate is None:
                 continue
-            gamma_index = nodes[0].inputs.index(names["gamma"])
-            x = self._values[names["x"]]
-            y = call.values[1 - gamma_index]
-            gamma = call.values[gamma_index]
-            if not isinstance(x, Feature) or not isinstance(y, Feature) or not isinstance(gamma, np.ndarray):
-                continue
-            normalization = describe(NormalizationNodes(names, nodes, x, gamma))
-            if x.shape != y.shape or normalization is None:
+            normalization = describe(candidate)
+            if candidate.x.shape != call.features[0].shape or normalization is None:
                 continue
             node = replace(
                 call.operation,
-                inputs=[names["x"], call.operation.inputs[gamma_index]],
+                inputs=[candidate.names["x"], candidate.gamma_name],
                 outputs=list(call.operation.outputs),
                 operator=normalization.operator,
                 attributes=normalization.attributes,
             )
             return RecognizedNode(node, normalization.gamma)
+        return None
+
+    def _candidate(self, pattern: Pattern, call: Call) -> NormalizationNodes | None:
+        """Return the nodes of a product of a pattern and a constant; None if the last node of a call is no such."""
+        names: dict[str, str] = {}
+        nodes: list[OnnxNode] = []
+        if not self._matches(ResultOf("Mul", (pattern, "gamma")), call.operation.outputs[0], names, nodes):
+            return None
+        x = self._values[names["x"]]
+        if not isinstance(x, Feature):
+            return None
+        for name, gamma in zip(call.operation.inputs, call.values, strict=True):
+            if isinstance(gamma, np.ndarray):
+                return NormalizationNodes(names, nodes, x, gamma, name)
         return None
 
     def _matches(self, pattern: Pattern, name: str, names: dict[str, str], nodes: list[OnnxNode]) -> bool:

@@ -74,15 +74,17 @@ class TfliteGraph:
         graph_count = self._model.SubgraphsLength()
         if graph_count > 1:  # which no operator of the first refers to
             raise FormatError(f"it has {graph_count} graphs, such as several signatures; expected one")
-        results: list[TensorReference] = []
-        for output in outputs:
-            if output not in self.results or output in self.blocks or output in self.rows:
-                raise FormatError(f"its output, tensor {output}, is not the result of an operator")
-            results.append(self.results[output])
+        results = [self._output(output) for output in outputs]
         names = None
         if len(outputs) > 1:
             names = tuple(self._named(outputs, "Outputs"))
         return KerasModel(self._layers, tuple(inputs), tuple(results), names)
+
+    def _output(self, tensor: int) -> TensorReference:
+        """Return an output of the graph; FormatError for a constant, or for a result whose samples are rearranged."""
+        if tensor not in self.results or tensor in self.blocks or tensor in self.rows:
+            raise FormatError(f"its output, tensor {tensor}, is not the result of an operator")
+        return self.results[tensor]
 
     def _add_inputs(self, tensors: Sequence[int]) -> list[TensorReference]:
         """Add the inputs of the graph, and return their references."""

@@ -17,9 +17,11 @@ def read_mul(call: Call) -> Feature:
     """Return Multiply; for a constant, Rescaling by a number, or FixedAffine, or a 1×1 depthwise convolution if the
     constant has a name like those of weights. A constant that is added next becomes the shift.
     """
-    a, b = terms(call, 2)
-    product = a * b
-    x, constant = (a.x, b) if b.x is None else (b.x, a)
+    variable, constant = terms(call, 2)
+    product = variable * constant
+    if variable.x is None:
+        variable, constant = constant, variable
+    x = variable.x
     if x is None or constant.x is not None or np.ndim(constant.shift) > len(x.shape):
         return product.feature
     shape = (x.node.shape[0], *[1] * (len(x.node.shape) - 1))

@@ -12,6 +12,7 @@ from chainrule.core.plan import Operation
 from chainrule.errors import one_line
 from chainrule.interop.assembly import MAX_NAME, permuted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.node_attributes import InvalidNodeError
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
@@ -119,21 +120,21 @@ def read_matmul(call: Call) -> Feature:
     """Return Dense for a constant matrix on the right, or a 1×1 convolution for several axes; a constant that is added
     next becomes its bias.
     """
-    place = call.first_feature
-    x = call.feature(place)
-    w = _matrix(call, 1 - place)
-    is_left = place == 1  # whether the constant is on the left
+    if isinstance(call.values[0], Feature):
+        return _times_matrix(call)
+    return _matrix_times(call)
+
+
+def _times_matrix(call: Call) -> Feature:
+    """Return the products of the last axis of a value with the columns of a constant matrix, or with a vector."""
+    x = call.feature(0)
+    w = _matrix(call, 1, len(x.shape))
     rank = len(x.shape)
-    axis = rank - 2 if is_left and rank > 1 else rank - 1
-    summed_size = w.shape[-1] if is_left else w.shape[0]
-    if summed_size != x.shape[axis]:
-        raise call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
-    if is_left or w.ndim == 1:
+    if x.shape[-1] != len(w):
+        raise _misfit(call, x, w)
+    if w.ndim == 1:
         letters = string.ascii_lowercase[:rank]
-        summed = letters[axis]
-        added = "Z" * (w.ndim - 1)
-        constant_letters = added + summed if is_left else summed + added
-        return _contracted(call, x, w, Subscripts(letters, constant_letters, letters.replace(summed, added)))
+        return _contracted(call, x, w, Subscripts(letters, letters[-1], letters[:-1]))
     if x.batched and rank == 1:
         x, _ = call.sample_axes(x, [0])
     bias = call.fuse_following_add((*[1] * (len(x.shape) - 1), w.shape[1]))
@@ -142,13 +143,39 @@ def read_matmul(call: Call) -> Feature:
     return _dense(call, x, w.T, np.broadcast_to(bias.reshape(-1), w.shape[1]), shared=False)
 
 
-def _matrix(call: Call, index: int) -> Array:
-    """Return a constant with one or two axes, after removal of leading axes of size 1."""
+def _matrix_times(call: Call) -> Feature:
+    """Return the products of the rows of a constant matrix, or of a vector, with the columns of a value.
+
+    The columns of a value are along its axis before the last; a vector is a column.
+    """
+    x = call.feature(1)
+    w = _matrix(call, 0, len(x.shape))
+    rank = len(x.shape)
+    axis = max(rank - 2, 0)
+    if x.shape[axis] != w.shape[-1]:
+        raise _misfit(call, x, w)
+    letters = string.ascii_lowercase[:rank]
+    summed = letters[axis]
+    added = ""
+    if w.ndim > 1:
+        added = "Z"
+    return _contracted(call, x, w, Subscripts(letters, added + summed, letters.replace(summed, added)))
+
+
+def _misfit(call: Call, x: Feature, w: Array) -> InvalidNodeError:
+    return call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
+
+
+def _matrix(call: Call, index: int, rank: int) -> Array:
+    """Return a constant with one or two axes, after removal of leading axes of size 1.
+
+    rank   number of axes of the value that it is multiplied with
+    """
     constant = call.constant(index)
     w = constant
     while w.ndim > 2 and len(w) == 1:
         w = w[0]
-    most_axes = max(len(call.feature(1 - index).shape), 2)  # more would add axes of size 1 to the result
+    most_axes = max(rank, 2)  # more would add axes of size 1 to the result
     if not 1 <= w.ndim <= 2 or (constant.ndim > most_axes and w.ndim > 1):
         raise call.unsupported(f"a constant of shape {constant.shape}", "a matrix")
     return w

@@ -16,9 +16,9 @@ def read_concat(call: Call) -> Feature:
         raise call.invalid(f"inputs of {', '.join(map(str, shapes))}", "the same number of axes")
     like = call.features[0]
     axis = call.axis("axis", 1, len(like.shape))
-    are_batched = {value.batched for value in call.features}
-    is_of_one_sample = are_batched != {True} or axis == 0  # no batch axis, or one of size 1 that is joined
-    if is_of_one_sample and True in are_batched and like.batch != 1:
+    batched = [value for value in call.features if value.batched]
+    is_of_one_sample = len(batched) < len(call.features) or axis == 0  # no batch axis, or one of size 1 that is joined
+    if is_of_one_sample and batched and like.batch != 1:
         raise call.unsupported(f"axis 0 of {like.shape}, the batch axis", "an axis of a sample")
     if is_of_one_sample:
         like = _as_sample(like)

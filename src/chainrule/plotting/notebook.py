@@ -90,7 +90,7 @@ def evaluation(
         rows = list[Sequence[object]]()
         for entry in classes[:MAX_CLASSES]:
             rows.append([formatted(name, entry[name]) for name in names])
-        caption = ""
+        caption = None
         if len(classes) > MAX_CLASSES:
             caption = f"the first {MAX_CLASSES} of {len(classes):,} classes"
         content += table(names, rows, caption)

@@ -71,7 +71,7 @@ def figure_image(draw: Callable[[], "Figure"], alt: str) -> str:
 
 
 def evaluation(
-    figures: Mapping[str, Any], confusion: Callable[[], "Figure"] | None, formatted: Callable[[str, Any], str]
+    figures: Mapping[str, Any], confusion: Callable[[], "Figure"] | None, formatted: Callable[[str, float | None], str]
 ) -> str:
     """Return the metrics of an evaluation, precision and recall per class, and the confusion matrix as HTML.
 

@@ -17,7 +17,7 @@ from chainrule.check.report import Report
 from chainrule.check.wrong_numbers import FirstWrong
 from chainrule.cli import main
 from chainrule.explain.code import derivation_link
-from chainrule.explain.trace import EXPLAINERS
+from chainrule.explain.explainers import EXPLAINERS
 
 ROOT = Path(__file__).parents[2]
 CARL = ROOT / "examples" / "homework" / "submissions" / "carl.py"

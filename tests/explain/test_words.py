@@ -62,7 +62,7 @@ def test_the_kernel_that_ran_is_named():
 
 def test_custom_operations_have_no_code():
     assert locations("mine.forward") == ()
-    assert derivation("mine.forward") == ""
+    assert derivation("mine.forward") is None
 
 
 TITLES = {

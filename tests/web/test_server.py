@@ -119,7 +119,7 @@ def test_frames_of_training_are_sent_in_float32(browser: Browser, data: Path) ->
     """A frame of a session, and one of another dtype without moments; the series are of the steps after one."""
     expected, trainer = trained_through(small(data))
     state = browser.get("/api/training").json()
-    assert state == {"step": 0, "steps": 27, "epochSteps": 9, "running": False, "message": "", "newest": 0}
+    assert state == {"step": 0, "steps": 27, "epochSteps": 9, "running": False, "message": None, "newest": 0}
     browser.post("/api/training/advance", json={"steps": 27})
     until(lambda: browser.get("/api/training").json()["step"] == 27)
     for after in (0, 20, 27):

@@ -87,7 +87,7 @@ def test_a_run_opens_where_it_is_and_goes_back_and_on(data: Path, tmp_path: Path
 
 def test_a_run_that_another_process_trains_is_read_only(folder: Path) -> None:
     session = opened(subjects.of_path(folder))
-    assert session.state()["message"] == ""
+    assert session.state()["message"] is None
     with locked(folder):
         before = content(folder)
         message = session.state()["message"]
@@ -97,9 +97,9 @@ def test_a_run_that_another_process_trains_is_read_only(folder: Path) -> None:
             pass
         assert completed(session, "advance", 2)["step"] == 14
         assert content(folder) == before
-    assert session.state()["message"] == ""
+    assert session.state()["message"] is None
     (folder / LOCK).touch()  # of a process that died
-    assert session.state()["message"] == ""
+    assert session.state()["message"] is None
     assert (folder / LOCK).exists()
 
 

@@ -16,7 +16,7 @@ from web.pages import Browser, Page, number, shown, step, visit, waited, weight,
 from chainrule.errors import FormatError
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
-from chainrule.web.single_file import read_walk
+from chainrule.web.walks import WalkStop, read_walk
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_ranges_and_means_of_many_steps_are_those_of_numpy(modules: Page) -> Non
 # ------------------------------------------------------------------------------------------------ a walk
 
 
-def read(folder: Path, text: str) -> list[dict[str, object]]:
+def read(folder: Path, text: str) -> list[WalkStop]:
     """Write a walk of a network with two layers and read it."""
     path = folder / "walk.md"
     path.write_text(text, encoding="utf-8")
@@ -137,7 +137,7 @@ def read(folder: Path, text: str) -> list[dict[str, object]]:
 def test_a_drawn_walk_is_read_as_it_was_written(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     for _ in range(20):
-        stops: list[dict[str, object]] = []
+        stops: list[WalkStop] = []
         lines = ["# The title of all", ""]
         for stop in range(random.integers(1, 6)):
             paragraphs = [f"paragraph {k} of {stop}, with `code` and *stars*" for k in range(random.integers(0, 4))]
@@ -148,8 +148,7 @@ def test_a_drawn_walk_is_read_as_it_was_written(tmp_path: Path) -> None:
             if cell:
                 blocks.insert(int(random.integers(len(blocks) + 1)), f"`{cell}{'?' if query else ''}{query}`")
             lines += [f"## Stop {stop}", *(part for block in blocks for part in (*block.split("\n"), ""))]
-            place = {"cell": cell or None, "sample": None, "step": None, **options}
-            stops.append({"title": f"Stop {stop}", "words": paragraphs, **place})
+            stops.append(WalkStop(f"Stop {stop}", paragraphs, cell or None, **options))
         assert read(tmp_path, "\n".join(lines)) == stops
 
 

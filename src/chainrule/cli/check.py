@@ -110,8 +110,15 @@ def check(
     elif contract or course:
         raise OptionError(f"a contract says how the code in FILE.py is called; the subject is {subject}")
     else:
-        task = {"against": against, "input_shape": input_shape, "loss": loss, "constants": constants}
-        report = _report_of_library(subject, task, engine, seed)
+        report = _report_of_library(
+            subject,
+            against=against,
+            input_shape=input_shape,
+            loss=loss,
+            constants=constants,
+            engine=engine,
+            seed=seed,
+        )
     _finish(limit_hints(report, ALL if hints is None else hints), protection, as_json)
 
 
@@ -138,18 +145,34 @@ def _task(
     )
 
 
-def _report_of_library(subject: str | None, task: dict[str, Any], engine: str | None, seed: int) -> "Report":
-    """Check a model, a layer or a loss of this library, or all of them.
-
-    task   arguments of `check_gradients`, with the text of the input shape
-    """
+def _report_of_library(
+    subject: str | None,
+    *,
+    against: str | None,
+    input_shape: str | None,
+    loss: str | None,
+    constants: tuple[str, ...],
+    engine: str | None,
+    seed: int,
+) -> "Report":
+    """Check a model, a layer or a loss of this library, or all of them."""
     from chainrule.check.checker import check_gradients
     from chainrule.layers import expressions
 
-    if task["input_shape"] is not None:
-        task["input_shape"] = expressions.shape(task["input_shape"])
+    shape = None
+    if input_shape is not None:
+        shape = expressions.shape(input_shape)
     library_subject, name = _library_subject(subject, engine)
-    return check_gradients(library_subject, **task, engine=engine, seed=seed, name=name)
+    return check_gradients(
+        library_subject,
+        against=against,
+        input_shape=shape,
+        loss=loss,
+        constants=constants,
+        engine=engine,
+        seed=seed,
+        name=name,
+    )
 
 
 def _finish(report: "Report", protection: str | None, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -203,7 +203,7 @@ def clear(
     click.echo(line)
 
 
-def _about(info: "DatasetInfo") -> dict[str, Any]:
+def _about(info: "DatasetInfo") -> dict[str, object]:
     about = dict(vars(info))
     del about["files"]
     return {**about, "folder": str(info.path), "cached": info.cached, "bytes": info.bytes_on_disk}

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -84,7 +83,7 @@ class ExplainedSubject:
             return None
         return f"all values are those of training, with {' and '.join(parts)}; the prediction is not"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the content of the heading as JSON values."""
         training = self.trace.training
         return {

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -84,7 +84,7 @@ def _program(entry: "Entry") -> str:
     return writer.step_source(entry.recipe.optimizer.operation, single=entry.recipe.batch_size == 1)
 
 
-def _about(entry: "Entry") -> dict[str, Any]:
+def _about(entry: "Entry") -> dict[str, object]:
     model = entry.build(engine="numpy")
     tutorial = None
     if entry.tutorial:
@@ -151,7 +151,7 @@ def _data(entry: "Entry") -> str:
 
 def _describe_layer(layer: "Layer") -> str:
     """Describe a layer without its initializer."""
-    defaults: dict[str, Any] = {field.name: field.default for field in fields(layer) if field.name == "initializer"}
+    defaults: dict[str, object] = {field.name: field.default for field in fields(layer) if field.name == "initializer"}
     return replace(layer, **defaults).describe().removesuffix("()")
 
 

@@ -138,7 +138,7 @@ def _subject(run: Path | None, step: StepOptions, data: DataOptions, walk: Path 
     The subject is the run, model file or named network; by default the newest run or, without runs, the default model.
     """
     from chainrule.web import subjects
-    from chainrule.web.single_file import read_walk
+    from chainrule.web.walks import read_walk
 
     path = run_paths.explained(run, step.model)
     if path is None:
@@ -159,7 +159,7 @@ def _describe_progress(subject: "PageSubject") -> str:
     done = len(subject.history)
     if done:
         return f"after {done} training steps"
-    if subject.untrainable:
+    if subject.untrainable is not None:
         return "a model without a run"
     return "before its first training step"
 
@@ -168,7 +168,7 @@ def _write(path: Path, subject: "PageSubject", location: options.Location) -> No
     from chainrule.web import single_file
 
     result = single_file.write(path, subject, **location)
-    if result.lacking:
+    if result.lacking is not None:
         print_message(result.lacking)
     if result.size > single_file.BUDGET:
         print_message(f"{path} has {result.size / 1e6:.1f} MB; a smaller network needs less")

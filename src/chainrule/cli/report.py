@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -112,7 +111,7 @@ def print_files(result: Result) -> None:
 def print_result_json(result: Result, inventory: Inventory | None = None) -> None:
     """Print the results of a run, and the inventory of an image folder, as JSON."""
     evaluation = result.evaluation
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "run": str(result.folder),
         "model": result.model.name,
         "parameters": result.model.parameters.size,

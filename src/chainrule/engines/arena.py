@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 ALIGNMENT = 64  # bytes; size of a cache line and of the largest vector registers
 
 
-def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+def new_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """Return an array of zeros, aligned to 64 bytes.
 
     NumPy's large arrays are only aligned to 16 bytes, and access to a vector that crosses a cache line takes twice as

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation, Plan
+from chainrule.engines.protocol import Array
 
-Array: TypeAlias = NDArray[Any]
 Run: TypeAlias = Callable[[str, tuple[Array, ...], Mapping[str, Any]], tuple[Array, ...]]
 Exchange: TypeAlias = Generator[Array, Array, tuple[Array, ...]]
 

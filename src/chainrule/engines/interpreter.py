@@ -250,11 +250,11 @@ class ModuleEngine:
         """Return None, because batches are computed by NumPy."""
         return None
 
-    def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
+    def kernels(self, plan: Plan, dtype: DTypeLike) -> Mapping[str, tuple[str, str]]:
         """Return an empty mapping, because each operation is computed by the function of the same name."""
         return {}
 
-    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+    def spreads_errors(self, plan: Plan, dtype: DTypeLike) -> bool:
         """Return False, because operations are computed as direct sums, or by unknown algorithms (XLA)."""
         return False
 

@@ -45,7 +45,7 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def checked_precise(precise: Any) -> bool:
+def checked_precise(precise: object) -> bool:
     """Return `precise`, or raise OptionError if it is no bool. True avoids algorithms that spread rounding errors."""
     if not isinstance(precise, bool):
         raise OptionError(f"precise {quoted(precise)}: expected True or False")

@@ -185,14 +185,14 @@ class Engine(Protocol):
         """
         ...
 
-    def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
+    def kernels(self, plan: Plan, dtype: DTypeLike) -> Mapping[str, tuple[str, str]]:
         """Return the kernels that compute the tensors of a plan: storage → (file, function).
 
         Tensors computed by the function that has the name of the operation may be omitted.
         """
         ...
 
-    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+    def spreads_errors(self, plan: Plan, dtype: DTypeLike) -> bool:
         """Return whether the rounding error of a value may depend on inputs that do not affect the exact value.
 
         This is the case for Winograd's algorithm.

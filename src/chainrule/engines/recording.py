@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -45,6 +45,10 @@ class OperationTimes:
         return pairs
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
 class TimedInterpreter(Interpreter):
     """An interpreter that records the time of each operation."""
 
@@ -59,12 +63,12 @@ class TimedInterpreter(Interpreter):
         return call._replace(function=_timed(call.function, self._times, self._numbers[id(operation)]))
 
 
-def _timed(function: Callable[..., Any], times: Array, number: int, unit: float = 1.0) -> Callable[..., Any]:
+def _timed(function: Callable[P, R], times: Array, number: int, unit: float = 1.0) -> Callable[P, R]:
     """Return a function that adds its time to times[number]; `unit` is that of the times, in seconds."""
 
-    def run(*arguments: Any) -> Any:
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
         start = time.perf_counter()
-        results = function(*arguments)
+        results = function(*arguments, **options)
         times[number] += (time.perf_counter() - start) / unit
         return results
 

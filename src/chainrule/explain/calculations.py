@@ -6,7 +6,7 @@ or a maximum, whose candidates are listed.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import MAX_LISTED, bracketed, format_list
 from chainrule.explain.record import CalculationStep, Candidate, Details, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
-
-Formula = Mapping[str, Any]
-Expression = Mapping[str, Any]
+from chainrule.operations.grammar import Case, Expression, Formula, Products, Reduction, ScaledSum, Tree
 
 
 def explain(ctx: CellContext) -> Details:
@@ -79,12 +77,12 @@ class Calculation:
         rules = applicable(result["rule"], self.facts)
         rule = rules[0] if rules else formulas[-1]
         symbols, here = self._equations(rule)
-        if steps:
-            details = Details("", symbols, here, steps=steps)
-        else:
-            details = replace(self._sum(self.evaluator.case(rule)), symbols=symbols, instantiated=here)
         words = definitions.fill(result["words"], self.facts)
-        return replace(details, words=words, sources=self.evaluator.sources())
+        if steps:
+            details = Details(words, symbols, here, steps=steps)
+        else:
+            details = replace(self._sum(self.evaluator.case(rule)), words=words, symbols=symbols, instantiated=here)
+        return replace(details, sources=self.evaluator.sources())
 
     def fact(self, name: str) -> Any:
         """Return whether a condition is true, or a number as text. An unknown fact is false."""
@@ -112,8 +110,10 @@ class Calculation:
         A step that is only a name shows the formula with this name from the entry's list `where`.
         """
         name = step["name"]
-        index = step.get("index", ())
-        formula = step if "cases" in step else self.evaluator.where[name]
+        index = step.get("index", [])
+        formula = step
+        if "cases" not in step:
+            formula = self.evaluator.where[name]
         expression = self.evaluator.case(formula)["value"]
         value = self._value(name, formula)
         if is_last:
@@ -146,7 +146,7 @@ class Calculation:
         remaining = iter(operands)
         return joined(expression, lambda _: bracketed(next(remaining), digits, others)), shown
 
-    def _listed(self, reduction: Mapping[str, Any], value: float) -> tuple[str, str]:
+    def _listed(self, reduction: Reduction, value: float) -> tuple[str, str]:
         """Return the summands of a sum, or the arguments of max or argmax, in numbers, and the value as printed."""
         summands, _ = self.evaluator.summands(reduction, self.own)
         values = summands.ravel().tolist()
@@ -155,7 +155,7 @@ class Calculation:
         digits = self.ctx.digits
         if function != "argmax" and len(values) <= MAX_LISTED:
             operator = "+" if function == "Σ" else "max"
-            tree: Any = "operand"
+            tree: Tree = "operand"
             for _ in values[1:]:
                 tree = [operator, tree, "operand"]
             digits = enough_digits(tree, values, digits, shown)
@@ -165,20 +165,19 @@ class Calculation:
 
     # ------------------------------------------------------------------ terms
 
-    def _sum(self, case: Mapping[str, Any]) -> Details:
+    def _sum(self, case: Case) -> Details:
         """Return the terms and the scale of a sum, or the candidates of a maximum."""
         tree = case["value"]["tree"]
-        if isinstance(tree, dict):
-            reduction = cast("dict[str, Any]", tree)
-            if "max" in reduction.get("reduce", ""):
-                return Details("", pick=self._pick(reduction))
+        if isinstance(tree, dict) and "reduce" in tree and tree["reduce"] in ("max", "argmax"):
+            return Details("", pick=self._pick(tree))
+        assert "sum" in case
         products = case["sum"]
         terms = list[Term]()
         for part in products["parts"]:
             terms += self._terms(part)
         return Details("", terms=tuple(terms), scale=self._scale(products))
 
-    def _pick(self, reduction: Mapping[str, Any]) -> Pick:
+    def _pick(self, reduction: Reduction) -> Pick:
         """Return the candidates of a maximum, and the position of the largest."""
         candidates = list[Candidate]()
         values = list[float]()
@@ -187,7 +186,7 @@ class Calculation:
             values.append(factor.value)
         return Pick(tuple(candidates), winner=int(np.argmax(values)))
 
-    def _terms(self, part: Mapping[str, Any]) -> Iterator[Term]:
+    def _terms(self, part: Products) -> Iterator[Term]:
         """Yield the terms of a sum, position by position."""
         products: list[Iterator[tuple[Factor, ...]]] = []
         for term in part["terms"]:
@@ -250,7 +249,7 @@ class Calculation:
                 factors.append(self.ctx.factor(read, tuple(position)))
         return factors
 
-    def _scale(self, products: Mapping[str, Any]) -> Scale | None:
+    def _scale(self, products: ScaledSum) -> Scale | None:
         """Return the factor of the whole sum."""
         if "scale" not in products:
             return None

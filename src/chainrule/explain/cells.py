@@ -315,10 +315,13 @@ class CellContext:
         height, width = self.shape[-2:]
         return height, width
 
-    def sentences(self, name: str | None = None, **facts: Any) -> str:
-        """Return the applicable sentences about the operation or, with a name, those of another entry."""
-        entry = definitions.entries()[name or self.operation.name]
-        return definitions.fill(entry["words"], facts)
+    def sentences(self, **facts: object) -> str:
+        """Return the applicable sentences about the operation."""
+        return self.sentences_of(self.operation.name, **facts)
+
+    def sentences_of(self, entry: str, **facts: object) -> str:
+        """Return the applicable sentences of another entry of the definitions."""
+        return definitions.fill(definitions.entries()[entry]["words"], facts)
 
     @property
     def value(self) -> float:

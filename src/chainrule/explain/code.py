@@ -70,30 +70,27 @@ def located(locations: Sequence[CodeLocation]) -> list[str]:
     return lines
 
 
-def derivation(operation: str) -> str:
-    """Return the page with the derivation of an operation, or "" for an unknown operation."""
+def derivation(operation: str) -> str | None:
+    """Return the page with the derivation of an operation, or None for an unknown operation."""
     family = _family(operation)
-    if not family:
-        return ""
+    if family is None:
+        return None
     return f"docs/derivations/{family}.md"
 
 
 def derivation_link(operation: str) -> str:
-    """Return a link to an operation's derivation, such as docs/derivations/activations.md#gelu; "" if unknown."""
-    page = derivation(operation)
-    if not page:
-        return ""
+    """Return a link to a known operation's derivation, such as docs/derivations/activations.md#gelu."""
     name = re.sub("_d[xwp]$", "", operation)
     section = INDEX_FORM
     if _family(name) in ("activations", "losses"):
         section = SECTIONS.get(name, name.replace("_", "-"))
-    return f"{page}#{section}"
+    return f"{derivation(operation)}#{section}"
 
 
-def _family(operation: str) -> str:
-    """Return the family of a reference operation, or "" for any other name."""
+def _family(operation: str) -> str | None:
+    """Return the family of a reference operation, or None for any other name."""
     if operation not in _functions(REFERENCE):
-        return ""
+        return None
     return definitions.family(operation)
 
 

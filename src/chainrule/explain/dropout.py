@@ -7,8 +7,9 @@ from chainrule.explain.cells import CellContext, flat_index
 from chainrule.explain.formulas import calculation_line
 from chainrule.explain.notation import letters
 from chainrule.explain.record import CalculationStep, Details
+from chainrule.operations.grammar import Tree
 
-TREE = ["/", "x", ["−", 1, "rate"]]  # the formula x / (1 − rate), parsed
+TREE: Tree = ["/", "x", ["−", 1, "rate"]]  # the formula x / (1 − rate), parsed
 
 
 def dropout(ctx: CellContext) -> Details:

@@ -8,7 +8,7 @@ one by one (page/explain/evaluation.js).
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from chainrule.explain.cells import CellContext, cell_index
 from chainrule.explain.named_tensors import NamedTensor, constants, index_of, named_tensors, sizes
 from chainrule.operations import definitions
 from chainrule.operations.functions import evaluation
+from chainrule.operations.grammar import Case, Formula, Reduction, Reference, Tree
 
 BAR = "\u0304"  # x̄ is x, extended by zeros
 DELTA = "δ"  # δ[l,k] is 1 if l = k, else 0
@@ -80,9 +81,9 @@ class Evaluator:
         self.ctx = ctx
         self.entry: Mapping[str, Any] = definitions.entries()[ctx.operation.name]
         letters = index_of(self.entry["writes"][ctx.place], ctx.written)
-        self.own = Scope(dict(zip(letters, ctx.index, strict=False)))
+        self.own = Scope(dict(zip(map(str, letters), ctx.index, strict=False)))
         self.values = dict[str, float]()
-        self._steps = dict[str, Sequence[str]]()
+        self._steps = dict[str, Sequence[Tree]]()
         self.where = {formula["name"]: formula for formula in self.entry["where"]}
         self.tensors = named_tensors(ctx, self.entry)
         self.sizes = sizes(ctx, self.tensors, tuple(self.own.letters))
@@ -98,25 +99,24 @@ class Evaluator:
 
     # ------------------------------------------------------------------ evaluation
 
-    def evaluate(self, tree: Any, scope: Scope) -> Any:
+    def evaluate(self, tree: Tree, scope: Scope) -> Any:
         """Return the value of a parsed expression or condition."""
         if isinstance(tree, list):
-            operator, *operands = cast("list[Any]", tree)
+            operator, *operands = tree
             values = [self.evaluate(operand, scope) for operand in operands]
-            return evaluation(operator)(*values)
+            return evaluation(str(operator))(*values)
         if isinstance(tree, str):
             return self._named(tree, scope)
         if isinstance(tree, dict):
-            item = cast("dict[str, Any]", tree)
-            if "reduce" in item:
-                return self._reduced(item, scope)
-            return self._at(item, scope)
+            if "reduce" in tree:
+                return self._reduced(tree, scope)
+            return self._at(tree, scope)
         return np.float64(tree)
 
-    def formula(self, formula: Mapping[str, Any], scope: Scope) -> Any:
+    def formula(self, formula: Formula, scope: Scope) -> Any:
         """Return the value of a formula: that of the first case whose condition is true, for each position."""
         case, *others = formula["cases"]
-        rest = {**formula, "cases": others}
+        rest: Formula = {"name": formula["name"], "cases": others}
         holds = True
         if "when" in case:
             holds = self.evaluate(case["when"]["tree"], scope)
@@ -126,7 +126,7 @@ class Evaluator:
             return self.evaluate(case["value"]["tree"], scope)
         return self.formula(rest, scope)
 
-    def case(self, formula: Mapping[str, Any]) -> Mapping[str, Any]:
+    def case(self, formula: Formula) -> Case:
         """Return the case that applies to the explained element."""
         for case in formula["cases"]:
             if "when" not in case or self.evaluate(case["when"]["tree"], self.own):
@@ -146,7 +146,7 @@ class Evaluator:
             return self.formula(self.entry["indices"][name], scope)
         return self.constants[name]
 
-    def _at(self, reference: Mapping[str, Any], scope: Scope) -> Any:
+    def _at(self, reference: Reference, scope: Scope) -> Any:
         """Return the value of a name at another index: x[n,l]."""
         name = reference["name"]
         index = reference["index"]
@@ -155,7 +155,7 @@ class Evaluator:
             return np.equal(self.evaluate(first, scope), self.evaluate(second, scope)).astype(float)
         return self._named(name, self.moved(name, index, scope))
 
-    def moved(self, name: str, index: Sequence[Any], scope: Scope) -> Scope:
+    def moved(self, name: str, index: Sequence[Tree], scope: Scope) -> Scope:
         """Return the scope where a name has another index.
 
         For x[n,l], where x is declared as x[n,k], k has the value of l.
@@ -166,11 +166,12 @@ class Evaluator:
                 letters[letter] = self.evaluate(position, scope)
         return Scope(letters, scope.shape, scope.inside)
 
-    def add_step(self, name: str, index: Sequence[str], value: float) -> None:
+    def add_step(self, name: str, index: Sequence[Tree], value: float) -> None:
         """Make the result of a step available to later formulas."""
-        self.values[name], self._steps[name] = value, index
+        self.values[name] = value
+        self._steps[name] = index
 
-    def letters_of(self, name: str) -> Sequence[Any]:
+    def letters_of(self, name: str) -> Sequence[Tree]:
         """Return the index of a tensor or a formula; a scalar has none."""
         plain = name.removesuffix(BAR)
         if plain in self.tensors:
@@ -179,14 +180,20 @@ class Evaluator:
             return self.where[name].get("index", ())
         return self._steps.get(name, ())
 
-    def elements(self, tree: Any, scope: Scope) -> Elements | None:
+    def elements(self, tree: Tree, scope: Scope) -> Elements | None:
         """Return the elements of an input that an expression denotes in a scope; None for other expressions."""
-        reference = cast("dict[str, Any]", tree if isinstance(tree, dict) else {"name": tree})
-        name = str(reference.get("name", ""))
+        if isinstance(tree, str):
+            name = tree
+            index: Sequence[Tree] = ()
+        elif isinstance(tree, dict) and "name" in tree:
+            name = tree["name"]
+            index = tree["index"]
+        else:
+            return None
         tensor = self.tensors.get(name.removesuffix(BAR))
         if tensor is None or tensor.read is None:
             return None
-        return self._elements(tensor, self.moved(name, reference.get("index", ()), scope))
+        return self._elements(tensor, self.moved(name, index, scope))
 
     def _elements(self, tensor: NamedTensor, scope: Scope) -> Elements:
         index = [np.asarray(self.evaluate(position, scope), float) for position in tensor.letters]
@@ -241,13 +248,13 @@ class Evaluator:
         end_index = np.asarray(self.evaluate(end["tree"], scope)).astype(int)
         return first_index, end_index
 
-    def summands(self, reduction: Mapping[str, Any], scope: Scope) -> tuple[Array, Scope]:
+    def summands(self, reduction: Reduction, scope: Scope) -> tuple[Array, Scope]:
         """Return the values over which a reduction runs, with one axis for each of its letters, and their scope."""
         inner = self.summed(reduction["over"], scope)
         values = np.asarray(self.evaluate(reduction["value"]["tree"], inner), float)
         return np.broadcast_to(values, inner.shape), inner
 
-    def _reduced(self, reduction: Mapping[str, Any], scope: Scope) -> Any:
+    def _reduced(self, reduction: Reduction, scope: Scope) -> Any:
         values, inner = self.summands(reduction, scope)
         function, neutral = REDUCTIONS[reduction["reduce"]]
         summed_axes = len(inner.shape) - len(scope.shape)

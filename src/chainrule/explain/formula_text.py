@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from chainrule.explain.evaluation import BAR, Evaluator
 from chainrule.explain.formulas import joined, right_side
 from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import Index, at, letters_in, sum_over, with_bar, write_index
+from chainrule.operations.grammar import Expression, Formula, Item, Reduction, Tree
 
 METRIC = "error"  # the absolute error of the prediction: the operation's formulas call it "loss"
 
@@ -66,11 +67,12 @@ class FormulaWriter:
             if len(formula["cases"]) == 1:
                 continue
             value = self.evaluator.case(formula)["value"]
-            sizes = self._constant_values(value["parts"][1::2])
-            if "mod" in value["tree"]:
-                texts[name] = joined(value, lambda letter, sizes=sizes: str(sizes.get(letter, letter)))
+            tree = value["tree"]
+            sizes = self._constant_values(map(str, value["parts"][1::2]))
+            if isinstance(tree, list) and tree[0] == "mod":
+                texts[name] = joined(value, lambda letter, sizes=sizes: str(sizes.get(str(letter), letter)))
             else:
-                texts[name] = write_index(value["tree"], sizes)
+                texts[name] = write_index(tree, sizes)
         return texts
 
     def _constant_values(self, letters: Iterable[str]) -> dict[str, int]:
@@ -87,9 +89,9 @@ class FormulaWriter:
         Parts of an attribute that have the same value share the first letter: if stride is (2, 2), t for stride.1 is
         written as s, the letter of stride.0.
         """
-        first_letters = dict[tuple[str, Any], str]()
+        first_letters = dict[tuple[str, float], str]()
         aliases = dict[str, Index]()
-        paths: Mapping[str, Any] = self.evaluator.entry.get("letters", {})
+        paths: Mapping[str, str | float] = self.evaluator.entry.get("letters", {})
         for letter, path in paths.items():
             attribute = str(path).partition(".")[0]
             part = (attribute, self.evaluator.constants[letter])
@@ -104,15 +106,15 @@ class FormulaWriter:
         index = [letter for letter in written["index"] if letter in self.evaluator.own.letters]
         return self.reference(written["name"], index, notation)
 
-    def right_side(self, formula: Mapping[str, Any], notation: Notation) -> str:
+    def right_side(self, formula: Formula, notation: Notation) -> str:
         """Return the right-hand side of a formula with all its cases."""
         return right_side(formula, lambda item: self._item(item, notation))
 
-    def expression(self, expression: Mapping[str, Any], notation: Notation) -> str:
+    def expression(self, expression: Expression, notation: Notation) -> str:
         """Return an expression as text."""
         return joined(expression, lambda item: self._item(item, notation))
 
-    def _item(self, item: Any, notation: Notation) -> str:
+    def _item(self, item: Item, notation: Notation) -> str:
         """Return a name, an element or a reduction as text."""
         if isinstance(item, str):
             if notation.constants == "everywhere" and item in self.evaluator.constants:
@@ -127,7 +129,7 @@ class FormulaWriter:
     def _constant(self, name: str) -> str:
         return self.evaluator.ctx.operand(float(self.evaluator.constants[name]))
 
-    def _reduction(self, item: Mapping[str, Any], notation: Notation) -> str:
+    def _reduction(self, item: Reduction, notation: Notation) -> str:
         """Return Σ_{k} or max_{k} with its body. The letter k is not replaced in the body."""
         sign = item["reduce"]
         summed = self.evaluator.present(item["over"])
@@ -150,10 +152,10 @@ class FormulaWriter:
             letters.update(item for item in case["value"]["parts"][1::2] if isinstance(item, str))
         return letters
 
-    def reference(self, name: str, index: Sequence[Any], notation: Notation) -> str:
+    def reference(self, name: str, index: Sequence[Tree], notation: Notation) -> str:
         """Return a name with its index, x[n,c], without the positions of axes that the tensors do not have."""
         known = {*self.evaluator.letters, *self.evaluator.constants}
-        shown = list[Any]()
+        shown = list[Tree]()
         used = list[str]()
         for position in index:
             if position == SAMPLE and not notation.samples:

@@ -5,7 +5,6 @@ Formulas are printed both with letters and with numbers. The web page does the s
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
 
 import numpy as np
 
@@ -23,30 +22,31 @@ from chainrule.explain.notation import (
 from chainrule.explain.record import CalculationStep, Curve, Details, Factor, Term
 from chainrule.operations import definitions, reference
 from chainrule.operations.functions import evaluation
+from chainrule.operations.grammar import Expression, Formula, Item, Tree
 
-Formula = Mapping[str, Any]
 AGREEMENT = 0.01  # largest relative error of a result that no printed numbers give exactly
 Values = dict[str, float]
 
 
-def evaluate(tree: Any, values: Mapping[str, float]) -> float:
+def evaluate(tree: Tree, values: Mapping[str, float]) -> float:
     """Return the value of a parsed expression, or the truth value of a parsed condition."""
     if isinstance(tree, list):
-        operator, *operands = cast("list[Any]", tree)
+        operator, *operands = tree
         with np.errstate(all="ignore"):  # infinities and NaN are shown to the user
             numbers = [np.float64(evaluate(operand, values)) for operand in operands]
-            return evaluation(operator)(*numbers)
+            return evaluation(str(operator))(*numbers)
     if isinstance(tree, str):
         return values[tree]
+    assert not isinstance(tree, dict)  # element-wise formulas have neither indices nor sums
     return tree
 
 
-def applicable(formulas: Iterable[Formula], facts: Mapping[str, Any]) -> list[Formula]:
+def applicable(formulas: Iterable[Formula], facts: Mapping[str, object]) -> list[Formula]:
     """Return the formulas whose conditions are true."""
     return [formula for formula in formulas if definitions.holds(formula, facts)]
 
 
-def enough_digits(tree: Any, operands: Sequence[float], digits: int, shown: str, others: Sequence[float] = ()) -> int:
+def enough_digits(tree: Tree, operands: Sequence[float], digits: int, shown: str, others: Sequence[float] = ()) -> int:
     """Return the fewest digits, at least ``digits``, with which the printed operands of an expression give its result.
 
     So a line comes out on a pocket calculator. Operands that nearly cancel need more digits: 0.999423 − 1 = −0.000577.
@@ -71,15 +71,15 @@ def enough_digits(tree: Any, operands: Sequence[float], digits: int, shown: str,
     return digits
 
 
-def _filled(tree: Any, numbers: Iterator[float]) -> Any:
+def _filled(tree: Tree, numbers: Iterator[float]) -> Tree:
     """Return a parsed expression with its names, elements and sums replaced by numbers, in their order."""
     if isinstance(tree, list):
-        operator, *operands = cast("list[Any]", tree)
+        operator, *operands = tree
         return [operator, *(_filled(operand, numbers) for operand in operands)]
     return next(numbers) if isinstance(tree, str | dict) else tree
 
 
-def matching_case(formula: Formula, values: Mapping[str, float]) -> Mapping[str, Any]:
+def matching_case(formula: Formula, values: Mapping[str, float]) -> Expression:
     """Return the expression of the first case whose condition is true."""
     for case in formula["cases"]:
         if "when" not in case or evaluate(case["when"]["tree"], values):
@@ -92,7 +92,7 @@ def result(formula: Formula, values: Mapping[str, float]) -> float:
     return float(evaluate(matching_case(formula, values)["tree"], values))
 
 
-def right_side(formula: Formula, write: Callable[[Any], str]) -> str:
+def right_side(formula: Formula, write: Callable[[Item], str]) -> str:
     """Return the right-hand side with all cases. ``write`` returns the text of a letter."""
     cases = list[str]()
     for place, case in enumerate(formula["cases"]):
@@ -107,7 +107,7 @@ def right_side(formula: Formula, write: Callable[[Any], str]) -> str:
 
 def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
     """Return the right-hand side with all cases, with letters replaced as specified by ``names``."""
-    return right_side(formula, lambda letter: names.get(letter, letter))
+    return right_side(formula, lambda letter: names.get(str(letter), str(letter)))
 
 
 def in_numbers(
@@ -128,7 +128,7 @@ def in_numbers(
     digits = enough_digits(expression["tree"], operands, digits, shown, different)
     if expression["parts"][::2] == ["", ""]:
         return format_number(operands[0], digits, different)
-    return joined(expression, lambda letter: bracketed(values[letter], digits, different))
+    return joined(expression, lambda letter: bracketed(values[str(letter)], digits, different))
 
 
 def in_names_and_numbers(
@@ -137,7 +137,8 @@ def in_names_and_numbers(
     """Return the right-hand side of the applicable case with names for letters and, where there is none, values."""
     different = (*_operands(formula, values), 1.0)  # 1 for terms such as 1 − β
 
-    def write(letter: str) -> str:
+    def write(item: Item) -> str:
+        letter = str(item)
         if letter in names:
             return names[letter]
         return bracketed(values[letter], digits, different)
@@ -146,14 +147,14 @@ def in_names_and_numbers(
 
 
 def _operands(formula: Formula, values: Mapping[str, float]) -> list[float]:
-    """Return the values of the letters in the applicable case."""
-    return [values[letter] for letter in matching_case(formula, values)["parts"][1::2]]
+    """Return the values of the letters in the applicable case; an element-wise formula has no other items."""
+    return [values[str(letter)] for letter in matching_case(formula, values)["parts"][1::2]]
 
 
 def chain(
     formulas: Iterable[Formula],
     values: Values,
-    facts: Mapping[str, Any],
+    facts: Mapping[str, object],
     names: dict[str, str],
     *,
     digits: int = DIGITS,
@@ -188,7 +189,7 @@ def chain(
 
 
 def calculation_line(
-    ctx: CellContext, name: str, symbols: str, template: str, tree: Any, operands: Sequence[float]
+    ctx: CellContext, name: str, symbols: str, template: str, tree: Tree, operands: Sequence[float]
 ) -> CalculationStep:
     """Return the line of a calculation whose result is the value of the cell.
 
@@ -202,17 +203,17 @@ def calculation_line(
     return CalculationStep(name, symbols, template.format(*texts), ctx.value, shown)
 
 
-def joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
+def joined(expression: Expression, write: Callable[[Item], str]) -> str:
     """Return an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}."""
-    parts: list[str] = expression["parts"]
-    texts = list(parts)
-    for place in range(1, len(parts), 2):
-        text = write(parts[place])
-        is_raised = parts[place + 1].startswith("^{")
+    first, *others = expression["parts"]
+    result = str(first)
+    for item, after in zip(others[::2], others[1::2], strict=True):
+        text = write(item)
+        is_raised = str(after).startswith("^{")
         if is_raised and text[:1].isdigit() and "e" in text:
             text = f"({text})"
-        texts[place] = text
-    return "".join(texts)
+        result += f"{text}{after}"
+    return result
 
 
 def elementwise_value(ctx: CellContext) -> Details:
@@ -236,7 +237,7 @@ def elementwise_value(ctx: CellContext) -> Details:
     own_names["x"] = ctx.bracket(x_symbol, *position, sample=n)
     right = in_names_and_numbers(final_formula, values, own_names, ctx.digits)
     numeric = f"{ctx.bracket(y, *position, sample=n)} = {right}"
-    facts: dict[str, Any] = {"x": ctx.number(x.value, *attributes.values())}
+    facts: dict[str, str | bool] = {"x": ctx.number(x.value, *attributes.values())}
     for fact, when in entry.get("facts", {}).items():
         facts[fact] = bool(evaluate(when["tree"], values))
     for letter, number in attributes.items():
@@ -270,7 +271,7 @@ def elementwise_gradient(ctx: CellContext) -> Details:
         return f"{dx_here} = {dy_here} · f′({x_here})"
 
     x = _before(ctx)
-    words = ctx.sentences(
+    words = ctx.sentences_of(
         "activation_dx",
         called=entry.get("called", name),
         x=ctx.number(x),

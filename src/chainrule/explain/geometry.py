@@ -150,8 +150,10 @@ def add(ctx: CellContext) -> Details:
     )
 
 
-def _put_in(partial: str, equation: str) -> str:
+def _put_in(partial: str | None, equation: str | None) -> str:
     """Replace a partial sum in an equation with its terms."""
+    assert partial is not None
+    assert equation is not None
     name, terms = partial.split(" = ")
     return equation.replace(name, terms, 1)
 

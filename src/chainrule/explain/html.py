@@ -31,9 +31,8 @@ def explanation(record: CellExplanation) -> str:
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
     parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(details.words)}</p>']
     equations = list[str]()
-    for equation in dict.fromkeys((details.symbols, details.instantiated)):
-        if equation:
-            equations.append(f'<code style="{CODE}">{escape(equation)}</code>')
+    for equation in details.equations:
+        equations.append(f'<code style="{CODE}">{escape(equation)}</code>')
     if equations:
         parts.append(f"<p>{'<br>'.join(equations)}</p>")
     parts += [*_terms(record), *_pick(record), *_steps(record), *_jacobian(record)]

@@ -7,6 +7,7 @@ from typing import Any
 from chainrule.core.plan import Tensor
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import CellContext
+from chainrule.operations.grammar import Reference, Tree
 
 SAMPLE = "n"  # letter of the sample axis
 
@@ -19,7 +20,7 @@ class NamedTensor:
     read      position among the operation's inputs; None for a result
     """
 
-    letters: Sequence[Any]
+    letters: Sequence[Tree]
     tensor: Tensor
     array: Array
     read: int | None
@@ -44,17 +45,17 @@ def named_tensors(ctx: CellContext, entry: Mapping[str, Any]) -> dict[str, Named
     return named
 
 
-def index_of(entry: Mapping[str, Any], tensor: Tensor) -> list[Any]:
+def index_of(entry: Reference, tensor: Tensor) -> list[Tree]:
     """Return the index of a tensor in formulas, without the sample unless the tensor has a sample axis."""
     return [position for position in entry["index"] if position != SAMPLE or tensor.per_sample]
 
 
-def sizes(ctx: CellContext, tensors: Mapping[str, NamedTensor], own: Sequence[Any]) -> dict[str, int]:
+def sizes(ctx: CellContext, tensors: Mapping[str, NamedTensor], own: Sequence[Tree]) -> dict[str, int]:
     """Return the size of each axis by letter.
 
     own   letters of the explained result's axes
     """
-    axes = list[tuple[Any, int]]()
+    axes = list[tuple[Tree, int]]()
     for tensor in tensors.values():
         axes += zip(tensor.letters, tensor.array.shape, strict=True)
     axes += zip(own, ctx.full_shape, strict=True)

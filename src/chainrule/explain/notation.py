@@ -8,7 +8,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache
-from typing import Any, cast
+
+from chainrule.operations.grammar import Tree
 
 Index = str | int
 OPERATORS = ("+", "−", "·")
@@ -186,33 +187,35 @@ def _context(digits: int) -> Context:
 # ------------------------------------------------------------------ parsed indices
 
 
-def letters_in(index: Any) -> Iterator[str]:
+def letters_in(index: Tree) -> Iterator[str]:
     """Yield the letters in a parsed index."""
     if isinstance(index, list):
-        _, first, second = cast("list[Any]", index)
+        _, first, second = index
         yield from (*letters_in(first), *letters_in(second))
     elif isinstance(index, str):
         yield index
 
 
-def write_index(index: Any, values: Mapping[str, Index], constants: Mapping[str, float] | None = None) -> Index:
+def write_index(index: Tree, values: Mapping[str, Index], constants: Mapping[str, float] | None = None) -> Index:
     """Return a parsed index as a number or a text.
 
     values      letters, and what to write instead
     constants   values of letters that are omitted where they have no effect: 0 in a sum, 1 in a product
     """
     if isinstance(index, list):
-        operator, *operands = cast("list[Any]", index)
-        neutral = 0 if operator in "+−" else 1
-        first = _operand(operands[0], values, constants or {}, neutral)
-        second = _operand(operands[1], values, constants or {}, neutral)
-        return WRITERS[operator](first, second)
+        operator, *operands = index
+        neutral = 0 if operator in ("+", "−") else 1
+        first, second = operands
+        first_text = _operand(first, values, constants or {}, neutral)
+        second_text = _operand(second, values, constants or {}, neutral)
+        return WRITERS[str(operator)](first_text, second_text)
     if isinstance(index, str):
         return values.get(index, index)
+    assert not isinstance(index, dict)  # a position contains no elements
     return int(index)
 
 
-def _operand(part: Any, values: Mapping[str, Index], constants: Mapping[str, float], neutral: int) -> Index:
+def _operand(part: Tree, values: Mapping[str, Index], constants: Mapping[str, float], neutral: int) -> Index:
     """Return an operand of a parsed index; a constant without effect is replaced by its value."""
     if isinstance(part, str) and constants.get(part) == neutral:
         return neutral

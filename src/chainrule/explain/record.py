@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from chainrule.explain.code import CodeLocation
 from chainrule.explain.notation import DIGITS, format_number
@@ -115,14 +115,14 @@ class Details:
     """The part of an explanation that depends on the operation.
 
     words          the sentences
-    symbols        the equation with letters as indices
-    instantiated   the equation with the cell's indices
+    symbols        the equation with letters as indices; None if there is no equation
+    instantiated   the equation with the cell's indices; None if there is none
     sources        further cells that the value depends on, not listed as terms or candidates
     """
 
     words: str
-    symbols: str = ""
-    instantiated: str = ""
+    symbols: str | None = None
+    instantiated: str | None = None
     terms: tuple[Term, ...] = ()
     scale: Scale | None = None
     pick: Pick | None = None
@@ -130,6 +130,12 @@ class Details:
     steps: tuple[CalculationStep, ...] | None = None
     jacobian: Jacobian | None = None
     sources: tuple[str, ...] = ()
+
+    @property
+    def equations(self) -> list[str]:
+        """The equations, without duplicates."""
+        equations = dict.fromkeys((self.symbols, self.instantiated))
+        return [equation for equation in equations if equation is not None]
 
     def all_sources(self) -> tuple[str, ...]:
         """Return all cells from which the value was computed, in order of first use and without duplicates."""
@@ -146,6 +152,9 @@ class Details:
 class CellExplanation:
     """The content of an explanation of one cell of a trace. The fields are described in docs/explaining.md.
 
+    layer       layer of the tensor; None for the input, the target and other tensors without a layer
+    operation   operation that computed the cell; None if no operation did
+    derivation  page with the derivation of the operation
     digits      significant digits of numbers in texts
     reexplain   function that returns the same explanation with another number of digits
     """
@@ -154,12 +163,12 @@ class CellExplanation:
     tensor: str
     index: tuple[int, ...]
     value: float
-    layer: str
-    operation: str
+    layer: str | None
+    operation: str | None
     title: str
     details: Details = field(repr=False)
     code: tuple[CodeLocation, ...] = field(default=(), repr=False)
-    derivation: str = ""
+    derivation: str | None = None
     digits: int = DIGITS
     reexplain: "Callable[[int], CellExplanation] | None" = field(default=None, repr=False, compare=False)
 
@@ -172,9 +181,9 @@ class CellExplanation:
                 return last.shown
         return format_number(self.value, self.digits)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the explanation as JSON values. Optional parts are included only if present."""
-        content: dict[str, Any] = {
+        content: dict[str, object] = {
             "cell": self.cell,
             "tensor": self.tensor,
             "index": list(self.index),

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 from chainrule.explain.code import located
 from chainrule.explain.notation import format_number
-from chainrule.explain.record import CalculationStep, CellExplanation, Factor, Jacobian, JacobianRow, Pick, Term
+from chainrule.explain.record import (
+    CalculationStep,
+    CellExplanation,
+    Details,
+    Factor,
+    Jacobian,
+    JacobianRow,
+    Pick,
+    Term,
+)
 
 MAX_WIDTH = 100  # columns
 MIN_WIDTH = 40  # columns
@@ -27,8 +36,9 @@ def text(explanation: CellExplanation, *, everything: bool = False) -> str:
     details = explanation.details
     above = [f"{explanation.cell} = {explanation.shown}", *textwrap.wrap(explanation.title, width), ""]
     above += textwrap.wrap(details.words, width)
-    if details.symbols:
-        above += ["", *_equations(details.symbols, details.instantiated, width)]
+    equations = _equations(details, width)
+    if equations:
+        above += ["", *equations]
     below = [*step_lines(details.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
     max_terms = None
     if not everything:
@@ -52,10 +62,10 @@ def screen_width() -> int:
     return max(min(shutil.get_terminal_size(SCREEN).columns, MAX_WIDTH), MIN_WIDTH)
 
 
-def _equations(symbols: str, here: str, width: int) -> list[str]:
+def _equations(details: Details, width: int) -> list[str]:
     """Return the equation in letters and the equation with indices, or only one of them if they are identical."""
     lines: list[str] = []
-    for equation in dict.fromkeys((symbols, here)):
+    for equation in details.equations:
         lines += textwrap.wrap(equation, width, initial_indent=INDENT, subsequent_indent=INDENT * 3)
     return lines
 
@@ -274,7 +284,7 @@ def _footer(explanation: CellExplanation, width: int) -> list[str]:
         rows.append(("read from", sources))
     if explanation.code:
         rows.append(("computed by", ", ".join(located(explanation.code))))
-    if explanation.derivation:
+    if explanation.derivation is not None:
         rows.append(("derived in", explanation.derivation))
     lines: list[str] = []
     for what, content in rows:

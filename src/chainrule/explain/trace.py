@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,16 +18,7 @@ from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, ShapeError, quoted
-from chainrule.explain import (
-    calculations,
-    code,
-    dropout,
-    formulas,
-    geometry,
-    losses,
-    pooling,
-    updates,
-)
+from chainrule.explain import code, explainers, updates
 from chainrule.explain.cataloguing import (
     Overview,
     add_written,
@@ -42,21 +33,30 @@ from chainrule.explain.cells import (
     CellContext,
     Shape,
     TensorCatalogue,
-    TensorEntry,
     Writer,
     cell_index,
     flat_index,
 )
+from chainrule.explain.code import CodeLocation
 from chainrule.explain.explanation import Explanation
 from chainrule.explain.notation import DIGITS, MAX_DIGITS
 from chainrule.explain.record import Details
 from chainrule.explain.updates import NextStep, Update, update
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
-from chainrule.operations import definitions
 
 RUNTIME = {"first": 0, "seed": 0, "step": 0}
 CHECK_DIGITS = 6  # significant digits for learners who compare their own results
+
+
+class Computation(NamedTuple):
+    """How a value was computed.
+
+    operation   name of the operation, or None if the value was not computed in this step
+    """
+
+    operation: str | None
+    details: Details
 
 
 class Float64Buffers:
@@ -197,19 +197,24 @@ class Trace(Explained):
             raise OptionError(f"digits {quoted(digits)}: expected a whole number from 1 to {MAX_DIGITS}")
         target = self._cell(cell, index)
         entry = self.catalogue.entries[target.tensor]
-        operation, details = self._details(target, digits)
-        places = code.locations(operation, self._kernels.get(target.tensor)) if operation else ()
+        operation, details = self._computation(target, digits)
+        locations: tuple[CodeLocation, ...] = ()
+        derivation = None
+        if operation is not None:
+            locations = code.locations(operation, self._kernels.get(target.tensor))
+            derivation = code.derivation(operation)
+        layer, has_layer, _ = target.tensor.partition(".")
         return Explanation(
             cell=str(target),
             tensor=target.tensor,
             index=target.index,
             value=self._value(target),
-            layer=target.tensor.split(".")[0] if "." in target.tensor else "",
+            layer=layer if has_layer else None,
             operation=operation,
             title=title(entry, len(self.training.optimizer.moments)),
             details=details,
-            code=places,
-            derivation=code.derivation(operation),
+            code=locations,
+            derivation=derivation,
             digits=digits,
             reexplain=lambda other: self.explain(target.tensor, target.index, digits=other),
         )
@@ -245,20 +250,16 @@ class Trace(Explained):
         array = self._arrays[cell.tensor]
         return float(array.reshape(-1)[flat_index(cell.index, self.catalogue.full_shape(cell.tensor))])
 
-    def _details(self, cell: Cell, digits: int) -> tuple[str, Details]:
+    def _computation(self, cell: Cell, digits: int) -> Computation:
         """Return the operation that computed a value, and the value's explanation."""
         entry = self.catalogue.entries[cell.tensor]
-        if cell.tensor not in self.catalogue.writers:
-            if entry.kind != "update":
-                return "", leaf(entry, self.training.step)
-            return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell, digits)
-        ctx = self._context(cell, digits)
-        name = ctx.operation.name
-        if ctx.operation.call:
-            return name, custom_operation(name)
-        details = EXPLAINERS[name](ctx)
-        words = details.words + _other_shape(ctx, cell, entry.shape)
-        return name, replace(details, words=words)
+        writer = self.catalogue.writers.get(cell.tensor)
+        if writer is not None:
+            return Computation(writer.operation.name, explainers.explain(self._context(cell, digits), cell, entry))
+        if entry.kind == "update":
+            rule = self.training.optimizer.operation
+            return Computation(rule, updates.explain(self._arrays, self.update, cell, digits))
+        return Computation(None, explainers.explain_leaf(entry, self.training.step))
 
     def _context(self, cell: Cell, digits: int) -> CellContext:
         runtime = {"first": 0, "seed": self.training.seed, "step": self.training.step}
@@ -325,22 +326,12 @@ class PlanTrace:
         cell = Cell(tensor, cell_index(place, self.catalogue.full_shape(tensor)))
         context = CellContext.of(cell, self.arrays, self.catalogue, RUNTIME, CHECK_DIGITS)
         name = context.operation.name
-        return name, EXPLAINERS[name](context)
+        return name, explainers.EXPLAINERS[name](context)
 
     def place(self, cell: str) -> tuple[str, int]:
         """Return a cell's tensor and flat index."""
         target = self.catalogue.read(cell)
         return target.tensor, flat_index(target.index, self.catalogue.full_shape(target.tensor))
-
-
-def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
-    """Return a sentence if the operation computes the tensor in a different shape, else ""."""
-    seen = ctx.shape
-    if seen == shape or not shape:
-        return ""
-    index = ",".join(map(str, cell.index))
-    own = ",".join(map(str, ctx.index[-len(seen) :]))
-    return ctx.sentences("reshaped", layer=ctx.layer, shape=text(shape), seen=text(seen), index=index, own=own)
 
 
 def _checked(network: Network, x: Array, t: Array) -> int:
@@ -351,54 +342,3 @@ def _checked(network: Network, x: Array, t: Array) -> int:
     if t.shape != (len(x), *outputs):
         raise ShapeError(f"trace: expected targets {text((len(x), *outputs))}, found {text(t.shape)}")
     return len(x)
-
-
-KINDS = ("input", "target", "weights", "parameter", "state", "constant", "moment", "batch", "gradient")
-Explainer = Callable[[CellContext], Details]
-
-OWN_EXPLAINERS: dict[str, Explainer] = {
-    "max_pool_dx": pooling.max_pool_dx,
-    "dropout": dropout.dropout,
-    "add": geometry.add,
-    "concatenate": geometry.concatenate,
-    "resample": geometry.resample,
-    "resample_dx": geometry.resample_dx,
-    "pad": geometry.pad,
-    "crop": geometry.crop,
-    "permute": geometry.permute,
-    "broadcast": geometry.broadcast,
-    "broadcast_dx": geometry.broadcast_dx,
-    "gather": geometry.gather,
-    "gather_dx": geometry.gather_dx,
-    "softmax_cross_entropy_dp": losses.softmax_cross_entropy_dp,
-}
-
-
-def _explainers() -> dict[str, Explainer]:
-    """Return the explainer of each operation: its own, that of element-wise operations, or that of formulas."""
-    explainers = dict[str, Explainer]()
-    for name, entry in definitions.entries().items():
-        if "writes" in entry:
-            explainers[name] = calculations.explain
-    for name in definitions.element_wise():
-        explainers[name] = formulas.elementwise_value
-        explainers[f"{name}_dx"] = formulas.elementwise_gradient
-    return explainers | OWN_EXPLAINERS
-
-
-EXPLAINERS = _explainers()
-
-
-def leaf(entry: TensorEntry, step: int) -> Details:
-    """Explain a cell that is not computed by an operation, such as an input or a frozen parameter's gradient."""
-    facts = {kind: kind == entry.kind for kind in KINDS}
-    return _sentences("leaf", {**facts, "first": step == 1})
-
-
-def custom_operation(operation: str) -> Details:
-    """Explain a cell that was computed by custom code."""
-    return _sentences("own_code", {"operation": operation})
-
-
-def _sentences(name: str, facts: dict[str, Any]) -> Details:
-    return Details(definitions.fill(definitions.entries()[name]["words"], facts))

@@ -21,6 +21,7 @@ from chainrule.explain.formulas import Values, applicable, chain, in_letters
 from chainrule.explain.notation import DIGITS, at, format_number, letters
 from chainrule.explain.record import Details
 from chainrule.operations import definitions
+from chainrule.operations.grammar import Formula
 from chainrule.training.components import clip_factor
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import Adam, CustomOptimizer, Moments, Optimizer
@@ -190,7 +191,7 @@ def _constants(update: Update, values_by_name: Mapping[str, Any], letters: Mappi
     return values
 
 
-def _equation(rule: Mapping[str, Any], letter: str, names: Mapping[str, str], index: Index | tuple[str, ...]) -> str:
+def _equation(rule: Formula, letter: str, names: Mapping[str, str], index: Index | tuple[str, ...]) -> str:
     """Return the update rule with indices, either letters or the element's numbers."""
     right = in_letters(rule, {**names, "p": at(letter, *index)})
     return f"{at(f'{letter}′', *index)} = {right}"

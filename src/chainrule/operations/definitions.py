@@ -84,6 +84,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chainrule.operations import parser
+from chainrule.operations.grammar import Expression
 
 FOLDER = Path(__file__).parent
 OTHER_LOSSES = ("correct", "dice", "dice_dp")  # compare indices, or sum over positions
@@ -170,7 +171,7 @@ def generated() -> dict[str, str]:
     return entry_of
 
 
-def holds(part: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+def holds(part: Mapping[str, Any], facts: Mapping[str, object]) -> bool:
     """Return whether a sentence or step applies: all facts in `if` are true, and all facts in `unless` are false."""
     for name in part.get("if", ()):
         if not facts[name]:
@@ -181,7 +182,7 @@ def holds(part: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     return True
 
 
-def fill(words: list[str | dict[str, Any]], facts: Mapping[str, Any]) -> str:
+def fill(words: list[str | dict[str, Any]], facts: Mapping[str, object]) -> str:
     """Return the sentences whose conditions are met as one text, with facts inserted."""
     text = ""
     for part in words:
@@ -209,9 +210,9 @@ def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def _step(part: str | dict[str, Any], *, is_sum: bool = False) -> dict[str, Any]:
+def _step(part: str | Mapping[str, Any], *, is_sum: bool = False) -> dict[str, Any]:
     """Return a parsed formula, a name to show or an alias, together with its conditions."""
-    entry: dict[str, Any] = {"step": part} if isinstance(part, str) else part
+    entry: Mapping[str, Any] = {"step": part} if isinstance(part, str) else part
     parsed = dict[str, Any]()
     for key in ("if", "unless"):
         if key in entry:
@@ -252,7 +253,7 @@ def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def _expressions(texts: Mapping[str, str]) -> dict[str, Any]:
+def _expressions(texts: Mapping[str, str]) -> dict[str, Expression]:
     return {name: parser.expression(text) for name, text in texts.items()}
 
 

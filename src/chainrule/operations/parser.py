@@ -21,9 +21,19 @@ A reduction applies to the product that follows it, up to the next + − or /. A
 import math
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, cast
 
 from chainrule.operations.functions import NAMES
+from chainrule.operations.grammar import (
+    Case,
+    Expression,
+    Formula,
+    Item,
+    Products,
+    Reduction,
+    Reference,
+    ScaledSum,
+    Tree,
+)
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -39,7 +49,7 @@ def split(text: str, separator: str) -> list[str]:
     return [*parts, text[begin:]]
 
 
-def _index(text: str) -> Any:
+def _index(text: str) -> Tree:
     """Parse an index: sums and differences of products, optionally divided by a constant."""
     try:
         return _with_integers(expression(text)["tree"])
@@ -47,13 +57,15 @@ def _index(text: str) -> Any:
         raise ValueError(f"not an index: {text!r}") from None
 
 
-def _with_integers(tree: Any) -> Any:
+def _with_integers(tree: Tree) -> Tree:
     """Return the tree of an index, whose numbers are integers."""
     if isinstance(tree, list):
-        return [_with_integers(part) for part in cast("list[Any]", tree)]
-    if isinstance(tree, float):
-        return int(tree)
-    return tree
+        return list(map(_with_integers, tree))
+    if isinstance(tree, dict):
+        raise ValueError("an index contains only letters and numbers")
+    if isinstance(tree, str):
+        return tree
+    return int(tree)
 
 
 NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*[′']?"
@@ -67,7 +79,7 @@ COMPARISONS = ("≤", "≥", "<", ">", "=")
 REDUCTIONS = {"Σ": "Σ", "Σ_": "Σ", "max_": "max", "argmax_": "argmax"}
 
 
-def parse_formula(formula: str, *, is_sum: bool = False) -> dict[str, Any]:
+def parse_formula(formula: str, *, is_sum: bool = False) -> Formula:
     """Parse a formula; raise ValueError, quoting the text, if it is invalid.
 
     A formula with an index on its left side, "x̂[n,c] = …", has an additional item "index".
@@ -78,42 +90,37 @@ def parse_formula(formula: str, *, is_sum: bool = False) -> dict[str, Any]:
     name = LEFT_SIDE.fullmatch(left)
     if not equals or not name:
         raise ValueError(f"no ' = ' after a name in the formula {formula!r}")
-    parsed: dict[str, Any] = {"name": name[1]}
-    if name[2]:
-        parsed["index"] = list(map(_index, split(name[2], ",")))
     try:
-        parsed["cases"] = [_case(text, is_sum=is_sum) for text in split(right, ", ")]
+        cases = [_case(text, is_sum=is_sum) for text in split(right, ", ")]
     except ValueError as error:
         raise ValueError(f"{error}, in the formula {formula!r}") from error
-    return parsed
+    if not name[2]:
+        return {"name": name[1], "cases": cases}
+    return {"name": name[1], "index": list(map(_index, split(name[2], ","))), "cases": cases}
 
 
-def parse_reference(text: str) -> dict[str, Any]:
+def parse_reference(text: str) -> Reference:
     """Parse a name with an optional index: "x[n,c]" becomes {"name": "x", "index": ["n", "c"]}."""
     match = LEFT_SIDE.fullmatch(text)
     if not match:
         raise ValueError(f"not a name with an index: {text!r}")
-    index = list[Any]()
+    index = list[Tree]()
     if match[2]:
         index = list(map(_index, split(match[2], ",")))
     return {"name": match[1], "index": index}
 
 
-def parse_sum(text: str) -> dict[str, Any]:
+def parse_sum(text: str) -> ScaledSum:
     """Parse a scaled sum of products, "1/K · Σ_{k} (p − t)^{2}", or a sum of such sums, "b + Σ_{c} w · x".
 
-    The result has "parts", one for each sum, and for a single sum an optional expression "scale". A part is
-    {"over": letters of its Σ, or None if it has no Σ; "terms": its summands}. A summand is a list of factors, which are
-    expressions.
+    Only a single sum has a scale.
     """
-    parsed = dict[str, Any]()
     texts = split(text, " + ")
-    if len(texts) == 1:
-        scale = _scale(text)
-        if scale is not None:
-            parsed["scale"] = expression(scale)
-    parsed["parts"] = list(map(_part, texts))
-    return parsed
+    parts = list(map(_products, texts))
+    scale = _scale(text)
+    if len(texts) > 1 or scale is None:
+        return {"parts": parts}
+    return {"scale": expression(scale), "parts": parts}
 
 
 def _scale(text: str) -> str | None:
@@ -125,7 +132,7 @@ def _scale(text: str) -> str | None:
     return match["scale"]
 
 
-def _part(text: str) -> dict[str, Any]:
+def _products(text: str) -> Products:
     """Parse the products of a sum; a scale is ignored."""
     over = None
     body = text
@@ -151,7 +158,7 @@ def _factors(product: str) -> list[str]:
     return factors
 
 
-def expression(text: str) -> dict[str, Any]:
+def expression(text: str) -> Expression:
     """Parse an expression or a condition. Conditions are (chains of) comparisons, such as low < x < high."""
     reader = _Reader(text)
     tree = reader.comparison()
@@ -159,7 +166,7 @@ def expression(text: str) -> dict[str, Any]:
     return {"parts": reader.parts, "tree": tree}
 
 
-def condition(text: str) -> dict[str, Any]:
+def condition(text: str) -> Expression:
     """Parse a comparison or a chain of comparisons; raise ValueError for an expression without comparison."""
     parsed = expression(text)
     if not is_condition(parsed["tree"]):
@@ -167,25 +174,27 @@ def condition(text: str) -> dict[str, Any]:
     return parsed
 
 
-def is_condition(tree: Any) -> bool:
+def is_condition(tree: Tree) -> bool:
     """Return whether a tree is a condition rather than an expression."""
-    return isinstance(tree, list) and cast("list[Any]", tree)[0] == "and"
+    return isinstance(tree, list) and tree[0] == "and"
 
 
-def letters_of(formulas: Iterable[dict[str, Any]]) -> set[str]:
-    """Return all letters (variables) in the formulas."""
+def letters_of(formulas: Iterable[Formula]) -> set[str]:
+    """Return all letters (variables) in element-wise formulas."""
     letters = set[str]()
     for formula in formulas:
-        for case in formula.get("cases", ()):
-            for part in case.values():
-                letters.update(part["parts"][1::2])
+        for case in formula.get("cases", ()):  # an alias has no cases
+            parts = list(case["value"]["parts"][1::2])
+            if "when" in case:
+                parts += case["when"]["parts"][1::2]
+            letters.update(letter for letter in parts if isinstance(letter, str))
     return letters
 
 
-def _case(text: str, *, is_sum: bool) -> dict[str, Any]:
+def _case(text: str, *, is_sum: bool) -> Case:
     """Parse "A if c", "else A" or "A"."""
     value, separator, when = text.removeprefix("else ").partition(" if ")
-    case = {"value": expression(value)}
+    case: Case = {"value": expression(value)}
     if is_sum:
         case["sum"] = parse_sum(value)
     if separator:
@@ -194,14 +203,15 @@ def _case(text: str, *, is_sum: bool) -> dict[str, Any]:
 
 
 class _Reader:
-    """A recursive-descent parser for one expression; ``parts`` is the text read, split at the letters."""
+    """A recursive-descent parser for one expression."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.tokens = [(match[1], match.start(1)) for match in FORMULA_TOKEN.finditer(text)]
-        self.parts: list[Any] = [""]
-        self.copied = 0  # length of the text that `parts` contains
+        self._texts = [""]  # between the items, one more than items
+        self._items = list[Item]()
+        self.copied = 0  # length of the text that texts and items contain
         if "".join(token for token, _ in self.tokens) != re.sub(r"\s", "", text):
             raise ValueError(f"not an expression: {text!r}")
 
@@ -214,7 +224,7 @@ class _Reader:
 
     @property
     def position(self) -> int:
-        """Position in the text after the last token read."""
+        """Tree in the text after the last token read."""
         token, start = self.tokens[self.at - 1]
         return start + len(token)
 
@@ -238,12 +248,20 @@ class _Reader:
         """Raise ValueError unless all tokens have been consumed."""
         if self.next:
             raise ValueError(f"unexpected {self.next!r}")
-        self.parts[-1] += self.text[self.copied :]
+        self._texts[-1] += self.text[self.copied :]
 
-    def comparison(self) -> Any:
+    @property
+    def parts(self) -> list[Item]:
+        """The text read, split at its items: text, item, text, …, text."""
+        parts: list[Item] = [self._texts[0]]
+        for item, text in zip(self._items, self._texts[1:], strict=True):
+            parts += [item, text]
+        return parts
+
+    def comparison(self) -> Tree:
         """Parse a sum, or a chain of comparisons of sums: low < x < high."""
         left_operand = self.sum()
-        comparisons: list[Any] = []
+        comparisons: list[Tree] = []
         while self.next in COMPARISONS:
             operator = self.take()
             right_operand = self.sum()
@@ -253,17 +271,17 @@ class _Reader:
             return left_operand
         return ["and", *comparisons]
 
-    def sum(self) -> Any:
+    def sum(self) -> Tree:
         """Parse a sum: a + b − c."""
         return self._chain(("+", "−"), lambda: self._chain(("·", "/", "mod"), self._factor))
 
-    def _chain(self, operators: tuple[str, ...], part: Any) -> Any:
-        tree = part()
+    def _chain(self, operators: tuple[str, ...], part: Callable[[], Tree]) -> Tree:
+        tree: Tree = part()
         while self.next in operators:
             tree = [self.take(), tree, part()]
         return tree
 
-    def _factor(self) -> Any:
+    def _factor(self) -> Tree:
         """Parse a factor: −x, x^{3} or e^{−x}."""
         if self.next == "−":
             self.take()
@@ -277,14 +295,14 @@ class _Reader:
         self.expect("}")
         return ["^", base, power]
 
-    def _atom(self) -> Any:
+    def _atom(self) -> Tree:
         """Parse the next number, name, constant, function, sum, or expression in brackets such as (…), |…| and ⌊…⌋.
 
         Reductions and functions come before names, whose pattern their tokens may match, too.
         """
         token = self.take()
         if token in REDUCTIONS:
-            return self._letter(self.position - len(token), lambda: self._reduction(token))
+            return self._item(self.position - len(token), lambda: self._reduction(token))
         if token in NAMES:
             return [token, *self._arguments()]
         if token in ENCLOSING:
@@ -299,20 +317,23 @@ class _Reader:
         if token in CONSTANTS:
             return CONSTANTS[token]
         if re.fullmatch(NAME, token):
-            return self._letter(self.position - len(token), lambda: self._reference(token))
+            return self._item(self.position - len(token), lambda: self._reference(token))
         if token[0].isdigit():
             return float(token)
         raise ValueError(f"{token!r} is not an operand")
 
-    def _letter(self, start: int, read: Callable[[], Any]) -> Any:
-        """Parse a letter, an element or a reduction that starts at a position, and add it to the parts."""
-        parts = [*self.parts[:-1], self.parts[-1] + self.text[self.copied : start]]
-        item = read()
-        self.parts = [*parts, item, ""]
+    def _item(self, start: int, read: Callable[[], Item]) -> Item:
+        """Parse a letter, an element or a reduction that starts at a position, and add it to the items."""
+        before = self.text[self.copied : start]
+        texts = self._texts
+        items = self._items
+        item = read()  # a reduction collects the items of its value
+        self._texts = [*texts[:-1], texts[-1] + before, ""]
+        self._items = [*items, item]
         self.copied = self.position
         return item
 
-    def _reference(self, name: str) -> Any:
+    def _reference(self, name: str) -> str | Reference:
         """Parse the rest of a letter, x, or of an element, x[n,l]."""
         if self.next != "[" or self.tokens[self.at][1] != self.position:
             return name
@@ -322,7 +343,7 @@ class _Reader:
         inside = self.text[self.tokens[first][1] + 1 : self.position - 1]
         return {"name": name, "index": list(map(_index, split(inside, ",")))}
 
-    def _reduction(self, token: str) -> dict[str, Any]:
+    def _reduction(self, token: str) -> Reduction:
         """Parse the rest of a reduction: the letters and a product."""
         over: list[str] = []
         if token.endswith("_"):
@@ -332,15 +353,16 @@ class _Reader:
                 if letter != ",":
                     over.append(letter)
             self.expect("}")
-        self.parts = [""]
+        self._texts = [""]
+        self._items = []
         self.copied = len(self.text)
         if self.next:
             self.copied = self.tokens[self.at][1]
         tree = self._chain(("·",), self._factor)
-        self.parts[-1] += self.text[self.copied : self.position]
+        self._texts[-1] += self.text[self.copied : self.position]
         return {"reduce": REDUCTIONS[token], "over": over, "value": {"parts": self.parts, "tree": tree}}
 
-    def _arguments(self) -> list[Any]:
+    def _arguments(self) -> list[Tree]:
         self.expect("(")
         arguments = [self.sum()]
         while self.next == ",":

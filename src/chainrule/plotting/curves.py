@@ -306,7 +306,7 @@ def _label_interval(epochs: int) -> int:
         power *= 10
 
 
-Settings = Sequence[tuple[str, Any]]
+Settings = Sequence[tuple[str, object]]
 HEIGHT, TICKS, GAP, PER_VALUE = 2.9, 0.65, 0.25, 0.75  # inches
 SWEEP_COLUMNS = 4  # panels side by side in the figure of a sweep
 LONGEST_LABEL = 14  # maximum number of characters
@@ -361,7 +361,7 @@ def _values_by_option(points: Sequence[tuple[Settings, float]]) -> dict[str, lis
     return values_by_option
 
 
-def _draw(axes: Any, indices: Any, scores: Any, values: Sequence[str], name: str) -> None:
+def _draw(axes: Drawing, indices: NDArray[np.int64], scores: Numbers, values: Sequence[str], name: str) -> None:
     means = list[float]()
     for index in range(len(values)):
         value_scores = scores[indices == index]

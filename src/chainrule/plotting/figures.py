@@ -85,7 +85,7 @@ def new_sheet(width: float, height: float, title: str) -> Sheet:
 
 
 @cache
-def _figure_class() -> Any:
+def _figure_class() -> "type[Figure]":
     from chainrule.plotting.library import Figure
 
     class Picture(Figure):

@@ -71,7 +71,7 @@ def figure_image(draw: Callable[[], "Figure"], alt: str) -> str:
 
 
 def evaluation(
-    figures: Mapping[str, Any], confusion: Callable[[], "Figure"] | None, formatted: Callable[[str, Any], str]
+    figures: Mapping[str, Any], confusion: Callable[[], "Figure"] | None, formatted: Callable[[str, float | None], str]
 ) -> str:
     """Return the metrics of an evaluation, precision and recall per class, and the confusion matrix as HTML.
 
@@ -90,7 +90,7 @@ def evaluation(
         rows = list[Sequence[object]]()
         for entry in classes[:MAX_CLASSES]:
             rows.append([formatted(name, entry[name]) for name in names])
-        caption = ""
+        caption = None
         if len(classes) > MAX_CLASSES:
             caption = f"the first {MAX_CLASSES} of {len(classes):,} classes"
         content += table(names, rows, caption)

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.explain import code, saliency
 from chainrule.explain.cataloguing import build_catalogue, title
+from chainrule.explain.cells import TensorCatalogue
 from chainrule.models.decisions import yes_thresholds
 from chainrule.models.model import Model
 from chainrule.network import tasks
@@ -26,7 +26,7 @@ FORMAT = 1
 MAX_EPOCHS = 1_000_000  # of a training that continues after its last step
 
 
-def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[str, Any]:
+def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[str, object]:
     """Return everything the page needs to compute with a model, except the contents of its buffers.
 
     weighted   whether each training sample has a weight in the loss
@@ -34,7 +34,7 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
     frozen = recipe.lr_multipliers.frozen_names(model.trainable_layout)
     training = model.plan(recipe.loss, input_gradient=True, frozen=frozen, weighted=weighted)
     catalogue = _catalogue(model, training, recipe.optimizer)
-    explained = _explained_operations(training, catalogue, recipe.optimizer)
+    explained = _explained_operations(training, catalogue.omitted, recipe.optimizer)
     task = resolved_task(model, None, recipe.loss)
     classes = model.classes
     if task == tasks.BINARY:
@@ -58,7 +58,7 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
         "trained": list(model.trainable_layout),
         "shapes": shapes,
         "plan": plan_to_json(training),
-        "catalogue": catalogue,
+        "catalogue": catalogue.to_json(),
         "inference": plan_to_json(model.plan()),
         "saliency": plan_to_json(saliency.input_plan(model)),
         "outputs": outputs,
@@ -78,20 +78,21 @@ def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[st
     }
 
 
-def _explained_operations(training: Plan, catalogue: dict[str, Any], optimizer: Optimizer) -> list[str]:
-    """Return the names of the operations of a training step, each once."""
+def _explained_operations(training: Plan, omitted: Iterable[Operation], optimizer: Optimizer) -> list[str]:
+    """Return the names of the operations of a training step, each once.
+
+    omitted   operations that the plan does not contain
+    """
     names = dict[str, None]()
-    for operation in (*training.operations, *training.deferred):
+    for operation in (*training.operations, *training.deferred, *omitted):
         names[operation.name] = None
-    for entry in catalogue["omitted"]:
-        names[entry["name"]] = None
     names[optimizer.operation] = None
     return list(names)
 
 
-def _definitions(explained: Iterable[str]) -> dict[str, Any]:
+def _definitions(explained: Iterable[str]) -> dict[str, object]:
     """Return the definitions of some operations, and all definitions of quantities that are no operation's results."""
-    selected = dict[str, Any]()
+    selected = dict[str, object]()
     for name, entry in definitions.entries().items():
         if name in explained or "writes" not in entry:
             selected[name] = entry
@@ -105,12 +106,12 @@ def _thresholds(model: Model, task: tasks.Task) -> list[float]:
     return [*yes_thresholds(model)]
 
 
-def _outputs(model: Model, recipe: Recipe, task: tasks.Task) -> list[dict[str, Any]]:
+def _outputs(model: Model, recipe: Recipe, task: tasks.Task) -> list[dict[str, object]]:
     """Return the outputs of a model with several: name, size, loss, metric and weight. An empty list for one."""
     if model.output_ports is None or not isinstance(recipe.loss, JointLoss):
         return []
     terms = {term.output: term for term in recipe.loss.terms}
-    outputs: list[dict[str, Any]] = []
+    outputs: list[dict[str, object]] = []
     for (name, shape), part in zip(model.output_ports.shapes.items(), tasks.parts(task), strict=True):
         outputs.append(
             {
@@ -124,39 +125,55 @@ def _outputs(model: Model, recipe: Recipe, task: tasks.Task) -> list[dict[str, A
     return outputs
 
 
-def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> dict[str, Any]:
-    """Return the catalogue of a trace of one sample: its tensors, and which operation computes each.
+@dataclass(frozen=True)
+class PageCatalogue:
+    """The catalogue of a trace of one sample: its tensors, and which operation computes each.
 
-    Writers refer to operations by number: {"conv1.y": [0, 0, "conv1"]} means the first result of operation 0, in layer
-    conv1. The operations are those of the plan, forward, deferred and backward, followed by `omitted`.
+    titles    title of each tensor
+    writers   tensor → number of the operation that writes it, its position among the results, and its layer. The
+              operations are those of the plan, forward, deferred and backward, followed by `omitted`
+    omitted   operations that the plan does not contain
     """
+
+    catalogue: TensorCatalogue
+    titles: dict[str, str]
+    writers: dict[str, tuple[int, int, str]]
+    omitted: list[Operation]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the catalogue as JSON values: the first result of operation 0 in conv1 is [0, 0, "conv1"]."""
+        entries: list[dict[str, object]] = []
+        for name, entry in self.catalogue.entries.items():
+            entries.append({"name": name, "shape": list(entry.shape), "kind": entry.kind, "title": self.titles[name]})
+        return {
+            "entries": entries,
+            "aliases": self.catalogue.aliases,
+            "writers": self.writers,
+            "inputs": self.catalogue.inputs,
+            "omitted": list(map(_operation, self.omitted)),
+        }
+
+
+def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> PageCatalogue:
+    """Return the catalogue of a trace of one sample."""
     catalogue = build_catalogue(model, plan, optimizer, 1)
     for name in model.trainable_layout:
         catalogue.add(f"{name}.g", model.weights[name].shape, "batch", per_sample=False)
-    entries: list[dict[str, Any]] = []
-    for name, entry in catalogue.entries.items():
-        shown_title = title(entry, len(optimizer.moments))
-        entries.append({"name": name, "shape": list(entry.shape), "kind": entry.kind, "title": shown_title})
+    titles = {name: title(entry, len(optimizer.moments)) for name, entry in catalogue.entries.items()}
     numbers = dict[int, int]()  # of operations by identity
     for operation in (*plan.forward, *plan.deferred, *plan.backward):
         numbers[id(operation)] = len(numbers)
-    omitted: list[dict[str, Any]] = []
-    writers: dict[str, list[Any]] = {}
+    omitted = list[Operation]()
+    writers = dict[str, tuple[int, int, str]]()
     for name, (operation, place, layer) in catalogue.writers.items():
         if id(operation) not in numbers:
             numbers[id(operation)] = len(numbers)
-            omitted.append(_operation(operation))
-        writers[name] = [numbers[id(operation)], place, layer]
-    return {
-        "entries": entries,
-        "aliases": catalogue.aliases,
-        "writers": writers,
-        "inputs": catalogue.inputs,
-        "omitted": omitted,
-    }
+            omitted.append(operation)
+        writers[name] = numbers[id(operation)], place, layer
+    return PageCatalogue(catalogue, titles, writers, omitted)
 
 
-def _step(model: Model, recipe: Recipe) -> dict[str, Any]:
+def _step(model: Model, recipe: Recipe) -> dict[str, object]:
     """Return what a training step does to targets, batches and parameters.
 
     smoothing   share of each label that is spread over all classes
@@ -183,7 +200,7 @@ def _step(model: Model, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _code_locations(model: Model, training: Plan, explained: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+def _code_locations(model: Model, training: Plan, explained: Iterable[str]) -> dict[str, list[dict[str, object]]]:
     """Return the code locations of each operation, by its name.
 
     Tensors computed by another kernel than the operation's own have further entries, by storage.
@@ -198,7 +215,7 @@ def _code_locations(model: Model, training: Plan, explained: Iterable[str]) -> d
     return {name: list(map(asdict, places)) for name, places in locations.items()}
 
 
-def plan_to_json(plan: Plan) -> dict[str, Any]:
+def plan_to_json(plan: Plan) -> dict[str, object]:
     """Return a plan as JSON: its input, output, target, loss, correctness and weights, and its operations."""
     return {
         "input": _tensor(plan.input),
@@ -213,19 +230,22 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _layers(model: Model) -> list[dict[str, Any]]:
+def _layers(model: Model) -> list[dict[str, object]]:
     wiring = model.wiring
-    sources = ["", *model.names]
-    layers: list[dict[str, Any]] = []
+    sources = [None, *model.names]
+    layers: list[dict[str, object]] = []
     for number, (name, layer) in enumerate(zip(model.names, model.layers, strict=True)):
         owner = wiring.owners[number]
+        shares = None
+        if owner != number:
+            shares = model.names[owner]
         layers.append(
             {
                 "name": name,
                 "type": type(layer).__name__,
                 "written": layer.describe(),
                 "inputs": [sources[source] for source in wiring.inputs[number]],
-                "shares": "" if owner == number else model.names[owner],
+                "shares": shares,
                 "input": list(model.input_shapes[number][0]),
                 "output": list(model.shapes[number]),
                 "parameters": model.size(name),
@@ -234,7 +254,7 @@ def _layers(model: Model) -> list[dict[str, Any]]:
     return layers
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation(operation: Operation) -> dict[str, object]:
     return {
         "name": operation.name,
         "reads": list(map(_tensor, operation.reads)),
@@ -246,7 +266,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _tensor(tensor: Tensor | None) -> dict[str, Any] | None:
+def _tensor(tensor: Tensor | None) -> dict[str, object] | None:
     if tensor is None:
         return None
     return {
@@ -260,7 +280,7 @@ def _tensor(tensor: Tensor | None) -> dict[str, Any] | None:
 
 def on_page(recipe: Recipe) -> Recipe:
     """Return the recipe of a training on the page, whose steps leave out options as declared, but weigh classes."""
-    defaults = dict[str, Any]()
+    defaults = dict[str, object]()
     for name, option in OPTIONS.items():
         if option.shown == LEFT_OUT and name != "class_weight":
             defaults[name] = getattr(Recipe, name)
@@ -294,10 +314,10 @@ def continued(recipe: Recipe) -> Recipe:
     return replace(recipe, epochs=MAX_EPOCHS, schedule=schedule, patience=None)
 
 
-def busy_notice(place: Path | None, step: int) -> str:
-    """Return a notice if another process is training the run, or ""."""
+def busy_notice(place: Path | None, step: int) -> str | None:
+    """Return a notice if another process is training the run."""
     if place is None or not folder.in_use(place):
-        return ""
+        return None
     return (
         f"This run is being trained by another process. The page shows its checkpoint of step {step:,}; "
         "reload the page to see a newer one."
@@ -316,12 +336,12 @@ def best_step(trainer: Trainer) -> int | None:
     return epochs[trainer.recipe.criterion.best(epochs)].step
 
 
-def best_step_notice(trainer: Trainer) -> str:
-    """Return a notice if the best step of a finished run is not its last one, or ""."""
+def best_step_notice(trainer: Trainer) -> str | None:
+    """Return a notice if the best step of a finished run is not its last one."""
     best = best_step(trainer)
     last = len(trainer.history)
     if best is None or best == last:
-        return ""
+        return None
     notice = (
         f"The validation loss was lowest after step {best:,}: the run keeps those weights in model.safetensors. "
         "This page opens at the last step; the best one is marked on the timeline."

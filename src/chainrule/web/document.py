@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -173,7 +173,15 @@ def _served(text: str, media_type: str) -> ServedFile:
     return ServedFile(content, f"{media_type}; charset=utf-8", f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
-def pack_numbers(array: Array) -> dict[str, Any]:
+class Packed(TypedDict):
+    """Numbers or bytes in a self-contained file; see `single_file`."""
+
+    length: int
+    planes: int
+    base64: str
+
+
+def pack_numbers(array: Array) -> Packed:
     """Pack an array of any dtype as float32. The result contains its length and its deflated byte planes.
 
     Bytes of equal significance are similar, so that planes deflate better: the numbers 1.0 and 2.0, with the bytes
@@ -184,14 +192,14 @@ def pack_numbers(array: Array) -> dict[str, Any]:
     return {"length": int(numbers.size), "planes": 4, "base64": _deflate(planes.tobytes())}
 
 
-def pack(array: Array) -> dict[str, Any]:
+def pack(array: Array) -> Packed:
     """Pack an array of bytes, whose result contains its length and the deflated bytes, or of other numbers."""
     if array.dtype != np.uint8:
         return pack_numbers(array)
     return {"length": int(array.size), "planes": 1, "base64": _deflate(np.ascontiguousarray(array).tobytes())}
 
 
-def unpack(packed: dict[str, Any]) -> Array:
+def unpack(packed: Packed) -> Array:
     """Return the flat array that `pack` packed."""
     content = np.frombuffer(zlib.decompress(base64.b64decode(packed["base64"]), RAW), np.uint8)
     if packed["planes"] == 1:

@@ -27,7 +27,7 @@ class Running(Callback):
 
     first     frame before the first step
     threaded  whether to start the thread; without it, nothing is trained
-    message   current activity, or why training stopped; "" if there is nothing to report
+    message   current activity, or why training stopped; None if there is nothing to report
     """
 
     def __init__(self, trainer: Trainer, first: Frame, timeline: Timeline, *, threaded: bool = True) -> None:
@@ -39,7 +39,7 @@ class Running(Callback):
         self._gauge = Gauge(trainer, self.gradients)
         self._pairs = FramePairs(timeline)
         self.norms = Norms(self._gauge.layers)
-        self.message = ""
+        self.message: str | None = None
         self._first = first
         self._recipe = trainer.recipe
         self._goal = 0
@@ -89,7 +89,7 @@ class Running(Callback):
 
         During training, the preceding frame is kept for a while, too.
         """
-        if self.active and not self.message:
+        if self.active and self.message is None:
             frame = self._pairs.newest()
             if frame is not None:
                 return frame
@@ -124,7 +124,7 @@ class Running(Callback):
         """
         with self._changed:
             if not self._due:
-                self.message = ""
+                self.message = None
                 with self.between_steps() as trainer:
                     if trainer.finished:
                         trainer.replan(continued(self._recipe))
@@ -177,7 +177,7 @@ class Running(Callback):
         try:
             self.message = COMPILING
             self.replayer.prepare()
-            self.message = ""
+            self.message = None
             with self._lock:
                 self._taking = True
                 self.trainer.stop = False
@@ -204,7 +204,7 @@ class Running(Callback):
             self.backfill.forget()
             self.norms.clear()
             self.gradients.clear()
-            self.message = ""
+            self.message = None
 
     def begin(self, trainer: Trainer) -> None:
         """Store the state before the first step; called by the trainer."""

@@ -3,9 +3,9 @@
 import copy
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -39,6 +39,16 @@ COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 MAX_STEPS = 1_000_000  # steps of one `advance`
 
 
+class Series(TypedDict):
+    """Losses, metrics and norms of steps; see `Series` in page/types.js. A number that is not finite is None."""
+
+    first: int
+    loss: list[float | None]
+    accuracy: list[float | None]
+    norms: dict[str, list[float | None]]
+    norm_steps: list[int]
+
+
 class Session:
     """The network that the page shows, and its training. Thread-safe.
 
@@ -55,11 +65,12 @@ class Session:
         self.subject = subject
         self._threaded = threaded
         self.loaded = threading.Event()
-        self._where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": False}
+        self._folder = folder
+        self._offline = offline
         self._sample_images = no_images(subject.model.input_shape)
         self._running: Running | None = None
         self._class_names: tuple[str, ...] = ()
-        self._problem = _loading_message(subject)
+        self._problem: str | None = _loading_message(subject)
         self._opened = subjects.opened_frame(subject)
         self._first = subjects.first_frame(subject, self._opened)
         self._checkpoint_time = subjects.checkpoint_time(subject.folder)
@@ -74,25 +85,30 @@ class Session:
 
         The normalization of an untrained network and the weights in the loss are known only with the data.
         """
-        return bool(self.subject.fitted and self.subject.untrainable) or self.loaded.is_set()
+        is_complete = self.subject.fitted and self.subject.untrainable is not None
+        return is_complete or self.loaded.is_set()
 
     @property
     def _weighted(self) -> bool:
         return self._running is not None and self._running.trainer.weights is not None
 
     @property
-    def problem(self) -> str:
-        """Why training is not available (yet), or "" if it is."""
-        return self._problem if self._running is None else ""
+    def problem(self) -> str | None:
+        """Why training is not available (yet); None if it is."""
+        if self._running is not None:
+            return None
+        return self._problem
 
-    def description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, object]:
         """Return the model's description; see `description.describe`."""
         description = describe(self.subject.model, self.subject.recipe, weighted=self._weighted)
         if self._class_names:
             description["classes"] = list(self._class_names)
-        description["from_file"] = bool(self.subject.untrainable) and not len(self.subject.history)
+        description["from_file"] = self.subject.untrainable is not None and not len(self.subject.history)
         description["start"] = self.subject.start
-        description["walk"] = self.subject.walk
+        description["walk"] = None
+        if self.subject.walk is not None:
+            description["walk"] = list(map(asdict, self.subject.walk))
         return description
 
     def sample_images(self) -> SampleImages:
@@ -146,7 +162,7 @@ class Session:
             raise DataError(f"there is no step {step} yet; the newest is {running.step}")
         return running
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """Return the state of training; see `TrainingState` in page/types.js."""
         running = self._running
         # Keys without a value are omitted, as their types in types.js are optional.
@@ -162,15 +178,25 @@ class Session:
         best = best_step(running.trainer)
         if best is not None:
             state["best"] = best
-        early = early_step(running.trainer.history.losses)
-        if early is not None and early < step:
-            state["early"] = early
+        if self.early is not None:
+            state["early"] = self.early
         backfill = running.backfill
         if backfill.total:
             state["survey"] = {"measured": backfill.measured, "of": backfill.total}
         return state
 
-    def _progress(self, step: int, planned: tuple[int, int]) -> dict[str, Any]:
+    @property
+    def early(self) -> int | None:
+        """A completed step from the beginning of training that is worth viewing; None if there is none."""
+        running = self._running
+        if running is None:
+            return None
+        early = early_step(running.trainer.history.losses)
+        if early is None or early >= running.step:
+            return None
+        return early
+
+    def _progress(self, step: int, planned: tuple[int, int]) -> dict[str, object]:
         """Return the part of `state` that every network has.
 
         planned   number of planned steps, and of steps per epoch
@@ -185,8 +211,8 @@ class Session:
             "newest": step,
         }
 
-    def _message(self, step: int) -> str:
-        """Return the notices to show at a step, as one text."""
+    def _message(self, step: int) -> str | None:
+        """Return the notices to show at a step, as one text; None if there are none."""
         running = self._running
         busy = busy_notice(self.subject.folder, step)
         if running is None:
@@ -195,11 +221,11 @@ class Session:
             notices = [running.message]
         else:
             notices = [running.message, best_step_notice(running.trainer), self.left_out(), busy]
-        return " ".join(filter(None, notices))
+        return " ".join(filter(None, notices)) or None
 
-    def left_out(self) -> str:
-        """Return a sentence about the options that the training on the page leaves out; "" if there are none."""
-        return replace(self.subject.recipe, class_weight=None).left_out()  # a training step weighs the classes
+    def left_out(self) -> str | None:
+        """Return a sentence about the options that the training on the page leaves out; None if there are none."""
+        return replace(self.subject.recipe, class_weight=None).left_out() or None  # a training step weighs the classes
 
     def page_opened(self) -> None:
         """Record that a page is open, so that the backfill may run."""
@@ -211,7 +237,7 @@ class Session:
         if self._running is not None:
             self._running.backfill.complete(seconds)
 
-    def norms(self) -> dict[str, Any]:
+    def norms(self) -> dict[str, object]:
         """Return all norms measured so far; norms of earlier steps may be added later."""
         steps, norms = self._norms_since(0)
         return {"norms": files.without_nonfinite(norms), "norm_steps": steps}
@@ -221,7 +247,7 @@ class Session:
             return [], {}
         return self._running.norms.since(step)
 
-    def past(self, name: str, index: int) -> dict[str, Any]:
+    def past(self, name: str, index: int) -> dict[str, object]:
         """Return the history of one element of a parameter at the stored steps; see `Past` in page/types.js.
 
         index   index of the element in the flattened parameter
@@ -255,7 +281,7 @@ class Session:
         series = {"steps": steps, "values": values, "moments": moments, "gradients": gradients}
         return {**files.without_nonfinite(series), "gradient_steps": gradient_steps, "growing": is_growing}
 
-    def series(self, after: int) -> dict[str, Any]:
+    def series(self, after: int) -> Series:
         """Return losses, metrics and norms of the steps after `after`; see `Series` in page/types.js."""
         history = self.subject.history
         if self._running is not None:
@@ -270,9 +296,16 @@ class Session:
             "norms": norms,
             "norm_steps": steps,
         }
-        return {"first": after + 1, **files.without_nonfinite(series)}
+        finite = files.without_nonfinite(series)
+        return {
+            "first": after + 1,
+            "loss": finite["loss"],
+            "accuracy": finite["accuracy"],
+            "norms": finite["norms"],
+            "norm_steps": finite["norm_steps"],
+        }
 
-    def command(self, name: str, steps: int = 1) -> dict[str, Any]:
+    def command(self, name: str, steps: int = 1) -> dict[str, object]:
         """Execute one of `COMMANDS`, and return the new state.
 
         steps   number of steps for "advance"
@@ -329,7 +362,10 @@ class Session:
         """Load the test images and, if training can continue, create a trainer."""
         try:
             if self.subject.choice is not None:
-                self._problem = self._use(*self.subject.choice.load(self.subject.recipe.seed, **self._where))
+                training, test = self.subject.choice.load(
+                    self.subject.recipe.seed, folder=self._folder, offline=self._offline, progress=False
+                )
+                self._problem = self._use(training, test)
         except ChainruleError as error:
             self._problem = str(error)
         except Exception as error:  # the page works without data
@@ -337,8 +373,8 @@ class Session:
         finally:
             self.loaded.set()
 
-    def _use(self, training: Dataset, test: Dataset) -> str:
-        """Use the loaded data, and return why training is not available, or "" if it is."""
+    def _use(self, training: Dataset, test: Dataset) -> str | None:
+        """Use the loaded data, and return why training is not available; None if it is."""
         subject = self.subject
         names = test.classes
         training = matched(training, subject.model.labels)
@@ -357,10 +393,10 @@ class Session:
                 self._class_names = names  # an untrained network only numbers its classes
         else:
             self._sample_images = images_with_targets(test.x, self._as_in_training(test.y), record.task == tasks.BINARY)
-        if subject.untrainable:
+        if subject.untrainable is not None:
             return subject.untrainable
         self._running = self._prepared(record.read(training))
-        return ""
+        return None
 
     def _as_in_training(self, targets: Array) -> Array:
         return targets_of_step(targets, self.subject.model.target_scaling, self.subject.recipe.label_smoothing)
@@ -391,7 +427,7 @@ class Session:
 
 def _loading_message(subject: PageSubject) -> str:
     """Return the message shown until the data are loaded."""
-    if subject.untrainable:
+    if subject.untrainable is not None:
         return subject.untrainable
     if subject.choice is None:
         return "loading the data …"

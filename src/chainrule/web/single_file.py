@@ -28,21 +28,18 @@ The script with the modules is in `<script type="application/json" id="chainrule
 """
 
 import json
-import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from chainrule._io import files
-from chainrule._io.reading import read_bytes
 from chainrule.engines.protocol import Array
-from chainrule.errors import ChainruleError, FormatError, OptionError, quoted
+from chainrule.errors import ChainruleError, OptionError
 from chainrule.web import document, subjects
-from chainrule.web.document import pack, pack_numbers
+from chainrule.web.document import Packed, pack, pack_numbers
 from chainrule.web.frames import Frame
 from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
@@ -61,11 +58,11 @@ class Written:
     """A written file.
 
     size      size in bytes
-    lacking   what is missing, images or steps of the run, and why; "" if nothing is
+    lacking   what is missing, images or steps of the run, and why; None if nothing is
     """
 
     size: int
-    lacking: str
+    lacking: str | None
 
 
 def write(path: Path, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None) -> Written:
@@ -77,8 +74,8 @@ def write(path: Path, subject: PageSubject, *, folder: str | None = None, offlin
     session = Session(subject, folder=folder, offline=offline, threaded=False)
     try:
         content = file_bytes(session)
-        lacking = ""
-        if not subject.untrainable:
+        lacking = None
+        if subject.untrainable is None:
             lacking = _lacking(session)
     finally:
         session.close()
@@ -86,9 +83,10 @@ def write(path: Path, subject: PageSubject, *, folder: str | None = None, offlin
     return Written(len(content), lacking)
 
 
-def _lacking(session: Session) -> str:
-    if not session.problem:
-        return ""
+def _lacking(session: Session) -> str | None:
+    """Return what the file lacks because training is not available."""
+    if session.problem is None:
+        return None
     images = "no images, and"
     if len(session.sample_images().x):
         images = "test images, but"
@@ -118,7 +116,7 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
     # The first step of falling loss shows most. Without it, the last step is shown.
-    early = session.state().get("early")
+    early = session.early
     shown = early
     if shown is None:
         shown = max(newest.step - 1, 0)
@@ -131,7 +129,7 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
             content = larger_content
         else:
             step = None
-    walked = {stop["step"] for stop in session.subject.walk}
+    walked = {stop.step for stop in session.subject.walk or ()}
     for frame in _keyframes(session, newest.step, walked, early):
         with_frame = {frame.step: _packed(frame)} | frames
         larger_content = _assemble(page, session, with_frame, step)
@@ -180,7 +178,7 @@ def _frame(session: Session, step: int) -> Frame | None:
 
 
 def _assemble(
-    page: document.PageTemplate, session: Session, frames: dict[int, dict[str, Any]], step: BatchStep | None = None
+    page: document.PageTemplate, session: Session, frames: Mapping[int, object], step: BatchStep | None = None
 ) -> bytes:
     """Return the content of the file with packed frames, by step, and a training step."""
     series = session.series(0)
@@ -206,11 +204,12 @@ def _assemble(
     return document.assemble(page, json.dumps(content, separators=(",", ":"), allow_nan=False))
 
 
-def _column(values: list[Any]) -> dict[str, Any]:
+def _column(values: Sequence[float | None]) -> Packed:
+    """Pack numbers of JSON, where None is a number that is not finite."""
     return pack_numbers(np.array(values, np.float32))
 
 
-def _samples(session: Session) -> dict[str, Any]:
+def _samples(session: Session) -> dict[str, object]:
     all_images = session.sample_images()
     size = max(all_images.x.nbytes // max(len(all_images.x), 1), 1)
     count = max(1, min(MAX_IMAGES, MAX_IMAGE_BYTES // size))
@@ -224,8 +223,8 @@ def _samples(session: Session) -> dict[str, Any]:
     return {**images.about(), "shape": shape, "x": pack(images.x)}
 
 
-def _packed(frame: Frame) -> dict[str, Any]:
-    moments: Any = None
+def _packed(frame: Frame) -> dict[str, object]:
+    moments: object = None
     if frame.moments is not None:
         moments = list(map(pack_numbers, frame.moments))
         if frame.step == 0:
@@ -239,7 +238,7 @@ def _packed(frame: Frame) -> dict[str, Any]:
     }
 
 
-def _packed_step(step: BatchStep) -> dict[str, Any]:
+def _packed_step(step: BatchStep) -> dict[str, object]:
     _, targets, weights = step.batch
     packed_weights = None
     if weights is not None:
@@ -258,72 +257,8 @@ def _packed_step(step: BatchStep) -> dict[str, Any]:
     }
 
 
-def _packed_change(before: Array, after: Array) -> dict[str, Any]:
+def _packed_change(before: Array, after: Array) -> Packed:
     """Pack the bits that differ. Most leading bits are zero, so that they take less space than the array `after`."""
     first = np.ascontiguousarray(before, "<f4").view("<u4")
     second = np.ascontiguousarray(after, "<f4").view("<u4")
     return pack_numbers((first ^ second).view("<f4"))
-
-
-MAX_WALK_BYTES = 200_000
-MAX_STOPS = 100
-HEADING = re.compile(r"##\s+(.+)")
-ADDRESS = re.compile(r"`([a-z]\w*(?:\.[\w.]+)?(?:\[\d+(?:,\s*\d+)*\])?)((?:[?&](?:sample|step)=\d{1,9})*)`")
-
-
-def read_walk(path: Path, layers: list[str]) -> list[dict[str, Any]]:
-    """Read the stops of a walk from a text file.
-
-    Each stop has the keys title, words (a list of paragraphs), cell, sample and step. None for one of the last three
-    means that the page does not change it.
-
-    layers   names of the network's layers
-    Errors   FormatError, with the line, for text before the first heading, an unknown layer, or a second address
-    """
-    try:
-        text = read_bytes(path, MAX_WALK_BYTES, FormatError).decode("utf-8")
-    except UnicodeDecodeError:
-        raise FormatError(f"{path}: expected text in UTF-8") from None
-    stops: list[dict[str, Any]] = []
-    layer_names = {*layers, "x", "t", "loss", "dx"}
-    for number, line in enumerate(text.splitlines(), 1):
-        where = f"{path}:{number}"
-        heading = HEADING.fullmatch(line.strip())
-        address = ADDRESS.fullmatch(line.strip())
-        if heading is not None:
-            stops.append({"title": heading[1], "words": [], "cell": None, "sample": None, "step": None, "ended": True})
-        elif stops and address is not None:
-            stops[-1] |= {**_address(address, where, layer_names, stops[-1]), "ended": True}
-        elif stops:
-            _continue(stops[-1], line.strip())
-        elif line.strip() and not line.startswith("# "):
-            raise FormatError(f"{where}: expected a stop, “## title”, found {quoted(line.strip())}")
-    if not 1 <= len(stops) <= MAX_STOPS:
-        raise FormatError(f"{path}: {len(stops)} stops (“## title”); expected from 1 to {MAX_STOPS}")
-    for stop in stops:
-        del stop["ended"]
-    return stops
-
-
-def _address(match: re.Match[str], where: str, layer_names: set[str], stop: dict[str, Any]) -> dict[str, Any]:
-    cell = "".join(match[1].split())
-    layer = re.split(r"[.\[]", cell, maxsplit=1)[0]
-    if layer not in layer_names:
-        raise FormatError(f"{where}: the network has no layer {quoted(layer)}; it has {', '.join(sorted(layer_names))}")
-    if stop["cell"] is not None:
-        raise FormatError(f"{where}: a stop can have only one address")
-    address: dict[str, Any] = {"cell": cell}
-    for part in re.split(r"[?&]", match[2]):
-        if part:
-            name, value = part.split("=")
-            address[name] = int(value)
-    return address
-
-
-def _continue(stop: dict[str, Any], line: str) -> None:
-    """Add a line to the last paragraph, or start a new paragraph after an empty line."""
-    if line and stop["ended"]:
-        stop["words"].append(line)
-    elif line:
-        stop["words"][-1] += f" {line}"
-    stop["ended"] = not line

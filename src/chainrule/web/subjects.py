@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Schedule
 from chainrule.web.frames import Frame, rate_at
+from chainrule.web.walks import WalkStop
 
 DEFAULT = "numpy-cnn"
 UNTRAINABLE = "a model file contains no training state: open a run folder"
@@ -40,9 +40,9 @@ class PageSubject:
     images        number of training images per epoch; None if unknown before the data are loaded
     moments       optimizer moments after the steps of `history`; None if unknown
     fitted        whether the model has the normalization it was trained with
-    untrainable   why training cannot continue; "" if it can
-    start         first address of the page, such as "#/network?sample=3"; "" lets the page choose
-    walk          stops of a custom walk; see `single_file.read_walk`. Empty: use the page's own walk
+    untrainable   why training cannot continue; None if it can
+    start         first address of the page, such as "#/network?sample=3"; None lets the page choose
+    walk          stops of a custom walk; see `walks.read_walk`. None: use the page's own walk
     folder        run folder; None if the subject is not a run
     accepted      whether files of the run that were changed since they were written may be used
     remarks       notices to print when the subject is opened
@@ -57,9 +57,9 @@ class PageSubject:
     moments: tuple[Array, ...] | None = None
     history: History = field(default_factory=History)
     fitted: bool = True
-    untrainable: str = ""
-    start: str = ""
-    walk: tuple[dict[str, Any], ...] = ()
+    untrainable: str | None = None
+    start: str | None = None
+    walk: tuple[WalkStop, ...] | None = None
     folder: Path | None = None
     accepted: bool = False
     remarks: tuple[str, ...] = ()
@@ -143,16 +143,31 @@ def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
     names = (CONFIG, START, HISTORY, CHECKPOINT)
     remarks = checksums.check(require_run(folder), names, accept=accept_changes)
     job = jobs.read_job(folder)
-    about: dict[str, Any] = {"choice": job.choice, "job": job, "images": job.epoch_images, "folder": folder}
-    about |= {"accepted": accept_changes, "remarks": tuple(remarks)}
-    if not (folder / CHECKPOINT).exists() and history_files.is_bare(folder / HISTORY):
+    has_started = (folder / CHECKPOINT).exists() or not history_files.is_bare(folder / HISTORY)
+    if has_started:
+        point = resume_point.read_resume_point(folder, engine=job.engine, threads=job.threads, precise=job.precise)
+        model = point.model
+        moments = point.training.moments
+        steps = point.training.step - 1
+        history = history_files.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
+    else:
         model = job.build()
         moments = job.recipe.optimizer.init(model.parameters)
-        return PageSubject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
-    stands = resume_point.read_resume_point(folder, engine=job.engine, threads=job.threads, precise=job.precise)
-    steps = stands.training.step - 1
-    past = history_files.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
-    return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=past, **about)
+        history = History()
+    return PageSubject(
+        str(folder),
+        model,
+        job.recipe,
+        job.choice,
+        job,
+        images=job.epoch_images,
+        moments=moments,
+        history=history,
+        fitted=has_started,
+        folder=folder,
+        accepted=accept_changes,
+        remarks=tuple(remarks),
+    )
 
 
 def _of_file(path: Path, model: Model) -> PageSubject:
@@ -231,7 +246,7 @@ class SampleImages:
             targets = self.targets[:count]
         return SampleImages(self.x[:count], self.labels[:count], targets)
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> dict[str, object]:
         """Return the number of images, whether they are floats, the labels and the targets, for JSON."""
         targets = None
         if self.targets is not None:

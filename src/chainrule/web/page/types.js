@@ -14,10 +14,10 @@
  * }} Plan
  *
  * @typedef {{
- *   name: string, type: string, written: string, inputs: string[], shares: string,
+ *   name: string, type: string, written: string, inputs: (string | null)[], shares: string | null,
  *   input: number[], output: number[], parameters: number,
- * }} LayerInfo  a layer. inputs: names of the layers that it reads, "" for the network's input; shares: the layer
- *   that owns its parameters, or ""
+ * }} LayerInfo  a layer. inputs: names of the layers that it reads, null for the network's input; shares: the layer
+ *   that owns its parameters, null if it does
  * @typedef {{
  *   name: string, operation: string, moments: string[], learning_rate: number, attributes: Record<string, any>,
  * }} OptimizerInfo
@@ -57,12 +57,12 @@
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, trained: string[], shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan, saliency: Plan,
  *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string, weight: number}[], measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
- *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
+ *   derivations?: Record<string, string | null>, start?: string | null, walk?: OwnStop[] | null,
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter, running statistic and constant; trained: names of the parameters;
  *   plan: of training, with the gradient of the input; inference: the plan of the forward pass alone;
  *   saliency: from the input to the scores, with the gradient of the input, whose backward pass starts at theirs; start: the
- *   address to open, or "" if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
+ *   address to open, null if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
  *   operations: equations and sentences, from chainrule/operations;
  *   from_file: whether the network comes from a model file, so that nothing is known about its training;
  *   thresholds: smallest output that means yes, of each output; empty if outputs do not mean yes or no;
@@ -108,14 +108,14 @@
  * @typedef {{name: string, symbols: string, numbers: string, value: number, shown: string}} Step
  * @typedef {{file: string, function: string, line: number}} CodePlace
  * @typedef {{
- *   cell: string, tensor: string, index: number[], value: number, shown: string, layer: string, operation: string,
- *   title: string, words: string, symbols: string, here: string, terms: Term[],
+ *   cell: string, tensor: string, index: number[], value: number, shown: string, layer: string | null, operation: string | null,
+ *   title: string, words: string, symbols: string | null, here: string | null, terms: Term[],
  *   scale?: {symbols: string, value: number},
  *   pick?: {candidates: {cell: string, value: number}[], winner: number},
  *   curve?: {function: string, x: number, y: number, slope: number},
  *   steps?: Step[], rounding?: number,
  *   jacobian?: {rows: {k: number, p: number, t: number, dp: number, j: number, product: number}[]},
- *   code: CodePlace[], derivation: string, sources: string[],
+ *   code: CodePlace[], derivation: string | null, sources: string[],
  * }} Explanation  the same record as in Python's `chainrule/explain`; rounding: the float32 rounding error of training
  *
  * @typedef {{tensor: string, from: number[], to: number[]}} Box  cells from (inclusive) to (exclusive), axis by axis
@@ -134,7 +134,7 @@
  *   has reached
  *
  * @typedef {{
- *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
+ *   step: number, steps: number, epochSteps: number, running: boolean, message: string | null, newest: number,
  *   history?: string, origin?: number, sparse?: boolean, fixed?: boolean, best?: number, early?: number, survey?: {measured: number, of: number},
  * }} TrainingState  step: completed steps; steps: of the whole recipe (0: unlimited). history: the name of the open
  *   history if there are several; origin: the step at which that history starts (default 0); sparse: only marked steps

@@ -30,9 +30,10 @@ export function explain(trace, cell, digits = DIGITS) {
   const entry = catalogue.entry(tensor);
   const { operation, details } = derive(trace, catalogue, { tensor, index }, digits);
   const value = valueOf(trace, { tensor, index });
-  const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = details;
+  const { words, symbols = null, here = null, terms = [], sources: _, ...parts } = details;
   const defined = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
   const { code, derivations } = trace.description;
+  const known = operation ?? ""; // no code or derivation has this name
   const last = parts.steps?.[parts.steps.length - 1];
   return {
     cell: named(tensor, index),
@@ -40,7 +41,7 @@ export function explain(trace, cell, digits = DIGITS) {
     index,
     value,
     shown: last && last.value === value ? last.shown : formatNumber(value, digits),
-    layer: layered(tensor).layer,
+    layer: layered(tensor).layer || null,
     operation,
     title: entry.title,
     words,
@@ -48,8 +49,8 @@ export function explain(trace, cell, digits = DIGITS) {
     here,
     terms,
     ...defined,
-    code: code?.[tensor] ?? code?.[operation] ?? [],
-    derivation: derivations?.[operation] ?? "",
+    code: code?.[tensor] ?? code?.[known] ?? [],
+    derivation: derivations?.[known] ?? null,
     sources: allSources(details),
   };
 }
@@ -76,7 +77,7 @@ function derive(trace, catalogue, { tensor, index }, digits) {
   const writer = catalogue.writers.get(tensor);
   const entry = catalogue.entry(tensor);
   if (!writer) {
-    if (entry.kind !== "update") return { operation: "", details: leaf(trace.description, entry, trace.frame.step + 1) };
+    if (entry.kind !== "update") return { operation: null, details: leaf(trace.description, entry, trace.frame.step + 1) };
     return { operation: trace.description.optimizer.operation, details: update(trace, tensor, index, digits) };
   }
   const ctx = new CellContext(trace, catalogue, tensor, index, writer, digits);

@@ -19,7 +19,8 @@ export class PageHistory {
     this.epochSteps = epochSteps(samples.count, this.size);
     this.step = frame.step;
     this.until = frame.step;
-    this.message = "";
+    /** @type {string | null} */
+    this.message = null;
     /** @type {number[]} */
     this.kept = [frame.step];
     /** @type {Stepped[]} */
@@ -67,7 +68,7 @@ export class PageHistory {
   /** Trains until `step` steps are completed; 0 stops. @param {number} step */
   async trainUntil(step) {
     await this.ready;
-    this.message = "";
+    this.message = null;
     await this.request({ kind: "until", step });
     this.until = step > this.step ? step : this.step;
   }

@@ -14,7 +14,7 @@ const LONG = 24; // characters
 export function equationOf(explanation, letters, hover) {
   const { symbols, here, words } = explanation;
   const element = createElement("div.computation-equations");
-  const equation = here || symbols;
+  const equation = here ?? symbols;
   if (equation) element.append(line("computation-equation computation-here", equation));
   writeResult(element, explanation);
   const labels = gradients(explanation).slice(1).map(([letter, name]) => `${letter} = ∂L/∂(${name})`);

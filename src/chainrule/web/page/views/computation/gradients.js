@@ -10,6 +10,7 @@ import { writeDerivative } from "../../equations/derivative.js";
  * @param {Explanation} explanation @returns {[string, string][]}
  */
 export function gradients({ symbols, tensor, terms, sources }) {
+  if (symbols === null) return [];
   const result = /^d\p{L}+/u.exec(symbols)?.[0];
   if (!result || !isGradient(tensor)) return [];
   /** @type {Map<string, string>} */

@@ -14,7 +14,7 @@ const SLOTS = 4; // in computation-letters.css
 /** @param {Explanation} explanation @returns {Letter[]} */
 export function lettersOf(explanation) {
   const { operation, terms } = explanation;
-  if (operation.endsWith("_update")) return updated(explanation);
+  if (operation?.endsWith("_update")) return updated(explanation);
   /** @type {Map<string, string>} */
   const cellOf = new Map();
   for (const { factors } of [...terms].reverse()) {

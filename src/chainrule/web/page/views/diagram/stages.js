@@ -17,7 +17,7 @@
  *   scale that does not depend on the values, for example for probabilities; if they are equal, cells have no colors
  * @typedef {{
  *   name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[],
- *   reads: string, shares: string, apart: boolean,
+ *   reads: string, shares: string | null, apart: boolean,
  * }} Stage  reads: the inputs of the layer, unless the only one is the previous stage; shares: the layer that owns its
  *   parameters; apart: whether it does not read the previous stage
  */
@@ -37,7 +37,7 @@ export function stagesOf(trace, phase) {
     return { ...layerStage(layer, trace, phase), reads: readsWords(layer, before), apart: !layer.inputs.map(stageOf).includes(before) };
   });
   if (phase === "update") return stages.filter((stage) => !stage.slim);
-  const plain = { parameters: 0, slim: false, reads: "", shares: "", apart: false };
+  const plain = { parameters: 0, slim: false, reads: "", shares: null, apart: false };
   const input = { name: "input", written: trace.picture.from, shape: input_shape, ...plain };
   const loss = { name: "loss", written: lossName(trace), shape: [], ...plain };
   return [

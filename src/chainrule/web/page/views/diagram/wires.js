@@ -30,9 +30,9 @@ export function wiresOf(layers) {
   return wires;
 }
 
-/** Returns the name of the stage of an input; "" is the network's input. @param {string} input */
+/** Returns the name of the stage of an input; null is the network's input. @param {string | null} input */
 export function stageOf(input) {
-  return input || "input";
+  return input ?? "input";
 }
 
 /**

@@ -20,9 +20,10 @@ const SQUARED = /^(?:half|mean)_squared_error_dp$/u;
  * Returns the error if a gradient is one: where a squared error follows the output, or cross-entropy the scores. Returns
  * null if the gradient is not proportional to the difference, for instance with smoothed targets or weighted classes.
  *
- * @param {Trace} trace @param {{operation: string, tensor: string}} gradient @returns {OutputError | null}
+ * @param {Trace} trace @param {{operation: string | null, tensor: string}} gradient @returns {OutputError | null}
  */
 export function errorOf(trace, { operation, tensor }) {
+  if (operation === null) return null;
   const probabilitiesOf = PROBABILITIES[operation];
   if (!probabilitiesOf && !SQUARED.test(operation)) return null;
   const { layers } = trace.description;

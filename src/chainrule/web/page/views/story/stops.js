@@ -154,7 +154,7 @@ function lossStop(trace, chain, label) {
 function gradientStop(trace, chain, name, isFirst) {
   const readers = trace.description.plan.forward.filter(({ reads }) => reads.some((tensor) => tensor?.storage === `${name}.y`));
   const cell = cellOn(trace, chain, `${name}.dy`);
-  const { operation } = cell ? explain(trace, cell) : { operation: "" };
+  const { operation } = cell ? explain(trace, cell) : { operation: null };
   const stop = { cell, layer: name, phase: /** @type {const} */ ("backward"), rule: true };
   const error = errorOf(trace, { operation, tensor: `${name}.dy` });
   if (error) {

@@ -33,7 +33,7 @@ function parts(context) {
   if (explanation.curve) return [curveStage(context), steps ?? termStage(context), pathStage(context)];
   if (explanation.terms.length) return [...sumParts(context), steps, pathStage(context)];
   if (explanation.operation === "max_pool_dx") return [routedStage(context)];
-  if (explanation.operation.endsWith("_update")) return [changeStage(context), steps, storedStage(context)];
+  if (explanation.operation?.endsWith("_update")) return [changeStage(context), steps, storedStage(context)];
   return [placeStage(context), steps ?? originStage(context)];
 }
 

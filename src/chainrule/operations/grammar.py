@@ -1,0 +1,68 @@
+"""The types of parsed formulas, which `parser` returns. They consist of JSON values, which the page receives, too."""
+
+from typing import NotRequired, TypeAlias, TypedDict
+
+Tree: TypeAlias = "float | str | list[Tree] | Reference | Reduction"  # a list is [operator or function, *operands]
+Item: TypeAlias = "str | Reference | Reduction"  # what is written with letters
+
+
+class Reference(TypedDict):
+    """A name with an index: x[n,l]. A position consists of numbers, letters and operators."""
+
+    name: str
+    index: list[Tree]
+
+
+class Reduction(TypedDict):
+    """A sum, max or argmax over letters: Σ_{k} x."""
+
+    reduce: str
+    over: list[str]
+    value: "Expression"
+
+
+class Expression(TypedDict):
+    """An expression or a condition.
+
+    parts   its text, split at its items: text, item, text, …, text
+    """
+
+    parts: "list[Item]"
+    tree: Tree
+
+
+class Products(TypedDict):
+    """A sum of products.
+
+    over    letters of its Σ; None if it has no Σ
+    terms   factors of each summand
+    """
+
+    over: list[str] | None
+    terms: list[list[Expression]]
+
+
+class ScaledSum(TypedDict):
+    """A sum of sums of products, all of which are multiplied by a scale if there is one."""
+
+    scale: NotRequired[Expression]
+    parts: list[Products]
+
+
+class Case(TypedDict):
+    """A case of a formula; the last one may have no condition.
+
+    sum   the value as a sum of products, if the formula is to be explained by its terms
+    """
+
+    value: Expression
+    when: NotRequired[Expression]
+    sum: NotRequired[ScaledSum]
+
+
+class Formula(TypedDict):
+    """A formula: a name with an optional index, and the value in each case."""
+
+    name: str
+    index: NotRequired[list[Tree]]
+    cases: list[Case]

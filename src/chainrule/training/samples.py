@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -99,7 +99,7 @@ class Samples:
 WHITENING_IMAGES = 5_000  # number of training images used to compute whitening kernels
 
 
-def whiten(network: Network, images: Any, normalization: Normalization) -> None:
+def whiten(network: Network, images: Array, normalization: Normalization) -> None:
     """Initialize kernels from training images (N, C, H, W), in all layers with the initializer "whiten".
 
     Only kernels that still have their random initial values are replaced. Others were trained or read from a file.

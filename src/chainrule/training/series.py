@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING
 
 from chainrule.core.arrays import Shape
 from chainrule.network.sizes import resized
 from chainrule.training.examples import InputSource
 
+if TYPE_CHECKING:
+    from chainrule.training.steps.stepper import Stepper
 
-def stepper_of(stepper: Any, shape: Shape) -> Any:
+
+def stepper_of(stepper: Stepper, shape: Shape) -> Stepper:
     """Return a `Stepper` for inputs of another length, which shares the parameters and the optimizer's moments."""
     if shape not in stepper.sizes:
         twin = stepper.sizes[shape] = copy.copy(stepper)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class Stepper:
         self.moments = optimizer.init(network.parameters)
         program = network.compile(self.plan)
         self._program: WholeSteps | None = None
-        self._fused = dict[str, Any]()  # what the program does instead of components
+        self._fused = dict[str, float]()  # what the program does instead of components
         if self.shards > 1 or self.workers.size > 1:
             from chainrule.training.steps.sharding import ShardedBatch
 
@@ -114,8 +114,7 @@ class Stepper:
         groups = self.lr_multipliers.groups(self.network.trainable_layout)
         factors = {group.factor for group in groups}
         if factors == {0.0}:
-            multipliers = f"lr_multipliers={self.lr_multipliers}"
-            raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
+            raise OptionError(f"there is nothing to train: lr_multipliers={self.lr_multipliers} freezes all parameters")
         if isinstance(self.optimizer, CustomOptimizer) and not factors <= {0.0, 1.0}:
             raise OptionError(
                 "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
@@ -199,8 +198,8 @@ class Stepper:
         if self._program is not None:
             inputs, rates, step, seed, _ = batches
             attributes = self.optimizer.attributes_of_step(step, rates[0])
-            options = {"seed": seed, "step": step, **self._fused}
-            request = StepRequest(inputs, self.optimizer.operation, self.moments, attributes, rates, **options)
+            update = self.optimizer.operation, self.moments, attributes
+            request = StepRequest(inputs, *update, rates, seed=seed, step=step, **self._fused)
             sums = self._program.steps(request)
             outcomes = list[Outcome]()
             size = len(x) // len(rates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
@@ -192,9 +193,7 @@ class Stepper:
         """
         x = batches.inputs[0]
         if x.ndim == 3 and x.shape[1:] != self.network.input_shape:
-            from chainrule.training.series import stepper_of
-
-            return stepper_of(self, x.shape[1:]).steps(batches)
+            return self._of_length(x.shape[1:]).steps(batches)
         if self._program is not None:
             inputs, rates, step, seed, _ = batches
             attributes = self.optimizer.attributes_of_step(step, rates[0])
@@ -210,6 +209,17 @@ class Stepper:
         if len(batches.rates) > 1:
             batches = batches.first
         return [self._single_step(batches)]
+
+    def _of_length(self, shape: Shape) -> Stepper:
+        """Return the stepper for series of another length, which shares the parameters and the optimizer's moments."""
+        if shape not in self.sizes:
+            from chainrule.network.sizes import resized
+
+            twin = self.sizes[shape] = copy.copy(self)
+            twin.network = resized(self.network, shape)
+            twin.__post_init__()
+            twin.moments = self.moments
+        return self.sizes[shape]
 
     def _single_step(self, batch: Batches) -> Outcome:
         before = None

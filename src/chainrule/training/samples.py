@@ -50,8 +50,12 @@ def targets_of_step(
     targets: Array, scaling: TargetScaling | None, smoothing: float, dtype: DTypeLike = np.float64
 ) -> Array:
     """Return targets t (N, K, …) as a training step uses them: standardized, and smoothed by ε, (1 − ε)·t + ε/K."""
-    t = (targets if scaling is None else scaling.standardized(targets)).astype(dtype, order="C")
-    return t * (1 - smoothing) + smoothing / t.shape[1] if smoothing else t
+    if scaling is not None:
+        targets = scaling.standardized(targets)
+    t = targets.astype(dtype, order="C")
+    if smoothing == 0:
+        return t
+    return t * (1 - smoothing) + smoothing / t.shape[1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,7 +115,9 @@ class Stepper:
         groups = self.lr_multipliers.groups(self.network.trainable_layout)
         factors = {group.factor for group in groups}
         if factors == {0.0}:
-            raise OptionError(f"there is nothing to train: lr_multipliers={self.lr_multipliers} freezes all parameters")
+            raise OptionError(
+                f"there is nothing to train: all parameters are frozen by lr_multipliers={self.lr_multipliers}"
+            )
         if isinstance(self.optimizer, CustomOptimizer) and not factors <= {0.0, 1.0}:
             raise OptionError(
                 "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"

@@ -16,7 +16,8 @@ from chainrule.training import optimizers, schedules
 from chainrule.training.averaging import Lookahead
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.recipe import Recipe, RecipeOptions
+from chainrule.training.options import OPTIONS
+from chainrule.training.recipe import Recipe, RecipeOptions, with_options_documented
 
 PARTS = [
     *((optimizers.find, name) for name in optimizers.NAMED),
@@ -104,3 +105,14 @@ def test_the_docstring_of_fit_states_the_defaults() -> None:
     assert [name for name, _ in rows] == [*RecipeOptions.__annotations__]
     for name, default in rows:
         assert default == "automatic" or ast.literal_eval(default) == defaults[name], name
+
+
+def test_the_documentation_of_a_function_has_every_option_of_fit() -> None:
+    def train() -> None:
+        """Train."""
+
+    train.__doc__ = "Train.\n\n    {options}\n"
+    words = " ".join(str(with_options_documented(train).__doc__).split())
+    for name in RecipeOptions.__annotations__:
+        assert f"{name} " in words
+        assert " ".join(OPTIONS[name].text.split()) in words

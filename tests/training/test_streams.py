@@ -3,6 +3,7 @@
 """Data that are read during training, compared bit by bit with the same data in memory."""
 
 import itertools
+import pickle
 import random
 import re
 import sys
@@ -27,6 +28,9 @@ from chainrule.data import order
 from chainrule.data.sources import MappedArray, SampleSource
 from chainrule.data.splits import split_validation
 from chainrule.errors import DataError, OptionError
+from chainrule.training.samples import Samples
+from chainrule.training.streams import ItemSource
+from chainrule.training.targets import Targets
 
 X, Y = stripes(90)
 BATCH = 16
@@ -233,3 +237,18 @@ def test_unequal_batches_have_the_mean_of_their_samples(sizes: tuple[int, ...], 
     assert [*history.sizes] == [*sizes, *sizes]
     assert history["loss"] == pytest.approx([expected.loss] * 2, rel=1e-5)
     assert history["accuracy"] == pytest.approx([expected.accuracy] * 2, rel=1e-9)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_source_reads_the_same_in_another_process(seed: int) -> None:
+    """What is sent to a process that reads ahead is all that reading needs."""
+    chosen = np.random.default_rng(seed).permutation(N)[:7]
+
+    def convert(x: Any, y: Any, weights: Any) -> Samples:
+        return Samples(x, Targets.of(y, (3,)))
+
+    whole = ItemSource(Items(*KINDS["names"][1:2], np.arange(N) % 3), convert, (6,))
+    source, _ = whole.part(chosen, whole.probe.targets)
+    numbers = np.arange(7)[::-1]
+    for own, sent in zip(source.read(numbers), pickle.loads(pickle.dumps(source)).read(numbers), strict=True):
+        assert_array_equal(own, sent)

@@ -52,7 +52,7 @@ class Rule:
         options = optimizer.attributes()
         decay = options.get("decay", 0.0)
         epsilon = options.get("epsilon", 0.0)
-        rule = cls(optimizer.learning_rate, epsilon=epsilon, nesterov=options.get("nesterov", False))
+        rule = cls(optimizer.learning_rate, epsilon=epsilon, nesterov=bool(options.get("nesterov")))
         if "beta1" in options:
             one = options["beta1"]
             two = options["beta2"]

@@ -59,7 +59,7 @@ class LazyMethod:
         self._name = name
         self._path = FUNCTIONS[f"{owner.__name__}.{name}"]
 
-    def __get__(self, instance: Any, owner: type) -> Any:
+    def __get__(self, instance: object, owner: type) -> Any:
         """Return the method of an object, or the function if the object is None."""
         function = function_at(self._path)
         setattr(self._owner, self._name, function)

@@ -21,7 +21,7 @@ CUSTOM_SUFFIX = " (own)"  # suffix for names of custom code in files, which do n
 class Kind(NamedTuple):
     """The values of a type that are accepted, and their description in messages, in the singular and the plural."""
 
-    accepts: Callable[[Any], bool]
+    accepts: Callable[[object], bool]
     singular: str
     plural: str
 
@@ -48,7 +48,7 @@ def is_finite(value: object) -> bool:
     return is_float and -sys.float_info.max <= cast(float, value) <= sys.float_info.max
 
 
-KINDS: dict[Any, Kind] = {
+KINDS: dict[object, Kind] = {
     int: Kind(is_integer, "a whole number", "whole numbers"),
     float: Kind(is_finite, "a finite number", "finite numbers"),
     bool: Kind(_instances(bool), "True or False", "booleans"),
@@ -67,7 +67,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def checked(owner: str, name: str, value: Any, annotation: Any) -> Any:
+def checked(owner: str, name: str, value: object, annotation: object) -> Any:
     """Return the value of an option, with NumPy scalars converted to Python numbers, and lists to tuples.
 
     owner   name of the class or function, for messages
@@ -85,10 +85,10 @@ def checked(owner: str, name: str, value: Any, annotation: Any) -> Any:
 
 
 @cache
-def annotations(function: Callable[..., Any]) -> dict[str, Any]:
+def annotations(function: Callable[..., object]) -> dict[str, object]:
     """Return the annotations of a function's parameters that `checked` supports, by name."""
     source: Any = inspect.unwrap(function)
-    result = dict[str, Any]()
+    result = dict[str, object]()
     for entry in inspect.signature(source).parameters.values():
         if entry.kind in (entry.VAR_POSITIONAL, entry.VAR_KEYWORD):
             continue
@@ -103,18 +103,18 @@ def annotations(function: Callable[..., Any]) -> dict[str, Any]:
     return result
 
 
-def is_supported(annotation: Any) -> bool:
+def is_supported(annotation: object) -> bool:
     """Return whether `checked` supports an annotation."""
     return all(map(_is_kind, _alternatives(annotation)))
 
 
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
+def _alternatives(annotation: object) -> tuple[object, ...]:
     if get_origin(annotation) in (Union, UnionType):
         return get_args(annotation)
     return (annotation,)
 
 
-def _is_kind(annotation: Any) -> bool:
+def _is_kind(annotation: object) -> bool:
     """Return whether an annotation is one of `KINDS`, a tuple or list of such kinds, or a mapping with such keys."""
     origin = get_origin(annotation)
     parts = get_args(annotation)
@@ -125,23 +125,23 @@ def _is_kind(annotation: Any) -> bool:
     return origin is None and annotation in KINDS
 
 
-def _conforms(value: Any, kind: Any) -> bool:
+def _conforms(value: object, kind: object) -> bool:
     """Return whether a value, converted with `plain`, is of a kind."""
     origin = get_origin(kind)
     parts = get_args(kind)
     if origin is Mapping:
-        return isinstance(value, Mapping) and _entries_conform(cast("Mapping[Any, Any]", value), *parts)
+        return isinstance(value, Mapping) and _entries_conform(cast("Mapping[object, object]", value), *parts)
     if origin not in (tuple, list):
         return KINDS[kind].accepts(value)
     if not isinstance(value, tuple):
         return False
-    entries = cast("tuple[Any, ...]", value)
+    entries = cast("tuple[object, ...]", value)
     if origin is list or parts[-1] is ...:
         parts = parts[:1] * len(entries)
     return len(entries) == len(parts) and all(map(_conforms, entries, parts))
 
 
-def _entries_conform(mapping: Mapping[Any, Any], key_kind: Any, value_kind: Any) -> bool:
+def _entries_conform(mapping: Mapping[object, object], key_kind: object, value_kind: object) -> bool:
     """Return whether keys and values are of these kinds; values of other kinds than `KINDS` are not checked."""
     for key, value in mapping.items():
         if not _conforms(key, key_kind):
@@ -151,7 +151,7 @@ def _entries_conform(mapping: Mapping[Any, Any], key_kind: Any, value_kind: Any)
     return True
 
 
-def _description(kind: Any) -> Description:
+def _description(kind: object) -> Description:
     """Return a description of the values of a kind."""
     origin = get_origin(kind)
     if origin is Mapping:

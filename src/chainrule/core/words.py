@@ -40,7 +40,7 @@ def _advice(word: str) -> str | None:
     return vocabulary()["hints"].get(_plain(word))
 
 
-def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: Any) -> AttributeError:
+def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: object) -> AttributeError:
     """Return the error for an unknown attribute, with a hint if another library has it or its name is similar.
 
     owner        name of the module or class
@@ -89,7 +89,7 @@ def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[
     return find, names
 
 
-def match_name(name: Any, names: Iterable[str]) -> str | None:
+def match_name(name: object, names: Iterable[str]) -> str | None:
     """Return the name that equals another name except for case and separators, or is its synonym; None for none."""
     if not isinstance(name, str):
         return None
@@ -98,7 +98,7 @@ def match_name(name: Any, names: Iterable[str]) -> str | None:
     return official.get(plain) or official.get(_plain(vocabulary()["names"].get(plain, "")))
 
 
-def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: str) -> dict[str, Any]:
+def translated(options: Mapping[str, object], parameters: Mapping[str, object], what: str) -> dict[str, object]:
     """Return options with the words of this library.
 
     parameters   parameters of the called function, by name
@@ -106,7 +106,7 @@ def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: 
 
     Errors   OptionError for an unknown option, with a hint
     """
-    result: dict[str, Any] = {}
+    result: dict[str, object] = {}
     for option, value in options.items():
         parameter = _parameter_of(option, parameters)
         if parameter is None:
@@ -119,7 +119,7 @@ def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: 
     return result
 
 
-def _parameter_of(option: str, parameters: Mapping[str, Any]) -> str | None:
+def _parameter_of(option: str, parameters: Mapping[str, object]) -> str | None:
     """Return the parameter that an option means: the one with its name, or a synonym."""
     synonyms = vocabulary()["options"].get(option, "").split()
     for name in (option, *synonyms):
@@ -147,7 +147,7 @@ class _Parameters:
     """
 
     def __init__(
-        self, function: Callable[..., Any], further: Mapping[str, Any] | None, defaults: Mapping[str, Any]
+        self, function: Callable[..., object], further: Mapping[str, object] | None, defaults: Mapping[str, object]
     ) -> None:
         own = inspect.signature(function)
         named = list[inspect.Parameter]()
@@ -179,7 +179,7 @@ class _Parameters:
 
 
 def checked_options_with(
-    further: Mapping[str, Any] | None, defaults: Mapping[str, Any] | None = None
+    further: Mapping[str, object] | None, defaults: Mapping[str, object] | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator like `checked_options` for a function with ``**options``.
 
@@ -195,7 +195,7 @@ def checked_options_with(
         what = owner.rpartition(".")[2] if name == "__init__" else name
 
         @cache
-        def types() -> dict[str, Any]:  # when called, because annotations may name what is defined later
+        def types() -> dict[str, object]:  # when called, because annotations may name what is defined later
             kinds = dict(annotations(function))
             for option, kind in (further or {}).items():
                 if is_supported(kind):
@@ -213,14 +213,14 @@ def checked_options_with(
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             if not kwargs and len(parameters.required) <= len(args) <= unchecked():
                 return function(*args, **kwargs)
-            options: dict[str, Any] = dict(kwargs)
+            options: dict[str, object] = dict(kwargs)
             if not parameters.is_open and not kwargs.keys() <= signature.parameters.keys():
                 options = translated(kwargs, signature.parameters, what)
             required = parameters.required[len(args) :]
             if len(args) > parameters.most or not options.keys() >= set(required):
                 _bind(what, signature, args, options)
             kinds = types()
-            values = list[Any](args)
+            values = list[object](args)
             for index, parameter in enumerate(positional[: len(args)]):
                 if parameter in kinds:
                     values[index] = checked(what, parameter, args[index], kinds[parameter])
@@ -249,7 +249,7 @@ class CheckedOptions(type):
         def __setattr__(cls, name: str, value: Any) -> None:
             """Set an attribute of the class. `dataclass` thus sets the methods that are changed here."""
 
-            def explain(instance: Any, option: str, new: Any) -> None:
+            def explain(instance: object, option: str, new: object) -> None:
                 try:
                     value(instance, option, new)
                 except FrozenInstanceError as error:
@@ -269,13 +269,13 @@ class CheckedOptions(type):
         return _class_signature(cls)
 
     @property
-    def further_options(cls) -> Mapping[str, Any] | None:
+    def further_options(cls) -> Mapping[str, object] | None:
         """Annotations of options that ``__init__`` does not name, by name; None: it checks its ``**options`` itself."""
         return None
 
 
 @cache
-def _class_signature(cls: Any) -> inspect.Signature:
+def _class_signature(cls: type) -> inspect.Signature:
     signature = inspect.signature(cls.__init__)
     return signature.replace(parameters=[*signature.parameters.values()][1:])
 
@@ -296,14 +296,14 @@ class Explained(metaclass=CheckedOptions):
                 raise AttributeError(name)
             raise attribute_error(type(self).__name__, name, dir(self), self)
 
-        def __setattr__(self, name: str, value: Any) -> None:
+        def __setattr__(self, name: str, value: object) -> None:
             """Set an attribute; AttributeError with a hint if it is unknown."""
             if self._is_complete and not (name in vars(self) or name.startswith("_") or hasattr(type(self), name)):
                 self.__getattr__(name)
             super().__setattr__(name, value)
 
 
-def _bind(what: str, signature: inspect.Signature, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+def _bind(what: str, signature: inspect.Signature, args: tuple[object, ...], options: Mapping[str, object]) -> None:
     """Raise OptionError if the arguments of a call are too many or too few."""
     values = args
     positional = list[str]()
@@ -329,7 +329,7 @@ def _bind(what: str, signature: inspect.Signature, args: tuple[Any, ...], option
         raise OptionError(f"{what}: {error}; expected {what}({names}, …){hint}") from None
 
 
-def _argument_hint(name: str, args: tuple[Any, ...]) -> str:
+def _argument_hint(name: str, args: tuple[object, ...]) -> str:
     """Return a hint for the argument order of PyTorch or the name of the function; "" if there is none."""
     if name.startswith("Conv") and len(args) >= 3:
         return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from chainrule.core.arrays import Array
 from chainrule.core.options import plain
@@ -55,7 +56,7 @@ class Parameter:
     trained: bool = True
     values: Array | None = None
 
-    def begin(self, generator: np.random.Generator, dtype: Any) -> Array:
+    def begin(self, generator: np.random.Generator, dtype: DTypeLike) -> Array:
         """Return the initial values in a dtype, drawn from a random generator unless they are fixed."""
         if self.values is not None:
             return self.values.astype(dtype)
@@ -79,7 +80,7 @@ class LayerType(CheckedOptions):
             return Chain((layer, activation_layer(activation)))
 
     @property
-    def further_options(cls) -> dict[str, Any] | None:
+    def further_options(cls) -> dict[str, object] | None:
         """The option ``activation``, if the layer has one."""
         if getattr(cls, "takes_activation", False):
             return {"activation": Any}
@@ -98,7 +99,7 @@ class Chain(tuple[Any, ...]):
         return result
 
 
-def activation_layer(activation: Any) -> Any:
+def activation_layer(activation: object) -> Any:
     """Return the layer for an activation: a layer, a class, or its name without regard to case and separators.
 
     Errors   OptionError for an unknown name
@@ -240,7 +241,7 @@ def check_whole(layer: object, what: str, value: object, least: int = 1) -> None
         raise OptionError(f"{type(layer).__name__}: {what} {quoted(value)}: expected {expected_integer(value, least)}")
 
 
-def check_choice(layer: object, what: str, value: object, choices: tuple[Any, ...]) -> None:
+def check_choice(layer: object, what: str, value: object, choices: tuple[object, ...]) -> None:
     """Raise OptionError unless an option is one of ``choices``. `what` is the option's name."""
     for choice in choices:
         if type(value) is type(choice) and value == choice:

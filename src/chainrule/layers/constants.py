@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
@@ -102,7 +102,7 @@ class FixedAffine(Layer):
         result = y.viewed((rows, y.size // rows, 1))
         w = builder.parameter("w").viewed((rows, 1, 1, 1))
         b = builder.parameter("b").viewed((rows,))
-        options: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+        options: dict[str, object] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
         options |= {"groups": rows, "flip": False}
         builder.forward("cross_correlate", (image, w, b), (result,), **options)
         reads = (result.gradient(), w)

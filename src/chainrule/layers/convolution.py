@@ -7,7 +7,7 @@ transposed convolution is the input gradient of a cross-correlation.
 
 from dataclasses import KW_ONLY, dataclass, field
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from chainrule.core import shapes
 from chainrule.core.plan import Builder, Tensor
@@ -83,7 +83,7 @@ class _Convolution(Layer):
     def _fans(self, w: Shape) -> initializers.Fans:
         return initializers.Fans(prod(w[1:]), w[0] * prod(w[2:]))
 
-    def _attributes(self, padding: tuple[shapes.Pair, ...], flip: bool) -> dict[str, Any]:
+    def _attributes(self, padding: tuple[shapes.Pair, ...], flip: bool) -> dict[str, object]:
         """Return the operations' attributes. A one-dimensional layer gets an additional vertical axis of size 1."""
         lift = 2 - self.axes
         return {

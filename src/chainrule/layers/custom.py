@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule._io.locks import ThreadLock
 from chainrule.core.options import CUSTOM_SUFFIX
@@ -83,7 +83,7 @@ class CustomLayer(Layer):
         """Return the name of the custom code, marked as custom."""
         return f"{self.learner_layer.kind}{CUSTOM_SUFFIX}"
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> CustomLayer:
+    def __deepcopy__(self, memo: dict[int, object]) -> CustomLayer:
         """Return an independent layer that wraps a copy of the object."""
         twin: Any = CustomLayer.__new__(CustomLayer)
         with self._lock:
@@ -132,15 +132,15 @@ class CustomLayer(Layer):
             )
         return self._real(y, x.dtype)
 
-    def _real(self, values: Array, dtype: Any) -> Array:
+    def _real(self, values: Array, dtype: DTypeLike) -> Array:
         if np.iscomplexobj(values) and np.dtype(dtype).kind == "f":
             raise StudentError(f"{self.learner_layer.kind}: returned complex numbers for real inputs")
         return np.ascontiguousarray(values, dtype).reshape(values.shape)
 
 
-def is_custom(thing: Any) -> bool:
+def is_custom(thing: object) -> bool:
     """Return whether an object is custom code: a pair of functions, or an object with a method forward or backward."""
     if isinstance(thing, tuple | list):
-        pair = cast("tuple[Any, ...]", thing)
+        pair = cast("tuple[object, ...]", thing)
         return len(pair) == 2 and all(map(callable, pair))
     return callable(getattr(thing, "forward", None)) or callable(getattr(thing, "backward", None))

@@ -5,9 +5,10 @@ The fans of a kernel (C_out, C_in, KH, KW) are the numbers of connections per ne
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from chainrule.core.arrays import Array, Floats
 from chainrule.core.words import CheckedOptions
@@ -162,6 +163,6 @@ def find(name: str) -> Initializer:
     return Normal(value)
 
 
-def draw(name: str, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator, dtype: Any) -> Array:
+def draw(name: str, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator, dtype: DTypeLike) -> Array:
     """Draw a parameter's initial values in float64 and round them to the model's dtype."""
     return find(name)(shape, fans, generator).astype(dtype)

@@ -125,7 +125,7 @@ class Wiring:
                 return False
         return True
 
-    def to_config(self) -> dict[str, list[Any]]:
+    def to_config(self) -> dict[str, Sequence[object]]:
         """Return the wiring as values that can be written to a file."""
         return {
             "names": list(self.names),
@@ -142,7 +142,7 @@ def chain(layers: Sequence[Connectable]) -> Wiring:
     return Wiring(names, tuple((number,) for number in numbers), tuple(numbers), frozenset(names))
 
 
-def trace(source: Any, output: Any) -> tuple[tuple[Connectable, ...], Wiring]:
+def trace(source: object, output: object) -> tuple[tuple[Connectable, ...], Wiring]:
     """Return the layers between an input node and an output node, in topological order, and the wiring of the layers.
 
     If a layer was applied several times, all applications share its parameters.
@@ -230,7 +230,7 @@ def _names(layers: Sequence[Connectable], custom_names: Sequence[str | None]) ->
     return tuple(names)
 
 
-def checked_shape(sizes: Any) -> Shape:
+def checked_shape(sizes: object) -> Shape:
     """Return a sample's shape as a tuple; raise ShapeError unless it consists of one to three positive integers."""
     entries: object = plain(sizes)
     shape = tuple[Any, ...]()

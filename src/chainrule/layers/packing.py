@@ -134,7 +134,7 @@ def pack_graph(inputs: NodesLike, outputs: NodesLike) -> tuple[Input, Node]:
     return cast("Input", source), Pack(tuple(names))(*nodes)
 
 
-def _named(nodes: Any, what: str) -> list[tuple[str | None, Node]]:
+def _named(nodes: object, what: str) -> list[tuple[str | None, Node]]:
     """Return nodes with their names, None for nodes outside a mapping; OptionError for other objects."""
     pairs: list[tuple[Any, Any]] = []
     if isinstance(nodes, Node):
@@ -145,7 +145,7 @@ def _named(nodes: Any, what: str) -> list[tuple[str | None, Node]]:
         pairs = [(None, entry) for entry in cast("Sequence[Any]", nodes)]
     are_nodes = all(isinstance(name, str | None) and isinstance(entry, Node) for name, entry in pairs)
     if not pairs or not are_nodes:
-        shown = quoted(cast("Any", nodes))
+        shown = quoted(cast("object", nodes))
         raise OptionError(f"graph {what} {shown}: expected a node, a list of nodes, or nodes by name")
     return pairs
 

@@ -33,7 +33,7 @@ class Peer:
         }
 
 
-def description(layer: type[Any], parameters: Sequence[str]) -> str:
+def description(layer: type[object], parameters: Sequence[str]) -> str:
     """Describe what a peer is translated to: the layer, and the elements that share one number of its parameters."""
     numbers = " and ".join(f"one {name}" for name in parameters)
     return f"Return {layer.__name__}{numbers and f' with {numbers} for each channel, or for each element'}."

@@ -82,7 +82,7 @@ class _Pool(Layer):
         axes = zip(shape[1:], window, stride, padding, strict=True)
         return (shape[0], *(shapes.output_size(*axis) for axis in axes))
 
-    def _attributes(self, size: Shape) -> dict[str, Any]:
+    def _attributes(self, size: Shape) -> dict[str, object]:
         lift = 2 - self.axes
         window, stride = self._window_sizes()
         return {
@@ -92,13 +92,13 @@ class _Pool(Layer):
         }
 
 
-def _emit_max(builder: Builder, image: Tensor, y: Tensor, options: Mapping[str, Any]) -> None:
+def _emit_max(builder: Builder, image: Tensor, y: Tensor, options: Mapping[str, object]) -> None:
     winner = builder.activation("winner", y.shape, integer=True)
     builder.forward("max_pool", (image,), (y, winner), **options)
     builder.backward("max_pool_dx", (y.gradient(), winner), (image.gradient(),), size=image.shape[1:])
 
 
-def emit_average(builder: Builder, image: Tensor, y: Tensor, options: Mapping[str, Any]) -> None:
+def emit_average(builder: Builder, image: Tensor, y: Tensor, options: Mapping[str, object]) -> None:
     """Emit average pooling of an image and its gradient."""
     builder.forward("average_pool", (image,), (y,), **options)
     builder.backward("average_pool_dx", (y.gradient(),), (image.gradient(),), size=image.shape[1:], **options)

@@ -1,7 +1,7 @@
 """Layers that resample images: every output is a weighted sum of neighboring pixels."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from chainrule.core import shapes
 from chainrule.core.plan import Builder, Tensor
@@ -63,7 +63,12 @@ class AdaptiveAveragePool2D(_Resized):
             _emit_resampling(builder, x, y, "average")
             return y
         window = (height // rows, width // columns)
-        options: dict[str, Any] = {"window": window, "stride": window, "padding": ((0, 0), (0, 0)), "divisor": "cells"}
+        options: dict[str, object] = {
+            "window": window,
+            "stride": window,
+            "padding": ((0, 0), (0, 0)),
+            "divisor": "cells",
+        }
         emit_average(builder, x, y, options)
         return y
 
@@ -155,6 +160,6 @@ class Resample2D(_Resized):
         return y
 
 
-def _emit_resampling(builder: Builder, x: Tensor, y: Tensor, mode: str, **lines: Any) -> None:
+def _emit_resampling(builder: Builder, x: Tensor, y: Tensor, mode: str, **lines: object) -> None:
     builder.forward("resample", (x,), (y,), outputs=y.shape[1:], mode=mode, **lines)
     builder.backward("resample_dx", (y.gradient(),), (x.gradient(),), size=x.shape[1:], mode=mode, **lines)

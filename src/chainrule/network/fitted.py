@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def class_counts(outputs: int) -> Shape:
     return (outputs,)
 
 
-def checked_labels(classes: Any, ports: Ports | None, outputs: int) -> Labels:
+def checked_labels(classes: object, ports: Ports | None, outputs: int) -> Labels:
     """Return the labels of a network with these class names; by default "0", "1", …, and none for several outputs.
 
     ports     names and shapes of several outputs; None if there is only one
@@ -82,7 +82,7 @@ def checked_labels(classes: Any, ports: Ports | None, outputs: int) -> Labels:
         values = range(count)
     if not isinstance(values, Iterable):
         raise OptionError(f"classes {quoted(values)}: expected the names of the classes")
-    names = tuple(map(printable_name, map(str, cast("Iterable[Any]", values))))
+    names = tuple(map(printable_name, map(str, cast("Iterable[object]", values))))
     if len(set(names)) < len(names):
         raise OptionError(f"names of classes {', '.join(names)}: expected different ones")
     if ports and names:
@@ -93,7 +93,7 @@ def checked_labels(classes: Any, ports: Ports | None, outputs: int) -> Labels:
 
 
 def checked_normalization(
-    normalization: Any, ports: Ports | None, names: tuple[str, ...], shape: Shape
+    normalization: object, ports: Ports | None, names: tuple[str, ...], shape: Shape
 ) -> Normalization:
     """Return the normalization of a network's inputs.
 

@@ -56,7 +56,7 @@ class Labels:
             return np.array([False, True])
         return np.array(names)
 
-    def place(self, label: Any, what: str = "class") -> int:
+    def place(self, label: object, what: str = "class") -> int:
         """Return the place of the class with a label; OptionError if there is none.
 
         label   name or number; a text of digits that is no name is a number
@@ -74,7 +74,7 @@ class Labels:
                 return number
         raise unknown_name(what, cast("object", label), [*names])
 
-    def named(self, weights: Any) -> Any:
+    def named(self, weights: object) -> object:
         """Return the weights of a mapping from labels to weights by the names of the classes; other values unchanged.
 
         A list has a weight for each class, in order.
@@ -82,7 +82,7 @@ class Labels:
         Errors   OptionError for an unknown label
         """
         if isinstance(weights, list | tuple):
-            listed = cast("Sequence[Any]", weights)
+            listed = cast("Sequence[object]", weights)
             if len(listed) != len(self.classes):
                 raise OptionError(
                     f"class weights {quoted(listed)}: expected one for each of {len(self.classes)} classes"
@@ -90,8 +90,8 @@ class Labels:
             return dict(zip(self.classes, listed, strict=True))
         if not isinstance(weights, Mapping):
             return weights
-        by_name = dict[str, Any]()
-        for label, weight in cast("Mapping[Any, Any]", weights).items():
+        by_name = dict[str, object]()
+        for label, weight in cast("Mapping[object, object]", weights).items():
             by_name[self.classes[self.place(label, "name in class weights")]] = weight
         return by_name
 
@@ -171,7 +171,7 @@ class Labels:
             return self
         return replace(self, kind=kind)
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, str | bool | None]:
         """Return what a file records beside the names, as JSON values."""
         return {"kind": self.kind, "chosen": self.chosen}
 

@@ -1,10 +1,9 @@
 """The loss operations of a training plan: the loss and the metric of each sample, and the gradient of the mean loss."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Arrays
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import NO_PADDING
 from chainrule.network import losses
@@ -214,10 +213,10 @@ def _emit_mean(builder: Builder, values: Tensor, result: Tensor) -> None:
     builder.forward("average_pool", (values.viewed((1, *window)),), (result.viewed((1, 1, 1)),), **options)
 
 
-def _as_tuple_function(function: Any) -> Any:
+def _as_tuple_function(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Arrays]:
     """Wrap a function so that it returns a tuple, like an operation."""
 
-    def call(p: Array, t: Array) -> tuple[Array]:
+    def call(p: Array, t: Array) -> Arrays:
         return (function(p, t),)
 
     return call

@@ -60,7 +60,7 @@ NAMES = (
 )
 # Activation of the last layer and loss → loss of the activation's input, in a form without cancellation. A probability
 # that is rounded to 0 or 1 no longer shows how wrong the score is.
-JOINED: Mapping[tuple[str, Any], str] = {
+JOINED: Mapping[tuple[str, SingleLoss], str] = {
     ("softmax", "categorical_cross_entropy"): "softmax_cross_entropy",
     ("softmax", "categorical_focal_cross_entropy"): "softmax_focal_cross_entropy",
     ("sigmoid", "binary_cross_entropy"): "sigmoid_cross_entropy",
@@ -87,7 +87,7 @@ class CustomLoss:
     name    name used in messages and files; None: the source's name
     """
 
-    def __init__(self, source: Any, name: str | None = None) -> None:
+    def __init__(self, source: object, name: str | None = None) -> None:
         from chainrule.custom.losses import TrainableLoss
 
         self.code: TrainableLoss | None = None
@@ -146,15 +146,15 @@ class LossTerm:
     weight: float = 1.0
 
 
-def _weights_by_output(losses: Mapping[str, Any], weights: Any) -> Mapping[str, Any]:
-    values: Any = plain(weights)
+def _weights_by_output(losses: Mapping[str, object], weights: object) -> Mapping[str, float]:
+    values: object = plain(weights)
     if weights is None:
         values = dict.fromkeys(losses, 1.0)
-    elif isinstance(values, list | tuple) and len(cast("list[Any]", values)) == len(losses):
-        values = dict(zip(losses, cast("list[Any]", values), strict=True))
-    if not isinstance(values, Mapping) or cast("Mapping[str, Any]", values).keys() != losses.keys():
+    elif isinstance(values, list | tuple) and len(cast("list[object]", values)) == len(losses):
+        values = dict(zip(losses, cast("list[object]", values), strict=True))
+    if not isinstance(values, Mapping) or cast("Mapping[str, object]", values).keys() != losses.keys():
         raise OptionError(f"loss weights {quoted(weights)}: expected one for each of {', '.join(map(str, losses))}")
-    by_output = cast("Mapping[str, Any]", values)
+    by_output = cast("Mapping[str, float]", values)
     for output, weight in by_output.items():
         if not is_number(weight) or not 0 <= weight <= sys.float_info.max:
             raise OptionError(f"loss weight of {quoted(output)} {quoted(weight)}: expected at least 0")
@@ -251,7 +251,7 @@ def operation(loss: str) -> tuple[str, dict[str, float]]:
     return name, {}
 
 
-def choose(loss: Any) -> Loss:
+def choose(loss: object) -> Loss:
     """Return the canonical name of a built-in loss, or a `CustomLoss` that wraps a custom loss.
 
     The name of a custom loss read from a file becomes a placeholder, whose use raises OptionError. The text of a
@@ -266,15 +266,15 @@ def choose(loss: Any) -> Loss:
     return choose_single(loss)
 
 
-def choose_single(loss: Any) -> SingleLoss:
+def choose_single(loss: object) -> SingleLoss:
     """Return the loss of one output, as `choose`."""
     if isinstance(loss, CustomLoss):
         return loss
     if isinstance(loss, JointLoss) or (isinstance(loss, list | dict) and loss):
-        shown = quoted(cast("Any", loss))
+        shown = quoted(cast("object", loss))
         raise OptionError(f"loss {shown}: the network has one output; expected one loss")
     if not isinstance(loss, str):
-        return CustomLoss(loss)
+        return CustomLoss(cast("object", loss))
     if loss.endswith(CUSTOM_SUFFIX):
         return CustomLoss(None, loss.removesuffix(CUSTOM_SUFFIX))
     return find(loss)

@@ -80,7 +80,7 @@ class Network:
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
     def __init__(
         self,
-        layers: Sequence[Any],
+        layers: Sequence[object],
         input_shape: Sequence[int],
         *,
         wiring: Wiring | None = None,
@@ -284,12 +284,12 @@ class Network:
         """Name, shape and last layer of each output; a single output has the name ""."""
         return output_ends(self.layers, self.wiring, self.output_shape, self.output_ports)
 
-    def choose_loss(self, loss: LossLike | None = None, weights: Any = None) -> Loss:
+    def choose_loss(self, loss: LossLike | None = None, weights: object = None) -> Loss:
         """Return a loss for the outputs, such as a name; None: the network's own. See `losses.choose_for`."""
         resolved = self.loss if loss is None else loss
         return losses.choose_for(self.outputs, self.output_ports, resolved, weights)
 
-    def check_loss(self, loss: LossLike | None = None, weights: Any = None) -> Loss:
+    def check_loss(self, loss: LossLike | None = None, weights: object = None) -> Loss:
         """Return the loss to train with. By default, this is the network's loss.
 
         weights   weights of the losses of several outputs, in order or by name; None: those of the loss

@@ -66,7 +66,7 @@ class Ports:
         """Number of elements of all inputs or outputs, per sample."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
-    def named(self, values: Any, what: str, error: type[ChainruleError] = DataError) -> dict[str, Any]:
+    def named(self, values: object, what: str, error: type[ChainruleError] = DataError) -> dict[str, Any]:
         """Return values by name, in order.
 
         values   a sequence with one entry per name, or a mapping
@@ -75,7 +75,7 @@ class Ports:
         """
         names = ", ".join(self.shapes)
         if isinstance(values, Mapping):
-            by_name = cast("Mapping[Any, Any]", values)
+            by_name = cast("Mapping[object, Any]", values)
             if set(by_name) != set(self.shapes):
                 shown = ", ".join(map(str, by_name)) or "without names"
                 raise error(f"{what} {shown}: expected {names}")
@@ -86,10 +86,10 @@ class Ports:
             if len(in_order) == len(self.shapes):
                 return dict(zip(self.shapes, in_order, strict=True))
             count = f"{len(in_order)} {what}"
-        kind = type(cast("Any", values)).__name__
+        kind = type(cast("object", values)).__name__
         raise error(f"{count} ({kind}): expected a tuple or a dictionary with {names}")
 
-    def checked(self, values: Any, what: str, *, single: bool = False) -> dict[str, Array]:
+    def checked(self, values: object, what: str, *, single: bool = False) -> dict[str, Array]:
         """Return values as arrays (N, *shape) by name, in order or by name, as `input_array` accepts them.
 
         what     description of the values for errors, such as "inputs"
@@ -105,14 +105,14 @@ class Ports:
             raise DataError(f"{what} with different numbers of samples: {counts}")
         return arrays
 
-    def pack(self, values: Any, what: str) -> Array:
+    def pack(self, values: object, what: str) -> Array:
         """Return a packed array (N, F) of arrays (N, *shape), as `checked` accepts them."""
         rows = list[Array]()
         for array in self.checked(values, what).values():
             rows.append(array.reshape(len(array), math.prod(array.shape[1:])))
         return np.concatenate(rows, axis=1)
 
-    def is_packed(self, values: Any) -> bool:
+    def is_packed(self, values: object) -> bool:
         """Return whether a value is a packed array (N, F)."""
         return isinstance(values, np.ndarray) and cast("Array", values).shape[1:] == (self.size,)
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.errors import OptionError
 from chainrule.layers.base import PACK, UNPACK
-from chainrule.layers.node import Input, Node, NodesLike, Wiring, ordered, trace
+from chainrule.layers.node import Connectable, Input, Node, NodesLike, Wiring, ordered, trace
 from chainrule.layers.packing import pack_graph
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.flat_buffers import Origin
@@ -59,7 +60,7 @@ class TracedGraph(NamedTuple):
 
     source: Input
     output: Node
-    layers: tuple[Any, ...]
+    layers: tuple[Connectable, ...]
     wiring: Wiring
 
 
@@ -93,7 +94,7 @@ def recall(x: NodesLike, y: NodesLike, options: Mapping[str, Any]) -> tuple[Trac
     for layer, node in zip(layers, nodes, strict=True):
         nodes_of_layer.setdefault(id(layer), []).append(node)
     origins = {layer: _origin(layer_nodes) for layer, layer_nodes in nodes_of_layer.items()}
-    traced = list[Any]()
+    traced = list[Connectable]()
     for layer in layers:
         traced.append(_with_origin(layer, origins[id(layer)]))
     normalization = options.get("normalization")
@@ -164,9 +165,9 @@ def _origin(nodes: Sequence[Node]) -> Origin | None:
     return replace(network.layers[network.names.index(name)].origin, channels=0)
 
 
-def _weights_of(network: Network, layer: str) -> dict[str, Any]:
+def _weights_of(network: Network, layer: str) -> dict[str, Array]:
     """Return the weights of a layer by their names within it."""
-    weights = dict[str, Any]()
+    weights = dict[str, Array]()
     for name in network.table:
         owner, _, own = name.rpartition(".")
         if owner == layer:
@@ -174,7 +175,7 @@ def _weights_of(network: Network, layer: str) -> dict[str, Any]:
     return weights
 
 
-def _with_origin(layer: Any, origin: Origin | None) -> Any:
+def _with_origin(layer: Connectable, origin: Origin | None) -> Connectable:
     if origin is None:
         return layer
     duplicate = copy.copy(layer)

@@ -75,11 +75,11 @@ def _order_hint(shape: Shape) -> str:
     )
 
 
-def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
+def checked_layers(layers: Sequence[object]) -> tuple[Layer, ...]:
     """Return the layers, with custom code wrapped in `CustomLayer`; OptionError for any other object or no layers."""
     if not isinstance(plain(layers), Iterable):
         raise OptionError(f"layers {quoted(layers)}: expected a list of layers, such as [Dense(10), Softmax()]")
-    flat = list[Any]()
+    flat = list[object]()
     for layer in layers:
         if isinstance(layer, Chain):
             flat += layer
@@ -96,7 +96,7 @@ def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
     return tuple(wrapped)
 
 
-def _custom(thing: Any) -> Any:
+def _custom(thing: object) -> object:
     """Return custom code wrapped in a `CustomLayer`, and other objects unchanged."""
     from chainrule.layers.custom import CustomLayer, is_custom
 
@@ -113,14 +113,14 @@ def checked_shape(value: Sequence[int]) -> Shape:
     return shape
 
 
-def checked_seed(seed: Any) -> int:
+def checked_seed(seed: object) -> int:
     """Return the seed unchanged; OptionError unless it is a whole number from 0 to 2⁶³ − 1."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     return seed
 
 
-def input_array(x: Any, shape: Shape, prefix: str = "", *, single: bool = False) -> Any:
+def input_array(x: object, shape: Shape, prefix: str = "", *, single: bool = False) -> Any:
     """Convert inputs to an array (N, *shape). A `SampleSource` of this shape is returned unchanged.
 
     Arrays that do not fit otherwise may have the channels last, or more or fewer axes of length 1.
@@ -144,7 +144,7 @@ def input_array(x: Any, shape: Shape, prefix: str = "", *, single: bool = False)
     return _rearranged(x, array, shape, prefix, single)
 
 
-def _rearranged(x: Any, array: Any, shape: Shape, prefix: str, single: bool) -> Any:
+def _rearranged(x: object, array: Any, shape: Shape, prefix: str, single: bool) -> Any:
     """Return an array of another shape as a batch; see `input_array`."""
     batch = sample = None
     if not isinstance(x, SampleSource):
@@ -159,7 +159,7 @@ def _rearranged(x: Any, array: Any, shape: Shape, prefix: str, single: bool) -> 
     return batch
 
 
-def _advice(x: Any, shape: Shape) -> str:
+def _advice(x: object, shape: Shape) -> str:
     """Describe samples of different shapes, and what to do; "" for other values."""
     description = differing_shapes(x)
     return "" if description is None else f": {description}; pad or cut them to {text(shape)}"

@@ -90,24 +90,24 @@ class TargetScaling:
         return {"means": list(self.means), "deviations": list(self.deviations)}
 
     @staticmethod
-    def from_config(config: Any, shapes: Sequence[Shape]) -> TargetScaling:
+    def from_config(config: object, shapes: Sequence[Shape]) -> TargetScaling:
         """Read the values from a model's description; FormatError unless there are valid values for all outputs.
 
         shapes   shape of each output
         """
-        entries = cast("dict[str, Any]", config) if isinstance(config, dict) else {}
+        entries = cast("dict[str, object]", config) if isinstance(config, dict) else {}
         count = sum(shape[0] for shape in shapes)
         means = _numbers(entries.get("means"), count)
         deviations = _numbers(entries.get("deviations"), count)
         if means is None or deviations is None or min(deviations) <= 0:
             expected = f"expected {count} finite means, and as many deviations above 0"
-            raise FormatError(f"target_scaling {quoted(cast('Any', config))}: {expected}")
+            raise FormatError(f"target_scaling {quoted(cast('object', config))}: {expected}")
         return TargetScaling(means, deviations, repeats_of(shapes))
 
 
-def _numbers(values: Any, count: int) -> tuple[float, ...] | None:
+def _numbers(values: object, count: int) -> tuple[float, ...] | None:
     """Return a list of ``count`` finite numbers as a tuple; None for any other value."""
-    if not isinstance(values, list) or len(cast("list[Any]", values)) != count:
+    if not isinstance(values, list) or len(cast("list[object]", values)) != count:
         return None
     numbers = list[float]()
     for value in cast("list[Any]", values):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeAlias
 
 import numpy as np
 
@@ -30,8 +30,8 @@ class Misclassification(NamedTuple):
     """
 
     sample: int
-    true: Any
-    predicted: Any
+    true: object
+    predicted: object
     confidence: float
     loss: float
 
@@ -85,7 +85,7 @@ class Answers:
 
     if not TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Any:
+        def __getattr__(self, name: str) -> NoReturn:
             """Raise AttributeError, with a hint if another library has such an attribute."""
             raise attribute_error("Evaluation", name, dir(self), self)
 
@@ -103,7 +103,7 @@ class Answers:
         return dense.classes_of(self.outputs, self.thresholds)
 
     @cached_property
-    def confusion(self) -> Any:
+    def confusion(self) -> Array:
         """Confusion matrix (K, K). Rows are true classes, columns are predicted classes. Weights are added up."""
         self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
         if self.counted is not None:
@@ -252,7 +252,7 @@ class Answers:
             metrics = ", ".join(self.figures)
             raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
 
-    def _counts(self) -> tuple[Any, Any, Any]:
+    def _counts(self) -> tuple[Array, Array, Array]:
         """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
         if self.task == MULTI_LABEL:
             predicted, actual = self._labels

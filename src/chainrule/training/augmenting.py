@@ -1,11 +1,10 @@
 """Batches with random transformations of the inputs, which also move targets and hide positions."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Ints
+from chainrule.core.arrays import Array, Floats, Ints
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.coloring import Draw
 from chainrule.data.normalization import Normalization
@@ -24,7 +23,7 @@ def augmented(
     drawn   seed, epoch and numbers of the samples, (N,), on which the transformations depend
     """
     draw = Draw(*drawn)
-    fill: Any = 0.0  # the mean of a signal that is standardized
+    fill: float | Floats = 0.0  # the mean of a signal that is standardized
     if x.ndim == 4:
         fill = normalization.background  # black
     changed = augmentation.apply(x, draw, fill=fill, levels=normalization.levels)

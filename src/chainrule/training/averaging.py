@@ -111,9 +111,15 @@ class Lookahead(TextOptions):
         α is 0 at the first average, which initializes s. If the last step is not a multiple of ``every``, α is 1 after
         it, so that p ← s.
         """
+        if step < self.every:
+            return None
+        if step == self.every:
+            return 0.0
         if step % self.every == 0:
-            return self.decay * math.pow(step / steps, 3) if step > self.every else 0.0
-        return 1.0 if step == steps and step > self.every else None
+            return self.decay * math.pow(step / steps, 3)
+        if step == steps:
+            return 1.0
+        return None
 
 
 class SlowWeights(_StoredWeights):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
 
 StepInputs: TypeAlias = Batch | tuple[Array]  # a batch, or the indices of samples in device memory
+
+
+class BatchGroup(NamedTuple):
+    """Consecutive batches of one size that are prepared together.
+
+    size     number of samples in each whole batch
+    batches  number of batches
+    draws    draws of this worker's samples of all batches, one batch after the other
+    """
+
+    size: int
+    batches: int
+    draws: Ints
 
 
 @dataclass(eq=False)
@@ -46,7 +59,8 @@ class BatchLoader:
 
     def __post_init__(self) -> None:
         self.epoch_steps = self.data.source.steps(self.recipe.batch_size)
-        self._planned: tuple[int, list[Ints]] = (-1, [])  # the last epoch that was planned, and its batches
+        self._planned_epoch: int | None = None
+        self._planned = list[Ints]()  # draws of each batch of this epoch
         self._prefetcher: Prefetcher | None = None
         augmentation = self.recipe.augmentation
         self._mixing = augmentation if augmentation is not None and augmentation.mixes else None
@@ -74,18 +88,18 @@ class BatchLoader:
 
     def _plan(self, epoch: int) -> list[Ints]:
         """Return the draws of each batch of an epoch."""
-        if self._planned[0] != epoch:
+        if self._planned_epoch != epoch:
             size = self.recipe.batch_size
             seed = self.recipe.seed
             if self.recipe.sampling is None:
-                batches = self.data.source.plan(size, seed, epoch)
+                self._planned = self.data.source.plan(size, seed, epoch)
             else:
                 from chainrule.training.sampling import balanced_draws
 
                 draws = balanced_draws(self.data.targets.largest, seed, epoch)
-                batches = [draws[first : first + size] for first in range(0, len(draws), size)]
-            self._planned = epoch, batches
-        return self._planned[1]
+                self._planned = [draws[first : first + size] for first in range(0, len(draws), size)]
+            self._planned_epoch = epoch
+        return self._planned
 
     def _of_stream(self, step: int) -> tuple[int, Batch]:
         """Return the size of a step's batch, and this worker's rows of it."""
@@ -163,13 +177,13 @@ class BatchLoader:
         ahead: Iterable[Arrays] = repeat((), len(groups))
         if self.data.source.decodes:
             ahead = self._read_ahead(epoch, groups) or ahead
-        for (size, count, rows), arrays in zip(groups, ahead, strict=True):
+        for group, arrays in zip(groups, ahead, strict=True):
             if self.held:
-                yield size, count, (rows % len(self.data),)
+                yield group.size, group.batches, (group.draws % len(self.data),)
             else:
-                yield size, count, self.batch_of(epoch, rows, arrays)
+                yield group.size, group.batches, self.batch_of(epoch, group.draws, arrays)
 
-    def _read_ahead(self, epoch: int, groups: Sequence[tuple[int, int, Ints]]) -> Iterable[Arrays] | None:
+    def _read_ahead(self, epoch: int, groups: Sequence[BatchGroup]) -> Iterable[Arrays] | None:
         """Return the arrays of each group of batches, which processes read ahead; None without processes."""
         from chainrule.data.prefetch import Prefetcher, reading_processes
 
@@ -184,24 +198,25 @@ class BatchLoader:
                 samples *= 2
             self._prefetcher = Prefetcher(source.read, processes, samples * self.data.bytes_of_reading)
         key = mix(self.recipe.seed, epoch)
-        requests = ((self._with_partners(epoch, rows, available) % available, key) for _, _, rows in groups)
+        requests = ((self._with_partners(epoch, group.draws, available) % available, key) for group in groups)
         return self._prefetcher.batches(requests)
 
-    def _groups(self, epoch: int, position: int) -> list[tuple[int, int, Ints]]:
-        """Return the remaining batches of an epoch: (batch size, number of batches, numbers of this worker's rows).
+    def _groups(self, epoch: int, position: int) -> list[BatchGroup]:
+        """Return the remaining batches of an epoch in groups of equal sizes.
 
-        For 10 samples in batches of 4, prepared two at a time, these are (4, 2, 8 numbers) and (2, 1, 2 numbers).
+        For 10 samples in batches of 4, prepared two at a time, these are (4, 2, 8 draws) and (2, 1, 2 draws).
         """
         plan = self._plan(epoch)
         most = self.batches_at_once
-        groups = list[tuple[int, int, Ints]]()
+        groups = list[BatchGroup]()
         while position < len(plan):
             size = len(plan[position])
             end = position + 1
             while end < len(plan) and end - position < most and len(plan[end]) == size:
                 end += 1
             batches = np.stack(plan[position:end])
-            groups.append((size, len(batches), batches[:, self.stepper.rows(size)].ravel()))
+            draws = batches[:, self.stepper.rows(size)].ravel()
+            groups.append(BatchGroup(size, len(batches), draws))
             position = end
         return groups
 

@@ -52,7 +52,7 @@ def _as_callback(value: object) -> Callback:
     return callback
 
 
-def _call(function: Callable[..., Any], trainer: Trainer, epoch: Epoch) -> None:
+def _call(function: Callable[[Trainer, Epoch], object], trainer: Trainer, epoch: Epoch) -> None:
     """Call a function after an epoch, and stop training if it returns True, also that of NumPy or another library."""
     result = function(trainer, epoch)
     is_boolean = isinstance(result, bool) or "bool" in str(getattr(result, "dtype", ""))

@@ -40,7 +40,7 @@ class ClassWeights(TextOptions):
                 raise OptionError(f"weight of class {name} {weight}: expected a number of at least 0")
 
     @classmethod
-    def choose(cls, option: Any) -> Self | None:
+    def choose(cls, option: object) -> Self | None:
         """Return the class weights for an option, as `TextOptions.choose`, or for a mapping of classes to weights.
 
         The classes are names or indices.
@@ -93,14 +93,14 @@ class ClassWeights(TextOptions):
         return weights
 
 
-ClassWeightsLike: TypeAlias = ClassWeights | str | Mapping[Any, float]
+ClassWeightsLike: TypeAlias = ClassWeights | str | Mapping[object, float]
 
 
 def weighted(
     class_weights: ClassWeights | None,
     data_sets: Sequence[Examples],
     labels: Labels,
-    dtype: np.dtype[Any],
+    dtype: np.dtype[np.floating],
 ) -> list[Targets]:
     """Return the targets of training data, and any of validation data, with their weights in the loss.
 
@@ -131,7 +131,7 @@ def weighted(
 
 
 @np.errstate(over="ignore", invalid="ignore")  # `_in_range` raises an error for weights that overflow
-def _with_class_weights(targets: Targets, weights: Floats, dtype: np.dtype[Any]) -> Targets:
+def _with_class_weights(targets: Targets, weights: Floats, dtype: np.dtype[np.floating]) -> Targets:
     """Return targets with class weights: for dense labels in a separate array, otherwise multiplied."""
     if targets.is_dense:
         return replace(targets, class_weights=_in_range(weights, dtype, "class weights"))
@@ -141,7 +141,7 @@ def _with_class_weights(targets: Targets, weights: Floats, dtype: np.dtype[Any])
     return replace(targets, weights=_in_range(products, dtype, "class weights"))
 
 
-def _in_range(weights: Floats, dtype: np.dtype[Any], label: str = "sample weights") -> Floats:
+def _in_range(weights: Floats, dtype: np.dtype[np.floating], label: str = "sample weights") -> Floats:
     """Return weights (N,), where those below the dtype's smallest normal number are 0, as in compiled programs.
 
     Errors   DataError if the square of a weight overflows in the dtype, because optimizers square the gradients

@@ -28,7 +28,7 @@ class Component:
             if there are none
     """
 
-    fused: Mapping[str, Any] | None = None
+    fused: Mapping[str, float] | None = None
 
     def __init__(self, network: Network, value: Any, criterion: Criterion) -> None:
         """Create the component of an option with a value; the criterion determines the best epoch."""

@@ -6,7 +6,6 @@ The outputs of a dense prediction have the shape (K, H, W), or (K, L) in one dim
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +36,7 @@ class PositionWeights:
     classes: Floats | None = None
     samples: Floats | None = None
 
-    def __getitem__(self, indices: Any) -> Floats:
+    def __getitem__(self, indices: Ints | slice) -> Floats:
         targets = self.targets[indices]
         positions = targets.shape[2:]
         valid: Floats = np.ones((len(targets), *positions))

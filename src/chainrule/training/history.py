@@ -6,7 +6,7 @@ The metric depends on the task (`network.tasks`): accuracy, label accuracy or me
 from array import array
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -171,7 +171,7 @@ class History:
 
     if not TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Any:
+        def __getattr__(self, name: str) -> NoReturn:
             """Raise AttributeError, with a hint if another library has such an attribute."""
             raise attribute_error("History", name, dir(self), self)
 
@@ -220,7 +220,7 @@ class History:
         return function_of("History._repr_html_")(self)
 
 
-def formatted(name: str, value: Any) -> str:
+def formatted(name: str, value: object) -> str:
     """Format a value for display: fractions as "98.81 %", seconds as "12.3", other floats as "0.0412", None as "–"."""
     if value is None:
         return "–"

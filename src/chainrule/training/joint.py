@@ -118,7 +118,7 @@ class JointEvaluation(Evaluation):
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return the figures, and the evaluation of each output, as JSON values."""
         parts = {output: part.to_json() for output, part in self.parts.items()}
-        entries: dict[str, Any] = {"task": self.task.name, self.task.metric: self.measured, "loss": self.loss}
+        entries: dict[str, object] = {"task": self.task.name, self.task.metric: self.measured, "loss": self.loss}
         return {**entries, "samples": self.samples, "outputs": parts}
 
     def _repr_html_(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from chainrule.data.text_options import TextOptions
 from chainrule.errors import OptionError
@@ -20,7 +20,7 @@ class RateGroup(NamedTuple):
     last: int
     factor: float
 
-    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    def attributes(self, attributes: Mapping[str, float]) -> dict[str, float]:
         """Return an update's attributes with the rate multiplied by the factor, and the decay divided by it.
 
         The product rate · decay, the relative shrinkage of parameters at each step, is thus unchanged. A factor of 0
@@ -66,7 +66,7 @@ class LRMultipliers(TextOptions):
         return ",".join(f"{name}={repr(factor).removesuffix('.0')}" for name, factor in self.factors) or "none"
 
     @classmethod
-    def choose(cls, option: Any) -> Self:
+    def choose(cls, option: object) -> Self:
         """Return the multipliers for an option, as `TextOptions.choose`; None: no factors."""
         return super().choose(option) or cls()
 

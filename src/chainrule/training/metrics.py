@@ -381,7 +381,7 @@ class Evaluation(Answers):
 
         classes  names of the classes or labels; empty: the evaluation's ``classes``
         """
-        entries: dict[str, Any] = {"task": self.task.name, **self.figures, **self.scores}
+        entries: dict[str, object] = {"task": self.task.name, **self.figures, **self.scores}
         entries |= {"samples": self.samples, "warnings": list(self.warnings)}
         if self.task in (CLASSIFICATION, BINARY) and self.outputs.ndim == 2:
             entries["accuracy_interval"] = [*self.accuracy_interval()]
@@ -390,7 +390,7 @@ class Evaluation(Answers):
         entries["classes"] = self._per_class(classes or self.names)
         return without_nonfinite(entries)
 
-    def _per_class(self, names: Sequence[str]) -> list[dict[str, Any]]:
+    def _per_class(self, names: Sequence[str]) -> list[dict[str, object]]:
         """Return the metrics of each class or label, with its name and its number of samples."""
         columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         if self.outputs.ndim > 2:
@@ -398,7 +398,7 @@ class Evaluation(Answers):
         else:
             columns |= {"roc_auc": self.roc_aucs, "average_precision": self.average_precisions}
         _, actual, _ = self._counts()
-        rows = list[dict[str, Any]]()
+        rows = list[dict[str, object]]()
         for name, count, *values in zip(names, actual, *columns.values(), strict=False):
             metrics = dict(zip(columns, map(float, values), strict=True))
             rows.append({"class": name, **metrics, "samples": int(count)})

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.words import CheckedOptions, match_name
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.training.options import MOST_EPOCHS, Bounds
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def named_numbers(option: str, text: str, form: str) -> list[tuple[str, float]]:
@@ -52,7 +55,7 @@ BOUNDS = {  # of the options of optimizers, schedules and lookahead
 }
 
 
-def check_bounds(options: Any) -> None:
+def check_bounds(options: "DataclassInstance") -> None:
     """Raise OptionError if a number among the options of a dataclass is not within its `BOUNDS`."""
     for entry in fields(options):
         if entry.name in BOUNDS:
@@ -67,7 +70,7 @@ class NamedOptions(metaclass=CheckedOptions):
     custom   class for custom code: its method ``of`` wraps the code, and its option ``label`` is the code's name
     """
 
-    kinds: ClassVar[Mapping[str, Any]]
+    kinds: ClassVar[Mapping[str, type[Self]]]
     custom: ClassVar[Any]
 
     def __post_init__(self) -> None:
@@ -79,12 +82,12 @@ class NamedOptions(metaclass=CheckedOptions):
         """Name used on the command line and in files."""
         return next(name for name, kind in self.kinds.items() if kind is type(self))
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return the name and the options as JSON values, for config.json."""
         return {"name": self.name, **asdict(self)}
 
     @classmethod
-    def choose(cls, option: Any) -> Self:
+    def choose(cls, option: object) -> Self:
         """Return an object for a name, a config from `to_config`, or custom code; such an object is returned unchanged.
 
         "momentum", {"name": "momentum", "learning_rate": 0.1} and Momentum(0.1), for example, are all accepted.
@@ -92,14 +95,14 @@ class NamedOptions(metaclass=CheckedOptions):
         Errors   OptionError for an unknown name or option
         """
         if type(option) in (*cls.kinds.values(), cls.custom):
-            return option
+            return cast("Self", option)
         if not isinstance(option, str | dict) and option is not None:
             return cls.custom.of(option)
         what = cls.__name__.lower()
-        config = dict[str, Any]()
-        name: object = option
+        config = dict[str, object]()
+        name = cast("object", option)
         if isinstance(option, dict):
-            config |= cast("dict[str, Any]", option)
+            config |= cast("dict[str, object]", option)
             name = config.pop("name", None)
         if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):  # a file contains only the name of custom code
             return cls.custom(label=name.removesuffix(CUSTOM_SUFFIX), **config)

@@ -1,14 +1,14 @@
-"""Notes on the result of a training: divergence, and results no better than a constant prediction."""
+"""Notes on a training: small batches, divergence, and results no better than a constant prediction."""
 
 import math
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from chainrule.data.normalization import scale_hint
 from chainrule.network.losses import JointLoss, SingleLoss
 from chainrule.network.tasks import REGRESSION
-from chainrule.training.examples import Examples
+from chainrule.training.examples import Examples, InputSource
 from chainrule.training.samples import targets_of_step
 from chainrule.training.targets import Targets
 from chainrule.training.trainer import Trainer
@@ -26,31 +26,59 @@ CROSS_ENTROPIES = ("categorical_cross_entropy", "softmax_cross_entropy")  # that
 MIN_VALIDATION = 100  # number of validation samples whose loss is compared, too
 
 
+def notes_on_lengths(source: InputSource, size: int) -> list[str]:
+    """Return a note if series have so many lengths that batches, each of one length, are less than half full.
+
+    size   number of samples of a full batch
+    """
+    count = len(source)
+    batches = source.steps(size)
+    if count / batches > min(size, count) / 2:
+        return []
+    return [
+        f"the series of a batch have one length, so that {count} series make {batches} batches of "
+        f"{count / batches:.2g} on average: pad or cut them to a few lengths for larger batches"
+    ]
+
+
 def training_warnings(trainer: Trainer) -> list[str]:
     """Return warnings if layers normalized single values, if training diverged, or if it was hardly of any use."""
     half_epoch = max(1, trainer.epoch_steps // 2)
-    warnings = [_single_values(trainer)]
-    if len(trainer.history) >= 2 * half_epoch:
-        problem = _lack_of_progress(trainer, half_epoch)
-        if problem != "":
-            warnings.append(_divergence(trainer, half_epoch) or problem or "")
-    return [*filter(None, warnings)]
+    warnings = list[str]()
+    single_values = _single_values(trainer)
+    if single_values is not None:
+        warnings.append(single_values)
+    if len(trainer.history) < 2 * half_epoch:
+        return warnings
+    comparison = _compared_with_constant(trainer, half_epoch)
+    if comparison is not None and comparison.is_better:
+        return warnings
+    divergence = _divergence(trainer, half_epoch)
+    if divergence is not None:
+        warnings.append(divergence)
+    elif comparison is not None:
+        warnings.append(_lack_of_progress(trainer, comparison))
+    return warnings
 
 
-def _single_values(trainer: Trainer) -> str:
-    """Return a warning if batch normalizations saw one value per channel, whose variance is 0; else ""."""
+def _single_values(trainer: Trainer) -> str | None:
+    """Return a warning if batch normalizations saw one value per channel, whose variance is 0; else None."""
     network = trainer.network
     recipe = trainer.recipe
     batch_size = min(recipe.batch_size, len(trainer.train_data)) // recipe.gradient_accumulation_steps
     writing = {operation.writes[0].storage.rpartition(".")[0] for operation in trainer.stepper.plan.deferred}
-    shapes = zip(network.names, network.shapes, strict=True)
-    single = [name for name, shape in shapes if name in writing and batch_size * math.prod(shape[1:]) <= 1]
+    single = list[str]()
+    for name, shape in zip(network.names, network.shapes, strict=True):
+        if name in writing and batch_size * math.prod(shape[1:]) <= 1:
+            single.append(name)
+    if not single:
+        return None
     problem = "normalized one value per channel to 0, and learned nothing: use a batch_size of at least 2"
-    return f"{', '.join(single)} {problem}" if single else ""
+    return f"{', '.join(single)} {problem}"
 
 
-def _divergence(trainer: Trainer, half_epoch: int) -> str:
-    """Return a warning if the loss grew; else "". half_epoch: number of steps."""
+def _divergence(trainer: Trainer, half_epoch: int) -> str | None:
+    """Return a warning if the loss grew; else None. half_epoch: number of steps."""
     losses = trainer.history.loss
     batch_size = trainer.recipe.batch_size
     first = float(np.mean(losses[:half_epoch]))
@@ -58,43 +86,60 @@ def _divergence(trainer: Trainer, half_epoch: int) -> str:
     start = float(np.mean(losses[: -(-START_SAMPLES // batch_size)]))  # it may have grown within the first half epoch
     grew = half_epoch * batch_size >= MIN_DIVERGENCE_SAMPLES and last > DIVERGENCE * first > 0
     if not grew and not last > DIVERGENCE_FROM_START * start > 0:
-        return ""
+        return None
     advice = f"try a smaller learning rate than {trainer.recipe.optimizer.learning_rate:g}"
     return f"the loss grew from {min(first, start):.4g} to {last:.4g}: training diverged; {advice}"
 
 
-def _lack_of_progress(trainer: Trainer, half_epoch: int) -> str | None:
-    """Return a warning if the loss is hardly lower than that of the best constant prediction; else "".
+class Comparison(NamedTuple):
+    """A training beside the best constant prediction.
 
-    It is None if samples have weights, or if there are several outputs. The loss is that of the last steps, or the
-    lowest validation loss of an epoch.
+    loss        loss of the last steps
+    constant    loss of the best constant prediction
+    is_better   whether the loss, or the lowest validation loss of an epoch, is clearly lower than that of a constant
     """
+
+    loss: float
+    constant: float
+    is_better: bool
+
+
+def _compared_with_constant(trainer: Trainer, half_epoch: int) -> Comparison | None:
+    """Compare the loss with that of the best constant prediction; None with weights, or for several outputs."""
     history = trainer.history
     data = trainer.train_data
     recipe = trainer.recipe
     validation = trainer.validation
     if trainer.weights is not None or isinstance(recipe.loss, JointLoss):
         return None
-    steps = trainer.epoch_steps if len(history.epochs) > 1 else half_epoch
-    reached = float(np.average(history.losses[-steps:], weights=history.sizes[-steps:]))
+    steps = half_epoch
+    if len(history.epochs) > 1:
+        steps = trainer.epoch_steps
+    loss = float(np.average(history.losses[-steps:], weights=history.sizes[-steps:]))
     targets = data.targets
     if recipe.sampling is not None:
         from chainrule.training.sampling import drawn_targets
 
         targets = drawn_targets(targets, recipe.seed)
     constant, unit = _constant_loss(trainer, targets)
-    if reached < constant - _needed(NOISE, len(data)) * unit or not unit:
-        return ""
-    if validation is not None and _is_useful_for(trainer, validation):
-        return ""
+    # Without a unit, gains cannot be measured
+    is_better = loss < constant - _needed(NOISE, len(data)) * unit or not unit
+    if validation is not None and not is_better:
+        is_better = _is_useful_for(trainer, validation)
+    return Comparison(loss, constant, is_better)
+
+
+def _lack_of_progress(trainer: Trainer, comparison: Comparison) -> str:
+    """Return the warning for a training that is not better than a constant prediction, with a hint."""
+    data = trainer.train_data
     hint = scale_hint(data.statistics, trainer.normalization)
     if trainer.task == REGRESSION and not hint:
         from chainrule.training.target_fitting import stall_hint
 
         hint = stall_hint(np.asarray(data.targets.values), trainer.target_scaling)
+    losses = f"the loss of {comparison.loss:.4g} in training is not clearly better than a constant prediction"
     return (
-        f"the loss of {reached:.4g} in training is not clearly better than a constant prediction ({constant:.4g}): "
-        f"{hint or 'try another learning rate, more epochs, or check the labels'}"
+        f"{losses} ({comparison.constant:.4g}): {hint or 'try another learning rate, more epochs, or check the labels'}"
     )
 
 

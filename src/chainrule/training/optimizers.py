@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array, Arrays
 from chainrule.core.options import CUSTOM_SUFFIX, checked
@@ -55,7 +56,7 @@ class Optimizer(NamedOptions):
     operation: ClassVar[str] = "sgd_update"
     moments: ClassVar[tuple[str, ...]] = ()
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, float]:
         """Return the update operation's attributes that are constant over all steps: the options, with decay."""
         options = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "learning_rate"}
         return {"decay": options.pop("weight_decay", 0.0), **options}
@@ -84,7 +85,7 @@ class Optimizer(NamedOptions):
         new_parameters, *new_moments = fallback.numpy_engine().run(self.operation, arrays, attributes)
         return new_parameters, tuple(new_moments)
 
-    def attributes_of_step(self, step: int, learning_rate: float | None = None) -> dict[str, Any]:
+    def attributes_of_step(self, step: int, learning_rate: float | None = None) -> dict[str, float]:
         """Return the update operation's attributes for a step; learning_rate None: the optimizer's."""
         rate = self.learning_rate if learning_rate is None else learning_rate
         return {"rate": rate, **self.step_attributes(step)}
@@ -115,7 +116,7 @@ class Optimizer(NamedOptions):
         model.engine.update(self.operation, parameters, flat, tuple(new_moments), attributes, model.threads)
         return parameters, tuple(new_moments)
 
-    def step_attributes(self, step: int) -> dict[str, Any]:
+    def step_attributes(self, step: int) -> dict[str, float]:
         """Return `attributes`, plus the step number (from 1) if the update depends on it."""
         return self.attributes()
 
@@ -148,7 +149,7 @@ class Momentum(Optimizer):
     moments: ClassVar[tuple[str, ...]] = ("v",)
     nesterov: ClassVar[bool] = False
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, float]:
         """Return momentum, nesterov and decay."""
         return {**super().attributes(), "nesterov": self.nesterov}
 
@@ -196,7 +197,7 @@ class Adam(Optimizer):
     operation: ClassVar[str] = "adam_update"
     moments: ClassVar[tuple[str, ...]] = ("m", "v")
 
-    def step_attributes(self, step: int) -> dict[str, Any]:
+    def step_attributes(self, step: int) -> dict[str, float]:
         """Return `attributes` and the step number, which the bias correction needs."""
         return {"step": step, **self.attributes()}
 
@@ -241,7 +242,7 @@ class CustomOptimizer(Optimizer):
     operation: ClassVar[str] = "own_update"
 
     @staticmethod
-    def of(source: Any) -> "CustomOptimizer":
+    def of(source: object) -> "CustomOptimizer":
         """Wrap an object, with its learning rate if it has one.
 
         Errors   OptionError for an object without `init` and `update`, or a class, which must be instantiated first
@@ -295,7 +296,7 @@ class CustomOptimizer(Optimizer):
     ) -> tuple[Array, Moments]:
         return self.update(model.parameters, gradient, moments, step=step, learning_rate=learning_rate)
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return the name and the learning rate. The code is not saved."""
         return {"name": self.name, "learning_rate": self.learning_rate}
 
@@ -311,7 +312,7 @@ Optimizer.kinds, Optimizer.custom = NAMED, CustomOptimizer
 class OptimizerLike(Protocol):
     """A built-in optimizer, or an object with these methods, which work on flat arrays (see `CustomOptimizer`)."""
 
-    def init(self, parameters: Array, /) -> Any:
+    def init(self, parameters: Array, /) -> Moments:
         """Return the initial moments: a tuple of arrays with the shape of the parameters."""
         ...
 
@@ -321,7 +322,7 @@ class OptimizerLike(Protocol):
         ...
 
 
-def find(optimizer: Any) -> Optimizer:
+def find(optimizer: object) -> Optimizer:
     """Return the optimizer for an option.
 
     optimizer   name, config from `to_config`, or custom object; a built-in optimizer is returned unchanged
@@ -337,11 +338,11 @@ def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optim
     return resolved if learning_rate is None else resolved.with_learning_rate(learning_rate)
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple) and len(cast("tuple[object, ...]", value)) == 2
 
 
-def _arrays(values: Any, like: Array, what: str) -> Moments:
+def _arrays(values: object, like: Array, what: str) -> Moments:
     """Return arrays in the dtype of the parameters; OptionError for another shape or values that are not real numbers.
 
     like   the parameters
@@ -349,7 +350,7 @@ def _arrays(values: Any, like: Array, what: str) -> Moments:
     """
     if not isinstance(values, tuple | list):
         raise OptionError(f"{what} {type(values).__name__}; expected arrays like the parameters, in a tuple")
-    arrays = [np.asarray(array) for array in cast("list[Any]", values)]
+    arrays = [np.asarray(array) for array in cast("list[ArrayLike]", values)]
     for array in arrays:
         if array.shape != like.shape or array.dtype.kind not in "fiu":
             raise OptionError(f"{what} {array.dtype} of shape {array.shape}; expected an array of shape {like.shape}")

@@ -7,7 +7,6 @@ those of the fields of `recipe.Recipe`. Importing this module is fast, so that `
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chainrule.errors import OptionError, quoted
 
@@ -66,7 +65,7 @@ class Bounds:
     below: float | None = None
     above: float | None = None
 
-    def check(self, name: str, value: Any) -> None:
+    def check(self, name: str, value: float) -> None:
         """Raise OptionError if a number is out of bounds."""
         limits = {
             "of at least": (self.low, operator.ge),
@@ -367,7 +366,7 @@ def flag_of(name: str) -> str:
     return OPTIONS[name].flag or f"--{name.replace('_', '-')}"
 
 
-def check_option(name: str, value: Any) -> None:
+def check_option(name: str, value: float | None) -> None:
     """Raise OptionError if a number is not within the bounds of a recipe's option. None is always accepted."""
     if value is not None:
         OPTIONS[name].check(label_of(name), value)

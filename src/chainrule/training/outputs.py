@@ -5,10 +5,11 @@ The loss of a network with several outputs is a `JointLoss`. Its targets are pac
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.network import tasks
 from chainrule.network.losses import JointLoss, Loss, SingleLoss
 from chainrule.network.network import Network
@@ -35,7 +36,7 @@ def infer_task(network: Network, loss: Loss, targets: Targets) -> Task:
     return JointTask.of([tasks.infer_task(str(term), layer, rows, are_labels=are_labels) for term, layer, rows in ends])
 
 
-def _outputs(network: Network, loss: Loss, targets: Targets) -> list[tuple[SingleLoss, str | None, Any]]:
+def _outputs(network: Network, loss: Loss, targets: Targets) -> list[tuple[SingleLoss, str | None, Array]]:
     """Return the loss, the type of the last layer and the targets as rows (M, K), for each output."""
     if not isinstance(loss, JointLoss) or network.output_ports is None:
         return [(cast("SingleLoss", loss), network.last_layer, targets.rows)]

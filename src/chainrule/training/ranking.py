@@ -53,16 +53,20 @@ def cumulated(scores: Array, positive: Bools, weights: Floats | None = None) -> 
     weights   number of times that each sample counts, (M,); None: once
     """
     values, inverse = np.unique(scores, return_inverse=True)
-    counted = positive.ravel() if weights is None else positive.ravel() * weights
-    parts = (np.bincount(inverse.ravel(), part)[::-1] for part in (counted, weights))
-    hits, predicted = (np.cumsum(part.astype(np.float64)) for part in parts)
+    places = inverse.ravel()
+    counted = positive.ravel()
+    if weights is not None:
+        counted = counted * weights
+    hits = np.cumsum(np.bincount(places, counted)[::-1].astype(np.float64))
+    predicted = np.cumsum(np.bincount(places, weights)[::-1].astype(np.float64))
     return values[::-1].astype(np.float64), hits, predicted
 
 
 def _areas(scores: Array, positive: Bools, weights: Floats | None) -> tuple[float, float]:
     """Return both areas of one class: scores, positive and weights are (M,)."""
     _, hits, predicted = cumulated(scores, positive, weights)
-    positives, negatives = (np.diff(part, prepend=0.0) for part in (hits, predicted - hits))
+    positives = np.diff(hits, prepend=0.0)
+    negatives = np.diff(predicted - hits, prepend=0.0)
     actual = float(hits[-1])
     others = float(predicted[-1] - hits[-1])
     if not actual:

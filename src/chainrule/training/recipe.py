@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, runtime_checkable
 
 from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.words import CheckedOptions
@@ -54,6 +54,13 @@ class RecipeOptions(TypedDict, total=False):
     seed: int | None
 
 
+@runtime_checkable
+class HasConfig(Protocol):
+    """The value of an option that files contain as JSON values."""
+
+    def to_config(self) -> object: ...
+
+
 def _conversion(module: str, kind: str) -> Callable[[object], object]:
     """Return the function `choose` of a class, whose module is imported when the option is used."""
 
@@ -65,7 +72,7 @@ def _conversion(module: str, kind: str) -> Callable[[object], object]:
     return choose
 
 
-CONVERSIONS: dict[str, Callable[[Any], Any]] = {  # from what users pass, such as names or text, to values
+CONVERSIONS: dict[str, Callable[[object], object]] = {  # from what users pass, such as names or text, to values
     "loss": losses.choose,
     "optimizer": optimizers.find,
     "schedule": schedules.find,
@@ -177,9 +184,9 @@ class Recipe(metaclass=CheckedOptions):
             descriptions.append(f"augmentation {self.augmentation}")
         return tuple(descriptions)
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return all settings as JSON values. Custom code is represented by its name."""
-        config = dict[str, Any]()
+        config = dict[str, object]()
         for name in OPTIONS:
             value = getattr(self, name)
             if name in CONVERSIONS and value is not None:
@@ -198,9 +205,9 @@ class Recipe(metaclass=CheckedOptions):
             raise FormatError(f"recipe: {error}") from None
 
 
-def _config_of(value: Any) -> object:
+def _config_of(value: object) -> object:
     """Return the value of a converted option as a JSON value: its config or, for those without, text."""
-    if hasattr(value, "to_config"):
+    if isinstance(value, HasConfig):
         return value.to_config()
     return str(value)
 

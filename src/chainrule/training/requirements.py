@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainrule.errors import OptionError
 from chainrule.network import tasks
@@ -37,7 +37,7 @@ MOVABLE = (
 )
 
 
-def check(values: Mapping[str, Any], available: Mapping[str, bool], context: str = "") -> None:
+def check(values: Mapping[str, object], available: Mapping[str, bool], context: str = "") -> None:
     """Raise OptionError for an option that reads what is not available. Options that are off are accepted.
 
     values      values of options by name
@@ -52,7 +52,9 @@ def check(values: Mapping[str, Any], available: Mapping[str, bool], context: str
                 raise OptionError(f"{declared.label_of(name)} {value}: expected {need}{context}")
 
 
-def check_fit(options: Mapping[str, Any], recipe: Recipe, data: Examples, *, standardized: bool, tested: bool) -> None:
+def check_fit(
+    options: Mapping[str, object], recipe: Recipe, data: Examples, *, standardized: bool, tested: bool
+) -> None:
     """Raise OptionError for an option of the user that has no effect, since what reads its result is missing.
 
     standardized   whether the outputs are trained on standardized targets

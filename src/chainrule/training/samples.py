@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -50,8 +50,12 @@ def targets_of_step(
     targets: Array, scaling: TargetScaling | None, smoothing: float, dtype: DTypeLike = np.float64
 ) -> Array:
     """Return targets t (N, K, …) as a training step uses them: standardized, and smoothed by ε, (1 − ε)·t + ε/K."""
-    t = (targets if scaling is None else scaling.standardized(targets)).astype(dtype, order="C")
-    return t * (1 - smoothing) + smoothing / t.shape[1] if smoothing else t
+    if scaling is not None:
+        targets = scaling.standardized(targets)
+    t = targets.astype(dtype, order="C")
+    if smoothing == 0:
+        return t
+    return t * (1 - smoothing) + smoothing / t.shape[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +103,7 @@ class Samples:
 WHITENING_IMAGES = 5_000  # number of training images used to compute whitening kernels
 
 
-def whiten(network: Network, images: Any, normalization: Normalization) -> None:
+def whiten(network: Network, images: Array, normalization: Normalization) -> None:
     """Initialize kernels from training images (N, C, H, W), in all layers with the initializer "whiten".
 
     Only kernels that still have their random initial values are replaced. Others were trained or read from a file.

@@ -208,7 +208,7 @@ class Restarted(Schedule):
             return self.before.factor(step, self.epochs * epoch_steps, epoch_steps)
         return self.first.factor(step - self.step, steps - self.step, epoch_steps)
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return the name, the options and the config of ``before``."""
         return {"name": self.name, "before": self.before.to_config(), "step": self.step, "epochs": self.epochs}
 
@@ -243,7 +243,7 @@ class CustomSchedule(Schedule):
     label: str = ""
 
     @staticmethod
-    def of(source: Any) -> "CustomSchedule":
+    def of(source: object) -> "CustomSchedule":
         """Wrap a function of the step, or of other values (`schedule_function`), or an object with such a ``factor``.
 
         Errors   OptionError for anything else
@@ -278,7 +278,7 @@ class CustomSchedule(Schedule):
             raise OptionError(f"schedule {self.label}: {value!r} at step {step}; expected a number of at least 0")
         return number
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return the name. The code is not saved."""
         return {"name": self.name}
 
@@ -302,7 +302,7 @@ class HasFactor(Protocol):
 ScheduleLike: TypeAlias = HasFactor | Callable[..., float]
 
 
-def find(schedule: Any) -> Schedule:
+def find(schedule: object) -> Schedule:
     """Return the schedule for an option.
 
     schedule   name, text such as "step,epochs=2", config from `to_config`, or custom function or object; a built-in
@@ -314,9 +314,11 @@ def find(schedule: Any) -> Schedule:
         name, _, numbers = schedule.partition(",")
         schedule = {"name": name, **options_in("schedule", numbers, "OPTION=NUMBER")}
     if isinstance(schedule, dict) and "before" in schedule:
-        config = cast("dict[str, Any]", schedule)
+        config = cast("dict[str, object]", schedule)
         schedule = {**config, "before": find(config["before"])}
-    return Schedule() if schedule is None else Schedule.choose(schedule)
+    if schedule is None:
+        return Schedule()
+    return Schedule.choose(cast("object", schedule))
 
 
 def __dir__() -> list[str]:

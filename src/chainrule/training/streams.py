@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -39,12 +39,12 @@ class SampleShapes(NamedTuple):
 class BatchReader(Protocol):
     """A function that reads the inputs, targets and weights or None of a batch by the record of a network."""
 
-    def __call__(self, x: Any, y: Any, weights: Any) -> Samples: ...
+    def __call__(self, x: object, y: object, weights: object) -> Samples: ...
 
 
-def is_pair(item: Any) -> bool:
+def is_pair(item: object) -> bool:
     """Return whether an item or a batch is (x, y) or (x, y, weights)."""
-    return isinstance(item, tuple | list) and len(cast("list[Any]", item)) in (2, 3)
+    return isinstance(item, tuple | list) and len(cast("list[object]", item)) in (2, 3)
 
 
 def are_samples(rows: Any, axes: int) -> bool:
@@ -135,7 +135,7 @@ class ItemSource(InputSource):
             classes.append(classes_of_block)
         return np.concatenate(classes)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return what `read` needs, which is sent to worker processes."""
         return {"dataset": self.dataset, "shape": self.shape, "indices": self.indices, "model": self.model}
 
@@ -280,7 +280,7 @@ class BatchSource(InputSource):
             if self._position > step:
                 return samples, self._seen - len(samples)
 
-    def _start(self) -> Iterator[Any]:
+    def _start(self) -> Iterator[object]:
         self._seen = 0
         if hasattr(self._batches, "__iter__"):
             return iter(self._batches)
@@ -345,14 +345,16 @@ def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: in
     return np.flatnonzero(has_others | has_only_ignored)
 
 
-def _length(batches: Any) -> int | None:
+def _length(batches: object) -> int | None:
+    if not isinstance(batches, Sized):
+        return None
     try:
         return len(batches)
-    except TypeError:  # none, or that of an iterable-style data set of PyTorch
+    except TypeError:  # of an iterable-style data set of PyTorch
         return None
 
 
-def _sample_count(batches: Any, steps: int, batch_size: int) -> int:
+def _sample_count(batches: object, steps: int, batch_size: int) -> int:
     """Return the number of samples per epoch: that of a DataLoader or, for other iterables, of equal batches."""
     dataset = getattr(batches, "dataset", None)
     drops_last = getattr(batches, "drop_last", False)

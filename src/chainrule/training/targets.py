@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Bools, Floats, Ints, Shape
@@ -36,12 +36,12 @@ class OneHot:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: Any) -> Floats:
+    def __getitem__(self, index: Ints | Bools | slice) -> Floats:
         """Return the rows at an index, a slice, a mask or indices."""
         labels = self.labels[index]
         return (labels[..., None] == np.arange(self.shape[1])).astype(np.float64)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         """Return all rows."""
         return self[:].astype(dtype or self.dtype, copy=False)
 

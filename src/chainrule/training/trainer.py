@@ -87,7 +87,7 @@ class Callback:
         """Handle the end of training, including after a stop or an error. Called in the reverse order of `begin`."""
 
 
-def implements(callback: Any, name: str) -> bool:
+def implements(callback: object, name: str) -> bool:
     """Return whether an object has a method of callbacks that is not the one of `Callback`, which does nothing."""
     method = getattr(callback, name, None)
     return callable(method) and getattr(method, "__func__", None) is not getattr(Callback, name)

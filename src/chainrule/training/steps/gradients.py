@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chainrule.training.steps.division import Division
 
 # An update: the name of its operation, or None for no update; the moments and the attributes
-Update: TypeAlias = tuple[str | None, Arrays, dict[str, Any]]
+Update: TypeAlias = tuple[str | None, Arrays, dict[str, float]]
 
 
 class Outcome(NamedTuple):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class Stepper:
         self.moments = optimizer.init(network.parameters)
         program = network.compile(self.plan)
         self._program: WholeSteps | None = None
-        self._fused = dict[str, Any]()  # what the program does instead of components
+        self._fused = dict[str, float]()  # what the program does instead of components
         if self.shards > 1 or self.workers.size > 1:
             from chainrule.training.steps.sharding import ShardedBatch
 
@@ -114,8 +115,9 @@ class Stepper:
         groups = self.lr_multipliers.groups(self.network.trainable_layout)
         factors = {group.factor for group in groups}
         if factors == {0.0}:
-            multipliers = f"lr_multipliers={self.lr_multipliers}"
-            raise OptionError(f"there is nothing to train: all parameters are frozen by {multipliers}")
+            raise OptionError(
+                f"there is nothing to train: all parameters are frozen by lr_multipliers={self.lr_multipliers}"
+            )
         if isinstance(self.optimizer, CustomOptimizer) and not factors <= {0.0, 1.0}:
             raise OptionError(
                 "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
@@ -193,14 +195,12 @@ class Stepper:
         """
         x = batches.inputs[0]
         if x.ndim == 3 and x.shape[1:] != self.network.input_shape:
-            from chainrule.training.series import stepper_of
-
-            return stepper_of(self, x.shape[1:]).steps(batches)
+            return self._of_length(x.shape[1:]).steps(batches)
         if self._program is not None:
             inputs, rates, step, seed, _ = batches
             attributes = self.optimizer.attributes_of_step(step, rates[0])
-            options = {"seed": seed, "step": step, **self._fused}
-            request = StepRequest(inputs, self.optimizer.operation, self.moments, attributes, rates, **options)
+            update = self.optimizer.operation, self.moments, attributes
+            request = StepRequest(inputs, *update, rates, seed=seed, step=step, **self._fused)
             sums = self._program.steps(request)
             outcomes = list[Outcome]()
             size = len(x) // len(rates)
@@ -211,6 +211,17 @@ class Stepper:
         if len(batches.rates) > 1:
             batches = batches.first
         return [self._single_step(batches)]
+
+    def _of_length(self, shape: Shape) -> Stepper:
+        """Return the stepper for series of another length, which shares the parameters and the optimizer's moments."""
+        if shape not in self.sizes:
+            from chainrule.network.sizes import resized
+
+            twin = self.sizes[shape] = copy.copy(self)
+            twin.network = resized(self.network, shape)
+            twin.__post_init__()
+            twin.moments = self.moments
+        return self.sizes[shape]
 
     def _single_step(self, batch: Batches) -> Outcome:
         before = None

@@ -174,3 +174,39 @@ def test_several_labels_per_sample_beside_a_network_of_scikit_learn() -> None:
     assert p.shape == (200, 4)
     assert_array_equal(model.predict(x[400:]), (p >= 0.5).astype(int))
     assert model.score(x[400:], y[400:]) == (model.predict(x[400:]) == y[400:]).all(1).mean()
+
+
+def test_weights_of_several_labels_and_of_further_epochs_count() -> None:
+    """Weights are relative in `fit`; weights of 2 double the loss of `partial_fit`."""
+    several = np.stack([X[:, 0] > 0, X[:, 1] > 0, X[:, 2] > 1], 1).astype(int)
+    weights = RNG.uniform(0.5, 2, len(X))
+    plain, weighted, doubled = (
+        classifier().fit(X, several, sample_weight=w).model_.parameters for w in (None, weights, 2 * weights)
+    )
+    assert not np.allclose(weighted, plain)
+    assert_close(weighted, doubled, dtype=np.float32)
+
+    sgd: dict[str, Any] = {"optimizer": "sgd", "normalization": "none"}
+    equal, twice = (
+        classifier(**sgd, learning_rate=rate).partial_fit(X, LABELS, classes=[0, 1, 2], sample_weight=w)
+        for rate, w in ((0.02, np.full(len(X), 1.0)), (0.01, np.full(len(X), 2.0)))
+    )
+    assert_close(equal.model_.parameters, twice.model_.parameters, dtype=np.float32)
+    none = classifier(**sgd, learning_rate=0.01).partial_fit(X, LABELS, classes=[0, 1, 2])
+    assert not np.allclose(none.model_.parameters, twice.model_.parameters)
+
+
+def test_balanced_classes_have_equal_weights() -> None:
+    y = (X[:, 0] > 1).astype(int)
+    counts = np.bincount(y)
+    balanced = classifier(class_weight="balanced").fit(X, y)
+    mapped = classifier(class_weight={k: len(y) / (2 * count) for k, count in enumerate(counts)}).fit(X, y)
+    unweighted = classifier().fit(X, y)
+    assert_close(balanced.model_.parameters, mapped.model_.parameters, dtype=np.float32)
+    assert not np.allclose(balanced.model_.parameters, unweighted.model_.parameters)
+
+
+def test_bytes_in_rows_are_numbers() -> None:
+    rows = RNG.integers(0, 256, (60, 5)).astype(np.uint8)
+    by_dtype = [classifier(normalization="standardize").fit(x, LABELS) for x in (rows, rows.astype(np.float32))]
+    assert_array_equal(*(estimator.predict_proba(rows) for estimator in by_dtype))

@@ -45,6 +45,7 @@ def test_arrays_that_do_not_fit_are_refused(changes: dict[str, Any], message: st
         ("take", ([3, 12],), "no sample 12; there are 12, counted from 0"),
         ("per_class", (11,), "cannot take 11 samples of class 'a', which has 4"),
         ("only", ([3],), "unknown class 3; known: a, b, c"),
+        ("only", (["eel"],), "unknown class 'eel'; known: a, b, c"),
         ("__getitem__", ([True, False],), r"a mask of shape \(2\) for 12 samples"),
         ("__getitem__", ([0.5],), "cannot select samples by float64"),
         ("__getitem__", ([[0, 1]],), "an index of shape 1×2"),

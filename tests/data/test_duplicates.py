@@ -57,3 +57,12 @@ def test_groups_across_sets_come_first_and_uniform_images_are_no_copies(tmp_path
     across, within = find_duplicates(tmp_path, {**files, damaged: "train"})
     assert (across.files, across.parts) == (("test/d.png", "train/c.png"), ("test", "train"))
     assert (within.files, within.exact) == (("train/a.png", "train/b.png"), True)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_the_files_of_a_group_are_named_or_counted(count: int) -> None:
+    files = tuple(f"image {number}.png" for number in range(count))
+    description = str(duplicates.Duplicates(files, ("train",), exact=True))
+    named = [file for file in files if file in description]
+    assert named == [*files[:3]]
+    assert (f"{count - 3} more" in description) == (count > 3)

@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 from data.trees import mask_folder
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from PIL import Image
+from selection import draws
 
 import chainrule as cr
 from chainrule.data import load
 from chainrule.data.computed import SHAPE_CLASSES, shapes
 from chainrule.data.folder import image_paths, suggested_size
 from chainrule.data.images import mask_array, open_mask
+from chainrule.data.mask_values import MaskValues
 from chainrule.data.masks import image_png, mask_png, overlay_png
 from chainrule.errors import DataError, FormatError
 
@@ -165,3 +169,13 @@ def test_masks_are_read_during_training(tmp_path: Path) -> None:
         results.append((model.parameters, evaluation.confusion, *losses))
     for loaded, streamed in zip(*results, strict=True):
         assert_array_equal(loaded, streamed)
+
+
+@settings(max_examples=draws(20))
+@given(st.lists(st.integers(1, 1000), min_size=2, max_size=5))
+def test_a_remark_states_the_shares_of_the_pixels(pixels: list[int]) -> None:
+    values = MaskValues(tuple(range(10, 10 + len(pixels))))
+    names = [f"class {number}" for number in range(len(pixels))]
+    remark = values.remark(dict(zip(values.values, pixels, strict=True)), names)
+    for name, count in zip(names, pixels, strict=True):
+        assert f"is {name} ({count / sum(pixels):.1%})" in remark

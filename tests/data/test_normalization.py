@@ -113,3 +113,11 @@ def test_values_that_can_be_in_the_unit_raise_no_warning() -> None:
         bright.check_unit(x)
     Normalization.fit("none", dark).check_unit(dark.astype(np.float64))
     Normalization("none").check_unit(BYTES)
+
+
+@given(st.floats(1e-3, 1e4))
+def test_pixels_of_files_are_in_the_unit_of_the_training_data(white: float) -> None:
+    converted = Normalization("none", white=white).of_image(BYTES)
+    assert_close(converted, BYTES * (white / 255), dtype=np.float32)
+    for unconverted in (Normalization("none"), Normalization("none", white=255.0)):
+        assert unconverted.of_image(BYTES) is BYTES

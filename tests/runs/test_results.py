@@ -1,5 +1,6 @@
 """What a finished run leaves: pictures, its speed, the choice of its data, and networks of other files."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,25 @@ def test_networks_of_other_frameworks_are_loaded_with_their_answers(tmp_path: Pa
             cr.load(tmp_path / "own.safetensors", **options)
     with pytest.raises(ChainruleError, match="none"):
         cr.load(tmp_path / "several.onnx", outputs="none")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "is_possible"), [(0.0, True), (0.5, True), (1.0, True), (1.0001, False), (-0.1, False)]
+)
+def test_accuracies_are_probabilities(accuracy: float, is_possible: bool, run: Path) -> None:
+    (run / "evaluation.json").write_text(json.dumps({"accuracy": accuracy}))
+    if is_possible:
+        record, _ = loading.read_run(run, accept_changes=True)
+        assert record.evaluation == {"accuracy": accuracy}
+    else:
+        with pytest.raises(FormatError, match="from 0 to 1"):
+            loading.read_run(run, accept_changes=True)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "reference"])
+def test_networks_of_all_files_run_on_the_engine_that_is_chosen(engine: str, tmp_path: Path) -> None:
+    model = network()
+    model.save(tmp_path / "mine.safetensors")
+    cr.export_onnx(model, tmp_path / "mine.onnx")
+    for file in ("mine.safetensors", "mine.onnx"):
+        assert cr.load(tmp_path / file, engine=engine).engine.name == engine

@@ -14,14 +14,14 @@ from numerical import assert_close
 import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.runs.folder import MODEL
-from chainrule.runs.sweep_execution import PROCESS_ENDED, FitTrial, run_trials
+from chainrule.runs.sweep_execution import PROCESS_ENDED, FitTrial, run_trials, train_trial
 from chainrule.runs.sweep_grid import SweepTrial, trials
 from chainrule.runs.sweep_results import Sweep, TrialResult
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(90, 4)).astype("float32")
 Y = (X @ [1.0, -2.0, 0.5, 0.0] > 0).astype(int)
-OPTIONS: dict[str, Any] = {"epochs": 2, "batch_size": 30, "validation_split": 0.3, "optimizer": "sgd"}
+OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 30, "validation_split": 0.3, "optimizer": "sgd"}
 
 
 def model(seed: int = 7) -> cr.Sequential:
@@ -49,7 +49,7 @@ def test_each_trial_is_the_training_that_it_says(
     for result in actual.results:
         alone = model(result.trial.seed)
         history = alone.fit(X, Y, learning_rate=dict(result.trial.settings)["learning_rate"], progress=False, **OPTIONS)
-        assert (result.state, result.epochs) == ("finished", 2)
+        assert (result.state, result.epochs) == ("finished", 3)
         assert_close(result.validation, history.epochs[-1].validation_accuracy)
         assert_close(result.loss, history.epochs[-1].loss)
         kept = cr.load(Path(result.folder) / MODEL, engine="numpy")
@@ -117,6 +117,24 @@ def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
     actual = run_trials(Deadly(tmp_path), trials({"learning_rate": [0.1]}, range(6)), tmp_path / "runs", jobs=2)
     assert [result.state for result in actual.results] == ["finished", "finished", "failed", *["finished"] * 3]
     assert actual.results[2].error == PROCESS_ENDED
+
+
+def test_an_error_of_a_trial_is_in_its_row(tmp_path: Path) -> None:
+    """Errors of custom code are stated with their type; each is one line, also in the table of a single trial."""
+    errors = [ValueError("two\nlines"), ZeroDivisionError("none"), OptionError("rate 7"), MemoryError()]
+
+    def fail(trial: SweepTrial, folder: Path) -> None:
+        raise errors[trial.seed]
+
+    results = [train_trial(fail, trial, tmp_path) for trial in trials({"learning_rate": [0.1]}, range(len(errors)))]
+    texts = [str(result.error) for result in results]
+    assert texts[0].startswith("ValueError: two")
+    assert texts[1:3] == ["ZeroDivisionError: none", "rate 7"]
+    assert "memory" in texts[3]
+    assert not any("\n" in text for text in texts)
+    for result in results:
+        assert result.state == "failed"
+        assert Sweep(tmp_path, (result,)).to_csv().count("\n") == 2
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Columns of a data set: values for each sample, such as weights and groups."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array
 from chainrule.core.shapes import text
@@ -25,7 +26,7 @@ COLUMNS = {
 }
 
 
-def checked_column(name: str, values: Any, count: int) -> Array:
+def checked_column(name: str, values: ArrayLike, count: int) -> Array:
     """Return the groups or the weights of samples as an array (count,); DataError for other values."""
     array = as_array(values)
     column = COLUMNS[name]

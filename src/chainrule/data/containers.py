@@ -147,7 +147,7 @@ class Data:
         raise DataError("labels are missing: pass y, or a Dataset")
 
     @staticmethod
-    def of_option(option: str, value: Any) -> Data:
+    def of_option(option: str, value: object) -> Data:
         """Return the data of an option, such as validation_data: (x, y), (x, y, weights), or data with their targets.
 
         Errors   OptionError for other values
@@ -193,14 +193,14 @@ def as_columns(values: Any) -> dict[Any, Column]:
     return {"": Column(values)}
 
 
-def _has_rows(x: Any) -> bool:
+def _has_rows(x: object) -> bool:
     """Return whether a value, passed without targets, provides samples or batches with theirs."""
     if isinstance(x, np.ndarray | str | bytes | dict | os.PathLike) or np.isscalar(x) or hasattr(x, "__array__"):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
-def recorded_classes(data: Any) -> tuple[str, ...]:
+def recorded_classes(data: object) -> tuple[str, ...]:
     """Return the class names that a data set of PyTorch records as ``classes``, or that of a subset or a DataLoader.
 
     The result is empty if there are none, or if a ``target_transform`` of the data set changes the labels.

@@ -156,7 +156,7 @@ class Dataset(Data, metaclass=CheckedOptions):
     def _answer(self, target: Any) -> Any:
         return int(target) if self.has_classes and not self.is_dense else target
 
-    def _indices(self, index: Any) -> Ints:
+    def _indices(self, index: ArrayLike) -> Ints:
         """Convert indices (possibly negative) or a mask to non-negative indices."""
         values = np.asarray(index)
         if values.dtype == np.bool_:
@@ -264,7 +264,7 @@ class Dataset(Data, metaclass=CheckedOptions):
         return per_class(self, count, seed)
 
 
-def _as_images(x: Any) -> Array:
+def _as_images(x: ArrayLike) -> Array:
     """Convert lists to an array, and images of float64 to float32."""
     images = as_array(x)
     is_in_memory = as_samples(images) is images
@@ -273,13 +273,13 @@ def _as_images(x: Any) -> Array:
     return images
 
 
-def _as_labels(y: Any) -> Array:
+def _as_labels(y: ArrayLike) -> Array:
     """Convert integers to int64, and lists to an array."""
     labels = as_array(y)
     return labels.astype(np.int64) if labels.dtype.kind in "iub" else labels
 
 
-def _class_count(y: Any, name: str) -> int:
+def _class_count(y: Array, name: str) -> int:
     """Return the number of targets, or the largest label plus 1; 0 for arrays that contain neither."""
     if y.ndim in (2, 4):
         return y.shape[1]

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,9 +113,9 @@ def _thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return vector / np.linalg.norm(vector)
 
 
-def _equal(keys: list[Any]) -> Iterator[tuple[int, int]]:
+def _equal(keys: list[bytes]) -> Iterator[tuple[int, int]]:
     """Yield pairs (first index, later index) of equal keys."""
-    first: dict[Any, int] = {}
+    first: dict[bytes, int] = {}
     for number, key in enumerate(keys):
         if first.setdefault(key, number) != number:
             yield first[key], number

@@ -9,7 +9,7 @@ from chainrule.core.arrays import Array
 from chainrule.errors import DataError, quoted
 
 
-def converted(values: Any, error: Exception, differences: str | None) -> Array:
+def converted(values: object, error: Exception, differences: str | None) -> Array:
     """Return PyTorch tensors, or lists of them, as an array; bfloat16 becomes float32, without rounding.
 
     error        the error of NumPy's conversion
@@ -24,14 +24,15 @@ def converted(values: Any, error: Exception, differences: str | None) -> Array:
     raise DataError(f"{quoted(values)}: expected an array: {differences or error}") from None
 
 
-def _without_tensors(values: Any) -> Any:
+def _without_tensors(values: object) -> object:
     """Return values with PyTorch tensors, also those in lists, replaced by arrays."""
     if isinstance(values, list | tuple):
-        return [_without_tensors(value) for value in cast("list[Any]", values)]
+        return [_without_tensors(value) for value in cast("list[object]", values)]
     torch: Any = sys.modules.get("torch")
     if torch is None or not isinstance(values, torch.Tensor):
         return values
-    detached = values.detach().cpu()
+    tensor: Any = values
+    detached = tensor.detach().cpu()
     if detached.dtype is torch.bfloat16:  # NumPy has no such dtype
         detached = detached.float()
     return detached.numpy()

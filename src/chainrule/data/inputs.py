@@ -45,7 +45,7 @@ MIN_INK = 0.25  # minimum amount of ink (0 … 1) for a pixel to be part of a co
 # ------------------------------------------------------------------ inputs of a model
 
 
-def is_source(x: Any) -> bool:
+def is_source(x: object) -> bool:
     """Return whether a value is an image source: a path or a Pillow image."""
     pillow = sys.modules.get("PIL.Image")
     return isinstance(x, (str, os.PathLike)) or (pillow is not None and isinstance(x, pillow.Image))

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 SHOWN = 3  # maximum number of files named in a summary
 
@@ -84,9 +83,9 @@ class Inventory:
             lines.append(f"{count:,} {noun}: {conversion}")
         return lines
 
-    def to_json(self, *, listed: bool = True) -> dict[str, Any]:
+    def to_json(self, *, listed: bool = True) -> dict[str, object]:
         """Return the inventory as JSON values, with the list of unused files if ``listed``."""
-        about: dict[str, Any] = {
+        about: dict[str, object] = {
             "folder": self.folder,
             "images": self.images,
             "used": {part: dict(classes) for part, classes in self.used.items()},

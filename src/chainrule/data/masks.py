@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from chainrule.data.image_reader import ImageOptions, ImageReader, ImageWithMask
 from chainrule.data.inventory import LeftOut
 from chainrule.data.mask_values import GRAY, UNLABELED, MaskValues
 from chainrule.errors import DataError, FormatError, printable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 IMAGES, MASKS = "images", "masks"  # subfolders
 CLASS_NAMES = "classes.txt"
@@ -239,7 +242,7 @@ def image_png(values: Array) -> bytes:
     return _png(Image.fromarray(levels.transpose(1, 2, 0)))
 
 
-def _png(image: Any) -> bytes:
+def _png(image: Image) -> bytes:
     stream = io.BytesIO()
     image.save(stream, "PNG")
     return stream.getvalue()

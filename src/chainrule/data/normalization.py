@@ -66,7 +66,7 @@ class Normalization(metaclass=CheckedOptions):
             if values.size == 1:
                 object.__setattr__(self, name, float(values[0]))
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return the fields to copy or pickle, without the cached arrays."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -147,7 +147,7 @@ class Normalization(metaclass=CheckedOptions):
         return self._factors[key]
 
     @cached_property
-    def _factors(self) -> dict[Any, tuple[Array, Array, Array]]:
+    def _factors(self) -> dict[tuple[int, DTypeLike], tuple[Array, Array, Array]]:
         """Results of `factors`, by arguments."""
         return {}
 
@@ -241,10 +241,10 @@ class Normalization(metaclass=CheckedOptions):
         """The normalization of each of several inputs, by name; empty for one input."""
         return {}
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return the normalization as JSON values."""
-        config: dict[str, Any] = {"kind": self.kind, "gain": self.gain, "origin": self.origin}
-        recorded: dict[str, Any] = {"limits": self.limits, "white": self.white, "digits": self.digits}
+        config: dict[str, object] = {"kind": self.kind, "gain": self.gain, "origin": self.origin}
+        recorded: dict[str, object] = {"limits": self.limits, "white": self.white, "digits": self.digits}
         recorded["parts"] = {name: part.to_config() for name, part in self.parts.items()}
         for name, value in recorded.items():
             if value:

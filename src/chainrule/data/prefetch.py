@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
 from multiprocessing import util
+from multiprocessing.connection import Connection
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -121,13 +122,13 @@ class Prefetcher:
 class _Worker:
     """A reading process, its shared memory and its pipe."""
 
-    def __init__(self, read: Reader, memory_bytes: int, others: Sequence[Any]) -> None:
+    def __init__(self, read: Reader, memory_bytes: int, others: Sequence[Connection]) -> None:
         method = "fork" if sys.platform == "linux" else "spawn"  # `fork` needs no importable main module
         context: Any = multiprocessing.get_context(method)
         self._memory = context.RawArray("B", memory_bytes)
         self._slot_bytes = memory_bytes // SLOTS
         self.connection, other_end = context.Pipe()
-        inherited = list[Any]()
+        inherited = list[Connection]()
         if method == "fork":
             inherited = [*others, self.connection]
         arguments = (read, self._memory, self._slot_bytes, other_end, inherited)
@@ -214,7 +215,7 @@ def _wait_if_ending() -> None:
         threading.Event().wait()
 
 
-def _serve(read: Reader, memory: Any, slot_bytes: int, connection: Any, inherited: Sequence[Any]) -> None:
+def _serve(read: Reader, memory: Any, slot_bytes: int, connection: Connection, inherited: Sequence[Connection]) -> None:
     """Read batches on request until the pipe is closed. This is the main function of a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

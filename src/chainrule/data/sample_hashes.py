@@ -5,7 +5,6 @@ same for equal samples (a bottom-k sketch, Cohen and Kaplan 2007).
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ WORD_BYTES = 4
 HASH_BITS = 52  # JSON numbers are exact up to 2^53
 
 
-def hashes_of(x: Any) -> NDArray[np.uint64]:
+def hashes_of(x: Array | SampleSource | None) -> NDArray[np.uint64]:
     """Return a hash of each sample, (N,), which depends on its values, but not on their dtype.
 
     The result is empty for None, and for more than `PROBE_SAMPLES` image files, which would have to be decoded.
@@ -48,13 +47,13 @@ def _hashes_of_rows(rows: Array) -> NDArray[np.uint64]:
     return (words.astype(np.uint64) @ factors) >> np.uint64(64 - HASH_BITS)
 
 
-def kept(before: Sequence[int], x: Any) -> tuple[int, ...]:
+def kept(before: Sequence[int], x: Array | SampleSource | None) -> tuple[int, ...]:
     """Return the smallest hashes of training samples x (N, …) and of those of earlier trainings."""
     hashes = np.concatenate([np.array(before, np.uint64), hashes_of(x)])
     return tuple(np.unique(hashes)[:KEPT].tolist())
 
 
-def overlap(training: Sequence[int], x: Any) -> str | None:
+def overlap(training: Sequence[int], x: Array | SampleSource | None) -> str | None:
     """Return a sentence about the samples x (N, …) that a network was trained on; None if there seem to be none.
 
     training   hashes of the training samples, from `kept`

@@ -11,7 +11,7 @@ from math import prod
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Ints
@@ -48,7 +48,7 @@ class SampleSource(ABC):
     decodes: bool = False
     occurring: NDArray[np.uint8] | None = None  # for masks, see `MaskFiles`
 
-    def __init__(self, shape: Sequence[int], dtype: Any) -> None:
+    def __init__(self, shape: Sequence[int], dtype: DTypeLike) -> None:
         self.shape = tuple(shape)
         self.dtype: np.dtype[Any] = np.dtype(dtype)
 
@@ -84,7 +84,7 @@ class SampleSource(ABC):
     def __iter__(self) -> Iterator[Array]:
         return (self[index] for index in range(len(self)))
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         """Read all samples into memory."""
         return self.read(self._numbers).astype(dtype or self.dtype, copy=False)
 
@@ -191,7 +191,7 @@ class MappedArray(SampleSource):
         return samples
 
 
-def as_array(values: Any) -> Array:
+def as_array(values: object) -> Array:
     """Convert values to an array.
 
     Python objects, such as those of a table whose columns have several types, are converted if all of them are numbers
@@ -200,7 +200,7 @@ def as_array(values: Any) -> Array:
     Errors   DataError for rows of different lengths, and for PyTorch tensors without values
     """
     try:
-        array = plain = np.asarray(values)
+        array = plain = np.asarray(cast("ArrayLike", values))
         if array.dtype == np.object_:
             plain = np.array(array.tolist())
     except (ValueError, TypeError, RuntimeError) as error:

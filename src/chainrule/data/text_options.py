@@ -31,7 +31,7 @@ class TextOptions(metaclass=CheckedOptions):
         return ",".join(parts)
 
     @classmethod
-    def choose(cls, option: Any) -> Self | None:
+    def choose(cls, option: object) -> Self | None:
         """Return options from themselves, from text that `parse` accepts, or from None; None if they have no effect.
 
         Errors   OptionError for any other value

@@ -201,7 +201,7 @@ mcu: $(VENV)/.installed
 
 # Networks trained briefly, compared with ONNX Runtime's quantization; the runs are kept in build/int8. The first one's
 # data are those of the imported networks.
-INT8_NETWORKS := numpy-cnn vanilla-cnn vanilla-cnn-improved fast-mnist zayan venchislaw mlp vgg-small resnet-8 resnet-20 mobilenet-small
+INT8_NETWORKS := numpy-cnn vanilla-cnn vanilla-cnn-improved fast-mnist zayan venchislaw mlp vgg-small resnet-8 resnet-20 mobilenet-small photo-cnn independent-code cifar-94 unet-small
 int8-accuracy: $(VENV)/.test
 	for name in $(INT8_NETWORKS); do test -d build/int8/$$name || $(BIN)/chainrule train --model $$name --epochs 1 --out build/int8/$$name || exit 1; done
 	$(BIN)/python -m benchmarks.int8_accuracy --markdown docs/deploying.md --imported build/int8 $(addprefix build/int8/,$(INT8_NETWORKS)) $(ARGS)

@@ -84,7 +84,7 @@ def row(name: str, model: Model, calibration: Array, test: Dataset) -> list[str]
     accuracies = [f"{100 * evaluation.figures[metric]:.1f} %"]
     errors = list[str]()
     for outputs in quantized_outputs(model, calibration, test.x):
-        figures = replace(evaluation, outputs=outputs).figures
+        figures = replace(evaluation, outputs=outputs.reshape(evaluation.outputs.shape)).figures
         accuracies.append(f"{100 * figures[metric]:.1f} %")
         errors.append(f"{relative_error(outputs, expected):.5f}")
     return [name, *accuracies, *errors]

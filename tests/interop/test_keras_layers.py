@@ -34,3 +34,14 @@ def test_a_layer_between_others(kind: str, seed: int, tmp_path: Path) -> None:
     after: list[Any] = random.choice(([], [L.Flatten(), L.BatchNormalization(), L.Dense(4)], [L.Dense(3)]))
     model = keras.Sequential([keras.Input(shape), *before, layer, *after])
     agree(tmp_path, model, seed, random.choice((".keras", ".h5")))
+
+
+@pytest.mark.parametrize("size", [(4, 9), (9, 4), (4, 4), (9, 9)], ids=str)
+def test_images_smaller_than_a_crop_along_some_axes(size: tuple[int, int], tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((6, 7, 2)), L.CenterCrop(*size), L.Activation("tanh")])
+    agree(tmp_path, model, 0)
+
+
+def test_a_mean_and_a_variance_for_each_channel(tmp_path: Path) -> None:
+    normalization = L.Normalization(mean=[1.0, -2.0, 0.5], variance=[0.5, 3.0, 2.0])
+    agree(tmp_path, keras.Sequential([keras.Input((4, 5, 3)), normalization, L.Activation("tanh")]), 0)

@@ -115,6 +115,15 @@ GRAPHS: dict[str, tuple[str, str, int]] = {  # nodes, names of layers and of wha
     "softsign of ReLU": ("a = Relu(x) b = Add(a, one) y = Div(a, b)", "", 13),
     "nodes in any order": ("y = Sigmoid(c) c = Sub(a, b) b = Neg(a) a = Tanh(x)", "", 13),
     "nodes that lead nowhere": ('e = Einsum<equation = "abcd->a">(x) y = Relu(x)', "relu1", 13),
+    "blocks in the order of depth": ('a = DepthToSpace<blocksize = 2, mode = "CRD">(x) y = Tanh(a)', "", 13),
+    "blocks in the order of places": ("a = DepthToSpace<blocksize = 2>(x) y = Tanh(a)", "", 13),
+    "a constant of a shape": ("a = ConstantOfShape<value = float[1] {2.5}>(five) y = Mul(x, a)", "", 13),
+    "a norm along the last axis": ("y = LpNormalization(x)", "", 13),
+    "a range and a transposition": (
+        "a = Slice(x, ones, four, ones) b = Transpose<perm = [0, 2, 3, 1]>(a) y = Tanh(b)",
+        "slice1 reshape1 tanh1 permute1 reshape2",
+        13,
+    ),
     "a bias that is read twice": ("c = Conv(x, kernel) a = Add(c, by_channel) y = Mul(a, c)", "", 13),
     "a constant that is added to a convolution": (
         'c = Conv(x, "stem.weight") y = Add(by_channel, c)',

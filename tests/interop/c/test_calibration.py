@@ -41,6 +41,7 @@ def test_the_best_scales_are_no_worse_than_those_of_the_range_for_other_images(s
         best, of_range = Quantized(model, x), Quantized(model, x, scales="range")
         assert {*best.calibrations} == {*calibration.METHODS}
         assert {*of_range.calibrations} == {"range"}
+        assert best.chosen is not None
         assert best.calibrations[best.chosen] <= of_range.calibrations["range"]
         expected = model.predict(others)
         errors.append(calibration.relative_error(best.predict(others), expected))
@@ -84,3 +85,14 @@ def test_every_method_has_a_program_and_unknown_ones_are_refused() -> None:
         assert outputs.shape == integers.predict(x).shape
     with pytest.raises(OptionError, match="percentile"):
         Quantized(model, x, scales="percentil")
+
+
+def test_parts_of_a_concatenation_are_rounded_once() -> None:
+    """They have the scale of the result, however different their ranges are."""
+    x = cr.Input((2, 6, 5))
+    small, large = cr.Conv2D(3, 3)(x), cr.Conv2D(3, 3)(x)
+    y = cr.Dense(2)(cr.Flatten()(cr.Concatenate()(small, large)))
+    model = cr.Graph(x, y, engine="numpy")
+    model.set_weights({**model.weights, "conv2.w": model.weights["conv2.w"] * 50})
+    quantized = Quantized(model, np.random.default_rng(5).normal(size=(20, 2, 6, 5)).astype("f4"), scales="range")
+    assert "look_up" not in {call.function for call in quantized.program().calls}

@@ -178,6 +178,12 @@ def test_normalization_of_many_elements_and_copies_of_five_axes(tmp_path: Path) 
     np.testing.assert_array_equal(sliced, small.reshape(2, 3, 2, 2, 4, 5)[:, :, :, 1:2, :, 1:4].reshape(2, -1))
 
 
+def test_zeros_around_an_image_are_the_padding_of_the_convolution() -> None:
+    apart = cr.Sequential([cr.Pad2D(1), cr.Conv2D(3, 3)], (2, 6, 5), engine="numpy")
+    joined = cr.Sequential([cr.Conv2D(3, 3, padding=1)], (2, 6, 5), engine="numpy")
+    assert called(apart) == called(joined)
+
+
 def test_normalization_and_scaling_are_part_of_the_program(tmp_path: Path) -> None:
     """Several inputs and outputs, which follow each other, have their own."""
     layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(4), cr.Softmax())

@@ -339,14 +339,19 @@ def _gather(operation: Operation) -> list[CCall]:
 def _resample(operation: Operation) -> list[CCall]:
     x = operation.operand()
     y = operation.writes[0]
-    image, result = (x, y) if operation.name == "resample" else (y, x)
+    image = x
+    result = y
+    is_gradient = operation.name == "resample_dx"
+    if is_gradient:
+        image = y
+        result = x
     mode = operation.attributes["mode"]
     lines = operation.attributes.get("lines", shapes.WHOLE_IMAGE)
     numbers = list[int]()
     for axis in zip(lines, image.shape[1:], result.shape[1:], strict=True):
         numbers += shapes.resampling_line(mode, *axis)
     sizes = (*image.shape, *result.shape[1:])
-    return [CCall("resample", (x, y, *sizes, MODES[mode], Struct("int", tuple(numbers)), int(image is y)))]
+    return [CCall("resample", (x, y, *sizes, MODES[mode], Struct("int", tuple(numbers)), int(is_gradient)))]
 
 
 def _dropout(operation: Operation) -> list[CCall]:

@@ -50,7 +50,11 @@ class _Fusion:
         self.operations: list[Operation] = []
         self.values = values
         self._int8 = int8
-        self._convolutions = (CONVOLUTION, TRANSPOSED)[: 1 + int8]
+        self._convolutions = (CONVOLUTION,)
+        self._rectified = self._convolutions  # operations that can include a ReLU
+        if int8:
+            self._convolutions = (CONVOLUTION, TRANSPOSED)
+            self._rectified = (*self._convolutions, "dense", "add")
         self._readers = count_readers(plan.forward, plan)
 
     def add(self, operation: Operation) -> None:
@@ -169,7 +173,9 @@ class _Fusion:
 
         The other operand must be computed before the convolution.
         """
-        for producer_result, addend in (operation.reads, operation.reads[::-1]) if not self._int8 else ():
+        if self._int8:
+            return False
+        for producer_result, addend in (operation.reads, operation.reads[::-1]):
             index = self._producer(producer_result, self._convolutions)
             if index is None or addend is None or self.operations[index].reads[3] is not None:
                 continue
@@ -181,7 +187,7 @@ class _Fusion:
 
     def _fuse_relu(self, operation: Operation) -> bool:
         """Fuse a ReLU with the preceding operation. Return False if this is impossible."""
-        index = self._producer(operation.reads[0], (*self._convolutions, *(("dense", "add") if self._int8 else ())))
+        index = self._producer(operation.reads[0], self._rectified)
         if index is None:
             return False
         self._replace(index, operation, attributes={**self.operations[index].attributes, "relu": True})

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RECORDED = 16  # outputs that are recorded, at regular intervals
 TOLERANCE, INT8_TOLERANCE = 1e-3, 2e-2  # accepted error, relative to the largest recorded output
+SMALLEST = 1e-6  # largest recorded output to which the error is relative if all of them are smaller
 LEVELS = 3  # accepted error of integer outputs
 FIRST = {"int8": 128}  # what is subtracted from the bytes of the pattern, by type of the input; 0 for other types
 
@@ -66,22 +67,24 @@ def values(network: ExportedNetwork) -> dict[str, Any]:
     """Return the values of the placeholders of templates/selftest.c."""
     int8 = network.int8
     first = FIRST.get(network.io, 0)
-    literal = float_literal
-    tolerance = TOLERANCE
+    are_integers = int8 is not None and network.io != "float"
     if network.streamed:
         expected = _expected_of_stream(network.model, network.streamed)
     elif int8 is None:
         expected = _expected(network.model)
-    elif network.io == "float":
-        expected = int8.predict(_units(network.model)).reshape(-1)
-        tolerance = INT8_TOLERANCE
-    else:
+    elif are_integers:
         expected = _expected_integers(network.model, int8, first)
-        literal = str
+    else:
+        expected = int8.predict(_units(network.model)).reshape(-1)
     stride = math.ceil(expected.size / RECORDED)
     recorded = expected[::stride]
-    largest = max(float(np.abs(recorded[np.isfinite(recorded)]).max(initial=0)), 1e-6)
-    accepted = LEVELS if literal is str else tolerance * largest
+    literal = float_literal
+    if are_integers:
+        literal = str
+        accepted = LEVELS
+    else:
+        largest = max(float(np.abs(recorded[np.isfinite(recorded)]).max(initial=0)), SMALLEST)
+        accepted = (TOLERANCE if int8 is None else INT8_TOLERANCE) * largest
     return {
         "first": first,
         "recorded": ", ".join(map(literal, recorded.tolist())),

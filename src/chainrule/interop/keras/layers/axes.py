@@ -51,9 +51,9 @@ def take(call: KerasCall) -> KerasValue | list[KerasValue]:
     return moved(call, x, lambda indices: np.take(indices, chosen, _axis(call)))
 
 
-def _axis(call: KerasCall, name: str = "axis", default: int | None = None) -> Any:
+def _axis(call: KerasCall, name: str = "axis") -> Any:
     """Return an option that is an axis, or several axes; axis 0 is the batch axis."""
-    axes = call.option(name, default)
+    axes = call.option(name)
     entries = as_list(axes)
     if entries is None:
         return axes
@@ -79,13 +79,13 @@ def stack(call: KerasCall) -> KerasValue:
 def split(call: KerasCall, x: Array) -> list[Array]:
     """Divide an axis into equal parts, or at the given indices."""
     parts = _axis(call, "indices_or_sections")
-    return np.split(x, parts, _axis(call, default=0))
+    return np.split(x, parts, _axis(call))
 
 
 def unstack(call: KerasCall, x: Array) -> list[Array]:
     """Return the elements along an axis, without the axis."""
     call.option("num")
-    return [*np.moveaxis(x, _axis(call, default=0), 0)]
+    return [*np.moveaxis(x, _axis(call), 0)]
 
 
 def get_item(call: KerasCall, x: Array) -> Array:

@@ -139,7 +139,7 @@ def reduced(call: KerasCall, x: KerasValue, operator: str, axes: Sequence[int], 
     removed = () if keep else axes
     if len(removed) == x.rank:
         raise call.unsupported("a reduction over all axes of a sample", "one axis more than the batch axis")
-    numbers = np.array([1 + order.index(axis) for axis in axes], np.int64)
+    numbers = np.array([1 + order.index(axis) for axis in axes])
     return apply_in_order(call, operator, [x], numbers, order=order, removed=removed, keepdims=int(keep))
 
 

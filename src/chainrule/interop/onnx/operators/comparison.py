@@ -55,8 +55,10 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
             if value.size != 1 or value.ndim > len(y.shape):
                 raise call.unsupported(f"bounds of shape {value.shape}", "one number")
             bound = float(value.reshape(-1)[0])
-            low, high = (bound, MAX_FLOAT32) if below else (-MAX_FLOAT32, bound)
-            y = y.with_node(call.assembly.clip(y.node, low, high))
+            if below:
+                y = y.with_node(call.assembly.clip(y.node, bound, MAX_FLOAT32))
+            else:
+                y = y.with_node(call.assembly.clip(y.node, -MAX_FLOAT32, bound))
         return y
 
     read.__doc__ = f"Return {kind}; for one number as the bound, ReLU or Clip."

@@ -76,7 +76,11 @@ class ScaledTerm:
         other = self._term(other)
         if self.x is not None and other.x is not None:
             return self.exactly("Multiply", other)
-        term, factor = (self, other.shift) if other.x is None else (other, self.shift)
+        term = self
+        factor = other.shift
+        if other.x is not None:
+            term = other
+            factor = self.shift
         shift: Array | float = 0.0
         if np.any(term.shift):
             shift = term.shift * factor

@@ -18,7 +18,17 @@ from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import MAX_LISTED, bracketed, format_list
 from chainrule.explain.record import CalculationStep, Candidate, Details, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
-from chainrule.operations.grammar import Case, Expression, Formula, Products, Reduction, ScaledSum, Tree
+from chainrule.operations.grammar import (
+    Case,
+    Expression,
+    Formula,
+    Products,
+    Reduction,
+    ScaledSum,
+    Tree,
+    is_item,
+    items,
+)
 
 
 def explain(ctx: CellContext) -> Details:
@@ -132,15 +142,15 @@ class Calculation:
 
     def _in_numbers(self, expression: Expression, value: float) -> tuple[str, str]:
         """Return an expression in numbers, and its value as printed."""
-        items = expression["parts"][1::2]
-        is_single = expression["parts"][::2] == ["", ""]
+        operands = list[float]()
         with self.evaluator.unrecorded():
-            if is_single and isinstance(items[0], dict) and "reduce" in items[0]:
-                return self._listed(items[0], value)
-            operands = [float(self.evaluator.evaluate(item, self.own)) for item in items]
+            for item in items(expression):
+                if is_item(expression) and isinstance(item, dict) and "reduce" in item:
+                    return self._listed(item, value)
+                operands.append(float(self.evaluator.evaluate(item, self.own)))
         others = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
         shown = self.ctx.number(value, *others)
-        if is_single:
+        if is_item(expression):
             return self.ctx.number(operands[0], *others), shown
         digits = enough_digits(expression["tree"], operands, self.ctx.digits, shown, others)
         remaining = iter(operands)

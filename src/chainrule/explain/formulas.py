@@ -22,7 +22,7 @@ from chainrule.explain.notation import (
 from chainrule.explain.record import CalculationStep, Curve, Details, Factor, Term
 from chainrule.operations import definitions, reference
 from chainrule.operations.functions import evaluation
-from chainrule.operations.grammar import Expression, Formula, Item, Tree
+from chainrule.operations.grammar import Expression, Formula, Item, Tree, is_item, items
 
 AGREEMENT = 0.01  # largest relative error of a result that no printed numbers give exactly
 Values = dict[str, float]
@@ -126,7 +126,7 @@ def in_numbers(
     operands = _operands(formula, values)
     different = (*others, *operands, 1.0)  # 1 for terms such as 1 − β
     digits = enough_digits(expression["tree"], operands, digits, shown, different)
-    if expression["parts"][::2] == ["", ""]:
+    if is_item(expression):
         return format_number(operands[0], digits, different)
     return joined(expression, lambda letter: bracketed(values[str(letter)], digits, different))
 
@@ -148,7 +148,7 @@ def in_names_and_numbers(
 
 def _operands(formula: Formula, values: Mapping[str, float]) -> list[float]:
     """Return the values of the letters in the applicable case; an element-wise formula has no other items."""
-    return [values[str(letter)] for letter in matching_case(formula, values)["parts"][1::2]]
+    return [values[str(letter)] for letter in items(matching_case(formula, values))]
 
 
 def chain(

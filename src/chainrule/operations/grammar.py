@@ -66,3 +66,13 @@ class Formula(TypedDict):
     name: str
     index: NotRequired[list[Tree]]
     cases: list[Case]
+
+
+def items(expression: Expression) -> list[Item]:
+    """Return the letters, elements and reductions of an expression, in the order of its text."""
+    return expression["parts"][1::2]
+
+
+def is_item(expression: Expression) -> bool:
+    """Return whether an expression is a single item, without numbers and operators."""
+    return expression["parts"][::2] == ["", ""]

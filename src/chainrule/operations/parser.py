@@ -33,6 +33,7 @@ from chainrule.operations.grammar import (
     Reference,
     ScaledSum,
     Tree,
+    items,
 )
 
 
@@ -184,10 +185,10 @@ def letters_of(formulas: Iterable[Formula]) -> set[str]:
     letters = set[str]()
     for formula in formulas:
         for case in formula.get("cases", ()):  # an alias has no cases
-            parts = list(case["value"]["parts"][1::2])
+            letters_here = items(case["value"])
             if "when" in case:
-                parts += case["when"]["parts"][1::2]
-            letters.update(letter for letter in parts if isinstance(letter, str))
+                letters_here += items(case["when"])
+            letters.update(map(str, letters_here))
     return letters
 
 

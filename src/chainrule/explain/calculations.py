@@ -19,9 +19,9 @@ from chainrule.explain.notation import MAX_LISTED, bracketed, format_list
 from chainrule.explain.record import CalculationStep, Candidate, Details, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
 from chainrule.operations.grammar import (
-    Case,
-    Expression,
     Formula,
+    FormulaCase,
+    ParsedExpression,
     Products,
     Reduction,
     ScaledSum,
@@ -140,7 +140,7 @@ class Calculation:
             return float(self.evaluator.evaluate(name, self.own))
         return float(self.evaluator.formula(formula, self.own))
 
-    def _in_numbers(self, expression: Expression, value: float) -> tuple[str, str]:
+    def _in_numbers(self, expression: ParsedExpression, value: float) -> tuple[str, str]:
         """Return an expression in numbers, and its value as printed."""
         operands = list[float]()
         with self.evaluator.unrecorded():
@@ -175,7 +175,7 @@ class Calculation:
 
     # ------------------------------------------------------------------ terms
 
-    def _sum(self, case: Case) -> Details:
+    def _sum(self, case: FormulaCase) -> Details:
         """Return the terms and the scale of a sum, or the candidates of a maximum."""
         tree = case["value"]["tree"]
         if isinstance(tree, dict) and "reduce" in tree and tree["reduce"] in ("max", "argmax"):
@@ -206,7 +206,7 @@ class Calculation:
             for factors_here in products_here:
                 yield Term.of(*factors_here)
 
-    def _factors(self, factor: Expression, over: Sequence[str] | None) -> list[Factor]:
+    def _factors(self, factor: ParsedExpression, over: Sequence[str] | None) -> list[Factor]:
         """Return a factor of all terms of a sum: elements of an input, or values of an expression.
 
         In Σ_k w[o,k] · x[n,k], the factors w and x are elements. In Σ_k (p[n,k] − t[n,k])², there is an expression.

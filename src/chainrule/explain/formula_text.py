@@ -9,7 +9,7 @@ from chainrule.explain.evaluation import BAR, Evaluator
 from chainrule.explain.formulas import joined, right_side
 from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import Index, at, letters_in, sum_over, with_bar, write_index
-from chainrule.operations.grammar import Expression, Formula, Item, Reduction, Tree, items
+from chainrule.operations.grammar import Formula, Item, ParsedExpression, Reduction, Tree, items
 
 METRIC = "error"  # the absolute error of the prediction: the operation's formulas call it "loss"
 
@@ -110,7 +110,7 @@ class FormulaWriter:
         """Return the right-hand side of a formula with all its cases."""
         return right_side(formula, lambda item: self._item(item, notation))
 
-    def expression(self, expression: Expression, notation: Notation) -> str:
+    def expression(self, expression: ParsedExpression, notation: Notation) -> str:
         """Return an expression as text."""
         return joined(expression, lambda item: self._item(item, notation))
 

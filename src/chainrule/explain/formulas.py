@@ -22,7 +22,7 @@ from chainrule.explain.notation import (
 from chainrule.explain.record import CalculationStep, Curve, Details, Factor, Term
 from chainrule.operations import definitions, reference
 from chainrule.operations.functions import evaluation
-from chainrule.operations.grammar import Expression, Formula, Item, Tree, is_item, items
+from chainrule.operations.grammar import Formula, Item, ParsedExpression, Tree, is_item, items
 
 AGREEMENT = 0.01  # largest relative error of a result that no printed numbers give exactly
 Values = dict[str, float]
@@ -79,7 +79,7 @@ def _filled(tree: Tree, numbers: Iterator[float]) -> Tree:
     return next(numbers) if isinstance(tree, str | dict) else tree
 
 
-def matching_case(formula: Formula, values: Mapping[str, float]) -> Expression:
+def matching_case(formula: Formula, values: Mapping[str, float]) -> ParsedExpression:
     """Return the expression of the first case whose condition is true."""
     for case in formula["cases"]:
         if "when" not in case or evaluate(case["when"]["tree"], values):
@@ -203,7 +203,7 @@ def calculation_line(
     return CalculationStep(name, symbols, template.format(*texts), ctx.value, shown)
 
 
-def joined(expression: Expression, write: Callable[[Item], str]) -> str:
+def joined(expression: ParsedExpression, write: Callable[[Item], str]) -> str:
     """Return an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}."""
     first, *others = expression["parts"]
     result = str(first)

@@ -115,16 +115,18 @@ def in_numbers(
     values: Mapping[str, float],
     digits: int = DIGITS,
     others: Iterable[float] = (),
-    shown: str = "",
+    shown: str | None = None,
 ) -> str:
     """Return the right-hand side of the applicable case with the values of its letters.
 
     Enough digits are printed to tell different numbers apart, including ``others``, and to give the result as it is
-    ``shown``; see `enough_digits`.
+    ``shown`` (None: with the same number of digits); see `enough_digits`.
     """
     expression = matching_case(formula, values)
     operands = _operands(formula, values)
     different = (*others, *operands, 1.0)  # 1 for terms such as 1 − β
+    if shown is None:
+        shown = format_number(result(formula, values), digits, different)
     digits = enough_digits(expression["tree"], operands, digits, shown, different)
     if is_item(expression):
         return format_number(operands[0], digits, different)

@@ -136,36 +136,63 @@ def _grid(generator: Generator, axes: int) -> tuple[int, int, int]:
     return _integer(generator, -2, 3), _integer(generator, -3, 3), _integer(generator, 1, 3)
 
 
-# Option of a layer → random value, for the number of axes of its windows.
-OPTIONS: dict[str, Callable[[Generator, int], Any]] = {
-    "alpha": lambda g, axes: choice(g, 1e-4, 0.1, 1.0),
-    "beta": lambda g, axes: choice(g, 0.75, 0.5, 1.5),
-    "bias": lambda g, axes: choice(g, True, False, "untied"),
-    "by": lambda g, axes: choice(g, "greater", "equal"),
-    "ceil_mode": lambda g, axes: _boolean(g),
+DrawOption = Callable[[Generator, int], Any]  # for a number of axes of the layer's windows
+
+
+def _one_of(*values: Any) -> DrawOption:
+    return lambda generator, axes: choice(generator, *values)
+
+
+def _one_from(low: int, high: int) -> DrawOption:
+    return lambda generator, axes: _integer(generator, low, high)
+
+
+def _each_axis(low: int, high: int) -> DrawOption:
+    return lambda generator, axes: _per_axis(generator, axes, low, high)
+
+
+def _flag(generator: Generator, axes: int) -> bool:
+    return _boolean(generator)
+
+
+def _stride(generator: Generator, axes: int) -> Any:
+    return choice(generator, None, _per_axis(generator, axes, 1, 4), _per_axis(generator, axes, 1, 4))
+
+
+def _padding_up_to_3(generator: Generator, axes: int) -> Any:
+    return _padding(generator, axes, 3)
+
+
+# Option of a layer → function that draws its value.
+OPTIONS: dict[str, DrawOption] = {
+    "alpha": _one_of(1e-4, 0.1, 1.0),
+    "beta": _one_of(0.75, 0.5, 1.5),
+    "bias": _one_of(True, False, "untied"),
+    "by": _one_of("greater", "equal"),
+    "ceil_mode": _flag,
     "columns": _grid,
-    "convolution": lambda g, axes: _boolean(g),
-    "count_padding": lambda g, axes: _boolean(g),
+    "convolution": _flag,
+    "count_padding": _flag,
     "cropping": _borders,
-    "dilation": lambda g, axes: _per_axis(g, axes, 1, 3),
-    "epsilon": lambda g, axes: choice(g, 1e-5, 1e-3, 0.1),
-    "factor": lambda g, axes: _per_axis(g, axes, 1, 3),
-    "features": lambda g, axes: _integer(g, 1, 7),
-    "filters": lambda g, axes: _integer(g, 1, 3),
-    "groups": lambda g, axes: choice(g, 1, 1, 2, 3),
-    "k": lambda g, axes: choice(g, 1.0, 2.0),
-    "kernel": lambda g, axes: _per_axis(g, axes, 1, 4),
+    "dilation": _each_axis(1, 3),
+    "epsilon": _one_of(1e-5, 1e-3, 0.1),
+    "factor": _each_axis(1, 3),
+    "features": _one_from(1, 7),
+    "filters": _one_from(1, 3),
+    "groups": _one_of(1, 1, 2, 3),
+    "k": _one_of(1.0, 2.0),
+    "kernel": _each_axis(1, 4),
     "mode": _mode,
-    "momentum": lambda g, axes: choice(g, 0.1, 1.0, 0.3),
-    "output_padding": lambda g, axes: _per_axis(g, axes, 0, 2),
-    "outputs": lambda g, axes: _per_axis(g, axes, 1, 6),
-    "padding": lambda g, axes: _padding(g, axes, 3),
-    "per": lambda g, axes: choice(g, "channel", "element"),
-    "rate": lambda g, axes: choice(g, 0.0, 0.2, 0.5, 0.9),
+    "momentum": _one_of(0.1, 1.0, 0.3),
+    "output_padding": _each_axis(0, 2),
+    "outputs": _each_axis(1, 6),
+    "padding": _padding_up_to_3,
+    "per": _one_of("channel", "element"),
+    "rate": _one_of(0.0, 0.2, 0.5, 0.9),
     "rows": _grid,
-    "size": lambda g, axes: choice(g, 1, 3, 5),
-    "stride": lambda g, axes: choice(g, None, _per_axis(g, axes, 1, 4), _per_axis(g, axes, 1, 4)),
-    "window": lambda g, axes: _per_axis(g, axes, 1, 4),
+    "size": _one_of(1, 3, 5),
+    "stride": _stride,
+    "window": _each_axis(1, 4),
 }
 
 
@@ -175,7 +202,10 @@ def _drawer(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
     The channels and filters of layers with groups are multiples of the number of groups.
     """
     axes: Any = getattr(kind, "axes", 2)
-    names = [field.name for field in fields(kind) if field.name in OPTIONS]
+    names = list[str]()
+    for field in fields(kind):
+        if field.name in OPTIONS:
+            names.append(field.name)
 
     def layer_and_shape(generator: Generator) -> LayerAndShape:
         options = {name: OPTIONS[name](generator, axes) for name in names}

@@ -38,7 +38,9 @@ class GraphSubject(PlanSubject):
         self._network = network
         tensors = list[Tensor]()
         for name, value in network.weights.items():
-            kind = "parameter" if name in network.trainable_layout else "state"
+            kind = "state"
+            if name in network.trainable_layout:
+                kind = "parameter"
             tensors.append(Tensor(name, value.shape, kind))
         super().__init__("graph", network.input_shape, tensors, engine=engine, dtype=dtype)
 

@@ -28,7 +28,7 @@ MOST_POSITIONAL = 7  # parameters of a function that can be passed by position
 MOST_LINES = 60  # of a function, without its docstring
 PROJECT_LIMITS = {  # of all Python but that of the tests; lower them when a value becomes smaller
     "functions with more than seven positional parameters": 2,
-    "functions over 60 lines": 2,
+    "functions over 60 lines": 0,
     "lines with Any": 2_745,
 }
 KERNELS = "src/chainrule/engines/compiled/kernels"  # their functions are called by position, also by generated programs

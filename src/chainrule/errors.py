@@ -144,8 +144,10 @@ def unknown_name(what: str, value: object, names: list[str] | tuple[str, ...]) -
 
     what   what is named: "optimizer"
     """
-    close = get_close_matches(value, names, 1, MIN_SIMILARITY) if isinstance(value, str) else []
-    hint = f"did you mean {close[0]}? " if close else ""  # first, because a long list of names is cut
+    hint = ""  # first, because a long list of names is cut
+    if isinstance(value, str):
+        for similar in get_close_matches(value, names, 1, MIN_SIMILARITY):
+            hint = f"did you mean {similar}? "
     return OptionError(f"unknown {what} {quoted(value)}; {hint}known: {', '.join(names)}")
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 TRUSTED = "none: the file ran in a separate process with your permissions"
 SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
+
+
+@dataclass(frozen=True)
+class Process:
+    """How the code in a file is run.
+
+    seconds   time limit
+    root      folder to import packages from; None: the file's own
+    others    further files
+    """
+
+    seconds: int
+    root: Path | None
+    others: Sequence[Path]
 
 
 @options.option_group()
@@ -104,7 +119,8 @@ def check(
     if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
         base = _task(input_shape, constants, ties, samples, contract, course)
         protection = TRUSTED
-        report = _report_of_file(str(subject), against, base, (seconds, root, others), seed)
+        process = Process(seconds, root, others)
+        report = _report_of_file(str(subject), against, base, process, seed)
     elif others:
         raise OptionError(f"{others[0]}: further files belong to FILE.py; the subject is {subject}")
     elif contract or course:
@@ -190,13 +206,10 @@ def _finish(report: "Report", protection: str | None, as_json: bool) -> None:
         raise SystemExit(report.exit_code)
 
 
-def _report_of_file(
-    text: str, against: str | None, base: "LearnerTask", process: tuple[int, Path | None, Sequence[Path]], seed: int
-) -> "Report":
+def _report_of_file(text: str, against: str | None, base: "LearnerTask", process: Process, seed: int) -> "Report":
     """Check FILE.py:NAME in a separate process, and return the report.
 
-    base      the input shape, names of constants, the treatment of ties, and whether the code takes single samples
-    process   time limit in seconds, the folder to import packages from, and further files
+    base   the input shape, names of constants, the treatment of ties, and whether the code takes single samples
     """
     from chainrule.check import sources
     from chainrule.check.homework import file_report
@@ -204,8 +217,7 @@ def _report_of_file(
     from chainrule.check.verification import quiet
 
     path, name = sources.split(text)
-    seconds, root, others = process
-    opened = open_file(path, Limits(seconds), on_output=_echo, root=root, others=others)
+    opened = open_file(path, Limits(process.seconds), on_output=_echo, root=process.root, others=process.others)
     with _import_hints(path), opened as file, quiet():
         return file_report(file, path.name, name, against, base, seed)
 

@@ -22,7 +22,7 @@ MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class EvaluationOptions:
     """Declare what is computed and written.
 
     views            Average the outputs over views of each image: "flip,shift=1".
@@ -53,7 +53,7 @@ class Output:
 @click.command(short_help="Evaluate a run on the test set.")
 @click.argument("run", type=options.PATH)
 @options.passed_as("source", options.TestData, options.test_data)
-@options.passed_as("output", Output, options.option_group()(Output))
+@options.passed_as("output", EvaluationOptions, options.option_group()(EvaluationOptions))
 @options.passed_as("execution", options.Execution, options.execution)
 @options.accept_changes
 @options.as_json
@@ -61,7 +61,7 @@ def evaluate(
     run: Path,
     *,
     source: options.TestData,
-    output: Output,
+    output: EvaluationOptions,
     execution: options.Execution,
     accept_changes: bool,
     as_json: bool,
@@ -118,7 +118,7 @@ class Adjustment:
     remarks: list[str] = field(default_factory=list[str])
 
 
-def _adjust(model: "Model", validation: "Examples", output: Output) -> Adjustment:
+def _adjust(model: "Model", validation: "Examples", output: EvaluationOptions) -> Adjustment:
     """Calibrate the model, choose thresholds, or both, and write the files."""
     from chainrule.models import temperature
 
@@ -137,7 +137,9 @@ def _adjust(model: "Model", validation: "Examples", output: Output) -> Adjustmen
     return adjustment
 
 
-def _write_files(evaluation: "Evaluation", test: "Dataset", figures: Mapping[str, Any], output: Output) -> None:
+def _write_files(
+    evaluation: "Evaluation", test: "Dataset", figures: Mapping[str, Any], output: EvaluationOptions
+) -> None:
     """Write the tables and plots that were asked for.
 
     figures   the evaluation as JSON values

@@ -92,7 +92,7 @@ class ExportRequest:
             raise RunError(f"{self.onnx_file} exists already; choose another name, or remove it")
 
 
-class Report:
+class ExportReport:
     """What was written, by target (onnx, c, wasm). It is printed line by line unless it is printed as JSON at the end.
 
     values   facts by target, for JSON
@@ -128,7 +128,7 @@ def export(run: Path, *, request: ExportRequest, accept_changes: bool, as_json: 
     model, job = loading.load_model_and_job(run, execution, accept_changes=accept_changes)
     if request.int8 or request.wasm_file is not None:
         loading.require_one_input_and_output(model, run)
-    report = Report(as_json=as_json)
+    report = ExportReport(as_json=as_json)
     if request.onnx_file is not None:
         facts = _facts(model, run, job, accept_changes=accept_changes)
         line = _write_onnx(model, request.onnx_file, facts, opset=request.opset, raw_input=request.raw_input)
@@ -144,7 +144,7 @@ def export(run: Path, *, request: ExportRequest, accept_changes: bool, as_json: 
         print_json(report.values)
 
 
-def _write_c(model: "Model", job: "Job | None", folder: Path, request: ExportRequest, report: Report) -> None:
+def _write_c(model: "Model", job: "Job | None", folder: Path, request: ExportRequest, report: ExportReport) -> None:
     """Write C files, and report the files, a comparison with the model in floats for int8, and the cost of layers."""
     from chainrule.interop.c import write_c
 

@@ -21,7 +21,7 @@ TOP = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class PredictionOptions:
     """Declare how images are read, and what is written.
 
     digit         (--digit/--as-is) Center and scale a digit as in MNIST, or only resize images. Default: as the
@@ -47,7 +47,7 @@ class Output:
 @click.command(short_help="Classify images with a trained model.")
 @click.argument("run", type=options.PATH)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.PATH_OR_NAME)
-@options.passed_as("output", Output, options.option_group()(Output))
+@options.passed_as("output", PredictionOptions, options.option_group()(PredictionOptions))
 @options.passed_as("execution", options.Execution, options.execution)
 @options.accept_changes
 @options.as_json
@@ -55,7 +55,7 @@ def predict(
     run: Path,
     images: tuple[str, ...],
     *,
-    output: Output,
+    output: PredictionOptions,
     execution: options.Execution,
     accept_changes: bool,
     as_json: bool,
@@ -127,7 +127,7 @@ def _print_answers(answers: Sequence[dict[str, Any]], unit: str, csv_file: Path 
     return problems
 
 
-def _result_paths(output: Output, arguments: Sequence[str], images: Sequence[str]) -> "ResultPaths":
+def _result_paths(output: PredictionOptions, arguments: Sequence[str], images: Sequence[str]) -> "ResultPaths":
     """Create the folders of results, and return the paths of the results.
 
     images   all image files, including those in folders among the arguments

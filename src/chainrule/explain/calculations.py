@@ -18,7 +18,17 @@ from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import MAX_LISTED, bracketed, format_list
 from chainrule.explain.record import CalculationStep, Candidate, Details, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
-from chainrule.operations.grammar import Case, Expression, Formula, Products, Reduction, ScaledSum, Tree
+from chainrule.operations.grammar import (
+    Formula,
+    FormulaCase,
+    ParsedExpression,
+    Products,
+    Reduction,
+    ScaledSum,
+    Tree,
+    is_item,
+    items,
+)
 
 
 def explain(ctx: CellContext) -> Details:
@@ -130,17 +140,17 @@ class Calculation:
             return float(self.evaluator.evaluate(name, self.own))
         return float(self.evaluator.formula(formula, self.own))
 
-    def _in_numbers(self, expression: Expression, value: float) -> tuple[str, str]:
+    def _in_numbers(self, expression: ParsedExpression, value: float) -> tuple[str, str]:
         """Return an expression in numbers, and its value as printed."""
-        items = expression["parts"][1::2]
-        is_single = expression["parts"][::2] == ["", ""]
+        operands = list[float]()
         with self.evaluator.unrecorded():
-            if is_single and isinstance(items[0], dict) and "reduce" in items[0]:
-                return self._listed(items[0], value)
-            operands = [float(self.evaluator.evaluate(item, self.own)) for item in items]
+            for item in items(expression):
+                if is_item(expression) and isinstance(item, dict) and "reduce" in item:
+                    return self._listed(item, value)
+                operands.append(float(self.evaluator.evaluate(item, self.own)))
         others = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
         shown = self.ctx.number(value, *others)
-        if is_single:
+        if is_item(expression):
             return self.ctx.number(operands[0], *others), shown
         digits = enough_digits(expression["tree"], operands, self.ctx.digits, shown, others)
         remaining = iter(operands)
@@ -165,7 +175,7 @@ class Calculation:
 
     # ------------------------------------------------------------------ terms
 
-    def _sum(self, case: Case) -> Details:
+    def _sum(self, case: FormulaCase) -> Details:
         """Return the terms and the scale of a sum, or the candidates of a maximum."""
         tree = case["value"]["tree"]
         if isinstance(tree, dict) and "reduce" in tree and tree["reduce"] in ("max", "argmax"):
@@ -196,7 +206,7 @@ class Calculation:
             for factors_here in products_here:
                 yield Term.of(*factors_here)
 
-    def _factors(self, factor: Expression, over: Sequence[str] | None) -> list[Factor]:
+    def _factors(self, factor: ParsedExpression, over: Sequence[str] | None) -> list[Factor]:
         """Return a factor of all terms of a sum: elements of an input, or values of an expression.
 
         In Σ_k w[o,k] · x[n,k], the factors w and x are elements. In Σ_k (p[n,k] − t[n,k])², there is an expression.

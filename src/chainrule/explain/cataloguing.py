@@ -46,11 +46,11 @@ def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
     for operation in plan.deferred:
         yield operation, prefix(operation.writes[0].name)
     for operation in plan.backward:
-        written = operation.writes[0]
-        read = operation.reads[0]
+        written, *_ = operation.writes
+        read, *_ = operation.reads
         if written.kind == "gradient" or read is None:
-            part = written.name.rpartition(".")[2]
-            _, _, through = part.partition("_")  # for part of a gradient, dy_conv2: conv2
+            _, _, own = written.name.rpartition(".")
+            _, _, through = own.partition("_")  # for part of a gradient, dy_conv2: conv2
             yield operation, through if through in layers else prefix(written.name)
         elif operation.name.endswith("_dp"):
             yield operation, loss_layer(operation)

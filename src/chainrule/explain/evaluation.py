@@ -17,7 +17,7 @@ from chainrule.explain.cells import CellContext, cell_index
 from chainrule.explain.named_tensors import NamedTensor, constants, index_of, named_tensors, sizes
 from chainrule.operations import definitions
 from chainrule.operations.functions import evaluation
-from chainrule.operations.grammar import Case, Formula, Reduction, Reference, Tree
+from chainrule.operations.grammar import Formula, FormulaCase, IndexedName, Reduction, Tree
 
 BAR = "\u0304"  # x̄ is x, extended by zeros
 DELTA = "δ"  # δ[l,k] is 1 if l = k, else 0
@@ -126,7 +126,7 @@ class Evaluator:
             return self.evaluate(case["value"]["tree"], scope)
         return self.formula(rest, scope)
 
-    def case(self, formula: Formula) -> Case:
+    def case(self, formula: Formula) -> FormulaCase:
         """Return the case that applies to the explained element."""
         for case in formula["cases"]:
             if "when" not in case or self.evaluate(case["when"]["tree"], self.own):
@@ -146,7 +146,7 @@ class Evaluator:
             return self.formula(self.entry["indices"][name], scope)
         return self.constants[name]
 
-    def _at(self, reference: Reference, scope: Scope) -> Any:
+    def _at(self, reference: IndexedName, scope: Scope) -> Any:
         """Return the value of a name at another index: x[n,l]."""
         name = reference["name"]
         index = reference["index"]

@@ -9,7 +9,7 @@ from chainrule.explain.evaluation import BAR, Evaluator
 from chainrule.explain.formulas import joined, right_side
 from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import Index, at, letters_in, sum_over, with_bar, write_index
-from chainrule.operations.grammar import Expression, Formula, Item, Reduction, Tree
+from chainrule.operations.grammar import Formula, Item, ParsedExpression, Reduction, Tree, items
 
 METRIC = "error"  # the absolute error of the prediction: the operation's formulas call it "loss"
 
@@ -68,7 +68,7 @@ class FormulaWriter:
                 continue
             value = self.evaluator.case(formula)["value"]
             tree = value["tree"]
-            sizes = self._constant_values(map(str, value["parts"][1::2]))
+            sizes = self._constant_values(map(str, items(value)))
             if isinstance(tree, list) and tree[0] == "mod":
                 texts[name] = joined(value, lambda letter, sizes=sizes: str(sizes.get(str(letter), letter)))
             else:
@@ -110,7 +110,7 @@ class FormulaWriter:
         """Return the right-hand side of a formula with all its cases."""
         return right_side(formula, lambda item: self._item(item, notation))
 
-    def expression(self, expression: Expression, notation: Notation) -> str:
+    def expression(self, expression: ParsedExpression, notation: Notation) -> str:
         """Return an expression as text."""
         return joined(expression, lambda item: self._item(item, notation))
 
@@ -149,7 +149,7 @@ class FormulaWriter:
             return {letter}
         letters = set[str]()
         for case in self.evaluator.entry["indices"][letter]["cases"]:
-            letters.update(item for item in case["value"]["parts"][1::2] if isinstance(item, str))
+            letters.update(item for item in items(case["value"]) if isinstance(item, str))
         return letters
 
     def reference(self, name: str, index: Sequence[Tree], notation: Notation) -> str:

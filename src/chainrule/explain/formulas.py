@@ -22,7 +22,7 @@ from chainrule.explain.notation import (
 from chainrule.explain.record import CalculationStep, Curve, Details, Factor, Term
 from chainrule.operations import definitions, reference
 from chainrule.operations.functions import evaluation
-from chainrule.operations.grammar import Expression, Formula, Item, Tree
+from chainrule.operations.grammar import Formula, Item, ParsedExpression, Tree, is_item, items
 
 AGREEMENT = 0.01  # largest relative error of a result that no printed numbers give exactly
 Values = dict[str, float]
@@ -79,7 +79,7 @@ def _filled(tree: Tree, numbers: Iterator[float]) -> Tree:
     return next(numbers) if isinstance(tree, str | dict) else tree
 
 
-def matching_case(formula: Formula, values: Mapping[str, float]) -> Expression:
+def matching_case(formula: Formula, values: Mapping[str, float]) -> ParsedExpression:
     """Return the expression of the first case whose condition is true."""
     for case in formula["cases"]:
         if "when" not in case or evaluate(case["when"]["tree"], values):
@@ -115,18 +115,20 @@ def in_numbers(
     values: Mapping[str, float],
     digits: int = DIGITS,
     others: Iterable[float] = (),
-    shown: str = "",
+    shown: str | None = None,
 ) -> str:
     """Return the right-hand side of the applicable case with the values of its letters.
 
     Enough digits are printed to tell different numbers apart, including ``others``, and to give the result as it is
-    ``shown``; see `enough_digits`.
+    ``shown`` (None: with the same number of digits); see `enough_digits`.
     """
     expression = matching_case(formula, values)
     operands = _operands(formula, values)
     different = (*others, *operands, 1.0)  # 1 for terms such as 1 − β
+    if shown is None:
+        shown = format_number(result(formula, values), digits, different)
     digits = enough_digits(expression["tree"], operands, digits, shown, different)
-    if expression["parts"][::2] == ["", ""]:
+    if is_item(expression):
         return format_number(operands[0], digits, different)
     return joined(expression, lambda letter: bracketed(values[str(letter)], digits, different))
 
@@ -148,7 +150,7 @@ def in_names_and_numbers(
 
 def _operands(formula: Formula, values: Mapping[str, float]) -> list[float]:
     """Return the values of the letters in the applicable case; an element-wise formula has no other items."""
-    return [values[str(letter)] for letter in matching_case(formula, values)["parts"][1::2]]
+    return [values[str(letter)] for letter in items(matching_case(formula, values))]
 
 
 def chain(
@@ -203,7 +205,7 @@ def calculation_line(
     return CalculationStep(name, symbols, template.format(*texts), ctx.value, shown)
 
 
-def joined(expression: Expression, write: Callable[[Item], str]) -> str:
+def joined(expression: ParsedExpression, write: Callable[[Item], str]) -> str:
     """Return an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}."""
     first, *others = expression["parts"]
     result = str(first)

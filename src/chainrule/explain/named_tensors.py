@@ -7,7 +7,7 @@ from typing import Any
 from chainrule.core.plan import Tensor
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import CellContext
-from chainrule.operations.grammar import Reference, Tree
+from chainrule.operations.grammar import IndexedName, Tree
 
 SAMPLE = "n"  # letter of the sample axis
 
@@ -45,7 +45,7 @@ def named_tensors(ctx: CellContext, entry: Mapping[str, Any]) -> dict[str, Named
     return named
 
 
-def index_of(entry: Reference, tensor: Tensor) -> list[Tree]:
+def index_of(entry: IndexedName, tensor: Tensor) -> list[Tree]:
     """Return the index of a tensor in formulas, without the sample unless the tensor has a sample axis."""
     return [position for position in entry["index"] if position != SAMPLE or tensor.per_sample]
 

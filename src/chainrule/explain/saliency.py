@@ -108,8 +108,9 @@ def _plan(network: Network, requested: int) -> _ScorePlan:
     builder = Builder(tensors, training=True, frozen=frozenset(table))  # no gradients of parameters
     wiring = network.wiring
     layers = network.layers
-    ends_in_activation = isinstance(layers[-1], Softmax | Sigmoid)
-    if ends_in_activation:
+    scores_at = len(layers)  # among the results, of which the first is the input
+    if isinstance(layers[-1], Softmax | Sigmoid):
+        (scores_at,) = wiring.inputs[-1]
         layers = layers[:-1]
     results = [Tensor("x", network.input_shape, "input")]
     for number, layer in enumerate(layers):
@@ -119,11 +120,8 @@ def _plan(network: Network, requested: int) -> _ScorePlan:
             results.append(inputs[0])
         else:
             results.append(layer.joint_emit(builder, inputs))
-    scores = results[-1]
-    if ends_in_activation:
-        scores = results[wiring.inputs[-1][0]]
     gradient = results[requested].gradient()
-    plan = builder.plan(results[0], scores, (gradient,))
+    plan = builder.plan(results[0], results[scores_at], (gradient,))
     return _ScorePlan(plan, tuple(results))
 
 

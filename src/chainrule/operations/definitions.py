@@ -84,7 +84,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chainrule.operations import parser
-from chainrule.operations.grammar import Expression
+from chainrule.operations.grammar import ParsedExpression
 
 FOLDER = Path(__file__).parent
 OTHER_LOSSES = ("correct", "dice", "dice_dp")  # compare indices, or sum over positions
@@ -253,7 +253,7 @@ def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def _expressions(texts: Mapping[str, str]) -> dict[str, Expression]:
+def _expressions(texts: Mapping[str, str]) -> dict[str, ParsedExpression]:
     return {name: parser.expression(text) for name, text in texts.items()}
 
 

@@ -2,11 +2,11 @@
 
 from typing import NotRequired, TypeAlias, TypedDict
 
-Tree: TypeAlias = "float | str | list[Tree] | Reference | Reduction"  # a list is [operator or function, *operands]
-Item: TypeAlias = "str | Reference | Reduction"  # what is written with letters
+Tree: TypeAlias = "float | str | list[Tree] | IndexedName | Reduction"  # a list is [operator or function, *operands]
+Item: TypeAlias = "str | IndexedName | Reduction"  # what is written with letters
 
 
-class Reference(TypedDict):
+class IndexedName(TypedDict):
     """A name with an index: x[n,l]. A position consists of numbers, letters and operators."""
 
     name: str
@@ -18,10 +18,10 @@ class Reduction(TypedDict):
 
     reduce: str
     over: list[str]
-    value: "Expression"
+    value: "ParsedExpression"
 
 
-class Expression(TypedDict):
+class ParsedExpression(TypedDict):
     """An expression or a condition.
 
     parts   its text, split at its items: text, item, text, …, text
@@ -39,24 +39,24 @@ class Products(TypedDict):
     """
 
     over: list[str] | None
-    terms: list[list[Expression]]
+    terms: list[list[ParsedExpression]]
 
 
 class ScaledSum(TypedDict):
     """A sum of sums of products, all of which are multiplied by a scale if there is one."""
 
-    scale: NotRequired[Expression]
+    scale: NotRequired[ParsedExpression]
     parts: list[Products]
 
 
-class Case(TypedDict):
+class FormulaCase(TypedDict):
     """A case of a formula; the last one may have no condition.
 
     sum   the value as a sum of products, if the formula is to be explained by its terms
     """
 
-    value: Expression
-    when: NotRequired[Expression]
+    value: ParsedExpression
+    when: NotRequired[ParsedExpression]
     sum: NotRequired[ScaledSum]
 
 
@@ -65,4 +65,14 @@ class Formula(TypedDict):
 
     name: str
     index: NotRequired[list[Tree]]
-    cases: list[Case]
+    cases: list[FormulaCase]
+
+
+def items(expression: ParsedExpression) -> list[Item]:
+    """Return the letters, elements and reductions of an expression, in the order of its text."""
+    return expression["parts"][1::2]
+
+
+def is_item(expression: ParsedExpression) -> bool:
+    """Return whether an expression is a single item, without numbers and operators."""
+    return expression["parts"][::2] == ["", ""]

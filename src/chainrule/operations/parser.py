@@ -24,15 +24,16 @@ from collections.abc import Callable, Iterable
 
 from chainrule.operations.functions import NAMES
 from chainrule.operations.grammar import (
-    Case,
-    Expression,
     Formula,
+    FormulaCase,
+    IndexedName,
     Item,
+    ParsedExpression,
     Products,
     Reduction,
-    Reference,
     ScaledSum,
     Tree,
+    items,
 )
 
 
@@ -99,7 +100,7 @@ def parse_formula(formula: str, *, is_sum: bool = False) -> Formula:
     return {"name": name[1], "index": list(map(_index, split(name[2], ","))), "cases": cases}
 
 
-def parse_reference(text: str) -> Reference:
+def parse_reference(text: str) -> IndexedName:
     """Parse a name with an optional index: "x[n,c]" becomes {"name": "x", "index": ["n", "c"]}."""
     match = LEFT_SIDE.fullmatch(text)
     if not match:
@@ -158,7 +159,7 @@ def _factors(product: str) -> list[str]:
     return factors
 
 
-def expression(text: str) -> Expression:
+def expression(text: str) -> ParsedExpression:
     """Parse an expression or a condition. Conditions are (chains of) comparisons, such as low < x < high."""
     reader = _Reader(text)
     tree = reader.comparison()
@@ -166,7 +167,7 @@ def expression(text: str) -> Expression:
     return {"parts": reader.parts, "tree": tree}
 
 
-def condition(text: str) -> Expression:
+def condition(text: str) -> ParsedExpression:
     """Parse a comparison or a chain of comparisons; raise ValueError for an expression without comparison."""
     parsed = expression(text)
     if not is_condition(parsed["tree"]):
@@ -184,17 +185,17 @@ def letters_of(formulas: Iterable[Formula]) -> set[str]:
     letters = set[str]()
     for formula in formulas:
         for case in formula.get("cases", ()):  # an alias has no cases
-            parts = list(case["value"]["parts"][1::2])
+            letters_here = items(case["value"])
             if "when" in case:
-                parts += case["when"]["parts"][1::2]
-            letters.update(letter for letter in parts if isinstance(letter, str))
+                letters_here += items(case["when"])
+            letters.update(map(str, letters_here))
     return letters
 
 
-def _case(text: str, *, is_sum: bool) -> Case:
+def _case(text: str, *, is_sum: bool) -> FormulaCase:
     """Parse "A if c", "else A" or "A"."""
     value, separator, when = text.removeprefix("else ").partition(" if ")
-    case: Case = {"value": expression(value)}
+    case: FormulaCase = {"value": expression(value)}
     if is_sum:
         case["sum"] = parse_sum(value)
     if separator:
@@ -333,7 +334,7 @@ class _Reader:
         self.copied = self.position
         return item
 
-    def _reference(self, name: str) -> str | Reference:
+    def _reference(self, name: str) -> str | IndexedName:
         """Parse the rest of a letter, x, or of an element, x[n,l]."""
         if self.next != "[" or self.tokens[self.at][1] != self.position:
             return name

@@ -39,7 +39,7 @@ COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 MAX_STEPS = 1_000_000  # steps of one `advance`
 
 
-class Series(TypedDict):
+class StepSeries(TypedDict):
     """Losses, metrics and norms of steps; see `Series` in page/types.js. A number that is not finite is None."""
 
     first: int
@@ -281,7 +281,7 @@ class Session:
         series = {"steps": steps, "values": values, "moments": moments, "gradients": gradients}
         return {**files.without_nonfinite(series), "gradient_steps": gradient_steps, "growing": is_growing}
 
-    def series(self, after: int) -> Series:
+    def series(self, after: int) -> StepSeries:
         """Return losses, metrics and norms of the steps after `after`; see `Series` in page/types.js."""
         history = self.subject.history
         if self._running is not None:

@@ -48,8 +48,13 @@ def mark_thorough(items: list[pytest.Item]) -> None:
 
 
 def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what `make test` leaves out. All cases of tests that are named with `::` or `-k` run."""
-    if not (config.option.keyword or any("::" in argument for argument in config.args)):
+    """Mark what `make test` leaves out. All cases of tests that are named with `::` or `-k` run.
+
+    An expression that begins with "not" names no tests.
+    """
+    keyword = config.option.keyword
+    is_named = bool(keyword) and not keyword.startswith("not ")
+    if not is_named and not any("::" in argument for argument in config.args):
         mark_thorough(items)
     elif config.option.markexpr == LEFT_OUT:
         config.option.markexpr = ""

@@ -38,13 +38,16 @@ DOTTED = re.compile(r"[a-z_]\w*(?:\.[A-Za-z_]\w*)+(?=$|\()")
 PATH = re.compile(r"[\w.-]+/[\w./-]*")
 FILE = re.compile(r"(?<![\w./:<-])[a-z]\w*/(?:\w+/)*\w+\.(?:py|js|toml)\b")
 NAME_IN_FILE = re.compile(r"`([\w.]+)`\s+in\s+`([\w./-]+\.(?:py|toml|js))`")
-SUFFIX = re.compile(r"py|m?js|toml|json|csv|png|html|css|md|npz|txt|ipynb|onnx|safetensors|[ch]|db|ini")
+SUFFIX = re.compile(r"py|m?js|toml|json|csv|png|html|css|md|npz|txt|ipynb|onnx|safetensors|[ch]|db|ini|properties")
 GENERATED = ("runs/", "build/")  # folders that commands write, which git ignores
-OF_READERS = {".github/workflows/classroom.yml", "_given.py"}  # files in the repository of a reader
+OF_READERS = {  # files in the repository of a reader, in exported projects, and to be written
+    *(".github/workflows/classroom.yml", "_given.py", "examples/classify", "examples/selftest", "src/main.cpp"),
+    *("zephyr/module.yml", "check/courses/NAME.toml", "tests/check/stated/NAME.py"),
+}
 OPTIONS_OF_OTHERS = {"--oversubscribe", "--allow-run-as-root", "--operand"}  # of mpiexec; a variable of CSS
 NAMES_OF_OTHERS = {  # of models in PyTorch and Keras, and of these libraries, after which modules here are named
     *("model.eval", "model.save_weights", "model.state_dict"),
-    *("keras.applications", "torch.compile", "torch.save", "torch.nn.Module"),
+    *("history.val_loss", "keras.applications", "torch.compile", "torch.save", "torch.nn.Module"),
     *("autograd.Function", "torch.autograd.Function"),
 }
 EXCERPTS = {"mutation.md"}  # quotes changed source code

@@ -53,7 +53,9 @@ def test_the_longest_file_comes_first(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [item.path.name for item in items] == ["b.py", "c.py", "a.py", "a.py"]
 
 
-@pytest.mark.parametrize(("arguments", "keyword"), [(["a.py"], ""), (["a.py"], "long"), (["a.py::test_long"], "")])
+@pytest.mark.parametrize(
+    ("arguments", "keyword"), [(["a.py"], ""), (["a.py"], "not x"), (["a.py"], "long"), (["a.py::test_long"], "")]
+)
 @pytest.mark.parametrize("expression", [selection.LEFT_OUT, "thorough"])
 def test_named_tests_run_completely(
     arguments: list[str], keyword: str, expression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -63,6 +65,6 @@ def test_named_tests_run_completely(
     monkeypatch.setattr(selection, "TABLE", table)
     items, option = cases("a.py", "test_long", 3), SimpleNamespace(keyword=keyword, markexpr=expression)
     selection.leave_out(SimpleNamespace(args=arguments, option=option), items)  # pyright: ignore
-    is_named = keyword != "" or "::" in arguments[0]
+    is_named = keyword == "long" or "::" in arguments[0]
     assert [bool(item.markers) for item in items] == [not is_named] * 3
     assert option.markexpr == ("" if is_named and expression == selection.LEFT_OUT else expression)

@@ -21,6 +21,12 @@ class Pairs(list[Any]):
 
 ITEMS: dict[str, Any] = {"x": Pairs(zip(X, Y, strict=True)), "y": None}
 HELD_OUT = np.zeros((4, 1, 8, 8))
+IMAGES = cr.Input((1, 8, 8))
+FEATURES = cr.Flatten()(IMAGES)
+SEVERAL: dict[str, Any] = {
+    "model": cr.Graph(IMAGES, {"kind": cr.Softmax()(cr.Dense(3)(FEATURES)), "size": cr.Dense(1)(FEATURES)}),
+    "y": {"kind": Y, "size": X.mean((1, 2, 3))},
+}
 MASKS = {"model": cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (1, 8, 8), engine="numpy")}
 LABELS = np.zeros((60, 8, 8), int)
 
@@ -152,6 +158,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"x": Pairs([(X[0], 1), (X[1], 2)]), "y": None, "steps_per_epoch": 2}, "steps_per_epoch"),
     ({"x": ROWS, "y": None, "validation_split": 0.5}, "validation"),
     ({**ITEMS, "class_weight": "balanced"}, "class weights"),
+    ({**SEVERAL, "class_weight": {2: 3}}, "class weights .* sample_weight"),
+    ({"ignore_label": 0}, "leave out samples"),
     ({**ITEMS, "sample_weight": np.ones(60)}, "sample_weight"),
 ]
 

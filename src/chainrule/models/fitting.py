@@ -169,7 +169,7 @@ def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], opt
     network = record.network
     defaults = {**settings, "standardize_targets": losses.standardizes(settings["loss"]), "seed": network.seed}
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
-    if "class_weight" in resolved:
+    if "class_weight" in resolved and network.output_ports is None:  # the weights of several outputs are refused later
         resolved["class_weight"] = record.labels.named(resolved["class_weight"])
     if examples.source.batch_size is not None:
         resolved["batch_size"] = examples.source.batch_size

@@ -29,8 +29,10 @@ from chainrule.operations.elementwise import Formula, cases_of, find_operation, 
 
 PACKAGES = {"np": "numpy", "jnp": "jax"}  # name of the library in the code → package in engines/
 # Reference file or operation → generated file. A training step computes `correct` together with a joined loss.
-MERGED = {"softmax": "activations", "prelu": "activations", "correct": "joined_losses"}
-FILES = ("joined_losses", "losses", "merging", "normalization", "prelu", "softmax", "updates")  # with generated code
+MERGED = {"softmax": "activations", "prelu": "activations", "correctness": "losses", "correct": "joined_losses"}
+FILES = (  # reference files with generated code
+    *("correctness", "joined_losses", "losses", "merging", "normalization", "prelu", "softmax", "updates"),
+)
 HELPERS = [
     "Array",
     "jnp",

@@ -81,7 +81,10 @@ class Targets:
             values, valid = dense.targets_of(y, shape, ignore_label)
             return Targets(values, kind, valid=valid)
         if ignore_label is not None:
-            raise OptionError(f"ignore_label {ignore_label} requires {LABELS}, but the outputs are a vector")
+            raise OptionError(
+                f"ignore_label {ignore_label} requires {LABELS}, but the outputs are a vector: "
+                "leave out samples without a label"
+            )
         outputs = math.prod(shape)
         if outputs > 1 and y.shape[1:] in ((), (1,)):
             return Targets(OneHot(dense.places_of(y.reshape(len(y)), outputs), outputs), kind)

@@ -1,4 +1,4 @@
-"""Metrics of each row of a prediction p, with targets t. Rows are those of losses, see `losses`."""
+"""Metrics of each row of a prediction p, with targets t: rows as those of losses. See docs/derivations/losses.md."""
 
 import numpy as np
 

@@ -555,8 +555,8 @@ export function constant(x, b) {
 export function correct(p, t) {
   let first, hit, second;
   hit = one_per_row("correct", p, t);
-  first = losses_places_of_largest(p);
-  second = losses_places_of_largest(t);
+  first = correctness_places_of_largest(p);
+  second = correctness_places_of_largest(t);
   const shape1 = hit.shape;
   for (let end2 = sizeOf(shape1.slice(0)), row = 0; row < end2; row += 1) {
     hit.data[row] = ((first.data[row] === second.data[row]) ? 1 : 0);
@@ -564,7 +564,7 @@ export function correct(p, t) {
   return hit;
 }
 
-function losses_places_of_largest(p) {
+function correctness_places_of_largest(p) {
   let best, largest;
   const [p0, p1] = strides(p.shape);
   best = zeros([p.shape[0], ...p.shape.slice(2)]);

@@ -12,8 +12,8 @@ import numpy as np
 
 from chainrule.check.examination import Examination
 from chainrule.check.references import ElementExplanation, Index, NamedFactor
-from chainrule.check.report import Row
-from chainrule.check.rows import TestCase
+from chainrule.check.report import CheckResult
+from chainrule.check.results import TestCase
 from chainrule.check.wrong_numbers import FirstWrong, SumTerm
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -24,7 +24,7 @@ WIDTH = 78  # maximum width of lines of a calculation
 STEP = 1e-3  # step of central differences of an output
 FACTOR_TOLERANCE = 1e-6  # maximum relative difference between equal factors
 NEGLIGIBLE = 1e-9  # smaller factors count as 0
-FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix of the name, and ratio
+FACTOR_PREFIXES = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix of the name, and ratio
 ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: further calls would change the gradient
 
 
@@ -73,27 +73,27 @@ class Measurement:
         return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_name)
 
 
-def with_first_wrong(row: Row, examination: Examination) -> Row:
-    """Return a wrong row, completed with the first wrong element; unchanged if this element cannot be determined."""
-    case = examination.case(row.tensor)
+def with_first_wrong(result: CheckResult, examination: Examination) -> CheckResult:
+    """Return a wrong result, completed with the first wrong element; unchanged if this element cannot be determined."""
+    case = examination.case(result.tensor)
     if case is None or not case.result.ndim:
-        return row
-    result = case.result
-    expected = case.reference.result(row.tensor, case.values, case.dy)
-    if result.shape != expected.shape or not np.isfinite(result).all():
-        return row
-    wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
+        return result
+    array = case.result
+    expected = case.reference.result(result.tensor, case.values, case.dy)
+    if array.shape != expected.shape or not np.isfinite(array).all():
+        return result
+    wrong = np.abs(array - expected) > max(result.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
     if not wrong.any():
-        return row
+        return result
     element = tuple(int(index) for index in np.argwhere(wrong)[0])
-    first_wrong = FirstWrong(element, float(result[element]), float(expected[element]))
+    first_wrong = FirstWrong(element, float(array[element]), float(expected[element]))
     explained = case.reference.explained(examination.test_case.values, examination.test_case.dy)
-    explanation = explained and explained.explanation(row.tensor, element)
+    explanation = explained and explained.explanation(result.tensor, element)
     if explanation is not None:
         first_wrong = replace(first_wrong, page=explanation.page, steps=_steps(explanation))
-        if explanation.terms and not any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses):
-            first_wrong = _with_terms(first_wrong, row.tensor, examination.test_case, explanation)
-    return replace(row, first=first_wrong)
+        if explanation.terms and not any(diagnosis.name == ACCUMULATED for diagnosis in result.diagnoses):
+            first_wrong = _with_terms(first_wrong, result.tensor, examination.test_case, explanation)
+    return replace(result, first=first_wrong)
 
 
 def _with_terms(
@@ -160,7 +160,7 @@ def _terms(tensor: str, cell: Index, test_case: TestCase, explanation: ElementEx
 
 
 def _gradient(test_case: TestCase, tensor: str, cell: Index, dy: Array) -> float:
-    gradient = test_case.subject.gradients(test_case.values, dy).get(tensor)
+    gradient = test_case.function.gradients(test_case.values, dy).get(tensor)
     if gradient is None:
         raise StudentError(f"backward returns no d{tensor} for this dy")
     return float(gradient[cell])
@@ -179,7 +179,7 @@ def _factor(test_case: TestCase, tensor: str, cell: Index, element: NamedFactor,
     for step in (STEP, -STEP):
         changed = np.array(test_case.values[element.tensor], np.float64)
         changed[element.index] += step
-        outputs.append(float(test_case.subject.output({**test_case.values, element.tensor: changed})[cell]))
+        outputs.append(float(test_case.function.output({**test_case.values, element.tensor: changed})[cell]))
     return (outputs[0] - outputs[1]) / (2 * STEP)
 
 
@@ -190,7 +190,7 @@ def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
     """
     if abs(factor) <= NEGLIGIBLE:
         return ""
-    for form, ratio in FACTOR_FORMS:
+    for form, ratio in FACTOR_PREFIXES:
         names = list[str]()
         for name, array in arrays.items():
             for index in np.argwhere(np.abs(ratio * array - factor) <= FACTOR_TOLERANCE * abs(factor)):

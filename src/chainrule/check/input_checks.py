@@ -8,10 +8,10 @@ import numpy as np
 from chainrule.check import random_inputs
 from chainrule.check.checked_case import CheckedCase
 from chainrule.check.diagnoses.activations import overflow
-from chainrule.check.failures import failure_row
-from chainrule.check.report import LOGARITHM_OF_ZERO, Diagnosis, Row
-from chainrule.check.rows import gradient_row, numerical_derivatives
-from chainrule.check.subjects import Values
+from chainrule.check.failures import failure_result
+from chainrule.check.library_functions import Values
+from chainrule.check.report import LOGARITHM_OF_ZERO, CheckResult, Diagnosis
+from chainrule.check.results import gradient_result, numerical_derivatives
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
@@ -66,15 +66,15 @@ ZEROS = Diagnosis(
 )
 
 
-def check_other_inputs(checked: CheckedCase) -> list[Row]:
+def check_other_inputs(checked: CheckedCase) -> list[CheckResult]:
     """Check inputs far from zero and close to it, and inputs that are positive or 0, as after a ReLU.
 
-    If the intended results are unknown, only inputs far from zero are checked, by numerical derivatives: close to zero,
+    If the intended actual are unknown, only inputs far from zero are checked, by numerical derivatives: close to zero,
     the differences would cross kinks. At a kink, any gradient between those of the two sides is right: of ReLU at
     0, all from 0 to dy.
     """
     test_case = checked.test_case
-    rows = list[Row]()
+    results = list[CheckResult]()
     if (x := test_case.values.get("x")) is None:  # a loss, which reads p and t
         return []
     rectified = np.abs(x)
@@ -94,12 +94,12 @@ def check_other_inputs(checked: CheckedCase) -> list[Row]:
         at_zero = SIDE * (inputs == 0)
         below = checked.right_results({**values, "x": inputs - at_zero})
         above = checked.right_results({**values, "x": inputs + at_zero})
-        results = checked.results(values, test_case.dy)
+        actual = checked.results(values, test_case.dy)
         expected = dict[str, Array]()
         for name in below:
-            expected[name] = _nearest_right(results.get(name), below[name], above[name])
-        rows += checked.compare(method, results, expected, diagnosis, x=inputs)
-    return rows
+            expected[name] = _nearest_right(actual.get(name), below[name], above[name])
+        results += checked.compare(method, actual, expected, diagnosis, x=inputs)
+    return results
 
 
 def _nearest_right(result: Array | None, below: Array, above: Array) -> Array:
@@ -112,48 +112,50 @@ def _nearest_right(result: Array | None, below: Array, above: Array) -> Array:
     return np.clip(result, *np.sort([below, above], axis=0))
 
 
-def compare_with_derivatives(checked: CheckedCase, values: Values, method: str, diagnosis: Diagnosis) -> Iterator[Row]:
+def compare_with_derivatives(
+    checked: CheckedCase, values: Values, method: str, diagnosis: Diagnosis
+) -> Iterator[CheckResult]:
     """Compare the gradients at another point with numerical derivatives. Yield nothing if the output is not finite."""
-    y = checked.subject.output(values)
+    y = checked.function.output(values)
     if not np.isfinite(y).all():
         return
     dy = np.resize(checked.test_case.dy, y.shape)
     test_case = replace(checked.test_case, values=values, dy=dy, output=y, reference=None)
-    claimed = checked.subject.gradients(values, dy)
+    claimed = checked.function.gradients(values, dy)
     numerical = numerical_derivatives(test_case, FAR_ENTRIES)
-    for tensor in checked.subject.tensors:
-        row = gradient_row(test_case, tensor, claimed.get(tensor), numerical)
-        if row.error is not None and row.error <= DIFFERENCE_TOLERANCE:
+    for tensor in checked.function.tensors:
+        result = gradient_result(test_case, tensor, claimed.get(tensor), numerical)
+        if result.error is not None and result.error <= DIFFERENCE_TOLERANCE:
             continue  # differences at any other point may be less accurate than their estimated error
-        if row.is_wrong and tensor in checked.right:
-            yield replace(row, method=f"{row.method}, {method}", diagnoses=row.diagnoses or (diagnosis,))
+        if result.is_wrong and tensor in checked.right:
+            yield replace(result, method=f"{result.method}, {method}", diagnoses=result.diagnoses or (diagnosis,))
 
 
-def check_batch_sizes(checked: CheckedCase) -> list[Row]:
+def check_batch_sizes(checked: CheckedCase) -> list[CheckResult]:
     """Compare the gradients for other batch sizes with numerical derivatives, if the intended layer is unknown."""
     values = checked.test_case.values
-    rows = list[Row]()
-    samples, *shape = values[checked.subject.tensors[0]].shape
+    results = list[CheckResult]()
+    samples, *shape = values[checked.function.tensors[0]].shape
     for count, diagnosis in (
         ((1, BATCH_OF_ONE), (samples + 1, BATCH_SIZE)) if checked.test_case.reference is None else ()
     ):
         other = checked.test_case.generator.normal(size=(count, *shape))
         method = f"batch of {count}"
         try:
-            rows += compare_with_derivatives(checked, {**values, "x": other}, method, diagnosis)
+            results += compare_with_derivatives(checked, {**values, "x": other}, method, diagnosis)
         except StudentError as error:
-            rows.append(failure_row(checked.subject.name, error, method))
-    return rows
+            results.append(failure_result(checked.function.name, error, method))
+    return results
 
 
-def check_large_inputs(checked: CheckedCase) -> list[Row]:
-    """Check inputs around ±1,000, where eˣ overflows, unless the correct results overflow, too.
+def check_large_inputs(checked: CheckedCase) -> list[CheckResult]:
+    """Check inputs around ±1,000, where eˣ overflows, unless the correct actual overflow, too.
 
-    If the correct results are unknown, only NaN is a mistake.
+    If the correct actual are unknown, only NaN is a mistake.
     """
     test_case = checked.test_case
-    title = checked.subject.name
-    name = checked.subject.tensors[0]
+    title = checked.function.name
+    name = checked.function.tensors[0]
     operation = None
     if test_case.reference is not None:
         operation = test_case.reference.ground_truth(
@@ -166,18 +168,18 @@ def check_large_inputs(checked: CheckedCase) -> list[Row]:
     values = {**test_case.values, name: signs * test_case.generator.uniform(0.5, 1, signs.shape)}
     diagnosis = Diagnosis("overflow", overflow(operation))
     try:
-        results = checked.results(values, test_case.dy)
+        actual = checked.results(values, test_case.dy)
     except StudentError as error:
-        row = failure_row(title, error, "large inputs")
-        return [replace(row, diagnoses=(replace(diagnosis, message=f"{diagnosis.message} ({error})"),))]
+        result = failure_result(title, error, "large inputs")
+        return [replace(result, diagnoses=(replace(diagnosis, message=f"{diagnosis.message} ({error})"),))]
     if not checked.output_is_right:
-        overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
-        return [Row(title, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]
+        overflowing = [tensor for tensor, array in actual.items() if np.isnan(array).any()][:1]  # y, or a gradient
+        return [CheckResult(title, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]
     expected = checked.right_results(values)
     if not np.isfinite(expected["y"]).all():
         return []  # the operation itself overflows, as eˣ does
-    finite = all(np.isfinite(array).all() for array in results.values())
-    rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
-    if operation == "softmax_cross_entropy" and [row.tensor for row in rows] == ["y"]:  # the gradient is right
-        return [replace(rows[0], diagnoses=(LOGARITHM,))]
-    return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
+    finite = all(np.isfinite(array).all() for array in actual.values())
+    results = checked.compare("large inputs", actual, expected, FAR if finite else diagnosis, x=values[name])
+    if operation == "softmax_cross_entropy" and [result.tensor for result in results] == ["y"]:  # the gradient is right
+        return [replace(results[0], diagnoses=(LOGARITHM,))]
+    return [result for result in results if result.tensor == "y"] or results  # NaN in y explains NaN in the gradients

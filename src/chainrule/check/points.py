@@ -52,7 +52,7 @@ class PointScheme:
         """
         earned: dict[str, float] = dict.fromkeys(self.points, 0)
         right = set[str]()
-        if grade.judged:
+        if grade.graded:
             right = {result.part for result in grade.results if result.ok}
         for part, points in self.points.items():
             if part in right:

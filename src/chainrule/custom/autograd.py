@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.custom.calls import Array, FormError, array, call, is_numeric
+from chainrule.custom.calls import Array, InterfaceError, array, call, is_numeric
 
 DATA = ("data", "value", "val", "_data", "item")  # attributes with the number or array of a value
 OPERATORS = frozenset(("__add__", "__mul__", "__radd__"))
@@ -81,7 +81,7 @@ def _number(value: Any, names: Sequence[str], data: Sequence[str], label: str) -
     names   attributes to look for
     data    attributes of the number or array of a value
 
-    Errors   FormError if there is none
+    Errors   InterfaceError if there is none
     """
     for name in names:
         held: Any = getattr(value, name, None)
@@ -95,4 +95,4 @@ def _number(value: Any, names: Sequence[str], data: Sequence[str], label: str) -
                     number = inner
                     break
         return array(number, f"{label}: {name} is")
-    raise FormError(f"{label} has no {' or '.join(names[:2])}")
+    raise InterfaceError(f"{label} has no {' or '.join(names[:2])}")

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 from chainrule.custom import gradient_names
-from chainrule.custom.calls import NO_DEFAULT, FormError, defaults, is_numeric
+from chainrule.custom.calls import NO_DEFAULT, InterfaceError, defaults, is_numeric
 from chainrule.custom.names import NAMES, Words
 from chainrule.errors import OptionError
 
@@ -99,7 +99,7 @@ def bind(label: str, backward: Callable[..., Any], dy: Any, values: Mapping[str,
     values  values of other arguments by name, or by a name with the same role: x, cache, w for weights
     free    the cache, or x: value of the first other argument, unless its name has a value
 
-    Errors  FormError for another argument without a default
+    Errors  InterfaceError for another argument without a default
     """
     accepted = defaults(backward)
     if accepted is None:
@@ -121,7 +121,7 @@ def bind(label: str, backward: Callable[..., Any], dy: Any, values: Mapping[str,
         elif name == free_argument:
             arguments.append(free[0])
         elif default is NO_DEFAULT:
-            raise FormError(f"{label} has an unknown argument {name!r}; known: {', '.join(values)}")
+            raise InterfaceError(f"{label} has an unknown argument {name!r}; known: {', '.join(values)}")
         else:
             arguments.append(default)
     return arguments

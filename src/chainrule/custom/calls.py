@@ -20,7 +20,7 @@ from chainrule.errors import StudentError, UnwrittenError
 Array: TypeAlias = NDArray[Any]
 
 
-class FormError(StudentError):
+class InterfaceError(StudentError):
     """Code in a form that the checker cannot call or read. This says nothing about its results."""
 
 
@@ -41,7 +41,7 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
     label    name of the function, for messages
 
     Errors   StudentError, with message and line number, for any error in the function; UnwrittenError if its body is
-             empty or raises NotImplementedError; FormError if it takes other arguments
+             empty or raises NotImplementedError; InterfaceError if it takes other arguments
     """
     try:
         with np.errstate(all="ignore"):  # results that are not finite are reported instead of NumPy's warnings
@@ -57,7 +57,7 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
         if isinstance(error, NotImplementedError):
             raise UnwrittenError(f"{UNWRITTEN.format(label)}: {message}") from error
         if not _frames(error) and isinstance(error, TypeError):
-            kind = FormError
+            kind = InterfaceError
         else:
             kind = StudentError
         raise kind(f"{message}{_shapes(function, arguments, named)}") from error
@@ -298,7 +298,7 @@ def split_object_results(result: object, label: str) -> tuple[object, dict[str, 
         {"dx": dx, "dw": dw, …}
 
     label    name of the function, for messages
-    Errors   FormError for any other result
+    Errors   InterfaceError for any other result
     """
     named = _split_dictionary(result, label)
     if named is not None:
@@ -307,7 +307,7 @@ def split_object_results(result: object, label: str) -> tuple[object, dict[str, 
         return result, {}
     returned = _flattened(cast("tuple[object, ...]", result))
     if not returned:
-        raise FormError(f"{label} returned an empty tuple; expected dx")
+        raise InterfaceError(f"{label} returned an empty tuple; expected dx")
     gradients = dict[str, object]()
     for number, gradient in enumerate(returned[1:], 1):
         if gradient is not None:
@@ -347,7 +347,7 @@ def split_function_results(
     if isinstance(result, list):
         return cast("object", result), {}
     expected = ", ".join(["dx", *names])
-    raise FormError(f"{label} returned {len(returned)} values; expected {expected}, or dx and a dictionary")
+    raise InterfaceError(f"{label} returned {len(returned)} values; expected {expected}, or dx and a dictionary")
 
 
 def _split_dictionary(result: object, label: str) -> tuple[object, dict[str, object]] | None:
@@ -355,7 +355,7 @@ def _split_dictionary(result: object, label: str) -> tuple[object, dict[str, obj
     if isinstance(result, Mapping):
         entries = _named_entries(cast("Mapping[object, object]", result), label)
         if "dx" not in entries:
-            raise FormError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
+            raise InterfaceError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
         return entries.pop("dx"), entries
     if isinstance(result, tuple | list):
         parts = cast("tuple[object, ...]", result)
@@ -377,6 +377,6 @@ def _named_entries(mapping: Mapping[object, object], label: str) -> dict[str, ob
     entries = dict[str, object]()
     for key, value in mapping.items():
         if not isinstance(key, str):
-            raise FormError(f"{label} returned a dictionary with the key {key!r}; expected names such as 'dw'")
+            raise InterfaceError(f"{label} returned a dictionary with the key {key!r}; expected names such as 'dw'")
         entries[key] = value
     return entries

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.custom.calls import (
     UNWRITTEN,
     Array,
-    FormError,
+    InterfaceError,
     OverwriteDetector,
     array,
     call,
@@ -170,9 +170,9 @@ class ContractLayer:
             except MissingError as error:
                 if not called:
                     raise UnwrittenError(UNWRITTEN.format(f"{self.kind}.backward") + f": {error}") from error
-            except FormError as error:
+            except InterfaceError as error:
                 if not called:
-                    raise FormError(f"{self.kind}.backward: {error}") from error
+                    raise InterfaceError(f"{self.kind}.backward: {error}") from error
             if "dy" in line.reads:
                 called = True
 

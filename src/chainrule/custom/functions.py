@@ -14,7 +14,7 @@ from chainrule.custom.calls import (
     OPTION,
     UNWRITTEN,
     Array,
-    FormError,
+    InterfaceError,
     OverwriteDetector,
     array,
     call,
@@ -59,7 +59,7 @@ class Functions(LocalCode):
         self._label, self._backward_label = _labels(source, self._forward, self._backward, name or self.kind)
         arguments = defaults(self._forward)
         if not arguments:
-            raise FormError(f"{self._label} has no named arguments; expected x, then the parameters")
+            raise InterfaceError(f"{self._label} has no named arguments; expected x, then the parameters")
         self._options = dict[str, Any]()
         self._values = dict[str, Any]()
         for argument, default in arguments[1:]:
@@ -159,7 +159,7 @@ class Functions(LocalCode):
     def _copy_parameters(self) -> dict[str, Any]:
         missing = [name for name, value in self._values.items() if value is None]
         if missing:
-            raise FormError(f"{self._label} needs {', '.join(missing)}: pass initial values by name")
+            raise InterfaceError(f"{self._label} needs {', '.join(missing)}: pass initial values by name")
         return {name: np.array(value) for name, value in self._values.items()}
 
 

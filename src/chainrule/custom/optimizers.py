@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.custom import calling
-from chainrule.custom.calls import NO_DEFAULT, Array, FormError, array, defaults, is_numeric
+from chainrule.custom.calls import NO_DEFAULT, Array, InterfaceError, array, defaults, is_numeric
 from chainrule.custom.contract import FIRST_VALUE, parse
 from chainrule.custom.contract_run import ContractRun
 from chainrule.custom.held_arrays import Namespace
@@ -97,7 +97,7 @@ def descend(names: Mapping[str, Any], descent: Descent) -> dict[str, Array]:
 
     names   names in the learner's file
 
-    Errors   StudentError for any error in the code; FormError if the code does not keep to the contract
+    Errors   StudentError for any error in the code; InterfaceError if the code does not keep to the contract
     """
     contract = parse(descent.contract)
     run = ContractRun(contract, names, contract.name)
@@ -121,7 +121,7 @@ def descend(names: Mapping[str, Any], descent: Descent) -> dict[str, Array]:
             path.append(w.copy())
     except StudentError as error:
         if _lacks_attribute(error.__cause__):
-            raise FormError(str(error)) from error
+            raise InterfaceError(str(error)) from error
         raise
     if run.ignored:
         results["ignored"] = np.array(1.0)
@@ -147,13 +147,13 @@ def _stored_options(optimizer: Any, words: Mapping[str, Sequence[str]]) -> dict[
 
 
 def _vector(values: Any, label: str, size: int) -> Array:
-    """Return the numbers in arrays and containers as a new array of this size; FormError if there are others."""
+    """Return the numbers in arrays and containers as a new array of this size; InterfaceError if there are others."""
     numbers = list[Array]()
     for part in _leaves(values):
         numbers.append(array(part, f"{label}: w is").reshape(-1))
     count = sum(map(np.size, numbers))
     if count != size:
-        raise FormError(f"{label}: {count} parameters instead of {size}")
+        raise InterfaceError(f"{label}: {count} parameters instead of {size}")
     return np.concatenate(numbers)
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess
-from chainrule.custom.calls import Array, FormError
+from chainrule.custom.calls import Array, InterfaceError
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
@@ -34,7 +34,7 @@ class Connection:
         self._queued = []
         reply = self._process.request({"steps": steps, "requested": requested or [], "names": names})
         if "error" in reply:
-            kinds = {"unwritten": UnwrittenError, "form": FormError}
+            kinds = {"unwritten": UnwrittenError, "interface": InterfaceError}
             message = text_line(reply["error"])
             if not message:
                 raise GuestEnded(NO_ANSWER)

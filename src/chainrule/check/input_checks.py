@@ -1,7 +1,7 @@
 """Checks of other inputs: far from zero and close to it, with zeros, in other batch sizes, and where eˣ overflows."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from chainrule.check.diagnoses.activations import overflow
 from chainrule.check.failures import failure_result
 from chainrule.check.library_functions import Values
 from chainrule.check.report import LOGARITHM_OF_ZERO, CheckResult, Diagnosis
-from chainrule.check.results import gradient_result, numerical_derivatives
+from chainrule.check.results import TestCase, gradient_result, numerical_derivatives
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
@@ -19,6 +19,7 @@ FAR_ENTRIES = 60  # number of elements per tensor that are checked individually 
 
 
 LARGE_FACTOR = 1000.0  # scale of large inputs and of large dy
+LARGE_INPUTS = "large inputs"  # name of their check
 
 
 SMALL_FACTOR = 1e-4  # scale of inputs close to zero
@@ -66,40 +67,52 @@ ZEROS = Diagnosis(
 )
 
 
+@dataclass(frozen=True)
+class OtherInputs:
+    """Further inputs x, the name of their check, and the diagnosis of results that are wrong for them only."""
+
+    method: str
+    diagnosis: Diagnosis
+    x: Array
+
+
 def check_other_inputs(checked: CheckedCase) -> list[CheckResult]:
     """Check inputs far from zero and close to it, and inputs that are positive or 0, as after a ReLU.
 
-    If the intended actual are unknown, only inputs far from zero are checked, by numerical derivatives: close to zero,
-    the differences would cross kinks. At a kink, any gradient between those of the two sides is right: of ReLU at
-    0, all from 0 to dy.
+    If the intended results are unknown, only inputs far from zero are checked, by numerical derivatives: close to zero,
+    the differences would cross kinks.
     """
-    test_case = checked.test_case
-    results = list[CheckResult]()
-    if (x := test_case.values.get("x")) is None:  # a loss, which reads p and t
+    values = checked.test_case.values
+    x = values.get("x")
+    if x is None:  # a loss, which reads p and t
         return []
+    spread = random_inputs.spread_values(x.shape, checked.test_case.generator)
+    far = OtherInputs(f"inputs up to ±{random_inputs.FAR_LIMIT:.0f}", FAR, spread)
+    if not checked.output_is_right:
+        return list(compare_with_derivatives(checked, {**values, "x": far.x}, far.method, far.diagnosis))
+    near = OtherInputs(f"inputs up to ±{3 * SMALL_FACTOR:g}", NEAR, SMALL_FACTOR * x)
     rectified = np.abs(x)
     rectified[(slice(None), *(0 for _ in x.shape[1:]))] = 0.0  # the first element of every sample
-    for method, diagnosis, inputs in (
-        (
-            f"inputs up to ±{random_inputs.FAR_LIMIT:.0f}",
-            FAR,
-            random_inputs.spread_values(x.shape, test_case.generator),
-        ),
-        (f"inputs up to ±{3 * SMALL_FACTOR:g}", NEAR, SMALL_FACTOR * x),
-        ("inputs with zeros", ZEROS, rectified),
-    ):
-        values = {**test_case.values, "x": inputs}
-        if not checked.output_is_right:
-            return list(compare_with_derivatives(checked, values, method, diagnosis))
-        at_zero = SIDE * (inputs == 0)
-        below = checked.right_results({**values, "x": inputs - at_zero})
-        above = checked.right_results({**values, "x": inputs + at_zero})
-        actual = checked.results(values, test_case.dy)
-        expected = dict[str, Array]()
-        for name in below:
-            expected[name] = _nearest_right(actual.get(name), below[name], above[name])
-        results += checked.compare(method, actual, expected, diagnosis, x=inputs)
+    results = list[CheckResult]()
+    for inputs in (far, near, OtherInputs("inputs with zeros", ZEROS, rectified)):
+        results += _compare_with_reference(checked, inputs)
     return results
+
+
+def _compare_with_reference(checked: CheckedCase, inputs: OtherInputs) -> list[CheckResult]:
+    """Return the wrong results for other inputs.
+
+    At a kink, any gradient between those of the two sides is right: of ReLU at 0, all from 0 to dy.
+    """
+    values = {**checked.test_case.values, "x": inputs.x}
+    distance = SIDE * (inputs.x == 0)
+    below = checked.right_results({**values, "x": inputs.x - distance})
+    above = checked.right_results({**values, "x": inputs.x + distance})
+    actual = checked.results(values, checked.test_case.dy)
+    expected = dict[str, Array]()
+    for name in below:
+        expected[name] = _nearest_right(actual.get(name), below[name], above[name])
+    return checked.compare(inputs.method, actual, expected, inputs.diagnosis, x=inputs.x)
 
 
 def _nearest_right(result: Array | None, below: Array, above: Array) -> Array:
@@ -133,53 +146,68 @@ def compare_with_derivatives(
 
 def check_batch_sizes(checked: CheckedCase) -> list[CheckResult]:
     """Compare the gradients for other batch sizes with numerical derivatives, if the intended layer is unknown."""
+    if checked.test_case.reference is not None:  # `learner_checks` compares other batches with the reference
+        return []
     values = checked.test_case.values
     results = list[CheckResult]()
     samples, *shape = values[checked.function.tensors[0]].shape
-    for count, diagnosis in (
-        ((1, BATCH_OF_ONE), (samples + 1, BATCH_SIZE)) if checked.test_case.reference is None else ()
-    ):
-        other = checked.test_case.generator.normal(size=(count, *shape))
+    for count, diagnosis in ((1, BATCH_OF_ONE), (samples + 1, BATCH_SIZE)):
+        x = checked.test_case.generator.normal(size=(count, *shape))
         method = f"batch of {count}"
         try:
-            results += compare_with_derivatives(checked, {**values, "x": other}, method, diagnosis)
+            results += compare_with_derivatives(checked, {**values, "x": x}, method, diagnosis)
         except StudentError as error:
             results.append(failure_result(checked.function.name, error, method))
     return results
 
 
 def check_large_inputs(checked: CheckedCase) -> list[CheckResult]:
-    """Check inputs around ±1,000, where eˣ overflows, unless the correct actual overflow, too.
+    """Check inputs around ±1,000, where eˣ overflows, unless the correct results overflow, too.
 
-    If the correct actual are unknown, only NaN is a mistake.
+    If the correct results are unknown, only NaN is a mistake.
     """
     test_case = checked.test_case
-    title = checked.function.name
     name = checked.function.tensors[0]
-    operation = None
-    if test_case.reference is not None:
-        operation = test_case.reference.ground_truth(
-            test_case.values, np.zeros_like(test_case.reference.output(test_case.values))
-        ).operation
-    if max(checked.tolerances.values()) > HALF_PRECISION_TOLERANCE or (name == "p" and operation not in UNBOUNDED):
+    operation = _operation(test_case)
+    is_half_precision = max(checked.tolerances.values()) > HALF_PRECISION_TOLERANCE
+    is_bounded = name == "p" and operation not in UNBOUNDED  # such as probabilities
+    if is_half_precision or is_bounded:
         return []
-    signs = test_case.generator.choice((-LARGE_FACTOR, LARGE_FACTOR), test_case.values[name].shape)
-    signs[0] = -LARGE_FACTOR  # makes some windows contain only negative numbers
-    values = {**test_case.values, name: signs * test_case.generator.uniform(0.5, 1, signs.shape)}
+    values = {**test_case.values, name: _large_values(test_case.values[name].shape, test_case.generator)}
     diagnosis = Diagnosis("overflow", overflow(operation))
     try:
         actual = checked.results(values, test_case.dy)
     except StudentError as error:
-        result = failure_result(title, error, "large inputs")
-        return [replace(result, diagnoses=(replace(diagnosis, message=f"{diagnosis.message} ({error})"),))]
+        failed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
+        return [failure_result(checked.function.name, error, LARGE_INPUTS, diagnoses=(failed,))]
     if not checked.output_is_right:
-        overflowing = [tensor for tensor, array in actual.items() if np.isnan(array).any()][:1]  # y, or a gradient
-        return [CheckResult(title, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]
+        for tensor, array in actual.items():
+            if np.isnan(array).any():  # in y, or in a gradient
+                return [CheckResult(checked.function.name, tensor, LARGE_INPUTS, diagnoses=(diagnosis,))]
+        return []
     expected = checked.right_results(values)
     if not np.isfinite(expected["y"]).all():
         return []  # the operation itself overflows, as eˣ does
-    finite = all(np.isfinite(array).all() for array in actual.values())
-    results = checked.compare("large inputs", actual, expected, FAR if finite else diagnosis, x=values[name])
-    if operation == "softmax_cross_entropy" and [result.tensor for result in results] == ["y"]:  # the gradient is right
-        return [replace(results[0], diagnoses=(LOGARITHM,))]
-    return [result for result in results if result.tensor == "y"] or results  # NaN in y explains NaN in the gradients
+    if all(np.isfinite(array).all() for array in actual.values()):
+        diagnosis = FAR
+    results = checked.compare(LARGE_INPUTS, actual, expected, diagnosis, x=values[name])
+    of_output = [result for result in results if result.tensor == "y"]
+    is_only_output = len(of_output) == len(results) == 1
+    if operation == "softmax_cross_entropy" and is_only_output:  # the gradient needs no logarithm
+        return [replace(of_output[0], diagnoses=(LOGARITHM,))]
+    return of_output or results  # NaN in y explains NaN in the gradients
+
+
+def _operation(test_case: TestCase) -> str | None:
+    """Return the name of the operation that the code should compute; None if it is unknown."""
+    if test_case.reference is None:
+        return None
+    y = test_case.reference.output(test_case.values)
+    return test_case.reference.ground_truth(test_case.values, np.zeros_like(y)).operation
+
+
+def _large_values(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """Draw values from 500 to 1,000 of both signs; in the first sample all are negative, so that whole windows are."""
+    signs = generator.choice((-LARGE_FACTOR, LARGE_FACTOR), shape)
+    signs[0] = -LARGE_FACTOR
+    return signs * generator.uniform(0.5, 1, shape)

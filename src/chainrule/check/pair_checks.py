@@ -39,6 +39,7 @@ from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import AveragePool2D, Conv2D, Layer, MaxPool2D
 
 LOSS_TOLERANCE = 1e-5  # relative
+DROPOUT_OPTIONS = "dropout_param"  # dictionary of the options of a dropout
 Load = Callable[[Mapping[str, Any]], LearnerLayer]  # loads a pair of functions with the given options
 
 
@@ -110,38 +111,40 @@ def _function_results(
         return file.layer(pair.forward, backward=backward, options=options)
 
     usual = pair.interface
-    is_dropout = usual.extra == "dropout_param"
-    first = load(usual.cases[0].options)  # before any call, which may assign global variables
+    usual_case = usual.cases[0]
+    is_dropout = usual.extra == DROPOUT_OPTIONS
+    first = load(usual_case.options)  # before any call, which may assign global variables
     if is_dropout and complete and not set(load({}).names).isdisjoint(ARGUMENTS["rate"]):
-        usual_task = LearnerTask(usual.cases[0].layer, usual.cases[0].shape)
-        yield from check_layer(first, usual_task, seed).results
+        # the rate is an argument, instead of an entry of a dictionary
+        yield from check_layer(first, LearnerTask(usual_case.layer, usual_case.shape), seed).results
         return
-    matched = MatchedInterface(usual, None, {})
+    matched = None
     if complete and not is_dropout:
-        matched = _matched_interface(load, usual) or matched
-    case, *others = matched.interface.cases
+        matched = _matched_interface(load, usual)
+    if matched is None:
+        matched = MatchedInterface(usual, None, {})
     is_usual = matched.interface is usual
+    case, *others = matched.interface.cases
     if is_usual:
         learner_layer = first
-        layouts = case.layouts
+        layouts = dict(case.layouts)
     else:
         learner_layer = load(case.options)
-        layouts = {name: layout for name, layout in matched.layouts.items() if name not in ("x", "y")}
-    against = None if is_dropout else case.layer
+        layouts = dict(matched.layouts)
+        layouts.pop("x", None)  # the search finds them again
+        layouts.pop("y", None)
+    against = None if is_dropout else case.layer  # its output is random
     unknown = _unknown_arguments(learner_layer, against)
     if unknown:
         yield _unknown_argument_result(pair.forward, unknown)
         return
     task = replace(base, against=against, layouts=layouts, shape=case.shape, larger=case.larger)
-    results = list[CheckResult]()
     try:
-        for result in (
-            check_layer(learner_layer, task, seed).results if complete else check_output(learner_layer, task, seed)
-        ):
-            if result.checked or against is not None:  # `mode_results` checks the output of dropout
-                results.append(result)
+        results = _results_of_case(learner_layer, task, complete, seed)
+    except UnwrittenError:
+        raise
     except StudentError as error:
-        if is_usual or isinstance(error, UnwrittenError):
+        if is_usual:
             raise
         results = [failure_result(backward or pair.forward, error, tensor="x")]  # the output is that of the layer
     yield from results
@@ -152,6 +155,18 @@ def _function_results(
     if all(result.ok for result in results):
         for other in others:
             yield from _results_of_options(load, matched, other, complete, base, seed, is_usual)
+
+
+def _results_of_case(
+    learner_layer: LearnerLayer, task: LearnerTask, complete: bool, seed: int
+) -> Sequence[CheckResult]:
+    """Return the results of a pair of functions with the first options of its interface."""
+    if not complete:
+        return check_output(learner_layer, task, seed)
+    results = check_layer(learner_layer, task, seed).results
+    if task.against is not None:
+        return results
+    return [result for result in results if result.checked]  # `mode_results` checks the output of dropout
 
 
 def _results_of_modes(pair: FunctionPair, load: Load, complete: bool, seed: int) -> Iterator[CheckResult]:

@@ -22,6 +22,9 @@ from chainrule.layers import BatchNorm2D
 STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
 MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the weight of the old statistics
 STATISTICS_CHANGED = "changes the running statistics in test mode: update them in training only"
+UPDATE_RULE = "running = momentum · running + (1 − momentum) · statistic of the batch"
+WRONG_STATISTICS = f"has wrong running statistics: {UPDATE_RULE}"
+TEST_MODE_RULE = "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
 MIN_OLD_WEIGHT = 0.5  # of the running statistics in an update; less follows the last batch
 BATCH, BATCHES = 6, 3  # samples and number of batches for running statistics
 RUNNING_TOLERANCE = 1e-6  # relative
@@ -103,50 +106,57 @@ class NormalizationPoint:
         either_factor     whether the weight of the old statistics may also be 1 − momentum
         """
         _, trained = run(False, self.x)
-        test_output, statistics_after = run(True, self.x)
+        output, statistics_after = run(True, self.x)
         single_output, _ = run(True, self.x[:1])
+        return [
+            self._update_result(result, trained, either_factor),
+            self._test_result(result, output, single_output, statistics_after),
+        ]
+
+    def _update_result(
+        self, result: Callable[..., CheckResult], trained: Sequence[Array], either_factor: bool
+    ) -> CheckResult:
+        """Return the result for the running statistics after a forward in training mode; see `results`."""
         mean, variance = self.statistics
         factor = self.factor(trained)
         other = 1 - self.momentum  # the weight of the new statistic, or of the old one if they are swapped
         updated = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
         forgets = factor < MIN_OLD_WEIGHT
-        stored = updated and not forgets
+        is_right = updated and not forgets
         exchanged = is_same(trained[0], other * self.mean + self.momentum * mean)
         if forgets:
             swapped = updated or exchanged
         else:
-            swapped = not (stored or either_factor) and exchanged
-        message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+            swapped = exchanged and not (is_right or either_factor)
+        update_result = partial(result, "running statistics", is_right)
         if swapped:
-            mistake = "momentum-exchanged"
-        else:
-            mistake = "running-statistics"
-        if swapped:
-            message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
-        elif is_same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
-            mistake = "running-deviation"
-            message = "stores the root of the variance in the running variance"
-        test_message = (
-            "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
-        )
-        if is_same(test_output, self.output(mean, variance)):
-            test_message = f"is normalized by the batch in test mode: it {test_message}"
+            return update_result("momentum-exchanged", f"swaps momentum and 1 − momentum: {UPDATE_RULE}")
+        if is_same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
+            return update_result("running-deviation", "stores the root of the variance in the running variance")
+        return update_result("running-statistics", WRONG_STATISTICS)
+
+    def _test_result(
+        self,
+        result: Callable[..., CheckResult],
+        output: Array,
+        single_output: Array,
+        statistics_after: Sequence[Array],
+    ) -> CheckResult:
+        """Return the result for the test mode: the output for a batch and for one sample, and unchanged statistics."""
         expected = self.output(self.mean, self.variance)
-        unchanged = is_same(statistics_after[0], self.mean) and is_same(statistics_after[1], self.variance)
-        if is_same(test_output, expected):
-            if unchanged:
-                test_message = "is wrong for a batch of one in test mode"
-            else:
-                test_message = STATISTICS_CHANGED
-        return [
-            result("running statistics", stored, mistake, message),
-            result(
-                "mode='test'",
-                is_same(test_output, expected) and is_same(single_output, expected[:1]) and unchanged,
-                "test-mode",
-                test_message,
-            ),
-        ]
+        is_expected = is_same(output, expected)
+        mean_after, variance_after = statistics_after
+        unchanged = is_same(mean_after, self.mean) and is_same(variance_after, self.variance)
+        if is_expected and not unchanged:
+            message = STATISTICS_CHANGED
+        elif is_expected:
+            message = "is wrong for a batch of one in test mode"
+        elif is_same(output, self.output(*self.statistics)):
+            message = f"is normalized by the batch in test mode: it {TEST_MODE_RULE}"
+        else:
+            message = TEST_MODE_RULE
+        is_right = is_expected and unchanged and is_same(single_output, expected[:1])
+        return result("mode='test'", is_right, "test-mode", message)
 
 
 def batch_statistics_results(
@@ -279,9 +289,8 @@ def normalization_results(
     y = learner_layer.forward(x)
     independent = is_same(alone, y[:1]) and is_same(learner_layer.forward(x), y)
     test = mode_result(name, "eval=True", independent, "test-mode", "depends on the batch in test mode")
-    message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
     right = _is_updated(running[-2], running[-1], batches[-1])
-    return [mode_result(name, "running statistics", right, "running-statistics", message), test]
+    return [mode_result(name, "running statistics", right, "running-statistics", WRONG_STATISTICS), test]
 
 
 def _is_updated(old: tuple[Array, Array], new: tuple[Array, Array], batch: Array) -> bool:
@@ -321,7 +330,10 @@ def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsi
 
 
 def held_array(learner_layer: LearnerLayer, name: str, default: Array | None) -> Array:
+    """Return a copy of an array that the code holds. Without one, return the default, or an empty array for None."""
     array = learner_layer.copy_of(name)
-    if array is None and default is None:
-        return np.zeros(0)
-    return cast("Array", default if array is None else array)
+    if array is not None:
+        return array
+    if default is not None:
+        return default
+    return np.zeros(0)  # of another shape than all statistics

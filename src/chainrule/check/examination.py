@@ -289,8 +289,9 @@ def check_ties(test_case: TestCase, examination: Examination, exact: bool = Fals
 
 def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
     """Return the diagnosis of a gradient outside the one-sided slopes, with the worst element if there is one."""
-    worst = max((slope for slope in slopes if slope.index), key=lambda slope: slope.excess)
-    if worst.excess <= TIE_TOLERANCE:
+    single = [slope for slope in slopes if slope.index is not None]
+    worst = max(single, key=lambda slope: slope.excess)
+    if worst.excess <= TIE_TOLERANCE or worst.index is None:
         return AT_TIES
     index = ", ".join(map(str, worst.index))
     claimed = f"{worst.claimed:.6g}"

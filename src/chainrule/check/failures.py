@@ -1,4 +1,4 @@
-"""Rows of a report for code that raises an error, is not written, or cannot be called."""
+"""Check results for code that raises an error, is not written, or cannot be called."""
 
 from typing import Any
 

@@ -138,7 +138,7 @@ class FileAssignment:
                 yield failure_result(part, UnwrittenError(f"{part} is not in the file"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CourseAssignment(FileAssignment):
     """Classes and functions to implement, under the contracts of a course.
 
@@ -146,8 +146,8 @@ class CourseAssignment(FileAssignment):
     names   usual names of the classes and functions
     """
 
-    course: str = ""
-    names: tuple[str, ...] = ()
+    course: str
+    names: tuple[str, ...]
 
     @classmethod
     def of_course(cls, name: str, against: str | None) -> "CourseAssignment":

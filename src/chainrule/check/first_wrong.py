@@ -29,6 +29,15 @@ ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: furthe
 
 
 @dataclass(frozen=True)
+class Element:
+    """An element of a tensor, whose factor in a sum is measured."""
+
+    tensor: str
+    index: Index
+    value: float
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What is measured of an element of a result: the factors of the elements that are changed one at a time.
 
@@ -63,8 +72,8 @@ class Measurement:
                     return factor
         return None
 
-    def term(self, element: NamedFactor, expected: float, name: str) -> SumTerm:
-        """Return the term of an element, whose expected factor has a value and a name."""
+    def term(self, element: Element, expected: float, name: str | None) -> SumTerm:
+        """Return the term of an element, whose expected factor has a value and, unless it is 0, a name."""
         factor = _factor(self.test_case, self.tensor, self.cell, element, self.base)
         actual_name = name
         is_expected = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
@@ -136,25 +145,25 @@ def _terms(tensor: str, cell: Index, test_case: TestCase, explanation: ElementEx
     actual factor is measured by changing this element alone.
     """
     measurement = Measurement.of(tensor, cell, test_case)
-    scale_symbols, scale = explanation.scale
     expected_elements = set[tuple[str, Index]]()
     for factors in explanation.terms[:MAX_TERMS]:
-        element = measurement.varied_factor(factors)
-        if element is None:  # the term is a constant
+        varied = measurement.varied_factor(factors)
+        if varied is None or varied.tensor is None:  # the term is a constant
             continue
-        others = [factor for factor in factors if factor is not element]
-        expected = float(np.prod([factor.value for factor in others])) * scale
+        element = Element(varied.tensor, varied.index, varied.value)
+        others = [factor for factor in factors if factor is not varied]
+        expected = float(np.prod([factor.value for factor in others])) * explanation.scale
         labels = [factor.label for factor in others]
-        if scale_symbols:
-            labels.append(scale_symbols)
+        if explanation.scale_symbols is not None:
+            labels.append(explanation.scale_symbols)
         expected_elements.add((element.tensor, element.index))
-        yield measurement.term(element, expected, " · ".join(labels))
+        yield measurement.term(element, expected, " · ".join(labels) or None)
     if tensor == "y" or test_case.dy.size > MAX_TERMS:  # too many elements to measure each
         return
     for index in np.ndindex(test_case.dy.shape):
         if ("dy", index) not in expected_elements:
-            element = NamedFactor("dy", index, "dy", float(test_case.dy[index]))
-            term = measurement.term(element, 0.0, "")
+            element = Element("dy", index, float(test_case.dy[index]))
+            term = measurement.term(element, 0.0, None)
             if abs(term.actual) > NEGLIGIBLE:
                 yield term
 
@@ -166,7 +175,7 @@ def _gradient(test_case: TestCase, tensor: str, cell: Index, dy: Array) -> float
     return float(gradient[cell])
 
 
-def _factor(test_case: TestCase, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:
+def _factor(test_case: TestCase, tensor: str, cell: Index, element: Element, base: float) -> float:
     """Return the factor of an element in the sum computed by the learner's code.
 
     base  the gradient for a zero dy; nonzero only if the code ignores the upstream gradient
@@ -183,13 +192,13 @@ def _factor(test_case: TestCase, tensor: str, cell: Index, element: NamedFactor,
     return (outputs[0] - outputs[1]) / (2 * STEP)
 
 
-def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
-    """Return the name of a factor, such as w[0,0,2,1], −w[0,0,2,1] or ½ w[0,0,2,1]; "" if no name is unique.
+def _name_of(factor: float, arrays: Mapping[str, Array]) -> str | None:
+    """Return the name of a factor, such as w[0,0,2,1], −w[0,0,2,1] or ½ w[0,0,2,1]; None if no name is unique.
 
     The factor must equal an element of an array, its negative, its double or its half.
     """
     if abs(factor) <= NEGLIGIBLE:
-        return ""
+        return None
     for form, ratio in FACTOR_PREFIXES:
         names = list[str]()
         for name, array in arrays.items():
@@ -197,4 +206,4 @@ def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
                 names.append(f"{form}{name}[{','.join(map(str, index))}]")
         if len(names) == 1:
             return names[0]
-    return ""
+    return None

@@ -72,7 +72,7 @@ def _limit_result(result: CheckResult, level: int) -> CheckResult:
     notes = list(result.notes)
     if first is not None and level < TERMS:
         first = FirstWrong(first.index, first.actual, first.expected)
-    elif level >= TERMS and (first is None or not first.page):  # the first wrong number would name its page itself
+    elif level >= TERMS and (first is None or first.page is None):  # the first wrong number would name its page itself
         for page in pages:
             notes.append(f"{result.title} is derived in {page}")
     return replace(result, diagnoses=tuple(shown), first=first, notes=tuple(notes))

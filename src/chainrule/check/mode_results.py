@@ -1,4 +1,4 @@
-"""Rows of checks in training and test mode, whose results are exact."""
+"""Results of checks in training and test mode, whose results are exact."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,13 +15,13 @@ Load = Callable[[Mapping[str, Any]], LearnerLayer]  # loads the code with the gi
 
 
 def pair_result(
-    pair: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y"
+    pair: FunctionPair, method: str, right: bool, mistake: str, message: str, tensor: str = "y"
 ) -> CheckResult:
     """Return the result of a pair of functions; see `mode_result`."""
     function = pair.forward
     if tensor != "y" and pair.backward is not None:
         function = pair.backward
-    return mode_result(function, method, right, name, message, tensor)
+    return mode_result(function, method, right, mistake, message, tensor)
 
 
 def is_same(result: Array | None, expected: Array) -> bool:
@@ -31,10 +31,8 @@ def is_same(result: Array | None, expected: Array) -> bool:
     return comparison.compare_with_array(result, expected).error <= TOLERANCE
 
 
-def mode_result(
-    name: str, method: str, right: bool, mistake: str = "", message: str = "", tensor: str = "y"
-) -> CheckResult:
-    """Return a result that is right, or wrong because of a mistake with this name and message."""
+def mode_result(name: str, method: str, right: bool, mistake: str, message: str, tensor: str = "y") -> CheckResult:
+    """Return a result that is right, or wrong because of the mistake with this name and message."""
     result = CheckResult(name, tensor, method, None, TOLERANCE, right)
     if right:
         return result

@@ -47,8 +47,8 @@ class PointScheme:
     def scores(self, grade: Grade) -> dict[str, float]:
         """Return the points that a submission earns, by part.
 
-        Rows of the report that belong to no part may be wrong or unchecked although every part is right. The cheapest
-        part with points then earns none, so that the submission does not earn full marks.
+        Results that belong to no part may be wrong or unchecked although every part is right. The cheapest part with
+        points then earns none, so that the submission does not earn full marks.
         """
         earned: dict[str, float] = dict.fromkeys(self.points, 0)
         right = set[str]()

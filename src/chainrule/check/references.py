@@ -29,9 +29,9 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True)
 class NamedFactor:
-    """A factor of a term: its tensor and index ("" and () if it is not an element of a tensor), symbol and value."""
+    """A factor of a term: its tensor (None if it is not an element of one) and index, its symbol and its value."""
 
-    tensor: str
+    tensor: str | None
     index: Index
     symbol: str
     value: float
@@ -39,7 +39,7 @@ class NamedFactor:
     @property
     def label(self) -> str:
         """The element as text, such as w[0,0,2,1], or the symbol, such as f′(x)."""
-        if self.tensor:
+        if self.tensor is not None:
             return f"{self.tensor}[{','.join(map(str, self.index))}]"
         return self.symbol
 
@@ -49,13 +49,14 @@ class ElementExplanation:
     """The calculation of one element of a correct result: the terms of a sum, or the steps of another calculation.
 
     page     section of the documentation with the derivation
-    scale    factor of the whole sum: its symbols and its value
+    scale    factor of the whole sum, and its symbols; None without a factor
     """
 
     page: str
     terms: tuple[tuple[NamedFactor, ...], ...]
-    scale: tuple[str, float]
     details: Details
+    scale: float = 1.0
+    scale_symbols: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,18 @@ class ExplainedResults:
             operation, details = self.trace.explain(stored, int(self._flat_indices(tensor)[cell]))
         except KeyError:  # the layer only renames axes
             return None
-        scale = ("", 1.0)
-        if details.scale:
-            scale = (details.scale.symbols, details.scale.value)
         terms = list[tuple[NamedFactor, ...]]()
         for term in details.terms:
             if not any(factor.gap for factor in term.factors):
                 terms.append(tuple(map(self._factor, term.factors)))
-        return ElementExplanation(derivation_link(operation), tuple(terms), scale, details)
+        explanation = ElementExplanation(derivation_link(operation), tuple(terms), details)
+        if details.scale is None:
+            return explanation
+        return replace(explanation, scale=details.scale.value, scale_symbols=details.scale.symbols)
 
     def _factor(self, factor: Factor) -> NamedFactor:
         if factor.cell is None:
-            return NamedFactor("", (), factor.name, factor.value)
+            return NamedFactor(None, (), factor.name, factor.value)
         stored, flat_index = self.trace.place(factor.cell)
         for name, storage_name in self.names.items():
             if stored in (storage_name, gradient_name(storage_name)):
@@ -100,7 +101,7 @@ class ExplainedResults:
                 else:
                     title = f"d{name}"
                 return NamedFactor(title, tuple(map(int, index)), title, factor.value)
-        return NamedFactor("", (), factor.name, factor.value)
+        return NamedFactor(None, (), factor.name, factor.value)
 
     def _flat_indices(self, tensor: str) -> Array:
         """Return, for every element of the learner's array, its flat index in the trace."""

@@ -1,4 +1,4 @@
-"""Rows of a report: an output compared with the expected output, or a gradient compared with numerical derivatives.
+"""Check results: an output compared with the expected output, or a gradient compared with numerical derivatives.
 
 Parameters that cannot be checked also get a result, so that their layer does not count as right.
 """

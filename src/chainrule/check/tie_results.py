@@ -1,4 +1,4 @@
-"""Rows of gradients where inputs tie for the maximum."""
+"""Results for gradients where inputs tie for the maximum."""
 
 from dataclasses import replace
 

@@ -27,7 +27,7 @@ CONTRACT = """{name}: state how it is called, with values for what is not your o
 
 
 def construct(
-    file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, Any], seed: int
+    file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, object], seed: int
 ) -> tuple[LearnerLayer, dict[str, Any]]:
     """Return a layer, and the values of its constructor arguments.
 
@@ -69,7 +69,7 @@ def _quality(learner_layer: LearnerLayer, seed: int) -> float:
 
 
 def combinations(
-    required: Sequence[str], known: Mapping[str, Any], known_interface: ClassInterface | None
+    required: Sequence[str], known: Mapping[str, object], known_interface: ClassInterface | None
 ) -> Iterator[dict[str, Any]]:
     """Yield values for the constructor arguments of a class, by name.
 

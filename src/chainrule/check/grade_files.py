@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from chainrule._io.files import csv_bytes, json_bytes
 from chainrule.check.homework import Grade, PartResult
@@ -89,7 +88,7 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
             missing.append(name)
     if missing:
         raise OptionError(f"classroom50: environment variable {missing[0]} is not set; its runner sets it")
-    variables: dict[str, Any] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
+    variables: dict[str, str] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
     tests = list[dict[str, str | bool | float]]()
     for part_result, score, passed, message in _tests(grade, scheme):
         tests.append(

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from chainrule._io.files import csv_bytes, write_atomic
 from chainrule.check import contracts
@@ -247,7 +246,7 @@ def write_csv(grades: Sequence[Grade], path: Path, extra_columns: Sequence[Mappi
 
     extra_columns  additional columns of each entry by name, such as its points; None: none
     """
-    header: list[Any] = list(COLUMNS)
+    header: list[object] = list(COLUMNS)
     if extra_columns:
         header += extra_columns[0]
     table = [header]

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -129,10 +128,10 @@ class CheckResult:
             return "not written"
         return NOT_CHECKED
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the result as plain values. ``diagnosis`` contains the diagnoses' short names, or None."""
         names = [diagnosis.name for diagnosis in self.diagnoses]
-        content: dict[str, Any] = {
+        content: dict[str, object] = {
             "name": self.name,
             "tensor": self.title,
             "method": self.method,
@@ -196,7 +195,7 @@ class Report:
         verdicts = {RIGHT: "all right", WRONG: "wrong", UNCHECKED: "not all checked"}
         return f"Report({self.name!r}: {verdicts[self.exit_code]}, {len(self.results)} results)"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the report as plain values."""
         return {
             "name": self.name,

@@ -23,7 +23,7 @@ class Expression:
     dy: Array
 
 
-def is_engine(kind: Any) -> bool:
+def is_engine(kind: object) -> bool:
     """Return whether a class is a value of an engine: it defines backward, operators, and stores a gradient."""
     if not isinstance(kind, type) or not callable(getattr(kind, "backward", None)):
         return False
@@ -52,7 +52,7 @@ def evaluate(kind: type[Any], expression: Expression) -> dict[str, Array]:
     return {"y": _number(y, data, data, label), **gradients}
 
 
-def _data_names(leaf: Any, value: Array) -> list[str]:
+def _data_names(leaf: object, value: Array) -> list[str]:
     """Return the attributes of a new value that hold its number or array, whatever their names."""
     attributes = getattr(leaf, "__dict__", {})
     return [name for name, held in attributes.items() if is_numeric(held) and np.array_equal(held, value)]
@@ -75,7 +75,7 @@ def _leaf(kind: type[Any], value: Array) -> Any:
     return call(kind.__name__, kind, number)
 
 
-def _number(value: Any, names: Sequence[str], data: Sequence[str], label: str) -> Array:
+def _number(value: object, names: Sequence[str], data: Sequence[str], label: str) -> Array:
     """Return the number or array that a value contains; a gradient may itself be a value of the engine.
 
     names   attributes to look for

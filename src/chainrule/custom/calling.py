@@ -23,7 +23,7 @@ SCHEDULE_ARGUMENTS = ("step", "steps", "epoch_steps", "epoch")
 RATE = 0.5  # learning rate in calls of backward; a power of 2, so that dividing by it is exact
 
 
-def method(subject: Any, names: Words) -> str | None:
+def method(subject: object, names: Words) -> str | None:
     """Return the first of these names that is a method of a class, an object or a module; None if there is none."""
     kind = cast("type[Any]", subject if isinstance(subject, type) else type(subject))
     for name in names:
@@ -42,17 +42,17 @@ def _defines_call(kind: type[Any]) -> bool:
     return False
 
 
-def is_layer(subject: Any) -> bool:
+def is_layer(subject: object) -> bool:
     """Return whether a class, an object or a module has a forward and a backward method."""
     return bool(method(subject, NAMES.forward) and method(subject, NAMES.backward))
 
 
-def loss_methods(subject: Any) -> tuple[str | None, str | None]:
+def loss_methods(subject: object) -> tuple[str | None, str | None]:
     """Return the names of the methods of a loss and of its gradient, of a class, an object or a module."""
     return method(subject, NAMES.losses), method(subject, NAMES.loss_gradients)
 
 
-def is_loss(subject: Any) -> bool:
+def is_loss(subject: object) -> bool:
     """Return whether a class has the methods of a loss, and its first method takes predictions and targets."""
     value, gradient = loss_methods(subject)
     if not (value and gradient and isinstance(subject, type)):
@@ -149,7 +149,7 @@ def _free_argument(
     return None
 
 
-def _value_name(argument: str, values: Mapping[str, Any]) -> str | None:
+def _value_name(argument: str, values: Mapping[str, object]) -> str | None:
     """Return the name of the value for an argument: its own, or one of the same role; None if there is none."""
     candidates = [argument, argument.lower()]
     for role, names in NAMES.roles.items():
@@ -199,7 +199,7 @@ def rate_argument(backward: Callable[..., Any]) -> str | None:
     return None
 
 
-def stored(thing: Any, names: Words, returned: Any) -> Any:
+def stored(thing: object, names: Words, returned: Any) -> object:
     """Return the result of a call, or the first numeric attribute with one of these names if it returned None."""
     if returned is not None:
         return returned

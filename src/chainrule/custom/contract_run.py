@@ -28,7 +28,7 @@ class MissingError(InterfaceError):
 class ContractNames(dict[str, Any]):
     """The names of a contract, then the methods and attributes of `self`, then the names in the file."""
 
-    def __init__(self, names: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    def __init__(self, names: Mapping[str, object], own: Mapping[str, object]) -> None:
         super().__init__(own)
         self.file = names
 
@@ -40,7 +40,7 @@ class ContractNames(dict[str, Any]):
             return self.file[name]
         raise MissingError(f"the code has no {name}")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "ContractNames":
+    def __deepcopy__(self, memo: dict[int, object]) -> "ContractNames":
         return ContractNames(self.file, copy.deepcopy(dict(self), memo))
 
 
@@ -50,7 +50,7 @@ class ContractRun:
     Errors   InterfaceError for a place or a call that the code does not have; StudentError for an error in the code
     """
 
-    def __init__(self, contract: Contract, names: Mapping[str, Any], label: str) -> None:
+    def __init__(self, contract: Contract, names: Mapping[str, object], label: str) -> None:
         self.contract = contract
         self.label = label
         self._fits = False  # whether the current line puts a parameter, whose shape must fit
@@ -189,7 +189,7 @@ class ContractRun:
             case _:
                 raise InterfaceError(f"{ast.unparse(target)} is no place for a value")
 
-    def _fitted(self, value: Any, held: Any, place: ast.expr) -> Any:
+    def _fitted(self, value: object, held: object, place: ast.expr) -> Any:
         """Return a copy of an array; a parameter gets the shape of the one that it replaces, up to axes of length 1."""
         if not isinstance(value, np.ndarray):
             return value

@@ -203,7 +203,7 @@ class LearnerLayer:
         own = self.parameters
         return all(np.array_equal(own[name], value, equal_nan=True) for name, value in parameters.items())
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "LearnerLayer":
+    def __deepcopy__(self, memo: dict[int, object]) -> "LearnerLayer":
         """Return a student with a copy of the learner's code."""
         return self._with(copy.deepcopy(self._code, memo))
 

@@ -70,7 +70,7 @@ def _set_training(thing: Any, value: bool) -> bool:
     return False
 
 
-def _required(source: Any, names: Sequence[str], problem: str) -> str:
+def _required(source: object, names: Sequence[str], problem: str) -> str:
     """Return the method that has one of these usual names; InterfaceError with the problem if there is none."""
     name = calling.method(source, names)
     if name is None:
@@ -295,7 +295,7 @@ class Methods(LocalCode):
         duplicate._detector, duplicate._updates, duplicate._saved = OverwriteDetector(), self._updates.copy(), {}
         return duplicate
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Methods":
         """Return an independent copy. If one `deepcopy` copies several objects, the copies share state as before."""
         duplicate = copy.copy(self)
         duplicate.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
@@ -332,7 +332,7 @@ def _input_attribute(thing: Any) -> str | None:
     return None
 
 
-def _like(value: Any, default: Any) -> Any:
+def _like(value: object, default: object) -> object:
     """Return a number as a tuple if the default of its argument is a tuple, such as (3, 3); other values unchanged."""
     if not (isinstance(default, tuple) and np.isscalar(value)):
         return value

@@ -14,10 +14,10 @@ from chainrule.check import comparison, random_inputs
 from chainrule.check.checked_case import CheckedCase
 from chainrule.check.examination import examine, make_test_case, with_diagnoses
 from chainrule.check.extra_checks import check_another_forward, extra_checks
+from chainrule.check.library_functions import LibraryLayer, LibraryPlan, Values
 from chainrule.check.references import LayerReference
-from chainrule.check.report import Report, Row
-from chainrule.check.rows import EXACT_TOLERANCE, REFERENCE_LOOPS
-from chainrule.check.subjects import LayerSubject, PlanSubject, Values
+from chainrule.check.report import CheckResult, Report
+from chainrule.check.results import EXACT_TOLERANCE, REFERENCE_LOOPS
 from chainrule.core.plan import Builder, Tensor
 from chainrule.network.network import Network
 from experiments import graph_configurations
@@ -31,7 +31,7 @@ MIN_SCALE = 1e-2  # minimum scale for errors of a graph, relative to its largest
 GRAPHS_PER_CYCLE = 8  # number of graphs after each cycle of layers
 
 
-class GraphSubject(PlanSubject):
+class GraphFunction(LibraryPlan):
     """A network of this library without its loss, run by an engine. Parameters have full names, such as conv1.w."""
 
     def __init__(self, network: Network, *, engine: str | None = None, dtype: str = "float64") -> None:
@@ -57,13 +57,13 @@ class GraphSubject(PlanSubject):
 
 @dataclass(frozen=True)
 class Failure:
-    """A configuration that fails, with its wrong rows."""
+    """A configuration that fails, with its wrong results."""
 
     configuration: Configuration | GraphConfiguration
-    rows: tuple[Row, ...]
+    results: tuple[CheckResult, ...]
 
     def __str__(self) -> str:
-        return f"{self.configuration}\n{Report(str(self.configuration), self.rows)}"
+        return f"{self.configuration}\n{Report(str(self.configuration), self.results)}"
 
 
 def sweep(numbers: Iterable[int], seed: int = 0, engines: tuple[str, ...] = ENGINES) -> Iterator[Failure | None]:
@@ -91,81 +91,82 @@ def configuration(seed: int, number: int, engines: tuple[str, ...] = ENGINES) ->
 def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> Failure | None:
     """Return the failure of a configuration, or None if all results are right."""
     if isinstance(configuration, GraphConfiguration):
-        wrong = _wrong_rows_of_graph(configuration, seed + configuration.number)
+        wrong = _wrong_results_of_graph(configuration, seed + configuration.number)
     else:
-        wrong = _wrong_rows_of_layer(configuration, seed)
+        wrong = _wrong_results_of_layer(configuration, seed)
     if not wrong:
         return None
     return Failure(configuration, tuple(wrong))
 
 
-def _wrong(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if not row.ok]
+def _wrong(results: Iterable[CheckResult]) -> list[CheckResult]:
+    return [result for result in results if not result.ok]
 
 
-def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[Row]:
-    """Return the wrong rows of a graph.
+def _wrong_results_of_graph(configuration: GraphConfiguration, seed: int) -> list[CheckResult]:
+    """Return the wrong results of a graph.
 
     Its gradients are compared with numerical derivatives, and all results with the reference and with the results after
-    another call. The first comparison that fails determines the rows.
+    another call. The first comparison that fails determines the results.
     """
     network = configuration.network()
-    subject = GraphSubject(network, engine=configuration.engine)
-    values = random_inputs.draw_values(subject.shape, subject.parameters, configuration.samples, seed)
-    other = random_inputs.draw_values(subject.shape, subject.parameters, configuration.samples, seed + 1)
-    test_case = replace(make_test_case(subject, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
+    function = GraphFunction(network, engine=configuration.engine)
+    values = random_inputs.draw_values(function.shape, function.parameters, configuration.samples, seed)
+    other = random_inputs.draw_values(function.shape, function.parameters, configuration.samples, seed + 1)
+    test_case = replace(make_test_case(function, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
     examination = examine(test_case, limit=GRAPH_ENTRIES)
-    wrong = _wrong(examination.rows)
+    wrong = _wrong(examination.results)
     if wrong:
         return wrong
-    reference = GraphSubject(network, engine="reference")
+    reference = GraphFunction(network, engine="reference")
     results = {"y": test_case.output, **examination.claimed}
     expected = {"y": reference.output(values), **reference.gradients(values, test_case.dy)}
     checked = CheckedCase(
         test_case, examination.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results), other
     )
-    return _comparison_rows(results, expected) or check_another_forward(checked)
+    return _comparison_results(results, expected) or check_another_forward(checked)
 
 
-def _comparison_rows(results: Values, expected: Values) -> list[Row]:
-    """Return a row for each result of a graph that differs from the expected array.
+def _comparison_results(arrays: Values, expected: Values) -> list[CheckResult]:
+    """Return a result for each array of a graph that differs from the expected array.
 
     An error is relative to the largest expected element of its array, but at least to 1 % of the largest of all arrays:
     gradients before a normalization may consist only of rounding errors.
     """
     largest = max(float(np.abs(array).max(initial=0.0)) for array in expected.values())
     min_scale = max(MIN_SCALE * largest, comparison.TINY)
-    rows = list[Row]()
-    for name, result in results.items():
-        row = Row("graph", name, REFERENCE_LOOPS, None, FAR_TOLERANCE, False)
-        if result.shape != expected[name].shape:
-            rows.append(replace(row, notes=(comparison.shape_message(row.title, result, expected[name].shape),)))
+    results = list[CheckResult]()
+    for name, array in arrays.items():
+        result = CheckResult("graph", name, REFERENCE_LOOPS, None, FAR_TOLERANCE, False)
+        if array.shape != expected[name].shape:
+            note = comparison.shape_message(result.title, array, expected[name].shape)
+            results.append(replace(result, notes=(note,)))
             continue
-        compared = comparison.compare_with_array(result, expected[name], min_scale)
-        rows.append(replace(row, error=compared.error, ok=compared.error <= FAR_TOLERANCE, worst=compared.worst))
-    return _wrong(rows)
+        compared = comparison.compare_with_array(array, expected[name], min_scale)
+        results.append(replace(result, error=compared.error, ok=compared.error <= FAR_TOLERANCE, worst=compared.worst))
+    return _wrong(results)
 
 
-def _wrong_rows_of_layer(configuration: Configuration, seed: int) -> list[Row]:
-    """Return the wrong rows of a layer."""
-    subject = LayerSubject(
+def _wrong_results_of_layer(configuration: Configuration, seed: int) -> list[CheckResult]:
+    """Return the wrong results of a layer."""
+    function = LibraryLayer(
         configuration.layer, configuration.shape, engine=configuration.engine, dtype=configuration.dtype
     )
     drawn = random_inputs.draw_values(
-        subject.shape, subject.parameters, configuration.samples, seed + configuration.number
+        function.shape, function.parameters, configuration.samples, seed + configuration.number
     )
     values: Values = {}
     for name, value in drawn.items():
-        values[name] = value.astype(subject.dtype).astype(np.float64)
+        values[name] = value.astype(function.dtype).astype(np.float64)
     tolerance = TOLERANCES[configuration.dtype]
-    test_case = make_test_case(subject, values, configuration.number, LayerReference(subject), tolerance)
+    test_case = make_test_case(function, values, configuration.number, LayerReference(function), tolerance)
     examination = examine(test_case, limit=LAYER_ENTRIES)
     wrong = _wrong(with_diagnoses([examination]))
     if not wrong:
         other = random_inputs.draw_values(
-            subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1
+            function.shape, function.parameters, configuration.samples, seed + configuration.number + 1
         )
-        tensors = ("y", *subject.tensors)
+        tensors = ("y", *function.tensors)
         checked = CheckedCase(
             examination.test_case,
             examination.claimed,
@@ -176,6 +177,6 @@ def _wrong_rows_of_layer(configuration: Configuration, seed: int) -> list[Row]:
         wrong += extra_checks(checked)
     results = {"y": examination.test_case.output, **examination.claimed}
     for name, result in results.items():
-        if result.dtype != subject.dtype:
-            wrong.append(Row(subject.name, name, f"{result.dtype}, not {subject.dtype}"))
+        if result.dtype != function.dtype:
+            wrong.append(CheckResult(function.name, name, f"{result.dtype}, not {function.dtype}"))
     return wrong

@@ -135,7 +135,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "TensorBoardLog": {"folder": "log"},
     "Run": {"folder": "run", "resume": True, "plots": False},
     "Normalization": {"kind": "scale"},
-    "check_gradients": {"subject": cr.Dense(2)},
+    "check_gradients": {"code": cr.Dense(2)},
     "export_onnx": {"model": model(), "path": "model.onnx"},
     "data.load": {"name_or_path": "pictures"},
     "data.load_test": {"name_or_path": "data.npz"},
@@ -157,7 +157,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
 }
 INTERNAL = {"about", "adopt", "apply", "architecture", "choose_loss", "compile", "drawn", "from_about", "infer"}
 INTERNAL |= {"held_out", "plan", "trainer"}
-UNTESTED = {"self", "activation", "subject", "engine", "jobs", "backend"}  # expensive, or not in every signature
+UNTESTED = {"self", "activation", "subject", "code", "engine", "jobs", "backend"}  # expensive, or not everywhere
 
 
 def subjects() -> Iterator[tuple[str, Subject]]:

@@ -306,7 +306,7 @@ def wrong_mutant(text: str, form: str, name: str, seed: int) -> str:
 def verdicts(text: str) -> set[str]:
     """Return the verdicts on the results of a generated file, or the error if it cannot be used."""
     try:
-        return {row.verdict for row in checked(text).rows}
+        return {result.verdict for result in checked(text).results}
     except ChainruleError as error:
         return {str(error)}
 

@@ -56,7 +56,7 @@ FORGED_BACKWARD = {  # name: body of backward
     "asks the reference for the answer": WALK,
     "asks all objects for the answer": """
             for thing in gc.get_objects():
-                if type(thing).__name__ in ("LayerReference", "LayerSubject", "Test case"):
+                if type(thing).__name__ in ("LayerReference", "LibraryLayer", "Test case"):
                     return thing.gradients(thing.values, dy)["x"]""",
     "calls the library": """
             import chainrule as cr
@@ -134,7 +134,7 @@ FORGED = {  # name: submission
     "patches the report": text(
         top="""
             import chainrule.check.report as report
-            report.Row.verdict = "right"; report.Report.ok = True"""
+            report.CheckResult.verdict = "right"; report.Report.ok = True"""
     ),
     "patches the comparison": text(
         top="""
@@ -144,7 +144,7 @@ FORGED = {  # name: submission
     "patches whatever is loaded": text(
         top="""
             for module in list(sys.modules.values()):
-                for name in ("Row", "Report", "with_array", "with_derivative", "gradient_row", "examine", "same"):
+                for name in ("CheckResult", "Report", "compare_with_array", "gradient_result", "examine", "same"):
                     if hasattr(module, name):
                         setattr(module, name, lambda *a, **k: True)"""
     ),

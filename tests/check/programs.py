@@ -1,9 +1,9 @@
 """Programs of learners and changes to them, with the expected reports: FOLDER/*.py and FOLDER/cases.toml.
 
-courses   files of homework, as courses set it
-forms     files in the forms of tutorials
-planted   classes that compute our layers; the mistakes that the check can name are made in them
-short     texts in unusual forms, and in forms that cannot be checked completely
+courses     files of homework, as courses set it
+interfaces  files with the interfaces of tutorials
+planted     classes that compute our layers; the mistakes that the check can name are made in them
+short       texts in unusual forms, and in forms that cannot be checked completely
 """
 
 import re
@@ -22,7 +22,7 @@ from chainrule.check.report import Report
 from chainrule.errors import ChainruleError
 
 PROGRAMS = Path(__file__).parent
-FOLDERS = ("courses", "forms", "planted", "short")
+FOLDERS = ("courses", "interfaces", "planted", "short")
 NONE = "-"  # instead of a diagnosis: there is none
 
 
@@ -115,11 +115,14 @@ def require(case: Case, seed: int = 0) -> None:
     text = str(report)
     assert report.exit_code == case.code, text
     assert case.says in " ".join(text.split())
-    rows = [row for row in report.rows if case.title in ("", row.title) and row.is_wrong == (case.code == 1)]
-    assert rows or not case.title, text
-    diagnoses = [{diagnosis.name for diagnosis in row.diagnoses} for row in rows]
+    is_wrong = case.code == 1
+    results = [result for result in report.results if result.is_wrong == is_wrong]
+    if case.title:
+        results = [result for result in results if result.title == case.title]
+    assert results or not case.title, text
+    diagnoses = [{diagnosis.name for diagnosis in result.diagnoses} for result in results]
     assert not case.diagnosis or {case.diagnosis} - {NONE} in diagnoses, text
-    verdicts = {row.title: row.verdict for row in report.rows}
+    verdicts = {result.title: result.verdict for result in report.results}
     assert not case.verdicts or case.verdicts.items() <= verdicts.items(), text
 
 

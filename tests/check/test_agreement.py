@@ -81,7 +81,7 @@ def verdicts(path: Path, against: str, **options: str) -> tuple[dict[str, bool],
         report, _ = task.report(LocalFile(load(path)), 1, base=replace(ANY_LAYER, **options))
     except StudentError:  # the command exits with 2
         return dict.fromkeys(graded, False), graded
-    rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
+    rows = {part: [result for result in report.results if task.part(result) == part] for part in task.parts}
     checked = dict.fromkeys(graded, False)
     for part in (part for part in grade.results if part.verdict or part.ok):  # gradients of a wrong y have no verdict
         assert part.verdict in {row.verdict for row in rows[part.part]}, str(report)

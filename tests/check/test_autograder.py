@@ -58,7 +58,7 @@ def test_the_workflow_pins_actions_by_hash() -> None:
 
 
 def test_gradescope_grades_submissions(tmp_path: Path) -> None:
-    """Grade with the library in the zip: a wrong gradient, drawn by names, and a submission that cannot be judged."""
+    """Grade with the library in the zip: a wrong gradient, drawn by names, and a submission that cannot be graded."""
     env = unpacked(tmp_path, BY_NAME)
     library = tmp_path / "source" / "library"
     command = [sys.executable, "-c", "import chainrule; print(chainrule.__file__)"]
@@ -69,7 +69,7 @@ def test_gradescope_grades_submissions(tmp_path: Path) -> None:
     users = {"users": [{"name": "Łucja $(id)"}, {"name": "Ada"}]}
     filled(tmp_path, {"submission_metadata.json": json.dumps(users), "submission/": ""})
     result = run(tmp_path, env)
-    assert (result["score"], result["output"]) == (0, "not judged: an empty folder")
+    assert (result["score"], result["output"]) == (0, "not graded: an empty folder")
     filled(tmp_path, {"submission/layer.py": relu(gradient="0 * dy")})
     result = run(tmp_path, env)
     assert (result["score"], [test["max_score"] for test in result["tests"]]) == (1, [1, 3])

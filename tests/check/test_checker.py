@@ -18,10 +18,10 @@ from chainrule.network import losses
 def test_every_layer_and_loss_is_right(engine: str) -> None:
     report = cr.check_gradients(engine=engine)
     assert report.ok, str(report)
-    subjects = {row.subject.split("(")[0] for row in report.rows}
+    subjects = {result.name.split("(")[0] for result in report.results}
     limited = {ELEMENTWISE[name].__name__ for name in PARTIAL}  # a drawn input may be outside their domain
     assert subjects == {*IN_A_ROW, *losses.NAMES} - limited
-    assert {row.tolerance for row in report.rows if row.method == JACOBIAN} == {1e-12}
+    assert {result.tolerance for result in report.results if result.method == JACOBIAN} == {1e-12}
 
 
 @pytest.mark.parametrize("loss", ["half_squared_error", "mean_squared_error", "binary_cross_entropy"])
@@ -31,7 +31,7 @@ def test_a_model_is_checked_with_its_own_loss(loss: str, outputs: int) -> None:
     report = cr.check_gradients(model)
     assert report.ok
     assert loss in report.notes[0]
-    assert repr(report) == "Report('model': all right, 2 rows)"
+    assert repr(report) == "Report('model': all right, 2 results)"
 
 
 SPOILT = {
@@ -63,9 +63,9 @@ def test_a_spoilt_operation_is_found(name: str, monkeypatch: pytest.MonkeyPatch)
 def test_a_report_lists_the_results_of_a_layer() -> None:
     report = cr.check_gradients(cr.Conv2D(4, (3, 2), stride=2), engine="numpy", input_shape=(3, 7, 6))
     assert report
-    assert [row.title for row in report.rows] == ["y", "dx", "dw", "db"]
+    assert [result.title for result in report.results] == ["y", "dx", "dw", "db"]
     assert report.to_json()["ok"] is True
-    assert set(report.to_json()["rows"][0]) >= {"tensor", "method", "error", "ok", "diagnosis"}
+    assert set(report.to_json()["results"][0]) >= {"tensor", "method", "error", "ok", "diagnosis"}
     assert "dx" in report._repr_html_()
 
 
@@ -91,8 +91,8 @@ def test_a_model_with_custom_code_is_checked_and_left_as_it_was() -> None:
     report = cr.check_gradients(model)
     assert report.ok, str(report)
     titles = ["conv1.dw", "conv1.db", "student1.dfactor", "dense1.dw", "dense1.db"]
-    assert [row.title for row in report.rows] == titles
-    assert max(row.error or 0 for row in report.rows) < 1e-10
+    assert [result.title for result in report.results] == titles
+    assert max(result.error or 0 for result in report.results) < 1e-10
     assert (model.parameters == before).all()
     assert cr.check_gradients(layer, input_shape=(3, 5, 4)).exit_code == 3  # no layer of this library
     assert (layer.factor == 1).all()
@@ -103,9 +103,9 @@ def test_a_model_with_custom_code_is_checked_and_left_as_it_was() -> None:
 
 def test_errors_are_relative_to_the_largest_element() -> None:
     wrong = planted("convolution", "Plain", ("self.dw, self.db = dw, db", "self.dw, self.db = 1.001 * dw, db"))
-    (row,) = (row for row in cr.check_gradients(wrong).rows if not row.ok)
-    assert (row.tensor, row.diagnoses) == ("w", ())
-    assert_close(row.error, 0.001, error=1e-12)
+    (result,) = (result for result in cr.check_gradients(wrong).results if not result.ok)
+    assert (result.tensor, result.diagnoses) == ("w", ())
+    assert_close(result.error, 0.001, error=1e-12)
 
 
 def test_the_text_of_a_report_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,9 +63,13 @@ def test_contracts_print_as_they_are_read(name: str) -> None:
 @pytest.mark.parametrize("name", COURSES)
 def test_right_files_are_right(name: str, tmp_path: Path) -> None:
     right = report(tmp_path, name, TEXTS[name])
-    wrong = [(row.subject, row.title, row.verdict, row.notes, row.diagnoses) for row in right.rows if not row.ok]
+    wrong = [
+        (result.name, result.title, result.verdict, result.notes, result.diagnoses)
+        for result in right.results
+        if not result.ok
+    ]
     assert all(verdict == "not checked" and title == "y" for _, title, verdict, *_ in wrong), wrong
-    gradients = {row.title for row in right.rows}
+    gradients = {result.title for result in right.results}
     assert gradients & {"dx", "update"}
 
 
@@ -106,7 +110,7 @@ def test_generated_files_under_their_contract(form: str, name: str, layout: str)
         changed = code.replace("return ", f"return {factor}", 1)
         with quiet():
             report = stated_report(LocalFile(module(changed)), text, layer, LearnerTask(shape=shape), 0)
-        gradients = [row for row in report.rows if "eval" not in row.method and "test" not in row.method]
+        gradients = [result for result in report.results if "eval" not in result.method and "test" not in result.method]
         assert all(row.ok or row.accepted for row in gradients) == expected, (text, changed, str(report))
 
 

@@ -17,7 +17,7 @@ def test_right_code_is_right_and_a_mutant_is_not(form: str, name: str, layout: s
     report = checked(text)
     assert report.exit_code == 0, str(report)
     changed = wrong_mutant(text, form, name, [*KINDS].index(name))
-    assert verdicts(changed) != {row.verdict for row in report.rows}, changed
+    assert verdicts(changed) != {result.verdict for result in report.results}, changed
 
 
 UNKNOWN = {  # text, the layer that it is, and what a student changes in the printed contract
@@ -44,7 +44,7 @@ def test_the_contract_for_an_unknown_form_works(name: str) -> None:
     text = f"import numpy as np\n{text}"
     report = checked(text)
     assert report.exit_code == 3, str(report)
-    (note,) = (note for row in report.rows for note in row.notes)
+    (note,) = (note for result in report.results for note in result.notes)
     contract = note.split('"')[1]
     for old, new in changes.items():
         contract = contract.replace(old, new)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from selection import draws
 
 import chainrule as cr
-from chainrule.check.rows import FLOAT32_NOTE
+from chainrule.check.results import FLOAT32_NOTE
 
 OVERWRITTEN = ("self.x = x", "self.x = x.copy()"), ("return np.where(x > 0, x, 0)", "x[x < 0] = 0; return x")
 KINDS = {  # of arrays: dy, or x with a name of x
@@ -33,7 +33,7 @@ def test_a_gradient_that_is_wrong_for_one_kind_of_array_is_found(kind: str, sour
         def backward(self, dy):
             return super().backward(dy) * (1 + KINDS[kind](self.x if kind[0] == "x" else dy))
 
-    rows = cr.check_gradients(Particular, against=source[2], seed=seed).rows
+    rows = cr.check_gradients(Particular, against=source[2], seed=seed).results
     assert "x" in {row.tensor for row in rows if row.is_wrong}
 
 
@@ -42,13 +42,13 @@ def test_an_overwritten_array_is_reported_beside_another_mistake() -> None:
         def backward(self, dy):
             return -super().backward(dy)
 
-    rows = [row for row in cr.check_gradients(Both, against="ReLU()").rows if row.is_wrong]
+    rows = [result for result in cr.check_gradients(Both, against="ReLU()").results if result.is_wrong]
     assert [[diagnosis.name for diagnosis in row.diagnoses] for row in rows] == [["sign"], ["arrays-overwritten"]]
 
 
 @pytest.mark.parametrize("case", [case for case in CASES["planted"] if case.changes and not case.code], ids=str)
 def test_float32_is_noted(case: Case) -> None:
-    noted = any(FLOAT32_NOTE in row.notes for row in case.report().rows)
+    noted = any(FLOAT32_NOTE in result.notes for result in case.report().results)
     assert noted == ("float32" in str(case.changes))
 
 

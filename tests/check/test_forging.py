@@ -83,7 +83,7 @@ def class_grades(folder: Path, texts: dict[str, str], seconds: int) -> dict[str,
 def test_no_mark_is_forged(grades: Grades, guard: str, group: str, name: str) -> None:
     row = grades(guard, group)[name]
     assert not row.ok
-    assert row.judged
+    assert row.graded
     assert 0 <= row.passed < row.parts == 2
     assert zeros_without_reason(row) == []
 
@@ -97,7 +97,7 @@ def test_a_wrong_forward_earns_nothing_with_the_gradients_of_itself(grades: Grad
 def test_harm_is_a_row(grades: Grades, guard: str, group: str, name: str) -> None:
     row, remark = grades(guard, group)[name], HARMFUL[name][1]
     assert not row.ok
-    assert row.judged
+    assert row.graded
     assert remark in row.remark or (guard == "machine" and remark.startswith(OF_FENCE))
     assert row.remark.isprintable()
     assert len(row.remark) < 1000

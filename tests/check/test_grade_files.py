@@ -19,7 +19,7 @@ WRONG = PartResult("dx", False, "sign", "dx has the wrong sign.")
 RIGHT = tuple(PartResult(part, True) for part in SCHEME.points)
 ALL_RIGHT = Grade("ada.py", 3, 3, "", "", 1.25, seed=7, results=RIGHT)
 ADA = replace(ALL_RIGHT, passed=2, diagnosis="dx: sign", remark=WRONG.remark, results=(RIGHT[0], WRONG, RIGHT[2]))
-BELA = Grade("bela/layer.py", 0, 3, "", "not judged: an empty folder", 0.0, judged=False)
+BELA = Grade("bela/layer.py", 0, 3, "", "not graded: an empty folder", 0.0, graded=False)
 RUNNER = {
     "CLASSROOM": "cnn", "ASSIGNMENT": "hw3", "SUBMISSION_TAG": "submit/1",
     "COMMIT_URL": "https://a/commit", "RELEASE_URL": "https://a/release",
@@ -53,7 +53,7 @@ def refused_by_gradescope(result: dict, keys: dict) -> list[str]:
     return [key for key, value in result.items() if key not in keys or not allowed(value, keys[key])]
 
 
-@pytest.mark.parametrize("row", [ADA, BELA], ids=["judged", "not judged"])
+@pytest.mark.parametrize("row", [ADA, BELA], ids=["graded", "not graded"])
 def test_gradescope_reads_every_key(row: Grade) -> None:
     result = written("gradescope", row)
     assert refused_by_gradescope(result, OF_RESULTS) == []
@@ -70,7 +70,7 @@ def test_points_of_gradescope_add_up() -> None:
     assert (result["tests"][1]["output"], result["tests"][1]["status"]) == (WRONG.remark, "failed")
 
 
-def test_a_submission_that_was_not_judged_earns_nothing() -> None:
+def test_a_submission_that_was_not_graded_earns_nothing() -> None:
     result = written("gradescope", BELA)
     assert (result["score"], [test["score"] for test in result["tests"]]) == (0, [0, 0, 0])
     assert BELA.remark in result["output"]
@@ -133,7 +133,7 @@ OTTER = """\
 file,db,dx,y,total_points_earned,percent_correct,grading_status,remark
 points-per-question,1.5,4,2,7.5,1.0,--,
 ada.py,1.5,0,2,3.5,0.4667,Completed,dx has the wrong sign.
-bela/layer.py,0.0,0,0,0.0,0.0,not judged: an empty folder,not judged: an empty folder
+bela/layer.py,0.0,0,0,0.0,0.0,not graded: an empty folder,not graded: an empty folder
 """
 
 

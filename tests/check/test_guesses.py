@@ -84,7 +84,7 @@ def test_the_probability_of_a_dropout_may_have_any_name(argument: str) -> None:
     text = DROPOUT.format(argument=argument.format(0.8), value=name or 0.8)
     report = checked(text)
     assert report.exit_code in (0, 3), str(report)
-    assert {row.title for row in report.rows if row.ok} == {"y", "dx"}
+    assert {result.title for result in report.results if result.ok} == {"y", "dx"}
     assert checked(text.replace("/ self.q", "/ self.q**2")).exit_code == 1
 
 
@@ -114,7 +114,9 @@ def test_forms_of_optimizers(form: str) -> None:
 
 def test_an_optimizer_in_an_unknown_form_is_listed() -> None:
     report = checked("class Adam:\n    def advance(self, where):\n        return where\n" + "class Tanh:\n    pass\n")
-    assert [(row.subject, row.verdict) for row in report.rows if row.subject == "Adam"] == [("Adam", "not checked")]
+    assert [(result.name, result.verdict) for result in report.results if result.name == "Adam"] == [
+        ("Adam", "not checked")
+    ]
 
 
 @pytest.mark.parametrize("rate", [0.9, 0.001])
@@ -142,7 +144,9 @@ def test_an_engine_may_name_its_number_as_it_likes() -> None:
     report = checked(text)
     assert report.exit_code == 0, str(report)
     wrong = checked(text.replace("+= dy", "= dy"))
-    assert "gradient-assigned" in {diagnosis.name for row in wrong.rows for diagnosis in row.diagnoses}, str(wrong)
+    assert "gradient-assigned" in {diagnosis.name for result in wrong.results for diagnosis in result.diagnoses}, str(
+        wrong
+    )
 
 
 def test_an_attribute_that_a_call_sets_is_no_mistake() -> None:

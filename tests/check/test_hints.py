@@ -26,7 +26,7 @@ LINEAR = [case for case in CASES["planted"] if case.title in ("dx", "dw", "db") 
 
 
 def first_of(report: Report) -> FirstWrong | None:
-    return next((row.first for row in report.rows if row.first is not None), None)
+    return next((result.first for result in report.results if result.first is not None), None)
 
 
 def first_wrong(*changes: tuple[str, str], seed: int = 0) -> FirstWrong:
@@ -126,10 +126,10 @@ def test_every_level_gives_away_more_and_changes_no_verdict() -> None:
     assert ["rotate K by 180°" in text for text in texts] == [False, False, False, True]
     assert all("WRONG" in text for text in texts)
     for less in limited:
-        assert [row.verdict for row in less.rows] == [row.verdict for row in report.rows]
+        assert [result.verdict for result in less.results] == [result.verdict for result in report.results]
         assert less.exit_code == report.exit_code == result.exit_code == 1
     assert limited[3] == report
-    assert {row["first"] for row in limited[0].to_json()["rows"]} == {None}
+    assert {row["first"] for row in limited[0].to_json()["results"]} == {None}
 
 
 def test_every_link_leads_to_a_section() -> None:

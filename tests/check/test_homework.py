@@ -13,7 +13,7 @@ from check.submissions import filled, graded, relu
 
 from chainrule.check import assignments, homework
 from chainrule.check.host.process import PATIENCE
-from chainrule.check.report import Report, Row
+from chainrule.check.report import CheckResult, Report
 from chainrule.errors import DataError, OptionError
 
 FUNCTIONS = TEXTS["courses/functions"]
@@ -21,8 +21,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "homework"
 LAYER = "Conv2D(4, (3, 2))"
 
 EXPECTED = {  # of examples/homework
-    "ada.py": (4, ""),
-    "bela.py": (4, ""),
+    "ada.py": (4, None),
+    "bela.py": (4, None),
     "carl.py": (3, "dx: kernel-not-rotated"),
     "dana.py": (3, "dx: overwritten-in-windows"),
     "emil.py": (2, "dw: batch-division-doubled; db: batch-division-doubled"),
@@ -39,7 +39,7 @@ def test_the_examples_earn_their_points(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "skeleton.py", tmp_path)
     rows = {row.submission: row for row in homework.grade(tmp_path, LAYER, shape=(3, 5, 4), seconds=120)}
     assert {name: (row.passed, row.diagnosis) for name, row in rows.items()} == EXPECTED
-    assert all(row.parts == 4 and row.ok == (row.passed == 4) and row.judged for row in rows.values())
+    assert all(row.parts == 4 and row.ok == (row.passed == 4) and row.graded for row in rows.values())
     correction = "rotate K by 180° before the full correlation"
     assert correction in rows["carl.py"].remark
     assert "forward is yours to write (line 15 of skeleton.py)" in rows["skeleton.py"].remark
@@ -47,7 +47,7 @@ def test_the_examples_earn_their_points(tmp_path: Path) -> None:
 
 def test_an_endless_example_is_stopped(tmp_path: Path) -> None:
     row = graded(tmp_path, (EXAMPLES / "submissions" / "gus.py").read_text("utf-8"), LAYER, seconds=1)
-    assert (row.passed, row.parts, row.judged) == (0, 4, True)
+    assert (row.passed, row.parts, row.graded) == (0, 4, True)
     assert "1 s" in row.remark  # stopped, or on a busy machine too slow to be checked completely
     assert "--seconds" in row.remark
 
@@ -117,9 +117,9 @@ class Linear:
 """
 
 
-def test_a_layer_in_an_unknown_form_is_not_judged(tmp_path: Path) -> None:
+def test_a_layer_in_an_unknown_form_is_not_graded(tmp_path: Path) -> None:
     row = graded(tmp_path, ACTIVATIONS.format("pass", 1) + UNKNOWN, "ReLU, Sigmoid, Tanh, Linear")
-    assert (row.passed, row.parts, row.unjudged, row.complete) == (3, 4, "Linear", False)
+    assert (row.passed, row.parts, row.ungraded, row.complete) == (3, 4, ("Linear",), False)
 
 
 def test_harmless_oddities_are_right(tmp_path: Path) -> None:
@@ -164,19 +164,19 @@ def test_folders_and_notebooks_are_graded(tmp_path: Path) -> None:
     folder = {"a/layer.py": "from parts import *\n" + relu(), "a/parts.py": "", "empty/": ""}
     filled(tmp_path, {**folder, "b.ipynb": json.dumps({"cells": cells, "nbformat": 4})})
     rows = [*homework.grade(tmp_path, "ReLU()")]
-    assert [(row.submission, row.ok, row.judged) for row in rows] == [
+    assert [(row.submission, row.ok, row.graded) for row in rows] == [
         (str(Path("a", "layer.py")), True, True), ("b.ipynb", True, True), ("empty", False, False),
     ]  # fmt: skip
-    assert rows[2].remark == "not judged: an empty folder"
+    assert rows[2].remark == "not graded: an empty folder"
 
 
-def test_a_defect_of_the_judge_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_of_the_grader_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def check(*_: object, **__: object) -> Report:
         raise TypeError("=cmd()\x1b[2J")
 
     monkeypatch.setattr(assignments, "check_layer", check)
     row = graded(filled(tmp_path, {"two.py": relu()}), relu())
-    assert (row.passed, row.judged) == (0, False)
+    assert (row.passed, row.graded) == (0, False)
     assert row.remark.endswith("TypeError: =cmd()\\x1b[2J")
 
 
@@ -196,7 +196,7 @@ def test_only_right_results_count(
     """Reject a report that lacks a row, has a row that is neither right nor wrong, or a mistake beside the parts."""
     notes = {"a": ("a is not looked at",)}
     rows = (
-        Row("", name, "", 0.0, 0.0, ok, notes=notes.get(name, ()))  # pyright: ignore
+        CheckResult("", name, "", 0.0, 0.0, ok, notes=notes.get(name, ()))  # pyright: ignore
         for name, verdicts in results.items()
         for ok in verdicts
     )
@@ -234,7 +234,7 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
     assert cells == {
         "submission": f"'{begin}1+1.py", "passed": "1", "parts": "2", "diagnosis": f"'{begin}dx",
         "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3", "draw": "",
-        "protection": "not run", "unjudged": "",
+        "protection": "not run", "ungraded": "",
     }  # fmt: skip
 
 
@@ -278,4 +278,4 @@ class Value:
 def test_an_engine_is_graded(old: str, new: str, diagnosis: str, tmp_path: Path) -> None:
     result = graded(tmp_path, ENGINE.replace(old, new), "Value")
     assert (result.passed, result.parts) == (not diagnosis, 1), result
-    assert diagnosis in result.diagnosis
+    assert diagnosis in (result.diagnosis or "")

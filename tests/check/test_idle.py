@@ -6,9 +6,9 @@ import pytest
 from check.programs import TEXTS, sampled
 from check.submissions import filled
 
-from chainrule.check.forms import ARGUMENTS, CLASSES, DATA, ClassFormat
 from chainrule.check.homework import grade
-from chainrule.check.subjects import LayerSubject
+from chainrule.check.known_interfaces import ARGUMENTS, CLASSES, DATA, ClassInterface
+from chainrule.check.library_functions import LibraryLayer
 
 STORED = sorted({word for words in DATA["optimizers"]["words"].values() for word in words} | {*ARGUMENTS["epsilon"]})
 LAYER = """
@@ -49,15 +49,15 @@ for _name in [name for name in globals() if name.endswith(("forward", "backward"
 FUNCTIONS = [name for name in DATA["pair"] if f"def {name['name']}" in TEXTS["courses/functions"]]
 
 
-def idle_class(course_format: ClassFormat, constant: str, option: str) -> str:
+def idle_class(known_interface: ClassInterface, constant: str, option: str) -> str:
     """Return a class in this format that returns a constant, and stores a value of every option."""
-    words = {"name": course_format.words[0], "constant": constant, "stored": " = ".join(STORED), "option": option}
-    if course_format.against in DATA["optimizers"]["options"]:
+    words = {"name": known_interface.words[0], "constant": constant, "stored": " = ".join(STORED), "option": option}
+    if known_interface.against in DATA["optimizers"]["options"]:
         return OPTIMIZER.format(**words)
-    if course_format.layer is None:
+    if known_interface.layer is None:
         return LOSS.format(**words)
-    case = course_format.cases(())[0]
-    intended = LayerSubject(case.layer, case.shape)
+    case = known_interface.cases(())[0]
+    intended = LibraryLayer(case.layer, case.shape)
     return LAYER.format(**words, shape=intended.output_shape, parameters=dict(intended.parameters))
 
 
@@ -69,7 +69,7 @@ PARTS = 7
     ("constant", "option", "part"), sampled(((*each, k) for k in range(PARTS) for each in CHOICES), 18)
 )
 def test_idle_code_gets_no_points(constant: str, option: str, part: int, tmp_path: Path) -> None:
-    formats = {course_format.words[0]: course_format for course_format in CLASSES[::-1][part::PARTS]}
+    formats = {known_interface.words[0]: known_interface for known_interface in CLASSES[::-1][part::PARTS]}
     texts = ["import numpy as np", *(idle_class(entry, constant, option) for entry in formats.values())]
     (result,) = grade(filled(tmp_path, {"classes.py": "".join(texts)}), ", ".join(formats), seed=1)
     assert [part.part for part in result.results if part.ok] == [], result

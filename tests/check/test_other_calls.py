@@ -37,7 +37,7 @@ def test_variables_of_an_enclosing_function_are_parameters(instead: str, code: i
     layer = module(ENCLOSED.replace("dy.T @ kept", instead), "enclosed").dense()
     report = cr.check_gradients(layer, input_shape=(7,))
     assert report.exit_code == code, str(report)
-    assert len(report.rows) >= 3  # w and b have rows of their own
+    assert len(report.results) >= 3  # w and b have rows of their own
 
 
 RELU = """

@@ -45,7 +45,7 @@ def checked(folder: Path, text: str, against: str) -> dict[str, str]:
     """Return the verdicts of `check` by part."""
     file = LocalFile(load(written(folder, textwrap.dedent(text), "checked.py")))
     report = homework.assignment(against, None).report(file, 5)[0]
-    return {row.title: row.verdict for row in reversed(report.rows)}
+    return {result.title: result.verdict for result in reversed(report.results)}
 
 
 @pytest.mark.parametrize("name", INCOMPLETE)

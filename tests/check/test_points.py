@@ -34,7 +34,7 @@ def test_a_submission_earns_the_points_of_its_right_parts(values: list[float], r
         earned.remove(min(value for value in values if value))
         assert score < scheme.total
     assert_close(score, sum(earned))
-    assert scheme.score(Grade("ada.py", 0, 4, "", "", 0.1, judged=False)) == 0
+    assert scheme.score(Grade("ada.py", 0, 4, "", "", 0.1, graded=False)) == 0
 
 
 @given(SCHEMES, st.text("é🙂\"'\\ a", min_size=1, max_size=9), st.sampled_from(VISIBILITIES))

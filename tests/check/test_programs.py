@@ -36,8 +36,8 @@ def test_mistakes_in_homework_are_named(case: Case) -> None:
     require(case)
 
 
-@judged(8, 1, folders=("forms",))
-def test_mistakes_in_the_forms_of_tutorials_are_found(case: Case) -> None:
+@judged(8, 1, folders=("interfaces",))
+def test_mistakes_in_the_interfaces_of_tutorials_are_found(case: Case) -> None:
     require(case)
 
 
@@ -71,7 +71,7 @@ def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
 def test_a_layer_is_recognized_by_its_output() -> None:
     layer = planted("convolution", "FullCorrelation", ("kernels = self.w[:, :, ::-1, ::-1]", "kernels = self.w"))
     report = cr.check_gradients(layer)
-    assert [diagnosis.name for row in report.rows if not row.ok for diagnosis in row.diagnoses] == [
+    assert [diagnosis.name for result in report.results if not result.ok for diagnosis in result.diagnoses] == [
         "kernel-not-rotated"
     ]
     assert any("forward computes" in note for note in report.notes)
@@ -83,7 +83,7 @@ def test_drawn_changes_are_judged_by_their_results(use: tuple[str, str], seed: i
     """No change with other results passes as right, and none with the same results is wrong."""
     program, names = use
     run, text = USES[program][names], mutant(TEXTS[program], used(names), seed)
-    rows = [row for row in file_report(text, *names.split()).rows if row.subject in names.split()]
+    rows = [result for result in file_report(text, *names.split()).results if result.name in names.split()]
     if is_wrong(module(TEXTS[program]), module(text), run):
         assert not all(row.ok and "fails for batches" not in row.verdict for row in rows), text
     else:

@@ -48,7 +48,7 @@ def test_entries_that_are_not_run_have_a_reason(tmp_path: Path) -> None:
 
 
 def test_the_command_states_each_reason_and_the_protection(tmp_path: Path) -> None:
-    """Compare text, JSON and CSV of a class: wrong, missing and unjudged parts of several functions."""
+    """Compare text, JSON and CSV of a class: wrong, missing and ungraded parts of several functions."""
     text = "def relu_forward(x):\n    return -x, x\ndef relu_backward(dout, cache):\n    raise NotImplementedError\n"
     folder = filled(tmp_path / "class", {"mine.py": text, "empty/": ""})
     against = "relu_forward, relu_backward, affine_forward"

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule.check import derivatives, random_inputs
 from chainrule.check.diagnoses import EXACT, mistakes_for
 from chainrule.check.diagnoses.truth import GroundTruth, layer_truth, loss_truth, nearly_equal
-from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
+from chainrule.check.library_functions import LibraryLayer, LibraryLoss, MulticlassHinge
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
@@ -38,11 +38,11 @@ LAYERS = [
 def layer_truths(layer: Layer, shape: tuple[int, ...]) -> Iterator[GroundTruth]:
     """Yield the right results on test cases: random values in several sizes, many ties, and values far from zero."""
     generator, count = np.random.default_rng(0), random_inputs.batch_size(shape)
-    original = LayerSubject(layer, shape, engine="reference")
+    original = LibraryLayer(layer, shape, engine="reference")
     sizes = [(shape, count), (shape, count + 1), (random_inputs.larger_shape(shape), count + 1)]
     for seed, (size, samples) in enumerate(sizes):
         try:
-            subject = LayerSubject(layer, size, engine="reference")
+            subject = LibraryLayer(layer, size, engine="reference")
         except ShapeError:
             continue
         if subject.parameters == original.parameters:
@@ -56,7 +56,7 @@ def layer_truths(layer: Layer, shape: tuple[int, ...]) -> Iterator[GroundTruth]:
 
 def loss_truths(name: str) -> Iterator[GroundTruth]:
     hinge = name == MulticlassHinge.name
-    subject = MulticlassHinge() if hinge else LossSubject(name, engine="reference")
+    subject = MulticlassHinge() if hinge else LibraryLoss(name, engine="reference")
     for seed in range(2):
         yield loss_truth(subject, random_inputs.draw_predictions(name, seed, hinge), np.array(1.0))
 

@@ -33,7 +33,7 @@ CHOSEN = {
 @pytest.mark.parametrize("chosen", CHOSEN)
 def test_the_code_of_a_submission_is_found(tmp_path: Path, chosen: str) -> None:
     submission = only(filled(tmp_path, CHOSEN[chosen]))
-    assert (submission.name, submission.reason) == (str(Path(chosen)), "")
+    assert (submission.name, submission.reason) == (str(Path(chosen)), None)
     assert submission.file == tmp_path / chosen
 
 

@@ -49,7 +49,7 @@ def test_parameters_without_gradients_are_listed_in_a_model() -> None:
         cr.check_gradients(cr.Sequential([layer, cr.Softmax()], (7,), engine="numpy"))
     report = cr.check_gradients(cr.Sequential([cr.Dense(7), layer, cr.Softmax()], (7,), engine="numpy"))
     assert report.exit_code == 3
-    assert "student1.dtheory" in {row.title for row in report.rows if not row.checked}
+    assert "student1.dtheory" in {result.title for result in report.results if not result.checked}
 
 
 def test_a_derivative_that_differences_cannot_find_is_not_right() -> None:
@@ -71,7 +71,7 @@ def test_the_command_and_the_grade_list_unchecked_parts(tmp_path: Path) -> None:
         assert (result.exit_code, "not checked" in result.stdout) == (3, True)
     report = json.loads(result.stdout)
     assert (report["ok"], report["exit_code"], report["not_checked"]) == (False, 3, ["dtheory"])
-    assert {row["verdict"] for row in report["rows"]} == {"right", "not checked"}
+    assert {row["verdict"] for row in report["results"]} == {"right", "not checked"}
     text = dense("w", "dw").replace("+ self.b\n", "+ self.b + self.more\n")
     written(tmp_path, text.replace("class Dense:", "class Dense:\n    more = np.zeros(4)\n"))
     (row,) = json.loads(run(main, ["grade", str(tmp_path), "--against", "Dense(4)", "--json", "--quiet"]).stdout)

@@ -9,7 +9,7 @@ from check.programs import planted
 from chainrule.check.assignments import Assignment
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.loss_interface import find_loss_interface
-from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.report import CheckResult, Diagnosis, Report
 from chainrule.check.verification import MAX_TOLERANCE, verify
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.losses import LossFunctions
@@ -22,7 +22,7 @@ TASK = LearnerTask(CONVOLUTION.layer, CONVOLUTION.shape)
 def believing(task: Assignment, tolerance: float = 1e-12, **known: str) -> Report:
     """Return a report that calls every part right, except for the named diagnoses."""
     rows = [
-        Row("", part if part == "y" else part[1:], "", 0.0, tolerance, part not in known,
+        CheckResult("", part if part == "y" else part[1:], "", 0.0, tolerance, part not in known,
             diagnoses=(Diagnosis(known[part], ""),) if part in known else ())
         for part in task.parts
     ]  # fmt: skip

@@ -62,7 +62,7 @@ def progress(result) -> str:
     )
 
 
-def test_grade_says_what_was_not_judged(invoke, tmp_path):
+def test_grade_says_what_was_not_graded(invoke, tmp_path):
     """List every entry in the table and in the files, with harmless names and cells."""
     folder = tmp_path / "class"
     for name in ("empty", "two", "_shared"):

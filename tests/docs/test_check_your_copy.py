@@ -32,10 +32,10 @@ def test_the_verdicts_are_those_of_the_check(page: Path, complete: bool) -> None
     names = None if complete else [subject for subject, *_ in ROW.findall(text(page))]
     report = check_file(LocalFile(load(ROOT / file)), file, 0, names=names)
     assert report is not None
-    wrong = {(row.subject, row.title): row for row in report.rows if row.is_wrong}
+    wrong = {(result.name, result.title): result for result in report.results if result.is_wrong}
     stated = {(subject, title): message for subject, title, message, _ in ROW.findall(text(page))}
     assert wrong.keys() == stated.keys()
-    assert all(row.ok for row in report.rows if not row.is_wrong)
+    assert all(result.ok for result in report.results if not result.is_wrong)
     for key, message in stated.items():
         messages = [diagnosis.message for diagnosis in wrong[key].diagnoses]
         assert not messages if message == UNKNOWN else any(message in other for other in messages), messages

@@ -111,7 +111,7 @@ def test_an_exercise(exercise: Path) -> None:
 
     skeleton = cr.check_gradients(answer(exercise / "skeleton.py", layer), against=layer, ties=ties)
     assert not skeleton
-    assert not any(points[task.part(row)] for row in skeleton.rows if row.ok)
+    assert not any(points[task.part(result)] for result in skeleton.results if result.ok)
     assert "not written yet" in str(skeleton)
 
 

@@ -19,15 +19,15 @@ from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import construct
 from chainrule.check.contracts import layer_report
 from chainrule.check.file_assignments import FileAssignment
-from chainrule.check.forms import constructor_values
 from chainrule.check.host.process import SLOW, GuestEnded
+from chainrule.check.known_interfaces import constructor_values
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
+from chainrule.check.library_functions import LibraryLayer, LibraryLoss
 from chainrule.check.loss_checks import check_loss
 from chainrule.check.loss_interface import find_loss_interface
 from chainrule.check.pair_checks import pair_named, pair_task
-from chainrule.check.report import Diagnosis, Report, Row
-from chainrule.check.subjects import LayerSubject, LossSubject
+from chainrule.check.report import CheckResult, Diagnosis, Report
 from chainrule.check.submissions import DEFINITIONS
 from chainrule.check.verification import UNKNOWN_OUTPUT, quiet, verify
 from chainrule.core.shapes import text
@@ -57,17 +57,17 @@ class Assignment:
 
     against: str | Layer
     shape: tuple[int, ...] | None
-    intended: LayerSubject | LossSubject
+    intended: LibraryLayer | LibraryLoss
     parts: tuple[str, ...]
 
     @classmethod
     def of(cls, against: str, shape: tuple[int, ...] | None) -> "Assignment":
         """Return the assignment for a layer expression or a loss name; OptionError or ShapeError for any other text."""
         if against.replace("-", "_") in losses.NAMES:
-            loss = LossSubject(losses.find(against), engine="reference")
+            loss = LibraryLoss(losses.find(against), engine="reference")
             return cls(against, shape, loss, ("y", "dp"))
         layer = expressions.layer(against)
-        intended = LayerSubject(layer, shape or random_inputs.input_shape_for(layer))
+        intended = LibraryLayer(layer, shape or random_inputs.input_shape_for(layer))
         return cls(layer, shape, intended, ("y", *(f"d{name}" for name in intended.tensors)))
 
     @property
@@ -80,14 +80,14 @@ class Assignment:
     @property
     def constructor_values(self) -> dict[str, Any]:
         """Values for the constructor arguments of a learner's class, by usual names."""
-        if isinstance(self.intended, LossSubject):
+        if isinstance(self.intended, LibraryLoss):
             return {}
         return constructor_values(self.intended.layer, self.intended.shape)
 
     @property
     def max_reply(self) -> int:
         """Size in bytes of the largest reply that is accepted from a submission's process."""
-        if isinstance(self.intended, LossSubject):
+        if isinstance(self.intended, LibraryLoss):
             return 1 << 20
         samples = random_inputs.batch_size(self.intended.shape) + 1
         shapes = [
@@ -102,9 +102,9 @@ class Assignment:
         """Patterns that a submission's text must match: the definitions of forward and backward."""
         return DEFINITIONS
 
-    def part(self, row: Row) -> str:
-        """Return the part that a row of a report is about."""
-        return row.title
+    def part(self, result: CheckResult) -> str:
+        """Return the part that a result of a report is about."""
+        return result.title
 
     def report(
         self, file: CheckedFile, seed: int, name: str | None = None, base: LearnerTask = ANY_LAYER
@@ -115,11 +115,11 @@ class Assignment:
         base   names of constants, the treatment of ties, and whether the code should take single samples
         """
         with quiet():
-            if base.contract and isinstance(self.intended, LayerSubject):
+            if base.contract and isinstance(self.intended, LibraryLayer):
                 learner_task = replace(base, against=self.layer, shape=self.intended.shape)
                 code = file.layer(contract=base.contract)
                 report = layer_report(file, learner_task, seed)
-            elif isinstance(self.intended, LossSubject):
+            elif isinstance(self.intended, LibraryLoss):
                 code: LearnerLayer | AdaptedLoss = AdaptedLoss(
                     file.loss(name, contract=base.contract), single=bool(base.samples)
                 )
@@ -143,21 +143,21 @@ class Assignment:
                 if report.ok:
                     raise
                 return report, dict.fromkeys(self.parts, f"{error}.")  # the report contains the error
-        right = dict[str, Row]()
-        for row in report.rows:
-            if row.is_right:
-                right[row.title] = row
+        right = dict[str, CheckResult]()
+        for result in report.results:
+            if result.is_right:
+                right[result.title] = result
         uncounted = dict[str, str]()
         for part, sentence in wrong.items():
             if sentence == UNKNOWN_OUTPUT:
                 uncounted[part] = sentence
-        rows = list[Row]()
+        results = list[CheckResult]()
         for part, message in wrong.items():
             if part in right and part not in uncounted:
-                rows.append(
+                results.append(
                     replace(right[part], method=OTHER_VALUES, ok=False, diagnoses=(Diagnosis("other-values", message),))
                 )
-        return replace(report, rows=(*report.rows, *rows)), uncounted
+        return replace(report, results=(*report.results, *results)), uncounted
 
 
 def load_layer(
@@ -200,12 +200,12 @@ def load_layer(
 class StudentTask:
     """A student's assignment: the input shape, and the seed of the values.
 
-    record  description of the random draw, for the report; empty if all students get the same values
+    record  description of the random draw, for the report; None if all students get the same values
     """
 
     task: Assignment | FileAssignment
     seed: int
-    record: str = ""
+    record: str | None = None
 
 
 def draw_task(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask:
@@ -216,10 +216,10 @@ def draw_task(task: Assignment | FileAssignment, seed: int, name: str) -> Studen
     normalized_name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     digest = hashlib.sha256(f"{seed}\n{normalized_name}".encode(errors="backslashreplace")).digest()
     student_seed = int.from_bytes(digest[:4], "little")  # the other bytes choose the shape, independently of the values
-    if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.intended, LossSubject):
+    if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.intended, LibraryLoss):
         return StudentTask(task, student_seed, f"{normalized_name}: seed {student_seed}")
     shape = next(_other_shapes(task.intended, np.random.default_rng(list(digest[4:]))), task.intended.shape)
-    intended = LayerSubject(task.intended.layer, shape)
+    intended = LibraryLayer(task.intended.layer, shape)
     return StudentTask(
         replace(task, shape=shape, intended=intended),
         student_seed,
@@ -227,7 +227,7 @@ def draw_task(task: Assignment | FileAssignment, seed: int, name: str) -> Studen
     )
 
 
-def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
+def _other_shapes(intended: LibraryLayer, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
     """Yield random larger input shapes that do not change the shapes of a layer's parameters."""
     for number in range(SHAPE_TRIES):
         extension = generator.integers(0, MAX_EXTENSION, len(intended.shape))
@@ -235,7 +235,7 @@ def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Ite
             extension[0] = 0  # the layer may require this number of channels
         shape = tuple(int(size + extra) for size, extra in zip(intended.shape, extension, strict=True))
         try:
-            other = LayerSubject(intended.layer, shape)
+            other = LibraryLayer(intended.layer, shape)
         except ShapeError:
             continue
         if other.parameters == intended.parameters:

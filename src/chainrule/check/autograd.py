@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.check.comparison import compare_with_array
-from chainrule.check.failures import failure_row
-from chainrule.check.forms import DATA
-from chainrule.check.report import Diagnosis, Row
+from chainrule.check.failures import failure_result
+from chainrule.check.known_interfaces import DATA
+from chainrule.check.report import CheckResult, Diagnosis
 from chainrule.custom.autograd import Expression
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -39,8 +39,10 @@ FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
-def engine_rows(name: str, evaluate: Callable[[Expression], Mapping[str, Array]], seed: int) -> Iterator[Row]:
-    """Yield the rows of an engine: for each operation that it has, y and the gradients with respect to a and b.
+def engine_results(
+    name: str, evaluate: Callable[[Expression], Mapping[str, Array]], seed: int
+) -> Iterator[CheckResult]:
+    """Yield the results of an engine: for each operation that it has, y and the gradients with respect to a and b.
 
     name      name of the class
     evaluate  evaluates an expression in the learner's process, and returns y, da and db
@@ -64,7 +66,7 @@ def engine_rows(name: str, evaluate: Callable[[Expression], Mapping[str, Array]]
                 value = np.abs(value) + 0.5
             values.append(value)
         dy = np.asarray(generator.normal(size=_value(source, values).shape))
-        yield from _rows(name, operation, evaluate, Expression(source, values, dy))
+        yield from _results(name, operation, evaluate, Expression(source, values, dy))
 
 
 def _value(source: str, values: Sequence[Array]) -> Array:
@@ -99,37 +101,37 @@ def _takes_arrays(evaluate: Callable[[Expression], Mapping[str, Array]], generat
         return False
 
 
-def _rows(
+def _results(
     name: str,
     operation: str,
     evaluate: Callable[[Expression], Mapping[str, Array]],
     expression: Expression,
-) -> Iterator[Row]:
-    """Yield the rows of an operation, or nothing if the engine does not have it."""
-    subject = f"{name}: {expression.source}"
+) -> Iterator[CheckResult]:
+    """Yield the results of an operation, or nothing if the engine does not have it."""
+    title = f"{name}: {expression.source}"
     expected = {"y": _value(expression.source, expression.values)}
     for place, tensor in enumerate("ab"[: len(expression.values)]):
         expected[tensor] = _gradient(expression, place)
     try:
-        results = evaluate(expression)
+        arrays = evaluate(expression)
     except StudentError as error:
         if any(word in str(error) for word in ("AttributeError", "TypeError")):
             return
-        yield failure_row(subject, error, operation, tensor="y")
+        yield failure_result(title, error, operation, tensor="y")
         return
     for tensor, array in expected.items():
-        result = results.get(tensor if tensor == "y" else f"d{tensor}")
-        row = Row(subject, tensor, operation, None, TOLERANCE, False)
-        if result is None or result.shape != np.shape(array):
-            if result is None:
+        actual = arrays.get(tensor if tensor == "y" else f"d{tensor}")
+        result = CheckResult(title, tensor, operation, None, TOLERANCE, False)
+        if actual is None or actual.shape != np.shape(array):
+            if actual is None:
                 shape = "missing"
             else:
-                shape = f"of shape {result.shape}, not {np.shape(array)}"
-            yield Row(subject, tensor, operation, None, TOLERANCE, False, notes=(f"{row.title} is {shape}",))
+                shape = f"of shape {actual.shape}, not {np.shape(array)}"
+            yield CheckResult(title, tensor, operation, None, TOLERANCE, False, notes=(f"{result.title} is {shape}",))
             continue
-        comparison = compare_with_array(result, np.asarray(array, np.float64))
-        row = replace(row, error=comparison.error, ok=comparison.error <= TOLERANCE, worst=comparison.worst)
-        of_one_use = compare_with_array(result, np.asarray(array, np.float64) / 2).error <= TOLERANCE
+        comparison = compare_with_array(actual, np.asarray(array, np.float64))
+        result = replace(result, error=comparison.error, ok=comparison.error <= TOLERANCE, worst=comparison.worst)
+        of_one_use = compare_with_array(actual, np.asarray(array, np.float64) / 2).error <= TOLERANCE
         if expression.source in USED_TWICE and tensor == "a" and of_one_use:
-            row = replace(row, diagnoses=(ASSIGNED,))
-        yield row
+            result = replace(result, diagnoses=(ASSIGNED,))
+        yield result

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from chainrule.check.course_contracts import COURSES, course_file
 from chainrule.check.points import PointScheme
@@ -258,7 +257,7 @@ def _workflow(task: GradedAssignment) -> bytes:
 def _script(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
         raise OptionError("classroom50 does not support --draw-by name: its autograders are public, with the seed")
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "@POINTS@": task.scheme.to_toml(),
         "@REQUIREMENTS@": _published(task),
         "@WORDS@": task.arguments,

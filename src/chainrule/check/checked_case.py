@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chainrule.check import comparison
+from chainrule.check.library_functions import DifferentiableFunction, Values
 from chainrule.check.references import MAX_FLOAT64_TOLERANCE
-from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, TestCase
-from chainrule.check.subjects import Subject, Values
+from chainrule.check.report import CheckResult, Diagnosis
+from chainrule.check.results import MIN_SCALE, MIN_SCALE_FLOAT32, TestCase
 from chainrule.engines.protocol import Array
 
 CANCELLED = 0.01  # relative to the largest input; smaller outputs are treated as sums that nearly cancel
@@ -31,9 +31,9 @@ class CheckedCase:
     other: Values
 
     @property
-    def subject(self) -> Subject:
+    def function(self) -> DifferentiableFunction:
         """The code under check."""
-        return self.test_case.subject
+        return self.test_case.function
 
     @property
     def output_is_right(self) -> bool:
@@ -42,10 +42,10 @@ class CheckedCase:
 
     def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
         """Return y and the gradients that the code computes for these values. Their shapes are not checked."""
-        y = self.subject.output(values)
+        y = self.function.output(values)
         if dy is None:
             dy = np.resize(self.test_case.dy, y.shape)
-        return {"y": y, **self.subject.gradients(values, dy)}
+        return {"y": y, **self.function.gradients(values, dy)}
 
     def right_results(self, values: Values) -> dict[str, Array]:
         """Return y and the gradients of the intended layer, or an empty dictionary if the layer is unknown."""
@@ -57,16 +57,16 @@ class CheckedCase:
     def compare(
         self,
         method: str,
-        results: Values,
+        actual: Values,
         expected: Values,
         diagnosis: Diagnosis,
         tolerance: float = 0.0,
         x: Array | None = None,
-    ) -> list[Row]:
-        """Return a row for each result whose error exceeds its own tolerance and ``tolerance``.
+    ) -> list[CheckResult]:
+        """Return a result for each array whose error exceeds its own tolerance and ``tolerance``.
 
-        method     name of the check in the rows
-        diagnosis  diagnosis of every returned row
+        method     name of the check in the results
+        diagnosis  diagnosis of every returned result
         x          inputs far from zero, whose rounding errors limit the accuracy of outputs that nearly cancel; None:
                    the inputs are near zero
         """
@@ -74,23 +74,23 @@ class CheckedCase:
             rounding_scale = 0.0
         else:
             rounding_scale = CANCELLED * float(np.abs(x).max(initial=0.0))
-        rows = list[Row]()
+        results = list[CheckResult]()
         largest = float(np.abs(self.test_case.dy).max(initial=0.0))
-        for tensor in [tensor for tensor in results if tensor in self.right and tensor in expected]:
+        for tensor in [tensor for tensor in actual if tensor in self.right and tensor in expected]:
             allowed = max(self.tolerances[tensor], tolerance)
-            row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(diagnosis,))
-            if results[tensor].shape != expected[tensor].shape:
-                note = comparison.shape_message(row.title, results[tensor], expected[tensor].shape)
-                rows.append(replace(row, notes=(note,)))
+            result = CheckResult(self.function.name, tensor, method, None, allowed, False, diagnoses=(diagnosis,))
+            if actual[tensor].shape != expected[tensor].shape:
+                note = comparison.shape_message(result.title, actual[tensor], expected[tensor].shape)
+                results.append(replace(result, notes=(note,)))
                 continue
             floor = (MIN_SCALE if allowed < MAX_FLOAT64_TOLERANCE else MIN_SCALE_FLOAT32) * largest
             if tensor == "y":
                 floor = max(floor, rounding_scale)
-            result = comparison.compare_with_array(results[tensor], expected[tensor], floor)
-            if result.error > allowed:
-                if np.isfinite(result.error):
-                    error = result.error
+            compared = comparison.compare_with_array(actual[tensor], expected[tensor], floor)
+            if compared.error > allowed:
+                if np.isfinite(compared.error):
+                    error = compared.error
                 else:
                     error = None
-                rows.append(replace(row, error=error, worst=result.worst if error is not None else None))
-        return rows
+                results.append(replace(result, error=error, worst=compared.worst if error is not None else None))
+        return results

@@ -35,7 +35,7 @@ class CheckedFile(ABC):
         """Continue with another process, which loads the file again."""
 
     @abstractmethod
-    def bind(self, selection: Mapping[str, Any]) -> tuple[Any, str]:
+    def bind(self, selection: Mapping[str, object]) -> tuple[Any, str]:
         """Return a layer or a loss, and its name; see `sources.bind`."""
 
     def layer(
@@ -90,6 +90,6 @@ class LocalFile(CheckedFile):
     def restart(self) -> None:
         """Do nothing."""
 
-    def bind(self, selection: Mapping[str, Any]) -> tuple[Any, str]:
+    def bind(self, selection: Mapping[str, object]) -> tuple[Any, str]:
         """Return a layer or a loss, and its name."""
         return sources.bind(self._module, Path(self._module.__name__), selection)

@@ -7,36 +7,36 @@ from typing import Any, NamedTuple
 
 from chainrule.check import constructors
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.failures import failure_row
-from chainrule.check.forms import (
-    ClassFormat,
-    class_format,
+from chainrule.check.failures import failure_result
+from chainrule.check.input_formats import INPUT_NOTE
+from chainrule.check.interface_search import UPDATES_NOTE
+from chainrule.check.known_interfaces import (
+    ClassInterface,
+    class_interface,
     constructor_values,
     impossible_value,
     normalized_name,
     usual_values,
 )
-from chainrule.check.input_formats import INPUT_NOTE
-from chainrule.check.interface_search import UPDATES_NOTE
 from chainrule.check.learner_checks import ONE_NONZERO_NOTE, ONLY_SQUARE, check_layer, of_single_samples
 from chainrule.check.learner_task import LearnerTask
+from chainrule.check.library_functions import LibraryLayer, LibraryLoss
 from chainrule.check.loss_checks import check_loss_interface
 from chainrule.check.loss_interface import all_losses, find_loss_interface
-from chainrule.check.mode_checks import class_rows
+from chainrule.check.mode_checks import class_results
 from chainrule.check.option_checks import (
     EPSILONS,
     SLOPES,
     LayerSignature,
     activation_arguments,
-    other_options_rows,
+    other_options_results,
     stored_epsilon,
-    variation_rows,
+    variation_results,
     with_own_variant,
 )
-from chainrule.check.pair_checks import other_pair_rows
-from chainrule.check.report import Report, Row, all_right, has_wrong
-from chainrule.check.subjects import LayerSubject, LossSubject
-from chainrule.custom.calls import FormError
+from chainrule.check.pair_checks import other_pair_results
+from chainrule.check.report import CheckResult, Report, all_right, has_wrong
+from chainrule.custom.calls import InterfaceError
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.losses import ONLY_LOSS
 from chainrule.custom.sample_axis import LAST, ONE, AdaptedLoss
@@ -63,10 +63,10 @@ OF_VECTORS = (Softmax, LayerNorm)  # layers that code may compute for a single v
 
 
 class Findings(NamedTuple):
-    """What the checks of earlier classes have found: notes for the report, which checks extend, and rows."""
+    """What the checks of earlier classes have found: notes for the report, which checks extend, and results."""
 
     notes: list[str]
-    rows: Sequence[Row]
+    results: Sequence[CheckResult]
 
     def may_take_vectors(self, *, certain: bool) -> bool:
         """Return whether the other classes of a file take single vectors, or are not known to take batches.
@@ -79,23 +79,25 @@ class Findings(NamedTuple):
                 single.add(note.partition(":")[0])
         if certain:
             return bool(single)
-        for row in self.rows:
-            if row.title == "dw" and row.ok and row.subject not in single:
+        for result in self.results:
+            if result.title == "dw" and result.ok and result.name not in single:
                 return False
         return True
 
 
-def _sample_rows(learner_layer: LearnerLayer, task: LearnerTask, seed: int, axes: Sequence[str]) -> tuple[Row, ...]:
-    """Return the rows of a layer for columns of a batch, or for single vectors; empty if it is wrong."""
+def _sample_results(
+    learner_layer: LearnerLayer, task: LearnerTask, seed: int, axes: Sequence[str]
+) -> tuple[CheckResult, ...]:
+    """Return the results of a layer for columns of a batch, or for single vectors; empty if it is wrong."""
     for axis in axes:
         with suppress(StudentError):
             report = check_layer(learner_layer.adapted(axis), task, seed)
             if report.ok:
-                return report.rows
+                return report.results
     return ()
 
 
-def rows_of_class(
+def results_of_class(
     file: CheckedFile,
     name: str,
     signature: LayerSignature,
@@ -103,8 +105,8 @@ def rows_of_class(
     base: LearnerTask,
     findings: Findings,
     is_loss: bool,
-) -> Iterator[Row]:
-    """Yield the rows of a class or an object.
+) -> Iterator[CheckResult]:
+    """Yield the results of a class or an object.
 
     findings    those of earlier classes
     is_loss     whether the methods take predictions and targets
@@ -112,138 +114,142 @@ def rows_of_class(
     A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
     all of its earlier results were right, it counts as wrong.
     """
-    course_format = class_format(name)
+    known_interface = class_interface(name)
     is_right = False
     try:
-        if course_format is not None and course_format.layer is None:
-            yield from _loss_class_rows(file, name, course_format.against, seed, findings)
+        if known_interface is not None and known_interface.layer is None:
+            yield from _loss_class_results(file, name, known_interface.against, seed, findings)
             return
         if is_loss:
-            yield from _loss_class_rows(file, name, None, seed, findings)
+            yield from _loss_class_results(file, name, None, seed, findings)
             return
-        task, known = _task(name, course_format, signature, base)
+        task, known = _task(name, known_interface, signature, base)
         tried = [*signature.required]
-        if course_format is not None:
+        if known_interface is not None:
             tried += activation_arguments(signature.arguments)
         learner_layer, options = constructors.construct(file, name, tried, known, seed)
         if signature.arguments == ("ctx",):
-            yield from other_pair_rows(file, name, None, base, seed)
+            yield from other_pair_results(file, name, None, base, seed)
             return
         task, report = _report_of_fitting_task(learner_layer, with_own_variant(task, learner_layer), seed)
-        rows = report.rows
+        results = report.results
         epsilon = stored_epsilon(learner_layer) if isinstance(task.against, NORMALIZATIONS) else None
         if epsilon is not None:
-            rows = _rows_with_epsilon(rows, name, epsilon, findings.notes)
-        layer = task.against or (course_format and course_format.fixed_layer)
+            results = _results_with_epsilon(results, name, epsilon, findings.notes)
+        layer = task.against or (known_interface and known_interface.fixed_layer)
         if isinstance(layer, OF_VECTORS) and not report.ok and findings.may_take_vectors(certain=False):
-            single = _vector_rows(file.layer(name, options=options), layer, findings, seed)
+            single = _vector_results(file.layer(name, options=options), layer, findings, seed)
             if single:
                 findings.notes.append(f"{name}: {SINGLE_VECTORS}")
-                rows = single
+                results = single
         guessed = set(signature.required) - known.keys()  # arguments whose values were found by trial
         if guessed:
-            rows = [row for row in rows if ONLY_SQUARE not in row.diagnoses]
-        yield from rows
+            results = [result for result in results if ONLY_SQUARE not in result.diagnoses]
+        yield from results
         for note in report.notes:
             if note.startswith(REPORTED_NOTES):
                 findings.notes.append(f"{name}: {note}")
-        is_right = all_right(rows)
+        is_right = all_right(results)
         if is_right and not guessed:
-            yield from _rows_with_other_options(file, name, options, signature, (course_format, task), seed)
+            yield from _results_with_other_options(file, name, options, signature, (known_interface, task), seed)
     except (StudentError, ShapeError) as error:
-        yield _failed_class_row(name, error, signature, is_right, is_loss)
+        yield _failed_class_result(name, error, signature, is_right, is_loss)
 
 
-def _vector_rows(learner_layer: LearnerLayer, layer: Layer, findings: Findings, seed: int) -> Sequence[Row]:
-    """Return the rows of a layer for columns of a batch, or for single vectors; empty if it is wrong.
+def _vector_results(learner_layer: LearnerLayer, layer: Layer, findings: Findings, seed: int) -> Sequence[CheckResult]:
+    """Return the results of a layer for columns of a batch, or for single vectors; empty if it is wrong.
 
     The code may run on batches, so only another layer that takes single vectors shows that they are meant.
     """
     axes = [LAST]
     if findings.may_take_vectors(certain=True):
         axes.append(ONE)
-    return _sample_rows(learner_layer, LearnerTask(layer, (6,)), seed, axes)
+    return _sample_results(learner_layer, LearnerTask(layer, (6,)), seed, axes)
 
 
-def _failed_class_row(
+def _failed_class_result(
     name: str, error: StudentError | ShapeError, signature: LayerSignature, is_right: bool, is_loss: bool
-) -> Row:
-    """Return the row of a class that raises an error, with the contract to state if nothing was checked before."""
+) -> CheckResult:
+    """Return the result of a class that raises an error, with the contract to state if nothing was checked before."""
     failure = error if isinstance(error, StudentError) else str(error)
     notes = ()
     if not is_right:
         notes = (constructors.class_contract(name, signature.arguments, signature.methods, is_loss),)
     if str(failure).endswith(ONLY_LOSS):
-        return failure_row(name, failure, checked=is_right, notes=notes, tensor="p")
-    return failure_row(name, failure, checked=is_right, notes=notes)
+        return failure_result(name, failure, checked=is_right, notes=notes, tensor="p")
+    return failure_result(name, failure, checked=is_right, notes=notes)
 
 
-def _rows_with_other_options(
+def _results_with_other_options(
     file: CheckedFile,
     name: str,
     options: Mapping[str, Any],
     signature: LayerSignature,
-    course: tuple[ClassFormat | None, LearnerTask],
+    course: tuple[ClassInterface | None, LearnerTask],
     seed: int,
-) -> Iterator[Row]:
-    """Yield the rows of a class whose first instance is right, for its modes and for other arguments."""
-    course_format, task = course
+) -> Iterator[CheckResult]:
+    """Yield the results of a class whose first instance is right, for its modes and for other arguments."""
+    known_interface, task = course
     if task.against is not None:
-        intended = LayerSubject(task.against, task.shape or ())
-        yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
+        intended = LibraryLayer(task.against, task.shape or ())
+        yield from class_results(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
     has_slope = not SLOPES.keys().isdisjoint(signature.arguments)
     if not (options or has_slope or activation_arguments(signature.arguments)):
         return
     if isinstance(task.against, (*NORMALIZATIONS, Dropout)):
         return  # the only option of these is the number of features or the probability
-    if course_format is not None and task.against is not None:
-        yield from other_options_rows(file, name, (course_format, task), signature.arguments, seed)
-    yield from variation_rows(file, name, options, signature, seed)
+    if known_interface is not None and task.against is not None:
+        yield from other_options_results(file, name, (known_interface, task), signature.arguments, seed)
+    yield from variation_results(file, name, options, signature, seed)
 
 
-def _rows_with_epsilon(rows: Sequence[Row], name: str, epsilon: float, notes: list[str]) -> Sequence[Row]:
-    """Return the rows of a normalization. An impossible epsilon explains the wrong ones; an unusual one is noted."""
+def _results_with_epsilon(
+    results: Sequence[CheckResult], name: str, epsilon: float, notes: list[str]
+) -> Sequence[CheckResult]:
+    """Return the results of a normalization. An impossible epsilon explains the wrong ones; an unusual one is noted."""
     mistake = impossible_value("epsilon", epsilon)
     if not mistake:
         if epsilon not in EPSILONS:
             notes.append(f"{name} has epsilon = {epsilon:g}; usual is {EPSILONS[0]:g}")
-        return rows
-    explained = list[Row]()
-    for row in rows:
-        explained.append(replace(row, diagnoses=mistake) if row.is_wrong else row)
+        return results
+    explained = list[CheckResult]()
+    for result in results:
+        explained.append(replace(result, diagnoses=mistake) if result.is_wrong else result)
     return explained
 
 
-def _loss_class_rows(file: CheckedFile, name: str, usual: str | None, seed: int, findings: Findings) -> Sequence[Row]:
-    """Return the rows of a loss.
+def _loss_class_results(
+    file: CheckedFile, name: str, usual: str | None, seed: int, findings: Findings
+) -> Sequence[CheckResult]:
+    """Return the results of a loss.
 
     usual     the loss that its name suggests; None if it is unknown
     findings  those of earlier classes
 
-    Errors   FormError if the values of an unknown loss are those of no loss of this library
+    Errors   InterfaceError if the values of an unknown loss are those of no loss of this library
     """
     if usual is None:
         candidates = all_losses()
     else:
-        candidates = [LossSubject(usual, engine="reference")]
+        candidates = [LibraryLoss(usual, engine="reference")]
         if usual == LOGITS and "softmax" not in normalized_name(name):
-            candidates.append(LossSubject(PROBABILITIES, engine="reference"))
+            candidates.append(LibraryLoss(PROBABILITIES, engine="reference"))
     code = file.loss(name)
     interface = find_loss_interface(code, candidates, seed, lenient=True)
     if usual is None and not interface.right:
-        raise FormError("its values are those of no loss of this library; name the loss with --against LOSS")
+        raise InterfaceError("its values are those of no loss of this library; name the loss with --against LOSS")
     if usual == LOGITS and interface.intended.name == PROBABILITIES:
         findings.notes.append(f"{name}: {PROBABILITIES_NOTE}")
     for note in interface.notes:
         findings.notes.append(f"{name}: {note}")
-    rows = check_loss_interface(interface, seed).rows
-    if has_wrong(rows) and findings.may_take_vectors(certain=True):
+    results = check_loss_interface(interface, seed).results
+    if has_wrong(results) and findings.may_take_vectors(certain=True):
         of_samples = find_loss_interface(AdaptedLoss(code, single=True), [interface.intended], seed, lenient=True)
-        single = of_single_samples(check_loss_interface(of_samples, seed)).rows
-        if all(row.ok for row in single):
+        single = of_single_samples(check_loss_interface(of_samples, seed)).results
+        if all(result.ok for result in single):
             findings.notes.append(f"{name}: {SINGLE_VECTORS}")
             return single
-    return rows
+    return results
 
 
 def _report_of_fitting_task(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> tuple[LearnerTask, Report]:
@@ -268,7 +274,7 @@ def _report_of_fitting_task(learner_layer: LearnerLayer, task: LearnerTask, seed
             raise
         except StudentError:
             continue
-        wrong_outputs = [row for row in report.rows if row.tensor == "y" and row.is_wrong]
+        wrong_outputs = [result for result in report.results if result.tensor == "y" and result.is_wrong]
         if candidate is task or not wrong_outputs:
             return candidate, report
     unknown = replace(task, against=None, shape=None, larger=None)
@@ -276,17 +282,17 @@ def _report_of_fitting_task(learner_layer: LearnerLayer, task: LearnerTask, seed
 
 
 def _task(
-    name: str, course_format: ClassFormat | None, signature: LayerSignature, task: LearnerTask
+    name: str, known_interface: ClassInterface | None, signature: LayerSignature, task: LearnerTask
 ) -> tuple[LearnerTask, dict[str, Any]]:
     """Return the completed task of a layer class, and values of its constructor arguments.
 
     The task has no intended layer if a required argument has an unknown name.
     """
     options = dict[str, Any]()
-    if course_format is None:
+    if known_interface is None:
         options = usual_values(signature.arguments)
     elif signature.arguments:
-        case = course_format.cases(signature.arguments)[0]
+        case = known_interface.cases(signature.arguments)[0]
         task = replace(task, against=case.layer, shape=case.shape, larger=case.larger)
         for argument, value in constructor_values(case.layer, case.shape).items():
             if argument in signature.arguments:
@@ -298,8 +304,8 @@ def _task(
             if unknown:
                 options[unknown[0]] = case.layer.rate
             task = replace(task, options_given=bool(options))
-    elif course_format.layer is Dropout:
-        case = course_format.cases(signature.arguments)[0]
+    elif known_interface.layer is Dropout:
+        case = known_interface.cases(signature.arguments)[0]
         task = replace(task, against=case.layer, shape=case.shape, options_given=False)
     if set(signature.required) - options.keys():
         task = replace(task, against=None, shape=None, larger=None)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.forms import ARGUMENTS, DATA, ClassFormat, class_format
 from chainrule.check.interface_search import find_layer_interface
-from chainrule.check.learner_subjects import failed_in_backward
+from chainrule.check.known_interfaces import ARGUMENTS, DATA, ClassInterface, class_interface
 from chainrule.check.learner_task import ANY_LAYER
+from chainrule.check.submitted_functions import failed_in_backward
 from chainrule.custom.gradient_names import role_of
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.names import NAMES
@@ -27,7 +27,7 @@ CONTRACT = """{name}: state how it is called, with values for what is not your o
 
 
 def construct(
-    file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, Any], seed: int
+    file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, object], seed: int
 ) -> tuple[LearnerLayer, dict[str, Any]]:
     """Return a layer, and the values of its constructor arguments.
 
@@ -37,7 +37,7 @@ def construct(
     if not {*required} - {*options}:
         return file.layer(name, options=options), {**options}
     best: tuple[float, LearnerLayer, dict[str, Any]] | None = None
-    for values in combinations(required, options, class_format(name)):
+    for values in combinations(required, options, class_interface(name)):
         try:
             learner_layer = file.layer(name, options=values)
         except StudentError:
@@ -69,23 +69,23 @@ def _quality(learner_layer: LearnerLayer, seed: int) -> float:
 
 
 def combinations(
-    required: Sequence[str], known: Mapping[str, Any], course_format: ClassFormat | None
+    required: Sequence[str], known: Mapping[str, object], known_interface: ClassInterface | None
 ) -> Iterator[dict[str, Any]]:
     """Yield values for the constructor arguments of a class, by name.
 
     required       names of the arguments without a default
     known          values of arguments with usual names
-    course_format  the format of the class, which determines the shapes of parameters; None if it is unknown
+    known_interface  the interface of the class, which determines the shapes of parameters; None if it is unknown
     """
     unknown = [name for name in required if name not in known]
-    for values in islice(product(*(_values(name, course_format) for name in unknown)), MAX_TRIES):
+    for values in islice(product(*(_values(name, known_interface) for name in unknown)), MAX_TRIES):
         yield {**known, **dict(zip(unknown, values, strict=True))}
     if known:
-        for values in islice(product(*(_values(name, course_format) for name in required)), MAX_TRIES):
+        for values in islice(product(*(_values(name, known_interface) for name in required)), MAX_TRIES):
             yield dict(zip(required, values, strict=True))
 
 
-def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
+def _values(name: str, known_interface: ClassInterface | None) -> Sequence[Any]:
     """Return the values to try for an argument: for its exact name, its parameter, its option, or a part of its name.
 
     Earlier kinds are more certain. A kernel may be an array of weights or, as here, its size.
@@ -96,8 +96,8 @@ def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
         return VALUES["exact"][plain]
     if role in VALUES["parameters"] and plain not in ("filters", "kernels", "kernel"):
         shapes = VALUES["parameters"][role]
-        if role == "w" and course_format is not None:
-            shapes = VALUES["kernels"].get(course_format.against, shapes)
+        if role == "w" and known_interface is not None:
+            shapes = VALUES["kernels"].get(known_interface.against, shapes)
         generator = np.random.default_rng(0)
         return [generator.normal(size=shape) for shape in shapes]
     for option, words in ARGUMENTS.items():

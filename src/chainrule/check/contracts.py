@@ -15,19 +15,19 @@ import numpy as np
 from chainrule.check import random_inputs
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.course_contracts import CourseEntry, course
-from chainrule.check.failures import failure_row
+from chainrule.check.failures import failure_result
 from chainrule.check.learner_checks import check_layer
-from chainrule.check.learner_subjects import NEUTRAL
 from chainrule.check.learner_task import LearnerTask
+from chainrule.check.library_functions import DifferentiableFunction, LibraryLayer, LibraryLoss, MulticlassHinge
 from chainrule.check.loss_checks import check_loss
 from chainrule.check.loss_interface import all_losses
-from chainrule.check.mode_checks import class_rows
-from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
+from chainrule.check.mode_checks import class_results
+from chainrule.check.optimizer_checks import optimizer_kind, optimizer_results
 from chainrule.check.option_checks import with_own_variant
-from chainrule.check.report import Diagnosis, Report, Row, all_right
-from chainrule.check.rows import NOT_CHECKED
-from chainrule.check.running_statistics import normalization_rows
-from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject
+from chainrule.check.report import CheckResult, Diagnosis, Report, all_right
+from chainrule.check.results import NOT_CHECKED
+from chainrule.check.running_statistics import normalization_results
+from chainrule.check.submitted_functions import NEUTRAL
 from chainrule.custom.contract import Contract, parse
 from chainrule.custom.contract_code import TRAIN
 from chainrule.custom.learner_layer import LearnerLayer
@@ -59,8 +59,8 @@ def stated_report(file: CheckedFile, text: str, against: str | None, base: Learn
         kind = optimizer_kind(against or contract.name)
         if kind is None:
             raise OptionError(f"{contract.name}: state the optimizer, such as --against adam")
-        rows = tuple(optimizer_rows(contract.name, kind, partial(file.evaluate, None), [str(contract)], seed))
-        return Report(contract.name, rows, (_note(contract),))
+        results = tuple(optimizer_results(contract.name, kind, partial(file.evaluate, None), [str(contract)], seed))
+        return Report(contract.name, results, (_note(contract),))
     if "p" in contract.reads:
         report = check_loss(file.loss(contract=text), _losses(against), seed)
         return replace(report, notes=(*report.notes, _note(contract)))
@@ -72,7 +72,7 @@ def stated_report(file: CheckedFile, text: str, against: str | None, base: Learn
 
 
 def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a layer under the contract of its task, with the rows of its modes."""
+    """Return the report of a layer under the contract of its task, with the results of its modes."""
     contract = parse(task.contract or "")
     learner_layer = file.layer(contract=task.contract)
     if task.against is None:
@@ -83,29 +83,29 @@ def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
     try:
         report = check_layer(learner_layer, task, seed)
     except StudentError as error:  # in forward, or because the code does not keep to the contract
-        return Report(learner_layer.name, (failure_row(learner_layer.name, error),), (_note(contract),))
-    rows = list[Row]()
-    for row in report.rows:
-        rows.append(_of_contract(row, contract))
-    if task.against is not None and all_right(rows):
-        rows += _mode_rows(file, contract, task, seed)
-    return replace(report, rows=tuple(rows), notes=(*report.notes, _note(contract)))
+        return Report(learner_layer.name, (failure_result(learner_layer.name, error),), (_note(contract),))
+    results = list[CheckResult]()
+    for result in report.results:
+        results.append(_of_contract(result, contract))
+    if task.against is not None and all_right(results):
+        results += _mode_results(file, contract, task, seed)
+    return replace(report, results=tuple(results), notes=(*report.notes, _note(contract)))
 
 
-def _of_contract(row: Row, contract: Contract) -> Row:
-    """Return the row; if no gradient was found, with the advice to correct the contract."""
-    if row.failed or row.checked or row.tensor not in contract.parameters:
-        return row
+def _of_contract(result: CheckResult, contract: Contract) -> CheckResult:
+    """Return the result; if no gradient was found, with the advice to correct the contract."""
+    if result.failed or result.checked or result.tensor not in contract.parameters:
+        return result
     place = ""
     for line in contract.lines:
-        if row.title in line.assigns:
+        if result.title in line.assigns:
             place = str(line)
             break
     if place:
         problem = f"after backward, there is nothing for {place}"
     else:
-        problem = f"the contract does not state {row.title}"
-    return replace(row, diagnoses=(Diagnosis(NOT_CHECKED, f"is not checked: {problem}"),))
+        problem = f"the contract does not state {result.title}"
+    return replace(result, diagnoses=(Diagnosis(NOT_CHECKED, f"is not checked: {problem}"),))
 
 
 def _with_epsilon(file: CheckedFile, task: LearnerTask) -> LearnerTask:
@@ -113,7 +113,7 @@ def _with_epsilon(file: CheckedFile, task: LearnerTask) -> LearnerTask:
     learner_layer = file.layer(contract=task.contract)
     layer = cast("BatchNorm2D | LayerNorm", task.against)
     shape = task.shape or random_inputs.input_shape_for(layer)
-    for name, size in LayerSubject(layer, shape).parameters.items():
+    for name, size in LibraryLayer(layer, shape).parameters.items():
         if learner_layer.has(name):
             learner_layer.put(name, np.full(size, NEUTRAL.get(name, 0.0)))
     return with_own_variant(replace(task, shape=shape), learner_layer)
@@ -137,10 +137,10 @@ def _put_parameters(learner_layer: LearnerLayer, contract: Contract, shape: tupl
         learner_layer.put(name, generator.normal(size=[sizes[axis] for axis in axes]))
 
 
-def _mode_rows(file: CheckedFile, contract: Contract, task: LearnerTask, seed: int) -> list[Row]:
-    """Return the rows of the modes of a dropout or a batch normalization; empty for other layers."""
+def _mode_results(file: CheckedFile, contract: Contract, task: LearnerTask, seed: int) -> list[CheckResult]:
+    """Return the results of the modes of a dropout or a batch normalization; empty for other layers."""
     layer: Any = task.against
-    intended = LayerSubject(layer, task.shape or random_inputs.input_shape_for(layer))
+    intended = LibraryLayer(layer, task.shape or random_inputs.input_shape_for(layer))
 
     def load(modes: Any) -> LearnerLayer:
         learner_layer = file.layer(contract=str(contract))
@@ -152,19 +152,19 @@ def _mode_rows(file: CheckedFile, contract: Contract, task: LearnerTask, seed: i
         return []
     if not contract.has_modes:
         message = "no line of the contract states the test mode, as in test: self.eval()"
-        return [failure_row(contract.name, message, "mode='test'", checked=False, tensor="y")]
+        return [failure_result(contract.name, message, "mode='test'", checked=False, tensor="y")]
     if isinstance(layer, Dropout):
-        return class_rows(contract.name, intended, load, seed)
-    return normalization_rows(contract.name, intended, load({}), seed)
+        return class_results(contract.name, intended, load, seed)
+    return normalization_results(contract.name, intended, load({}), seed)
 
 
-def _losses(against: str | None) -> Sequence[Subject]:
+def _losses(against: str | None) -> Sequence[DifferentiableFunction]:
     """Return the losses that code may compute."""
     if against is None:
         return all_losses()
     if against == MulticlassHinge.name:
         return [MulticlassHinge()]
-    return [LossSubject(losses.find(against), engine="reference")]
+    return [LibraryLoss(losses.find(against), engine="reference")]
 
 
 def _note(contract: Contract) -> str:
@@ -210,17 +210,17 @@ def course_report(
     if not entries_by_name:
         usual = ", ".join(dict.fromkeys(entry.names[0] for entry in course(name)))
         raise StudentError(f"{title} has none of the names of the course {name}: {usual}")
-    rows = list[Row]()
+    results = list[CheckResult]()
     notes = list[str]()
     for held, entries in entries_by_name.items():
         file.start_part()
         report = _first_report(file, held, entries, base, seed)
-        for row in report.rows:
-            rows.append(replace(row, subject=held))
+        for result in report.results:
+            results.append(replace(result, name=held))
         for note in report.notes:
             if note.startswith("contract: "):
                 notes.append(f"{held}: {note}")
-    return Report(title, tuple(rows), tuple(notes), brief=True)
+    return Report(title, tuple(results), tuple(notes), brief=True)
 
 
 def _first_report(file: CheckedFile, name: str, entries: Sequence[CourseEntry], base: LearnerTask, seed: int) -> Report:
@@ -235,7 +235,7 @@ def _first_report(file: CheckedFile, name: str, entries: Sequence[CourseEntry], 
                 failure = error
             else:
                 failure = str(error)
-            report = Report(name, (failure_row(name, failure),), (_note(parse(entry.text(name))),))
-        if any(row.checked for row in report.rows):
+            report = Report(name, (failure_result(name, failure),), (_note(parse(entry.text(name))),))
+        if any(result.checked for result in report.results):
             break
     return report

@@ -224,13 +224,13 @@ def tied_integers(shape: tuple[int, ...], generator: np.random.Generator) -> Arr
 class TieSlopes:
     """One-sided slopes of a function along a direction, and the slope according to a gradient.
 
-    index  the element that changes; empty if several change
+    index  the element that changes; None if several change
     """
 
     before: float
     after: float
     claimed: float
-    index: tuple[int, ...] = ()
+    index: tuple[int, ...] | None = None
 
     @property
     def excess(self) -> float:
@@ -257,7 +257,7 @@ def slopes_at_ties(
 
     base = total(x)
 
-    def along(u: Array, index: tuple[int, ...] = ()) -> TieSlopes:
+    def along(u: Array, index: tuple[int, ...] | None = None) -> TieSlopes:
         before = (base - total(x - TIE_STEP * u)) / TIE_STEP
         after = (total(x + TIE_STEP * u) - base) / TIE_STEP
         moved = u != 0  # NaN elsewhere does not affect this slope

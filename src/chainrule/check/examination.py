@@ -1,6 +1,6 @@
-"""The check of one subject on one test case: its output, if the correct one is known, and the gradient of every tensor.
+"""The check of a function on one test case: its output, if the correct one is known, and every gradient.
 
-Gradients are compared with derivatives of the subject's own forward pass. The forward pass is compared with the
+Gradients are compared with derivatives of the function's own forward pass. The forward pass is compared with the
 intended layer.
 """
 
@@ -16,18 +16,18 @@ from chainrule.check.derivatives import LIMIT, TieSlopes
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import NONLINEAR, STALE
 from chainrule.check.input_checks import BATCH_SIZE, LARGE_FACTOR
+from chainrule.check.library_functions import DifferentiableFunction, Values
 from chainrule.check.references import EXACT, CheckedResult, Reference, explain
-from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import (
+from chainrule.check.report import CheckResult, Diagnosis
+from chainrule.check.results import (
     EXACT_TOLERANCE,
     TestCase,
-    comparison_row,
+    comparison_result,
     function_of,
-    gradient_row,
+    gradient_result,
     numerical_derivatives,
-    output_row,
+    output_result,
 )
-from chainrule.check.subjects import Subject, Values
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
@@ -50,7 +50,7 @@ VARYING = Diagnosis(
 
 @dataclass(frozen=True)
 class Examination:
-    """A test case, the subject's gradients on it, and rows without diagnoses.
+    """A test case, the function's gradients on it, and results without diagnoses.
 
     earlier_values  values of a first call, before the test case; None if there was no such call
     varying         tensors whose gradients change between calls
@@ -58,7 +58,7 @@ class Examination:
 
     test_case: TestCase
     claimed: Mapping[str, Array]
-    rows: tuple[Row, ...] = field(default=())
+    results: tuple[CheckResult, ...] = field(default=())
     earlier_values: Values | None = None
     varying: frozenset[str] = frozenset()
 
@@ -79,49 +79,53 @@ class Examination:
 
 
 def make_test_case(
-    subject: Subject, values: Values, seed: int, reference: Reference | None = None, tolerance: float = EXACT_TOLERANCE
+    function: DifferentiableFunction,
+    values: Values,
+    seed: int,
+    reference: Reference | None = None,
+    tolerance: float = EXACT_TOLERANCE,
 ) -> TestCase:
     """Return a test case with a random upstream gradient; StudentError if the output is unusable."""
-    generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
-    y = subject.output(values)
-    repeated = subject.output(values)
+    generator = np.random.default_rng([seed, zlib.crc32(function.name.encode())])
+    y = function.output(values)
+    repeated = function.output(values)
     if not y.size:
-        raise StudentError(f"{subject.name}: forward returned an empty array y")
+        raise StudentError(f"{function.name}: forward returned an empty array y")
     if not np.isfinite(y).all():
         raise StudentError(
-            f"{subject.name}: forward returns values that are not finite (inf or nan) for an ordinary input"
+            f"{function.name}: forward returns values that are not finite (inf or nan) for an ordinary input"
         )
     if y.shape != repeated.shape or not np.allclose(y, repeated, rtol=1e-6, atol=1e-9):
         raise StudentError(
-            f"{subject.name}: a second call of forward with the same input and options returns different values; "
+            f"{function.name}: a second call of forward with the same input and options returns different values; "
             "if there is a seed, use it in every call"
         )
     if y.ndim:
         dy = generator.normal(size=y.shape)
     else:
         dy = np.array(1.0)
-    return TestCase(subject, values, dy, y, generator, reference, tolerance)
+    return TestCase(function, values, dy, y, generator, reference, tolerance)
 
 
 def examine(test_case: TestCase, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
-    """Check a subject on a test case. Return the row of y, if its expected value is known, and a row for each gradient.
+    """Check a function on a test case. Return the result of y, if its expected value is known, and of each gradient.
 
     limit    number of elements per tensor that are checked individually
     earlier  values of a call before the test case, to detect results that belong to them; None: no such call
     """
-    claimed = test_case.subject.gradients(test_case.values, test_case.dy)
+    claimed = test_case.function.gradients(test_case.values, test_case.dy)
     varying = _varying_gradients(test_case, claimed)
     numerical = numerical_derivatives(test_case, limit)
     if test_case.reference is not None:
-        rows = [output_row(test_case, numerical.noise)]
+        results = [output_result(test_case, numerical.noise)]
     else:
-        rows = []
-    for tensor in test_case.subject.tensors:
-        row = gradient_row(test_case, tensor, claimed.get(tensor), numerical)
+        results = []
+    for tensor in test_case.function.tensors:
+        result = gradient_result(test_case, tensor, claimed.get(tensor), numerical)
         if tensor in varying:
-            row = replace(row, ok=False, diagnoses=(ACCUMULATED,) if varying[tensor] else (), notes=())
-        rows.append(row)
-    return Examination(test_case, claimed, tuple(rows), earlier, frozenset(varying))
+            result = replace(result, ok=False, diagnoses=(ACCUMULATED,) if varying[tensor] else (), notes=())
+        results.append(result)
+    return Examination(test_case, claimed, tuple(results), earlier, frozenset(varying))
 
 
 def quick_check(test_case: TestCase, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
@@ -132,67 +136,69 @@ def quick_check(test_case: TestCase, tolerances: Mapping[str, float], complete: 
     """
     if test_case.reference is None:
         return Examination(test_case, {})
-    output = comparison_row(
+    output = comparison_result(
         test_case, "y", test_case.output, test_case.reference.output(test_case.values), tolerances["y"]
     )
     if not output.ok or not complete:
         return Examination(test_case, {}, (output,))
-    claimed = test_case.subject.gradients(test_case.values, test_case.dy)
+    claimed = test_case.function.gradients(test_case.values, test_case.dy)
     expected = test_case.reference.gradients(test_case.values, test_case.dy)
-    rows = list[Row]()
-    for name in test_case.subject.tensors:
-        rows.append(comparison_row(test_case, name, claimed.get(name), expected[name], tolerances[name]))
-    return Examination(test_case, claimed, (output, *rows))
+    results = list[CheckResult]()
+    for name in test_case.function.tensors:
+        results.append(comparison_result(test_case, name, claimed.get(name), expected[name], tolerances[name]))
+    return Examination(test_case, claimed, (output, *results))
 
 
-def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
-    """Return the rows of the first test case, with diagnoses of those that are wrong.
+def with_diagnoses(examinations: Sequence[Examination]) -> list[CheckResult]:
+    """Return the results of the first test case, with diagnoses of those that are wrong.
 
-    Tensors that are right on the first test case but wrong on a later one get an additional row.
+    Tensors that are right on the first test case but wrong on a later one get an additional result.
     """
     first, *others = examinations
     right = set[str]()
-    rows = list[Row]()
-    for row in first.rows:
-        if not row.is_wrong:
-            right.add(row.tensor)
-        unexplained = (VARYING,) if row.tensor in first.varying else ()
-        rows.append(_diagnosed(row, examinations, unexplained))
+    results = list[CheckResult]()
+    for result in first.results:
+        if not result.is_wrong:
+            right.add(result.tensor)
+        unexplained = (VARYING,) if result.tensor in first.varying else ()
+        results.append(_diagnosed(result, examinations, unexplained))
     for other in others:
-        for row in other.rows:
-            if row.is_wrong and row.tensor in right:
-                rows.append(_diagnosed(row, examinations, _batch_size_diagnosis(row, first, other)))
-    return rows
+        for result in other.results:
+            if result.is_wrong and result.tensor in right:
+                results.append(_diagnosed(result, examinations, _batch_size_diagnosis(result, first, other)))
+    return results
 
 
-def _diagnosed(row: Row, examinations: Sequence[Examination], unexplained: tuple[Diagnosis, ...]) -> Row:
-    """Return a row with its diagnoses if it is wrong; `unexplained` are those of a result that no mistake explains."""
-    if not row.is_wrong or row.diagnoses:
-        return row
-    return replace(row, diagnoses=_diagnoses(row, examinations) or unexplained)
+def _diagnosed(
+    result: CheckResult, examinations: Sequence[Examination], unexplained: tuple[Diagnosis, ...]
+) -> CheckResult:
+    """Return a result with its diagnoses if it is wrong; `unexplained` are those if no mistake explains it."""
+    if not result.is_wrong or result.diagnoses:
+        return result
+    return replace(result, diagnoses=_diagnoses(result, examinations) or unexplained)
 
 
-def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
+def _batch_size_diagnosis(result: CheckResult, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
     """Return the diagnosis of a mistake on a later test case, if only its number of samples differs from the first.
 
     If the gradient is right for a small dy, the code clips the larger sum over more samples.
     """
     test_case = other.test_case
-    first_shape = first.test_case.values[first.test_case.subject.tensors[0]].shape
-    other_shape = test_case.values[test_case.subject.tensors[0]].shape
+    first_shape = first.test_case.values[first.test_case.function.tensors[0]].shape
+    other_shape = test_case.values[test_case.function.tensors[0]].shape
     if first_shape[1:] != other_shape[1:] or first_shape == other_shape:
         return ()
-    if row.tensor != "y" and test_case.reference is not None:
+    if result.tensor != "y" and test_case.reference is not None:
         dy = test_case.dy / LARGE_FACTOR
-        result = test_case.subject.gradients(test_case.values, dy)[row.tensor]
-        expected = test_case.reference.gradients(test_case.values, dy)[row.tensor]
-        if nearly_equal(result, expected, max(row.tolerance, EXACT)):
+        gradient = test_case.function.gradients(test_case.values, dy)[result.tensor]
+        expected = test_case.reference.gradients(test_case.values, dy)[result.tensor]
+        if nearly_equal(gradient, expected, max(result.tolerance, EXACT)):
             return (NONLINEAR,)
     return (BATCH_SIZE,)
 
 
-def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain all wrong results for the tensor of a row.
+def _diagnoses(result: CheckResult, examinations: Sequence[Examination]) -> tuple[Diagnosis, ...]:
+    """Return the mistakes that explain all wrong results for the tensor of a result.
 
     Results of an earlier call come first: they would not equal those of any mistake on this call's values. If several
     mistakes explain the results, values with ties may rule out some of them.
@@ -200,23 +206,23 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
     cases = list[CheckedResult]()
     first_wrong: Examination | None = None
     for examination in examinations:
-        if not any(other.tensor == row.tensor and other.is_wrong for other in examination.rows):
+        if not any(other.tensor == result.tensor and other.is_wrong for other in examination.results):
             continue
         first_wrong = first_wrong or examination
-        case = examination.case(row.tensor)
+        case = examination.case(result.tensor)
         if case is None:
             continue
         earlier = examination.earlier_values
-        if earlier and _is_stale(row.tensor, case, earlier):
+        if earlier and _is_stale(result.tensor, case, earlier):
             return (STALE,)
         cases.append(case)
     if not cases or first_wrong is None:
         return ()
-    diagnoses = explain(row.tensor, cases, row.tolerance)
+    diagnoses = explain(result.tensor, cases, result.tolerance)
     if len(diagnoses) > 1:
-        tied = _tied_case(row.tensor, first_wrong.test_case)
+        tied = _tied_case(result.tensor, first_wrong.test_case)
         if tied is not None:
-            return explain(row.tensor, [*cases, tied], row.tolerance) or diagnoses
+            return explain(result.tensor, [*cases, tied], result.tolerance) or diagnoses
     return diagnoses
 
 
@@ -227,11 +233,11 @@ def _tied_case(tensor: str, test_case: TestCase) -> CheckedResult | None:
     x = derivatives.tied_integers(test_case.values["x"].shape, np.random.default_rng(0))
     values = {**test_case.values, "x": x}
     try:
-        y = test_case.subject.output(values)
+        y = test_case.function.output(values)
         if tensor == "y":
             result = y
         else:
-            result = test_case.subject.gradients(values, test_case.dy)[tensor]
+            result = test_case.function.gradients(values, test_case.dy)[tensor]
     except StudentError:
         return None
     return CheckedResult(test_case.reference, values, test_case.dy, y, result)
@@ -250,41 +256,42 @@ def _is_stale(tensor: str, case: CheckedResult, earlier: Values) -> bool:
     return False
 
 
-def check_ties(test_case: TestCase, examination: Examination, exact: bool = False) -> Row | None:
+def check_ties(test_case: TestCase, examination: Examination, exact: bool = False) -> CheckResult | None:
     """Check dx of max pooling or ReLU on integers, which contain many ties and zeros.
 
     exact  whether dx must equal that of the intended layer at ties, instead of any gradient between the two sides
 
-    Returns the row of x, or None if another row is wrong or dx has the wrong shape.
+    Returns the result of x, or None if another result is wrong or dx has the wrong shape.
     """
     x = derivatives.tied_integers(test_case.values["x"].shape, test_case.generator)
     values = {**test_case.values, "x": x}  # positive, so that no terms cancel
     dy = np.abs(test_case.dy) + 0.1
-    dx = test_case.subject.gradients(values, dy).get("x")
-    if dx is None or dx.shape != x.shape or not all(row.ok for row in examination.rows):
+    dx = test_case.function.gradients(values, dy).get("x")
+    if dx is None or dx.shape != x.shape or not all(result.ok for result in examination.results):
         return None
-    function = partial(function_of, test_case.subject, values, "x")
-    slopes = derivatives.slopes_at_ties(function, x, dy, dx, test_case.generator)
+    forward = partial(function_of, test_case.function, values, "x")
+    slopes = derivatives.slopes_at_ties(forward, x, dy, dx, test_case.generator)
     error: float | None = max(slope.excess for slope in slopes) / float(dy.max())
     is_right = error <= TIE_TOLERANCE
     if not np.isfinite(error):
         error = None
-    row = Row(test_case.subject.name, "x", TIES, error, TIE_TOLERANCE, is_right)
+    result = CheckResult(test_case.function.name, "x", TIES, error, TIE_TOLERANCE, is_right)
     if test_case.reference is None:
-        return row
-    if exact and row.ok:
+        return result
+    if exact and result.ok:
         expected = test_case.reference.gradients(values, dy)["x"]
-        row = comparison_row(test_case, "x", dx, expected, TIE_TOLERANCE, "elements that tie")
-    if row.ok:
-        return row
-    case = CheckedResult(test_case.reference, values, dy, test_case.subject.output(values), dx)
-    return replace(row, diagnoses=explain("x", [case], 1e-9) or (_tie_diagnosis(slopes),))
+        result = comparison_result(test_case, "x", dx, expected, TIE_TOLERANCE, "elements that tie")
+    if result.ok:
+        return result
+    case = CheckedResult(test_case.reference, values, dy, test_case.function.output(values), dx)
+    return replace(result, diagnoses=explain("x", [case], 1e-9) or (_tie_diagnosis(slopes),))
 
 
 def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
     """Return the diagnosis of a gradient outside the one-sided slopes, with the worst element if there is one."""
-    worst = max((slope for slope in slopes if slope.index), key=lambda slope: slope.excess)
-    if worst.excess <= TIE_TOLERANCE:
+    single = [slope for slope in slopes if slope.index is not None]
+    worst = max(single, key=lambda slope: slope.excess)
+    if worst.excess <= TIE_TOLERANCE or worst.index is None:
         return AT_TIES
     index = ", ".join(map(str, worst.index))
     claimed = f"{worst.claimed:.6g}"
@@ -295,10 +302,10 @@ def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
 
 def _varying_gradients(test_case: TestCase, claimed: Mapping[str, Array]) -> dict[str, bool]:
     """Return the tensors whose gradients change between calls with equal dy, and whether they grow by equal amounts."""
-    if test_case.subject.analytic:
+    if test_case.function.analytic:
         return {}
-    second = test_case.subject.gradients(test_case.values, test_case.dy)
-    third = test_case.subject.gradients(test_case.values, test_case.dy)
+    second = test_case.function.gradients(test_case.values, test_case.dy)
+    third = test_case.function.gradients(test_case.values, test_case.dy)
     is_growing = dict[str, bool]()
     for name, first in claimed.items():
         shapes = {first.shape, second[name].shape, third[name].shape}

@@ -1,7 +1,7 @@
 """Further checks of a learner's code: repeated calls, batch sizes, memory layouts, dtypes, and inputs far from zero.
 
 Each check compares results with expected ones: the results at the test case, those of the intended layer, or numerical
-derivatives at another point. A check returns rows only for mistakes.
+derivatives at another point. A check returns results only for mistakes.
 """
 
 from collections.abc import Collection
@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.check.checked_case import CheckedCase
-from chainrule.check.failures import failure_row
+from chainrule.check.failures import failure_result
 from chainrule.check.input_checks import LARGE_FACTOR, check_batch_sizes, check_large_inputs, check_other_inputs
-from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
-from chainrule.check.report import DY_OVERWRITTEN, Diagnosis, Row
+from chainrule.check.report import DY_OVERWRITTEN, CheckResult, Diagnosis
+from chainrule.check.submitted_functions import SubmittedLayer, SubmittedLoss
 from chainrule.custom.calls import EARLIER, OPTION
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -59,32 +59,32 @@ NONLINEAR = Diagnosis(
 )
 
 
-def extra_checks(checked: CheckedCase) -> list[Row]:
-    """Return rows for mistakes that the test case does not reveal: the first row of each tensor."""
-    first_rows = dict[tuple[str, bool], Row]()
+def extra_checks(checked: CheckedCase) -> list[CheckResult]:
+    """Return results for mistakes that the test case does not reveal: the first result of each tensor."""
+    first_results = dict[tuple[str, bool], CheckResult]()
     for check in CHECKS:
         try:
-            rows = check(checked)
+            results = check(checked)
         except StudentError as error:  # code that raises an error fails the check
-            rows = [failure_row(checked.subject.name, error, "another call")]
-        for row in rows:
-            first_rows.setdefault((row.tensor, check is check_unchanged_arrays), row)
-    return list(first_rows.values())
+            results = [failure_result(checked.function.name, error, "another call")]
+        for result in results:
+            first_results.setdefault((result.tensor, check is check_unchanged_arrays), result)
+    return list(first_results.values())
 
 
-def check_unchanged_arrays(checked: CheckedCase) -> list[Row]:
+def check_unchanged_arrays(checked: CheckedCase) -> list[CheckResult]:
     """Check that calls do not modify the caller's arrays, arrays from earlier calls, options or parameters."""
-    subject = checked.subject
-    rows = list[Row]()
-    if not isinstance(subject, SubmittedLayer | SubmittedLoss):
+    function = checked.function
+    results = list[CheckResult]()
+    if not isinstance(function, SubmittedLayer | SubmittedLoss):
         return []
     forward = tuple[str, ...]()
     backward = tuple[str, ...]()
     for values, dy in ((checked.test_case.values, checked.test_case.dy), (checked.other, checked.test_case.dy / 2)):
-        subject.output(values)
-        forward += subject.changed
-        subject.gradients(values, dy)
-        backward += subject.changed
+        function.output(values)
+        forward += function.changed
+        function.gradients(values, dy)
+        backward += function.changed
     calls = {
         "forward": dict.fromkeys(forward),
         "backward": dict.fromkeys(name for name in backward if name not in forward),
@@ -94,11 +94,11 @@ def check_unchanged_arrays(checked: CheckedCase) -> list[Row]:
             if call == "forward":
                 tensor = "y"
             else:
-                tensor = subject.tensors[0]
+                tensor = function.tensors[0]
             only_dy = call == "backward" and [*names] == ["dy"]
             diagnosis = Diagnosis(DY_OVERWRITTEN if only_dy else OVERWRITTEN, _overwriting_message(call, names))
-            rows.append(Row(subject.name, tensor, "arrays left as they were", diagnoses=(diagnosis,)))
-    return rows
+            results.append(CheckResult(function.name, tensor, "arrays left as they were", diagnoses=(diagnosis,)))
+    return results
 
 
 def _overwriting_message(call: str, names: Collection[str]) -> str:
@@ -125,35 +125,35 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
     return f"comes from a {call} that {'; and '.join(parts)}"
 
 
-def check_another_forward(checked: CheckedCase) -> list[Row]:
+def check_another_forward(checked: CheckedCase) -> list[CheckResult]:
     """Check that a forward of other values does not affect the results of the next forward and backward."""
     test_case = checked.test_case
-    subject = checked.subject
-    subject.output(checked.other)
-    outputs = {"y": subject.output(test_case.values)}
-    rows = checked.compare("after another forward", outputs, {"y": test_case.output}, STATE)
-    subject.output(checked.other)
-    return rows + checked.compare(
-        "after another forward", subject.gradients(test_case.values, test_case.dy), checked.claimed, STALE
+    function = checked.function
+    function.output(checked.other)
+    outputs = {"y": function.output(test_case.values)}
+    results = checked.compare("after another forward", outputs, {"y": test_case.output}, STATE)
+    function.output(checked.other)
+    return results + checked.compare(
+        "after another forward", function.gradients(test_case.values, test_case.dy), checked.claimed, STALE
     )
 
 
-def check_another_instance(checked: CheckedCase) -> list[Row]:
+def check_another_instance(checked: CheckedCase) -> list[CheckResult]:
     """Check that a forward of another object between forward and backward does not change the gradients.
 
     Objects that share a cache would use each other's values. The other object runs on a batch of the same size, whose
     values would give wrong gradients, then on one sample less, which would also reveal a shared shape.
     """
     test_case = checked.test_case
-    subject = checked.subject
-    if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
+    function = checked.function
+    if not isinstance(function, SubmittedLayer | SubmittedLoss) or not function.independent:
         return []
-    if isinstance(subject, SubmittedLoss):
+    if isinstance(function, SubmittedLoss):
         kind = "loss"
     else:
         kind = "layer"
-    instance = subject.another()
-    another = subject.another()
+    instance = function.another()
+    another = function.another()
     expected = instance.gradients(test_case.values, test_case.dy)
     smaller_batch = dict[str, Array]()
     for name, value in checked.other.items():
@@ -168,35 +168,35 @@ def check_another_instance(checked: CheckedCase) -> list[Row]:
             gradients = instance.backward(test_case.values, test_case.dy)
         except StudentError as error:
             diagnosis = replace(SHARED, message=f"{SHARED.message} ({error})")
-            return [failure_row(subject.name, error, f"another {kind} in between", diagnoses=(diagnosis,))]
-        if rows := checked.compare(f"another {kind} in between", gradients, expected, SHARED):
-            return rows
+            return [failure_result(function.name, error, f"another {kind} in between", diagnoses=(diagnosis,))]
+        if results := checked.compare(f"another {kind} in between", gradients, expected, SHARED):
+            return results
     return []
 
 
-def check_second_backward(checked: CheckedCase) -> list[Row]:
+def check_second_backward(checked: CheckedCase) -> list[CheckResult]:
     """Check that a second backward after one forward returns the same gradients. It may also raise an error."""
     test_case = checked.test_case
-    subject = checked.subject
-    if not isinstance(subject, SubmittedLayer | SubmittedLoss):
+    function = checked.function
+    if not isinstance(function, SubmittedLayer | SubmittedLoss):
         return []
-    first = subject.gradients(test_case.values, test_case.dy)
-    if subject.changed:  # already reported by check_unchanged_arrays
+    first = function.gradients(test_case.values, test_case.dy)
+    if function.changed:  # already reported by check_unchanged_arrays
         return []
     try:
-        second = subject.backward(test_case.values, test_case.dy)
+        second = function.backward(test_case.values, test_case.dy)
     except StudentError:
         return []
     return checked.compare("backward twice", second, first, CONSUMED)
 
 
-def check_linearity(checked: CheckedCase) -> list[Row]:
+def check_linearity(checked: CheckedCase) -> list[CheckResult]:
     """Check that gradients are linear in dy, for a dy that is multiplied, divided, or split into a sum of parts."""
     values = checked.test_case.values
     dy = checked.test_case.dy
     if not dy.ndim:
         return []
-    # Each row: the sum of the gradients for the parts, divided by the factor, should equal the gradients for dy.
+    # Each entry: the sum of the gradients for the parts, divided by the factor, should equal the gradients for dy.
     for method, factor, parts in (
         ("dy times 1000", LARGE_FACTOR, [LARGE_FACTOR * dy]),
         ("dy divided by 1000", 1 / LARGE_FACTOR, [dy / LARGE_FACTOR]),
@@ -204,15 +204,15 @@ def check_linearity(checked: CheckedCase) -> list[Row]:
     ):
         sums = dict[str, Array]()
         for number, part in enumerate(parts):
-            gradients = checked.subject.gradients(values, part)
+            gradients = checked.function.gradients(values, part)
             if gradients.keys() != checked.claimed.keys():  # code that fails for such a dy
                 return []
             for name, gradient in gradients.items():
                 sums[name] = gradient if number == 0 else sums[name] + gradient
         whole = {name: sums[name] / factor for name in checked.claimed}
-        rows = checked.compare(method, whole, checked.claimed, NONLINEAR)
-        if rows:
-            return rows
+        results = checked.compare(method, whole, checked.claimed, NONLINEAR)
+        if results:
+            return results
     return []
 
 
@@ -238,28 +238,28 @@ def _parts_of_dy(checked: CheckedCase) -> list[Array]:
     return [single, few, constant, positive, negative]
 
 
-def check_strided_arrays(checked: CheckedCase) -> list[Row]:
+def check_strided_arrays(checked: CheckedCase) -> list[CheckResult]:
     """Check the same values in non-contiguous arrays."""
-    subject = checked.subject
-    if not isinstance(subject, SubmittedLayer):
+    function = checked.function
+    if not isinstance(function, SubmittedLayer):
         return []
-    subject.strided = True
+    function.strided = True
     try:
         results = checked.results(checked.test_case.values, checked.test_case.dy)
     finally:
-        subject.strided = False
+        function.strided = False
     return checked.compare("arrays with gaps", results, {"y": checked.test_case.output, **checked.claimed}, STRIDED)
 
 
-def check_float32_inputs(checked: CheckedCase) -> list[Row]:
-    """Compare the results for float32 inputs with those for the same values in float64.
+def check_float32_inputs(checked: CheckedCase) -> list[CheckResult]:
+    """Compare the actual for float32 inputs with those for the same values in float64.
 
     If they differ, the check is repeated with scaled values, since rounding may have crossed a kink.
     """
-    if not isinstance(checked.subject, SubmittedLayer):
+    if not isinstance(checked.function, SubmittedLayer):
         return []
     dy = checked.test_case.dy.astype(np.float32)
-    rows = list[Row]()
+    results = list[CheckResult]()
     for factor in (1.0, 0.75):
         single = dict[str, Array]()
         double = dict[str, Array]()
@@ -267,11 +267,11 @@ def check_float32_inputs(checked: CheckedCase) -> list[Row]:
             single[name] = (factor * value).astype(np.float32)
             double[name] = single[name].astype(np.float64)
         expected = checked.results(double, dy.astype(np.float64))
-        results = checked.results(single, dy)
-        rows = checked.compare("inputs in float32", results, expected, FLOAT32_INPUTS, FLOAT32_TOLERANCE)
-        if not rows:
+        actual = checked.results(single, dy)
+        results = checked.compare("inputs in float32", actual, expected, FLOAT32_INPUTS, FLOAT32_TOLERANCE)
+        if not results:
             break
-    return rows
+    return results
 
 
 CHECKS = (

@@ -1,6 +1,6 @@
 """The check of a whole file. Its pairs of functions, layers and losses are checked one after another.
 
-`forms` contains the known formats of functions and classes.
+`known_interfaces` contains the interfaces of functions and classes in courses.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -9,24 +9,24 @@ from functools import partial
 from itertools import chain
 
 from chainrule.check import sources
-from chainrule.check.autograd import engine_rows
+from chainrule.check.autograd import engine_results
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.class_checks import OF_VECTORS, Findings, rows_of_class
-from chainrule.check.failures import failure_row
-from chainrule.check.forms import (
-    class_format,
-)
+from chainrule.check.class_checks import OF_VECTORS, Findings, results_of_class
+from chainrule.check.failures import failure_result
 from chainrule.check.function_pairs import FunctionPair, find_pairs, tutorial_pairs
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
+from chainrule.check.known_interfaces import (
+    class_interface,
+)
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
-from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_rows
+from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_results
 from chainrule.check.option_checks import (
     LayerSignature,
 )
-from chainrule.check.pair_checks import other_pair_rows, pair_rows
-from chainrule.check.report import Report, Row
+from chainrule.check.pair_checks import other_pair_results, pair_results
+from chainrule.check.report import CheckResult, Report
 from chainrule.check.sources import FileContents
-from chainrule.custom.calls import FormError
+from chainrule.custom.calls import InterfaceError
 from chainrule.layers import Dropout, Softmax
 
 
@@ -50,32 +50,32 @@ def check_file(
     has_functions = selected.pairs or selected.other_pairs or selected.engines or selected.optimizers
     if not (has_functions or has_unusual_methods or contents.losses or _are_checkable(selected.classes)):
         return None
-    seen = list[Row]()
+    seen = list[CheckResult]()
     notes = list[str]()
     if selected.missing and names is None:
         notes.append(f"not in the file: {', '.join(selected.missing)}")
-    # The iterators of rows run in the loop below, in this order. Those of classes read `seen`, the earlier rows.
-    subjects = dict[str, Iterator[Row]]()
+    # The iterators of results run in the loop below, in this order. Those of classes read `seen`, the earlier results.
+    checks = dict[str, Iterator[CheckResult]]()
     places = dict[str, int]()
     for pair in selected.pairs:
         places[pair.title] = len(places)
-        subjects[pair.title] = pair_rows(file, pair, pair.backward in contents.functions, base, seed)
+        checks[pair.title] = pair_results(file, pair, pair.backward in contents.functions, base, seed)
     for key in selected.classes:
         places[key] = len(places)
     for key in sorted(selected.classes, key=_is_last):
         signature = LayerSignature(selected.classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
-        subjects[key] = rows_of_class(file, key, signature, seed, base, Findings(notes, seen), key in contents.losses)
+        checks[key] = results_of_class(file, key, signature, seed, base, Findings(notes, seen), key in contents.losses)
     for name in selected.engines:
-        subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
+        checks[name] = engine_results(name, partial(file.evaluate, name), seed)
     for name, kind in selected.optimizers.items():
         tried = optimizer_contracts(kind, contents.optimizers[name])
-        subjects[name] = optimizer_rows(name, kind, partial(file.evaluate, None), tried, seed)
+        checks[name] = optimizer_results(name, kind, partial(file.evaluate, None), tried, seed)
     for pair in selected.other_pairs:
-        subjects[" / ".join(pair)] = other_pair_rows(file, *pair, base, seed)
-    for row in _rows(file, subjects):
-        seen.append(row)
-    rows = sorted(dict.fromkeys(seen), key=lambda row: places.get(row.subject, -1))
-    return Report(title, tuple(rows), tuple(dict.fromkeys(notes)), brief=True)
+        checks[" / ".join(pair)] = other_pair_results(file, *pair, base, seed)
+    for result in _results(file, checks):
+        seen.append(result)
+    results = sorted(dict.fromkeys(seen), key=lambda result: places.get(result.name, -1))
+    return Report(title, tuple(results), tuple(dict.fromkeys(notes)), brief=True)
 
 
 @dataclass
@@ -99,8 +99,8 @@ class Selection:
     def of(cls, contents: FileContents, names: Collection[str] | None) -> "Selection":
         """Return the selected contents; all of them if ``names`` is None."""
 
-        def is_selected(*subjects: str | None) -> bool:
-            return names is None or not set(names).isdisjoint(subjects)
+        def is_selected(*candidates: str | None) -> bool:
+            return names is None or not set(names).isdisjoint(candidates)
 
         pairs, missing = find_pairs(contents.functions)
         selected = cls([], missing, [], {}, [], {})
@@ -124,34 +124,34 @@ class Selection:
 
 def _is_last(name: str) -> bool:
     """Return whether a class is one of `OF_VECTORS` or a loss, whose form may depend on that of the other classes."""
-    course_format = class_format(name)
-    return course_format is not None and course_format.layer in (*OF_VECTORS, None)
+    known_interface = class_interface(name)
+    return known_interface is not None and known_interface.layer in (*OF_VECTORS, None)
 
 
-def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
-    """Yield the rows of all subjects. If the file's process ends, another one checks the remaining subjects."""
-    for title, rows in subjects.items():
+def _results(file: CheckedFile, checks: Mapping[str, Iterable[CheckResult]]) -> Iterator[CheckResult]:
+    """Yield the results of all checks. If the file's process ends, another one runs the remaining checks."""
+    for title, results in checks.items():
         finished = set[str]()
         try:
             file.start_part()
-            for row in rows:
-                finished.add(row.subject)
-                yield row
+            for result in results:
+                finished.add(result.name)
+                yield result
         except GuestEnded as end:
             names = title.split(" / ")  # of the functions of a pair
             unfinished = [name for name in names if name not in finished]
             for name in unfinished or names[-1:]:
                 if SLOW in str(end):
-                    yield _slow_row(name, end)
+                    yield _slow_result(name, end)
                 else:
-                    yield failure_row(name, str(end))
+                    yield failure_result(name, str(end))
             if not isinstance(end, GuestSlow):
                 file.restart()
 
 
-def _slow_row(name: str, error: GuestEnded) -> Row:
-    """Return the row of code that is too slow for all calls: it is neither right nor wrong."""
-    return failure_row(name, FormError(f"it {error}"), tensor="y")
+def _slow_result(name: str, error: GuestEnded) -> CheckResult:
+    """Return the result of code that is too slow for all calls: it is neither right nor wrong."""
+    return failure_result(name, InterfaceError(f"it {error}"), tensor="y")
 
 
 def _are_checkable(classes: Mapping[str, tuple[str, ...]]) -> bool:
@@ -159,7 +159,7 @@ def _are_checkable(classes: Mapping[str, tuple[str, ...]]) -> bool:
     if len(classes) > 1 or any(classes.values()):
         return True
     for name in classes:
-        course_format = class_format(name)
-        if course_format is not None and course_format.layer in (None, Softmax, Dropout):
+        known_interface = class_interface(name)
+        if known_interface is not None and known_interface.layer in (None, Softmax, Dropout):
             return True
     return False

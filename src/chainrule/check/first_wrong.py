@@ -12,8 +12,8 @@ import numpy as np
 
 from chainrule.check.examination import Examination
 from chainrule.check.references import ElementExplanation, Index, NamedFactor
-from chainrule.check.report import Row
-from chainrule.check.rows import TestCase
+from chainrule.check.report import CheckResult
+from chainrule.check.results import TestCase
 from chainrule.check.wrong_numbers import FirstWrong, SumTerm
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -24,8 +24,17 @@ WIDTH = 78  # maximum width of lines of a calculation
 STEP = 1e-3  # step of central differences of an output
 FACTOR_TOLERANCE = 1e-6  # maximum relative difference between equal factors
 NEGLIGIBLE = 1e-9  # smaller factors count as 0
-FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix of the name, and ratio
+FACTOR_PREFIXES = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix of the name, and ratio
 ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: further calls would change the gradient
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element of a tensor, whose factor in a sum is measured."""
+
+    tensor: str
+    index: Index
+    value: float
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,8 @@ class Measurement:
                     return factor
         return None
 
-    def term(self, element: NamedFactor, expected: float, name: str) -> SumTerm:
-        """Return the term of an element, whose expected factor has a value and a name."""
+    def term(self, element: Element, expected: float, name: str | None) -> SumTerm:
+        """Return the term of an element, whose expected factor has a value and, unless it is 0, a name."""
         factor = _factor(self.test_case, self.tensor, self.cell, element, self.base)
         actual_name = name
         is_expected = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
@@ -73,27 +82,27 @@ class Measurement:
         return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_name)
 
 
-def with_first_wrong(row: Row, examination: Examination) -> Row:
-    """Return a wrong row, completed with the first wrong element; unchanged if this element cannot be determined."""
-    case = examination.case(row.tensor)
+def with_first_wrong(result: CheckResult, examination: Examination) -> CheckResult:
+    """Return a wrong result, completed with the first wrong element; unchanged if this element cannot be determined."""
+    case = examination.case(result.tensor)
     if case is None or not case.result.ndim:
-        return row
-    result = case.result
-    expected = case.reference.result(row.tensor, case.values, case.dy)
-    if result.shape != expected.shape or not np.isfinite(result).all():
-        return row
-    wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
+        return result
+    array = case.result
+    expected = case.reference.result(result.tensor, case.values, case.dy)
+    if array.shape != expected.shape or not np.isfinite(array).all():
+        return result
+    wrong = np.abs(array - expected) > max(result.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
     if not wrong.any():
-        return row
+        return result
     element = tuple(int(index) for index in np.argwhere(wrong)[0])
-    first_wrong = FirstWrong(element, float(result[element]), float(expected[element]))
+    first_wrong = FirstWrong(element, float(array[element]), float(expected[element]))
     explained = case.reference.explained(examination.test_case.values, examination.test_case.dy)
-    explanation = explained and explained.explanation(row.tensor, element)
+    explanation = explained and explained.explanation(result.tensor, element)
     if explanation is not None:
         first_wrong = replace(first_wrong, page=explanation.page, steps=_steps(explanation))
-        if explanation.terms and not any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses):
-            first_wrong = _with_terms(first_wrong, row.tensor, examination.test_case, explanation)
-    return replace(row, first=first_wrong)
+        if explanation.terms and not any(diagnosis.name == ACCUMULATED for diagnosis in result.diagnoses):
+            first_wrong = _with_terms(first_wrong, result.tensor, examination.test_case, explanation)
+    return replace(result, first=first_wrong)
 
 
 def _with_terms(
@@ -136,37 +145,37 @@ def _terms(tensor: str, cell: Index, test_case: TestCase, explanation: ElementEx
     actual factor is measured by changing this element alone.
     """
     measurement = Measurement.of(tensor, cell, test_case)
-    scale_symbols, scale = explanation.scale
     expected_elements = set[tuple[str, Index]]()
     for factors in explanation.terms[:MAX_TERMS]:
-        element = measurement.varied_factor(factors)
-        if element is None:  # the term is a constant
+        varied = measurement.varied_factor(factors)
+        if varied is None or varied.tensor is None:  # the term is a constant
             continue
-        others = [factor for factor in factors if factor is not element]
-        expected = float(np.prod([factor.value for factor in others])) * scale
+        element = Element(varied.tensor, varied.index, varied.value)
+        others = [factor for factor in factors if factor is not varied]
+        expected = float(np.prod([factor.value for factor in others])) * explanation.scale
         labels = [factor.label for factor in others]
-        if scale_symbols:
-            labels.append(scale_symbols)
+        if explanation.scale_symbols is not None:
+            labels.append(explanation.scale_symbols)
         expected_elements.add((element.tensor, element.index))
-        yield measurement.term(element, expected, " · ".join(labels))
+        yield measurement.term(element, expected, " · ".join(labels) or None)
     if tensor == "y" or test_case.dy.size > MAX_TERMS:  # too many elements to measure each
         return
     for index in np.ndindex(test_case.dy.shape):
         if ("dy", index) not in expected_elements:
-            element = NamedFactor("dy", index, "dy", float(test_case.dy[index]))
-            term = measurement.term(element, 0.0, "")
+            element = Element("dy", index, float(test_case.dy[index]))
+            term = measurement.term(element, 0.0, None)
             if abs(term.actual) > NEGLIGIBLE:
                 yield term
 
 
 def _gradient(test_case: TestCase, tensor: str, cell: Index, dy: Array) -> float:
-    gradient = test_case.subject.gradients(test_case.values, dy).get(tensor)
+    gradient = test_case.function.gradients(test_case.values, dy).get(tensor)
     if gradient is None:
         raise StudentError(f"backward returns no d{tensor} for this dy")
     return float(gradient[cell])
 
 
-def _factor(test_case: TestCase, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:
+def _factor(test_case: TestCase, tensor: str, cell: Index, element: Element, base: float) -> float:
     """Return the factor of an element in the sum computed by the learner's code.
 
     base  the gradient for a zero dy; nonzero only if the code ignores the upstream gradient
@@ -179,22 +188,22 @@ def _factor(test_case: TestCase, tensor: str, cell: Index, element: NamedFactor,
     for step in (STEP, -STEP):
         changed = np.array(test_case.values[element.tensor], np.float64)
         changed[element.index] += step
-        outputs.append(float(test_case.subject.output({**test_case.values, element.tensor: changed})[cell]))
+        outputs.append(float(test_case.function.output({**test_case.values, element.tensor: changed})[cell]))
     return (outputs[0] - outputs[1]) / (2 * STEP)
 
 
-def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
-    """Return the name of a factor, such as w[0,0,2,1], −w[0,0,2,1] or ½ w[0,0,2,1]; "" if no name is unique.
+def _name_of(factor: float, arrays: Mapping[str, Array]) -> str | None:
+    """Return the name of a factor, such as w[0,0,2,1], −w[0,0,2,1] or ½ w[0,0,2,1]; None if no name is unique.
 
     The factor must equal an element of an array, its negative, its double or its half.
     """
     if abs(factor) <= NEGLIGIBLE:
-        return ""
-    for form, ratio in FACTOR_FORMS:
+        return None
+    for form, ratio in FACTOR_PREFIXES:
         names = list[str]()
         for name, array in arrays.items():
             for index in np.argwhere(np.abs(ratio * array - factor) <= FACTOR_TOLERANCE * abs(factor)):
                 names.append(f"{form}{name}[{','.join(map(str, index))}]")
         if len(names) == 1:
             return names[0]
-    return ""
+    return None

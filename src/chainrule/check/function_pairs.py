@@ -1,19 +1,19 @@
-"""Pairs of functions in a file: those with known formats of courses, and others that are related by their names."""
+"""Pairs of functions in a file: those with known interfaces of courses, and others that are related by their names."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from chainrule.check.forms import FUNCTIONS, NAMES, FunctionFormat, LayerSequence, class_format
+from chainrule.check.known_interfaces import FUNCTIONS, NAMES, FunctionInterface, LayerSequence, class_interface
 
 
 @dataclass(frozen=True)
 class FunctionPair:
-    """The names of a function pair or loss with a known format. The backward may be missing from the file.
+    """The names of a function pair or loss with a known interface. The backward may be missing from the file.
 
     backward   None for a loss
     """
 
-    format: FunctionFormat
+    interface: FunctionInterface
     forward: str
     backward: str | None
 
@@ -26,42 +26,42 @@ class FunctionPair:
 
 
 def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
-    """Return the pairs with known formats in a file, and the names of known forward functions that the file lacks.
+    """Return the pairs with known interfaces in a file, and the names of known forward functions that the file lacks.
 
     If there are no pairs, both lists are empty, because the file is not of a known course.
     """
     pairs = list[FunctionPair]()
     missing = list[str]()
-    for course_format in FUNCTIONS:
-        found = _pairs_of_format(course_format, functions)
+    for known_interface in FUNCTIONS:
+        found = _pairs_of_interface(known_interface, functions)
         pairs += found
-        optional = course_format.cases and isinstance(course_format.cases[0].layer, LayerSequence)
+        optional = known_interface.cases and isinstance(known_interface.cases[0].layer, LayerSequence)
         if not found and not optional:
-            missing.append(course_format.forward)
+            missing.append(known_interface.forward)
     if not pairs:
         return [], []
     return pairs, missing
 
 
-def _pairs_of_format(course_format: FunctionFormat, functions: Sequence[str]) -> list[FunctionPair]:
-    """Return the pairs or losses of a format. Without a backward, a pair has the name that it should have."""
+def _pairs_of_interface(known_interface: FunctionInterface, functions: Sequence[str]) -> list[FunctionPair]:
+    """Return the pairs or losses of a interface. Without a backward, a pair has the name that it should have."""
     pairs = list[FunctionPair]()
     for suffix in NAMES["forward_suffixes"]:
-        forward = f"{course_format.forward}{suffix}"
+        forward = f"{known_interface.forward}{suffix}"
         if forward not in functions:
             continue
-        if course_format.backward is None:
-            pairs.append(FunctionPair(course_format, forward, None))
+        if known_interface.backward is None:
+            pairs.append(FunctionPair(known_interface, forward, None))
             continue
-        names = [f"{course_format.backward}{suffix}{other}" for other in NAMES["backward_suffixes"]]
+        names = [f"{known_interface.backward}{suffix}{other}" for other in NAMES["backward_suffixes"]]
         present = [name for name in names if name in functions]
         for name in present or names[:1]:
-            pairs.append(FunctionPair(course_format, forward, name))
+            pairs.append(FunctionPair(known_interface, forward, name))
     return pairs
 
 
 def tutorial_pairs(functions: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs (forward, backward) of functions that are related by their names and have no known format."""
+    """Return the pairs (forward, backward) of functions that are related by their names and have no known interface."""
     used = set[str | None]()
     for pair in find_pairs(functions)[0]:
         used |= {pair.forward, pair.backward}
@@ -94,12 +94,12 @@ def is_derivative(backward: str) -> bool:
     return backward.startswith(NAMES["derivative_prefixes"]) and "back" not in backward
 
 
-def format_by_name(forward: str) -> FunctionFormat | None:
-    """Return the format of a pair whose forward function has the usual name of a layer; None for other names."""
+def interface_by_name(forward: str) -> FunctionInterface | None:
+    """Return the interface of a pair whose forward function has the usual name of a layer; None for other names."""
     stem = forward
     for word in NAMES["layer_words"]:
         stem = stem.replace(word, "")
-    named = class_format(stem)
+    named = class_interface(stem)
     if named is None or named.layer is None:
         return None
-    return FunctionFormat(forward, (named.cases(())[0],))
+    return FunctionInterface(forward, (named.cases(())[0],))

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from chainrule._io.files import csv_bytes, json_bytes
 from chainrule.check.homework import Grade, PartResult
@@ -70,7 +69,7 @@ def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
                 "line_no": 0,
             }
         )
-    if not grade.judged:
+    if not grade.graded:
         status = "error"
     elif all(test["status"] == "pass" for test in tests):
         status = "pass"
@@ -89,7 +88,7 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
             missing.append(name)
     if missing:
         raise OptionError(f"classroom50: environment variable {missing[0]} is not set; its runner sets it")
-    variables: dict[str, Any] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
+    variables: dict[str, str] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
     tests = list[dict[str, str | bool | float]]()
     for part_result, score, passed, message in _tests(grade, scheme):
         tests.append(
@@ -116,7 +115,7 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
 def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, bool, str]]:
     """Return for each part: its verdict, the points that it earns, whether these are all its points, and a message."""
     scores = scheme.scores(grade)
-    results = grade.results or tuple(PartResult(part, False, "", grade.remark) for part in scheme.points)
+    results = grade.results or tuple(PartResult(part, False, remark=grade.remark) for part in scheme.points)
     tests: list[tuple[PartResult, float, bool, str]] = []
     for part_result in results:
         passed = part_result.ok and scores[part_result.part] == scheme.points[part_result.part]
@@ -124,12 +123,12 @@ def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, b
             remark = UNEARNED.format(grade.remark)
         else:
             remark = part_result.remark
-        message = "\n\n".join(part for part in (remark, part_result.details) if part)
+        message = "\n\n".join(filter(None, (remark, part_result.details)))
         tests.append((part_result, scores[part_result.part], passed, message))
     return tests
 
 
-def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
+def otter(grades: Sequence[Grade], scheme: PointScheme) -> bytes:
     """Return the contents of a final_grades.csv in the format of `otter grade`."""
     parts = sorted(scheme.points)
     head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status", REMARK]
@@ -137,27 +136,27 @@ def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
     for part in parts:
         possible.append(scheme.points[part])
     table: list[list[object]] = [[POINTS_POSSIBLE, *possible, scheme.total, 1, "--", ""]]
-    for row in sorted(rows, key=lambda row: row.submission):
-        scores = scheme.scores(row)
-        score = scheme.score(row)
-        if row.judged:
+    for grade in sorted(grades, key=lambda grade: grade.submission):
+        scores = scheme.scores(grade)
+        score = scheme.score(grade)
+        if grade.graded:
             status = "Completed"
         else:
-            status = row.remark
+            status = grade.remark
         earned = list[float]()
         for part in parts:
             earned.append(scores[part])
-        table.append([row.submission, *earned, score, round(score / scheme.total, 4), status, row.remark])
+        table.append([grade.submission, *earned, score, round(score / scheme.total, 4), status, grade.remark])
     return csv_bytes([head, *table])
 
 
-def nbgrader(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
+def nbgrader(grades: Sequence[Grade], scheme: PointScheme) -> bytes:
     """Return the contents of a grades.csv in the format of `nbgrader export`. Dates and student names are empty."""
     table: list[list[object]] = []
-    for row in rows:
-        score = scheme.score(row)
-        student = student_of(row.submission)
-        table.append([scheme.assignment, "", "", student, "", "", "", score, 0, score, scheme.total, row.remark])
+    for grade in grades:
+        score = scheme.score(grade)
+        student = student_of(grade.submission)
+        table.append([scheme.assignment, "", "", student, "", "", "", score, 0, score, scheme.total, grade.remark])
     return csv_bytes([NBGRADER, *table])
 
 
@@ -170,10 +169,10 @@ CLASS_FORMATS: dict[str, Callable[[Sequence[Grade], PointScheme], bytes]] = {"ot
 FORMATS = (*SINGLE_FORMATS, *CLASS_FORMATS)
 
 
-def results(name: str, rows: Sequence[Grade], scheme: PointScheme) -> bytes:
+def results(name: str, grades: Sequence[Grade], scheme: PointScheme) -> bytes:
     """Return the contents of a grader's file; OptionError for several submissions if the format only supports one."""
     if name in CLASS_FORMATS:
-        return CLASS_FORMATS[name](rows, scheme)
-    if len(rows) != 1:
-        raise OptionError(f"{name} files hold one submission; found {len(rows)}: use --single for one submission")
-    return SINGLE_FORMATS[name](rows[0], scheme)
+        return CLASS_FORMATS[name](grades, scheme)
+    if len(grades) != 1:
+        raise OptionError(f"{name} files hold one submission; found {len(grades)}: use --single for one submission")
+    return SINGLE_FORMATS[name](grades[0], scheme)

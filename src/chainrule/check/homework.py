@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from chainrule._io.files import csv_bytes, write_atomic
 from chainrule.check import contracts
@@ -28,10 +27,10 @@ from chainrule.check.host import (
 from chainrule.check.host.process import SLOW
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_task import LearnerTask
-from chainrule.check.report import NOT_CHECKED, SINGLE_ONLY, UNWRITTEN, Diagnosis, Report, Row
+from chainrule.check.report import NOT_CHECKED, SINGLE_ONLY, UNWRITTEN, CheckResult, Diagnosis, Report
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
-from chainrule.custom.calls import FormError
+from chainrule.custom.calls import InterfaceError
 from chainrule.errors import ChainruleError, OptionError, one_line
 
 REFUSAL = re.compile("a submission may not .*: it is checked in isolation")  # printed by guest/fence.py
@@ -45,55 +44,55 @@ LEVELS = (
 ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are shown at every level
 SECONDS, MEMORY = 30, 2048  # default limits of a submission: time in seconds, and memory in MB
 SEED_COUNT = 1 << 32
-COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "protection", "unjudged")
+COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "protection", "ungraded")
 NOT_RUN = "not run"  # protection of an entry without a file to grade
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
 def limit_hints(report: Report, level: int) -> Report:
     """Return a report that reveals no more than a level of hints allows. ``level`` is an index of `LEVELS`."""
-    return replace(report, rows=tuple(_limit_row(row, level) for row in report.rows))
+    return replace(report, results=tuple(_limit_result(result, level) for result in report.results))
 
 
-def _limit_row(row: Row, level: int) -> Row:
-    """Return a row without what its level of hints withholds: diagnoses, then the terms of the first wrong number."""
-    if level >= ALL or row.is_right:
-        return row
+def _limit_result(result: CheckResult, level: int) -> CheckResult:
+    """Return a result without what a level of hints withholds: diagnoses, then the terms of the first wrong number."""
+    if level >= ALL or result.is_right:
+        return result
     shown = list[Diagnosis]()
     pages = dict[str, None]()
-    for diagnosis in row.diagnoses:
+    for diagnosis in result.diagnoses:
         if diagnosis.name in ALWAYS_SHOWN:
             shown.append(diagnosis)
         if diagnosis.page is not None:
             pages[diagnosis.page] = None
     if level == VERDICTS:
-        return replace(row, error=None, diagnoses=tuple(shown), notes=(), worst=None, first=None)
-    first = row.first
-    notes = list(row.notes)
+        return replace(result, error=None, diagnoses=tuple(shown), notes=(), worst=None, first=None)
+    first = result.first
+    notes = list(result.notes)
     if first is not None and level < TERMS:
         first = FirstWrong(first.index, first.actual, first.expected)
-    elif level >= TERMS and (first is None or not first.page):  # the first wrong number would name its page itself
+    elif level >= TERMS and (first is None or first.page is None):  # the first wrong number would name its page itself
         for page in pages:
-            notes.append(f"{row.title} is derived in {page}")
-    return replace(row, diagnoses=tuple(shown), first=first, notes=tuple(notes))
+            notes.append(f"{result.title} is derived in {page}")
+    return replace(result, diagnoses=tuple(shown), first=first, notes=tuple(notes))
 
 
 @dataclass(frozen=True)
 class PartResult:
     """The verdict on one part of a submission: the output, a gradient, a function or a class.
 
-    diagnosis   short names of the mistakes; empty if the part is right
-    remark      description of the mistakes in sentences
-    details     lines with the first wrong number and the terms of its sum
-    verdict     verdict of `check`; empty if the part was not checked
+    diagnosis   short names of the mistakes; None if the part is right
+    remark      description of the mistakes in sentences; None if there is nothing to say
+    details     lines with the first wrong number and the terms of its sum; None if no number is wrong
+    verdict     verdict of `check`; None if the part was not checked
     """
 
     part: str
     ok: bool
-    diagnosis: str = ""
-    remark: str = ""
-    details: str = ""
-    verdict: str = ""
+    diagnosis: str | None = None
+    remark: str | None = None
+    details: str | None = None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,41 +100,41 @@ class Grade:
     """The result of grading a submission.
 
     passed, parts   number of right parts, and total number of parts
-    diagnosis       short names of the mistakes by part, such as "dx: kernel-not-rotated"
+    diagnosis       short names of the mistakes by part, such as "dx: kernel-not-rotated"; None without mistakes
     remark          description of the mistakes in sentences, or the reason why the submission could not be used
     seconds         grading time
     output          beginning of the submission's printed output
-    judged          False if there was nothing to grade, its form is unknown, or the grader itself failed
+    graded          False if there was nothing to grade, its interface is unknown, or the grader itself failed
     seed            seed of the values
     results         verdicts by part; empty if nothing was graded
-    draw            input shape and seed drawn from the student's name; empty if they are equal for all students
-    unjudged        names of the parts in a form that the checker cannot read, about which a person has to decide
+    draw            input shape and seed drawn from the student's name; None if they are equal for all students
+    ungraded        names of the parts whose interface is unknown, which a person has to grade
     protection      what protected the grader from the submission, in one line
     """
 
     submission: str
     passed: int
     parts: int
-    diagnosis: str
+    diagnosis: str | None
     remark: str
     seconds: float
     output: str = ""
-    judged: bool = True
+    graded: bool = True
     seed: int = 0
     results: tuple[PartResult, ...] = ()
-    draw: str = ""
+    draw: str | None = None
     protection: str = NOT_RUN
-    unjudged: str = ""
+    ungraded: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether every part is right."""
-        return self.judged and self.passed == self.parts
+        return self.graded and self.passed == self.parts
 
     @property
     def complete(self) -> bool:
-        """Whether every part was judged, right or wrong."""
-        return self.judged and not self.unjudged
+        """Whether every part was graded, right or wrong."""
+        return self.graded and not self.ungraded
 
 
 def grade(
@@ -185,7 +184,7 @@ def grade(
     else:
         submissions = entries(folder, task.definitions)
 
-    def row(entry: Submission) -> Grade:
+    def result(entry: Submission) -> Grade:
         name = student or student_of(entry.name)
         if by_name:
             drawn = draw_task(task, grading_seed, name)
@@ -194,7 +193,7 @@ def grade(
         permissions = Permissions(entry.readable, folders, memory << 20)
         return _grade_entry(entry, drawn, grading_seed, seconds, permissions, hints, base)
 
-    return map(row, submissions)
+    return map(result, submissions)
 
 
 def assignment(
@@ -242,20 +241,21 @@ def file_report(
     return check_layer(*load_layer(file, name, base, {}), seed)
 
 
-def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] | None = None) -> None:
+def write_csv(grades: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] | None = None) -> None:
     """Write the grades as a CSV file for a spreadsheet. No cell can be interpreted as a formula.
 
-    extra_columns  additional columns of each row by name, such as its points; None: none
+    extra_columns  additional columns of each entry by name, such as its points; None: none
     """
-    header: list[Any] = list(COLUMNS)
+    header: list[object] = list(COLUMNS)
     if extra_columns:
         header += extra_columns[0]
     table = [header]
-    for number, row in enumerate(rows):
-        cells = [getattr(row, name) for name in COLUMNS]
+    for number, entry in enumerate(grades):
+        cells: dict[str, object] = {name: getattr(entry, name) for name in COLUMNS}
+        cells["ungraded"] = ", ".join(entry.ungraded)
         if extra_columns:
-            cells += extra_columns[number].values()
-        table.append(cells)
+            cells |= extra_columns[number]
+        table.append([*cells.values()])
     write_atomic(path, csv_bytes(table))
 
 
@@ -269,121 +269,118 @@ def _grade_entry(
     base: LearnerTask,
 ) -> Grade:
     """Return the grade of an entry. If grading fails, the remark describes the failure."""
+    task = drawn.task
+    grade = Grade(entry.name, 0, len(task.parts), None, "", 0.0, seed=seed, draw=drawn.record)
+    if entry.file is None:
+        return replace(grade, remark=f"not graded: {entry.reason}", graded=False)
+    grade = replace(grade, protection=str(available_protection()))
     begin = time.monotonic()
     printed = list[str]()
-    task = drawn.task
-    if entry.file is None:
-        protection = NOT_RUN
-    else:
-        protection = str(available_protection())
-
-    def row(
-        passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
-    ) -> Grade:
-        took = round(time.monotonic() - begin, 2)
-        text = "".join(printed)
-        refusals = list[Any]()
-        for refusal in dict.fromkeys(REFUSAL.findall(text)):
-            if refusal not in remark:
-                refusals.append(refusal)
-        remark = " ".join(filter(None, (remark, *(f"{refusal}." for refusal in refusals))))
-        count = len(task.parts)
-        unjudged = [result.part for result in results if result.verdict == NOT_CHECKED]
-        return Grade(
-            entry.name,
-            passed,
-            count,
-            diagnosis,
-            remark,
-            took,
-            text,
-            judged,
-            seed,
-            results,
-            drawn.record,
-            protection,
-            ", ".join(unjudged),
-        )
-
-    if entry.file is None:
-        return row(0, "", f"not judged: {entry.reason}", judged=False)
     try:
         limits = Limits(seconds, task.max_reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
         with open_file(entry.file, limits, permissions=permissions, on_output=printed.append) as file:
             report, wrong = task.report(file, drawn.seed, base=base)
-        return row(*_summary(limit_hints(report, hints), task, wrong))
-    except FormError as error:
-        return row(0, "", f"not judged: {error}", judged=False)
+        grade = _with_report(grade, limit_hints(report, hints), task, wrong)
+    except InterfaceError as error:
+        grade = replace(grade, remark=f"not graded: {error}", graded=False)
     except ChainruleError as error:
-        return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
+        hint = IMPORT_HINT if "No module named" in str(error) else ""
+        grade = replace(grade, remark=f"{error}{hint}")
     except Exception as error:  # a bug in the grader must not prevent the grading of other submissions
         message = one_line(f"{type(error).__name__}: {error}")
-        return row(0, "", f"could not be judged because of an error in the grader: {message}", judged=False)
+        remark = f"could not be graded because of an error in the grader: {message}"
+        grade = replace(grade, remark=remark, graded=False)
+    output = "".join(printed)
+    remark = _with_refusals(grade.remark, output)
+    return replace(grade, remark=remark, seconds=round(time.monotonic() - begin, 2), output=output)
 
 
-def _summary(
-    report: Report, task: Assignment | FileAssignment, unverified: Mapping[str, str]
-) -> tuple[int, str, str, tuple[PartResult, ...]]:
-    """Return the number of right parts, the mistakes by name and in sentences, and the verdicts by part.
+def _with_refusals(remark: str, output: str) -> str:
+    """Return a remark with the refused actions that a submission's output reports, and that it does not mention."""
+    sentences = list[str]()
+    if remark:
+        sentences.append(remark)
+    for refusal in dict.fromkeys(REFUSAL.findall(output)):
+        if refusal not in remark:
+            sentences.append(f"{refusal}.")
+    return " ".join(sentences)
+
+
+def _with_report(
+    grade: Grade, report: Report, task: Assignment | FileAssignment, unverified: Mapping[str, str]
+) -> Grade:
+    """Return a grade with the number of right parts, the mistakes by name and in sentences, and the verdicts by part.
 
     unverified  sentences about parts that do not count, even if the report calls them right
     """
-    by_part: dict[str, list[Row]] = {part: [] for part in task.parts}
-    others = list[Row]()
-    for row in report.rows:
-        part = task.part(row)
-        if part in by_part:
-            by_part[part].append(row)
-        elif not row.is_right:
-            others.append(row)
-    results = list[PartResult]()
+    by_part: dict[str, list[CheckResult]] = {part: [] for part in task.parts}
+    others = list[CheckResult]()
+    for result in report.results:
+        part = task.part(result)
+        if part is not None and part in by_part:
+            by_part[part].append(result)
+        elif not result.is_right:
+            others.append(result)
+    part_results = list[PartResult]()
     mistakes = list[str]()
+    ungraded = list[str]()
     remarks = dict[str, str]()  # without the name of the part, so that a mistake in several parts is described once
-    for part, rows in by_part.items():
-        result = _part_result(part, rows, unverified.get(part))
-        results.append(result)
-        if not result.ok:
-            mistakes.append(f"{part}: {result.diagnosis}")
-        if result.remark:
-            remarks.setdefault(result.remark.removeprefix(part), result.remark)
+    for part, results in by_part.items():
+        part_result = _part_result(part, results, unverified.get(part))
+        part_results.append(part_result)
+        if not part_result.ok:
+            mistakes.append(f"{part}: {part_result.diagnosis}")
+        if part_result.remark is not None:
+            remarks.setdefault(part_result.remark.removeprefix(part), part_result.remark)
+        if part_result.verdict == NOT_CHECKED:
+            ungraded.append(part)
     sentences = [*remarks.values(), *map(_sentence, others)]
     for note in report.notes:
         if SLOW in note:
             sentences.append(f"{note}.")
-    right = len(by_part) - max(len(mistakes), bool(others))  # no full marks if anything else is wrong or unchecked
-    return right, "; ".join(mistakes), " ".join(dict.fromkeys(sentences)), tuple(results)
+    missed = len(mistakes)
+    if others and not missed:
+        missed = 1  # no full marks if anything else is wrong or unchecked
+    return replace(
+        grade,
+        passed=len(by_part) - missed,
+        diagnosis="; ".join(mistakes) or None,
+        remark=" ".join(dict.fromkeys(sentences)),
+        results=tuple(part_results),
+        ungraded=tuple(ungraded),
+    )
 
 
-def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> PartResult:
-    """Return the verdict on a part: right if it has rows, all of them are right, and the verification succeeds."""
-    unearned = [row for row in rows if not row.is_earned]
+def _part_result(part: str, results: Sequence[CheckResult], unverified: str | None) -> PartResult:
+    """Return the verdict on a part: right if it has results, all of them are right, and the verification succeeds."""
+    unearned = [result for result in results if not result.is_earned]
     if unearned:
-        decisive = min(unearned, key=lambda row: row.single)
+        decisive = min(unearned, key=lambda result: result.single)
         names = ", ".join(diagnosis.name for diagnosis in decisive.diagnoses) or "wrong"
         if decisive.verdict == SINGLE_ONLY:
             names = "single-samples"
-        details = ""
+        details = None
         if decisive.first is not None:
             details = "\n".join(decisive.first.lines(decisive.title))
         return PartResult(part, False, names, _sentence(decisive), details, decisive.verdict)
-    if unverified is not None or not rows:
+    if unverified is not None or not results:
         return PartResult(part, False, "wrong", unverified or f"{part} was not checked.")
-    remark = " ".join(_sentence(row) for row in rows if row.accepted)
-    return PartResult(part, True, "", remark, "", rows[0].verdict)
+    remark = " ".join(_sentence(result) for result in results if result.accepted) or None
+    return PartResult(part, True, remark=remark, verdict=results[0].verdict)
 
 
-def _sentence(row: Row) -> str:
+def _sentence(result: CheckResult) -> str:
     """Return a sentence about a part that is wrong or earns no points."""
-    if row.verdict == SINGLE_ONLY:
-        return f"{row.title} is {SINGLE_ONLY}."
-    if row.diagnoses:
-        return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
-    if row.notes:
-        return f"{'; '.join(row.notes)}."
-    if row.first:
-        shown = WorstEntry(row.first.index, row.first.actual, row.first.expected)
+    if result.verdict == SINGLE_ONLY:
+        return f"{result.title} is {SINGLE_ONLY}."
+    if result.diagnoses:
+        return f"{result.title} {' Or: '.join(map(str, result.diagnoses))}."
+    if result.notes:
+        return f"{'; '.join(result.notes)}."
+    if result.first:
+        shown = WorstEntry(result.first.index, result.first.actual, result.first.expected)
     else:
-        shown = row.worst
+        shown = result.worst
     if shown:
-        return f"{row.title} is wrong: {shown}."
-    return f"{row.title} is wrong."
+        return f"{result.title} is wrong: {shown}."
+    return f"{result.title} is wrong."

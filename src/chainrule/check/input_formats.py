@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from chainrule.check.forms import DATA
+from chainrule.check.known_interfaces import DATA
 from chainrule.check.parameters import NO_CHANNELS, SAME, ArrayLayout
 from chainrule.custom.gradient_names import arrays_named
 from chainrule.custom.learner_layer import Array, LearnerLayer

@@ -13,11 +13,11 @@ import numpy as np
 from chainrule import layers as cr
 from chainrule.check import comparison
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.forms import DATA, class_format, impossible_value, normalized_name
-from chainrule.check.learner_subjects import SubmittedLayer
+from chainrule.check.known_interfaces import DATA, class_interface, impossible_value, normalized_name
+from chainrule.check.library_functions import LibraryLayer, Values
 from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts
-from chainrule.check.report import Diagnosis, Row
-from chainrule.check.subjects import LayerSubject, Values
+from chainrule.check.report import CheckResult, Diagnosis
+from chainrule.check.submitted_functions import SubmittedLayer
 from chainrule.custom.gradient_names import role_of
 from chainrule.custom.held_arrays import squeezed
 from chainrule.engines.protocol import Array
@@ -40,7 +40,7 @@ ACTIVATIONS = (*chain(*EXAMPLES.values()),)
 PADDINGS = ("valid", "same", "full", 1)
 
 
-def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
+def layer_by_name(kind: str, submitted: SubmittedLayer, values: Values) -> Layer | None:
     """Return the layer indicated by the name of a class, or None if the name and the output do not determine it.
 
     Options are inferred from the output at −1: a slope, or the β of Swish.
@@ -50,13 +50,13 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
         return None
     try:
         if name in ("leakyrelu", "elu"):
-            negated_output = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
+            negated_output = -float(submitted.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
             slope = float(f"{negated_output if name == 'leakyrelu' else negated_output / (1 - math.exp(-1)):.9g}")
             return SLOPED_ACTIVATIONS[name](*[slope] * (not impossible_value(name, slope)))
-        if name == "swish" and _is_swish(subject, values["x"]):
+        if name == "swish" and _is_swish(submitted, values["x"]):
             return None
         if name == "linear":  # the linear activation, unless its parameters are unknown
-            if np.array_equal(subject.output(values), values["x"]):
+            if np.array_equal(submitted.output(values), values["x"]):
                 return IDENTITY
             return None
     except ChainruleError:
@@ -64,19 +64,21 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
     return LAYERS_BY_NAME.get(name)
 
 
-def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
+def _is_swish(submitted: SubmittedLayer, x: Array) -> bool:
     """Return whether the output is x · sigmoid(β x), with β inferred from the output at −1."""
-    negated_output = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
+    negated_output = -float(submitted.output({"x": np.full_like(x, -1.0)}).flat[0])
     if not 0 < negated_output < 1:
         return False
     return (
-        comparison.compare_with_array(subject.output({"x": x}), x / (1 + (1 / negated_output - 1) ** -x)).error
+        comparison.compare_with_array(submitted.output({"x": x}), x / (1 + (1 / negated_output - 1) ** -x)).error
         <= TOLERANCE
     )
 
 
-def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | None, values: Values) -> list[Row]:
-    """Return the row of y for a class whose output contradicts its name, or an empty list if this is not certain."""
+def misnamed_results(
+    kind: str, submitted: SubmittedLayer, intended: LibraryLayer | None, values: Values
+) -> list[CheckResult]:
+    """Return the result of y for a class whose output contradicts its name, or an empty list if this is not certain."""
     expected_type = _type_by_name(kind)
     if expected_type is None or (intended is not None and intended.layer is IDENTITY):
         return []
@@ -84,14 +86,14 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
     if intended is not None and _base_name(type(intended.layer)) not in _base_name(expected_type):
         message = f"is the output of {intended.name}, but the name of the class is {kind}"
     elif intended is None and expected_type in POOLS:
-        message = _why_not_pooling(subject, values, expected_type is cr.MaxPool2D)
+        message = _why_not_pooling(submitted, values, expected_type is cr.MaxPool2D)
     elif intended is None and expected_type is cr.LayerNorm:
-        message = _why_not_layer_norm(subject, values)
+        message = _why_not_layer_norm(submitted, values)
     elif intended is None and expected_type in WEIGHTED_SUMS:
-        message = _why_not_weighted_sum(subject, values)
+        message = _why_not_weighted_sum(submitted, values)
     if message is None:
         return []
-    return [Row(subject.name, "y", "its name", diagnoses=(Diagnosis("misnamed", message),))]
+    return [CheckResult(submitted.name, "y", "its name", diagnoses=(Diagnosis("misnamed", message),))]
 
 
 def contradicts_name(kind: str, layer: Layer) -> bool:
@@ -105,9 +107,9 @@ def contradicts_name(kind: str, layer: Layer) -> bool:
 
 def _type_by_name(kind: str) -> Callable[..., Layer] | None:
     """Return the type of layer indicated by the name of a class, or None for losses and unknown names."""
-    course_format = class_format(kind)
-    if course_format is not None:
-        return course_format.layer
+    known_interface = class_interface(kind)
+    if known_interface is not None:
+        return known_interface.layer
     layer = LAYERS_BY_NAME.get(normalized_name(kind))
     if layer is None:
         return None
@@ -120,7 +122,7 @@ def _base_name(kind: Callable[..., Layer]) -> str:
     return name.removesuffix("1D").removesuffix("2D")
 
 
-def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> str | None:
+def _why_not_pooling(submitted: SubmittedLayer, values: Values, maximum: bool) -> str | None:
     """Return the reason why an output cannot result from pooling, or None if there is none.
 
     A maximum equals one of the inputs. The mean of inputs that are all 1 is 1.
@@ -128,18 +130,18 @@ def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> 
     if maximum:
         x = np.abs(values["x"]) + 1
         allowed = np.append(x.reshape(-1), 0.0)  # 0 if a window contains only padding
-        gaps = np.abs(subject.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
+        gaps = np.abs(submitted.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
         if gaps.max(initial=0.0) <= TOLERANCE:
             return None
         return "is not one of the inputs, as a maximum must be"
-    y = subject.output({**values, "x": np.ones_like(values["x"])})
+    y = submitted.output({**values, "x": np.ones_like(values["x"])})
     error = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
     if error <= TOLERANCE:
         return None
     return "is not 1 if all inputs are 1: the mean of equal numbers is that number"
 
 
-def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str | None:
+def _why_not_layer_norm(submitted: SubmittedLayer, values: Values) -> str | None:
     """Return why an output is not a layer normalization with a small ε, or None if it may be one."""
     x = values["x"]
     by_role = dict[str | None, Array]()
@@ -150,7 +152,7 @@ def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str | None:
     beta = by_role.get("beta", by_role.get("b"))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
         return None
-    y = subject.output(values)
+    y = submitted.output(values)
     centered = x - x.mean(axis=1, keepdims=True)
     variance = x.var(axis=1, keepdims=True)
     for epsilon in (1e-2, 1e-3, 1e-4, 1e-5, 0.0):
@@ -160,7 +162,7 @@ def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str | None:
     return "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
 
 
-def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str | None:
+def _why_not_weighted_sum(submitted: SubmittedLayer, values: Values) -> str | None:
     """Return the reason why an output cannot be a weighted sum of inputs, or None if there is none.
 
     A weighted sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, the sum equals
@@ -178,7 +180,7 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str | None
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
 
     def output(inputs: Array, parameters: Values) -> Array:
-        return subject.output({"x": inputs, **parameters}).reshape(len(inputs), -1)
+        return submitted.output({"x": inputs, **parameters}).reshape(len(inputs), -1)
 
     def slopes(parameters: Values) -> Array:
         return output(units, parameters) - output(np.zeros_like(units), parameters)
@@ -220,26 +222,26 @@ def _single_weights(parameters: Values) -> list[dict[str, Array]]:
 
 
 def guess_layer(
-    subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]
-) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
+    submitted: SubmittedLayer, points: Sequence[Mapping[str, Array]]
+) -> tuple[LibraryLayer, Mapping[str, ArrayLayout]] | None:
     """Return the layer that matches the outputs at all points, and the learner's layouts of its parameters, or None.
 
     points   values of equal shapes, both near and far from zero, which distinguishes ReLU6 from ReLU, for example
     """
     # Every layer that the parameters allow is tried in every layout until one reproduces all outputs.
-    x_layout = subject.layouts.get("x", SAME)
+    x_layout = submitted.layouts.get("x", SAME)
     named_points = list[dict[str, Array]]()
     for values in points:
         named = _by_library_name(values)
         if named is None:
             return None
-        x = x_layout.to_library(named["x"], (len(named["x"]), *subject.shape))
+        x = x_layout.to_library(named["x"], (len(named["x"]), *submitted.shape))
         named_points.append({**named, "x": x})
-    outputs = [subject.output(values) for values in points]
+    outputs = [submitted.output(values) for values in points]
     named = named_points[0]
     for layer in chain(*map(_candidates, _reordered(named, x_layout))):
         try:
-            candidate = LayerSubject(layer, subject.shape)
+            candidate = LibraryLayer(layer, submitted.shape)
             if set(candidate.parameters) != set(named) - {"x"}:
                 continue
             for layouts in _layouts(candidate, named):
@@ -251,7 +253,7 @@ def guess_layer(
 
 
 def _reproduces(
-    candidate: LayerSubject,
+    candidate: LibraryLayer,
     points: Sequence[Mapping[str, Array]],
     outputs: Sequence[Array],
     layouts: Mapping[str, ArrayLayout],
@@ -264,7 +266,7 @@ def _reproduces(
     return True
 
 
-def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
+def _layouts(candidate: LibraryLayer, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
     """Yield possible layouts of a learner's parameters. Square weights may also be transposed."""
     options = list[list[ArrayLayout]]()
     for name, shape in candidate.parameters.items():
@@ -274,7 +276,7 @@ def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[d
 
 
 def _in_library_layout(
-    values: Mapping[str, Array], candidate: LayerSubject, layouts: Mapping[str, ArrayLayout]
+    values: Mapping[str, Array], candidate: LibraryLayer, layouts: Mapping[str, ArrayLayout]
 ) -> dict[str, Array]:
     """Return a learner's values with all parameters converted to this library's layout."""
     return {**values, **{name: layouts[name].to_library(values[name], candidate.parameters[name]) for name in layouts}}

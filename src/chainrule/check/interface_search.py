@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check import learner_subjects, random_inputs
-from chainrule.check.forms import class_format
+from chainrule.check import random_inputs, submitted_functions
 from chainrule.check.input_formats import BY_STRENGTH, DIRECT, INPUT_NOTE, InputFormat
 from chainrule.check.intended_layer import contradicts_name, guess_layer, layer_by_name
+from chainrule.check.known_interfaces import class_interface
 from chainrule.check.layer_interface import (
     SAMPLES,
     LayerInterface,
@@ -20,13 +20,13 @@ from chainrule.check.layer_interface import (
     better_of,
     fit,
     interfaces,
-    square_subjects,
+    square_layers,
 )
-from chainrule.check.learner_subjects import SubmittedLayer, failed_in_backward
 from chainrule.check.learner_task import LearnerTask
+from chainrule.check.library_functions import LibraryLayer
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import ArrayLayout, influential_arrays
-from chainrule.check.subjects import LayerSubject
+from chainrule.check.submitted_functions import SubmittedLayer, failed_in_backward
 from chainrule.custom.gradient_names import role_of
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.sample_axis import ONE
@@ -36,7 +36,7 @@ from chainrule.layers import Layer
 UPDATES_NOTE = "backward updates the parameters"  # beginning of the note about a learning rate
 
 
-Match = tuple[SubmittedLayer, LayerSubject | None, list[str]]  # a learner's layer, the intended layer, and notes
+Match = tuple[SubmittedLayer, LibraryLayer | None, list[str]]  # a learner's layer, the intended layer, and notes
 
 
 def match_layer(original: LearnerLayer, task: LearnerTask, seed: int) -> Match:
@@ -48,22 +48,22 @@ def match_layer(original: LearnerLayer, task: LearnerTask, seed: int) -> Match:
     if task.contract:
         return _stated(original, task)
     interface = find_layer_interface(original, task, seed)
-    subject = interface.subject
+    submitted = interface.submitted
     notes = [*interface.notes]
-    if needed := subject.learner_layer.needed:
+    if needed := submitted.learner_layer.needed:
         notes += [f"{INPUT_NOTE} {needed}: backward fails without it"]
-    if original.rate and len(subject.tensors) > 1:
+    if original.rate and len(submitted.tensors) > 1:
         notes.append(f"{UPDATES_NOTE}: their gradients are (before − after) / {original.rate}")
-    if not subject.learner_layer.adapted_axis:
-        subject = learner_subjects.uncalled_copy(original, subject)
-    return subject, interface.intended, notes
+    if not submitted.learner_layer.adapted_axis:
+        submitted = submitted_functions.uncalled_copy(original, submitted)
+    return submitted, interface.intended, notes
 
 
 def _stated(original: LearnerLayer, task: LearnerTask) -> Match:
     """Return a learner's layer under the contract of its task. Parameters that it does not use are neutral."""
     if task.against is None:
         return SubmittedLayer(original, task.shape or (), {name: name for name in original.names}), None, []
-    intended = LayerSubject(task.against, task.shape or random_inputs.input_shape_for(task.against))
+    intended = LibraryLayer(task.against, task.shape or random_inputs.input_shape_for(task.against))
     names = dict[str, str]()
     for name in intended.parameters:
         if name in original.names:
@@ -90,10 +90,10 @@ def find_layer_interface(original: LearnerLayer, task: LearnerTask, seed: int) -
         for input_formats in order:
             groups.append(_identified_interfaces(original, input_formats, task.shape, seed))
     else:
-        intended = LayerSubject(task.against, task.shape or random_inputs.input_shape_for(task.against))
+        intended = LibraryLayer(task.against, task.shape or random_inputs.input_shape_for(task.against))
         for input_formats in order:
             groups.append(interfaces(original, intended, input_formats, task.layouts))
-        for square in square_subjects(intended):
+        for square in square_layers(intended):
             for input_formats in BY_STRENGTH:
                 groups.append(interfaces(original, square, input_formats, task.layouts))
     best: LayerInterface | None = None
@@ -121,7 +121,7 @@ def find_layer_interface(original: LearnerLayer, task: LearnerTask, seed: int) -
     raise StudentError(f"{original.name} cannot be called")
 
 
-def _is_final(interface: LayerInterface, specified: LayerSubject | None, direct: bool, updates: bool) -> bool:
+def _is_final(interface: LayerInterface, specified: LibraryLayer | None, direct: bool, updates: bool) -> bool:
     """Return whether no weaker input format is tried after an interface.
 
     specified  the specified layer; None if it is unknown
@@ -135,15 +135,15 @@ def _is_final(interface: LayerInterface, specified: LayerSubject | None, direct:
     return specified is None
 
 
-def with_intended_layer(subject: SubmittedLayer, seed: int) -> tuple[SubmittedLayer, LayerSubject | None]:
+def with_intended_layer(submitted: SubmittedLayer, seed: int) -> tuple[SubmittedLayer, LibraryLayer | None]:
     """Return a learner's layer and the layer that its output identifies, once all parameters are known."""
-    if (guessed := _guess(subject, seed)) is None:
-        return subject, None
+    if (guessed := _guess(submitted, seed)) is None:
+        return submitted, None
     intended, layouts = guessed
     try:
-        return match_parameters(copy.deepcopy(subject.learner_layer), intended, layouts), intended
+        return match_parameters(copy.deepcopy(submitted.learner_layer), intended, layouts), intended
     except StudentError:
-        return subject, None
+        return submitted, None
 
 
 def with_layer_of_output(original: LearnerLayer, task: LearnerTask, seed: int) -> LearnerTask:
@@ -177,14 +177,14 @@ def _identified_interfaces(
 
     shape   shape of one input; None: try several
     """
-    course_format = class_format(original.kind)
+    known_interface = class_interface(original.kind)
     # the name of the class determines the layer
-    if course_format:
-        named = course_format.fixed_layer
+    if known_interface:
+        named = known_interface.fixed_layer
     else:
         named = None
-    if course_format and named:
-        usual_shapes = [course_format.shape]
+    if known_interface and named:
+        usual_shapes = [known_interface.shape]
     else:
         usual_shapes = []
     for input_format in input_formats:
@@ -206,8 +206,8 @@ def _identified_interfaces(
             names = dict[str, str]()
             for name in learner_layer.names:
                 names[name] = name
-            subject = SubmittedLayer(learner_layer, candidate, names, input_format.layouts)
-            interface = _identified(original, subject, input_format, named, seed)
+            submitted = SubmittedLayer(learner_layer, candidate, names, input_format.layouts)
+            interface = _identified(original, submitted, input_format, named, seed)
             if input_format == DIRECT or interface.complete:
                 yield interface
             if input_format == DIRECT or interface.exact:
@@ -237,15 +237,15 @@ def _unreadable(
 
 
 def _identified(
-    original: LearnerLayer, subject: SubmittedLayer, input_format: InputFormat, named: Layer | None, seed: int
+    original: LearnerLayer, submitted: SubmittedLayer, input_format: InputFormat, named: Layer | None, seed: int
 ) -> LayerInterface:
     """Return the interface of a learner's layer as the layer that its output or its name indicates.
 
     named   the layer that the name of the class determines; None if the output determines it
     """
-    values = learner_subjects.draw_values(subject, SAMPLES, seed)
+    values = submitted_functions.draw_values(submitted, SAMPLES, seed)
     # The output decides. Only if it contradicts the name does the name decide, because the output may be wrong.
-    guessed = None if named else _guess(subject, seed)
+    guessed = None if named else _guess(submitted, seed)
     direct = input_format == DIRECT
     layer = named
     how = "compared with {}, by its name"
@@ -253,25 +253,25 @@ def _identified(
         layer = guessed[0].layer
         how = "forward computes {}"
     elif direct and not named:
-        layer = layer_by_name(original.kind, subject, values)
+        layer = layer_by_name(original.kind, submitted, values)
     if layer is not None:
         try:
-            intended = LayerSubject(layer, subject.shape)
+            intended = LibraryLayer(layer, submitted.shape)
             notes = (*input_format.notes, how.format(intended.name))
             interface = fit(original, intended, input_format)
             if interface is None and direct:
                 matched = match_parameters(copy.deepcopy(original), intended)
-                interface = LayerInterface(matched, intended, complete=backward_result(subject, values)[0])
+                interface = LayerInterface(matched, intended, complete=backward_result(submitted, values)[0])
             if interface is not None and (direct or interface.fits):
                 return replace(interface, notes=notes)
         except (ShapeError, StudentError):
             if direct and named:
                 raise
-    return LayerInterface(subject, None, tuple(input_format.notes), complete=backward_result(subject, values)[0])
+    return LayerInterface(submitted, None, tuple(input_format.notes), complete=backward_result(submitted, values)[0])
 
 
-def _guess(subject: SubmittedLayer, seed: int) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
+def _guess(submitted: SubmittedLayer, seed: int) -> tuple[LibraryLayer, Mapping[str, ArrayLayout]] | None:
     """Return the layer that matches the output near and far from zero, and the layouts of its parameters, or None."""
-    values = learner_subjects.draw_values(subject, SAMPLES, seed)
+    values = submitted_functions.draw_values(submitted, SAMPLES, seed)
     spread = {**values, "x": random_inputs.spread_values(values["x"].shape, np.random.default_rng(seed))}
-    return guess_layer(subject, [values, spread])
+    return guess_layer(submitted, [values, spread])

@@ -13,14 +13,14 @@ from math import prod
 
 import numpy as np
 
-from chainrule.check import learner_subjects
+from chainrule.check import submitted_functions
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.input_formats import DIRECT, InputFormat, square_shapes
-from chainrule.check.learner_subjects import SubmittedLayer
+from chainrule.check.library_functions import LibraryLayer, Values
 from chainrule.check.pairing import assignments
 from chainrule.check.parameters import SAME, ArrayLayout, output_layouts
 from chainrule.check.references import LayerReference
-from chainrule.check.subjects import LayerSubject, Values
+from chainrule.check.submitted_functions import SubmittedLayer
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import ChainruleError, ShapeError, StudentError, UnwrittenError
 
@@ -33,7 +33,7 @@ MAX_TRIALS = 40  # maximum number of combinations of arrays and layouts that are
 class LayerInterface:
     """One way to call a learner's layer.
 
-    subject   the layer with its parameters and layouts
+    submitted   the layer with its parameters and layouts
     intended  the layer that it should compute; None if it is unknown
     notes     notes for the report
     exact     whether the output is that of the intended layer
@@ -41,8 +41,8 @@ class LayerInterface:
     right     whether all gradients are those of the intended layer
     """
 
-    subject: SubmittedLayer
-    intended: LayerSubject | None
+    submitted: SubmittedLayer
+    intended: LibraryLayer | None
     notes: tuple[str, ...] = ()
     exact: bool = False
     complete: bool = False
@@ -56,7 +56,7 @@ class LayerInterface:
     @property
     def score(self) -> tuple[bool, ...]:
         """Quality of the interface, for comparisons."""
-        has_right_shapes = not self.subject.reshaped  # of gradients, which tell layouts of a bias apart
+        has_right_shapes = not self.submitted.reshaped  # of gradients, which tell layouts of a bias apart
         return self.right, self.fits, has_right_shapes, self.exact, self.intended is not None, self.complete
 
 
@@ -81,7 +81,7 @@ def better_of(best: LayerInterface | None, interface: LayerInterface) -> LayerIn
 
 def interfaces(
     learner_layer: LearnerLayer,
-    intended: LayerSubject,
+    intended: LibraryLayer,
     input_formats: Iterable[InputFormat],
     layouts: Mapping[str, ArrayLayout],
 ) -> Iterator[LayerInterface]:
@@ -96,7 +96,7 @@ def interfaces(
 
 def fit(
     learner_layer: LearnerLayer,
-    intended: LayerSubject,
+    intended: LibraryLayer,
     input_format: InputFormat = DIRECT,
     layouts: Mapping[str, ArrayLayout] | None = None,
 ) -> LayerInterface | None:
@@ -109,13 +109,13 @@ def fit(
     best: LayerInterface | None = None
     known_layouts = {**input_format.layouts, **(layouts or {})}
     try:
-        for subject in islice(
+        for submitted in islice(
             assignments(adapted(learner_layer, input_format.axis), intended, known_layouts), MAX_TRIALS
         ):
-            interface = _trial(subject, intended, "y" in known_layouts)
+            interface = _trial(submitted, intended, "y" in known_layouts)
             if interface is not None:
                 best = better_of(best, interface)
-            if best is not None and best.fits and not best.subject.reshaped:
+            if best is not None and best.fits and not best.submitted.reshaped:
                 break
     except ChainruleError:
         pass
@@ -129,19 +129,19 @@ def adapted(learner_layer: LearnerLayer, axis: str | None) -> LearnerLayer:
     return learner_layer.adapted(axis)
 
 
-def _trial(subject: SubmittedLayer, intended: LayerSubject, knows_y: bool) -> LayerInterface | None:
+def _trial(submitted: SubmittedLayer, intended: LibraryLayer, knows_y: bool) -> LayerInterface | None:
     """Return the interface of a learner's layer with these parameters and layouts; None if it is none.
 
     knows_y  whether the layout of y is known
 
     Errors   UnwrittenError
     """
-    values = learner_subjects.draw_values(subject, SAMPLES, 0, intended)
+    values = submitted_functions.draw_values(submitted, SAMPLES, 0, intended)
     try:
-        y = subject.output(values)
+        y = submitted.output(values)
         if y.size != SAMPLES * prod(intended.output_shape) and not knows_y:
             return None
-        expected = LayerReference(intended, subject.layouts).output(values)
+        expected = LayerReference(intended, submitted.layouts).output(values)
     except UnwrittenError:
         raise
     except ChainruleError:
@@ -155,26 +155,28 @@ def _trial(subject: SubmittedLayer, intended: LayerSubject, knows_y: bool) -> La
         return None
     layout = (right or layouts)[0]
     if layout != SAME:
-        subject.layouts |= {"y": layout}
-    complete, has_right_gradients = backward_result(subject, values, intended)
-    return LayerInterface(subject, intended, (), bool(right), complete, bool(right) and has_right_gradients)
+        submitted.layouts |= {"y": layout}
+    complete, has_right_gradients = backward_result(submitted, values, intended)
+    return LayerInterface(submitted, intended, (), bool(right), complete, bool(right) and has_right_gradients)
 
 
-def backward_result(subject: SubmittedLayer, values: Values, intended: LayerSubject | None = None) -> tuple[bool, bool]:
+def backward_result(
+    submitted: SubmittedLayer, values: Values, intended: LibraryLayer | None = None
+) -> tuple[bool, bool]:
     """Return whether backward runs, and whether its gradients are right.
 
     It fails if forward changes the number of samples, or backward returns no dx of the shape of x. A backward that
     updates the parameters may return no dx.
     """
     try:
-        y = subject.output(values)
+        y = submitted.output(values)
         dy = np.cos(np.arange(y.size)).reshape(y.shape)
-        gradients = subject.gradients(values, dy)
+        gradients = submitted.gradients(values, dy)
     except StudentError:
         return False, False
     dx = gradients.get("x")
     if dx is None:
-        has_dx = bool(subject.learner_layer.rate)
+        has_dx = bool(submitted.learner_layer.rate)
     else:
         has_dx = dx.shape == values["x"].shape
     if not (has_dx and y.ndim > 0 and len(y) == len(values["x"])):
@@ -182,15 +184,15 @@ def backward_result(subject: SubmittedLayer, values: Values, intended: LayerSubj
     if intended is None:
         return True, False
     try:
-        expected = LayerReference(intended, subject.layouts).gradients(values, dy)
+        expected = LayerReference(intended, submitted.layouts).gradients(values, dy)
     except ChainruleError:
         return True, False
     shared = gradients.keys() & expected.keys()
     return True, all(nearly_equal(gradients[name], expected[name], TOLERANCE) for name in shared)
 
 
-def square_subjects(intended: LayerSubject) -> Iterator[LayerSubject]:
+def square_layers(intended: LibraryLayer) -> Iterator[LibraryLayer]:
     """Yield a layer with square images as inputs, which much code requires."""
     for shape in square_shapes(intended.shape):
         with suppress(ShapeError):
-            yield LayerSubject(intended.layer, shape)
+            yield LibraryLayer(intended.layer, shape)

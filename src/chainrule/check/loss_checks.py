@@ -8,14 +8,14 @@ import numpy as np
 from chainrule.check import random_inputs
 from chainrule.check.examination import Examination, examine, make_test_case, quick_check, with_diagnoses
 from chainrule.check.extra_checks import NUMBER_OF_CLASSES, OTHER_VALUES
-from chainrule.check.failures import failure_row
+from chainrule.check.failures import failure_result
 from chainrule.check.input_checks import BATCH_OF_ONE, BATCH_SIZE
-from chainrule.check.learner_checks import extra_rows, further_tolerances, with_first_wrong_entry
-from chainrule.check.learner_subjects import SubmittedLoss
+from chainrule.check.learner_checks import extra_results, further_tolerances, with_first_wrong_entry
+from chainrule.check.library_functions import DifferentiableFunction
 from chainrule.check.loss_interface import LossInterface, find_loss_interface
 from chainrule.check.references import FOREIGN, LossReference
-from chainrule.check.report import Report, Row
-from chainrule.check.subjects import Subject
+from chainrule.check.report import CheckResult, Report
+from chainrule.check.submitted_functions import SubmittedLoss
 from chainrule.core.shapes import text
 from chainrule.custom.interface import LossCode
 from chainrule.custom.losses import ONLY_LOSS
@@ -23,7 +23,7 @@ from chainrule.custom.sample_axis import AdaptedLoss
 from chainrule.errors import StudentError, UnwrittenError
 
 
-def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels: bool = False) -> Report:
+def check_loss(code: LossCode, candidates: Sequence[DifferentiableFunction], seed: int, labels: bool = False) -> Report:
     """Return the report of a learner's loss.
 
     candidates  losses that the code may compute
@@ -33,37 +33,39 @@ def check_loss(code: LossCode, candidates: Sequence[Subject], seed: int, labels:
         of_labels = LossInterface(AdaptedLoss(code, labels=True), candidates[0], one_hot=True)
         return check_loss_interface(of_labels if labels else find_loss_interface(code, candidates, seed), seed)
     except UnwrittenError as error:
-        row = failure_row(code.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
-        return Report(row.subject, (row,))
+        result = failure_result(code.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
+        return Report(result.name, (result,))
 
 
 def check_loss_interface(interface: LossInterface, seed: int) -> Report:
     """Return the report of a learner's loss that has been read; UnwrittenError if it is not written."""
     intended = interface.intended
     labels = interface.one_hot
-    subject = SubmittedLoss(interface.code, interface.code.name, intended)
+    submitted = SubmittedLoss(interface.code, interface.code.name, intended)
     values = random_inputs.draw_predictions(intended.name, seed, labels)
     other = random_inputs.draw_predictions(intended.name, seed + 2, labels)
-    subject.gradients(other, np.array(1.0))
-    examination = examine(make_test_case(subject, values, seed, LossReference(intended)), earlier=other)
-    rows = with_first_wrong_entry(with_diagnoses([examination]), examination)
-    if any(row.accepted and row.tensor == "y" for row in rows):  # dp may be that of the loss without the number
-        for place, row in enumerate(rows):
-            if _is_foreign(row):
-                rows[place] = replace(row, ok=True, diagnoses=(), first=None)
-    if all(row.ok for row in rows):
-        rows += _other_predictions(subject, examination, labels, seed)
+    submitted.gradients(other, np.array(1.0))
+    examination = examine(make_test_case(submitted, values, seed, LossReference(intended)), earlier=other)
+    results = with_first_wrong_entry(with_diagnoses([examination]), examination)
+    if any(
+        result.accepted and result.tensor == "y" for result in results
+    ):  # dp may be that of the loss without the number
+        for place, result in enumerate(results):
+            if _is_foreign(result):
+                results[place] = replace(result, ok=True, diagnoses=(), first=None)
+    if all(result.ok for result in results):
+        results += _other_predictions(submitted, examination, labels, seed)
     notes = ("on predictions of shape 5×3", *interface.notes)
-    return Report(subject.name, (*rows, *extra_rows(examination, other)), notes)
+    return Report(submitted.name, (*results, *extra_results(examination, other)), notes)
 
 
-def _is_foreign(row: Row) -> bool:
-    return any(diagnosis.name == FOREIGN for diagnosis in row.diagnoses)
+def _is_foreign(result: CheckResult) -> bool:
+    return any(diagnosis.name == FOREIGN for diagnosis in result.diagnoses)
 
 
-def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
-    """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
-    rows = list[Row]()
+def _other_predictions(submitted: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[CheckResult]:
+    """Check a loss with other batch sizes and numbers of classes, and return the wrong results."""
+    results = list[CheckResult]()
     tolerances = further_tolerances(first)
     reported = set[str]()  # tensors
     for shape, diagnosis in (
@@ -75,15 +77,15 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
     ):
         method = f"predictions {text(shape)}"
         try:
-            values = random_inputs.draw_predictions(subject.intended.name, seed + 1, labels, shape)
-            examination = quick_check(make_test_case(subject, values, seed, first.test_case.reference), tolerances)
+            values = random_inputs.draw_predictions(submitted.intended.name, seed + 1, labels, shape)
+            examination = quick_check(make_test_case(submitted, values, seed, first.test_case.reference), tolerances)
         except StudentError as error:
             detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
-            rows.append(failure_row(subject.name, error, method, tensor="y", diagnoses=(detailed,)))
+            results.append(failure_result(submitted.name, error, method, tensor="y", diagnoses=(detailed,)))
             reported.add("y")
             continue
-        wrong = [row for row in examination.rows if row.is_wrong and row.tensor not in reported]
-        for row in wrong:
-            rows.append(replace(row, method=method, diagnoses=(diagnosis,)))
-            reported.add(row.tensor)
-    return rows
+        wrong = [result for result in examination.results if result.is_wrong and result.tensor not in reported]
+        for result in wrong:
+            results.append(replace(result, method=method, diagnoses=(diagnosis,)))
+            reported.add(result.tensor)
+    return results

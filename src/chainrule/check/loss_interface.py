@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.check import random_inputs
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.subjects import LossSubject, MulticlassHinge, Subject
+from chainrule.check.library_functions import DifferentiableFunction, LibraryLoss, MulticlassHinge
 from chainrule.custom.interface import LossCode
 from chainrule.custom.sample_axis import AdaptedLoss
 from chainrule.engines.protocol import Array
@@ -37,14 +37,14 @@ class LossInterface:
     """
 
     code: LossCode
-    intended: Subject
+    intended: DifferentiableFunction
     one_hot: bool = False
     right: bool = False
     notes: tuple[str, ...] = ()
 
 
 def find_loss_interface(
-    code: LossCode, candidates: Sequence[Subject], seed: int, lenient: bool = False
+    code: LossCode, candidates: Sequence[DifferentiableFunction], seed: int, lenient: bool = False
 ) -> LossInterface:
     """Return the first interface of a learner's loss whose value is right.
 
@@ -73,12 +73,12 @@ def find_loss_interface(
     return fallback
 
 
-def all_losses() -> list[LossSubject]:
+def all_losses() -> list[LibraryLoss]:
     """Return all losses of this library, without that of a quantile, whose level is not known."""
-    return [LossSubject(name, engine="reference") for name in losses.NAMES if name != losses.QUANTILE]
+    return [LibraryLoss(name, engine="reference") for name in losses.NAMES if name != losses.QUANTILE]
 
 
-def _interfaces(code: LossCode, intended: Subject, lenient: bool) -> Iterator[LossInterface]:
+def _interfaces(code: LossCode, intended: DifferentiableFunction, lenient: bool) -> Iterator[LossInterface]:
     """Yield the interfaces of a loss with each form of targets and each usual scale."""
     if intended.name != MulticlassHinge.name:
         yield LossInterface(code, intended)
@@ -88,7 +88,7 @@ def _interfaces(code: LossCode, intended: Subject, lenient: bool) -> Iterator[Lo
         yield LossInterface(AdaptedLoss(code, labels=True), intended, one_hot=True)
     if power := OTHER_SCALES.get(intended.name):
         note = SCALE_NOTE.format("K" if power > 0 else "1/K", intended.name)
-        yield LossInterface(code, LossSubject(intended.name, engine="reference", power=power), notes=(note,))
+        yield LossInterface(code, LibraryLoss(intended.name, engine="reference", power=power), notes=(note,))
 
 
 def _value(interface: LossInterface, seed: int) -> Array | None:

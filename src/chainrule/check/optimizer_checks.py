@@ -10,14 +10,14 @@ from itertools import product
 import numpy as np
 
 from chainrule.check.constructors import CONTRACT
-from chainrule.check.failures import failure_row
-from chainrule.check.forms import DATA, class_format, impossible_value
+from chainrule.check.failures import failure_result
+from chainrule.check.known_interfaces import DATA, class_interface, impossible_value
 from chainrule.check.optimizer_contracts import contracts
 from chainrule.check.optimizer_rules import MISTAKES, Rule, Trajectory
-from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import NOT_CHECKED
+from chainrule.check.report import CheckResult, Diagnosis
+from chainrule.check.results import NOT_CHECKED
 from chainrule.check.wrong_numbers import FirstWrong
-from chainrule.custom.calls import Array, FormError
+from chainrule.custom.calls import Array, InterfaceError
 from chainrule.custom.optimizers import Descent
 from chainrule.errors import OptionError, StudentError, UnwrittenError
 from chainrule.training.optimizers import NAMED, Optimizer
@@ -33,13 +33,13 @@ VISIBLE = 10  # smallest effect of an option on the steps, in tolerances, that s
 CHANGED = Diagnosis("arguments-overwritten", "is right, but it changes its arguments: return new arrays")
 
 
-def optimizer_rows(
+def optimizer_results(
     name: str, kind: str, descend: Callable[[Descent], Mapping[str, Array]], contracts: Iterable[str], seed: int
-) -> Iterator[Row]:
-    """Yield the row of an optimizer, whose steps are compared with those of this library's optimizer.
+) -> Iterator[CheckResult]:
+    """Yield the result of an optimizer, whose steps are compared with those of this library's optimizer.
 
-    An error in the code is the row's diagnosis. Options that are not known have several usual values. The optimizer is
-    right if its steps are those of any of them.
+    An error in the code is the result's diagnosis. Options that are not known have several usual values. The optimizer
+    is right if its steps are those of any of them.
     If it is wrong, the first diagnosis that applies is reported: an impossible value, then a mistake in the rule.
 
     kind       name of the optimizer in this library
@@ -48,18 +48,18 @@ def optimizer_rows(
     """
     tried = [*contracts]
     try:
-        yield _optimizer_row(name, kind, descend, tried, seed)
+        yield _optimizer_result(name, kind, descend, tried, seed)
     except StudentError as error:
         notes = ()
-        if isinstance(error, FormError) and tried:
+        if isinstance(error, InterfaceError) and tried:
             notes = (CONTRACT.format(name=name, contract=tried[0].replace('"', "'")),)
-        yield failure_row(name, error, tensor="update", notes=notes)
+        yield failure_result(name, error, tensor="update", notes=notes)
 
 
-def _optimizer_row(
+def _optimizer_result(
     name: str, kind: str, descend: Callable[[Descent], Mapping[str, Array]], contracts: Sequence[str], seed: int
-) -> Row:
-    """Return the row of an optimizer; StudentError for any error in the code, or if it keeps to no contract."""
+) -> CheckResult:
+    """Return the result of an optimizer; StudentError for any error in the code, or if it keeps to no contract."""
     generator = np.random.default_rng(seed)
     start = generator.normal(size=PARAMETERS)
     scales = np.geomspace(SMALLEST_SCALE, LARGEST_SCALE, PARAMETERS)
@@ -77,27 +77,27 @@ def _optimizer_row(
     try:
         rules = [Rule.of(*_optimizer(kind, options)) for options in _possible_options(kind, results, drawn)]
     except OptionError as error:
-        raise FormError(f"{name}: {error}") from None
+        raise InterfaceError(f"{name}: {error}") from None
     comparisons = list(map(path.compare, rules))
     closest = min(range(len(rules)), key=lambda number: comparisons[number].error)
     best = comparisons[closest]
     fitting = rules[closest]
     is_right = best.error <= path.tolerance
-    row = Row(name, "update", f"{STEPS} steps", best.error, path.tolerance, is_right)
+    result = CheckResult(name, "update", f"{STEPS} steps", best.error, path.tolerance, is_right)
     if is_right:
-        row = replace(row, notes=_unusual_options(name, used, drawn))
+        result = replace(result, notes=_unusual_options(name, used, drawn))
         if "changed" in results and ".init(" in contract:
-            row = replace(row, ok=False, diagnoses=(CHANGED,))
+            result = replace(result, ok=False, diagnoses=(CHANGED,))
     else:
-        row = replace(row, worst=best.worst, diagnoses=_mistake(path, rules, used))
-        if best.worst is not None and not row.accepted:
+        result = replace(result, worst=best.worst, diagnoses=_mistake(path, rules, used))
+        if best.worst is not None and not result.accepted:
             first = FirstWrong(best.worst.index, best.worst.actual, best.worst.expected, page=PAGES[kind])
-            row = replace(row, first=first)
+            result = replace(result, first=first)
     hidden = _hidden_option(kind, fitting, path)
-    if hidden is not None and row.is_right:
+    if hidden is not None and result.is_right:
         message = f"is not checked: its {hidden} is too small to be seen in its steps: choose a usual value"
-        row = replace(row, ok=False, checked=False, diagnoses=(Diagnosis(NOT_CHECKED, message),))
-    return row
+        result = replace(result, ok=False, checked=False, diagnoses=(Diagnosis(NOT_CHECKED, message),))
+    return result
 
 
 def _unusual_options(name: str, used: Mapping[str, float], drawn: Mapping[str, float]) -> tuple[str, ...]:
@@ -143,14 +143,14 @@ def _first_results(
 
     Errors   that of the last contract where the code itself fails; if there is none, that of the last contract
     """
-    error = FormError(f"{name} has none of the usual methods, such as update(w, dw)")
+    error = InterfaceError(f"{name} has none of the usual methods, such as update(w, dw)")
     failure: StudentError | None = None
     for run in runs:
         try:
             results = descend(run)
         except UnwrittenError:
             raise
-        except FormError as other:
+        except InterfaceError as other:
             error = other
             continue
         except StudentError as other:
@@ -161,7 +161,7 @@ def _first_results(
         # a result that a proposed contract does not use may be the parameters
         if is_path and not ("ignored" in results and len(runs) > 1):
             return results, run.contract
-        error = FormError(f"{name} did not return parameters")
+        error = InterfaceError(f"{name} did not return parameters")
     raise failure or error
 
 
@@ -192,9 +192,9 @@ def _hidden_option(kind: str, rule: Rule, path: Trajectory) -> str | None:
 
 def optimizer_kind(name: str) -> str | None:
     """Return the name in this library of an optimizer with this usual name; None for other names."""
-    course_format = class_format(name)
-    if course_format is not None and course_format.against in OPTIONS:
-        return course_format.against
+    known_interface = class_interface(name)
+    if known_interface is not None and known_interface.against in OPTIONS:
+        return known_interface.against
     return None
 
 
@@ -208,7 +208,7 @@ def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, 
         optional = _is_optional(option, kind)
         if option in used:
             if used[option].size != 1 or not (optional or used[option]):
-                raise FormError(f"{option} is {used[option]}")
+                raise InterfaceError(f"{option} is {used[option]}")
             number = float(np.real(used[option]).item())
             if not number or not impossible_value(option, number):
                 possible.append((number,))

@@ -158,7 +158,7 @@ class RuleMistake:
     """A classic mistake in an optimizer.
 
     name     short, stable identifier
-    message  the mistake, as a predicate whose subject is the update
+    message  the mistake, as a predicate whose grammatical subject is the update
     change   function that returns the rule with the mistake
     """
 

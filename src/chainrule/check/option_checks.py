@@ -8,33 +8,33 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from chainrule.check import learner_subjects, random_inputs
+from chainrule.check import random_inputs, submitted_functions
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.examination import Examination, check_ties, examine, make_test_case, quick_check, with_diagnoses
-from chainrule.check.failures import failure_row
-from chainrule.check.forms import (
+from chainrule.check.failures import failure_result
+from chainrule.check.interface_search import match_layer
+from chainrule.check.known_interfaces import (
     ARGUMENTS,
     NAMES,
     OTHER_SIZES,
     SMALL_SCALE,
     Case,
-    ClassFormat,
-    class_format,
+    ClassInterface,
+    class_interface,
     constructor_values,
     impossible_value,
     usual_values,
 )
-from chainrule.check.interface_search import match_layer
 from chainrule.check.layer_interface import fit
-from chainrule.check.learner_checks import FIRST, reference_case, unknown_output_rows
+from chainrule.check.learner_checks import FIRST, reference_case, unknown_output_results
 from chainrule.check.learner_task import LearnerTask
+from chainrule.check.library_functions import LibraryLayer
 from chainrule.check.pairing import match_parameters
 from chainrule.check.references import LayerReference
-from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import TestCase, adopt_unnamed_gradients, has_output_shape
-from chainrule.check.subjects import LayerSubject
-from chainrule.check.tie_rows import credits_all_ties
+from chainrule.check.report import CheckResult, Diagnosis
+from chainrule.check.results import TestCase, adopt_unnamed_gradients, has_output_shape
+from chainrule.check.tie_results import credits_all_ties
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import ShapeError, StudentError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, LayerNorm, MaxPool2D
@@ -55,8 +55,8 @@ class LayerSignature(NamedTuple):
 
 def check_options(
     learner_layer: LearnerLayer, other: Case, complete: bool, seed: int, ties: str | None = None
-) -> list[Row]:
-    """Check a learner's layer with another set of options, and return the wrong rows.
+) -> list[CheckResult]:
+    """Check a learner's layer with another set of options, and return the wrong results.
 
     Forward may reject options with an advice. If the stride does not divide the input, it may also round up the output
     size.
@@ -68,41 +68,41 @@ def check_options(
     try:
         layouts = other.layouts
         if complete and not layouts and not learner_layer.adapted_axis:
-            subject, _, _ = match_layer(learner_layer, LearnerTask(other.layer, other.shape), seed)
-            learner_layer = subject.learner_layer
-            layouts = subject.layouts
-            other = replace(other, shape=subject.shape)
+            submitted, _, _ = match_layer(learner_layer, LearnerTask(other.layer, other.shape), seed)
+            learner_layer = submitted.learner_layer
+            layouts = submitted.layouts
+            other = replace(other, shape=submitted.shape)
         test_case = reference_case(learner_layer, other.layer, other.shape, layouts, seed, other.scale)
-        if complete and isinstance(test_case.subject, learner_subjects.SubmittedLayer):
-            adopt_unnamed_gradients(test_case.subject, test_case.values, seed)
+        if complete and isinstance(test_case.function, submitted_functions.SubmittedLayer):
+            adopt_unnamed_gradients(test_case.function, test_case.values, seed)
     except StudentError as error:
         if other.advice is not None:
             return []
-        return [failure_row(learner_layer.name, error, method)]
+        return [failure_result(learner_layer.name, error, method)]
     if _may_round_up(other, test_case) and not has_output_shape(test_case):
         return []
     try:
         examination = quick_check(
-            test_case, dict.fromkeys(("y", *test_case.subject.tensors), OPTIONS_TOLERANCE), complete
+            test_case, dict.fromkeys(("y", *test_case.function.tensors), OPTIONS_TOLERANCE), complete
         )
         exact = ties == FIRST and isinstance(other.layer, MaxPool2D)
         if complete and (exact or _has_touching_windows(other.layer)):
             tied = check_ties(test_case, examination, exact)
             if tied is not None and (exact or not credits_all_ties(tied)):
-                examination = replace(examination, rows=(*examination.rows, tied))
+                examination = replace(examination, results=(*examination.results, tied))
     except StudentError as error:
-        return [failure_row(learner_layer.name, error, method)]
-    rows = list[Row]()
-    for row in with_diagnoses([examination]):
-        if row.is_wrong:
-            diagnoses = row.diagnoses or (_options_diagnosis(other, examination, row.tensor),)
-            rows.append(replace(row, method=method, diagnoses=diagnoses))
-    return rows
+        return [failure_result(learner_layer.name, error, method)]
+    results = list[CheckResult]()
+    for result in with_diagnoses([examination]):
+        if result.is_wrong:
+            diagnoses = result.diagnoses or (_options_diagnosis(other, examination, result.tensor),)
+            results.append(replace(result, method=method, diagnoses=diagnoses))
+    return results
 
 
 def _may_round_up(other: Case, test_case: TestCase) -> bool:
     """Return whether a stride that does not divide the input, or a pooling, may round the output size up."""
-    return other.advice == "uneven" or (other.advice is not None and len(test_case.subject.tensors) == 1)
+    return other.advice == "uneven" or (other.advice is not None and len(test_case.function.tensors) == 1)
 
 
 def _options_diagnosis(other: Case, examination: Examination, tensor: str) -> Diagnosis:
@@ -113,35 +113,35 @@ def _options_diagnosis(other: Case, examination: Examination, tensor: str) -> Di
     return Diagnosis("options", f"is wrong for {other.description}: {remedy}")
 
 
-def check_variation(learner_layer: LearnerLayer, description: str, seed: int) -> list[Row]:
-    """Check a learner's layer with constructor arguments that its name does not explain, and return the wrong rows.
+def check_variation(learner_layer: LearnerLayer, description: str, seed: int) -> list[CheckResult]:
+    """Check a learner's layer with constructor arguments that its name does not explain, and return the wrong results.
 
     description  the arguments, for messages
 
     Errors       ShapeError or StudentError if the code does not support the arguments
     """
-    subject, intended, _ = match_layer(learner_layer, LearnerTask(), seed)
-    values = learner_subjects.draw_values(subject, random_inputs.batch_size(subject.shape), seed, intended)
-    adopt_unnamed_gradients(subject, values, seed)
+    submitted, intended, _ = match_layer(learner_layer, LearnerTask(), seed)
+    values = submitted_functions.draw_values(submitted, random_inputs.batch_size(submitted.shape), seed, intended)
+    adopt_unnamed_gradients(submitted, values, seed)
     reference = None
     if intended is not None:
-        reference = LayerReference(intended, subject.layouts)
-    test_case = make_test_case(subject, values, seed, reference)
-    tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
+        reference = LayerReference(intended, submitted.layouts)
+    test_case = make_test_case(submitted, values, seed, reference)
+    tolerances = dict.fromkeys(("y", *submitted.tensors), OPTIONS_TOLERANCE)
     examinations = [quick_check(test_case, tolerances)]
-    if len(examinations[0].rows) < len(tolerances):  # the output is wrong or unknown
+    if len(examinations[0].results) < len(tolerances):  # the output is wrong or unknown
         examinations.append(examine(replace(test_case, reference=None)))
     method = f"other options: {description}"
     unexplained = Diagnosis("options", f"is wrong for {description}: use the options that are passed")
-    rows = list[Row]()
+    results = list[CheckResult]()
     for examination in examinations:
-        for row in with_diagnoses([examination]):
-            if row.is_wrong:
-                diagnoses = _named_for(row.diagnoses, description) or (unexplained,)
-                rows.append(replace(row, method=method, diagnoses=diagnoses))
-    for row in unknown_output_rows(test_case):
-        rows.append(replace(row, method=method))
-    return rows
+        for result in with_diagnoses([examination]):
+            if result.is_wrong:
+                diagnoses = _named_for(result.diagnoses, description) or (unexplained,)
+                results.append(replace(result, method=method, diagnoses=diagnoses))
+    for result in unknown_output_results(test_case):
+        results.append(replace(result, method=method))
+    return results
 
 
 def _named_for(diagnoses: Sequence[Diagnosis], description: str) -> tuple[Diagnosis, ...]:
@@ -171,7 +171,7 @@ def with_own_variant(task: LearnerTask, learner_layer: LearnerLayer) -> LearnerT
     """
     if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
         counted = replace(task.against, count_padding=True)
-        intended = LayerSubject(counted, task.shape or ())
+        intended = LibraryLayer(counted, task.shape or ())
         interface = fit(learner_layer, intended)
         if interface is not None and interface.fits:
             return replace(task, against=counted)
@@ -204,22 +204,22 @@ def _epsilon_of(learner_layer: LearnerLayer, layer: BatchNorm2D | LayerNorm, sha
     except StudentError:
         return None
     for candidate in EPSILONS:
-        subject = LayerSubject(replace(layer, epsilon=candidate), shape)
-        scales = {"gamma": np.ones(subject.parameters["gamma"]), "beta": np.zeros(subject.parameters["beta"])}
-        if nearly_equal(y, subject.output({"x": x, **scales}), EXACT):
+        submitted = LibraryLayer(replace(layer, epsilon=candidate), shape)
+        scales = {"gamma": np.ones(submitted.parameters["gamma"]), "beta": np.zeros(submitted.parameters["beta"])}
+        if nearly_equal(y, submitted.output({"x": x, **scales}), EXACT):
             return candidate
     return None
 
 
-def other_options_rows(
-    file: CheckedFile, name: str, intended: tuple[ClassFormat, LearnerTask], arguments: Sequence[str], seed: int
-) -> Iterator[Row]:
-    """Yield the rows of a class with the other options of its format.
+def other_options_results(
+    file: CheckedFile, name: str, intended: tuple[ClassInterface, LearnerTask], arguments: Sequence[str], seed: int
+) -> Iterator[CheckResult]:
+    """Yield the results of a class with the other options of its interface.
 
-    intended  the format, and the task with the first options
+    intended  the interface, and the task with the first options
     """
-    course_format, task = intended
-    for case in course_format.cases(arguments)[1:]:
+    known_interface, task = intended
+    for case in known_interface.cases(arguments)[1:]:
         kept = dict[str, Any]()
         for option in ("count_padding", "bias"):
             if hasattr(case.layer, option):
@@ -231,14 +231,14 @@ def other_options_rows(
             if other.advice is not None:
                 continue
             raise
-        if course_format.resizable(arguments) or _fits(learner_layer, LayerSubject(other.layer, other.shape)):
+        if known_interface.resizable(arguments) or _fits(learner_layer, LibraryLayer(other.layer, other.shape)):
             yield from check_options(learner_layer, other, True, seed, task.ties)
 
 
-def variation_rows(
+def variation_results(
     file: CheckedFile, name: str, options: Mapping[str, Any], signature: LayerSignature, seed: int
-) -> Iterator[Row]:
-    """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
+) -> Iterator[CheckResult]:
+    """Yield the results of a class with the author's default values, and with other values for an unknown interface."""
     by_text = activation_arguments(signature.arguments)
     slopes = dict[str, float]()
     for argument, slope in SLOPES.items():
@@ -251,11 +251,11 @@ def variation_rows(
                 shown.append(f"{argument}={value}")
         with suppress(StudentError, ShapeError):  # code may support fewer options
             learner_layer = file.layer(name, options=variation)
-            rows = check_variation(learner_layer, ", ".join(shown) or "the default arguments", seed)
+            results = check_variation(learner_layer, ", ".join(shown) or "the default arguments", seed)
             is_known = not (slopes or by_text)  # another slope may be that of no layer
-            for row in rows:
-                if is_known or (row.is_wrong and row.tensor != "y"):
-                    yield row
+            for result in results:
+                if is_known or (result.is_wrong and result.tensor != "y"):
+                    yield result
 
 
 def _variations(
@@ -268,7 +268,7 @@ def _variations(
             required[argument] = value
     if any(argument in options and argument not in required for argument in signature.arguments):
         yield required  # without the optional arguments, the author's defaults apply
-    if class_format(name) is None:
+    if class_interface(name) is None:
         for sizes in OTHER_SIZES:
             values = usual_values(signature.arguments, sizes)
             if values:
@@ -290,7 +290,7 @@ def activation_arguments(arguments: Sequence[str]) -> list[str]:
     return names
 
 
-def _fits(learner_layer: LearnerLayer, intended: LayerSubject) -> bool:
+def _fits(learner_layer: LearnerLayer, intended: LibraryLayer) -> bool:
     """Return whether an object's parameters have the shapes of a layer's parameters."""
     try:
         match_parameters(copy.deepcopy(learner_layer), intended)

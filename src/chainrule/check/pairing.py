@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from chainrule.check.learner_subjects import SubmittedLayer
+from chainrule.check.library_functions import LibraryLayer
 from chainrule.check.parameters import (
     SAME,
     TRANSPOSED,
@@ -14,9 +14,9 @@ from chainrule.check.parameters import (
     layouts_between,
     parameter_layouts,
 )
-from chainrule.check.subjects import LayerSubject
+from chainrule.check.submitted_functions import SubmittedLayer
 from chainrule.core.shapes import text
-from chainrule.custom.calls import FormError
+from chainrule.custom.calls import InterfaceError
 from chainrule.custom.gradient_names import arrays_named
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.names import NAMES
@@ -25,9 +25,9 @@ from chainrule.errors import StudentError
 
 
 def match_parameters(
-    learner_layer: LearnerLayer, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
+    learner_layer: LearnerLayer, intended: LibraryLayer, layouts: Mapping[str, ArrayLayout] | None = None
 ) -> SubmittedLayer:
-    """Return the learner's layer as a subject, with the arrays whose names and shapes suit the intended layer best.
+    """Return the learner's layer as a submitted, with the arrays whose names and shapes suit the intended layer best.
 
     layouts   known layouts of x, y and parameters; all others are derived from the shapes of the learner's arrays
     """
@@ -35,13 +35,13 @@ def match_parameters(
 
 
 def assignments(
-    learner_layer: LearnerLayer, intended: LayerSubject, known: Mapping[str, ArrayLayout]
+    learner_layer: LearnerLayer, intended: LibraryLayer, known: Mapping[str, ArrayLayout]
 ) -> Iterator[SubmittedLayer]:
     """Yield the learner's layer with each choice of arrays as parameters, and of their layouts.
 
     A dense layer with 2 outputs and 2 inputs is yielded twice, for example: its array W may be w or w transposed.
 
-    Errors   FormError or StudentError if a parameter has no suitable array
+    Errors   InterfaceError or StudentError if a parameter has no suitable array
     """
     options = _with_bias_inside(learner_layer, intended) or _options(learner_layer, intended, known)
     if not all(options.values()):  # parameters may be created by the first call, or have unusual names
@@ -53,7 +53,7 @@ def assignments(
     for parameter, pairs in options.items():
         if not pairs:
             expected = ", ".join(intended.parameters)
-            raise FormError(
+            raise InterfaceError(
                 f"{learner_layer.name} has no parameter {parameter}; {intended.name} has {expected} (make {parameter} "
                 f"an attribute and store its gradient in d{parameter}, or make it an argument of forward)"
             )
@@ -75,7 +75,7 @@ def assignments(
 def _add_unnamed_arrays(
     options: dict[str, list[tuple[str, ArrayLayout]]],
     learner_layer: LearnerLayer,
-    intended: LayerSubject,
+    intended: LibraryLayer,
     known: Mapping[str, ArrayLayout],
     x: Array,
 ) -> None:
@@ -90,7 +90,7 @@ def _add_unnamed_arrays(
             options[parameter] = _pairs(learner_layer, unnamed, intended.parameters[parameter], known.get(parameter))
 
 
-def _with_bias_inside(learner_layer: LearnerLayer, intended: LayerSubject) -> dict[str, list[tuple[str, ArrayLayout]]]:
+def _with_bias_inside(learner_layer: LearnerLayer, intended: LibraryLayer) -> dict[str, list[tuple[str, ArrayLayout]]]:
     """Return the parts to try of weights whose last or first row or column is the bias; {} if there are none.
 
     For w (3, 2) and b (3,), an array W (3, 3) gives "W[:, :-1]" or "W[:, 1:]" for w and "W[:, -1]" or "W[:, 0]" for b.
@@ -115,7 +115,7 @@ def _with_bias_inside(learner_layer: LearnerLayer, intended: LayerSubject) -> di
 
 
 def _options(
-    learner_layer: LearnerLayer, intended: LayerSubject, known: Mapping[str, ArrayLayout]
+    learner_layer: LearnerLayer, intended: LibraryLayer, known: Mapping[str, ArrayLayout]
 ) -> dict[str, list[tuple[str, ArrayLayout]]]:
     """Return the arrays and layouts to try for each parameter: those with usual names.
 

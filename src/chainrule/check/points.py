@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from chainrule._io.files import read_toml
 from chainrule.check.homework import Grade
@@ -47,12 +47,12 @@ class PointScheme:
     def scores(self, grade: Grade) -> dict[str, float]:
         """Return the points that a submission earns, by part.
 
-        Rows of the report that belong to no part may be wrong or unchecked although every part is right. The cheapest
-        part with points then earns none, so that the submission does not earn full marks.
+        Results that belong to no part may be wrong or unchecked although every part is right. The cheapest part with
+        points then earns none, so that the submission does not earn full marks.
         """
         earned: dict[str, float] = dict.fromkeys(self.points, 0)
         right = set[str]()
-        if grade.judged:
+        if grade.graded:
             right = {result.part for result in grade.results if result.ok}
         for part, points in self.points.items():
             if part in right:
@@ -90,7 +90,7 @@ def read(path: Path, parts: Sequence[str]) -> PointScheme:
     listed = table.get("points")
     if not isinstance(listed, dict):
         raise FormatError(f"{path}: expected a table [points] with an entry for each of {', '.join(parts)}")
-    points = _points(cast("dict[str, Any]", listed), parts, path)
+    points = _points(cast("dict[str, object]", listed), parts, path)
     title = table.get("assignment", path.stem)
     visibility = table.get("visibility", VISIBILITIES[0])
     if not isinstance(title, str) or not title.isprintable() or not 1 <= len(title) <= 100:
@@ -100,7 +100,7 @@ def read(path: Path, parts: Sequence[str]) -> PointScheme:
     return PointScheme(points, title, visibility)
 
 
-def _points(listed: Mapping[str, Any], parts: Sequence[str], path: Path) -> dict[str, float]:
+def _points(listed: Mapping[str, object], parts: Sequence[str], path: Path) -> dict[str, float]:
     """Return the points in the order of the parts."""
     for part in listed:
         if part not in parts:

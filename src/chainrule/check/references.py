@@ -1,4 +1,4 @@
-"""Correct results of the layer or loss that a subject should implement, and diagnoses of wrong results.
+"""Correct results of the layer or loss that a function should implement, and diagnoses of wrong results.
 
 A reference also explains the calculation of correct results, with the names and indices of the learner's arrays.
 """
@@ -11,9 +11,9 @@ import numpy as np
 
 from chainrule.check.diagnoses import EXACT, GroundTruth, diagnose, layer_truth, loss_truth
 from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.library_functions import DifferentiableFunction, LibraryLayer, LibraryLoss, MulticlassHinge, Values
 from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner
 from chainrule.check.report import Diagnosis
-from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject, Values
 from chainrule.core.plan import gradient_name
 from chainrule.engines.protocol import Array
 from chainrule.explain.code import derivation_link
@@ -29,9 +29,9 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True)
 class NamedFactor:
-    """A factor of a term: its tensor and index ("" and () if it is not an element of a tensor), symbol and value."""
+    """A factor of a term: its tensor (None if it is not an element of one) and index, its symbol and its value."""
 
-    tensor: str
+    tensor: str | None
     index: Index
     symbol: str
     value: float
@@ -39,7 +39,7 @@ class NamedFactor:
     @property
     def label(self) -> str:
         """The element as text, such as w[0,0,2,1], or the symbol, such as f′(x)."""
-        if self.tensor:
+        if self.tensor is not None:
             return f"{self.tensor}[{','.join(map(str, self.index))}]"
         return self.symbol
 
@@ -49,13 +49,14 @@ class ElementExplanation:
     """The calculation of one element of a correct result: the terms of a sum, or the steps of another calculation.
 
     page     section of the documentation with the derivation
-    scale    factor of the whole sum: its symbols and its value
+    scale    factor of the whole sum, and its symbols; None without a factor
     """
 
     page: str
     terms: tuple[tuple[NamedFactor, ...], ...]
-    scale: tuple[str, float]
     details: Details
+    scale: float = 1.0
+    scale_symbols: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,18 @@ class ExplainedResults:
             operation, details = self.trace.explain(stored, int(self._flat_indices(tensor)[cell]))
         except KeyError:  # the layer only renames axes
             return None
-        scale = ("", 1.0)
-        if details.scale:
-            scale = (details.scale.symbols, details.scale.value)
         terms = list[tuple[NamedFactor, ...]]()
         for term in details.terms:
             if not any(factor.gap for factor in term.factors):
                 terms.append(tuple(map(self._factor, term.factors)))
-        return ElementExplanation(derivation_link(operation), tuple(terms), scale, details)
+        explanation = ElementExplanation(derivation_link(operation), tuple(terms), details)
+        if details.scale is None:
+            return explanation
+        return replace(explanation, scale=details.scale.value, scale_symbols=details.scale.symbols)
 
     def _factor(self, factor: Factor) -> NamedFactor:
         if factor.cell is None:
-            return NamedFactor("", (), factor.name, factor.value)
+            return NamedFactor(None, (), factor.name, factor.value)
         stored, flat_index = self.trace.place(factor.cell)
         for name, storage_name in self.names.items():
             if stored in (storage_name, gradient_name(storage_name)):
@@ -100,7 +101,7 @@ class ExplainedResults:
                 else:
                     title = f"d{name}"
                 return NamedFactor(title, tuple(map(int, index)), title, factor.value)
-        return NamedFactor("", (), factor.name, factor.value)
+        return NamedFactor(None, (), factor.name, factor.value)
 
     def _flat_indices(self, tensor: str) -> Array:
         """Return, for every element of the learner's array, its flat index in the trace."""
@@ -120,7 +121,7 @@ def _flat_indices(layout: ArrayLayout, shape: tuple[int, ...]) -> Array:
 class Reference:
     """A source of correct results: the reference loops in float64."""
 
-    def __init__(self, intended: Subject) -> None:
+    def __init__(self, intended: DifferentiableFunction) -> None:
         self.name = intended.name
         self._reference = intended
 
@@ -156,13 +157,13 @@ class Reference:
 
 
 class LayerReference(Reference):
-    """Correct results of the layer that a subject should implement.
+    """Correct results of the layer that a function should implement.
 
     layouts   the learner's layouts of x, y and the parameters, where they differ from this library's
     """
 
-    def __init__(self, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
-        self.intended = LayerSubject(intended.layer, intended.shape, engine="reference")
+    def __init__(self, intended: LibraryLayer, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
+        self.intended = LibraryLayer(intended.layer, intended.shape, engine="reference")
         self.layouts = dict(layouts or {})
         super().__init__(self.intended)
 
@@ -196,7 +197,7 @@ class LayerReference(Reference):
         if not isinstance(layer, Conv1D | Conv2D):
             return None
         rotated_layer = replace(layer, convolution=not layer.convolution)
-        return LayerReference(LayerSubject(rotated_layer, self.intended.shape), self.layouts)
+        return LayerReference(LibraryLayer(rotated_layer, self.intended.shape), self.layouts)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults:
         """Return the correct results of the layer with explanations."""
@@ -208,12 +209,12 @@ class LayerReference(Reference):
 
 
 class LossReference(Reference):
-    """Correct results of the loss that a subject should implement."""
+    """Correct results of the loss that a function should implement."""
 
-    def __init__(self, intended: Subject) -> None:
+    def __init__(self, intended: DifferentiableFunction) -> None:
         self._power = getattr(intended, "power", 0)
         is_hinge = isinstance(intended, MulticlassHinge)
-        super().__init__(intended if is_hinge else LossSubject(intended.name, engine="reference", power=self._power))
+        super().__init__(intended if is_hinge else LibraryLoss(intended.name, engine="reference", power=self._power))
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the correct quantities of the loss."""
@@ -229,10 +230,10 @@ class LossReference(Reference):
 
 @dataclass(frozen=True)
 class CheckedResult:
-    """A subject's result for one tensor on one test case, with the reference of the subject.
+    """A function's result for one tensor on one test case, with the reference of the function.
 
     values, dy  the test case's values and upstream gradient
-    output      output of the subject's own forward on the test case
+    output      output of the function's own forward on the test case
     result      the output or the gradient to diagnose
     """
 
@@ -243,7 +244,7 @@ class CheckedResult:
     result: Array
 
     def to_library(self, tensor: str, array: Array) -> Array:
-        """Convert the subject's output or result to the layout of the ground truth."""
+        """Convert the function's output or result to the layout of the ground truth."""
         return self.reference.to_library(tensor, array, self.values)
 
 

@@ -1,9 +1,8 @@
-"""Reports of checks. Each tensor has a row; reports are shown as a table, as JSON, or in a notebook."""
+"""Reports of checks. Each tensor has a result. Reports are shown as a table, as JSON, or in a notebook."""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +12,7 @@ from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
 
 PLAIN_WIDTH = 160  # width of a plain-text report, in characters
 DY_NOTE = "dy is the upstream gradient, the first argument of backward"
-TITLES = ("subject", "tensor", "method", "error", "verdict", "worst entry")
+TITLES = ("name", "tensor", "method", "error", "verdict", "worst entry")
 UNWRITTEN = "not-written"  # name of the diagnosis for an unwritten function
 PADDING_ZERO = "padding-zero"  # name of the diagnosis for a slice that is empty without padding
 DY_OVERWRITTEN, NUMBER_IN_LOGARITHM = "dy-overwritten", "number-in-logarithm"
@@ -36,7 +35,7 @@ class Diagnosis:
     """A classic mistake that reproduces a wrong result exactly.
 
     name     short, stable identifier
-    message  the mistake and its correction, as a predicate whose subject is the tensor
+    message  the mistake and its correction, as a predicate whose grammatical subject is the tensor
     page     page with the derivation; None if there is none
     """
 
@@ -51,8 +50,8 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
-class Row:
-    """The result of checking one tensor of one subject.
+class CheckResult:
+    """The result of checking one tensor of a function, class, layer or model.
 
     tensor     y for the output, otherwise the tensor whose gradient was checked
     method     source of the expected values
@@ -61,12 +60,12 @@ class Row:
     diagnoses  mistakes that reproduce the result; several if they agree on every test case
     notes      limits of the check, such as kinks and rounding
     first      the first wrong element, with the terms of its sum
-    checked    False if the tensor was not checked or there is no verdict; the row is then neither ok nor wrong
+    checked    False if the tensor was not checked or there is no verdict; the result is then neither ok nor wrong
     failed     whether the code raised an error, so that there is no result
     single     whether the result is that of single samples, because the code does not take batches
     """
 
-    subject: str
+    name: str
     tensor: str
     method: str
     error: float | None = None
@@ -129,11 +128,11 @@ class Row:
             return "not written"
         return NOT_CHECKED
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the row as plain values. ``diagnosis`` contains the diagnoses' short names, or None."""
+    def to_json(self) -> dict[str, object]:
+        """Return the result as plain values. ``diagnosis`` contains the diagnoses' short names, or None."""
         names = [diagnosis.name for diagnosis in self.diagnoses]
-        content: dict[str, Any] = {
-            "subject": self.subject,
+        content: dict[str, object] = {
+            "name": self.name,
             "tensor": self.title,
             "method": self.method,
             "error": self.error,
@@ -153,39 +152,39 @@ class Row:
         return content
 
 
-def has_wrong(rows: Iterable[Row]) -> bool:
-    """Return whether any row is wrong."""
-    return any(row.is_wrong for row in rows)
+def has_wrong(results: Iterable[CheckResult]) -> bool:
+    """Return whether any result is wrong."""
+    return any(result.is_wrong for result in results)
 
 
-def all_right(rows: Iterable[Row]) -> bool:
-    """Return whether the numbers of all rows are right. Rows that are not checked are not."""
-    return all(row.is_right for row in rows)
+def all_right(results: Iterable[CheckResult]) -> bool:
+    """Return whether the numbers of all results are right. Tensors that are not checked are not."""
+    return all(result.is_right for result in results)
 
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """All rows of a check. `str` returns a table. The report is truthy if everything was checked and is right.
+    """All results of a check. `str` returns a table. The report is truthy if everything was checked and is right.
 
-    brief   whether the table shows one line per subject, for a file with many functions
+    brief   whether the table shows one line per function or class, for a file with many functions
     """
 
-    subject: str
-    rows: tuple[Row, ...]
+    name: str
+    results: tuple[CheckResult, ...]
     notes: tuple[str, ...] = field(default=())
     brief: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether every row is right or accepted. An unchecked tensor does not count as right."""
-        return bool(self.rows) and all_right(self.rows)
+        """Whether every result is right or accepted. An unchecked tensor does not count as right."""
+        return bool(self.results) and all_right(self.results)
 
     @property
     def exit_code(self) -> int:
         """0 if everything is right, 1 if something is wrong, 3 if nothing is wrong but something was not checked."""
         if self.ok:
             return RIGHT
-        if has_wrong(self.rows):
+        if has_wrong(self.results):
             return WRONG
         return UNCHECKED
 
@@ -194,16 +193,16 @@ class Report:
 
     def __repr__(self) -> str:
         verdicts = {RIGHT: "all right", WRONG: "wrong", UNCHECKED: "not all checked"}
-        return f"Report({self.subject!r}: {verdicts[self.exit_code]}, {len(self.rows)} rows)"
+        return f"Report({self.name!r}: {verdicts[self.exit_code]}, {len(self.results)} results)"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the report as plain values."""
         return {
-            "subject": self.subject,
+            "name": self.name,
             "ok": self.ok,
             "exit_code": self.exit_code,
-            "not_checked": [row.title for row in self.rows if not row.checked],
-            "rows": [row.to_json() for row in self.rows],
+            "not_checked": [result.title for result in self.results if not result.checked],
+            "results": [result.to_json() for result in self.results],
             "notes": list(self.notes),
         }
 
@@ -214,40 +213,40 @@ class Report:
             console.print(line)
 
     def _table(self) -> Table:
-        """Return the table. The columns for subjects and worst entries are shown only if needed."""
+        """Return the table. The columns for names and worst entries are shown only if needed."""
         if self.brief:
             return self._brief_table()
         titles = list(TITLES)
-        if len({row.subject for row in self.rows}) == 1:
-            titles.remove("subject")
-        if not any(row.is_wrong and row.worst for row in self.rows):
+        if len({result.name for result in self.results}) == 1:
+            titles.remove("name")
+        if not any(result.is_wrong and result.worst for result in self.results):
             titles.remove("worst entry")
         table = Table(box=None, pad_edge=False, header_style="bold")
         for title in titles:
             table.add_column(title, justify="right" if title == "error" else "left", overflow="fold")
-        for row in self.rows:
-            cells = _console_cells(row)
+        for result in self.results:
+            cells = _console_cells(result)
             table.add_row(*map(cells.__getitem__, titles))
         return table
 
     def _brief_table(self) -> Table:
-        """Return a table with one line per subject, showing its verdict and its tensors."""
+        """Return a table with one line per function or class, showing its verdict and its tensors."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for title in ("function or class", "verdict", "tensors"):
             table.add_column(title, overflow="fold")
-        by_subject = dict[str, list[Row]]()
-        for row in self.rows:
-            by_subject.setdefault(row.subject, []).append(row)
-        for subject, rows in by_subject.items():
-            decisive = min(rows, key=_importance)
+        by_name = dict[str, list[CheckResult]]()
+        for result in self.results:
+            by_name.setdefault(result.name, []).append(result)
+        for name, results in by_name.items():
+            decisive = min(results, key=_importance)
             if decisive.is_wrong:
                 style = "red"
             elif decisive.ok and not decisive.single:
                 style = "green"
             else:
                 style = "yellow"
-            tensors = escape(", ".join(_tensor_cells(rows)))
-            table.add_row(escape(subject), f"[{style}]{decisive.verdict}[/{style}]", tensors)
+            tensors = escape(", ".join(_tensor_cells(results)))
+            table.add_row(escape(name), f"[{style}]{decisive.verdict}[/{style}]", tensors)
         return table
 
     def _lines(self) -> list[str]:
@@ -256,17 +255,17 @@ class Report:
         notes = dict.fromkeys(self.notes)
         has_terms = False
         failures = set[tuple[str, tuple[Diagnosis, ...]]]()  # an error in a call is that of all of its results
-        for row in self.rows:
-            has_inline_notes = self.brief and row.is_wrong and not row.diagnoses
+        for result in self.results:
+            has_inline_notes = self.brief and result.is_wrong and not result.diagnoses
             if not has_inline_notes:
-                notes |= dict.fromkeys(row.notes)
-            if row.first is not None and row.first.terms:
+                notes |= dict.fromkeys(result.notes)
+            if result.first is not None and result.first.terms:
                 has_terms = True
-            if row.failed and (row.subject, row.diagnoses) in failures:
+            if result.failed and (result.name, result.diagnoses) in failures:
                 continue
-            failures.add((row.subject, row.diagnoses))
-            prefix = f"{row.subject}: " if self.brief else ""
-            for line in _row_lines(row, has_inline_notes):
+            failures.add((result.name, result.diagnoses))
+            prefix = f"{result.name}: " if self.brief else ""
+            for line in _result_lines(result, has_inline_notes):
                 lines.append(line if line.startswith(" ") else f"{prefix}{line}")
         if has_terms:
             notes[DY_NOTE] = None
@@ -287,87 +286,87 @@ class Report:
 
         from chainrule.plotting import notebook
 
-        table = notebook.table([*TITLES, "diagnosis"], [*map(_html_row, self.rows)], f"{self.subject}: gradients")
+        table = notebook.table([*TITLES, "diagnosis"], [*map(_html_result, self.results)], f"{self.name}: gradients")
         notes = "".join(f"<p>{quoted(line)}</p>" for line in self.notes)
         return table + notes
 
 
-def _importance(row: Row) -> int:
-    """Return the place of a row in the search for the one that decides a verdict: wrong, then limited, then right."""
-    if row.is_wrong:
+def _importance(result: CheckResult) -> int:
+    """Return the priority of a result in the choice of a verdict, lowest first: wrong, then limited, then right."""
+    if result.is_wrong:
         return 0
-    if row.ok:
+    if result.ok:
         return 2
-    return 1 if row.verdict != NOT_RETURNED_VERDICT else 3
+    return 1 if result.verdict != NOT_RETURNED_VERDICT else 3
 
 
-def _tensor_cells(rows: Sequence[Row]) -> Iterable[str]:
-    """Return the tensors of a subject's rows with their verdicts. Of a tensor's rows, one that is not right counts."""
+def _tensor_cells(results: Sequence[CheckResult]) -> Iterable[str]:
+    """Return the tensors of a function with their verdicts. If a tensor has several results, a wrong one decides."""
     cells = dict[str, str]()
-    for row in rows:
-        if row.ok:
-            cells.setdefault(row.title, row.title)
-        elif cells.get(row.title, row.title) == row.title:
-            cells[row.title] = f"{row.title} {row.verdict}"
+    for result in results:
+        if result.ok:
+            cells.setdefault(result.title, result.title)
+        elif cells.get(result.title, result.title) == result.title:
+            cells[result.title] = f"{result.title} {result.verdict}"
     return cells.values()
 
 
-def _row_lines(row: Row, has_inline_notes: bool) -> Iterator[str]:
-    """Yield the first wrong element of a row, then its diagnoses or, in a brief table without one, its notes."""
-    if row.first is not None:
-        yield from row.first.lines(row.title)
+def _result_lines(result: CheckResult, has_inline_notes: bool) -> Iterator[str]:
+    """Yield the first wrong element of a result, then its diagnoses or, in a brief table without any, its notes."""
+    if result.first is not None:
+        yield from result.first.lines(result.title)
     if has_inline_notes:
-        if row.notes:
-            yield "; ".join(row.notes) + "."
-        elif row.worst and row.first is None:
-            yield f"{row.title} is wrong: {row.worst}."
+        if result.notes:
+            yield "; ".join(result.notes) + "."
+        elif result.worst and result.first is None:
+            yield f"{result.title} is wrong: {result.worst}."
         else:
-            yield f"{row.title} is wrong."
+            yield f"{result.title} is wrong."
         return
-    if len(row.diagnoses) > 1:
-        yield f"{row.title}: {len(row.diagnoses)} mistakes explain this result equally well:"
-    for number, diagnosis in enumerate(row.diagnoses):
+    if len(result.diagnoses) > 1:
+        yield f"{result.title}: {len(result.diagnoses)} mistakes explain this result equally well:"
+    for number, diagnosis in enumerate(result.diagnoses):
         if number == 0:
-            yield f"{row.title} {diagnosis}."
+            yield f"{result.title} {diagnosis}."
         else:
-            yield f"or: {row.title} {diagnosis}."
+            yield f"or: {result.title} {diagnosis}."
 
 
-def _cells(row: Row) -> dict[str, str]:
-    """Return a row's cells by column title."""
+def _cells(result: CheckResult) -> dict[str, str]:
+    """Return a result's cells by column title."""
     error = "–"
     worst = ""
-    if row.error is not None:
-        error = f"{row.error:.1e}"
-    if row.is_wrong and row.worst is not None:
-        worst = str(row.worst)
+    if result.error is not None:
+        error = f"{result.error:.1e}"
+    if result.is_wrong and result.worst is not None:
+        worst = str(result.worst)
     return {
-        "subject": row.subject,
-        "tensor": row.title,
-        "method": row.method,
+        "name": result.name,
+        "tensor": result.title,
+        "method": result.method,
         "error": error,
-        "verdict": row.verdict,
+        "verdict": result.verdict,
         "worst entry": worst,
     }
 
 
-def _console_cells(row: Row) -> dict[str, str]:
-    if row.verdict == SINGLE_ONLY:
+def _console_cells(result: CheckResult) -> dict[str, str]:
+    if result.verdict == SINGLE_ONLY:
         color = "yellow"
-    elif row.ok:
+    elif result.ok:
         color = "green"
-    elif row.checked:
+    elif result.checked:
         color = "bold red"
     else:
         color = "bold yellow"
     cells = dict[str, str]()
-    for title, cell in _cells(row).items():
+    for title, cell in _cells(result).items():
         cells[title] = escape(cell)
-    return {**cells, "verdict": f"[{color}]{row.verdict}[/{color}]"}
+    return {**cells, "verdict": f"[{color}]{result.verdict}[/{color}]"}
 
 
-def _html_row(row: Row) -> Sequence[str | None]:
+def _html_result(result: CheckResult) -> Sequence[str | None]:
     cells = list[str | None]()
-    for cell in _cells(row).values():
+    for cell in _cells(result).values():
         cells.append(None if cell == "–" else cell)
-    return [*cells, " Or: ".join(map(str, row.diagnoses))]
+    return [*cells, " Or: ".join(map(str, result.diagnoses))]

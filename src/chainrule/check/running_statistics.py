@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check.forms import DEFAULTS, impossible_value
 from chainrule.check.function_pairs import FunctionPair
-from chainrule.check.mode_rows import TOLERANCE, Load, is_same, mode_row, pair_row
+from chainrule.check.known_interfaces import DEFAULTS, impossible_value
+from chainrule.check.library_functions import LibraryLayer
+from chainrule.check.mode_results import TOLERANCE, Load, is_same, mode_result, pair_result
 from chainrule.check.pairing import match_parameters
-from chainrule.check.report import Row
-from chainrule.check.subjects import LayerSubject
+from chainrule.check.report import CheckResult
 from chainrule.custom.contract_code import TRAIN
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.methods import EVALUATED
@@ -22,6 +22,9 @@ from chainrule.layers import BatchNorm2D
 STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
 MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the weight of the old statistics
 STATISTICS_CHANGED = "changes the running statistics in test mode: update them in training only"
+UPDATE_RULE = "running = momentum · running + (1 − momentum) · statistic of the batch"
+WRONG_STATISTICS = f"has wrong running statistics: {UPDATE_RULE}"
+TEST_MODE_RULE = "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
 MIN_OLD_WEIGHT = 0.5  # of the running statistics in an update; less follows the last batch
 BATCH, BATCHES = 6, 3  # samples and number of batches for running statistics
 RUNNING_TOLERANCE = 1e-6  # relative
@@ -88,75 +91,82 @@ class NormalizationPoint:
             for correction in (1, count / (count - 1))
         )
 
-    def rows(
+    def results(
         self,
-        row: Callable[..., Row],
+        result: Callable[..., CheckResult],
         run: Callable[[bool, Array], tuple[Array, Sequence[Array]]],
         either_factor: bool = False,
-    ) -> list[Row]:
-        """Return the rows for the running statistics and the test mode.
+    ) -> list[CheckResult]:
+        """Return the results for the running statistics and the test mode.
 
-        row               function that returns a row; its arguments: the method, whether the result is right, and the
-                          name and the message of the mistake
+        result            function that returns a result; its arguments: the method, whether the result is right, and
+                          the name and the message of the mistake
         run               function that runs forward with these statistics, in test or training mode, and returns the
                           output and the running statistics afterwards
         either_factor     whether the weight of the old statistics may also be 1 − momentum
         """
         _, trained = run(False, self.x)
-        test_output, statistics_after = run(True, self.x)
+        output, statistics_after = run(True, self.x)
         single_output, _ = run(True, self.x[:1])
+        return [
+            self._update_result(result, trained, either_factor),
+            self._test_result(result, output, single_output, statistics_after),
+        ]
+
+    def _update_result(
+        self, result: Callable[..., CheckResult], trained: Sequence[Array], either_factor: bool
+    ) -> CheckResult:
+        """Return the result for the running statistics after a forward in training mode; see `results`."""
         mean, variance = self.statistics
         factor = self.factor(trained)
         other = 1 - self.momentum  # the weight of the new statistic, or of the old one if they are swapped
         updated = self.is_updated_by(trained, self.momentum) or (either_factor and self.is_updated_by(trained, other))
         forgets = factor < MIN_OLD_WEIGHT
-        stored = updated and not forgets
+        is_right = updated and not forgets
         exchanged = is_same(trained[0], other * self.mean + self.momentum * mean)
         if forgets:
             swapped = updated or exchanged
         else:
-            swapped = not (stored or either_factor) and exchanged
-        message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+            swapped = exchanged and not (is_right or either_factor)
+        update_result = partial(result, "running statistics", is_right)
         if swapped:
-            mistake = "momentum-exchanged"
-        else:
-            mistake = "running-statistics"
-        if swapped:
-            message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
-        elif is_same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
-            mistake = "running-deviation"
-            message = "stores the root of the variance in the running variance"
-        test_message = (
-            "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
-        )
-        if is_same(test_output, self.output(mean, variance)):
-            test_message = f"is normalized by the batch in test mode: it {test_message}"
+            return update_result("momentum-exchanged", f"swaps momentum and 1 − momentum: {UPDATE_RULE}")
+        if is_same(trained[1], factor * self.variance + (1 - factor) * np.sqrt(variance)):
+            return update_result("running-deviation", "stores the root of the variance in the running variance")
+        return update_result("running-statistics", WRONG_STATISTICS)
+
+    def _test_result(
+        self,
+        result: Callable[..., CheckResult],
+        output: Array,
+        single_output: Array,
+        statistics_after: Sequence[Array],
+    ) -> CheckResult:
+        """Return the result for the test mode: the output for a batch and for one sample, and unchanged statistics."""
         expected = self.output(self.mean, self.variance)
-        unchanged = is_same(statistics_after[0], self.mean) and is_same(statistics_after[1], self.variance)
-        if is_same(test_output, expected):
-            if unchanged:
-                test_message = "is wrong for a batch of one in test mode"
-            else:
-                test_message = STATISTICS_CHANGED
-        return [
-            row("running statistics", stored, mistake, message),
-            row(
-                "mode='test'",
-                is_same(test_output, expected) and is_same(single_output, expected[:1]) and unchanged,
-                "test-mode",
-                test_message,
-            ),
-        ]
+        is_expected = is_same(output, expected)
+        mean_after, variance_after = statistics_after
+        unchanged = is_same(mean_after, self.mean) and is_same(variance_after, self.variance)
+        if is_expected and not unchanged:
+            message = STATISTICS_CHANGED
+        elif is_expected:
+            message = "is wrong for a batch of one in test mode"
+        elif is_same(output, self.output(*self.statistics)):
+            message = f"is normalized by the batch in test mode: it {TEST_MODE_RULE}"
+        else:
+            message = TEST_MODE_RULE
+        is_right = is_expected and unchanged and is_same(single_output, expected[:1])
+        return result("mode='test'", is_right, "test-mode", message)
 
 
-def batch_statistics_rows(
+def batch_statistics_results(
     pair: FunctionPair, argument: str, load: Load, generator: np.random.Generator, _complete: bool
-) -> list[Row]:
+) -> list[CheckResult]:
     """Check the running mean and variance after a forward in training mode, and the output with mode="test".
 
     If they are correct, the default ε, momentum and initial statistics are checked too.
     """
-    case = pair.format.cases[0]
+    case = pair.interface.cases[0]
     options = case.options[argument]
     point = NormalizationPoint.draw(case.shape, options["eps"], options["momentum"], generator)
 
@@ -170,30 +180,32 @@ def batch_statistics_rows(
             statistics.append(held_array(learner_layer, f"{argument}.{name}", None).reshape(-1))
         return y, statistics
 
-    def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
+    def results_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[CheckResult]:
         full = {**arguments, "running_mean": point.mean, "running_var": point.variance}
-        return point.rows(partial(pair_row, pair), lambda tested, x: run("test" if tested else "train", full, x))
+        return point.results(partial(pair_result, pair), lambda tested, x: run("test" if tested else "train", full, x))
 
-    rows = rows_of(point, options)
-    if not all(row.ok for row in rows):
-        return rows
+    results = results_of(point, options)
+    if not all(result.ok for result in results):
+        return results
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
     _, first = run("train", {}, point.x)
     zeros = np.zeros_like(point.mean)
     from_zero = replace(usual, mean=zeros, variance=zeros)
     from_one = replace(usual, mean=zeros, variance=zeros + 1)
     initial_is_right = from_zero.is_updated_by(first, usual.momentum) or from_one.is_updated_by(first, usual.momentum)
-    if initial_is_right and all(row.ok for row in rows_of(usual, {})):
-        return rows
+    if initial_is_right and all(result.ok for result in results_of(usual, {})):
+        return results
     defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
     message = f"is wrong if {argument} contains only the mode: by default {defaults}, and running statistics start at 0"
-    return [*rows, pair_row(pair, f"{argument} of the mode alone", False, "defaults", message)]
+    return [*results, pair_result(pair, f"{argument} of the mode alone", False, "defaults", message)]
 
 
-def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load, seed: int) -> list[Row]:
-    """Return the rows for the running statistics and the evaluation mode of a batch normalization class.
+def class_statistics_results(
+    result: Callable[..., CheckResult], intended: LibraryLayer, load: Load, seed: int
+) -> list[CheckResult]:
+    """Return the results for the running statistics and the evaluation mode of a batch normalization class.
 
-    A class without running statistics gets no rows. If the momentum has no usual name, any value between 0 and 1 is
+    A class without running statistics gets no results. If the momentum has no usual name, any value between 0 and 1 is
     accepted.
     """
     layer = intended.layer
@@ -216,11 +228,11 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
     point = NormalizationPoint.draw(intended.shape, layer.epsilon, momentum, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:  # the output, and the new mean and variance
-        subject = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
-        copied = subject.learner_layer
+        submitted = match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
+        copied = submitted.learner_layer
         if not evaluated:
             copied.forward(x)  # the first batch may replace the initial statistics
-        values = {subject.names["gamma"]: point.gamma, subject.names["beta"]: point.beta}
+        values = {submitted.names["gamma"]: point.gamma, submitted.names["beta"]: point.beta}
         values |= dict(zip(names, (point.mean, point.variance), strict=True))
         for name, value in values.items():
             initial = held_array(copied, name, value)
@@ -237,10 +249,10 @@ def class_statistics_rows(row: Callable[..., Row], intended: LayerSubject, load:
         elif not any(np.all(initial == value) for value in usual):
             problem = f"= {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
         if problem is not None:
-            return [row("running statistics", False, "running-statistics", f"starts with {name} {problem}")]
+            return [result("running statistics", False, "running-statistics", f"starts with {name} {problem}")]
     if np.isnan(momentum):  # unknown: infer it from one update of the statistics
         point = replace(point, momentum=point.factor(run(False, point.x)[1]))
-    return point.rows(row, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
+    return point.results(result, run, either_factor=momentum_name != MOMENTUM_NAMES[0])
 
 
 def _held_name(learner_layer: LearnerLayer, words: Sequence[str]) -> str | None:
@@ -251,8 +263,10 @@ def _held_name(learner_layer: LearnerLayer, words: Sequence[str]) -> str | None:
     return None
 
 
-def normalization_rows(name: str, intended: LayerSubject, learner_layer: LearnerLayer, seed: int) -> list[Row]:
-    """Return the rows for the running statistics and the test mode of a batch normalization under a contract.
+def normalization_results(
+    name: str, intended: LibraryLayer, learner_layer: LearnerLayer, seed: int
+) -> list[CheckResult]:
+    """Return the results for the running statistics and the test mode of a batch normalization under a contract.
 
     The statistics are those that explain the output in test mode, after each of several batches.
     """
@@ -274,10 +288,9 @@ def normalization_rows(name: str, intended: LayerSubject, learner_layer: Learner
     alone = learner_layer.forward(x[:1])
     y = learner_layer.forward(x)
     independent = is_same(alone, y[:1]) and is_same(learner_layer.forward(x), y)
-    test = mode_row(name, "eval=True", independent, "test-mode", "depends on the batch in test mode")
-    message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+    test = mode_result(name, "eval=True", independent, "test-mode", "depends on the batch in test mode")
     right = _is_updated(running[-2], running[-1], batches[-1])
-    return [mode_row(name, "running statistics", right, "running-statistics", message), test]
+    return [mode_result(name, "running statistics", right, "running-statistics", WRONG_STATISTICS), test]
 
 
 def _is_updated(old: tuple[Array, Array], new: tuple[Array, Array], batch: Array) -> bool:
@@ -317,7 +330,10 @@ def _explaining_statistics(x: Array, y: Array, stated: Mapping[str, Array], epsi
 
 
 def held_array(learner_layer: LearnerLayer, name: str, default: Array | None) -> Array:
+    """Return a copy of an array that the code holds. Without one, return the default, or an empty array for None."""
     array = learner_layer.copy_of(name)
-    if array is None and default is None:
-        return np.zeros(0)
-    return cast("Array", default if array is None else array)
+    if array is not None:
+        return array
+    if default is not None:
+        return default
+    return np.zeros(0)  # of another shape than all statistics

@@ -46,7 +46,7 @@ def find(path: Path, name: str | None = None) -> tuple[Any, str]:
 def pick(module: ModuleType, path: Path, name: str | None = None) -> tuple[Any, str]:
     """Return an object from a loaded file, and its name. By default, return the only object that can be checked."""
     if name is None:
-        return _only_subject(module, path)
+        return _only_code(module, path)
     try:
         return _value(module, name), name
     except AttributeError:
@@ -227,11 +227,11 @@ def functions(module: ModuleType) -> list[str]:
 
 def _constructor_arguments(module: ModuleType, name: str) -> tuple[str, ...]:
     """Return the names of a class's constructor arguments, or an empty tuple for an object."""
-    subject = _value(module, name)
-    if takes_context(subject):
+    code = _value(module, name)
+    if takes_context(code):
         return ("ctx",)
-    if isinstance(subject, type):
-        entries = inspect.signature(subject).parameters.values()
+    if isinstance(code, type):
+        entries = inspect.signature(code).parameters.values()
     else:
         entries = ()
     return tuple(f"{entry.name}={entry.default}" if isinstance(entry.default, str) else entry.name for entry in entries)
@@ -250,8 +250,8 @@ def layers(module: ModuleType) -> list[str]:
         kind: Any = value if isinstance(value, type) else type(value)
         is_local = kind.__module__ == module.__name__
         is_base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
-        is_subject = calling.is_layer(value) or calling.is_loss(value)
-        if not name.rpartition(".")[2].startswith("_") and is_local and is_subject and not is_base:
+        is_code = calling.is_layer(value) or calling.is_loss(value)
+        if not name.rpartition(".")[2].startswith("_") and is_local and is_code and not is_base:
             names.append(name)
     return names
 
@@ -326,7 +326,7 @@ def _call(kind: type[Any], method: str | None) -> str:
     return f"{method}({', '.join(names)})"
 
 
-def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
+def _only_code(module: ModuleType, path: Path) -> tuple[Any, str]:
     if calling.is_layer(module):
         return module, path.stem
     names = _without_duplicates(module, layers(module)) or _only_forward(module)

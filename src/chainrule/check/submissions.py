@@ -33,13 +33,13 @@ class Submission:
     name      name for display, with unprintable characters escaped by backslashes
     file      the file to grade; None if there is none
     readable  paths that the submission may read: the file, or the submitted folder
-    reason    the reason why there is no file to grade; empty if there is one
+    reason    the reason why there is no file to grade; None if there is one
     """
 
     name: str
     file: Path | None = None
     readable: tuple[Path, ...] = ()
-    reason: str = ""
+    reason: str | None = None
 
 
 def entries(folder: Path, definitions: Definitions = DEFINITIONS) -> list[Submission]:
@@ -96,7 +96,7 @@ def _entry(path: Path, shared: tuple[Path, ...], definitions: Definitions) -> Su
         reason = _unusable_reason(path)
     except OSError as error:
         reason = error.strerror or str(error)
-    if reason:
+    if reason is not None:
         return Submission(name, reason=reason)
     return Submission(name, path, (path, *shared))
 
@@ -135,13 +135,13 @@ def _folder(path: Path, name: str, shared: tuple[Path, ...], definitions: Defini
     if len(code) > 1:
         candidates = list[Path]()
         for entry in code:
-            if not _unusable_reason(entry) and _defines(entry, definitions):
+            if _unusable_reason(entry) is None and _defines(entry, definitions):
                 candidates.append(entry)
     if len(candidates) != 1:
         return Submission(name, reason=_ambiguous(contents, code, notebooks, len(candidates)))
     reason = _unusable_reason(candidates[0])
     file = printable(str(candidates[0].relative_to(path.parent)))
-    if reason:
+    if reason is not None:
         return Submission(name, reason=f"{file}: {reason}")
     return Submission(file, candidates[0], (folder, *shared))
 
@@ -184,8 +184,8 @@ def _first_link(folder: Path) -> str | None:
     return None
 
 
-def _unusable_reason(path: Path) -> str:
-    """Return the reason why a file's name, type or size prevents grading, or an empty string if nothing does."""
+def _unusable_reason(path: Path) -> str | None:
+    """Return the reason why a file's name, type or size prevents grading; None if nothing does."""
     status = path.lstat()
     suffix = path.suffix.lower()
     if not path.name.isascii() and "\ufffd" in os.fsencode(path).decode("utf-8", "replace"):
@@ -202,7 +202,7 @@ def _unusable_reason(path: Path) -> str:
         return f"{status.st_size >> 20} MB; at most {MAX_SIZES[suffix] >> 20} MB are read"
     if not os.access(path, os.R_OK):
         return "permission denied"
-    return ""
+    return None
 
 
 def _defines(file: Path, definitions: Definitions) -> bool:

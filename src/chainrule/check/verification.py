@@ -12,14 +12,14 @@ from typing import cast
 
 import numpy as np
 
-from chainrule.check import comparison, learner_subjects, random_inputs
+from chainrule.check import comparison, random_inputs, submitted_functions
 from chainrule.check.diagnoses.general import FACTOR, ZERO
 from chainrule.check.interface_search import match_layer
 from chainrule.check.learner_task import LearnerTask
+from chainrule.check.library_functions import DifferentiableFunction, LibraryLayer, LibraryLoss, Values
 from chainrule.check.loss_interface import LossInterface
 from chainrule.check.references import LayerReference, LossReference, Reference
-from chainrule.check.report import Report, Row
-from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
+from chainrule.check.report import CheckResult, Report
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -41,7 +41,7 @@ def quiet() -> Generator[None]:
 
 def verify(
     code: LearnerLayer | LossInterface,
-    intended: LayerSubject | LossSubject,
+    intended: LibraryLayer | LibraryLoss,
     report: Report,
     seed: int,
     learner_task: LearnerTask,
@@ -56,21 +56,21 @@ def verify(
     Errors   StudentError for an error in forward
     """
     # its tolerance reflects the part's rounding errors
-    first = dict[str, Row]()
-    for row in reversed(report.rows):
-        first[row.title] = row
+    first = dict[str, CheckResult]()
+    for result in reversed(report.results):
+        first[result.title] = result
     tolerances = dict[str, float]()
-    for title, row in first.items():
-        tolerances[title] = min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE)
-    output_is_explained = "y" in first and is_explained(first["y"])  # later rows are of other mistakes
+    for title, result in first.items():
+        tolerances[title] = min(max(MIN_TOLERANCE, 4 * result.tolerance), MAX_TOLERANCE)
+    output_is_explained = "y" in first and is_explained(first["y"])  # later results are of other mistakes
     wrong = dict[str, str]()
-    if isinstance(intended, LayerSubject) and isinstance(intended.layer, Dropout):  # its numbers are random
+    if isinstance(intended, LibraryLayer) and isinstance(intended.layer, Dropout):  # its numbers are random
         return wrong
     gradients = list[str]()
     for name in intended.tensors:
         gradients.append(f"d{name}")
-    for subject, references, values in _random_variants(code, intended, seed, learner_task):
-        y = subject.output(values)
+    for function, references, values in _random_variants(code, intended, seed, learner_task):
+        y = function.output(values)
         if y.ndim:
             dy = np.random.default_rng([seed, y.size]).normal(size=y.shape)
         else:
@@ -83,7 +83,7 @@ def verify(
             wrong["y"] = "is wrong for other values"
         if matching:
             try:
-                wrong |= _compare(subject, matching[0], values, dy, tolerances)
+                wrong |= _compare(function, matching[0], values, dy, tolerances)
             except StudentError as error:
                 wrong |= dict.fromkeys(gradients, f"{error}.")
         elif not output_is_explained:
@@ -92,8 +92,8 @@ def verify(
 
 
 def _random_variants(
-    code: LearnerLayer | LossInterface, intended: LayerSubject | LossSubject, seed: int, learner_task: LearnerTask
-) -> Iterator[tuple[Subject, list[Reference], Values]]:
+    code: LearnerLayer | LossInterface, intended: LibraryLayer | LibraryLoss, seed: int, learner_task: LearnerTask
+) -> Iterator[tuple[DifferentiableFunction, list[Reference], Values]]:
     """Yield the submission, its references and new random values, `ROUNDS` times.
 
     The first reference uses the intended layer. The second, if any, uses the layer with a rotated kernel.
@@ -101,31 +101,31 @@ def _random_variants(
     for number in range(ROUNDS):
         variant_seed = seed + 1000 + number
         if isinstance(code, LossInterface):
-            loss = learner_subjects.SubmittedLoss(code.code, code.intended.name, code.intended)
+            loss = submitted_functions.SubmittedLoss(code.code, code.intended.name, code.intended)
             values = random_inputs.draw_predictions(code.intended.name, variant_seed, code.one_hot)
             yield loss, [LossReference(code.intended)], values
         else:
-            subject, layer, _ = match_layer(code, learner_task, seed)
-            reference = LayerReference(layer or cast("LayerSubject", intended), subject.layouts)
+            function, layer, _ = match_layer(code, learner_task, seed)
+            reference = LayerReference(layer or cast("LibraryLayer", intended), function.layouts)
             rotated = reference.rotated()
-            values = learner_subjects.draw_values(
-                subject, random_inputs.batch_size(subject.shape), variant_seed, reference.intended
+            values = submitted_functions.draw_values(
+                function, random_inputs.batch_size(function.shape), variant_seed, reference.intended
             )
-            yield subject, [reference, rotated] if rotated else [reference], values
+            yield function, [reference, rotated] if rotated else [reference], values
 
 
-def is_explained(row: Row) -> bool:
+def is_explained(result: CheckResult) -> bool:
     """Return whether a mistake explains a wrong output, so that the gradients of this forward pass may be right."""
-    return any(diagnosis != ZERO and diagnosis.name != FACTOR for diagnosis in row.diagnoses)
+    return any(diagnosis != ZERO and diagnosis.name != FACTOR for diagnosis in result.diagnoses)
 
 
 def _compare(
-    subject: Subject, reference: Reference, values: Values, dy: Array, tolerances: dict[str, float]
+    function: DifferentiableFunction, reference: Reference, values: Values, dy: Array, tolerances: dict[str, float]
 ) -> dict[str, str]:
-    claimed = subject.gradients(values, dy)
+    claimed = function.gradients(values, dy)
     expected = reference.gradients(values, dy)
     wrong = dict[str, str]()
-    for name in subject.tensors:
+    for name in function.tensors:
         tolerance = tolerances.get(f"d{name}", MIN_TOLERANCE)
         if name not in claimed or not _is_close(claimed[name], expected[name], tolerance):
             wrong[f"d{name}"] = "is wrong for other values, although it agrees with forward"

@@ -44,7 +44,7 @@ class SumTerm:
 
     tensor, index, value   the element
     expected, actual        the factors; 0 if the term is missing
-    expected_as, actual_as  names of the factors, such as w[0,0,2,1] or f′(x); empty if unknown
+    expected_as, actual_as  names of the factors, such as w[0,0,2,1] or f′(x); None if unknown
     """
 
     tensor: str
@@ -52,8 +52,8 @@ class SumTerm:
     value: float
     expected: float
     actual: float
-    expected_as: str = ""
-    actual_as: str = ""
+    expected_as: str | None = None
+    actual_as: str | None = None
 
     @property
     def differs(self) -> bool:
@@ -62,8 +62,8 @@ class SumTerm:
 
     def cells(self, names: bool) -> tuple[str, str, str]:
         """Return the table cells of the element and the two factors, with or without the names of the factors."""
-        expected = _factor_cell(self.expected, self.expected_as if names else "")
-        actual = _factor_cell(self.actual, self.actual_as if names else "")
+        expected = _factor_cell(self.expected, self.expected_as if names else None)
+        actual = _factor_cell(self.actual, self.actual_as if names else None)
         return f"{self.tensor}{_cell(self.index)} {self.value:.4g}", expected, actual
 
 
@@ -75,7 +75,7 @@ class FirstWrong:
     left_out  number of omitted terms of the expected sum
     constant  part of a gradient that does not depend on dy
     steps     lines of the calculation if it is not a sum
-    page      section of the documentation with the derivation
+    page      section of the documentation with the derivation; None if there is none
     """
 
     index: tuple[int, ...]
@@ -85,7 +85,7 @@ class FirstWrong:
     left_out: int = 0
     constant: float = 0.0
     steps: tuple[str, ...] = ()
-    page: str = ""
+    page: str | None = None
 
     def lines(self, title: str) -> list[str]:
         """Return lines of at most 80 characters that describe the element and its terms, with differing terms first.
@@ -100,7 +100,7 @@ class FirstWrong:
             lines += _aligned(rows if len(_aligned(rows)[0]) <= TERMS_WIDTH else self._rows(names=False))
         elif self.steps:
             lines += ["  expected:", *(f"  {line}" for line in self.steps)]
-        if self.page:
+        if self.page is not None:
             lines += [f"  derived in {self.page}"]
         return [line.rstrip() for line in lines]
 
@@ -131,11 +131,13 @@ class FirstWrong:
         return [*rows, ("together", *distinct_texts(self.expected, self.actual, 4))]
 
 
-def _factor_cell(factor: float, name: str) -> str:
-    """Return a factor with its name, or 0 for a missing one."""
+def _factor_cell(factor: float, name: str | None) -> str:
+    """Return a factor with its name, if it has one, or 0 for a missing factor."""
     if abs(factor) < 1e-12:
         return "0"
-    return f"· {factor:.4g} {name}".rstrip()
+    if name is None:
+        return f"· {factor:.4g}"
+    return f"· {factor:.4g} {name}"
 
 
 def _cell(index: tuple[int, ...]) -> str:

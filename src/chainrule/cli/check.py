@@ -51,7 +51,7 @@ def task_options(
     """Declare what code should compute, and what is revealed.
 
     against      (--against LAYER) The layer it should compute, such as "Conv2D(4, (3, 2), stride=2)", the name of a
-                 loss, or names of functions and classes in the formats of courses, such as
+                 loss, or names of functions and classes with the interfaces of courses, such as
                  "conv_forward, svm_loss, Linear".
     input_shape  (--input-shape C,H,W) Shape of one input, such as 3,7,6; or C,W or F.
     ties         Max pooling must pass the gradient to the first of several largest elements, instead of to any of them.
@@ -64,14 +64,14 @@ def task_options(
 
 
 @click.command(short_help="Check gradients, and diagnose wrong ones.")
-@click.argument("subject", required=False, metavar="[MODEL|FILE.py:NAME]")
+@click.argument("code", required=False, metavar="[MODEL|FILE.py:NAME]")
 @click.argument("others", nargs=-1, metavar="[FILE.py]...", type=click.Path(path_type=Path))
 @task_options
 @options.declared
 @options.engine
 @options.as_json
 def check(
-    subject: str | None,
+    code: str | None,
     others: tuple[Path, ...],
     *,
     against: str | None,
@@ -116,18 +116,18 @@ def check(
     from chainrule.check.homework import ALL, limit_hints
 
     protection = None  # nothing of others is run
-    if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
+    if sources.split(code or "")[0].suffix.lower() in sources.SUFFIXES:
         base = _task(input_shape, constants, ties, samples, contract, course)
         protection = TRUSTED
         process = Process(seconds, root, others)
-        report = _report_of_file(str(subject), against, base, process, seed)
+        report = _report_of_file(str(code), against, base, process, seed)
     elif others:
-        raise OptionError(f"{others[0]}: further files belong to FILE.py; the subject is {subject}")
+        raise OptionError(f"{others[0]}: further files belong to FILE.py; found {code}")
     elif contract or course:
-        raise OptionError(f"a contract says how the code in FILE.py is called; the subject is {subject}")
+        raise OptionError(f"a contract says how the code in FILE.py is called; found {code}")
     else:
         report = _report_of_library(
-            subject,
+            code,
             against=against,
             input_shape=input_shape,
             loss=loss,
@@ -162,7 +162,7 @@ def _task(
 
 
 def _report_of_library(
-    subject: str | None,
+    code: str | None,
     *,
     against: str | None,
     input_shape: str | None,
@@ -178,9 +178,9 @@ def _report_of_library(
     shape = None
     if input_shape is not None:
         shape = expressions.shape(input_shape)
-    library_subject, name = _library_subject(subject, engine)
+    library_code, name = _find_library_code(code, engine)
     return check_gradients(
-        library_subject,
+        library_code,
         against=against,
         input_shape=shape,
         loss=loss,
@@ -250,7 +250,7 @@ def _echo(printed: str) -> None:
         print_line(output_line.expandtabs(), err=True)
 
 
-def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | None]:
+def _find_library_code(text: str | None, engine: str | None) -> tuple[Any, str | None]:
     """Return a model, layer or loss of this library, and its name in the report; (None, None) for all of them."""
     from chainrule import zoo
     from chainrule.cli.loading import load_model_and_job

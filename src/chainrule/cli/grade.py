@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chainrule.check.homework import Grade
     from chainrule.check.points import PointScheme
 
-UNJUDGED = 3  # exit status if a part of an entry could not be judged
+UNGRADED = 3  # exit status if a part of an entry could not be graded
 UNISOLATED = (
     "chainrule: WARNING: submissions were not isolated by the kernel. Protection: {}. Grade only code that you would "
     "run. SECURITY.md shows what submissions could do, and how to grade in a container."
@@ -86,13 +86,13 @@ def grade(
     """Check every submission in FOLDER and diagnose its mistakes.
 
     A submission is a Python file, a notebook, or a folder that contains one of these. Every other entry is
-    listed with the reason why it was not judged. Names that begin with _ or . are ignored.
+    listed with the reason why it was not graded. Names that begin with _ or . are ignored.
 
     Each submission runs in a separate process, which can use NumPy, the standard library and its own files. The
-    arrays that it returns are judged outside that process. SECURITY.md describes what this protects against, and what
+    arrays that it returns are graded outside that process. SECURITY.md describes what this protects against, and what
     it does not; the report states what was used.
 
-    Exits with 0 if every part of every entry was judged, right or wrong, and with 3 if one could not be judged.
+    Exits with 0 if every part of every entry was graded, right or wrong, and with 3 if one could not be graded.
 
     single      FOLDER is one submission, or a file that is one.
     protection  Instead of grading, print how this machine isolates submissions.
@@ -121,7 +121,7 @@ def grade(
         click.echo(_text(rows, ignored, task.scheme if arguments["points"] else None))
     _write(rows, task, arguments)
     if not all(row.complete for row in rows):
-        raise SystemExit(UNJUDGED)
+        raise SystemExit(UNGRADED)
 
 
 def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
@@ -194,18 +194,20 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
     columns = {"submission": [row.submission for row in rows], "right": [f"{row.passed}/{row.parts}" for row in rows]}
     if scheme is not None:
         columns["points"] = [f"{scheme.score(row)}/{scheme.total}" for row in rows]
-    columns["diagnosis"] = [row.diagnosis for row in rows]
-    if any(unjudged := [row.unjudged for row in rows]):
-        columns["not judged"] = unjudged
+    columns["diagnosis"] = [row.diagnosis or "" for row in rows]
+    if any(row.ungraded for row in rows):
+        columns["not graded"] = [", ".join(row.ungraded) for row in rows]
     # The table is formatted as a whole, so that its columns align, then split to insert remarks.
     head, *lines = format_table([[*columns], *map(list, zip(*columns.values(), strict=True))]).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)
-        for remark in (row.remark, f"drawn for {row.draw}" if row.draw else ""):
-            if remark:
-                text = printable(remark)
-                parts.append(textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    "))
+        remarks = [row.remark] if row.remark else []
+        if row.draw is not None:
+            remarks.append(f"drawn for {row.draw}")
+        for remark in remarks:
+            text = printable(remark)
+            parts.append(textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    "))
     if left_out:
         parts.append(f"\nignored because of their names: {printable(', '.join(left_out))}")
     return "\n".join([*parts, f"\nseed {rows[0].seed}", f"protection: {_protection(rows)}"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.custom.calls import Array, FormError, array, call, is_numeric
+from chainrule.custom.calls import Array, InterfaceError, array, call, is_numeric
 
 DATA = ("data", "value", "val", "_data", "item")  # attributes with the number or array of a value
 OPERATORS = frozenset(("__add__", "__mul__", "__radd__"))
@@ -23,7 +23,7 @@ class Expression:
     dy: Array
 
 
-def is_engine(kind: Any) -> bool:
+def is_engine(kind: object) -> bool:
     """Return whether a class is a value of an engine: it defines backward, operators, and stores a gradient."""
     if not isinstance(kind, type) or not callable(getattr(kind, "backward", None)):
         return False
@@ -52,7 +52,7 @@ def evaluate(kind: type[Any], expression: Expression) -> dict[str, Array]:
     return {"y": _number(y, data, data, label), **gradients}
 
 
-def _data_names(leaf: Any, value: Array) -> list[str]:
+def _data_names(leaf: object, value: Array) -> list[str]:
     """Return the attributes of a new value that hold its number or array, whatever their names."""
     attributes = getattr(leaf, "__dict__", {})
     return [name for name, held in attributes.items() if is_numeric(held) and np.array_equal(held, value)]
@@ -75,13 +75,13 @@ def _leaf(kind: type[Any], value: Array) -> Any:
     return call(kind.__name__, kind, number)
 
 
-def _number(value: Any, names: Sequence[str], data: Sequence[str], label: str) -> Array:
+def _number(value: object, names: Sequence[str], data: Sequence[str], label: str) -> Array:
     """Return the number or array that a value contains; a gradient may itself be a value of the engine.
 
     names   attributes to look for
     data    attributes of the number or array of a value
 
-    Errors   FormError if there is none
+    Errors   InterfaceError if there is none
     """
     for name in names:
         held: Any = getattr(value, name, None)
@@ -95,4 +95,4 @@ def _number(value: Any, names: Sequence[str], data: Sequence[str], label: str) -
                     number = inner
                     break
         return array(number, f"{label}: {name} is")
-    raise FormError(f"{label} has no {' or '.join(names[:2])}")
+    raise InterfaceError(f"{label} has no {' or '.join(names[:2])}")

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 from chainrule.custom import gradient_names
-from chainrule.custom.calls import NO_DEFAULT, FormError, defaults, is_numeric
+from chainrule.custom.calls import NO_DEFAULT, InterfaceError, defaults, is_numeric
 from chainrule.custom.names import NAMES, Words
 from chainrule.errors import OptionError
 
@@ -23,7 +23,7 @@ SCHEDULE_ARGUMENTS = ("step", "steps", "epoch_steps", "epoch")
 RATE = 0.5  # learning rate in calls of backward; a power of 2, so that dividing by it is exact
 
 
-def method(subject: Any, names: Words) -> str | None:
+def method(subject: object, names: Words) -> str | None:
     """Return the first of these names that is a method of a class, an object or a module; None if there is none."""
     kind = cast("type[Any]", subject if isinstance(subject, type) else type(subject))
     for name in names:
@@ -42,17 +42,17 @@ def _defines_call(kind: type[Any]) -> bool:
     return False
 
 
-def is_layer(subject: Any) -> bool:
+def is_layer(subject: object) -> bool:
     """Return whether a class, an object or a module has a forward and a backward method."""
     return bool(method(subject, NAMES.forward) and method(subject, NAMES.backward))
 
 
-def loss_methods(subject: Any) -> tuple[str | None, str | None]:
+def loss_methods(subject: object) -> tuple[str | None, str | None]:
     """Return the names of the methods of a loss and of its gradient, of a class, an object or a module."""
     return method(subject, NAMES.losses), method(subject, NAMES.loss_gradients)
 
 
-def is_loss(subject: Any) -> bool:
+def is_loss(subject: object) -> bool:
     """Return whether a class has the methods of a loss, and its first method takes predictions and targets."""
     value, gradient = loss_methods(subject)
     if not (value and gradient and isinstance(subject, type)):
@@ -99,7 +99,7 @@ def bind(label: str, backward: Callable[..., Any], dy: Any, values: Mapping[str,
     values  values of other arguments by name, or by a name with the same role: x, cache, w for weights
     free    the cache, or x: value of the first other argument, unless its name has a value
 
-    Errors  FormError for another argument without a default
+    Errors  InterfaceError for another argument without a default
     """
     accepted = defaults(backward)
     if accepted is None:
@@ -121,7 +121,7 @@ def bind(label: str, backward: Callable[..., Any], dy: Any, values: Mapping[str,
         elif name == free_argument:
             arguments.append(free[0])
         elif default is NO_DEFAULT:
-            raise FormError(f"{label} has an unknown argument {name!r}; known: {', '.join(values)}")
+            raise InterfaceError(f"{label} has an unknown argument {name!r}; known: {', '.join(values)}")
         else:
             arguments.append(default)
     return arguments
@@ -149,7 +149,7 @@ def _free_argument(
     return None
 
 
-def _value_name(argument: str, values: Mapping[str, Any]) -> str | None:
+def _value_name(argument: str, values: Mapping[str, object]) -> str | None:
     """Return the name of the value for an argument: its own, or one of the same role; None if there is none."""
     candidates = [argument, argument.lower()]
     for role, names in NAMES.roles.items():
@@ -199,7 +199,7 @@ def rate_argument(backward: Callable[..., Any]) -> str | None:
     return None
 
 
-def stored(thing: Any, names: Words, returned: Any) -> Any:
+def stored(thing: object, names: Words, returned: Any) -> object:
     """Return the result of a call, or the first numeric attribute with one of these names if it returned None."""
     if returned is not None:
         return returned

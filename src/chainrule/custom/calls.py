@@ -20,7 +20,7 @@ from chainrule.errors import StudentError, UnwrittenError
 Array: TypeAlias = NDArray[Any]
 
 
-class FormError(StudentError):
+class InterfaceError(StudentError):
     """Code in a form that the checker cannot call or read. This says nothing about its results."""
 
 
@@ -41,7 +41,7 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
     label    name of the function, for messages
 
     Errors   StudentError, with message and line number, for any error in the function; UnwrittenError if its body is
-             empty or raises NotImplementedError; FormError if it takes other arguments
+             empty or raises NotImplementedError; InterfaceError if it takes other arguments
     """
     try:
         with np.errstate(all="ignore"):  # results that are not finite are reported instead of NumPy's warnings
@@ -57,7 +57,7 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
         if isinstance(error, NotImplementedError):
             raise UnwrittenError(f"{UNWRITTEN.format(label)}: {message}") from error
         if not _frames(error) and isinstance(error, TypeError):
-            kind = FormError
+            kind = InterfaceError
         else:
             kind = StudentError
         raise kind(f"{message}{_shapes(function, arguments, named)}") from error
@@ -79,24 +79,24 @@ def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Map
     return "; shapes: " + ", ".join(shown)
 
 
-def code_of(function: Any) -> CodeType | None:
+def code_of(function: object) -> CodeType | None:
     """Return the bytecode of a function or method; None for other callables."""
     return getattr(getattr(function, "__func__", function), "__code__", None)
 
 
-def reads(function: Any, attribute: str) -> bool:
+def reads(function: object, attribute: str) -> bool:
     """Return whether a function refers to an attribute by its name; True for a callable without bytecode."""
     code = code_of(function)
     return code is None or attribute in code.co_names
 
 
-def is_unwritten(function: Any) -> bool:
+def is_unwritten(function: object) -> bool:
     """Return whether a function's body is empty, such as `pass`, or refers to NotImplementedError."""
     code = code_of(function)
     return _is_empty(function) or (code is not None and NotImplementedError.__name__ in code.co_names)
 
 
-def _is_empty(function: Any) -> bool:
+def _is_empty(function: object) -> bool:
     """Return whether a function's body is empty, such as `pass`."""
     code = code_of(function)
     return code is not None and all(step.opname in EMPTY_BODY_OPCODES for step in dis.get_instructions(code))
@@ -172,7 +172,7 @@ def array(value: Any, what: str) -> Array:
     return converted.astype(np.float64)
 
 
-def is_numeric(value: Any) -> bool:
+def is_numeric(value: object) -> bool:
     """Return whether a value can be converted to an array of numbers. Booleans and strings are not numbers."""
     if value is None or isinstance(value, bool | str):
         return False
@@ -194,7 +194,7 @@ def copy_for_call(values: Array, strided: bool) -> Array:
     return copy
 
 
-def overwritten(passed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
+def overwritten(passed: Mapping[str, tuple[object, Array]]) -> tuple[str, ...]:
     """Return the names of arrays that have changed.
 
     passed   pairs (array, copy made before the call), by name
@@ -222,9 +222,9 @@ class OverwriteDetector:
     """
 
     def __init__(self) -> None:
-        self._arrays = dict[str, tuple[Any, Array]]()
+        self._arrays = dict[str, tuple[object, Array]]()
 
-    def after_forward(self, passed: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
+    def after_forward(self, passed: Mapping[str, tuple[object, Array]], returned: Any) -> tuple[str, ...]:
         """Return the names of arrays that a call of forward has overwritten.
 
         The names of arrays from earlier calls have the prefix "earlier ".
@@ -234,7 +234,7 @@ class OverwriteDetector:
         """
         overwritten_earlier = overwritten(self._arrays)
         changed = overwritten(passed)
-        arrays = dict[str, tuple[Any, Array]]()
+        arrays = dict[str, tuple[object, Array]]()
         for name, pair in passed.items():
             if name not in changed:
                 arrays[name] = pair
@@ -244,7 +244,7 @@ class OverwriteDetector:
         self._arrays = arrays
         return (*changed, *(f"{EARLIER}{name}" for name in overwritten_earlier))
 
-    def after_backward(self, passed: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
+    def after_backward(self, passed: Mapping[str, tuple[object, Array]], returned: object) -> tuple[str, ...]:
         """Return the names of arrays that a call of backward has overwritten; see `after_forward`.
 
         returned   the returned dx, before conversion
@@ -258,7 +258,9 @@ class OverwriteDetector:
         return tuple(changed)
 
 
-def _returned_array(name: str, returned: Any, passed: Mapping[str, tuple[Any, Array]]) -> dict[str, tuple[Any, Array]]:
+def _returned_array(
+    name: str, returned: object, passed: Mapping[str, tuple[object, Array]]
+) -> dict[str, tuple[object, Array]]:
     """Return {name: (result, copy)}, or {} if the result is not an array or is one of the passed arrays."""
     if not isinstance(returned, np.ndarray) or any(returned is now for now, _ in passed.values()):
         return {}
@@ -298,7 +300,7 @@ def split_object_results(result: object, label: str) -> tuple[object, dict[str, 
         {"dx": dx, "dw": dw, …}
 
     label    name of the function, for messages
-    Errors   FormError for any other result
+    Errors   InterfaceError for any other result
     """
     named = _split_dictionary(result, label)
     if named is not None:
@@ -307,7 +309,7 @@ def split_object_results(result: object, label: str) -> tuple[object, dict[str, 
         return result, {}
     returned = _flattened(cast("tuple[object, ...]", result))
     if not returned:
-        raise FormError(f"{label} returned an empty tuple; expected dx")
+        raise InterfaceError(f"{label} returned an empty tuple; expected dx")
     gradients = dict[str, object]()
     for number, gradient in enumerate(returned[1:], 1):
         if gradient is not None:
@@ -347,7 +349,7 @@ def split_function_results(
     if isinstance(result, list):
         return cast("object", result), {}
     expected = ", ".join(["dx", *names])
-    raise FormError(f"{label} returned {len(returned)} values; expected {expected}, or dx and a dictionary")
+    raise InterfaceError(f"{label} returned {len(returned)} values; expected {expected}, or dx and a dictionary")
 
 
 def _split_dictionary(result: object, label: str) -> tuple[object, dict[str, object]] | None:
@@ -355,7 +357,7 @@ def _split_dictionary(result: object, label: str) -> tuple[object, dict[str, obj
     if isinstance(result, Mapping):
         entries = _named_entries(cast("Mapping[object, object]", result), label)
         if "dx" not in entries:
-            raise FormError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
+            raise InterfaceError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
         return entries.pop("dx"), entries
     if isinstance(result, tuple | list):
         parts = cast("tuple[object, ...]", result)
@@ -377,6 +379,6 @@ def _named_entries(mapping: Mapping[object, object], label: str) -> dict[str, ob
     entries = dict[str, object]()
     for key, value in mapping.items():
         if not isinstance(key, str):
-            raise FormError(f"{label} returned a dictionary with the key {key!r}; expected names such as 'dw'")
+            raise InterfaceError(f"{label} returned a dictionary with the key {key!r}; expected names such as 'dw'")
         entries[key] = value
     return entries

@@ -2,14 +2,13 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from chainrule.custom.calls import (
     UNWRITTEN,
     Array,
-    FormError,
+    InterfaceError,
     OverwriteDetector,
     array,
     call,
@@ -72,7 +71,7 @@ class ContractLayer:
     independent = True
     rate: str | None = None
 
-    def __init__(self, contract: Contract, names: Mapping[str, Any]) -> None:
+    def __init__(self, contract: Contract, names: Mapping[str, object]) -> None:
         self.kind = contract.name
         self.arguments: tuple[str, ...] | None = contract.parameters
         self._contract = contract
@@ -133,7 +132,7 @@ class ContractLayer:
             self._interpreter.run(line)
         returned = scope["y"]
         y = self._from_learner("y", array(returned, f"{self.kind}: y is"), x.ndim)
-        handed = dict[str, tuple[Any, Array]]()
+        handed = dict[str, tuple[object, Array]]()
         for name, value in self._passed.items():
             handed[name] = (scope[name], value)
         return CallResult({"y": y}, self._detector.after_forward(handed, returned))
@@ -170,9 +169,9 @@ class ContractLayer:
             except MissingError as error:
                 if not called:
                     raise UnwrittenError(UNWRITTEN.format(f"{self.kind}.backward") + f": {error}") from error
-            except FormError as error:
+            except InterfaceError as error:
                 if not called:
-                    raise FormError(f"{self.kind}.backward: {error}") from error
+                    raise InterfaceError(f"{self.kind}.backward: {error}") from error
             if "dy" in line.reads:
                 called = True
 
@@ -187,7 +186,7 @@ class ContractLayer:
         """Return a copy: the contract states the axes."""
         return copy.deepcopy(self)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "ContractLayer":
+    def __deepcopy__(self, memo: dict[int, object]) -> "ContractLayer":
         """Return a copy with a copy of the learner's object."""
         duplicate = self.another()
         duplicate._interpreter = copy.copy(self._interpreter)
@@ -227,7 +226,7 @@ class ContractLoss:
 
     independent = True
 
-    def __init__(self, contract: Contract, names: Mapping[str, Any]) -> None:
+    def __init__(self, contract: Contract, names: Mapping[str, object]) -> None:
         self.name = contract.name
         self._contract = contract
         self._file = names

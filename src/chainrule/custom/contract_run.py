@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.custom.calls import (
     Array,
-    FormError,
+    InterfaceError,
     call,
     describe_error,
     is_theirs,
@@ -21,14 +21,14 @@ from chainrule.custom.updates import KeptGradients
 from chainrule.errors import StudentError
 
 
-class MissingError(FormError):
+class MissingError(InterfaceError):
     """A name, a method or a place that the contract states and the code does not have."""
 
 
 class ContractNames(dict[str, Any]):
     """The names of a contract, then the methods and attributes of `self`, then the names in the file."""
 
-    def __init__(self, names: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    def __init__(self, names: Mapping[str, object], own: Mapping[str, object]) -> None:
         super().__init__(own)
         self.file = names
 
@@ -40,17 +40,17 @@ class ContractNames(dict[str, Any]):
             return self.file[name]
         raise MissingError(f"the code has no {name}")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "ContractNames":
+    def __deepcopy__(self, memo: dict[int, object]) -> "ContractNames":
         return ContractNames(self.file, copy.deepcopy(dict(self), memo))
 
 
 class ContractRun:
     """Runs the lines of a contract on the names in a learner's file.
 
-    Errors   FormError for a place or a call that the code does not have; StudentError for an error in the code
+    Errors   InterfaceError for a place or a call that the code does not have; StudentError for an error in the code
     """
 
-    def __init__(self, contract: Contract, names: Mapping[str, Any], label: str) -> None:
+    def __init__(self, contract: Contract, names: Mapping[str, object], label: str) -> None:
         self.contract = contract
         self.label = label
         self._fits = False  # whether the current line puts a parameter, whose shape must fit
@@ -97,14 +97,14 @@ class ContractRun:
                 self._assign(node.targets[0], value)
             else:
                 self.ignored = self.ignored or value is not None
-        except FormError as error:
+        except InterfaceError as error:
             raise type(error)(f"{self.label}: {line.text}: {error}") from error
         except StudentError:
             raise
         except Exception as error:
             if is_theirs(error):  # in a property of the learner's class
                 raise StudentError(describe_error(self.label, error)) from error
-            raise FormError(f"{self.label}: {line.text}: {type(error).__name__}: {error}") from error
+            raise InterfaceError(f"{self.label}: {line.text}: {type(error).__name__}: {error}") from error
 
     def place(self, target: ast.expr) -> Any:
         """Return the value at the place that an assignment names."""
@@ -147,7 +147,7 @@ class ContractRun:
             case ast.UnaryOp():
                 return -self._value(node.operand)
             case _:
-                raise FormError(f"{ast.unparse(node)} is not in the grammar of contracts")
+                raise InterfaceError(f"{ast.unparse(node)} is not in the grammar of contracts")
 
     def _attribute(self, node: ast.Attribute) -> Any:
         thing = self._value(node.value)
@@ -180,16 +180,16 @@ class ContractRun:
                 self._assign_index(target, value)
             case ast.Tuple() | ast.List():
                 if not isinstance(value, tuple | list):
-                    raise FormError(f"{len(target.elts)} results are stated, and one returned")
+                    raise InterfaceError(f"{len(target.elts)} results are stated, and one returned")
                 parts = cast("Sequence[Any]", value)
                 if len(parts) != len(target.elts):
-                    raise FormError(f"{len(target.elts)} results are stated, and {len(parts)} returned")
+                    raise InterfaceError(f"{len(target.elts)} results are stated, and {len(parts)} returned")
                 for place, part in zip(target.elts, parts, strict=True):
                     self._assign(place, part)
             case _:
-                raise FormError(f"{ast.unparse(target)} is no place for a value")
+                raise InterfaceError(f"{ast.unparse(target)} is no place for a value")
 
-    def _fitted(self, value: Any, held: Any, place: ast.expr) -> Any:
+    def _fitted(self, value: object, held: object, place: ast.expr) -> Any:
         """Return a copy of an array; a parameter gets the shape of the one that it replaces, up to axes of length 1."""
         if not isinstance(value, np.ndarray):
             return value
@@ -198,7 +198,7 @@ class ContractRun:
         if not self._fits or shape is None or tuple(shape) == new.shape:
             return new.copy()
         if squeezed(shape) != squeezed(new.shape):
-            raise FormError(f"{ast.unparse(place)} has the shape {tuple(shape)}, not {new.shape}: state its axes")
+            raise InterfaceError(f"{ast.unparse(place)} has the shape {tuple(shape)}, not {new.shape}: state its axes")
         return new.copy().reshape(shape)
 
     def _assign_index(self, target: ast.Subscript, value: Any) -> None:

@@ -14,7 +14,7 @@ from chainrule.custom.calls import (
     OPTION,
     UNWRITTEN,
     Array,
-    FormError,
+    InterfaceError,
     OverwriteDetector,
     array,
     call,
@@ -59,7 +59,7 @@ class Functions(LocalCode):
         self._label, self._backward_label = _labels(source, self._forward, self._backward, name or self.kind)
         arguments = defaults(self._forward)
         if not arguments:
-            raise FormError(f"{self._label} has no named arguments; expected x, then the parameters")
+            raise InterfaceError(f"{self._label} has no named arguments; expected x, then the parameters")
         self._options = dict[str, Any]()
         self._values = dict[str, Any]()
         for argument, default in arguments[1:]:
@@ -145,7 +145,7 @@ class Functions(LocalCode):
         else:
             super().set(name, value)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Functions":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Functions":
         """Return an object with the same functions and a separate copy of the parameters."""
         duplicate = copy.copy(self)
         duplicate._values = dict(self._values)
@@ -159,11 +159,11 @@ class Functions(LocalCode):
     def _copy_parameters(self) -> dict[str, Any]:
         missing = [name for name, value in self._values.items() if value is None]
         if missing:
-            raise FormError(f"{self._label} needs {', '.join(missing)}: pass initial values by name")
+            raise InterfaceError(f"{self._label} needs {', '.join(missing)}: pass initial values by name")
         return {name: np.array(value) for name, value in self._values.items()}
 
 
-def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def changed_options(before: Mapping[str, object], after: Mapping[str, Any]) -> list[str]:
     """Return the names of entries that a call has removed from dictionaries of options, or replaced in them.
 
     Arrays may change, because running statistics are arrays. New entries are ignored.
@@ -195,7 +195,7 @@ def _pair(source: Any, name: str | None) -> tuple[Callable[..., Any], Callable[.
     return pair
 
 
-def takes_context(source: Any) -> bool:
+def takes_context(source: object) -> bool:
     """Return whether a class has static functions, forward(ctx, …) and backward(ctx, …) or without ctx.
 
     If it has setup_context(ctx, inputs, output), its forward takes no ctx.
@@ -250,7 +250,7 @@ def _kind(source: Any, forward: Callable[..., Any]) -> str:
     return name
 
 
-def _labels(source: Any, forward: Any, backward: Any, name: str) -> tuple[str, str]:
+def _labels(source: object, forward: object, backward: object, name: str) -> tuple[str, str]:
     """Return the names of the two functions for messages. A module's functions are prefixed with its name."""
     names = (getattr(forward, "__name__", "<lambda>"), getattr(backward, "__name__", "<lambda>"))
     if isinstance(source, ModuleType) or "<lambda>" in names or names == ("forward", "backward"):
@@ -258,7 +258,7 @@ def _labels(source: Any, forward: Any, backward: Any, name: str) -> tuple[str, s
     return names
 
 
-def _is_nothing(result: Any) -> bool:
+def _is_nothing(result: object) -> bool:
     """Return whether a result is None, or a tuple or list that contains only None."""
     if isinstance(result, tuple | list):
         parts = cast("tuple[Any, ...]", result)
@@ -267,6 +267,6 @@ def _is_nothing(result: Any) -> bool:
     return all(part is None for part in parts)
 
 
-def _is_parameter(name: str, default: Any) -> bool:
+def _is_parameter(name: str, default: object) -> bool:
     """Return whether an argument is a parameter: without a default, with an array, or an optional bias=None."""
     return default is NO_DEFAULT or isinstance(default, np.ndarray) or (default is None and role_of(name) is not None)

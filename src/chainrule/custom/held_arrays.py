@@ -32,11 +32,11 @@ class Namespace:
         except KeyError:
             raise AttributeError(name, name=name, obj=self) from None
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         vars(self)[CANONICAL.get(name, name)] = value
 
 
-def list_names(thing: Any) -> tuple[str, ...]:
+def list_names(thing: object) -> tuple[str, ...]:
     """Return the names of all numbers and arrays in an object, in the order of its attributes.
 
     Errors   StudentError if there are more than `MAX_NAMES`: in a truncated list, parameters would remain unchecked
@@ -100,7 +100,7 @@ def _put(thing: Any, path: Sequence[str], value: Any) -> None:
         setattr(owner, last, value)
 
 
-def numbers(value: Any) -> Array | None:
+def numbers(value: object) -> Array | None:
     """Return a copy of an array, a tensor or a number; None for other values."""
     if is_numeric(value):
         return np.array(to_arrays(value))
@@ -112,7 +112,7 @@ def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(size for size in shape if size > 1)
 
 
-def _walk(thing: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[str]:
+def _walk(thing: object, prefix: str, depth: int, seen: set[int]) -> Iterator[str]:
     for key, value in _parts(thing):
         name = prefix + key
         is_leaf = is_numeric(value) and not _holds_arrays(value)
@@ -124,14 +124,14 @@ def _walk(thing: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[str]:
             yield from _walk(value, f"{name}.", depth + 1, seen)
 
 
-def _is_nested_listed(value: Any, depth: int) -> bool:
+def _is_nested_listed(value: object, depth: int) -> bool:
     """Return whether to list the parts of a value at the given nesting depth."""
     if depth < MAX_DEPTH or isinstance(value, Mapping | list | tuple):
         return depth < MAX_USER_DEPTH
     return depth < MAX_USER_DEPTH and type(value).__module__.partition(".")[0] not in sys.stdlib_module_names
 
 
-def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
+def _parts(thing: object) -> Iterator[tuple[str, object]]:
     """Yield the parts of an object, a dictionary or a list, with their names."""
     if isinstance(thing, Mapping):
         for key, value in list(cast("Mapping[Any, Any]", thing).items()):
@@ -172,11 +172,11 @@ def _slots(base: type) -> tuple[str, ...]:
     return tuple(slots)
 
 
-def _has_attributes(value: Any) -> bool:
+def _has_attributes(value: object) -> bool:
     return (isinstance(value, np.ndarray) or is_tensor(value)) and bool(_attributes(value))
 
 
-def _holds_arrays(value: Any) -> bool:
+def _holds_arrays(value: object) -> bool:
     """Return whether a value is a list or tuple that contains arrays. Each of them then has its own name."""
     return isinstance(value, list | tuple) and any(isinstance(part, np.ndarray) for part in cast("list[Any]", value))
 
@@ -189,7 +189,7 @@ def _part(thing: Any, name: str) -> Any:
     return getattr(thing, name)
 
 
-def _key(thing: Mapping[Any, Any], name: str) -> Any:
+def _key(thing: Mapping[object, object], name: str) -> Any:
     """Return the mapping's key with the given string representation; the name itself if there is none."""
     for key in thing:
         if str(key) == name:
@@ -203,7 +203,7 @@ class ModuleVariables:
     readers   functions or classes; a class includes all its methods
     """
 
-    def __init__(self, *readers: Any) -> None:
+    def __init__(self, *readers: object) -> None:
         self._readers = readers
         self._globals = dict[str, Any]()
         self._cells = dict[str, CellType]()
@@ -248,7 +248,7 @@ class ModuleVariables:
         return values
 
 
-def _functions_of(reader: Any) -> list[FunctionType]:
+def _functions_of(reader: object) -> list[FunctionType]:
     """Return the functions of a class and its base classes, or a function itself; empty for other values."""
     if not isinstance(reader, type):
         function = _function(reader)
@@ -262,7 +262,7 @@ def _functions_of(reader: Any) -> list[FunctionType]:
     return functions
 
 
-def _function(value: Any) -> FunctionType | None:
+def _function(value: object) -> FunctionType | None:
     inner: Any = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
     if isinstance(inner, FunctionType):
         return inner
@@ -320,5 +320,5 @@ def _names_in_code(code: CodeType) -> Iterator[str]:
             yield from _names_in_code(constant)
 
 
-def _is_array(value: Any) -> bool:
+def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray) or (isinstance(value, list | tuple) and is_numeric(cast("Any", value)))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.shapes import text
-from chainrule.custom.calls import POSITION, Array, FormError, array, same
+from chainrule.custom.calls import POSITION, Array, InterfaceError, array, same
 from chainrule.custom.functions import Functions, takes_context
 from chainrule.custom.gradient_names import owners, role_of
 from chainrule.custom.held_arrays import squeezed
@@ -203,7 +203,7 @@ class LearnerLayer:
         own = self.parameters
         return all(np.array_equal(own[name], value, equal_nan=True) for name, value in parameters.items())
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "LearnerLayer":
+    def __deepcopy__(self, memo: dict[int, object]) -> "LearnerLayer":
         """Return a student with a copy of the learner's code."""
         return self._with(copy.deepcopy(self._code, memo))
 
@@ -249,7 +249,7 @@ class LearnerLayer:
                 gradients[name] = array(stored, f"{label}: d{name} is")
         for key, owner in self._owners_of_returned(returned, names).items():
             if owner is None:
-                raise FormError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
+                raise InterfaceError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
             gradients[owner] = returned[key]
         for name in self.names:
             whole, part = _place(name)

@@ -184,12 +184,12 @@ class TrainableLoss:
         losses = self._code.forward(p, t).arrays["y"]
         return _real(np.full(len(p), losses) if losses.ndim == 0 else losses, f"{self.name}.forward", (len(p),), p)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "TrainableLoss":
+    def __deepcopy__(self, memo: dict[int, object]) -> "TrainableLoss":
         """Return the same object: it keeps no state between two calls, and calls are serialized by a lock."""
         return self
 
 
-def _name(source: Any) -> str:
+def _name(source: object) -> str:
     if isinstance(source, tuple | list):
         if source:
             return _name(cast("tuple[Any, ...]", source)[0])

@@ -14,7 +14,7 @@ from chainrule.custom.calls import (
     NO_DEFAULT,
     POSITION,
     Array,
-    FormError,
+    InterfaceError,
     OverwriteDetector,
     array,
     call,
@@ -70,11 +70,11 @@ def _set_training(thing: Any, value: bool) -> bool:
     return False
 
 
-def _required(source: Any, names: Sequence[str], problem: str) -> str:
-    """Return the name of the method that has one of these usual names; FormError with the problem if there is none."""
+def _required(source: object, names: Sequence[str], problem: str) -> str:
+    """Return the method that has one of these usual names; InterfaceError with the problem if there is none."""
     name = calling.method(source, names)
     if name is None:
-        raise FormError(problem)
+        raise InterfaceError(problem)
     return name
 
 
@@ -101,7 +101,7 @@ class Methods(LocalCode):
         forward = getattr(source, self._forward)
         for argument, value in defaults(forward) or ():
             if isinstance(value, np.ndarray):
-                raise FormError(
+                raise InterfaceError(
                     f"{self._label}.{self._forward} has an array as default of {argument}: make it an attribute"
                 )
         self.thing: Any = source
@@ -188,13 +188,13 @@ class Methods(LocalCode):
         return replace(result, needed=f"{', '.join(needed)} in {self._forward}")
 
     def _read_backward(self, dy: Array, strided: bool) -> CallResult:
-        """Call the object's backward; FormError if it needs what only `__call__` stores."""
+        """Call the object's backward; InterfaceError if it needs what only `__call__` stores."""
         try:
             return self._call_backward(dy, strided)
         except StudentError as error:
             missing = self._set_by_call(error.__cause__)
             if missing is not None:
-                raise FormError(f"{error}: {missing} is set by __call__, which takes another form of x") from error
+                raise InterfaceError(f"{error}: {missing} is set by __call__, which takes another form of x") from error
             raise
 
     def _set_by_call(self, error: BaseException | None) -> str | None:
@@ -295,7 +295,7 @@ class Methods(LocalCode):
         duplicate._detector, duplicate._updates, duplicate._saved = OverwriteDetector(), self._updates.copy(), {}
         return duplicate
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Methods":
         """Return an independent copy. If one `deepcopy` copies several objects, the copies share state as before."""
         duplicate = copy.copy(self)
         duplicate.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
@@ -332,7 +332,7 @@ def _input_attribute(thing: Any) -> str | None:
     return None
 
 
-def _like(value: Any, default: Any) -> Any:
+def _like(value: object, default: object) -> object:
     """Return a number as a tuple if the default of its argument is a tuple, such as (3, 3); other values unchanged."""
     if not (isinstance(default, tuple) and np.isscalar(value)):
         return value
@@ -357,7 +357,7 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
     try:
         bound = signature.bind(**arguments)
     except TypeError:
-        raise FormError(
+        raise InterfaceError(
             f"{label} needs arguments: {signature}; pass an object, {kind.__name__}(…), instead of the class"
         ) from None
     thing = call(label, kind, *bound.args, **bound.kwargs)

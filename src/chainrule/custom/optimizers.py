@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.custom import calling
-from chainrule.custom.calls import NO_DEFAULT, Array, FormError, array, defaults, is_numeric
+from chainrule.custom.calls import NO_DEFAULT, Array, InterfaceError, array, defaults, is_numeric
 from chainrule.custom.contract import FIRST_VALUE, parse
 from chainrule.custom.contract_run import ContractRun
 from chainrule.custom.held_arrays import Namespace
@@ -41,7 +41,7 @@ class Descent:
     contract: str
 
 
-def is_optimizer(source: Any) -> bool:
+def is_optimizer(source: object) -> bool:
     """Return whether a class or a function of a file may be an optimizer: it updates, or takes a gradient second."""
     if isinstance(source, FunctionType):
         names = list[str]()
@@ -89,7 +89,7 @@ def _signature(name: str, function: Any) -> str:
     return f"{name}({', '.join(arguments)})"
 
 
-def descend(names: Mapping[str, Any], descent: Descent) -> dict[str, Array]:
+def descend(names: Mapping[str, object], descent: Descent) -> dict[str, Array]:
     """Return the parameters after each step as "parameters" (steps, n), and the option values in use, by option.
 
     "changed" is present if a step has changed w or dw, although it returns new parameters, and "ignored" if a call
@@ -97,7 +97,7 @@ def descend(names: Mapping[str, Any], descent: Descent) -> dict[str, Array]:
 
     names   names in the learner's file
 
-    Errors   StudentError for any error in the code; FormError if the code does not keep to the contract
+    Errors   StudentError for any error in the code; InterfaceError if the code does not keep to the contract
     """
     contract = parse(descent.contract)
     run = ContractRun(contract, names, contract.name)
@@ -121,7 +121,7 @@ def descend(names: Mapping[str, Any], descent: Descent) -> dict[str, Array]:
             path.append(w.copy())
     except StudentError as error:
         if _lacks_attribute(error.__cause__):
-            raise FormError(str(error)) from error
+            raise InterfaceError(str(error)) from error
         raise
     if run.ignored:
         results["ignored"] = np.array(1.0)
@@ -135,7 +135,7 @@ def _lacks_attribute(error: BaseException | None) -> bool:
     return isinstance(error, AttributeError) and isinstance(error.obj, np.ndarray | list | dict | Namespace)
 
 
-def _stored_options(optimizer: Any, words: Mapping[str, Sequence[str]]) -> dict[str, Array]:
+def _stored_options(optimizer: object, words: Mapping[str, Sequence[str]]) -> dict[str, Array]:
     """Return the options that an optimizer stores as numbers in attributes with usual names."""
     stored = dict[str, Array]()
     for option, names in words.items():
@@ -146,18 +146,18 @@ def _stored_options(optimizer: Any, words: Mapping[str, Sequence[str]]) -> dict[
     return stored
 
 
-def _vector(values: Any, label: str, size: int) -> Array:
-    """Return the numbers in arrays and containers as a new array of this size; FormError if there are others."""
+def _vector(values: object, label: str, size: int) -> Array:
+    """Return the numbers in arrays and containers as a new array of this size; InterfaceError if there are others."""
     numbers = list[Array]()
     for part in _leaves(values):
         numbers.append(array(part, f"{label}: w is").reshape(-1))
     count = sum(map(np.size, numbers))
     if count != size:
-        raise FormError(f"{label}: {count} parameters instead of {size}")
+        raise InterfaceError(f"{label}: {count} parameters instead of {size}")
     return np.concatenate(numbers)
 
 
-def _leaves(value: Any) -> Iterator[Any]:
+def _leaves(value: object) -> Iterator[object]:
     """Yield the arrays and numbers in a value: itself, or those in dictionaries, lists and tuples."""
     if isinstance(value, Mapping):
         value = [*cast("Mapping[Any, Any]", value).values()]

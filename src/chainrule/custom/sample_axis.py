@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -106,7 +105,7 @@ class SampleAxis:
         """Return an adapter with another sample axis for a copy of the code."""
         return SampleAxis(copy.deepcopy(self._code), axis)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "SampleAxis":
+    def __deepcopy__(self, memo: dict[int, object]) -> "SampleAxis":
         """Return an independent copy."""
         duplicate = copy.copy(self)
         duplicate._code = copy.deepcopy(self._code, memo)

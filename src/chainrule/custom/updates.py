@@ -122,7 +122,7 @@ class Updates:
         return any(not np.array_equal(*pair, equal_nan=True) for pair in zip(outputs, others, strict=True))
 
 
-def _rate_attribute(thing: Any, backward: Callable[..., Any]) -> str | None:
+def _rate_attribute(thing: object, backward: Callable[..., Any]) -> str | None:
     """Return the name of an attribute that contains the learning rate and is used in `backward`; None if none is."""
     code = code_of(backward)
     if code is None:

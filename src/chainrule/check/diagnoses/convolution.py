@@ -166,7 +166,7 @@ def _full(t: GroundTruth) -> Array:
 def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
     """Yield a result that is too small: unchanged, and placed in the corner and in the middle of an array of zeros."""
     yield inner
-    margins = list[Any]()
+    margins = list[int]()
     for whole, part in zip(shape[2:], inner.shape[2:], strict=True):
         margins.append(whole - part)
     if min(margins) < 0:

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from chainrule.check.library_functions import DifferentiableFunction, LibraryLayer, Values
 from chainrule.check.report import Diagnosis
-from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.plan import Operation
 from chainrule.engines.protocol import Array
 
@@ -113,7 +113,7 @@ class Catalogue:
         return add
 
 
-def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
+def layer_truth(layer: LibraryLayer, values: Values, dy: Array) -> GroundTruth:
     """Return the correct quantities of a layer.
 
     The NumPy engine computes them, because many mistakes are derived from them. Verdicts do not depend on them.
@@ -122,44 +122,44 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
     size of the output, and reads no state, such as running statistics. Otherwise, the operation is None. Arrays of
     one-dimensional layers get an axis of height 1, so that the mistakes are those of two-dimensional ones.
     """
-    operation = _single_operation(subject)
+    operation = _single_operation(layer)
     if operation is None:
         name = None
         attributes = dict[str, Any]()
         one_dimensional = False
-        shape = (len(dy), *subject.output_shape)
+        shape = (len(dy), *layer.output_shape)
     else:
         name = operation.name
         attributes = dict(operation.attributes)
         x = operation.reads[0]
-        one_dimensional = x is not None and len(x.shape) == len(subject.shape) + 1
+        one_dimensional = x is not None and len(x.shape) == len(layer.shape) + 1
         shape = (len(dy), *operation.writes[0].shape)
 
     def compute(others: Values, dy: Array) -> Values:
         inputs = {name: _as_line(value, one_dimensional) for name, value in others.items()}
-        gradients = subject.gradients(inputs, dy.reshape(len(dy), *subject.output_shape), "numpy")
+        gradients = layer.gradients(inputs, dy.reshape(len(dy), *layer.output_shape), "numpy")
         return {name: as_image(value, one_dimensional) for name, value in gradients.items()}
 
     point = {name: as_image(value, one_dimensional) for name, value in values.items()}
     upstream = dy.reshape(shape)
-    y = subject.output(values, "numpy").reshape(shape)
+    y = layer.output(values, "numpy").reshape(shape)
     return GroundTruth(name, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
 
 
-def _single_operation(subject: LayerSubject) -> Operation | None:
+def _single_operation(layer: LibraryLayer) -> Operation | None:
     """Return the first operation of a layer if it alone determines the output's size and reads no state; else None."""
-    if not subject.plan.forward:
+    if not layer.plan.forward:
         return None
-    operation = subject.plan.forward[0]
+    operation = layer.plan.forward[0]
     for tensor in operation.reads:
         if tensor and tensor.kind == "state":
             return None
-    if operation.writes[0].size != prod(subject.output_shape):
+    if operation.writes[0].size != prod(layer.output_shape):
         return None
     return operation
 
 
-def loss_truth(intended: Subject, values: Values, dy: Array) -> GroundTruth:
+def loss_truth(intended: DifferentiableFunction, values: Values, dy: Array) -> GroundTruth:
     """Return the correct quantities of a loss, computed by the reference."""
     return GroundTruth(
         intended.name, values, intended.forward(values), dy, intended.gradients(values, dy), {}, intended.gradients

@@ -26,11 +26,11 @@ class FrameError(ValueError):
     """Raised for bytes that do not encode a value, and for values that cannot be encoded."""
 
 
-def encode(value: Any) -> bytes:
+def encode(value: object) -> bytes:
     """Return the frame for a value; FrameError if its type is unsupported or it is too large."""
     arrays: list[np.ndarray[Any, Any]] = []
 
-    def describe(item: Any) -> dict[str, Any]:
+    def describe(item: object) -> dict[str, Any]:
         if not isinstance(item, np.ndarray):
             raise FrameError(f"{type(item).__name__} cannot be sent")
         arrays.append(_portable(cast("np.ndarray[Any, Any]", item)))

@@ -4,8 +4,8 @@ Every loaded object, called a code, has a number. A request is {"steps": list of
 return, "names": whether to list all names}. A step is [action, number of the code, *arguments]; `list` and `load`
 ignore the number. The reply is {"value": value of the last step,
 "held": [whether it exists, its array] for each requested name, "names": all names of the code}, or {"error": a line,
-"kind": "unwritten", "form" or ""}. A selection is {"name": …, "backward": name of a second function or None, "loss":
-whether it is a loss, "options": arguments by name}. The actions:
+"kind": "unwritten", "interface" or ""}. A selection is {"name": …, "backward": name of a second function or None,
+"loss": whether it is a loss, "options": arguments by name}. The actions:
 
 list      paths                  → the layers in files with their constructor arguments, and its functions
 load      paths, a selection     → its number, name, kind, arguments, and whether copies are independent
@@ -32,12 +32,12 @@ import numpy as np
 from chainrule.check import sources
 from chainrule.check.guest import frames
 from chainrule.custom.autograd import Expression
-from chainrule.custom.calls import FormError
+from chainrule.custom.calls import InterfaceError
 from chainrule.custom.interface import CallResult
 from chainrule.custom.optimizers import Descent
 from chainrule.errors import StudentError, UnwrittenError
 
-KINDS = {"unwritten": UnwrittenError, "form": FormError}  # errors that the host distinguishes
+KINDS = {"unwritten": UnwrittenError, "interface": InterfaceError}  # errors that the host distinguishes
 MAX_MESSAGE = 1000  # maximum length of an error message
 module_of = cache(sources.load)  # a file runs only once
 

@@ -4,12 +4,13 @@ Each call takes one round trip. Pending assignments are sent with the call. The 
 names that have been read so far, because they will be read again.
 """
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess
-from chainrule.custom.calls import Array, FormError
+from chainrule.custom.calls import Array, InterfaceError
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
@@ -22,19 +23,19 @@ class Connection:
 
     def __init__(self, process: GuestProcess) -> None:
         self._process = process
-        self._queued: list[list[Any]] = []
+        self._queued: list[list[object]] = []
 
-    def queue(self, *step: Any) -> None:
+    def queue(self, *step: object) -> None:
         """Queue a step for execution before the next request."""
         self._queued.append(list(step))
 
-    def request(self, *step: Any, requested: list[str] | None = None, names: bool = False) -> dict[str, Any]:
+    def request(self, *step: object, requested: list[str] | None = None, names: bool = False) -> dict[str, Any]:
         """Return the reply to a step; StudentError if the learner's code raises an error."""
         steps = [*self._queued, list(step)]
         self._queued = []
         reply = self._process.request({"steps": steps, "requested": requested or [], "names": names})
         if "error" in reply:
-            kinds = {"unwritten": UnwrittenError, "form": FormError}
+            kinds = {"unwritten": UnwrittenError, "interface": InterfaceError}
             message = text_line(reply["error"])
             if not message:
                 raise GuestEnded(NO_ANSWER)
@@ -109,19 +110,19 @@ class RemoteCode:
         """Return an adapter for a copy, which takes samples along another axis."""
         return self._twin("adapted", axis)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "RemoteCode":
+    def __deepcopy__(self, memo: dict[int, object]) -> "RemoteCode":
         return self._twin("copy")
 
-    def _twin(self, action: str, *arguments: Any) -> "RemoteCode":
+    def _twin(self, action: str, *arguments: object) -> "RemoteCode":
         number = _number(self._connection.request(action, self._number, *arguments).get("value"))
         return RemoteCode(self._connection, number, self.kind, self.arguments, self.independent, self.rate)
 
-    def _fetch(self, name: str, cache: dict[str, Any]) -> None:
+    def _fetch(self, name: str, cache: Mapping[str, object]) -> None:
         self._requested[name] = None
         if name not in cache:
             self._request("look")
 
-    def _request(self, action: str, *arguments: Any, names: bool = False) -> Any:
+    def _request(self, action: str, *arguments: object, names: bool = False) -> Any:
         """Execute a step, update the values of all names read so far, and return the step's value."""
         names = names or self._names is not None
         reply = self._connection.request(action, self._number, *arguments, requested=[*self._requested], names=names)
@@ -159,14 +160,14 @@ class RemoteLoss:
         return RemoteLoss(self._connection, number, self.name, self.independent)
 
 
-def _number(value: Any) -> int:
+def _number(value: object) -> int:
     """Return the number of newly loaded code."""
     if not isinstance(value, int):
         raise GuestEnded(NO_ANSWER)
     return value
 
 
-def _presence(pair: Any) -> tuple[bool, Array | None]:
+def _presence(pair: object) -> tuple[bool, Array | None]:
     """Return whether a name exists, and its array."""
     match pair:
         case [bool(exists), np.ndarray() | None as value]:
@@ -175,7 +176,7 @@ def _presence(pair: Any) -> tuple[bool, Array | None]:
             raise GuestEnded(NO_ANSWER)
 
 
-def _result(result: Any, required: str) -> CallResult:
+def _result(result: object, required: str) -> CallResult:
     """Return the result of a call. It must contain the required array, and all arrays must be real or complex."""
     if isinstance(result, dict):
         arrays = cast("dict[str, Any]", result).get("arrays")
@@ -197,12 +198,12 @@ def _result(result: Any, required: str) -> CallResult:
     return CallResult(arrays_by_name, text_lines(described.get("changed")), needed)
 
 
-def _is_numbers(value: Any) -> bool:
+def _is_numbers(value: object) -> bool:
     """Return whether a value is an array of floats or complex numbers."""
     return isinstance(value, np.ndarray) and cast("Array", value).dtype.kind in "fc"
 
 
-def text_lines(texts: Any) -> tuple[str, ...]:
+def text_lines(texts: object) -> tuple[str, ...]:
     """Return a learner's names as printable lines, or an empty tuple if the value is not a list."""
     if isinstance(texts, list):
         items = cast("list[Any]", texts)
@@ -211,7 +212,7 @@ def text_lines(texts: Any) -> tuple[str, ...]:
     return tuple(text_line(item, MAX_NAME) for item in items if isinstance(item, str))
 
 
-def text_line(text: Any, max_length: int = MAX_MESSAGE) -> str:
+def text_line(text: object, max_length: int = MAX_MESSAGE) -> str:
     """Return a learner's text as one printable line, or an empty string if the value is not a string."""
     if isinstance(text, str):
         return one_line(" ".join(text.split()), max_length)

@@ -1,7 +1,7 @@
-"""Subjects of a check: functions of named tensors, with the gradients to check.
+"""Layers, losses and models of this library as functions of named tensors, with the gradients to check.
 
-A subject provides an exact function for differentiation (in float64, and complex128 if possible), and the results of
-its own code: the output and the gradients.
+A function has an exact form for differentiation (in float64, and complex128 if possible), and the results of its own
+code: the output and the gradients.
 """
 
 import math
@@ -27,7 +27,7 @@ Values = Mapping[str, Array]
 SEED, STEP = 9, 4  # seed and step of dropout masks (arbitrary constants)
 
 
-class Subject:
+class DifferentiableFunction:
     """A function of named tensors, with the gradients to check.
 
     name      name for headings
@@ -44,11 +44,11 @@ class Subject:
         raise NotImplementedError
 
     def output(self, values: Values) -> Array:
-        """Return the output of the subject's code."""
+        """Return the output of the code of the function."""
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients of ⟨dy, forward(values)⟩ computed by the subject's own code.
+        """Return the gradients of ⟨dy, forward(values)⟩ computed by the function's own code.
 
         Their shapes are not checked. A gradient that the code does not compute has no entry.
         """
@@ -56,20 +56,20 @@ class Subject:
 
 
 @dataclass
-class SubjectBuffers:
+class LibraryBuffers:
     """Flat buffers of parameters and running statistics, with any dtype."""
 
     parameters: Array
     statistics: Array
 
 
-class PlanSubject(Subject):
+class LibraryPlan(DifferentiableFunction):
     """A plan without a loss, run by an engine: its output as a function of its input and its parameters.
 
     shape       shape of one input, without the batch axis
     tensors     the plan's parameters and state
-    engine      engine that computes the subject's own results; None: the default engine
-    dtype       dtype of the subject's own results
+    engine      engine that computes the function's own results; None: the default engine
+    dtype       dtype of the function's own results
     parameters  shapes of the parameters by name, without the prefix
     prefix      common prefix of full names if all tensors belong to one layer, such as "conv1."
     """
@@ -134,7 +134,7 @@ class PlanSubject(Subject):
         size = 0
         for _, last in self._constants.values():
             size = max(size, last)
-        buffers = SubjectBuffers(np.concatenate(parts), np.linspace(0.5, 1.5, size, dtype=values["x"].dtype))
+        buffers = LibraryBuffers(np.concatenate(parts), np.linspace(0.5, 1.5, size, dtype=values["x"].dtype))
         return Interpreter(engine, self.plan, layout, buffers)
 
     def forward(self, values: Values) -> Array:
@@ -142,7 +142,7 @@ class PlanSubject(Subject):
         return self._interpreter(EXACT_ENGINE, values).forward(values["x"])
 
     def output(self, values: Values, engine: str | None = None) -> Array:
-        """Return the output in the subject's dtype, computed by ``engine``; None: the subject's engine."""
+        """Return the output in the function's dtype, computed by ``engine``; None: its own engine."""
         inputs = dict[str, Array]()
         for name, value in values.items():
             inputs[name] = value.astype(self.dtype)
@@ -170,7 +170,7 @@ class PlanSubject(Subject):
         return PlanTrace.of_layer(self.plan, shapes, arrays)
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
-        """Return the gradients in the subject's dtype, computed by ``engine``; None: the subject's engine."""
+        """Return the gradients in the function's dtype, computed by ``engine``; None: its own engine."""
         inputs = dict[str, Array]()
         for name, value in values.items():
             inputs[name] = value.astype(self.dtype)
@@ -183,7 +183,7 @@ class PlanSubject(Subject):
         return {"x": interpreter.read(self.plan.input.gradient()), **gradients}
 
 
-class LayerSubject(PlanSubject):
+class LibraryLayer(LibraryPlan):
     """A layer of this library, run by an engine.
 
     layer, shape   the layer, and the shape of one input (without the batch axis)
@@ -205,7 +205,7 @@ class LayerSubject(PlanSubject):
         return self.layer.emit(builder, x)
 
 
-class LossSubject(Subject):
+class LibraryLoss(DifferentiableFunction):
     """A loss (the mean over the batch) as a function of the predictions p (N, K).
 
     power   exponent of a factor K, for other definitions: 1 for sums over K instead of means
@@ -224,7 +224,7 @@ class LossSubject(Subject):
         return self._mean(EXACT_ENGINE, values)
 
     def output(self, values: Values) -> Array:
-        """Return the mean loss, computed by the subject's engine."""
+        """Return the mean loss, computed by the function's engine."""
         return self._mean(self.engine, values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
@@ -237,7 +237,7 @@ class LossSubject(Subject):
         return np.asarray(sample_losses.mean() * float(values["p"].shape[1]) ** self.power)
 
 
-class ModelSubject(Subject):
+class LibraryModel(DifferentiableFunction):
     """A whole model with its loss: the mean loss of a batch as a function of all parameters."""
 
     def __init__(self, network: Network, loss: Loss, x: Array, t: Array, name: str) -> None:
@@ -247,7 +247,7 @@ class ModelSubject(Subject):
         self._t = t
         self._plan = network.plan(loss)
         self.analytic = not _calls_custom_code(self._plan)
-        self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
+        self._exact = LibraryBuffers(network.parameters, network.statistics.astype(np.float64))
         self._interpreter = Interpreter(EXACT_ENGINE, self._plan, network.layout, self._exact)
         self._compiled = network.compile(self._plan)
         self.values = dict[str, Array]()
@@ -290,7 +290,7 @@ def _calls_custom_code(plan: Plan) -> bool:
     return any(operation.call for operation in plan.operations)
 
 
-class MulticlassHinge(Subject):
+class MulticlassHinge(DifferentiableFunction):
     """The multiclass hinge loss: the mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), with the sample's class k.
 
     The gradient of a sample is 1/N at every j with a positive margin, and −1/N times the number of such j at k.

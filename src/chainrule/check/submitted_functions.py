@@ -1,4 +1,4 @@
-"""Subjects for a learner's layer or loss, whose parameters are set to random values."""
+"""A learner's layer or loss as a function of named tensors, whose parameters are set to random values."""
 
 import copy
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import random_inputs
+from chainrule.check.library_functions import DifferentiableFunction, LibraryLayer, Values
 from chainrule.check.parameters import ArrayLayout, arrays_to_learner
-from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.custom.held_arrays import squeezed
 from chainrule.custom.interface import LossCode
 from chainrule.custom.learner_layer import NO_DX, LearnerLayer
@@ -27,7 +27,7 @@ class SubmittedGradients(dict[str, Array]):
         raise StudentError(f"backward did not compute the gradient of {name} in every call")
 
 
-class SubmittedLayer(Subject):
+class SubmittedLayer(DifferentiableFunction):
     """A learner's layer with inputs of one shape. Its tensors have this library's names.
 
     names     the learner's names of the parameters, by this library's names
@@ -152,7 +152,7 @@ class OneNonzero(SubmittedLayer):
         return self.gradients(values, dy)
 
 
-class SubmittedLoss(Subject):
+class SubmittedLoss(DifferentiableFunction):
     """A learner's loss with predictions p (N, K) and targets t (N, K).
 
     code      the learner's code: forward returns the mean loss or one loss per sample, and backward returns the
@@ -162,7 +162,7 @@ class SubmittedLoss(Subject):
 
     tensors = ("p",)
 
-    def __init__(self, code: LossCode, name: str, intended: Subject) -> None:
+    def __init__(self, code: LossCode, name: str, intended: DifferentiableFunction) -> None:
         self.name = name
         self._code = code
         self.intended = intended
@@ -207,7 +207,7 @@ class SubmittedLoss(Subject):
 
 
 def draw_values(
-    subject: SubmittedLayer, count: int, seed: int, intended: LayerSubject | None = None, total: int = 0
+    submitted: SubmittedLayer, count: int, seed: int, intended: LibraryLayer | None = None, total: int = 0
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Draw random values for ``count`` samples and all parameters, in the learner's layouts.
 
@@ -217,12 +217,12 @@ def draw_values(
     if intended is not None:
         shapes = intended.parameters
     else:
-        shapes = {name: subject.learner_layer.parameters[name].shape for name in subject.tensors[1:]}
-    drawn = random_inputs.draw_values(subject.shape, shapes, count, seed)
-    for name in drawn.keys() - {*subject.tensors}:  # a parameter that the code does not have
+        shapes = {name: submitted.learner_layer.parameters[name].shape for name in submitted.tensors[1:]}
+    drawn = random_inputs.draw_values(submitted.shape, shapes, count, seed)
+    for name in drawn.keys() - {*submitted.tensors}:  # a parameter that the code does not have
         drawn[name] = np.full_like(drawn[name], NEUTRAL.get(name, 0.0))
-    x = np.resize(drawn["x"], (total or count, *subject.shape))
-    return arrays_to_learner(subject.layouts, {**drawn, "x": x})
+    x = np.resize(drawn["x"], (total or count, *submitted.shape))
+    return arrays_to_learner(submitted.layouts, {**drawn, "x": x})
 
 
 def failed_in_backward(message: str) -> bool:
@@ -231,16 +231,16 @@ def failed_in_backward(message: str) -> bool:
     return "backward" in function or function in NAMES.backward
 
 
-def uncalled_copy(original: LearnerLayer, subject: SubmittedLayer) -> SubmittedLayer:
-    """Return the subject with a fresh copy of the original code, whose forward was never called.
+def uncalled_copy(original: LearnerLayer, submitted: SubmittedLayer) -> SubmittedLayer:
+    """Return the submitted layer with a fresh copy of the original code, whose forward was never called.
 
-    If the parameters only exist after a first call, return the subject unchanged.
+    If the parameters only exist after a first call, return the layer unchanged.
     """
     fresh = copy.deepcopy(original)
-    if any(fresh.copy_of(name) is None for name in subject.names.values() if name not in fresh.names):
-        return subject
-    fresh.declare(*subject.names.values())
-    return SubmittedLayer(fresh, subject.shape, subject.names, subject.layouts)
+    if any(fresh.copy_of(name) is None for name in submitted.names.values() if name not in fresh.names):
+        return submitted
+    fresh.declare(*submitted.names.values())
+    return SubmittedLayer(fresh, submitted.shape, submitted.names, submitted.layouts)
 
 
 def _real(array: Array, source: str) -> Array:

@@ -1,6 +1,6 @@
-"""The forms of functions and classes in courses: their usual names, the intended layer or loss, options and layouts.
+"""Interfaces of functions and classes in courses: their usual names, the intended layer or loss, options and layouts.
 
-The forms are data in `forms.toml`.
+They are data in the folder `interfaces`.
 """
 
 import tomllib
@@ -29,7 +29,15 @@ def _tuples(value: Any) -> Any:
     return value
 
 
-DATA: dict[str, Any] = _tuples(tomllib.loads(Path(__file__).with_name("forms.toml").read_text(encoding="utf-8")))
+def _read_tables(folder: Path) -> dict[str, Any]:
+    """Return the tables of all TOML files in a folder, by name. No two files have a table with the same name."""
+    tables = dict[str, Any]()
+    for path in sorted(folder.glob("*.toml")):
+        tables |= _tuples(tomllib.loads(path.read_text(encoding="utf-8")))
+    return tables
+
+
+DATA = _read_tables(Path(__file__).with_name("interfaces"))
 NAMES: dict[str, Any] = DATA["names"]
 ARGUMENTS: dict[str, Names] = DATA["arguments"]  # option, or size of an input → usual names of constructor arguments
 FUNCTION_ARGUMENTS: dict[str, Names] = DATA["function_arguments"]
@@ -96,7 +104,7 @@ class Case:
 
     @classmethod
     def of(cls, layer: str, layouts: Mapping[str, Any] | None = None, **others: Any) -> "Case":
-        """Return an entry of `forms.toml`."""
+        """Return an entry of `interfaces/functions.toml`."""
         named = dict[str, ArrayLayout]()
         for name, layout in (layouts or {}).items():
             named[name] = ArrayLayout(**layout)
@@ -135,8 +143,8 @@ class Case:
 
 
 @dataclass(frozen=True)
-class FunctionFormat:
-    """The format of a loss (x, y) → (loss, dx), or of a pair forward(x, …) → (out, cache) and backward(dout, cache).
+class FunctionInterface:
+    """The interface of a loss (x, y) → (loss, dx), or of a pair forward(x, …) → (out, cache) and backward(dout, cache).
 
     name    common prefix of both names, or the name of a loss function
     cases   the layer with its first options, then with others; empty for a loss
@@ -163,7 +171,7 @@ class FunctionFormat:
             return None
         return f"{self.name}_backward"
 
-    def variants(self) -> "Iterator[FunctionFormat]":
+    def variants(self) -> "Iterator[FunctionInterface]":
         """Yield variants for a convolution or a pooling: square windows, other options, and square images."""
         data = DATA["variants"].get(type(self.cases[0].layer).__name__, {"layers": (), "others": ()})
         others = tuple(Case.of(**other) for other in data["others"])
@@ -173,8 +181,8 @@ class FunctionFormat:
 
 
 @dataclass(frozen=True)
-class ClassFormat:
-    """The format of a class, with the fields that `forms.toml` describes."""
+class ClassInterface:
+    """The interface of a class, with the fields that `interfaces/classes.toml` describes."""
 
     words: Names
     against: str
@@ -256,21 +264,21 @@ class ClassFormat:
 
 
 FUNCTIONS = tuple(
-    replace(FunctionFormat(**entry), cases=tuple(Case.of(**case) for case in entry.get("cases", ())))
+    replace(FunctionInterface(**entry), cases=tuple(Case.of(**case) for case in entry.get("cases", ())))
     for entry in DATA["pair"]
 )
 CLASSES = (
-    *(ClassFormat(**entry) for entry in DATA["class"]),
-    *(ClassFormat(words, against, shape=(6,)) for against, words in DATA["fixed"].items()),
+    *(ClassInterface(**entry) for entry in DATA["class"]),
+    *(ClassInterface(words, against, shape=(6,)) for against, words in DATA["fixed"].items()),
 )
-ENGINE = ClassFormat(NAMES["engines"], "")  # a class of automatic differentiation, which is no layer
+ENGINE = ClassInterface(NAMES["engines"], "")  # a class of automatic differentiation, which is no layer
 
 
-def class_format(name: str) -> ClassFormat | None:
-    """Return the format of the class with this name, or None if the name is not a usual one."""
-    for course_format in CLASSES:
-        if normalized_name(name) in course_format.words:
-            return course_format
+def class_interface(name: str) -> ClassInterface | None:
+    """Return the interface of the class with this name, or None if the name is not a usual one."""
+    for known_interface in CLASSES:
+        if normalized_name(name) in known_interface.words:
+            return known_interface
     return None
 
 
@@ -369,7 +377,7 @@ def _function_options(layer: Layer) -> dict[str, Any]:
 
 
 def usual_values(arguments: Sequence[str], sizes: Mapping[str, Any] = USUAL_SIZES) -> dict[str, Any]:
-    """Return values for constructor arguments with usual names, for a class whose format is unknown.
+    """Return values for constructor arguments with usual names, for a class whose interface is unknown.
 
     sizes  values by this library's names
     """

@@ -82,8 +82,12 @@ def chosen() -> Iterator[Case]:
     window = {"window": (3, 3), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
     for columns in (40, 2 * LANES + 1, LANES - 1):  # two vectors, two that yield one result less, and one vector
         yield Case("max_pool", "largest_cells", (random((2, 3, 7, columns)),), window)
-    whole = {"window": (3, 4), "stride": (3, 4), "padding": ((0, 0), (0, 0))}
-    yield Case("average_pool", "average_pool_whole", (random((2, 9 * LANES, 3, 4)),), whole)
+    for size, padding in (((2, 2 * LANES - 3, 7, 9), (1, 2)), ((1, LANES, 2, 3), (0, 1)), ((3, 1, 5, 2), (2, 0))):
+        options = {"window": (3, 2), "stride": (1, 3), "padding": (padding, (1, 0))}
+        yield Case("max_pool", "largest_side_by_side", (random(size),), options)
+    for rows, columns in ((3, 4), (2, 2)):
+        whole = {"window": (rows, columns), "stride": (rows, columns), "padding": ((0, 0), (0, 0))}
+        yield Case("average_pool", "average_pool_whole", (random((2, 9 * LANES + 1, rows, columns)),), whole)
     yield Case("multiply", "multiply_images", (random((2, 3, 4, 5)), random((2, 3, 1, 1))), {})
 
 

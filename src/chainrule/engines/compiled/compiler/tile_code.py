@@ -120,6 +120,13 @@ def _add_lanes_at(context: Any, builder: Any, signature: Any, arguments: Any) ->
     return code.end_step(sums)
 
 
+def _sum_fours(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    a, b, c, d = (builder.extract_value(arguments[0], k) for k in range(4))
+    sums = code.fold(tile, code.fold(tile, a, b, 4), code.fold(tile, c, d, 4), 2)
+    return builder.insert_value(ir.Constant(context.get_value_type(signature.return_type), None), sums, 0)
+
+
 def _join_columns(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     result = ir.Constant(context.get_value_type(signature.return_type), None)
     count = signature.args[0].columns
@@ -379,6 +386,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "store_alternate": (lambda arguments: VOID, _store_alternate),
     "store_transposed": (lambda arguments: VOID, transposing_code.store_transposed),
     "store_sums": (lambda arguments: VOID, _store_sums),
+    "sum_fours": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _sum_fours),
     "join_columns": (lambda arguments: Tile(arguments[0].dtype, 1, 2 * arguments[0].columns), _join_columns),
     "clamp_tile": (lambda arguments: arguments[0], _clamp_tile),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),

@@ -34,7 +34,15 @@ def transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> 
         picked_addresses(code, *base_and_offsets, tile.lanes)
         for base_and_offsets in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
     )
-    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
+    count = code.number(7)
+    with builder.if_else(builder.icmp_signed(">=", count, ir.IntType(64)(tile.lanes))) as (whole, part):
+        with whole:
+            _store_all(code, tile, _transposed(code, tile, [code.load(tile, source) for source in sources]), targets)
+        with part:
+            mask = code.lanes_below(tile, count)
+            rows = _transposed(code, tile, [code.masked("load", tile, [], source, mask) for source in sources])
+            # The targets from `count` on are the last one again. They are stored first, and then overwritten.
+            _store_all(code, tile, reversed(rows), reversed(targets))
     return context.get_dummy_value()
 
 
@@ -45,7 +53,9 @@ def store_transposed(context: Any, builder: Any, signature: Any, arguments: Any)
     rows = picked_addresses(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
     for first in range(0, tile.columns, tile.lanes):
         vectors = [builder.extract_value(arguments[0], first + b) for b in range(tile.lanes)]
-        _store_all(code, tile, _transposed(code, tile, vectors), [code.advance(row, first) for row in rows])
+        count = builder.sub(code.number(4), ir.IntType(64)(first))
+        for vector, row in zip(_transposed(code, tile, vectors), rows, strict=True):
+            code.store_first(tile, vector, code.advance(row, first), count)
     return context.get_dummy_value()
 
 

@@ -1,4 +1,4 @@
-"""Pooling and its gradients for the most common windows: 2×2 with stride 2, and averages of whole images.
+"""Pooling and its gradients for common cases: 2×2 with stride 2, averages of whole images, and maxima of narrow images.
 
 These are separate kernels, so that most networks do not need the general kernels in pooling.py to be compiled.
 """
@@ -8,18 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.shapes import NO_PADDING
+from chainrule.core.shapes import NO_PADDING, output_size
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
+from chainrule.engines.compiled.kernels.layout import ConvolutionWindow
 from chainrule.engines.compiled.kernels.pooling import DIVISORS, has_windows_of_2x2, max_pooled, pooled, spread
 from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Conditions, operation
+from chainrule.engines.compiled.kernels.side_by_side import OUTPUTS, lay_side_by_side, vector_frame
 from chainrule.engines.compiled.kernels.tiles import (
     add_parts,
+    larger,
     largest_of_four,
+    load,
+    load_at,
+    store,
     store_sums,
+    store_transposed,
+    sum_fours,
     zeros,
 )
 
 CHANNELS = WIDTH // 4  # channels whose sums are computed at a time; they fill whole vectors of float32 and of float64
+MIN_FILLED = 0.7  # smallest fraction of lanes that channels fill, for maxima of channels side by side
+MAX_COLUMNS, MAX_IRREGULAR_COLUMNS = 8, 28  # results per row up to which these are faster than `pooling.largest_cells`
 SHARED_BY_IMAGE: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 
 
@@ -83,6 +93,56 @@ def _max_of_four(flat, start, width, best, winners, output, first):
     best[output], winners[output] = maximum, index
 
 
+def _is_narrow(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
+    """Return whether no operation reads the winners, channels fill vectors, and results do not fill rows of vectors.
+
+    Windows that extend beyond the image, or have gaps between them, are faster in this way up to a larger width.
+    """
+    (channels, _, width), lanes = arrays[0].shape[-3:], WIDTH // itemsize
+    window, padding = attributes["window"][1], attributes.get("padding", NO_PADDING)
+    stride = attributes.get("stride", attributes["window"])[1]
+    is_irregular = padding != NO_PADDING or stride > min(window, 2)
+    is_filled = channels >= MIN_FILLED * lanes * -(-channels // lanes)
+    max_columns = MAX_IRREGULAR_COLUMNS if is_irregular else min(MAX_COLUMNS, 2 * lanes - 1)
+    return conditions.unread and is_filled and output_size(width, window, stride, padding[1]) <= max_columns
+
+
+@operation(
+    max_pooled,
+    integers=("winner",),
+    picks=True,
+    **SHARED_BY_IMAGE,
+    defaults={"stride": "window"},
+    fits=_is_narrow,
+    epilogue="pooled",
+    epilogue_value=has_windows_of_2x2,
+)
+@kernel
+def largest_side_by_side(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
+    """Compute the maximum of each window, without its index. A vector has a lane for each channel of all images.
+
+    Padding is −∞. The last vector repeats the last channel.
+    """
+    channels, lanes = x.shape[0] * x.shape[1], WIDTH // x.itemsize
+    inside, outside = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3]
+    like_weights = np.empty((1, 1, window[0], window[1]), x.dtype)
+    frame = vector_frame(x, like_weights, y, ConvolutionWindow(stride, padding))
+    frame.rows[:] = -np.inf
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    input_offsets, output_offsets = np.empty(lanes, np.int64), np.empty(lanes, np.int64)
+    for first in range(0, channels, lanes):
+        for k in range(lanes):
+            c = min(first + k, channels - 1)
+            input_offsets[k], output_offsets[k] = c * inside, c * outside
+        lay_side_by_side(source, frame.start, input_offsets, frame.rows, 0, frame.cells, frame.count)
+        for t in range(0, frame.outputs.size, OUTPUTS):
+            p = min(t, frame.outputs.size - OUTPUTS)
+            tile = load_at(frame.rows, frame.tap_offsets[0], frame.outputs, p, 1, OUTPUTS)
+            for k in range(1, frame.tap_offsets.size):
+                tile = larger(tile, load_at(frame.rows, frame.tap_offsets[k], frame.outputs, p, 1, OUTPUTS))
+            store_transposed(tile, result, p, output_offsets, outside)
+
+
 @inlined
 def _divisor_inverse(x, divisor, cells):
     """Return the reciprocal of the divisor of a window without padding, in the dtype of x.
@@ -130,10 +190,18 @@ def average_pool_2x2_dx(dy, dx, divisor=1):
 @operation(pooled, **SHARED_BY_IMAGE, names={"divisor": DIVISORS}, fits=_covers_image)
 @kernel
 def average_pool_whole(x, y, divisor=1):
-    """Compute the sum of each channel, divided by the divisor. Several channels are computed at a time."""
+    """Compute the sum of each channel, divided by the divisor. Several channels are computed at a time.
+
+    Images of four elements fill vectors with several channels.
+    """
     size, flat, result = x.shape[2] * x.shape[3], x.reshape(x.size), y.reshape(y.size)
     factor, end = _divisor_inverse(x, divisor, size), result.size - result.size % CHANNELS
-    for c in range(0, end, CHANNELS):
+    summed = 0
+    if size == 4:
+        summed = end
+        for c in range(0, end, WIDTH // x.itemsize):
+            store(sum_fours(load(flat, c * size, 0, 4, 1)), result, c, 0)
+    for c in range(summed, end, CHANNELS):
         store_sums(_sums_of_channels(flat, c * size, size, CHANNELS), result, c)
     last = np.empty(WIDTH // x.itemsize, x.dtype)  # a sum is stored as a whole vector
     for c in range(end, result.size):

@@ -112,8 +112,7 @@ def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=W
     outs, ins, lanes = y.shape[1] // window.groups, w.shape[1], WIDTH // x.itemsize
     inside, outside, count = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3], ins * w.shape[2] * w.shape[3]
     frame = vector_frame(x, w, y, window)
-    writes_directly, sum_offsets = outside >= OUTPUTS, np.arange(OUTPUTS) * lanes
-    sums, vectors = np.empty(OUTPUTS * lanes, x.dtype), w.reshape(w.size)
+    vectors = w.reshape(w.size)
     if not packed:
         vectors = np.empty((lowest + whole_vectors(filter_end - lowest, w.itemsize)) * count, x.dtype)
         pack_lanes(w, vectors, lowest, filter_end)
@@ -123,33 +122,33 @@ def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=W
     input_offsets = np.empty(lanes, np.int64)
     output_offsets = np.empty(lanes, np.int64)
     for first in range(lowest, filter_end, lanes):
+        group = first // outs
         for k in range(lanes):
             o = min(first + k, filter_end - 1)
-            input_offsets[k] = o // outs * ins * inside
+            if o == (group + 1) * outs:  # without a division per filter, which would take as long as a small image
+                group += 1
+            input_offsets[k] = group * ins * inside
             output_offsets[k] = o * outside
             lane_addends[k], lane_factors[k] = addends[o], factors[o]
         weights = vectors[first * count :]
         for n in range(x.shape[0]):
             for c in range(ins):
                 image_start = (n * x.shape[1] + c) * inside + frame.start
-                lay_side_by_side(source, image_start, input_offsets, frame.rows, c * frame.plane, frame.cells)
+                lay_side_by_side(
+                    source, image_start, input_offsets, frame.rows, c * frame.plane, frame.cells, frame.count
+                )
             image_start = n * y.shape[1] * outside
-            if writes_directly:
-                sum_taps(
-                    frame.rows,
-                    frame.outputs,
-                    frame.tap_offsets,
-                    weights,
-                    lane_epilogue,
-                    result,
-                    image_start,
-                    output_offsets,
-                )
-            else:
-                sum_side_by_side(
-                    frame.rows, frame.outputs, frame.tap_offsets, weights, lane_epilogue, sums, sum_offsets
-                )
-                separate_channels(sums, outside, result, image_start, output_offsets)
+            sum_taps(
+                frame.rows,
+                frame.outputs,
+                frame.tap_offsets,
+                weights,
+                lane_epilogue,
+                result,
+                image_start,
+                output_offsets,
+                outside,
+            )
 
 
 @operation(correlate_dx_shape, fits=channels_are_few)
@@ -163,11 +162,11 @@ def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
     ins = w.shape[1]
     lanes = WIDTH // dy.itemsize
     inside, outside, size = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3], w.shape[2] * w.shape[3]
-    layout, origin, start, cell_offsets = frame_of_dy(dy, w, dx, window)
+    layout, origin, start, copied, cell_offsets = frame_of_dy(dy, w, dx, window)
     phases = phases_of_dx(w, dx, layout, origin, outs, window)
-    writes_directly = window.stride[0] == window.stride[1] == 1 and inside >= OUTPUTS
+    writes_directly = window.stride[0] == window.stride[1] == 1
     frame = np.zeros(outs * layout.plane * lanes, dy.dtype)
-    sums = np.empty(0 if writes_directly else inside * lanes, dy.dtype)
+    sums = np.empty(0 if writes_directly else max(inside, OUTPUTS) * lanes, dy.dtype)
     weights, unused = np.empty(outs * size * lanes, dy.dtype), np.zeros(lanes, dy.dtype)
     epilogue = LaneEpilogue(unused, unused, False, clamp_of(NO_EPILOGUE, dy))
     source, filters, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
@@ -185,11 +184,13 @@ def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
         for n in range(dy.shape[0]):
             for o in range(outs):
                 image_start = (n * dy.shape[1] + o) * outside + start
-                lay_side_by_side(source, image_start, input_offsets, frame, o * layout.plane * lanes, cell_offsets)
+                lay_side_by_side(
+                    source, image_start, input_offsets, frame, o * layout.plane * lanes, cell_offsets, copied
+                )
             image_start = n * dx.shape[1] * inside
             if writes_directly:
                 inputs, taps = phases.input_offsets, phases.tap_offsets
-                sum_taps(frame, inputs, taps, weights, epilogue, result, image_start, output_offsets)
+                sum_taps(frame, inputs, taps, weights, epilogue, result, image_start, output_offsets, inside)
                 continue
             for p in range(phases.tap_starts.size - 1):
                 first_tap, end_tap = phases.tap_starts[p], phases.tap_starts[p + 1]
@@ -219,7 +220,7 @@ def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
     ins = dw.shape[1]
     lanes = WIDTH // x.itemsize
     inside, outside, size = x.shape[2] * x.shape[3], dy.shape[2] * dy.shape[3], ins * dw.shape[2] * dw.shape[3]
-    frame, cell_offsets = vector_frame(x, dw, dy, window), np.arange(outside) * lanes
+    frame, cell_offsets = vector_frame(x, dw, dy, window), np.arange(max(outside, lanes)) * lanes
     ahead = np.empty((size + TAPS - 1) // TAPS * TAPS, np.int64)
     for t in range(ahead.size):
         ahead[t] = frame.tap_offsets[min(t, size - 1)]
@@ -232,11 +233,15 @@ def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
             input_offsets[k], upstream_offsets[k] = o // outs * ins * inside, o * outside
         vectors[:] = 0
         for n in range(x.shape[0]):
-            lay_side_by_side(all_upstream, n * dy.shape[1] * outside, upstream_offsets, upstream, 0, cell_offsets)
+            lay_side_by_side(
+                all_upstream, n * dy.shape[1] * outside, upstream_offsets, upstream, 0, cell_offsets, outside
+            )
             for c in range(ins):
                 image_start = (n * x.shape[1] + c) * inside + frame.start
-                lay_side_by_side(source, image_start, input_offsets, frame.rows, c * frame.plane, frame.cells)
-            add_tap_products(frame.rows, frame.outputs, ahead, upstream, vectors)
+                lay_side_by_side(
+                    source, image_start, input_offsets, frame.rows, c * frame.plane, frame.cells, frame.count
+                )
+            add_tap_products(frame.rows, frame.outputs, ahead, upstream[: outside * lanes], vectors)
         for k in range(min(lanes, dy.shape[1] - first)):
             for t in range(size):
                 gradient[(first + k) * size + t] += vectors[t * lanes + k]

@@ -59,7 +59,7 @@ FAMILIES = (
 # Operation → kernels for special cases, in the order they are tried; see `KernelEntry.fits`. If none fits, the kernel
 # with the operation's name is used.
 SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
-    "max_pool": (pooling.largest_cells, common_windows.max_pool_2x2),
+    "max_pool": (common_windows.largest_side_by_side, pooling.largest_cells, common_windows.max_pool_2x2),
     "average_pool": (common_windows.average_pool_whole, common_windows.average_pool_2x2),
     "average_pool_dx": (common_windows.average_pool_2x2_dx, common_windows.average_pool_whole_dx),
     "multiply": (merging.multiply_images,),

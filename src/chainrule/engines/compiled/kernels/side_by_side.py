@@ -45,7 +45,8 @@ class VectorFrame(NamedTuple):
     rows         values of the frame
     plane        number of values before the vectors of the next channels
     start        index in a channel of the first element that is copied to the frame
-    cells        offset in the frame of each element that is copied
+    count        number of elements that are copied
+    cells        offset in the frame of each; the last offset is repeated to fill a vector
     outputs      offset of each output's input under the first tap; the last offset is repeated to fill a tile
     tap_offsets  distance from the input under the first tap to the input under each tap
     """
@@ -53,6 +54,7 @@ class VectorFrame(NamedTuple):
     rows: Any
     plane: int
     start: int
+    count: int
     cells: Any
     outputs: Any
     tap_offsets: Any
@@ -91,7 +93,7 @@ def vector_frame(x, w, y, window):
     width, reach = padded_layout(x, unit_stride).width, window.dilation[0] * (w.shape[2] - 1) + 1
     height = reach + (y.shape[2] - 1) * stride[0]
     upper, lower = rows_within(-top, height - top, x.shape[2])
-    cells = vector_offsets((lower - upper, x.shape[3]), (upper + top) * width + left, (width, 1), lanes, 0)
+    cells = vector_offsets((lower - upper, x.shape[3]), (upper + top) * width + left, (width, 1), lanes, lanes)
     steps = (stride[0] * width, stride[1])
     outputs = vector_offsets((y.shape[2], y.shape[3]), 0, steps, lanes, OUTPUTS)
     tap_offsets = forward_taps(w.shape, PaddedLayout(width, height * width), unit_stride)
@@ -99,7 +101,8 @@ def vector_frame(x, w, y, window):
     for k in range(tap_offsets.size):
         tap_offsets[k] *= lanes
     frame = np.zeros(size * lanes, x.dtype)
-    return VectorFrame(frame, height * width * lanes, upper * x.shape[3], cells, outputs, tap_offsets)
+    count = (lower - upper) * x.shape[3]
+    return VectorFrame(frame, height * width * lanes, upper * x.shape[3], count, cells, outputs, tap_offsets)
 
 
 @kernel
@@ -117,7 +120,7 @@ def vector_offsets(size, first, steps, lanes, min_count):
         for j in range(width):
             sum_offsets[i * width + j] = (first + i * down + j * along) * lanes
     for k in range(count, sum_offsets.size):
-        sum_offsets[k] = sum_offsets[count - 1]
+        sum_offsets[k] = sum_offsets[max(count - 1, 0)]
     return sum_offsets
 
 
@@ -128,7 +131,8 @@ def frame_of_dy(dy, w, dx, window):
     - the layout of the frame;
     - the row and column in the frame under the first tap of element (0, 0) of padded dx;
     - the index in a channel of dy of the first element that is copied to the frame;
-    - the offset in the frame of each element that is copied.
+    - the number of elements that are copied;
+    - the offset in the frame of each; the last offset is repeated to fill a vector.
     """
     lanes, ((top, _), (left, _)) = WIDTH // dy.itemsize, window.padding
     (down, along), dilation = window.stride, window.dilation
@@ -137,8 +141,14 @@ def frame_of_dy(dy, w, dx, window):
     before = max(dilation[1] * (w.shape[3] - 1) // along - left // along, 0)
     width = before + max(dy.shape[3], (dx.shape[3] - 1 + left) // along + 1)
     upper, lower = rows_within(low, high, dy.shape[2])
-    cells = vector_offsets((lower - upper, dy.shape[3]), (upper - low) * width + before, (width, 1), lanes, 0)
-    return PaddedLayout(width, (high - low) * width), (-low, before), upper * dy.shape[3], cells
+    cells = vector_offsets((lower - upper, dy.shape[3]), (upper - low) * width + before, (width, 1), lanes, lanes)
+    return (
+        PaddedLayout(width, (high - low) * width),
+        (-low, before),
+        upper * dy.shape[3],
+        (lower - upper) * dy.shape[3],
+        cells,
+    )
 
 
 @kernel
@@ -192,39 +202,32 @@ def pack_weights(filters, starts, order, weights):
 
 
 @kernel
-def lay_side_by_side(x, start, channels, rows, target_start, cells):
-    """Copy channels into vectors: rows[target_start + cells[p] + k] = x[start + channels[k] + p] for all cells p."""
+def lay_side_by_side(x, start, channels, rows, target_start, cells, count):
+    """Copy channels into vectors: rows[target_start + cells[p] + k] = x[start + channels[k] + p] for p < `count`."""
     lanes = WIDTH // x.itemsize
-    if cells.size >= lanes:
-        for t in range(0, cells.size, lanes):
-            p = min(t, cells.size - lanes)
-            transpose_to(x, start + p, channels, rows, target_start, cells, p)
-    else:
-        for k in range(lanes):
-            for p in range(cells.size):
-                rows[target_start + cells[p] + k] = x[start + channels[k] + p]
+    for t in range(0, count, lanes):
+        p = max(min(t, count - lanes), 0)
+        transpose_to(x, start + p, channels, rows, target_start, cells, p, count)
 
 
 @kernel
 def separate_channels(sums, count, y, start, channels):
     """Copy vectors of channels back to channels: y[start + channels[k] + p] = sums[p·lanes + k]."""
     lanes = WIDTH // y.itemsize
-    if count >= OUTPUTS:
-        for p in range(0, count, OUTPUTS):
-            first = min(p, count - OUTPUTS)
-            store_transposed(load(sums, first * lanes, lanes, 1, OUTPUTS), y, start + first, channels)
-    else:
-        for k in range(lanes):
-            for p in range(count):
-                y[start + channels[k] + p] = sums[p * lanes + k]
+    for t in range(0, count, OUTPUTS):
+        p = max(min(t, count - OUTPUTS), 0)
+        store_transposed(load(sums, p * lanes, lanes, 1, OUTPUTS), y, start + p, channels, count)
 
 
 @kernel
-def sum_taps(rows, outputs, tap_offsets, w, epilogue, y, start, channels):
-    """Compute sums over taps, and write them to the channels of y. The last tile may overlap the previous tile."""
+def sum_taps(rows, outputs, tap_offsets, w, epilogue, y, start, channels, count):
+    """Compute sums over taps, and write `count` of them to the channels of y.
+
+    The last tile may overlap the previous one.
+    """
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
-        store_transposed(_tile(rows, outputs, p, tap_offsets, w, epilogue), y, start + p, channels)
+        store_transposed(_tile(rows, outputs, p, tap_offsets, w, epilogue), y, start + p, channels, count)
 
 
 @kernel

@@ -147,13 +147,14 @@ def split_pairs(x: Array, offset: int, count: int, y: Array, even: int, odd: int
     y[even : even + (parts.size + 1) // 2], y[odd : odd + parts.size // 2] = parts[::2], parts[1::2]
 
 
-def store_transposed(tile: Array, y: Array, offset: int, channels: Array) -> None:
-    """Compute y[offset + channels[lane] + b] = tile[0, b, lane].
+def store_transposed(tile: Array, y: Array, offset: int, channels: Array, count: int) -> None:
+    """Compute y[offset + channels[lane] + b] = tile[0, b, lane] for the first `count` columns only.
 
     The number of columns must be a multiple of the number of lanes.
     """
+    columns = min(count, tile.shape[1])
     for lane in range(tile.shape[2]):
-        y[offset + channels[lane] :][: tile.shape[1]] = tile[0, :, lane]
+        y[offset + channels[lane] :][:columns] = tile[0, :columns, lane]
 
 
 def store_alternate(tile: Array, y: Array, offset: int, count: int) -> None:
@@ -168,6 +169,11 @@ def store_sums(tile: Array, y: Array, offset: int) -> None:
     The sums are stored as whole vectors, so elements of y after the last sum may be overwritten.
     """
     y[offset : offset + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
+
+
+def sum_fours(tile: Array) -> Array:
+    """Return one vector: the sums of elements 4·lane to 4·lane + 3 of a tile of four rows and one column."""
+    return tile.reshape(-1, 4).sum(axis=1).reshape(1, 1, -1)
 
 
 def join_columns(tile: Array, other: Array) -> Array:
@@ -215,11 +221,16 @@ def transpose(x: Array, offset: int, step: int, y: Array, target_start: int, tar
             y[target_start + b * target_step + a] = x[offset + a * step + b]
 
 
-def transpose_to(x: Array, offset: int, channels: Array, y: Array, start: int, offsets: Array, first: int) -> None:
-    """Compute y[start + offsets[first + b] + a] = x[offset + channels[a] + b] for a, b < lanes."""
+def transpose_to(
+    x: Array, offset: int, channels: Array, y: Array, start: int, offsets: Array, first: int, count: int
+) -> None:
+    """Compute y[start + offsets[first + b] + a] = x[offset + channels[a] + b] for a < lanes and b < `count`.
+
+    If `count` is less than the number of lanes, offsets follow that repeat the last one or belong to unused elements.
+    """
     width = lanes(x.itemsize)
     for a in range(width):
-        for b in range(width):
+        for b in range(min(count, width)):
             y[start + offsets[first + b] + a] = x[offset + channels[a] + b]
 
 
@@ -253,6 +264,7 @@ for _function in (
         add_lanes_at,
     ),
     *(
+        sum_fours,
         join_columns,
         clamp_tile,
         multiply_add,

@@ -261,7 +261,7 @@ def _pack_last(rows_to_pack, first, panel_width, panel, panel_start):
                 )
                 continue
             for k in range(0, panel_width, lanes):
-                transpose_to(x, source, row_offsets[k:], panel, target_start + k, column_offsets, 0)
+                transpose_to(x, source, row_offsets[k:], panel, target_start + k, column_offsets, 0, lanes)
 
 
 @inlined

@@ -164,7 +164,7 @@ def _check_meaning(network: Network, examples: Examples) -> None:
             raise OptionError(f"the targets are numbers that sum to 1, and the last layer is linear: {advice}")
 
 
-def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
+def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], options: Mapping[str, object]) -> Recipe:
     """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
     network = record.network
     defaults = {**settings, "standardize_targets": losses.standardizes(settings["loss"]), "seed": network.seed}
@@ -339,7 +339,7 @@ def find_learning_rate(
     return search_learning_rates(twin, low, high, steps)
 
 
-def _check_services(run: Any, workers: Any) -> None:
+def _check_services(run: object, workers: object) -> None:
     """Raise OptionError unless `run` and `workers` are what `fit` expects."""
     if run is not None and not callable(getattr(run, "train", None)):
         raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")

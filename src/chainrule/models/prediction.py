@@ -92,7 +92,7 @@ def _outputs(network: Network, samples: Any, batch_size: int, views: Views | Non
     return np.asarray(mean, network.dtype)
 
 
-def chosen_views(network: Network, views: Any) -> Views | None:
+def chosen_views(network: Network, views: str | Views | None) -> Views | None:
     """Return the views of an option; OptionError for a network whose outputs they would have to move, too."""
     from chainrule.data.views import Views
 

@@ -19,7 +19,7 @@ from chainrule.core.plan import Operation, Plan
 from chainrule.core.words import checked_options
 from chainrule.engines.options import limit_blas_threads
 from chainrule.engines.recording import OperationTimes, recording_engine
-from chainrule.network.ports import ArraysLike
+from chainrule.network.ports import ArraysLike, Ports
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -219,8 +219,8 @@ def measured_peak(dtype: DTypeLike, threads: int) -> float:
     return MATRIX**3 / best
 
 
-def _sample_count(x: Any, ports: Any) -> int:
-    if not ports:
+def _sample_count(x: Any, ports: Ports | None) -> int:
+    if ports is None:
         return len(x)
     first, *_ = ports.named(x, "inputs").values()
     return len(first)

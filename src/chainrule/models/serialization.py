@@ -44,7 +44,7 @@ def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
     return [layers.from_config(dict(config)) for config in configs]
 
 
-def wiring_from(value: Any, count: int) -> Wiring:
+def wiring_from(value: object, count: int) -> Wiring:
     """Read the entry "wiring" of a description with ``count`` layers; KeyError or FormatError if it is invalid."""
     config = expect_object(value, "wiring")
     names = expect_list(str, config["names"], "wiring names")
@@ -58,7 +58,7 @@ def wiring_from(value: Any, count: int) -> Wiring:
     return Wiring(names, inputs, owners, frozenset(expect_list(str, config["invented"], "invented names")))
 
 
-def checked_about(value: Any) -> dict[str, Any]:
+def checked_about(value: object) -> dict[str, Any]:
     """Check the types of all entries in a description (`Model.about`), except those of the layers, and return it.
 
     Errors   KeyError for a missing entry; FormatError for an invalid one
@@ -73,7 +73,7 @@ def checked_about(value: Any) -> dict[str, Any]:
     return about
 
 
-def _task(value: Any, network: Network) -> tasks.Task:
+def _task(value: object, network: Network) -> tasks.Task:
     task = tasks.find(expect(str, value, "task"))
     if len(tasks.parts(task)) != len(network.outputs):
         raise FormatError(f"task {quoted(value)}: expected {len(network.outputs)}, one per output")
@@ -86,7 +86,7 @@ def _largest_input(value: Any, network: Network) -> float:
     return value
 
 
-def _thresholds(values: Any, network: Network) -> tuple[float, ...]:
+def _thresholds(values: object, network: Network) -> tuple[float, ...]:
     from chainrule.models.temperature import checked
 
     return checked(network, expect_list(float, values, "thresholds"))
@@ -99,7 +99,8 @@ def _labels(config: Mapping[str, Any], network: Network) -> Labels:
     return replace(network.labels, kind=kind, chosen=expect(bool, config.get("chosen"), "chosen"))
 
 
-RECORDED: dict[str, Callable[[Any, Network], Any]] = {  # optional entry and attribute → function that reads the entry
+# optional entry and attribute → function that reads the entry
+RECORDED: dict[str, Callable[[Any, Network], object]] = {
     "task": _task,
     "largest_input": _largest_input,
     "mask_values": lambda values, network: MaskValues.from_config(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chainrule.core.arrays import Shape
 from chainrule.core.shapes import text
@@ -37,7 +36,7 @@ class InputSignature:
             description += "; digits in image files are centered and scaled as in MNIST"
         return description
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return the signature as JSON values."""
         axes = AXES.get(len(self.shape), "")
         record = self.normalization
@@ -72,9 +71,9 @@ class OutputSignature:
             description += "; thresholds " + ", ".join(f"{value:.4g}" for value in self.thresholds)
         return description
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return the signature as JSON values."""
-        values: dict[str, Any] = {"shape": list(self.shape), "task": self.task and self.task.name}
+        values: dict[str, object] = {"shape": list(self.shape), "task": self.task and self.task.name}
         return {**values, "classes": list(self.classes), "thresholds": list(self.thresholds)}
 
 
@@ -110,7 +109,7 @@ class NetworkSignature:
             lines.append(f"{name}: {entry}")
         return "\n".join(lines)
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return the signature as JSON values."""
         inputs = {name: entry.to_config() for name, entry in self.inputs.items()}
         outputs = {name: entry.to_config() for name, entry in self.outputs.items()}

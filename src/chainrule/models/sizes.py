@@ -14,7 +14,7 @@ from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.containers import Column
 from chainrule.errors import OptionError, ShapeError
-from chainrule.layers import Dense, GlobalAveragePool1D, GlobalAveragePool2D, Softmax, node
+from chainrule.layers import Dense, GlobalAveragePool1D, GlobalAveragePool2D, Layer, Softmax, node
 from chainrule.layers.node import Wiring
 from chainrule.models.temperature import logit_layer
 from chainrule.network.fitted import checked_labels
@@ -149,7 +149,7 @@ def _ends_in_features(network: Network) -> bool:
         return True
 
 
-def _extended(wiring: Wiring, layers: Sequence[Any]) -> Wiring:
+def _extended(wiring: Wiring, layers: Sequence[Layer]) -> Wiring:
     """Return a wiring with the further layers added one after the other."""
     own = node.chain(layers)
     count = len(wiring.names)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def calibrate(model: Network, examples: Examples) -> float:
     return temperature
 
 
-def record(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
+def record(network: Network, values: Sequence[object]) -> tuple[float, ...]:
     """Record thresholds, and that the outputs mean yes or no if no task is recorded; return the thresholds.
 
     Errors   OptionError as `checked`, or if the outputs do not mean yes or no
@@ -82,7 +82,7 @@ def record(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
     return thresholds
 
 
-def checked(network: Network, values: Sequence[Any]) -> tuple[float, ...]:
+def checked(network: Network, values: Sequence[object]) -> tuple[float, ...]:
     """Return thresholds as a tuple, empty for ½; OptionError unless there is one from 0 to 1 for each output."""
     numbers = plain(values)
     count = 0

@@ -153,8 +153,8 @@ def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]
     return weights
 
 
-def _describes(about: Any, expected: dict[str, Any]) -> bool:
-    return isinstance(about, dict) and {key: cast(dict[str, Any], about).get(key) for key in expected} == expected
+def _describes(about: object, expected: dict[str, object]) -> bool:
+    return isinstance(about, dict) and {key: cast(dict[str, object], about).get(key) for key in expected} == expected
 
 
 def state_of(tensors: Mapping[str, Array], name: str, like: Array, path: Path) -> Array:

@@ -207,6 +207,6 @@ def _digest(value: Any) -> Digest | None:
     return Digest(size, sha256)
 
 
-def _self_checksum(listed: Any) -> str:
+def _self_checksum(listed: object) -> str:
     """Return the SHA-256 of the list of digests, which detects changes of checksums.json itself."""
     return hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()

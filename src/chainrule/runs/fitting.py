@@ -208,7 +208,7 @@ def _job(model: Model, trainer: Trainer, parts: Sequence[IdentifiedData | None])
     return Job(about, choice, recipe, engine, model.threads, properties, command, precise=model.precise)
 
 
-def _data_differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+def _data_differences(before: dict[str, object], now: dict[str, object]) -> str:
     """Describe which data differ from those of a run: the first set with another number of samples, else all data.
 
     before, now   data properties of the run and of the current call (`jobs.describe`)

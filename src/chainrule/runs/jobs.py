@@ -284,7 +284,7 @@ def _describe(training: Labelled, test: Labelled | None, validation: Labelled | 
     return description if validation is None else {**description, "validation_samples": len(validation)}
 
 
-def _checked_data(value: Any) -> dict[str, Any]:
+def _checked_data(value: object) -> dict[str, Any]:
     """Return a copy of the data entry of an untrusted config.json, whose properties are checked.
 
     Errors   KeyError for a missing property, FormatError for an invalid one; `Job.from_config` adds the path
@@ -300,7 +300,7 @@ def _checked_data(value: Any) -> dict[str, Any]:
     return entry
 
 
-def _positive(value: Any, name: str) -> None:
+def _positive(value: object, name: str) -> None:
     if expect(int, value, name) < 1:
         raise FormatError(f"{name} is {value}; expected at least 1")
 

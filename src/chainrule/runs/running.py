@@ -324,7 +324,7 @@ def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
         yield signals
         return
 
-    def request_stop(number: int, frame: Any) -> None:
+    def request_stop(number: int, frame: object) -> None:
         trainer.stop = True
         signals.append(number)
         signal.signal(signal.SIGINT, before)

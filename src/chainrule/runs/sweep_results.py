@@ -80,7 +80,7 @@ class TrialResult:
             return self.test
         return self.validation
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> dict[str, object]:
         """Return the trial's row of the table: settings, seed and results, by column name."""
         entries = asdict(self)
         del entries["trial"]

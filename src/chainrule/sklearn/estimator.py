@@ -120,7 +120,9 @@ class NetworkEstimator(BaseEstimator):
         if isinstance(input_shape, Iterable):
             sizes = list[object]()
             for size in cast("Iterable[object]", input_shape):
-                sizes.append(int(size) if isinstance(size, Integral) else size)
+                if isinstance(size, Integral):
+                    size = int(size)
+                sizes.append(size)
             shape = checked_shape(sizes)
         elif input_shape is not None:
             shape = checked_shape(input_shape)

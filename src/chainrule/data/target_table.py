@@ -66,7 +66,7 @@ class TableColumns:
     sets: Sequence[str] | None
 
 
-class Targets(NamedTuple):
+class TableTargets(NamedTuple):
     """What a table contains to be predicted.
 
     kind        `CLASSES`, `LABELS` or `NUMBERS`
@@ -123,7 +123,7 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     return with_test_set(Layout(folder, answers.names, parts, left_out, notes, answers.kind == CLASSES))
 
 
-def _note(table: TableColumns, targets: Targets) -> str:
+def _note(table: TableColumns, targets: TableTargets) -> str:
     """Return the line that states how the columns of a table are read and, if it is not certain, how to change it."""
     note = f"{TABLE}: files in the column {table.heading}, {targets.kind} in {', '.join(table.targets)}"
     if not targets.are_whole:
@@ -246,7 +246,7 @@ def _files(path: Path, table: TableColumns, images: Mapping[str, Path]) -> list[
     return files
 
 
-def read_targets(path: Path, columns: Columns, kind: str | None) -> Targets:
+def read_targets(path: Path, columns: Columns, kind: str | None) -> TableTargets:
     """Return the targets in columns of a table.
 
     kind     `CLASSES` or `NUMBERS`; None: as in `read_table`
@@ -257,9 +257,9 @@ def read_targets(path: Path, columns: Columns, kind: str | None) -> Targets:
     are_whole = bool((numbers == np.rint(numbers)).all())
     if kind == CLASSES:
         names, classes = class_entries(path, columns)
-        return Targets(kind, names, classes, are_whole)
+        return TableTargets(kind, names, classes, are_whole)
     _check_numbers(path, columns)
-    return Targets(kind, tuple(columns), numbers.T.tolist(), are_whole)
+    return TableTargets(kind, tuple(columns), numbers.T.tolist(), are_whole)
 
 
 def kind_of_targets(numbers: Floats) -> str:

@@ -25,7 +25,7 @@ SCALARS = {"negative": "-{}", "max": "max({}, {})", "^": "({} ** {})"}  # other 
 MARKS = {"\u0302": "_hat", "\u0304": "_bar", "′": "_next"}
 
 
-class FormulaCase(NamedTuple):
+class CodeCase(NamedTuple):
     """A case of a formula: its value, and its condition (None for the last case)."""
 
     value: Tree
@@ -39,7 +39,7 @@ class ResultFormula(NamedTuple):
     """
 
     conditions: tuple[str, ...]
-    cases: tuple[FormulaCase, ...]
+    cases: tuple[CodeCase, ...]
 
 
 @dataclass(eq=False)
@@ -210,7 +210,7 @@ class ArrayWriter:
         self.lines.append(Statement(template, (value,), result))
         return result
 
-    def _cases(self, cases: Sequence[FormulaCase]) -> Operand:
+    def _cases(self, cases: Sequence[CodeCase]) -> Operand:
         if [case.value for case in cases] == [1, 0]:
             return self.operand(cases[0].when)
         result = self.operand(cases[-1].value)

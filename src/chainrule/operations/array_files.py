@@ -18,7 +18,7 @@ from chainrule.operations import definitions, reference
 from chainrule.operations.array_code import (
     ArrayWriter,
     AxisLayout,
-    FormulaCase,
+    CodeCase,
     Operand,
     ResultFormula,
     Statement,
@@ -180,7 +180,7 @@ def _definitions_by_name(sources: Iterable[Iterable[Formula]]) -> dict[str, list
             if conditions is None:
                 continue  # the formula never applies in the engines
             for name, equal_name in formula.get("alias", {}).items():
-                alias = FormulaCase(equal_name, None)
+                alias = CodeCase(equal_name, None)
                 of_source.setdefault(name, []).append(ResultFormula(conditions, (alias,)))
             if "cases" in formula:
                 of_source.setdefault(formula["name"], []).append(ResultFormula(conditions, _cases(formula)))
@@ -204,13 +204,13 @@ def _conditions(formula: Formula) -> tuple[str, ...] | None:
     return tuple(conditions)
 
 
-def _cases(formula: Formula, *, gradient: bool = False) -> tuple[FormulaCase, ...]:
-    cases = list[FormulaCase]()
+def _cases(formula: Formula, *, gradient: bool = False) -> tuple[CodeCase, ...]:
+    cases = list[CodeCase]()
     for value, when in cases_of(formula, gradient=gradient):
         condition = None
         if when is not None:
             condition = normalized(when["tree"])
-        cases.append(FormulaCase(normalized(value), condition))
+        cases.append(CodeCase(normalized(value), condition))
     return tuple(cases)
 
 

@@ -91,7 +91,7 @@ def _divergence(trainer: Trainer, half_epoch: int) -> str | None:
     return f"the loss grew from {min(first, start):.4g} to {last:.4g}: training diverged; {advice}"
 
 
-class Comparison(NamedTuple):
+class LossComparison(NamedTuple):
     """A training beside the best constant prediction.
 
     loss        loss of the last steps
@@ -104,7 +104,7 @@ class Comparison(NamedTuple):
     is_better: bool
 
 
-def _compared_with_constant(trainer: Trainer, half_epoch: int) -> Comparison | None:
+def _compared_with_constant(trainer: Trainer, half_epoch: int) -> LossComparison | None:
     """Compare the loss with that of the best constant prediction; None with weights, or for several outputs."""
     history = trainer.history
     data = trainer.train_data
@@ -126,10 +126,10 @@ def _compared_with_constant(trainer: Trainer, half_epoch: int) -> Comparison | N
     is_better = loss < constant - _needed(NOISE, len(data)) * unit or not unit
     if validation is not None and not is_better:
         is_better = _is_useful_for(trainer, validation)
-    return Comparison(loss, constant, is_better)
+    return LossComparison(loss, constant, is_better)
 
 
-def _lack_of_progress(trainer: Trainer, comparison: Comparison) -> str:
+def _lack_of_progress(trainer: Trainer, comparison: LossComparison) -> str:
     """Return the warning for a training that is not better than a constant prediction, with a hint."""
     data = trainer.train_data
     hint = scale_hint(data.statistics, trainer.normalization)

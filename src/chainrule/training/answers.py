@@ -11,13 +11,39 @@ import numpy as np
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.core.words import attribute_error
+from chainrule.custom.calling import argument_roles
 from chainrule.errors import OptionError
 from chainrule.network.labels import UNNAMED, Labels
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 from chainrule.training import calibration, dense, ranking
+from chainrule.training.metric_table import AGREEMENT, AREAS, CLASS_SCORES
 from chainrule.training.ranking import RateCurve
 
 Metric: TypeAlias = Callable[[Array, Array], Any]
+# The metrics of each task by name, the main one first, and the further ones for predictions of positions
+FIGURES: Mapping[Task, tuple[str, ...]] = {
+    CLASSIFICATION: ("accuracy",),
+    BINARY: ("accuracy",),
+    MULTI_LABEL: ("label_accuracy", "exact_match", "mean_f1"),
+    REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2"),
+}
+FIGURES_OF_POSITIONS: Mapping[Task, tuple[str, ...]] = {
+    **dict.fromkeys((CLASSIFICATION, BINARY, MULTI_LABEL), ("mean_iou", "mean_dice")),
+    REGRESSION: ("psnr",),
+}
+# Metrics that are too many for a line about an epoch, of samples and of positions
+SCORES: Mapping[Task, tuple[str, ...]] = {
+    CLASSIFICATION: CLASS_SCORES,
+    BINARY: CLASS_SCORES,
+    MULTI_LABEL: AREAS,
+    REGRESSION: (),
+}
+SCORES_OF_POSITIONS: Mapping[Task, tuple[str, ...]] = {
+    CLASSIFICATION: AGREEMENT,
+    BINARY: AGREEMENT,
+    MULTI_LABEL: ("roc_auc",),
+    REGRESSION: (),
+}
 
 
 class Misclassification(NamedTuple):
@@ -170,6 +196,16 @@ class Answers:
             return actual.astype(np.int64), predicted.astype(np.int64)
         _, classes = self.ranked
         return classes, self._that_count(self.predicted)
+
+    def _value_of(self, function: Metric) -> Any:
+        """Return the value of a user's metric, a function of true and predicted values in the order that it names."""
+        true, predicted = self.compared
+        options = dict[str, Floats]()
+        if self.row_weights is not None:
+            options["sample_weight"] = self.row_weights
+        if argument_roles(function) == ("p", "t"):
+            return function(predicted, true, **options)
+        return function(true, predicted, **options)
 
     @property
     def correct(self) -> Bools:

@@ -89,3 +89,16 @@ def best_threshold(scores: Array, positive: Bools, metric: str, label: str) -> f
     best = int(CRITERIA[metric](hits, wrong, actual - hits, others - wrong).argmax())
     middle = float(values[best] + np.append(values, 0.0)[best + 1]) / 2
     return middle if best + 1 == len(values) or middle > values[best + 1] else float(values[best])
+
+
+def ratio(part: Array, whole: Array) -> Floats:
+    """Return part / whole of counts, (K,); NaN for 0/0."""
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+
+
+def mean_defined(values: Floats) -> float:
+    """Return the mean of the values that are not NaN; NaN if there are none."""
+    defined = values[~np.isnan(values)]
+    if not defined.size:
+        return math.nan
+    return float(defined.mean())

@@ -11,18 +11,17 @@ import numpy as np
 
 from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Floats, Ints
+from chainrule.core.arrays import Floats
 from chainrule.core.lazy_methods import function_of
 from chainrule.core.shapes import is_number
-from chainrule.custom.calling import argument_roles
 from chainrule.data.input_statistics import mean_and_deviation
 from chainrule.errors import OptionError, quoted
-from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
+from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
 from chainrule.training import decisions, dense, ranking
-from chainrule.training.answers import Answers, Metric
+from chainrule.training.answers import FIGURES, FIGURES_OF_POSITIONS, SCORES, SCORES_OF_POSITIONS, Answers, Metric
 from chainrule.training.calibration import Reliability
 from chainrule.training.history import counted, formatted
-from chainrule.training.metric_table import AGREEMENT, AREAS, CLASS_SCORES, TOP_SCORE
+from chainrule.training.metric_table import TOP_SCORE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,30 +30,6 @@ MAX_NAMED = 20  # targets whose errors are reported by name
 MAX_MISSED = 10  # classes with a recall of 0 that a warning names
 TOP = 5  # classes of the top-5 accuracy
 PLURALS = {"class": "classes", "label": "labels"}
-# The metrics of each task by name, the main one first, and the further ones for predictions of positions
-FIGURES: Mapping[Task, tuple[str, ...]] = {
-    CLASSIFICATION: ("accuracy",),
-    BINARY: ("accuracy",),
-    MULTI_LABEL: ("label_accuracy", "exact_match", "mean_f1"),
-    REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2"),
-}
-FIGURES_OF_POSITIONS: Mapping[Task, tuple[str, ...]] = {
-    **dict.fromkeys((CLASSIFICATION, BINARY, MULTI_LABEL), ("mean_iou", "mean_dice")),
-    REGRESSION: ("psnr",),
-}
-# Metrics that are too many for a line about an epoch, of samples and of positions
-SCORES: Mapping[Task, tuple[str, ...]] = {
-    CLASSIFICATION: CLASS_SCORES,
-    BINARY: CLASS_SCORES,
-    MULTI_LABEL: AREAS,
-    REGRESSION: (),
-}
-SCORES_OF_POSITIONS: Mapping[Task, tuple[str, ...]] = {
-    CLASSIFICATION: AGREEMENT,
-    BINARY: AGREEMENT,
-    MULTI_LABEL: ("roc_auc",),
-    REGRESSION: (),
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -112,25 +87,25 @@ class Evaluation(Answers):
     def recall(self) -> Floats:
         """Recall of each class or label, (K,): the fraction of its samples predicted correctly; NaN if none."""
         correct, actual, _ = self._counts()
-        return _ratio(correct, actual)
+        return decisions.ratio(correct, actual)
 
     @property
     def precision(self) -> Floats:
         """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN if none."""
         correct, _, predicted = self._counts()
-        return _ratio(correct, predicted)
+        return decisions.ratio(correct, predicted)
 
     @property
     def f1(self) -> Floats:
         """F1 score (K,), the harmonic mean of precision and recall: 2·correct / (actual + predicted); NaN for 0/0."""
         correct, actual, predicted = self._counts()
-        return _ratio(2 * correct, actual + predicted)
+        return decisions.ratio(2 * correct, actual + predicted)
 
     @property
     def iou(self) -> Floats:
         """Intersection over union of each class or label, (K,): correct / (actual + predicted − correct)."""
         correct, actual, predicted = self._counts()
-        return _ratio(correct, actual + predicted - correct)
+        return decisions.ratio(correct, actual + predicted - correct)
 
     @property
     def dice(self) -> Floats:
@@ -162,22 +137,22 @@ class Evaluation(Answers):
     @property
     def mean_iou(self) -> float:
         """Mean intersection over union of all classes or labels where it is defined; NaN if there are none."""
-        return _mean_defined(self.iou)
+        return decisions.mean_defined(self.iou)
 
     @property
     def mean_dice(self) -> float:
         """Mean Dice coefficient of all classes or labels where it is defined; NaN if there are none."""
-        return _mean_defined(self.dice)
+        return decisions.mean_defined(self.dice)
 
     @property
     def mean_f1(self) -> float:
         """Mean F1 score over all classes or labels where it is defined (macro F1); NaN if there are none."""
-        return _mean_defined(self.f1)
+        return decisions.mean_defined(self.f1)
 
     @property
     def balanced_accuracy(self) -> float:
         """Mean recall of the classes or labels that occur; NaN if there are none. Every class counts equally."""
-        return _mean_defined(self.recall)
+        return decisions.mean_defined(self.recall)
 
     @property
     def roc_aucs(self) -> Floats:
@@ -192,12 +167,12 @@ class Evaluation(Answers):
     @property
     def roc_auc(self) -> float:
         """Area under the ROC curve: that of class 1 for a binary task, otherwise the mean over classes or labels."""
-        return _mean_defined(self.roc_aucs[self.task == BINARY :])
+        return decisions.mean_defined(self.roc_aucs[self.task == BINARY :])
 
     @property
     def average_precision(self) -> float:
         """Average precision: that of class 1 for a binary task, otherwise the mean over classes or labels."""
-        return _mean_defined(self.average_precisions[self.task == BINARY :])
+        return decisions.mean_defined(self.average_precisions[self.task == BINARY :])
 
     @property
     def top_5_accuracy(self) -> float:
@@ -316,16 +291,6 @@ class Evaluation(Answers):
             metrics[name] = float(value)
         return metrics
 
-    def _value_of(self, function: Metric) -> Any:
-        """Return the value of a user's metric, a function of true and predicted values in the order that it names."""
-        true, predicted = self.compared
-        options = dict[str, Floats]()
-        if self.row_weights is not None:
-            options["sample_weight"] = self.row_weights
-        if argument_roles(function) == ("p", "t"):
-            return function(predicted, true, **options)
-        return function(true, predicted, **options)
-
     @property
     def scores(self) -> dict[str, float]:
         """Further metrics of classes or labels, by name; none for regression. Positions, which are many, have fewer."""
@@ -432,14 +397,3 @@ class Evaluation(Answers):
     def _repr_html_(self) -> str:
         """Return the metrics as HTML for a notebook. For classes, include a table and the confusion matrix."""
         return function_of("Evaluation._repr_html_")(self)
-
-
-def _ratio(part: Ints, whole: Ints) -> Floats:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
-
-
-def _mean_defined(values: Floats) -> float:
-    defined = values[~np.isnan(values)]
-    if not defined.size:
-        return math.nan
-    return float(defined.mean())

@@ -190,15 +190,24 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
 
 def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:
     """Return the table as text, with points if there is a scheme; each submission is followed by its remarks."""
-
-    columns = {"submission": [row.submission for row in rows], "right": [f"{row.passed}/{row.parts}" for row in rows]}
+    titles = ["submission", "right"]
     if scheme is not None:
-        columns["points"] = [f"{scheme.score(row)}/{scheme.total}" for row in rows]
-    columns["diagnosis"] = [row.diagnosis or "" for row in rows]
-    if any(row.ungraded for row in rows):
-        columns["not graded"] = [", ".join(row.ungraded) for row in rows]
+        titles.append("points")
+    titles.append("diagnosis")
+    has_ungraded = any(row.ungraded for row in rows)
+    if has_ungraded:
+        titles.append("not graded")
+    table = [titles]
+    for row in rows:
+        line = [row.submission, f"{row.passed}/{row.parts}"]
+        if scheme is not None:
+            line.append(f"{scheme.score(row)}/{scheme.total}")
+        line.append(row.diagnosis or "")
+        if has_ungraded:
+            line.append(", ".join(row.ungraded))
+        table.append(line)
     # The table is formatted as a whole, so that its columns align, then split to insert remarks.
-    head, *lines = format_table([[*columns], *map(list, zip(*columns.values(), strict=True))]).splitlines()
+    head, *lines = format_table(table).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)

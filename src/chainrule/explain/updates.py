@@ -115,9 +115,13 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     """
     groups = training.lr_multipliers.groups(layout)
     factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}
-    trained = [name for name, factor in factors.items() if factor]
-    squares = [float(np.square(gradient[slice(*layout[name])]).sum()) for name in trained]
-    norm = math.sqrt(sum(squares))
+    trained = dict[str, slice]()
+    square_sum = 0.0
+    for name, factor in factors.items():
+        if factor:
+            trained[name] = slice(*layout[name])
+            square_sum += float(np.square(gradient[trained[name]]).sum())
+    norm = math.sqrt(square_sum)
     scale = clip_factor(norm, training.clip_norm)
     optimizer = training.optimizer
     rate = optimizer.learning_rate if training.learning_rate is None else float(training.learning_rate)
@@ -125,14 +129,13 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     after = parameters.copy()
     scaled = gradient * scale
     step_update = Update(training, rate, norm, scale, moments, after, factors)
-    parts = {name: slice(*layout[name]) for name in trained}
     if not groups or isinstance(optimizer, CustomOptimizer):
         updated, _ = optimizer.update(parameters, scaled, moments, step=training.step, learning_rate=rate)
-        for rows in parts.values():
+        for rows in trained.values():
             after[rows] = updated[rows]
         return step_update
     engine = fallback.numpy_engine()
-    for name, rows in parts.items():
+    for name, rows in trained.items():
         arrays = tuple(array[rows] for array in (parameters, scaled, *moments))
         after[rows] = engine.run(optimizer.operation, arrays, step_update.attributes(name))[0]
     return step_update

@@ -101,6 +101,41 @@ def test_a_model_with_custom_code_is_checked_and_left_as_it_was() -> None:
     assert not cr.check_gradients(cr.Sequential(layers, (2, 7, 8), engine="numpy")).ok
 
 
+SIZE = """
+import numpy as np
+
+class Size:
+    def __init__(self):
+        self.factor = np.ones(5)
+
+    def forward(self, x):
+        self.x = x
+        return x * np.abs(self.factor)[:, None, None]
+
+    def backward(self, dy):
+        slopes = np.where(self.factor == 0, {slope}, np.sign(self.factor))
+        self.dfactor = (dy * self.x).sum(axis=(0, 2, 3)) * slopes
+        return dy * np.abs(self.factor)[:, None, None]
+"""
+
+
+@pytest.mark.parametrize(("slope", "code"), [(-1, 0), (0.3, 0), (1, 0), (1.5, 1)])
+@pytest.mark.parametrize(
+    "factors", [(1.0, 2.0, -1.0, 3.0, -0.5), (1.0, 0.0, -2.0, 3.0, 0.5), (0.0, 2.0, -1.0, 0.0, 0.5)]
+)
+def test_parameters_on_a_kink_are_counted(slope: float, code: int, factors: tuple[float, ...]) -> None:
+    """|f| has a kink at f = 0, where any slope from −1 to 1 is right."""
+    layer = module(SIZE.format(slope=slope)).Size()
+    layer.factor[:] = factors
+    kinks = factors.count(0)
+    report = cr.check_gradients(cr.Sequential([layer, cr.Flatten(), cr.Dense(4)], (5, 2, 3), engine="numpy"))
+    assert report.exit_code == (code if kinks else 0), str(report)
+    notes = [note for result in report.results if result.ok for note in result.notes if "on a kink" in note]
+    expected = int(bool(kinks) and code == 0)
+    assert len(notes) == expected, notes
+    assert all(f"dfactor: {kinks} " in note for note in notes), notes
+
+
 def test_errors_are_relative_to_the_largest_element() -> None:
     wrong = planted("convolution", "Plain", ("self.dw, self.db = dw, db", "self.dw, self.db = 1.001 * dw, db"))
     (result,) = (result for result in cr.check_gradients(wrong).results if not result.ok)

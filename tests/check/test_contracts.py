@@ -156,6 +156,55 @@ class Mine:
     assert checked(tmp_path / "mine0.py").exit_code != 1  # without a contract, right code is never wrong
 
 
+DENSE = """
+import numpy as np
+
+class Mine:
+    def __init__(self, m, n):
+        self.w, self.b, self.dw, self.db = np.ones((m, n)), np.ones(m), None, None
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.w.T + self.b
+
+    def backward(self, dy):
+        self.dw = dy.T @ self.x
+        self.db = dy.sum(0)
+        return dy @ self.w
+"""
+DENSE_CONTRACT = (
+    "w: O,D; b: O; self = Mine(O, D); self.w = w; self.b = b; y = self.forward(x); dx = self.backward(dy); "
+    "dw = self.dw; db = self.db"
+)
+
+
+@pytest.mark.parametrize("against", ["Dense(4)", None])
+@pytest.mark.parametrize("shape", [None, (5,), (9,)])
+def test_a_contract_holds_for_every_input_shape(against: str | None, shape: tuple[int, ...] | None) -> None:
+    for factor, code in (("", 0), ("1.5 * ", 1)):
+        text = DENSE.replace("self.db = ", f"self.db = {factor}")
+        if shape is not None:
+            text = text.replace("self.x = x\n", f"self.x = x\n        assert x.shape[1:] == {shape}\n")
+        report = stated_report(LocalFile(module(text)), DENSE_CONTRACT, against, LearnerTask(shape=shape), 0)
+        assert report.exit_code == code, str(report)
+        assert {result.title for result in report.results} == {"y", "dx", "dw", "db"}
+
+
+@pytest.mark.parametrize("name", ["dw", "db"])
+@pytest.mark.parametrize("against", ["Dense(4)", None])
+def test_a_gradient_that_is_not_there_is_not_checked(name: str, against: str | None) -> None:
+    """Either the contract does not state it, or the code does not store it: the report says which."""
+    silent_contract = DENSE_CONTRACT.replace(f"; {name} = self.{name}", "")
+    silent_code = DENSE.replace(f"self.{name} = ", f"self.other_{name} = ")
+    reasons = list[str]()
+    for text, stated in ((DENSE, silent_contract), (silent_code, DENSE_CONTRACT)):
+        report = stated_report(LocalFile(module(text)), stated, against, LearnerTask(), 0)
+        (unchecked,) = (result for result in report.results if not result.ok)
+        assert (unchecked.title, unchecked.verdict, report.exit_code) == (name, "not checked", 3)
+        reasons.append(" ".join(map(str, unchecked.diagnoses)))
+    assert [f"{name} = self.{name}" in reason for reason in reasons] == [False, True], reasons
+
+
 def test_parts_of_a_course_are_graded(tmp_path: Path) -> None:
     assert {*CourseAssignment.of_course("ysda", None).parts} >= {"Linear", "SoftMax"}
     text = f"{MATHEMATICS}\n\n{TEXTS['ysda']}".replace("return softmax_dx", "return 2 * softmax_dx")

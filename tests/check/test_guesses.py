@@ -98,6 +98,17 @@ def test_running_statistics_are_checked_by_any_flag(flag: str, training: bool, f
         assert report.exit_code == (form != kind), (form, momentum, str(report))
 
 
+@pytest.mark.parametrize(("epsilon", "code"), [(1e-12, 0), (1e-3, 0), (0.3, 1), (7, 1)])
+def test_an_impossible_epsilon_explains_a_wrong_output(epsilon: float, code: int) -> None:
+    """The class ignores its argument: it stores a number, which its output shows."""
+    options = {"flag": "training", "training": True, "first": False, "momentum": 0.9, "epsilon": 1e-5}
+    text = NORMALIZATION.format(weights="self.momentum, 1 - self.momentum", **options)
+    report = checked(text.replace("= momentum, eps,", f"= momentum, {epsilon},"))
+    assert report.exit_code == code, str(report)
+    explanations = [diagnosis for result in report.results if result.is_wrong for diagnosis in result.diagnoses]
+    assert [f"epsilon = {epsilon:g}" in str(explanation) for explanation in explanations] == [True] * code, str(report)
+
+
 @pytest.mark.parametrize(("factor", "code"), [("1", 0), ("2", 1)])
 def test_an_optimizer_in_a_layer_is_called(factor: str, code: int) -> None:
     report = checked(FULLY_CONNECTED.format(factor=factor))
@@ -157,3 +168,61 @@ def test_an_attribute_that_a_call_sets_is_no_mistake() -> None:
         "    def backward(self, gy):\n        return np.exp(self.input.data) * gy\n"
     )
     assert checked(text).exit_code == 3
+
+
+ACTIVATION = """
+import numpy as np
+
+class {name}:
+    def forward(self, x):
+        self.x, s = x, (1 + np.tanh(x / 2)) / 2
+        return {y}
+
+    def backward(self, dy):
+        x, s = self.x, (1 + np.tanh(self.x / 2)) / 2
+        return dy * ({slope})
+"""
+ACTIVATIONS = {  # y and its derivative, with s = σ(x)
+    "Softplus": ("np.logaddexp(0, x)", "s"),
+    "Softsign": ("x / (1 + np.abs(x))", "(1 + np.abs(x)) ** -2.0"),
+    "SiLU": ("x * s", "s + x * s * (1 - s)"),
+    "ReLU6": ("np.clip(x, 0, 6)", "(x > 0) & (x < 6)"),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_under_the_name_of_another_is_misnamed(name: str) -> None:
+    for computed, (y, slope) in ACTIVATIONS.items():
+        report = checked(ACTIVATION.format(name=name, y=y, slope=slope))
+        assert report.exit_code == (computed != name), (computed, str(report))
+        misnamed = [
+            result for result in report.results for diagnosis in result.diagnoses if diagnosis.name == "misnamed"
+        ]
+        assert len(misnamed) == (computed != name), (computed, str(report))
+
+
+POOLING = """
+import numpy as np
+
+def {name}_forward(x, pool_param):
+    h, w, s = pool_param["pool_height"], pool_param["pool_width"], pool_param["stride"]
+    windows = np.lib.stride_tricks.sliding_window_view(x, (h, w), axis=(2, 3))[:, :, ::s, ::s]
+    return {y} * windows.max(axis=(4, 5)), (x, pool_param)
+
+def {name}_backward(dout, cache):
+    x, pool_param = cache
+    h, w, s = pool_param["pool_height"], pool_param["pool_width"], pool_param["stride"]
+    windows = np.lib.stride_tricks.sliding_window_view(x, (h, w), axis=(2, 3))[:, :, ::s, ::s]
+    winners = windows.reshape(*dout.shape, -1).argmax(axis=4)
+    n, c, i, j = np.indices(dout.shape)
+    dx = np.zeros_like(x)
+    np.add.at(dx, (n, c, s * i + winners // w, s * j + winners % w), {dx} * dout)
+    return dx
+"""
+
+
+@pytest.mark.parametrize(("name", "codes"), [("max_pool", (0, 1, 1)), ("my_max_pool", (0, 3, 1))])
+def test_only_a_name_of_a_course_makes_an_output_wrong(name: str, codes: tuple[int, ...]) -> None:
+    """Functions with a similar name may compute something else, unless their output is right."""
+    reports = [checked(POOLING.format(name=name, y=y, dx=dx)) for y, dx in ((1, 1), (1.5, 1.5), (1, 1.5))]
+    assert tuple(report.exit_code for report in reports) == codes, "\n".join(map(str, reports))

@@ -1,10 +1,12 @@
 """Every part earns its own points: y by forward alone, the gradients by backward, in `check` and in `grade`."""
 
+import re
 import textwrap
 from pathlib import Path
 
 import pytest
 from check.submissions import graded, written
+from numerical import assert_close
 
 from chainrule.check import homework
 from chainrule.check.checked_file import LocalFile
@@ -62,6 +64,22 @@ def test_a_missing_backward_costs_the_gradients_only(name: str, tmp_path: Path) 
 @pytest.mark.parametrize("factor", [0.5, 0.1, 3.0])
 def test_a_factor_of_everything_earns_nothing(factor: float, tmp_path: Path) -> None:
     assert earned(graded(tmp_path, (DENSE + BACKWARD).format(factor=factor), "Dense(4)")) == set()
+
+
+@pytest.mark.parametrize("feature", [1, 2])
+def test_the_remark_on_a_part_names_it_with_both_numbers(feature: int, tmp_path: Path) -> None:
+    """The gradient of one feature is 1.37 times too long, a mistake without a name."""
+    scaled = f"dy @ self.W.T * np.where(np.arange(self.W.shape[0]) == {feature}, 1.37, 1)"
+    grade = graded(tmp_path, (DENSE + BACKWARD).format(factor=1).replace("dy @ self.W.T", scaled), "Dense(4)")
+    (wrong,) = (result for result in grade.results if not result.ok)
+    assert wrong.part == "dx"
+    for text in (wrong.remark, (wrong.details or "").splitlines()[0]):
+        words = re.fullmatch(r".*dx.*\[(\d+), ?(\d+)\]\D* (-?[\d.e-]+), \D+ (-?[\d.e-]+?)\.?", text or "")
+        assert words, text
+        assert int(words[2]) == feature
+        assert_close(float(words[3]) / float(words[4]), 1.37, error=1e-4)
+    assert wrong.remark is not None
+    assert wrong.remark in (grade.remark or "")
 
 
 def test_verdicts_of_check_and_grade_agree(tmp_path: Path) -> None:

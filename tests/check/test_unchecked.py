@@ -14,6 +14,7 @@ from selection import draws
 
 import chainrule as cr
 from chainrule.cli import main
+from chainrule.errors import ShapeError
 
 
 def dense(name: str, gradient: str, dw: str = "dy.T @ self.x") -> str:
@@ -77,3 +78,31 @@ def test_the_command_and_the_grade_list_unchecked_parts(tmp_path: Path) -> None:
     (row,) = json.loads(run(main, ["grade", str(tmp_path), "--against", "Dense(4)", "--json", "--quiet"]).stdout)
     assert (row["ok"], row["passed"] < row["parts"]) == (False, True)
     assert "more changes the output" in row["remark"]
+
+
+SHAPED = """
+class Shaped:
+    def forward(self, x):
+        {}
+        return x / 2
+
+    def backward(self, dy):
+        return dy / 2
+"""
+
+
+@pytest.mark.parametrize("line", ["x = x.reshape(-1, 13, 13)", "assert x[:, 12].shape[1:] == (13,)"])
+def test_code_for_an_unusual_shape_is_checked_with_it(line: str) -> None:
+    """Without the shape, the error names the option; with it, the code is checked."""
+    layer = module(SHAPED.format(line)).Shaped
+    with pytest.raises(ShapeError, match="--input-shape"):
+        cr.check_gradients(layer)
+    report = cr.check_gradients(layer, input_shape=(13, 13))
+    assert {result.title for result in report.results if result.ok} >= {"dx"}, str(report)
+
+
+@pytest.mark.parametrize("line", ["x + missing", "x.nothing", "x + 'text'", "1 / 0"])
+def test_no_shape_is_asked_for_if_every_shape_fails(line: str) -> None:
+    with pytest.raises(ShapeError, match="Shaped") as caught:
+        cr.check_gradients(module(SHAPED.format(line)).Shaped)
+    assert "--input-shape" not in str(caught.value)

@@ -76,8 +76,9 @@ def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
     contract = parse(task.contract or "")
     learner_layer = file.layer(contract=task.contract)
     if task.against is None:
-        task = replace(task, shape=task.shape or _usual_shape(contract))
-        _put_parameters(learner_layer, contract, task.shape or (), seed)
+        shape = task.shape or _usual_shape(contract)
+        task = replace(task, shape=shape)
+        _put_parameters(learner_layer, contract, shape, seed)
     elif isinstance(task.against, BatchNorm2D | LayerNorm):
         task = _with_epsilon(file, task)
     try:

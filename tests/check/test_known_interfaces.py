@@ -1,0 +1,48 @@
+"""The options with which classes are checked again: their advice describes what is computed with them."""
+
+import numpy as np
+import pytest
+
+from chainrule.check.known_interfaces import ARGUMENTS, CLASSES, Case, ClassInterface
+from chainrule.check.library_functions import LibraryLayer
+from chainrule.layers import AveragePool1D, AveragePool2D, Conv1D, Conv2D, MaxPool2D
+
+WINDOWED = [entry for entry in CLASSES if entry.layer in (AveragePool1D, AveragePool2D, Conv1D, Conv2D, MaxPool2D)]
+
+
+def cases_of(interface: ClassInterface, advice: str) -> list[Case]:
+    """Return the cases with an advice of a class whose constructor takes all options."""
+    options = [option for option in (*interface.base, *interface.options) if option in ARGUMENTS]
+    arguments = [ARGUMENTS[option][0] for option in options]
+    return [case for case in interface.cases(arguments) if case.advice == advice]
+
+
+@pytest.mark.parametrize("interface", WINDOWED, ids=lambda interface: interface.words[0])
+def test_windows_leave_out_rows_or_columns_of_an_uneven_input(interface: ClassInterface) -> None:
+    for case in cases_of(interface, "uneven"):
+        subject = LibraryLayer(case.layer, case.shape, engine="reference")
+        generator = np.random.default_rng(0)
+        values = {"x": generator.normal(size=(8, *case.shape))}
+        for name, size in subject.parameters.items():
+            values[name] = generator.normal(size=size)
+        dx = subject.gradients(values, np.ones((8, *subject.output_shape)))["x"]
+        uncovered = list[bool]()
+        for axis in range(2, dx.ndim):
+            others = (*(other for other in range(dx.ndim) if other != axis),)
+            uncovered += (dx == 0).all(axis=others).tolist()
+        assert any(uncovered), case
+        assert not all(uncovered), case
+
+
+@pytest.mark.parametrize("interface", WINDOWED, ids=lambda interface: interface.words[0])
+def test_the_sides_of_an_oblong_window_differ(interface: ClassInterface) -> None:
+    for case in cases_of(interface, "oblong"):
+        layer = case.layer
+        height, width = layer.kernel if isinstance(layer, Conv2D) else layer.window  # pyright: ignore
+        assert height != width, case
+
+
+def test_both_kinds_of_options_are_drawn_for_the_usual_layers() -> None:
+    for kind in (Conv2D, MaxPool2D, AveragePool2D):
+        for advice in ("uneven", "oblong"):
+            assert any(cases_of(interface, advice) for interface in WINDOWED if interface.layer is kind), (kind, advice)

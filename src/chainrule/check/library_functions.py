@@ -48,7 +48,7 @@ class DifferentiableFunction:
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients of ⟨dy, forward(values)⟩ computed by the function's own code.
+        """Return the gradients of ⟨dy, forward(values)⟩ that the checked function computes.
 
         Their shapes are not checked. A gradient that the code does not compute has no entry.
         """

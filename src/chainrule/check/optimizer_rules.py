@@ -167,7 +167,7 @@ class RuleMistake:
     change: Callable[[Rule], Rule]
 
 
-MISTAKES = list[RuleMistake]()  # in the order in which they are tried
+MISTAKES = list[RuleMistake]()  # tried in this order
 
 
 def _mistake(name: str, message: str) -> Callable[[Callable[[Rule], Rule]], Callable[[Rule], Rule]]:

@@ -105,7 +105,7 @@ def read_samples(
 ) -> Iterator[Sample | Unreadable]:
     """Yield the image in each file, or every row of a table; `Unreadable` for a file that cannot be read.
 
-    inputs   image → path, without suffix, to which its pixels are written
+    inputs   image → path, without suffix, of the file for its pixels
     digit    as for `loading.read_image`
     """
     for file in files:

@@ -41,7 +41,7 @@ AS_CLASSES, AS_NUMBERS = '--classes or targets="classes"', '--regression or targ
 MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # maximum bytes of the table; maximum number of targets
 DIGITS = 40  # maximum number of characters of a number
 MARKS = ",;\t"  # between the entries of a row
-QUOTED = '".*?"'  # part of a heading in which marks have no meaning
+QUOTED = '".*?"'  # part of a heading where marks have no meaning
 Entry = TypeVar("Entry")
 
 Columns = dict[str, Sequence[str]]

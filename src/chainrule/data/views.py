@@ -17,7 +17,7 @@ class Views(TextOptions):
     """Views for test-time augmentation: transformed copies of an image, whose outputs are averaged.
 
     flip    whether to add the mirror image of every view, with equal weight
-    shift   number of pixels by which two additional views are shifted: up and left, and down and right; 0 for no
+    shift   shift of two additional views in pixels: up and left, and down and right; 0 for no
             shifted views. Each has weight ¼, and the image itself ½. Pixels outside the image are filled by reflection
             at the border
 

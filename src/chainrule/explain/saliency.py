@@ -108,7 +108,7 @@ def _plan(network: Network, requested: int) -> _ScorePlan:
     builder = Builder(tensors, training=True, frozen=frozenset(table))  # no gradients of parameters
     wiring = network.wiring
     layers = network.layers
-    scores_at = len(layers)  # among the results, of which the first is the input
+    scores_at = len(layers)  # index in the results, after the input at 0
     if isinstance(layers[-1], Softmax | Sigmoid):
         (scores_at,) = wiring.inputs[-1]
         layers = layers[:-1]

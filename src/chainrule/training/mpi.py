@@ -17,7 +17,7 @@ from chainrule.training.workers import DEFAULT_SHARDS, SINGLE_PROCESS, Workers
 
 MPI_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # set by mpiexec: Open MPI, MPICH, others
 MAX_MESSAGE = 400  # maximum length of an error message in bytes
-ERROR_DELAY = 2.0  # seconds by which other workers delay error reports, so that worker 0 reports first
+ERROR_DELAY = 2.0  # seconds of delay of the error reports of other workers, so that worker 0 reports first
 EXIT_STATUS = 2
 
 

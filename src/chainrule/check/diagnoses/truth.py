@@ -78,7 +78,7 @@ class Mistake:
 
 
 class Catalogue:
-    """The mistakes of a group of operations, in the order in which they are tried.
+    """The mistakes of a group of operations, tried in this order.
 
     page    page of the derivations; None if there is none
     shared  catalogues whose mistakes come first; they get the same page

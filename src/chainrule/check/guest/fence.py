@@ -78,7 +78,7 @@ def _refuse(
 
 
 def _refused_events() -> tuple[tuple[str, str], ...]:
-    """Return the prefixes of refused events, each with the action that it stands for."""
+    """Return the prefixes of refused events, each with its action."""
     events = list[tuple[str, str]]()
     for action, prefixes in REFUSED.items():
         for prefix in prefixes:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RECORDED = 16  # outputs that are recorded, at regular intervals
 TOLERANCE, INT8_TOLERANCE = 1e-3, 2e-2  # accepted error, relative to the largest recorded output
-SMALLEST = 1e-6  # largest recorded output to which the error is relative if all of them are smaller
+SMALLEST = 1e-6  # the error is relative to at least this, if all recorded outputs are smaller
 LEVELS = 3  # accepted error of integer outputs
 FIRST = {"int8": 128}  # what is subtracted from the bytes of the pattern, by type of the input; 0 for other types
 

@@ -29,7 +29,7 @@ from chainrule.engines.compiled.kernels.tiles import (
 
 CHANNELS = WIDTH // 4  # channels whose sums are computed at a time; they fill whole vectors of float32 and of float64
 MIN_FILLED = 0.7  # smallest fraction of lanes that channels fill, for maxima of channels side by side
-MAX_COLUMNS, MAX_IRREGULAR_COLUMNS = 8, 28  # results per row up to which these are faster than `pooling.largest_cells`
+MAX_COLUMNS, MAX_IRREGULAR_COLUMNS = 8, 28  # most results per row: with more, `pooling.largest_cells` is faster
 SHARED_BY_IMAGE: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 
 

@@ -66,12 +66,13 @@ def test_a_plan_has_views_of_the_same_size_and_results_with_the_name_of_their_la
         assert plan.output.storage in ("x", f"{plan.output.name.split('.')[0]}.y")
 
 
+@pytest.mark.parametrize("activation", ["tanh", "TanH", cr.Tanh, cr.Tanh()])
 @pytest.mark.parametrize("kind", [kind for kind in layers.NAMED.values() if kind.takes_activation])
-def test_an_activation_is_a_layer_of_its_own(kind: Any) -> None:
+def test_an_activation_is_a_layer_of_its_own(kind: Any, activation: Any) -> None:
     """The first layer gets the name, and the weights of both networks are the same."""
     layer, shape = kind(**kind.examples[0][1]), kind.examples[0][0]
     x = cr.Input(shape)
-    chain = kind(**kind.examples[0][1], activation="tanh")
+    chain = kind(**kind.examples[0][1], activation=activation)
     short = cr.Graph(x, chain(x, name="first"), engine="numpy", seed=3)
     long = cr.Graph(x, cr.Tanh()(layer(x, name="first")), engine="numpy", seed=3)
     values = np.random.default_rng(0).normal(size=(3, *shape))
@@ -94,6 +95,38 @@ def test_slices_that_meet_are_joined_to_their_input(seed: int) -> None:
     for start, stop in ((middle, shape[axis] + 1), (shape[axis], None), (middle, middle)):
         with pytest.raises(cr.ChainruleError, match="Slice"):
             layers.Slice(axis, start, stop)(x)
+
+
+def moved(layer: Any, x: np.ndarray) -> np.ndarray:
+    """Return what a layer that moves values gives, by NumPy's functions."""
+    match layer:
+        case layers.Pad2D():
+            rows, columns = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,) * 2
+            return np.pad(x, [(0, 0), (0, 0), np.broadcast_to(rows, 2), np.broadcast_to(columns, 2)])
+        case layers.Permute():
+            return x.transpose(0, *(axis + 1 for axis in layer.axes))
+        case layers.Broadcast():
+            return np.broadcast_to(x, (len(x), *layer.shape))
+        case layers.Reshape():
+            return x.reshape(len(x), *layer.shape)
+        case _:  # UpSample2D
+            down, right = np.broadcast_to(layer.factor, 2)
+            return x.repeat(down, 2).repeat(right, 3)
+
+
+@pytest.mark.parametrize("name", ["Broadcast", "Pad2D", "Permute", "Reshape", "UpSample2D"])
+def test_values_are_moved_as_by_numpy(name: str) -> None:
+    for seed in range(12):
+        draw = np.random.default_rng([seed, len(name)])
+        layer, shape = fitting(draw, name)
+        if isinstance(layer, layers.UpSample2D):
+            layer = replace(layer, mode="nearest")
+        x = draw.normal(size=(2, *shape))
+        y = Network([layer], shape, dtype="float64", engine="numpy").apply(x)
+        assert_array_equal(y, moved(layer, x))
+        if isinstance(layer, layers.Pad2D):
+            back = Network([layers.Crop2D(layer.padding)], y.shape[1:], dtype="float64", engine="numpy")
+            assert_array_equal(back.apply(y), x)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -66,3 +66,20 @@ def test_a_pack_has_all_elements_of_its_inputs() -> None:
     assert pack.joint_shape([(2, 3, 4), (5,)], "pack1") == (29,)
     with pytest.raises(cr.ShapeError, match="3 outputs and 2 names"):
         pack.joint_shape([(1,), (2,), (3,)], "pack1")
+
+
+def test_inputs_without_names_are_numbered() -> None:
+    nodes = [cr.Input((2,)), cr.Input((3,), name="signal"), cr.Input((4,))]
+    model = cr.Graph(nodes, [cr.Tanh()(node) for node in nodes])
+    names = [name for name, layer in zip(model.wiring.names, model.layers, strict=True) if isinstance(layer, Unpack)]
+    assert names == ["input1", "signal", "input3"]
+    assert not {"input1", "signal", "input3"} & model.wiring.invented
+
+
+def test_inputs_are_different_input_nodes() -> None:
+    x = cr.Input((2,))
+    for inputs in ([x, x], [x, cr.Tanh()(x)]):
+        with pytest.raises(OptionError, match="expected different Input nodes"):
+            cr.Graph(inputs, cr.Abs()(inputs[1]))
+    with pytest.raises(cr.ShapeError, match=r"expected an input \(F,\), found 2×3"):
+        Unpack(0, (1,)).output_shape((2, 3), "input1")

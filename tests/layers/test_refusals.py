@@ -28,6 +28,14 @@ ERRORS = [
         "layer 1 is not a layer but <class 'chainrule.layers.rectifiers.ReLU'>",
     ),
     (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1: expected a whole number from 0 to 2⁶³ − 1"),
+    (lambda: layers.Permute((0, 0)), "Permute: axes (0, 0): expected (0, 1) in any order"),
+    *(
+        (
+            lambda option=option: layers.Resample2D(2, **{"rows": (1, 0, 1), option: (1, 2, 0)}),
+            f"Resample2D: {option} (1, 2, 0): expected three whole numbers (a, b, c), and c of at least 1",
+        )
+        for option in ("rows", "columns")
+    ),
     (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected a whole number of at least 0, or 2 of them"),
     (
         lambda: layers.LocalResponseNorm(4),
@@ -142,7 +150,8 @@ def test_whole_numbers_and_axes_are_checked(name: str) -> None:
         layer, _ = fitting(np.random.default_rng(seed), name)
         refuse_other_numbers(layer)
         if name.startswith(OF_IMAGES):
-            with pytest.raises(cr.ShapeError, match=f"^{name} 'l': "):
+            axes = r"\(C, W\)" if "1D" in name else r"\(C, H, W\)"
+            with pytest.raises(cr.ShapeError, match=f"^{name} 'l': expected an input {axes}"):
                 layer.output_shape((8,), "l")
 
 
@@ -177,3 +186,13 @@ def test_words_are_checked(kind: type[Layer]) -> None:
 )
 def test_the_ends_of_the_ranges_are_allowed(make) -> None:
     make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(cr.Dense(3), (1, 2, 3)), (cr.Conv2D(2, 3), (6,)), (cr.Conv1D(2, 3), (6,))]
+)
+def test_there_are_no_parameters_for_an_input_that_is_refused(layer: Layer, shape: tuple[int, ...]) -> None:
+    with pytest.raises(cr.ShapeError, match="'l'"):
+        layer.output_shape(shape, "l")
+    with pytest.raises(cr.ShapeError, match="'l'"):
+        layer.parameters(shape, "l")

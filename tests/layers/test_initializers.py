@@ -102,3 +102,38 @@ def test_no_two_parameters_share_their_draws() -> None:
     drawn = np.stack([np.concatenate([of_seed[name][:25] for of_seed in weights]) for name in names])
     assert np.abs(np.corrcoef(drawn) - np.eye(len(names))).max() < 0.12
     assert len(np.unique(drawn)) == drawn.size
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_dirac_filters_copy_the_channel_with_their_number(seed: int) -> None:
+    """Draw shapes of vectors, rows and images, with more filters than channels or fewer; the others are drawn."""
+    draw = np.random.default_rng(seed)
+    shape = tuple(draw.integers(1, 7, draw.integers(2, 5)).tolist())
+    fans = Fans(math.prod(shape[1:]), shape[0])
+    w = initializers.draw("dirac", shape, fans, draw, "float64")
+    x = draw.normal(size=shape[1:])
+    centers = x[(slice(None), *(size // 2 for size in shape[2:]))]
+    copied = min(shape[:2])
+    results = (w * x).sum(tuple(range(1, len(shape))))
+    np.testing.assert_array_equal(results[:copied], centers[:copied])
+    assert (np.abs(w[copied:]) <= math.sqrt(1 / fans.fan_in)).all()
+    assert w[copied:].all()
+
+
+@pytest.mark.parametrize("filters", range(2, 20))
+def test_whitened_patches_have_uncorrelated_entries(filters: int) -> None:
+    """Of an odd number of filters, and of those beyond both signs of all directions, the last keep their values."""
+    draw = np.random.default_rng(filters)
+    shape = (filters, 2, int(draw.integers(1, 3)), int(draw.integers(1, 4)))
+    x = draw.normal(size=(9, 2, 6, 7)) @ draw.normal(size=(7, 7))
+    start = draw.normal(size=shape)
+    w = initializers.whitening(start, x, epsilon=0.0)
+    half = min(filters // 2, math.prod(shape[1:]))
+    np.testing.assert_array_equal(w[half : 2 * half], -w[:half])
+    np.testing.assert_array_equal(w[2 * half :], start[2 * half :])
+    patches = []
+    for i in range(6 - shape[2] + 1):
+        for j in range(7 - shape[3] + 1):
+            patches.append(x[:, :, i : i + shape[2], j : j + shape[3]].reshape(9, -1))
+    results = np.concatenate(patches) @ w[:half].reshape(half, -1).T
+    assert_close(results.T @ results / len(results), np.eye(half), error=1e-6)

@@ -28,6 +28,14 @@ ERRORS = [
         "layer 1 is not a layer but <class 'chainrule.layers.rectifiers.ReLU'>",
     ),
     (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1: expected a whole number from 0 to 2⁶³ − 1"),
+    (lambda: layers.Permute((0, 0)), "Permute: axes (0, 0): expected (0, 1) in any order"),
+    *(
+        (
+            lambda option=option: layers.Resample2D(2, **{"rows": (1, 0, 1), option: (1, 2, 0)}),
+            f"Resample2D: {option} (1, 2, 0): expected three whole numbers (a, b, c), and c of at least 1",
+        )
+        for option in ("rows", "columns")
+    ),
     (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected a whole number of at least 0, or 2 of them"),
     (
         lambda: layers.LocalResponseNorm(4),
@@ -86,6 +94,7 @@ MISFITS = [
         "for series of any length, a typical one",
     ),
     (layers.GroupNorm(3), (4, 2, 2), "GroupNorm 'norm1': 3 groups do not divide the 4 channels"),
+    (layers.BatchNorm2D(), (3, 5), "BatchNorm2D 'norm1': expected an input (C, H, W) or (F,), found 3×5"),
     (layers.BatchNorm1D(), IMAGE, "BatchNorm1D 'norm1': expected an input (C, W) or (F,), found 1×4×4"),
 ]
 
@@ -123,19 +132,44 @@ OF_IMAGES = ("Conv", "MaxPool", "AveragePool", "SumPool", "Global", "Instance", 
 FROM_ZERO = ("axis", "axes", "columns", "cropping", "output_padding", "padding", "start")
 
 
+def refuse_other_numbers(layer: Layer) -> None:
+    """Replace each whole number; errors begin with the layer's name, except those about the padding of windows."""
+    name = type(layer).__name__
+    for field in fields(layer):
+        if type(getattr(layer, field.name)) in (int, tuple):
+            start = "padding" if field.name == "padding" and name != "Pad2D" else f"^{name}: {field.name}"
+            for value in ("x", object(), True, 1.5, 2**31, 10**5000, -1, *([] if field.name in FROM_ZERO else [0])):
+                with pytest.raises(cr.ChainruleError, match=start):
+                    replace(layer, **{field.name: value})
+
+
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "FakeQuantize"])  # its integers may be negative
 def test_whole_numbers_and_axes_are_checked(name: str) -> None:
-    """Replace each whole number of drawn layers by what is none, and apply the layers to a vector."""
+    """Change the options of drawn layers, and apply the layers to a vector."""
     for seed in range(10):
         layer, _ = fitting(np.random.default_rng(seed), name)
-        for field in fields(layer):
-            if type(getattr(layer, field.name)) in (int, tuple):
-                for value in ("x", object(), True, 1.5, 2**31, 10**5000, -1, *([] if field.name in FROM_ZERO else [0])):
-                    with pytest.raises(cr.ChainruleError):
-                        replace(layer, **{field.name: value})
+        refuse_other_numbers(layer)
         if name.startswith(OF_IMAGES):
-            with pytest.raises(cr.ShapeError, match=f"^{name} 'l': "):
+            axes = r"\(C, W\)" if "1D" in name else r"\(C, H, W\)"
+            with pytest.raises(cr.ShapeError, match=f"^{name} 'l': expected an input {axes}"):
                 layer.output_shape((8,), "l")
+
+
+def test_the_axis_of_a_concatenation_is_checked() -> None:
+    refuse_other_numbers(layers.Concatenate(1))
+
+
+@pytest.mark.parametrize("kind", layers.IN_A_ROW.values())
+def test_words_are_checked(kind: type[Layer]) -> None:
+    """Create the examples, and replace each option that is a word."""
+    for _, options in kind.examples:
+        layer = kind(**options)
+        for option in fields(kind):
+            word = getattr(layer, option.name)
+            if isinstance(word, str):
+                for other in ("unknown", word.upper(), word + " ", "", None, 1.5):
+                    with pytest.raises(cr.ChainruleError, match=option.name):
+                        replace(layer, **{option.name: other})
 
 
 @pytest.mark.parametrize(
@@ -152,3 +186,13 @@ def test_whole_numbers_and_axes_are_checked(name: str) -> None:
 )
 def test_the_ends_of_the_ranges_are_allowed(make) -> None:
     make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(cr.Dense(3), (1, 2, 3)), (cr.Conv2D(2, 3), (6,)), (cr.Conv1D(2, 3), (6,))]
+)
+def test_there_are_no_parameters_for_an_input_that_is_refused(layer: Layer, shape: tuple[int, ...]) -> None:
+    with pytest.raises(cr.ShapeError, match="'l'"):
+        layer.output_shape(shape, "l")
+    with pytest.raises(cr.ShapeError, match="'l'"):
+        layer.parameters(shape, "l")

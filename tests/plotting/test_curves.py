@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -70,6 +71,35 @@ def test_scales_follow_the_numbers() -> None:
     assert_close(shrink(stretch(shares)), shares)
     assert np.isfinite(stretch(1.2))
     assert (np.diff(stretch(shares)) > 0).all()
+
+
+def test_scales_hold_what_is_drawn() -> None:
+    """Of a run alone, the loss of each batch; of several, the smoothed losses, which an outlier hardly changes."""
+    for shift in (0, 2):  # logarithmic, linear
+        steps, loss, accuracy, epochs = a_run()
+        loss += shift
+        loss[200] = 60
+        low, high = learning_curves(steps, loss, accuracy, epochs, "run").axes[0].get_ylim()
+        assert low <= loss.min()
+        assert high >= 60
+        figure = compare_curves({"a": (steps, loss, accuracy, epochs), "b": a_run(200)})
+        top = max(np.nanmax(values) for _, values in lines(figure, 0).values())
+        assert top <= figure.axes[0].get_ylim()[1] < 60
+
+
+@pytest.mark.parametrize("best", [0.3, 0.99, 1.0])
+def test_accuracies_go_from_0_to_100_percent(best: float) -> None:
+    bottom, top = learning_curves(*a_run(best=best), "run").axes[1].get_ylim()
+    assert -0.05 < bottom <= 0
+    assert 1 <= top < 1.05
+
+
+@pytest.mark.parametrize(("epochs", "marker"), [(3, "o"), (100, "None")])
+def test_few_epochs_are_points(epochs: int, marker: str) -> None:
+    figure = learning_curves(*a_run(300, epochs), "run")
+    for axes in figure.axes:
+        (line,) = (line for line in axes.get_lines() if line.get_label() == "validation data")
+        assert str(line.get_marker()).replace("none", "None") == marker
 
 
 def test_very_many_steps_become_an_envelope_that_holds_the_extremes() -> None:

@@ -128,6 +128,34 @@ def test_counts_stand_in_their_cells_with_recall_and_precision_at_the_margins(si
         assert whole.y0 <= box.y0 < box.y1 <= whole.y1
 
 
+@pytest.mark.parametrize(
+    ("size", "most", "has_numbers"), [(3, 10**6, True), (40, 10, True), (40, 10**6, False), (60, 2, False)]
+)
+def test_numbers_too_small_to_read_are_left_out(size: int, most: int, has_numbers: bool) -> None:
+    """Many classes have small cells, and large numbers small digits. Two further texts name the axes."""
+    figure = confusion_matrix(np.diag(np.full(size, most)), [str(k) for k in range(size)])
+    *numbers, _, _ = figure.axes[0].texts
+    assert len(numbers) == size * has_numbers
+    assert all(number.get_fontsize() >= 4 for number in numbers)
+
+
+FIGURES = {
+    "matrix": lambda: confusion_matrix(np.eye(3, dtype=int), CLASSES),
+    "large matrix": lambda: confusion_matrix(np.eye(70, dtype=int), [str(k) for k in range(70)]),
+    **{name: case.figure for name, case in CASES.items() if "many" not in name},
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_axes_are_in_the_figure_and_do_not_overlap(name: str) -> None:
+    places = [axes.get_position() for axes in FIGURES[name]().axes]
+    for number, place in enumerate(places):
+        assert 0 <= place.x0 < place.x1 <= 1
+        assert 0 <= place.y0 < place.y1 <= 1
+        for other in places[:number]:
+            assert not place.overlaps(other)
+
+
 def test_tiles_have_the_form_of_the_kernel_and_do_not_overlap() -> None:
     boxes = [image.get_extent() for image in kernels(7, 3, 2, 4).figure().axes[0].images]
     for number, (left, right, bottom, top) in enumerate(boxes):

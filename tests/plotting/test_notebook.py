@@ -38,6 +38,8 @@ def test_a_table_holds_its_headers_cells_and_caption() -> None:
     assert cells(html, "td") == [["conv1", "1,208", "0.25"], ["relu1", "0", "–"]]
     assert ElementTree.fromstring(html).findtext("caption") == "numpy-cnn"
     assert sides(html, "td")[:3] == sides(html, "th") == ["left", "right", "right"]
+    scopes = {(cell.tag, cell.get("scope")) for row in ElementTree.fromstring(html).iter("tr") for cell in row}
+    assert scopes == {("th", "col"), ("td", None)}
     html = table(["a", "b", "c", "d"], [["99.1 %", "8×24×24", "1e-05", True], ["1,208", "10", "−3.5", "–"]])
     assert sides(html, "th") == ["right", "left", "right", "left"]
     assert "caption" not in html

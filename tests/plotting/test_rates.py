@@ -43,6 +43,7 @@ def test_bars_of_reliability_have_the_accuracy_and_the_share_of_each_interval(bi
     error = sum(n * abs(a - b) for n, a, b in zip(counts, sure, right, strict=True) if n) / counts.sum()
     assert f"my title: calibration error {100 * error:.1f} %" == figure.get_suptitle()
     assert {"accuracy", "samples"} <= words(figure)
+    assert "confidence" in below.get_xlabel()
     assert png(figure)
 
 

@@ -1,17 +1,19 @@
 """Figures and tables of objects show the numbers of these objects."""
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.testing import assert_array_equal
 
 import chainrule as cr
 from chainrule.plotting.figures import png, save
-from chainrule.plotting.mistakes import mistakes
+from chainrule.plotting.mistakes import batch_grid, mistakes
 from chainrule.training.lr_finder import LRSearch
 
 WORDS = ("ant", "bee", "cow")
@@ -60,7 +62,7 @@ def test_a_search_shows_its_losses_and_the_smoothed_ones() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_roc_curves_are_those_of_the_evaluation(classes: int) -> None:
+def test_curves_of_rates_are_those_of_the_evaluation(classes: int) -> None:
     model, x, y = trained(classes)
     evaluation = model.evaluate(x, y)
     curves = evaluation.curves[1:] if classes == 2 else evaluation.curves  # of two classes, one says all
@@ -69,6 +71,10 @@ def test_roc_curves_are_those_of_the_evaluation(classes: int) -> None:
     assert len(lines(figure)) == len(curves) + diagonal
     for curve in curves:
         assert shows(figure, np.append(0.0, curve.recall))
+    areas = evaluation.average_precisions[-len(curves) :]
+    names = [text.get_text() for text in evaluation.plot_precision_recall().findobj(Text)]
+    for area in areas:
+        assert any(f"{area:.3f}" in name or f"{area:.4f}" in name for name in names)
 
 
 def test_the_table_of_a_history_has_the_columns_of_its_epochs() -> None:
@@ -93,6 +99,9 @@ def test_mistakes_are_the_wrong_images_by_confidence(wrong: int) -> None:
     assert len(pictures) == len(order)
     for picture, number in zip(pictures, order, strict=True):
         assert_array_equal(np.asarray(picture), images[number, 0] / 255)
+    counted = {0: ["50"], 1: [], 5: ["5"], 40: ["24", "40"]}[wrong]  # what the title or the message counts
+    heading = figure.get_suptitle() if wrong else texts(figure)[0]
+    assert re.findall(r"\d+", heading) == counted
     captions = [f"{WORDS[true[number]]} → {WORDS[predicted[number]]}" for number in order]
     if wrong:
         assert [text.split("\n")[0] for text in texts(figure)] == captions
@@ -103,3 +112,14 @@ def test_a_saved_figure_is_its_png(tmp_path: Path) -> None:
     figure = mistakes(draw.uniform(size=(3, 1, 4, 4)), [0, 1, 2], [1, 1, 1], [0.5, 0.6, 0.7], WORDS)
     save(figure, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes() == png(figure)
+
+
+@pytest.mark.parametrize("has_classes", [True, False])
+def test_a_data_set_shows_its_first_images_with_their_classes(has_classes: bool) -> None:
+    draw = np.random.default_rng(2)
+    x = draw.integers(0, 256, (45, 1, 3, 4), dtype=np.uint8)
+    y = draw.integers(0, 3, 45) if has_classes else draw.normal(size=(45, 1))
+    data = cr.Dataset(x, y, classes=WORDS if has_classes else ())
+    labels = y[:40] if has_classes else None
+    expected = b64encode(png(batch_grid(x[:40], labels, WORDS))).decode()
+    assert expected in data._repr_html_()  # pyright: ignore[reportPrivateUsage]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ LARGE_BATCH_PERIOD = 9  # every ninth cycle uses large batches; odd, so that all
 
 Generator = np.random.Generator
 LayerAndShape = tuple[Layer, tuple[int, ...]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def draw_layer(generator: Generator, number: int) -> LayerAndShape:
     raise AssertionError(f"{drawer} drew no compatible layer and shape")
 
 
-def choice(generator: Generator, *choices: Any) -> Any:
+def choice(generator: Generator, *choices: T) -> T:
     """Draw one of the choices."""
     return choices[int(generator.integers(len(choices)))]
 
@@ -87,14 +88,14 @@ def _integer(generator: Generator, low: int, high: int) -> int:
     return int(generator.integers(low, high + 1))
 
 
-def _per_axis(generator: Generator, axes: int, low: int, high: int) -> Any:
+def _per_axis(generator: Generator, axes: int, low: int, high: int) -> int | tuple[int, ...]:
     """Draw an integer from ``low`` to ``high`` for all axes together, or one for each axis."""
     if axes == 1 or generator.random() < 0.3:
         return _integer(generator, low, high)
     return _integers(generator, axes, low, high)
 
 
-def _padding(generator: Generator, axes: int, highest: int) -> Any:
+def _padding(generator: Generator, axes: int, highest: int) -> object:
     """Draw a padding in one of the notations that layers accept."""
     pairs = _pairs(generator, axes, highest)
     return choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, highest), pairs, pairs)
@@ -127,7 +128,7 @@ def _mode(generator: Generator, axes: int) -> str:
     return choice(generator, "nearest", "bilinear")
 
 
-def _borders(generator: Generator, axes: int) -> Any:
+def _borders(generator: Generator, axes: int) -> object:
     pairs = _pairs(generator, axes, 2)
     return choice(generator, _per_axis(generator, axes, 0, 2), pairs, pairs)
 
@@ -139,7 +140,7 @@ def _grid(generator: Generator, axes: int) -> tuple[int, int, int]:
 DrawOption = Callable[[Generator, int], Any]  # for a number of axes of the layer's windows
 
 
-def _one_of(*values: Any) -> DrawOption:
+def _one_of(*values: object) -> DrawOption:
     return lambda generator, axes: choice(generator, *values)
 
 
@@ -155,11 +156,11 @@ def _flag(generator: Generator, axes: int) -> bool:
     return _boolean(generator)
 
 
-def _stride(generator: Generator, axes: int) -> Any:
+def _stride(generator: Generator, axes: int) -> object:
     return choice(generator, None, _per_axis(generator, axes, 1, 4), _per_axis(generator, axes, 1, 4))
 
 
-def _padding_up_to_3(generator: Generator, axes: int) -> Any:
+def _padding_up_to_3(generator: Generator, axes: int) -> object:
     return _padding(generator, axes, 3)
 
 

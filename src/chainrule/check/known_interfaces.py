@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeAlias, cast
 
 from chainrule.check.parameters import ArrayLayout
 from chainrule.check.report import Diagnosis
@@ -18,14 +18,16 @@ from chainrule.layers.base import Parameter
 from chainrule.layers.node import Shape
 
 Names = tuple[str, ...]
+OptionValue: TypeAlias = "float | str | tuple[OptionValue, ...] | None"
+Options = dict[str, OptionValue]
 
 
-def _tuples(value: Any) -> Any:
+def _tuples(value: object) -> object:
     """Return a value with tuples instead of lists."""
     if isinstance(value, dict):
-        return {key: _tuples(part) for key, part in cast("dict[str, Any]", value).items()}
+        return {key: _tuples(part) for key, part in cast("dict[str, object]", value).items()}
     if isinstance(value, list):
-        return tuple(map(_tuples, cast("list[Any]", value)))
+        return tuple(map(_tuples, cast("list[object]", value)))
     return value
 
 
@@ -33,7 +35,8 @@ def _read_tables(folder: Path) -> dict[str, Any]:
     """Return the tables of all TOML files in a folder, by name. No two files have a table with the same name."""
     tables = dict[str, Any]()
     for path in sorted(folder.glob("*.toml")):
-        tables |= _tuples(tomllib.loads(path.read_text(encoding="utf-8")))
+        for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items():
+            tables[name] = _tuples(table)
     return tables
 
 
@@ -41,8 +44,8 @@ DATA = _read_tables(Path(__file__).with_name("interfaces"))
 NAMES: dict[str, Any] = DATA["names"]
 ARGUMENTS: dict[str, Names] = DATA["arguments"]  # option, or size of an input → usual names of constructor arguments
 FUNCTION_ARGUMENTS: dict[str, Names] = DATA["function_arguments"]
-USUAL_SIZES: dict[str, Any] = DATA["sizes"]["usual"]
-OTHER_SIZES: tuple[dict[str, Any], ...] = DATA["sizes"]["others"]
+USUAL_SIZES: Options = DATA["sizes"]["usual"]
+OTHER_SIZES: tuple[Options, ...] = DATA["sizes"]["others"]
 KNOWN_OPTIONS = "stride, s, pad, padding, f, pool_size, hparameters, conv_param, pool_param, mode"
 CONSTANTS = {"mode": "train", "seed": 7}  # entries of dictionaries of options
 BOUNDS: dict[str, tuple[float, float]] = DATA["bounds"]
@@ -186,8 +189,8 @@ class ClassInterface:
 
     words: Names
     against: str
-    base: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    base: Mapping[str, OptionValue] = field(default_factory=Options)
+    options: Mapping[str, OptionValue] = field(default_factory=Options)
     shape: tuple[int, ...] = ()
     larger: tuple[int, ...] | None = None
     further: tuple[Mapping[str, Any], ...] = DATA["alternative"]
@@ -242,16 +245,17 @@ class ClassInterface:
             return len(self.shape) == 3 and 3 in self.base.values()
         return True
 
-    def _case_options(self, words: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    def _case_options(self, words: set[str], values: Mapping[str, OptionValue]) -> Options:
         """Return the layer's options: these values, or the usual ones, of the options among the class's arguments."""
-        options = dict[str, Any]()
+        options = Options()
         for name, usual in self.base.items():
             options[name] = usual if usual == 1 else values.get(name, usual)
         for name, usual in self.options.items():
             if words.intersection(ARGUMENTS[name]):
                 options[name] = values.get(name, usual)
-        if "window" in options and "padding" in options:  # every window of size 2 must overlap the input
-            options["padding"] = min(options["padding"], 1)
+        padding = options.get("padding")
+        if "window" in options and isinstance(padding, int):  # every window of size 2 must overlap the input
+            options["padding"] = min(padding, 1)
         for word in words:
             if word.startswith(NAMES["text_paddings"]):
                 padding = word.partition("=")[2]
@@ -307,21 +311,21 @@ def normalized_name(name: str) -> str:
     return base
 
 
-def _options(layer: Layer) -> dict[str, Any]:
+def _options(layer: Layer) -> Options:
     """Return the values of a layer's options. Windows of a pooling do not overlap by default."""
-    values = dict[str, Any]()
+    values = Options()
     for option in ARGUMENTS:
         if hasattr(layer, option):
             values[option] = _scalar(getattr(layer, option))
     return {**values, "stride": values.get("stride") or values.get("window")}
 
 
-def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
+def constructor_values(layer: Layer, shape: tuple[int, ...]) -> Options:
     """Return the constructor arguments, under all usual names, for a class that should implement a layer.
 
     A pair of equal numbers becomes a single number, as most classes expect.
     """
-    named = dict[str, Any]()
+    named = Options()
     for option, value in {"inputs": shape[-1], "channels": shape[0], **_options(layer)}.items():
         if value is not None:
             named |= dict.fromkeys(ARGUMENTS[option], value)
@@ -350,7 +354,7 @@ def function_values(layer: Layer, omitted: str | None = None) -> dict[str, Any]:
     for argument, entries in DATA["dictionaries"].items():
         if values.keys().isdisjoint(entries.values()):
             continue
-        dictionary = dict[str, Any]()
+        dictionary = dict[str, object]()
         for entry, option in entries.items():
             if option in available:
                 dictionary[entry] = available[option]
@@ -358,7 +362,7 @@ def function_values(layer: Layer, omitted: str | None = None) -> dict[str, Any]:
     return named
 
 
-def _function_options(layer: Layer) -> dict[str, Any]:
+def _function_options(layer: Layer) -> Options:
     """Return the values of a layer's options, with those that only functions of courses have."""
     values = _options(layer)
     padding = getattr(layer, "padding", None)
@@ -376,12 +380,12 @@ def _function_options(layer: Layer) -> dict[str, Any]:
     return {option: value for option, value in values.items() if value is not None}
 
 
-def usual_values(arguments: Sequence[str], sizes: Mapping[str, Any] = USUAL_SIZES) -> dict[str, Any]:
+def usual_values(arguments: Sequence[str], sizes: Mapping[str, OptionValue] = USUAL_SIZES) -> Options:
     """Return values for constructor arguments with usual names, for a class whose interface is unknown.
 
     sizes  values by this library's names
     """
-    values = dict[str, Any]()
+    values = Options()
     for option, value in sizes.items():
         for name in ARGUMENTS[option]:
             if name in arguments:
@@ -389,13 +393,12 @@ def usual_values(arguments: Sequence[str], sizes: Mapping[str, Any] = USUAL_SIZE
     return values
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: OptionValue) -> OptionValue:
     """Return the number in a nested tuple of equal numbers, None for a named padding, and other values unchanged."""
     while isinstance(value, tuple):
-        parts = cast("tuple[Any, ...]", value)
-        if len({*map(str, parts)}) != 1:
-            return parts
-        value = parts[0]
+        if len({*map(str, value)}) != 1:
+            return value
+        value = value[0]
     if isinstance(value, str):
         return None
     return value

@@ -10,7 +10,7 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, cast
+from typing import Any
 
 from chainrule._io import python_files
 from chainrule.check.notebooks import run_notebook
@@ -38,7 +38,7 @@ def split(text: str) -> tuple[Path, str | None]:
     return Path(text), None
 
 
-def find(path: Path, name: str | None = None) -> tuple[Any, str]:
+def find(path: Path, name: str | None = None) -> tuple[object, str]:
     """Return an object from a file, and its name. By default, return the only object that can be checked."""
     return pick(load(path), path, name)
 
@@ -54,11 +54,11 @@ def pick(module: ModuleType, path: Path, name: str | None = None) -> tuple[Any, 
         raise StudentError(f"{path.name} has no {name}; it has: {available}") from None
 
 
-def _value(module: ModuleType, name: str) -> Any:
+def _value(module: ModuleType, name: str) -> object:
     return attrgetter(name)(module)
 
 
-def _members(module: ModuleType) -> Iterator[tuple[str, Any]]:
+def _members(module: ModuleType) -> Iterator[tuple[str, object]]:
     """Yield the names in a module and their values, and those of classes in its classes: "Network.Tanh"."""
     for name, value in list(vars(module).items()):
         yield name, value
@@ -93,14 +93,14 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
     return kind(_with_backward(source), name, selection["options"]), name
 
 
-def _with_backward(source: Any) -> Any:
+def _with_backward(source: Any) -> object:
     """Return a class that has only forward with a backward that is not written; other code unchanged."""
     if not isinstance(source, type) or not calling.method(source, NAMES.forward) or calling.is_layer(source):
         return source
     return type(source.__name__, (source,), {"backward": _missing_backward, "__module__": source.__module__})
 
 
-def _missing_backward(_self: Any, _dy: Array) -> Array:
+def _missing_backward(_self: object, _dy: Array) -> Array:
     raise NotImplementedError("add a method backward(dy)")
 
 
@@ -247,25 +247,25 @@ def layers(module: ModuleType) -> list[str]:
     bases = _bases(module)
     names: list[str] = []
     for name, value in _members(module):
-        kind: Any = value if isinstance(value, type) else type(value)
+        kind = value if isinstance(value, type) else type(value)
         is_local = kind.__module__ == module.__name__
-        is_base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
+        is_base = isinstance(value, type) and value in bases and _is_base_class(value)
         is_code = calling.is_layer(value) or calling.is_loss(value)
         if not name.rpartition(".")[2].startswith("_") and is_local and is_code and not is_base:
             names.append(name)
     return names
 
 
-def _bases(module: ModuleType) -> list[type[Any]]:
+def _bases(module: ModuleType) -> list[type]:
     """Return the base classes of the classes in a module."""
-    bases = list[type[Any]]()
+    bases = list[type]()
     for value in vars(module).values():
         if isinstance(value, type):
-            bases += cast("type[Any]", value).__mro__[1:]
+            bases += value.__mro__[1:]
     return bases
 
 
-def _is_base_class(kind: type[Any]) -> bool:
+def _is_base_class(kind: type) -> bool:
     """Return whether forward or backward of a class is abstract or unwritten, or its constructor expects functions."""
     if inspect.isabstract(kind):
         return True
@@ -296,17 +296,17 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
     return names
 
 
-def _own_classes(module: ModuleType) -> dict[str, type[Any]]:
+def _own_classes(module: ModuleType) -> dict[str, type]:
     """Return the classes that a module defines, by name, without those that others of its classes extend."""
     bases = _bases(module)
-    classes = dict[str, type[Any]]()
+    classes = dict[str, type]()
     for name, value in list(vars(module).items()):
         if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases:
             classes[name] = value
     return classes
 
 
-def _methods(kind: type[Any]) -> tuple[str | None, str | None]:
+def _methods(kind: type) -> tuple[str | None, str | None]:
     """Return the names of the forward and backward methods of a class; by default, its first two public methods."""
     if calling.is_loss(kind):
         return calling.loss_methods(kind)
@@ -318,7 +318,7 @@ def _methods(kind: type[Any]) -> tuple[str | None, str | None]:
     return calling.method(kind, NAMES.forward) or first, calling.method(kind, NAMES.backward) or second
 
 
-def _call(kind: type[Any], method: str | None) -> str:
+def _call(kind: type, method: str | None) -> str:
     """Return the call of a method with its required arguments, such as "backward(dy, rate)"; "" for no method."""
     if method is None:
         return ""
@@ -326,7 +326,7 @@ def _call(kind: type[Any], method: str | None) -> str:
     return f"{method}({', '.join(names)})"
 
 
-def _only_code(module: ModuleType, path: Path) -> tuple[Any, str]:
+def _only_code(module: ModuleType, path: Path) -> tuple[object, str]:
     if calling.is_layer(module):
         return module, path.stem
     names = _without_duplicates(module, layers(module)) or _only_forward(module)
@@ -363,7 +363,7 @@ def _is_own_engine(module: ModuleType, value: Any) -> bool:
 
 def _without_duplicates(module: ModuleType, names: list[str]) -> list[str]:
     """Return the names of layers without objects of a class in the list, or without the class if it needs arguments."""
-    by_name = dict[str, Any]()
+    by_name = dict[str, object]()
     for name in names:
         by_name[name] = _value(module, name)
     needs_arguments = set[str]()
@@ -381,7 +381,7 @@ def _without_duplicates(module: ModuleType, names: list[str]) -> list[str]:
     return [name for name in names if name not in dropped | (needs_arguments & {*objects.values()})]
 
 
-def _required(kind: type[Any]) -> list[str]:
+def _required(kind: type) -> list[str]:
     """Return the names of the constructor arguments without a default."""
     parameters = inspect.signature(kind).parameters.values()
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -18,7 +18,7 @@ import threading
 from functools import cache
 from typing import Any, cast
 
-from chainrule.engines.compiled.compiler.kernel_values import I64, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import I64, LlvmValue, ir, pointer_to
 
 LINE = 64  # bytes of a cache line; the elements of every buffer are aligned to it
 MAX_STACK_BYTES = 1 << 22
@@ -126,41 +126,41 @@ class _WordEmitter:
         self.builder = builder
         self._module = module
 
-    def _at(self, address: Any, word: int) -> Any:
+    def _at(self, address: LlvmValue, word: int) -> LlvmValue:
         return self.builder.inttoptr(self.builder.add(address, I64(8 * word)), pointer_to(I64))
 
-    def read(self, address: Any, word: int) -> Any:
+    def read(self, address: LlvmValue, word: int) -> LlvmValue:
         return self.builder.load(self._at(address, word), typ=I64)
 
-    def write(self, address: Any, word: int, value: Any) -> None:
+    def write(self, address: LlvmValue, word: int, value: LlvmValue) -> None:
         self.builder.store(value, self._at(address, word))
 
-    def call(self, name: str, *arguments: Any) -> Any:
+    def call(self, name: str, *arguments: LlvmValue) -> LlvmValue:
         return self.builder.call(self._module.globals[name], arguments)
 
-    def compare(self, comparison: str, left: Any, right: Any) -> Any:
+    def compare(self, comparison: str, left: LlvmValue, right: LlvmValue) -> LlvmValue:
         """Return the result of comparing two addresses or sizes."""
         return self.builder.icmp_unsigned(comparison, left, right)
 
-    def align(self, address: Any, offset: int = 0) -> Any:
+    def align(self, address: LlvmValue, offset: int = 0) -> LlvmValue:
         """Return the first cache-line boundary at or after `address + offset`."""
         return self.builder.and_(self.builder.add(address, I64(offset + LINE - 1)), I64(-LINE))
 
-    def key(self) -> Any:
+    def key(self) -> LlvmValue:
         """Return the address of the thread-specific storage key."""
         return self.builder.ptrtoint(self._module.globals[KEY], I64)
 
-    def stack(self) -> Any:
+    def stack(self) -> LlvmValue:
         """Return the address of the current thread's stack, or 0 if it has none."""
         return self.call("PyThread_tss_get", self.key())
 
 
-def _set_stack(code: _WordEmitter, words: Any) -> None:
+def _set_stack(code: _WordEmitter, words: LlvmValue) -> None:
     """Emit code that sets the current thread's stack to zeroed words."""
     code.builder.ret(code.call("PyThread_tss_set", code.key(), words))
 
 
-def _grow(code: _WordEmitter, stack: Any) -> None:
+def _grow(code: _WordEmitter, stack: LlvmValue) -> None:
     """Emit code that resizes an empty stack to its target size, or to 0 if out of memory."""
     build = code.builder
     target = code.read(stack, TARGET_SIZE)
@@ -179,7 +179,7 @@ def _grow(code: _WordEmitter, stack: Any) -> None:
     build.ret(I64(0))
 
 
-def _allocate(code: _WordEmitter, size: Any) -> None:
+def _allocate(code: _WordEmitter, size: LlvmValue) -> None:
     """Emit code that returns the address of a new buffer's header, or 0 if out of memory.
 
     A buffer is placed on top of the thread's stack, if there is one and the buffer fits. A stack smaller than its
@@ -216,7 +216,7 @@ def _allocate(code: _WordEmitter, size: Any) -> None:
     build.ret(block)
 
 
-def _release(code: _WordEmitter, buffer: Any) -> None:
+def _release(code: _WordEmitter, buffer: LlvmValue) -> None:
     """Emit code that releases the current thread's most recently allocated buffer."""
     build = code.builder
     stack = code.stack()

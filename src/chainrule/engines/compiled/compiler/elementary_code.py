@@ -31,11 +31,11 @@ an FMA instruction, LLVM does not vectorize `fma` in float64.
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from chainrule.engines.compiled.compiler.intrinsics import arctan, expm1, exponential, log1p, mills_ratio, tanh
-from chainrule.engines.compiled.compiler.kernel_values import ir
+from chainrule.engines.compiled.compiler.kernel_values import LlvmValue, ir
 from chainrule.engines.compiled.compiler.processor import COUNT, WIDTH
+from chainrule.engines.compiled.compiler.vectors import CodeBuilder
 from chainrule.operations.normal import MILLS_CENTER, MILLS_COEFFICIENTS
 
 HAS_FMA = COUNT == 32 or WIDTH == 32  # whether the processor has a fused multiply-add instruction (SSE does not)
@@ -70,41 +70,43 @@ QUARTER_PI_RESIDUAL = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
 class _FloatCode:
     """Emits arithmetic on floats of one format."""
 
-    def __init__(self, builder: Any, bits: int) -> None:
-        self.builder = builder
-        self.bits = bits
-        if bits == 32:
+    def __init__(self, call: CodeBuilder) -> None:
+        self.builder = call.builder
+        self.bits = call.return_type.bitwidth
+        if self.bits == 32:
             self.float_type = ir.FloatType()
         else:
             self.float_type = ir.DoubleType()
 
-    def number(self, value: float) -> Any:
+    def number(self, value: float) -> LlvmValue:
         """Return a constant."""
         return ir.Constant(self.float_type, value)
 
-    def call(self, name: str, *arguments: Any) -> Any:
+    def call(self, name: str, *arguments: LlvmValue) -> LlvmValue:
         """Return the result of an LLVM intrinsic."""
         shape = ir.FunctionType(self.float_type, [self.float_type] * len(arguments))
         return self.builder.call(
             self.builder.module.declare_intrinsic(f"llvm.{name}", [self.float_type], shape), arguments
         )
 
-    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+    def multiply_add(self, a: LlvmValue, b: LlvmValue, c: LlvmValue) -> LlvmValue:
         """Return a · b + c, with a single rounding if the processor has FMA."""
         return self.call("fmuladd", a, b, c)
 
-    def where(self, value: Any, comparison: str, bound: float, then: Any, otherwise: Any) -> Any:
+    def where(
+        self, value: LlvmValue, comparison: str, bound: float, then: LlvmValue, otherwise: LlvmValue
+    ) -> LlvmValue:
         """Return `then` where the comparison is true and `otherwise` elsewhere. Comparisons with NaN are false."""
         return self.builder.select(self.builder.fcmp_ordered(comparison, value, self.number(bound)), then, otherwise)
 
-    def polynomial(self, coefficients: Sequence[float], x: Any) -> Any:
+    def polynomial(self, coefficients: Sequence[float], x: LlvmValue) -> LlvmValue:
         """Evaluate a polynomial at x by Horner's scheme. The coefficients are in ascending order."""
         total = self.number(coefficients[-1])
         for coefficient in coefficients[-2::-1]:
             total = self.multiply_add(total, x, self.number(coefficient))
         return total
 
-    def polynomial_in_pairs(self, coefficients: Sequence[float], x: Any, square: Any) -> Any:
+    def polynomial_in_pairs(self, coefficients: Sequence[float], x: LlvmValue, square: LlvmValue) -> LlvmValue:
         """Evaluate a polynomial at x, given x², by Horner's scheme on pairs of coefficients.
 
         The chain of dependent operations is half as long, but the last sum is slightly less accurate.
@@ -116,7 +118,7 @@ class _FloatCode:
             total = self.multiply_add(total, square, pair)
         return total
 
-    def reduce_argument(self, x: Any) -> tuple[Any, Any]:
+    def reduce_argument(self, x: LlvmValue) -> tuple[LlvmValue, LlvmValue]:
         """Return 2ᵏ and r for x ≤ 0, where x = k ln 2 + r."""
         fraction, largest, high, low = FLOAT_FORMATS[self.bits]
         integer = ir.IntType(self.bits)
@@ -131,45 +133,49 @@ class _FloatCode:
         exponent = self.builder.shl(self.builder.bitcast(shifted, integer), integer(fraction))
         return self.builder.bitcast(exponent, self.float_type), r
 
-    def power_and_expm1(self, x: Any) -> tuple[Any, Any]:
+    def power_and_expm1(self, x: LlvmValue) -> tuple[LlvmValue, LlvmValue]:
         """Return 2ᵏ and p for x ≤ 0, where eˣ = 2ᵏ (1 + p)."""
         power, r = self.reduce_argument(x)
         square = self.builder.fmul(r, r)
         return power, self.multiply_add(square, self.polynomial_in_pairs(EXP_COEFFICIENTS[self.bits], r, square), r)
 
-    def expm1(self, x: Any) -> Any:
+    def expm1(self, x: LlvmValue) -> LlvmValue:
         """Return eˣ − 1 for x ≤ 0."""
         power, p = self.power_and_expm1(x)
         return self.multiply_add(power, p, self.builder.fsub(power, self.number(1.0)))
 
 
-def _exponential(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _FloatCode(builder, signature.return_type.bitwidth)
-    power, p = code.power_and_expm1(arguments[0])
+def _exponential(call: CodeBuilder) -> LlvmValue:
+    code = _FloatCode(call)
+    power, p = code.power_and_expm1(call.arguments[0])
     if not HAS_FMA:  # not 2ᵏ p + 2ᵏ: 2ᵏ p may be denormal and would be flushed to 0
-        return builder.fmul(power, builder.fadd(p, code.number(1.0), flags=("nsz",)))
+        return call.builder.fmul(power, call.builder.fadd(p, code.number(1.0), flags=("nsz",)))
     return code.multiply_add(power, p, power)
 
 
-def _expm1(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return _FloatCode(builder, signature.return_type.bitwidth).expm1(arguments[0])
+def _expm1(call: CodeBuilder) -> LlvmValue:
+    return _FloatCode(call).expm1(call.arguments[0])
 
 
-def _log1p(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _FloatCode(builder, signature.return_type.bitwidth)
-    z = builder.fdiv(arguments[0], builder.fadd(arguments[0], code.number(2.0)))
+def _log1p(call: CodeBuilder) -> LlvmValue:
+    [x] = call.arguments
+    code = _FloatCode(call)
+    builder = call.builder
+    z = builder.fdiv(x, builder.fadd(x, code.number(2.0)))
     series = [2 / (2 * term + 1) for term in range(LOGARITHM_TERMS[code.bits])]
     return builder.fmul(z, code.polynomial(series, builder.fmul(z, z)))
 
 
-def _tanh(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _FloatCode(builder, signature.return_type.bitwidth)
-    m = code.expm1(builder.fmul(code.number(-2.0), code.call("fabs", arguments[0])))
+def _tanh(call: CodeBuilder) -> LlvmValue:
+    [x] = call.arguments
+    code = _FloatCode(call)
+    builder = call.builder
+    m = code.expm1(builder.fmul(code.number(-2.0), code.call("fabs", x)))
     magnitude = builder.fdiv(m, builder.fadd(m, code.number(2.0)))
-    return code.call("copysign", magnitude, arguments[0])
+    return code.call("copysign", magnitude, x)
 
 
-def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _arctan(call: CodeBuilder) -> LlvmValue:
     """Emit arctan x = sign(x) · (constant + arctan z), with |z| ≤ tan(π/8), where a polynomial is accurate.
 
         |x| ≤ tan(π/8)      z = |x|                        constant 0
@@ -178,13 +184,15 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
     The constant is the sum of a rounded number, `high`, and the rest, `low`. The smallest terms are added first.
     """
-    code = _FloatCode(builder, signature.return_type.bitwidth)
+    [x] = call.arguments
+    code = _FloatCode(call)
+    builder = call.builder
     unit = code.number(1.0)
-    magnitude = code.call("fabs", arguments[0])
+    magnitude = code.call("fabs", x)
     # The flag `arcp` allows approximate reciprocals. The reciprocal of ∞ may be NaN, so the argument is clamped.
     magnitude = code.where(magnitude, ">", 2.0**60, code.number(2.0**60), magnitude)
 
-    def select_range(small: Any, middle: Any, large: Any) -> Any:
+    def select_range(small: LlvmValue, middle: LlvmValue, large: LlvmValue) -> LlvmValue:
         inner = code.where(magnitude, ">", math.tan(math.pi / 8), middle, small)
         return code.where(magnitude, ">", math.tan(3 * math.pi / 8), large, inner)
 
@@ -196,12 +204,13 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     residual = QUARTER_PI_RESIDUAL[code.bits]
     low = select_range(code.number(0.0), code.number(residual), code.number(2 * residual))
     high = select_range(code.number(0.0), code.number(quarter), code.number(2 * quarter))
-    return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(correction, low))), arguments[0])
+    return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(correction, low))), x)
 
 
-def _mills_ratio(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _FloatCode(builder, signature.return_type.bitwidth)
-    reciprocal = builder.fdiv(code.number(1.0), builder.fadd(arguments[0], code.number(MILLS_CENTER)))
+def _mills_ratio(call: CodeBuilder) -> LlvmValue:
+    code = _FloatCode(call)
+    builder = call.builder
+    reciprocal = builder.fdiv(code.number(1.0), builder.fadd(call.arguments[0], code.number(MILLS_CENTER)))
     s = code.multiply_add(reciprocal, code.number(-2 * MILLS_CENTER), code.number(1.0))
     return builder.fmul(reciprocal, code.polynomial(MILLS_COEFFICIENTS[code.bits], s))
 

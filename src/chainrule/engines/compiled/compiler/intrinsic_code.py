@@ -3,7 +3,7 @@
 The code for the functions in `tiles` is in `tile_code`, and the code for elementary functions in `elementary_code`.
 Each function also has a NumPy definition, in `tiles` or `intrinsics`.
 
-Tried with llvmlite 0.50. `vectors` describes how tiles are represented, and `tile_code` the arguments of emitters.
+Tried with llvmlite 0.50. `vectors` describes how tiles are represented, and `tile_code` emitters.
 """
 
 # Values in kernels may have any type, and llvmlite has no type annotations.
@@ -26,16 +26,16 @@ from chainrule.engines.compiled.compiler.intrinsics import (
     tile_functions,
     to_points,
 )
-from chainrule.engines.compiled.compiler.kernel_arithmetic import as_int64, convert, to_number
+from chainrule.engines.compiled.compiler.kernel_arithmetic import as_int64, to_number
 from chainrule.engines.compiled.compiler.kernel_code import KernelCode
 from chainrule.engines.compiled.compiler.kernel_values import (
     FLOAT64,
-    INT64,
     VOID,
     DType,
     KernelArray,
     KernelNumber,
     Literal,
+    LlvmValue,
     TileValue,
     Unsupported,
     Value,
@@ -46,43 +46,10 @@ from chainrule.engines.compiled.compiler.tile_code import is_new_maximum
 from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile, llvm_type
 
 
-class Signature(NamedTuple):
-    """The signature of a call: the types of its result and its arguments."""
-
-    return_type: Any
-    args: tuple[Any, ...]
-
-
 class ArrayType(NamedTuple):
     """The type of an array."""
 
     dtype: DType
-
-
-class _ArrayData(NamedTuple):
-    data: Any
-
-
-class Context:
-    """LLVM types and conversions of arrays, numbers and tiles, for use by the emitters."""
-
-    def make_array(self, array: Any) -> Any:
-        return lambda context, builder, value: _ArrayData(value)
-
-    def get_data_type(self, dtype: DType) -> Any:
-        return dtype.stored
-
-    def get_value_type(self, value_type: Any) -> Any:
-        if isinstance(value_type, DType):
-            return value_type.llvm
-        return llvm_type(value_type)
-
-    def get_dummy_value(self) -> None:
-        return None
-
-    def cast(self, builder: Any, value: Any, source: Any, target: Any) -> Any:
-        number = KernelNumber(INT64 if isinstance(source, Literal) else source, value)
-        return convert(builder, number, target)
 
 
 @cache
@@ -92,7 +59,8 @@ def _emitters() -> dict[Any, Any]:
     return tile_emitters | elementary_code.CODE | WINDOW_EMITTERS | TRANSFORM_EMITTERS | clock
 
 
-def _emit_ticks(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _emit_ticks(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
     counter = builder.module.declare_intrinsic("llvm.readcyclecounter", (), ir.FunctionType(ir.IntType(64), []))
     return builder.uitofp(builder.call(counter, []), ir.DoubleType())
 
@@ -115,7 +83,7 @@ def emitter_of(callee: Any) -> Any:
         return_type = result(types)
         if return_type is None:
             raise Unsupported(f"{callee.__name__}: an argument must be a constant")
-        value = emitter(Context(), code.builder, Signature(return_type, types), list(values))
+        value = emitter(CodeBuilder(code.builder, types, return_type, values))
         if value is None:
             return None
         if isinstance(return_type, DType):
@@ -140,22 +108,20 @@ def _llvm_argument(code: KernelCode, value: Value) -> tuple[Any, Any]:
 UNUSED_LANE = 1 << 30  # larger than the index of any lane
 
 
-def _load_cells(
-    context: Any, builder: Any, signature: Any, arguments: Any, outside: float
-) -> tuple[CodeBuilder, Tile, Any]:
+def _load_cells(code: CodeBuilder, outside: float) -> tuple[Tile, LlvmValue]:
     """Load the elements x[offset + lane·step] into lanes first to last − 1, and `outside` into the other lanes.
 
-    Return a code builder, the type of one vector of the tile, and the vector of loaded elements.
+    Return the type of one vector of the tile, and the vector of loaded elements.
 
     The arguments are (tile, x, offset, step, first, last, …). The emitted code loads adjacent vectors with masks for
     the selected elements, and gathers these elements with shuffles.
     """
-    code = CodeBuilder(context, builder, signature, arguments)
-    tile = Tile(signature.args[0].dtype, 1, 1)
-    vector = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes)
+    builder = code.builder
+    tile = Tile(code.types[0].dtype, 1, 1)
+    vector = ir.VectorType(tile.dtype.llvm, tile.lanes)
     width = tile.lanes
     int32s = ir.VectorType(ir.IntType(32), width)
-    step = signature.args[3].literal_value
+    step = code.types[3].literal_value
     first, last = (code.broadcast_int32(tile, code.number(which)) for which in (4, 5))
     address = code.address(1, code.number(2))
     filled = ir.Constant(vector, [outside] * width)
@@ -174,48 +140,49 @@ def _load_cells(
             if lane * step // width == vector_number:
                 order[lane] = width + lane * step % width
         cells = builder.shuffle_vector(cells, loaded, ir.Constant(int32s, order))
-    return code, tile, cells
+    return tile, cells
 
 
-def _emit_no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = CodeBuilder(context, builder, signature, arguments)
-    tile = signature.return_type
-    element = context.get_value_type(tile).element
+def _emit_no_cells(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
+    tile = code.return_type
+    element = llvm_type(tile).element
     int32s = ir.VectorType(ir.IntType(32), tile.lanes)
     number, first_offset, step = (code.broadcast_int32(tile, code.number(which)) for which in (1, 2, 3))
     offsets = builder.add(first_offset, builder.mul(step, ir.Constant(int32s, list(range(tile.lanes)))))
     zero = ir.Constant(int32s, None)
     padding = builder.select(builder.icmp_signed("<", offsets, zero), builder.sub(zero, offsets), zero)
-    pair = ir.Constant(context.get_value_type(tile), [ir.Constant(element, [float("-inf")] * tile.lanes)] * 2)
+    pair = ir.Constant(llvm_type(tile), [ir.Constant(element, [float("-inf")] * tile.lanes)] * 2)
     return builder.insert_value(pair, builder.sitofp(builder.add(number, padding), element), 1)
 
 
-def _emit_add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    _, _, cells = _load_cells(context, builder, signature, arguments, 0.0)
-    return builder.insert_value(arguments[0], builder.fadd(builder.extract_value(arguments[0], 0), cells), 0)
+def _emit_add_cells(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
+    _, cells = _load_cells(code, 0.0)
+    return builder.insert_value(code.arguments[0], builder.fadd(builder.extract_value(code.arguments[0], 0), cells), 0)
 
 
-def _emit_keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile, value = _load_cells(context, builder, signature, arguments, float("-inf"))
-    largest, number = (builder.extract_value(arguments[0], which) for which in range(2))
-    numbers = code.broadcast(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
+def _emit_keep_larger(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
+    tile, value = _load_cells(code, float("-inf"))
+    largest, number = (builder.extract_value(code.arguments[0], which) for which in range(2))
+    numbers = code.broadcast(tile, code.converted(6, tile.dtype))
     is_larger = is_new_maximum(builder, value, largest)
-    kept = builder.insert_value(arguments[0], builder.select(is_larger, value, largest), 0)
+    kept = builder.insert_value(code.arguments[0], builder.select(is_larger, value, largest), 0)
     return builder.insert_value(kept, builder.select(is_larger, numbers, number), 1)
 
 
-def _emit_store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = CodeBuilder(context, builder, signature, arguments)
-    tile = Tile(signature.args[0].dtype, 1, 1)
+def _emit_store_larger(code: CodeBuilder) -> None:
+    builder = code.builder
+    tile = Tile(code.types[0].dtype, 1, 1)
     start, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
-    code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, start), count)
+    code.store_first(tile, builder.extract_value(code.arguments[0], 0), code.address(1, start), count)
     int32s = ir.VectorType(ir.IntType(32), tile.lanes)
     lanes = builder.mul(code.broadcast_int32(tile, step), ir.Constant(int32s, list(range(tile.lanes))))
     base = builder.add(
-        builder.fptosi(builder.extract_value(arguments[0], 1), int32s), code.broadcast_int32(tile, begin)
+        builder.fptosi(builder.extract_value(code.arguments[0], 1), int32s), code.broadcast_int32(tile, begin)
     )
     code.store_first(tile, builder.add(base, lanes), code.address(2, start), count)
-    return context.get_dummy_value()
 
 
 def _same_tile(arguments: Any) -> Any:
@@ -233,58 +200,55 @@ WINDOW_EMITTERS = {
 }
 
 
-def _emit_to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = CodeBuilder(context, builder, signature, arguments)
-    tile = signature.args[0]
-    matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
-    rows = [_row_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
-    transformed = list[list[Any]]()
+def _emit_to_points(code: CodeBuilder) -> LlvmValue:
+    tile = code.types[0]
+    matrix = matrix_of(int(code.types[1].literal_value), tile.columns)
+    rows = [_row_columns(code, code.arguments[0], tile, a) for a in range(tile.rows)]
+    transformed = list[list[LlvmValue]]()
     for row in rows:
         values = [_weighted_sum(code, tile, factors, row) for factors in matrix]
-        transformed.append(_with_sums_and_differences(builder, values))
-    return _pack_tile(context, builder, signature.return_type, transformed)
+        transformed.append(_with_sums_and_differences(code, values))
+    return _pack_tile(code, transformed)
 
 
-def _emit_from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = CodeBuilder(context, builder, signature, arguments)
-    tile = signature.args[0]
-    matrix = matrix_of(*(int(literal.literal_value) for literal in signature.args[1:]))
-    rows = [_with_sums_and_differences(builder, _row_columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
-    transformed = list[list[Any]]()
+def _emit_from_points(code: CodeBuilder) -> LlvmValue:
+    tile = code.types[0]
+    matrix = matrix_of(*(int(literal.literal_value) for literal in code.types[1:]))
+    rows = [_with_sums_and_differences(code, _row_columns(code, code.arguments[0], tile, a)) for a in range(tile.rows)]
+    transformed = list[list[LlvmValue]]()
     for row in rows:
         transformed.append([_weighted_sum(code, tile, factors, row) for factors in matrix.T])
-    return _pack_tile(context, builder, signature.return_type, transformed)
+    return _pack_tile(code, transformed)
 
 
-def _row_columns(builder: Any, value: Any, tile: Tile, row: int) -> list[Any]:
-    return [builder.extract_value(value, row * tile.columns + b) for b in range(tile.columns)]
+def _row_columns(code: CodeBuilder, value: LlvmValue, tile: Tile, row: int) -> list[LlvmValue]:
+    return [code.builder.extract_value(value, row * tile.columns + b) for b in range(tile.columns)]
 
 
-def _pack_tile(context: Any, builder: Any, tile_type: Tile, rows: list[list[Any]]) -> Any:
-    tile = ir.Constant(context.get_value_type(tile_type), None)
+def _pack_tile(code: CodeBuilder, rows: list[list[LlvmValue]]) -> LlvmValue:
+    tile = ir.Constant(llvm_type(code.return_type), None)
     for k, value in enumerate(chain.from_iterable(rows)):
-        tile = builder.insert_value(tile, value, k)
+        tile = code.builder.insert_value(tile, value, k)
     return tile
 
 
-def _with_sums_and_differences(builder: Any, values: list[Any]) -> list[Any]:
+def _with_sums_and_differences(code: CodeBuilder, values: list[LlvmValue]) -> list[LlvmValue]:
+    builder = code.builder
     a, b, c, d, e, f = values
     return [a, builder.fadd(b, c), builder.fsub(b, c), builder.fadd(d, e), builder.fsub(d, e), f]
 
 
-def _weighted_sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
+def _weighted_sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[LlvmValue]) -> LlvmValue:
     """Return Σ factor · value. Terms with factor 0 are skipped; terms with factor 1 are added first."""
     terms = [(float(factor), value) for factor, value in zip(factors, values, strict=True) if factor]
-    total = None
-    for factor, value in sorted(terms, key=lambda term: term[0] != 1):
-        vector_factor = code.broadcast(tile, ir.Constant(tile.dtype.stored, factor))
-        if total is None:
-            total = value
-            if factor != 1:
-                total = code.builder.fmul(value, vector_factor)
-        elif factor == 1:
+    (first_factor, total), *others = sorted(terms, key=lambda term: term[0] != 1)
+    if first_factor != 1:
+        total = code.builder.fmul(total, code.broadcast(tile, ir.Constant(tile.dtype.stored, first_factor)))
+    for factor, value in others:
+        if factor == 1:
             total = code.builder.fadd(total, value)
         else:
+            vector_factor = code.broadcast(tile, ir.Constant(tile.dtype.stored, factor))
             total = code.multiply_add(tile, value, vector_factor, total)
     return total
 

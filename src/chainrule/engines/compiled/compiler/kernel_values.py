@@ -15,6 +15,7 @@ import numpy as np
 from llvmlite import ir as _ir
 
 ir: Any = _ir  # llvmlite has no type annotations
+LlvmValue: TypeAlias = _ir.Value
 
 
 class Unsupported(NotImplementedError):

@@ -25,7 +25,7 @@ from typing import Any
 
 from chainrule.engines.compiled.compiler import buffers
 from chainrule.engines.compiled.compiler.denormals import MXCSR_PROCESSORS, flush_denormals
-from chainrule.engines.compiled.compiler.kernel_values import I32, I64, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import I32, I64, LlvmValue, ir, pointer_to
 
 SPACING = 16  # distance between words written by different threads, in words: two cache lines
 # Words of the pool, `SPACING` apart: number of the current loop; number of completed iterations; whether the loop's
@@ -78,45 +78,52 @@ class _Emitter:
         self._function = function
         self._pause = pause
 
-    def at(self, pool: Any, word: Any) -> Any:
+    def at(self, pool: LlvmValue, word: LlvmValue | int) -> LlvmValue:
         """Return a pointer to a word of the pool."""
         if isinstance(word, int):
             word = I64(word)
         address = self.builder.add(pool, self.builder.mul(word, I64(8)))
         return self.builder.inttoptr(address, pointer_to(I64))
 
-    def load(self, pool: Any, word: Any) -> Any:
+    def load(self, pool: LlvmValue, word: LlvmValue | int) -> LlvmValue:
         """Read a word with `seq_cst` order."""
         return self.builder.load_atomic(self.at(pool, word), "seq_cst", 8, typ=I64)
 
-    def store(self, pool: Any, word: Any, value: Any, order: str = "seq_cst") -> None:
+    def store(self, pool: LlvmValue, word: LlvmValue | int, value: LlvmValue, order: str = "seq_cst") -> None:
         """Write a word."""
         self.builder.store_atomic(value, self.at(pool, word), order, 8)
 
-    def change(self, operation: str, pool: Any, word: Any, value: int) -> Any:
+    def change(self, operation: str, pool: LlvmValue, word: LlvmValue | int, value: int) -> LlvmValue:
         """Modify a word atomically, and return the previous value.
 
         operation  "xchg" or "add"
         """
         return self.builder.atomic_rmw(operation, self.at(pool, word), I64(value), "seq_cst")
 
-    def compare(self, comparison: str, left: Any, right: Any) -> Any:
+    def compare(self, comparison: str, left: LlvmValue, right: LlvmValue) -> LlvmValue:
         """Return the result of comparing two integers."""
         return self.builder.icmp_signed(comparison, left, right)
 
-    def lock(self, function: str, pool: Any, word: Any, *arguments: Any) -> None:
+    def lock(self, function: str, pool: LlvmValue, word: LlvmValue | int, *arguments: LlvmValue) -> None:
         """Emit a call of a function on one of the pool's locks."""
         lock = self.builder.inttoptr(self.load(pool, word), pointer_to(ir.IntType(8)))
         self.builder.call(self._function.module.globals[function], [lock, *arguments])
 
-    def wake(self, pool: Any, flag: Any, lock: Any) -> None:
+    def wake(self, pool: LlvmValue, flag: LlvmValue | int, lock: LlvmValue | int) -> None:
         """Emit code that wakes a thread if its flag is set, which means that the thread is asleep."""
         with self.builder.if_then(self.compare("!=", self.load(pool, flag), I64(0))):
             was_set = self.compare("!=", self.change("xchg", pool, flag, 0), I64(0))
             with self.builder.if_then(was_set):
                 self.lock("PyThread_release_lock", pool, lock)
 
-    def wait(self, pool: Any, word: Any, reached: tuple[str, Any], flag: Any, lock: Any) -> None:
+    def wait(
+        self,
+        pool: LlvmValue,
+        word: LlvmValue | int,
+        reached: tuple[str, LlvmValue],
+        flag: LlvmValue | int,
+        lock: LlvmValue | int,
+    ) -> None:
         """Emit code that waits until a word satisfies a condition: it spins, then yields, then sleeps until `wake`.
 
         reached  comparison operator, and the value to compare the word with
@@ -160,7 +167,7 @@ class _Emitter:
             self.builder.call(self._function.module.globals[self._pause], [])
 
     @contextlib.contextmanager
-    def loop(self, begin: Any, end: Any) -> Generator[Any]:
+    def loop(self, begin: LlvmValue, end: LlvmValue) -> Generator[LlvmValue]:
         """Emit a loop over range(begin, end). The code emitted within the context becomes its body."""
         head, body, after = (self._function.append_basic_block() for _ in range(3))
         b = self.builder
@@ -176,7 +183,7 @@ class _Emitter:
         b.branch(head)
         b.position_at_end(after)
 
-    def run_iteration(self, function: Any, table: Any, number: Any, thread: Any) -> None:
+    def run_iteration(self, function: LlvmValue, table: LlvmValue, number: LlvmValue, thread: LlvmValue) -> None:
         """Emit a call that runs one iteration of a loop.
 
         function, table  addresses of the loop's function and of its table of variables
@@ -187,24 +194,24 @@ class _Emitter:
         self.builder.call(self.builder.inttoptr(function, pointer_to(function_type)), [number, table, thread])
 
 
-def _spin(emit: _Emitter, times: Any) -> None:
+def _spin(emit: _Emitter, times: LlvmValue) -> None:
     """Emit code that executes the spin-wait hint `times` times."""
     with emit.loop(I64(0), times):
         emit.pause()
     emit.builder.ret_void()
 
 
-def _range_start(emit: _Emitter, number: Any, count: Any, ranges: Any) -> Any:
+def _range_start(emit: _Emitter, number: LlvmValue, count: LlvmValue, ranges: LlvmValue) -> LlvmValue:
     """Return the index of the first iteration in range `number`, if `count` iterations are divided into `ranges`."""
     return emit.builder.sdiv(emit.builder.mul(number, count), ranges)
 
 
-def _thread_offset(emit: _Emitter, number: Any) -> Any:
+def _thread_offset(emit: _Emitter, number: LlvmValue) -> LlvmValue:
     """Return the offset of a thread's words."""
     return emit.builder.add(emit.builder.mul(number, I64(WORDS_PER_THREAD)), I64(THREADS))
 
 
-def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
+def _run_iterations(emit: _Emitter, pool: LlvmValue, thread: LlvmValue, loop: LlvmValue) -> None:
     """Emit code that runs iterations of a loop until none are left: those of the thread's own range, then of others.
 
     An iteration is claimed by decreasing the range's counter with compare-and-exchange, which fails and is repeated if
@@ -241,7 +248,9 @@ def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
     b.ret_void()
 
 
-def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any, max_threads: Any) -> None:
+def _share_out(
+    emit: _Emitter, pool: LlvmValue, function: LlvmValue, table: LlvmValue, count: LlvmValue, max_threads: LlvmValue
+) -> None:
     """Emit code that runs a parallel loop of `count` iterations on at most `max_threads` threads.
 
     If there is only one thread, or if the pool is busy with another loop, the calling thread runs all iterations.
@@ -280,7 +289,7 @@ def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any,
     b.ret_void()
 
 
-def _work(emit: _Emitter, pool: Any, processor: str) -> None:
+def _work(emit: _Emitter, pool: LlvmValue, processor: str) -> None:
     """Emit the main loop of a worker thread, which repeatedly waits for a parallel loop and runs its iterations.
 
     The thread's index is the number of threads that started before it.

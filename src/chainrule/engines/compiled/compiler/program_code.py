@@ -22,7 +22,7 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler.denormals import flush_denormals, restore_denormals
 from chainrule.engines.compiled.compiler.kernel_entry import llvm_types
-from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, I8, I32, I64, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, I8, I32, I64, LlvmValue, ir, pointer_to
 from chainrule.engines.compiled.compiler.program_expressions import (
     ArrayValue,
     Expressions,
@@ -154,14 +154,14 @@ class Emitter(Expressions):
                 case ast.Expr(ast.Call(ast.Name("call"), [ast.Constant(symbol), ast.Tuple(arguments)])):
                     self._call_kernel(str(symbol), [self.evaluate(argument) for argument in arguments])
                 case ast.Expr(ast.Call(ast.Name(name), arguments)) if name in self._context.functions:
-                    numbers = list[Any]()
+                    numbers = list[LlvmValue]()
                     for argument in arguments:
                         numbers += llvm_values(self.evaluate(argument))
                     self._return_error(self.builder.call(self._context.functions[name], numbers))
                 case _:
                     raise unsupported(node)
 
-    def read_arguments(self, table: Any, types: ArgumentTypes) -> list[Value]:
+    def read_arguments(self, table: LlvmValue, types: ArgumentTypes) -> list[Value]:
         """Read the arguments of a program from a table of numbers and the addresses of array objects."""
         values: list[Value] = []
         for index, argument_type in enumerate(types):
@@ -197,19 +197,19 @@ class Emitter(Expressions):
     def _pointer(self, address: Any, llvm_type: Any) -> Any:
         return self.builder.inttoptr(address, pointer_to(llvm_type))
 
-    def _address(self, pointer: Any) -> Any:
+    def _address(self, pointer: LlvmValue) -> LlvmValue:
         return self.builder.ptrtoint(pointer, I64)
 
-    def _return_error(self, error: Any) -> None:
+    def _return_error(self, error: LlvmValue) -> None:
         """Emit code that returns an error code unless it is 0."""
         with self.builder.if_then(self.builder.icmp_signed("!=", error, I64(0)), likely=False):
             self._emit_return(error)
 
-    def _emit_return(self, error: Any) -> None:
+    def _emit_return(self, error: LlvmValue) -> None:
         """Emit code that returns an error code."""
         self.builder.ret(error)
 
-    def _emit_loop(self, name: str, bounds: Sequence[Any], body: Sequence[ast.stmt]) -> None:
+    def _emit_loop(self, name: str, bounds: Sequence[LlvmValue], body: Sequence[ast.stmt]) -> None:
         """Emit a loop over range(*bounds)."""
         begin, end, step = {1: (I64(0), *bounds, I64(1)), 2: (*bounds, I64(1))}.get(len(bounds), bounds)
         blocks = [self._function.append_basic_block() for _ in range(3)]
@@ -226,7 +226,7 @@ class Emitter(Expressions):
     def _call_kernel(self, symbol: str, arguments: Sequence[Value]) -> None:
         """Emit a call of a kernel by its symbol. If the kernel fails, the program returns its error code."""
         types = self._context.kernels[symbol]
-        values = list[Any]()
+        values = list[LlvmValue]()
         for argument, argument_type in zip(arguments, types, strict=True):
             values += self._kernel_arguments(argument, argument_type)
         function = self._context.declare(symbol, I64, llvm_types(types))
@@ -238,7 +238,7 @@ class Emitter(Expressions):
         Errors   TypeError if the value does not have the declared type
         """
         if isinstance(argument_type, TupleType):
-            numbers = list[Any]()
+            numbers = list[LlvmValue]()
             for item, item_type in zip(value, argument_type, strict=True):
                 numbers += self._kernel_arguments(item, item_type)
             return numbers
@@ -264,7 +264,9 @@ class Emitter(Expressions):
             return self.builder.trunc(value, I8)
         return value
 
-    def _emit_parallel_loop(self, names: Sequence[str], count: Any, max_threads: Any, body: Sequence[ast.stmt]) -> None:
+    def _emit_parallel_loop(
+        self, names: Sequence[str], count: LlvmValue, max_threads: LlvmValue, body: Sequence[ast.stmt]
+    ) -> None:
         """Emit a loop that runs on at most `max_threads` threads. Its body becomes a function.
 
         The arguments of this function are the iteration, the address of a table of the variables that the body reads,
@@ -276,7 +278,7 @@ class Emitter(Expressions):
         for line in body:
             used |= {node.id for node in ast.walk(line) if isinstance(node, ast.Name)}
         read = {name: self.read_variable(name) for name in self.variables if name in used}
-        numbers = list[Any]()
+        numbers = list[LlvmValue]()
         for value in read.values():
             numbers += llvm_values(value)
         table = self._emit_table([*(self._as_int64(number) for number in numbers), I64(0)])
@@ -294,7 +296,7 @@ class Emitter(Expressions):
             return number
         return self.builder.bitcast(number, I64)
 
-    def _emit_table(self, numbers: Sequence[Any]) -> Any:
+    def _emit_table(self, numbers: Sequence[LlvmValue]) -> LlvmValue:
         """Emit code that stores numbers in a table on the stack, and return the table's address."""
         with self.builder.goto_entry_block():
             table = self.builder.alloca(I64, size=len(numbers))
@@ -319,7 +321,7 @@ class _IterationEmitter(Emitter):
         number, table, thread = self._function.args
         index = 0
         for variable, value in read.items():
-            parts: list[Any] = []
+            parts: list[LlvmValue] = []
             for part in llvm_values(value):
                 parts.append(self._load(self.builder.add(table, I64(8 * index)), part.type))
                 index += 1
@@ -330,6 +332,6 @@ class _IterationEmitter(Emitter):
         self.emit_statements(body)
         self.builder.ret_void()
 
-    def _emit_return(self, error: Any) -> None:
+    def _emit_return(self, error: LlvmValue) -> None:
         self.builder.store(error, self._pointer(self._error, I64))
         self.builder.ret_void()

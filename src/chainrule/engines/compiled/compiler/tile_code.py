@@ -1,20 +1,22 @@
 """LLVM code for the functions in `tiles`, which compute sums in vector registers.
 
-Each function has an emitter: a function that emits the code of one call. The arguments of an emitter are a context, an
-LLVM builder, a signature (the types of the result and the arguments) and the arguments of the call; see
-`intrinsic_code`.
+Each function has an emitter: a function that emits the code of one call with a `CodeBuilder`; see `intrinsic_code`.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from chainrule.engines.compiled.compiler import transposing_code
-from chainrule.engines.compiled.compiler.kernel_values import VOID, Literal, ir
+from chainrule.engines.compiled.compiler.kernel_values import VOID, Literal, LlvmValue, ir
 from chainrule.engines.compiled.compiler.transposing_code import picked_addresses
-from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, ColumnOffsets, Tile, vector_of
+from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, ColumnOffsets, Tile, llvm_type, vector_of
+
+Emitter = Callable[[CodeBuilder], LlvmValue | None]
 
 
-def _add_outer_product(code: CodeBuilder, tile: Tile, rows: Iterable[Any], columns: Iterable[Any]) -> Any:
+def _add_outer_product(
+    code: CodeBuilder, tile: Tile, rows: Iterable[LlvmValue], columns: Iterable[LlvmValue]
+) -> LlvmValue:
     """Add rows[a] · columns[b] to vector [a, b] of the tile, which is the call's first argument.
 
     The shorter operand is kept in registers. The vectors of the longer operand are loaded one at a time, because there
@@ -32,28 +34,28 @@ def _add_outer_product(code: CodeBuilder, tile: Tile, rows: Iterable[Any], colum
     return code.end_step(sums)
 
 
-def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return ir.Constant(context.get_value_type(signature.return_type), None)
+def _zeros(code: CodeBuilder) -> LlvmValue:
+    return ir.Constant(llvm_type(code.return_type), None)
 
 
-def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+def _load(code: CodeBuilder) -> LlvmValue:
+    tile = code.return_type
     y, step = code.address(0, code.number(1)), code.number(2)
     return _load_columns(
-        code, tile, [code.advance(y, builder.mul(step, ir.IntType(64)(b))) for b in range(tile.columns)]
+        code, tile, [code.advance(y, code.builder.mul(step, ir.IntType(64)(b))) for b in range(tile.columns)]
     )
 
 
-def _load_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+def _load_at(code: CodeBuilder) -> LlvmValue:
+    tile = code.return_type
     return _load_columns(
         code, tile, picked_addresses(code, code.address(0, code.number(1)), 2, code.number(3), tile.columns)
     )
 
 
-def _load_columns(code: CodeBuilder, tile: Tile, columns: Iterable[Address]) -> Any:
+def _load_columns(code: CodeBuilder, tile: Tile, columns: Iterable[Address]) -> LlvmValue:
     """Return a tile loaded from the addresses of its columns."""
-    sums = ir.Constant(code.context.get_value_type(tile), None)
+    sums = ir.Constant(llvm_type(tile), None)
     for b, column in enumerate(columns):
         for a in range(tile.rows):
             vector = code.load(tile, code.advance(column, a * tile.lanes))
@@ -61,38 +63,39 @@ def _load_columns(code: CodeBuilder, tile: Tile, columns: Iterable[Address]) -> 
     return sums
 
 
-def _spread_columns(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+def _spread_columns(code: CodeBuilder) -> LlvmValue:
+    tile = code.return_type
     values = code.address(0, code.number(1))
-    result = ir.Constant(context.get_value_type(tile), None)
+    result = ir.Constant(llvm_type(tile), None)
     for b in range(tile.columns):
         vector = code.load_broadcast(tile, code.advance(values, b))
         for a in range(tile.rows):
-            result = builder.insert_value(result, vector, a * tile.columns + b)
+            result = code.builder.insert_value(result, vector, a * tile.columns + b)
     return result
 
 
-def _column_offsets(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, columns = CodeBuilder(context, builder, signature, arguments), signature.return_type.columns
+def _column_offsets(code: CodeBuilder) -> LlvmValue:
+    columns = code.return_type.columns
     offsets = code.address(0, code.number(1))
-    result = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+    result = ir.Constant(llvm_type(code.return_type), ir.Undefined)
     for b in range(columns):
-        result = builder.insert_value(result, code.load_element(code.advance(offsets, b)), b)
+        result = code.builder.insert_value(result, code.load_element(code.advance(offsets, b)), b)
     return result
 
 
-def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+def _add_outer(code: CodeBuilder) -> LlvmValue:
+    tile = code.types[0]
     x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
     rows = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
     columns = (
-        code.load_broadcast(tile, code.advance(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns)
+        code.load_broadcast(tile, code.advance(w, code.builder.mul(step, ir.IntType(64)(b))))
+        for b in range(tile.columns)
     )
     return _add_outer_product(code, tile, rows, columns)
 
 
-def _add_outer_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+def _add_outer_at(code: CodeBuilder) -> LlvmValue:
+    tile = code.types[0]
     x = code.address(1, code.number(2))
     rows = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
     w, start = code.column_addresses(3, 5, tile.columns), code.number(4)
@@ -101,8 +104,8 @@ def _add_outer_at(context: Any, builder: Any, signature: Any, arguments: Any) ->
     )
 
 
-def _add_vectors_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+def _add_vectors_at(code: CodeBuilder) -> LlvmValue:
+    tile = code.types[0]
     x, start, w = code.column_addresses(1, 3, tile.rows), code.number(2), code.address(4, code.number(5))
     rows = (code.load(tile, code.advance(address, start)) for address in x)
     return _add_outer_product(
@@ -110,37 +113,36 @@ def _add_vectors_at(context: Any, builder: Any, signature: Any, arguments: Any) 
     )
 
 
-def _add_lanes_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+def _add_lanes_at(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
+    tile = code.types[0]
     x, weight = code.address(1, code.number(2)), code.load(tile, code.address(3, code.number(4)))
-    sums = arguments[0]
+    sums = code.arguments[0]
     for b in range(tile.columns):
-        vector = code.load(tile, code.advance(x, builder.extract_value(arguments[5], b)))
+        vector = code.load(tile, code.advance(x, builder.extract_value(code.arguments[5], b)))
         sums = builder.insert_value(sums, code.multiply_add(tile, vector, weight, builder.extract_value(sums, b)), b)
     return code.end_step(sums)
 
 
-def _sum_fours(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    a, b, c, d = (builder.extract_value(arguments[0], k) for k in range(4))
+def _sum_fours(code: CodeBuilder) -> LlvmValue:
+    tile = code.types[0]
+    a, b, c, d = (code.builder.extract_value(code.arguments[0], k) for k in range(4))
     sums = code.fold(tile, code.fold(tile, a, b, 4), code.fold(tile, c, d, 4), 2)
-    return builder.insert_value(ir.Constant(context.get_value_type(signature.return_type), None), sums, 0)
+    return code.builder.insert_value(ir.Constant(llvm_type(code.return_type), None), sums, 0)
 
 
-def _join_columns(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    result = ir.Constant(context.get_value_type(signature.return_type), None)
-    count = signature.args[0].columns
+def _join_columns(code: CodeBuilder) -> LlvmValue:
+    result = ir.Constant(llvm_type(code.return_type), None)
+    count = code.types[0].columns
     for b in range(2 * count):
-        result = builder.insert_value(result, builder.extract_value(arguments[b // count], b % count), b)
+        result = code.builder.insert_value(result, code.builder.extract_value(code.arguments[b // count], b % count), b)
     return result
 
 
-def _clamp_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    tile, sums = signature.return_type, arguments[0]
-    code = CodeBuilder(context, builder, signature, arguments)
-    lower, upper = (
-        code.broadcast(tile, code.context.cast(builder, arguments[k], signature.args[k], tile.dtype)) for k in (1, 2)
-    )
+def _clamp_tile(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
+    tile, sums = code.return_type, code.arguments[0]
+    lower, upper = (code.broadcast(tile, code.converted(k, tile.dtype)) for k in (1, 2))
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
         value = builder.select(builder.fcmp_ordered("<", value, lower), lower, value)  # one instruction each
@@ -148,94 +150,92 @@ def _clamp_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return sums
 
 
-def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    sums, times, plus = arguments
+def _multiply_add(code: CodeBuilder) -> LlvmValue:
+    tile = code.return_type
+    sums, times, plus = code.arguments
     for k in range(tile.rows * tile.columns):
-        value, factor, more = (builder.extract_value(tile_value, k) for tile_value in (sums, times, plus))
-        sums = builder.insert_value(sums, code.multiply_add(tile, value, factor, more), k)
+        value, factor, more = (code.builder.extract_value(tile_value, k) for tile_value in (sums, times, plus))
+        sums = code.builder.insert_value(sums, code.multiply_add(tile, value, factor, more), k)
     return sums
 
 
-def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+def _add_products(code: CodeBuilder) -> LlvmValue:
+    tile = code.types[0]
     g, step = code.address(1, code.number(2)), code.number(3)
     x, start = code.column_addresses(4, 6, tile.columns), code.number(5)
-    rows = (code.load(tile, code.advance(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
+    rows = (code.load(tile, code.advance(g, code.builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
     return _add_outer_product(code, tile, rows, (code.load(tile, code.advance(address, start)) for address in x))
 
 
-def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, columns = CodeBuilder(context, builder, signature, arguments), range(signature.args[0].columns)
+def _store(code: CodeBuilder) -> None:
+    columns = range(code.types[0].columns)
     y, step = code.address(1, code.number(2)), code.number(3)
-    return _store_columns(code, [code.advance(y, builder.mul(step, ir.IntType(64)(b))) for b in columns])
+    _store_columns(code, [code.advance(y, code.builder.mul(step, ir.IntType(64)(b))) for b in columns])
 
 
-def _store_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, columns = CodeBuilder(context, builder, signature, arguments), signature.args[0].columns
-    return _store_columns(code, picked_addresses(code, code.address(1, code.number(2)), 3, code.number(4), columns))
+def _store_at(code: CodeBuilder) -> None:
+    columns = code.types[0].columns
+    _store_columns(code, picked_addresses(code, code.address(1, code.number(2)), 3, code.number(4), columns))
 
 
-def _store_columns(code: CodeBuilder, columns: Iterable[Address]) -> Any:
+def _store_columns(code: CodeBuilder, columns: Iterable[Address]) -> None:
     """Store the tile, which is the call's first argument, at the addresses of its columns."""
     tile = code.types[0]
     for b, column in enumerate(columns):
         for a in range(tile.rows):
             sums = code.builder.extract_value(code.arguments[0], a * tile.columns + b)
             code.store(sums, code.advance(column, a * tile.lanes), tile.dtype.bitwidth // 8)
-    return code.context.get_dummy_value()
 
 
-def _store_vectors_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+def _store_vectors_at(code: CodeBuilder) -> None:
+    tile = code.types[0]
     rows = picked_addresses(code, code.address(1, ir.IntType(64)(0)), 2, code.number(3), tile.rows)
     columns = code.address(4, code.number(5))
     for b in range(tile.columns):
         offset = code.load_element(code.advance(columns, b))
         for a, row in enumerate(rows):
-            sums = builder.extract_value(arguments[0], a * tile.columns + b)
+            sums = code.builder.extract_value(code.arguments[0], a * tile.columns + b)
             code.store(sums, code.advance(row, offset), tile.dtype.bitwidth // 8)
-    return context.get_dummy_value()
 
 
-def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _store_sums(code: CodeBuilder) -> None:
     """Sum the lanes of each vector, and store the sums.
 
     With L lanes, groups of L vectors are reduced together: pairs of vectors are folded into one vector until every lane
     contains the sum of one of the vectors.
     """
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    tile = code.types[0]
     size, lanes = tile.rows * tile.columns, tile.lanes
     for first in range(0, size, lanes):
-        vectors = [builder.extract_value(arguments[0], k) for k in range(first, min(first + lanes, size))]
+        vectors = [code.builder.extract_value(code.arguments[0], k) for k in range(first, min(first + lanes, size))]
         vectors += [ir.Constant(vector_of(tile), None)] * (lanes - len(vectors))
         group = lanes  # number of adjacent lanes that belong to one sum
         while len(vectors) > 1:
             vectors = [code.fold(tile, *pair, group) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
             group //= 2
         code.store(vectors[0], code.advance(code.address(1, code.number(2)), first), tile.dtype.bitwidth // 8)
-    return context.get_dummy_value()
 
 
-def _add_parts(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+def _add_parts(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
+    tile = code.return_type
     x, step, mask = code.address(1, code.number(2)), code.number(3), code.lanes_below(tile, code.number(4))
-    sums = arguments[0]
+    sums = code.arguments[0]
     for b in range(tile.columns):
         part = code.masked("load", tile, [], code.advance(x, builder.mul(step, ir.IntType(64)(b))), mask)
         sums = builder.insert_value(sums, builder.fadd(builder.extract_value(sums, b), part), b)
     return sums
 
 
-def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    vector = builder.extract_value(arguments[0], 0)
+def _store_part(code: CodeBuilder) -> None:
+    tile = code.types[0]
+    vector = code.builder.extract_value(code.arguments[0], 0)
     code.store_first(tile, vector, code.address(1, code.number(2)), code.number(3))
-    return context.get_dummy_value()
 
 
-def _split_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+def _split_pairs(code: CodeBuilder) -> None:
+    builder = code.builder
+    tile = Tile(code.types[0].dtype, 1, 1)
     x, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
     low, high = (
         code.masked("load", tile, [], code.advance(x, first), code.lanes_below(tile, builder.sub(count, whole(first))))
@@ -245,12 +245,14 @@ def _split_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> 
         alternate = code.shuffle(low, high, range(parity, 2 * tile.lanes, 2))
         half = builder.ashr(builder.add(count, whole(1 - parity)), whole(1))
         code.store_first(tile, alternate, code.address(3, code.number(4 + parity)), half)
-    return context.get_dummy_value()
 
 
-def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    vector, address, whole = builder.extract_value(arguments[0], 0), code.address(1, code.number(2)), ir.IntType(64)
+def _store_alternate(code: CodeBuilder) -> None:
+    builder = code.builder
+    tile = code.types[0]
+    vector = builder.extract_value(code.arguments[0], 0)
+    address = code.address(1, code.number(2))
+    whole = ir.IntType(64)
     reach = builder.sub(builder.shl(code.number(3), whole(1)), whole(1))
     for first in (0, tile.lanes):
         half = code.shuffle(vector, vector, ((first + lane) // 2 for lane in range(tile.lanes)))
@@ -261,10 +263,9 @@ def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any)
             code.advance(address, first),
             code.lanes_below(tile, builder.sub(reach, whole(first)), 2),
         )
-    return context.get_dummy_value()
 
 
-def _maximum(builder: Any, a: Any, b: Any) -> Any:
+def _maximum(builder: Any, a: Any, b: Any) -> LlvmValue:
     """Return the maximum of two vectors; NaN propagates.
 
     An instruction for maxima returns its second operand if an operand is NaN. The bits of both results together are
@@ -277,51 +278,54 @@ def _maximum(builder: Any, a: Any, b: Any) -> Any:
     return builder.bitcast(builder.or_(*(builder.bitcast(value, bits) for value in largest)), a.type)
 
 
-def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    result = arguments[0]
-    for k in range(signature.return_type.rows * signature.return_type.columns):
-        largest = _maximum(builder, *(builder.extract_value(tile_value, k) for tile_value in arguments))
+def _larger(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
+    result = code.arguments[0]
+    for k in range(code.return_type.rows * code.return_type.columns):
+        largest = _maximum(builder, *(builder.extract_value(tile_value, k) for tile_value in code.arguments))
         result = builder.insert_value(result, largest, k)
     return result
 
 
-def _larger_neighbors(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    tile, operand, code = signature.return_type, signature.args[0], CodeBuilder(context, builder, signature, arguments)
-    first, second = (builder.extract_value(arguments[0], k) for k in (0, operand.rows - 1))
+def _larger_neighbors(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
+    tile, operand = code.return_type, code.types[0]
+    first, second = (builder.extract_value(code.arguments[0], k) for k in (0, operand.rows - 1))
     last = operand.rows * tile.lanes - 1
-    largest: Any = None
-    for distance in range(signature.args[1].literal_value):
+    largest: LlvmValue | None = None
+    for distance in range(code.types[1].literal_value):
         neighbors = code.shuffle(first, second, (min(2 * lane + distance, last) for lane in range(tile.lanes)))
         largest = neighbors if largest is None else _maximum(builder, largest, neighbors)
-    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), largest, 0)
+    return builder.insert_value(ir.Constant(llvm_type(tile), None), largest, 0)
 
 
-def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    tile = signature.return_type
-    result = ir.Constant(context.get_value_type(tile), None)
+def _largest(code: CodeBuilder) -> LlvmValue:
+    builder = code.builder
+    tile = code.return_type
+    result = ir.Constant(llvm_type(tile), None)
     for k in range(tile.rows * tile.columns):
-        values = [builder.extract_value(arguments[0], 4 * k + index) for index in range(4)]
+        values = [builder.extract_value(code.arguments[0], 4 * k + index) for index in range(4)]
         pairs = [_maximum(builder, *values[:2]), _maximum(builder, *values[2:])]
         result = builder.insert_value(result, _maximum(builder, *pairs), k)
     return result
 
 
-def is_new_maximum(builder: Any, value: Any, most: Any) -> Any:
+def is_new_maximum(builder: Any, value: LlvmValue, most: LlvmValue) -> LlvmValue:
     """Return whether a value replaces the current maximum: it is larger or NaN, and the maximum is not NaN."""
     return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
 
 
-def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _largest_of_four(code: CodeBuilder) -> None:
     """Emit `tiles.largest_of_four`.
 
     A window has the elements a, b above c, d. The maximum is first a, then replaced by b, c and d if they exceed it, so
     that the first of equal elements wins. Two adjacent vectors are divided into even elements (a or c) and odd ones.
     """
-    code = CodeBuilder(context, builder, signature, arguments)
-    tile = Tile(signature.args[0].dtype, 1, 1)
+    builder = code.builder
+    tile = Tile(code.types[0].dtype, 1, 1)
     numbers = ir.VectorType(ir.IntType(32), tile.lanes)
 
-    def cells(start: Any) -> tuple[Any, Any]:
+    def cells(start: LlvmValue) -> tuple[LlvmValue, LlvmValue]:
         """Load two adjacent vectors, and return the elements at even indices and the elements at odd indices."""
         address = code.address(0, start)
         first, second = (code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2))
@@ -341,7 +345,6 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
         code.broadcast_int32(tile, code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2)))
     )
     code.store(builder.add(winner, first), code.address(4, start_of_result), 4)
-    return context.get_dummy_value()
 
 
 def _constant_size_tile(arguments: Any) -> Tile | None:
@@ -366,7 +369,7 @@ def _quarter_columns(tile: Tile) -> Tile:
 
 
 # Name of a function in `tiles` → function that infers the result type from the argument types, and emitter.
-CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
+CODE: dict[str, tuple[Callable[[Any], Any], Emitter]] = {
     "zeros": (_constant_size_tile, _zeros),
     "load": (_constant_size_tile, _load),
     "load_at": (_constant_size_tile, _load_at),

@@ -1,33 +1,29 @@
 """LLVM code for the functions in `tiles` that transpose blocks of as many vectors as there are lanes.
 
-The emitters have the arguments that are described in `tile_code`.
+`tile_code` describes emitters.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
-from chainrule.engines.compiled.compiler.kernel_values import ir
+from chainrule.engines.compiled.compiler.kernel_values import LlvmValue, ir
 from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, Tile
 
 
-def transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def transpose(code: CodeBuilder) -> None:
     """Emit the code of `tiles.transpose`."""
-    code = CodeBuilder(context, builder, signature, arguments)
-    tile = Tile(signature.args[0].dtype, 1, 1)
+    tile = Tile(code.types[0].dtype, 1, 1)
     x = code.address(0, code.number(1))
     step = code.number(2)
     y = code.address(3, code.number(4))
     along = code.number(5)
-    sources = [code.advance(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
-    targets = [code.advance(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
+    sources = [code.advance(x, code.builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
+    targets = [code.advance(y, code.builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
     _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
-    return context.get_dummy_value()
 
 
-def transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def transpose_to(code: CodeBuilder) -> None:
     """Emit the code of `tiles.transpose_to`."""
-    code = CodeBuilder(context, builder, signature, arguments)
-    tile = Tile(signature.args[0].dtype, 1, 1)
+    tile = Tile(code.types[0].dtype, 1, 1)
     x = code.address(0, code.number(1))
     y = code.address(3, code.number(4))
     sources, targets = (
@@ -35,7 +31,7 @@ def transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> 
         for base_and_offsets in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
     )
     count = code.number(7)
-    with builder.if_else(builder.icmp_signed(">=", count, ir.IntType(64)(tile.lanes))) as (whole, part):
+    with code.builder.if_else(code.builder.icmp_signed(">=", count, ir.IntType(64)(tile.lanes))) as (whole, part):
         with whole:
             _store_all(code, tile, _transposed(code, tile, [code.load(tile, source) for source in sources]), targets)
         with part:
@@ -43,23 +39,20 @@ def transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> 
             rows = _transposed(code, tile, [code.masked("load", tile, [], source, mask) for source in sources])
             # The targets from `count` on are the last one again. They are stored first, and then overwritten.
             _store_all(code, tile, reversed(rows), reversed(targets))
-    return context.get_dummy_value()
 
 
-def store_transposed(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def store_transposed(code: CodeBuilder) -> None:
     """Emit the code of `tiles.store_transposed`."""
-    code = CodeBuilder(context, builder, signature, arguments)
-    tile = signature.args[0]
+    tile = code.types[0]
     rows = picked_addresses(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
     for first in range(0, tile.columns, tile.lanes):
-        vectors = [builder.extract_value(arguments[0], first + b) for b in range(tile.lanes)]
-        count = builder.sub(code.number(4), ir.IntType(64)(first))
+        vectors = [code.builder.extract_value(code.arguments[0], first + b) for b in range(tile.lanes)]
+        count = code.builder.sub(code.number(4), ir.IntType(64)(first))
         for vector, row in zip(_transposed(code, tile, vectors), rows, strict=True):
             code.store_first(tile, vector, code.advance(row, first), count)
-    return context.get_dummy_value()
 
 
-def picked_addresses(code: CodeBuilder, base: Address, which: int, first: Any, count: int) -> list[Address]:
+def picked_addresses(code: CodeBuilder, base: Address, which: int, first: LlvmValue, count: int) -> list[Address]:
     """Return `count` addresses at offsets from a base address.
 
     which  index of the argument with the array of offsets
@@ -69,7 +62,7 @@ def picked_addresses(code: CodeBuilder, base: Address, which: int, first: Any, c
     return [code.advance(base, code.load_element(code.advance(offsets, k))) for k in range(count)]
 
 
-def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
+def _transposed(code: CodeBuilder, tile: Tile, vectors: list[LlvmValue]) -> list[LlvmValue]:
     """Return the transpose of a square block of vectors, as many as there are lanes.
 
     For each distance d = 1, 2, 4, …, blocks of d lanes are exchanged between vectors d apart.
@@ -83,6 +76,6 @@ def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
     return vectors
 
 
-def _store_all(code: CodeBuilder, tile: Tile, vectors: Iterable[Any], addresses: Iterable[Address]) -> None:
+def _store_all(code: CodeBuilder, tile: Tile, vectors: Iterable[LlvmValue], addresses: Iterable[Address]) -> None:
     for vector, address in zip(vectors, addresses, strict=True):
         code.store(vector, address, tile.dtype.bitwidth // 8)

@@ -10,11 +10,20 @@ Typed pointers are deprecated in llvmlite. Therefore the type of an element is n
 includes the element type (`Address`), and every `load` and `gep` specifies a type.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from chainrule.engines.compiled.compiler.kernel_values import INT64, DType, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_arithmetic import convert
+from chainrule.engines.compiled.compiler.kernel_values import (
+    INT64,
+    DType,
+    KernelNumber,
+    Literal,
+    LlvmValue,
+    ir,
+    pointer_to,
+)
 from chainrule.engines.compiled.compiler.processor import COUNT, HAS_MASKS, WIDTH
 
 # Number of iterations that are unrolled into one to reduce loop overhead. With SSE, unrolling is slower.
@@ -55,27 +64,33 @@ def llvm_type(value_type: Tile | ColumnOffsets) -> Any:
 class Address(NamedTuple):
     """An address: a pointer, and the LLVM type of the elements that it points to."""
 
-    pointer: Any
+    pointer: LlvmValue
     element: Any
 
 
 class CodeBuilder:
     """Emits the code of one call: addresses, loads and stores for its arguments."""
 
-    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-        self.context = context
+    def __init__(self, builder: Any, types: Sequence[Any], return_type: Any, arguments: Sequence[LlvmValue]) -> None:
         self.builder = builder
-        self.types = signature.args
-        self.arguments = list(arguments)
+        self.types = types
+        self.return_type = return_type
+        self.arguments = arguments
 
-    def number(self, which: int) -> Any:
+    def number(self, which: int) -> LlvmValue:
         """Return an integer argument as a 64-bit value."""
-        return self.context.cast(self.builder, self.arguments[which], self.types[which], INT64)
+        return self.converted(which, INT64)
 
-    def address(self, which: int, index: Any) -> Address:
+    def converted(self, which: int, dtype: DType) -> LlvmValue:
+        """Return an argument that is a number as a value of a dtype."""
+        source = self.types[which]
+        if isinstance(source, Literal):
+            source = INT64
+        return convert(self.builder, KernelNumber(source, self.arguments[which]), dtype)
+
+    def address(self, which: int, index: LlvmValue) -> Address:
         """Return the address of an element of an array argument, given its flat index."""
-        array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
-        return self.advance(Address(array.data, self.context.get_data_type(self.types[which].dtype)), index)
+        return self.advance(Address(self.arguments[which], self.types[which].dtype.stored), index)
 
     def column_addresses(self, which: int, offsets: int, columns: int) -> list[Address]:
         """Return the addresses of a tile's columns in an array argument. Argument `offsets` contains their offsets.
@@ -85,18 +100,18 @@ class CodeBuilder:
         """
         return [self.address(which, self.builder.extract_value(self.arguments[offsets], b)) for b in range(columns)]
 
-    def advance(self, address: Address, steps: Any) -> Address:
+    def advance(self, address: Address, steps: LlvmValue | int) -> Address:
         """Return the address `steps` elements after `address`."""
         count = steps
         if not isinstance(steps, ir.Value):
             count = ir.IntType(64)(steps)
         return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
 
-    def load_element(self, address: Address) -> Any:
+    def load_element(self, address: Address) -> LlvmValue:
         """Load the element at an address."""
         return self.builder.load(address.pointer, typ=address.element)
 
-    def load(self, tile: Tile, address: Address) -> Any:
+    def load(self, tile: Tile, address: Address) -> LlvmValue:
         """Load the vector at an address, which may be unaligned."""
         vector = vector_of(tile)
         return self.builder.load(self._pointer(address, vector), align=tile.dtype.bitwidth // 8, typ=vector)
@@ -109,13 +124,13 @@ class CodeBuilder:
         """Return the pointer of an address, cast to another element type if LLVM pointers are typed."""
         return self.builder.bitcast(address.pointer, pointer_to(element_type))
 
-    def lanes_below(self, tile: Tile, count: Any, step: int = 1) -> Any:
+    def lanes_below(self, tile: Tile, count: LlvmValue, step: int = 1) -> LlvmValue:
         """Return a mask of the lanes that are below `count` and multiples of `step`."""
         limit = self.broadcast_int32(tile, count)
         lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
-        return self.builder.icmp_signed("<", ir.Constant(limit.type, lanes), limit)
+        return self.builder.icmp_signed("<", ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), lanes), limit)
 
-    def broadcast_int32(self, tile: Tile, number: Any) -> Any:
+    def broadcast_int32(self, tile: Tile, number: LlvmValue) -> LlvmValue:
         """Return a vector with a 32-bit integer in every lane and as many lanes as a vector of the tile."""
         numbers = ir.VectorType(ir.IntType(32), tile.lanes)
         lane = ir.IntType(32)
@@ -123,7 +138,9 @@ class CodeBuilder:
         first_lane = self.builder.insert_element(undefined, self.builder.trunc(number, lane), lane(0))
         return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(numbers, None))
 
-    def masked(self, operation: str, tile: Tile, vectors: list[Any], address: Address, mask: Any) -> Any:
+    def masked(
+        self, operation: str, tile: Tile, vectors: list[LlvmValue], address: Address, mask: LlvmValue
+    ) -> LlvmValue:
         """Load or store the lanes of a tile's vector that a mask selects. Other lanes are loaded as 0.
 
         operation  "load" or "store"
@@ -152,7 +169,7 @@ class CodeBuilder:
         function = _declare(self.builder.module, function_type, f"llvm.masked.{operation}.v{vector.count}{element}.p0")
         return self.builder.call(function, [*vectors, *arguments, *passthrough])
 
-    def store_first(self, tile: Tile, vector: Any, address: Address, count: Any) -> None:
+    def store_first(self, tile: Tile, vector: Any, address: Address, count: LlvmValue) -> None:
         """Store the first `count` lanes of a vector; `count` is clamped to the number of lanes.
 
         Without AVX-512, masked stores are slow (measured on Zen 3) or not available (SSE, NEON). On these processors, a
@@ -181,13 +198,13 @@ class CodeBuilder:
                     address = Address(next_pointer, address.element)
                     size = size // 2
 
-    def shuffle(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
+    def shuffle(self, a: LlvmValue, b: LlvmValue, lanes: Iterable[int]) -> LlvmValue:
         """Return a vector of the lanes of a and b with these indices. The indices of b follow those of a."""
         indices = list(lanes)
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), indices)
         return self.builder.shuffle_vector(a, b, mask)
 
-    def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
+    def fold(self, tile: Tile, a: LlvmValue, b: LlvmValue, group: int) -> LlvmValue:
         """Add the two halves of every group of lanes of a and b, and return all sums in one vector.
 
         group  number of adjacent lanes in a group
@@ -202,7 +219,7 @@ class CodeBuilder:
         second = self.shuffle(a, b, upper)
         return self.builder.fadd(first, second)
 
-    def exchange(self, tile: Tile, a: Any, b: Any, distance: int) -> tuple[Any, Any]:
+    def exchange(self, tile: Tile, a: LlvmValue, b: LlvmValue, distance: int) -> tuple[LlvmValue, LlvmValue]:
         """Swap the second half of every group of 2·distance lanes in a with the first half of the same group in b."""
         kept = list[int]()  # lanes of a, followed by those of b
         swapped = list[int]()
@@ -215,11 +232,11 @@ class CodeBuilder:
                 swapped.append(lane + distance)
         return self.shuffle(a, b, kept), self.shuffle(a, b, swapped)
 
-    def load_broadcast(self, tile: Tile, address: Address) -> Any:
+    def load_broadcast(self, tile: Tile, address: Address) -> LlvmValue:
         """Load the element at an address into every lane."""
         return self.broadcast(tile, self.load_element(address))
 
-    def broadcast(self, tile: Tile, number: Any) -> Any:
+    def broadcast(self, tile: Tile, number: LlvmValue) -> LlvmValue:
         """Return a vector with a value in every lane."""
         vector = vector_of(tile)
         undefined = ir.Constant(vector, ir.Undefined)
@@ -253,7 +270,7 @@ class CodeBuilder:
             sums = self.builder.insert_value(sums, self.builder.extract_value(passed, k) if count > 1 else passed, k)
         return sums
 
-    def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
+    def multiply_add(self, tile: Tile, a: LlvmValue, b: LlvmValue, total: LlvmValue) -> LlvmValue:
         """Return a · b + total, rounded once if the processor has FMA and twice otherwise.
 
         On processors without FMA (SSE), `llvm.fma` would call a function for every lane, which made inference twenty

@@ -174,7 +174,7 @@ class Trainer:
         self.weights = targets.loss_weights
         if validation is not None and validation.source.known:
             self.validation = replace(validation, targets=validation_targets[0])
-        if recipe.monitor != Recipe.monitor or self.metrics:
+        if recipe.monitor != Recipe.monitor or self.metrics is not None:
             from chainrule.training.evaluation import check_monitor
 
             check_monitor(network, recipe, self.task, self.normalization, self.validation, self.metrics)

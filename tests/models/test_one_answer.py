@@ -18,6 +18,7 @@ from chainrule.errors import DataError
 from chainrule.web.description import describe
 
 N = 40
+NEAR = 1e-4  # distance of an output from the threshold ½ below which rounding may decide
 ENDS: dict[str, tuple[int, list[Any], str]] = {  # number of outputs, activation and loss
     "classes": (3, [cr.Softmax()], "categorical_cross_entropy"),
     "logits": (3, [], "softmax_cross_entropy"),
@@ -34,7 +35,8 @@ class Drawn:
 
     def __init__(self, kind: str, seed: int) -> None:
         self.kind, draw = kind, np.random.default_rng(seed)
-        self.decides = kind in ("binary", "labels", "binary map") and bool(draw.integers(2))
+        has_thresholds = kind in ("binary", "labels", "binary map")
+        self.decides = has_thresholds and bool(draw.integers(2))
         self.x = draw.normal(size=(N, 2, 3, 4))
         rows = draw.integers(0, 2, (N, 3))
         rows[0], rows[1] = 0, 1
@@ -65,6 +67,8 @@ class Drawn:
             options |= {"classes": names, "loss": loss}
             self.model = cr.Sequential([*body, *activation], (2, 3, 4), **options)
         self.model.fit(self.x, self.y, epochs=3, learning_rate=0.05, progress=False)
+        if has_thresholds and (np.abs(self.model.predict(self.x) - 0.5) < NEAR).any():
+            self.decides = True
         if self.decides:
             outputs = np.moveaxis(self.model.predict(self.x), 1, -1)
             rows = np.sort(outputs.reshape(-1, outputs.shape[-1]), axis=0)

@@ -42,7 +42,7 @@ def profile_beside(
     library computes together with another operation has no time of its own there.
     """
     threads = thread_count(threads)
-    peak = measured_peak("float32", threads)
+    peak = measured_peak("compiled", "float32", threads)
     sections = list[tables.Table]()
     results = list[object]()
     for name in models or tuple(imported_networks.NETWORKS):

@@ -33,6 +33,7 @@ from chainrule.engines.compiled.kernels.tiles import (
 
 PART = 8  # outputs whose offsets fit into registers
 OUTPUTS = max(PART, WIDTH // 4)  # outputs of a tile; they fill whole vectors of float32 and of float64
+MAX_REST = PART if OUTPUTS > PART else 0  # outputs that may remain after the last tile, to be computed as one part
 TAPS = 9  # taps of a tile of a kernel gradient
 
 
@@ -223,11 +224,18 @@ def separate_channels(sums, count, y, start, channels):
 def sum_taps(rows, outputs, tap_offsets, w, epilogue, y, start, channels, count):
     """Compute sums over taps, and write `count` of them to the channels of y.
 
-    The last tile may overlap the previous one.
+    The last tile may overlap the previous one. If at most `MAX_REST` outputs remain, a part is computed instead of a
+    tile: an image of 2×2 has only four outputs.
     """
-    for t in range(0, outputs.size, OUTPUTS):
-        p = min(t, outputs.size - OUTPUTS)
+    computed = 0
+    while count - computed > MAX_REST:
+        p = max(min(computed, count - OUTPUTS), 0)
         store_transposed(_tile(rows, outputs, p, tap_offsets, w, epilogue), y, start + p, channels, count)
+        computed += OUTPUTS
+    if computed < count:
+        p = max(count - PART, 0)
+        part = _part(rows, outputs, p, tap_offsets, w, epilogue)
+        store_transposed(join_columns(part, part), y, start + p, channels, min(count, PART))
 
 
 @kernel

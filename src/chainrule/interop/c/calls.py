@@ -193,7 +193,7 @@ def _by_signature(operation: Operation, function: str) -> CCall:
         if tensor:
             named[name.removeprefix("d")] = tensor
     x, y, w, b = (named.get(name, first) for name in "xywb")
-    largest = max(first, operation.writes[0], key=lambda tensor: len(tensor.shape))
+    largest = max(first, operation.result, key=lambda tensor: len(tensor.shape))
     values: dict[str, Any] = {
         "count": first.size,
         "channels": largest.shape[0],
@@ -230,7 +230,7 @@ def divisor_of(attributes: Mapping[str, Any]) -> int:
 
 def unsupported(operation: Operation, target: str = "C") -> OptionError:
     """Return the error for an operation that cannot be exported. `target` names the format in the message."""
-    layer = operation.writes[0].name.rpartition(".")[0]
+    layer = operation.result.name.rpartition(".")[0]
     what = "is a custom layer" if operation.call else f"computes {operation.name}"
     return OptionError(f"layer {layer!r} {what}, which cannot be exported to {target}")
 
@@ -257,7 +257,7 @@ def strided(
 
 
 def _concatenate(operation: Operation) -> list[CCall]:
-    y = operation.writes[0]
+    y = operation.result
     axis = operation.attributes.get("axis", 0)
     calls = list[CCall]()
     offset = 0
@@ -277,7 +277,7 @@ def _element(array: Tensor, indices: Shape) -> Offset:
 
 def _pad(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     _check_axes(operation, x)
     filling = CCall("fill", (y, y.size, operation.attributes.get("zero", 0)))
     inside = _element(y, operation.attributes["before"])
@@ -286,14 +286,14 @@ def _pad(operation: Operation) -> list[CCall]:
 
 def _crop(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     _check_axes(operation, x)
     return [strided("copy_strided", _element(x, operation.attributes["before"]), y, y.shape, steps(x.shape))]
 
 
 def _permute(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     _check_axes(operation, x)
     axes: Shape = operation.attributes["axes"]
     x_steps = steps(x.shape)
@@ -303,7 +303,7 @@ def _permute(operation: Operation) -> list[CCall]:
 def _broadcast(operation: Operation) -> list[CCall]:
     """Return the call of a copy, whose steps along the repeated axes are 0."""
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     _check_axes(operation, x)
     return [strided("copy_strided", x, y, y.shape, _repeating_steps(x.shape, y.shape))]
 
@@ -311,7 +311,7 @@ def _broadcast(operation: Operation) -> list[CCall]:
 def _broadcast_dx(operation: Operation) -> list[CCall]:
     """Return the calls of a sum of the elements that `_broadcast` copies."""
     dy = operation.operand()
-    dx = operation.writes[0]
+    dx = operation.result
     _check_axes(operation, dx)
     sums = strided("add_strided", dy, dx, dy.shape, steps(dy.shape), _repeating_steps(dx.shape, dy.shape))
     return [CCall("fill", (dx, dx.size, 0)), sums]
@@ -331,14 +331,14 @@ def _check_axes(operation: Operation, x: Tensor) -> None:
 def _gather(operation: Operation) -> list[CCall]:
     x = operation.operand()
     indices = operation.operand(1)
-    y = operation.writes[0]
+    y = operation.result
     source = x if operation.name == "gather" else y
     return [CCall(operation.name, (x, indices, y, indices.size, source.size))]
 
 
 def _resample(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     image = x
     result = y
     is_gradient = operation.name == "resample_dx"
@@ -356,7 +356,7 @@ def _resample(operation: Operation) -> list[CCall]:
 
 def _dropout(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     attributes = operation.attributes
     threshold = math.ceil(attributes["rate"] * 2.0**53)
     whole = (f"UINT64_C({threshold})", SEED, f"UINT64_C({attributes['stream']})", STEP)
@@ -378,7 +378,7 @@ IN_PLACE = {
 
 
 def _constant(operation: Operation) -> list[CCall]:
-    return [CCall("copy", (operation.operand(1), *operation.writes, operation.writes[0].size))]
+    return [CCall("copy", (operation.operand(1), *operation.writes, operation.result.size))]
 
 
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {

@@ -83,7 +83,7 @@ def _call(operation: Operation) -> list[CCall]:
 
 def _max_pool(operation: Operation) -> CCall:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     window = Pooling.of(x, y, operation.attributes)
     if _is_unrolled(window):
         return CCall("max_pool_unpadded", (x, y, window.struct))
@@ -92,7 +92,7 @@ def _max_pool(operation: Operation) -> CCall:
 
 def _average_pool(operation: Operation) -> CCall:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     window = Pooling.of(x, y, operation.attributes)
     divisor = calls.divisor_of(operation.attributes)
     plane = window.height * window.width
@@ -109,7 +109,7 @@ def _is_unrolled(window: Pooling) -> bool:
 
 def _convolution(operation: Operation, values: Values, compact: bool) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     attributes = operation.attributes
     is_depthwise = attributes["groups"] == x.shape[0] == y.shape[0]
     if attributes["groups"] > 1 and not is_depthwise:
@@ -127,7 +127,7 @@ def _convolution(operation: Operation, values: Values, compact: bool) -> list[CC
 def _grouped_convolution(operation: Operation) -> list[CCall]:
     """Return the calls for a grouped convolution, without packing its parameters."""
     *reads, plus = operation.reads
-    y = operation.writes[0]
+    y = operation.result
     group_calls = calls.of_operation(replace(operation, reads=tuple(reads)))
     if plus is not None:
         group_calls.append(CCall("add", (y, plus, y, y.size)))
@@ -158,7 +158,7 @@ class _PackedConvolution:
         self.calls = list[CCall]()
         self._values = values
         self._x = operation.operand()
-        self._y = operation.writes[0]
+        self._y = operation.result
         w = operation.operand(1)
         b, self._plus = operation.reads[2:]
         self._attributes = operation.attributes

@@ -236,7 +236,7 @@ class Int8Steps:
             return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
 
         numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
-        self.add("average_pool_int8", (x, y, calls.Pooling.of(x, y, attributes).struct, *numbers), y, compute)
+        self.add("average_pool_int8", (x, y, calls.Sliding.of_pooling(operation).struct, *numbers), y, compute)
 
     def _zeros(self, *tensors: Tensor) -> list[int]:
         return [self.scales[tensor.storage].zero for tensor in tensors]
@@ -279,7 +279,6 @@ class Int8Steps:
         """Add an operation that only selects elements: its result has the scale of its inputs."""
         x = operation.operand()
         y = operation.result
-        attributes = operation.attributes
         scale = self.scales[y.storage] = self.scales[x.storage]
 
         def compute(activations: Activations) -> Array:
@@ -287,9 +286,9 @@ class Int8Steps:
             return (self.run(operation, *inputs) + scale.zero).astype(np.int8)
 
         if operation.name == "max_pool":
-            self.add("max_pool_int8", (x, y, calls.Pooling.of(x, y, attributes).struct), y, compute)
+            self.add("max_pool_int8", (x, y, calls.Sliding.of_pooling(operation).struct), y, compute)
         else:
-            padding = replace(operation, attributes={**attributes, "zero": scale.zero})
+            padding = replace(operation, attributes={**operation.attributes, "zero": scale.zero})
             self._add_copies(channels_last.of_operation(padding), y, compute)
 
     def _add_concatenation(self, operation: Operation) -> None:

@@ -65,22 +65,37 @@ static void max_pool_dx(const float *dy, const int *winner, float *dx, int chann
         dx[e / plane * image + winner[e]] += dy[e];
 }
 
-/* y[c,i,j] = 1/D sum over u,v of x[c,h,k]   h = s i + u - top, k = s j + v - left; the padding is skipped
+/* back 0: y[c,i,j] = 1/D sum over u,v of x[c,h,k], where from = x and to = y
+   back 1: dx[c,h,k] += dy[c,i,j] / D for all u,v, where from = dy and to = dx
+   h = s i + u - top, k = s j + v - left; the padding is skipped
    D: the divisor, or the number of image elements under the window if the divisor is 0 */
-INLINE void average_pool(const float *x, float *y, const sliding *s, int divisor)
+INLINE void average_pool_sums(const float *from, float *to, const sliding *s, int divisor, int back)
 {
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++) {
             area a;
             int count = covered(s, i, j, &a);
             for (int c = 0; c < s->channels; c++) {
-                float sum = 0;
+                int at = (c * s->rows + i) * s->columns + j;
+                float sum = 0, D = (float)(divisor ? divisor : count);
                 for (int h = a.top; h < a.bottom; h++)
-                    for (int k = a.left; k < a.right; k++)
-                        sum += x[(c * s->height + h) * s->width + k];
-                y[(c * s->rows + i) * s->columns + j] = sum / (float)(divisor ? divisor : count);
+                    for (int k = a.left; k < a.right; k++) {
+                        int image = (c * s->height + h) * s->width + k;
+                        if (back)
+                            to[image] += from[at] / D;
+                        else
+                            sum += from[image];
+                    }
+                if (!back)
+                    to[at] = sum / D;
             }
         }
+}
+
+/* y[c,i,j] = mean over the window; see average_pool_sums */
+INLINE void average_pool(const float *x, float *y, const sliding *s, int divisor)
+{
+    average_pool_sums(x, y, s, divisor, 0);
 }
 
 /* y[c,i,j] = 1/D sum over u,v of x[c, s i + u, s j + v]   for windows within the image
@@ -120,18 +135,9 @@ static void average_plane(const float *x, float *y, int channels, int plane)
     }
 }
 
-/* dx[c,h,k] = sum over i,j of dy[c,i,j] / D   over the windows covering x[c,h,k]; D as in average_pool */
+/* dx[c,h,k] = sum over i,j of dy[c,i,j] / D   over the windows covering x[c,h,k]; D as in average_pool_sums */
 static void average_pool_dx(const float *dy, float *dx, const sliding *s, int divisor)
 {
     fill(dx, s->channels * s->height * s->width, 0);
-    for (int i = 0; i < s->rows; i++)
-        for (int j = 0; j < s->columns; j++) {
-            area a;
-            int count = covered(s, i, j, &a);
-            for (int c = 0; c < s->channels; c++)
-                for (int h = a.top; h < a.bottom; h++)
-                    for (int k = a.left; k < a.right; k++)
-                        dx[(c * s->height + h) * s->width + k] +=
-                            dy[(c * s->rows + i) * s->columns + j] / (float)(divisor ? divisor : count);
-        }
+    average_pool_sums(dy, dx, s, divisor, 1);
 }

@@ -10,7 +10,7 @@ def multiply_adds(operation: Operation) -> int:
 
     Each result of the layer is a sum over one filter. Padding counts; other operations have none.
     """
-    written = operation.writes[0]
+    written = operation.result
     if operation.name in ("cross_correlate", "dense"):
         results = written
         weights = operation.operand(1)
@@ -36,7 +36,7 @@ def layer_of(operation: Operation) -> str:
             return _owner(tensor)
     if operation.name.endswith("_dx"):
         return _owner(tensors[0])
-    return _owner(operation.writes[0])
+    return _owner(operation.result)
 
 
 def bytes_moved(operation: Operation, samples: int, itemsize: int) -> int:

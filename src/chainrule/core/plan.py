@@ -58,7 +58,7 @@ class Tensor:
 
     def viewed(self, shape: Shape) -> "Tensor":
         """Return a view of the same memory with another shape."""
-        return replace(self, shape=shape, storage=self.storage)
+        return replace(self, shape=shape)
 
     def gradient(self) -> "Tensor":
         """Return the gradient of the loss with respect to this tensor; its name is given by `gradient_name`."""
@@ -122,6 +122,11 @@ class Operation:
         tensor = self.reads[index]
         assert tensor is not None, f"{self.name} reads nothing at {index}"
         return tensor
+
+    @property
+    def result(self) -> Tensor:
+        """The first tensor that the operation writes."""
+        return self.writes[0]
 
     def arguments(self, values: Mapping[str, int]) -> dict[str, Any]:
         """Return all keyword arguments, including run-time arguments computed from ``values``."""
@@ -290,7 +295,7 @@ def _add_parts(layers: list[_LayerOperations], shapes: Mapping[str, Shape]) -> l
                 writers[tensor.storage] += 1
     parts_by_gradient = defaultdict[str, list[Tensor]](list)
     part_counts = Counter[tuple[str, str]]()
-    ordered: list[Operation] = []
+    ordered = list[Operation]()
     for layer, operations in reversed(layers):
         for operation in operations:
             writes = list[Tensor]()
@@ -315,7 +320,7 @@ def _add_parts(layers: list[_LayerOperations], shapes: Mapping[str, Shape]) -> l
 def _sum(parts: list[Tensor], gradient: Tensor) -> list[Operation]:
     """Return the operations that add the parts of a gradient, in order."""
     scope: Scope = "sample" if gradient.per_sample else "batch"
-    operations: list[Operation] = []
+    operations = list[Operation]()
     total = parts[0]
     for number, part in enumerate(parts[1:], 2):
         new_total = gradient if number == len(parts) else gradient.part(f"sum{number}")
@@ -328,7 +333,7 @@ def _needed_operations(
     operations: list[Operation], requested: set[str], frozen: Collection[str]
 ) -> tuple[Operation, ...]:
     """Return the operations needed for the trainable parameters' gradients and the requested tensors, in order."""
-    kept: list[Operation] = []
+    kept = list[Operation]()
     needed = set(requested)
     for operation in reversed(operations):
         for tensor in operation.writes:

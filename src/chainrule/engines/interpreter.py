@@ -66,7 +66,7 @@ class Interpreter:
     ) -> None:
         self.engine = engine
         self.plan = plan
-        self.values: dict[str, Array] = {}
+        self.values = dict[str, Array]()
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
@@ -163,7 +163,7 @@ class Interpreter:
             self._loss = tuple(map(self._slot, tensors))
 
     def _call(self, operation: Operation) -> _Call:
-        reads = tuple(None if tensor is None else self._slot(tensor) for tensor in operation.reads)
+        reads = tuple(tensor and self._slot(tensor) for tensor in operation.reads)
         function = operation.call or partial(self.engine.run, operation.name)
         return _Call(operation, function, reads, tuple(map(self._slot, operation.writes)))
 

@@ -40,11 +40,11 @@ def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
     """Yield every operation together with the layer that emitted it."""
     layers = set[str]()
     for operation in plan.forward:
-        layer = prefix(operation.writes[0].name)
+        layer = prefix(operation.result.name)
         layers.add(layer)
         yield operation, layer
     for operation in plan.deferred:
-        yield operation, prefix(operation.writes[0].name)
+        yield operation, prefix(operation.result.name)
     for operation in plan.backward:
         written, *_ = operation.writes
         read, *_ = operation.reads
@@ -101,14 +101,14 @@ def joined_layers(network: Network, plan: Plan) -> list[JoinedLayer]:
     """
     emitted = dict[tuple[str, str], Operation]()
     for operation in plan.forward:
-        emitted[operation.name, prefix(operation.writes[0].name)] = operation
+        emitted[operation.name, prefix(operation.result.name)] = operation
     in_plan = set[str]()
     for operation in plan.operations:
         in_plan.update(tensor.storage for tensor in operation.writes)
     weighted = set[str]()
     for operation in plan.backward:
         if operation.name.endswith("_dp"):
-            weighted.add(prefix(operation.writes[0].name))
+            weighted.add(prefix(operation.result.name))
     layers = list[JoinedLayer]()
     for loss, number in _ends(network):
         name = network.names[number - 1]
@@ -190,7 +190,7 @@ def _joined(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add the probabilities and their gradient, which a plan omits if it joins their layer with the loss."""
     for joined in joined_layers(network, plan):
         for operation, layer in joined.omitted:
-            y = operation.writes[0]
+            y = operation.result
             kind = "gradient" if operation.name.endswith("_dp") else "activation"
             catalogue.add(y.name, y.shape, kind, per_sample=True)
             catalogue.writers[y.name] = Writer(operation, 0, layer)

@@ -159,7 +159,7 @@ class Trace(Explained):
         engine = fallback.numpy_engine()
         for joined in joined_layers(self.network, self.plan):
             for operation, _ in joined.omitted:
-                written = operation.writes[0]
+                written = operation.result
                 reads = list[Array]()
                 for tensor in operation.reads:
                     if tensor is not None:

@@ -181,7 +181,7 @@ def _row_name(label: Operation | str, *, operations: bool) -> str:
     if isinstance(label, str):
         return label
     if operations:
-        return f"{label.writes[0].name} = {label.name}"
+        return f"{label.result.name} = {label.name}"
     return layer_of(label)
 
 

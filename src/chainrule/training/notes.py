@@ -66,7 +66,7 @@ def _single_values(trainer: Trainer) -> str | None:
     network = trainer.network
     recipe = trainer.recipe
     batch_size = min(recipe.batch_size, len(trainer.train_data)) // recipe.gradient_accumulation_steps
-    writing = {operation.writes[0].storage.rpartition(".")[0] for operation in trainer.stepper.plan.deferred}
+    writing = {operation.result.storage.rpartition(".")[0] for operation in trainer.stepper.plan.deferred}
     single = list[str]()
     for name, shape in zip(network.names, network.shapes, strict=True):
         if name in writing and batch_size * math.prod(shape[1:]) <= 1:

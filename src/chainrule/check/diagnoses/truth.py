@@ -133,7 +133,7 @@ def layer_truth(layer: LibraryLayer, values: Values, dy: Array) -> GroundTruth:
         attributes = dict(operation.attributes)
         x = operation.reads[0]
         one_dimensional = x is not None and len(x.shape) == len(layer.shape) + 1
-        shape = (len(dy), *operation.writes[0].shape)
+        shape = (len(dy), *operation.result.shape)
 
     def compute(others: Values, dy: Array) -> Values:
         inputs = {name: _as_line(value, one_dimensional) for name, value in others.items()}
@@ -154,7 +154,7 @@ def _single_operation(layer: LibraryLayer) -> Operation | None:
     for tensor in operation.reads:
         if tensor and tensor.kind == "state":
             return None
-    if operation.writes[0].size != prod(layer.output_shape):
+    if operation.result.size != prod(layer.output_shape):
         return None
     return operation
 

@@ -5,7 +5,7 @@ For each operation of a plan, the exporter writes one or more calls of C functio
 arena     one array for all activations. Activations that are not needed at the same time share memory in it
 packed    parameters reordered so that vector instructions can load them from adjacent memory
 vectors   SIMD instructions. A build without vectors computes one float at a time
-sliding, pooling   C structs with the sizes of a convolution or of pooling
+sliding   C struct with the sizes of a convolution or pooling
 int8      a quantized model: its weights and activations are 8-bit integers
 """
 

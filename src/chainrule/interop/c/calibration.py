@@ -72,11 +72,11 @@ class Calibration:
             if method == ERROR and not is_port:
                 scales[storage] = _least_error(np.concatenate(self.samples[storage]), low, high)
         readers = count_readers(forward, self.plan)
-        own = {operation.writes[0].storage for operation in forward if operation.name == "relu"}
+        own = {operation.result.storage for operation in forward if operation.name == "relu"}
         for operation in reversed(forward):
             for part in operation.reads if operation.name == "concatenate" else ():
                 if part and readers[part.storage] == 1 and part.storage not in own:
-                    scales[part.storage] = scales[operation.writes[0].storage]
+                    scales[part.storage] = scales[operation.result.storage]
         return scales
 
 

@@ -17,6 +17,7 @@ from chainrule.operations.scalar_code import C_NAMES
 
 MAX_AXES = 8  # maximum number of axes of `copy_strided` in kernels/geometry.c
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
+OF_CONVOLUTIONS: dict[str, Any] = {"dilation": (1, 1), "groups": 1, "flip": False}  # options that poolings do not have
 SEED, STEP = "seed", "step"  # C variables of a training program
 FUNCTIONS = {  # operation → C function, if it has another name
     **C_NAMES,
@@ -33,7 +34,7 @@ class Struct(NamedTuple):
 
 
 class Sliding(NamedTuple):
-    """The sizes and options of a convolution, in the order of the C struct of this name."""
+    """The sizes and options of a convolution or pooling, in the order of the C struct of this name."""
 
     channels: int
     height: int
@@ -56,56 +57,33 @@ class Sliding(NamedTuple):
     def of(image: Tensor, kernel: Shape, result: Tensor, attributes: Mapping[str, Any]) -> "Sliding":
         """Return those of a kernel (KH, KW), an image and a result, both (C, H, W)."""
         (top, _), (left, _) = attributes["padding"]
-        steps = (*attributes["stride"], *attributes["dilation"])
-        groups = attributes["groups"]
-        flip = attributes["flip"]
+        options = {**OF_CONVOLUTIONS, **attributes}
+        steps = (*options["stride"], *options["dilation"])
+        groups = options["groups"]
+        flip = options["flip"]
         return Sliding(*image.shape, *result.shape, *kernel, *steps, top=top, left=left, groups=groups, flip=flip)
+
+    @staticmethod
+    def of_pooling(operation: Operation) -> "Sliding":
+        """Return those of a pooling."""
+        return Sliding.of(operation.operand(), operation.attributes["window"], operation.result, operation.attributes)
 
     @property
     def struct(self) -> Struct:
         """The struct as an argument of a call."""
         return Struct("sliding", tuple(map(int, self)))
 
-
-class Pooling(NamedTuple):
-    """The sizes and options of a pooling, in the order of the C struct of this name."""
-
-    channels: int
-    height: int
-    width: int
-    rows: int
-    columns: int
-    window_height: int
-    window_width: int
-    stride_y: int
-    stride_x: int
-    top: int
-    left: int
-
-    @staticmethod
-    def of(image: Tensor, result: Tensor, attributes: Mapping[str, Any]) -> "Pooling":
-        """Return those of an image and a result, both (C, H, W)."""
-        (top, _), (left, _) = attributes["padding"]
-        return Pooling(
-            *image.shape, *result.shape[1:], *attributes["window"], *attributes["stride"], top=top, left=left
-        )
-
-    @property
-    def struct(self) -> Struct:
-        """The struct as an argument of a call."""
-        return Struct("pooling", tuple(self))
-
     @property
     def stays_inside(self) -> bool:
-        """Whether no window extends beyond the image."""
-        bottom = (self.rows - 1) * self.stride_y + self.window_height
-        right = (self.columns - 1) * self.stride_x + self.window_width
+        """Whether no window of a pooling extends beyond the image."""
+        bottom = (self.rows - 1) * self.stride_y + self.kernel_height
+        right = (self.columns - 1) * self.stride_x + self.kernel_width
         return self.top == self.left == 0 and bottom <= self.height and right <= self.width
 
     @property
     def covers_image(self) -> bool:
-        """Whether the only window is the whole image."""
-        return self.stays_inside and (self.window_height, self.window_width) == (self.height, self.width)
+        """Whether the only window of a pooling is the whole image."""
+        return self.stays_inside and (self.kernel_height, self.kernel_width) == (self.height, self.width)
 
 
 class Offset(NamedTuple):
@@ -168,10 +146,10 @@ def of_operation(operation: Operation) -> list[CCall]:
     name = FUNCTIONS.get(operation.name, operation.name)
     if operation.call or not (name in _CALLS or is_defined(name)):
         raise unsupported(operation)
-    return _CALLS[name](operation) if name in _CALLS else [_by_signature(operation, name)]
+    return _CALLS[name](operation) if name in _CALLS else [by_signature(operation, name)]
 
 
-def _by_signature(operation: Operation, function: str) -> CCall:
+def by_signature(operation: Operation, function: str) -> CCall:
     """Return the call of a function whose parameters follow those for tensors and are the operation's attributes, or
 
     count             number of elements in the first input
@@ -180,7 +158,7 @@ def _by_signature(operation: Operation, function: str) -> CCall:
     groups, D         number of groups, by default one for each channel, and of channels in a group
     inputs, outputs   numbers of columns and of rows of w
     untied            whether b has more axes than the channels
-    sliding, pooling  type of a struct with the sizes of x, w and y
+    sliding           type of a struct with the sizes of x, of w or a window, and of y
 
     A gradient, such as dx, has the sizes of its tensor, here x.
     """
@@ -193,7 +171,7 @@ def _by_signature(operation: Operation, function: str) -> CCall:
         if tensor:
             named[name.removeprefix("d")] = tensor
     x, y, w, b = (named.get(name, first) for name in "xywb")
-    largest = max(first, operation.writes[0], key=lambda tensor: len(tensor.shape))
+    largest = max(first, operation.result, key=lambda tensor: len(tensor.shape))
     values: dict[str, Any] = {
         "count": first.size,
         "channels": largest.shape[0],
@@ -212,9 +190,8 @@ def _by_signature(operation: Operation, function: str) -> CCall:
     arguments = list[Argument]()
     for kind, name in parameters[len(tensors) :]:
         if kind == "sliding *":
-            arguments.append(Sliding.of(x, w.shape[2:], y, attributes).struct)
-        elif kind == "pooling *":
-            arguments.append(Pooling.of(x, y, attributes).struct)
+            kernel = attributes.get("window", w.shape[2:])
+            arguments.append(Sliding.of(x, kernel, y, attributes).struct)
         elif kind == "float":
             arguments.append(float(values[name]))
         else:
@@ -230,7 +207,7 @@ def divisor_of(attributes: Mapping[str, Any]) -> int:
 
 def unsupported(operation: Operation, target: str = "C") -> OptionError:
     """Return the error for an operation that cannot be exported. `target` names the format in the message."""
-    layer = operation.writes[0].name.rpartition(".")[0]
+    layer = operation.result.name.rpartition(".")[0]
     what = "is a custom layer" if operation.call else f"computes {operation.name}"
     return OptionError(f"layer {layer!r} {what}, which cannot be exported to {target}")
 
@@ -257,7 +234,7 @@ def strided(
 
 
 def _concatenate(operation: Operation) -> list[CCall]:
-    y = operation.writes[0]
+    y = operation.result
     axis = operation.attributes.get("axis", 0)
     calls = list[CCall]()
     offset = 0
@@ -277,7 +254,7 @@ def _element(array: Tensor, indices: Shape) -> Offset:
 
 def _pad(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     _check_axes(operation, x)
     filling = CCall("fill", (y, y.size, operation.attributes.get("zero", 0)))
     inside = _element(y, operation.attributes["before"])
@@ -286,14 +263,14 @@ def _pad(operation: Operation) -> list[CCall]:
 
 def _crop(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     _check_axes(operation, x)
     return [strided("copy_strided", _element(x, operation.attributes["before"]), y, y.shape, steps(x.shape))]
 
 
 def _permute(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     _check_axes(operation, x)
     axes: Shape = operation.attributes["axes"]
     x_steps = steps(x.shape)
@@ -303,7 +280,7 @@ def _permute(operation: Operation) -> list[CCall]:
 def _broadcast(operation: Operation) -> list[CCall]:
     """Return the call of a copy, whose steps along the repeated axes are 0."""
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     _check_axes(operation, x)
     return [strided("copy_strided", x, y, y.shape, _repeating_steps(x.shape, y.shape))]
 
@@ -311,7 +288,7 @@ def _broadcast(operation: Operation) -> list[CCall]:
 def _broadcast_dx(operation: Operation) -> list[CCall]:
     """Return the calls of a sum of the elements that `_broadcast` copies."""
     dy = operation.operand()
-    dx = operation.writes[0]
+    dx = operation.result
     _check_axes(operation, dx)
     sums = strided("add_strided", dy, dx, dy.shape, steps(dy.shape), _repeating_steps(dx.shape, dy.shape))
     return [CCall("fill", (dx, dx.size, 0)), sums]
@@ -331,14 +308,14 @@ def _check_axes(operation: Operation, x: Tensor) -> None:
 def _gather(operation: Operation) -> list[CCall]:
     x = operation.operand()
     indices = operation.operand(1)
-    y = operation.writes[0]
+    y = operation.result
     source = x if operation.name == "gather" else y
     return [CCall(operation.name, (x, indices, y, indices.size, source.size))]
 
 
 def _resample(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     image = x
     result = y
     is_gradient = operation.name == "resample_dx"
@@ -356,7 +333,7 @@ def _resample(operation: Operation) -> list[CCall]:
 
 def _dropout(operation: Operation) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     attributes = operation.attributes
     threshold = math.ceil(attributes["rate"] * 2.0**53)
     whole = (f"UINT64_C({threshold})", SEED, f"UINT64_C({attributes['stream']})", STEP)
@@ -378,7 +355,7 @@ IN_PLACE = {
 
 
 def _constant(operation: Operation) -> list[CCall]:
-    return [CCall("copy", (operation.operand(1), *operation.writes, operation.writes[0].size))]
+    return [CCall("copy", (operation.operand(1), *operation.writes, operation.result.size))]
 
 
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {

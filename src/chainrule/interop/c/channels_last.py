@@ -50,7 +50,7 @@ def of_operation(operation: Operation) -> Operation:
     (C, H, W) is one along axis 2 of (H, W, C).
     """
     attributes = dict(operation.attributes)
-    rank = len(operation.writes[0].shape)
+    rank = len(operation.result.shape)
 
     def view(x: Tensor) -> Tensor:
         return x.viewed(rotated(x.shape))

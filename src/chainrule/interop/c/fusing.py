@@ -82,7 +82,7 @@ class _Fusion:
         if tensor is None or self._readers[tensor.storage] > 1:
             return None
         for index, operation in enumerate(self.operations):
-            if operation.writes[0].storage == tensor.storage and operation.name in names:
+            if operation.result.storage == tensor.storage and operation.name in names:
                 return None if operation.attributes.get("relu") else index
         return None
 
@@ -126,9 +126,9 @@ class _Fusion:
     def _fuse_batch_norm(self, operation: Operation) -> bool:
         """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""
         x = operation.operand()
-        y = operation.writes[0]
+        y = operation.result
         index = self._producer(x, self._convolutions)
-        if index is not None and (self.operations[index].reads[3] or self.operations[index].writes[0].shape != x.shape):
+        if index is not None and (self.operations[index].reads[3] or self.operations[index].result.shape != x.shape):
             index = None
         if index is None and not self._int8:
             return False
@@ -179,7 +179,7 @@ class _Fusion:
             index = self._producer(producer_result, self._convolutions)
             if index is None or addend is None or self.operations[index].reads[3] is not None:
                 continue
-            if any(addend.storage == later.writes[0].storage for later in self.operations[index:]):
+            if any(addend.storage == later.result.storage for later in self.operations[index:]):
                 continue
             self._replace(index, operation, reads=(*self.operations[index].reads[:3], addend))
             return True
@@ -196,7 +196,7 @@ class _Fusion:
     def _replace(self, index: int, operation: Operation, **changes: Any) -> None:
         """Replace the host at an index by its fused form, which writes the result of ``operation`` in its own shape."""
         host = self.operations[index]
-        self.operations[index] = replace(host, writes=(operation.writes[0].viewed(host.writes[0].shape),), **changes)
+        self.operations[index] = replace(host, writes=(operation.result.viewed(host.result.shape),), **changes)
 
     def _with_fusion_slots(self, operation: Operation) -> Operation:
         """Add the input ``plus`` (None) and the attribute ``relu`` (False) to a convolution; keep other operations."""
@@ -209,4 +209,4 @@ def _pads_image(pad: Operation, x: Tensor) -> bool:
     """Return whether a padding adds rows and columns, but no channels, to an image that a convolution reads as x."""
     before = pad.attributes["before"]
     after = pad.attributes["after"]
-    return len(before) == 3 and not before[0] and not after[0] and pad.writes[0].shape == x.shape
+    return len(before) == 3 and not before[0] and not after[0] and pad.result.shape == x.shape

@@ -65,7 +65,7 @@ class Int8Steps:
     def add_operation(self, operation: Operation, *, in_floats: bool) -> None:
         """Add the steps of an operation; `in_floats`: the last one before outputs or operations in floats."""
         name = operation.name
-        y = operation.writes[0]
+        y = operation.result
         if name == "dense":
             is_rounded = y.storage in self._own_scales or operation.attributes.get("relu")
             return self._add_filtered(operation, in_floats=in_floats and not is_rounded)
@@ -102,7 +102,7 @@ class Int8Steps:
             return x
         original = x
         for operation in channels_last.permutations(x, stored):
-            x = Tensor(operation.writes[0].name, original.shape)
+            x = Tensor(operation.result.name, original.shape)
             self.scales[x.storage] = self.scales[original.storage]
             self._add_copies(operation, x, lambda activations: activations[original.storage])
         return x
@@ -122,7 +122,7 @@ class Int8Steps:
         in_floats   whether the result is the network's output, in floats
         """
         x = operation.operand()
-        y = operation.writes[0]
+        y = operation.result
         options = dict[str, Any](fusing.ONE_PIXEL)
         for name in options.keys() & operation.attributes.keys():
             options[name] = operation.attributes[name]
@@ -179,9 +179,9 @@ class Int8Steps:
 
     def _add_transposed(self, operation: Operation) -> None:
         """Add a transposed convolution: a convolution of cells, whose elements are then moved and cropped."""
-        y = operation.writes[0]
+        y = operation.result
         convolution = transposed.convolution(operation, self._weights)
-        cells = convolution.writes[0]
+        cells = convolution.result
         stride = operation.attributes["stride"]
         height = cells.shape[1] * stride[0]
         width = cells.shape[2] * stride[1]
@@ -198,7 +198,7 @@ class Int8Steps:
 
     def _add_elementwise(self, operation: Operation) -> None:
         x = operation.operand()
-        y = operation.writes[0]
+        y = operation.result
         scale = self.scales[x.storage]
         results = self.run(operation, scale.values(INT8_VALUES))
         if y.storage not in self.scales:  # the scale of x determines the range of the result
@@ -215,7 +215,7 @@ class Int8Steps:
     def _add_average_pool(self, operation: Operation) -> None:
         """Add average pooling, whose result has the scale of x unless it has its own."""
         x = operation.operand()
-        y = operation.writes[0]
+        y = operation.result
         x_scale = self.scales[x.storage]
         y_scale = self.scales.setdefault(y.storage, x_scale)
         attributes = {**operation.attributes, "divisor": "one"}
@@ -236,7 +236,7 @@ class Int8Steps:
             return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
 
         numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
-        self.add("average_pool_int8", (x, y, calls.Pooling.of(x, y, attributes).struct, *numbers), y, compute)
+        self.add("average_pool_int8", (x, y, calls.Sliding.of_pooling(operation).struct, *numbers), y, compute)
 
     def _zeros(self, *tensors: Tensor) -> list[int]:
         return [self.scales[tensor.storage].zero for tensor in tensors]
@@ -245,7 +245,7 @@ class Int8Steps:
         """Add a sum: (a · a_factor + b · b_factor) / 2^shift."""
         a = operation.operand()
         b = operation.operand(1)
-        y = operation.writes[0]
+        y = operation.result
         y_scale = self.scales[y.storage]
         a_step = self.scales[a.storage].step / y_scale.step
         b_step = self.scales[b.storage].step / y_scale.step
@@ -263,7 +263,7 @@ class Int8Steps:
         """Add a product: a · b · multiplier / 2^shift."""
         a = operation.operand()
         b = operation.operand(1)
-        y = operation.writes[0]
+        y = operation.result
         y_scale = self.scales[y.storage]
         step = self.scales[a.storage].step * (self.scales[b.storage].step / y_scale.step)
         multiplier, shift = fixed_point(np.array([step]))
@@ -278,8 +278,7 @@ class Int8Steps:
     def _add_selection(self, operation: Operation) -> None:
         """Add an operation that only selects elements: its result has the scale of its inputs."""
         x = operation.operand()
-        y = operation.writes[0]
-        attributes = operation.attributes
+        y = operation.result
         scale = self.scales[y.storage] = self.scales[x.storage]
 
         def compute(activations: Activations) -> Array:
@@ -287,13 +286,13 @@ class Int8Steps:
             return (self.run(operation, *inputs) + scale.zero).astype(np.int8)
 
         if operation.name == "max_pool":
-            self.add("max_pool_int8", (x, y, calls.Pooling.of(x, y, attributes).struct), y, compute)
+            self.add("max_pool_int8", (x, y, calls.Sliding.of_pooling(operation).struct), y, compute)
         else:
-            padding = replace(operation, attributes={**attributes, "zero": scale.zero})
+            padding = replace(operation, attributes={**operation.attributes, "zero": scale.zero})
             self._add_copies(channels_last.of_operation(padding), y, compute)
 
     def _add_concatenation(self, operation: Operation) -> None:
-        y = operation.writes[0]
+        y = operation.result
         reads = list[Tensor]()
         for number in range(len(operation.reads)):
             reads.append(self._on_scale(operation.operand(number), y, number))
@@ -313,7 +312,7 @@ class Int8Steps:
     def _add_where(self, operation: Operation) -> None:
         """Add the selection of one of two inputs, both on the scale of the result."""
         test = operation.operand()
-        y = operation.writes[0]
+        y = operation.result
         a = self._on_scale(operation.operand(1), y, 1)
         b = self._on_scale(operation.operand(2), y, 2)
 
@@ -327,7 +326,7 @@ class Int8Steps:
     def _add_comparison(self, operation: Operation) -> None:
         """Add a comparison of the numbers that the integers represent, as floats."""
         operands = (operation.operand(), operation.operand(1))
-        y = operation.writes[0]
+        y = operation.result
         scales = [self.scales[x.storage] for x in operands]
         y_scale = self.scales.setdefault(y.storage, Int8Scale.of(0, 1))
         false, true = map(int, y_scale.numbers(np.array([0.0, 1.0])))
@@ -348,7 +347,7 @@ class Int8Steps:
     def _add_constant(self, operation: Operation) -> None:
         """Add a copy of constants, on a scale of their own unless the result has one."""
         b = operation.operand(1)
-        y = operation.writes[0]
+        y = operation.result
         values = self._weights[b.storage].reshape(y.shape)
         scale = self.scales.setdefault(y.storage, Int8Scale.of(float(values.min()), float(values.max())))
         numbers = scale.numbers(values)
@@ -359,7 +358,7 @@ class Int8Steps:
         """Add the selection of elements by constant indices; the result has the scale of the input."""
         x = operation.operand()
         indices = operation.operand(1)
-        y = operation.writes[0]
+        y = operation.result
         self.scales[y.storage] = self.scales[x.storage]
         places = self._weights[indices.storage]
         copy = replace(operation, reads=(x, self.parameter(y, "indices", places)))

@@ -41,7 +41,7 @@ def move_roundings(plan: Plan) -> Plan:
         producers = _producers(operations[:index])
         moved = list[Operation]()
         producer = producers.get(rounding.operand().storage)
-        if rounding.name == "fake_quantize" and producer and readers[producer.writes[0].storage] == 1:
+        if rounding.name == "fake_quantize" and producer and readers[producer.result.storage] == 1:
             moved = _rounded_first(producer, rounding, producers)
         if producer and moved:
             del operations[index]
@@ -64,9 +64,9 @@ def _rounded_first(producer: Operation, rounding: Operation, producers: dict[str
         max_pool(x), round(…)            →    round(x), max_pool(…)
         concatenate(a, b), round(…)      →    round(a), round(b), concatenate(…), round(…)
     """
-    y = rounding.writes[0]
+    y = rounding.result
     copies = producer.name in SELECTING
-    copied = replace(producer, writes=(y.viewed(producer.writes[0].shape), *producer.writes[1:]))
+    copied = replace(producer, writes=(y.viewed(producer.result.shape), *producer.writes[1:]))
     grids = [_grid(x, producers) for x in producer.reads]
     if copies and grids[0] == rounding.attributes:
         return [copied]
@@ -121,7 +121,7 @@ def absorb(operations: list[Operation], plan: Plan) -> tuple[list[Operation], Sc
         producer = _producers(absorbed).get(operation.operand().storage)
         host = None
         if operation.name == "fake_quantize" and not (producer and producer.name == "softmax"):  # computed in floats
-            scales[operation.writes[0].storage] = Int8Scale.of_layer(operation)
+            scales[operation.result.storage] = Int8Scale.of_layer(operation)
             host = _host(absorbed, producer, readers)
         if host is None:
             absorbed.append(operation)
@@ -129,7 +129,7 @@ def absorb(operations: list[Operation], plan: Plan) -> tuple[list[Operation], Sc
             attributes = dict(host.attributes)
             if host is not producer:
                 attributes["ties"] = "away"
-            writes = (operation.writes[0].viewed(host.writes[0].shape), *host.writes[1:])
+            writes = (operation.result.viewed(host.result.shape), *host.writes[1:])
             absorbed[absorbed.index(host)] = replace(host, writes=writes, attributes=attributes)
     return absorbed, scales
 
@@ -139,11 +139,11 @@ def _host(operations: list[Operation], producer: Operation | None, readers: Coun
 
     A Rescaling after an average pooling that only decides ties is removed.
     """
-    if producer is None or readers[producer.writes[0].storage] > 1:
+    if producer is None or readers[producer.result.storage] > 1:
         return None
     if producer.name == "rescaling" and abs(producer.attributes["scale"] - 1) < MAX_TIE_SHARE:
         source = _producers(operations).get(producer.operand().storage)
-        if source is not None and source.name == "average_pool" and readers[source.writes[0].storage] == 1:
+        if source is not None and source.name == "average_pool" and readers[source.result.storage] == 1:
             operations.remove(producer)
             return source
     return producer if producer.name in HOSTS else None
@@ -151,7 +151,7 @@ def _host(operations: list[Operation], producer: Operation | None, readers: Coun
 
 def _producers(operations: Iterable[Operation]) -> dict[str, Operation]:
     """Return the operation that computes each storage."""
-    return {operation.writes[0].storage: operation for operation in operations}
+    return {operation.result.storage: operation for operation in operations}
 
 
 def float_tail(operations: list[Operation], plan: Plan, scales: Scales) -> list[Operation]:
@@ -160,7 +160,7 @@ def float_tail(operations: list[Operation], plan: Plan, scales: Scales) -> list[
     readers = count_readers(operations, plan)
     output = plan.output.storage
     for operation in reversed(operations):
-        y = operation.writes[0].storage
+        y = operation.result.storage
         read = operation.operand().storage
         is_float = y == output and y not in scales and operation.name in (*ELEMENTWISE, "softmax")
         if not is_float or readers[read] > 1:

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.core.arrays import Array, Floats, Shape
 from chainrule.core.plan import Operation, Tensor
 from chainrule.interop.c import calls
-from chainrule.interop.c.calls import CCall, Offset, Pooling, Sliding
+from chainrule.interop.c.calls import CCall, Offset, Sliding
 from chainrule.interop.c.fusing import Values
 
 MAX_UNROLLED_TAPS = 16  # largest number of window elements for which the C compiler unrolls the loop
@@ -83,33 +83,31 @@ def _call(operation: Operation) -> list[CCall]:
 
 def _max_pool(operation: Operation) -> CCall:
     x = operation.operand()
-    y = operation.writes[0]
-    window = Pooling.of(x, y, operation.attributes)
+    y = operation.result
+    window = Sliding.of_pooling(operation)
     if _is_unrolled(window):
         return CCall("max_pool_unpadded", (x, y, window.struct))
     return CCall("max_pool", (x, y, None, window.struct))
 
 
 def _average_pool(operation: Operation) -> CCall:
-    x = operation.operand()
-    y = operation.writes[0]
-    window = Pooling.of(x, y, operation.attributes)
-    divisor = calls.divisor_of(operation.attributes)
-    plane = window.height * window.width
-    if window.covers_image and divisor in (0, plane):
-        return CCall("average_plane", (x, y, window.channels, plane))
-    function = "average_pool_unpadded" if _is_unrolled(window) else "average_pool"
-    return CCall(function, (x, y, window.struct, divisor))
+    window = Sliding.of_pooling(operation)
+    function = "average_pool"
+    if window.covers_image and operation.attributes["divisor"] != "one":
+        function = "average_plane"
+    elif _is_unrolled(window):
+        function = "average_pool_unpadded"
+    return calls.by_signature(operation, function)
 
 
-def _is_unrolled(window: Pooling) -> bool:
+def _is_unrolled(window: Sliding) -> bool:
     """Return whether the windows are small enough to be unrolled, and never extend beyond the image."""
-    return window.stays_inside and window.window_height * window.window_width <= MAX_UNROLLED_TAPS
+    return window.stays_inside and window.kernel_height * window.kernel_width <= MAX_UNROLLED_TAPS
 
 
 def _convolution(operation: Operation, values: Values, compact: bool) -> list[CCall]:
     x = operation.operand()
-    y = operation.writes[0]
+    y = operation.result
     attributes = operation.attributes
     is_depthwise = attributes["groups"] == x.shape[0] == y.shape[0]
     if attributes["groups"] > 1 and not is_depthwise:
@@ -127,7 +125,7 @@ def _convolution(operation: Operation, values: Values, compact: bool) -> list[CC
 def _grouped_convolution(operation: Operation) -> list[CCall]:
     """Return the calls for a grouped convolution, without packing its parameters."""
     *reads, plus = operation.reads
-    y = operation.writes[0]
+    y = operation.result
     group_calls = calls.of_operation(replace(operation, reads=tuple(reads)))
     if plus is not None:
         group_calls.append(CCall("add", (y, plus, y, y.size)))
@@ -158,7 +156,7 @@ class _PackedConvolution:
         self.calls = list[CCall]()
         self._values = values
         self._x = operation.operand()
-        self._y = operation.writes[0]
+        self._y = operation.result
         w = operation.operand(1)
         b, self._plus = operation.reads[2:]
         self._attributes = operation.attributes

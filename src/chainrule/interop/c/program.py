@@ -261,7 +261,7 @@ def input_parts(plan: Plan, normalization: Normalization) -> list[tuple[Normaliz
     places = list[tuple[int, int]]()
     for operation in plan.forward:
         if operation.operand().storage == plan.input.storage:  # an `Unpack` layer
-            places.append((operation.attributes["before"][0], operation.writes[0].size))
+            places.append((operation.attributes["before"][0], operation.result.size))
     firsts, sizes = zip(*sorted(places), strict=True)
     return [*zip(normalization.parts.values(), firsts, sizes, strict=True)]
 

@@ -132,7 +132,7 @@ class Quantized:
             self._add_input(self._plan.input)
         for operation in body:
             if operation.name == FAKE_QUANTIZE and self._reads_input(operation):
-                self._add_input(operation.writes[0])
+                self._add_input(operation.result)
             else:
                 self._steps.add_operation(operation, in_floats=operation is body[-1] and ends_in_floats)
         if self.steps[-1].result.name != OUTPUTS and ends_in_floats:
@@ -224,7 +224,7 @@ class Quantized:
 
     def _add_float_operation(self, operation: Operation) -> None:
         """Add an operation that updates the outputs in place, in floats."""
-        outputs = Tensor(OUTPUTS, operation.writes[0].shape)
+        outputs = Tensor(OUTPUTS, operation.result.shape)
         (call,) = calls.of_operation(replace(operation, reads=(outputs,), writes=(outputs,)))
         shape = (-1, *outputs.shape)
 

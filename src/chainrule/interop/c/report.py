@@ -105,7 +105,7 @@ def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, nam
     products = Counter[str]()
     members = dict[str, dict[str, None]]()  # of each host, the layers that are computed with it, in order
     for operation in plan.forward:
-        layer = _layer_of(operation.writes[0])
+        layer = _layer_of(operation.result)
         host = hosts[layer]
         products[host] += multiply_adds(operation)
         members.setdefault(host, {})[layer] = None
@@ -131,8 +131,8 @@ def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:
     hosts = dict[str, str]()
     readers = dict[str, str]()
     for operation in reversed(plan.forward):
-        layer = _layer_of(operation.writes[0])
-        result = operation.writes[0].storage
+        layer = _layer_of(operation.result)
+        result = operation.result.storage
         if result not in written and result in readers and readers[result] != layer:
             hosts[layer] = readers[result]
         host = hosts.setdefault(layer, layer)

@@ -47,7 +47,7 @@ class Int8Scale:
         """Return the scale of a FakeQuantize layer; OptionError unless its integers have 8 bits."""
         step, zero, low, high = (operation.attributes[name] for name in ("scale", "zero", "low", "high"))
         if high - low not in (INT8_MAX - INT8_MIN, INT8_MAX - INT8_MIN - 1):
-            layer = operation.writes[0].name.rpartition(".")[0]
+            layer = operation.result.name.rpartition(".")[0]
             raise OptionError(f"layer {layer!r} rounds to integers from {low:.0f} to {high:.0f}; expected 8 bits")
         return Int8Scale(step, int(zero - low) + INT8_MIN)
 

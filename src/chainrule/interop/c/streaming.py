@@ -125,12 +125,12 @@ class _Parts:
         self._columns = {plan.input.storage: columns}  # new columns of each result that is computed in parts
         self._shapes = {plan.input.storage: plan.input.shape}
         for operation in plan.forward:
-            self._shapes[operation.writes[0].storage] = operation.writes[0].shape
+            self._shapes[operation.result.storage] = operation.result.shape
 
     def add(self, operation: Operation) -> None:
         """Add an operation: for new columns, or for a whole window."""
         x = operation.operand()
-        y = operation.writes[0]
+        y = operation.result
         activations = [tensor for tensor in operation.reads if tensor is not None and tensor.kind in ACTIVATIONS]
         parts = [tensor for tensor in activations if tensor.storage in self._columns]
         is_divisible = len(parts) == len(activations) and not _varies_with_columns(operation)
@@ -223,7 +223,7 @@ def _columns_of_call(plan: Plan) -> int:
     strides = {plan.input.storage: 1}  # columns of the input for each column of a result
     for operation in plan.forward:
         x = operation.operand()
-        y = operation.writes[0]
+        y = operation.result
         stride = 1
         if y.shape[-1] > 1:
             stride = operation.attributes.get("stride", (1, 1))[-1]

@@ -90,7 +90,7 @@ class Training:
         external = variables | {target.storage: "target", loss.storage: "&loss"}
         step = program.normalization_calls(plan, model.normalization, external)
         for operation in plan.operations:
-            if operation.writes[0].storage != correct.storage:
+            if operation.result.storage != correct.storage:
                 step += calls.of_operation(operation)
         deferred = list[CCall]()
         for operation in plan.deferred:

@@ -25,7 +25,7 @@ def convolution(operation: Operation, values: dict[str, Array]) -> Operation:
     x = operation.operand()
     w = operation.operand(1)
     b = operation.reads[2]
-    y = operation.writes[0]
+    y = operation.result
     stride, dilation, crop = (operation.attributes[name] for name in ("stride", "dilation", "padding"))
     axes = zip(x.shape[1:], y.shape[1:], w.shape[2:], stride, dilation, crop, strict=True)
     (rows, vertical, height), (columns, horizontal, width) = starmap(_cells, axes)

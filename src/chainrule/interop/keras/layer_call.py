@@ -1,6 +1,7 @@
 """A call of a Keras layer during translation: inputs, options, weights, results, and errors with the layer's name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from chainrule.interop.keras.values import as_list, is_whole
 from chainrule.interop.keras.weights import ReadWeights
 from chainrule.interop.names import NAMES
 from chainrule.layers.node import Node
+
+Translation: TypeAlias = "Callable[[KerasCall], KerasValue]"  # function that returns the result of a call
+Translated: TypeAlias = KerasValue | list[KerasValue]
+MultiTranslation: TypeAlias = "Callable[[KerasCall], Translated]"  # function that may return several results
 
 UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # Keras writes some options even for layers that ignore them: in Keras 2, for example, `groups` for depthwise, separable
@@ -57,6 +62,11 @@ class KerasCall:
         if len(self.operands) != 1 or len(self.inputs) != 1:
             raise self.unsupported(f"{len(self.operands)} inputs", "one")
         return self.inputs[0]
+
+    @property
+    def positions(self) -> int:
+        """Number of axes of positions of the only input: 2 for an image, 1 for a sequence."""
+        return self.x.rank - 1
 
     # ------------------------------------------------------------------ options
 
@@ -248,6 +258,20 @@ class KerasCall:
     def layer_name(self) -> str:
         """Name of the layer in the network."""
         return self.assembly.layer_names[self.layer.path]
+
+
+def for_positions(translate: Callable[[KerasCall, int], KerasValue], axes: int, result: str) -> Translation:
+    """Return the translation of a layer whose inputs have channels and this number of axes of positions.
+
+    translate  function of a call and the axis of its channels
+    result     what the function returns, for the list of layers
+    """
+
+    def translate_positions(call: KerasCall) -> KerasValue:
+        return translate(call, call.channel_axis(axes + 1))
+
+    translate_positions.__doc__ = f"Return {result}."
+    return translate_positions
 
 
 def _simplify(value: object) -> object:

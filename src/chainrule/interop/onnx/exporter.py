@@ -94,7 +94,7 @@ def _add_nodes(graph: GraphWriter, plan: Plan, normalizations: Mapping[str, Norm
     """
     layers = dict(zip(graph.network.names, graph.network.layers, strict=True))
     for operation in plan.forward:
-        result = operation.writes[0]
+        result = operation.result
         graph.layer = result.name.rpartition(".")[0]
         layer = layers[graph.layer]
         if isinstance(layer, Unpack):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule._io.budget import Budget
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.config import Source, TensorReference
 from chainrule.interop.names import NAMES, inverted
+from chainrule.interop.tflite.tensors import TfliteTensors
 
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
@@ -20,47 +20,6 @@ WEIGHTED = ("FULLY_CONNECTED", "RESHAPE")  # operators that treat rows equally a
 NO_ACTIVATION = 0  # ActivationFunctionType
 ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras
 FUNCTIONS = inverted(NAMES.tflite)  # operators of results and constants without options → function of keras.ops
-
-
-class OperatorGraph(Protocol):
-    """What an operator reads and writes of its graph; `graph.TfliteGraph` describes the attributes."""
-
-    budget: Budget
-    results: dict[int, TensorReference]
-    blocks: dict[int, dict[int, int]]
-    rows: dict[int, int]
-
-    def code(self, index: int) -> str:
-        """Return the name of an operator, such as CONV_2D."""
-        ...
-
-    def shape(self, index: int) -> Shape:
-        """Return the shape of a tensor."""
-        ...
-
-    def constant(self, index: int) -> Array | None:
-        """Return a constant tensor; None for a result."""
-        ...
-
-    def add(
-        self,
-        name: str,
-        kind: str,
-        options: Mapping[str, Any],
-        sources: Sequence[Source],
-        results: Sequence[int] = (),
-        arrays: Mapping[str, Array] | None = None,
-    ) -> TensorReference:
-        """Add a Keras layer, and return its first result."""
-        ...
-
-    def grid(self, index: int) -> dict[str, float] | None:
-        """Return the options of FakeQuantize for a tensor; None if it is not quantized."""
-        ...
-
-    def kind(self, index: int) -> int:
-        """Return the type of a tensor's elements."""
-        ...
 
 
 class TfliteOperator:
@@ -73,7 +32,7 @@ class TfliteOperator:
     output   index of the tensor with the first result
     """
 
-    def __init__(self, graph: OperatorGraph, library: Any, operator: Any, number: int) -> None:
+    def __init__(self, graph: TfliteTensors, library: Any, operator: Any, number: int) -> None:
         self.graph = graph
         self._library = library
         self._operator = operator

@@ -193,5 +193,5 @@ def _require_shardable(plan: Plan) -> None:
     allowed = {*EXCHANGES, "batch_norm_dw", "add"}  # gradients are summed anyway
     for operation in plan.operations:
         if operation.call or (operation.scope == "batch" and operation.name not in allowed):
-            layer = operation.writes[0].name.rpartition(".")[0] or "the loss"
+            layer = operation.result.name.rpartition(".")[0] or "the loss"
             raise OptionError(f"{layer}: {operation.name} needs the whole batch at once; train without shards")

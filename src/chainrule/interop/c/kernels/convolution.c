@@ -1,6 +1,6 @@
-/* Options of a convolution: the sizes of the image in memory (channels, height, width), the result (filters, rows,
-   columns) and the kernel; strides, dilations, the padding above and to the left of the image, the number of groups,
-   and whether the kernel is rotated by 180 degrees (flip). */
+/* Options of a convolution or pooling: the sizes of the image in memory (channels, height, width), the result (filters,
+   rows, columns) and the kernel or window; strides, dilations, the padding above and to the left of the image, the
+   number of groups, and whether the kernel is rotated by 180 degrees (flip). */
 typedef struct {
     int channels, height, width;
     int filters, rows, columns;

@@ -1,21 +1,15 @@
-/* Options of pooling: the sizes of the image x (channels, height, width), the result y (channels, rows, columns) and
-   the window, its strides, and the padding above and to the left of the image. */
-typedef struct {
-    int channels, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left;
-} pooling;
-
 /* The rows top <= h < bottom and the columns left <= k < right of the image that a window covers. */
 typedef struct {
     int top, bottom, left, right;
 } area;
 
 /* Compute the area under the window of y[c,i,j]. Return its size. */
-INLINE int covered(const pooling *s, int i, int j, area *a)
+INLINE int covered(const sliding *s, int i, int j, area *a)
 {
     a->top = s->stride_y * i - s->top;
     a->left = s->stride_x * j - s->left;
-    a->bottom = a->top + s->window_height < s->height ? a->top + s->window_height : s->height;
-    a->right = a->left + s->window_width < s->width ? a->left + s->window_width : s->width;
+    a->bottom = a->top + s->kernel_height < s->height ? a->top + s->kernel_height : s->height;
+    a->right = a->left + s->kernel_width < s->width ? a->left + s->kernel_width : s->width;
     a->top = a->top > 0 ? a->top : 0;
     a->left = a->left > 0 ? a->left : 0;
     return (a->bottom - a->top) * (a->right - a->left);
@@ -24,7 +18,7 @@ INLINE int covered(const pooling *s, int i, int j, area *a)
 /* y[c,i,j] = max over u,v of x[c,h,k]   h = s i + u - top, k = s j + v - left; the padding is skipped
    winner[c,i,j] = h width + k: position of the first maximum, or of the first NaN if there is one.
    winner may be null. */
-INLINE void max_pool(const float *x, float *y, int *winner, const pooling *s)
+INLINE void max_pool(const float *x, float *y, int *winner, const sliding *s)
 {
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++)
@@ -46,7 +40,7 @@ INLINE void max_pool(const float *x, float *y, int *winner, const pooling *s)
 }
 
 /* y[c,i,j] = max over u,v of x[c, s i + u, s j + v]   for windows within the image; NaN propagates */
-INLINE void max_pool_unpadded(const float *x, float *y, const pooling *s)
+INLINE void max_pool_unpadded(const float *x, float *y, const sliding *s)
 {
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++)
@@ -54,8 +48,8 @@ INLINE void max_pool_unpadded(const float *x, float *y, const pooling *s)
                 const float *corner = x + (c * s->height + s->stride_y * i) * s->width + s->stride_x * j;
                 float best = *corner;
                 UNROLL
-                for (int t = 1; t < s->window_height * s->window_width; t++) {
-                    float value = corner[t / s->window_width * s->width + t % s->window_width];
+                for (int t = 1; t < s->kernel_height * s->kernel_width; t++) {
+                    float value = corner[t / s->kernel_width * s->width + t % s->kernel_width];
                     best = UNLIKELY(value != value) ? value : value > best ? value : best;
                 }
                 y[(c * s->rows + i) * s->columns + j] = best;
@@ -71,29 +65,44 @@ static void max_pool_dx(const float *dy, const int *winner, float *dx, int chann
         dx[e / plane * image + winner[e]] += dy[e];
 }
 
-/* y[c,i,j] = 1/D sum over u,v of x[c,h,k]   h = s i + u - top, k = s j + v - left; the padding is skipped
+/* back 0: y[c,i,j] = 1/D sum over u,v of x[c,h,k], where from = x and to = y
+   back 1: dx[c,h,k] += dy[c,i,j] / D for all u,v, where from = dy and to = dx
+   h = s i + u - top, k = s j + v - left; the padding is skipped
    D: the divisor, or the number of image elements under the window if the divisor is 0 */
-INLINE void average_pool(const float *x, float *y, const pooling *s, int divisor)
+INLINE void average_pool_sums(const float *from, float *to, const sliding *s, int divisor, int back)
 {
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++) {
             area a;
             int count = covered(s, i, j, &a);
             for (int c = 0; c < s->channels; c++) {
-                float sum = 0;
+                int at = (c * s->rows + i) * s->columns + j;
+                float sum = 0, D = (float)(divisor ? divisor : count);
                 for (int h = a.top; h < a.bottom; h++)
-                    for (int k = a.left; k < a.right; k++)
-                        sum += x[(c * s->height + h) * s->width + k];
-                y[(c * s->rows + i) * s->columns + j] = sum / (float)(divisor ? divisor : count);
+                    for (int k = a.left; k < a.right; k++) {
+                        int image = (c * s->height + h) * s->width + k;
+                        if (back)
+                            to[image] += from[at] / D;
+                        else
+                            sum += from[image];
+                    }
+                if (!back)
+                    to[at] = sum / D;
             }
         }
 }
 
+/* y[c,i,j] = mean over the window; see average_pool_sums */
+INLINE void average_pool(const float *x, float *y, const sliding *s, int divisor)
+{
+    average_pool_sums(x, y, s, divisor, 0);
+}
+
 /* y[c,i,j] = 1/D sum over u,v of x[c, s i + u, s j + v]   for windows within the image
    D: the divisor, or the size of the window if the divisor is 0 */
-INLINE void average_pool_unpadded(const float *x, float *y, const pooling *s, int divisor)
+INLINE void average_pool_unpadded(const float *x, float *y, const sliding *s, int divisor)
 {
-    int count = divisor ? divisor : s->window_height * s->window_width;
+    int count = divisor ? divisor : s->kernel_height * s->kernel_width;
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++) {
             const float *row = x + (c * s->height + s->stride_y * i) * s->width;
@@ -101,8 +110,8 @@ INLINE void average_pool_unpadded(const float *x, float *y, const pooling *s, in
             for (int j = 0; j < s->columns; j++) {
                 float sum = 0;
                 UNROLL
-                for (int t = 0; t < s->window_height * s->window_width; t++)
-                    sum += row[t / s->window_width * s->width + s->stride_x * j + t % s->window_width];
+                for (int t = 0; t < s->kernel_height * s->kernel_width; t++)
+                    sum += row[t / s->kernel_width * s->width + s->stride_x * j + t % s->kernel_width];
                 y[(c * s->rows + i) * s->columns + j] = sum / (float)count;
             }
         }
@@ -126,18 +135,9 @@ static void average_plane(const float *x, float *y, int channels, int plane)
     }
 }
 
-/* dx[c,h,k] = sum over i,j of dy[c,i,j] / D   over the windows covering x[c,h,k]; D as in average_pool */
-static void average_pool_dx(const float *dy, float *dx, const pooling *s, int divisor)
+/* dx[c,h,k] = sum over i,j of dy[c,i,j] / D   over the windows covering x[c,h,k]; D as in average_pool_sums */
+static void average_pool_dx(const float *dy, float *dx, const sliding *s, int divisor)
 {
     fill(dx, s->channels * s->height * s->width, 0);
-    for (int i = 0; i < s->rows; i++)
-        for (int j = 0; j < s->columns; j++) {
-            area a;
-            int count = covered(s, i, j, &a);
-            for (int c = 0; c < s->channels; c++)
-                for (int h = a.top; h < a.bottom; h++)
-                    for (int k = a.left; k < a.right; k++)
-                        dx[(c * s->height + h) * s->width + k] +=
-                            dy[(c * s->rows + i) * s->columns + j] / (float)(divisor ? divisor : count);
-        }
+    average_pool_sums(dy, dx, s, divisor, 1);
 }

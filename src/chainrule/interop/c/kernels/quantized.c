@@ -155,7 +155,7 @@ static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int channel
 }
 
 /* y[i,j,c] = max over the window of x; the padding is skipped */
-static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
+static void max_pool_int8(const int8_t *x, int8_t *y, const sliding *s)
 {
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++, y += s->channels) {
@@ -174,7 +174,7 @@ static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
 
 /* y[i,j,c] = mean over the window of (x - x_zero), times multiplier / 2^shift, plus y_zero, rounded and clamped to int8;
    the padding is excluded from the mean. Ties: even multiples of the step if ties_even, else integers away from 0 */
-static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s, int multiplier, int shift, int x_zero,
+static void average_pool_int8(const int8_t *x, int8_t *y, const sliding *s, int multiplier, int shift, int x_zero,
                               int y_zero, int ties_even)
 {
     for (int i = 0; i < s->rows; i++)

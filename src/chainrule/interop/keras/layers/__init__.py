@@ -5,9 +5,7 @@ returns the result. The command `chainrule import --layers` prints the first par
 "Return".
 """
 
-from collections.abc import Callable
-
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import MultiTranslation
 from chainrule.interop.keras.layers import (
     activations,
     arithmetic,
@@ -17,17 +15,14 @@ from chainrule.interop.keras.layers import (
     operations,
     shapes,
 )
-from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.onnx.operators import result
 
-Translation = Callable[[KerasCall], KerasValue | list[KerasValue]]
-
-LAYERS: dict[str, Translation] = {
+LAYERS: dict[str, MultiTranslation] = {
     name: translate
     for family in (convolution, activations, normalization, arithmetic, shapes, image_size)
     for name, translate in family.LAYERS.items()
 }
-OPERATIONS: dict[str, Translation] = operations.OPERATIONS  # functions of keras.ops, such as x + y
+OPERATIONS: dict[str, MultiTranslation] = operations.OPERATIONS  # functions of keras.ops, such as x + y
 
 
 def described() -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import KerasCall, Translation
 from chainrule.interop.keras.layers.by_onnx import affine, apply_operator, clipped
 from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.keras.values import as_dict, as_list
@@ -148,7 +148,7 @@ def softmax(call: KerasCall) -> KerasValue:
     return FUNCTIONS["softmax"](call, call.x)
 
 
-def translate_as(kind: type[Layer], peer: Peer) -> Callable[[KerasCall], KerasValue]:
+def translate_as(kind: type[Layer], peer: Peer) -> Translation:
     """Return the translation of a Keras layer that is the peer of a layer."""
     parameters = kind.parameter_names()
     names = {peer.renamed.get(name, name): name for name in parameters}
@@ -192,7 +192,7 @@ def per_channel(call: KerasCall, kind: type[Layer], options: dict[str, float], n
     return call.weighted(kind.__name__, x, channel_axes[0], options, weights)
 
 
-LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
+LAYERS: dict[str, Translation] = {
     "Activation": activation,
     "ReLU": relu,
     "LeakyReLU": leaky_relu,

@@ -3,14 +3,14 @@
 Multiplication by a constant and addition of a constant become Rescaling or FixedAffine, which training does not change.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.errors import quoted
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import KerasCall, Translation
 from chainrule.interop.keras.layers.by_onnx import affine, apply_operator
 from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout, stored_alike
 from chainrule.layers import MERGING
@@ -27,7 +27,7 @@ def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasVa
     return reduce(lambda a, b: apply_operator(call, operator, [a, b]), inputs)
 
 
-def merge_layer(kind: str) -> Callable[[KerasCall], KerasValue]:
+def merge_layer(kind: str) -> Translation:
     """Return the translation of a sum, product, maximum or minimum of several inputs."""
 
     def translate(call: KerasCall) -> KerasValue:
@@ -101,7 +101,7 @@ def _constant(call: KerasCall, name: str, default: float) -> Array:
     return numbers.reshape(-1)
 
 
-LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
+LAYERS: dict[str, Translation] = {
     **{kind.peers.keras.name: merge_layer(kind.__name__) for kind in MERGING if kind.peers.keras},
     "Subtract": subtract,
     "Average": average,

@@ -9,14 +9,13 @@ import numpy as np
 from chainrule._io.files import expect_object
 from chainrule.core.arrays import Array
 from chainrule.errors import quoted
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import KerasCall, MultiTranslation, Translated, Translation
 from chainrule.interop.keras.layers import shapes
 from chainrule.interop.keras.layers.by_onnx import bounded, moved, padded, reduced
 from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.keras.values import as_dict, as_list, is_whole
 from chainrule.interop.onnx.operators.padding import REPEATING_MODES
 
-Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
 Move = Callable[[KerasCall, Array], object]
 
 ALL = range(1 << 31)  # samples
@@ -25,24 +24,16 @@ ALL = range(1 << 31)  # samples
 def reduction(operator: str) -> Translation:
     """Return the translation of a reduction over axes of a sample, such as the mean."""
 
-    def translate(call: KerasCall) -> KerasValue:
-        x = call.x
-        axes = call.axes()
-        return reduced(call, x, operator, axes, keep=call.flag("keepdims", False))
-
-    return translate
+    return lambda call: reduced(call, call.x, operator, call.axes(), keep=call.flag("keepdims", False))
 
 
-def movement(move: Move) -> Translation:
+def movement(move: Move) -> MultiTranslation:
     """Return the translation of a function that permutes, selects or repeats elements of an array."""
 
-    def translate(call: KerasCall) -> KerasValue | list[KerasValue]:
-        return moved(call, call.x, lambda indices: move(call, indices))
-
-    return translate
+    return lambda call: moved(call, call.x, lambda indices: move(call, indices))
 
 
-def take(call: KerasCall) -> KerasValue | list[KerasValue]:
+def take(call: KerasCall) -> Translated:
     """Return the elements of an axis at constant positions."""
     x, *positions = call.operands
     if not isinstance(x, KerasValue) or len(positions) != 1 or isinstance(positions[0], KerasValue):
@@ -109,7 +100,7 @@ def _index(call: KerasCall, entry: object) -> Any:
     raise call.unsupported(f"index {quoted(entry)}", "whole numbers and ranges")
 
 
-def pad(call: KerasCall) -> KerasValue | list[KerasValue]:
+def pad(call: KerasCall) -> Translated:
     """Return Pad2D for zeros, FixedAffine for other numbers, and Concatenate of Slices for repeated elements."""
     x = call.x
     mode: Any = call.choice("mode", "constant", ("constant", *REPEATING_MODES, "symmetric"))
@@ -160,7 +151,7 @@ MOVEMENTS: dict[str, Move] = {
     "Transpose": lambda call, x: x.transpose(_axis(call, "axes")),
     "Unstack": unstack,
 }
-OPERATIONS: dict[str, Translation] = {
+OPERATIONS: dict[str, MultiTranslation] = {
     **{name: reduction(f"Reduce{name}") for name in ("Mean", "Sum", "Max", "Min", "Prod")},
     "Concatenate": shapes.concatenate,
     "Stack": stack,

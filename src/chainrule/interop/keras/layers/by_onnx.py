@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.errors import quoted
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import KerasCall, Translated
 from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout, stored_alike
 from chainrule.interop.onnx.graph_writer import attribute
 from chainrule.interop.onnx.messages import OnnxNode
@@ -171,7 +171,7 @@ def resized(call: KerasCall, x: KerasValue, channels: int, size: Sequence[int], 
     )
 
 
-def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> KerasValue | list[KerasValue]:
+def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> Translated:
     """Return a value whose elements are moved as a function of arrays moves them; several values for several arrays.
 
     A function that only permutes or reshapes axes changes the layout, without layers. This is recognized by a result

@@ -1,38 +1,24 @@
 """Convolutions, pooling and dense layers. Keras kernels have the shape (KH, KW, C_in/groups, C_out)."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.core.shapes import extent
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import KerasCall, Translation, for_positions
 from chainrule.interop.keras.layers.by_onnx import apply_in_order
 from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout
 from chainrule.interop.onnx.operators.windows import simplify
 
-Translation = Callable[[KerasCall], KerasValue]
-
 PADDINGS = ("valid", "same")
 
 
-class ConvKind(NamedTuple):
-    """A kind of convolution: the prefix of its class, and the first paragraph of its description."""
-
-    prefix: str
-    text: str
-
-
-PLAIN = ConvKind("", "Return Conv{axes}D.")
-DEPTHWISE = ConvKind("Depthwise", "Return Conv{axes}D with a group for each channel.")
-SEPARABLE = ConvKind(
-    "Separable", "Return two Conv{axes}D: one with a group for each channel, and one with a kernel of {size}."
-)
-
-
-def _window(call: KerasCall, axes: int) -> dict[str, Any]:
-    """Return the options stride, dilation and padding of a convolution with this number of spatial axes."""
+def _window(call: KerasCall) -> dict[str, Any]:
+    """Return the options stride, dilation and padding of a convolution."""
+    axes = call.positions
     dilation = call.integers("dilation_rate", axes, 1)
     padding = call.option("padding")
     if axes == 1 and padding == "causal":
@@ -44,26 +30,14 @@ def _window(call: KerasCall, axes: int) -> dict[str, Any]:
     return {"stride": simplify(stride), "dilation": simplify(dilation), "padding": padding}
 
 
-def conv(axes: int, kind: ConvKind) -> Translation:
-    """Return the translation of a convolution.
-
-    The kernels of the file, for C channels and F filters:
-
-        plain               kernel (*size, C / groups, F)
-        depthwise           kernel (*size, C, multiplier): C groups of one channel and `multiplier` filters
-        separable           a depthwise convolution, followed by 1×1 kernels (1, …, C · multiplier, F)
-    """
-    translations = {PLAIN: _plain_conv, DEPTHWISE: _depthwise_conv, SEPARABLE: _separable_conv}
-
-    def translate(call: KerasCall) -> KerasValue:
-        channels = call.channel_axis(axes + 1)
-        return translations[kind](call, channels, _window(call, axes), call.integers("kernel_size", axes))
-
-    translate.__doc__ = kind.text.format(axes=axes, size="×".join("1" * axes))
-    return translate
+def _kernel_size(call: KerasCall) -> tuple[int, ...]:
+    return call.integers("kernel_size", call.positions)
 
 
-def _plain_conv(call: KerasCall, channels: int, window: dict[str, Any], size: tuple[int, ...]) -> KerasValue:
+def plain_conv(call: KerasCall, channels: int) -> KerasValue:
+    """Return a convolution. The kernel of the file for C channels and F filters is (*size, C / groups, F)."""
+    window = _window(call)
+    size = _kernel_size(call)
     count = call.x.shape[channels]
     filters = call.integer("filters")
     groups = call.integer("groups", 1)
@@ -73,7 +47,13 @@ def _plain_conv(call: KerasCall, channels: int, window: dict[str, Any], size: tu
     return _convolved(call, call.x, channels, weights["kernel"], weights.get("bias"), groups=groups, **window)
 
 
-def _depthwise_conv(call: KerasCall, channels: int, window: dict[str, Any], size: tuple[int, ...]) -> KerasValue:
+def depthwise_conv(call: KerasCall, channels: int) -> KerasValue:
+    """Return a convolution with a group for each channel.
+
+    The kernel of the file is (*size, C, multiplier): C groups of one channel and `multiplier` filters.
+    """
+    window = _window(call)
+    size = _kernel_size(call)
     count = call.x.shape[channels]
     multiplier = call.integer("depth_multiplier", 1)
     weights = _weights(call, multiplier * count, kernel=(*size, count, multiplier))
@@ -81,7 +61,10 @@ def _depthwise_conv(call: KerasCall, channels: int, window: dict[str, Any], size
     return _convolved(call, call.x, channels, kernel, weights.get("bias"), groups=count, **window)
 
 
-def _separable_conv(call: KerasCall, channels: int, window: dict[str, Any], size: tuple[int, ...]) -> KerasValue:
+def separable_conv(call: KerasCall, channels: int) -> KerasValue:
+    """Return a depthwise convolution, followed by 1×1 kernels (1, …, C · multiplier, F) of the file."""
+    window = _window(call)
+    size = _kernel_size(call)
     count = call.x.shape[channels]
     multiplier = call.integer("depth_multiplier", 1)
     filters = call.integer("filters")
@@ -135,32 +118,25 @@ def _named(w: Array, bias: Array | None) -> dict[str, Array]:
     return {"w": w, "b": bias}
 
 
-def transposed(axes: int) -> Translation:
-    """Return the translation of a transposed convolution."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        channels = call.channel_axis(axes + 1)
-        filters = call.integer("filters")
-        size = call.integers("kernel_size", axes)
-        stride = call.integers("strides", axes, 1)
-        dilation = call.integers("dilation_rate", axes, 1)
-        rule = call.choice("padding", "valid", PADDINGS)
-        weights = _weights(call, filters, kernel=(*size, filters, call.x.shape[channels]))
-        weights["kernel"] = _filters_first(weights["kernel"])  # its first axis has the input channels
-        extents = [*map(extent, size, dilation)]
-        options: dict[str, Any] = {
-            "strides": stride,
-            "dilations": dilation,
-            "output_shape": _transposed_sizes(call, rule, call.x.sides(channels), extents, stride),
-            "auto_pad": "SAME_UPPER",
-        }
-        order = axis_first(channels, axes + 1)
-        return apply_in_order(call, "ConvTranspose", [call.x], *weights.values(), order=order, **options)
-
-    translate.__doc__ = "Return ConvTranspose2D."
-    if axes == 1:
-        translate.__doc__ = "Return ConvTranspose2D, of an image of height 1."
-    return translate
+def transposed(call: KerasCall, channels: int) -> KerasValue:
+    """Return ConvTranspose2D."""
+    x = call.x
+    filters = call.integer("filters")
+    size = _kernel_size(call)
+    stride = call.integers("strides", len(size), 1)
+    dilation = call.integers("dilation_rate", len(size), 1)
+    rule = call.choice("padding", "valid", PADDINGS)
+    weights = _weights(call, filters, kernel=(*size, filters, x.shape[channels]))
+    weights["kernel"] = _filters_first(weights["kernel"])  # its first axis has the input channels
+    extents = [*map(extent, size, dilation)]
+    options: dict[str, Any] = {
+        "strides": stride,
+        "dilations": dilation,
+        "output_shape": _transposed_sizes(call, rule, x.sides(channels), extents, stride),
+        "auto_pad": "SAME_UPPER",
+    }
+    order = axis_first(channels, x.rank)
+    return apply_in_order(call, "ConvTranspose", [x], *weights.values(), order=order, **options)
 
 
 def _transposed_sizes(
@@ -208,54 +184,47 @@ def dense(call: KerasCall) -> KerasValue:
     return call.weighted("Dense", x, 0, options, _named(kernel.T, bias))
 
 
-def pool(kind: str, axes: int) -> Translation:
-    """Return the translation of pooling over windows."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        channels = call.channel_axis(axes + 1)
-        window = call.integers("pool_size", axes, 2)
-        options: dict[str, Any] = {"window": simplify(window), "padding": call.choice("padding", "valid", PADDINGS)}
-        if call.option("strides") is not None:
-            stride = call.integers("strides", axes)
-            if stride != window:
-                options["stride"] = simplify(stride)
-        return call.spatial(call.x, kind, channels, **options)
-
-    translate.__doc__ = f"Return {kind}."
-    if "Average" in kind:
-        translate.__doc__ = f"Return {kind}, which does not count the padding."
-    return translate
+def pool(kind: str, call: KerasCall, channels: int) -> KerasValue:
+    """Return pooling over windows: the layer `kind`, such as MaxPool2D."""
+    axes = call.positions
+    window = call.integers("pool_size", axes, 2)
+    options: dict[str, Any] = {"window": simplify(window), "padding": call.choice("padding", "valid", PADDINGS)}
+    if call.option("strides") is not None:
+        stride = call.integers("strides", axes)
+        if stride != window:
+            options["stride"] = simplify(stride)
+    return call.spatial(call.x, kind, channels, **options)
 
 
-def global_pool(kind: str, axes: int) -> Translation:
-    """Return the translation of pooling over all positions."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        x = call.x
-        channels = call.channel_axis(axes + 1)
-        y = from_layout(call.assembly.apply(kind, x.with_first(channels)), [0])
-        if not call.flag("keepdims", False):
-            return y
-        kept = [1] * x.rank
-        kept[channels] = x.shape[channels]
-        return y.reshaped(tuple(kept))
-
-    translate.__doc__ = f"Return {kind}."
-    return translate
+def global_pool(kind: str, call: KerasCall, channels: int) -> KerasValue:
+    """Return pooling over all positions, such as GlobalMaxPool2D for the `kind` MaxPool2D."""
+    x = call.x
+    y = from_layout(call.assembly.apply(f"Global{kind}", x.with_first(channels)), [0])
+    if not call.flag("keepdims", False):
+        return y
+    kept = [1] * x.rank
+    kept[channels] = x.shape[channels]
+    return y.reshaped(tuple(kept))
 
 
-def adaptive(call: KerasCall) -> KerasValue:
+def adaptive(call: KerasCall, channels: int) -> KerasValue:
     """Return AdaptiveAveragePool2D."""
-    channels = call.channel_axis(3)
     return call.spatial(call.x, "AdaptiveAveragePool2D", channels, outputs=simplify(call.integers("output_size", 2)))
 
 
-LAYERS: dict[str, Translation] = {"Dense": dense, "AdaptiveAveragePooling2D": adaptive}
-for axes in (1, 2):
-    for kind in (PLAIN, DEPTHWISE, SEPARABLE):
-        LAYERS[f"{kind.prefix}Conv{axes}D"] = conv(axes, kind)
-    LAYERS[f"Conv{axes}DTranspose"] = transposed(axes)
-    LAYERS[f"MaxPooling{axes}D"] = pool(f"MaxPool{axes}D", axes)
-    LAYERS[f"AveragePooling{axes}D"] = pool(f"AveragePool{axes}D", axes)
-    LAYERS[f"GlobalMaxPooling{axes}D"] = global_pool(f"GlobalMaxPool{axes}D", axes)
-    LAYERS[f"GlobalAveragePooling{axes}D"] = global_pool(f"GlobalAveragePool{axes}D", axes)
+LAYERS: dict[str, Translation] = {
+    "Dense": dense,
+    "AdaptiveAveragePooling2D": for_positions(adaptive, 2, "AdaptiveAveragePool2D"),
+}
+BY_CHANNEL = "with a group for each channel"
+UNPADDED = "which does not count the padding"
+for axes, ones, height in ((1, "1", ", of an image of height 1"), (2, "1×1", "")):
+    separable = f"two Conv{axes}D: one {BY_CHANNEL}, and one with a kernel of {ones}"
+    LAYERS[f"Conv{axes}D"] = for_positions(plain_conv, axes, f"Conv{axes}D")
+    LAYERS[f"DepthwiseConv{axes}D"] = for_positions(depthwise_conv, axes, f"Conv{axes}D {BY_CHANNEL}")
+    LAYERS[f"SeparableConv{axes}D"] = for_positions(separable_conv, axes, separable)
+    LAYERS[f"Conv{axes}DTranspose"] = for_positions(transposed, axes, f"ConvTranspose2D{height}")
+    for kind, note in (("Max", ""), ("Average", f", {UNPADDED}")):
+        layer = f"{kind}Pool{axes}D"
+        LAYERS[f"{kind}Pooling{axes}D"] = for_positions(partial(pool, layer), axes, f"{layer}{note}")
+        LAYERS[f"Global{kind}Pooling{axes}D"] = for_positions(partial(global_pool, layer), axes, f"Global{layer}")

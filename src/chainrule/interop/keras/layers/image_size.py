@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from chainrule.core.shapes import Pair
 from chainrule.errors import quoted
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import KerasCall, Translation
 from chainrule.interop.keras.layers.by_onnx import padded, resized
 from chainrule.interop.keras.layouts import KerasValue
 
@@ -82,4 +82,4 @@ def center_crop(call: KerasCall) -> KerasValue:
     return resized(call, x, channels, [height, width], "bilinear")
 
 
-LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {"Resizing": resizing, "CenterCrop": center_crop}
+LAYERS: dict[str, Translation] = {"Resizing": resizing, "CenterCrop": center_crop}

@@ -1,13 +1,13 @@
 """Normalization, dropout, and layers without effect in inference."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from chainrule.core.arrays import Array
 from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import KerasCall, Translation
 from chainrule.interop.keras.layers.by_onnx import apply_operator, clipped, reduced
 from chainrule.interop.keras.layouts import KerasValue, from_layout
 from chainrule.interop.keras.values import as_list
@@ -127,7 +127,7 @@ def identity(call: KerasCall) -> KerasValue:
     return call.x
 
 
-LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
+LAYERS: dict[str, Translation] = {
     "BatchNormalization": batch_normalization,
     "GroupNormalization": group_normalization,
     "LayerNormalization": layer_normalization,

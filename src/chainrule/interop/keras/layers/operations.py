@@ -1,9 +1,7 @@
 """Functions of keras.ops, such as x + y and ops.mean(x), as they occur in functional models."""
 
-from collections.abc import Callable
-
 from chainrule.interop.assembly import MAX_FLOAT32
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import KerasCall, MultiTranslation, Translation
 from chainrule.interop.keras.layers import activations, axes, convolution, image_size
 from chainrule.interop.keras.layers.by_onnx import affine, apply_operator, clipped
 from chainrule.interop.keras.layouts import KerasValue
@@ -11,8 +9,6 @@ from chainrule.interop.names import NAMES
 from chainrule.interop.onnx.tensors import TYPES
 
 FLOATS_AND_BOOL = ("bool", "float16", "float32", "float64", "bfloat16")
-
-Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
 
 
 def by_onnx(*operators: str) -> Translation:
@@ -60,11 +56,7 @@ def threshold(call: KerasCall) -> KerasValue:
 
 def pooling(kind: str) -> Translation:
     """Return the translation of pooling of images or sequences."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        return convolution.pool(f"{kind}{call.x.rank - 1}D", call.x.rank - 1)(call)
-
-    return translate
+    return lambda call: convolution.pool(f"{kind}{call.positions}D", call, call.channel_axis(call.x.rank))
 
 
 def fake_quantize(call: KerasCall) -> KerasValue:
@@ -73,7 +65,7 @@ def fake_quantize(call: KerasCall) -> KerasValue:
     return call.elementwise(call.x, "FakeQuantize", scale=call.number("scale", 1.0), **integers)
 
 
-OPERATIONS: dict[str, Translation] = {
+OPERATIONS: dict[str, MultiTranslation] = {
     **{name.title().replace("_", ""): activation(apply) for name, apply in activations.FUNCTIONS.items()},
     **{name: by_onnx(*operators.split()) for name, operators in NAMES.onnx.items()},
     "Square": lambda call: apply_operator(call, "Mul", [call.x, call.x]),

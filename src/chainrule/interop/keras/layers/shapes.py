@@ -1,18 +1,15 @@
 """Layers that move values or change shapes, and upsampling of images."""
 
-from collections.abc import Callable
 from math import prod
 
 import numpy as np
 
 from chainrule.core.arrays import Ints
 from chainrule.errors import quoted
-from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layer_call import KerasCall, MultiTranslation, Translated, for_positions
 from chainrule.interop.keras.layers.by_onnx import apply_in_order, bounded, moved, padded, resized
 from chainrule.interop.keras.layouts import KerasValue
 from chainrule.interop.keras.values import as_list, is_whole
-
-Translated = KerasValue | list[KerasValue]
 
 
 def flatten(call: KerasCall) -> KerasValue:
@@ -58,34 +55,31 @@ def concatenated(call: KerasCall, inputs: list[KerasValue], axis: int) -> KerasV
     return apply_in_order(call, "Concat", inputs, order=order, axis=1 + order.index(axis))
 
 
-def resize_borders(kind: str, option: str, axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of padding with zeros, or of cropping.
-
-    kind     "Pad2D" or "Crop2D"
-    option   name of Keras' option with the numbers of elements
-    axes     number of spatial axes
-    """
-    is_crop = kind == "Crop2D"
-    default = 0 if is_crop and axes == 2 else 1
-
-    def translate(call: KerasCall) -> KerasValue:
-        channels = call.channel_axis(axes + 1)
-        sizes = _sizes(call, option, axes, default)
-        mode = call.option("mode", "constant")
-        value = call.option("value", 0)
-        if mode != "constant" or value:
-            raise call.unsupported(f"mode {quoted(mode)}, value {quoted(value)}", "zeros")
-        borders = -sizes if is_crop else sizes
-        return padded(call, call.x, np.insert(borders, channels, 0, axis=0).tolist())
-
-    translate.__doc__ = f"Return {kind}."
-    if axes == 1:
-        translate.__doc__ = f"Return {kind}, of an image of width 1."
-    return translate
+def zero_padding(call: KerasCall, channels: int) -> KerasValue:
+    """Return Pad2D."""
+    sizes = _sizes(call, "padding", 1)
+    mode = call.option("mode", "constant")
+    value = call.option("value", 0)
+    if mode != "constant" or value:
+        raise call.unsupported(f"mode {quoted(mode)}, value {quoted(value)}", "zeros")
+    return _with_borders(call, channels, sizes)
 
 
-def _sizes(call: KerasCall, option: str, axes: int, default: int) -> Ints:
+def cropping(call: KerasCall, channels: int) -> KerasValue:
+    """Return Crop2D."""
+    default = 1
+    if call.positions == 2:
+        default = 0
+    return _with_borders(call, channels, -_sizes(call, "cropping", default))
+
+
+def _with_borders(call: KerasCall, channels: int, borders: Ints) -> KerasValue:
+    return padded(call, call.x, np.insert(borders, channels, 0, axis=0).tolist())
+
+
+def _sizes(call: KerasCall, option: str, default: int) -> Ints:
     """Return the numbers of elements to add or crop at the start and end of each spatial axis, (axes, 2)."""
+    axes = call.positions
     value: object = call.option(option, default)
     sizes = np.array(value)
     if sizes.ndim == 1 and axes > 1:
@@ -95,30 +89,23 @@ def _sizes(call: KerasCall, option: str, axes: int, default: int) -> Ints:
     return np.broadcast_to(sizes, (axes, 2))
 
 
-def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of upsampling by whole factors."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        channels = call.channel_axis(axes + 1)
-        factors = call.integers("size", axes, 2)
-        mode = call.choice("interpolation", "nearest", ("nearest", "bilinear"))
-        sizes = [side * factor for side, factor in zip(call.x.sides(channels), factors, strict=True)]
-        return resized(call, call.x, channels, sizes, mode)
-
-    translate.__doc__ = "Return UpSample2D, nearest or bilinear."
-    if axes == 1:
-        translate.__doc__ = "Return UpSample2D, of an image of height 1."
-    return translate
+def upsample(call: KerasCall, channels: int) -> KerasValue:
+    """Return UpSample2D by whole factors."""
+    factors = call.integers("size", call.positions, 2)
+    mode = call.choice("interpolation", "nearest", ("nearest", "bilinear"))
+    sizes = [side * factor for side, factor in zip(call.x.sides(channels), factors, strict=True)]
+    return resized(call, call.x, channels, sizes, mode)
 
 
-LAYERS: dict[str, Callable[[KerasCall], Translated]] = {
+LAYERS: dict[str, MultiTranslation] = {
     "Concatenate": concatenate,
     "Flatten": flatten,
     "Reshape": reshape,
     "Permute": permute,
     "RepeatVector": repeat_vector,
 }
-for axes in (1, 2):
-    LAYERS[f"ZeroPadding{axes}D"] = resize_borders("Pad2D", "padding", axes)
-    LAYERS[f"Cropping{axes}D"] = resize_borders("Crop2D", "cropping", axes)
-    LAYERS[f"UpSampling{axes}D"] = upsample(axes)
+for axes, size in ((1, ", of an image of width 1"), (2, "")):
+    LAYERS[f"ZeroPadding{axes}D"] = for_positions(zero_padding, axes, f"Pad2D{size}")
+    LAYERS[f"Cropping{axes}D"] = for_positions(cropping, axes, f"Crop2D{size}")
+for axes, size in ((1, "of an image of height 1"), (2, "nearest or bilinear")):
+    LAYERS[f"UpSampling{axes}D"] = for_positions(upsample, axes, f"UpSample2D, {size}")

@@ -84,7 +84,7 @@ def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Conv; a bias for each position is a separate Add."""
     _, w, b = operation.reads
     kernel, x, attributes = _kernel_image_attributes(graph, operation, w)
-    shape = result_shape(x, operation.writes[0])
+    shape = result_shape(x, operation.result)
     if b is None:
         return graph.node("Conv", x, kernel, shape=shape, **attributes)
     if len(b.shape) == 1:
@@ -157,7 +157,7 @@ def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResul
     """Return ConvTranspose, with the output padding that leads to the size of the result."""
     _, w = operation.reads
     kernel, x, attributes = _kernel_image_attributes(graph, operation, w)
-    shape = result_shape(x, operation.writes[0])
+    shape = result_shape(x, operation.result)
     smallest = map(
         transposed_size,
         x.shape[1:],

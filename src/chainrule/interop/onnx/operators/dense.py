@@ -113,7 +113,7 @@ def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Gemm."""
     x, *parameters = operation.reads
     weights = [graph.weight(tensor) for tensor in parameters if tensor is not None]
-    return graph.node("Gemm", graph.view(x), *weights, shape=operation.writes[0].shape, transB=1)
+    return graph.node("Gemm", graph.view(x), *weights, shape=operation.result.shape, transB=1)
 
 
 def read_matmul(call: Call) -> Feature:

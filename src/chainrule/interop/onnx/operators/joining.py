@@ -48,7 +48,7 @@ def _constant_part(call: Call, value: Array, like: Feature, axis: int) -> Featur
 def write_concat(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Concat."""
     inputs = [graph.view(tensor) for tensor in operation.reads]
-    return graph.node("Concat", *inputs, shape=operation.writes[0].shape, axis=operation.attributes["axis"] + 1)
+    return graph.node("Concat", *inputs, shape=operation.result.shape, axis=operation.attributes["axis"] + 1)
 
 
 OPERATORS = (Operator("Concat", read_concat, {"concatenate": write_concat}),)

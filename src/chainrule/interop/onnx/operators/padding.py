@@ -93,7 +93,7 @@ def _fill_value(call: Call) -> float:
 def write_pad(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Pad with zeros."""
     amounts = graph.integer_constant((0, *operation.attributes["before"], 0, *operation.attributes["after"]))
-    return graph.node("Pad", graph.view(operation.reads[0]), amounts, shape=operation.writes[0].shape)
+    return graph.node("Pad", graph.view(operation.reads[0]), amounts, shape=operation.result.shape)
 
 
 OPERATORS = (Operator("Pad", read_pad, {"pad": write_pad}),)

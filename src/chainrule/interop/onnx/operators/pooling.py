@@ -153,7 +153,7 @@ def write_average_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more: Any) -> GraphResult:
     x = input_image(graph, operation)
-    shape = result_shape(x, operation.writes[0])
+    shape = result_shape(x, operation.result)
     attributes = attributes_of(x, operation, window="kernel_shape", stride="strides", padding="pads")
     padding = attributes["pads"]
     if tuple(attributes["kernel_shape"]) == x.shape[1:] and not any(map(sum, operation.attributes["padding"])):

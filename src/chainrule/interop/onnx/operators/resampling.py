@@ -298,7 +298,7 @@ def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
         return _write_matrices(graph, x, mode, outputs, lines)
     scales = [1, 1, *(count / size for size, count in axes)]
     constant = graph.constant(np.array(scales, np.float32), f"{graph.layer}.scales")
-    return graph.node("Resize", x, None, constant, shape=operation.writes[0].shape, **attributes)
+    return graph.node("Resize", x, None, constant, shape=operation.result.shape, **attributes)
 
 
 def _resize_attributes(mode: str, lines: list[Line], axes: list[tuple[int, int]]) -> dict[str, str] | None:

@@ -295,7 +295,7 @@ def write_gather(graph: GraphWriter, operation: Operation) -> GraphResult:
     indices = graph.network.weights[indices.storage]
     existing = np.where((indices > 0) & (indices < x.size), indices, 0)
     numbers = graph.integer_constant([*map(int, existing)])
-    return graph.node("Gather", graph.view(x), numbers, shape=operation.writes[0].shape, axis=1)
+    return graph.node("Gather", graph.view(x), numbers, shape=operation.result.shape, axis=1)
 
 
 def write_constant(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -313,12 +313,12 @@ def write_constant(graph: GraphWriter, operation: Operation) -> GraphResult:
 def write_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Transpose."""
     order = (0, *(axis + 1 for axis in operation.attributes["axes"]))
-    return graph.node("Transpose", graph.view(operation.reads[0]), shape=operation.writes[0].shape, perm=order)
+    return graph.node("Transpose", graph.view(operation.reads[0]), shape=operation.result.shape, perm=order)
 
 
 def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return one Slice for all axes that are cut."""
-    shape = operation.writes[0].shape
+    shape = operation.result.shape
     x = graph.view(operation.reads[0])
     starts: list[int] = []
     stops: list[int] = []

@@ -129,7 +129,7 @@ def input_image(graph: GraphWriter, operation: Operation) -> GraphResult:
     is_row = len(value.shape) == 2 and tensor.shape == (value.shape[0], 1, value.shape[1])
     # If image and result have one row each, and there is no padding, the window has one row too.
     has_padding = any(operation.attributes["padding"][0])
-    if is_row and operation.writes[0].shape[1] == 1 and not has_padding:
+    if is_row and operation.result.shape[1] == 1 and not has_padding:
         return value
     return graph.view(tensor)
 

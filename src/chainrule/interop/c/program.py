@@ -33,12 +33,14 @@ class Arena:
     floats    size of the arena for floats
     integers  size of the arena for integers
     arrays    the arrays with their lifetimes, as indices of calls
+    kept      elements at the start that a stream keeps between calls
     """
 
     offsets: dict[str, int]
     floats: int
     integers: int
     arrays: tuple[Placed, ...]
+    kept: int = 0
 
 
 def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = "") -> Arena:

@@ -11,7 +11,7 @@ from chainrule._io.console import aligned
 from chainrule.core.costs import multiply_adds
 from chainrule.core.plan import Plan, Tensor
 from chainrule.interop.c.calls import CCall, Struct
-from chainrule.interop.c.program import OUTPUTS, CProgram
+from chainrule.interop.c.program import INPUT, OUTPUTS, CProgram
 
 ENTRY_BYTES = 4  # of a number in a constant struct
 POINTER_BYTES = 4  # on a microcontroller
@@ -150,7 +150,7 @@ def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
     """Return the layer that a call belongs to: that of its result, or of its parameters if it writes the outputs."""
     result = call.result
     if result.storage == plan.input.storage:
-        return "input"
+        return INPUT
     for tensor in (result, *call.tensors, plan.output):
         if (tensor.kind == "parameter" or tensor in (result, plan.output)) and _layer_of(tensor) in hosts:
             return hosts[_layer_of(tensor)]

@@ -34,6 +34,11 @@ def test_a_network_by_name() -> None:
 
 
 def test_invalid_options(tmp_path: Path) -> None:
-    for arguments in (["mlp", "--batch", "0"], [str(tmp_path / "absent")]):
-        with pytest.raises(cr.ChainruleError):
+    for arguments, problem in (
+        (["mlp", "--batch", "0"], "whole number from 1"),
+        ([str(tmp_path / "absent")], "no such run folder or model file"),
+        (["absent.onnx"], "no such run folder or model file"),
+        (["absent"], "unknown model"),
+    ):
+        with pytest.raises(cr.ChainruleError, match=problem):
             CliRunner().invoke(profile, arguments, catch_exceptions=False)

@@ -3,16 +3,20 @@
 import copy
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from selection import draws
 
 import chainrule as cr
 from chainrule.core.costs import multiply_adds
+from chainrule.engines.options import limit_blas_threads, processors
 from chainrule.engines.recording import OperationTimes, recording_engine
-from chainrule.errors import OptionError
+from chainrule.errors import DataError, OptionError, ShapeError
+from chainrule.models import profiling
 
 ENGINES = ["numpy", "compiled"]
 
@@ -81,6 +85,97 @@ def test_every_layer_has_a_row_or_is_part_of_another_one(engine: str) -> None:
     assert rows["conv1"].parameters == model.size("conv1")
     for name, values in model.weights.items():
         np.testing.assert_array_equal(values, before[name])
+
+
+@pytest.fixture
+def _runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let profiles, whose times do not matter, repeat the run a few times only."""
+    monkeypatch.setattr(profiling, "SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("_runs_once")
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("samples", [1, 3, 257])
+@pytest.mark.parametrize("seed", range(draws(2)))
+def test_a_layer_has_the_multiply_adds_and_parameters_of_its_weights(seed: int, samples: int, engine: str) -> None:
+    """In any program: for one sample or many, with poolings and activations in convolutions, also in training.
+
+    A step has three times the products of a prediction, except in layers whose input needs no gradient.
+    """
+    draw = np.random.default_rng(seed)
+    layers: list[Any] = [cr.Conv2D(6, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(4, 3, padding="same"), cr.BatchNorm2D()]
+    layers += [cr.Tanh(), cr.MaxPool2D(2), cr.Conv2D(5, (3, 2)), cr.PReLU(), cr.Flatten(), cr.Dense(5), cr.Softmax()]
+    model = cr.Sequential(layers, (2, 14, 12), engine=engine, threads=2, seed=seed)
+    x, y = draw.normal(size=(samples, 2, 14, 12)), draw.integers(0, 5, samples)
+    sizes = {"conv1": 12 * 10, "conv2": 6 * 5, "conv3": 1, "dense1": 1}  # positions of each filter
+    for targets in (None, y):
+        rows = {row.name: row for row in model.profile(x, targets).rows}
+        for name, positions in sizes.items():
+            passes = 1 if targets is None else 3 - (name == "conv1")
+            assert rows[name].multiply_adds == passes * samples * positions * model.weights[f"{name}.w"].size
+        assert sum(row.parameters for row in rows.values()) == model.parameters.size
+    assert f"{samples} sample" in repr(model.profile(x))
+
+
+@pytest.mark.usefixtures("_runs_once")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_samples_are_counted_in_every_form_that_predict_reads(tmp_path: Path, engine: str) -> None:
+    draw = np.random.default_rng(2)
+    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.GlobalAveragePool2D(), cr.Dense(3)]
+    model = cr.Sequential(layers, (3, 12, 10), engine=engine)
+    x = draw.normal(size=(5, 3, 12, 10))
+    path = tmp_path / "image.png"
+    image = Image.fromarray(draw.integers(0, 256, (12, 10, 3)).astype("u1"))
+    image.save(path)
+    larger = draw.normal(size=(3, 3, 20, 17))
+
+    def products(samples: Any) -> int:
+        return model.profile(samples).rows[0].multiply_adds
+
+    of_one = 4 * 10 * 8 * 27
+    assert [products(samples) for samples in (x, list(x), cr.Dataset(x, np.zeros(5, int)))] == [5 * of_one] * 3
+    assert [products(samples) for samples in (x[0], image, str(path), [path])] == [of_one] * 4
+    assert products(larger) == 3 * 4 * 18 * 15 * 27
+    series = cr.Sequential([cr.Conv1D(2, 3), cr.GlobalAveragePool1D()], (2, 12), engine=engine)
+    assert series.profile([*draw.normal(size=(4, 2, 20))]).rows[0].multiply_adds == 4 * 2 * 18 * 6
+    with pytest.raises(ShapeError, match="different lengths"):
+        series.profile([draw.normal(size=(2, length)) for length in (12, 20)])
+    for empty in (lambda: model.profile(x[:0]), lambda: model.profile(x[:0], [])):
+        with pytest.raises(DataError, match="no samples"):
+            empty()
+
+
+@pytest.mark.usefixtures("_runs_once")
+def test_an_activation_that_is_computed_after_the_pooling_keeps_its_costs() -> None:
+    """The compiled engine exchanges both: the pooling then reads all elements, and the activation fewer."""
+    for activation, name in ((cr.ReLU(), "relu1"), (cr.Tanh(), "tanh1")):
+        layers = [cr.Conv2D(4, 3), cr.BatchNorm2D(), activation, cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3)]
+        model = cr.Sequential(layers, (2, 18, 18), engine="compiled")
+        x, y = np.ones((8, 2, 18, 18)), np.arange(8) % 3
+        rows = {row.name: row for row in model.profile(x, y).rows}
+        assert rows["pool1"].bytes > 4 * 8 * 2 * 4 * 16 * 16 > rows[name].bytes
+
+
+def test_options_of_a_step_require_targets() -> None:
+    model = cr.Sequential([cr.Dense(2)], (3,), engine="numpy")
+    step: list[dict[str, Any]] = [{"optimizer": "sgd"}, {"optimiser": "sgd"}]
+    for options in step:
+        with pytest.raises(OptionError, match="targets y"):
+            model.profile(np.ones((2, 3)), None, **options)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_peak_is_that_of_products_in_each_thread(threads: int) -> None:
+    """Threads that share one product would wait for each other whenever other programs run, a hundred times as long."""
+    matrix = np.random.default_rng(0).normal(size=(384, 384)).astype("f4")
+    with limit_blas_threads(1):
+        seconds = list[float]()
+        for _ in range(20):
+            start = time.perf_counter()
+            np.dot(matrix, matrix)
+            seconds.append(time.perf_counter() - start)
+    rate = min(threads, processors()) * 384**3 / min(seconds)
+    assert 0.25 * rate < profiling.measured_peak("float32", threads) < 4 * rate
 
 
 def test_packing_is_part_of_a_prediction_while_a_view_of_the_parameters_exists() -> None:

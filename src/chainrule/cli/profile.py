@@ -52,7 +52,7 @@ def profile(
 
     if batch < 1:
         raise OptionError(f"--batch {batch}: expected a whole number from 1")
-    if run.exists():
+    if run.exists() or run.suffix or len(run.parts) > 1:  # names of networks have neither
         model, _ = load_model_and_job(run, execution, accept_changes=accept_changes)
     else:
         model = zoo.find(str(run)).build(**asdict(execution))

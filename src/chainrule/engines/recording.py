@@ -38,10 +38,12 @@ class OperationTimes:
             times[:] = 0
 
     def seconds(self) -> list[tuple[Operation | str, float]]:
-        """Return what the main thread has recorded, in the order of the plans."""
+        """Return what the main thread has recorded, in the order of the plans, for labels that any thread recorded."""
         pairs = list[tuple[Operation | str, float]]()
         for labels, times in self._tables:
-            pairs += zip(labels, (times[0, 1:] * self.seconds_per_tick).tolist(), strict=True)
+            for label, ticks in zip(labels, times.T[1:], strict=True):
+                if ticks.any():
+                    pairs.append((label, float(ticks[0]) * self.seconds_per_tick))
         return pairs
 
 

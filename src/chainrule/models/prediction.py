@@ -12,7 +12,7 @@ from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Column, Data, as_columns
 from chainrule.data.sources import SampleSource, as_samples, blocks
-from chainrule.errors import OptionError, explain_memory_errors
+from chainrule.errors import OptionError, ShapeError, explain_memory_errors
 from chainrule.models.record import Record
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
@@ -126,6 +126,19 @@ def predict_classes(
 def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
     """Return a network for the size of inputs of `predict`, and the inputs (N, *input_shape)."""
     return _read(network, _input_columns(network, x))
+
+
+def read_samples(network: Network, x: Any) -> tuple[Network, Any]:
+    """Return the network for the size of inputs of `predict`, and these: an array, packed inputs or a `SampleSource`.
+
+    Errors   ShapeError for series of different lengths
+    """
+    if _is_batch(network, x):
+        return network, x
+    columns = _input_columns(network, x)
+    if len(set(map(np.shape, Record.of(network).series(columns)))) > 1:
+        raise ShapeError("the series have different lengths; pass series of one length")
+    return _read(network, columns)
 
 
 def _is_batch(network: Network, x: Any) -> bool:

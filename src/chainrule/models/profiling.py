@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,13 @@ from chainrule.core.costs import bytes_moved, layer_of, multiply_adds
 from chainrule.core.lazy_methods import function_of
 from chainrule.core.plan import Operation, Plan
 from chainrule.core.words import checked_options
-from chainrule.engines.options import limit_blas_threads
+from chainrule.engines.options import limit_blas_threads, processors
 from chainrule.engines.recording import OperationTimes, recording_engine
+from chainrule.errors import DataError, OptionError
 from chainrule.layers import Dense
+from chainrule.models import prediction, stepping
 from chainrule.network.network import Network
-from chainrule.network.ports import ArraysLike, Ports
+from chainrule.network.ports import ArraysLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +43,7 @@ class ProfileRow:
     share           fraction of the whole run
     multiply_adds   multiplications and additions of convolutions and dense layers, for the batch
     peak_fraction   fraction of the machine's peak; 0 without multiply-adds
-    parameters      number of trainable parameters
+    parameters      number of trainable parameters; with operations, of those that it reads
     bytes           bytes that are read and written
     """
 
@@ -93,36 +95,47 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     are computed together with others, such as a ReLU in a convolution, have no row of their own. Predictions pack the
     weights once, but in every call while a view of the parameters exists, as in ``values = model.parameters``.
 
-    x, y         as in `predict` and `train_step`
+    x, y         as in `predict` and `train_step`; samples of one shape
     operations   list operations instead of layers
     step         further options of `train_step`
 
-    Errors   OptionError for engines that cannot be profiled
+    Errors   OptionError for engines that cannot be profiled, and for options of a step without y; DataError for no
+             samples; ShapeError for samples of different shapes
 
     >>> print(model.profile(images[:32], labels[:32]))
     """
+    if y is None and step:
+        raise OptionError(f"profile: {', '.join(step)}: options of a training step; pass targets y, too")
     recorder = OperationTimes()
     model = copy.deepcopy(self)
     model.engine = recording_engine(model.engine, recorder)
     view = model.parameters if self._buffers.revision() is None else None  # weights are then packed in every call
-
-    def run() -> object:
-        if y is None:
-            return model.predict(x)
-        return model.train_step(x, y, **step)
-
+    run: Callable[[], object]
+    if y is None:
+        kind = "prediction"
+        network, inputs = prediction.read_samples(model, x)
+        network.engine = model.engine  # a network for another size has found its own
+        plan = network.plan()
+        run = partial(prediction.predict, network, x)
+    else:
+        kind = "training step"
+        inputs, _ = stepping.batched(model, x, y)
+        if model.input_ports:
+            inputs, *_ = model.input_ports.named(inputs, "inputs").values()
+        plan = model.plan(model.check_loss(step.get("loss")), task=model.task)
+        run = partial(stepping.train_step, model, x, y, **step)
+    samples = len(inputs)
+    if not samples:
+        raise DataError("profile: x has no samples; pass at least one")
     run_seconds, runs = _measured(run, recorder)
     del view
-    samples = _sample_count(x, self.input_ports)
-    kind = "prediction"
-    plan = model.plan()
-    if y is not None:
-        kind = "training step"
-        plan = model.plan(model.check_loss(step.get("loss")), task=model.task)
     costs = _costs(recorder, plan, samples, model.dtype.itemsize, operations=operations)
-    if not operations:
-        order = [*model.names, "loss"]
-        costs = dict(sorted(costs.items(), key=lambda item: _place(item[1].layer, order)))
+    if operations:
+        costs = _in_order(costs, ())
+    else:
+        costs = _in_order(costs, model.names)
+        for name in costs.keys() & set(model.names):
+            costs[name].parameters = model.size(name)
     in_program = sum(cost.seconds for cost in costs.values()) / runs
     costs[OUTSIDE] = _Cost(None, runs * max(0.0, run_seconds - in_program))
     peak = measured_peak(self.engine.name, str(model.dtype), model.threads)
@@ -130,10 +143,10 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     for name, cost in costs.items():
         seconds = cost.seconds / runs
         fraction = 0.0
-        if cost.multiply_adds:
+        if seconds:
             fraction = cost.multiply_adds / seconds / peak
-        size = model.size(name) if name in model.names else 0
-        rows.append(ProfileRow(name, seconds, seconds / run_seconds, cost.multiply_adds, fraction, size, cost.bytes))
+        counts = cost.multiply_adds, fraction, cost.parameters, cost.bytes
+        rows.append(ProfileRow(name, seconds, seconds / run_seconds, *counts))
     of = _counted(samples, "sample")
     threads = _counted(model.threads, "thread")
     return Profile(f"{kind} of {of}, {self.engine.name}, {threads}", run_seconds, peak, tuple(rows))
@@ -150,6 +163,7 @@ class _Cost:
     layer: str | None
     seconds: float = 0.0
     multiply_adds: int = 0
+    parameters: int = 0
     bytes: int = 0
 
 
@@ -158,38 +172,76 @@ def _costs(recorder: OperationTimes, plan: Plan, samples: int, itemsize: int, *,
 
     operations   whether there is a row for each operation instead of each layer
     """
-    counts = Counter[tuple[str, str]]()  # multiply-adds by layer and operation: programs compute some in other forms
-    for operation in plan.operations:
-        counts[layer_of(operation), operation.name] += samples * multiply_adds(operation)
+    uncounted = dict[tuple[str, str], list[int]]()  # multiply-adds by layer and operation
+    for operation in (*plan.operations, *plan.deferred):
+        uncounted.setdefault((layer_of(operation), _kind(operation)), []).append(samples * multiply_adds(operation))
+    emitted = {*uncounted}
+    counted = set[tuple[str, str]]()  # the last samples of a batch may run in another program
     costs = dict[str, _Cost]()
     for label, seconds in recorder.seconds():
-        if not seconds:
+        if isinstance(label, str):
+            costs.setdefault(label, _Cost(None)).seconds += seconds
             continue
-        name = _row_name(label, operations=operations)
-        if isinstance(label, Operation):
-            layer = layer_of(label)
-            cost = costs.setdefault(name, _Cost(layer))
-            cost.multiply_adds += counts.pop((layer, label.name), 0)
-            cost.bytes += bytes_moved(label, samples, itemsize)
-        else:
-            cost = costs.setdefault(name, _Cost(None))
+        layer = _emitter(label, emitted)
+        written = label.writes[0].name
+        name = layer
+        if operations:
+            name = f"{written} = {label.name}"
+        cost = costs.setdefault(name, _Cost(layer))
         cost.seconds += seconds
+        if (written, label.name) in counted:
+            continue
+        counted.add((written, label.name))
+        cost.bytes += bytes_moved(label, samples, itemsize)
+        for tensor in label.reads:
+            if tensor is not None and tensor.kind == "parameter":
+                cost.parameters += tensor.size
+        remaining = uncounted.get((layer, _kind(label)))
+        if remaining:
+            cost.multiply_adds += remaining.pop(0)
+    if not operations:  # some are computed together with other operations, or with the update
+        for (layer, _), remaining in uncounted.items():
+            if layer in costs:
+                costs[layer].multiply_adds += sum(remaining)
     return costs
 
 
-def _row_name(label: Operation | str, *, operations: bool) -> str:
-    if isinstance(label, str):
-        return label
-    if operations:
-        return f"{label.result.name} = {label.name}"
-    return layer_of(label)
+def _kind(operation: Operation) -> str:
+    """Return the name of an operation, also if a program computes a convolution with one window as a dense layer."""
+    return operation.name.replace("cross_correlate", "dense")
 
 
-def _place(layer: str | None, order: list[str]) -> int:
-    """Return the place of a row in the table: layers in order, then the rest."""
-    if layer is None or layer not in order:
-        return len(order)
-    return order.index(layer)
+def _emitter(operation: Operation, emitted: Set[tuple[str, str]]) -> str:
+    """Return the layer that emitted an operation. Programs may pool before an activation, in exchanged arrays.
+
+    emitted   layers and the kinds of their operations
+    """
+    layer = layer_of(operation)
+    if (layer, _kind(operation)) in emitted:
+        return layer
+    owner = layer
+    for tensor in (*operation.reads, *operation.writes):
+        if tensor is None:
+            continue
+        if tensor.kind == "parameter":
+            return layer
+        prefix, _, _ = tensor.storage.partition(".")
+        if (prefix, _kind(operation)) in emitted:
+            owner = prefix
+    return owner
+
+
+def _in_order(costs: dict[str, _Cost], layers: Sequence[str]) -> dict[str, _Cost]:
+    """Return the rows of layers in their order, then other rows of the program such as losses, then the rest."""
+
+    def place(row: tuple[str, _Cost]) -> tuple[bool, int]:
+        layer = row[1].layer
+        number = len(layers)
+        if layer in layers:
+            number = layers.index(layer)
+        return layer is None, number
+
+    return dict(sorted(costs.items(), key=place))
 
 
 def _counted(count: int, noun: str) -> str:
@@ -210,28 +262,28 @@ def _measured(run: Callable[[], object], recorder: OperationTimes) -> tuple[floa
 
 
 def measured_peak(engine: str, dtype: str, threads: int) -> float:
-    """Return the multiply-adds per second of a matrix product: the largest rate of several, by NumPy and by an engine.
+    """Return the multiply-adds per second of matrix products in all threads: one product in each, not one in all.
 
-    NumPy's library may have no code for new processors, so that a dense layer of the engine is up to twice as fast.
+    Threads that share a product wait for each other, up to 50 ms if other programs run. NumPy's library may have no
+    code for a new processor: if a dense layer of the engine is faster, its rate counts.
     """
-    matrix = np.ones((MATRIX, MATRIX), dtype)
-    layer = Network([Dense(MATRIX)], (MATRIX,), engine=engine, dtype=dtype, threads=threads)
-    layer.apply(matrix)  # compiles
+    count = min(threads, processors())
+    layer = Network([Dense(MATRIX)], (MATRIX,), engine=engine, dtype=dtype, threads=1)
+    layer.apply(np.ones((1, MATRIX), dtype))  # compiles
+    with limit_blas_threads(1), ThreadPoolExecutor(count) as pool:
+        return sum(pool.map(_product_rate, [layer] * count))
+
+
+def _product_rate(layer: Network) -> float:
+    """Return the multiply-adds per second of the fastest of a few matrix products, by NumPy and by a dense layer."""
+    matrix = np.ones((MATRIX, MATRIX), layer.dtype)
     best = np.inf
-    with limit_blas_threads(threads):
-        for _ in range(PRODUCTS):
-            for product in (partial(np.dot, matrix, matrix), partial(layer.apply, matrix)):
-                start = time.perf_counter()
-                product()
-                best = min(best, time.perf_counter() - start)
+    for _ in range(PRODUCTS):
+        for product in (partial(np.dot, matrix, matrix), partial(layer.apply, matrix)):
+            start = time.perf_counter()
+            product()
+            best = min(best, time.perf_counter() - start)
     return MATRIX**3 / best
-
-
-def _sample_count(x: Any, ports: Ports | None) -> int:
-    if ports is None:
-        return len(x)
-    first, *_ = ports.named(x, "inputs").values()
-    return len(first)
 
 
 def _cells(row: ProfileRow) -> list[str]:

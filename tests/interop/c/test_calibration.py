@@ -1,13 +1,15 @@
 """Scales of activations by several methods, and the error of each layer in int8."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from interop.c.int8_networks import cases
 from selection import draws
 
 import chainrule as cr
-from chainrule.errors import OptionError
-from chainrule.interop.c import Quantized, calibration
+from chainrule.errors import DataError, OptionError, SampleError, ShapeError
+from chainrule.interop.c import Quantized, calibration, write_c
 from chainrule.interop.c.scales import Int8Scale
 
 
@@ -69,13 +71,45 @@ def test_errors_are_those_of_the_network_up_to_a_layer() -> None:
     layers = [cr.Conv2D(5, 3), cr.ReLU(), cr.AveragePool2D(2), cr.Conv2D(3, (2, 1)), cr.Tanh(), cr.Flatten()]
     model = cr.Sequential([*layers, cr.Dense(3)], (2, 10, 9), engine="numpy", seed=2)
     x = draw.normal(size=(60, 2, 10, 9)).astype("f4")
-    whole = Quantized(model, x, scales="range", io="int8").layer_errors
+    quantized = Quantized(model, x, scales="range", io="int8")
+    whole = quantized.layer_errors
+    step, _ = quantized.input_scale
+    assert (
+        0.2 * step < whole["input"] * np.sqrt(np.square(x).mean()) < 0.4 * step
+    )  # the deviation of rounding: step/√12
     for count, name in ((2, "relu1"), (3, "pool1"), (5, "tanh1")):
         part = cr.Sequential(layers[:count], (2, 10, 9), engine="numpy")
         part.set_weights({weight: model.weights[weight] for weight in part.weights})
         start = Quantized(part, x, scales="range", io="int8")
         assert start.layer_errors[name] == pytest.approx(whole[name], rel=1e-6)
         assert calibration.relative_error(start.predict(x), part.predict(x)) == pytest.approx(whole[name], rel=1e-6)
+
+
+def test_images_are_read_as_by_predict() -> None:
+    draw = np.random.default_rng(3)
+    model = cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3)], (3, 8, 9), engine="numpy")
+    x = draw.normal(size=(12, 3, 8, 9)).astype("f4")
+    expected = Quantized(model, x).predict(x)
+    for images in (list(x), cr.Dataset(x, np.arange(12) % 3), np.moveaxis(x, 1, -1), x.astype("f8")):
+        np.testing.assert_array_equal(Quantized(model, images).predict(x), expected)
+    np.testing.assert_array_equal(Quantized(model, x[0]).predict(x), Quantized(model, x[:1]).predict(x))
+    for value in (np.nan, np.inf):
+        invalid = x.copy()
+        invalid[7, 0, 2, 3] = value
+        with pytest.raises(SampleError, match="sample 7"):
+            Quantized(model, invalid)
+    with pytest.raises(DataError, match="no images"):
+        Quantized(model, x[:0])
+    with pytest.raises(ShapeError, match="3×8×9"):
+        Quantized(model, x[:, :, :-1])
+
+
+def test_the_integers_of_another_model_are_not_written() -> None:
+    model, other = (cr.Sequential([cr.Dense(size)], (5,), engine="numpy") for size in (2, 3))
+    invalid: list[Any] = [Quantized(model, np.eye(5)), np.eye(5), True]
+    for int8 in invalid:
+        with pytest.raises(OptionError, match="this model"):
+            write_c(other, "unwritten", int8=int8)
 
 
 def test_every_method_has_a_program_and_unknown_ones_are_refused() -> None:

@@ -24,6 +24,7 @@ from chainrule.layers import Node
 from chainrule.models.model import Model
 
 NETWORKS = draws(3)
+GUARD = 64  # numbers after an array that a program must not write
 
 
 def layer(draw: np.random.Generator, node: Node, *, causal: bool) -> Node:
@@ -41,7 +42,7 @@ def layer(draw: np.random.Generator, node: Node, *, causal: bool) -> Node:
         return cr.Add()(node, cr.Conv1D(channels, kernel, padding=((kernel - 1, 0),))(node))
     if kind == 5:
         return cr.MaxPool1D(stride)(node) if draw.integers(2) else cr.AveragePool1D(stride)(node)
-    layers = (cr.ReLU(), cr.Tanh(), cr.BatchNorm1D(), cr.PReLU(), cr.GELU())
+    layers = (cr.ReLU(), cr.Tanh(), cr.BatchNorm1D(), cr.PReLU(), cr.GELU(), cr.Reshape((-1, channels)))
     return layers[draw.integers(len(layers))](node)
 
 
@@ -56,7 +57,7 @@ def networks(*, causal: bool) -> Iterator[tuple[Model, Stream]]:
             if not causal and draw.integers(3):
                 node = cr.Dense(3)(cr.Flatten()(node) if draw.integers(2) else cr.GlobalAveragePool1D()(node))
             elif draw.integers(2):
-                node = cr.Softmax()(node)
+                node = (cr.Softmax(), cr.Flatten())[draw.integers(2)](node)
             model = cr.Graph(x, node, engine="numpy", seed=number)
             model.parameters += draw.normal(scale=0.2, size=model.parameters.shape).astype("f4")
             model.statistics += draw.uniform(0, 0.3, model.statistics.shape).astype("f4")
@@ -69,12 +70,19 @@ def networks(*, causal: bool) -> Iterator[tuple[Model, Stream]]:
 def streamed(folder: Path, stream: Stream, signal: NDArray[Any]) -> NDArray[Any]:
     """Return the outputs of every call of the program in a folder, for successive samples of a signal (C, samples)."""
     run, columns = library(folder), stream.columns
-    floats = int((folder / "network.h").read_text().partition("ARENA_BYTES ")[2].split()[0]) // 4
-    arena, outputs = np.zeros(floats, "f4"), list[NDArray[Any]]()
+    header = (folder / "network.h").read_text()
+    floats = int(header.partition("ARENA_BYTES ")[2].split()[0]) // 4
+    shape = stream.plan.output.shape
+    size = int(header.partition("_OUTPUTS ")[2].split()[0])
+    arena = np.full(floats + GUARD, np.nan, "f4")
+    arena[: stream.size] = 0
+    outputs = list[NDArray[Any]]()
     for start in range(0, signal.shape[1], columns):
-        output = np.full(stream.plan.output.shape, np.nan, "f4")
+        output = np.full(size + GUARD, np.nan, "f4")
         run(arena, np.ascontiguousarray(signal[:, start : start + columns]), output)
-        outputs.append(output)
+        outputs.append(output[:size].reshape(shape))
+        assert np.isnan(output[size:]).all()
+        assert np.isnan(arena[floats:]).all()
     return np.stack(outputs)
 
 
@@ -111,7 +119,10 @@ def test_the_example_reads_a_stream_and_the_self_test_passes(tmp_path: Path, cau
     model, stream = next(networks(causal=causal))
     files = write_c(model, tmp_path, stream=True)
     program = build(tmp_path, ["example.c", "network.c"], NATIVE)
-    assert ctypes.sizeof(ctypes.c_float) * stream.size <= files.arena
+    assert files.report
+    state = ctypes.sizeof(ctypes.c_float) * stream.size
+    assert all(state <= row.ram <= files.arena for row in files.report.layers)
+    assert all(row.end - row.start <= row.ram for row in files.report.layers)
     assert subprocess.run([program, "--selftest"], capture_output=True, text=True).stdout == "passed\n"
     (tmp_path / "numbers.txt").write_text(" ".join(["0.5"] * 3 * stream.plan.input.size))
     done = subprocess.run([program, tmp_path / "numbers.txt"], capture_output=True, text=True, check=True)
@@ -126,6 +137,8 @@ def test_the_example_reads_a_stream_and_the_self_test_passes(tmp_path: Path, cau
         ([cr.Conv1D(2, 2, padding=((1, 0),)), cr.Conv1D(2, 3)], "'conv2'"),
         ([cr.Conv1D(2, 2), cr.MaxPool1D(2), cr.Conv1D(2, 3)], "'pool1' leaves out"),
         ([cr.MaxPool1D(3, padding=1, stride=1)], "'pool1'"),
+        ([cr.Conv1D(2, 3, padding=((2, 0),)), cr.Flatten()], "'conv1' has a flattened result"),
+        ([cr.Conv1D(2, 3, padding=((2, 0),)), cr.Reshape((4, 8)), cr.Tanh()], "'tanh1' reads a whole window"),
     ],
 )
 def test_networks_that_a_stream_cannot_compute_exactly_are_refused(layers: list[Any], problem: str) -> None:

@@ -41,6 +41,8 @@ class ExportedNetwork:
         """Return a model in the form that the arguments of `write_c` select."""
         if (int8 is not None) + (train is not False) + stream > 1:
             raise OptionError("a quantized model, a stream and a training program cannot be combined: pass one of them")
+        if int8 is not None and getattr(int8, "model", None) is not model:
+            raise OptionError("int8 does not quantize this model; pass Quantized(model, images)")
         model = folded(model)
         if stream:
             streamed = Stream.of(model)

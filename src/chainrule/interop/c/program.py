@@ -19,6 +19,7 @@ from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
 from chainrule.interop.c.source import Structs
 
 IMAGE, OUTPUTS = "image", "outputs"  # names of the arguments of network_run
+INPUT = "input"  # the normalization of the image in reports
 VECTOR_FLOATS = 16  # floats in the longest vector
 MIN_ALIGNED_SIZE = 256  # elements; smaller arrays are not aligned to vectors, to save memory
 FLOAT_BYTES = 4
@@ -33,12 +34,14 @@ class Arena:
     floats    size of the arena for floats
     integers  size of the arena for integers
     arrays    the arrays with their lifetimes, as indices of calls
+    kept      elements at the start that a stream keeps between calls
     """
 
     offsets: dict[str, int]
     floats: int
     integers: int
     arrays: tuple[Placed, ...]
+    kept: int = 0
 
 
 def allocate(calls: Sequence[CCall], external: Collection[str], floats: str = "") -> Arena:

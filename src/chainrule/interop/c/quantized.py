@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation, Tensor
-from chainrule.errors import OptionError, unknown_name
+from chainrule.data.sources import finite_extremes
+from chainrule.errors import DataError, OptionError, unknown_name
 from chainrule.interop.c import calls, channels_last, fusing, source
 from chainrule.interop.c.calibration import BATCH, METHODS, Calibration, activations, relative_error
 from chainrule.interop.c.calls import Activations, Int8Step
 from chainrule.interop.c.int8_steps import INT8_VALUES, Int8Steps
 from chainrule.interop.c.own_scales import absorb, float_tail, move_roundings
-from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, int8_program
+from chainrule.interop.c.program import IMAGE, INPUT, OUTPUTS, CProgram, int8_program
 from chainrule.interop.c.scales import (
     INT8_MIN,
     Int8Scale,
     Scales,
     integer_input,
 )
+from chainrule.models import prediction
 from chainrule.training.metrics import Evaluation
 from chainrule.training.target_fitting import folded
 
@@ -44,8 +46,8 @@ class Quantized:
     """A quantized model.
 
     model  the model
-    x      images for measuring the ranges of the activations, an array in the same format as for `predict`; None: all
-           scales are those of the FakeQuantize layers of a quantized network
+    x      images for measuring the ranges of the activations, in a form that `predict` reads; None: all scales are
+           those of the FakeQuantize layers of a quantized network
     io     type of the C program's input and outputs: "float", "int8" or "uint8". `predict` always uses floats
     scales method for the scales of activations: "range", from the smallest to the largest value; "percentile", which
            clips a few values at each end; "error", the part of the range with the smallest squared error; "best", the
@@ -54,19 +56,20 @@ class Quantized:
     The attribute `input_scale` contains step and zero of an integer input: q represents step · (q − zero), in the units
     of the training data. `calibrations` contains the relative error of the outputs by method, for the methods that were
     tried; `chosen`, the method in use, or None without images; and `layer_errors`, the relative error of the result of
-    each layer.
+    each layer, and of the normalized input.
 
-    Errors   ShapeError for images of another shape; OptionError for a layer without C functions for int8, without a
-             scale if x is None, or for a model with several inputs or outputs
+    Errors   ShapeError for images of another shape; DataError for none, or for NaN or infinity; OptionError for a layer
+             without C functions for int8, without a scale if x is None, or for a model with several inputs or outputs
     """
 
-    def __init__(self, model: Model, x: Array | None = None, *, io: str = "float", scales: str = BEST) -> None:
+    def __init__(self, model: Model, x: Any = None, *, io: str = "float", scales: str = BEST) -> None:
         if io not in NUMBERS:
             raise unknown_name("io", io, (*NUMBERS,))
         if scales not in (BEST, *METHODS):
             raise unknown_name("scales", scales, (BEST, *METHODS))
         if model.has_ports:
             raise OptionError("int8 arithmetic requires one input and one output; export the model in floats")
+        self.model = model
         self._model = folded(model)
         self.io = io
         self.input_scale = (1.0, 0.0)
@@ -75,11 +78,20 @@ class Quantized:
         self.calibrations = dict[str, float]()
         self.layer_errors = dict[str, float]()
         if x is not None:
-            self._calibrate(self._model.check_input(np.asarray(x)), METHODS if scales == BEST else (scales,))
+            self._calibrate(self._read(x), METHODS if scales == BEST else (scales,))
         elif any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
             self._build(Scales())
         else:
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
+
+    def _read(self, x: Any) -> Array:
+        """Return images as an array."""
+        _, samples = prediction.read_samples(self._model, x)
+        images = self._model.check_input(samples[:])
+        if not len(images):
+            raise DataError("the scales cannot be measured: there are no images")
+        finite_extremes(images, "images")
+        return images
 
     def _calibrate(self, x: Array, methods: tuple[str, ...]) -> None:
         """Build the steps with the scales, by one of the methods, that have the smallest error of the outputs.
@@ -111,8 +123,10 @@ class Quantized:
         scales = self._steps.scales
         for storage, numbers in self._activations(x).items():
             if storage in floats and storage in scales:
-                error = relative_error(scales[storage].values(numbers), floats[storage])
-                self.layer_errors[storage.partition(".")[0]] = error
+                layer, _, _ = storage.partition(".")
+                if storage == self._plan.input.storage:
+                    layer = INPUT
+                self.layer_errors[layer] = relative_error(scales[storage].values(numbers), floats[storage])
 
     def _build(self, scales: Scales) -> None:
         """Build the steps with scales; those of FakeQuantize layers take precedence."""

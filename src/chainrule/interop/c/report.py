@@ -11,7 +11,7 @@ from chainrule._io.console import aligned
 from chainrule.core.costs import multiply_adds
 from chainrule.core.plan import Plan, Tensor
 from chainrule.interop.c.calls import CCall, Struct
-from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram
+from chainrule.interop.c.program import INPUT, OUTPUTS, CProgram
 
 ENTRY_BYTES = 4  # of a number in a constant struct
 POINTER_BYTES = 4  # on a microcontroller
@@ -150,7 +150,7 @@ def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
     """Return the layer that a call belongs to: that of its result, or of its parameters if it writes the outputs."""
     result = call.result
     if result.storage == plan.input.storage:
-        return "input"
+        return INPUT
     for tensor in (result, *call.tensors, plan.output):
         if (tensor.kind == "parameter" or tensor in (result, plan.output)) and _layer_of(tensor) in hosts:
             return hosts[_layer_of(tensor)]
@@ -175,14 +175,17 @@ def _constant_bytes(program: CProgram) -> Iterator[int]:
 
 def _bytes_in_use(program: CProgram, time: int) -> int:
     """Return the bytes of the arrays in the arena that a call or a later one needs, when the call runs."""
-    sizes = [array.size for array in program.arena.arrays if array.first <= time <= array.last]
-    return sum(sizes) * program.itemsize
+    elements = program.arena.kept
+    for array in program.arena.arrays:
+        if array.first <= time <= array.last:
+            elements += array.size
+    return elements * program.itemsize
 
 
 def _position(program: CProgram, call: CCall) -> tuple[int, int]:
     """Return the position of a call's result in the arena, in bytes."""
     result = call.result
-    if result.storage in program.external or result.storage in (IMAGE, OUTPUTS):
+    if result.storage == OUTPUTS or result.storage not in program.arena.offsets:
         return 0, 0
     start = program.arena.offsets[result.storage] * program.itemsize
     return start, start + result.size * program.itemsize

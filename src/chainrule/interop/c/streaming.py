@@ -85,8 +85,10 @@ class Stream:
         calls = packing.inference(self.plan.forward, self.values, compact=True)
         histories = {storage: f"arena + {offset}" for storage, offset in self.state.items()}
         whole = program.assemble(self.plan, calls, self.values, normalization, histories)
-        offsets = {storage: offset + self.size for storage, offset in whole.arena.offsets.items()}
-        arena = replace(whole.arena, offsets=offsets, floats=whole.arena.floats + self.size)
+        offsets = dict(self.state)
+        for storage, offset in whole.arena.offsets.items():
+            offsets[storage] = offset + self.size
+        arena = replace(whole.arena, offsets=offsets, floats=whole.arena.floats + self.size, kept=self.size)
         return replace(whole, arena=arena)
 
     def signal(self, parts: Floats) -> Floats:
@@ -133,7 +135,7 @@ class _Parts:
         y = operation.result
         activations = [tensor for tensor in operation.reads if tensor is not None and tensor.kind in ACTIVATIONS]
         parts = [tensor for tensor in activations if tensor.storage in self._columns]
-        is_divisible = len(parts) == len(activations) and not _varies_with_columns(operation)
+        is_divisible = all(map(self._has_columns, activations)) and not _varies_with_columns(operation)
         if not parts:
             self._operations.append(operation)
         elif is_divisible and operation.name in WINDOWED and y.shape[-1] > 1:
@@ -167,6 +169,11 @@ class _Parts:
         read = self._appended(x, f"{y.storage}.history", kept) if kept else self._part(x)
         part = self._for_new_columns(operation)
         self._operations.append(replace(part, reads=(read, *part.reads[1:]), attributes=attributes))
+
+    def _has_columns(self, tensor: Tensor) -> bool:
+        """Return whether a tensor is computed in parts, and its last axis is that of columns, not of a flat view."""
+        whole = self._shapes[tensor.storage]
+        return tensor.storage in self._columns and tensor.shape[1:][-1:] == whole[-1:]
 
     def _for_new_columns(self, operation: Operation) -> Operation:
         reads = tuple(tensor and self._part(tensor) for tensor in operation.reads)
@@ -205,7 +212,10 @@ class _Parts:
     def finished(self) -> Plan:
         """Return the plan for one call. The outputs of a sliding stream are those of a whole window."""
         output = self._plan.output
-        if output.storage in self._columns and not self.causal:
+        if self.causal:
+            last = self._plan.forward[-1]
+            self._require(self._has_columns(output), last, "has a flattened result, but another layer pads its ends")
+        elif output.storage in self._columns:
             window = self._whole(output)
             output = Tensor(OUTPUTS, output.shape)
             self._operations.append(Operation("copy", (window,), (output,), {}))

@@ -30,7 +30,8 @@ $more$stream$report$scales
 extern const char *const ${name}_classes[${guard}_CLASSES];
 
 /* Compute the ${guard}_OUTPUTS outputs for an image of ${guard}_INPUTS numbers. The arena is an array of
-   ${guard}_ARENA_BYTES / sizeof(float) floats with any content; calls at the same time require different arenas. */
+   ${guard}_ARENA_BYTES / sizeof(float) floats with any content, except the state of a stream; calls at the same time
+   require different arenas. */
 void ${name}_run(float *arena, const $number *image, $number *outputs);
 
 /* Fill the image with a pattern, run the network, and return 1 if the outputs are those recorded at export up to

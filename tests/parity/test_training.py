@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from parity.sweeping import TRAINED, Largest, generator
 from training.networks import NETWORKS, build
 
+import chainrule
 from chainrule import zoo
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
@@ -138,3 +139,43 @@ def test_twenty_steps(name: str, engine: str, record_property: Callable[[str, An
         follow(largest, name, network, recipe)
     finally:
         record_property("parity", [f"{name}, {engine}", largest.value, largest.where])
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled", "jax", "reference"])
+def test_the_weights_of_labels_are_pos_weight(engine: str, record_property: Callable[[str, Any], None]) -> None:
+    if engine == "jax":
+        pytest.importorskip("jax")
+    largest, draw = Largest(), generator("pos_weight")
+    x, t = draw.normal(size=(12, 4)), draw.integers(0, 2, (12, 3)).astype(float)
+    t[:2] = [[1, 1, 0], [0, 0, 0]]  # the rows are not one-hot
+    positive = draw.uniform(0, 4, 3)
+    layers = [chainrule.Dense(5), chainrule.Tanh(), chainrule.Dense(3), chainrule.Sigmoid()]
+    ours = chainrule.Sequential(layers, (4,), engine=engine, dtype="float64", seed=int(draw.integers(99)))
+    made = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)).double()
+    for name, parameter in zip(ours.weights, made.parameters(), strict=True):
+        parameter.data = torch.from_numpy(ours.weights[name].copy())
+    loss = torch.nn.BCEWithLogitsLoss(pos_weight=torch.from_numpy(positive))
+    optimizer, expected = torch.optim.SGD(made.parameters(), lr=0.3), list[float]()
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        value = loss(made(torch.from_numpy(x)), torch.from_numpy(t))
+        value.backward()
+        optimizer.step()
+        expected.append(value.item())
+    history = ours.fit(
+        *(x, t.astype(int)),
+        validation_data=(x, t.astype(int)),
+        class_weight=dict(enumerate(positive)),
+        optimizer="sgd",
+        learning_rate=0.3,
+        epochs=STEPS,
+        batch_size=len(x),
+        normalization="none",
+        progress=False,
+    )
+    largest.meet("losses", np.array(history.losses), np.array(expected))
+    validation = [epoch.validation_loss for epoch in history.epochs[:-1]]  # after a step, before the next
+    largest.meet("validation", np.array(validation), np.array(expected[1:]))
+    for name, parameter in zip(ours.weights, made.parameters(), strict=True):
+        largest.meet(name, ours.weights[name], parameter.detach().numpy(), TRAINED)
+    record_property("parity", [f"weights of labels, {engine}", largest.value, largest.where])

@@ -185,7 +185,7 @@ class Computed:
     """The training that the oracle computes for a case.
 
     scaling         mean and deviation of the targets of each head; None: they are not standardized
-    class_weights   weight of each class in the loss; None: all are 1
+    class_weights   weight of each class in the loss; None: all are 1, or those of labels belong to the head
     """
 
     def __init__(self, case: Case, weights: oracle.Arrays) -> None:
@@ -198,10 +198,12 @@ class Computed:
         all_weights = fit.get("sample_weight", np.ones(N))
         self.sample_weights = all_weights[own]
         self.scaling = [self._scaling(*pair) for pair in zip(case.heads, case.targets(self.y), strict=True)]
-        self.class_weights = self._class_weights()
+        self.class_weights, heads = self._class_weights(), case.heads
+        if case.task == "labels":
+            self.class_weights, heads = None, [replace(case.heads[0], positives=self._label_weights())]
         steps = fit["epochs"] * math.ceil(len(own) / fit["batch_size"])
         rest = case.rule, self.rate, self.factors(weights)
-        self.training = Training(weights, case.heads, self.batches, fit["epochs"], steps, *rest)
+        self.training = Training(weights, heads, self.batches, fit["epochs"], steps, *rest)
         self.training.parts = fit.get("gradient_accumulation_steps", 1)
         self.training.clip, self.training.average = fit.get("clip_norm"), fit.get("ema_decay")
         self.training.patience, self.training.delta = fit.get("patience"), fit.get("min_delta", 0.0)
@@ -247,6 +249,17 @@ class Computed:
         counted = self.sample_weights[:, None] * (np.ones(classes.shape) if valid is None else valid)
         counts = np.bincount(classes.ravel(), counted.ravel(), count)
         return np.divide(counts.sum() / (counts > 0).sum(), counts, out=np.ones(count), where=counts > 0)
+
+    def _label_weights(self) -> np.ndarray:
+        """Return the weight of each label in the samples that have it."""
+        weights, result = self.case.fit.get("class_weight", {}), np.ones(CLASSES)
+        for k in range(CLASSES):
+            if weights != "balanced":
+                result[k] = weights.get(k, 1.0)
+                continue
+            has, has_not = (self.sample_weights[self.y[:, k] == value].sum() for value in (1, 0))
+            result[k] = has_not / has if has and has_not else 1.0
+        return result
 
     def batch(
         self, x: np.ndarray, targets: list[np.ndarray], valid: np.ndarray | None, weights: np.ndarray, smoothing: float

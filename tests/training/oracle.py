@@ -21,13 +21,17 @@ EPSILON, MOMENTUM = 1e-5, 0.1  # of batch normalization
 
 @dataclass
 class Head:
-    """An output: the name of its layer, the activation, the loss and its weight, and the task."""
+    """An output: the name of its layer, the activation, the loss and its weight, and the task.
+
+    positives   weight of each label in the samples that have it, (K,), as PyTorch's ``pos_weight``
+    """
 
     layer: str
     ending: str
     loss: str
     task: str
     weight: float = 1.0
+    positives: Any = 1.0
 
 
 @dataclass
@@ -88,9 +92,10 @@ def losses(head: Head, z: np.ndarray, t: np.ndarray) -> np.ndarray:
     if head.loss == "categorical_focal_cross_entropy":
         return -(t * (1 - p) ** 2 * log_softmax(z)).sum(-1)
     if head.loss == "binary_cross_entropy":
-        return -(t * log_sigmoid(z) + (1 - t) * log_sigmoid(-z)).mean(-1)
+        return -(head.positives * t * log_sigmoid(z) + (1 - t) * log_sigmoid(-z)).mean(-1)
     if head.loss == "binary_focal_cross_entropy":
-        return -(t * (1 - p) ** 2 * log_sigmoid(z) + (1 - t) * p**2 * log_sigmoid(-z)).mean(-1)
+        positive = head.positives * t * (1 - p) ** 2 * log_sigmoid(z)
+        return -(positive + (1 - t) * p**2 * log_sigmoid(-z)).mean(-1)
     if head.loss == "dice":
         return (1 - (2 * (p * t).sum(1) + 1) / ((p + t).sum(1) + 1)).mean(-1)[:, None]
     e = p - t

@@ -46,8 +46,7 @@ def refusals(case: Case, names: list[str]) -> list[str]:
         "views .*: expected targets that do not move": "views" in names and case.dense,
         "label smoothing .*: expected one of several": "label_smoothing" in names
         and (task != "classification" or several),
-        "class weights .*: expected labels": "class_weight" in names
-        and (task not in ("classification", "binary") or several),
+        "class weights .*: expected labels": "class_weight" in names and (task == "regression" or several),
         "sampling balanced: expected one class": "sampling" in names
         and (case.task not in ("classes", "logits", "binary") or several or case.streamed),
         "loss weights require": "loss_weights" in names and not several,

@@ -14,6 +14,7 @@ import chainrule as cr
 from chainrule.core.arrays import Arrays
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
+from chainrule.network.loss_plan import Weighting
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
 from chainrule.training.steps.stepper import Stepper
@@ -117,7 +118,7 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> N
     options: dict[str, Any] = {
         "components": clipping(0.1),
         "lr_multipliers": cr.LRMultipliers.parse(multipliers),
-        "weighted": True,
+        "weighting": Weighting.SAMPLES,
     }
     single = Stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
     sharded = Stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)

@@ -12,6 +12,7 @@ from training.made import Squares, network_of_vectors, vectors
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, DataError
+from chainrule.network.loss_plan import Weighting
 from chainrule.network.network import Network
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.examples import Examples
@@ -24,7 +25,7 @@ LOSSES = [name for name in ENDINGS if name in cr.losses.NAMES and name not in cr
 
 def gradients(network: Network, loss: Any, *batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     chosen = cr.losses.choose(loss)
-    compiled = network.compile(network.plan(chosen, weighted=len(batch) == 3))
+    compiled = network.compile(network.plan(chosen, weighting=Weighting.of(batch[2] if len(batch) == 3 else None)))
     first, second, third = compiled.gradients(*batch, seed=1, step=1)
     return first.copy(), second.copy(), third.copy()
 

@@ -25,6 +25,7 @@ from chainrule.layers import expressions
 from chainrule.layers.kinds import EXAMPLES
 from chainrule.models.model import Model, Sequential
 from chainrule.network import tasks
+from chainrule.network.loss_plan import Weighting
 from chainrule.runs.jobs import DataChoice
 from chainrule.training import optimizers
 from chainrule.training.history import History
@@ -49,7 +50,7 @@ class Subject:
     """A network between two steps, as the page shows it and Python computes it.
 
     moments    flat, one array for each moment of the optimizer
-    weighted   whether each sample has a weight in the loss
+    weighting  what has a weight in the loss; None: nothing
     """
 
     model: Model
@@ -57,12 +58,12 @@ class Subject:
     moments: tuple[NDArray[np.float32], ...]
     step: int = 11
     rate: float = 0.02
-    weighted: bool = False
+    weighting: Weighting | None = None
 
     @property
     def description(self) -> dict[str, Any]:
         """Return the description sent to the page."""
-        return describe(self.model, self.recipe, weighted=self.weighted)
+        return describe(self.model, self.recipe, self.weighting)
 
     @property
     def frame(self) -> dict[str, Any]:
@@ -70,13 +71,20 @@ class Subject:
         buffers = {"parameters": self.model.parameters, "statistics": self.model.statistics}
         return {"step": self.step, "rate": self.rate, **buffers, "moments": list(self.moments)}
 
+    @property
+    def _weights_shape(self) -> tuple[int, ...]:
+        """Return the shape of the weights of an image."""
+        outputs, *positions = self.model.output_shape
+        shapes = {Weighting.SAMPLES: (), Weighting.LABELS: (outputs,), Weighting.POSITIONS: (2, *positions)}
+        return shapes[self.weighting or Weighting.SAMPLES]
+
     def picture(self, seed: int = 0) -> dict[str, Any]:
         """Draw a random image with a label, or with a target in a regression."""
         random = np.random.default_rng(seed)
         x = random.integers(0, 256, self.model.input_shape, dtype=np.uint8)
-        if self.weighted:
-            (_, *positions), label = self.model.output_shape, int(random.integers(self.model.output_shape[0]))
-            weights = random.uniform(0.2, 3, 2 * np.prod(positions, dtype=int) if positions else 1)
+        if self.weighting is not None:
+            label = int(random.integers(self.model.output_shape[0]))
+            weights = random.uniform(0.2, 3, np.prod(self._weights_shape, dtype=int))
             return {"x": x, "label": label, "weights": weights.tolist(), "from": "a test"}
         if self.description["measure"] == tasks.REGRESSION.metric:
             target = random.normal(size=self.model.output_shape).ravel().tolist()
@@ -109,8 +117,7 @@ class Subject:
             seed=self.recipe.seed,
             lr_multipliers=self.recipe.lr_multipliers,
         )
-        planes = (1, 2, *t.shape[2:]) if t.ndim > 2 else (1,)
-        weights = np.reshape(picture["weights"], planes) if self.weighted else None
+        weights = np.reshape(picture["weights"], (1, *self._weights_shape)) if self.weighting is not None else None
         return Trace(self.model, x, t, self.recipe.loss, training, weights)
 
 
@@ -163,7 +170,7 @@ def listed(name: str) -> Subject:
     if "task" in entry:
         model.task = tasks.NAMED[entry["task"]]
         model.labels = replace(model.labels, names=tuple(entry.get("classes", model.classes)), chosen=True)
-    return replace(subject(model, recipe), weighted=entry.get("weighted", False))
+    return replace(subject(model, recipe), weighting=Weighting[entry["weights"]] if "weights" in entry else None)
 
 
 def branching(seed: int) -> Subject:

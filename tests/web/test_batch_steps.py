@@ -81,7 +81,10 @@ def of_task(ending: list[Layer], loss: str, arrays: dict[str, NDArray[Any]], _: 
     test = {f"{name}_test": values[24:] for name, values in arrays.items()}
     np.savez(folder / "data.npz", allow_pickle=False, **{name: values[:24] for name, values in arrays.items()}, **test)
     model = Sequential(body, size, seed=1, loss=loss, engine="numpy")
-    recipe = Recipe(loss=loss, optimizer=Momentum(0.01), batch_size=8, epochs=2, standardize_targets=True)
+    options: dict[str, Any] = {"standardize_targets": True}
+    if loss == "binary_cross_entropy":
+        options = {"class_weight": {1: 2.5}}
+    recipe = Recipe(loss=loss, optimizer=Momentum(0.01), batch_size=8, epochs=2, **options)
     return untrained(model, recipe, folder / "data.npz" if arrays else DataChoice("shapes", limit=24))
 
 

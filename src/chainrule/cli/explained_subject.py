@@ -17,6 +17,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, printable
 from chainrule.explain import NextStep, Trace
 from chainrule.explain.notation import format_number
+from chainrule.explain.tracing import traced_targets
 from chainrule.models import decisions
 from chainrule.models.model import Model
 from chainrule.models.record import Record
@@ -143,11 +144,11 @@ def subject(run: Path | None, step: StepOptions, data: DataOptions) -> Explained
 def _own_target(model: Model, sample: Dataset, recipe: Recipe) -> Array:
     """Return the target (1, K, …) of a sample of a data set, in its unit.
 
-    Errors   as for `Targets.weighted_values`
+    Errors   as for `traced_targets`
     """
     record = Record.of(model, recipe.ignore_label)
     if sample.is_dense:
-        return record.read(sample).targets.weighted_values(model.loss)
+        return traced_targets(record.read(sample).targets, model.loss)
     return np.asarray(record.with_places().targets(sample.targets, 1).values)
 
 

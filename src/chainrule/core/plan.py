@@ -146,7 +146,7 @@ class Plan:
     target     targets; None for inference
     loss       loss of each sample; None for inference
     correct    metric of each sample, such as 1 for a correct class; None for inference
-    weights    weight of each sample in the loss, (); for dense targets, weights of each position in the loss and in the
+    weights    weights of a sample in the loss: one, (); of its labels, (K,); or of its positions in the loss and in the
                metric, (2, …); None for equal weights
     sharded    whether the plan runs on a shard of a batch and exchanges results with other shards (`sync_points`)
     precise    whether the rounding error of a value may depend only on the inputs of this value; see `Network`

@@ -265,10 +265,13 @@ class Dataset(Data, metaclass=CheckedOptions):
 
 
 def _as_images(x: ArrayLike) -> Array:
-    """Convert lists to an array, and images of float64 to float32."""
+    """Convert lists and tables to an array, and images of float64 to float32; DataError for a column of texts."""
     images = as_array(x)
-    is_in_memory = as_samples(images) is images
-    if is_in_memory and images.dtype == np.float64 and images.ndim == IMAGE_AXES:
+    if images.dtype.kind not in "fiub":
+        from chainrule.data.foreign_arrays import column_problem
+
+        raise DataError(column_problem(x) or f"images are {images.dtype}; expected uint8 or float32")
+    if images.ndim == IMAGE_AXES and images.dtype == np.float64 and as_samples(images) is images:  # in memory
         return images.astype(np.float32)
     return images
 

@@ -1,6 +1,8 @@
-"""The conversion of what NumPy does not convert, such as PyTorch tensors that require gradients."""
+"""The conversion of what NumPy does not convert, such as PyTorch tensors, and errors for tables of other values."""
 
 import sys
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +23,25 @@ def converted(values: object, error: Exception, differences: str | None) -> Arra
             return np.asarray(_without_tensors(values))
         except (TypeError, RuntimeError):
             pass
-    raise DataError(f"{quoted(values)}: expected an array: {differences or error}") from None
+    raise DataError(column_problem(values) or f"{quoted(values)}: expected an array: {differences or error}") from None
+
+
+def column_problem(table: object) -> str | None:
+    """Describe the first column of a table that contains other values than numbers, and what to do; None if none does.
+
+    table   DataFrame of pandas or polars, or another value
+    """
+    names: Sequence[str] = getattr(table, "columns", ())
+    if not hasattr(table, "__getitem__"):
+        return None
+    columns = cast("Mapping[str, object]", table)
+    for name in names:
+        entries: list[object] = np.asarray(columns[name], np.object_).ravel().tolist()
+        for entry in entries:
+            if not isinstance(entry, Real | np.bool_):
+                advice = "convert the column to numbers, such as 0 and 1 for each text, or leave it out"
+                return f"column {name}: expected numbers, found {quoted(entry)}; {advice}"
+    return None
 
 
 def _without_tensors(values: object) -> object:

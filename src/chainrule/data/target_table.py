@@ -211,7 +211,8 @@ def check_entries(
     """Raise FormatError for the first entry of a column that is not accepted."""
     for row, entry in enumerate(entries, 2):
         if not accepts(entry):
-            raise FormatError(f"{path}, row {row}: {column}: expected {expected}, found {quoted(entry)}")
+            problem = f"{path}, row {row}: {column}: expected {expected}, found {quoted(entry)}"
+            raise FormatError(f"{problem}; correct the entry, or remove the row")
 
 
 def _files(path: Path, table: TableColumns, images: Mapping[str, Path]) -> list[Path]:

@@ -42,6 +42,7 @@ from chainrule.explain.explanation import Explanation
 from chainrule.explain.notation import DIGITS, MAX_DIGITS
 from chainrule.explain.record import Details
 from chainrule.explain.updates import NextStep, Update, update
+from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
 
@@ -75,7 +76,7 @@ class Trace(Explained):
     t         targets (N, K)
     loss      one of `losses.NAMES`, or a custom loss
     training  optimizer, learning rate, step number and moments for the update; None: Adam's first step
-    weights   weights in the loss (N,), or of positions (N, 2, …) as in `loss_plan.emit`; None: all are 1
+    weights   weights in the loss, as in `loss_plan.Weighting`; None: all are 1
 
     ``trace["conv2.dw"]`` is an array, and ``trace.explain("conv2.dw[3,1,0,2]")`` explains one of its values.
     """
@@ -92,7 +93,7 @@ class Trace(Explained):
         self.network = network
         self.training = training or NextStep()
         frozen = self.training.lr_multipliers.frozen_names(network.trainable_layout)
-        self.plan: Plan = network.plan(loss, input_gradient=True, frozen=frozen, weighted=weights is not None)
+        self.plan: Plan = network.plan(loss, input_gradient=True, frozen=frozen, weighting=Weighting.of(weights))
         self.training.initial_moments(network.parameters)  # a custom optimizer's moments are defined by `init`
         inputs = np.array(x, np.float64)  # copies, which the caller cannot modify
         targets = np.array(t, np.float64)

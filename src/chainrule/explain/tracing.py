@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Data
-from chainrule.errors import explain_memory_errors
+from chainrule.errors import OptionError, explain_memory_errors
 from chainrule.explain.trace import Trace
 from chainrule.explain.updates import NextStep
 from chainrule.models.record import Record
@@ -15,8 +16,26 @@ from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.training import optimizers
+from chainrule.training.dense import PositionWeights
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
+from chainrule.training.targets import Targets
+
+
+def traced_targets(targets: Targets, loss: object) -> Array:
+    """Return targets, or, if positions are ignored, the targets multiplied by the weights of their positions.
+
+    The categorical cross-entropy is linear in the targets, so the result has the same loss and gradients without
+    weights.
+
+    Errors   OptionError for another loss if positions are ignored
+    """
+    values = np.asarray(targets.values)
+    if targets.valid is None or targets.valid.all():
+        return values
+    if loss != "categorical_cross_entropy":
+        raise OptionError(f"a step with ignored positions can be traced for categorical_cross_entropy, not {loss}")
+    return values * PositionWeights(values, targets.valid)[:][:, :1]
 
 
 @checked_options
@@ -56,7 +75,7 @@ def trace(
     samples, _ = examples.source.samples(np.arange(len(examples)), examples.targets)
     resolved_loss = self.choose_loss(loss)
     inputs = self.normalization.apply(samples.x, self.dtype)
-    targets = samples.targets.weighted_values(resolved_loss)
+    targets = traced_targets(samples.targets, resolved_loss)
     if self.target_scaling is not None:
         targets = self.target_scaling.standardized(targets)
     if seed is None:

@@ -160,7 +160,7 @@ class Record:
                 raise OptionError(f"normalization {self.normalization!r} of a packed array: pass the inputs {names}")
             return columns[""].passed, None
         named = _named(ports, columns, "inputs")
-        arrays = ports.checked({name: column.values for name, column in named.items()}, "inputs", single=single)
+        arrays = ports.checked({name: column.passed for name, column in named.items()}, "inputs", single=single)
         fitted = self.normalization
         if isinstance(fitted, str) and all(map(len, arrays.values())):
             kind = None if fitted == AUTOMATIC else fitted
@@ -226,7 +226,10 @@ class Record:
         shape = self.network.output_shape
         kind = KINDS.get(y.dtype.kind)
         if kind is None and y.dtype.kind != "f":
-            raise DataError(f"targets must be numbers or names of classes, found {y.dtype}: {quoted(column.passed)}")
+            from chainrule.data.foreign_arrays import column_problem
+
+            problem = column_problem(column.passed) or f"found {y.dtype}: {quoted(column.passed)}"
+            raise DataError(f"targets must be numbers or names of classes: {problem}")
         _check_count(y, count)
         names = self.labels.names
         if len(column.names) > 1 and not are_numbers(names) and column.names != names:
@@ -308,7 +311,6 @@ class _BatchReader:
         record = self.record
         network = self.record.network
         if not network.has_ports:
-            x = as_array(x)
             y = as_array(y)
         if self.classes and y.dtype.kind not in "US":
             from chainrule.network.matching import matched_targets

@@ -16,6 +16,7 @@ from chainrule.data.normalization import Normalization
 from chainrule.data.sources import as_array
 from chainrule.models.record import Record
 from chainrule.network.fitted import UNFITTED
+from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
@@ -62,12 +63,14 @@ class _Calls:
     count: int = 0
     steppers: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
-    def stepper(self, network: Network, loss: Loss, task: Task, frozen: tuple[str, ...], *, weighted: bool) -> Stepper:
+    def stepper(
+        self, network: Network, loss: Loss, task: Task, frozen: tuple[str, ...], weighting: Weighting | None
+    ) -> Stepper:
         """Return a stepper with the moments.
 
         network   the model, or one with the same weights for the size of the batch
         """
-        place = (network.input_shape, weighted)
+        place = (network.input_shape, weighting)
         key = (loss, task, frozen)
         if place not in self.steppers or self.steppers[place][0] != key:
             if len(self.steppers) > MAX_SIZES:
@@ -75,7 +78,7 @@ class _Calls:
             optimizer, clip_norm, _ = self.options
             components = clipping(clip_norm)
             multipliers = LRMultipliers().freezing(frozen)
-            stepper = Stepper(network, optimizer, loss, task, multipliers, weighted=weighted, components=components)
+            stepper = Stepper(network, optimizer, loss, task, multipliers, weighting=weighting, components=components)
             self.steppers[place] = key, stepper
         stepper = self.steppers[place][1]
         stepper.moments = self.moments
@@ -115,7 +118,7 @@ def train_step(
     calls = self.calls.get("train_step")
     if calls is None or calls.options != options:
         calls = self.calls["train_step"] = _Calls(options, resolved_optimizer.init(self.parameters))
-    stepper = calls.stepper(self, resolved, task, self.frozen, weighted=weights is not None)
+    stepper = calls.stepper(self, resolved, task, self.frozen, Weighting.of(weights))
     rate = optimizers.choose(resolved_optimizer, learning_rate).learning_rate
     step_seed = self.seed if seed is None else seed
     outcome = stepper.step(x, t, weights, step=calls.count + 1, rate=rate, seed=step_seed)
@@ -155,7 +158,7 @@ def gradients(
     x, t, weights, task, resolved = _batch(self, network, x, y, loss, sample_weight)
 
     calls = self.calls.setdefault("gradients", _Calls((optimizers.SGD(), None, None)))
-    stepper = calls.stepper(network, resolved, task, self.frozen, weighted=weights is not None)
+    stepper = calls.stepper(network, resolved, task, self.frozen, Weighting.of(weights))
     if step is None:
         step = calls.count + 1
     outcome, flat = stepper.gradient(x, t, weights, step=step, seed=self.seed if seed is None else seed)

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Ints
-from chainrule.errors import DataError, OptionError, SampleError, printable_name, quoted, unknown_name
+from chainrule.core.arrays import Array
+from chainrule.errors import OptionError, SampleError, printable_name, quoted, unknown_name
 
 INTEGERS, BOOLEANS, TEXT = "integers", "booleans", "text"
 KINDS = {"i": INTEGERS, "u": INTEGERS, "b": BOOLEANS, "U": TEXT, "S": TEXT}  # kinds of labels, by kinds of dtypes
@@ -44,13 +44,13 @@ class Labels:
     @property
     def numbers_are_places(self) -> bool:
         """Whether a whole number as label is the place of a class, not a name."""
-        return are_numbers(self.classes) or (self.chosen and not all(map(_is_whole, self.classes)))
+        return are_numbers(self.classes) or (self.chosen and not all(map(is_whole, self.classes)))
 
     @property
     def values(self) -> Array:
         """The label of each class, in the type of the labels of the training: integers, booleans or text."""
         names = self.classes
-        if self.kind == INTEGERS and all(map(_is_whole, names)):
+        if self.kind == INTEGERS and all(map(is_whole, names)):
             return np.array(list(map(int, names)))
         if self.kind == BOOLEANS and names == YES_AND_NO:
             return np.array([False, True])
@@ -68,7 +68,7 @@ class Labels:
         text = printable_name(str(label))
         if text in names and (isinstance(label, str) or not self.numbers_are_places):
             return names.index(text)
-        if self.numbers_are_places and (_is_whole(text) or isinstance(label, bool | np.bool_)):
+        if self.numbers_are_places and (is_whole(text) or isinstance(label, bool | np.bool_)):
             number = int(cast("Any", label))
             if 0 <= number < len(names):
                 return number
@@ -135,32 +135,6 @@ class Labels:
             problem += f" (nor are {', '.join(repr(other[:40]) for _, other in others)})"
         return SampleError(f"{problem}; name the classes with Sequential(…, classes=[…])", number)
 
-    def rows_of(self, names: Sequence[str], source: str) -> Ints:
-        """Return the place of each class of a data set whose classes have names, (K,).
-
-        Classes that are only numbered on either side are matched by their number, if they have no name in common and
-        their names are no other numbers. Numbered data may have fewer classes.
-
-        ("dog", "cat") in ("cat", "cow", "dog") is [2, 0]; ("0", "1") in these classes, or in ("cat", "dog"), is [0, 1].
-
-        source   name of the data, for the message
-        Errors   DataError that lists the names that are not classes
-        """
-        own = self.classes if len(names) > 1 else self.names
-        unknown = [name for name in names if name not in own]
-        if not unknown:
-            return np.array([own.index(name) for name in names], np.int64)
-        if len(unknown) == len(names) and self._are_numbered_alike(names, own):
-            return np.arange(len(names))
-        listed = ", ".join(map(repr, unknown))
-        raise DataError(f"{source}: this model has no class {listed}; it has: {', '.join(own)}")
-
-    def _are_numbered_alike(self, names: Sequence[str], own: Sequence[str]) -> bool:
-        """Return whether classes without a name in common correspond by their number."""
-        if are_numbers(names):
-            return len(names) <= len(own) and self.numbers_are_places
-        return are_numbers(own) and len(names) == len(own) and not all(map(_is_whole, names))
-
     def shares_names(self, names: Sequence[str]) -> bool:
         """Return whether a data set's classes have a name in common with these. Only numbers are no names."""
         return not are_numbers(names) and not {*names}.isdisjoint(self.names)
@@ -190,5 +164,6 @@ def names_in(y: Array) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _is_whole(name: str) -> bool:
+def is_whole(name: str) -> bool:
+    """Return whether a name is a whole number."""
     return name.removeprefix("-").isdecimal()

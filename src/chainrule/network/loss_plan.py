@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Protocol
 
 from chainrule.core.arrays import Array, Arrays
 from chainrule.core.plan import Builder, Tensor
@@ -11,15 +13,44 @@ from chainrule.network.losses import CustomLoss, JointLoss, SingleLoss
 from chainrule.network.tasks import Task
 
 
+class _Weights(Protocol):
+    @property
+    def ndim(self) -> int: ...
+
+
+class Weighting(Enum):
+    """What has a weight in the loss. The values are numbers of axes of the weights of a batch.
+
+    SAMPLES     each sample, (N,)
+    LABELS      each label of a sample, (N, K)
+    POSITIONS   each position of dense predictions, for the loss and for the metric, (N, 2, …): three or more axes
+    """
+
+    SAMPLES = 1
+    LABELS = 2
+    POSITIONS = 3
+
+    @staticmethod
+    def of(weights: _Weights | None) -> "Weighting | None":
+        """Return what the weights of a batch belong to; None if there are no weights."""
+        if weights is None:
+            return None
+        return Weighting(min(weights.ndim, 3))
+
+
 def emit(
-    builder: Builder, loss: SingleLoss, p: Tensor, task: Task, measured: Tensor, *, weighted: bool = False
+    builder: Builder,
+    loss: SingleLoss,
+    p: Tensor,
+    task: Task,
+    measured: Tensor,
+    weighting: Weighting | None = None,
 ) -> dict[str, Tensor]:
     """Add operations for each sample's loss and metric, and for the gradient of the mean loss, to a training plan.
 
     p         predictions, or scores for a loss that includes their activation. The gradient is that with respect to p
     measured  predictions for the metric
-    weighted  whether the losses and their gradients are multiplied by weights: one weight per sample or, for dense
-              predictions, two per position, of shape (2, …). The second one is the weight of the position's metric
+    weighting   what has a weight by which losses and gradients are multiplied; None: nothing
 
     Return a dictionary of the tensors "target", "loss", "correct" (the metric) and, if weighted, "weights".
     """
@@ -27,19 +58,14 @@ def emit(
     target = Tensor("t", p.shape, "target")
     value = builder.activation("y", ())
     tensors = {"target": target, "loss": value}
-    positions = p.shape[1:]
-    losses.check_weights(loss, bool(positions) and weighted)
-    dp = p.gradient()
-    loss_weights = metric_weights = None
-    if weighted:
-        weights = Tensor("weights", (2, *positions) if positions else (), "target")
+    metric_weights = None
+    if weighting is None:
+        _emit_loss(builder, loss, (p, target), value, None, p.gradient())
+    else:
+        weights = _emit_weighted_loss(builder, loss, (p, target), value, weighting)
         tensors["weights"] = weights
-        loss_weights = weights
-        if positions:
-            loss_weights = _plane(builder, weights, 0)
+        if weighting is Weighting.POSITIONS:
             metric_weights = weights
-        dp = builder.activation("unweighted_dp", p.shape)
-    _emit_loss(builder, loss, (p, target), value, loss_weights, dp)
     tensors["correct"] = _emit_metric(builder, task, (measured, target), metric_weights)
     return tensors
 
@@ -50,14 +76,13 @@ def emit_joint(
     outputs: Sequence[tuple[SingleLoss, Tensor]],
     task: Task,
     measured: Tensor,
-    *,
-    weighted: bool = False,
+    weighting: Weighting | None = None,
 ) -> dict[str, Tensor]:
     """Add the operations of `emit` for several outputs. Their weighted losses are added.
 
     outputs   loss and p of each output, in the order of the terms of the loss
     measured  predictions of the first output for the metric
-    weighted  whether all losses of a sample, and their gradients, are multiplied by a weight of the sample
+    weighting   SAMPLES if all losses of a sample, and their gradients, are multiplied by its weight; None if not
 
     Return a dictionary of the tensors "target" (all targets, packed), "loss", "correct" (the metric of the first
     output) and, if weighted, "weights".
@@ -65,7 +90,7 @@ def emit_joint(
     target = Tensor("t", (sum(p.size for _, p in outputs),), "target")
     tensors = {"target": target}
     weights = None
-    if weighted:
+    if weighting is not None:
         weights = Tensor("weights", (), "target")
         tensors["weights"] = weights
     values = list[Tensor]()
@@ -109,6 +134,26 @@ def _emit_term(
     if weights is not None:
         _emit_weights(builder, weights, steps[-2].viewed((p.size,)), p.viewed((p.size,)))
     return value
+
+
+def _emit_weighted_loss(
+    builder: Builder, loss: SingleLoss, arrays: tuple[Tensor, Tensor], result: Tensor, weighting: Weighting
+) -> Tensor:
+    """Emit the loss of one output and its gradient, multiplied by weights. Return the tensor of the weights."""
+    p, target = arrays
+    if weighting is Weighting.LABELS:  # each label is a position with a single output
+        p = p.viewed((1, p.size))
+        target = target.viewed(p.shape)
+    positions = p.shape[1:]
+    losses.check_weights(loss, bool(positions))
+    shapes = {Weighting.SAMPLES: (), Weighting.LABELS: positions, Weighting.POSITIONS: (2, *positions)}
+    weights = Tensor("weights", shapes[weighting], "target")
+    loss_weights = weights
+    if weighting is Weighting.POSITIONS:
+        loss_weights = _plane(builder, weights, 0)
+    dp = builder.activation("unweighted_dp", p.shape)
+    _emit_loss(builder, loss, (p, target), result, loss_weights, dp)
+    return weights
 
 
 def _emit_metric(builder: Builder, task: Task, arrays: tuple[Tensor, Tensor], weights: Tensor | None = None) -> Tensor:

@@ -371,8 +371,11 @@ def fitting(loss: str, task: Task) -> str:
 def of_samples(loss: SingleLoss, engine: Engine, p: Array, t: Array, weights: Array | None = None) -> Array:
     """Return the loss of each sample, (N,), for predictions p and targets t, both (N, K) or (N, K, …).
 
-    weights   weight of each sample, (N,), or weights of positions, (N, 2, …), as in a plan; None: all are 1
+    weights   weights of samples, of labels or of positions, as in a plan (`loss_plan.Weighting`); None: all are 1
     """
+    if weights is not None and weights.ndim == 2:  # of labels
+        p = p[:, None]
+        t = t[:, None]
     check_weights(loss, p.ndim > 2 and weights is not None)
     if isinstance(loss, CustomLoss):
         values = loss.losses(p, t)
@@ -380,7 +383,7 @@ def of_samples(loss: SingleLoss, engine: Engine, p: Array, t: Array, weights: Ar
         name, attributes = operation(loss)
         (values,) = engine.run(name, (p, t), attributes)
     if weights is not None:
-        if weights.ndim > 1:  # of positions: the first plane belongs to the loss, the second one to the metric
+        if weights.ndim > 2:  # of positions: the first plane belongs to the loss, the second one to the metric
             weights = weights[:, 0]
         values = values * weights
     return values.reshape(len(values), -1).mean(1)

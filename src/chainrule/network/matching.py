@@ -12,7 +12,7 @@ from chainrule.core.arrays import Array, Ints
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import Relabeled, SampleSource
 from chainrule.errors import DataError, SampleError
-from chainrule.network.labels import Labels
+from chainrule.network.labels import Labels, are_numbers, is_whole
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 def matched(data: Dataset, labels: Labels) -> Dataset:
     """Return a data set whose labels, or columns of targets, are those of a network, matched by name.
 
+    Classes that are only numbered on either side are matched by their number, if they have no name in common and their
+    names are no other numbers. Numbered data may have fewer classes.
+
     labels   labels of the network; those of a single output have two classes
 
-    Errors   DataError as `Labels.rows_of`, or if targets of the network are missing
+    Errors   DataError that lists names which are not classes, or if targets of the network are missing
     """
     classes = labels.classes if data.has_classes else labels.names
     if data.classes == classes:
         return data
-    rows = labels.rows_of(data.classes, data.name)
+    rows = _rows_of(labels, data.classes, data.name)
     if data.has_classes:
         y = _relabeled(data.y, rows)
     else:
@@ -56,7 +59,7 @@ def matched_targets(y: Array, names: Sequence[str], labels: Labels, axes: int) -
     Errors   SampleError for a label (N,) outside the class names; DataError as `matched`
     """
     source = "the data set"
-    rows = labels.rows_of(names, source)
+    rows = _rows_of(labels, names, source)
     if y.ndim == 1 + axes and y.shape[1] == len(names) > 1:
         return _in_order(y, rows, labels.names, source)
     places = y.astype(np.int64)
@@ -67,6 +70,30 @@ def matched_targets(y: Array, names: Sequence[str], labels: Labels, axes: int) -
         expected = f"one of the {source}'s classes, 0 … {len(names) - 1}"
         raise SampleError(f"label {label} of sample {sample}: expected {expected}", sample)
     return _relabeled(places, rows)
+
+
+def _rows_of(labels: Labels, names: Sequence[str], source: str) -> Ints:
+    """Return the place of each class of a data set whose classes have names, (K,).
+
+    ("dog", "cat") in ("cat", "cow", "dog") is [2, 0]; ("0", "1") in these classes, or in ("cat", "dog"), is [0, 1].
+
+    source   name of the data, for the message
+    """
+    own = labels.classes if len(names) > 1 else labels.names
+    unknown = [name for name in names if name not in own]
+    if not unknown:
+        return np.array([own.index(name) for name in names], np.int64)
+    if len(unknown) == len(names) and _are_numbered_alike(labels, names, own):
+        return np.arange(len(names))
+    listed = ", ".join(map(repr, unknown))
+    raise DataError(f"{source}: this model has no class {listed}; it has: {', '.join(own)}")
+
+
+def _are_numbered_alike(labels: Labels, names: Sequence[str], own: Sequence[str]) -> bool:
+    """Return whether classes without a name in common correspond by their number."""
+    if are_numbers(names):
+        return len(names) <= len(own) and labels.numbers_are_places
+    return are_numbers(own) and len(names) == len(own) and not all(map(is_whole, names))
 
 
 def _in_order(y: Array, rows: Ints, classes: Sequence[str], source: str) -> Array:

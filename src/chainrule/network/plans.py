@@ -14,6 +14,7 @@ from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.layers.base import Activation, Layer, Parameter
 from chainrule.layers.node import Wiring
 from chainrule.network import loss_checks, loss_plan, losses, tasks
+from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import JointLoss, Loss, SingleLoss
 from chainrule.network.ports import OutputEnd
 from chainrule.network.tasks import JointTask, Task
@@ -63,7 +64,7 @@ def plan(
     input_gradient: bool = False,
     task: Task | None = None,
     frozen: Collection[str] = frozenset(),
-    weighted: bool = False,
+    weighting: Weighting | None = None,
     evaluates: bool = False,
 ) -> Plan:
     """Return the plan of a network for inference or, if a loss is passed, for training. This is a method of networks.
@@ -75,7 +76,7 @@ def plan(
     frozen          names of parameters without gradient. If a layer and all layers before it are
                     frozen, no gradient is propagated to it. Frozen batch normalizations use their running
                     statistics and do not update them
-    weighted        whether each sample has a weight in the loss
+    weighting       what has a weight in the loss; None: nothing
     evaluates       return a plan for inference. With a loss, its output, (2 F,), contains all outputs, packed, and then
                     what the loss of each output reads (`Ending.scores`)
     """
@@ -110,9 +111,9 @@ def plan(
     measured = _measured(builder, self, first, task, results)
     if isinstance(loss, JointLoss):
         terms = [(ending.loss, results[ending.scores]) for ending in ends]
-        loss_tensors = loss_plan.emit_joint(builder, loss, terms, task, measured, weighted=weighted)
+        loss_tensors = loss_plan.emit_joint(builder, loss, terms, task, measured, weighting)
     else:
-        loss_tensors = loss_plan.emit(builder, first.loss, scores, task, measured, weighted=weighted)
+        loss_tensors = loss_plan.emit(builder, first.loss, scores, task, measured, weighting)
     gradients = list[Tensor]()
     if input_gradient:
         gradients.append(source.gradient())

@@ -237,8 +237,9 @@ class BatchLoader:
         """Size of one sample in bytes: input, target and weight."""
         target_shape = self.data.targets.values.shape[1:]
         numbers = math.prod(self.preparation.network.input_shape) + math.prod(target_shape)
-        if self.data.targets.loss_weights is not None:
-            numbers += 2 * math.prod(target_shape[1:])
+        weights = self.data.targets.loss_weights
+        if weights is not None:
+            numbers += weights[:1].size
         return numbers * self.preparation.network.dtype.itemsize
 
     def hold(self) -> None:

@@ -11,6 +11,7 @@ from chainrule.core.arrays import Floats
 from chainrule.data.text_options import TextOptions
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.network.labels import Labels
+from chainrule.network.tasks import MULTI_LABEL, Task
 from chainrule.training.examples import Examples
 from chainrule.training.named_options import named_numbers
 from chainrule.training.targets import Targets
@@ -87,8 +88,24 @@ class ClassWeights(TextOptions):
         if self.pairs is None:
             present = counts > 0
             return np.divide(counts.sum() / present.sum(), counts, out=np.ones(len(counts)), where=present)
-        weights = np.ones(len(counts))
-        for name, weight in self.pairs:
+        return self._of_names(len(counts), labels)
+
+    def of_labels(self, targets: Targets, labels: Labels) -> Floats:
+        """Return the weight of each label in the samples that have it, (K,); balanced: N_no / N_yes.
+
+        A label that all training samples have, or none, has a balanced weight of 1.
+
+        Errors   as in `of_classes`
+        """
+        values = np.asarray(targets.values)
+        if self.pairs is not None:
+            return self._of_names(values.shape[1], labels)
+        yes = np.average(values, axis=0, weights=targets.weights)
+        return np.divide(1 - yes, yes, out=np.ones(len(yes)), where=(yes > 0) & (yes < 1))
+
+    def _of_names(self, count: int, labels: Labels) -> Floats:
+        weights = np.ones(count)
+        for name, weight in self.pairs or ():
             weights[labels.place(name, "name in class weights")] = weight
         return weights
 
@@ -101,10 +118,12 @@ def weighted(
     data_sets: Sequence[Examples],
     labels: Labels,
     dtype: np.dtype[np.floating],
+    task: Task,
 ) -> list[Targets]:
     """Return the targets of training data, and any of validation data, with their weights in the loss.
 
     A sample's own weight is multiplied by the weight of its class; for dense labels, by that of each position's class.
+    If a sample may have several labels, it is multiplied by the weights of those that it has.
 
     class_weights  weights of the classes; balanced weights depend only on the training samples. None: all are 1
     labels         labels of the classes
@@ -119,7 +138,10 @@ def weighted(
         if targets.weights is not None:
             targets = replace(targets, weights=_in_range(targets.weights, dtype))
         results.append(targets)
-    if class_weights is not None:
+    if class_weights is not None and task == MULTI_LABEL:
+        weights = class_weights.of_labels(results[0], labels)
+        results = [_with_label_weights(targets, weights, dtype) for targets in results]
+    elif class_weights is not None:
         training_targets = results[0]
         weights = class_weights.of_classes(training_targets.class_counts, labels)
         results = [_with_class_weights(targets, weights, dtype) for targets in results]
@@ -141,16 +163,25 @@ def _with_class_weights(targets: Targets, weights: Floats, dtype: np.dtype[np.fl
     return replace(targets, weights=_in_range(products, dtype, "class weights"))
 
 
+@np.errstate(over="ignore", invalid="ignore")
+def _with_label_weights(targets: Targets, weights: Floats, dtype: np.dtype[np.floating]) -> Targets:
+    """Return targets with a weight for each label, (N, K): its own if the sample has it, otherwise 1."""
+    products = np.where(targets.values, weights, 1.0)
+    if targets.weights is not None:
+        products = products * targets.weights[:, None]
+    return replace(targets, weights=_in_range(products, dtype, "class weights"))
+
+
 def _in_range(weights: Floats, dtype: np.dtype[np.floating], label: str = "sample weights") -> Floats:
-    """Return weights (N,), where those below the dtype's smallest normal number are 0, as in compiled programs.
+    """Return weights, where those below the dtype's smallest normal number are 0, as in compiled programs.
 
     Errors   DataError if the square of a weight overflows in the dtype, because optimizers square the gradients
     """
     maximum = math.sqrt(float(np.finfo(dtype).max))
-    too_large = np.flatnonzero(~(weights <= maximum))
+    too_large = np.argwhere(~(weights <= maximum))
     if too_large.size:
-        sample = int(too_large[0])
-        value = f"{weights[sample]:g} for sample {sample}"
+        place = tuple(too_large[0])
+        value = f"{weights[place]:g} for sample {place[0]}"
         raise DataError(
             f"{label}: {value} is too large for {dtype}; expected at most {maximum:.2g}, better a mean of 1"
         )

@@ -52,6 +52,11 @@ class PositionWeights:
             loss = loss * self.classes[classes_of(targets)]
         return np.ascontiguousarray(np.stack([loss, metric], axis=1))
 
+    @property
+    def ndim(self) -> int:
+        """Number of axes of the weights."""
+        return self.targets.ndim
+
     def any(self) -> bool:
         """Return whether any position has a weight above 0."""
         for start in range(0, len(self.targets), BLOCK):

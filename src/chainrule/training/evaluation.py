@@ -102,7 +102,7 @@ class _EvaluatedBatches:
             views_of_x = views.of(x)
         outputs, scores = _outputs(network, self._loss, views_of_x)
         valid: Bools | None = None
-        if weights is not None and weights.ndim > 1:  # of positions: two planes, for the loss and for the metric
+        if weights is not None and weights.ndim > 2:  # of positions: two planes, for the loss and for the metric
             metric_weights = weights[:, 1]
             valid = metric_weights > 0
             if not weighted:

@@ -40,7 +40,10 @@ PARTS = {
 EXCLUSIVE = ("division",)  # only one option may change it
 # What options read, of the data or of other options, and are refused without
 CLASSES = "one of several classes as the target"
-WEIGHTED = "labels of classes, or of yes and no, that are known before training (for others, use sample_weight)"
+WEIGHTED = (
+    "labels of classes, or of yes and no (of several per sample: with a binary cross-entropy), that are known before "
+    "training (for others, use sample_weight)"
+)
 ONE_CLASS = "one class, or yes or no, for each sample, known before training, and inputs of one shape"
 LABELS = "a label per position"
 UNMOVED = "targets that do not move with the image, as masks and positions do"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, fields
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, runtime_checkable
 
-from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.words import CheckedOptions
 from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, unknown_name
@@ -171,18 +170,6 @@ class Recipe(metaclass=CheckedOptions):
         """
         schedule = self.schedule_after([epoch for epoch in epochs if epoch.step <= step])
         return self.optimizer.learning_rate * schedule.factor(step, steps, epoch_steps)
-
-    @property
-    def custom_parts(self) -> tuple[str, ...]:
-        """Descriptions of the options that are custom code, which is not saved in files."""
-        parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
-        descriptions = list[str]()
-        for part, name in parts.items():
-            if name.endswith(CUSTOM_SUFFIX):
-                descriptions.append(f"{part} {name.removesuffix(CUSTOM_SUFFIX)}")
-        if self.augmentation is not None and self.augmentation.function is not None:
-            descriptions.append(f"augmentation {self.augmentation}")
-        return tuple(descriptions)
 
     def to_config(self) -> dict[str, object]:
         """Return all settings as JSON values. Custom code is represented by its name."""

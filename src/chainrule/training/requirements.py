@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chainrule.errors import OptionError
 from chainrule.network import tasks
 from chainrule.network.network import Network
-from chainrule.network.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
+from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, YES_OR_NO, Task
 from chainrule.training import options as declared
 from chainrule.training import outputs
 from chainrule.training.examples import Examples
@@ -86,10 +86,11 @@ def task_of(network: Network, recipe: Recipe, data: Examples) -> Task:
     augmentation = recipe.augmentation
     task = outputs.infer_task(network, recipe.loss, targets)
     are_classes = task in (CLASSIFICATION, BINARY) and (targets.are_labels or not targets.is_dense)
+    are_rows_of_labels = task == MULTI_LABEL and recipe.loss in YES_OR_NO and not targets.is_dense
     moves_positions = augmentation is not None and bool(augmentation.positions)
     available = {
         declared.CLASSES: task == CLASSIFICATION,
-        declared.WEIGHTED: are_classes and data.source.known,
+        declared.WEIGHTED: (are_classes or are_rows_of_labels) and data.source.known,
         declared.ONE_CLASS: are_classes and not targets.is_dense and data.source.known and not data.source.has_lengths,
         **fixed_targets(targets, positions=moves_positions),
     }

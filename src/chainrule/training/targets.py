@@ -56,7 +56,7 @@ class Targets:
     values   (N, K): one-hot rows, zeros and ones, or any numbers, float64. Dense targets (N, K, …) are one-hot labels,
              uint8, or numbers
     kind     kind of the labels (`network.labels`); None: there are no labels
-    weights  weight of each sample in the loss, (N,); None if all are 1
+    weights  weight of each sample in the loss, (N,), or of each of its labels, (N, K); None if all are 1
     valid    for dense labels, whether each position counts, (N, …); None if all positions count
     class_weights   for dense labels, weight of each class in the loss, (K,), or (2,) for K = 1; None if all are 1
     """
@@ -137,26 +137,11 @@ class Targets:
 
     @property
     def loss_weights(self) -> Floats | PositionWeights | None:
-        """Weights in the loss: of samples, (N,), or of the positions of dense targets; None if all are 1."""
+        """Weights in the loss: of samples, of their labels, or of positions of dense targets; None if all are 1."""
         options = self.valid, self.class_weights, self.weights
         if isinstance(self.values, OneHot) or not self.is_dense or all(option is None for option in options):
             return self.weights
         return PositionWeights(self.values, *options)
-
-    def weighted_values(self, loss: object) -> Array:
-        """Return the targets, or, if positions are ignored, the targets multiplied by the weights of their positions.
-
-        The categorical cross-entropy is linear in the targets, so the result has the same loss and gradients without
-        weights.
-
-        Errors   OptionError for another loss if positions are ignored
-        """
-        values = np.asarray(self.values)
-        if self.valid is None or self.valid.all():
-            return values
-        if loss != "categorical_cross_entropy":
-            raise OptionError(f"a step with ignored positions can be traced for categorical_cross_entropy, not {loss}")
-        return values * PositionWeights(values, self.valid)[:][:, :1]
 
     def take(self, part: Ints) -> Targets:
         """Return the targets of the samples at the given indices."""

@@ -19,6 +19,7 @@ from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
 from chainrule.network.labels import Labels
+from chainrule.network.loss_plan import Weighting
 from chainrule.network.network import Network
 from chainrule.training import requirements
 from chainrule.training.batches import BatchLoader
@@ -125,8 +126,8 @@ class Trainer:
     stop          callbacks set this to True to end training after the current steps
     ahead         number of steps that the network is ahead of the history while callbacks run
     task          task inferred from the targets
-    weights       weight of each training sample in the loss, (N,), including its class weight, or weights of its
-                  positions (`PositionWeights`); None if all are 1
+    weights       weights in the loss, including those of classes: of training samples (N,), of their labels (N, K), or
+                  of their positions (`PositionWeights`); None if all are 1
     fitted        normalization, loss, task and other values fitted to the data
     labels, columns   labels and names of columns that the training records (`Fitted`); None and (): the network's
     workers       processes that train together, each with a trainer on the same data
@@ -188,7 +189,7 @@ class Trainer:
             recipe.loss,
             self.task,
             recipe.lr_multipliers,
-            weighted=self.weights is not None,
+            weighting=Weighting.of(self.weights),
             parts=recipe.gradient_accumulation_steps,
             shards=recipe.shards,
             workers=self.workers,
@@ -234,7 +235,7 @@ class Trainer:
             return sets
         from chainrule.training.class_weights import weighted
 
-        return weighted(class_weight, data_sets, self.labels or self.network.labels, self.network.dtype)
+        return weighted(class_weight, data_sets, self.labels or self.network.labels, self.network.dtype, self.task)
 
     @property
     def fitted(self) -> Fitted:

@@ -12,6 +12,7 @@ from chainrule.explain.cells import TensorCatalogue
 from chainrule.models.decisions import yes_thresholds
 from chainrule.models.model import Model
 from chainrule.network import tasks
+from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import JointLoss
 from chainrule.network.plans import resolved_task
 from chainrule.operations import definitions
@@ -26,13 +27,13 @@ FORMAT = 1
 MAX_EPOCHS = 1_000_000  # of a training that continues after its last step
 
 
-def describe(model: Model, recipe: Recipe, *, weighted: bool = False) -> dict[str, object]:
+def describe(model: Model, recipe: Recipe, weighting: Weighting | None = None) -> dict[str, object]:
     """Return everything the page needs to compute with a model, except the contents of its buffers.
 
-    weighted   whether each training sample has a weight in the loss
+    weighting   what has a weight in the loss; None: nothing
     """
     frozen = recipe.lr_multipliers.frozen_names(model.trainable_layout)
-    training = model.plan(recipe.loss, input_gradient=True, frozen=frozen, weighted=weighted)
+    training = model.plan(recipe.loss, input_gradient=True, frozen=frozen, weighting=weighting)
     catalogue = _catalogue(model, training, recipe.optimizer)
     explained = _explained_operations(training, catalogue.omitted, recipe.optimizer)
     task = resolved_task(model, None, recipe.loss)

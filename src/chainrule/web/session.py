@@ -13,6 +13,7 @@ from chainrule._io import files
 from chainrule.core.arrays import Array
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
+from chainrule.explain.tracing import traced_targets
 from chainrule.models.record import Record
 from chainrule.network import tasks
 from chainrule.network.fitted import UNFITTED
@@ -89,10 +90,6 @@ class Session:
         return is_complete or self.loaded.is_set()
 
     @property
-    def _weighted(self) -> bool:
-        return self._running is not None and self._running.trainer.weights is not None
-
-    @property
     def problem(self) -> str | None:
         """Why training is not available (yet); None if it is."""
         if self._running is not None:
@@ -101,7 +98,10 @@ class Session:
 
     def description(self) -> dict[str, object]:
         """Return the model's description; see `description.describe`."""
-        description = describe(self.subject.model, self.subject.recipe, weighted=self._weighted)
+        weighting = None
+        if self._running is not None:
+            weighting = self._running.trainer.stepper.weighting
+        description = describe(self.subject.model, self.subject.recipe, weighting)
         if self._class_names:
             description["classes"] = list(self._class_names)
         description["from_file"] = self.subject.untrainable is not None and not len(self.subject.history)
@@ -385,7 +385,7 @@ class Session:
         record = Record.of(subject.model, subject.recipe.ignore_label, subject.recipe.loss)
         if test.is_dense:
             part = test.take(DENSE_COUNT)
-            targets = record.read(part).targets.weighted_values(subject.model.loss)
+            targets = traced_targets(record.read(part).targets, subject.model.loss)
             self._sample_images = images_with_dense_targets(np.asarray(part.x), self._as_in_training(targets))
         elif test.has_classes:
             self._sample_images = choose_images(test.x, test.y)

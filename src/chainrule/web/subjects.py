@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import data, zoo
+from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.data.known import holds_digits
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
@@ -132,10 +133,22 @@ def of_path(
         subject = _of_run(path, accept_changes)
     else:
         subject = _of_file(path, load(path, engine=engine, threads=threads, precise=precise))
-    if subject.recipe.custom_parts:
-        parts = ", ".join(subject.recipe.custom_parts)
+    parts = ", ".join(custom_parts(subject.recipe))
+    if parts:
         raise DataError(f"{path}: the page cannot run custom code, because it is not saved in the run: {parts}")
     return subject
+
+
+def custom_parts(recipe: Recipe) -> list[str]:
+    """Return descriptions of the options that are custom code, which is not saved in files."""
+    names = {"loss": str(recipe.loss), "optimizer": recipe.optimizer.name, "schedule": recipe.schedule.name}
+    descriptions = list[str]()
+    for part, name in names.items():
+        if name.endswith(CUSTOM_SUFFIX):
+            descriptions.append(f"{part} {name.removesuffix(CUSTOM_SUFFIX)}")
+    if recipe.augmentation is not None and recipe.augmentation.function is not None:
+        descriptions.append(f"augmentation {recipe.augmentation}")
+    return descriptions
 
 
 def _of_run(folder: Path, accept_changes: bool) -> PageSubject:

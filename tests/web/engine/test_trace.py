@@ -25,7 +25,7 @@ from chainrule.network.tasks import REGRESSION
 def train(modules: Page, subject: Subject, **changes: Any) -> dict[str, Any]:
     """Take a step on the page, with a batch of one image; changes: of the frame before the step."""
     picture = subject.picture()
-    weights = [picture["weights"]] if subject.weighted else None
+    weights = [picture["weights"]] if subject.weighting else None
     targets = [subject.trace(picture)["t"].ravel().tolist()]
     batch = {"x": [picture["x"].reshape(-1)], "labels": [], "targets": targets, "weights": weights}
     return call(modules, "train", subject.description, {**subject.frame, **changes}, [batch])

@@ -15,6 +15,7 @@ from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import ONE_STEP, Array, HoldsSamples, StepLimits, StepRequest, WholeSteps
 from chainrule.errors import NotFiniteError, OptionError
+from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
 from chainrule.network.tasks import Task
@@ -38,7 +39,7 @@ class Stepper:
 
     task            task, whose metric is measured; None: as in `Network.plan`
     lr_multipliers  learning-rate factors of parameters; the gradient of frozen ones is 0
-    weighted        whether each sample has a weight in the loss
+    weighting       what has a weight in the loss; None: nothing
     parts           number of parts per batch for gradient accumulation
     shards          number of shards per batch, which are distributed over the workers
     components      components that may change the gradient
@@ -59,7 +60,7 @@ class Stepper:
     task: Task | None = None
     lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
     _: KW_ONLY
-    weighted: bool = False
+    weighting: Weighting | None = None
     parts: int = 1
     shards: int = 1
     workers: Workers = SINGLE_PROCESS
@@ -76,7 +77,7 @@ class Stepper:
         if self.lr_multipliers:
             self._groups = self._rate_groups()
             frozen = self.lr_multipliers.frozen_names(network.trainable_layout)
-        self.plan = network.plan(self.loss, task=self.task, frozen=frozen, weighted=self.weighted)
+        self.plan = network.plan(self.loss, task=self.task, frozen=frozen, weighting=self.weighting)
         self._maximum = math.inf  # of the metric
         if self.task is not None and self.task.is_share:
             self._maximum = 1.0  # the mean of rounded shares may exceed it
@@ -177,7 +178,7 @@ class Stepper:
     ) -> Outcome:
         """Take one step on a batch.
 
-        weights  weights of the samples, (N,), in the network's dtype; required if the plan has weights
+        weights  weights of `weighting`, in the network's dtype; required if the plan has weights
         samples  size of the whole batch if the arrays contain only this worker's `rows`
         """
         if samples is None:

@@ -22,7 +22,7 @@ from benchmarks.contenders import Task
 from benchmarks.peers import onnxruntime as peer
 from benchmarks.rounds import SETTLE_SECONDS, TURN_SECONDS, in_turn
 from benchmarks.subjects import Subject
-from chainrule.core.costs import layer_of, multiply_adds
+from chainrule.core.costs import multiply_adds
 from chainrule.core.plan import Operation
 from chainrule.engines import loader
 from chainrule.engines.protocol import Array
@@ -209,7 +209,7 @@ def _products(operations: Sequence[Operation]) -> dict[str, str]:
         written = operation.writes[0]
         x = operation.reads[0]
         if multiply_adds(operation):
-            products[layer_of(operation)] = products[_layer(written.name)] = written.name
+            products[operation.layer] = products[_layer(written.name)] = written.name
         elif x is not None and _layer(x.name) in products:
             products[_layer(written.name)] = products[_layer(x.name)]
     return products

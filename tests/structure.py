@@ -20,7 +20,7 @@ from code_size import code_tokens
 
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
-    "tokens of the loaded modules": 87_480,
+    "tokens of the loaded modules": 87_497,
     "tokens of the functions that are entered": 34_065,
     "calls in a step": 123,
     "files in a step": 18,

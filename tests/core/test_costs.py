@@ -5,7 +5,7 @@ import math
 import pytest
 
 import chainrule as cr
-from chainrule.core.costs import bytes_moved, layer_of, multiply_adds
+from chainrule.core.costs import bytes_moved, multiply_adds
 
 LAYERS = [
     cr.Conv2D(4, (3, 2)),
@@ -32,7 +32,7 @@ def test_every_product_is_counted_once_forward_and_once_for_each_gradient() -> N
             count = multiply_adds(operation)
             assert count == 0 or operation.name.split("_d")[0] in ("cross_correlate", "dense")
             if count:
-                counts[layer_of(operation)] += count
+                counts[operation.layer] += count
         if times == 2:  # the gradient of the images is not computed
             counts["conv1"] += SUMS["conv1"]
         assert counts == {name: times * count for name, count in SUMS.items()}
@@ -40,14 +40,24 @@ def test_every_product_is_counted_once_forward_and_once_for_each_gradient() -> N
 
 def test_operations_belong_to_their_layers_and_the_loss() -> None:
     for operations in (PLAN.forward, PLAN.backward[::-1], PLAN.deferred):
-        layers = [layer_of(operation) for operation in operations]
+        layers = [operation.layer for operation in operations]
         assert {*layers} <= {*MODEL.names, "loss"}
         places = [[*MODEL.names, "loss"].index(layer) for layer in layers if layer != "loss"]
         if operations is not PLAN.deferred:
             assert places == sorted(places)
-    assert {layer_of(operation) for operation in PLAN.deferred} == {"norm1"}
-    trained = {layer_of(operation) for operation in PLAN.forward}
+    assert {operation.layer for operation in PLAN.deferred} == {"norm1"}
+    trained = {operation.layer for operation in PLAN.forward}
     assert {*SUMS, "norm1", "relu1", "pool1", "tanh1"} <= trained
+
+
+def test_the_gradients_of_shared_weights_belong_to_the_layers_that_use_them() -> None:
+    x = cr.Input((3, 6, 6))
+    shared = cr.Conv2D(3, 3, padding="same")
+    scores = cr.Dense(2)(cr.Flatten()(shared(shared(x))))
+    plan = cr.Graph(x, cr.Softmax()(scores), engine="numpy").plan("categorical_cross_entropy")
+    layers = [operation.layer for operation in plan.backward if operation.name == "cross_correlate_dw"]
+    assert layers == ["conv2", "conv1"]
+    assert [operation.layer for operation in plan.backward if operation.name == "add"] == ["conv1", "conv1"]  # w, b
 
 
 @pytest.mark.parametrize("samples", [1, 7])

@@ -100,7 +100,7 @@ def test_rules_give_the_value(name: str) -> None:
     """Evaluate the rule of each calculation with the values of the steps."""
     trace = TRACES[name]()
     for explanation in explained(trace, seed=1):
-        operation, place, _ = trace.catalogue.writers.get(explanation.tensor, (None, 0, None))
+        operation, place = trace.catalogue.writers.get(explanation.tensor, (None, 0))
         if operation is None or operation.name not in CALCULATIONS:
             continue
         if operation.name == "max_pool" and place == 1:  # a position in the whole map, not in the window

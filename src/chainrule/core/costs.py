@@ -1,8 +1,8 @@
-"""What operations cost: multiply-adds, and the layer that they belong to."""
+"""What operations cost: multiply-adds and bytes."""
 
 import math
 
-from chainrule.core.plan import Operation, Tensor
+from chainrule.core.plan import Operation
 
 
 def multiply_adds(operation: Operation) -> int:
@@ -25,20 +25,6 @@ def multiply_adds(operation: Operation) -> int:
     return results.size * math.prod(weights.shape[1:])
 
 
-def layer_of(operation: Operation) -> str:
-    """Return the name of the layer that an operation belongs to; "loss" for the loss.
-
-    This is the layer of its weights or, without any, of the gradient that it reads or else of what it writes.
-    """
-    tensors = [tensor for tensor in (*operation.reads, *operation.writes) if tensor is not None]
-    for tensor in tensors:
-        if tensor.kind in ("parameter", "gradient", "state"):
-            return _owner(tensor)
-    if operation.name.endswith("_dx"):
-        return _owner(tensors[0])
-    return _owner(operation.result)
-
-
 def bytes_moved(operation: Operation, samples: int, itemsize: int) -> int:
     """Return the bytes that an operation reads and writes for a batch."""
     count = 0
@@ -47,7 +33,3 @@ def bytes_moved(operation: Operation, samples: int, itemsize: int) -> int:
             continue
         count += tensor.size * samples if tensor.per_sample else tensor.size
     return count * itemsize
-
-
-def _owner(tensor: Tensor) -> str:
-    return tensor.storage.partition(".")[0]

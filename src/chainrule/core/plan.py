@@ -14,7 +14,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from chainrule.core.arrays import Arrays, Shape
 from chainrule.errors import OptionError
@@ -107,6 +107,7 @@ class Operation:
     scope    "sample": samples are independent, so that a batch can be split across threads; "batch": the operation
              needs the whole batch
     call     function of a custom operation. It receives only the arrays; None: the engine's operation called `name`
+    layer    name of the layer, or of the loss, that emitted the operation
     """
 
     name: str
@@ -116,6 +117,7 @@ class Operation:
     runtime: Mapping[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     scope: Scope = "sample"
     call: Callable[..., Arrays] | None = field(default=None, compare=False)
+    layer: str = ""
 
     def operand(self, index: int = 0) -> Tensor:
         """Return a tensor that the operation reads and that is not optional."""
@@ -182,13 +184,6 @@ class Plan:
         return self.forward + self.backward
 
 
-class _LayerOperations(NamedTuple):
-    """The backward operations of one layer."""
-
-    layer: str
-    operations: list[Operation]
-
-
 class Builder:
     """A builder of plans, which collects the operations emitted by the layers, one layer at a time.
 
@@ -210,7 +205,7 @@ class Builder:
         self._owner = ""
         self._parameters = parameters
         self._forward = list[Operation]()
-        self._backward = list[_LayerOperations]()  # in the order of the forward pass
+        self._backward = list[list[Operation]]()  # of each layer, in the order of the forward pass
         self._deferred = list[Operation]()
 
     def begin(self, layer: str, owner: str | None = None) -> None:
@@ -220,7 +215,7 @@ class Builder:
         """
         self.layer = layer
         self._owner = owner or layer
-        self._backward.append(_LayerOperations(layer, []))
+        self._backward.append([])
 
     def is_frozen(self, *names: str) -> bool:
         """Return whether all of these parameters of the current layer are frozen."""
@@ -240,16 +235,24 @@ class Builder:
 
     def forward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
         """Emit a forward operation."""
-        self._forward.append(_operation(name, reads, writes, options))
+        self._forward.append(self._operation(name, reads, writes, options))
 
     def backward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
         """Emit a backward operation of the current layer. The backward pass runs the layers in reverse order."""
         if self.training:
-            self._backward[-1].operations.append(_operation(name, reads, writes, options))
+            self._backward[-1].append(self._operation(name, reads, writes, options))
 
     def deferred(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
         """Emit an operation that runs after a step, only if the loss and gradients of the step are finite."""
-        self._deferred.append(_operation(name, reads, writes, options))
+        self._deferred.append(self._operation(name, reads, writes, options))
+
+    def _operation(
+        self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], options: dict[str, Any]
+    ) -> Operation:
+        runtime = options.pop("runtime", {})
+        scope: Scope = options.pop("scope", "sample")
+        call = options.pop("call", None)
+        return Operation(name, tuple(reads), tuple(writes), options, runtime, scope, call, self.layer)
 
     def plan(
         self, source: Tensor, output: Tensor, extra_outputs: Iterable[Tensor] = (), /, **loss_tensors: Tensor
@@ -265,66 +268,59 @@ class Builder:
         shapes = {gradient_name(tensor.storage): tensor.shape for tensor in tensors}
         requested = {tensor.storage for tensor in extra_outputs}
         frozen = set(map(gradient_name, self._frozen))
-        backward = _needed_operations(_add_parts(self._backward, shapes), requested, frozen)
-        plan = Plan(source, output, tuple(self._forward), backward, tuple(self._deferred))
+        backward = list[Operation]()
+        for operations in reversed(self._backward):
+            backward += operations
+        needed = _needed_operations(_add_parts(backward, shapes), requested, frozen)
+        plan = Plan(source, output, tuple(self._forward), needed, tuple(self._deferred))
         return replace(plan, **loss_tensors)
 
 
-def _operation(
-    name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], options: dict[str, Any]
-) -> Operation:
-    runtime = options.pop("runtime", {})
-    scope: Scope = options.pop("scope", "sample")
-    call = options.pop("call", None)
-    return Operation(name, tuple(reads), tuple(writes), options, runtime, scope, call)
-
-
-def _add_parts(layers: list[_LayerOperations], shapes: Mapping[str, Shape]) -> list[Operation]:
-    """Return the backward operations in execution order, including the sums of contributions to the same gradient.
+def _add_parts(backward: list[Operation], shapes: Mapping[str, Shape]) -> list[Operation]:
+    """Return the backward operations and, among them, the sums of contributions to the same gradient.
 
     By the chain rule, the gradient of a value with several readers is the sum of their contributions. Each operation
     writes its contribution to a separate tensor, and further operations add these parts.
 
-    layers  in the order of the forward pass
-    shapes  shape of each gradient, by storage
+    backward   operations in execution order
+    shapes     shape of each gradient, by storage
     """
     writers = Counter[str]()
-    for _, operations in layers:
-        for operation in operations:
-            for tensor in operation.writes:
-                writers[tensor.storage] += 1
+    for operation in backward:
+        for tensor in operation.writes:
+            writers[tensor.storage] += 1
     parts_by_gradient = defaultdict[str, list[Tensor]](list)
     part_counts = Counter[tuple[str, str]]()
     ordered = list[Operation]()
-    for layer, operations in reversed(layers):
-        for operation in operations:
-            writes = list[Tensor]()
-            additions = list[Operation]()
-            for tensor in operation.writes:
-                if writers[tensor.storage] == 1:
-                    writes.append(tensor)
-                    continue
-                gradient = replace(tensor, name=tensor.storage, shape=shapes[tensor.storage])
-                part = gradient.part(layer, part_counts[gradient.name, layer])
-                part_counts[gradient.name, layer] += 1
-                writes.append(part.viewed(tensor.shape))
-                gradient_parts = parts_by_gradient[gradient.name]
-                gradient_parts.append(part)
-                if len(gradient_parts) == writers[gradient.name]:
-                    additions += _sum(gradient_parts, gradient)
-            ordered.append(replace(operation, writes=tuple(writes)))
-            ordered += additions
+    for operation in backward:
+        writes = list[Tensor]()
+        additions = list[Operation]()
+        for tensor in operation.writes:
+            if writers[tensor.storage] == 1:
+                writes.append(tensor)
+                continue
+            gradient = replace(tensor, name=tensor.storage, shape=shapes[tensor.storage])
+            part = gradient.part(operation.layer, part_counts[gradient.name, operation.layer])
+            part_counts[gradient.name, operation.layer] += 1
+            writes.append(part.viewed(tensor.shape))
+            gradient_parts = parts_by_gradient[gradient.name]
+            gradient_parts.append(part)
+            if len(gradient_parts) == writers[gradient.name]:
+                additions += _sum(gradient_parts, gradient)
+        ordered.append(replace(operation, writes=tuple(writes)))
+        ordered += additions
     return ordered
 
 
 def _sum(parts: list[Tensor], gradient: Tensor) -> list[Operation]:
-    """Return the operations that add the parts of a gradient, in order."""
+    """Return the operations that add the parts of a gradient, in order. They belong to the layer of its tensor."""
+    layer, _, _ = gradient.name.rpartition(".")
     scope: Scope = "sample" if gradient.per_sample else "batch"
     operations = list[Operation]()
     total = parts[0]
     for number, part in enumerate(parts[1:], 2):
         new_total = gradient if number == len(parts) else gradient.part(f"sum{number}")
-        operations.append(Operation("add", (total, part), (new_total,), scope=scope))
+        operations.append(Operation("add", (total, part), (new_total,), scope=scope, layer=layer))
         total = new_total
     return operations
 

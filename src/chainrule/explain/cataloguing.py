@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -36,36 +35,6 @@ def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples:
     return catalogue
 
 
-def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
-    """Yield every operation together with the layer that emitted it."""
-    layers = set[str]()
-    for operation in plan.forward:
-        layer = prefix(operation.result.name)
-        layers.add(layer)
-        yield operation, layer
-    for operation in plan.deferred:
-        yield operation, prefix(operation.result.name)
-    for operation in plan.backward:
-        written, *_ = operation.writes
-        read, *_ = operation.reads
-        if written.kind == "gradient" or read is None:
-            _, _, own = written.name.rpartition(".")
-            _, _, through = own.partition("_")  # for part of a gradient, dy_conv2: conv2
-            yield operation, through if through in layers else prefix(written.name)
-        elif operation.name.endswith("_dp"):
-            yield operation, loss_layer(operation)
-        else:
-            yield operation, prefix(read.name)
-
-
-def loss_layer(operation: Operation) -> str:
-    """Return the layer name of the loss that emitted an operation: loss or, for several outputs, loss_1, loss_2, …"""
-    target = operation.reads[1]
-    if target is None:
-        return "loss"
-    return prefix(target.name) or "loss"
-
-
 def prefix(name: str) -> str:
     """Return the layer part of a tensor name: conv2 for conv2.w."""
     return name.rpartition(".")[0]
@@ -83,13 +52,13 @@ class JoinedLayer:
 
     loss     layer of the loss: loss or, for several outputs, loss_1, loss_2, …
     scores   input of the layer
-    omitted  operations that the plan does not contain, with their layers: the activation, and the gradient of the loss
-             with respect to the probabilities
+    omitted  operations that the plan does not contain: the activation, and the gradient of the loss with respect to
+             the probabilities
     """
 
     loss: str
     scores: Tensor
-    omitted: tuple[tuple[Operation, str], ...]
+    omitted: tuple[Operation, ...]
 
 
 def joined_layers(network: Network, plan: Plan) -> list[JoinedLayer]:
@@ -101,7 +70,7 @@ def joined_layers(network: Network, plan: Plan) -> list[JoinedLayer]:
     """
     emitted = dict[tuple[str, str], Operation]()
     for operation in plan.forward:
-        emitted[operation.name, prefix(operation.result.name)] = operation
+        emitted[operation.name, operation.layer] = operation
     in_plan = set[str]()
     for operation in plan.operations:
         in_plan.update(tensor.storage for tensor in operation.writes)
@@ -119,13 +88,13 @@ def joined_layers(network: Network, plan: Plan) -> list[JoinedLayer]:
             scores = emitted[joined, loss].operand(0)
             target = emitted[joined, loss].operand(1)
             y = Tensor(f"{name}.y", target.shape)
-            omitted = list[tuple[Operation, str]]()
+            omitted = list[Operation]()
             if y.storage not in in_plan:
-                omitted.append((Operation(activation, (scores.viewed(y.shape),), (y,)), name))
+                omitted.append(Operation(activation, (scores.viewed(y.shape),), (y,), layer=name))
             dy = y.gradient()
             if loss not in weighted and dy.storage not in in_plan:  # otherwise the gradient would lack the weights
                 rows = {"batch": ("batch", math.prod(y.shape[1:]))}
-                omitted.append((Operation(f"{separate_loss}_dp", (y, target), (dy,), runtime=rows), loss))
+                omitted.append(Operation(f"{separate_loss}_dp", (y, target), (dy,), runtime=rows, layer=loss))
             layers.append(JoinedLayer(loss, scores, tuple(omitted)))
     return layers
 
@@ -168,7 +137,7 @@ def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
     for tensor in (plan.loss, plan.correct):
         if tensor is not None:
             results[tensor.storage] = tensor.shape
-    for operation, layer in layer_of_operations(plan):
+    for operation in (*plan.forward, *plan.deferred, *plan.backward):
         for place, tensor in enumerate(operation.writes):
             name = tensor.storage
             shape = tensor.shape
@@ -182,18 +151,18 @@ def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
                 if primal is not None:  # None for a partial sum
                     shape = primal.shape
             shape = results.get(name, shape)
-            catalogue.writers[name] = Writer(operation, place, layer)
+            catalogue.writers[name] = Writer(operation, place)
             catalogue.add(name, shape, kind, per_sample=tensor.per_sample)
 
 
 def _joined(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add the probabilities and their gradient, which a plan omits if it joins their layer with the loss."""
     for joined in joined_layers(network, plan):
-        for operation, layer in joined.omitted:
+        for operation in joined.omitted:
             y = operation.result
             kind = "gradient" if operation.name.endswith("_dp") else "activation"
             catalogue.add(y.name, y.shape, kind, per_sample=True)
-            catalogue.writers[y.name] = Writer(operation, 0, layer)
+            catalogue.writers[y.name] = Writer(operation, 0)
 
 
 def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:

@@ -61,11 +61,10 @@ class Denoted(NamedTuple):
 
 
 class Writer(NamedTuple):
-    """The operation that writes a tensor, the tensor's position among its outputs, and the layer."""
+    """The operation that writes a tensor, and the tensor's position among its outputs."""
 
     operation: Operation
     place: int
-    layer: str
 
 
 @dataclass
@@ -232,7 +231,6 @@ class CellContext:
     index      the element's index in the operation's shape; if the tensor has a sample axis, the sample comes first
     arguments  the operation's attributes, including those known only at run time
     arrays     all tensors of the trace by canonical name, with the sample axis
-    layer      the layer of the operation
     digits     significant digits of numbers in texts
     """
 
@@ -243,7 +241,6 @@ class CellContext:
     arguments: Mapping[str, Any]
     arrays: Mapping[str, Array]
     catalogue: TensorCatalogue
-    layer: str
     digits: int = DIGITS
 
     @classmethod
@@ -259,7 +256,7 @@ class CellContext:
 
         runtime  the first sample, the seed and the step; some operations need them in addition to their attributes
         """
-        operation, place, layer = catalogue.writers[cell.tensor]
+        operation, place = catalogue.writers[cell.tensor]
         written = operation.writes[place]
         entry = catalogue.entries[cell.tensor]
         sample = 0
@@ -271,7 +268,12 @@ class CellContext:
         if written.per_sample:
             index = (sample, *index)
         arguments = operation.arguments({**runtime, "batch": catalogue.samples})
-        return cls(cell.tensor, operation, place, index, arguments, arrays, catalogue, layer, digits)
+        return cls(cell.tensor, operation, place, index, arguments, arrays, catalogue, digits)
+
+    @property
+    def layer(self) -> str:
+        """The layer of the operation."""
+        return self.operation.layer
 
     @property
     def written(self) -> Tensor:

@@ -141,7 +141,7 @@ def add(ctx: CellContext) -> Details:
         return details
     if writer.operation.name != "add" or not _PARTIAL.fullmatch(first):
         return details
-    before = add(replace(ctx, name=first, operation=writer.operation, place=writer.place, layer=writer.layer))
+    before = add(replace(ctx, name=first, operation=writer.operation, place=writer.place))
     return replace(
         details,
         symbols=_put_in(before.symbols, details.symbols),

@@ -159,7 +159,7 @@ class Trace(Explained):
         """Compute the probabilities and their gradient, which a plan omits if it joins their layer with the loss."""
         engine = fallback.numpy_engine()
         for joined in joined_layers(self.network, self.plan):
-            for operation, _ in joined.omitted:
+            for operation in joined.omitted:
                 written = operation.result
                 reads = list[Array]()
                 for tensor in operation.reads:
@@ -313,8 +313,8 @@ class PlanTrace:
             tensors[name] = Tensor(name, array.shape[1:])
             catalogue.add(name, array.shape[1:], "activation", per_sample=True)
         reads = (tensors["p"], tensors["t"])
-        operation = Operation(f"{loss}_dp", reads, (tensors["dp"],), runtime={"batch": ("batch", 1)})
-        catalogue.writers["dp"] = Writer(operation, 0, "loss")
+        operation = Operation(f"{loss}_dp", reads, (tensors["dp"],), runtime={"batch": ("batch", 1)}, layer="loss")
+        catalogue.writers["dp"] = Writer(operation, 0)
         catalogue.inputs["loss"] = "p"
         return cls(catalogue, arrays)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._io.console import aligned
-from chainrule.core.costs import bytes_moved, layer_of, multiply_adds
+from chainrule.core.costs import bytes_moved, multiply_adds
 from chainrule.core.lazy_methods import function_of
 from chainrule.core.plan import Operation, Plan
 from chainrule.core.words import checked_options
@@ -174,15 +174,14 @@ def _costs(recorder: OperationTimes, plan: Plan, samples: int, itemsize: int, *,
     """
     uncounted = dict[tuple[str, str], list[int]]()  # multiply-adds by layer and operation
     for operation in (*plan.operations, *plan.deferred):
-        uncounted.setdefault((layer_of(operation), _kind(operation)), []).append(samples * multiply_adds(operation))
-    emitted = {*uncounted}
+        uncounted.setdefault((operation.layer, _kind(operation)), []).append(samples * multiply_adds(operation))
     counted = set[tuple[str, str]]()  # the last samples of a batch may run in another program
     costs = dict[str, _Cost]()
     for label, seconds in recorder.seconds():
         if isinstance(label, str):
             costs.setdefault(label, _Cost(None)).seconds += seconds
             continue
-        layer = _emitter(label, emitted)
+        layer = label.layer
         written = label.writes[0].name
         name = layer
         if operations:
@@ -209,26 +208,6 @@ def _costs(recorder: OperationTimes, plan: Plan, samples: int, itemsize: int, *,
 def _kind(operation: Operation) -> str:
     """Return the name of an operation, also if a program computes a convolution with one window as a dense layer."""
     return operation.name.replace("cross_correlate", "dense")
-
-
-def _emitter(operation: Operation, emitted: Set[tuple[str, str]]) -> str:
-    """Return the layer that emitted an operation. Programs may pool before an activation, in exchanged arrays.
-
-    emitted   layers and the kinds of their operations
-    """
-    layer = layer_of(operation)
-    if (layer, _kind(operation)) in emitted:
-        return layer
-    owner = layer
-    for tensor in (*operation.reads, *operation.writes):
-        if tensor is None:
-            continue
-        if tensor.kind == "parameter":
-            return layer
-        prefix, _, _ = tensor.storage.partition(".")
-        if (prefix, _kind(operation)) in emitted:
-            owner = prefix
-    return owner
 
 
 def _in_order(costs: dict[str, _Cost], layers: Sequence[str]) -> dict[str, _Cost]:

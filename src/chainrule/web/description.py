@@ -166,11 +166,11 @@ def _catalogue(model: Model, plan: Plan, optimizer: Optimizer) -> PageCatalogue:
         numbers[id(operation)] = len(numbers)
     omitted = list[Operation]()
     writers = dict[str, tuple[int, int, str]]()
-    for name, (operation, place, layer) in catalogue.writers.items():
+    for name, (operation, place) in catalogue.writers.items():
         if id(operation) not in numbers:
             numbers[id(operation)] = len(numbers)
             omitted.append(operation)
-        writers[name] = numbers[id(operation)], place, layer
+        writers[name] = numbers[id(operation)], place, operation.layer
     return PageCatalogue(catalogue, titles, writers, omitted)
 
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainrule.core.arrays import Array, Floats
-from chainrule.core.costs import layer_of
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
@@ -224,7 +223,7 @@ class _Parts:
     def _require(self, is_possible: bool, operation: Operation, problem: str) -> None:
         if not is_possible:
             raise OptionError(
-                f"layer {layer_of(operation)!r} {problem}, so a stream cannot have the results of a whole window"
+                f"layer {operation.layer!r} {problem}, so a stream cannot have the results of a whole window"
             )
 
 

@@ -68,7 +68,7 @@ def scale_convolutions(plan: StepPlan) -> StepPlan:
         y = operation.writes[0]
         scale = Tensor(f"{y.storage}_scale", (2, y.shape[0]), "statistic")
         reads = (*operation.reads[1:], b)
-        scales.append(_step("batch_norm_scale", reads, (scale,), operation.attributes, scope="batch"))
+        scales.append(_step(operation, "batch_norm_scale", reads, (scale,), operation.attributes, scope="batch"))
         scaled = {**before.epilogue, "scaled": True}
         forward[-1] = replace(before, reads=(x, w, scale), writes=(y,), epilogue=scaled)
     return replace(plan, forward=(*scales, *forward))
@@ -122,10 +122,10 @@ def _forward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:
     name = f"{mean.storage}_by_sample"
     moments = Tensor(name, (2, x.shape[0]))
     return (
-        _step("batch_norm_moments", (x,), (moments,)),
-        _step("batch_norm_statistics", (moments,), (mean, variance), scope="batch"),
+        _step(operation, "batch_norm_moments", (x,), (moments,)),
+        _step(operation, "batch_norm_statistics", (moments,), (mean, variance), scope="batch"),
         replace(
-            _step("batch_norm_inference", (x, gamma, beta, mean, variance), (y,), operation.attributes),
+            _step(operation, "batch_norm_inference", (x, gamma, beta, mean, variance), (y,), operation.attributes),
             epilogue=operation.epilogue,
         ),
     )
@@ -139,18 +139,19 @@ def _backward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:
     attributes = {"epsilon": operation.attributes["epsilon"], "cells": math.prod(x.shape[1:])}
     written = (dgamma, dbeta, coefficients)
     return (
-        _step("batch_norm_products", (dy, x, mean), (products,)),
-        _step("batch_norm_coefficients", (products, gamma, variance), written, attributes, scope="batch"),
-        _step("batch_norm_combination", (dy, x, mean, coefficients), (dx,)),
+        _step(operation, "batch_norm_products", (dy, x, mean), (products,)),
+        _step(operation, "batch_norm_coefficients", (products, gamma, variance), written, attributes, scope="batch"),
+        _step(operation, "batch_norm_combination", (dy, x, mean, coefficients), (dx,)),
     )
 
 
 def _step(
+    operation: PlanStep,
     kernel: str,
     reads: tuple[Tensor | None, ...],
     writes: tuple[Tensor, ...],
     attributes: Mapping[str, Any] | None = None,
     scope: Scope = "sample",
 ) -> PlanStep:
-    """Return a step that corresponds to no operation of a layer. Its name is the name of its kernel."""
-    return PlanStep(kernel, reads, writes, attributes or {}, scope=scope, kernel=kernel)
+    """Return a step that computes a part of an operation. Its name is the name of its kernel."""
+    return PlanStep(kernel, reads, writes, attributes or {}, scope=scope, layer=operation.layer, kernel=kernel)

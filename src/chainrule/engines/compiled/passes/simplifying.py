@@ -47,7 +47,7 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
     tensors = [tensor for tensor in operation.reads if tensor is not None]
     shapes = [(1, *tensor.shape) for tensor in tensors]
     for tensor, attributes in zip(tensors, divide(shapes, operation.attributes), strict=True):
-        yield Operation(kernel, (tensor,), operation.writes, attributes, operation.runtime, operation.scope)
+        yield replace(operation, name=kernel, reads=(tensor,), attributes=attributes)
 
 
 def _as_dense(operation: Operation) -> Operation:

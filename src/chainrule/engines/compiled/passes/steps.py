@@ -71,7 +71,7 @@ class PlanStep(Operation):
 def step_of(operation: Operation, kernel: str) -> PlanStep:
     """Return the step that computes an operation with a kernel."""
     fields = operation.name, operation.reads, operation.writes, operation.attributes, operation.runtime, operation.scope
-    return PlanStep(*fields, kernel=kernel)
+    return PlanStep(*fields, layer=operation.layer, kernel=kernel)
 
 
 @dataclass(frozen=True)

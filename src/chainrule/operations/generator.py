@@ -8,7 +8,7 @@ The gradient is dx = dy · f′(x). Where f′ is the constant 0 or 1, the resul
 that an infinite or NaN dy does not propagate through a 0.
 
 The gradients of losses that compute each element from one prediction and target are generated from their `steps`.
-In C, all losses and gradients are, except that of Dice; their sums and maxima become loops.
+In C, all losses and gradients are; their sums and maxima become loops.
 """
 
 import linecache

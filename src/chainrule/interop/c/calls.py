@@ -16,7 +16,6 @@ from chainrule.operations import definitions
 from chainrule.operations.scalar_code import C_NAMES
 
 MAX_AXES = 8  # maximum number of axes of `copy_strided` in kernels/geometry.c
-MODES = {"average": 0, "nearest": 1, "bilinear": 2}
 OF_CONVOLUTIONS: dict[str, Any] = {"dilation": (1, 1), "groups": 1, "flip": False}  # options that poolings do not have
 SEED, STEP = "seed", "step"  # C variables of a training program
 FUNCTIONS = {  # operation → C function, if it has another name
@@ -322,13 +321,19 @@ def _resample(operation: Operation) -> list[CCall]:
     if is_gradient:
         image = y
         result = x
-    mode = operation.attributes["mode"]
     lines = operation.attributes.get("lines", shapes.WHOLE_IMAGE)
-    numbers = list[int]()
-    for axis in zip(lines, image.shape[1:], result.shape[1:], strict=True):
-        numbers += shapes.resampling_line(mode, *axis)
+    places = list[int]()
+    weights = list[float]()
+    for line, size, outputs in zip(lines, image.shape[1:], result.shape[1:], strict=True):
+        for i in range(outputs):
+            inputs = shapes.resampling_weights(operation.attributes["mode"], size, outputs, i, line)
+            first, weight = inputs[0]
+            _, other = inputs[-1]
+            places += [first, len(inputs)]
+            weights += [weight, other]
     sizes = (*image.shape, *result.shape[1:])
-    return [CCall("resample", (x, y, *sizes, MODES[mode], Struct("int", tuple(numbers)), int(is_gradient)))]
+    tables = (Struct("int", tuple(places)), Struct("float", tuple(weights)))
+    return [CCall("resample", (x, y, *sizes, *tables, int(is_gradient)))]
 
 
 def _dropout(operation: Operation) -> list[CCall]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.network.losses import JOINED, NAMES, OF_SAMPLES
+from chainrule.network.losses import JOINED, NAMES
 from chainrule.operations import generator, loss_code, scalar_code
 from chainrule.operations.definitions import pointwise
 
@@ -81,14 +81,12 @@ def library() -> dict[str, Definition]:
     """Return all functions and types by name; those that others use come first."""
     parts = list[str]()
     losses = [*NAMES, *JOINED.values()]
+    gradients = map("{}_dp".format, losses)
     for file in sorted(KERNELS.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".c") and file.name != "prelude.c":
             parts += _split_definitions(file.read_text(encoding="utf-8"))
     parts += generator.sources(partial(scalar_code.c_source, literal=float_literal)).values()
-    for loss in [*losses]:  # kernels/losses.c contains the gradients of losses of whole samples
-        if loss not in OF_SAMPLES:
-            losses.append(f"{loss}_dp")
-    for loss in (*losses, *pointwise()):
+    for loss in (*losses, *gradients, *pointwise()):
         parts.append(loss_code.loss_c_source(loss, literal=float_literal))
     texts = {_defined_name(part): part for part in parts}
     definitions = dict[str, Definition]()

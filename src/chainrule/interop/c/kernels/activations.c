@@ -20,18 +20,6 @@ static void softmax(const float *x, float *y, int channels, int plane)
     }
 }
 
-/* dx[k] = y[k] (dy[k] - sum over l of dy[l] y[l])   k, l: channels, at each position of the plane */
-static void softmax_dx(const float *dy, const float *y, float *dx, int channels, int plane)
-{
-    for (int p = 0; p < plane; p++) {
-        float total = 0;
-        for (int k = 0; k < channels; k++)
-            total += dy[k * plane + p] * y[k * plane + p];
-        for (int k = 0; k < channels; k++)
-            dx[k * plane + p] = y[k * plane + p] * (dy[k * plane + p] - total);
-    }
-}
-
 /* y[k] = x[k] - m - log(sum over l of e^(x[l] - m))   m = max over l of x[l]
    k, l: channels, at each position of the plane */
 static void log_softmax(const float *x, float *y, int channels, int plane)
@@ -46,14 +34,27 @@ static void log_softmax(const float *x, float *y, int channels, int plane)
     }
 }
 
-/* dx[k] = dy[k] - e^y[k] sum over l of dy[l]   k, l: channels, at each position of the plane */
-static void log_softmax_dx(const float *dy, const float *y, float *dx, int channels, int plane)
+/* dx[k] = y[k] (dy[k] - sum over l of dy[l] y[l]), or dx[k] = dy[k] - e^y[k] sum over l of dy[l] if logarithm
+   k, l: channels, at each position of the plane; logarithm: whether y = log_softmax(x), otherwise softmax(x) */
+INLINE void softmax_gradient(const float *dy, const float *y, float *dx, int channels, int plane, int logarithm)
 {
     for (int p = 0; p < plane; p++) {
         float total = 0;
-        for (int k = 0; k < channels; k++)
-            total += dy[k * plane + p];
-        for (int k = 0; k < channels; k++)
-            dx[k * plane + p] = dy[k * plane + p] - exponential(y[k * plane + p]) * total;
+        for (int k = p; k < channels * plane; k += plane)
+            total += logarithm ? dy[k] : dy[k] * y[k];
+        for (int k = p; k < channels * plane; k += plane)
+            dx[k] = logarithm ? dy[k] - exponential(y[k]) * total : y[k] * (dy[k] - total);
     }
+}
+
+/* The gradient of softmax; see softmax_gradient */
+static void softmax_dx(const float *dy, const float *y, float *dx, int channels, int plane)
+{
+    softmax_gradient(dy, y, dx, channels, plane, 0);
+}
+
+/* The gradient of log_softmax; see softmax_gradient */
+static void log_softmax_dx(const float *dy, const float *y, float *dx, int channels, int plane)
+{
+    softmax_gradient(dy, y, dx, channels, plane, 1);
 }

@@ -49,6 +49,14 @@ INLINE int column_of(const sliding *s, int k)
     return k % s->stride_x * (s->width / s->stride_x) + k / s->stride_x;
 }
 
+/* y = sum + plus; then max(0, y) if relu   for FILTERS neighbors of a row, or those of a `vector`; plus may be null */
+INLINE void store_FILTERS(vector_FILTERS sum, const float *plus, float *y, int relu)
+{
+    if (plus)
+        sum += *(const vector_FILTERS *)plus;
+    *(vector_FILTERS *)y = relu ? RELU(sum) : sum;
+}
+
 /* y[j] = x[FILTERS j] + plus[j]; then max(0, y) if relu   for `count` neighbors of a row
    x: sums interleaved by filter, starting at the filter to store. plus may be null. The last vector of 4 may overlap
    the previous one. */
@@ -61,9 +69,7 @@ INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int c
             int j = first + 4 > count ? count - 4 : first;
             const float *from = x + FILTERS * j;
             vector_4 sum = {from[0], from[FILTERS], from[2 * FILTERS], from[3 * FILTERS]};
-            if (plus)
-                sum += *(const vector_4 *)(plus + j);
-            *(vector_4 *)(y + j) = relu ? RELU(sum) : sum;
+            store_4(sum, plus ? plus + j : plus, y + j, relu);
         }
         return;
     }
@@ -143,9 +149,7 @@ INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const fl
     for (int o = 0; o < FILTERS; o++)
         if (o < count) {
             int at = o * s->rows * s->columns;
-            if (plus)
-                sum[o] += *(const vector *)(plus + at);
-            *(vector *)(y + at) = relu ? RELU(sum[o]) : sum[o];
+            store_16(sum[o], plus ? plus + at : plus, y + at, relu); /* a vector_16 has at most LANES floats */
         }
 }
 
@@ -217,9 +221,7 @@ INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, co
                 UNROLL
                 for (int t = 0; t < tile_rows; t++) {
                     int at = (c * s->rows + i + t) * s->columns + j;
-                    if (plus)
-                        sum[t] += *(const vector_FILTERS *)(plus + at);
-                    *(vector_FILTERS *)(y + at) = relu ? RELU(sum[t]) : sum[t];
+                    store_FILTERS(sum[t], plus ? plus + at : plus, y + at, relu);
                 }
             }
     }

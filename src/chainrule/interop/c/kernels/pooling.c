@@ -39,21 +39,40 @@ INLINE void max_pool(const float *x, float *y, int *winner, const sliding *s)
             }
 }
 
-/* y[c,i,j] = max over u,v of x[c, s i + u, s j + v]   for windows within the image; NaN propagates */
+/* y[c,i,j] = max or 1/D sum over u,v of x[c, s i + u, s j + v]   for windows within the image
+   maximum: whether it is the maximum, where NaN propagates; D: the divisor, or the size of the window if it is 0 */
+INLINE void pool_unpadded(const float *x, float *y, const sliding *s, int divisor, int maximum)
+{
+    int taps = s->kernel_height * s->kernel_width, D = divisor ? divisor : taps;
+    for (int c = 0; c < s->channels; c++)
+        for (int i = 0; i < s->rows; i++) {
+            const float *row = x + (c * s->height + s->stride_y * i) * s->width;
+            INDEPENDENT
+            for (int j = 0; j < s->columns; j++) {
+                float result = maximum ? row[s->stride_x * j] : 0;
+                UNROLL
+                for (int t = maximum; t < taps; t++) {
+                    float value = row[t / s->kernel_width * s->width + s->stride_x * j + t % s->kernel_width];
+                    if (maximum)
+                        result = UNLIKELY(value != value) ? value : value > result ? value : result;
+                    else
+                        result += value;
+                }
+                y[(c * s->rows + i) * s->columns + j] = maximum ? result : result / (float)D;
+            }
+        }
+}
+
+/* y[c,i,j] = max over u,v of x[c, s i + u, s j + v]   for windows within the image */
 INLINE void max_pool_unpadded(const float *x, float *y, const sliding *s)
 {
-    for (int c = 0; c < s->channels; c++)
-        for (int i = 0; i < s->rows; i++)
-            for (int j = 0; j < s->columns; j++) {
-                const float *corner = x + (c * s->height + s->stride_y * i) * s->width + s->stride_x * j;
-                float best = *corner;
-                UNROLL
-                for (int t = 1; t < s->kernel_height * s->kernel_width; t++) {
-                    float value = corner[t / s->kernel_width * s->width + t % s->kernel_width];
-                    best = UNLIKELY(value != value) ? value : value > best ? value : best;
-                }
-                y[(c * s->rows + i) * s->columns + j] = best;
-            }
+    pool_unpadded(x, y, s, 0, 1);
+}
+
+/* y[c,i,j] = 1/D sum over u,v of x[c, s i + u, s j + v]   for windows within the image; D: see pool_unpadded */
+INLINE void average_pool_unpadded(const float *x, float *y, const sliding *s, int divisor)
+{
+    pool_unpadded(x, y, s, divisor, 0);
 }
 
 /* dx[c,h,k] = sum over i,j of dy[c,i,j]   over the windows whose maximum is x[c,h,k]: winner[c,i,j] = h width + k
@@ -96,25 +115,6 @@ INLINE void average_pool_sums(const float *from, float *to, const sliding *s, in
 INLINE void average_pool(const float *x, float *y, const sliding *s, int divisor)
 {
     average_pool_sums(x, y, s, divisor, 0);
-}
-
-/* y[c,i,j] = 1/D sum over u,v of x[c, s i + u, s j + v]   for windows within the image
-   D: the divisor, or the size of the window if the divisor is 0 */
-INLINE void average_pool_unpadded(const float *x, float *y, const sliding *s, int divisor)
-{
-    int count = divisor ? divisor : s->kernel_height * s->kernel_width;
-    for (int c = 0; c < s->channels; c++)
-        for (int i = 0; i < s->rows; i++) {
-            const float *row = x + (c * s->height + s->stride_y * i) * s->width;
-            INDEPENDENT
-            for (int j = 0; j < s->columns; j++) {
-                float sum = 0;
-                UNROLL
-                for (int t = 0; t < s->kernel_height * s->kernel_width; t++)
-                    sum += row[t / s->kernel_width * s->width + s->stride_x * j + t % s->kernel_width];
-                y[(c * s->rows + i) * s->columns + j] = sum / (float)count;
-            }
-        }
 }
 
 /* y[c] = mean over i,j of x[c,i,j]   plane: elements of a channel */

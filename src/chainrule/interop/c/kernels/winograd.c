@@ -79,12 +79,8 @@ INLINE void store_pairs(const float *even, const float *odd, const float *plus, 
     if (count >= 8) {
         vector_4 a = *(const vector_4 *)even, b = *(const vector_4 *)odd;
         vector_4 left = {a[0], b[0], a[1], b[1]}, right = {a[2], b[2], a[3], b[3]};
-        if (plus) {
-            left += *(const vector_4 *)plus;
-            right += *(const vector_4 *)(plus + 4);
-        }
-        *(vector_4 *)y = relu ? RELU(left) : left;
-        *(vector_4 *)(y + 4) = relu ? RELU(right) : right;
+        store_4(left, plus, y, relu);
+        store_4(right, plus ? plus + 4 : plus, y + 4, relu);
         return;
     }
     for (int j = 0; j < count && j < 8; j++) {

@@ -96,7 +96,7 @@ FUNCTIONS: Mapping[str, Function] = {
         *(np.log1p, "{}.log1p", "log1p_of_any(dtype, {})", "log1pf({})", "Math.log1p"),
         domain=is_small_power,
         fast_kernel="log1p({})",
-        fast_c="log1pf({})",
+        fast_c="log_one_plus({})",
     ),
     "tanh": Function(np.tanh, "{}.tanh", "compiler.tanh({})", "hyperbolic_tangent({})", "Math.tanh"),
     "arctan": Function(np.arctan, "{}.arctan", "compiler.arctan({})", "atanf({})", "Math.atan"),

@@ -27,7 +27,7 @@ from chainrule.interop.c import Quantized, write_c
 from chainrule.interop.c.projects import PROJECTS, RESERVED
 from chainrule.models.model import Model
 
-ARDUINO = """#include <cstdio>
+ARDUINO_HEADER = """#include <cstdio>
 struct Port {
     int next = -2;
     void begin(long) {}
@@ -61,7 +61,7 @@ ZTEST = """#include <stdlib.h>
 #define zassert_true(condition, message) if (!(condition)) exit(1)
 """
 HEADERS = {
-    "Arduino.h": ARDUINO,
+    "Arduino.h": ARDUINO_HEADER,
     "unity.h": UNITY,
     "freertos/FreeRTOS.h": "",
     "freertos/task.h": FREERTOS,
@@ -69,6 +69,9 @@ HEADERS = {
     "zephyr/sys/printk.h": PRINTK,
     "zephyr/ztest.h": ZTEST,
 }
+# Folders of the Arduino core for AVR and of arduino-builder in Debian.
+ARDUINO = Path("/usr/share/arduino/hardware")
+BUILDER = Path("/usr/share/arduino-builder")
 SKETCH = "\nint main() { setup(); for (;;) loop(); }\n"
 APPLICATION = "\nint main(void) { app_main(); return 0; }\n"
 # Form → folder of the network, example, test, and what calls the functions of both.
@@ -153,6 +156,23 @@ def test_examples_print_the_answers_of_the_model(
 
 @needs("gcc", "g++")
 @pytest.mark.parametrize("project", EMBEDDED)
+def test_examples_print_text_that_is_not_a_number(project: str, tmp_path: Path) -> None:
+    """A serial port without flow control can lose characters: another number must not be read unnoticed."""
+    model, options = network(15, "float")
+    write_c(model, tmp_path, name="net", project=project, **options)
+    sources, example, _, calls, _ = EMBEDDED[project]
+    built = compiled(tmp_path, sources, example, calls, flags=("-D" + project.replace("-idf", "").upper(),))
+    size = int(np.prod(model.input_shape))
+    for damaged_number in ("0.5~", "1,2", "-", "0.1.2"):
+        text = " ".join(["-1.5e-1", damaged_number, *["0.25"] * (2 * size - 2)])
+        done = subprocess.run([built], input=text + "\n", capture_output=True, text=True, timeout=20)
+        _, *lines = done.stdout.splitlines()
+        assert len(lines) == 3
+        assert lines[0].startswith(damaged_number + " ")
+
+
+@needs("gcc", "g++")
+@pytest.mark.parametrize("project", EMBEDDED)
 @pytest.mark.parametrize("kind", ["float", "uint8", "stream"])
 def test_tests_pass_and_detect_damaged_constants(project: str, kind: str, tmp_path: Path) -> None:
     model, options = network(3, kind)
@@ -172,6 +192,50 @@ def test_tests_pass_and_detect_damaged_constants(project: str, kind: str, tmp_pa
             assert done.stdout == ("passed\n" if passes else "failed\n")
         else:
             assert (done.returncode == 0) == passes
+
+
+@needs("arduino-builder", "avr-gcc", "simavr")
+@pytest.mark.skipif(not ARDUINO.is_dir(), reason="needs arduino-core-avr")
+@pytest.mark.parametrize("kind", KINDS)
+def test_arduino_builder_builds_the_sketches_and_simavr_runs_the_test(kind: str, tmp_path: Path) -> None:
+    """All tools are packages of Debian. The C library of AVR has few functions, and its `int` has 16 bits."""
+    folder = tmp_path / "chainrule_net"
+    if kind == "float":
+        activations = (cr.Softplus(), cr.Mish(), cr.Tanh(), cr.ELU(), cr.GELU(), cr.SELU(), cr.Arctan())
+        model, options = cr.Sequential((cr.Dense(3), *activations, cr.Dense(2)), (4,), engine="numpy", seed=1), {}
+    else:
+        model, options = network(17, kind)
+    write_c(model, folder, name="net", project="arduino", **options)
+    arduino_program(folder, "classify")
+    file = folder / "src" / "net.c"
+    versions = {file.read_text(): "passed"}
+    if kind == "float":
+        versions[damaged(file.read_text())] = "failed"
+    for text, result in versions.items():
+        file.write_text(text)
+        program = arduino_program(folder, "selftest")
+        # The sketch repeats the test forever. simavr prints what it sends as an error.
+        with subprocess.Popen(["simavr", "-m", "atmega2560", program], stderr=subprocess.PIPE, text=True) as simulator:
+            assert simulator.stderr is not None
+            first = simulator.stderr.readline()
+            simulator.kill()
+        assert result in first
+
+
+def arduino_program(folder: Path, sketch: str) -> Path:
+    """Build an example of an Arduino library as the IDE does, and return the program for an Arduino Mega."""
+    build = folder.parent / sketch
+    shutil.rmtree(build, ignore_errors=True)
+    build.mkdir()
+    tools = ("-hardware", ARDUINO, "-hardware", BUILDER, "-tools", "/usr/bin", "-libraries", folder.parent)
+    # The compiler that Debian has (5.4) lacks a macro that its Arduino core uses.
+    macro = "-prefs=compiler.cpp.extra_flags=-DDECIMAL_DIG=__DECIMAL_DIG__"
+    board = ("-fqbn", "arduino:avr:mega:cpu=atmega2560")
+    cache = folder.parent / "cache"  # of the compiled core
+    cache.mkdir(exist_ok=True)
+    output = ("-quiet", "-build-cache", cache, "-build-path", build)
+    run("arduino-builder", *tools, *board, macro, *output, folder / "examples" / sketch / f"{sketch}.ino")
+    return build / f"{sketch}.ino.elf"
 
 
 def damaged(source: str) -> str:

@@ -35,6 +35,14 @@ INLINE float exponential_minus_one(float x)
     return power * q + change.value;
 }
 
+/* log(1 + u) for 0 <= u <= 1: the series of 2 artanh(s), s = u/(2 + u), is also accurate for small u */
+INLINE float log_one_plus(float u)
+{
+    float s = u / (2 + u), z = s * s;
+    float tail = 1.0f / 7 + z * (1.0f / 9 + z * (1.0f / 11 + z * (1.0f / 13)));
+    return 2 * s + 2 * s * z * (1.0f / 3 + z * (1.0f / 5 + z * tail));
+}
+
 /* 1/(1 + e^-x); 0 where this is subnormal, so that x times it is 0, too, for the most negative x */
 INLINE float logistic(float x)
 {

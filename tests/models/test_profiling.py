@@ -175,7 +175,7 @@ def test_the_peak_is_that_of_products_in_each_thread(threads: int) -> None:
             np.dot(matrix, matrix)
             seconds.append(time.perf_counter() - start)
     rate = min(threads, processors()) * 384**3 / min(seconds)
-    assert 0.25 * rate < profiling.measured_peak("float32", threads) < 4 * rate
+    assert 0.25 * rate < profiling.measured_peak("numpy", "float32", threads) < 4 * rate
 
 
 def test_packing_is_part_of_a_prediction_while_a_view_of_the_parameters_exists() -> None:

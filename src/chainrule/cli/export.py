@@ -126,8 +126,8 @@ def export(run: Path, *, request: ExportRequest, accept_changes: bool, as_json: 
     request.check()
     execution = options.Execution("numpy", precise=request.precise)
     model, job = loading.load_model_and_job(run, execution, accept_changes=accept_changes)
-    if request.int8 or request.wasm_file is not None:
-        loading.require_one_input_and_output(model, run)
+    if model.has_ports and (request.int8 or request.wasm_file is not None):
+        raise OptionError(f"{run} has several inputs or outputs; export it with --onnx, or --c without --int8")
     report = ExportReport(as_json=as_json)
     if request.onnx_file is not None:
         facts = _facts(model, run, job, accept_changes=accept_changes)

@@ -119,14 +119,28 @@ def test_the_example_reads_a_stream_and_the_self_test_passes(tmp_path: Path, cau
     model, stream = next(networks(causal=causal))
     files = write_c(model, tmp_path, stream=True)
     program = build(tmp_path, ["example.c", "network.c"], NATIVE)
-    assert files.report
     state = ctypes.sizeof(ctypes.c_float) * stream.size
-    assert all(state <= row.ram <= files.arena for row in files.report.layers)
-    assert all(row.end - row.start <= row.ram for row in files.report.layers)
+    assert files.report
+    rows = files.report.layers
+    assert all(state <= row.ram <= files.arena for row in rows)
+    assert all(row.end - row.start <= row.ram for row in rows)
     assert subprocess.run([program, "--selftest"], capture_output=True, text=True).stdout == "passed\n"
     (tmp_path / "numbers.txt").write_text(" ".join(["0.5"] * 3 * stream.plan.input.size))
     done = subprocess.run([program, tmp_path / "numbers.txt"], capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) % 3 == 0
+
+
+@pytest.mark.parametrize("number", range(NETWORKS))
+def test_a_causal_stream_has_the_layers_and_the_multiply_adds_of_its_samples(tmp_path: Path, number: int) -> None:
+    model, stream = next(islice(networks(causal=True), number, None))
+    length = 3 * stream.columns
+    whole = write_c(model.with_input_shape((model.input_shape[0], length)), tmp_path / "whole").report
+    part = write_c(model, tmp_path / "stream", stream=True).report
+    assert whole
+    assert part
+    assert 3 * part.totals["multiply_adds"] == whole.totals["multiply_adds"]
+    names = [{name for row in report.layers for name in row.layers} for report in (whole, part)]
+    assert names[0] <= names[1] <= names[0] | {"outputs"}
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,8 @@ def write_c(
     else:
         errors = int8.layer_errors if int8 else {}
         names = values["name_bytes"] + POINTER_BYTES * values["classes"]
-        report = report_of(network.plan, programs[1], errors, names=names, ports=sum(ports))
+        plans = network.model.plan(), network.plan
+        report = report_of(*plans, programs[1], errors, names=names, ports=sum(ports))
         values |= placeholders.of_report(report, values["guard"])
     (constants, arena), plain = map(network.sizes, programs)
     values |= {"constant_bytes": constants, "arena_bytes": arena}

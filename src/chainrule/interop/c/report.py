@@ -93,22 +93,25 @@ class CostReport:
         return "\n".join([*lines, flash, ram])
 
 
-def report_of(plan: Plan, program: CProgram, errors: Mapping[str, float], *, names: int, ports: int) -> CostReport:
+def report_of(
+    model: Plan, plan: Plan, program: CProgram, errors: Mapping[str, float], *, names: int, ports: int
+) -> CostReport:
     """Return the report of a program.
 
-    plan     the inference plan that the program computes
+    model    the inference plan of the model, with all layers
+    plan     the operations that the program computes; of a stream, for new columns
     errors   relative errors of the results of layers in int8
     names    bytes of the names of classes
     ports    bytes of the input and of the outputs
     """
-    hosts = _hosts(plan, program.calls)
+    hosts = _hosts(model, program.calls)
+    members = dict[str, list[str]]()  # of each host, the layers that are computed with it, in order
+    for layer in dict.fromkeys(_layer_of(operation.result) for operation in model.forward):
+        members.setdefault(hosts[layer], []).append(layer)
     products = Counter[str]()
-    members = dict[str, dict[str, None]]()  # of each host, the layers that are computed with it, in order
     for operation in plan.forward:
         layer = _layer_of(operation.result)
-        host = hosts[layer]
-        products[host] += multiply_adds(operation)
-        members.setdefault(host, {})[layer] = None
+        products[hosts.get(layer, layer)] += multiply_adds(operation)
     flash = Counter[str]()
     ram = Counter[str]()
     places = dict[str, tuple[int, int]]()

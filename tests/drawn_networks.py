@@ -39,8 +39,9 @@ UNDRAWN = {*OF_POSITIVE, "Pack", "Unpack", "Compare", "Where", "FixedValue"}
 LAYERS = sorted({*DRAWERS, *OF_POSITIVE})
 CONVOLUTIONS = ("Conv1D", "Conv2D")
 AFTER = {  # likely successors
-    **dict.fromkeys(CONVOLUTIONS, ("ReLU", "ReLU", "MaxPool1D", "MaxPool2D", "MaxPool2D")),
-    "BatchNorm2D": ("ReLU",),
+    "Conv1D": ("ReLU", "ReLU", "MaxPool1D", "BatchNorm1D"),
+    "Conv2D": ("ReLU", "ReLU", "MaxPool2D", "MaxPool2D", "BatchNorm2D"),
+    **dict.fromkeys(("BatchNorm1D", "BatchNorm2D"), ("ReLU",)),
     "ReLU": ("MaxPool1D", "MaxPool2D", "ReLU"),
     "Add": ("ReLU",),
     **dict.fromkeys(("Sigmoid", "Tanh", "LeakyReLU", "ELU", "Softplus", "Clip", "SiLU"), ("MaxPool1D", "MaxPool2D")),
@@ -204,7 +205,7 @@ def next_layer(draw: Draw, source: Node) -> Layer | None:
 def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
     """Draw options of a layer of that type, to fit the shape where they depend on it."""
     layer: Any = graph_configurations.fit_options(draw, DRAWERS[name](draw)[0], shape)
-    if name in CONVOLUTIONS and not draw.integers(8):
+    if name in CONVOLUTIONS and not draw.integers(4):
         layer = replace(layer, groups=shape[0])  # depthwise
     if name in (*CONVOLUTIONS, "ConvTranspose2D"):
         filters = layer.groups * int(choice(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))

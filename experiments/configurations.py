@@ -1,17 +1,20 @@
-"""Random layers with random options and input shapes. A configuration depends only on its seed and number."""
+"""Random layers with random options and input shapes. A configuration depends only on its seed and number.
+
+All drawn options are valid. Shapes are drawn until one is accepted by the rules of `experiments.acceptance`.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from chainrule import layers as cr
-from chainrule.core.shapes import text
-from chainrule.errors import ChainruleError
+from chainrule.core.shapes import per_axis, text
 from chainrule.layers import Layer
 from chainrule.layers.base import Activation
 from chainrule.layers.kinds import PARTIAL_LAYERS
+from experiments.acceptance import accepts
 
 ENGINES = ("numpy", "compiled")
 DTYPES = ("float64", "float32")
@@ -63,16 +66,17 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
 
 
 def draw_layer(generator: Generator, number: int) -> LayerAndShape:
-    """Draw a layer of the type with this number, and a compatible input shape. Incompatible draws are repeated."""
-    drawer = [*DRAWERS.values()][number % len(DRAWERS)]
+    """Draw a layer of the type with this number, and an input shape that it accepts."""
+    return draw_accepted(generator, [*DRAWERS][number % len(DRAWERS)])
+
+
+def draw_accepted(generator: Generator, name: str) -> LayerAndShape:
+    """Draw a layer by its name, and an input shape that it accepts."""
     for _ in range(DRAW_TRIES):
-        try:
-            layer, shape = drawer(generator)
-            layer.output_shape(shape, "layer")
-        except ChainruleError:
-            continue
-        return layer, shape
-    raise AssertionError(f"{drawer} drew no compatible layer and shape")
+        layer, shape = DRAWERS[name](generator)
+        if accepts(layer, shape):
+            return layer, shape
+    raise AssertionError(f"no shape that {name} accepts was drawn")
 
 
 def choice(generator: Generator, *choices: T) -> T:
@@ -128,11 +132,6 @@ def _mode(generator: Generator, axes: int) -> str:
     return choice(generator, "nearest", "bilinear")
 
 
-def _borders(generator: Generator, axes: int) -> object:
-    pairs = _pairs(generator, axes, 2)
-    return choice(generator, _per_axis(generator, axes, 0, 2), pairs, pairs)
-
-
 def _grid(generator: Generator, axes: int) -> tuple[int, int, int]:
     return _integer(generator, -2, 3), _integer(generator, -3, 3), _integer(generator, 1, 3)
 
@@ -150,6 +149,14 @@ def _one_from(low: int, high: int) -> DrawOption:
 
 def _each_axis(low: int, high: int) -> DrawOption:
     return lambda generator, axes: _per_axis(generator, axes, low, high)
+
+
+def _numbers_or_pairs(highest: int) -> DrawOption:
+    def draw_option(generator: Generator, axes: int) -> object:
+        pairs = _pairs(generator, axes, highest)
+        return choice(generator, _per_axis(generator, axes, 0, highest), pairs, pairs)
+
+    return draw_option
 
 
 def _flag(generator: Generator, axes: int) -> bool:
@@ -174,7 +181,7 @@ OPTIONS: dict[str, DrawOption] = {
     "columns": _grid,
     "convolution": _flag,
     "count_padding": _flag,
-    "cropping": _borders,
+    "cropping": _numbers_or_pairs(2),
     "dilation": _each_axis(1, 3),
     "epsilon": _one_of(1e-5, 1e-3, 0.1),
     "factor": _each_axis(1, 3),
@@ -185,7 +192,6 @@ OPTIONS: dict[str, DrawOption] = {
     "kernel": _each_axis(1, 4),
     "mode": _mode,
     "momentum": _one_of(0.1, 1.0, 0.3),
-    "output_padding": _each_axis(0, 2),
     "outputs": _each_axis(1, 6),
     "padding": _padding_up_to_3,
     "per": _one_of("channel", "element"),
@@ -195,6 +201,13 @@ OPTIONS: dict[str, DrawOption] = {
     "stride": _stride,
     "window": _each_axis(1, 4),
 }
+OPTIONS_OF_LAYERS: dict[type[Layer], dict[str, DrawOption]] = {  # options with other values than in most layers
+    cr.Conv1D: {"stride": _each_axis(1, 4)},
+    cr.Conv2D: {"stride": _each_axis(1, 4)},
+    cr.ConvTranspose2D: {"stride": _each_axis(1, 4)},
+    cr.Dense: {"bias": _flag},
+    cr.Pad2D: {"padding": _numbers_or_pairs(3)},
+}
 
 
 def _drawer(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
@@ -203,13 +216,14 @@ def _drawer(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
     The channels and filters of layers with groups are multiples of the number of groups.
     """
     axes: Any = getattr(kind, "axes", 2)
-    names = list[str]()
+    known = OPTIONS | OPTIONS_OF_LAYERS.get(kind, {})
+    drawn = dict[str, DrawOption]()
     for field in fields(kind):
-        if field.name in OPTIONS:
-            names.append(field.name)
+        if field.name in known:
+            drawn[field.name] = known[field.name]
 
     def layer_and_shape(generator: Generator) -> LayerAndShape:
-        options = {name: OPTIONS[name](generator, axes) for name in names}
+        options = {name: draw_option(generator, axes) for name, draw_option in drawn.items()}
         shape = any_shape(generator)
         groups = options.get("groups", 1)
         if "filters" in options:
@@ -222,6 +236,15 @@ def _drawer(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
 def _of_examples(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
     layers = [kind(**options) for _, options in kind.examples]
     return lambda generator: (choice(generator, *layers), any_shape(generator))
+
+
+def _conv_transpose(generator: Generator) -> LayerAndShape:
+    """Draw an output padding below the stride."""
+    layer, shape = _drawer(cr.ConvTranspose2D)(generator)
+    assert isinstance(layer, cr.ConvTranspose2D)
+    strides = per_axis("stride", layer.stride, layer.axes)
+    extra = tuple(_integer(generator, 0, step - 1) for step in strides)
+    return replace(layer, output_padding=choice(generator, extra, min(extra))), shape
 
 
 def _reshape(generator: Generator) -> LayerAndShape:
@@ -268,6 +291,7 @@ def _long_rows(kind: type[Layer]) -> Callable[[Generator], LayerAndShape]:
 
 SPECIAL: dict[type[Layer], Callable[[Generator], LayerAndShape]] = {  # options that depend on the shape
     cr.Broadcast: _broadcast,
+    cr.ConvTranspose2D: _conv_transpose,
     cr.Gather: _gather,
     cr.GroupNorm: _long_rows(cr.GroupNorm),
     cr.InstanceNorm2D: _long_rows(cr.InstanceNorm2D),

@@ -15,12 +15,12 @@ import numpy as np
 
 from chainrule import layers as cr
 from chainrule.core.shapes import text
-from chainrule.errors import ChainruleError
 from chainrule.layers import Input, Layer, Node, node
 from chainrule.layers.merging import Merge
 from chainrule.layers.node import Wiring
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_layers
+from experiments.acceptance import accepts
 from experiments.configurations import DRAWERS, ENGINES, choice, draw_layer
 
 TRIES = 30  # maximum number of attempts to draw a compatible layer
@@ -70,13 +70,10 @@ def _next_layer(generator: np.random.Generator, input_node: Node) -> Layer | Non
     """Draw a layer of any type that accepts a node's result, or return None if `TRIES` attempts fail."""
     drawers = list(DRAWERS.values())
     for _ in range(TRIES):
-        try:
-            drawn, _ = drawers[int(generator.integers(len(drawers)))](generator)
-            layer = fit_options(generator, drawn, input_node.shape)
-            layer.output_shape(input_node.shape, "layer")
-        except ChainruleError:
-            continue
-        return layer
+        drawn, _ = drawers[int(generator.integers(len(drawers)))](generator)
+        layer = fit_options(generator, drawn, input_node.shape)
+        if accepts(layer, input_node.shape):
+            return layer
     return None
 
 
@@ -106,10 +103,7 @@ def draw_graph(
     nodes: list[Node] = [x] if first is None else [x, first(x)]
     while steps > 0 or len(nodes) == 1:
         steps -= 1
-        try:
-            result = choice(generator, *ACTIONS)(generator, nodes, next_layer)
-        except ChainruleError:
-            continue
+        result = choice(generator, *ACTIONS)(generator, nodes, next_layer)
         if result is not None and math.prod(result.shape) <= max_entries:
             nodes.append(result)
     read = set[int]()
@@ -191,9 +185,7 @@ def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 
 def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
     """Return the shapes of a layer's parameters, or an empty list if the layer does not accept the input shape."""
-    try:
-        layer.output_shape(shape, "drawn")
-    except ChainruleError:
+    if not accepts(layer, shape):
         return []
     return [parameter.shape for parameter in layer.parameters(shape, "drawn")]
 
@@ -212,20 +204,13 @@ def _concatenate(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 
 def _with_others(generator: Generator, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
     """Return a node merged with one or two compatible nodes."""
-    fitting = [other for other in nodes if _can_merge(merge, node, other)]
     inputs: list[Node] = [node]
     for _ in range(choice(generator, 1, 1, 2)):
+        shapes = [chosen.shape for chosen in inputs]
+        fitting = [other for other in nodes if accepts(merge, *shapes, other.shape)]
         inputs.append(choice(generator, *fitting))
     order: list[int] = generator.permutation(len(inputs)).tolist()
     return merge(*(inputs[index] for index in order))
-
-
-def _can_merge(merge: Merge, *nodes: Node) -> bool:
-    try:
-        merge.joint_shape([node.shape for node in nodes], "drawn")
-    except ChainruleError:
-        return False
-    return True
 
 
 def _gate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:

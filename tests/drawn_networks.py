@@ -1,7 +1,8 @@
 """Drawn layers, losses and networks with their inputs: each a pure function of a generator, or of (seed, number).
 
-Layers have the options that `make prove` draws, so that a new layer there is drawn here too. Refused ones (a kernel
-larger than its image, for example) are drawn again. In networks they come in any order that their shapes allow.
+Layers have the options that `make prove` draws, so that a new layer there is drawn here too. What the rules of
+`experiments.acceptance` exclude (a kernel larger than its image, for example) is drawn again; an error of a layer is an
+error of the test. In networks layers come in any order that their shapes allow.
 Convolutions often have filters that fill vectors, and are followed by ReLU and pooling more often than by chance, since
 kernels fuse them.
 """
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import layers as cr
-from chainrule.errors import ChainruleError, ChannelOrderWarning
+from chainrule.errors import ChannelOrderWarning
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.layers.node import Wiring
@@ -24,7 +25,8 @@ from chainrule.models.model import Graph, Sequential, connect
 from chainrule.network import losses
 from chainrule.training import optimizers
 from experiments import graph_configurations
-from experiments.configurations import DRAWERS, any_shape, choice
+from experiments.acceptance import accepts
+from experiments.configurations import DRAWERS, any_shape, choice, draw_accepted
 
 Array = NDArray[Any]
 Draw = np.random.Generator
@@ -39,8 +41,9 @@ UNDRAWN = {*OF_POSITIVE, "Pack", "Unpack", "Compare", "Where", "FixedValue"}
 LAYERS = sorted({*DRAWERS, *OF_POSITIVE})
 CONVOLUTIONS = ("Conv1D", "Conv2D")
 AFTER = {  # likely successors
-    **dict.fromkeys(CONVOLUTIONS, ("ReLU", "ReLU", "MaxPool1D", "MaxPool2D", "MaxPool2D")),
-    "BatchNorm2D": ("ReLU",),
+    "Conv1D": ("ReLU", "ReLU", "MaxPool1D", "BatchNorm1D"),
+    "Conv2D": ("ReLU", "ReLU", "MaxPool2D", "MaxPool2D", "BatchNorm2D"),
+    **dict.fromkeys(("BatchNorm1D", "BatchNorm2D"), ("ReLU",)),
     "ReLU": ("MaxPool1D", "MaxPool2D", "ReLU"),
     "Add": ("ReLU",),
     **dict.fromkeys(("Sigmoid", "Tanh", "LeakyReLU", "ELU", "Softplus", "Clip", "SiLU"), ("MaxPool1D", "MaxPool2D")),
@@ -114,13 +117,7 @@ def fitting(draw: Draw, name: str) -> tuple[Layer, Shape]:
     if name in OF_POSITIVE:
         kind = OF_POSITIVE[name]
         return kind(**choice(draw, *kind.examples)[1]), any_shape(draw)
-    while True:
-        try:
-            layer, shape = DRAWERS[name](draw)
-            layer.output_shape(shape, "drawn")
-        except ChainruleError:
-            continue
-        return layer, shape
+    return draw_accepted(draw, name)
 
 
 def inputs(draw: Draw, count: int, shape: Shape) -> Array:
@@ -192,26 +189,26 @@ def next_layer(draw: Draw, source: Node) -> Layer | None:
             name = choice(draw, *usual)
         elif len(source.shape) > 1 and draw.random() < 0.6:
             name = choice(draw, *CONVOLUTIONS)
-        try:
-            layer = candidate(draw, name, source.shape)
-            layer.output_shape(source.shape, "drawn")
-        except ChainruleError:
-            continue
-        return layer
+        layer = candidate(draw, name, source.shape)
+        if accepts(layer, source.shape):
+            return layer
     return None
 
 
 def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
     """Draw options of a layer of that type, to fit the shape where they depend on it."""
     layer: Any = graph_configurations.fit_options(draw, DRAWERS[name](draw)[0], shape)
-    if name in CONVOLUTIONS and not draw.integers(8):
+    if name in CONVOLUTIONS and not draw.integers(4):
         layer = replace(layer, groups=shape[0])  # depthwise
     if name in (*CONVOLUTIONS, "ConvTranspose2D"):
         filters = layer.groups * int(choice(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))
         layer = replace(layer, filters=filters)
-        return (
-            layer if draw.integers(2) else replace(layer, stride=1, dilation=1, padding=choice(draw, "valid", "same"))
-        )
+        if draw.integers(2):
+            return layer
+        plain: dict[str, Any] = {"stride": 1, "dilation": 1, "padding": choice(draw, "valid", "same")}
+        if name == "ConvTranspose2D":
+            plain["output_padding"] = 0
+        return replace(layer, **plain)
     if name.startswith("MaxPool") and draw.integers(3):
         return type(layer)(2)
     return layer

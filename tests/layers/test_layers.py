@@ -15,6 +15,7 @@ import chainrule as cr
 from chainrule import layers
 from chainrule.layers.peers import description
 from chainrule.network.network import Network
+from experiments.acceptance import accepts
 from experiments.configurations import DRAWERS, any_shape
 
 
@@ -139,11 +140,9 @@ def test_averages_count_padding_but_no_extension(seed: int) -> None:
         sides = tuple(map(tuple, draw.integers(0, 3, (2, 2)).tolist()))
         options: dict[str, Any] = {"stride": (down, right), "padding": sides, "ceil_mode": True, "count_padding": True}
         layer = layers.AveragePool2D((height, width), **options)
-        try:
-            _, rows, columns = layer.output_shape(shape, "pool")
-        except cr.ShapeError:
-            continue
-        break
+        if accepts(layer, shape):
+            break
+    _, rows, columns = layer.output_shape(shape, "pool")
     x = draw.normal(size=(2, *shape))
     padded = np.pad(x, [(0, 0), (0, 0), *sides])
     extended = np.pad(padded, [(0, 0), (0, 0), (0, height), (0, width)], constant_values=np.nan)

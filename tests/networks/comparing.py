@@ -120,5 +120,10 @@ def compare(drawn: Drawn, engine: str = "compiled", other: str = "numpy") -> str
 
 
 def apart(found: Array, expected: Array) -> float:
-    """Return the largest difference relative to the largest entry or to 1; infinite where only one is finite."""
-    return deviation(found, expected, 1.0) if found.dtype == expected.dtype else np.inf
+    """Return the largest difference relative to the largest entry or to 1; infinite where only one is finite.
+
+    If a sum overflows, as in diverging training, the order of its terms decides whether it is infinite or NaN.
+    """
+    if found.dtype != expected.dtype:
+        return np.inf
+    return deviation(*(np.where(np.isfinite(array), array, np.nan) for array in (found, expected)), 1.0)

@@ -54,13 +54,25 @@ class OneSidedSlopes:
         """The difference between the two slopes: proportional to the step for a smooth function, constant at a kink."""
         return np.abs(self.after - self.before)
 
+    @property
+    def size(self) -> Array:
+        """The larger absolute value of the two slopes."""
+        return np.maximum(np.abs(self.before), np.abs(self.after))
+
+    def kink_error(self, expected: Array) -> Array:
+        """Return the largest error of the central differences if the rest of the jumps is due to kinks.
+
+        It is 0 where rounding explains the rest.
+        """
+        rest = (self.jump - CURVATURE_FACTOR * expected) / 2
+        return np.where(rest > self.rounding, rest, 0.0)
+
     def is_smooth(self, expected: Array) -> Array:
         """Return a mask of the outputs without a kink within the step.
 
         expected  for every output, the jump that its curvature explains
         """
-        size = np.maximum(np.abs(self.before), np.abs(self.after))
-        return self.jump <= KINK_THRESHOLD * size + 2 * self.rounding + CURVATURE_FACTOR * expected
+        return self.jump <= KINK_THRESHOLD * self.size + 2 * self.rounding + CURVATURE_FACTOR * expected
 
 
 class DirectionalDerivatives:
@@ -87,17 +99,27 @@ class DirectionalDerivatives:
         """Return the derivative along u."""
         sides = self._sides(u, self.narrow)
         four_point, curvature = self._four_point(u)
-        two_point = sides.middle
+        explained = curvature * self.narrow / self.wide
         size = np.maximum(np.abs(four_point), np.abs(sides.middle))
-        gap = np.abs(four_point - two_point)
-        settled = sides.is_smooth(curvature * self.narrow / self.wide) & (gap <= self._agreed * size + sides.rounding)
+        gap = np.abs(four_point - sides.middle)
+        settled = sides.is_smooth(explained) & (gap <= self._agreed * size + sides.rounding)
         # outputs that are not finite for a wide step are not settled, because comparisons with NaN are False
         smooth = float(np.sum((self._dy * four_point)[settled]))
-        spread = float(np.linalg.norm((self._dy * gap)[settled]))
+        differ = gap > sides.rounding
+        disagreement = np.maximum(np.where(differ, gap, 0.0), sides.kink_error(explained))
+        spread = self._error_bound(np.where(differ, 0.0, gap)[settled], disagreement[settled], settled)
         if settled.all():
             return Slope(smooth, spread)
-        remaining = self._with_smaller_steps(u, sides, curvature * self.narrow / self.wide, ~settled)
+        remaining = self._with_smaller_steps(u, sides, explained, ~settled)
         return Slope(smooth + remaining.value, spread + remaining.error_bound, remaining.kink_width)
+
+    def _error_bound(self, rounding: Array, disagreement: Array, selected: Array) -> float:
+        """Return the error bound of a sum over the selected outputs, for the errors of each output.
+
+        Rounding errors are independent. Disagreements may add up, because one kink may lie in several outputs.
+        """
+        weights = np.abs(self._dy)[selected]
+        return float(np.linalg.norm(weights * rounding) + np.sum(weights * disagreement))
 
     def _with_smaller_steps(self, u: Array, sides: OneSidedSlopes, explained: Array, selected: Array) -> Slope:
         """Return the contribution to the derivative of outputs with a kink within the step, from smaller steps.
@@ -124,17 +146,24 @@ class DirectionalDerivatives:
             smooth = unresolved & wider.is_smooth(smooth_jump) & agree
             value[smooth] = wider.middle[smooth]
             rounding[smooth] = np.where(differ, wider.rounding, np.maximum(wider.rounding, SAFETY * gap))[smooth]
-            disagreement[smooth] = np.where(differ, SAFETY * gap, 0.0)[smooth]
-            unresolved &= ~smooth
+            between_steps = np.where(differ, SAFETY * gap, 0.0)
+            disagreement[smooth] = np.maximum(between_steps, wider.kink_error(smooth_jump))[smooth]
+            # a smaller step would change such an output by less than rounding, or not at all, as if its slope were 0
+            lost = unresolved & ~smooth & (wider.size <= STEP_RATIO * wider.rounding)
+            value[lost], rounding[lost], kink_width[lost] = (
+                wider.middle[lost],
+                wider.rounding[lost],
+                wider.jump[lost] / 2,
+            )
+            unresolved &= ~(smooth | lost)
             wider, smooth_jump = finer, wider.jump / STEP_RATIO
         value[unresolved], rounding[unresolved], kink_width[unresolved] = (
             wider.middle[unresolved],
             wider.rounding[unresolved],
             wider.jump[unresolved] / 2,
         )
-        weights = np.abs(self._dy)
-        error_bound = float(np.linalg.norm(weights * rounding) + np.sum(weights * disagreement))
-        return Slope(float(np.sum(self._dy * value)), error_bound, float(np.sum(weights * kink_width)))
+        error_bound = self._error_bound(rounding[selected], disagreement[selected], selected)
+        return Slope(float(np.sum(self._dy * value)), error_bound, float(np.sum(np.abs(self._dy) * kink_width)))
 
     def _sides(self, u: Array, step: float) -> OneSidedSlopes:
         below = self._at(u, -step)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
-from chainrule.errors import ChainruleError, OptionError
+from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized
 from chainrule.layers import Layer, Node
 from chainrule.models.model import Model
 from experiments import graph_configurations
+from experiments.acceptance import accepts
 
 KINDS = (  # layers that integers can compute
     *("Conv2D", "Conv2D", "ConvTranspose2D", "MaxPool2D", "AveragePool2D", "AdaptiveAveragePool2D", "BatchNorm2D"),
@@ -35,9 +36,8 @@ class Case(NamedTuple):
 def next_layer(draw: np.random.Generator, node: Node) -> Layer | None:
     name = KINDS[draw.integers(len(KINDS))]
     for _ in range(TRIES):
-        with suppress(ChainruleError):
-            layer = candidate(draw, name, node.shape)
-            layer.output_shape(node.shape, "drawn")
+        layer = candidate(draw, name, node.shape)
+        if accepts(layer, node.shape):
             return layer
     return None
 

@@ -2,9 +2,8 @@
 
 import ctypes
 import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
-from itertools import count, islice
+from collections.abc import Iterator, Sequence
+from itertools import count, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,19 @@ from selection import draws
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
-from chainrule.errors import ChainruleError, OptionError
+from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
 from chainrule.interop.c.streaming import Stream
-from chainrule.layers import Node
+from chainrule.layers import Layer, Node
 from chainrule.models.model import Model
+from experiments.acceptance import accepts
 
 NETWORKS = draws(3)
 GUARD = 64  # numbers after an array that a program must not write
 
 
-def layer(draw: np.random.Generator, node: Node, *, causal: bool) -> Node:
-    """Apply a random layer."""
+def next_node(draw: np.random.Generator, node: Node, *, causal: bool) -> Node | None:
+    """Apply a random layer; return None if it does not accept so few columns."""
     channels, kind = node.shape[0], draw.integers(8)
     kernel, stride, dilation = int(draw.integers(1, 5)), int(draw.integers(1, 3)), int(draw.integers(1, 4))
     reach = (kernel - 1) * dilation
@@ -36,35 +36,67 @@ def layer(draw: np.random.Generator, node: Node, *, causal: bool) -> Node:
     groups = channels if draw.integers(3) == 0 else 1
     filters = channels if groups > 1 else int(draw.integers(1, 18))
     options: dict[str, Any] = {"stride": stride, "dilation": dilation, "padding": ((before, 0),), "groups": groups}
-    if kind < 4:
-        return cr.Conv1D(filters, kernel, **options)(node)
     if kind == 4 and causal:  # a sum, of equal lengths
         return cr.Add()(node, cr.Conv1D(channels, kernel, padding=((kernel - 1, 0),))(node))
-    if kind == 5:
-        return cr.MaxPool1D(stride)(node) if draw.integers(2) else cr.AveragePool1D(stride)(node)
-    layers = (cr.ReLU(), cr.Tanh(), cr.BatchNorm1D(), cr.PReLU(), cr.GELU(), cr.Reshape((-1, channels)))
-    return layers[draw.integers(len(layers))](node)
+    exchanged = cr.Reshape(node.shape[::-1])
+    layers: tuple[Layer, ...] = (cr.ReLU(), cr.Tanh(), cr.BatchNorm1D(), cr.PReLU(), cr.GELU(), exchanged)
+    if kind < 4:
+        layers = (cr.Conv1D(filters, kernel, **options),)
+    elif kind == 5:
+        layers = (cr.MaxPool1D(stride), cr.AveragePool1D(stride))
+    layer = layers[draw.integers(len(layers))]
+    return layer(node) if accepts(layer, node.shape) else None
+
+
+def is_refused(nodes: Sequence[Node], *, is_padded: bool) -> bool:
+    """Return whether a stream cannot have the results of successive layers.
+
+    Windows that do not pad must end at the last column, and so must their strides if longer. After a single window, or
+    another shape than columns, whole windows are read, which layers that pad do not have.
+    """
+    for before, after in pairwise(nodes):
+        layer: Any = after.layer
+        if isinstance(layer, cr.Flatten | cr.Reshape) and after.shape[1:] != before.shape[1:]:
+            return is_padded
+        if isinstance(layer, cr.Conv1D):
+            reach, stride = (layer.kernel - 1) * layer.dilation + 1, layer.stride
+        elif isinstance(layer, cr.MaxPool1D | cr.AveragePool1D):
+            reach = stride = layer.window
+        else:
+            continue
+        if after.shape[-1] == 1:
+            return is_padded
+        if not is_padded and (after.shape[-1] - 1) * stride + max(reach, stride) != before.shape[-1]:
+            return True
+    return False
 
 
 def networks(*, causal: bool) -> Iterator[tuple[Model, Stream]]:
     """Draw networks until one can be a stream."""
     for number in count():
         draw = np.random.default_rng([67, number, causal])
-        node = x = cr.Input((int(draw.integers(1, 5)), int(draw.integers(20, 50))))
-        with suppress(ChainruleError):
-            for _ in range(draw.integers(2, 7)):
-                node = layer(draw, node, causal=causal)
-            if not causal and draw.integers(3):
-                node = cr.Dense(3)(cr.Flatten()(node) if draw.integers(2) else cr.GlobalAveragePool1D()(node))
-            elif draw.integers(2):
-                node = (cr.Softmax(), cr.Flatten())[draw.integers(2)](node)
-            model = cr.Graph(x, node, engine="numpy", seed=number)
-            model.parameters += draw.normal(scale=0.2, size=model.parameters.shape).astype("f4")
-            model.statistics += draw.uniform(0, 0.3, model.statistics.shape).astype("f4")
-            model.normalization = Normalization("standardize", float(draw.uniform(0.2, 2)), float(draw.normal()))
-            stream = Stream.of(model)
-            if stream.causal == causal and model.plan().output.size:
-                yield model, stream
+        x = cr.Input((int(draw.integers(1, 5)), int(draw.integers(20, 50))))
+        nodes: list[Node] = [x]
+        for _ in range(draw.integers(2, 7)):
+            added = next_node(draw, nodes[-1], causal=causal)
+            nodes += [added] if added else []
+        node = nodes[-1]
+        if not causal and draw.integers(3):
+            nodes.append(cr.Dense(3)(cr.Flatten()(node) if draw.integers(2) else cr.GlobalAveragePool1D()(node)))
+        elif draw.integers(2) or node is x:
+            nodes.append((cr.Softmax(), cr.Flatten())[draw.integers(2)](node))
+        model = cr.Graph(x, nodes[-1], engine="numpy", seed=number)
+        model.parameters += draw.normal(scale=0.2, size=model.parameters.shape).astype("f4")
+        model.statistics += draw.uniform(0, 0.3, model.statistics.shape).astype("f4")
+        model.normalization = Normalization("standardize", float(draw.uniform(0.2, 2)), float(draw.normal()))
+        is_padded = any(layer.padding != ((0, 0),) for layer in model.layers if isinstance(layer, cr.Conv1D))
+        if is_refused(nodes, is_padded=is_padded):
+            with pytest.raises(OptionError, match=r"window|last columns|flattened"):
+                Stream.of(model)
+            continue
+        stream = Stream.of(model)
+        if stream.causal == causal and model.plan().output.size:
+            yield model, stream
 
 
 def streamed(folder: Path, stream: Stream, signal: NDArray[Any]) -> NDArray[Any]:

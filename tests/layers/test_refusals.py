@@ -31,10 +31,11 @@ ERRORS = [
     (lambda: layers.Permute((0, 0)), "Permute: axes (0, 0): expected (0, 1) in any order"),
     *(
         (
-            lambda option=option: layers.Resample2D(2, **{"rows": (1, 0, 1), option: (1, 2, 0)}),
-            f"Resample2D: {option} (1, 2, 0): expected three whole numbers (a, b, c), and c of at least 1",
+            lambda option=option, line=line: layers.Resample2D(2, **{"rows": (1, 0, 1), option: line}),
+            f"Resample2D: {option} {line}: expected three whole numbers (a, b, c), and c of at least 1",
         )
         for option in ("rows", "columns")
+        for line in ((1, 2, 0), (1, 2, -1), (1, 2, 2**31))
     ),
     (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected a whole number of at least 0, or 2 of them"),
     (
@@ -54,6 +55,13 @@ def test_errors_name_the_thing_and_quote_both_sides(make, message: str) -> None:
     with pytest.raises(cr.ChainruleError) as caught:
         make()
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("line", [(1, 2, True), (1, 2.0, 1), (1, 2), (1, 2, 1, 1), "121", [1, 2, "1"], None])
+def test_lines_are_whole_numbers(line) -> None:
+    for options in ({"rows": line}, {"rows": (1, 0, 1), "columns": line} if line else {"rows": 3}):
+        with pytest.raises(cr.OptionError, match=r"rows|columns"):
+            layers.Resample2D(2, **options)
 
 
 IMAGE = (1, 4, 4)

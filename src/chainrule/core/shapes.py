@@ -11,7 +11,7 @@ stride     distance between adjacent positions of the window
 
 from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
@@ -186,14 +186,6 @@ RESAMPLINGS = ("average", "nearest", "bilinear")
 Line: TypeAlias = tuple[int, int, int]
 Lines: TypeAlias = tuple[Line, Line]
 WHOLE_IMAGE: Lines = ((0, 0, 0), (0, 0, 0))  # spread outputs over the whole image, see `resampling_weights`
-
-
-def is_line(value: object) -> bool:
-    """Return whether a value consists of whole numbers (a, b, c), with c of at least 1."""
-    if not isinstance(value, tuple):
-        return False
-    numbers = cast("tuple[object, ...]", value)
-    return [type(number) for number in numbers] == [int, int, int] and is_whole(numbers[2], 1)
 
 
 def resampling_line(mode: str, line: Line, size: int, outputs: int) -> Line:

@@ -121,13 +121,14 @@ def test_dirac_filters_copy_the_channel_with_their_number(seed: int) -> None:
 
 
 @pytest.mark.parametrize("filters", range(2, 20))
-def test_whitened_patches_have_uncorrelated_entries(filters: int) -> None:
-    """Of an odd number of filters, and of those beyond both signs of all directions, the last keep their values."""
+@pytest.mark.parametrize("epsilon", [0.0, 0.5])
+def test_patches_are_whitened_by_the_largest_directions(filters: int, epsilon: float) -> None:
+    """Filters and their negatives: ε damps small eigenvalues. Filters beyond the directions keep their values."""
     draw = np.random.default_rng(filters)
     shape = (filters, 2, int(draw.integers(1, 3)), int(draw.integers(1, 4)))
     x = draw.normal(size=(9, 2, 6, 7)) @ draw.normal(size=(7, 7))
     start = draw.normal(size=shape)
-    w = initializers.whitening(start, x, epsilon=0.0)
+    w = initializers.whitening(start, x, epsilon=epsilon)
     half = min(filters // 2, math.prod(shape[1:]))
     np.testing.assert_array_equal(w[half : 2 * half], -w[:half])
     np.testing.assert_array_equal(w[2 * half :], start[2 * half :])
@@ -135,5 +136,8 @@ def test_whitened_patches_have_uncorrelated_entries(filters: int) -> None:
     for i in range(6 - shape[2] + 1):
         for j in range(7 - shape[3] + 1):
             patches.append(x[:, :, i : i + shape[2], j : j + shape[3]].reshape(9, -1))
-    results = np.concatenate(patches) @ w[:half].reshape(half, -1).T
-    assert_close(results.T @ results / len(results), np.eye(half), error=1e-6)
+    samples = np.concatenate(patches)
+    eigenvalues = np.linalg.eigvalsh(samples.T @ samples / len(samples))[::-1][:half]
+    results = samples @ w[:half].reshape(half, -1).T
+    covariance = np.diag(eigenvalues / (eigenvalues + epsilon))
+    assert_close(results.T @ results / len(results), covariance, error=1e-6)

@@ -11,7 +11,7 @@ stride     distance between adjacent positions of the window
 
 from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
@@ -25,6 +25,7 @@ PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
+PADDING_RULES = ("valid", "same", "full")
 MAX_INT32 = 2**31 - 1  # maximum size, stride, dilation, padding or quantized number
 
 
@@ -92,14 +93,13 @@ def axis_padding(rule: str, size: int, window: int, stride: int = 1, dilation: i
     if rule == "full":
         reach = extent(window, dilation) - 1
         return (reach, reach)
-    if rule == "same":
-        outputs = -(-size // stride)
-        total = max((outputs - 1) * stride + extent(window, dilation) - size, 0)
-        return (total // 2, total - total // 2)
-    raise OptionError(f"unknown padding {quoted(rule)}; known: valid, same, full, a number, a pair, a pair of pairs")
+    outputs = -(-size // stride)
+    total = max((outputs - 1) * stride + extent(window, dilation) - size, 0)
+    return (total // 2, total - total // 2)
 
 
 def resolve_padding(
+    name: str,
     padding: PaddingLike,
     size: Sequence[int],
     window: Sequence[int],
@@ -108,10 +108,14 @@ def resolve_padding(
 ) -> tuple[Pair, ...]:
     """Return the padding of each axis as (before, after).
 
+    name      name of the layer and of the option, for messages
     padding   a rule, a number, one number per axis, or one pair per axis
     """
     if not isinstance(padding, str):
-        return resolve_ends("padding", padding, len(size))
+        return resolve_ends(name, padding, len(size))
+    if padding not in PADDING_RULES:
+        known = ", ".join(PADDING_RULES)
+        raise OptionError(f"{name} {quoted(padding)}: expected {known}, a number, a pair, or a pair of pairs")
     resolved = list[Pair]()
     for axis in zip(size, window, stride, dilation, strict=True):
         resolved.append(axis_padding(padding, *axis))
@@ -186,14 +190,6 @@ RESAMPLINGS = ("average", "nearest", "bilinear")
 Line: TypeAlias = tuple[int, int, int]
 Lines: TypeAlias = tuple[Line, Line]
 WHOLE_IMAGE: Lines = ((0, 0, 0), (0, 0, 0))  # spread outputs over the whole image, see `resampling_weights`
-
-
-def is_line(value: object) -> bool:
-    """Return whether a value consists of whole numbers (a, b, c), with c of at least 1."""
-    if not isinstance(value, tuple):
-        return False
-    numbers = cast("tuple[object, ...]", value)
-    return [type(number) for number in numbers] == [int, int, int] and is_whole(numbers[2], 1)
 
 
 def resampling_line(mode: str, line: Line, size: int, outputs: int) -> Line:

@@ -13,6 +13,7 @@ from dataclasses import FrozenInstanceError
 from difflib import get_close_matches
 from functools import cache, wraps
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from chainrule.core.options import annotations, checked, is_supported
@@ -87,6 +88,21 @@ def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[
         return sorted({*vars(module), *find("__all__")})
 
     return find, names
+
+
+def public_module(name: str) -> ModuleType:
+    """Import a module whose public names users see, with hints for others: those in its ``__all__``, if it has one."""
+    module = importlib.import_module(name)
+
+    def names() -> list[str]:
+        return vars(module).get("__all__") or sorted(vars(module))
+
+    def explain(attribute: str) -> None:
+        raise attribute_error(f"module {name!r}", attribute, names(), module)
+
+    vars(module).setdefault("__dir__", names)
+    vars(module).setdefault("__getattr__", explain)
+    return module
 
 
 def match_name(name: object, names: Iterable[str]) -> str | None:

@@ -43,19 +43,16 @@ class _Convolution(Layer):
         check_whole(self, "filters", self.filters)
         check_whole(self, "groups", self.groups)
         check_choice(self, "bias", self.bias, BIASES)
-        initializers.find(self.initializer)
-        for option in ("kernel", "stride", "dilation"):
-            shapes.per_axis(f"{type(self).__name__}: {option}", getattr(self, option), self.axes)
-        self._padding((8,) * self.axes)
+        initializers.find(self.initializer, f"{type(self).__name__} initializer")
+        self._padding((8,) * self.axes)  # checks all numbers
 
     def _numbers(self, option: str) -> tuple[int, ...]:
-        return shapes.per_axis(option, getattr(self, option), self.axes)
+        return shapes.per_axis(f"{type(self).__name__}: {option}", getattr(self, option), self.axes)
 
     def _padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
         """Return the padding (before, after) of each spatial axis for an image of ``size``."""
-        return shapes.resolve_padding(
-            self.padding, size, self._numbers("kernel"), self._numbers("stride"), self._numbers("dilation")
-        )
+        axes = self._numbers("kernel"), self._numbers("stride"), self._numbers("dilation")
+        return shapes.resolve_padding(f"{type(self).__name__}: padding", self.padding, size, *axes)
 
     def _check(self, shape: Shape, name: str) -> None:
         self._expect(shape, name, self.axes + 1, "(C, H, W)" if self.axes == 2 else "(C, W)")

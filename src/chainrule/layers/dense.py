@@ -41,7 +41,7 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole(self, "features", self.features)
-        initializers.find(self.initializer)
+        initializers.find(self.initializer, f"{type(self).__name__} initializer")
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return (features,)."""

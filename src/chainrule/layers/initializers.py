@@ -147,19 +147,22 @@ NAMED: dict[str, Initializer] = {
 }
 
 
-def find(name: str) -> Initializer:
-    """Return the initializer with a given name: one of `NAMED`, ``normal`` or ``normal:STD``."""
+def find(name: str, what: str = "initializer") -> Initializer:
+    """Return the initializer with a given name: one of `NAMED`, ``normal`` or ``normal:STD``.
+
+    what   what is named, for messages
+    """
     if name in NAMED:
         return NAMED[name]
     kind, _, std = str(name).partition(":")
     if kind != "normal":
-        raise unknown_name("initializer", name, [*NAMED, "normal", "normal:STD"])
+        raise unknown_name(what, name, [*NAMED, "normal", "normal:STD"])
     try:
         value = float(std or 1.0)
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise OptionError(f"initializer {name!r}: expected a standard deviation of at least 0, as in normal:0.1")
+        raise OptionError(f"{what} {name!r}: expected a standard deviation of at least 0, as in normal:0.1")
     return Normal(value)
 
 

@@ -45,21 +45,21 @@ class _Pool(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shapes.per_axis(f"{type(self).__name__}: window", self.window, self.axes)
-        shapes.per_axis(f"{type(self).__name__}: stride", self._step, self.axes)
-        self._padding((8,) * self.axes)
-
-    @property
-    def _step(self) -> int | tuple[int, ...]:
-        return self.window if self.stride is None else self.stride
+        self._padding((8,) * self.axes)  # checks all numbers
 
     def _window_sizes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return shapes.per_axis("window", self.window, self.axes), shapes.per_axis("stride", self._step, self.axes)
+        """Return the window and the stride along each axis."""
+        layer = type(self).__name__
+        window = shapes.per_axis(f"{layer}: window", self.window, self.axes)
+        if self.stride is None:
+            return window, window
+        return window, shapes.per_axis(f"{layer}: stride", self.stride, self.axes)
 
     def _padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
         """Return the padding option as (before, after) for each axis."""
         window, stride = self._window_sizes()
-        return shapes.resolve_padding(self.padding, size, window, stride, (1,) * self.axes)
+        dilation = (1,) * self.axes
+        return shapes.resolve_padding(f"{type(self).__name__}: padding", self.padding, size, window, stride, dilation)
 
     def _whole_padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
         """Return the padding (before, after) of each axis, extended to cover the last window if ceil_mode is set."""

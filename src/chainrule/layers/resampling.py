@@ -148,7 +148,8 @@ class Resample2D(_Resized):
         super().__post_init__()
         check_choice(self, "mode", self.mode, ("nearest", "bilinear"))
         for option, line in (("rows", self.rows), ("columns", self.columns or self.rows)):
-            if not shapes.is_line(line):
+            _, _, divisor = line
+            if not shapes.is_whole(divisor, 1):
                 raise OptionError(
                     f"Resample2D: {option} {quoted(line)}: expected three whole numbers (a, b, c), and c of at least 1"
                 )

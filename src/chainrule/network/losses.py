@@ -393,7 +393,3 @@ def check_weights(loss: SingleLoss, has_position_weights: bool) -> None:
     """Raise OptionError if a loss has one value per sample, but positions have weights."""
     if has_position_weights and (isinstance(loss, CustomLoss) or loss in OF_SAMPLES):
         raise OptionError(f"{loss} is a loss of whole samples: it does not support weights or ignored positions")
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -355,7 +355,3 @@ def _arrays(values: object, like: Array, what: str) -> Moments:
         if array.shape != like.shape or array.dtype.kind not in "fiu":
             raise OptionError(f"{what} {array.dtype} of shape {array.shape}; expected an array of shape {like.shape}")
     return tuple(np.array(array, like.dtype) for array in arrays)
-
-
-def __dir__() -> list[str]:
-    return __all__

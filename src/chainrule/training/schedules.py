@@ -319,7 +319,3 @@ def find(schedule: object) -> Schedule:
     if schedule is None:
         return Schedule()
     return Schedule.choose(cast("object", schedule))
-
-
-def __dir__() -> list[str]:
-    return __all__

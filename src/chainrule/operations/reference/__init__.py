@@ -39,7 +39,3 @@ from chainrule.operations.reference.softmax import *  # noqa: F403
 from chainrule.operations.reference.updates import *  # noqa: F403
 
 __all__ = public_functions(__name__, globals(), helpers=("rows", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __dir__() -> list[str]:
-    return __all__

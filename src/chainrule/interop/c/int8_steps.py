@@ -31,6 +31,7 @@ from chainrule.interop.c.scales import (
 from chainrule.layers.kinds import ELEMENTWISE
 
 INT8_VALUES = np.arange(-128, 128)
+HALF_BITS = 32  # of a product; a larger shift does not need the lower half
 
 
 class Int8Steps:
@@ -156,7 +157,8 @@ class Int8Steps:
         y_scale = self.scales[y.storage]
         scaling = fixed_point(filters.sum_steps / y_scale.step)
         factors = map(partial(self.parameter, y), ("multiplier", "shift"), scaling)
-        numbers = (x_scale.zero, y_scale.zero, int(filters.bias.ndim > 1))
+        _, shifts = scaling
+        numbers = (x_scale.zero, y_scale.zero, int(filters.bias.ndim > 1), int(shifts.min() > HALF_BITS))
         function = "cross_correlate_depthwise_int8" if is_depthwise else "cross_correlate_int8"
         arguments = (x, *arrays, *factors, *workspace, y, window.struct, *numbers)
         return self.add(function, arguments, y, lambda done: rescale(sums(done), *scaling, y_scale))

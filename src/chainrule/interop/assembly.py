@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.layers.base import Layer
 from chainrule.layers.kinds import ELEMENTWISE as ACTIVATIONS
-from chainrule.layers.node import Input, Node, is_name, ordered
+from chainrule.layers.node import Input, Node, is_name, ordered, trace
 from chainrule.layers.packing import pack_graph
 
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
@@ -48,39 +47,14 @@ class Imported:
 
     def equals(self, other: Imported) -> bool:
         """Return whether another network has the same layers, connections and weights."""
-        if _structure(self.y) != _structure(other.y) or self.weights.keys() != other.weights.keys():
+        if self.x.shape != other.x.shape or trace(self.x, self.y) != trace(other.x, other.y):
+            return False
+        if self.weights.keys() != other.weights.keys():
             return False
         for name, value in self.weights.items():
             if not _equal(value, other.weights[name]):
                 return False
         return True
-
-
-class _NodeStructure(NamedTuple):
-    """What of a node is compared. Nodes are numbered in topological order.
-
-    inputs      numbers of the nodes that it reads
-    first_use   number of the first node with the same layer
-    """
-
-    layer: object
-    shape: Shape
-    name: str | None
-    inputs: list[int]
-    first_use: int
-
-
-def _structure(y: Node) -> list[_NodeStructure]:
-    """Return the structure of each node up to y."""
-    numbers: dict[int, int] = {}  # of nodes, by identity
-    first_uses: dict[int, int] = {}  # of layers, by identity
-    structure: list[_NodeStructure] = []
-    for number, node in enumerate(ordered(y)):
-        numbers[id(node)] = number
-        first_use = first_uses.setdefault(id(node.layer), number)
-        inputs = [numbers[id(source)] for source in node.inputs]
-        structure.append(_NodeStructure(node.layer, node.shape, node.name, inputs, first_use))
-    return structure
 
 
 def _equal(a: Array, b: Array) -> bool:

@@ -18,6 +18,7 @@ from chainrule.operations.scalar_code import C_NAMES
 MAX_AXES = 8  # maximum number of axes of `copy_strided` in kernels/geometry.c
 OF_CONVOLUTIONS: dict[str, Any] = {"dilation": (1, 1), "groups": 1, "flip": False}  # options that poolings do not have
 SEED, STEP = "seed", "step"  # C variables of a training program
+COPYING = ("broadcast", "broadcast_dx", "crop", "pad", "permute")  # operations on the axes of an array
 FUNCTIONS = {  # operation → C function, if it has another name
     **C_NAMES,
     **{f"batch_norm{suffix}": f"group_norm{suffix}" for suffix in ("", "_dx", "_dw")},
@@ -143,7 +144,9 @@ def of_operation(operation: Operation) -> list[CCall]:
     Errors   OptionError, with the name of the layer, for an operation without a C function
     """
     name = FUNCTIONS.get(operation.name, operation.name)
-    if operation.call or not (name in _CALLS or is_defined(name)):
+    is_known = name in _CALLS or is_defined(name)
+    axes = max(len(operation.operand().shape), len(operation.result.shape))
+    if operation.call or not is_known or (name in COPYING and axes > MAX_AXES):
         raise unsupported(operation)
     return _CALLS[name](operation) if name in _CALLS else [by_signature(operation, name)]
 
@@ -254,7 +257,6 @@ def _element(array: Tensor, indices: Shape) -> Offset:
 def _pad(operation: Operation) -> list[CCall]:
     x = operation.operand()
     y = operation.result
-    _check_axes(operation, x)
     filling = CCall("fill", (y, y.size, operation.attributes.get("zero", 0)))
     inside = _element(y, operation.attributes["before"])
     return [filling, strided("copy_strided", x, inside, x.shape, steps(x.shape), steps(y.shape))]
@@ -263,14 +265,12 @@ def _pad(operation: Operation) -> list[CCall]:
 def _crop(operation: Operation) -> list[CCall]:
     x = operation.operand()
     y = operation.result
-    _check_axes(operation, x)
     return [strided("copy_strided", _element(x, operation.attributes["before"]), y, y.shape, steps(x.shape))]
 
 
 def _permute(operation: Operation) -> list[CCall]:
     x = operation.operand()
     y = operation.result
-    _check_axes(operation, x)
     axes: Shape = operation.attributes["axes"]
     x_steps = steps(x.shape)
     return [strided("copy_strided", x, y, y.shape, tuple(x_steps[axis] for axis in axes))]
@@ -280,7 +280,6 @@ def _broadcast(operation: Operation) -> list[CCall]:
     """Return the call of a copy, whose steps along the repeated axes are 0."""
     x = operation.operand()
     y = operation.result
-    _check_axes(operation, x)
     return [strided("copy_strided", x, y, y.shape, _repeating_steps(x.shape, y.shape))]
 
 
@@ -288,7 +287,6 @@ def _broadcast_dx(operation: Operation) -> list[CCall]:
     """Return the calls of a sum of the elements that `_broadcast` copies."""
     dy = operation.operand()
     dx = operation.result
-    _check_axes(operation, dx)
     sums = strided("add_strided", dy, dx, dy.shape, steps(dy.shape), _repeating_steps(dx.shape, dy.shape))
     return [CCall("fill", (dx, dx.size, 0)), sums]
 
@@ -296,12 +294,6 @@ def _broadcast_dx(operation: Operation) -> list[CCall]:
 def _repeating_steps(single: Shape, whole: Shape) -> Shape:
     """Return the steps in an array for each axis of the array that repeats it."""
     return tuple(step * (size == length) for step, size, length in zip(steps(single), single, whole, strict=True))
-
-
-def _check_axes(operation: Operation, x: Tensor) -> None:
-    """Raise OptionError if an array has too many axes to be copied."""
-    if len(x.shape) > MAX_AXES:
-        raise unsupported(operation)
 
 
 def _gather(operation: Operation) -> list[CCall]:

@@ -72,8 +72,8 @@ class _Fusion:
         if operation.name not in merged or not merged[operation.name](operation):
             self.operations.append(self._with_fusion_slots(operation))
 
-    def _producer(self, tensor: Tensor | None, names: tuple[str, ...]) -> int | None:
-        """Return the index of the operation that computes a tensor; None if no further operation can be fused with it.
+    def _producer(self, tensor: Tensor | None, names: tuple[str, ...]) -> Operation | None:
+        """Return the operation that computes a tensor; None if no further operation can be fused with it.
 
         An operation can be fused if its result is read only once and it does not include a ReLU yet.
 
@@ -81,19 +81,18 @@ class _Fusion:
         """
         if tensor is None or self._readers[tensor.storage] > 1:
             return None
-        for index, operation in enumerate(self.operations):
+        for operation in self.operations:
             if operation.result.storage == tensor.storage and operation.name in names:
-                return None if operation.attributes.get("relu") else index
+                return None if operation.attributes.get("relu") else operation
         return None
 
     def _with_padding(self, operation: Operation) -> Operation:
         """Return a convolution with the zeros that the preceding operation adds around the image, if it does."""
         x = operation.operand()
         kernel = operation.operand(1)
-        index = self._producer(x, ("pad",))
-        if index is None or not _pads_image(self.operations[index], x):
+        pad = self._producer(x, ("pad",))
+        if pad is None or not _pads_image(pad, x):
             return operation
-        pad = self.operations[index]
         _, above, before = pad.attributes["before"]
         _, below, after = pad.attributes["after"]
         (top, bottom), (left, right) = operation.attributes["padding"]
@@ -101,7 +100,7 @@ class _Fusion:
         horizontal = (left + before, right + after)
         if max(vertical) >= kernel.shape[2] or max(horizontal) >= kernel.shape[3]:
             return operation
-        del self.operations[index]
+        self.operations.remove(pad)
         attributes = {**operation.attributes, "padding": (vertical, horizontal)}
         return replace(operation, reads=(pad.operand(), *operation.reads[1:]), attributes=attributes)
 
@@ -117,30 +116,28 @@ class _Fusion:
     def _fuse_bias(self, operation: Operation) -> bool:
         """Fuse the addition of a bias per channel with a transposed convolution. Return False if this is impossible."""
         x, b = operation.reads
-        index = self._producer(x, (TRANSPOSED,)) if self._int8 else None
-        if index is None or b is None or len(b.shape) > 1:
+        host = self._producer(x, (TRANSPOSED,)) if self._int8 else None
+        if host is None or b is None or len(b.shape) > 1:
             return False
-        self._replace(index, operation, reads=(*self.operations[index].reads[:2], b, None))
+        self._replace(host, operation, reads=(*host.reads[:2], b, None))
         return True
 
     def _fuse_batch_norm(self, operation: Operation) -> bool:
         """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""
         x = operation.operand()
         y = operation.result
-        index = self._producer(x, self._convolutions)
-        if index is not None and (self.operations[index].reads[3] or self.operations[index].result.shape != x.shape):
-            index = None
-        if index is None and not self._int8:
+        convolution = self._producer(x, self._convolutions)
+        if convolution is not None and (convolution.reads[3] or convolution.result.shape != x.shape):
+            convolution = None
+        if convolution is None and not self._int8:
             return False
-        if index is None:
-            index = len(self.operations)
-            self.operations.append(self._identity(x, y))
-        convolution = self.operations[index]
+        if convolution is None:
+            convolution = self._identity(x, y)
+            self.operations.append(convolution)
         w, b = self._fold_batch_norm(convolution, operation)
         kernel = self._new_parameter(f"{y.storage}.w", w)
-        self._replace(
-            index, operation, reads=(convolution.reads[0], kernel, self._new_parameter(f"{y.storage}.b", b), None)
-        )
+        bias = self._new_parameter(f"{y.storage}.b", b)
+        self._replace(convolution, operation, reads=(convolution.reads[0], kernel, bias, None))
         return True
 
     def _identity(self, x: Tensor, y: Tensor) -> Operation:
@@ -176,26 +173,27 @@ class _Fusion:
         if self._int8:
             return False
         for producer_result, addend in (operation.reads, operation.reads[::-1]):
-            index = self._producer(producer_result, self._convolutions)
-            if index is None or addend is None or self.operations[index].reads[3] is not None:
+            host = self._producer(producer_result, self._convolutions)
+            if host is None or addend is None or host.reads[3] is not None:
                 continue
-            if any(addend.storage == later.result.storage for later in self.operations[index:]):
+            later_operations = self.operations[self.operations.index(host) :]
+            if any(addend.storage == later.result.storage for later in later_operations):
                 continue
-            self._replace(index, operation, reads=(*self.operations[index].reads[:3], addend))
+            self._replace(host, operation, reads=(*host.reads[:3], addend))
             return True
         return False
 
     def _fuse_relu(self, operation: Operation) -> bool:
         """Fuse a ReLU with the preceding operation. Return False if this is impossible."""
-        index = self._producer(operation.reads[0], self._rectified)
-        if index is None:
+        host = self._producer(operation.reads[0], self._rectified)
+        if host is None:
             return False
-        self._replace(index, operation, attributes={**self.operations[index].attributes, "relu": True})
+        self._replace(host, operation, attributes={**host.attributes, "relu": True})
         return True
 
-    def _replace(self, index: int, operation: Operation, **changes: Any) -> None:
-        """Replace the host at an index by its fused form, which writes the result of ``operation`` in its own shape."""
-        host = self.operations[index]
+    def _replace(self, host: Operation, operation: Operation, **changes: Any) -> None:
+        """Replace a host by its fused form, which writes the result of ``operation`` in its own shape."""
+        index = self.operations.index(host)
         self.operations[index] = replace(host, writes=(operation.result.viewed(host.result.shape),), **changes)
 
     def _with_fusion_slots(self, operation: Operation) -> Operation:

@@ -31,6 +31,7 @@ from chainrule.interop.c.scales import (
 from chainrule.layers.kinds import ELEMENTWISE
 
 INT8_VALUES = np.arange(-128, 128)
+HALF_BITS = 32  # of a product; a larger shift does not need the lower half
 
 
 class Int8Steps:
@@ -51,13 +52,16 @@ class Int8Steps:
         self._weights = weights
         self._own_scales = own
 
-    def add(self, function: str, arguments: tuple[Argument, ...], y: Tensor, compute: Compute) -> None:
-        self.steps.append(Int8Step(CCall(function, arguments, in_place=function == "look_up"), y, compute))
+    def add(self, function: str, arguments: tuple[Argument, ...], compute: Compute) -> None:
+        """Add the call of a function. The last tensor among its arguments is the result."""
+        call = CCall(function, arguments, in_place=function == "look_up")
+        self.steps.append(Int8Step(call, call.result, compute))
 
     def _add_copies(self, operation: Operation, y: Tensor, compute: Compute) -> None:
         """Add the calls of an operation on arrays in the order of memory that only selects elements of int8."""
         for call in calls.of_operation(operation):
-            self.add(f"{call.function}_int8", call.arguments, y, compute)
+            copying = call._replace(function=f"{call.function}_int8")
+            self.steps.append(Int8Step(copying, y, compute))
 
     def run(self, operation: Operation, *inputs: Array) -> Array:
         return self._engine.run(operation.name, inputs, dict(operation.attributes))[0]
@@ -152,14 +156,15 @@ class Int8Steps:
             steps = filters.sum_steps.astype(np.float32)[:, None, None]
             outputs = Tensor(OUTPUTS, y.shape)
             arguments = (x, *arrays, self.parameter(y, "step", steps), *workspace, outputs, window.struct, x_scale.zero)
-            return self.add("dense_to_floats", arguments, outputs, lambda done: sums(done).astype("f4") * steps)
+            return self.add("dense_to_floats", arguments, lambda done: sums(done).astype("f4") * steps)
         y_scale = self.scales[y.storage]
         scaling = fixed_point(filters.sum_steps / y_scale.step)
         factors = map(partial(self.parameter, y), ("multiplier", "shift"), scaling)
-        numbers = (x_scale.zero, y_scale.zero, int(filters.bias.ndim > 1))
+        _, shifts = scaling
+        numbers = (x_scale.zero, y_scale.zero, int(filters.bias.ndim > 1), int(shifts.min() > HALF_BITS))
         function = "cross_correlate_depthwise_int8" if is_depthwise else "cross_correlate_int8"
         arguments = (x, *arrays, *factors, *workspace, y, window.struct, *numbers)
-        return self.add(function, arguments, y, lambda done: rescale(sums(done), *scaling, y_scale))
+        return self.add(function, arguments, lambda done: rescale(sums(done), *scaling, y_scale))
 
     def _kernels(self, operation: Operation) -> Array:
         """Return the weights of a convolution or dense layer as kernels (filters, C/groups, KH, KW), not flipped."""
@@ -210,7 +215,7 @@ class Int8Steps:
         """Add a function with these results for all values of x."""
         numbers = self.scales[y.storage].numbers(results)
         arguments = (x, self.parameter(y, "table", numbers), y, 1, y.size)
-        self.add("look_up", arguments, y, lambda done: numbers[done[x.storage].astype(np.int64) + 128])
+        self.add("look_up", arguments, lambda done: numbers[done[x.storage].astype(np.int64) + 128])
 
     def _add_average_pool(self, operation: Operation) -> None:
         """Add average pooling, whose result has the scale of x unless it has its own."""
@@ -236,7 +241,7 @@ class Int8Steps:
             return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
 
         numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
-        self.add("average_pool_int8", (x, y, calls.Sliding.of_pooling(operation).struct, *numbers), y, compute)
+        self.add("average_pool_int8", (x, y, calls.Sliding.of_pooling(operation).struct, *numbers), compute)
 
     def _zeros(self, *tensors: Tensor) -> list[int]:
         return [self.scales[tensor.storage].zero for tensor in tensors]
@@ -257,7 +262,7 @@ class Int8Steps:
             sums = self._multiples(activations, a) * a_factor + self._multiples(activations, b) * b_factor
             return rescale(sums, np.full(1, 1), np.full(1, shift), y_scale)
 
-        self.add("add_int8", (a, b, y, y.size, a_factor, b_factor, shift, *self._zeros(a, b, y)), y, compute)
+        self.add("add_int8", (a, b, y, y.size, a_factor, b_factor, shift, *self._zeros(a, b, y)), compute)
 
     def _add_product(self, operation: Operation) -> None:
         """Add a product: a · b · multiplier / 2^shift."""
@@ -273,7 +278,7 @@ class Int8Steps:
             return rescale(products, multiplier, shift, y_scale)
 
         numbers = (int(multiplier[0]), int(shift[0]), *self._zeros(a, b, y))
-        self.add("multiply_int8", (a, b, y, y.size, *numbers), y, compute)
+        self.add("multiply_int8", (a, b, y, y.size, *numbers), compute)
 
     def _add_selection(self, operation: Operation) -> None:
         """Add an operation that only selects elements: its result has the scale of its inputs."""
@@ -286,7 +291,7 @@ class Int8Steps:
             return (self.run(operation, *inputs) + scale.zero).astype(np.int8)
 
         if operation.name == "max_pool":
-            self.add("max_pool_int8", (x, y, calls.Sliding.of_pooling(operation).struct), y, compute)
+            self.add("max_pool_int8", (x, y, calls.Sliding.of_pooling(operation).struct), compute)
         else:
             padding = replace(operation, attributes={**operation.attributes, "zero": scale.zero})
             self._add_copies(channels_last.of_operation(padding), y, compute)
@@ -321,7 +326,7 @@ class Int8Steps:
             shape = (-1, *y.shape)
             return np.where(selected, activations[a.storage].reshape(shape), activations[b.storage].reshape(shape))
 
-        self.add("where_int8", (test, a, b, y, y.size, self.scales[test.storage].zero), y, compute)
+        self.add("where_int8", (test, a, b, y, y.size, self.scales[test.storage].zero), compute)
 
     def _add_comparison(self, operation: Operation) -> None:
         """Add a comparison of the numbers that the integers represent, as floats."""
@@ -342,7 +347,7 @@ class Int8Steps:
         numbers = list[float]()
         for scale in scales:
             numbers += [float(scale.step), scale.zero]
-        self.add(f"{operation.name}_int8", (*operands, y, y.size, *numbers, false, true), y, compute)
+        self.add(f"{operation.name}_int8", (*operands, y, y.size, *numbers, false, true), compute)
 
     def _add_constant(self, operation: Operation) -> None:
         """Add a copy of constants, on a scale of their own unless the result has one."""
@@ -352,7 +357,7 @@ class Int8Steps:
         scale = self.scales.setdefault(y.storage, Int8Scale.of(float(values.min()), float(values.max())))
         numbers = scale.numbers(values)
         arguments = (self.parameter(y, "b", numbers), y, y.size)
-        self.add("copy_int8", arguments, y, lambda done: np.broadcast_to(numbers, (len(done[IMAGE]), *y.shape)))
+        self.add("copy_int8", arguments, lambda done: np.broadcast_to(numbers, (len(done[IMAGE]), *y.shape)))
 
     def _add_gather(self, operation: Operation) -> None:
         """Add the selection of elements by constant indices; the result has the scale of the input."""

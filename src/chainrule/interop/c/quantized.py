@@ -228,13 +228,13 @@ class Quantized:
             values = step * ((INT8_VALUES if self.io == "int8" else INT8_VALUES % 256) - zero)
             table = compute({IMAGE: values.astype(np.float32).reshape(-1, *(1,) * len(x.shape))})
             tables = self._steps.parameter(x, "table", np.moveaxis(table.reshape(256, -1), 0, -1))
-            self._steps.add("look_up", (image, tables, x, gain.size, x.size), x, compute)
+            self._steps.add("look_up", (image, tables, x, gain.size, x.size), compute)
 
     def _add_to_floats(self, x: Tensor) -> None:
         scale = self._steps.scales[x.storage]
         result = Tensor(OUTPUTS, x.shape)
         arguments = (x, result, *channels_last.planes(self._steps.stored_shape(x)), scale.step, scale.zero)
-        self._steps.add("dequantize", arguments, result, lambda done: scale.values(done[x.storage]).astype(np.float32))
+        self._steps.add("dequantize", arguments, lambda done: scale.values(done[x.storage]).astype(np.float32))
 
     def _add_float_operation(self, operation: Operation) -> None:
         """Add an operation that updates the outputs in place, in floats."""
@@ -245,7 +245,7 @@ class Quantized:
         def compute(activations: Activations) -> Array:
             return self._steps.run(operation, activations[OUTPUTS].reshape(shape))
 
-        self._steps.add(call.function, call.arguments, outputs, compute)
+        self._steps.add(call.function, call.arguments, compute)
 
     def _add_integer_outputs(self) -> None:
         """Add the steps that write the outputs as int8 or uint8; probabilities become multiples of 1/256."""
@@ -263,7 +263,7 @@ class Quantized:
             name = y.storage
             table = self._steps.parameter(result, "table", (INT8_VALUES + 128).astype(np.uint8).view(np.int8))
             self._steps.scales[result.storage] = self._steps.scales[name]
-            self._steps.add("look_up", (y, table, result, 1, y.size), result, lambda done: done[name])
+            self._steps.add("look_up", (y, table, result, 1, y.size), lambda done: done[name])
 
 
 def _final_softmax(tail: list[Operation]) -> list[Operation]:

@@ -269,14 +269,6 @@ def _cast_like(call: Call) -> Array:
     return _cast(call, call.constant(1).dtype)
 
 
-def _shape(call: Call) -> Array:
-    return shape_slice(call, call.constant(0).shape)
-
-
-def _size(call: Call) -> object:
-    return np.int64(call.constant(0).size)
-
-
 FOLDED: dict[str, Callable[[Call], object]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
@@ -286,8 +278,8 @@ FOLDED: dict[str, Callable[[Call], object]] = {
     "CastLike": _cast_like,
     "Concat": _concat,
     "Range": _range,
-    "Shape": _shape,
-    "Size": _size,
+    "Shape": lambda call: shape_slice(call, call.constant(0).shape),
+    "Size": lambda call: np.int64(call.constant(0).size),
     "Dropout": _dropout,
     "Where": _where,
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.core.arrays import Array, Shape
 from chainrule.errors import quoted
-from chainrule.interop.assembly import Assembly, reshaped
+from chainrule.interop.assembly import Assembly, permuted, reshaped
 from chainrule.interop.onnx import tensors
 from chainrule.interop.onnx.node_attributes import NodeAttributes
 from chainrule.interop.onnx.weight_names import layer_name_of
@@ -79,6 +79,10 @@ class Feature:
         if self.indices is not None:
             return self.indices
         return np.arange(math.prod(self.shape), dtype=INDEX_TYPE).reshape(self.shape)
+
+    def permuted(self, order: Sequence[int]) -> Feature:
+        """Return the value with the axes of a sample in another order."""
+        return self.with_node(permuted(self.node, order))
 
     def as_sample(self) -> Feature:
         """Treat all axes of the value in the file as axes of one sample. The batch size must be 1."""

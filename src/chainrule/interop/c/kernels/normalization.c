@@ -18,31 +18,33 @@ static void batch_norm_inference_dx(const float *dy, const float *gamma, const f
         dx[e] = gamma[e / plane] / sqrtf(variance[e / plane] + epsilon) * dy[e];
 }
 
-/* mean = 1/M sum of x, variance = 1/M sum of (x - mean)^2   M = count
-   The sums are over blocks of 128 elements, which bounds the rounding errors. Differences to the first element also
-   reduce them if the mean is far from 0. */
-static void mean_and_variance(const float *x, int count, float *mean, float *variance)
+/* sum = sum of x - shift, squares = sum of (x - shift)^2, of `count` elements
+   The sums are over blocks of 128 elements, which bounds the rounding errors. */
+INLINE void shifted_sums(const float *x, int count, float shift, float *sum, float *squares)
 {
     const int block = 128;
-    float sum = 0, squares = 0, difference = 0;
+    *sum = *squares = 0;
     for (int first = 0; first < count; first += block) {
-        float part = 0;
-        for (int e = first; e < first + block && e < count; e++)
-            part += x[e] - x[0];
-        sum += part;
-    }
-    *mean = x[0] + sum / (float)count;
-    for (int first = 0; first < count; first += block) {
-        float part = 0, rest = 0;
+        float part = 0, part_squares = 0;
         for (int e = first; e < first + block && e < count; e++) {
-            part += (x[e] - *mean) * (x[e] - *mean);
-            rest += x[e] - *mean;
+            part += x[e] - shift;
+            part_squares += (x[e] - shift) * (x[e] - shift);
         }
-        squares += part;
-        difference += rest;
+        *sum += part;
+        *squares += part_squares;
     }
-    difference /= (float)count; /* of the mean from its rounded value */
-    *variance = squares / (float)count - difference * difference;
+}
+
+/* mean = 1/M sum of x, variance = 1/M sum of (x - mean)^2   M = count
+   Differences to the first element reduce the rounding errors if the mean is far from 0. */
+static void mean_and_variance(const float *x, int count, float *mean, float *variance)
+{
+    float sum, squares, M = (float)count;
+    shifted_sums(x, count, x[0], &sum, &squares);
+    *mean = x[0] + sum / M;
+    shifted_sums(x, count, *mean, &sum, &squares);
+    sum /= M; /* the difference of the mean from its rounded value */
+    *variance = squares / M - sum * sum;
 }
 
 /* running_mean[c] <- (1 - momentum) running_mean[c] + momentum mean[c]

@@ -115,14 +115,6 @@ INLINE void rescale_sums(const int32_t *sum, const int32_t *b, const int8_t *w_z
         y[e] = rescale(sum[e] + b[e] - (w_zero ? w_zero[e] * total : 0), multiplier[e], shift[e], zero, high);
 }
 
-/* Return whether all shifts are larger than 32. */
-INLINE int are_high(const int8_t *shift, int count)
-{
-    while (count && shift[count - 1] > 32)
-        count--;
-    return count == 0;
-}
-
 /* x[p,c] = ((image[c,p] - origin[c]) - rest[c]) scale[c] + zero, rounded and clamped to int8; NaN becomes -128
    p: positions; scale = gain / step: combines the normalization of the image with the scale of x
    scales: channels, or 1 if all channels have the same constants */

@@ -106,16 +106,16 @@ INLINE void products_int8(const int16_t *columns, const int8_t *w, int32_t *sums
 }
 
 /* y[i,j,o] = rescale(b[o] + sum over u,v,c of (x[s i + d u - top, s j + d v - left, c] - x_zero) (w[o,u,v,c] - w_zero[o]))
-   b[i,j,o] if untied; w_zero: may be null, for zeros; multiplier[o], shift[o]: as in rescale
+   b[i,j,o] if untied; w_zero: may be null, for zeros; multiplier[o], shift[o], high: as in rescale, for all filters
    w: as in products_int8, for each block of 4 filters of each group; columns: workspace */
 static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int8_t *w_zero, const int32_t *b,
                                  const int32_t *multiplier, const int8_t *shift, int8_t *columns, int8_t *y,
-                                 const sliding *s, int x_zero, int y_zero, int untied)
+                                 const sliding *s, int x_zero, int y_zero, int untied, int high)
 {
     enum { POSITIONS = 2 };
     int16_t *column = (int16_t *)(void *)columns;
     int channels = s->channels / s->groups, filters = s->filters / s->groups, plane = s->rows * s->columns;
-    int groups = (s->kernel_height * s->kernel_width * channels + 3) / 4, high = are_high(shift, s->filters);
+    int groups = (s->kernel_height * s->kernel_width * channels + 3) / 4;
     for (int first = 0; first < s->filters; first += filters, x += channels)
         for (int at = 0, i = 0, j = 0; at < plane; at += POSITIONS) {
             const int8_t *kernel = w + first / filters * ((filters + 3) / 4) * groups * 16;
@@ -218,11 +218,10 @@ INLINE void depthwise_sums_int8(const int8_t *x, const int8_t *w, const int8_t *
 /* Same equation as cross_correlate_int8 if each channel has one filter; w: [u][v][c] */
 static void cross_correlate_depthwise_int8(const int8_t *x, const int8_t *w, const int8_t *w_zero, const int32_t *b,
                                            const int32_t *multiplier, const int8_t *shift, int8_t *y, const sliding *s,
-                                           int x_zero, int y_zero, int untied)
+                                           int x_zero, int y_zero, int untied, int high)
 {
     enum { BLOCK = DUAL_MULTIPLY ? 4 : 8 };
     int pitch = s->dilation_x * s->channels, row = s->dilation_y * s->width * s->channels, top, bottom, left, right;
-    int high = are_high(shift, s->channels);
     int32_t sum[BLOCK];
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++, y += s->channels) {

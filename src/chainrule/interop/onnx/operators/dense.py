@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.errors import one_line
-from chainrule.interop.assembly import MAX_NAME, permuted
+from chainrule.interop.assembly import MAX_NAME
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.node_attributes import InvalidNodeError
 from chainrule.interop.onnx.operator_call import Call, Feature
@@ -40,7 +40,7 @@ def read_gemm(call: Call) -> Feature:
         x = x.with_axes(2)
     if call.integer("transA", 0):
         matrix, _ = call.sample_axes(x, [0])
-        x = matrix.with_node(permuted(matrix.node, (1, 0)))
+        x = matrix.permuted((1, 0))
     if w.shape[1] != x.shape[-1]:
         raise call.invalid(f"matrices of {x.shape} and {w.T.shape}", "as many rows in B as columns in A")
     c = call.values[2] if call.has_input(2) else None
@@ -73,13 +73,13 @@ def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, share
     if len(others) != 2:
         positions = [math.prod(others), 1]
     last = len(others)
-    size_first = x.with_node(permuted(x.node, [last, *range(last)]))
+    size_first = x.permuted([last, *range(last)])
     image = call.reshape(size_first, (size, *positions))
     options = {"filters": len(w), "kernel": 1, "bias": bias is not None}
     weights["w"] = w[:, :, None, None]
     y = call.weighted("Conv2D", image, options, weights, shared=shared)
     y = call.reshape(y, (len(w), *others))
-    return y.with_node(permuted(y.node, [*range(1, last + 1), 0]))
+    return y.permuted([*range(1, last + 1), 0])
 
 
 def read_linear_regressor(call: Call) -> Feature:

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
-from chainrule.interop.assembly import permuted, reshaped
+from chainrule.interop.assembly import reshaped
 from chainrule.interop.onnx.operator_call import Call, Feature
 
 
@@ -216,7 +216,7 @@ def _along_axes(call: Call, x: Feature, start: int, axes: Sequence[EvenAxis]) ->
         return None
     moving = [*map(steps.index, order)]
     others = [axis for axis in range(len(steps)) if axis not in moving]
-    y = y.with_node(permuted(y.node, [*moving, *others]))
+    y = y.permuted([*moving, *others])
     y = y.with_node(reshaped(y.node, tuple(unrepeated_shape) or (1,)))
     return repeated(call, y, tuple(repeated_shape) or (1,))
 

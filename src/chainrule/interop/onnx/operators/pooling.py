@@ -106,34 +106,27 @@ def _pool_of_parts(call: Call, x: Feature, window: WindowOptions, kind: str, opt
     pooled = reduce(partial(call.layer, "Maximum" if is_maximum else "Add"), images)
     if kind != "AveragePool2D":
         return pooled
-    counted = ((0, 0),) * len(size)
-    if options.get("count_padding"):
-        counted = window.padding
-    weights = _weights_of_mean(call, size, outputs, window, padding, counted)
+    counted = np.zeros(call.allocated(padded.node.shape[1:], 8))
+    counted[_counted_region(size, window, padding, options)] = 1
+    counts = elements(counted[None, None])
+    weights = 1 / np.maximum(sum(counts), 1)[0]
     return (ScaledTerm(call, pooled) * weights).feature
 
 
-def _weights_of_mean(
-    call: Call,
-    size: Sequence[int],
-    outputs: Sequence[int],
-    window: WindowOptions,
-    padding: Sequence[Pair],
-    counted: Sequence[Pair],
-) -> Array:
-    """Return 1 / the number of elements that the mean of each window counts.
+def _counted_region(
+    size: Sequence[int], window: WindowOptions, padding: Sequence[Pair], options: dict[str, Any]
+) -> tuple[slice, ...]:
+    """Return the positions of a padded image that means count, along each axis.
 
-    padding   zeros before and after each axis
-    counted   those of them that count
+    padding   positions before and after those of the image
     """
-    weights = np.ones(())
-    for axis, (before, after) in enumerate(counted):
-        call.allocated((outputs[axis], window.kernel[axis]), 16)
-        starts = np.arange(outputs[axis])[:, None] * window.stride[axis] - padding[axis][0]
-        positions = starts + window.dilation[axis] * np.arange(window.kernel[axis])
-        counts = ((positions >= -before) & (positions < size[axis] + after)).sum(1)
-        weights = weights[..., None] / np.maximum(counts, 1)
-    return weights
+    region: list[slice] = []
+    for (before, _), (own_before, own_after), length in zip(padding, window.padding, size, strict=True):
+        counted = slice(before, before + length)
+        if options.get("count_padding"):
+            counted = slice(before - own_before, before + length + own_after)
+        region.append(counted)
+    return tuple(region)
 
 
 def write_max_pool(graph: GraphWriter, operation: Operation) -> GraphResult:

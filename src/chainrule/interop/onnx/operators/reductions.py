@@ -7,7 +7,7 @@ from functools import partial, reduce
 import numpy as np
 
 from chainrule.core.arrays import Array, Shape
-from chainrule.interop.assembly import MAX_FLOAT32, permuted
+from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.moved_elements import materialized
@@ -87,7 +87,7 @@ def over(term: ScaledTerm, file_axes: Iterable[int], kind: str, *, keep: bool = 
     if axes != [*range(first, last + 1)]:  # a window needs adjacent axes
         rank = len(x.node.shape)
         others = [axis for axis in range(rank) if axis not in axes]
-        x = x.with_node(permuted(x.node, [*others, *axes]))
+        x = x.permuted([*others, *axes])
         first = len(others)
         last = rank - 1
     shape = x.node.shape

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chainrule.core.arrays import Array
-from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.operator_call import Call, Feature, for_one_sample
 from chainrule.interop.onnx.operators.moved_elements import repeated
 from chainrule.interop.onnx.operators.operator import Reader
@@ -203,9 +202,9 @@ def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array) -> Featu
     if varying in ([], [0]):
         return _scale_and_shift_channels(call, y, factors, summands)
     if varying == [last]:  # so that permutations of axes can cancel
-        channels_first = y.with_node(permuted(y.node, [last, *range(last)]))
+        channels_first = y.permuted([last, *range(last)])
         scaled = _scale_and_shift_channels(call, channels_first, factors, summands)
-        return y.with_node(permuted(scaled.node, [*range(1, last + 1), 0]))
+        return scaled.permuted([*range(1, last + 1), 0])
     weights = {"w": np.broadcast_to(factors, shape), "b": np.broadcast_to(summands, shape)}
     return y.with_node(call.assembly.apply_weighted("FixedAffine", y.node, {"per": "element"}, weights, None))
 

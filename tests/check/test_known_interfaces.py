@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from chainrule.check.known_interfaces import ARGUMENTS, CLASSES, Case, ClassInterface
+from chainrule.check.known_interfaces import CLASSES, Case, ClassInterface
 from chainrule.check.library_functions import LibraryLayer
+from chainrule.check.usual_options import ARGUMENTS
 from chainrule.layers import AveragePool1D, AveragePool2D, Conv1D, Conv2D, MaxPool2D
 
 WINDOWED = [entry for entry in CLASSES if entry.layer in (AveragePool1D, AveragePool2D, Conv1D, Conv2D, MaxPool2D)]

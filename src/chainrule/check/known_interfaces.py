@@ -18,7 +18,7 @@ KNOWN_OPTIONS = "stride, s, pad, padding, f, pool_size, hparameters, conv_param,
 BOUNDS: dict[str, tuple[float, float]] = DATA["bounds"]
 DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # defaults of options that a dictionary may omit
 ADVICE = {
-    "uneven": "no window covers the last rows or columns, so their dx is 0; take the shape of dx from x",
+    "uneven": "no window covers the last positions, so their dx is 0; take the shape of dx from x",
     "oblong": "the window is not square: its height belongs to the rows, its width to the columns",
 }
 SMALL_SCALE = 3e-3  # standard deviation of inputs; their variance is close to the usual ε

@@ -7,8 +7,9 @@ from check.programs import TEXTS, sampled
 from check.submissions import filled
 
 from chainrule.check.homework import grade
-from chainrule.check.known_interfaces import ARGUMENTS, CLASSES, DATA, ClassInterface
+from chainrule.check.known_interfaces import CLASSES, ClassInterface
 from chainrule.check.library_functions import LibraryLayer
+from chainrule.check.usual_options import ARGUMENTS, DATA
 
 STORED = sorted({word for words in DATA["optimizers"]["words"].values() for word in words} | {*ARGUMENTS["epsilon"]})
 LAYER = """

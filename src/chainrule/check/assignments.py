@@ -19,16 +19,16 @@ from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import construct
 from chainrule.check.contracts import layer_report
 from chainrule.check.file_assignments import FileAssignment
+from chainrule.check.function_pairs import find_pairs, interface_by_name, pair_named
 from chainrule.check.host.process import SLOW, GuestEnded
-from chainrule.check.known_interfaces import constructor_values
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.library_functions import LibraryLayer, LibraryLoss
 from chainrule.check.loss_checks import check_loss
 from chainrule.check.loss_interface import find_loss_interface
-from chainrule.check.pair_checks import pair_named, pair_task
 from chainrule.check.report import CheckResult, Diagnosis, Report
 from chainrule.check.submissions import DEFINITIONS
+from chainrule.check.usual_options import constructor_values, function_values
 from chainrule.check.verification import UNKNOWN_OUTPUT, quiet, verify
 from chainrule.core.shapes import text
 from chainrule.custom.learner_layer import LearnerLayer
@@ -168,10 +168,10 @@ def load_layer(
     name     of a class, an object or a pair's forward function; None: the only one in the file
     options  values of constructor arguments; `construct` finds values for required arguments that are not among them
     """
-    pair = pair_named(file, name)
-    if pair:
-        return pair_task(file, *pair, task)
     contents = file.contents()
+    pair = pair_named(contents, name)
+    if pair is not None:
+        return _pair_task(file, *pair, task)
     required = contents.required  # constructor arguments by class
     key = name or ""
     if len(required) == 1 and name is None:
@@ -194,6 +194,26 @@ def load_layer(
     if unknown:
         return construct(file, key, required[key], options, 0)[0], task
     return file.layer(name, options=options), task
+
+
+def _pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask) -> tuple[LearnerLayer, LearnerTask]:
+    """Return a pair of functions that should implement a specified layer, or take a specified input, and its task.
+
+    task   the layer, or the shape of one input; by default, those of the pair's interface
+    """
+    pairs, _ = find_pairs((forward, backward))
+    known = pairs[0].interface if pairs else interface_by_name(forward)
+    layer = task.against
+    shape = task.shape
+    if known is not None and known.cases:
+        usual = known.cases[0]
+        layer = layer or usual.layer
+        if shape is None and layer == usual.layer:
+            shape = usual.shape
+    if layer is None:
+        raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
+    learner_layer = file.layer(forward, backward=backward, options=function_values(layer))
+    return learner_layer, replace(task, against=layer, shape=shape or random_inputs.input_shape_for(layer))
 
 
 @dataclass(frozen=True)

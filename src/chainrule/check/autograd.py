@@ -13,8 +13,8 @@ import numpy as np
 
 from chainrule.check.comparison import compare_with_array
 from chainrule.check.failures import failure_result
-from chainrule.check.known_interfaces import DATA
 from chainrule.check.report import CheckResult, Diagnosis
+from chainrule.check.usual_options import DATA
 from chainrule.custom.autograd import Expression
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError

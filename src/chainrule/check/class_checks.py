@@ -10,14 +10,7 @@ from chainrule.check.checked_file import CheckedFile
 from chainrule.check.failures import failure_result
 from chainrule.check.input_formats import INPUT_NOTE
 from chainrule.check.interface_search import UPDATES_NOTE
-from chainrule.check.known_interfaces import (
-    ClassInterface,
-    class_interface,
-    constructor_values,
-    impossible_value,
-    normalized_name,
-    usual_values,
-)
+from chainrule.check.known_interfaces import ClassInterface, class_interface, impossible_value, normalized_name
 from chainrule.check.learner_checks import ONE_NONZERO_NOTE, ONLY_SQUARE, check_layer, of_single_samples
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.library_functions import LibraryLayer, LibraryLoss
@@ -36,6 +29,7 @@ from chainrule.check.option_checks import (
 )
 from chainrule.check.pair_checks import other_pair_results
 from chainrule.check.report import CheckResult, Report, all_right, has_wrong
+from chainrule.check.usual_options import constructor_values, usual_values
 from chainrule.custom.calls import InterfaceError
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.losses import ONLY_LOSS

@@ -11,9 +11,10 @@ import numpy as np
 
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.interface_search import find_layer_interface
-from chainrule.check.known_interfaces import ARGUMENTS, DATA, ClassInterface, class_interface
+from chainrule.check.known_interfaces import ClassInterface, class_interface
 from chainrule.check.learner_task import ANY_LAYER
 from chainrule.check.submitted_functions import failed_in_backward
+from chainrule.check.usual_options import ARGUMENTS, DATA
 from chainrule.custom.gradient_names import role_of
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.names import NAMES

@@ -10,16 +10,10 @@ from chainrule.check.course_contracts import course
 from chainrule.check.failures import failure_result
 from chainrule.check.file_checks import check_file
 from chainrule.check.function_pairs import find_pairs
-from chainrule.check.known_interfaces import (
-    ENGINE,
-    FUNCTIONS,
-    NAMES,
-    ClassInterface,
-    FunctionInterface,
-    class_interface,
-)
+from chainrule.check.known_interfaces import ENGINE, FUNCTIONS, ClassInterface, FunctionInterface, class_interface
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.report import CheckResult, Report
+from chainrule.check.usual_options import NAMES
 from chainrule.check.verification import UNKNOWN_OUTPUT, is_explained, quiet
 from chainrule.errors import UnwrittenError, unknown_name
 from chainrule.layers import IN_A_ROW

@@ -15,9 +15,7 @@ from chainrule.check.class_checks import OF_VECTORS, Findings, results_of_class
 from chainrule.check.failures import failure_result
 from chainrule.check.function_pairs import FunctionPair, find_pairs, tutorial_pairs
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.known_interfaces import (
-    class_interface,
-)
+from chainrule.check.known_interfaces import class_interface
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_results
 from chainrule.check.option_checks import (

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from chainrule.check.known_interfaces import FUNCTIONS, NAMES, FunctionInterface, LayerSequence, class_interface
+from chainrule.check.known_interfaces import FUNCTIONS, FunctionInterface, class_interface
+from chainrule.check.layer_sequence import LayerSequence
+from chainrule.check.sources import FileContents
+from chainrule.check.usual_options import NAMES
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,26 @@ def tutorial_pairs(functions: Sequence[str]) -> list[tuple[str, str]]:
                     pairs.append((forward, backward))
                 break
     return pairs
+
+
+def pair_named(contents: FileContents, name: str | None) -> tuple[str, str] | None:
+    """Return the pair (forward, backward) of a function, or the file's only pair if there is no name.
+
+    None if there is no such pair.
+    """
+    pairs = list[tuple[str, str]]()
+    for pair in find_pairs(contents.functions)[0]:
+        if pair.backward is not None and pair.backward in contents.functions:
+            pairs.append((pair.forward, pair.backward))
+    pairs += tutorial_pairs(contents.functions)
+    if name is None:
+        if len(pairs) == 1 and not contents.layers:
+            return pairs[0]
+        return None
+    for pair in pairs:
+        if name in pair:
+            return pair
+    return None
 
 
 def _backward_names(forward: str) -> Iterator[str]:

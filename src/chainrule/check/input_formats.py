@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from chainrule.check.known_interfaces import DATA
 from chainrule.check.parameters import NO_CHANNELS, SAME, ArrayLayout
+from chainrule.check.usual_options import DATA
 from chainrule.custom.gradient_names import arrays_named
 from chainrule.custom.learner_layer import Array, LearnerLayer
 from chainrule.custom.sample_axis import ONE

@@ -13,11 +13,12 @@ import numpy as np
 from chainrule import layers as cr
 from chainrule.check import comparison
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.known_interfaces import DATA, class_interface, impossible_value, normalized_name
+from chainrule.check.known_interfaces import class_interface, impossible_value, normalized_name
 from chainrule.check.library_functions import LibraryLayer, Values
 from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts
 from chainrule.check.report import CheckResult, Diagnosis
 from chainrule.check.submitted_functions import SubmittedLayer
+from chainrule.check.usual_options import DATA
 from chainrule.custom.gradient_names import role_of
 from chainrule.custom.held_arrays import squeezed
 from chainrule.engines.protocol import Array

@@ -11,11 +11,12 @@ import numpy as np
 
 from chainrule.check.constructors import CONTRACT
 from chainrule.check.failures import failure_result
-from chainrule.check.known_interfaces import DATA, class_interface, impossible_value
+from chainrule.check.known_interfaces import class_interface, impossible_value
 from chainrule.check.optimizer_contracts import contracts
 from chainrule.check.optimizer_rules import MISTAKES, Rule, Trajectory
 from chainrule.check.report import CheckResult, Diagnosis
 from chainrule.check.results import NOT_CHECKED
+from chainrule.check.usual_options import DATA
 from chainrule.check.wrong_numbers import FirstWrong
 from chainrule.custom.calls import Array, InterfaceError
 from chainrule.custom.optimizers import Descent

@@ -14,18 +14,7 @@ from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.examination import Examination, check_ties, examine, make_test_case, quick_check, with_diagnoses
 from chainrule.check.failures import failure_result
 from chainrule.check.interface_search import match_layer
-from chainrule.check.known_interfaces import (
-    ARGUMENTS,
-    NAMES,
-    OTHER_SIZES,
-    SMALL_SCALE,
-    Case,
-    ClassInterface,
-    class_interface,
-    constructor_values,
-    impossible_value,
-    usual_values,
-)
+from chainrule.check.known_interfaces import SMALL_SCALE, Case, ClassInterface, class_interface, impossible_value
 from chainrule.check.layer_interface import fit
 from chainrule.check.learner_checks import FIRST, reference_case, unknown_output_results
 from chainrule.check.learner_task import LearnerTask
@@ -35,6 +24,7 @@ from chainrule.check.references import LayerReference
 from chainrule.check.report import CheckResult, Diagnosis
 from chainrule.check.results import TestCase, adopt_unnamed_gradients, has_output_shape
 from chainrule.check.tie_results import credits_all_ties
+from chainrule.check.usual_options import ARGUMENTS, NAMES, OTHER_SIZES, constructor_values, usual_values
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import ShapeError, StudentError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, LayerNorm, MaxPool2D

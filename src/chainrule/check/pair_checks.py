@@ -9,17 +9,9 @@ from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import pair_contract
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.failures import failure_result
-from chainrule.check.function_pairs import FunctionPair, find_pairs, interface_by_name, is_derivative, tutorial_pairs
+from chainrule.check.function_pairs import FunctionPair, interface_by_name, is_derivative
 from chainrule.check.input_formats import BY_STRENGTH, DIRECT
-from chainrule.check.known_interfaces import (
-    ARGUMENTS,
-    FUNCTIONS,
-    KNOWN_OPTIONS,
-    SQUARE,
-    Case,
-    FunctionInterface,
-    function_values,
-)
+from chainrule.check.known_interfaces import FUNCTIONS, KNOWN_OPTIONS, SQUARE, Case, FunctionInterface
 from chainrule.check.layer_interface import LayerInterface, adapted, best_of, interfaces
 from chainrule.check.learner_checks import ONLY_SQUARE, check_layer, check_output
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
@@ -31,6 +23,7 @@ from chainrule.check.option_checks import check_options
 from chainrule.check.pairing import match_parameters
 from chainrule.check.parameters import ArrayLayout
 from chainrule.check.report import CheckResult, Diagnosis, has_wrong
+from chainrule.check.usual_options import ARGUMENTS, function_values
 from chainrule.custom.calls import InterfaceError
 from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.gradient_names import arrays_named
@@ -294,47 +287,6 @@ def _unknown_argument_result(forward: str, unknown: Sequence[str]) -> CheckResul
     message = f"is not checked: {forward} has the unknown argument {unknown[0]}; known options: {KNOWN_OPTIONS}"
     diagnoses = (Diagnosis("not-checked", message),)
     return CheckResult(forward, "y", "none", checked=False, diagnoses=diagnoses)
-
-
-def pair_named(file: CheckedFile, name: str | None) -> tuple[str, str] | None:
-    """Return the pair (forward, backward) of a function, or the file's only pair if there is no name.
-
-    None if there is no such pair.
-    """
-    contents = file.contents()
-    pairs = list[tuple[str, str]]()
-    for pair in find_pairs(contents.functions)[0]:
-        if pair.backward is not None and pair.backward in contents.functions:
-            pairs.append((pair.forward, pair.backward))
-    pairs += tutorial_pairs(contents.functions)
-    if name is None:
-        if len(pairs) == 1 and not contents.layers:
-            return pairs[0]
-        return None
-    for pair in pairs:
-        if name in pair:
-            return pair
-    return None
-
-
-def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask) -> tuple[LearnerLayer, LearnerTask]:
-    """Return a pair of functions that should implement a specified layer, or take a specified input, and its task.
-
-    task   the layer, or the shape of one input; by default, those of the pair's interface
-    """
-    pairs, _ = find_pairs((forward, backward))
-    known = pairs[0].interface if pairs else interface_by_name(forward)
-    layer = task.against
-    shape = task.shape
-    if known is not None and known.cases:
-        usual = known.cases[0]
-        layer = layer or usual.layer
-        if shape is None and layer == usual.layer:
-            shape = usual.shape
-    if layer is None:
-        raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
-    learner_layer = file.layer(forward, backward=backward, options=function_values(layer))
-    return learner_layer, replace(task, against=layer, shape=shape or random_inputs.input_shape_for(layer))
 
 
 def other_pair_results(

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from chainrule.training.samples import targets_of_step
 from chainrule.web import frames, subjects
 from chainrule.web.description import best_step, best_step_notice, busy_notice, describe, on_page
 from chainrule.web.frames import Frame, Timeline, early_step
+from chainrule.web.plotted_series import StepSeries, element_series, step_series
 from chainrule.web.replaying import BatchStep
 from chainrule.web.running import Running
 from chainrule.web.subjects import (
@@ -38,16 +38,6 @@ from chainrule.web.subjects import (
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 MAX_STEPS = 1_000_000  # steps of one `advance`
-
-
-class StepSeries(TypedDict):
-    """Losses, metrics and norms of steps; see `Series` in page/types.js. A number that is not finite is None."""
-
-    first: int
-    loss: list[float | None]
-    accuracy: list[float | None]
-    norms: dict[str, list[float | None]]
-    norm_steps: list[int]
 
 
 class Session:
@@ -265,20 +255,8 @@ class Session:
             stored = [*running.timeline.frames(), running.frame()]
             gradient_steps, gradients = running.gradients.of(position)
             is_growing = running.backfill.measured < running.backfill.total
-        names = self.subject.recipe.optimizer.moments
-        frames_by_step = {frame.step: frame for frame in stored}  # the newest frame may also be in the timeline
-        steps = sorted(frames_by_step)
-        values = list[float]()
-        moments: dict[str, list[float | None]] = {name: [] for name in names}
-        for step in steps:
-            frame = frames_by_step[step]
-            values.append(float(frame.parameters[position]))
-            for number, name in enumerate(names):
-                value = None
-                if frame.moments is not None:
-                    value = float(frame.moments[number][position])
-                moments[name].append(value)
-        series = {"steps": steps, "values": values, "moments": moments, "gradients": gradients}
+        series = element_series(stored, position, self.subject.recipe.optimizer.moments)
+        series["gradients"] = gradients
         return {**files.without_nonfinite(series), "gradient_steps": gradient_steps, "growing": is_growing}
 
     def series(self, after: int) -> StepSeries:
@@ -286,24 +264,7 @@ class Session:
         history = self.subject.history
         if self._running is not None:
             history = self._running.trainer.history
-        loss = history.losses[after:].tolist()
-        accuracy = history.measures[after:].tolist()
-        steps, norms = self._norms_since(after)
-        complete = min(len(loss), len(accuracy))  # a step may be in progress
-        series = {
-            "loss": loss[:complete],
-            "accuracy": accuracy[:complete],
-            "norms": norms,
-            "norm_steps": steps,
-        }
-        finite = files.without_nonfinite(series)
-        return {
-            "first": after + 1,
-            "loss": finite["loss"],
-            "accuracy": finite["accuracy"],
-            "norms": finite["norms"],
-            "norm_steps": finite["norm_steps"],
-        }
+        return step_series(history, after, *self._norms_since(after))
 
     def command(self, name: str, steps: int = 1) -> dict[str, object]:
         """Execute one of `COMMANDS`, and return the new state.

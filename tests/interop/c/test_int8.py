@@ -23,10 +23,18 @@ NETWORKS = draws(4)
 
 
 @needs("gcc")
-@pytest.mark.parametrize("flags", [(), ("-march=native",), ("-DNETWORK_PLAIN",)], ids=["vectors", "native", "plain"])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(INT8_FLAGS, id="vectors"),
+        pytest.param((*INT8_FLAGS, "-march=native"), id="native"),
+        pytest.param((*INT8_FLAGS, "-DNETWORK_PLAIN"), id="plain"),
+        pytest.param(("-O2", "-march=native"), id="optimized"),  # which has other warnings
+    ],
+)
 def test_c_computes_what_the_class_predicts(tmp_path: Path, flags: tuple[str, ...]) -> None:
     models, images, integers = zip(*islice(cases(), NETWORKS), strict=True)
-    results = outputs(tmp_path, models, images, (*INT8_FLAGS, *flags), integers)
+    results = outputs(tmp_path, models, images, flags, integers)
     for actual, model, x, quantized in zip(results, models, images, integers, strict=True):
         expected, in_floats = quantized.predict(x), model.predict(x)
         assert_close(actual, expected.reshape(len(x), -1))

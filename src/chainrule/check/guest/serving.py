@@ -1,22 +1,30 @@
 """The server in a learner's process. It calls the learner's code on request and returns the resulting arrays.
 
-Every loaded object, called a code, has a number. A request is {"steps": list of steps, "requested": names of arrays to
-return, "names": whether to list all names}. A step is [action, number of the code, *arguments]; `list` and `load`
-ignore the number. The reply is {"value": value of the last step,
-"held": [whether it exists, its array] for each requested name, "names": all names of the code}, or {"error": a line,
-"kind": "unwritten", "interface" or ""}. A selection is {"name": …, "backward": name of a second function or None,
-"loss": whether it is a loss, "options": arguments by name}. The actions:
+Every loaded object, called a code, has a number, from 0 in the order in which codes are loaded, copied and adapted. A
+request is {"steps": list of steps, "requested": names of arrays to return, "names": whether to list all names}. A step
+is [action, number of a code, *arguments]; `list`, `load` and `evaluate` ignore the number. The steps are executed in
+order until one fails.
 
-list      paths                  → the layers in files with their constructor arguments, and its functions
-load      paths, a selection     → its number, name, kind, arguments, and whether copies are independent
-set       name, array            → None
-forward   its arguments by name  → arrays by name, and the names of overwritten arguments
-backward  its arguments by name  → the same
-copy                             → the number of a deep copy
-another                          → the number of another object of the same class
-adapted   "one" or "last"        → the number of an adapter for a copy (`chainrule.custom.sample_axis`)
-evaluate  paths, name, a task → arrays by name (`chainrule.custom.autograd`, `chainrule.custom.optimizers`)
-look                             → None; for requests that only return requested names
+The reply is {"value": value of the last step, "held": {requested name: [whether it exists, its array or None]},
+"names": all names of the last step's code, or [] unless they are requested}, or {"error": a line, "kind": "unwritten",
+"interface" or ""}.
+
+A selection is {"name": …, "backward": name of a second function or None, "loss": whether it is a loss, "options":
+arguments by name}. The actions, with their arguments and values:
+
+list      paths                  the contents of files (`check.sources.contents`): layers, functions, …
+load      paths, a selection     {"number", "name", "kind", "arguments" of plain functions or None, "independent":
+                                 whether copies are independent, "rate": the learning-rate argument of backward or None}
+set       name, array            None
+forward   its arguments by name  {"arrays" by name, "changed": names of overwritten arguments, "needed"}, the fields of
+                                 `chainrule.custom.interface.CallResult`
+backward  its arguments by name  the same
+copy                             the number of a deep copy
+another                          the number of another object of the same class
+adapted   "one" or "last"        the number of an adapter for a copy (`chainrule.custom.sample_axis`)
+evaluate  paths, name, a task    arrays by name (`chainrule.custom.autograd` if the task has a "source", otherwise
+                                 `chainrule.custom.optimizers`)
+look                             None; for requests that only return requested names
 """
 
 import copy

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.check.host.process import start
-from chainrule.errors import OptionError, StudentError, one_line
+from chainrule.errors import ChainruleError, OptionError, StudentError, one_line
 
 NUMPY = ("numpy",)
 NOT_LINUX = "namespaces exist on Linux only"
@@ -95,8 +95,16 @@ def available_protection() -> Protection:
     return Protection(not refused, user, not unfiltered, tuple(missing))
 
 
+class NotGivenError(ChainruleError):
+    """Files that cannot be given to another user. A container that maps a single user has no other one."""
+
+
 def _failure(protection: Protection) -> str:
-    """Return the reason why a process cannot be started with this protection, or an empty string if it can."""
+    """Return the reason why this protection is refused to a process, or an empty string if it is granted.
+
+    Errors   OSError if no process can be tried, for example without memory or disk space: this is no reason to do
+             without the protection
+    """
     permissions = Permissions((), package_folders(), TRIAL_MEMORY)
     try:
         with (
@@ -104,8 +112,8 @@ def _failure(protection: Protection) -> str:
             start([str(folder)], options) as trial,
         ):
             lines = trial.communicate()[1].decode("utf-8", "replace").splitlines()
-    except OSError as error:  # a container that maps a single user cannot give files to another one
-        return f"the files of a submission cannot be given to another user ({error.strerror})"
+    except NotGivenError as error:
+        return str(error)
     if trial.returncode:
         return one_line(lines[-1] if lines else "the process ended unexpectedly")
     return ""
@@ -116,6 +124,8 @@ def confine(permissions: Permissions, seconds: int, protection: Protection) -> G
     """Yield a temporary folder with a copy of a submission's files, and its confinement as in `guest/boot.py`.
 
     seconds  limit on the processor time
+
+    Errors   NotGivenError if the protection needs another user, who cannot become the owner of the copy
     """
     with tempfile.TemporaryDirectory(prefix="chainrule-", ignore_cleanup_errors=True) as name:
         home = Path(os.path.realpath(name))
@@ -124,13 +134,10 @@ def confine(permissions: Permissions, seconds: int, protection: Protection) -> G
         folder.mkdir()
         work.mkdir()
         _copy(permissions.readable, folder)
+        user = None
         if protection.user:
             user = secrets.choice(SPARE_USERS)
-        else:
-            user = None
-        if user is not None:
-            for path in (home, *home.rglob("*")):
-                os.chown(path, user, user, follow_symlinks=False)
+            _give(home, user)
         yield (
             folder,
             {
@@ -150,6 +157,17 @@ def confine(permissions: Permissions, seconds: int, protection: Protection) -> G
 def common_folder(readable: Sequence[Path]) -> Path:
     """Return the folder that contains all paths that a submission may read."""
     return Path(os.path.commonpath([path.resolve().parent for path in readable]))
+
+
+def _give(home: Path, user: int) -> None:
+    """Make a user the owner of a folder and its contents."""
+    for path in (home, *home.rglob("*")):
+        try:
+            os.chown(path, user, user, follow_symlinks=False)
+        except OSError as error:
+            raise NotGivenError(
+                f"the files of a submission cannot be given to another user ({error.strerror})"
+            ) from None
 
 
 def _copy(readable: Sequence[Path], folder: Path) -> None:

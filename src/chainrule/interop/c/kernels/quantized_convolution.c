@@ -31,7 +31,7 @@ INLINE void gather_column_int8(const int8_t *x, int16_t *column, int32_t *sum, c
                     (int16_t)-inside;
 #endif
 #endif
-            for (; c < run; c++, at++)
+            for (int rest = run - c; rest > 0; rest--, c++, at++) /* counted down: gcc 12 warns that c may overflow */
                 column[COLUMN_INDEX(at, width)] = (int16_t)(inside ? from[c] - x_zero : 0);
         }
     for (; at % 4; at++)

@@ -84,7 +84,7 @@ class Window:
         stride = shapes.per_axis("stride", stride, axes)
         dilation = shapes.per_axis("dilation", getattr(layer, "dilation", 1), axes)
         window = shapes.per_axis("window", window, axes)
-        before, after = np.transpose(shapes.resolve_padding(layer.padding, sizes, window, stride, dilation))
+        before, after = np.transpose(shapes.resolve_padding("padding", layer.padding, sizes, window, stride, dilation))
         extent = [shapes.extent(*lengths) for lengths in zip(window, dilation, strict=True)]
         return Window(np.array(sizes), np.array(extent), np.array(stride), before, after)
 

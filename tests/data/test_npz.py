@@ -65,6 +65,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"y": Y, "classes": np.array(["a", "b"])}, "label 2 of sample 2 is outside the classes 0 … 1"),
     ({"y_test": None}, "no array 'y_test'"),
     ({"y": None, "y_test": None, "x_test": None}, "no array 'y'; found x"),
+    ({"x": None, "y": None, "y_test": None, "x_test": None, "images": X}, "no array 'x'; found images"),
     # targets in place of labels
     ({"targets": np.full(10, np.nan)}, "targets must be finite; those of sample 0"),
     ({"targets": np.array(["a"] * 10)}, "expected numbers"),

@@ -91,6 +91,8 @@ def read_archive(path: Path) -> dict[str, Array]:
             for name in NAMES:
                 if name in members:
                     arrays[name] = read_member(archive, members[name], path)
+            if members and not arrays:
+                raise DataError(f"{path}: no array 'x'; found {', '.join(sorted(members))}")
             return arrays
 
 

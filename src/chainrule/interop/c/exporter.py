@@ -11,6 +11,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
+from chainrule.core.words import checked_options
 from chainrule.interop.c import placeholders, program, projects, selftest, source
 from chainrule.interop.c.deciding import decision_of
 from chainrule.interop.c.networks import ExportedNetwork
@@ -64,6 +65,7 @@ def _format_sizes(**sizes: int) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
 
 
+@checked_options
 def write_c(
     model: Model,
     folder: str | Path,

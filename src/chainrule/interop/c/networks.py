@@ -12,7 +12,8 @@ from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.streaming import Stream
 from chainrule.interop.c.training import Training
-from chainrule.training.optimizers import SGD, Optimizer
+from chainrule.training import optimizers
+from chainrule.training.optimizers import Optimizer
 from chainrule.training.target_fitting import folded
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class ExportedNetwork:
             return ExportedNetwork(model, streamed.plan, streamed=streamed)
         if train is False:
             return ExportedNetwork(model, model.plan(), int8=int8)
-        optimizer = SGD() if train is True else train
+        optimizer = optimizers.find("sgd" if train is True else train)
         return ExportedNetwork(model, model.plan(), trained=Training.of(model, optimizer))
 
     @property

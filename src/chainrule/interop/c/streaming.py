@@ -76,7 +76,9 @@ class Stream:
 
     @property
     def calls(self) -> int:
-        """Number of calls for a whole window."""
+        """Number of calls for a whole window; of a causal stream, without samples that are left over."""
+        if self.causal:
+            return self.window // self.columns
         return math.ceil(self.window / self.columns)
 
     def program(self, normalization: Normalization) -> CProgram:
@@ -100,10 +102,9 @@ class Stream:
         if not self.causal:
             return model.apply(signal[None, :, signal.shape[-1] - self.window :])[0]
         window = np.zeros((1, len(signal), self.window))
-        count = self.window // self.columns * self.columns
-        window[0, :, :count] = signal[:, :count]
+        window[0, :, : signal.shape[-1]] = signal
         columns = self.plan.output.shape[-1]
-        end = count // self.columns * self.plan.output.shape[-1]
+        end = self.calls * columns
         return model.apply(window)[0, ..., end - columns : end]
 
 
@@ -143,7 +144,7 @@ class _Parts:
             self._columns[y.storage] = self._columns[x.storage]
             self._operations.append(self._for_new_columns(operation))
         else:
-            self._require(not self.causal, operation, "reads a whole window, but another layer pads its ends")
+            self._require(not self.causal, operation, "reads a whole window, but the network pads its ends")
             reads = [tensor and self._whole(tensor) for tensor in operation.reads]
             self._operations.append(replace(operation, reads=tuple(reads)))
 
@@ -154,10 +155,14 @@ class _Parts:
         before, after = attributes["padding"][-1]
         taps = attributes["window"][-1] if "window" in attributes else operation.operand(1).shape[-1]
         reach = (taps - 1) * attributes.get("dilation", (1, 1))[-1] + 1
-        if self.causal:
+        if self.causal and operation.name != CONVOLUTION:
+            is_exact = reach <= stride and not before and not after
+            self._require(is_exact, operation, "has padded or overlapping windows; use a stride of at least their size")
+            kept = 0
+        elif self.causal:
             is_exact = not after and max(0, reach - stride) <= before < max(reach, 1)
-            self._require(is_exact, operation, "pads other ends of the window than a causal layer")
-            self._require(not before or operation.name == CONVOLUTION, operation, "pads a pooling")
+            padding = f"pads {before} columns before and {after} after; use padding=(({reach - 1}, 0),)"
+            self._require(is_exact, operation, padding)
             kept = before
         else:
             is_exact = (x.shape[-1] - max(reach, stride)) % stride == 0
@@ -213,7 +218,7 @@ class _Parts:
         output = self._plan.output
         if self.causal:
             last = self._plan.forward[-1]
-            self._require(self._has_columns(output), last, "has a flattened result, but another layer pads its ends")
+            self._require(self._has_columns(output), last, "has a flattened result, but the network pads its ends")
         elif output.storage in self._columns:
             window = self._whole(output)
             output = Tensor(OUTPUTS, output.shape)
@@ -222,9 +227,8 @@ class _Parts:
 
     def _require(self, is_possible: bool, operation: Operation, problem: str) -> None:
         if not is_possible:
-            raise OptionError(
-                f"layer {operation.layer!r} {problem}, so a stream cannot have the results of a whole window"
-            )
+            layer = f"layer {operation.layer!r}"
+            raise OptionError(f"a stream cannot have the results of a whole window: {layer} {problem}")
 
 
 def _columns_of_call(plan: Plan) -> int:

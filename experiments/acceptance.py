@@ -7,7 +7,6 @@ another draw.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,8 @@ from chainrule.layers import Layer
 from chainrule.layers.merging import Merge
 
 Shape = tuple[int, ...]
+Convolution = cr.Conv1D | cr.Conv2D | cr.ConvTranspose2D
+Pool = cr.MaxPool1D | cr.AveragePool1D | cr.SumPool1D | cr.MaxPool2D | cr.AveragePool2D | cr.SumPool2D
 
 
 def accepts(layer: Layer, *inputs: Shape) -> bool:
@@ -75,7 +76,7 @@ class Window:
     after: NDArray[np.intp]
 
     @staticmethod
-    def of(layer: Any, window: int | Shape, sizes: Sequence[int]) -> "Window":
+    def of(layer: Convolution | Pool, window: int | Shape, sizes: Sequence[int]) -> "Window":
         """Return the window of a layer that slides along an image of the given sizes."""
         axes = len(sizes)
         stride = layer.stride
@@ -95,7 +96,7 @@ def _fits_kernel(layer: cr.Conv1D | cr.Conv2D, shape: Shape) -> bool:
     return bool(fits.all()) and _divides(layer, shape)
 
 
-def _divides(layer: Any, shape: Shape) -> bool:
+def _divides(layer: Convolution, shape: Shape) -> bool:
     return shape[0] % layer.groups == 0 and layer.filters % layer.groups == 0
 
 
@@ -112,7 +113,7 @@ def _has_inverse(layer: cr.ConvTranspose2D, shape: Shape) -> bool:
     return bool((output > 0).all() and (positions == size).all()) and _divides(layer, shape)
 
 
-def _fits_pool(layer: Any, shape: Shape) -> bool:
+def _fits_pool(layer: Pool, shape: Shape) -> bool:
     """Return whether a window fits and none consists of padding. In ceil_mode, less than a stride may be missing."""
     window = Window.of(layer, layer.window, shape[1:])
     missing = window.extent - (window.size + window.before + window.after)
@@ -144,13 +145,25 @@ def _is_repeatable(layer: cr.Broadcast, shape: Shape) -> bool:
     return all(size in (1, whole) for size, whole in zip(shape, layer.shape, strict=True))
 
 
-RULES: dict[type[Layer], Callable[[Any, Shape], bool]] = {  # of layers that depend on more than the number of axes
+def _has_equal_groups(layer: cr.GroupNorm, shape: Shape) -> bool:
+    return shape[0] % layer.groups == 0
+
+
+def _names_every_axis(layer: cr.Permute, shape: Shape) -> bool:
+    return len(layer.axes) == len(shape)
+
+
+def _keeps_size(layer: cr.Reshape, shape: Shape) -> bool:
+    return math.prod(layer.shape) == math.prod(shape)
+
+
+RULES: dict[type[Layer], Callable[..., bool]] = {  # of layers that depend on more than the number of axes
     cr.Broadcast: _is_repeatable,
     cr.ConvTranspose2D: _has_inverse,
     cr.Crop2D: _leaves_pixels,
-    cr.GroupNorm: lambda layer, shape: shape[0] % layer.groups == 0,
-    cr.Permute: lambda layer, shape: len(layer.axes) == len(shape),
-    cr.Reshape: lambda layer, shape: math.prod(layer.shape) == math.prod(shape),
+    cr.GroupNorm: _has_equal_groups,
+    cr.Permute: _names_every_axis,
+    cr.Reshape: _keeps_size,
     cr.Slice: _contains_slice,
     **dict.fromkeys((cr.Conv1D, cr.Conv2D), _fits_kernel),
     **dict.fromkeys((cr.MaxPool1D, cr.AveragePool1D, cr.SumPool1D), _fits_pool),

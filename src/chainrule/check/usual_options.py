@@ -24,7 +24,7 @@ def _tuples(value: object) -> object:
 
 def _read_tables(folder: Path) -> dict[str, Any]:
     """Return the tables of all TOML files in a folder, by name. No two files have a table with the same name."""
-    tables = dict[str, Any]()
+    tables = dict[str, object]()
     for path in sorted(folder.glob("*.toml")):
         for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items():
             tables[name] = _tuples(table)

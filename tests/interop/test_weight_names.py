@@ -37,7 +37,8 @@ def built(seed: int) -> Any:
         x = draw.choice(values[-2:])
         kind = draw.choice(("convolution", "normalization", "sum", "inner"))
         if kind == "convolution":
-            values.append(layer(L.Conv2D, 2, 3, padding="same", activation="tanh")(x))
+            convolution = draw.choice((L.Conv2D, L.Conv2DTranspose))
+            values.append(layer(convolution, 2, 3, padding="same", activation="tanh")(x))
         elif kind == "normalization":
             values.append(layer(L.BatchNormalization)(x))
         elif kind == "sum":
@@ -58,7 +59,9 @@ def test_weights_of_another_session_load(seed: int, tmp_path_factory: pytest.Tem
     first = filled(built(seed), 1)
     keras.backend.clear_session()
     for _ in range(draw.randint(1, 4)):
-        draw.choice((lambda: L.Conv2D(1, 1), lambda: L.Dense(1), L.BatchNormalization))()
+        draw.choice(
+            (lambda: L.Conv2D(1, 1), lambda: L.Conv2DTranspose(1, 1), lambda: L.Dense(1), L.BatchNormalization)
+        )()
     second = filled(built(seed), 2)
     x = np.random.default_rng(3).normal(size=(2, 4, 4, 2)).astype(np.float32)
     expected, weights = predicted(first, x), saved(folder, first, draw.choice(CONTAINERS))

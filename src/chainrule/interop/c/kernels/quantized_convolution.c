@@ -31,8 +31,9 @@ INLINE void gather_column_int8(const int8_t *x, int16_t *column, int32_t *sum, c
                     (int16_t)-inside;
 #endif
 #endif
-            for (int rest = run - c; rest > 0; rest--, c++, at++) /* counted down: gcc 12 warns that c may overflow */
-                column[COLUMN_INDEX(at, width)] = (int16_t)(inside ? from[c] - x_zero : 0);
+            for (int e = 0, rest = run - c; e < rest; e++) /* c++ and at++ would warn of overflows with gcc 12 */
+                column[COLUMN_INDEX(at + e, width)] = (int16_t)(inside ? from[c + e] - x_zero : 0);
+            at += run - c;
         }
     for (; at % 4; at++)
         column[COLUMN_INDEX(at, width)] = 0;

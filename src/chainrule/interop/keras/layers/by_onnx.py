@@ -123,8 +123,7 @@ def onnx_call(call: KerasCall, operator: str, values: Sequence[Value | None], **
     """
     names = [""] * len(values)
     if operator in WEIGHTED:
-        path = "/".join(call.layer.path)
-        names = ["", f"{path}.weight", f"{path}.bias"][: len(values)]
+        names = ["", f"{call.layer_name}.weight", f"{call.layer_name}.bias"][: len(values)]
     options = [attribute(name, value) for name, value in attributes.items()]
     node = OnnxNode(names, [call.layer.name], call.layer.name, operator, attributes=options)
     return Call(node, values, OPSET, call.assembly, open_batch=True)

@@ -31,8 +31,8 @@ INLINE void gather_column_int8(const int8_t *x, int16_t *column, int32_t *sum, c
                     (int16_t)-inside;
 #endif
 #endif
-            for (int rest = run - c; rest > 0; rest--, c++, at++) /* counted down: gcc 12 warns that c may overflow */
-                column[COLUMN_INDEX(at, width)] = (int16_t)(inside ? from[c] - x_zero : 0);
+            for (int ahead = c - at, end = run - ahead; at < end; at++) /* with two counters, gcc 12 warns of overflow */
+                column[COLUMN_INDEX(at, width)] = (int16_t)(inside ? from[at + ahead] - x_zero : 0);
         }
     for (; at % 4; at++)
         column[COLUMN_INDEX(at, width)] = 0;

@@ -38,6 +38,17 @@ def test_multiply_adds_are_counted_for_the_layers_that_one_function_computes() -
         assert sum(cost.multiply_adds for cost in costs) == sum(expected.values())
 
 
+def test_layers_may_have_the_names_of_arguments() -> None:
+    x = cr.Input((5,))
+    y = cr.Dense(3)(cr.Tanh()(cr.Dense(4)(x, name="outputs")), name="image")
+    model = cr.Graph(x, y, engine="numpy")
+    quantized = Quantized(model, np.random.default_rng(0).normal(size=(30, 5)))
+    for number, integers in enumerate((None, quantized)):
+        rows = report_of(model, integers, Path(str(number))).layers
+        counts = {row.layers: row.multiply_adds for row in rows if row.multiply_adds}
+        assert counts == {("outputs",): 20, ("image",): 12}
+
+
 def report_of(model: Model, quantized: Quantized | None, folder: Path) -> report.CostReport:
     """Return the report of a network that is exported into a folder."""
     written = write_c(model, folder, int8=quantized).report

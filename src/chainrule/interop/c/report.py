@@ -155,7 +155,8 @@ def _layer_of_call(call: CCall, plan: Plan, hosts: Mapping[str, str]) -> str:
     if result.storage == plan.input.storage:
         return INPUT
     for tensor in (result, *call.tensors, plan.output):
-        if (tensor.kind == "parameter" or tensor in (result, plan.output)) and _layer_of(tensor) in hosts:
+        is_of_layer = tensor.kind == "parameter" or tensor in (result, plan.output)
+        if is_of_layer and tensor.name != OUTPUTS and _layer_of(tensor) in hosts:
             return hosts[_layer_of(tensor)]
     return OUTPUTS
 

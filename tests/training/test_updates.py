@@ -303,8 +303,8 @@ def test_a_clipped_gradient_is_no_longer_than_the_limit(norm: float, limit: floa
     factor = clip_factor(norm, limit)
     if norm <= 0.999 * limit:
         assert factor == 1
-    elif norm >= 1.001 * limit:
-        assert_close(factor * norm, limit, error=1e-5)
+    elif norm >= 1.001 * limit:  # PyTorch's formula divides by the norm + 1e-6
+        assert_close(factor * norm, limit, error=1e-6 / norm + 1e-12)
 
 
 @pytest.mark.parametrize("frozen", [(), ("conv1",), ("dense1.w", "norm1.beta")])

@@ -196,7 +196,9 @@ def _within(random: Random, nodes: list[Any], shared: dict[Any, Any]) -> Any:
     x = random.choice(nodes)
     shape = tuple(x.shape[1:])
     if ("model", shape) not in shared or random.random() < 0.3:
-        inner, layers = keras.Input(shape), [_kept(random, shared, shape) for _ in range(2)]
+        inner, layers = keras.Input(shape), [_kept(random, shared, shape)]
+        while len(layers) < 2 or layers[1] is layers[0]:  # a file of Keras contains a layer of a Sequential only once
+            layers[1:] = [_kept(random, shared, shape)]
         model = random.choice(
             (keras.Sequential([inner, *layers]), keras.Model(inner, L.Add()([inner, layers[0](inner)])))
         )

@@ -106,11 +106,11 @@ def report_of(
     """
     hosts = _hosts(model, program.calls)
     members = dict[str, list[str]]()  # of each host, the layers that are computed with it, in order
-    for layer in dict.fromkeys(_layer_of(operation.result) for operation in model.forward):
+    for layer in dict.fromkeys(operation.layer for operation in model.forward):
         members.setdefault(hosts[layer], []).append(layer)
     products = Counter[str]()
     for operation in plan.forward:
-        layer = _layer_of(operation.result)
+        layer = operation.layer
         products[hosts.get(layer, layer)] += multiply_adds(operation)
     flash = Counter[str]()
     ram = Counter[str]()
@@ -134,7 +134,7 @@ def _hosts(plan: Plan, calls: list[CCall]) -> dict[str, str]:
     hosts = dict[str, str]()
     readers = dict[str, str]()
     for operation in reversed(plan.forward):
-        layer = _layer_of(operation.result)
+        layer = operation.layer
         result = operation.result.storage
         if result not in written and result in readers and readers[result] != layer:
             hosts[layer] = readers[result]

@@ -92,9 +92,17 @@ typedef int64_t quad_pair __attribute__((vector_size(16)));
 INLINE void rescale_sums(const int32_t *sum, const int32_t *b, const int8_t *w_zero, int32_t total,
                          const int32_t *multiplier, const int8_t *shift, int8_t *y, int count, int zero, int high)
 {
-    int e = 0;
+    INDEPENDENT
+    for (int e = 0; e < count; e++)
+        y[e] = rescale(sum[e] + b[e] - (w_zero ? w_zero[e] * total : 0), multiplier[e], shift[e], zero, high);
+}
+
+/* rescale_sums with high and without w_zero; with vectors, count is a multiple of 8 */
+INLINE void rescale_octets(const int32_t *sum, const int32_t *b, const int32_t *multiplier, const int8_t *shift,
+                           int8_t *y, int count, int zero)
+{
 #ifdef OCTETS
-    for (; high && !w_zero && e + 8 <= count; e += 8) {
+    for (int e = 0; e < count; e += 8) {
         int_vector sums = *(const int_vector *)(sum + e) + *(const int_vector *)(b + e);
         int_vector factors = *(const int_vector *)(multiplier + e);
         int_vector shifts = OCTET(shift + e) - 32, one = (int_vector){0} + 1;
@@ -109,10 +117,9 @@ INLINE void rescale_sums(const int32_t *sum, const int32_t *b, const int8_t *w_z
         ((word *)(void *)(y + e))[0].values = result[0];
         ((word *)(void *)(y + e))[1].values = result[4];
     }
+#else
+    rescale_sums(sum, b, 0, 0, multiplier, shift, y, count, zero, 1);
 #endif
-    INDEPENDENT
-    for (; e < count; e++)
-        y[e] = rescale(sum[e] + b[e] - (w_zero ? w_zero[e] * total : 0), multiplier[e], shift[e], zero, high);
 }
 
 /* x[p,c] = ((image[c,p] - origin[c]) - rest[c]) scale[c] + zero, rounded and clamped to int8; NaN becomes -128

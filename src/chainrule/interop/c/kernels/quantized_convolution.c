@@ -146,7 +146,7 @@ static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int8_t 
                     const int8_t *zeros = w_zero ? w_zero + o : 0;
                     const int32_t *bias = b + (untied ? to : o);
                     if (filters >= 8 && count == 8 && high && !w_zero) /* the first condition is for the compiler */
-                        rescale_sums(sums + 8 * p, bias, 0, 0, multiplier + o, shift + o, y + to, 8, y_zero, 1);
+                        rescale_octets(sums + 8 * p, bias, multiplier + o, shift + o, y + to, 8, y_zero);
                     else if (high)
                         rescale_sums(sums + 8 * p, bias, zeros, totals[p], multiplier + o, shift + o, y + to, count,
                                      y_zero, 1);
@@ -241,7 +241,7 @@ static void cross_correlate_depthwise_int8(const int8_t *x, const int8_t *w, con
                     depthwise_sums_int8(from + c, kernel + c, w_zero ? w_zero + c : 0, sum, s, bottom - top,
                                         right - left, row, pitch, x_zero, count);
                 if (s->channels >= BLOCK && count == BLOCK && high)
-                    rescale_sums(sum, bias + c, 0, 0, multiplier + c, shift + c, y + c, BLOCK, y_zero, 1);
+                    rescale_octets(sum, bias + c, multiplier + c, shift + c, y + c, BLOCK, y_zero);
                 else
                     rescale_sums(sum, bias + c, 0, 0, multiplier + c, shift + c, y + c, count, y_zero, 0);
             }

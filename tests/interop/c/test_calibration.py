@@ -1,5 +1,6 @@
 """Scales of activations by several methods, and the error of each layer in int8."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,12 +105,12 @@ def test_images_are_read_as_by_predict() -> None:
         Quantized(model, x[:, :, :-1])
 
 
-def test_the_integers_of_another_model_are_not_written() -> None:
+def test_the_integers_of_another_model_are_not_written(tmp_path: Path) -> None:
     model, other = (cr.Sequential([cr.Dense(size)], (5,), engine="numpy") for size in (2, 3))
     invalid: list[Any] = [Quantized(model, np.eye(5)), np.eye(5), True]
     for int8 in invalid:
         with pytest.raises(OptionError, match="this model"):
-            write_c(other, "unwritten", int8=int8)
+            write_c(other, tmp_path / "unwritten", int8=int8)
 
 
 def test_every_method_has_a_program_and_unknown_ones_are_refused() -> None:

@@ -188,16 +188,19 @@ def test_a_causal_stream_has_the_layers_and_the_multiply_adds_of_its_samples(tmp
         ([cr.Conv1D(2, 3, padding=((2, 0),)), cr.Reshape((4, 8)), cr.Tanh()], "'tanh1' reads a whole window"),
     ],
 )
-def test_networks_that_a_stream_cannot_compute_exactly_are_refused(layers: list[Any], problem: str) -> None:
+def test_networks_that_a_stream_cannot_compute_exactly_are_refused(
+    layers: list[Any], problem: str, tmp_path: Path
+) -> None:
     with pytest.raises(OptionError, match=problem) as caught:
-        write_c(cr.Sequential(layers, (2, 16), engine="numpy"), "unwritten", stream=True)
+        write_c(cr.Sequential(layers, (2, 16), engine="numpy"), tmp_path / "unwritten", stream=True)
+    assert not list(tmp_path.iterdir())
     assert "\n" not in str(caught.value)
 
 
-def test_streams_are_of_one_dimension_and_of_floats() -> None:
+def test_streams_are_of_one_dimension_and_of_floats(tmp_path: Path) -> None:
     image = cr.Sequential([cr.Conv2D(2, 3)], (2, 8, 8), engine="numpy")
     series = cr.Sequential([cr.Conv1D(2, 3)], (2, 8), engine="numpy")
     integers = Quantized(series, np.ones((2, 2, 8), "f4"))
     for model, options in ((image, {}), (series, {"train": True}), (series, {"int8": integers})):
         with pytest.raises(OptionError, match="stream"):
-            write_c(model, "unwritten", stream=True, **options)
+            write_c(model, tmp_path / "unwritten", stream=True, **options)

@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help generated exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors thorough thorough-tests operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help generated exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors test-widths thorough thorough-tests operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check cifar page-speed screenshots clean
 
 help:
@@ -24,7 +24,7 @@ help:
 	@echo "For maintainers:"
 	@echo "make format            apply ruff's fixes and formatting"
 	@echo "make generated         write the files that follow from the formulas and the reference"
-	@echo "make thorough          run all tests, with ten times as many draws, and make test-processors"
+	@echo "make thorough          run all tests, with ten times as many draws, make test-processors and make test-widths"
 	@echo "make operations        compare hundreds of random calls of every operation with the reference and ONNX, also on the page (COUNT=500 for more)"
 	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code (COUNT=1000 for more)"
@@ -35,6 +35,7 @@ help:
 	@echo "make networks          compare 2,000 random networks on the compiled and the NumPy engine (ARGS=\"--count 100 --seed 1\")"
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
 	@echo "make test-processors   test engines, kernels, files, models and training with every register width and 1 to 3 threads (half an hour)"
+	@echo "make test-widths       run make test with registers of 128 and of 256 bits"
 	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
 	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=100 for more)"
 	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
@@ -114,13 +115,17 @@ test-changed: $(VENV)/.test
 	$(BIN)/python -m pytest --timeout=400 $(SPREAD) $$($(BIN)/python tests/changed.py $(BASE)) $(ARGS)
 
 # All tests, with ten times as many draws. tests/selection.py says what `make test` leaves out.
-thorough: thorough-tests test-processors
+thorough: thorough-tests test-processors test-widths
 
 thorough-tests: $(VENV)/.test
 	CHAINRULE_DRAWS=$(or $(DRAWS),10) $(BIN)/python -m pytest -m "" $(SPREAD) $(ARGS)
 
 test-processors: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m processors --markdown docs/reliability.md $(SPREAD) $(ARGS)
+
+# BITS=128 where registers of 256 bits are missing.
+test-widths: $(VENV)/.test
+	for bits in $(or $(BITS),128 256); do CHAINRULE_VECTOR=$$bits $(BIN)/python -m pytest --timeout=400 $(SPREAD) $(ARGS) || exit 1; done
 
 operations: $(VENV)/.test
 	CHAINRULE_DRAWS=$(or $(COUNT),50) $(BIN)/python -m pytest -m "" $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)

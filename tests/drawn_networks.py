@@ -31,6 +31,7 @@ from experiments.configurations import DRAWERS, any_shape, choice, draw_accepted
 Array = NDArray[Any]
 Draw = np.random.Generator
 Shape = tuple[int, ...]
+THREADS = (1, 2, 3, 4, 7)  # drawn wherever engines are compared
 MOST = 4_000_000  # multiplications of a forward pass of the largest batch
 NUMBERS = 3_000_000  # entries of the largest array
 TRIES = 40  # layers drawn for a shape before one is found that accepts it
@@ -239,9 +240,9 @@ def draw_network(seed: int, number: int, dtypes: tuple[str, ...] = ("float64", "
     """Draw the network with that number, a row of layers or a graph, with its training."""
     draw = np.random.default_rng([seed, number])
     while True:
-        loss, shape = choice(draw, *losses.NAMES), input_shape(draw)
-        x, last = layer_graph(draw, shape) if draw.integers(2) else layer_row(draw, shape)
-        ended = end(draw, last, loss)
+        loss = choice(draw, *losses.NAMES)
+        x, last = choice(draw, layer_graph, layer_row, separable_row, separable_row)(draw)
+        shape, ended = x.shape, end(draw, last, loss)
         batches = batch_sizes(draw)
         y, loss = (ended, loss) if draw.random() < 0.9 else (last, None)
         if y is x:
@@ -261,7 +262,7 @@ def draw_network(seed: int, number: int, dtypes: tuple[str, ...] = ("float64", "
         number,
         batches,
         dtypes[number % len(dtypes)],
-        threads=choice(draw, 1, 1, 2, 3),
+        threads=choice(draw, *THREADS),
         optimizer=choice(draw, *OPTIMIZERS),
         clip_norm=choice(draw, None, None, 0.1),
         seed=int(draw.integers(2**31)),
@@ -282,13 +283,13 @@ def input_shape(draw: Draw) -> Shape:
 
 def batch_sizes(draw: Draw) -> tuple[int, ...]:
     """Draw sizes of successive batches, from 1 to 130."""
-    most = choice(draw, 3, 9, 33, 130)
+    most = choice(draw, 3, 9, 9, 33, 130)
     return tuple(int(choice(draw, 1, *draw.integers(1, most + 1, 3))) for _ in range(3))
 
 
-def layer_row(draw: Draw, shape: Shape) -> tuple[Node, Node]:
+def layer_row(draw: Draw) -> tuple[Node, Node]:
     """Draw up to eight layers, each of which accepts the output of the one before; return input and output."""
-    x = y = cr.Input(shape)
+    x = y = cr.Input(input_shape(draw))
     for _ in range(int(draw.integers(1, 9))):
         layer = next_layer(draw, y)
         if layer is None:
@@ -297,8 +298,30 @@ def layer_row(draw: Draw, shape: Shape) -> tuple[Node, Node]:
     return x, y
 
 
-def layer_graph(draw: Draw, shape: Shape) -> tuple[Node, Node]:
+def separable_row(draw: Draw) -> tuple[Node, Node]:
+    """Draw pointwise and depthwise or grouped convolutions after each other; return input and output.
+
+    Their channels seldom fill vectors or divide evenly among threads.
+    """
+    x = y = cr.Input((int(draw.integers(1, 9)), *(int(size) for size in draw.integers(5, 21, 2))))
+    for _ in range(int(draw.integers(2, 5))):
+        channels = int(draw.integers(5, 61))
+        groups = choice(draw, channels, channels, channels, channels, math.gcd(channels, 12))
+        window, stride = choice(draw, 3, 3, 5, (1, 3)), choice(draw, 1, 1, 1, 2, (2, 1))
+        across = cr.Conv2D(channels * choice(draw, 1, 1, 1, 2), window, groups=groups, padding="same", stride=stride)
+        for layer in (cr.Conv2D(channels, 1), between(draw), across, between(draw)):
+            y = layer(y) if layer is not None else y
+    return x, y
+
+
+def between(draw: Draw) -> Layer | None:
+    """Draw a layer of any channels, or none."""
+    return choice(draw, None, None, None, cr.ReLU(), cr.SiLU(), cr.BatchNorm2D(), cr.Dropout(0.3), cr.AveragePool2D(1))
+
+
+def layer_graph(draw: Draw) -> tuple[Node, Node]:
     """Draw a graph of about as many layers; return input and output."""
+    shape = input_shape(draw)
     return graph_configurations.draw_graph(draw, shape, next_layer, steps=int(draw.integers(2, 9)), max_entries=NUMBERS)
 
 

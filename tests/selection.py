@@ -1,6 +1,7 @@
 """Which tests `make test` runs: of each as many cases as fit into a second, by the times of tests/seconds.csv.
 
-`make thorough ARGS=--record` measures the times. A test without a record runs with all its cases.
+`make thorough ARGS=--record` measures the times. A test without a record runs with all its cases, and so
+do cases that are marked as essential.
 """
 
 import csv
@@ -36,7 +37,7 @@ def mark_thorough(items: list[pytest.Item]) -> None:
     """Mark the cases of each test that exceed its time; those that stay are spread over all."""
     recorded, cases = _recorded(), defaultdict[str, list[pytest.Item]](list)
     for item in items:
-        if item.get_closest_marker("thorough") is None:
+        if item.get_closest_marker("thorough") is None and item.get_closest_marker("essential") is None:
             cases[_test(item.nodeid)].append(item)
     for test, all_cases in cases.items():
         seconds = recorded.get(test)

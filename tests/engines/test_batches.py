@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn_networks import THREADS
 
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled.kernels import batches
@@ -28,7 +29,7 @@ def test_normalized_rows_have_the_bits_of_numpy(number: int, monkeypatch: pytest
     rows = draw.integers(0, len(x), int(draw.integers(1, 50)))
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
     actual = find("compiled").normalized_rows(
-        x, rows, normalization.factors(2, dtype), dtype, threads=int(draw.integers(1, 4))
+        x, rows, normalization.factors(2, dtype), dtype, threads=int(draw.choice(THREADS))
     )
     expected = normalization.apply(x[rows], dtype)
     assert actual is not None

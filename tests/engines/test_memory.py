@@ -65,6 +65,22 @@ def _steps(writer: ProgramWriter, samples: list[int], draw: np.random.Generator)
         yield tensors_of(writer.plan.deferred) + tensors_of(writer.deferred_gradients), (), sample
 
 
+@pytest.mark.parametrize("number", range(12))
+def test_no_thread_reads_what_another_one_writes_between_barriers(number: int) -> None:
+    """Threads divide a step of scope "batch"; its weights are packed by the division that reads them."""
+    with running(small=True):
+        for writer in plans_of(draw_network(7, number)):
+            for segment in writer.segments:
+                for one, other in itertools.permutations(segment.operations if segment.scope == "batch" else [], 2):
+                    written = {tensor.storage for tensor in one.writes}
+                    assert written.isdisjoint(tensor.storage for tensor in tensors_of([other]))
+            shares = {item.step.writes[0].storage: item.share for item in writer.packings}
+            for step in writer.plan.forward:
+                if step.epilogue.get("packed"):
+                    own = step.share(np.dtype(writer.dtype).itemsize) if step.scope == "batch" else None
+                    assert shares[step.operand(1).storage] == (own if own and own.axis == 0 else None)
+
+
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_parameters_begin_with_a_line_of_the_cache(engine: str) -> None:
     """NumPy's own large arrays begin 16 bytes after a page, so every vector would lie in two lines."""

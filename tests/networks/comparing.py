@@ -55,6 +55,7 @@ def results_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results:
     result: Results = {}
     for turn, count in enumerate(drawn.batches):
         result[f"predict {turn} of {count}"] = model.predict(x[-count:])
+    result["predict one by one"] = np.concatenate([model.predict(image[None]) for image in x[:9]])
     if drawn.loss is None:
         return result
     evaluation = model.evaluate(x, t)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from drawn_networks import THREADS
 from engines.operation_cases import BUILDERS, Source
 from numpy.typing import NDArray
 
@@ -173,7 +174,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     may_pool = min(shape[2:]) > 1 and not scaled and not (untied and kernel == name)
     joined = {"rectify": bool(draw.integers(2)), "capped": choice(draw, 0.0, 0.0, 0.7), "scaled": scaled}
     joined["pooled"] = bool(may_pool and "pooled" in KERNELS[kernel].epilogues and draw.integers(2))
-    return Case(name, kernel, arrays, attributes, joined, choice(draw, 1, 1, 2, 3) if len(first) == 1 else 1)
+    return Case(name, kernel, arrays, attributes, joined, choice(draw, 1, *THREADS) if len(first) == 1 else 1)
 
 
 def pool(draw: Draw, name: str, dtype: Any) -> Case:
@@ -221,10 +222,13 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     arrays, attributes = drawn(draw, name, dtype)
     if name == "batch_norm_dx" and draw.integers(2):
         return Case(name, "batch_norm_backward", arrays, {})
+    x = arrays[0]
+    if name == "multiply" and x is not None and x.ndim == 4 and draw.integers(2):  # by one factor per image
+        return Case(name, "multiply_images", (x, draw.standard_normal((*x.shape[:2], 1, 1)).astype(dtype)), {})
     steps = {"rectify": True, "capped": 0.7}
     joined = choice(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
     shared = name == "dropout" or (name in ("dense", "dense_dx") and len(np.asarray(arrays[0])) == 1)
-    return Case(name, name, arrays, attributes, joined, choice(draw, 1, 2, 3) if shared else 1)
+    return Case(name, name, arrays, attributes, joined, choice(draw, *THREADS) if shared else 1)
 
 
 DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {

@@ -64,11 +64,7 @@ class OperationLines:
         return ("int32" if tensor.integer else self.dtype, len(tensor.shape) + tensor.per_sample)
 
     def _whole_batch(self, operations: list[PlanStep]) -> list[str]:
-        """Return the lines for a segment of scope "batch": a step on the whole batch, divided among the threads.
-
-        Each thread then applies the later steps in the list to the channels or rows that it has computed in the first
-        step.
-        """
+        """Return the lines for a segment of scope "batch": steps on the whole batch, divided among the threads."""
         operation = operations[0]
         if operations[-1].sharing is Sharing.CONCURRENT:
             return self._concurrent_steps(operations)
@@ -76,30 +72,14 @@ class OperationLines:
             return self._by_filters(operation)
         if operation.sharing is Sharing.BY_OUTPUTS:
             return self._by_outputs(operation)
-        if _is_splittable(operation) and not operation.entry.alone:
+        if operation.entry.piece is not None and not operation.entry.alone:
             return self._split_step(operation)
-        views, lines = self._whole_arrays([step for step in operations if not _is_splittable(step)])
+        views, lines = self._whole_arrays(operations)
         if operation.entry.alone:
             return [*lines, f"    {self._call(operation, views, 'n', '0')}"]
-        return [*lines, *self._shared_steps(operations, views)]
-
-    def _shared_steps(self, operations: list[PlanStep], views: Views) -> list[str]:
-        """Return the lines in which each thread runs its share of the first step, and of the later ones."""
-        operation, *others = operations
         share = operation.share(np.dtype(self.dtype).itemsize)
-        lines = ["    for k in prange(threads):", edges_of(share)]
-        lines.append(f"        {self._call(operation, views, 'n', '0', range_of(share.names))}")
-        for other in others:
-            names = other.entry.by_channel
-            if share.axis == 1:
-                names = other.entry.by_row
-            if not _is_splittable(other):
-                lines.append(f"        {self._call(other, views, 'n', '0', range_of(names))}")
-            elif share.axis == 1:
-                lines += self._channel_rows(other)
-            else:
-                lines += ["        for s in range(n):", *self._part_of_step(other, "s", "            ")]
-        return lines
+        call = self._call(operation, views, "n", "0", range_of(share.names))
+        return [*lines, "    for k in prange(threads):", edges_of(share), f"        {call}"]
 
     def _whole_arrays(self, operations: list[PlanStep]) -> tuple[Views, list[str]]:
         """Return the names of views of the whole batch, and the lines that define them."""
@@ -185,51 +165,22 @@ class OperationLines:
         sizes = [*(["n"] if tensor.per_sample else []), "end - begin", *map(str, tensor.shape[1:])]
         return f"view({workspace}, {offset} + begin * {math.prod(tensor.shape[1:])}, ({', '.join(sizes)}))"
 
-    def _channel_rows(self, operation: PlanStep) -> list[str]:
-        """Return the lines for an operation on rows `begin` to `end` − 1 of every channel."""
-        channels, height, width = operation.writes[0].shape
-        lines = list[str]()
-        views = Views()
-        for tensor in tensors_of([operation]):
-            workspace, offset = self._location(tensor, "s")
-            views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
-            ahead = f"{offset} + c * {height * width} + begin * {width}"
-            lines.append(f"                {name} = view({workspace}, {ahead}, (1, 1, end - begin, {width}))")
-        loops = ["        for s in range(n):", f"            for c in range({channels}):"]
-        return [*loops, *lines, f"                {self._call(operation, views, 'n', '0')}"]
-
     def _split_step(self, operation: PlanStep) -> list[str]:
         """Return the lines for a step on the whole batch. Each thread computes a range of elements or images."""
         shape = operation.writes[0].shape
-        pieces = f"(n * {math.prod(shape[: len(shape) - (operation.entry.piece or 0)])})"
-        edges = f"k * {pieces} // threads, (k + 1) * {pieces} // threads"
-        piece = self._part_of_step(operation, "0", "        ")
-        return ["    for k in prange(threads):", f"        begin, end = {edges}", *piece]
-
-    def _part_of_step(self, operation: PlanStep, sample: str, indent: str) -> list[str]:
-        """Return the lines for an operation on images, elements or channels `begin` to `end` − 1.
-
-        sample  "0" for a range over the whole batch, or the index of a sample for a range of its channels
-        """
-        lines = list[str]()
-        views = Views()
-        shape = operation.writes[0].shape
         outer_axes = len(shape) - (operation.entry.piece or 0)
-        first = 1
-        if sample == "0":
-            first = outer_axes
+        pieces = f"(n * {math.prod(shape[:outer_axes])})"
+        lines = ["    for k in prange(threads):"]
+        lines.append(f"        begin, end = k * {pieces} // threads, (k + 1) * {pieces} // threads")
+        views = Views()
         for tensor in tensors_of([operation]):
-            workspace, offset = self._location(tensor, sample)
+            workspace, offset = self._location(tensor, "0")
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
             # The view has as many axes as the kernel expects. All outer elements are on the last of the outer axes.
-            across = math.prod(tensor.shape[first:outer_axes])
-            count = "end - begin" + (f") * {across}" if across > 1 else "")
-            sizes = ", ".join(
-                ["1"] * outer_axes + [f"({count}" if across > 1 else count, *map(str, tensor.shape[outer_axes:])]
-            )
-            ahead = f"{offset} + begin * {math.prod(tensor.shape[first:])}"
-            lines.append(f"{indent}{name} = view({workspace}, {ahead}, ({sizes}))")
-        return [*lines, f"{indent}{self._call(operation, views, 'n', '0')}"]
+            piece = tensor.shape[outer_axes:]
+            sizes = ", ".join(map(str, [*["1"] * outer_axes, "end - begin", *piece]))
+            lines.append(f"        {name} = view({workspace}, {offset} + begin * {math.prod(piece)}, ({sizes}))")
+        return [*lines, f"        {self._call(operation, views, 'n', '0')}"]
 
     def _call(
         self,
@@ -319,11 +270,6 @@ class OperationLines:
         if name not in views.values():
             return name
         return name + "_as_" + "_".join(str(size) for size in tensor.shape)
-
-
-def _is_splittable(operation: PlanStep) -> bool:
-    """Return whether the elements or images of an operation's result can be computed independently."""
-    return operation.entry.piece is not None
 
 
 def edges_of(share: Share, iterations: str = "threads") -> str:

@@ -208,7 +208,7 @@ def share_channels(shape: tuple[int, ...], _: int, __: Attributes) -> Share:
     return Share(("lowest", "highest"), shape[0])
 
 
-@operation(like(0), by_channel=("lowest", "highest"), share=share_channels, shared_from=COSTLY_FROM)
+@operation(like(0), share=share_channels, shared_from=COSTLY_FROM)
 @kernel
 def dropout(x, y, rate=0.5, stream=0, seed=0, step=0, first=0, lowest=0, highest=-1):
     """Compute y = x/(1 − rate) where the draw of (seed, stream, step, first + n, element) is at least rate, else 0.

@@ -100,7 +100,7 @@ def pack_lanes(w, packed, lowest=0, highest=-1):
         pack_weights(flat, starts, order, packed[first * taps :])
 
 
-@correlation(by_channel=("lowest", "highest"), share=share_vectors, fits=filters_are_few, packing="pack_lanes")
+@correlation(share=share_vectors, fits=filters_are_few, packing="pack_lanes")
 @kernel
 def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.

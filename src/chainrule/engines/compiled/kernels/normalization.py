@@ -134,8 +134,6 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, f
 @operation(
     like(0),
     epilogues={**ACTIVATIONS, "capped": always},
-    by_channel=("first", "last"),
-    by_row=("top", "bottom"),
     shared_from=CHEAP_FROM,
 )
 @kernel
@@ -151,28 +149,24 @@ def batch_norm_inference(
     capped=0.0,
     first=0,
     last=-1,
-    top=0,
-    bottom=-1,
 ):
     """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics.
 
     `batch_norm` describes the parameters for the activation and for a chunk of channels.
 
-    capped       maximum of the ReLU that follows; 0 for none
-    top, bottom  if a chunk consists of rows of all channels: first row, and the row after the last; −1: all rows
+    capped  maximum of the ReLU that follows; 0 for none
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1], rows.shape[2]
     step = channels if cells >= SHORT_CHANNEL else _channels_per_group(cells)
     minimum = x.dtype.type(0 if rectify or capped > 0 else -np.inf)
     bounds = minimum, x.dtype.type(capped if capped > 0 else np.inf)
-    within = (top * x.shape[-1], cells if bottom < 0 else bottom * x.shape[-1])
     scale = np.empty_like(gamma)
     for c in range(channels):
         scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
     end = channels if last < 0 else last
     for c in range(first, end, step):
-        _normalize(rows, results, (c, min(c + step, end)), scale, running_mean, beta, bounds, within)
+        _normalize(rows, results, (c, min(c + step, end)), scale, running_mean, beta, bounds, (0, cells))
 
 
 @operation(like(0))

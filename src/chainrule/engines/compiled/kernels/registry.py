@@ -13,7 +13,6 @@ SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (
 SHARED_FROM = SPEED << 16  # multiplications for one sample; fewer take less than 2 µs, the time of two barriers
 TALL_IMAGE = 16  # rows of a result; with fewer, threads would read many rows computed by other threads
 CELLS_OF_A_FILTER = 5  # outputs per filter; with fewer, reading all weights in every thread costs too much
-UNEVEN = 0.6  # fraction of the work; channels are not divided if one of two threads would have more than this
 # Elements for one sample; fewer do not justify a barrier. CHEAP: a ReLU or batch norm; COSTLY: an exponential.
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12
 
@@ -30,8 +29,6 @@ class Share(NamedTuple):
     size     the number of indices in a chunk is a multiple of this number, except in the last chunk
     half     fraction of the work that the busier of two threads does; more than ½ if the tiles do not divide evenly
     axis     0 for filters or channels, 1 for rows
-    instead  for a division by rows: the division by filters, which is used if every thread reads only its own channels
-             in the next step; None: such a division is too uneven
     """
 
     names: tuple[str, str]
@@ -39,7 +36,6 @@ class Share(NamedTuple):
     size: int = 1
     half: float = 0.5
     axis: int = 0
-    instead: "Share | None" = None
 
     @property
     def parts(self) -> int:
@@ -111,8 +107,7 @@ def rows_or_filters(
     height = shape[-2]
     parts = -(-height // tile_height)
     filters = Share(("lowest", "highest"), shape[0], size, half)
-    instead = filters if half <= UNEVEN else None
-    rows = Share(("first", "last"), height, tile_height, row_half or -(-parts // 2) / parts, axis=1, instead=instead)
+    rows = Share(("first", "last"), height, tile_height, row_half or -(-parts // 2) / parts, axis=1)
     tall_enough = height >= TALL_IMAGE and height * shape[-1] >= CELLS_OF_A_FILTER * shape[0]
     return rows if tall_enough or rows.half < half else filters
 
@@ -144,16 +139,12 @@ class ArgumentFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DivisionFacts:
-    """Facts for the division of the work among threads (`passes/sharing.py`, `passes/segments.py`).
+    """Facts for the division of the work among threads (`passes/sharing.py`).
 
     share          function: (shape of the result for one sample, bytes of an element, attributes) → `Share`
     piece          number of trailing axes of the result that are computed together: 0 for an activation, whose elements
                    are independent; 2 for pooling, where only the elements of an image depend on each other; None if
                    the result also depends on other axes or on weights
-    by_channel     names of the arguments for the first channel of a chunk and the channel after the last. Only for
-                   kernels where channel c of the result depends on no other channel of the first array read; for a
-                   convolution, this requires one group per channel
-    by_row         like `by_channel`, for rows
     shared_from    minimum multiplications or elements for one sample if a step is to be split across threads; None: it
                    is never split
     alone          whether a single thread computes the whole batch, because there is little work
@@ -161,8 +152,6 @@ class DivisionFacts:
 
     share: Callable[[tuple[int, ...], int, Attributes], Share] = by_first_axis
     piece: int | None = None
-    by_channel: tuple[str, ...] = ()
-    by_row: tuple[str, ...] = ()
     shared_from: int | None = None
     alone: bool = False
 

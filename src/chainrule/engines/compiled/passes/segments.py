@@ -11,12 +11,11 @@ batch normalization has summed its statistics over the samples of the shard.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from chainrule.core.plan import Tensor
-from chainrule.engines.compiled.kernels.registry import always
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 from chainrule.errors import EngineError
 
@@ -35,9 +34,8 @@ SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of the arrays for one sample; smaller
 class Segment(NamedTuple):
     """Consecutive steps that are computed together.
 
-    A segment of scope "batch" consists of one step that is divided among the threads, and the steps that each thread
-    then applies to its own channels or rows of the result; or of two steps that different threads compute at the same
-    time.
+    A segment of scope "batch" consists of one step that is divided among the threads, or of two steps that different
+    threads compute at the same time.
 
     wide  whether it has more weights than activations: its blocks have `WIDE_BLOCK` samples, and its arrays have space
           for all samples of a chunk instead of one block
@@ -58,7 +56,7 @@ def segments(operations: Iterable[PlanStep], itemsize: int) -> list[Segment]:
         wide_ones = _wide(listed, itemsize)
     result = list[Segment]()
     before: tuple[int, bool] | None = None
-    for operation, number, wide in zip(listed, _numbers(listed, itemsize), wide_ones, strict=True):
+    for operation, number, wide in zip(listed, _numbers(listed), wide_ones, strict=True):
         key = number, wide and number >= 0
         if key != before:
             result.append(Segment([], operation.scope, key[1]))
@@ -77,63 +75,6 @@ def runs_of(numbers: Iterable[int], listed: Sequence[Segment]) -> list[list[int]
     return [list(run) for _, run in runs]
 
 
-def shared_runs(
-    operations: Iterable[PlanStep],
-    itemsize: int,
-    is_shared: Callable[[PlanStep], bool],
-    may_follow: Callable[[PlanStep], bool] = always,
-) -> Iterator[tuple[PlanStep, bool]]:
-    """Yield each operation, and whether threads continue with it after the previous one.
-
-    If they do, each thread applies the operation to its own chunk of the previous result, without waiting for the other
-    threads.
-
-    is_shared    function: whether an operation is divided among the threads if they do not continue with it
-    may_follow   function: whether threads may continue with an operation
-    """
-    before: PlanStep | None = None
-    rows = False
-    for operation in operations:
-        on = before is not None and may_follow(operation) and _goes_on(before, operation, rows=rows)
-        yield operation, on
-        if on:
-            before = operation
-        elif is_shared(operation) and operation.entry.piece is None and not _divided(operation):
-            before = operation
-            rows = operation.share(itemsize).axis == 1
-        else:
-            before = None
-
-
-def _divided(operation: PlanStep) -> bool:
-    """Return whether a step is divided among threads in such a way that they cannot continue with the next step."""
-    return operation.sharing in (Sharing.CONCURRENT, Sharing.BY_OUTPUTS)
-
-
-def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
-    """Return whether each thread can apply an operation to its own channels or rows of the previous result.
-
-    rows  whether the previous result is divided by rows instead of channels
-    """
-    facts = operation.entry
-    x = before.writes[0]
-    y = operation.writes[0]
-    if operation.reads[0] != x or not x.shape or y.shape[:1] != x.shape[:1]:
-        return False
-    if rows:
-        return y.shape == x.shape and (facts.piece == 0 or bool(facts.by_row))
-    return (facts.piece is not None or is_by_channel(operation)) and len(y.shape) > (facts.piece or 0)
-
-
-def is_by_channel(operation: PlanStep) -> bool:
-    """Return whether each channel of the result depends only on the same channel of the first array read."""
-    x = operation.reads[0]
-    y = operation.writes[0]
-    if not operation.entry.by_channel or x is None or x.shape[:1] != y.shape[:1]:
-        return False
-    return bool(operation.options.get("groups", y.shape[0]) == y.shape[0])
-
-
 def block_size(sample_bytes: int, *, training: bool) -> int:
     """Return the number of samples in a block.
 
@@ -142,17 +83,13 @@ def block_size(sample_bytes: int, *, training: bool) -> int:
     return min(max((CACHE_BYTES if training else INFERENCE_BYTES) // max(sample_bytes, 1), BLOCKS[0]), BLOCKS[1])
 
 
-def _numbers(operations: Iterable[PlanStep], itemsize: int) -> Iterator[int]:
+def _numbers(operations: Iterable[PlanStep]) -> Iterator[int]:
     """Yield a number for each operation. Operations of a segment have the same number, negative for scope "batch"."""
     count = 0
-    for operation, on in shared_runs(operations, itemsize, _is_batch, _is_batch):
-        batch = _is_batch(operation)
-        count += batch and not on and operation.sharing is not Sharing.CONCURRENT
+    for operation in operations:
+        batch = operation.scope == "batch"
+        count += batch and operation.sharing is not Sharing.CONCURRENT
         yield -count if batch else count
-
-
-def _is_batch(operation: PlanStep) -> bool:
-    return operation.scope == "batch"
 
 
 def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:

@@ -1,13 +1,10 @@
 """Division of large operations among threads: large layers of one sample, or large gradients of a batch."""
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Conditions
-from chainrule.engines.compiled.passes.segments import is_by_channel, shared_runs
 from chainrule.engines.compiled.passes.simplifying import simplify
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, select_kernels, with_kernel
 
@@ -42,50 +39,20 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
     """Return the plan for one sample with scope "batch" for its large layers, which are split across threads.
 
         conv1.y = cross_correlate(…)                   →    scope "batch", threads share rows
-        relu1.y = relu(conv1.y)                        →    scope "batch": a thread continues with its rows
+        relu1.y = relu(conv1.y)                        →    scope "batch", threads share elements
         fc1.y = dense(…)  with few weights             →    unchanged
         fc2.dx = dense_dx(…)  with many weights        →    scope "batch", BY_OUTPUTS
 
-    The layers after a large one are split as well if each thread can continue with its own channels or rows. In
-    training, the gradients of large layers are also split.
+    Threads wait for each other after each of these layers: the next one may divide its work differently. In training,
+    the gradients of large layers are also split.
     """
-
-    def is_shared(operation: PlanStep) -> bool:
-        return _work(operation, itemsize, training=plan.loss is not None) >= 1
-
-    runs = shared_runs(_by_channels(plan.forward), itemsize, is_shared)
+    training = plan.loss is not None
     forward = list[PlanStep]()
-    for step, is_continued in runs:
-        if is_continued or is_shared(step):
+    for step in plan.forward:
+        if _work(step, itemsize, training=training) >= 1:
             step = replace(step, scope="batch")
         forward.append(step)
     return replace(plan, forward=tuple(forward), backward=tuple(_shared_gradients(plan, itemsize)))
-
-
-def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
-    """Yield the steps, with sharing BY_CHANNELS where each thread can continue with its channels in the next steps.
-
-    The next steps must treat channels separately, up to a depthwise convolution or a step with one result per channel.
-    If rows were divided instead, each thread would have to fetch parts of its channels from other threads' caches in
-    the last of these steps. This takes longer than waiting for the other threads.
-    """
-    for number, step in enumerate(forward):
-        leads_to_channels = _leads_to_channels(forward[number:])
-        yield replace(step, sharing=Sharing.BY_CHANNELS) if leads_to_channels else step
-
-
-def _leads_to_channels(steps: Sequence[PlanStep]) -> bool:
-    """Return whether it pays to divide the first of these steps by channels.
-
-    The next steps must treat channels separately, up to a depthwise convolution or a step with one result per channel.
-    """
-    for before, operation in itertools.pairwise(steps):
-        by_channel = is_by_channel(operation)
-        if operation.reads[:1] != before.writes[:1] or not (by_channel or operation.entry.piece is not None):
-            return False
-        if math.prod(operation.writes[0].shape[1:]) == 1 or (by_channel and operation.name == "cross_correlate"):
-            return True
-    return False
 
 
 def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:

@@ -20,7 +20,6 @@ class Sharing(Enum):
     """How a step of scope "batch" is divided among threads."""
 
     BY_KERNEL = auto()  # by rows or filters, according to `KernelEntry.share`
-    BY_CHANNELS = auto()  # by filters, because threads continue with their channels in the next step
     BY_FILTERS = auto()  # weight gradient of a convolution, one sample: each thread computes some of the filters
     BY_OUTPUTS = auto()  # input gradient, one sample: each thread sums over some outputs; the sums are added
     CONCURRENT = auto()  # one thread computes the step while another computes the previous step
@@ -62,10 +61,7 @@ class PlanStep(Operation):
 
         itemsize  bytes of an element
         """
-        share = self.entry.share(self.writes[0].shape, itemsize, self.options)
-        if share.instead and self.sharing is Sharing.BY_CHANNELS:
-            return share.instead
-        return share
+        return self.entry.share(self.writes[0].shape, itemsize, self.options)
 
 
 def step_of(operation: Operation, kernel: str) -> PlanStep:

@@ -43,11 +43,6 @@ def sampling(case: Case) -> None:
 
 
 @option
-def batches(case: Case) -> None:
-    case.streamed = True
-
-
-@option
 def earlier_training(case: Case) -> None:
     case.continued = True
 
@@ -334,11 +329,6 @@ def metrics(case: Case) -> None:
         return float(np.average(equal.reshape(len(equal), -1).mean(1), weights=sample_weight))
 
     case.evaluation["metrics"] = {"agreement": agreement}
-
-
-@option
-def evaluated_weight(case: Case) -> None:
-    case.evaluation["sample_weight"] = case.random.uniform(0.1, 3, HELD)
 
 
 @option

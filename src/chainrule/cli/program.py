@@ -24,8 +24,8 @@ from chainrule.errors import (
 )
 
 COMMANDS = (
-    *("train", "find-lr", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
-    *("explain", "profile", "check", "grade", "docs", "completion"),
+    *("train", "evaluate", "predict", "models", "zoo", "data", "import", "export"),
+    *("explain", "profile", "check", "grade", "docs"),
 )
 FAILED, INTERRUPTED = 2, 130
 OUT_OF_MEMORY = "out of memory"

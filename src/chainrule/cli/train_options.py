@@ -178,13 +178,10 @@ optimization = options.combine(training, step)
 
 
 @options.option_group(options.accept_changes, options.quiet, options.as_json)
-def output(
-    *, out: options.InputPath = None, resume: options.InputPath = None, tensorboard: options.OutputFolder = None
-) -> None:
+def output(*, out: options.InputPath = None, resume: options.InputPath = None) -> None:
     """Declare what is written.
 
     out          (--out RUN) Run folder.  [default: runs/MODEL-DATE-TIME]
     resume       (--resume RUN) Resume an interrupted run, bit for bit. With --epochs N (total), also extend a finished
                  run.
-    tensorboard  Also write TensorBoard event files to this folder.
     """

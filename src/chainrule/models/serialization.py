@@ -87,9 +87,9 @@ def _largest_input(value: Any, network: Network) -> float:
 
 
 def _thresholds(values: object, network: Network) -> tuple[float, ...]:
-    from chainrule.models.temperature import checked
+    from chainrule.models.decisions import checked_thresholds
 
-    return checked(network, expect_list(float, values, "thresholds"))
+    return checked_thresholds(network, expect_list(float, values, "thresholds"))
 
 
 def _labels(config: Mapping[str, Any], network: Network) -> Labels:
@@ -111,8 +111,6 @@ RECORDED: dict[str, Callable[[Any, Network], object]] = {
     "columns": lambda names, _: expect_list(str, names, "columns"),
     "labels": lambda config, network: _labels(expect_object(config, "labels"), network),
     "positions": lambda value, _: expect(bool, value, "positions"),
-    "peaks": lambda values, _: expect_list(float, values, "peaks"),
-    "training_hashes": lambda hashes, _: expect_list(int, hashes, "training_hashes"),
 }
 
 
@@ -120,7 +118,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
     entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
     entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
-    for name in ("training_hashes", "thresholds", "columns", "peaks"):
+    for name in ("thresholds", "columns"):
         entries[name] = [*getattr(fitted, name)] or None
     entries["positions"] = fitted.positions or None
     for name in ("mask_values", "target_scaling"):

@@ -332,6 +332,11 @@ def metrics(case: Case) -> None:
 
 
 @option
+def evaluated_weight(case: Case) -> None:
+    case.evaluation["sample_weight"] = case.random.uniform(0.1, 3, HELD)
+
+
+@option
 def evaluated_loss(case: Case) -> None:
     names = {"categorical_cross_entropy": "mean_squared_error", "binary_cross_entropy": "mean_absolute_error"}
     others = [names.get(head.loss, "huber") for head in case.heads]

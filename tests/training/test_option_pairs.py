@@ -38,7 +38,7 @@ def refusals(case: Case, names: list[str]) -> list[str]:
     task, several = case.heads[0].task, len(case.heads) > 1
     losses = {head.loss for head in case.heads} if "loss" in case.fit else set[str]()
     moves = "augmentation" in case.fit and case.fit["augmentation"].exposes_outside
-    weighting = {"ignore_label", "class_weight", "sample_weight"} & {*names}
+    weighting = {"ignore_label", "class_weight", "sample_weight", "evaluated_weight"} & {*names}
     are_weighted = bool(weighting) or len(case.fit.get("validation_data", ())) == 3
     reasons = {
         "both change the division": {"gradient_accumulation_steps", "shards"} <= {*names},
@@ -54,6 +54,7 @@ def refusals(case: Case, names: list[str]) -> list[str]:
         "thresholds": "thresholds" in names and (task not in ("binary", "multi-label") or several),
         "standardize_targets True: expected a regression": "standardize_targets" in names
         and (case.continued or case.heads[-1].task != "regression"),
+        "sample_weight requires one output": "evaluated_weight" in names and several,
         "dice is a loss of whole samples": "dice" in losses and (moves or are_weighted),
     }
     return [pattern for pattern, is_refused in reasons.items() if is_refused]

@@ -130,7 +130,7 @@ def _text(title: str, figures: Mapping[str, Any], unit: str, class_file: Path | 
         paragraphs += _class_table(figures, unit)
     if class_file is not None:
         paragraphs.append(printable(f"all classes: {class_file}"))
-    return "\n\n".join(paragraphs)
+    return "\n\n".join([*paragraphs, *figures["warnings"]])
 
 
 def _class_table(figures: Mapping[str, Any], unit: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from chainrule._io import extensions
+from chainrule.core.words import advice_for
 from chainrule.errors import (
     AmbiguousNameWarning,
     ChainruleError,
@@ -54,6 +55,8 @@ class ErrorHandlingGroup(click.Group):
         except click.UsageError as error:
             close = get_close_matches(args[0].casefold(), self.list_commands(ctx), 1)
             hint = f" Did you mean {close[0]}?" if close else ""
+            if advice := advice_for(args[0]):
+                hint = f" {advice[:1].upper()}{advice[1:]}"
             raise click.UsageError(f"{error.message}{hint}", ctx) from None
 
     def main(  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -14,6 +14,7 @@ from chainrule.cli.output import (
     print_json,
     print_line,
 )
+from chainrule.cli.program import print_message
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset, noun_of
 from chainrule.data.inventory import Inventory
@@ -94,6 +95,9 @@ def print_metrics(result: Result) -> None:
     speed = _speed(result) or 0
     rows.append(["training time", f"{format_duration(result.seconds)} ({speed:,.0f} {unit}s/s)"])
     click.echo(format_table(rows))
+    if evaluation is not None:
+        for warning in evaluation.warnings:
+            print_message(warning)
 
 
 def print_files(result: Result) -> None:
@@ -119,7 +123,7 @@ def print_result_json(result: Result, inventory: Inventory | None = None) -> Non
     }
     if evaluation is not None:
         values |= {**evaluation.figures, "samples": evaluation.samples, "task": evaluation.task.name}
-        values["warnings"] = [*result.history.notes]
+        values["warnings"] = [*result.history.notes, *evaluation.warnings]
     if result.averaged is not None:
         values["averaged"] = result.averaged.figures
     if result.finished:

@@ -131,7 +131,9 @@ class Data:
             return PassedData(as_columns(x), as_columns(y), weights=weights, groups=groups)
         if isinstance(x, str | os.PathLike):
             return PassedData(path=os.fspath(cast("str", x)), weights=weights, groups=groups)
-        raise DataError("labels are missing: pass y, or a Dataset; train batch by batch with model.train_step(x, y)")
+        forms = "arrays x and y, a Dataset or the path of an image folder"
+        other = "for batches of your own, call model.train_step(x, y) in a loop"
+        raise DataError(f"labels are missing: x is a {type(x).__name__}; pass {forms}; {other}")
 
     @staticmethod
     def of_option(option: str, value: object) -> Data:

@@ -41,7 +41,7 @@ class SampleSource(ABC):
 
     shape     shape (N, …) of all samples
     dtype     dtype of the samples
-    decodes   whether reading a sample requires so much work that worker processes should read ahead
+    decodes   whether reading a sample requires so much work that a thread should read the next batch during a step
     """
 
     decodes: bool = False

@@ -31,8 +31,9 @@ def evaluate(
     loss: Any,
     views: Any,
     metrics: Any,
+    is_weighted: bool,
 ) -> Evaluation:
-    """Return the evaluation for the arguments of `Model.evaluate`."""
+    """Return the evaluation for the arguments of `Model.evaluate`; is_weighted: whether the weights of data count."""
     functions = evaluation.checked_metrics(metrics)
     network = sized(network, data.inputs)
     resolved_loss = network.choose_loss(loss)
@@ -40,7 +41,11 @@ def evaluate(
     chosen = Views.choose(views)
     requirements.check({"views": chosen}, requirements.fixed_targets(examples.targets, positions=network.positions))
     options = network.normalization, resolved_loss, network.task, chosen
-    return evaluation.evaluate(network, examples, *options).with_metrics(functions)
+    result = evaluation.evaluate(network, examples, *options)
+    weights = examples.targets.weights
+    if is_weighted and weights is not None:
+        result = result.with_weights(weights)
+    return result.with_metrics(functions)
 
 
 def record_thresholds(network: Network, values: Sequence[object]) -> None:

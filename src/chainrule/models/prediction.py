@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options
@@ -176,6 +177,7 @@ def evaluate(
     views: str | Views | None = None,
     ignore_label: int | None = None,
     metrics: Mapping[str, Metric] | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> Evaluation:
     """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
 
@@ -186,12 +188,15 @@ def evaluate(
     ignore_label   for dense labels, the label of positions that do not count; None: all positions count
     metrics   further metrics by name: functions of the true and the predicted classes (N,), labels (N, K) of 0 and 1,
             or numbers, such as those of scikit-learn, which return a number. Of several outputs, they are called for
-            each. Metrics that need more, such as ROC AUC, follow from `Evaluation.outputs` and `Evaluation.targets`
+            each. What needs more, such as ROC AUC, follows from ``predict(x)``; see docs/scikit-learn.md
+    sample_weight   weight of each sample in the loss and the metrics, (N,), as in scikit-learn: means are Σ w v / Σ w.
+            Functions in ``metrics`` get the argument sample_weight, too
     """
     from chainrule.models.decisions import evaluate
 
     options: dict[str, Any] = {"loss": loss, "views": views, "ignore_label": ignore_label, "metrics": metrics}
-    return evaluate(self, Data.of(x, y), **options)
+    data = Data.of(x, y, weights=sample_weight)
+    return evaluate(self, data, **options, is_weighted=sample_weight is not None)
 
 
 def set_thresholds(self: Network, *thresholds: float) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -146,11 +148,16 @@ class BatchLoader:
 
         position   number of batches of the epoch that have been used
         """
-        for group in self._groups(epoch, position):
-            if self.held:
+        groups = self._groups(epoch, position)
+        if self.held:
+            for group in groups:
                 yield group.size, group.batches, (group.draws % len(self.data),)
-            else:
-                yield group.size, group.batches, self.batch_of(epoch, group.draws)
+            return
+        batches = map(partial(self.batch_of, epoch), [group.draws for group in groups])
+        if self.data.source.decodes:
+            batches = _computed_ahead(batches)
+        for group, batch in zip(groups, batches, strict=True):
+            yield group.size, group.batches, batch
 
     def _groups(self, epoch: int, position: int) -> list[BatchGroup]:
         """Return the remaining batches of an epoch in groups of equal sizes.
@@ -211,3 +218,12 @@ class BatchLoader:
         """Free the samples in the engine's device memory."""
         self.stepper.release()
         self.held = False
+
+
+def _computed_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches while a thread computes the next one, so that images are decoded during a training step."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = thread.submit(next, batches, None)
+            yield batch

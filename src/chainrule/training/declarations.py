@@ -17,6 +17,7 @@ ARGUMENTS = {  # arguments of `fit`, and methods of models
     "freeze": ("update",),
     "set_thresholds": ("evaluated outputs",),
     "evaluate(loss=)": ("evaluated outputs",),
+    "evaluate(sample_weight=)": ("evaluated outputs",),
     "evaluate(metrics=)": ("evaluated outputs",),
 }
 AUGMENTATION = {  # effect of augmentation (`EFFECTS`) → what it changes

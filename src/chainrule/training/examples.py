@@ -30,10 +30,12 @@ class InputSource:
     """Inputs of samples, which are numbered from 0.
 
     in_memory     whether the inputs are an array in memory
+    decodes       whether reading takes so much work that the next batch is read during a step
     has_lengths   whether the samples of a batch have one length, but those of different batches may have others
     """
 
     in_memory: bool = False
+    decodes: bool = False
     has_lengths: ClassVar[bool] = False
 
     def __len__(self) -> int:
@@ -83,6 +85,7 @@ class ColumnSource(InputSource):
     def __init__(self, x: Any) -> None:
         self.x = x
         self.in_memory = not isinstance(x, SampleSource)
+        self.decodes = isinstance(x, SampleSource) and x.decodes
 
     def __len__(self) -> int:
         return len(self.x)

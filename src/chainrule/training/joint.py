@@ -87,6 +87,14 @@ class JointEvaluation(Evaluation):
                 values[f"{output}_{name}"] = value
         return {**values, "loss": self.loss}
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about classes or labels of an output with a recall of 0."""
+        sentences = list[str]()
+        for output, part in self.parts.items():
+            sentences += [f"{output}: {warning}" for warning in part.warnings]
+        return tuple(sentences)
+
     def with_metrics(self, functions: Mapping[str, Metric]) -> JointEvaluation:
         """Return the evaluation with further metrics of each output."""
         parts = {output: part.with_metrics(functions) for output, part in self.parts.items()}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOGITS_LOSS = "softmax_cross_entropy"  # the loss of networks whose outputs are logits
-Metric: TypeAlias = Callable[[Array, Array], Any]
+Metric: TypeAlias = Callable[..., Any]  # of true and predicted values; of weighted samples also sample_weight
 # The metrics of each task by name, the main one first
 FIGURES: Mapping[Task, tuple[str, ...]] = {
     CLASSIFICATION: ("accuracy", "mean_f1"),
@@ -37,6 +37,8 @@ FIGURES: Mapping[Task, tuple[str, ...]] = {
     REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2"),
 }
 MAX_NAMED = 20  # targets whose errors are reported by name
+MAX_MISSED = 10  # classes with a recall of 0 that a warning names
+PLURALS = {"class": "classes", "label": "labels"}
 
 
 class Misclassification(NamedTuple):
@@ -65,6 +67,7 @@ class Evaluation:
     losses    loss of each sample, (N,); for several outputs, only the parts have them
     thresholds  smallest output of each label, (K,), that means yes; empty: ½
     functions   further metrics by name, as in `Model.evaluate`
+    weights     weight of each sample in the metrics, (N,), with a mean of 1; None: all are 1
 
     >>> evaluation = model.evaluate(x_test, y_test)
     >>> evaluation.accuracy, evaluation.recall
@@ -80,6 +83,7 @@ class Evaluation:
     losses: Array = field(default_factory=lambda: np.empty(0))
     thresholds: tuple[float, ...] = ()
     functions: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
+    weights: Floats | None = None
 
     if not TYPE_CHECKING:
 
@@ -102,6 +106,26 @@ class Evaluation:
         """Number of samples."""
         return len(self.outputs)
 
+    @property
+    def row_weights(self) -> Floats | None:
+        """Weight of each sample, or of each position that counts, (M,); None: all are 1."""
+        if self.weights is None:
+            return None
+        positions = self.outputs.shape[2:]
+        by_sample = np.broadcast_to(self.weights.reshape(-1, *[1] * len(positions)), (self.samples, *positions))
+        return by_sample.ravel() if self.valid is None else by_sample[self.valid]
+
+    def with_weights(self, weights: Floats) -> Evaluation:
+        """Return the evaluation with weights of the samples (N,) in the loss and in the metrics."""
+        if not len(self.losses):
+            raise OptionError("sample_weight requires one output; evaluate each output with its own weights")
+        loss = float(np.average(self.losses, weights=weights))
+        return replace(self, loss=loss, weights=weights / weights.mean())
+
+    def _mean(self, values: Array) -> float:
+        """Return the weighted mean of values (M, …) of the samples or positions that count."""
+        return float(np.average(values.reshape(len(values), -1).mean(1), weights=self.row_weights))
+
     # ------------------------------------------------------------------ classes and labels
 
     @cached_property
@@ -112,11 +136,11 @@ class Evaluation:
 
     @cached_property
     def confusion(self) -> Array:
-        """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
+        """Confusion matrix (K, K). Rows are true classes, columns are predicted classes. Weights are added up."""
         self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
         K = max(self.outputs.shape[1], 2)
         true, predicted = self.compared
-        return np.bincount(true * K + predicted, minlength=K * K).reshape(K, K)
+        return np.bincount(true * K + predicted, self.row_weights, K * K).reshape(K, K)
 
     @property
     def accuracy(self) -> float:
@@ -129,14 +153,14 @@ class Evaluation:
         """Fraction of all labels that are predicted correctly."""
         self._require_task("label accuracy", MULTI_LABEL)
         true, predicted = self.compared
-        return float((true == predicted).mean())
+        return self._mean(true == predicted)
 
     @property
     def exact_match(self) -> float:
         """Fraction of samples for which all labels are predicted correctly."""
         self._require_task("exact match", MULTI_LABEL)
         true, predicted = self.compared
-        return float((true == predicted).all(1).mean())
+        return self._mean((true == predicted).all(1))
 
     @property
     def recall(self) -> Floats:
@@ -227,7 +251,7 @@ class Evaluation:
     def mean_absolute_errors(self) -> Floats:
         """Mean of |output − target| of each output, (K,)."""
         self._require_task("mean absolute error", REGRESSION)
-        return np.abs(self._errors).mean(0)
+        return np.average(np.abs(self._errors), 0, self.row_weights)
 
     @property
     def mean_absolute_error(self) -> float:
@@ -238,16 +262,22 @@ class Evaluation:
     def root_mean_squared_error(self) -> float:
         """Square root of the mean of (output − target)² over samples and outputs."""
         self._require_task("root mean squared error", REGRESSION)
-        return math.sqrt(float(np.square(self._errors).mean()))
+        return math.sqrt(self._mean(np.square(self._errors)))
 
     @property
     def r2(self) -> float:
-        """Coefficient of determination, 1 − Σ(t − p)²/Σ(t − t̄)², averaged over the outputs; NaN for a target that is constant up to rounding."""
+        """Coefficient of determination, 1 − Σ(t − p)²/Σ(t − t̄)², averaged over the outputs.
+
+        1 means perfect predictions; 0 is no better than predicting the mean target. NaN if a target is constant
+        up to rounding.
+        """
         self._require_task("R²", REGRESSION)
         targets = dense.rows(self.targets.astype(np.float64))
         _, deviation = mean_and_deviation(targets, targets.shape[1])
-        variance = np.where(deviation == 0, np.nan, targets.var(0))
-        return float((1 - np.square(self._errors).mean(0) / variance).mean())
+        weights = self.row_weights
+        variance = np.average(np.square(targets - np.average(targets, 0, weights)), 0, weights)
+        variance[deviation == 0] = np.nan
+        return float((1 - np.average(np.square(self._errors), 0, weights) / variance).mean())
 
     # ------------------------------------------------------------------ all
 
@@ -289,7 +319,8 @@ class Evaluation:
         metrics = {name: float(getattr(self, name)) for name in names}
         metrics |= {**self.of_outputs, "loss": self.loss}
         for name, function in self.functions.items():
-            value = function(*self.compared)
+            options = {} if self.weights is None else {"sample_weight": self.row_weights}
+            value = function(*self.compared, **options)
             if name in metrics or not is_number(value):
                 raise OptionError(f"metric {name}: expected a number with another name, found {quoted(value)}")
             metrics[name] = float(value)
@@ -300,16 +331,37 @@ class Evaluation:
         """The metrics of validation samples in a history besides loss and main metric."""
         return {name: value for name, value in self.figures.items() if name not in ("loss", self.task.metric)}
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence about classes or labels with a recall of 0, which means can hide; none if there are none."""
+        if self.task == REGRESSION:
+            return ()
+        is_missed = self.recall == 0
+        missed = [name for name, missing in zip(self.names, is_missed.tolist(), strict=True) if missing]
+        if not missed:
+            return ()
+        shown = ", ".join(missed[:MAX_MISSED])
+        if len(missed) > MAX_MISSED:
+            shown += f" and {len(missed) - MAX_MISSED} more"
+        noun = "label" if self.task == MULTI_LABEL else "class"
+        if len(missed) > 1:
+            noun = PLURALS[noun]
+        unit = "pixel" if self.outputs.ndim > 2 else "sample"
+        _, actual, _ = self._counts()
+        samples = counted(int(actual[is_missed].sum()), unit)
+        return (f"{noun} with recall 0 %: {shown}; none of {samples} was found",)
+
     def with_metrics(self, functions: Mapping[str, Metric]) -> Evaluation:
         """Return the evaluation with further metrics by name."""
         return replace(self, functions=functions)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return metrics, sample count, and the metrics per class or label, as JSON values.
+        """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.
 
         classes  names of the classes or labels; empty: the evaluation's ``classes``
         """
         entries: dict[str, object] = {"task": self.task.name, **self.figures, "samples": self.samples}
+        entries["warnings"] = [*self.warnings]
         if self.task != REGRESSION:
             entries["classes"] = self._per_class(classes or self.names)
         return without_nonfinite(entries)
@@ -330,7 +382,10 @@ class Evaluation:
         """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
         if self.task == MULTI_LABEL:
             true, predicted = self.compared
-            return (predicted & true).sum(0), true.sum(0), predicted.sum(0)
+            weights = self.row_weights
+            if weights is None:
+                weights = np.ones(len(true), np.int64)
+            return weights @ (predicted & true), weights @ true, weights @ predicted
         return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
 
     @property

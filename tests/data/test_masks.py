@@ -91,7 +91,7 @@ def test_a_rare_unusable_mask_is_refused_before_training(
         drawn[7, 0, 0] = 0
     data, _ = load(mask_folder(tmp_path / "street", drawn), lazy=lazy, test_share=0.1, seed=1)
     model, steps = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], data.sample_shape, engine="numpy"), list[int]()
-    with pytest.raises(DataError, match="sample [67]"):
+    with pytest.raises(DataError, match=r"sample [67]"):
         model.fit(data, ignore_label=ignore_label, progress=False, batch_size=1, callbacks=lambda *_: steps.append(1))
     assert not steps
 

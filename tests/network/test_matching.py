@@ -46,8 +46,7 @@ def turned(part: Dataset, order: np.ndarray, kind: str, path: Path) -> Any:
     names = tuple(part.classes[k] for k in order)
     y = part.y[:, order] if kind.endswith("columns") else np.argsort(order)[part.y]
     if kind != "mask files":
-        other = replace(part, y=y, classes=names)
-        return other
+        return replace(part, y=y, classes=names)
     mask_folder(path, y, part.x[:, 0])
     (path / "classes.txt").write_text("\n".join(names))
     return load_test(path)

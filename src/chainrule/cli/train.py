@@ -20,7 +20,6 @@ from chainrule.runs.folder import CHECKPOINT, require_run
 EXTENSION_OPTIONS = ("epochs", "patience")  # options that extend a resumed run
 RESUME_OPTIONS = (
     "resume",
-    "tensorboard",
     "data",
     "data_folder",
     "offline",

@@ -55,7 +55,8 @@ class ErrorHandlingGroup(click.Group):
         except click.UsageError as error:
             close = get_close_matches(args[0].casefold(), self.list_commands(ctx), 1)
             hint = f" Did you mean {close[0]}?" if close else ""
-            if advice := advice_for(args[0]):
+            advice = advice_for(args[0])
+            if advice is not None:
                 hint = f" {advice[:1].upper()}{advice[1:]}"
             raise click.UsageError(f"{error.message}{hint}", ctx) from None
 

@@ -139,9 +139,6 @@ def data(
     """
 
 
-TRAINING = ("learning_rate", *names_of("training"))  # options for the training as a whole
-
-
 @options.option_group(recipe_options("training"))
 def training(*, learning_rate: options.Real = None) -> None:
     """Declare the training as a whole.

@@ -56,7 +56,9 @@ def record_thresholds(network: Network, values: Sequence[object]) -> None:
     thresholds = checked_thresholds(network, values)
     task = network.task
     if task is None and network.last_layer == "Sigmoid":
-        task = BINARY if network.output_shape[0] == 1 else MULTI_LABEL
+        task = MULTI_LABEL
+        if network.output_shape[0] == 1:
+            task = BINARY
     if thresholds and task not in (BINARY, MULTI_LABEL):
         raise OptionError("thresholds are for outputs that mean yes or no")
     network.task = task

@@ -135,7 +135,9 @@ def fit(
     explicit |= {"metrics": metrics}
     trainer = _trainer(record, data, examples, held_out, recipe, run, explicit, workers)
     cast("Any", self).history = trainer.history
-    active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
+    active_callbacks = as_callbacks(callbacks)
+    if progress and not workers.rank:
+        active_callbacks.insert(0, ProgressBar())
     if run is None:
         return train(trainer, active_callbacks, finish=True)
     return run.train(self, trainer, data, held_out, active_callbacks)
@@ -199,8 +201,9 @@ def _trainer(
         validation = later.read(held_out)
     elif validation is not None and not recipe.validation:
         fitted.check_unit(validation.source.representative)
-    test = None if run is None else run.test
-    if test is not None:
+    test = None
+    if run is not None and run.test is not None:
+        test = run.test
         later.read(test)
     options: dict[str, Any] = {"workers": workers, "metrics": explicit["metrics"]}
     options |= {"labels": record.labels, "columns": record.columns}

@@ -154,7 +154,9 @@ class Record:
         arrays = ports.checked({name: column.passed for name, column in named.items()}, "inputs", single=single)
         fitted = self.normalization
         if isinstance(fitted, str) and all(map(len, arrays.values())):
-            kind = None if fitted == AUTOMATIC else fitted
+            kind = None
+            if fitted != AUTOMATIC:
+                kind = fitted
             fitted = fit_joint(self.network, arrays, kind)
         if not isinstance(fitted, JointNormalization):
             return ports.pack(arrays, "inputs"), None

@@ -21,14 +21,13 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.options import thread_count
 from chainrule.errors import ChannelOrderWarning, FormatError, OptionError, quoted
-from chainrule.layers import Layer, node
+from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
 from chainrule.network.labels import KINDS, Labels
 from chainrule.network.losses import CustomLoss, Loss
 from chainrule.network.network import Network
-from chainrule.network.shapes import checked_shape, shapes_and_parameters
 from chainrule.network.target_scaling import TargetScaling
 
 BuiltModel = TypeVar("BuiltModel", bound=Network)
@@ -167,7 +166,9 @@ def model_path(path: str | Path) -> Path:
     """Return the path of a model file; OptionError unless its suffix is .safetensors."""
     file = files.as_path(path)
     if file.suffix.lower() != SUFFIX:
-        hint = "; chainrule.export_onnx writes .onnx" if file.suffix.lower() == ".onnx" else ""
+        hint = ""
+    if file.suffix.lower() == ".onnx":
+        hint = "; chainrule.export_onnx writes .onnx"
         raise OptionError(f"{file}: suffix {quoted(file.suffix)} of a model file; expected {SUFFIX}{hint}")
     return file
 
@@ -183,12 +184,3 @@ def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], 
             f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name; to continue training or to "
             "evaluate, pass loss=… again"
         )
-
-
-def parameter_count_of(about: Mapping[str, Any]) -> int:
-    """Return the number of trainable parameters, given a description from `Network.architecture`."""
-    layers = layers_from(about["layers"])
-    shape = checked_shape(about["input_shape"])
-    wiring = wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
-    table = shapes_and_parameters(layers, wiring, shape)[1]
-    return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)

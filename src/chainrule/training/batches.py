@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -153,7 +152,7 @@ class BatchLoader:
             for group in groups:
                 yield group.size, group.batches, (group.draws % len(self.data),)
             return
-        batches = map(partial(self.batch_of, epoch), [group.draws for group in groups])
+        batches = (self.batch_of(epoch, group.draws) for group in groups)
         if self.data.source.decodes:
             batches = _computed_ahead(batches)
         for group, batch in zip(groups, batches, strict=True):
@@ -224,6 +223,8 @@ def _computed_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
     """Yield batches while a thread computes the next one, so that images are decoded during a training step."""
     with ThreadPoolExecutor(1) as thread:
         following = thread.submit(next, batches, None)
-        while (batch := following.result()) is not None:
+        batch = following.result()
+        while batch is not None:
             following = thread.submit(next, batches, None)
             yield batch
+            batch = following.result()

@@ -140,11 +140,13 @@ def weighted(
         results.append(targets)
     if class_weights is not None and task == MULTI_LABEL:
         weights = class_weights.of_labels(results[0], labels)
-        results = [_with_label_weights(targets, weights, dtype) for targets in results]
+        for number, targets in enumerate(results):
+            results[number] = _with_label_weights(targets, weights, dtype)
     elif class_weights is not None:
         training_targets = results[0]
         weights = class_weights.of_classes(training_targets.class_counts, labels)
-        results = [_with_class_weights(targets, weights, dtype) for targets in results]
+        for number, targets in enumerate(results):
+            results[number] = _with_class_weights(targets, weights, dtype)
     for name, targets in zip(("training", "validation"), results, strict=False):
         loss_weights = targets.loss_weights
         if loss_weights is not None and not loss_weights.any():

@@ -92,7 +92,8 @@ class JointEvaluation(Evaluation):
         """Sentences about classes or labels of an output with a recall of 0."""
         sentences = list[str]()
         for output, part in self.parts.items():
-            sentences += [f"{output}: {warning}" for warning in part.warnings]
+            for warning in part.warnings:
+                sentences.append(f"{output}: {warning}")
         return tuple(sentences)
 
     def with_metrics(self, functions: Mapping[str, Metric]) -> JointEvaluation:

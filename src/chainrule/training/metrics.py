@@ -113,7 +113,9 @@ class Evaluation:
             return None
         positions = self.outputs.shape[2:]
         by_sample = np.broadcast_to(self.weights.reshape(-1, *[1] * len(positions)), (self.samples, *positions))
-        return by_sample.ravel() if self.valid is None else by_sample[self.valid]
+        if self.valid is None:
+            return by_sample.ravel()
+        return by_sample[self.valid]
 
     def with_weights(self, weights: Floats) -> Evaluation:
         """Return the evaluation with weights of the samples (N,) in the loss and in the metrics."""
@@ -318,8 +320,10 @@ class Evaluation:
             names = (*names, "mean_iou")
         metrics = {name: float(getattr(self, name)) for name in names}
         metrics |= {**self.of_outputs, "loss": self.loss}
+        options = dict[str, Floats]()
+        if self.row_weights is not None:
+            options["sample_weight"] = self.row_weights
         for name, function in self.functions.items():
-            options = {} if self.weights is None else {"sample_weight": self.row_weights}
             value = function(*self.compared, **options)
             if name in metrics or not is_number(value):
                 raise OptionError(f"metric {name}: expected a number with another name, found {quoted(value)}")
@@ -337,16 +341,20 @@ class Evaluation:
         if self.task == REGRESSION:
             return ()
         is_missed = self.recall == 0
-        missed = [name for name, missing in zip(self.names, is_missed.tolist(), strict=True) if missing]
+        missed = np.array(self.names)[is_missed].tolist()
         if not missed:
             return ()
         shown = ", ".join(missed[:MAX_MISSED])
         if len(missed) > MAX_MISSED:
             shown += f" and {len(missed) - MAX_MISSED} more"
-        noun = "label" if self.task == MULTI_LABEL else "class"
+        noun = "class"
+        if self.task == MULTI_LABEL:
+            noun = "label"
         if len(missed) > 1:
             noun = PLURALS[noun]
-        unit = "pixel" if self.outputs.ndim > 2 else "sample"
+        unit = "sample"
+        if self.outputs.ndim > 2:
+            unit = "pixel"
         _, actual, _ = self._counts()
         samples = counted(int(actual[is_missed].sum()), unit)
         return (f"{noun} with recall 0 %: {shown}; none of {samples} was found",)

@@ -223,9 +223,10 @@ class Trainer:
     def _weighted_targets(self) -> list[Targets]:
         """Return the targets of training data, and any of validation data, with their weights in the loss."""
         data_sets = [self.train_data]
+        sets = [self.train_data.targets]
         if self.validation is not None:
             data_sets.append(self.validation)
-        sets = [data.targets for data in data_sets]
+            sets.append(self.validation.targets)
         class_weight = self.recipe.class_weight
         if class_weight is None and all(targets.weights is None for targets in sets):
             return sets

@@ -58,7 +58,7 @@ help:
 # The environment is updated when pyproject.toml changes. The package is installed in editable mode.
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[all,sweep]"
+	$(BIN)/python -m pip install --quiet --editable ".[all]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed
@@ -271,7 +271,6 @@ speed-check: $(VENV)/.installed
 cifar: $(VENV)/.installed
 	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done
 	for epochs in 1 2 4; do $(BIN)/chainrule train --model cifar-94 --epochs $$epochs --out runs/cifar-94-of-$$epochs || exit 1; done
-	$(BIN)/chainrule compare $(SEEDS:%=runs/cifar-94-%) $(patsubst %,runs/cifar-94-of-%,1 2 4)
 
 page-speed: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python tests/web/speed.py $(ARGS)

@@ -81,7 +81,7 @@ PAGES = {
     "models": Page(
         "Models",
         "Build a network from layers, then train, evaluate, save and explain it.",
-        {"": ("Sequential", "Graph", "load", "ensemble")},
+        {"": ("Sequential", "Graph", "load")},
         """
         import chainrule as cr
 
@@ -102,11 +102,10 @@ PAGES = {
     ),
     "training": Page(
         "Training",
-        "Callbacks, early stopping and logs, cross-validation, run folders, sweeps, and the recipe of a training.",
+        "Callbacks, early stopping, run folders, and the recipe of a training.",
         {
-            "Callbacks": ("Callback", "CsvLog", "TensorBoardLog"),
-            "Cross-validation": ("cross_validate",),
-            "Run folders and sweeps": ("Run", "sweep"),
+            "Callbacks": ("Callback",),
+            "Run folders": ("Run",),
             "Recipes": ("Recipe", "LRMultipliers"),
         },
     ),
@@ -117,7 +116,7 @@ PAGES = {
             "": (
                 *("training.history.History", "training.history.Epoch", "training.metrics.Evaluation"),
                 *("training.steps.gradients.Outcome", "models.stepping.BatchGradients", "training.lr_finder.LRSearch"),
-                *("explain.trace.Trace", "runs.sweep_results.Sweep", "runs.cross_validation.CrossValidation"),
+                "explain.trace.Trace",
                 "check.report.Report",
             )
         },
@@ -159,7 +158,7 @@ PAGES = {
     ),
     "sklearn": Page(
         "scikit-learn",
-        "Networks as scikit-learn estimators, for pipelines, grid searches and cross-validation.",
+        "Networks as scikit-learn estimators, for pipelines, searches, folds, voting and calibration.",
         {"": ("sklearn.ChainruleClassifier", "sklearn.ChainruleRegressor")},
         """
         from chainrule.sklearn import ChainruleClassifier

@@ -24,7 +24,6 @@ import chainrule as cr
 from chainrule import layers
 from chainrule.errors import ChainruleError
 from chainrule.layers.merging import Merge
-from chainrule.models.profiling import Profile
 from chainrule.training.averaging import Lookahead
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.schedules import Schedule
@@ -72,7 +71,7 @@ class Subject:
             self.use(result)
         except ChainruleError as error:
             return str(error)
-        return repr(result.what if isinstance(result, Profile) else result)  # measured times differ
+        return repr(result)
 
 
 def model() -> cr.Sequential:
@@ -131,19 +130,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "Sequential": {"layers": STACK, "input_shape": (1, 6, 5)},
     "Input": {"shape": (3, 4)},
     "Dataset": DATA,
-    "CsvLog": {"path": "log.csv"},
-    "TensorBoardLog": {"folder": "log"},
     "Run": {"folder": "run", "resume": True, "plots": False},
     "Normalization": {"kind": "scale"},
     "check_gradients": {"code": cr.Dense(2)},
     "export_onnx": {"model": model(), "path": "model.onnx"},
     "data.load": {"name_or_path": "pictures"},
     "data.load_test": {"name_or_path": "data.npz"},
-    "sweep": {**DATA, "model": model(), "grid": {"epochs": [1]}, "folder": "sweep", "backend": "sequential"},
-    "cross_validate": {**DATA, "model": model(), "folds": 2},
-    "ensemble": {"models": [model(), model()]},
     "fit": {**DATA, "batch_size": 5, "progress": False},
-    "find_learning_rate": {**DATA, "steps": 10},
     "with_classes": {"classes": "abc"},
     "with_input_normalization": {"statistics": "mean=0,std=1"},
     "with_input_shape": {"input_shape": (1, 6, 5)},

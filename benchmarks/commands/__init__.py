@@ -6,7 +6,6 @@ import click
 
 from benchmarks.commands import options, timing
 from benchmarks.commands.accuracy import accuracy
-from benchmarks.commands.profile_beside import profile_beside
 from benchmarks.commands.speed_check import speed_check
 from chainrule.cli import options as general
 from chainrule.cli.program import ErrorHandlingGroup
@@ -39,5 +38,5 @@ def _refuse(context: click.Context) -> None:
             raise click.UsageError(f"{parameter.opts[0]} must follow the command: {command} {parameter.opts[0]}")
 
 
-for command in (timing.train, timing.infer, timing.imported, timing.drawn, accuracy, profile_beside, speed_check):
+for command in (timing.train, timing.infer, timing.imported, timing.drawn, accuracy, speed_check):
     bench.add_command(command)

@@ -39,19 +39,14 @@ if TYPE_CHECKING:
     from chainrule.interop.onnx.exporter import export_onnx as export_onnx
     from chainrule.layers import *  # noqa: F403
     from chainrule.layers import initializers as initializers
-    from chainrule.models.ensembles import ensemble as ensemble
     from chainrule.models.model import Graph as Graph
     from chainrule.models.model import Sequential as Sequential
     from chainrule.network import losses as losses
     from chainrule.operations import reference as reference
-    from chainrule.runs.cross_validation import cross_validate as cross_validate
     from chainrule.runs.fitting import Run as Run
     from chainrule.runs.loading import load as load
-    from chainrule.runs.sweep_execution import sweep as sweep
     from chainrule.training import optimizers as optimizers
     from chainrule.training import schedules as schedules
-    from chainrule.training.logs import CsvLog as CsvLog
-    from chainrule.training.logs import TensorBoardLog as TensorBoardLog
     from chainrule.training.lr_multipliers import LRMultipliers as LRMultipliers
     from chainrule.training.optimizers import SGD as SGD
     from chainrule.training.optimizers import Adam as Adam
@@ -90,21 +85,19 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
     "chainrule.interop.onnx.exporter": "export_onnx",
-    "chainrule.runs.cross_validation": "cross_validate",
     "chainrule.runs.fitting": "Run",
     "chainrule.runs.loading": "load",
-    "chainrule.models.ensembles": "ensemble",
     "chainrule.models.model": "Graph Sequential",
     "chainrule.training.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
     "chainrule.training.lr_multipliers": "LRMultipliers",
     "chainrule.training.schedules": "Constant Cosine OneCycle Plateau Step Triangular WarmUp",
-    "chainrule.runs.sweep_execution": "sweep",
-    "chainrule.training.logs": "CsvLog TensorBoardLog",
     "chainrule.training.trainer": "Callback",
     "chainrule.training.recipe": "Recipe",
 }
 
-_MODULE_OF = {name: module for module, names in PUBLIC_NAMES.items() for name in names.split()}
+_MODULE_OF = dict[str, str]()
+for _module, _names in PUBLIC_NAMES.items():
+    _MODULE_OF |= dict.fromkeys(_names.split(), _module)
 _LAYERS = "chainrule.layers"  # all its public names are also attributes of the package
 
 

@@ -180,4 +180,6 @@ def quoted(value: object, most: int = 60) -> str:
         text = repr(value)
     except Exception:  # repr may run the user's code
         text = f"a {type(value).__name__}"
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    if len(text) <= most:
+        return text
+    return f"{text[: most - 1]}…"

@@ -13,14 +13,13 @@ import pytest
 from cli.commands import Invoke, refused, succeeded
 from PIL import Image
 
-from chainrule.runs.folder import CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL
+from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, MODEL
 
 TRAIN = "train --engine numpy --quiet --model mlp --epochs 1"
 READERS = {  # commands by what they read
-    CONFIG: ("evaluate RUN", "predict RUN x.png", "compare RUN", "train --quiet --resume RUN"),
+    CONFIG: ("evaluate RUN", "predict RUN x.png", "train --quiet --resume RUN"),
     CHECKPOINT: ("train --quiet --resume RUN",),
-    HISTORY: ("compare RUN", "train --quiet --resume RUN"),
-    EVALUATION: ("compare RUN",),
+    HISTORY: ("train --quiet --resume RUN",),
     MODEL: ("evaluate RUN", "predict RUN x.png", "evaluate RUN/model.safetensors"),
 }
 
@@ -57,7 +56,7 @@ def test_a_disk_that_can_only_be_read(
 
     monkeypatch.setattr(os, "open", read_only)
     monkeypatch.setattr(os, "mkdir", read_only)
-    for command in ("evaluate RUN --engine numpy", "compare RUN", "predict RUN x.png --engine numpy"):
+    for command in ("evaluate RUN --engine numpy", "predict RUN x.png --engine numpy"):
         succeeded(invoke(command))
     refused(invoke("train --quiet --resume RUN"), "lock the run folder", "Read-only file system")
     refused(invoke(f"{TRAIN} --out new --data", digits), "the run folder", "Read-only file system")
@@ -84,7 +83,7 @@ ODD = "a\nb\x1b[2J"
 def test_names_of_run_folders(invoke: Invoke, digits: Path, name: str) -> None:
     done = invoke(f"{TRAIN} --data", digits, "--out", name)
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, name)
-    for command in ("train --epochs 2 --quiet --resume", "evaluate --engine numpy", "compare"):
+    for command in ("train --epochs 2 --quiet --resume", "evaluate --engine numpy"):
         succeeded(invoke(command, name))
 
 
@@ -102,7 +101,7 @@ def test_names_with_line_breaks_escapes_and_other_bytes(invoke: Invoke, run_fold
     config = json.loads((tmp_path / ODD / CONFIG).read_text())
     config["model"]["name"] = ODD
     (tmp_path / ODD / CONFIG).write_text(json.dumps(config))
-    for words in (["predict --as-is", ODD, f"{ODD}.png"], ["compare RUN --picture", f"{ODD}.png", ODD]):
+    for words in (["predict --as-is", ODD, f"{ODD}.png"],):
         result = succeeded(invoke(*words, "--accept-changes"))
         assert all(line.isprintable() for line in result.output.split("\n"))
         assert r"a\nb\x1b[2J" in result.output

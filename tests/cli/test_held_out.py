@@ -10,7 +10,6 @@ from cli.commands import answer, succeeded
 from PIL import Image
 
 import chainrule as cr
-from chainrule.data.sample_hashes import kept, overlap
 from chainrule.runs.folder import MODEL
 
 LEVELS = {"ant": 50, "bee": 120, "cat": 190}
@@ -50,14 +49,8 @@ def test_the_seed_chooses_the_test_set(invoke, net):
     for other in (0, 3, 4):
         _, test = cr.data.load("d.npz", seed=other)
         evaluation = model.evaluate(test)
-        trained = [known for known in evaluation.warnings if "trained on" in known]
-        assert bool(trained) == (other != seed)
         if other == seed:
             assert report["loss"] == pytest.approx(evaluation.loss)
-    training, _ = cr.data.load("d.npz", seed=seed)
-    for part in (training, cr.data.load_test("d.npz")):
-        whole = np.asarray(part.x, generator.choice(["float64", "int64", "uint8"]))
-        assert f"trained on 40 of these {len(part)} samples" in model.evaluate(whole, part.y).warnings[0]
 
 
 @pytest.mark.parametrize(("seed", "names"), [(1, "cat bee"), (2, "bee")])
@@ -70,7 +63,6 @@ def test_other_data_are_used_whole(invoke, net, tmp_path, seed, names):
     succeeded(invoke(f"train --model {net} --epochs 2 --quiet --seed {seed} --out run --data trained"))
     report = answer(invoke(f"{evaluate} --json --data new"))
     assert (report["samples"], count(invoke(f"{evaluate} --data new").stdout)) == (18, (18,))
-    assert not any("trained on" in line for line in report["warnings"])
     evaluation = cr.load("run").evaluate(cr.data.load_test("new"))
     assert report["loss"] == pytest.approx(evaluation.loss)
     for part in ("train", "test"):
@@ -79,24 +71,9 @@ def test_other_data_are_used_whole(invoke, net, tmp_path, seed, names):
     shutil.copytree("trained", "moved")
     moved = answer(invoke("evaluate --json --data moved", Path("run") / MODEL))
     assert moved["samples"] == 36
-    assert "trained on 29 of these 36" in moved["warnings"][0]
     assert "trained on" not in invoke(evaluate).stdout
     for number in range(7):  # the test set of a folder with more images is another one
         pixels = generator.integers(0, 256, (6, 7, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(Path("trained") / "ant" / f"{number}-new.png")
     grown = invoke(evaluate)
     assert "are not those this run was started with" in grown.stderr
-    assert re.search(r"trained on \d of these 9 samples", grown.stdout)
-    assert invoke(f"{evaluate} --calibrated c.safetensors").exit_code == 2
-
-
-@pytest.mark.parametrize("count", [3, 5000])
-def test_known_samples_are_counted(count):
-    """Compare with the count of equal rows, exactly for few samples."""
-    generator = np.random.default_rng(count)
-    training, new = generator.random((2, count, 2, 3, 5)).round(3)
-    test = generator.permutation(np.concatenate([training[: count // 2], new]).astype(generator.choice(["f4", "f8"])))
-    actual = overlap(kept((), training), test)
-    assert int(re.search(r"on (?:about )?([\d,]+)", actual)[1].replace(",", "")) == pytest.approx(count // 2, rel=0.2)
-    assert ("about" in actual) == (count > 256)
-    assert overlap(kept((), training), new) is None

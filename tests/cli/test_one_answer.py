@@ -1,6 +1,5 @@
 """Every path gives the answer of `predict_classes`: commands, explanations and heat maps obey the recorded decision."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,23 +59,6 @@ def test_thresholds_without_effect_are_refused(kind: str) -> None:
     with pytest.raises(ChainruleError, match="yes or no"):
         model.set_thresholds(*values)
     assert model.thresholds == ()
-
-
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_thresholds_record_the_task(outputs: int, tmp_path: Path) -> None:
-    """A network without a recorded task, such as an imported one, answers by them, also after saving."""
-    model = cr.Sequential([cr.Dense(outputs), cr.Sigmoid()], (4,), engine="numpy")
-    x = np.random.default_rng(0).normal(size=(40, 4))
-    p = model.predict(x)
-    y = (p > np.median(p, axis=0)).astype(int)
-    model.tune_thresholds(x, y)
-    model.save(tmp_path / "model.safetensors")
-    for net in (model, cr.load(tmp_path / "model.safetensors", engine="numpy")):
-        answers = net.predict_classes(x)
-        if outputs == 1:
-            assert (answers == y[:, 0]).all() or [*map(str, answers)] == [*map(str, y[:, 0])]
-        else:
-            assert answers == [tuple(str(k) for k in np.flatnonzero(row)) for row in y]
 
 
 @pytest.mark.parametrize("outputs", [1, 3])

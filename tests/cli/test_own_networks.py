@@ -31,7 +31,6 @@ def test_a_skeleton_trains_as_it_stands(invoke: Invoke, digits: Path, stroke: Pa
         ("train --epochs 4 --quiet --resume", folder),
     ):
         succeeded(invoke(*words))
-    assert answer(invoke("compare --json", folder))[0]["epochs"] == 4
 
 
 def test_a_network_for_series_trains_on_a_file(invoke: Invoke) -> None:
@@ -43,7 +42,6 @@ def test_a_network_for_series_trains_on_a_file(invoke: Invoke) -> None:
     words = "--model own.py --data 16.npz"
     for command in (
         f"train --epochs 2 --out o --quiet {words}",
-        f"find-lr {words}",
         "train --epochs 3 --quiet --resume o",
     ):
         succeeded(invoke(command))

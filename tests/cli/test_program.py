@@ -164,14 +164,6 @@ def test_outputs_that_go_away_are_full_closed_or_lack_letters(run, monkeypatch) 
     assert "mnist ? 99.0 %" in done.stdout
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_prints_the_script_of_a_shell(invoke, shell):
-    script = invoke("completion", shell).stdout
-    assert f"_CHAINRULE_COMPLETE={shell}" in script
-    assert invoke("completion", env={"SHELL": f"/usr/bin/{shell}"}).stdout == script
-    refused(invoke("completion", env={"SHELL": "/bin/tcsh"}), "tcsh", "bash, zsh, fish")
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [("chainrule tr", "train"), ("chainrule train --model nump", "numpy-cnn"), ("chainrule data fetch cif", "cifar10")],

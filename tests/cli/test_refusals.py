@@ -18,13 +18,11 @@ import chainrule as cr
 HOMEWORK = Path(__file__).parents[2] / "examples" / "homework" / "submissions"
 AGAINST = "--against 'Conv2D(4, (3, 2))'"
 CELL = "explain --cell dense1.dw[3,400]"
-SWEEP = "sweep --model mlp --engine numpy --out never --data digits.npz --grid"
 LONG = "9" * 400
 REFUSED: dict[str, str | tuple[str, ...]] = {
     # the program
     "trian": "trian",
     "predict somewhere": "IMAGE",
-    "completion tcsh": "tcsh",
     # check and grade
     "check none.py": "none.py: cannot be read (No such file or directory)",
     "check lenet": "unknown model 'lenet'; known: independent-code",
@@ -145,29 +143,17 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "train --out x --resume finished": ("--out", "--resume"),
     "train --model numpy-cnn --resume finished": ("--model", "--resume"),
     "train --epochs 3 --quiet --resume finished": "4 epochs are done",
-    # sweep
-    f"{SWEEP} learning_rate": "expected OPTION=VALUE",
-    f"{SWEEP} speed=1,2": "unknown option 'speed'",
-    f"{SWEEP} learning-rate=0.1,fast": "expected a number, found 'fast'",
-    f"{SWEEP} model=mlp,mlq": "unknown model 'mlq'",
-    f"{SWEEP} 'learning-rate=0.1 lr=0.2'": "the same option",
-    f"{SWEEP} data=nothing.npz,nowhere": "nothing.npz",
     # runs and their evaluation
     **{
         command.replace("RUN", run): part
-        for command in ("evaluate RUN", "compare RUN", "predict RUN x.png", "train --resume RUN")
+        for command in ("evaluate RUN", "predict RUN x.png", "train --resume RUN")
         for run, part in (("''", "empty"), ("empty", "config.json"), ("nowhere", "nowhere"))
     },
     "zoo --out ''": "empty",
     "predict finished ''": "empty",
-    "compare": "RUN",
-    "compare finished --picture ''": "empty",
-    "compare finished --picture no/where.png": "no/where.png",
-    "compare finished --picture empty": "folder",
     "evaluate finished --data small.npz": ("1×9×9", "1×28×28"),
     "evaluate finished --data more.npz": "no class '10', '11'",
     "evaluate finished --data named.npz": "no class 'cat', 'dog'",
-    "evaluate finished --data digits.npz --calibrated no/m": "no folder",
     "predict finished empty": "empty: no images in this folder",
     "predict finished x.png --csv no/out.csv": "no/out.csv",
     "predict finished empty --top 0": "--top 0: expected at least 1",

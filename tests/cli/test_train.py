@@ -20,7 +20,7 @@ from chainrule.training.recipe import Recipe
 QUICK = "--model mlp --engine numpy --epochs 1"
 ALL_FILES = {
     *("best.safetensors", "checkpoint.safetensors", "checksums.json", "config.json", "confusion.png", "curves.png"),
-    *("evaluation.json", "history.csv", "mistakes.png", "model.safetensors", "reliability.png"),
+    *("evaluation.json", "history.csv", "mistakes.png", "model.safetensors"),
 }
 
 

@@ -10,10 +10,9 @@ from chainrule.core.lazy_methods import FUNCTIONS, function_at
 from chainrule.models.model import Model
 from chainrule.models.profiling import Profile
 from chainrule.training.history import History
-from chainrule.training.lr_finder import LRSearch
 from chainrule.training.metrics import Evaluation
 
-CLASSES = {kind.__name__: kind for kind in (cr.Dataset, Evaluation, History, LRSearch, Model, Profile)}
+CLASSES = {kind.__name__: kind for kind in (cr.Dataset, Evaluation, History, Model, Profile)}
 
 
 @pytest.mark.parametrize("method", FUNCTIONS)

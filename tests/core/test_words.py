@@ -109,7 +109,7 @@ def test_layers_with_activations_are_two_layers() -> None:
 
 def test_the_table_names_what_exists() -> None:
     """Give each layer its options by all their foreign names."""
-    options = {*inspect.signature(cr.Sequential.fit).parameters, *inspect.signature(cr.cross_validate).parameters}
+    options = {*inspect.signature(cr.Sequential.fit).parameters}
     for kind in cr.layers.NAMED.values():
         own = {*inspect.signature(kind).parameters}
         options |= own

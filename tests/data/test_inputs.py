@@ -1,7 +1,6 @@
 """Photographed digits: drawn ones here, MNIST itself in test_mnist.py."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +8,8 @@ from numerical import assert_close
 from numpy.testing import assert_array_equal
 from PIL import Image, ImageDraw
 
-from chainrule.data import Normalization, as_mnist, load_digit
+from chainrule.data import as_mnist, load_digit
 from chainrule.data.containers import Column
-from chainrule.data.inputs import read_inputs
 from chainrule.data.sources import as_array
 from chainrule.errors import DataError, FormatError
 
@@ -75,39 +73,6 @@ def test_images_without_a_digit_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=message):
             as_mnist(array)
-
-
-class Items:
-    """A data set of items with a length."""
-
-    def __init__(self, items: list[Any]) -> None:
-        self.items = items
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.items[index]
-
-
-def test_files_pictures_pairs_and_batches_are_the_same_inputs(tmp_path: Path) -> None:
-    images = np.random.default_rng(3).integers(0, 256, (7, 3, 5, 6)).astype(np.uint8)
-    pictures = [Image.fromarray(image.transpose(1, 2, 0)) for image in images]
-    paths = [tmp_path / f"{number}.png" for number in range(7)]
-    for picture, path in zip(pictures, paths, strict=True):
-        picture.save(path)
-    forms: list[Any] = [
-        paths,
-        [*map(str, paths)],
-        pictures,
-        Items([(image, 0) for image in images]),
-        Items([(path, 0) for path in paths]),
-        Items([(images[start : start + 3], np.zeros(3)) for start in (0, 3, 6)]),
-    ]
-    for form in forms:
-        assert_array_equal(np.asarray(read_inputs(form, (3, 5, 6), Normalization("none"))), images)
-    assert_array_equal(read_inputs(paths[2], (3, 5, 6), Normalization("none")), images[2:3])
-    assert read_inputs(images, (3, 5, 6), Normalization("none")) is images
 
 
 def test_rows_of_different_lengths_are_refused_with_their_shapes() -> None:

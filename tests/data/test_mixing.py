@@ -13,10 +13,8 @@ from training.made import classifier, stripes
 import chainrule as cr
 from chainrule.data import Augmentation, Dataset, mixing
 from chainrule.data.coloring import Draw
-from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
-from chainrule.models.record import Record
 from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Preparation, Samples
@@ -71,8 +69,6 @@ def test_batches_do_not_depend_on_the_engine_threads_or_the_source_of_the_data(
     if len(shape) == 3:
         loaded = trained(text, x, y)
         assert not np.array_equal(loaded, trained(None, x, y))
-        for readers in (0, 2):
-            assert_array_equal(trained(text, [*zip(x, y, strict=True)], None, readers=readers), loaded)
     layers, batches = [cr.Flatten(), cr.Dense(3), cr.Softmax()], list[tuple[np.ndarray, ...]]()
     for engine, threads in (("numpy", 1), ("compiled", 1), ("compiled", 3)):
         model = cr.Sequential(layers, shape, engine=engine, threads=threads)
@@ -82,20 +78,6 @@ def test_batches_do_not_depend_on_the_engine_threads_or_the_source_of_the_data(
     for batch in batches[1:]:
         for actual, expected in zip(batch, batches[0], strict=True):
             assert_array_equal(actual, expected)
-
-
-def test_a_batch_of_an_iterable_is_mixed_with_its_own_samples() -> None:
-    x, y = stripes(150)
-    batches = [(x[n : n + 50], y[n : n + 50]) for n in range(0, 150, 50)]
-    recipe = Recipe(augmentation=Augmentation(mixup=1.0), batch_size=50, normalization="none")
-    model = classifier(dtype="float64")
-    trainer = model.trainer(recipe, Record.of(model).read(Data.of(batches)))
-    for step in (0, 1, 4):
-        images, targets, _ = trainer.loader.batch(step)
-        own, labels = batches[step % 3]
-        assert_close(targets.sum(1), 1)
-        assert images.max() <= own.max()
-        assert {*np.flatnonzero(targets.any(0))} <= {*labels}
 
 
 def test_a_function_of_the_image_the_target_and_a_generator(tmp_path: Path) -> None:

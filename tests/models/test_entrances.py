@@ -11,11 +11,11 @@ import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 from PIL import Image
-from training.drawn_fits import DEFAULTS, KINDS, Items, N, each, outputs, rows, state
+from training.drawn_fits import DEFAULTS, KINDS, N, each, outputs, rows, state
 from training.made import stripes
 
 import chainrule as cr
-from chainrule.errors import ChainruleError, OptionError
+from chainrule.errors import ChainruleError
 
 RANDOM = ("classes", "logits")  # a step's loss is not that of an evaluation: dropout, or statistics of the batch
 near = partial(assert_close, roundings=1000, dtype=np.float32)
@@ -41,23 +41,15 @@ def draw(kind: str) -> np.random.Generator:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_are_answered_and_evaluated_in_any_order(kind: str) -> None:
-    """Whole weights are repetitions, also of no sample; a batch size changes rounding alone."""
+    """A batch size changes rounding alone."""
     model, x, y, _ = fitted(kind)
-    order, counts = draw(kind).permutation(N), draw(kind).permutation(np.arange(N) % 4)
+    order = draw(kind).permutation(N)
     moved = model.predict(rows(x, order), batch_size=5)
     for part, whole in zip(parts(moved), outputs(model, x), strict=True):
         near(part, whole[order])
     evaluation, swapped = model.evaluate(x, y), model.evaluate(rows(x, order), rows(y, order))
     for name, value in evaluation.figures.items():
         near(swapped.figures[name], value, name=name)
-    if len(outputs(model, x)) > 1:  # an evaluation has no weights
-        with pytest.raises(OptionError):
-            model.evaluate(x, y, sample_weight=counts)
-        return
-    repeated = np.repeat(np.arange(N), counts)
-    weighted = model.evaluate(x, y, sample_weight=counts)
-    near(weighted.loss, model.evaluate(rows(x, repeated), rows(y, repeated)).loss)
-    near(model.evaluate(x, y, sample_weight=np.full(N, 3)).loss, evaluation.loss)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,7 +71,7 @@ def test_validation_data_change_nothing_and_are_evaluated(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in RANDOM])
 def test_a_step_on_all_samples_has_the_loss_of_their_evaluation(kind: str) -> None:
-    """So have its gradients, a step with weights, the first of a search, and all with another loss."""
+    """So have its gradients, a step with weights, and all with another loss."""
     model, x, y, _ = fitted(kind)
     before, weights = state(model), draw(kind).exponential(size=N)
     losses: list[Any] = [None, "huber"] if kind in ("regression", "images") else [None]
@@ -87,17 +79,10 @@ def test_a_step_on_all_samples_has_the_loss_of_their_evaluation(kind: str) -> No
         expected = model.evaluate(x, y, loss=loss).loss
         near(copy.deepcopy(model).gradients(x, y, loss=loss).loss, expected)
         near(copy.deepcopy(model).train_step(x, y, loss=loss).loss, expected)
-        slow: dict[str, Any] = {"steps": 11, "low": 1e-9, "high": 1e-8, "batch_size": N, "optimizer": "sgd"}
-        search = model.find_learning_rate(x, y, loss=loss, **slow)
-        assert_close(search.learning_rates, np.geomspace(1e-9, 1e-8, 11), dtype=np.float64)
-        if kind != "whitened":  # a search computes the filters that whiten its samples
-            assert_close(search.losses, np.full(11, expected), error=1e-3)
         assert state(model) == before
     if len(outputs(model, x)) > 1:  # an evaluation has no weights
         return
-    # a step divides the weighted losses by the number of samples, and an evaluation by the sum of the weights
-    weighted = model.evaluate(x, y, sample_weight=weights)
-    near(model.gradients(x, y, sample_weight=weights).loss, weighted.loss * weights.mean())
+    near(model.gradients(x, y, sample_weight=weights).loss, (model.evaluate(x, y).losses * weights).mean())
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("custom")])
@@ -132,8 +117,6 @@ def test_a_second_training_has_the_normalization_of_the_first(kind: str, normali
     assert first.kind == normalization
     model.fit(each(lambda values: values[half], x), rows(y, half), progress=False, **DEFAULTS)
     assert model.normalization == first
-    model.find_learning_rate(x, y, steps=11)
-    assert model.normalization == first
 
 
 @pytest.mark.parametrize("kind", ["classes", "whitened", "outputs"])
@@ -160,14 +143,13 @@ def test_series_of_any_lengths_are_predicted_as_each_alone(seed: int) -> None:
     layers = [cr.Conv1D(3, 2), cr.Tanh(), cr.GlobalAveragePool1D(), cr.Dense(3), cr.Softmax()]
     model = cr.Sequential(layers, (2, 5), engine="numpy", classes=list("abc"), seed=seed)
     series: list[Any] = [draw.normal(3, 2, size=(2, length)) for length in draw.integers(4, 9, 10)]
-    y, weights = np.arange(10) % 3, draw.exponential(size=10)
+    y = np.arange(10) % 3
     model.fit(series, y, epochs=2, progress=False)
     alone = np.concatenate([model.predict(one[None]) for one in series])
     near(model.predict(series), alone)
     assert model.predict_classes(series).tolist() == np.array(list("abc"))[alone.argmax(1)].tolist()
     losses = -np.log(alone[np.arange(10), y].astype(np.float64))
     near(model.evaluate(series, y).loss, losses.mean())
-    near(model.evaluate(series, y, sample_weight=weights).loss, np.average(losses, weights=weights))
 
 
 @pytest.mark.parametrize("unit", [1, 255])
@@ -204,10 +186,6 @@ def test_a_share_for_validation_is_not_trained_on(kind: str) -> None:
 
     model, history = training(x, y)
     assert sum(history.sizes) == 9 * 2
-    if not isinstance(x, dict):
-        streamed, its_history = training(Items(x, y))
-        near(streamed.parameters, model.parameters)
-        near(its_history["val_loss"], history["val_loss"])
     kept = list[int]()
     for number in range(N):
         moved = each(np.array, x)
@@ -227,9 +205,6 @@ def test_refused_calls_change_nothing(kind: str) -> None:
         lambda: model.fit(x, y, validation_split=1.0),
         lambda: model.fit(rows(x, slice(0)), rows(y, slice(0))),
         lambda: model.evaluate(x),
-        lambda: model.evaluate(x, y, peak=-1),
-        lambda: model.evaluate(x, y, peak=np.inf),
-        lambda: model.find_learning_rate(x, y, low=1.0, high=0.5),
         lambda: model.train_step(x, y, clip_norm=-1.0),
     )
     for call in calls:

@@ -14,7 +14,6 @@ from numerical import assert_close
 from selection import draws
 
 import chainrule as cr
-from chainrule.errors import DataError
 from chainrule.web.description import describe
 
 N = 40
@@ -164,17 +163,6 @@ def of_evaluation(drawn: Drawn, folder: Path) -> None:
             assert part.measured == np.mean(true == predicted)
 
 
-def of_calibration(drawn: Drawn, folder: Path) -> None:
-    """Answers are the same after the confidence is calibrated, also by recorded thresholds."""
-    if drawn.kind in ("several", "numbers"):
-        return
-    try:
-        drawn.model.calibrate(drawn.x, drawn.y)
-    except DataError:  # no temperature is best
-        return
-    assert_same(said(drawn.model.predict_classes(drawn.x)), drawn.answers)
-
-
 def of_the_page(drawn: Drawn, folder: Path) -> None:
     """Decide by the description that the page gets."""
     model = drawn.model
@@ -194,7 +182,7 @@ def of_the_page(drawn: Drawn, folder: Path) -> None:
     assert_same(found, drawn.answers)
 
 
-PATHS: tuple[Callable[[Drawn, Path], None], ...] = (of_files, of_metadata, of_evaluation, of_calibration, of_the_page)
+PATHS: tuple[Callable[[Drawn, Path], None], ...] = (of_files, of_metadata, of_evaluation, of_the_page)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,7 @@ from drawn_networks import fitting, inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from scipy import optimize
 from selection import draws
 from sklearn import metrics
@@ -53,29 +53,3 @@ def test_predictions_are_averaged_over_views_as_in_an_evaluation(views: str) -> 
     dense_model = cr.Sequential([cr.Conv2D(2, 1), cr.Softmax()], (1, 8, 8), engine="numpy")
     with pytest.raises(cr.OptionError, match="positions"):
         dense_model.predict(x, views=views)
-
-
-def test_positions_that_do_not_count_neither_calibrate_nor_tune() -> None:
-    random = np.random.default_rng(3)
-    x = random.normal(size=(12, 2, 5, 6))
-    model = cr.Sequential([cr.Conv2D(3, 3, padding="same"), cr.Softmax()], (2, 5, 6), engine="numpy", dtype="float64")
-    y = model.predict(x).argmax(1)
-    y = np.where(random.random(y.shape) < 0.3, random.integers(0, 3, y.shape), y)
-    ignored = y.copy()
-    ignored[random.random(y.shape) < 0.4] = 255
-    counts = ignored != 255
-    logits = np.log(np.moveaxis(model.predict(x), 1, -1)[counts])
-
-    def loss(temperature: float) -> float:
-        scaled = logits / temperature
-        return float(np.mean(np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(scaled)), y[counts]]))
-
-    best: Any = minimize_scalar(loss, bounds=(0.1, 100), method="bounded")
-    assert_allclose(model.calibrate(x, ignored, ignore_label=255), best.x, rtol=1e-3)
-
-    yes = cr.Sequential([cr.Conv2D(1, 3, padding="same"), cr.Sigmoid()], (2, 5, 6), engine="numpy")
-    answers = (y > 0).astype(int)
-    thresholds = yes.tune_thresholds(x, np.where(counts, answers, 255), ignore_label=255)
-    outputs = yes.predict(x)[:, 0][counts]
-    scores = [f1_score(answers[counts], outputs >= limit) for limit in np.unique(outputs)]
-    assert_allclose(f1_score(answers[counts], outputs >= thresholds[0]), max(scores))

@@ -3,7 +3,6 @@
 import tracemalloc
 import warnings
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from selection import draws
 from sklearn.model_selection import KFold, train_test_split
 
 import chainrule as cr
-from chainrule.data.normalization import Normalization
 from chainrule.errors import ChainruleError, InputUnitWarning
 
 N = 24
@@ -122,14 +120,12 @@ def test_a_label_has_one_reading_at_every_entrance(form: str, writing: str, tmp_
     model.save(tmp_path / "model.safetensors")
     for net in (model, cr.load(tmp_path / "model.safetensors", engine="numpy")):
         labels = np.asarray(y)
-        batches, items = [(x[:9], labels[:9]), (x[9:], labels[9:])], [*zip(x, labels, strict=True)]
-        for passed in ((x, y), (batches,), (items,)):
-            if expected is None:
-                with pytest.raises(ChainruleError):
-                    net.evaluate(*passed)
-            else:
-                right = net.predict(x).argmax(1) == expected
-                assert net.evaluate(*passed).accuracy == pytest.approx(right.mean())
+        if expected is None:
+            with pytest.raises(ChainruleError):
+                net.evaluate(x, y)
+        else:
+            right = net.predict(x).argmax(1) == expected
+            assert net.evaluate(x, y).accuracy == pytest.approx(right.mean())
         if expected is not None:
             for label, place in zip(labels.reshape(-1)[:4], expected[:4], strict=True):
                 assert_array_equal(net.saliency(x[:1], label), net.saliency(x[:1], names[place]))
@@ -145,7 +141,7 @@ def test_a_label_has_one_reading_at_every_entrance(form: str, writing: str, tmp_
 
 
 @pytest.mark.parametrize("kind", ["integers", "bytes", "text", "booleans"])
-@pytest.mark.parametrize("form", ["arrays", "batches", "items", "steps"])
+@pytest.mark.parametrize("form", ["arrays", "steps"])
 def test_labels_come_out_as_they_went_in(kind: str, form: str, tmp_path: Path) -> None:
     x, places = data(3)
     y = {
@@ -160,9 +156,7 @@ def test_labels_come_out_as_they_went_in(kind: str, form: str, tmp_path: Path) -
     if form == "steps":
         model.train_step(x, y)
     else:
-        batches = [(x[:12], y[:12]), (x[12:], y[12:])]
-        passed = {"arrays": (x, y), "batches": (batches,), "items": ([*zip(x, y, strict=True)],)}[form]
-        model.fit(*passed, epochs=3, progress=False)
+        model.fit(x, y, epochs=3, progress=False)
     model.save(tmp_path / "model.safetensors")
     own = {type(label) for label in y.tolist()}
     for net in (model, cr.load(tmp_path / "model.safetensors", engine="numpy")):
@@ -190,12 +184,11 @@ def test_the_task_does_not_depend_on_the_order_of_the_samples(seed: int, ending:
     x, last = draw.normal(size=(N, 4)), {"Sigmoid": [cr.Sigmoid()], "Softmax": [cr.Softmax()], "": []}[ending]
     tasks = set[str]()
     for order in (np.arange(N), draw.permutation(N)):
-        models = [cr.Sequential([cr.Dense(3), *last], (4,), engine="numpy") for _ in range(3)]
+        models = [cr.Sequential([cr.Dense(3), *last], (4,), engine="numpy") for _ in range(2)]
         batches = [(x[part], rows[part]) for part in np.array_split(order, size)]
         models[0].fit(x[order], rows[order], progress=False)
-        models[1].fit(batches, progress=False)
         for batch in batches:
-            models[2].train_step(*batch)
+            models[1].train_step(*batch)
         tasks |= {str(model.task and model.task.name) for model in models}
     assert tasks == {"multi-label" if ending == "Sigmoid" else "classification"}
 
@@ -221,17 +214,6 @@ def test_a_task_that_would_be_a_coincidence_is_refused() -> None:
         model.fit(x, rows, progress=False)
         assert model.task is not None
         assert model.task.name == "classification"
-
-
-def test_every_batch_has_the_task_of_the_first() -> None:
-    draw = np.random.default_rng(1)
-    x, first, later = draw.normal(size=(N, 4)), np.arange(N)[:, None] % 2.0, draw.random((N, 1))
-    model = cr.Sequential([cr.Dense(1), cr.Sigmoid()], (4,), engine="numpy")
-    with pytest.raises(ChainruleError, match="task is binary"):
-        model.fit([(x, first), (x, later)], progress=False)
-    model.train_step(x, first)
-    with pytest.raises(ChainruleError, match="task is binary"):
-        model.train_step(x, later)
 
 
 @settings(max_examples=draws(20), deadline=None)
@@ -302,8 +284,7 @@ def test_another_unit_is_reported_at_every_entrance() -> None:
     fractions = x / 255
     for call, arguments in (
         (model.fit, (fractions, y)), (model.predict, (fractions,)), (model.evaluate, (fractions, y)),
-        (model.tune_thresholds, (fractions, y)), (model.train_step, (fractions, y)),
-        (model.evaluate, ([(fractions, y)],)),
+        (model.train_step, (fractions, y)),
     ):  # fmt: skip
         with pytest.warns(InputUnitWarning):
             call(*arguments)
@@ -341,34 +322,6 @@ def test_what_a_run_cannot_do_is_refused_before_it_starts(tmp_path: Path) -> Non
     assert_array_equal(model.parameters, before)
 
 
-@settings(max_examples=draws(10), deadline=None)
-@given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.booleans())
-def test_random_numbers_are_those_of_the_sample(sizes: list[int], are_mirrored: bool) -> None:
-    """Batches of any sizes, items and arrays: the function of augmentation gets the same numbers for a sample."""
-    count = sum(sizes)
-    ends = np.cumsum([0, *sizes])
-    x, y = np.arange(count * 6.0).reshape(count, 1, 6), np.arange(count) % 2
-    seen = list[dict[tuple[float, ...], list[float]]]()
-
-    def function(image: np.ndarray, target: Any, generator: np.random.Generator) -> Any:
-        seen[-1].setdefault(tuple(np.sort(image.ravel())), []).extend([generator.random(), *image.ravel()[:1]])
-        return image, target
-
-    mirrored: dict[str, Any] = {"flip": "alternate"} if are_mirrored else {}
-    augmentation = cr.Augmentation(function=function, **mirrored)
-    forms: list[tuple[Any, ...]] = [
-        (x, y), ([(x[a:b], y[a:b]) for a, b in pairwise(ends)],), ([*zip(x, y, strict=True)],),
-    ]  # fmt: skip
-    for form in forms:
-        seen.append({})
-        model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 6), engine="numpy", dtype="float64")
-        model.fit(*form, epochs=2, augmentation=augmentation, normalization="none", progress=False)
-    for other in seen[1:]:
-        assert {key: sorted(values) for key, values in other.items()} == {
-            key: sorted(values) for key, values in seen[0].items()
-        }
-
-
 def test_labels_of_many_classes_take_little_memory() -> None:
     """The one-hot rows of all samples would take 160 MB."""
     x, y = np.arange(20_000 * 2, dtype=np.float32).reshape(-1, 2) % 7, np.arange(20_000) % 1_000
@@ -378,18 +331,3 @@ def test_labels_of_many_classes_take_little_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 80e6
-
-
-@pytest.mark.parametrize("kind", ["none", "scale", "standardize"])
-def test_a_chosen_normalization_replaces_a_recorded_one(kind: str) -> None:
-    draw = np.random.default_rng(5)
-    x, y = draw.normal(3, 2, (12, 2, 4, 3)), draw.integers(0, 3, 12)
-    recorded = Normalization("standardize", (0.25, 0.125), (1.0, -2.0))
-    losses = list[Any]()
-    for normalization in (None, recorded):
-        layers = [cr.Flatten(), cr.Dense(3), cr.Softmax()]
-        model = cr.Sequential(layers, (2, 4, 3), dtype="float64", engine="numpy", normalization=normalization)
-        search = model.find_learning_rate(x, y, steps=10, high=0.01, batch_size=12, normalization=kind)
-        losses.append(search.losses)
-        assert model.normalization == (normalization or model.normalization)
-    assert_array_equal(*losses)

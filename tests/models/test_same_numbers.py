@@ -77,11 +77,6 @@ def mapped(model: cr.Sequential, x: Array, y: Array, folder: Path, **options: An
     model.fit(np.load(file, mmap_mode="r"), y, **options)
 
 
-def streamed(model: cr.Sequential, x: Array, y: Array, folder: Path, **options: Any) -> None:
-    size = options.pop("batch_size")
-    model.fit([(x[k : k + size], y[k : k + size]) for k in range(0, len(x), size)], **options)
-
-
 def in_series(model: cr.Sequential, x: Array, y: Array, folder: Path, **options: Any) -> None:
     """Train on series of two lengths."""
     model.fit([sample[:, : 6 + number % 2] for number, sample in enumerate(x)], y, **options)
@@ -92,7 +87,7 @@ def step_by_step(model: cr.Sequential, x: Array, y: Array, folder: Path, **optio
         model.train_step(x, y, optimizer="sgd", learning_rate=0.05)
 
 
-CONTAINERS: list[Callable[..., None]] = [in_memory, mapped, streamed, in_series, step_by_step]
+CONTAINERS: list[Callable[..., None]] = [in_memory, mapped, in_series, step_by_step]
 OPTIONS = {"epochs": 3, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.05, "progress": False}
 
 

@@ -1,7 +1,6 @@
 """Results do not depend on the order or the number of the classes of a data set: classes are matched by name."""
 
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ from chainrule.network.matching import matched
 from chainrule.runs.folder import EVALUATION
 
 NAMES = ("cat", "ant", "7", "bee", "Dog", "1")
-KINDS = ("labels", "pixels", "lazy masks", "columns", "pairs", "pairs of columns")
+KINDS = ("labels", "pixels", "mask files", "columns")
 
 
 def network(kind: str, classes: Any = None) -> Any:
-    head = [cr.Conv2D(6, 1)] if kind in ("pixels", "lazy masks") else [cr.Flatten(), cr.Dense(6)]
+    head = [cr.Conv2D(6, 1)] if kind in ("pixels", "mask files") else [cr.Flatten(), cr.Dense(6)]
     layers = [cr.Conv2D(3, 3, padding="same"), cr.ReLU(), *head]
     last = cr.Sigmoid() if kind.endswith("columns") else cr.Softmax()
     return cr.Sequential([*layers, last], (1, 4, 5), classes=classes, engine="numpy")
@@ -34,7 +33,7 @@ def data(kind: str, generator: np.random.Generator) -> Dataset:
     y = generator.permutation(np.arange(36) % 6)
     if kind.endswith("columns"):
         return Dataset(x, (generator.random((36, 6)) < 0.5).astype(np.float64), NAMES)
-    if kind in ("labels", "pairs"):
+    if kind == "labels":
         return Dataset(x, y, NAMES)
     return Dataset(x, generator.integers(0, 6, (36, 4, 5)), NAMES)
 
@@ -46,31 +45,11 @@ def turned(part: Dataset, order: np.ndarray, kind: str, path: Path) -> Any:
     """
     names = tuple(part.classes[k] for k in order)
     y = part.y[:, order] if kind.endswith("columns") else np.argsort(order)[part.y]
-    if kind != "lazy masks":
-        other = replace(part, y=y, classes=names)
-        return named(other) if kind.startswith("pairs") else other
+    if kind != "mask files":
+        return replace(part, y=y, classes=names)
     mask_folder(path, y, part.x[:, 0])
     (path / "classes.txt").write_text("\n".join(names))
-    return load_test(path, lazy=True)
-
-
-class Recorded:
-    """Items (x, y) or batches, with attributes like those of data sets, subsets and loaders of PyTorch."""
-
-    def __init__(self, part: Any, **attributes: Any) -> None:
-        self.items = [*part]
-        self.__dict__.update(attributes)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.items[index]
-
-
-def named(part: Dataset, classes: Any = None) -> Recorded:
-    """Return a data set whose ``classes`` are the names of the labels, as in torchvision."""
-    return Recorded(zip(part.x, part.y, strict=True), classes=[*(classes or part.classes)], target_transform=None)
+    return load_test(path)
 
 
 def figures(evaluation: Any) -> dict[str, float]:
@@ -91,13 +70,11 @@ def test_no_result_depends_on_the_order_of_classes(kind: str, seed: int, tmp_pat
     assert figures(model.evaluate(other)) == pytest.approx(figures(model.evaluate(part)))
     losses = list[float]()
     for held, folder in ((part, tmp_path / "run"), (other, tmp_path / "other")):
-        run = cr.Run(folder, test_data=part if kind.startswith("pairs") else held, plots=False)
+        run = cr.Run(folder, test_data=held, plots=False)
         history = network(kind).fit(part, epochs=1, progress=False, validation_data=held, run=run)
         losses.append(float(history.epochs[-1].validation_loss or 0))
     assert losses[0] == pytest.approx(losses[1])
     assert (tmp_path / "run" / EVALUATION).read_text() == (tmp_path / "other" / EVALUATION).read_text()
-    if kind == "labels":
-        assert model.calibrate(other) == pytest.approx(expected.calibrate(part))
     before = dict(model.weights)
     for net, trained in ((expected, part), (model, other)):
         net.fit(trained, epochs=1, progress=False, batch_size=6, seed=seed)
@@ -116,8 +93,7 @@ def test_data_with_fewer_classes(kind: str) -> None:
         y = np.resize(np.arange(count), part.y.shape)
         few = Dataset(part.x, y, tuple(NAMES[k] for k in order))
         assert_array_equal(matched(few, Labels(NAMES, chosen=True)).y, order[y])
-        for form in (few, named(few)):
-            assert figures(model.evaluate(form)) == pytest.approx(figures(model.evaluate(part.x, order[y])))
+        assert figures(model.evaluate(few)) == pytest.approx(figures(model.evaluate(part.x, order[y])))
 
 
 @pytest.mark.parametrize(("classes", "names", "rows"), [
@@ -147,9 +123,9 @@ def test_names_that_a_trained_network_does_not_have() -> None:
     part, model = data("labels", generator), network("labels", NAMES)
     other = replace(part, classes=("cow", *NAMES[1:5], "eel"))
     model.fit(part, epochs=1, progress=False)
-    for use, form in product((model.evaluate, model.calibrate, model.fit), (other, named(other))):
+    for use in (model.evaluate, model.fit):
         with pytest.raises(DataError, match="'cow', 'eel'"):
-            use(form)
+            use(other)
     with pytest.raises(DataError, match="'cow', 'eel'"):
         model.fit(part, validation_data=other)
     with pytest.raises(DataError, match="target '1' is missing"):
@@ -157,18 +133,3 @@ def test_names_that_a_trained_network_does_not_have() -> None:
     with pytest.raises(DataError, match=r"'(cow|eel)' of sample \d+ is not a class"):
         model.evaluate(part.x, np.array(other.classes)[part.y])
     assert model.classes == NAMES
-
-
-def test_where_a_data_set_of_pytorch_records_its_classes() -> None:
-    generator = np.random.default_rng(4)
-    part, model = data("labels", generator), network("labels")
-    model.fit(named(part), epochs=1, progress=False, normalization="scale")
-    assert model.classes == NAMES
-    other = turned(part, generator.permutation(6), "labels", Path())
-    samples = named(other)
-    batches = Recorded([(other.x[n : n + 7], other.y[n : n + 7]) for n in range(0, 36, 7)], dataset=samples)
-    for form in (samples, Recorded(samples, dataset=Recorded([], dataset=samples)), batches):
-        assert figures(model.evaluate(form)) == pytest.approx(figures(model.evaluate(part)))
-    changed = named(part, ("a", "b"))
-    changed.__dict__["target_transform"] = len  # the labels are not those of the names
-    assert figures(model.evaluate(changed)) == figures(model.evaluate(part.x, part.y))

@@ -1,6 +1,5 @@
 """Yes/no, several labels and regression: how a task is inferred, what is learnt, and its metrics."""
 
-import dataclasses
 from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import product
@@ -16,8 +15,6 @@ from training.made import dense, points
 import chainrule as cr
 from chainrule.errors import DataError, OptionError
 from chainrule.network import loss_checks, losses, tasks
-from chainrule.network.labels import Labels
-from chainrule.training.metrics import Evaluation
 
 X, VALUE = points(400)
 TASKS: dict[str, tuple[Callable[[], cr.Sequential], Any]] = {  # metric → network, targets
@@ -47,13 +44,6 @@ def test_each_task_is_learnt_and_has_its_own_metric(metric: str) -> None:
         with pytest.raises(OptionError, match="is not defined for regression"):
             _ = history.accuracy
     assert ("accuracy" in words) == ("accuracy" in metric)
-
-
-def test_a_class_without_a_hit_is_reported() -> None:
-    outputs, targets = np.eye(3)[[0, 0, 1, 1, 0]], np.eye(3)[[0, 0, 1, 2, 2]]
-    result = Evaluation(0.5, outputs, targets, labels=Labels(("cat", "dog", "eel")))
-    assert result.warnings == ("class with recall 0 %: eel; none of 2 samples was found",)
-    assert dataclasses.replace(result, outputs=targets).warnings == ()
 
 
 CLASSES = ("categorical_cross_entropy", "softmax_cross_entropy", "categorical_focal_cross_entropy")

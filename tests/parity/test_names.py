@@ -131,7 +131,7 @@ def test_frequent_methods(name: str) -> None:
 def test_options(method: str) -> None:
     """Every option of Keras is accepted, or refused by one line that does not only list ours."""
     values = {"validation_data": None, "callbacks": None, "class_weight": None, "sample_weight": None}
-    values |= {"verbose": 0, "validation_split": 0.0, "batch_size": 2, "epochs": 1, "steps_per_epoch": None}
+    values |= {"verbose": 0, "validation_split": 0.0, "batch_size": 2, "epochs": 1}
     x, y = np.eye(4), np.arange(4) % 3
     data = {"fit": (x, y), "evaluate": (x, y), "predict": (x,), "compile": ()}[method]
     for option, parameter in inspect.signature(getattr(found("keras.Model"), method)).parameters.items():

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 
-from chainrule.plotting.curves import MAX_STEPS, compare_curves, learning_curves, shrink, stretch
+from chainrule.plotting.curves import MAX_STEPS, learning_curves, shrink, stretch
 from chainrule.plotting.figures import png
 from chainrule.plotting.series import envelope, half_window, smooth
 
@@ -74,7 +74,6 @@ def test_scales_follow_the_numbers() -> None:
 
 
 def test_scales_hold_what_is_drawn() -> None:
-    """Of a run alone, the loss of each batch; of several, the smoothed losses, which an outlier hardly changes."""
     for shift in (0, 2):  # logarithmic, linear
         steps, loss, accuracy, epochs = a_run()
         loss += shift
@@ -82,9 +81,6 @@ def test_scales_hold_what_is_drawn() -> None:
         low, high = learning_curves(steps, loss, accuracy, epochs, "run").axes[0].get_ylim()
         assert low <= loss.min()
         assert high >= 60
-        figure = compare_curves({"a": (steps, loss, accuracy, epochs), "b": a_run(200)})
-        top = max(np.nanmax(values) for _, values in lines(figure, 0).values())
-        assert top <= figure.axes[0].get_ylim()[1] < 60
 
 
 @pytest.mark.parametrize("best", [0.3, 0.99, 1.0])
@@ -111,17 +107,6 @@ def test_very_many_steps_become_an_envelope_that_holds_the_extremes() -> None:
     edge = band.get_paths()[0].vertices[:, 1]
     assert (edge.min(), edge.max()) == (loss.min(), 9.0)
     assert any("of 11" in word for word in words(figure))
-
-
-def test_a_comparison_holds_every_run_under_its_own_name() -> None:
-    runs = {"numpy-cnn": a_run(300), "_lenet $5$": a_run(500, 2, 0.97), "empty": ([], [], [], [])}
-    figure = compare_curves(runs)
-    for number, (steps, loss, accuracy, _) in enumerate([*runs.values()][:2]):
-        for panel, values in enumerate((loss, accuracy)):
-            assert_array_equal(lines(figure, panel)[f"run {number}"], (steps, smooth(values, half_window(len(steps)))))
-    names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["numpy-cnn (95.67 %)", "_lenet $5$ (92.00 %)"]
-    assert png(figure)
 
 
 numbers = st.floats(-5, 5) | st.sampled_from([np.nan, np.inf])

@@ -17,7 +17,7 @@ from numpy.testing import assert_array_equal
 
 from chainrule.errors import ShapeError
 from chainrule.plotting.confusion import confusion_matrix
-from chainrule.plotting.curves import compare_curves, learning_curves
+from chainrule.plotting.curves import learning_curves
 from chainrule.plotting.figures import legible, message, png, save
 from chainrule.plotting.kernels import MAX_CHANNELS, MAX_FILTERS, kernel_grid
 from chainrule.plotting.mistakes import as_images, batch_grid, mistakes
@@ -185,7 +185,6 @@ def test_pictures_are_between_black_and_white(limits: tuple[float, float]) -> No
         (lambda: batch_grid(PHOTOS[:3], [0, 1]), r"3 images but labels of shape \(2,\)"),
         (lambda: mistakes(PHOTOS[:3], [0] * 3, [1] * 3, [0.5], CLASSES), r"3 images but confidence of shape \(1,\)"),
         (lambda: learning_curves([1, 2], [1.0, 1.0], [0.1], [], "run"), r"2 steps but accuracy of shape \(1,\)"),
-        (lambda: compare_curves({"lenet": ([1, 2, 3], [1.0], [0.1], [])}), "lenet: 3 steps but loss"),
     ],
 )
 def test_shapes_are_checked(draw: Callable[[], Figure], message: str) -> None:

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from numpy.testing import assert_array_equal
 
 import chainrule as cr
 from chainrule.plotting.figures import png, save
 from chainrule.plotting.mistakes import batch_grid, mistakes
-from chainrule.training.lr_finder import LRSearch
 
 WORDS = ("ant", "bee", "cow")
 
@@ -50,31 +48,6 @@ def trained(classes: int) -> tuple[cr.Sequential, np.ndarray, np.ndarray]:
     model = cr.Sequential(ending, (5,), seed=1, engine="numpy")
     model.fit(x, y, epochs=2, batch_size=8, progress=False)
     return model, x, y
-
-
-def test_a_search_shows_its_losses_and_the_smoothed_ones() -> None:
-    draw = np.random.default_rng(0)
-    rates = np.geomspace(1e-4, 1, 40)
-    search = LRSearch(rates, draw.uniform(1, 2, 40), diverged=False)
-    figure = search.plot("search")
-    assert shows(figure, search.losses)
-    assert shows(figure, search.smoothed)
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_curves_of_rates_are_those_of_the_evaluation(classes: int) -> None:
-    model, x, y = trained(classes)
-    evaluation = model.evaluate(x, y)
-    curves = evaluation.curves[1:] if classes == 2 else evaluation.curves  # of two classes, one says all
-    figure = evaluation.plot_roc()
-    diagonal = 1
-    assert len(lines(figure)) == len(curves) + diagonal
-    for curve in curves:
-        assert shows(figure, np.append(0.0, curve.recall))
-    areas = evaluation.average_precisions[-len(curves) :]
-    names = [text.get_text() for text in evaluation.plot_precision_recall().findobj(Text)]
-    for area in areas:
-        assert any(f"{area:.3f}" in name or f"{area:.4f}" in name for name in names)
 
 
 def test_the_table_of_a_history_has_the_columns_of_its_epochs() -> None:

@@ -43,7 +43,7 @@ def test_pictures_of_a_finished_run(
     convolutions = [name for name, layer in zip(model.names, model.layers, strict=True) if isinstance(layer, cr.Conv2D)]
     expected: Any = {"curves.png", *(f"kernels-{name}.png" for name in convolutions)}
     if with_test:
-        expected |= {"confusion.png", "reliability.png", "mistakes.png"}
+        expected |= {"confusion.png", "mistakes.png"}
     assert names == expected
     for name in names:
         with Image.open(tmp_path / "run" / name) as picture:

@@ -22,19 +22,6 @@ MAP = (LABELS[:, None, None] + np.arange(20).reshape(4, 5)) % 3
 Create = Callable[..., cr.Sequential | cr.Graph]
 
 
-class Items:
-    """A data set that is indexed by sample, like those of PyTorch."""
-
-    def __init__(self, *columns: Any) -> None:
-        self.columns = columns
-
-    def __len__(self) -> int:
-        return N
-
-    def __getitem__(self, index: int) -> Any:
-        return tuple(rows(column, index) for column in self.columns)
-
-
 class Table:
     """A table like those of pandas, whose columns have several dtypes: an array of objects."""
 
@@ -113,11 +100,9 @@ KINDS: dict[str, tuple[Create, Any, Any]] = {  # network, inputs, targets
 FORMS: dict[str, Callable[[Any, Any], tuple[Any, ...]]] = {
     "arrays": lambda x, y: (x, y),
     "data set": lambda x, y: (cr.Dataset(x, y, tuple("012")),),
-    "items": lambda x, y: (Items(x, y),),
     "mapped": lambda x, y: (each(mapped, x), each(mapped, y)),
     "tables": lambda x, y: (each(Table, x), each(Table, y)),
     "lists": lambda x, y: (each(np.ndarray.tolist, x), each(np.ndarray.tolist, y)),
-    "batches": lambda x, y: ([(rows(x, part), rows(y, part)) for part in (slice(6), slice(6, N))],),
 }
 
 
@@ -129,8 +114,8 @@ def stop(trainer: Any, epoch: Any) -> bool:
 DEFAULTS: dict[str, Any] = {"epochs": 2, "batch_size": 6, "optimizer": "momentum", "learning_rate": 0.01}
 OPTIONS: dict[str, Any] = {
     "epochs": 3, "batch_size": 4, "optimizer": "rmsprop", "learning_rate": 0.02, "loss": "huber",
-    "loss_weights": [1, 0.5], "sample_weight": np.linspace(0.5, 2, N), "validation_split": 0.3, "steps_per_epoch": 1,
-    "callbacks": stop, "patience": 1, "seed": 7, "readers": 1,
+    "loss_weights": [1, 0.5], "sample_weight": np.linspace(0.5, 2, N), "validation_split": 0.3,
+    "callbacks": stop, "patience": 1, "seed": 7,
     "schedule": "cosine", "normalization": "standardize", "augmentation": "shift=1", "label_smoothing": 0.1,
     "standardize_targets": True, "class_weight": {0: 2.0}, "ignore_label": 1, "gradient_accumulation_steps": 2,
     "groups": np.arange(N) // 3, "shards": 2, "ema_decay": 0.5, "lr_multipliers": "w=0.5", "lookahead": "every=1",

@@ -50,7 +50,6 @@ class Case:
     freezing          names of frozen parameters for the library; ``frozen``: for the oracle
     recorded          images of training steps that a custom function has seen
     continued         whether the network was trained before
-    streamed          whether the data are an iterable of batches, whose first one decides what is fitted to the data
     """
 
     def __init__(self, task: str, random: np.random.Generator) -> None:
@@ -68,7 +67,7 @@ class Case:
         self.thresholds = tuple[float, ...]()
         self.recorded = list[np.ndarray]()
         self.ignored: int | None = None
-        self.streamed = self.continued = False
+        self.continued = False
         self.multipliers = list[tuple[str, float]]()
         self.rule = Rule("sgd")
         self.schedule: Schedule = lambda step, steps, epochs, better: 1.0
@@ -152,16 +151,8 @@ class Case:
     # ---------------------------------------------------------------- one training
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments of `fit`: arrays, or a list of batches with their weights."""
-        if not self.streamed:
-            return (self.x, self.y), self.fit
-        batches, columns = list[Any](), [self.x, self.y]
-        if "sample_weight" in self.fit:
-            columns.append(self.fit["sample_weight"])
-        for first in range(0, N, self.fit["batch_size"]):
-            rows = np.arange(first, min(first + self.fit["batch_size"], N))
-            batches.append(tuple(_take(column, rows) for column in columns))
-        return (batches,), {name: value for name, value in self.fit.items() if name != "sample_weight"}
+        """Return the arguments of `fit`."""
+        return (self.x, self.y), self.fit
 
     def split(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the indices of the samples to train on and of those that are split off."""
@@ -192,8 +183,7 @@ class Computed:
         self.case, fit = case, case.fit
         own, held = case.split()
         self.x, self.y = case.x[own], _take(case.y, own)
-        self.probe = slice(fit["batch_size"] if case.streamed else None)
-        self.origin, self.spread = case.constants(self.x[self.probe])
+        self.origin, self.spread = case.constants(self.x)
         self.recorded = iter(case.recorded)
         all_weights = fit.get("sample_weight", np.ones(N))
         self.sample_weights = all_weights[own]
@@ -233,7 +223,7 @@ class Computed:
         """Return the mean and the deviation of the targets (N, P, K) of a head; None: they are not standardized."""
         if not self.case.fit["standardize_targets"] or head.task != "regression":
             return None
-        t, weights = t[self.probe], self.sample_weights[self.probe]
+        weights = self.sample_weights
         shares = np.broadcast_to((weights / weights.sum())[:, None, None] / t.shape[1], t.shape)
         mean = (shares * t).sum((0, 1))
         return mean, np.sqrt((shares * (t - mean) ** 2).sum((0, 1)))
@@ -286,8 +276,6 @@ class Computed:
     def batches(self, epoch: int) -> Iterator[Batch]:
         case, size = self.case, self.case.fit["batch_size"]
         numbers = order(len(self.x), case.fit["seed"], epoch)
-        if case.streamed:
-            numbers = np.arange(N)
         if "sampling" in case.fit:
             numbers = balanced_draws(np.ravel(self.y).astype(int), case.fit["seed"], epoch) % len(self.x)
         for first in range(0, len(numbers), size):

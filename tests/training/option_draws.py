@@ -43,11 +43,6 @@ def sampling(case: Case) -> None:
 
 
 @option
-def batches(case: Case) -> None:
-    case.streamed = True
-
-
-@option
 def earlier_training(case: Case) -> None:
     case.continued = True
 

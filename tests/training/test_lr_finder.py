@@ -1,16 +1,12 @@
 """The search for a learning rate."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import answer, bars, invoker, refused
 from numerical import assert_close
-from PIL import Image
 
 import chainrule as cr
-from chainrule.cli import main
 from chainrule.errors import OptionError
 
 RNG = np.random.default_rng(0)
@@ -60,17 +56,3 @@ def test_the_model_is_left_as_it_was() -> None:
 def test_rates_that_are_all_too_large() -> None:
     with pytest.raises(OptionError, match="learning rate"):
         linear().find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=50, high=100)
-
-
-def test_the_command_prints_and_draws_the_suggestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    x, y = bars(200)
-    np.savez(tmp_path / "digits.npz", x=x, y=y)
-    invoke = invoker(main, tmp_path, monkeypatch)
-    command = "find-lr --data digits.npz --model mlp --engine numpy --quiet --low 1e-5 --steps 30"
-    actual = answer(invoke(f"{command} --json --picture rates.png"))
-    assert actual["learning_rates"][0] == 1e-5 < actual["suggested"]
-    with Image.open(tmp_path / "rates.png") as picture:
-        assert np.asarray(picture.convert("L")).min() < 100  # something is drawn
-    assert invoke(command).stdout.startswith(f"suggested learning rate: {actual['suggested']:.2g}")
-    refused(invoke(f"{command} --high 1e-6"), "learning rates from 1e-05 to 1e-06")
-    refused(invoke(f"{command} --picture no/rates.png"), "there is no folder")

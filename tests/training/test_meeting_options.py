@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from selection import draws
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.network import tasks
-from chainrule.training import lr_finder
 from chainrule.training.components import Component, clipping
 from chainrule.training.criterion import Criterion
 from chainrule.training.examples import Examples
@@ -95,80 +93,12 @@ def test_signals_are_filled_with_their_mean(augmentation: str, offset: float) ->
     assert np.abs(seen).max() < 6
 
 
-def test_metrics_are_passed_what_their_arguments_name() -> None:
-    model = small()
-    model.fit(X, Y, progress=False)
-    calls = dict[str, tuple[Any, Any]]()
-
-    def first(y_true: Any, y_pred: Any) -> float:
-        calls["first"] = y_true, y_pred
-        return 0.0
-
-    def second(preds: Any, target: Any) -> float:
-        calls["second"] = target, preds
-        return 0.0
-
-    def third(a: Any, b: Any) -> float:
-        calls["third"] = a, b
-        return 0.0
-
-    figures = model.evaluate(X, Y, metrics={"first": first, "second": second, "third": third}).figures
-    assert {"first", "second", "third"} <= {*figures}
-    for true, predicted in calls.values():
-        assert_array_equal(true, Y)
-        assert_array_equal(predicted, model.predict(X).argmax(1))
-
-
 def test_metrics_of_several_outputs_are_called_for_each() -> None:
     model, x = heads(), X[:, 0, 0, :4]
     y = {"kind": np.arange(24) % 3, "size": x[:, :1]}
     model.fit(x, y, progress=False)
     figures = model.evaluate(x, y, metrics={"share": lambda true, predicted: float(len(true))}).figures
     assert (figures["kind_share"], figures["size_share"]) == (24, 24)
-
-
-def test_several_inputs_and_one_output_decide_and_calibrate() -> None:
-    """What concerns an output does not depend on the number of inputs."""
-    a, b = cr.Input((3,), name="a"), cr.Input((2,), name="b")
-    x = {"a": DRAW.normal(size=(60, 3)), "b": DRAW.normal(size=(60, 2))}
-    y = (x["a"][:, 0] + x["b"][:, 0] + DRAW.normal(size=60) > 0).astype(int)
-    named = np.array(["no", "yes"])[y]
-    model = cr.Graph([a, b], cr.Sigmoid()(cr.Dense(1)(cr.Concatenate()(a, b))), engine="numpy")
-    model.fit(
-        x,
-        named,
-        epochs=30,
-        learning_rate=0.1,
-        progress=False,
-        validation_data=(x, named),
-        patience=9,
-        monitor="roc_auc",
-    )
-    assert model.classes == ("no", "yes")
-    model.calibrate(x, named)
-    (threshold,) = model.tune_thresholds(x, named)
-    assert model.predict_classes(x).tolist() == np.where(model.predict(x)[:, 0] >= threshold, "yes", "no").tolist()
-
-
-def test_a_metric_that_the_validation_data_leave_undefined_never_stops_training() -> None:
-    """Train as without patience and plateau, with one warning that names the option."""
-    options: dict[str, Any] = {"validation_data": (X[:6], 0 * Y[:6]), "epochs": 4, "progress": False}
-    plain, model = small(seed=1), small(seed=1)
-    plain.fit(X, Y, **options)
-    history = model.fit(X, Y, patience=1, schedule=cr.Plateau(patience=1), monitor="roc_auc", **options)
-    assert_array_equal(model.parameters, plain.parameters)
-    assert len(history.epochs) == 4
-    assert ["roc_auc" in warning for warning in history.warnings if "monitor" in warning] == [True]
-
-
-@pytest.mark.parametrize("name", ["log_loss", "calibration_error", "roc_auc", "mean_f1"])
-def test_the_direction_of_a_metric_is_its_own(name: str) -> None:
-    """The weights that early stopping restores have the smallest error or the largest score of all epochs."""
-    model = small()
-    history = model.fit(X, Y, epochs=6, validation_data=(X[:8], Y[:8]), patience=6, monitor=name, progress=False)
-    values = history[f"validation_{name}"]
-    best = min(values) if name in ("log_loss", "calibration_error") else max(values)
-    assert_close(model.evaluate(X[:8], Y[:8]).scores[name], best)
 
 
 # ------------------------------------------------------------------------------------------------ frozen everywhere
@@ -187,7 +117,7 @@ class Steps:
 @pytest.mark.parametrize("names", [("backbone",), ("conv*", "norm1"), ("gamma", "w"), ("dense1.b",)])
 @pytest.mark.parametrize("optimizer", ["sgd", cr.AdamW(0.1, weight_decay=0.5), Steps()])
 def test_every_way_of_training_keeps_what_is_frozen(names: tuple[str, ...], optimizer: Any) -> None:
-    """These are `fit`, a trainer, `train_step`, the search for a learning rate, and the step that a trace shows."""
+    """These are `fit`, a trainer, `train_step`, and the step that a trace shows."""
     model = small(dtype="float64")
     model.freeze(*names)
     changes = changed(copy.deepcopy(model), X, Y, optimizer=optimizer)
@@ -195,14 +125,6 @@ def test_every_way_of_training_keeps_what_is_frozen(names: tuple[str, ...], opti
     trainer = twin.trainer(cr.Recipe(optimizer=optimizer), Examples.of(X, Y, (2,)))
     train(trainer)
     assert differing(twin, model) == changes
-    search = small(dtype="float64")
-    search.freeze(*names)
-    with pytest.MonkeyPatch.context() as patch:
-        searched = list[Any]()
-        patch.setattr(lr_finder, "search_learning_rates", lambda trainer, *rates: searched.append(trainer))
-        search.find_learning_rate(X, Y, optimizer=optimizer)
-    train(searched[0])
-    assert differing(searched[0].network, search) == changes
     stepped = copy.deepcopy(model)
     stepped.fit(X, Y, epochs=1, learning_rate=1e-3, progress=False)  # for the normalization
     before = copy.deepcopy(stepped)
@@ -234,15 +156,6 @@ def test_another_training_continues_from_the_predictions(frozen: tuple[str, ...]
     model.freeze(*frozen)
     model.fit(X, targets, learning_rate=1e-9, progress=False)
     assert_close(model.predict(X), before, roundings=1e4)
-
-
-def test_a_search_for_a_learning_rate_standardizes_as_the_training() -> None:
-    targets = 50 + 20 * X[:, 0, 0, :2]
-    layers = [cr.Flatten(), cr.Dense(2)]
-    model = cr.Sequential(layers, (1, 6, 6), loss="mean_squared_error", engine="numpy")
-    search = model.find_learning_rate(X, targets, low=1e-9, high=1e-8)
-    history = model.fit(X, targets, learning_rate=1e-9, progress=False)
-    assert_close(search.losses[0], history.losses[0], roundings=1e4)
 
 
 class Noise(Component):

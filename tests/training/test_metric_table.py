@@ -31,7 +31,7 @@ def test_perfect_predictions_are_better_than_random_ones(task: Task, positions: 
     drawn = np.random.default_rng(1).random(targets.shape)
     random = Evaluation(1.0, drawn / drawn.sum(1, keepdims=True) if task == CLASSIFICATION else drawn, targets, task)
     perfect = Evaluation(0.0, 1e-9 + (1 - 2e-9) * targets if task != REGRESSION else targets + 1e-9, targets, task)
-    worse, better = ({**evaluation.figures, **evaluation.scores} for evaluation in (random, perfect))
+    worse, better = (evaluation.figures for evaluation in (random, perfect))
     assert "loss" in worse
     for name, value in worse.items():
         form = form_of(name)

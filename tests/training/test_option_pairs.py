@@ -48,7 +48,7 @@ def refusals(case: Case, names: list[str]) -> list[str]:
         and (task != "classification" or several),
         "class weights .*: expected labels": "class_weight" in names and (task == "regression" or several),
         "sampling balanced: expected one class": "sampling" in names
-        and (case.task not in ("classes", "logits", "binary") or several or case.streamed),
+        and (case.task not in ("classes", "logits", "binary") or several),
         "loss weights require": "loss_weights" in names and not several,
         "ignore_label .* requires": "ignore_label" in names and case.task not in ("map", "binary map"),
         "thresholds": "thresholds" in names and (task not in ("binary", "multi-label") or several),
@@ -57,9 +57,6 @@ def refusals(case: Case, names: list[str]) -> list[str]:
         "sample_weight requires one output": "evaluated_weight" in names and several,
         "dice is a loss of whole samples": "dice" in losses and (moves or are_weighted),
     }
-    if case.streamed:
-        reasons |= {"class weights .*: expected labels": "class_weight" in names}
-        reasons |= {"validation_split requires|groups": "validation_split" in names}
     return [pattern for pattern, is_refused in reasons.items() if is_refused]
 
 

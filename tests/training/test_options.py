@@ -17,9 +17,9 @@ from training.drawn_fits import FORMS, KINDS, OPTIONS, state, trained
 import chainrule as cr
 from chainrule.errors import ChainruleError
 
-RESOURCES = ("gradient_accumulation_steps", "shards", "readers")  # the result is the same but for rounding
+RESOURCES = ("gradient_accumulation_steps", "shards")  # the result is the same but for rounding
 RANDOM = ("classes", "logits")  # parts of a batch have statistics and random numbers of their own
-RESUMED = [name for name in OPTIONS if name not in ("callbacks", "readers")]
+RESUMED = [name for name in OPTIONS if name != "callbacks"]
 
 
 def ascend(step: int) -> float:
@@ -32,13 +32,13 @@ def test_every_option_has_an_effect_or_is_refused(engine: str, examples: int) ->
     @settings(max_examples=examples, deadline=None)
     @given(*map(st.sampled_from, ([*KINDS], [*FORMS], [*OPTIONS])), st.lists(st.sampled_from([*OPTIONS]), max_size=2))
     def draw(kind: str, form: str, option: str, others: list[str]) -> None:
-        context = {name: OPTIONS[name] for name in others if name not in ("readers", "callbacks", option)}
+        context = {name: OPTIONS[name] for name in others if name not in ("callbacks", option)}
         if option == "patience":
             context |= {"schedule": ascend, "validation_data": KINDS[kind][1:]}
         if option == "standardize_targets":
             context[option] = False
         before = trained(kind, form, engine, context)
-        if before is None or (option, form) == ("seed", "batches"):  # an iterable has its own order
+        if before is None:
             return
         after = trained(kind, form, engine, context | {option: OPTIONS[option]})
         if option not in RESOURCES:

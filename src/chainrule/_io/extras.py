@@ -17,8 +17,6 @@ REQUIREMENTS = {
     "page": ["starlette>=1.0.1", "uvicorn>=0.34", "h11>=0.16"],
     "plots": ["matplotlib>=3.9", "pillow>=12.2"],
     "sklearn": ["scikit-learn>=1.6"],
-    "sweep": ["joblib>=1.4"],
-    "tensorboard": ["tensorboardX>=2.6.2"],
     "tflite": ["tflite>=2.18"],
     "wasm": ["ziglang>=0.13"],
 }  # extra in pyproject.toml → the packages that it adds

@@ -1,7 +1,6 @@
 """The command `chainrule data`."""
 
 import textwrap
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -108,14 +107,10 @@ def inspect(
 ) -> None:
     """Read an image folder as for training, and report which files are used, and which are skipped and why.
 
-    Images that occur more than once are reported too, within a set and across sets, even if they are resized,
-    compressed again or slightly brighter.
-
     list_files  (--list) List every skipped file.
     """
-    from chainrule.data import duplicates, known_names, masks
     from chainrule.data import folder as folders
-    from chainrule.data.folder_layout import ALL
+    from chainrule.data import known_names, masks
     from chainrule.data.target_table import has_targets
 
     if name in known_names():
@@ -128,14 +123,11 @@ def inspect(
         layout = used
         shape = used.shape
         inventory = cast("Inventory", used.inventory)
-        files = dict.fromkeys(paths, ALL)
     else:
         layout, shape, inventory = folders.inspect_folder(folder, targets)
-        files = layout.files
     kind = "classes" if layout.has_classes else "targets"
-    groups = duplicates.find_duplicates(folder, files)
     if as_json:
-        details = {"shape": list(shape), kind: list(layout.classes), "duplicates": list(map(asdict, groups))}
+        details = {"shape": list(shape), kind: list(layout.classes)}
         print_json({**inventory.to_json(), **details})
         return
     subsets = inventory.used.values()
@@ -149,7 +141,7 @@ def inspect(
         lines += map(str, inventory.left_out)
     else:
         lines += inventory.lines()
-    click.echo("\n".join([*lines, *duplicates.lines(groups, listed=list_files)]))
+    click.echo("\n".join(lines))
 
 
 def _clearable() -> list[str]:

@@ -1,7 +1,7 @@
 """The command `chainrule evaluate`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,6 @@ from chainrule.training.metric_table import label_of
 
 if TYPE_CHECKING:
     from chainrule.data.dataset import Dataset
-    from chainrule.models.model import Model
-    from chainrule.training.examples import Examples
     from chainrule.training.metrics import Evaluation
 
 MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; number that is printed of more
@@ -28,26 +26,12 @@ class EvaluationOptions:
     views            Average the outputs over views of each image: "flip,shift=1".
     class_file       (--classes FILE.csv) Write the metrics of each class.  [default for more than 50 classes:
                      classes.csv beside the model]
-    reliability      (--reliability FILE.png) Plot the accuracy by the confidence of predictions.
-    calibrated_file  (--calibrated FILE.safetensors) Calibrate the confidence on the run's validation data before the
-                     evaluation, and write the model.
-    tuned_file       (--tuned FILE.safetensors) Choose the thresholds of yes-or-no outputs on the run's validation
-                     data before the evaluation, record them, and write the model.
-    metric           (--tuned-for METRIC) Metric of these thresholds: f1, balanced_accuracy or matthews_corrcoef.
     mistakes         (--mistakes FILE.csv) List the wrongly classified samples, the most confident first.
-    roc              (--roc FILE.png) Plot the ROC curves.
-    precision_recall  (--precision-recall FILE.png) Plot precision by recall.
     """
 
     views: options.Text = None
     class_file: options.OutputFile = None
-    reliability: options.OutputFile = None
-    calibrated_file: options.OutputFile = None
-    tuned_file: options.OutputFile = None
-    metric: str = "f1"
     mistakes: options.OutputFile = None
-    roc: options.OutputFile = None
-    precision_recall: options.OutputFile = None
 
 
 @click.command(short_help="Evaluate a run on the test set.")
@@ -69,9 +53,7 @@ def evaluate(
     """Evaluate a model on test data: metrics, and those of each class.
 
     The metrics are accuracy for classification, label accuracy for multi-label classification, and errors and R² for
-    regression. For classes and labels, they include F1, the area under the ROC curve and the average precision (means
-    over the classes, each against the rest), and the calibration error. For masks, they count pixels, and include IoU
-    and Dice; for target images, they include the peak signal-to-noise ratio.
+    regression. For classes and labels, they include F1. For masks, they count pixels, and include IoU.
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
@@ -83,9 +65,6 @@ def evaluate(
     loading.require_one_input_and_output(model, run)
     test, part = loading.load_test_data(model, job, source)
     views = Views.choose(output.views)
-    adjustment = Adjustment()
-    if output.calibrated_file is not None or output.tuned_file is not None:
-        adjustment = _adjust(model, loading.validation_samples(model, job, source.location), output)
     ignore_label = None if job is None else job.recipe.ignore_label
     evaluation = model.evaluate(test, views=views, ignore_label=ignore_label)
     figures = evaluation.to_json(model.classes)
@@ -96,45 +75,12 @@ def evaluate(
     if as_json:
         about = {"run": str(run), "model": model.name, "signature": model.signature.to_config(), "data": test.name}
         added: dict[str, object] = {} if views is None else {"views": str(views)}
-        print_json({**about, "part": part, **added, **adjustment.values, **figures})
+        print_json({**about, "part": part, **added, **figures})
         return
     title = f"{model.name} on {test.name}: {part}"
     if views:
         title += f" in {len(views)} views"
     click.echo(_text(title, figures, noun_of(model.input_shape), output.class_file))
-    for remark in adjustment.remarks:
-        click.echo("\n" + printable(remark))
-
-
-@dataclass
-class Adjustment:
-    """What was changed in a model before its evaluation.
-
-    values    temperature and thresholds, as in the JSON output
-    remarks   sentences about them and about the files that were written
-    """
-
-    values: dict[str, object] = field(default_factory=dict[str, object])
-    remarks: list[str] = field(default_factory=list[str])
-
-
-def _adjust(model: "Model", validation: "Examples", output: EvaluationOptions) -> Adjustment:
-    """Calibrate the model, choose thresholds, or both, and write the files."""
-    from chainrule.models import temperature
-
-    adjustment = Adjustment()
-    if output.calibrated_file is not None:
-        value = temperature.calibrate(model, validation)
-        model.save(output.calibrated_file)
-        adjustment.values["temperature"] = value
-        adjustment.remarks.append(f"logits divided by the temperature {value:.4g}; wrote {output.calibrated_file}")
-    if output.tuned_file is not None:
-        thresholds = [*temperature.tune(model, validation, output.metric)]
-        model.save(output.tuned_file)
-        adjustment.values["thresholds"] = thresholds
-        shown = ", ".join(f"{threshold:.4g}" for threshold in thresholds)
-        adjustment.remarks.append(f"thresholds {shown}; wrote {output.tuned_file}")
-    return adjustment
 
 
 def _write_files(
@@ -145,18 +91,11 @@ def _write_files(
     figures   the evaluation as JSON values
     """
     from chainrule._io.files import csv_bytes, write_atomic
-    from chainrule.plotting.figures import save
 
     if output.class_file is not None:
         write_atomic(output.class_file, csv_bytes(_class_rows(figures.get("classes", ()))))
     if output.mistakes is not None:
         write_atomic(output.mistakes, csv_bytes(_mistake_rows(evaluation, test)))
-    if output.reliability is not None:
-        save(evaluation.plot_reliability(), output.reliability)
-    if output.roc is not None:
-        save(evaluation.plot_roc(), output.roc)
-    if output.precision_recall is not None:
-        save(evaluation.plot_precision_recall(), output.precision_recall)
 
 
 def _class_rows(classes: Sequence[Mapping[str, object]]) -> list[list[object]]:
@@ -171,7 +110,7 @@ def _class_rows(classes: Sequence[Mapping[str, object]]) -> list[list[object]]:
 
 def _mistake_rows(evaluation: "Evaluation", test: "Dataset") -> list[list[object]]:
     """Return the rows of a CSV file that lists the wrongly classified samples by their names."""
-    from chainrule.training.answers import Misclassification
+    from chainrule.training.metrics import Misclassification
 
     rows: list[list[object]] = [[test.noun, *Misclassification._fields[1:]]]
     for sample, *answers in evaluation.mistakes:
@@ -186,9 +125,6 @@ def _text(title: str, figures: Mapping[str, Any], unit: str, class_file: Path | 
     unit   what a sample is called, such as "image"
     """
     rows = metric_rows({name: value for name, value in figures.items() if isinstance(value, float)})
-    if "accuracy_interval" in figures:
-        low, high = figures["accuracy_interval"]
-        rows[0][1] += f" (95 % interval {format_percent(low, 1)} to {format_percent(high, 1)})"
     paragraphs = [printable(title), format_table(rows)]
     if "classes" in figures:
         paragraphs += _class_table(figures, unit)

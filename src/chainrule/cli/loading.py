@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.cli.custom_data import is_custom
-from chainrule.cli.options import Execution, Location, TestData
+from chainrule.cli.options import Execution, TestData
 from chainrule.cli.output import format_count
 from chainrule.cli.program import print_message
 from chainrule.cli.training_request import resolve_data_name
@@ -21,14 +21,12 @@ from chainrule.data.table import encoded, read_columns
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models.model import Model
-from chainrule.models.record import Record
 from chainrule.network import tasks
 from chainrule.network.matching import matched
 from chainrule.runs import checksums, jobs, loading
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.runs.loading import RunRecord, load, read_run
-from chainrule.training.examples import Examples
 
 
 def load_run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
@@ -137,22 +135,6 @@ def _data_of_run(job: Job, source: TestData) -> tuple[Dataset, Dataset]:
         except DataError as error:
             print_message(f"{error}; the test set may contain {training.noun}s that the run was trained on")
     return training, test
-
-
-def validation_samples(model: Model, job: Job | None, location: Location) -> Examples:
-    """Return the validation samples of a model's run, to calibrate it or to tune its thresholds.
-
-    Errors   OptionError if there is no run, or if it has no validation samples
-    """
-    validation = None
-    if job is not None:
-        training, test = job.load(**location)
-        job.check_data(training, test)
-        examples = Record.of(model, job.recipe.ignore_label).read(training)
-        validation = examples.parts(job.recipe.validation, job.recipe.seed, training.groups)[1]
-    if validation is None:
-        raise OptionError("--calibrated and --tuned require a run with validation data; train with --validation 0.1")
-    return validation
 
 
 def read_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dataset | None]:

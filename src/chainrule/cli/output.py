@@ -9,7 +9,7 @@ import click
 
 from chainrule._io.console import aligned
 from chainrule.errors import printable
-from chainrule.training.metric_table import DECIBELS, FRACTION, label_of, unit_of
+from chainrule.training.metric_table import FRACTION, label_of, unit_of
 
 MISSING = "–"
 WIDTH = 100  # columns
@@ -50,10 +50,8 @@ def format_loss(value: float | None) -> str:
 
 
 def format_metric(name: str, value: float | None) -> str:
-    """Format a metric by its unit: as a percentage, in decibels or as a number."""
+    """Format a metric by its unit: as a percentage or as a number."""
     unit = unit_of(name)
-    if unit == DECIBELS and value is not None:
-        return f"{value:.2f}"
     if unit == FRACTION:
         return format_percent(value)
     return format_loss(value)

@@ -22,8 +22,8 @@ from chainrule.models.model import Model
 from chainrule.network import losses, tasks
 from chainrule.network.tasks import MULTI_LABEL, REGRESSION
 from chainrule.plotting.figures import save
-from chainrule.training.calibration import confidences
 from chainrule.training.dense import are_yes
+from chainrule.training.metrics import confidences
 
 BATCH = 256  # samples per batch
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from chainrule._io import extensions
+from chainrule.core.words import advice_for
 from chainrule.errors import (
     AmbiguousNameWarning,
     ChainruleError,
@@ -24,8 +25,8 @@ from chainrule.errors import (
 )
 
 COMMANDS = (
-    *("train", "find-lr", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
-    *("explain", "profile", "check", "grade", "docs", "completion"),
+    *("train", "evaluate", "predict", "models", "zoo", "data", "import", "export"),
+    *("explain", "profile", "check", "grade", "docs"),
 )
 FAILED, INTERRUPTED = 2, 130
 OUT_OF_MEMORY = "out of memory"
@@ -54,6 +55,9 @@ class ErrorHandlingGroup(click.Group):
         except click.UsageError as error:
             close = get_close_matches(args[0].casefold(), self.list_commands(ctx), 1)
             hint = f" Did you mean {close[0]}?" if close else ""
+            advice = advice_for(args[0])
+            if advice is not None:
+                hint = f" {advice[:1].upper()}{advice[1:]}"
             raise click.UsageError(f"{error.message}{hint}", ctx) from None
 
     def main(  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -20,7 +20,6 @@ from chainrule.runs.folder import CHECKPOINT, require_run
 EXTENSION_OPTIONS = ("epochs", "patience")  # options that extend a resumed run
 RESUME_OPTIONS = (
     "resume",
-    "tensorboard",
     "data",
     "data_folder",
     "offline",
@@ -52,7 +51,6 @@ def train(context: click.Context, **arguments: Any) -> None:
     with mpi.session() as workers:
         if workers.rank:
             arguments["quiet"] = True
-            arguments["tensorboard"] = None
         train_in = _train_new if arguments["resume"] is None else _resume
         result, inventory, test = train_in(context, arguments, workers)
     if workers.rank:
@@ -175,11 +173,8 @@ def _data_location(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _callbacks(arguments: dict[str, Any]) -> list[Any]:
     from chainrule.training.callbacks import ProgressBar
-    from chainrule.training.logs import TensorBoardLog
 
     callbacks = list[Any]()
-    if arguments["tensorboard"] is not None:
-        callbacks.append(TensorBoardLog(arguments["tensorboard"]))
     if not arguments["quiet"]:
         callbacks.append(ProgressBar())
     return callbacks

@@ -139,9 +139,6 @@ def data(
     """
 
 
-TRAINING = ("learning_rate", *names_of("training"))  # options for the training as a whole
-
-
 @options.option_group(recipe_options("training"))
 def training(*, learning_rate: options.Real = None) -> None:
     """Declare the training as a whole.
@@ -178,13 +175,10 @@ optimization = options.combine(training, step)
 
 
 @options.option_group(options.accept_changes, options.quiet, options.as_json)
-def output(
-    *, out: options.InputPath = None, resume: options.InputPath = None, tensorboard: options.OutputFolder = None
-) -> None:
+def output(*, out: options.InputPath = None, resume: options.InputPath = None) -> None:
     """Declare what is written.
 
     out          (--out RUN) Run folder.  [default: runs/MODEL-DATE-TIME]
     resume       (--resume RUN) Resume an interrupted run, bit for bit. With --epochs N (total), also extend a finished
                  run.
-    tensorboard  Also write TensorBoard event files to this folder.
     """

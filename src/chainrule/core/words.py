@@ -36,8 +36,8 @@ def vocabulary() -> dict[str, dict[str, str]]:
     return {**tables, "hints": hints}
 
 
-def _advice(word: str) -> str | None:
-    """Return what to do instead of using a word of another library; None if nothing is known."""
+def advice_for(word: str) -> str | None:
+    """Return what to do instead of using a word of another library or an earlier version; None if nothing is known."""
     return vocabulary()["hints"].get(_plain(word))
 
 
@@ -51,7 +51,7 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
     if name.startswith("_"):  # looked up by Python, copy and pickle
         return AttributeError(name)
     official = {_plain(attribute): attribute for attribute in attributes}
-    advice = _advice(name)
+    advice = advice_for(name)
     close = get_close_matches(_plain(name), official, 1, 0.75)
     message = f"{owner} has no attribute {name!r}"
     if advice:
@@ -269,7 +269,7 @@ class CheckedOptions(type):
                 try:
                     value(instance, option, new)
                 except FrozenInstanceError as error:
-                    hint = _advice(option) or "create an object with other options"
+                    hint = advice_for(option) or "create an object with other options"
                     raise FrozenInstanceError(f"{error}: {hint}") from None
 
             if name == "__init__":
@@ -349,12 +349,12 @@ def _argument_hint(name: str, args: tuple[object, ...]) -> str:
     """Return a hint for the argument order of PyTorch or the name of the function; "" if there is none."""
     if name.startswith("Conv") and len(args) >= 3:
         return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
-    advice = _advice(name)
+    advice = advice_for(name)
     return f"; {advice}" if advice else ""
 
 
 def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
-    advice = _advice(option)
+    advice = advice_for(option)
     if advice:
         return OptionError(f"{what} has no option {option}: {advice}")
     close = get_close_matches(option, options, 1)

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array
 from chainrule.data.sources import SampleSource, as_array, as_samples
-from chainrule.errors import DataError, OptionError, printable_name, quoted
+from chainrule.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
@@ -97,9 +97,7 @@ class Data:
 
     inputs, targets   columns by name; by number if they are in order; "" is a single one, or one that a network with
                       several inputs divides
-    rows          data set of pairs (x, y), or iterable of batches, if there are no columns; None if there are
     path          path of a folder of images that is not loaded yet; "" for other data
-    steps         number of batches in an epoch, for an iterable without a length
     weights       weight of each sample in the loss, (N,); None: all are 1
     groups        what each sample belongs to, (N,); None: the samples are independent
     classes       names of the classes of the labels, which are their places; empty: the labels are labels of a network
@@ -109,9 +107,7 @@ class Data:
 
     inputs: Mapping[Any, Column]
     targets: Mapping[Any, Column]
-    rows: Any = None
     path: str = ""
-    steps: int | None = None
     weights: Any = None
     groups: Any = None
     classes: tuple[str, ...] = ()
@@ -120,31 +116,24 @@ class Data:
     digits: bool = False
 
     @staticmethod
-    def of(x: Any, y: Any = None, *, weights: Any = None, groups: Any = None, steps: int | None = None) -> Data:
-        """Return data of any form: arrays, tables, series, several of them, data sets, pairs, batches or a folder.
+    def of(x: Any, y: Any = None, *, weights: Any = None, groups: Any = None) -> Data:
+        """Return data of any form: arrays, tables, series, several of them, a `Dataset` or a folder.
 
-        Arguments as those of `Model.fit`: x, y, sample_weight, groups and steps_per_epoch.
+        Arguments as those of `Model.fit`: x, y, sample_weight and groups.
 
-        Errors   DataError if targets are missing, or there are two; OptionError for options that the form cannot have
+        Errors   DataError if targets are missing, or there are two
         """
         if isinstance(x, Data) and y is not None:
             raise DataError("a Dataset contains its labels; leave out y")
-        has_rows = y is None and not isinstance(x, Data) and _has_rows(x)
-        if y is None and callable(x) and not (has_rows or hasattr(x, "__array__")):
-            raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
-        if steps is not None and not has_rows:
-            raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
-        if has_rows and weights is not None:
-            raise OptionError("sample_weight requires arrays x and y; otherwise, yield (x, y, weight)")
         if isinstance(x, Data):
             return x.with_columns(weights, groups)
-        if has_rows:
-            return PassedData(rows=x, steps=steps, groups=groups, classes=recorded_classes(x))
         if y is not None:
             return PassedData(as_columns(x), as_columns(y), weights=weights, groups=groups)
         if isinstance(x, str | os.PathLike):
             return PassedData(path=os.fspath(cast("str", x)), weights=weights, groups=groups)
-        raise DataError("labels are missing: pass y, or a Dataset")
+        forms = "arrays x and y, a Dataset or the path of an image folder"
+        other = "for batches of your own, call model.train_step(x, y) in a loop"
+        raise DataError(f"labels are missing: x is a {type(x).__name__}; pass {forms}; {other}")
 
     @staticmethod
     def of_option(option: str, value: object) -> Data:
@@ -158,7 +147,7 @@ class Data:
                 return Data.of(*parts)
             if len(parts) == 3:
                 return Data.of(*parts[:2], weights=parts[2])
-        elif isinstance(value, Data) or _has_rows(value):
+        elif isinstance(value, Data):
             return Data.of(value)
         raise OptionError(f"{option}: expected (x, y), (x, y, weights) or a Dataset, found {type(value).__name__}")
 
@@ -174,16 +163,13 @@ class Data:
 
 @dataclass(frozen=True, eq=False)
 class PassedData(Data):
-    """Columns, pairs, batches, or the path of a folder, as they were passed."""
+    """Columns, or the path of a folder, as they were passed."""
 
     inputs: Mapping[Any, Column] = field(default_factory=dict[Any, Column])
     targets: Mapping[Any, Column] = field(default_factory=dict[Any, Column])
-    rows: Any = None
     path: str = ""
-    steps: int | None = None
     weights: Any = None
     groups: Any = None
-    classes: tuple[str, ...] = ()
 
 
 def as_columns(values: Any) -> dict[Any, Column]:
@@ -191,23 +177,3 @@ def as_columns(values: Any) -> dict[Any, Column]:
     if isinstance(values, Mapping):
         return {name: Column(value) for name, value in cast("Mapping[Any, Any]", values).items()}
     return {"": Column(values)}
-
-
-def _has_rows(x: object) -> bool:
-    """Return whether a value, passed without targets, provides samples or batches with theirs."""
-    if isinstance(x, np.ndarray | str | bytes | dict | os.PathLike) or np.isscalar(x) or hasattr(x, "__array__"):
-        return False
-    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
-
-
-def recorded_classes(data: object) -> tuple[str, ...]:
-    """Return the class names that a data set of PyTorch records as ``classes``, or that of a subset or a DataLoader.
-
-    The result is empty if there are none, or if a ``target_transform`` of the data set changes the labels.
-    """
-    while data is not None and getattr(data, "target_transform", None) is None:
-        names: Sequence[Any] = getattr(data, "classes", ())
-        if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
-            return tuple(map(printable_name, names))
-        data = getattr(data, "dataset", None)
-    return ()

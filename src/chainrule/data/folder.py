@@ -126,7 +126,9 @@ def _dataset(layout: Layout, reader: ImageReader, images: Sequence[UsableImage])
 
 def _column(values: Sequence[float | str | None]) -> Array | None:
     """Return the values of a column; None without this column: a table has it for all rows or for none."""
-    return None if None in values else np.array(values)
+    if None in values:
+        return None
+    return np.array(values)
 
 
 def _inventory(layout: Layout, reader: ImageReader, usable: Usable, *, allow_empty: bool = False) -> Inventory:

@@ -2,25 +2,21 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.randomness import generator
 from chainrule.data.images import (
     DIGEST_BYTES,
-    FileContent,
     content_digest,
     image_shape,
-    mask_array,
     open_image,
-    open_mask,
     read_content,
     to_array,
 )
-from chainrule.data.mask_values import MaskValues
 from chainrule.data.sources import Array, HashObject, Indices, SampleSource
 from chainrule.errors import ChainruleError, DataError
 
@@ -56,16 +52,15 @@ class ImageFiles(SampleSource):
 
         Errors   DataError for a file that has been removed or changed since the data were loaded
         """
-        images = np.empty((len(indices), *self.shape[1:]), self.dtype)
-        for place, index in enumerate(indices.tolist()):
-            path = self.path(index)
-            content = read_content(path)
-            if content_digest(content) != self._digests[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES]:
-                raise DataError(f"{path}: the file has changed since the data were loaded; load them again")
-            images[place] = self._decode(path, content)
-        return images
+        with ThreadPoolExecutor() as pool:  # Pillow decodes without the interpreter's lock
+            images = list(pool.map(self._decoded, indices.tolist()))
+        return np.array(images, self.dtype).reshape(-1, *self.shape[1:])
 
-    def _decode(self, path: Path, content: FileContent) -> Array:
+    def _decoded(self, index: int) -> Array:
+        path = self.path(index)
+        content = read_content(path)
+        if content_digest(content) != self._digests[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES]:
+            raise DataError(f"{path}: the file has changed since the data were loaded; load them again")
         channels, height, width = self.shape[1:]
         return to_array(open_image(path, content=content), channels, (height, width))
 
@@ -77,33 +72,6 @@ class ImageFiles(SampleSource):
         """Add the files' names and contents to a hash."""
         for part in (self._names, self._ends.data, self._digests):
             digest.update(part)
-
-
-class MaskFiles(ImageFiles):
-    """Mask files, read when they are needed: labels of pixels, int64 (N, H, W).
-
-    top, paths, digests   as in `ImageFiles`
-    size                  (H, W) of every mask; masks are resized without interpolation
-    values                the values of pixels in the masks, and their labels
-    occurring             which labels occur in each mask, as bits, (N, 32), uint8
-    """
-
-    def __init__(
-        self,
-        top: Path,
-        paths: Sequence[Path],
-        size: tuple[int, int],
-        digests: Sequence[bytes],
-        values: MaskValues,
-        occurring: NDArray[np.uint8],
-    ) -> None:
-        super().__init__(top, paths, (1, *size), digests)
-        self.shape, self.dtype = (len(paths), *size), np.dtype(np.int64)
-        self._values = values
-        self.occurring = occurring
-
-    def _decode(self, path: Path, content: FileContent) -> Array:
-        return self._values.labels(mask_array(open_mask(path, content), self.shape[1:]))
 
 
 def header_shapes(paths: Sequence[Path], most: int = MAX_HEADERS) -> list[tuple[int, int, int]]:

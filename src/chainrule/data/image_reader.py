@@ -7,11 +7,10 @@ pixels; streamed data keep a hash of every file, and verify it whenever they rea
 import math
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypedDict, cast
 
@@ -38,8 +37,6 @@ from chainrule.data.mask_values import MAX_COLORS
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted, unknown_name
 
 NAMED = 2  # maximum number of damaged files named in an error
-BLOCK = 64  # files that a process reads at a time
-MIN_PARALLEL = 512  # smallest number of files that several processes read
 MASK_ALONE = "the metadata (EXIF) turn only the image, or only its mask"
 
 
@@ -257,33 +254,18 @@ def _size_text(size: Sequence[int]) -> str:
 
 
 def _examined(files: Sequence[ImageWithMask], options: ImageOptions) -> Iterator[UsableFile | ChainruleError]:
-    """Yield the result of reading each file. For streamed data, several processes read if there are many files."""
-    from chainrule.data.prefetch import Prefetcher, default_readers
+    """Yield the result of reading each file, which threads read: Pillow decodes without the interpreter's lock."""
 
-    processes = 0
-    if options.lazy and len(files) >= MIN_PARALLEL and sys.platform == "linux":
-        processes = default_readers()
-    # the results are objects, which do not pass through shared memory
-    prefetcher = Prefetcher(partial(_examine_block, files, options), processes, slot_bytes=0)
-    try:
-        for (block,) in prefetcher.batches((first,) for first in range(0, len(files), BLOCK)):
-            yield from block
-    finally:
-        prefetcher.close()
-
-
-def _examine_block(files: Sequence[ImageWithMask], options: ImageOptions, first: int) -> tuple[Array]:
-    """Return the results of `BLOCK` files from a number on, as an array of `UsableFile` and errors."""
-    block = files[first : first + BLOCK]
-    results = np.empty(len(block), object)
-    for place, paths in enumerate(block):
+    def examine(number: int) -> UsableFile | ChainruleError:
         try:
-            results[place] = _examine(first + place, paths, options)
+            return _examine(number, files[number], options)
         except OptionError:  # not a fault of the file: Pillow is missing
             raise
         except ChainruleError as error:
-            results[place] = error
-    return (results,)
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(examine, range(len(files)))
 
 
 def _examine(number: int, paths: ImageWithMask, options: ImageOptions) -> UsableFile:
@@ -322,7 +304,5 @@ def _examine_mask(path: Path, options: ImageOptions) -> Mask:
     occurring, counts = np.unique(values, return_counts=True)
     if len(occurring) > max(256, MAX_COLORS):
         raise DataError(f"{path}: {len(occurring):,} colors; expected at most {MAX_COLORS}, one per class")
-    pixels = None
-    if not options.lazy:
-        pixels = values if options.size in (None, size) else mask_array(image, options.size)
+    pixels = values if options.size in (None, size) else mask_array(image, options.size)
     return Mask(path, size, TURNED in treatments(image), occurring, counts, digest, pixels)

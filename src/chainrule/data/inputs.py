@@ -19,7 +19,6 @@ from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.core.shapes import text
 from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, image_input, open_image, to_array, upright
 from chainrule.data.normalization import Normalization
-from chainrule.data.sources import SampleSource, as_array
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,64 +53,14 @@ def is_source(x: object) -> bool:
 def read_inputs(x: Any, shape: Sequence[int], normalization: Normalization) -> Any:
     """Convert a path, a Pillow image, or a list of them to inputs (N, C, H, W); return arrays and lists unchanged.
 
-    The inputs of a data set of pairs (x, y), such as one of PyTorch, are read when they are needed. Those of batches
-    (x, y) are concatenated.
-
     shape, normalization   input shape (C, H, W) of the model, and the record of its training data
     Errors                 as in `read_input`
     """
     values: list[Any] = [*x] if isinstance(x, LISTS) else [x]
     if not values or not all(map(is_source, values)):
-        if isinstance(x, (*LISTS, dict)) or hasattr(x, "__array__") or not hasattr(x, "__len__"):
-            return x
-        return _inputs_of_pairs(x, shape, normalization)
+        return x
     images = [read_input(value, shape, digits=normalization.digits) for value in values]
     return normalization.of_image(np.stack(images))
-
-
-class PairInputs(SampleSource):
-    """The inputs of a data set whose items are pairs (x, y).
-
-    prepare   function that converts an item to an array
-    """
-
-    def __init__(self, data: Any, prepare: Callable[[Any], Array]) -> None:
-        self._data = data
-        self._prepare = prepare
-        first = prepare(data[0])
-        super().__init__((len(data), *first.shape), first.dtype)
-
-    def read(self, indices: Ints) -> Array:
-        """Return the inputs at the given indices."""
-        return as_array([self._prepare(self._data[index]) for index in indices.tolist()])
-
-
-def _inputs_of_pairs(data: Any, shape: Sequence[int], normalization: Normalization) -> Any:
-    """Return the inputs of a data set of pairs (x, y), or of batches with a length; return other values unchanged.
-
-    The first item decides: an x with the axes of a sample is one of many pairs, read when it is needed; with another
-    axis, it is a batch, and all batches are joined. If their samples do not have the network's shape, the data are not
-    what this function expects, and the caller's check raises the error.
-    """
-
-    def prepare(item: Any) -> Array:
-        x, *_ = item
-        if is_source(x):
-            [x] = read_inputs(x, shape, normalization)
-        return np.asarray(x)
-
-    first: Any = next(iter(data), None)
-    if not isinstance(first, LISTS) or len(first) < 2:
-        return data
-    if prepare(first).ndim == len(shape) and hasattr(data, "__getitem__"):
-        return PairInputs(data, prepare)
-    batches = list[Array]()
-    for item in data:
-        batch = prepare(item)
-        if batch.shape[1:] != tuple(shape):
-            return data
-        batches.append(batch)
-    return np.concatenate(batches)
 
 
 def read_input(source: ImageSource, shape: Sequence[int], *, digits: bool = False) -> NDArray[np.uint8]:

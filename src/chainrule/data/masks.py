@@ -16,7 +16,6 @@ from chainrule._io.reading import read_bytes
 from chainrule.core.arrays import Array
 from chainrule.data.dataset import Dataset, Images
 from chainrule.data.folder_layout import ALL, images_below, relative
-from chainrule.data.image_files import MaskFiles
 from chainrule.data.image_reader import ImageOptions, ImageReader, ImageWithMask, Mask, UsableFile
 from chainrule.data.inventory import LeftOut
 from chainrule.data.mask_values import GRAY, UNLABELED, MaskValues
@@ -70,10 +69,7 @@ def read_masks(folder: Path, options: ImageOptions) -> Dataset:
     masks = _masks(files)
     x = reader.images(files)
     classes = names or values.names()
-    if options.lazy:
-        y: Array | MaskFiles = _mask_files(masks, values, reader)
-    else:
-        y = np.stack([values.labels(cast("Array", mask.pixels)) for mask in masks])
+    y = np.stack([values.labels(cast("Array", mask.pixels)) for mask in masks])
     used = {ALL: {"images with masks": len(files)}}
     inventory = reader.inventory(used, left_out, (values.remark(counts, classes),))
     groups = reader.groups(files)
@@ -92,18 +88,6 @@ def read_masks(folder: Path, options: ImageOptions) -> Dataset:
 def _masks(files: Sequence[UsableFile]) -> list[Mask]:
     """Return the masks of images that were read with their masks."""
     return [cast(Mask, file.mask) for file in files]
-
-
-def _mask_files(masks: Sequence[Mask], values: MaskValues, reader: ImageReader) -> MaskFiles:
-    """Return masks that are read when they are needed."""
-    paths = list[Path]()
-    digests = list[bytes]()
-    occurring = list[Array]()
-    for mask in masks:
-        paths.append(mask.path)
-        digests.append(mask.digest)
-        occurring.append(np.packbits(np.isin(np.arange(256), values.labels(mask.values))))
-    return MaskFiles(reader.top, paths, reader.shape[1:], digests, values, np.array(occurring))
 
 
 def _with_classes(files: list[UsableFile], values: MaskValues, reader: ImageReader) -> list[UsableFile]:

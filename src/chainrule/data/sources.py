@@ -25,7 +25,6 @@ Indices: TypeAlias = Ints
 BLOCK_BYTES = 1 << 24  # size of a block of a large array
 MAX_RESIDENT_BYTES = 1 << 26  # pages of a file that may be in memory before they are released
 MIN_READ_BYTES = 1 << 16  # the operating system maps at least these bytes around each sample
-MAX_LABELS = 256  # labels of masks are bytes
 PROBE_SAMPLES = 1000  # number of decoded samples from which statistics are estimated
 
 
@@ -42,11 +41,10 @@ class SampleSource(ABC):
 
     shape     shape (N, …) of all samples
     dtype     dtype of the samples
-    decodes   whether reading a sample requires so much work that worker processes should read ahead
+    decodes   whether reading a sample requires so much work that a thread should read the next batch during a step
     """
 
     decodes: bool = False
-    occurring: NDArray[np.uint8] | None = None  # for masks, see `MaskFiles`
 
     def __init__(self, shape: Sequence[int], dtype: DTypeLike) -> None:
         self.shape = tuple(shape)
@@ -121,7 +119,6 @@ class Subset(SampleSource):
         super().__init__((len(indices), *source.shape[1:]), source.dtype)
         self.decodes = source.decodes
         self._source, self._indices = source, np.asarray(indices, np.int64)
-        self.occurring = None if source.occurring is None else source.occurring[self._indices]
 
     def read(self, indices: Indices) -> Array:
         """Return the samples at indices of the subset, (M,)."""
@@ -139,21 +136,6 @@ class Subset(SampleSource):
         """Add what identifies the whole source, and the indices."""
         self._source.add_to_digest(digest)
         digest.update(self._indices.data)
-
-
-class Relabeled(Subset):
-    """Masks of another source with other numbers of the labels, (K,). Other labels, up to 255, are kept."""
-
-    def __init__(self, source: SampleSource, numbers: Indices) -> None:
-        super().__init__(source, np.arange(len(source)))
-        self._new = np.arange(MAX_LABELS)
-        self._new[: len(numbers)], self.occurring = numbers, None
-
-    def read(self, indices: Indices) -> Array:
-        """Return the masks at indices (M,) with the new labels."""
-        return self._new[super().read(indices)]
-
-    subset = SampleSource.subset
 
 
 class MappedArray(SampleSource):

@@ -50,40 +50,6 @@ def _drawn_samples(count: int, share: float, seed: int, labels: Ints | None) -> 
     return np.concatenate(drawn)
 
 
-def fold_numbers(
-    count: int, folds: int, seed: int, labels: Ints | None = None, groups: ArrayLike | None = None
-) -> Ints:
-    """Divide 0 … count − 1 at random into folds of nearly equal sizes, and return the fold of each, (count,).
-
-    The largest groups come first. Each goes to the fold with the fewest samples of its class and, among these, with the
-    fewest samples. Without groups, sizes and class counts therefore differ by at most 1.
-
-    labels   class of each sample, (count,), for a stratified division; None for an unstratified one
-    groups   group of each sample, (count,), which has the class of its first sample; None: every sample is a group
-    Errors   OptionError for fewer than two folds, or fewer samples or groups than folds
-    """
-    first = members = np.arange(count)
-    if groups is not None:
-        _, first, members = np.unique(checked_column("groups", groups, count), return_index=True, return_inverse=True)
-    if not 2 <= folds <= len(first):
-        units = "samples" if groups is None else "groups"
-        raise OptionError(f"folds {folds}: expected from 2 to {len(first)}, the number of {units}")
-    sizes = np.bincount(members)
-    classes = np.zeros(len(first), np.int64)
-    if labels is not None:
-        _, classes = np.unique(labels[first], return_inverse=True)
-    shuffled = generator(seed, "folds").permutation(len(first))
-    order = shuffled[np.lexsort((-sizes[shuffled], classes[shuffled]))]  # by class, then by decreasing size
-    fold_of_group = np.zeros(len(first), np.int64)
-    counts = np.zeros((folds, classes.max() + 1), np.int64)
-    for group in order:
-        place = classes[group]
-        fold = np.lexsort((counts.sum(1), counts[:, place]))[0]
-        counts[fold, place] += sizes[group]
-        fold_of_group[group] = fold
-    return fold_of_group[members]
-
-
 def validation_count(count: int, share: float) -> int:
     """Return the number of validation samples: share · count, rounded such that neither set is empty.
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.arrays import Array, Ints
+from chainrule.core.options import plain
 from chainrule.core.shapes import is_number
 from chainrule.data.containers import Data
-from chainrule.data.sample_hashes import overlap
 from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted
 from chainrule.models.record import Record
@@ -20,7 +18,7 @@ from chainrule.models.sizes import sized
 from chainrule.network import tasks
 from chainrule.network.labels import Labels
 from chainrule.network.network import Network
-from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
+from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, Task
 from chainrule.training import dense, evaluation, requirements
 from chainrule.training.metrics import Evaluation
 
@@ -33,12 +31,9 @@ def evaluate(
     loss: Any,
     views: Any,
     metrics: Any,
-    peak: float | None,
     is_weighted: bool,
 ) -> Evaluation:
     """Return the evaluation for the arguments of `Model.evaluate`; is_weighted: whether the weights of data count."""
-    if peak is not None and not (is_number(peak) and 0 < peak < math.inf):
-        raise OptionError(f"peak {quoted(peak)}: expected the range of the targets' unit, such as 255")
     functions = evaluation.checked_metrics(metrics)
     network = sized(network, data.inputs)
     resolved_loss = network.choose_loss(loss)
@@ -47,11 +42,39 @@ def evaluate(
     requirements.check({"views": chosen}, requirements.fixed_targets(examples.targets, positions=network.positions))
     options = network.normalization, resolved_loss, network.task, chosen
     result = evaluation.evaluate(network, examples, *options)
-    overlapping = overlap(network.training_hashes, examples.source.inputs)
     weights = examples.targets.weights
     if is_weighted and weights is not None:
         result = result.with_weights(weights)
-    return replace(result.with_metrics(functions, peak), overlap=overlapping)
+    return result.with_metrics(functions)
+
+
+def record_thresholds(network: Network, values: Sequence[object]) -> None:
+    """Record thresholds, and that the outputs mean yes or no if no task is recorded.
+
+    Errors   OptionError as `checked_thresholds`, or if the outputs do not mean yes or no
+    """
+    thresholds = checked_thresholds(network, values)
+    task = network.task
+    if task is None and network.last_layer == "Sigmoid":
+        task = MULTI_LABEL
+        if network.output_shape[0] == 1:
+            task = BINARY
+    if thresholds and task not in (BINARY, MULTI_LABEL):
+        raise OptionError("thresholds are for outputs that mean yes or no")
+    network.task = task
+    network.thresholds = thresholds
+
+
+def checked_thresholds(network: Network, values: Sequence[object]) -> tuple[float, ...]:
+    """Return thresholds as a tuple, empty for ½; OptionError unless there is one from 0 to 1 for each output."""
+    numbers = plain(values)
+    count = network.output_shape[0] if network.output_ports is None else 0
+    is_valid = len(numbers) in (0, count)
+    for value in numbers:
+        is_valid &= is_number(value) and 0 <= value <= 1
+    if not is_valid:
+        raise OptionError(f"thresholds {quoted(values)}: expected {count} from 0 to 1, one for each output")
+    return tuple(map(float, numbers))
 
 
 def answers(network: Network, outputs: Any) -> Any:

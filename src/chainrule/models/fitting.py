@@ -38,8 +38,8 @@ from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
-    from chainrule.training.answers import Metric
     from chainrule.training.lr_finder import LRSearch
+    from chainrule.training.metrics import Metric
 
 
 class RunWriter(Protocol):
@@ -93,16 +93,13 @@ def fit(
     progress: bool = True,
     run: RunWriter | None = None,
     workers: Workers = SINGLE_PROCESS,
-    steps_per_epoch: int | None = None,
-    readers: int | None = None,
     **options: Unpack[RecipeOptions],
 ) -> History:
     """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
     x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel. A
                 list of series (C, L) may have different lengths L.
-                Without y, the path of an image folder, a data set with items (x, y), such as one of PyTorch, or an
-                iterable of batches (x, y) or (x, y, weights)
+                Without y, the path of an image folder
     y           labels or class names (N,), or targets (N, K) or (N,). For outputs (K, …), a label per position
                 (N, …), or targets (N, K, …)
     optimizer, learning_rate   name (`optimizers.NAMED`) or optimizer; None: the optimizer's learning rate
@@ -115,7 +112,6 @@ def fit(
     callbacks   functions f(trainer, epoch), or objects (see `Callback`)
     run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
     workers     processes that train together (`training.mpi.session`), all of which call `fit` on 8 shards
-    steps_per_epoch, readers   batches per epoch of an iterable without a length; processes that read ahead
 
     Options of `Recipe` with defaults and meanings:
     {options}
@@ -123,7 +119,7 @@ def fit(
     Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
     """
     _check_services(run, workers)
-    data = loaded(self, Data.of(x, y, weights=sample_weight, groups=groups, steps=steps_per_epoch))
+    data = loaded(self, Data.of(x, y, weights=sample_weight, groups=groups))
     held_out = None if validation_data is None else Data.of_option("validation_data", validation_data)
     if run is not None:
         run.check(data, held_out)
@@ -132,14 +128,16 @@ def fit(
     examples = record.read(data)
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
     settings |= {"loss": resolved_loss, "optimizer": optimizers.choose(optimizer, learning_rate)}
-    recipe = _recipe(record, examples, {**settings, "shards": workers.default_shards}, options)
+    recipe = _recipe(record, {**settings, "shards": workers.default_shards}, options)
     if loss is None:
         _check_meaning(self, examples)
     explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…"}
-    explicit |= {"readers": readers, "metrics": metrics}
+    explicit |= {"metrics": metrics}
     trainer = _trainer(record, data, examples, held_out, recipe, run, explicit, workers)
     cast("Any", self).history = trainer.history
-    active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
+    active_callbacks = as_callbacks(callbacks)
+    if progress and not workers.rank:
+        active_callbacks.insert(0, ProgressBar())
     if run is None:
         return train(trainer, active_callbacks, finish=True)
     return run.train(self, trainer, data, held_out, active_callbacks)
@@ -164,15 +162,13 @@ def _check_meaning(network: Network, examples: Examples) -> None:
             raise OptionError(f"the targets are numbers that sum to 1, and the last layer is linear: {advice}")
 
 
-def _recipe(record: Record, examples: Examples, settings: Mapping[str, Any], options: Mapping[str, object]) -> Recipe:
+def _recipe(record: Record, settings: Mapping[str, Any], options: Mapping[str, object]) -> Recipe:
     """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
     network = record.network
     defaults = {**settings, "standardize_targets": losses.standardizes(settings["loss"]), "seed": network.seed}
     resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
     if "class_weight" in resolved and network.output_ports is None:  # the weights of several outputs are refused later
         resolved["class_weight"] = record.labels.named(resolved["class_weight"])
-    if examples.source.batch_size is not None:
-        resolved["batch_size"] = examples.source.batch_size
     return Recipe(**resolved)
 
 
@@ -205,10 +201,11 @@ def _trainer(
         validation = later.read(held_out)
     elif validation is not None and not recipe.validation:
         fitted.check_unit(validation.source.representative)
-    test = None if run is None else run.test
-    if test is not None:
+    test = None
+    if run is not None and run.test is not None:
+        test = run.test
         later.read(test)
-    options: dict[str, Any] = {"workers": workers, "readers": explicit["readers"], "metrics": explicit["metrics"]}
+    options: dict[str, Any] = {"workers": workers, "metrics": explicit["metrics"]}
     options |= {"labels": record.labels, "columns": record.columns}
     result = trainer(network, recipe, training, validation, normalization=fitted, **options)
     standardized = result.target_scaling is not None
@@ -256,7 +253,6 @@ def trainer(
     labels: Labels | None = None,
     columns: tuple[str, ...] = (),
     workers: Workers = SINGLE_PROCESS,
-    readers: int | None = None,
     metrics: Mapping[str, Metric] | None = None,
 ) -> Trainer:
     """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
@@ -266,15 +262,13 @@ def trainer(
     normalization  None: fit it to the training data
     labels, columns   labels and names of columns that are recorded; None and (): keep the model's
     workers        processes that train together
-    readers        processes that read ahead; None: one per processor if samples are decoded when needed
     metrics        further metrics of validation samples
     """
     _check_gradient_passes(self)
     fitted = _fitted_normalization(training, recipe, normalization)
     if fitted.kind == "none":
         _warn_of_raw_bytes(self, training)
-    options: dict[str, Any] = {"labels": labels, "columns": columns, "workers": workers, "readers": readers}
-    options["metrics"] = metrics
+    options: dict[str, Any] = {"labels": labels, "columns": columns, "workers": workers, "metrics": metrics}
     if self.frozen:
         recipe = replace(recipe, lr_multipliers=recipe.lr_multipliers.freezing(self.frozen))
     return Trainer(self, recipe, training, fitted, validation, **options)
@@ -333,7 +327,7 @@ def find_learning_rate(
     record = Record.learned(self, data, resolved_loss, **options, normalization=normalization)
     examples = record.read(data)
     settings: dict[str, Any] = {"loss": resolved_loss, "normalization": record.default_kind(examples)}
-    recipe = _recipe(record, examples, settings, {**options, "normalization": normalization})
+    recipe = _recipe(record, settings, {**options, "normalization": normalization})
     existing = _existing_normalization(self, normalization)
     twin = trainer(copy.deepcopy(self), recipe, examples, normalization=existing, labels=record.labels)
     return search_learning_rates(twin, low, high, steps)
@@ -344,5 +338,4 @@ def _check_services(run: object, workers: object) -> None:
     if run is not None and not callable(getattr(run, "train", None)):
         raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
     if not isinstance(workers, Workers):
-        expected = "expected Workers from training.mpi.session(), or readers= for processes that read ahead"
-        raise OptionError(f"workers {quoted(workers)}: {expected}")
+        raise OptionError(f"workers {quoted(workers)}: expected Workers from training.mpi.session()")

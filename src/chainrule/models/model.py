@@ -73,8 +73,6 @@ class Model(Explained, Network):
         predict = __call__ = prediction.predict
         predict_classes = prediction.predict_classes
         evaluate = prediction.evaluate
-        calibrate = prediction.calibrate
-        tune_thresholds = prediction.tune_thresholds
         set_thresholds = prediction.set_thresholds
         profile = profiling.profile
         trace = tracing.trace
@@ -91,8 +89,6 @@ class Model(Explained, Network):
         __call__ = LazyMethod()
         predict_classes = LazyMethod()
         evaluate = LazyMethod()
-        calibrate = LazyMethod()
-        tune_thresholds = LazyMethod()
         set_thresholds = LazyMethod()
         profile = LazyMethod()
         trace = LazyMethod()

@@ -12,7 +12,7 @@ from chainrule.network.losses import LossLike
 INTERNAL = (
     "about adopt apply architecture calls check_input check_loss choose_loss compile drawn from_about has_ports "
     "idle_plans infer input_ports largest_input last_layer layout loss_is_chosen mask_values output_ports outputs "
-    "peaks plan positions size table trainable_layout training_hashes untrained wiring"
+    "plan positions size table trainable_layout untrained wiring"
 )
 
 

@@ -1,4 +1,4 @@
-"""The methods of models that predict, evaluate, calibrate and decide, as functions of a network."""
+"""The methods of models that predict, evaluate and decide, as functions of a network."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from chainrule.network.ports import ArraysLike
 if TYPE_CHECKING:
     from chainrule.data.inputs import ImageSource
     from chainrule.data.views import Views
-    from chainrule.training.answers import Metric
-    from chainrule.training.metrics import Evaluation
+    from chainrule.training.metrics import Evaluation, Metric
 
 
 @checked_options
@@ -178,7 +177,6 @@ def evaluate(
     views: str | Views | None = None,
     ignore_label: int | None = None,
     metrics: Mapping[str, Metric] | None = None,
-    peak: float | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> Evaluation:
     """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
@@ -189,11 +187,8 @@ def evaluate(
             None: only the image itself
     ignore_label   for dense labels, the label of positions that do not count; None: all positions count
     metrics   further metrics by name: functions of the true and the predicted classes (N,), labels (N, K) of 0 and 1,
-            or numbers, such as those of scikit-learn, which return a number. If the names of their arguments are usual
-            ones in the other order, such as preds and target, they are passed in this order. Of several outputs, they
-            are called for each
-    peak    range of the unit of the targets, for the peak signal-to-noise ratio; None: that of the training targets, 1
-            or 255 for images
+            or numbers, such as those of scikit-learn, which return a number. Of several outputs, they are called for
+            each. What needs more, such as ROC AUC, follows from ``predict(x)``; see docs/scikit-learn.md
     sample_weight   weight of each sample in the loss and the metrics, (N,), as in scikit-learn: means are Σ w v / Σ w.
             Functions in ``metrics`` get the argument sample_weight, too
     """
@@ -201,50 +196,7 @@ def evaluate(
 
     options: dict[str, Any] = {"loss": loss, "views": views, "ignore_label": ignore_label, "metrics": metrics}
     data = Data.of(x, y, weights=sample_weight)
-    return evaluate(self, data, **options, peak=peak, is_weighted=sample_weight is not None)
-
-
-@checked_options
-def calibrate(
-    self: Network, x: ArraysLike | Data, y: ArraysLike | None = None, *, ignore_label: int | None = None
-) -> float:
-    """Scale the confidence of the predictions to the accuracy on held-out samples. Return the temperature T.
-
-    The weights of the layer that computes the logits z are divided by T, so that the outputs are softmax(z / T) or
-    sigmoid(z / T). The predicted classes do not change. T minimizes the cross-entropy.
-
-    x, y, ignore_label   as in `evaluate`; samples that were not used for training
-    Errors  OptionError unless Dense or a convolution computes the logits; DataError if no sample is misclassified
-
-    >>> model.calibrate(x_validation, y_validation)
-    """
-    from chainrule.models.temperature import calibrate
-
-    return calibrate(self, Record.of(self, ignore_label).read(Data.of(x, y)))
-
-
-@checked_options
-def tune_thresholds(
-    self: Network,
-    x: ArraysLike | Data,
-    y: ArraysLike | None = None,
-    *,
-    metric: str = "f1",
-    ignore_label: int | None = None,
-) -> tuple[float, ...]:
-    """Choose the threshold of each yes-or-no output that is best on held-out samples, record it, and return all.
-
-    Outputs of at least their threshold mean yes in `predict_classes`, `evaluate` and the commands. By default, it is ½.
-
-    x, y, ignore_label   as in `evaluate`; samples that were not used for training
-    metric  "f1", "balanced_accuracy" or "matthews_corrcoef"
-    Errors  OptionError for tasks other than binary and multi-label; DataError unless yes and no occur for each output
-
-    >>> model.tune_thresholds(x_validation, y_validation)
-    """
-    from chainrule.models.temperature import tune
-
-    return tune(self, Record.of(self, ignore_label).read(Data.of(x, y)), metric)
+    return evaluate(self, data, **options, is_weighted=sample_weight is not None)
 
 
 def set_thresholds(self: Network, *thresholds: float) -> None:
@@ -254,6 +206,6 @@ def set_thresholds(self: Network, *thresholds: float) -> None:
 
     >>> model.set_thresholds(0.3)
     """
-    from chainrule.models.temperature import record
+    from chainrule.models.decisions import record_thresholds
 
-    record(self, thresholds)
+    record_thresholds(self, thresholds)

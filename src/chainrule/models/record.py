@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ from chainrule.data.containers import Column, Data
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
 from chainrule.data.normalization import JointNormalization, Normalization
-from chainrule.data.sources import SampleSource, as_array, as_samples
+from chainrule.data.sources import as_samples
 from chainrule.errors import DataError, OptionError, ShapeError, quoted
 from chainrule.models.normalizing_layers import default_kind, fit_joint
 from chainrule.network.fitted import UNFITTED, class_counts
@@ -31,11 +31,7 @@ from chainrule.network.sizes import resized
 from chainrule.network.tasks import Task
 from chainrule.training import outputs
 from chainrule.training.examples import ColumnSource, Examples, SeriesSource
-from chainrule.training.samples import Samples
 from chainrule.training.targets import Targets
-
-if TYPE_CHECKING:
-    from chainrule.training.streams import ItemSource
 
 AUTOMATIC = "automatic"  # kind of a normalization that is chosen for each input
 
@@ -124,8 +120,6 @@ class Record:
     def _read(self, data: Data) -> Examples:
         if data.path:
             raise OptionError(f"{data.path}: only fit takes the path of a folder; load it with chainrule.data.load")
-        if data.rows is not None:
-            return self._of_rows(data)
         if isinstance(data, Dataset):
             return self._of_dataset(data)
         series = self.series(data.inputs)
@@ -137,9 +131,6 @@ class Record:
         x, normalization = self.inputs(data.inputs)
         if x.size == 0:
             raise DataError("the data is empty")
-        y = next(iter(data.targets.values()), None)
-        if y is not None and isinstance(y.passed, SampleSource):
-            return self._of_pairs(x, y.passed)
         return Examples(ColumnSource(x), self.targets(data.targets, len(x)), normalization=normalization)
 
     # ------------------------------------------------------------------ inputs
@@ -163,7 +154,9 @@ class Record:
         arrays = ports.checked({name: column.passed for name, column in named.items()}, "inputs", single=single)
         fitted = self.normalization
         if isinstance(fitted, str) and all(map(len, arrays.values())):
-            kind = None if fitted == AUTOMATIC else fitted
+            kind = None
+            if fitted != AUTOMATIC:
+                kind = fitted
             fitted = fit_joint(self.network, arrays, kind)
         if not isinstance(fitted, JointNormalization):
             return ports.pack(arrays, "inputs"), None
@@ -247,7 +240,7 @@ class Record:
             outputs.check_targets(self.network, self.loss, targets, self.task)
         return targets
 
-    # ------------------------------------------------------------------ data sets and streams
+    # ------------------------------------------------------------------ data sets
 
     def _of_dataset(self, data: Dataset) -> Examples:
         if self.network.has_ports:
@@ -258,11 +251,6 @@ class Record:
         data = matched(data, self.labels)
         x = self._input(data.inputs)
         places = self.with_places()
-        if isinstance(data.y, SampleSource):
-            examples = places._of_pairs(x, data.y)
-            source = cast("ItemSource", examples.source)
-            source.check_masks(max(self.network.output_shape[0], 2), self.ignore_label)
-            return replace(examples, mask_values=data.mask_values, digits=data.digits)
         validation = None if data.validation is None else self.read(data.validation)
         targets = places._targets(data.targets[""], len(data))
         if targets.kind is not None and has_names:
@@ -272,62 +260,6 @@ class Record:
     def with_places(self) -> Record:
         """Return a record that reads labels as the places of classes."""
         return replace(self, labels=UNNAMED)
-
-    def _of_pairs(self, x: Any, y: SampleSource) -> Examples:
-        """Return inputs with targets that are read when they are needed."""
-        from chainrule.training.streams import ItemSource, SourcePairs
-
-        source = ItemSource(SourcePairs(x, y), _BatchReader(self), self.network.input_shape)
-        return Examples(source, source.probe.targets)
-
-    def _of_rows(self, data: Data) -> Examples:
-        """Return the examples of a data set of pairs, or of an iterable of batches."""
-        from chainrule.training.streams import BatchSource, ItemSource, are_samples
-
-        network = self.network
-        reader = _BatchReader(self, data.classes)
-        if network.has_ports or not are_samples(data.rows, len(network.input_shape)):
-            source = BatchSource(data.rows, reader, data.steps)
-        elif data.steps is not None:
-            raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
-        else:
-            source = ItemSource(data.rows, reader, network.input_shape)
-        return Examples(source, source.probe.targets, normalization=reader.normalization)
-
-
-class _BatchReader:
-    """Reads the batches of a data set or an iterable: all as the first one.
-
-    classes   names of the classes of the labels, which are their places; empty: the labels are those of the network
-    """
-
-    def __init__(self, record: Record, classes: Sequence[str] = ()) -> None:
-        self.record = record
-        self.classes = classes
-        self.normalization: Normalization | None = None
-
-    def __call__(self, x: Any, y: Any, weights: Any) -> Samples:
-        """Return the arrays of a batch as samples, whose targets have the task of the first batch."""
-        record = self.record
-        network = self.record.network
-        if not network.has_ports:
-            y = as_array(y)
-        if self.classes and y.dtype.kind not in "US":
-            from chainrule.network.matching import matched_targets
-
-            y = matched_targets(y, self.classes, record.labels, len(network.output_shape))
-            record = record.with_places()
-        data = Data.of(x, y)
-        inputs, normalization = record.inputs(data.inputs)
-        targets = record.targets(data.targets, len(inputs)).with_weights(weights)
-        if targets.kind is not None and self.classes:
-            targets = replace(targets, kind=TEXT)
-        if normalization is not None:
-            self.normalization = normalization
-            self.record = replace(self.record, normalization=normalization)
-        if record.task is None and record.loss is not None:
-            self.record = replace(self.record, task=outputs.infer_task(network, record.loss, targets))
-        return Samples(inputs, targets)
 
 
 def loaded(network: Network, data: Data) -> Data:
@@ -354,12 +286,12 @@ def _learned_labels(network: Network, data: Data) -> Labels:
     if not isinstance(data, Dataset):
         for column in data.targets.values():
             names = column.names
-            if not isinstance(column.passed, SampleSource) and column.values.dtype.kind in "US":
+            if column.values.dtype.kind in "US":
                 names = names_in(np.asarray(column.values))
                 are_chosen = False
     if {*names} <= {*own.names}:  # also without names
         return own
-    if (isinstance(data, Dataset) or data.rows is not None) and network.untrained:
+    if isinstance(data, Dataset) and network.untrained:
         names += tuple(name for name in own.names[len(names) :] if name not in names)
     is_new = are_numbers(own.names) and len(names) in class_counts(network.output_shape[0])
     return Labels(names, chosen=are_chosen) if is_new else own

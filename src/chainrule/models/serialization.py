@@ -21,14 +21,13 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.options import thread_count
 from chainrule.errors import ChannelOrderWarning, FormatError, OptionError, quoted
-from chainrule.layers import Layer, node
+from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
 from chainrule.network.labels import KINDS, Labels
 from chainrule.network.losses import CustomLoss, Loss
 from chainrule.network.network import Network
-from chainrule.network.shapes import checked_shape, shapes_and_parameters
 from chainrule.network.target_scaling import TargetScaling
 
 BuiltModel = TypeVar("BuiltModel", bound=Network)
@@ -87,9 +86,9 @@ def _largest_input(value: Any, network: Network) -> float:
 
 
 def _thresholds(values: object, network: Network) -> tuple[float, ...]:
-    from chainrule.models.temperature import checked
+    from chainrule.models.decisions import checked_thresholds
 
-    return checked(network, expect_list(float, values, "thresholds"))
+    return checked_thresholds(network, expect_list(float, values, "thresholds"))
 
 
 def _labels(config: Mapping[str, Any], network: Network) -> Labels:
@@ -111,8 +110,6 @@ RECORDED: dict[str, Callable[[Any, Network], object]] = {
     "columns": lambda names, _: expect_list(str, names, "columns"),
     "labels": lambda config, network: _labels(expect_object(config, "labels"), network),
     "positions": lambda value, _: expect(bool, value, "positions"),
-    "peaks": lambda values, _: expect_list(float, values, "peaks"),
-    "training_hashes": lambda hashes, _: expect_list(int, hashes, "training_hashes"),
 }
 
 
@@ -120,7 +117,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
     entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
     entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
-    for name in ("training_hashes", "thresholds", "columns", "peaks"):
+    for name in ("thresholds", "columns"):
         entries[name] = [*getattr(fitted, name)] or None
     entries["positions"] = fitted.positions or None
     for name in ("mask_values", "target_scaling"):
@@ -169,7 +166,9 @@ def model_path(path: str | Path) -> Path:
     """Return the path of a model file; OptionError unless its suffix is .safetensors."""
     file = files.as_path(path)
     if file.suffix.lower() != SUFFIX:
-        hint = "; chainrule.export_onnx writes .onnx" if file.suffix.lower() == ".onnx" else ""
+        hint = ""
+    if file.suffix.lower() == ".onnx":
+        hint = "; chainrule.export_onnx writes .onnx"
         raise OptionError(f"{file}: suffix {quoted(file.suffix)} of a model file; expected {SUFFIX}{hint}")
     return file
 
@@ -185,12 +184,3 @@ def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], 
             f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name; to continue training or to "
             "evaluate, pass loss=… again"
         )
-
-
-def parameter_count_of(about: Mapping[str, Any]) -> int:
-    """Return the number of trainable parameters, given a description from `Network.architecture`."""
-    layers = layers_from(about["layers"])
-    shape = checked_shape(about["input_shape"])
-    wiring = wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
-    table = shapes_and_parameters(layers, wiring, shape)[1]
-    return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)

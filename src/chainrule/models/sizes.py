@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from chainrule import layers
 from chainrule.core import randomness
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.options import plain
@@ -16,7 +17,6 @@ from chainrule.data.containers import Column
 from chainrule.errors import OptionError, ShapeError
 from chainrule.layers import Dense, GlobalAveragePool1D, GlobalAveragePool2D, Layer, Softmax, node
 from chainrule.layers.node import Wiring
-from chainrule.models.temperature import logit_layer
 from chainrule.network.fitted import checked_labels
 from chainrule.network.losses import PROBABILITIES
 from chainrule.network.network import Network
@@ -207,3 +207,26 @@ def of_each_length(series: Sequence[Any], predict: Callable[[Array], Array]) -> 
     if len({part.shape[1:] for part in parts}) > 1:
         raise ShapeError("the outputs for series of different lengths have different shapes; predict each length alone")
     return np.concatenate(parts)[np.argsort(order)]
+
+
+COMPUTED = (layers.Dense, layers.Conv1D, layers.Conv2D)  # layers that can compute logits
+PASSED = (layers.Flatten, layers.Dropout, layers.GlobalAveragePool1D, layers.GlobalAveragePool2D)  # f(z / T) = f(z) / T
+
+
+def logit_layer(model: Network) -> str:
+    """Return the name of the layer whose weights are proportional to the logits; OptionError if there is none."""
+    wiring = model.wiring
+    parts = model.layers
+    number = len(parts)  # layers are numbered from 1 in `wiring.inputs`, where 0 is the network's input
+    if isinstance(parts[-1], layers.Softmax | layers.Sigmoid):
+        (number,) = wiring.inputs[-1]
+    while number and isinstance(parts[number - 1], PASSED):  # layers that keep the proportion, such as Flatten
+        (number,) = wiring.inputs[number - 1]
+    expected = "expected Dense or a convolution that is used once"
+    if not number:
+        raise OptionError(f"the logits are computed by the input; {expected}")
+    layer = parts[number - 1]
+    readers = [inputs for inputs in wiring.inputs if number in inputs]
+    if not isinstance(layer, COMPUTED) or len(readers) > 1 or wiring.owners.count(number - 1) != 1:
+        raise OptionError(f"the logits are computed by {layer.describe()}; {expected}")
+    return wiring.names[number - 1]

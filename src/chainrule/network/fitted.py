@@ -34,10 +34,8 @@ class Fitted:
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     mask_values    value of each label in the masks of an image folder; None for other data
     target_scaling  scaling of regression targets; None: training uses the targets themselves
-    training_hashes  hashes of samples that a run has trained on (`data.sample_hashes`)
     thresholds     smallest output that means yes, of each label; empty: ½
     positions      whether the outputs are positions in the image, as `Augmentation` says
-    peaks          range of the unit of each output's targets, if they are numbers per position; 0: other targets
     """
 
     normalization: Normalization
@@ -48,10 +46,8 @@ class Fitted:
     largest_input: float | None = None
     target_scaling: "TargetScaling | None" = None
     mask_values: "MaskValues | None" = None
-    training_hashes: tuple[int, ...] = ()
     thresholds: tuple[float, ...] = ()
     positions: bool = False
-    peaks: tuple[float, ...] = ()
 
     def labels_after(self, current: Labels) -> Labels:
         """Return the labels after training: those of the data, or the current ones. A binary output has two classes."""

@@ -10,8 +10,7 @@ import numpy as np
 
 from chainrule.core.arrays import Array, Ints
 from chainrule.data.dataset import Dataset
-from chainrule.data.sources import Relabeled, SampleSource
-from chainrule.errors import DataError, SampleError
+from chainrule.errors import DataError
 from chainrule.network.labels import Labels, are_numbers, is_whole
 
 if TYPE_CHECKING:
@@ -49,29 +48,6 @@ def _matched_masks(masks: MaskValues | None, rows: Ints) -> MaskValues | None:
     return replace(masks, values=tuple(masks.values[int(k)] for k in order))
 
 
-def matched_targets(y: Array, names: Sequence[str], labels: Labels, axes: int) -> Array:
-    """Return the targets y of a batch from a data set whose class names are known, as `matched`.
-
-    y        labels (N,) or (N, 1), labels of positions (N, …), or a column for each class, (N, K, …)
-    names    class names of the data set
-    axes     number of axes of a target with a column for each class: 1, or more for dense outputs
-
-    Errors   SampleError for a label (N,) outside the class names; DataError as `matched`
-    """
-    source = "the data set"
-    rows = _rows_of(labels, names, source)
-    if y.ndim == 1 + axes and y.shape[1] == len(names) > 1:
-        return _in_order(y, rows, labels.names, source)
-    places = y.astype(np.int64)
-    outside = np.flatnonzero((axes == 1) & ((places != y) | (places < 0) | (places >= len(names))))
-    if outside.size:
-        sample = int(outside[0])
-        label = y.reshape(-1)[sample]
-        expected = f"one of the {source}'s classes, 0 … {len(names) - 1}"
-        raise SampleError(f"label {label} of sample {sample}: expected {expected}", sample)
-    return _relabeled(places, rows)
-
-
 def _rows_of(labels: Labels, names: Sequence[str], source: str) -> Ints:
     """Return the place of each class of a data set whose classes have names, (K,).
 
@@ -105,10 +81,8 @@ def _in_order(y: Array, rows: Ints, classes: Sequence[str], source: str) -> Arra
 
 
 def _relabeled(labels: Any, rows: Ints) -> Any:
-    """Return labels, or a source of labels, with other numbers (K,). Labels outside the K classes are kept."""
+    """Return labels with other numbers (K,). Labels outside the K classes are kept."""
     if np.array_equal(rows, np.arange(len(rows))):
         return labels
-    if isinstance(labels, SampleSource):
-        return Relabeled(labels, rows)
     is_class = (labels >= 0) & (labels < len(rows))
     return np.where(is_class, rows[labels.clip(0, len(rows) - 1)], labels)

@@ -182,5 +182,8 @@ def _percent(share: float, _: object) -> str:
 def _percents(values: NDArray[np.float64]) -> list[str]:
     texts = list[str]()
     for value in values:
-        texts.append("–" if np.isnan(value) else f"{100 * value:.1f} %")
+        text = f"{100 * value:.1f} %"
+        if np.isnan(value):
+            text = "–"
+        texts.append(text)
     return texts

@@ -1,8 +1,7 @@
-"""Learning curves of runs, and figures of sweeps and learning-rate searches."""
+"""Learning curves of runs."""
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.plotting.figures import (
     BLUE,
     BODY,
-    CYCLE,
     GRID,
     INK,
     MARGIN,
@@ -21,27 +19,20 @@ from chainrule.plotting.figures import (
     VERMILLION,
     Drawing,
     Sheet,
-    legible,
     message,
     new_sheet,
     tidy,
     tidy_ticks,
     typeface,
-    widest,
 )
-from chainrule.plotting.series import ACCURACY, Epochs, Numbers, Series, envelope, series
+from chainrule.plotting.series import ACCURACY, Epochs, Series, envelope, series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Curves: TypeAlias = tuple[Any, ...]  # steps, loss, measured, epochs, and optionally the name of the metric
-
 MAX_STEPS = 20_000  # longer curves are drawn as an envelope
 COLUMNS = 2_000  # number of columns in an envelope
-WIDTH, LEGEND_LINE, LEGEND_LINE_LENGTH = 11.0, 0.19, 0.65  # inches
-MAX_LEGEND_COLUMNS = 4
-NO_LABEL = "_"  # matplotlib omits such labels from the legend
-DASHES = ("-", "--", ":", "-.")
+WIDTH, LEGEND_LINE = 11.0, 0.19  # inches
 STRETCH_FROM = 0.9  # smallest accuracy for which the scale is stretched towards 100 %
 STRETCHED_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 MAX_EPOCH_LABELS = 9
@@ -69,12 +60,12 @@ def learning_curves(
     smoothed = f"smoothed over {run.window:,} step"
     if run.window > 1:
         smoothed += "s"
-    sheet, panels = _panels(1, title, bool(run.ends))
+    sheet, panels = _panels(title, bool(run.ends))
     for axes, quantity in zip(panels, ("loss", measure), strict=True):
         _draw_batches(axes, run, quantity)
-        _draw_run(axes, run, quantity, BLUE, "-", smoothed)
-        _draw_validation(axes, run, quantity, VERMILLION, "-", "validation data")
-        _finish(axes, quantity, [run])
+        _draw_run(axes, run, quantity, smoothed)
+        _draw_validation(axes, run, quantity)
+        _finish(axes, quantity, run)
         _result(axes, run, quantity)
         mark_epochs(axes, run.ends)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -82,49 +73,14 @@ def learning_curves(
     return sheet.figure
 
 
-def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs") -> "Figure":
-    """Plot several runs on the same axes: smoothed loss and metric, and validation points.
-
-    runs   name → (steps, loss, measured, epochs) and optionally the name of the metric. A run with a different metric
-           from the plotted one appears only in the loss panel
-    """
-    drawn = list[Series]()
-    names = list[str]()
-    for name, curves in runs.items():
-        run = series(name, *curves)
-        if run.steps.size:
-            drawn.append(run)
-            names.append(_with_result(name, run))
-    if not drawn:
-        return message(title, "No runs to compare.")
-    metrics = [run.measure for run in drawn]
-    metric = ACCURACY if ACCURACY in metrics else metrics[0]
-    legend_rows = math.ceil(len(names) / _legend_columns(names))
-    sheet, panels = _panels(legend_rows, title, False)
-    for axes, quantity in zip(panels, ("loss", metric), strict=True):
-        shown = list[Series]()
-        for number, run in enumerate(drawn):
-            if quantity not in run.values:
-                continue
-            color = CYCLE[number % len(CYCLE)]
-            dash = DASHES[number // len(CYCLE) % len(DASHES)]
-            _draw_run(axes, run, quantity, color, dash, f"run {number}")
-            _draw_validation(axes, run, quantity, color, "none", NO_LABEL)
-            shown.append(run)
-        _finish(axes, quantity, shown)
-    handles, _ = panels[0].get_legend_handles_labels()
-    _legend(sheet.figure, handles, names)
-    return sheet.figure
-
-
-def _panels(legend_rows: int, title: str, marked: bool) -> tuple[Sheet, tuple[Drawing, Drawing]]:
+def _panels(title: str, marked: bool) -> tuple[Sheet, tuple[Drawing, Drawing]]:
     """Return a sheet with side-by-side panels for loss and metric, and space for a legend and epoch marks."""
     top = 0.42 if marked else 0.26  # inches
     height = 3.25  # inches
     ticks = 0.6
     gap = 0.25
     width = (WIDTH - MARGIN - 2 * (ticks + gap)) / 2
-    sheet = new_sheet(WIDTH, top + height + 0.6 + LEGEND_LINE * legend_rows, title)
+    sheet = new_sheet(WIDTH, top + height + 0.6 + LEGEND_LINE, title)
     left = MARGIN + ticks
     loss_axes = sheet.axes(left, top, width, height)
     metric_axes = sheet.axes(left + width + gap + ticks, top, width, height)
@@ -143,35 +99,30 @@ def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
     axes.fill_between(middle, low, high, color=BLUE, alpha=0.25, lw=0, label=label)
 
 
-def _draw_run(axes: Drawing, run: Series, quantity: str, color: str, dash: str, label: str) -> None:
+def _draw_run(axes: Drawing, run: Series, quantity: str, label: str) -> None:
     interval = max(1, run.steps.size // MAX_STEPS)  # subsampled, since the curve is smooth
     steps = run.steps[::interval]
     values = run.smoothed(quantity)[::interval]
-    axes.plot(steps, values, color=color, ls=dash, lw=1.8, label=label, marker=run.marker, ms=4)
+    axes.plot(steps, values, color=BLUE, lw=1.8, label=label, marker=run.marker, ms=4)
 
 
-def _draw_validation(axes: Drawing, run: Series, quantity: str, color: str, line: str, label: str) -> None:
+def _draw_validation(axes: Drawing, run: Series, quantity: str) -> None:
     steps, values = run.validation(quantity)
     if steps.size:
         marker = "o" if steps.size <= 60 else "none"
-        axes.plot(steps, values, color=color, ls=line, lw=1.2, marker=marker, ms=6, mec=PAPER, mew=1, label=label)
+        line = {"color": VERMILLION, "lw": 1.2, "marker": marker, "ms": 6, "mec": PAPER, "mew": 1}
+        axes.plot(steps, values, label="validation data", **line)
 
 
-def _finish(axes: Drawing, quantity: str, runs: Sequence[Series]) -> None:
-    curves = list[Numbers]()
-    for run in runs:
-        _, validation = run.validation(quantity)
-        curves += [run.smoothed(quantity), validation]
-    lines = np.concatenate(curves)
+def _finish(axes: Drawing, quantity: str, run: Series) -> None:
+    lines = np.concatenate([run.smoothed(quantity), run.validation(quantity)[1]])
     tidy(axes)
     step_scale(axes)
     axes.set_title(quantity.replace("_", " ").capitalize(), loc="left", fontsize=BODY + 1, color=INK)
     if quantity.endswith(ACCURACY):
         accuracy_scale(axes, lines)
-    elif len(runs) == 1:
-        loss_scale(axes, lines, np.concatenate([lines, runs[0].values[quantity]]))
     else:
-        loss_scale(axes, lines, lines)
+        loss_scale(axes, lines, np.concatenate([lines, run.values[quantity]]))
 
 
 def _result(axes: Drawing, run: Series, quantity: str) -> None:
@@ -185,33 +136,18 @@ def _result(axes: Drawing, run: Series, quantity: str) -> None:
     axes.set_title(text, loc="right", fontsize=SMALL + 0.5, color=color)
 
 
-def _with_result(name: str, run: Series) -> str:
-    _, validation = run.validation(run.measure)
-    label = legible(name, 40)
-    if validation.size:
-        label += f" ({_shown(validation[-1], run.measure)})"
-    return label
-
-
 def _shown(value: float, quantity: str) -> str:
     if quantity.endswith(ACCURACY):
         return f"{100 * value:.2f} %"
     return f"{value:.4g}"
 
 
-def _legend_columns(labels: Sequence[str]) -> int:
-    column_width = widest(labels, SMALL + 0.5) + LEGEND_LINE_LENGTH
-    fitting = int((WIDTH - 1) / column_width)
-    return max(1, min(len(labels), fitting, MAX_LEGEND_COLUMNS))
-
-
 def _legend(figure: Drawing, handles: Sequence[object], labels: Sequence[str]) -> None:
     size = SMALL + 0.5
     below = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 0.3}
-    columns = _legend_columns(labels)
-    legend = figure.legend(handles, ["run"] * len(labels), ncols=columns, frameon=False, fontsize=size, **below)
-    for text, label in zip(legend.get_texts(), labels, strict=True):  # set afterwards, since a name may start with "_"
-        text.set(text=label, color=MUTED, **typeface())
+    legend = figure.legend(handles, labels, ncols=len(labels), frameon=False, fontsize=size, **below)
+    for text in legend.get_texts():
+        text.set(color=MUTED, **typeface())
 
 
 def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.float64]) -> None:
@@ -304,94 +240,3 @@ def _label_interval(epochs: int) -> int:
             if epochs <= digit * power * MAX_EPOCH_LABELS:
                 return digit * power
         power *= 10
-
-
-Settings = Sequence[tuple[str, object]]
-HEIGHT, TICKS, GAP, PER_VALUE = 2.9, 0.65, 0.25, 0.75  # inches
-SWEEP_COLUMNS = 4  # panels side by side in the figure of a sweep
-LONGEST_LABEL = 14  # maximum number of characters
-
-
-def sweep_figure(points: Sequence[tuple[Settings, float]], metric: str, where: str, title: str) -> "Figure":
-    """Plot a panel for each option with several values: trials as points, the mean of each value as a line.
-
-    points   settings and metric of each trial
-    metric   name of the metric
-    where    data on which it was computed
-    """
-    values_by_option = _values_by_option(points)
-    varied = [option for option, values in values_by_option.items() if len(values) > 1]
-    if not varied:
-        varied = list(values_by_option)[:1]
-    if not varied:
-        return message(title, "No trials to compare.")
-    widths = [max(1.8, PER_VALUE * len(values_by_option[option])) for option in varied]
-    rows = -(-len(varied) // SWEEP_COLUMNS)
-    sheet_width = 4.0
-    for first in range(0, len(varied), SWEEP_COLUMNS):
-        row_widths = widths[first : first + SWEEP_COLUMNS]
-        sheet_width = max(sheet_width, sum(row_widths) + len(row_widths) * (TICKS + GAP) + 2 * MARGIN)
-    sheet = new_sheet(sheet_width, rows * (HEIGHT + TICKS + GAP), title)
-    scores = np.array([score for _, score in points])
-    label = f"{where} {metric.replace('_', ' ')}"
-    if metric != "mean_absolute_error":
-        scores = 100.0 * scores
-        label = f"{label} (%)"
-    for panel, option in enumerate(varied):
-        row, column = divmod(panel, SWEEP_COLUMNS)
-        widths_before = widths[panel - column : panel]
-        left = MARGIN + TICKS + sum(widths_before) + column * (TICKS + GAP)
-        axes = sheet.axes(left, row * (HEIGHT + TICKS + GAP) + 0.1, widths[panel], HEIGHT)
-        values = values_by_option[option]
-        indices = [values.index(str(dict(settings)[option])) for settings, _ in points]
-        _draw(axes, np.array(indices), scores, values, option)
-        if column == 0:
-            axes.set_ylabel(label, fontsize=BODY, color=INK)
-    return sheet.figure
-
-
-def _values_by_option(points: Sequence[tuple[Settings, float]]) -> dict[str, list[str]]:
-    """Return the values of each option in the order of the trials, as texts and without duplicates."""
-    values_by_option = dict[str, list[str]]()
-    for settings, _ in points:
-        for option, value in settings:
-            values = values_by_option.setdefault(option, [])
-            if str(value) not in values:
-                values.append(str(value))
-    return values_by_option
-
-
-def _draw(axes: Drawing, indices: NDArray[np.int64], scores: Numbers, values: Sequence[str], name: str) -> None:
-    means = list[float]()
-    for index in range(len(values)):
-        value_scores = scores[indices == index]
-        means.append(value_scores.mean())
-        spread = np.zeros(len(value_scores))
-        if len(value_scores) > 1:
-            spread = np.linspace(-0.12, 0.12, len(value_scores))
-        axes.plot(index + spread, value_scores, "o", color=BLUE, alpha=0.45, ms=4)
-    axes.plot(range(len(values)), means, color=VERMILLION, lw=1.6, marker="_", ms=12)
-    tidy(axes)
-    axes.set_xlim(-0.5, len(values) - 0.5)
-    axes.set_xticks(range(len(values)), [legible(value, LONGEST_LABEL) for value in values], fontsize=SMALL)
-    axes.set_xlabel(legible(name), fontsize=BODY, color=INK)
-
-
-def rate_search(rates: Numbers, losses: Numbers, smoothed: Numbers, suggested: float, title: str) -> "Figure":
-    """Plot the loss of each batch (thin) and smoothed (thick) against the learning rate; mark the suggested rate.
-
-    Shapes   rates, losses, smoothed (S,)
-    """
-    sheet = new_sheet(7.0, 4.1, title)
-    axes = sheet.axes(MARGIN + 0.6, 0.15, 6.1, 3.3)
-    axes.plot(rates, losses, color=BLUE, alpha=0.3, lw=0.7)
-    axes.plot(rates, smoothed, color=BLUE, lw=1.8)
-    tidy(axes)
-    axes.set_xscale("log")
-    loss_scale(axes, smoothed, losses)
-    axes.axvline(suggested, color=VERMILLION, lw=1.2, ls="--")
-    words = {"fontsize": SMALL + 0.5, "color": VERMILLION, **typeface()}
-    axes.annotate(f" {suggested:.2g}", (suggested, 1), xycoords=("data", "axes fraction"), va="top", **words)
-    axes.set_xlabel("learning rate", fontsize=BODY, color=INK)
-    axes.set_ylabel("loss", fontsize=BODY, color=INK)
-    return sheet.figure

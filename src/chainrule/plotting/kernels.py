@@ -131,7 +131,9 @@ def _describe_shape(shape: tuple[int, ...]) -> str:
 
 
 def _count(number: int, limit: int, noun: str) -> str:
-    plural = noun if number == 1 else f"{noun}s"
+    plural = noun
+    if number != 1:
+        plural = f"{noun}s"
     if number > limit:
         return f"the first {limit} of {number} {plural}"
     return f"{number} {plural}"

@@ -12,9 +12,8 @@ from chainrule.core.shapes import text
 from chainrule.data.dataset import IMAGE_AXES
 from chainrule.models.summary import summary_columns, summary_rows
 from chainrule.network.tasks import BINARY, CLASSIFICATION
-from chainrule.plotting import confusion, curves, kernels, mistakes, notebook, reliability
+from chainrule.plotting import confusion, curves, kernels, mistakes, notebook
 from chainrule.plotting.profile import plot_times
-from chainrule.plotting.reliability import Line, rate_curves
 from chainrule.training.history import formatted
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from chainrule.models.model import Model
     from chainrule.models.profiling import Profile
     from chainrule.training.history import History
-    from chainrule.training.lr_finder import LRSearch
     from chainrule.training.metrics import Evaluation
 
 SHOWN_IMAGES = 40
@@ -92,11 +90,6 @@ def history_html(history: History) -> str:
     return image + notebook.table(titles, rows, "epochs") + notebook.paragraphs(history.notes)
 
 
-def search_figure(search: LRSearch, title: str) -> Figure:
-    """Plot the loss by the learning rate."""
-    return curves.rate_search(search.learning_rates, search.losses, search.smoothed, search.suggested, title)
-
-
 # ------------------------------------------------------------------------------------------------------ evaluation
 
 
@@ -111,33 +104,3 @@ def evaluation_html(evaluation: Evaluation) -> str:
 def confusion_figure(evaluation: Evaluation) -> Figure:
     """Plot the confusion matrix."""
     return confusion.confusion_matrix(evaluation.confusion, evaluation.names)
-
-
-def reliability_figure(evaluation: Evaluation) -> Figure:
-    """Plot the accuracy by confidence."""
-    bins = evaluation.reliability
-    return reliability.reliability_diagram(bins.counts, bins.confidence, bins.accuracy)
-
-
-def roc_figure(evaluation: Evaluation) -> Figure:
-    """Plot the ROC curves."""
-    lines = list[Line]()
-    for name, curve, area in zip(evaluation.names, evaluation.curves, evaluation.roc_aucs.tolist(), strict=True):
-        lines.append((name, curve.false_positive_rate, curve.recall, area))
-    return rate_curves(_shown(evaluation, lines), "ROC curves", ("false positive rate", "recall"), is_roc=True)
-
-
-def precision_recall_figure(evaluation: Evaluation) -> Figure:
-    """Plot precision by recall."""
-    areas = evaluation.average_precisions.tolist()
-    lines = list[Line]()
-    for name, curve, area in zip(evaluation.names, evaluation.curves, areas, strict=True):
-        lines.append((name, curve.recall, curve.precision, area))
-    return rate_curves(_shown(evaluation, lines), "Precision by recall", ("recall", "precision"), is_roc=False)
-
-
-def _shown(evaluation: Evaluation, lines: list[Line]) -> list[Line]:
-    """Return the curves to plot. Of two classes, the curve of class 1 suffices."""
-    if evaluation.task == BINARY:
-        return lines[1:]
-    return lines

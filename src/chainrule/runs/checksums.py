@@ -82,7 +82,9 @@ def refuse_foreign(folder: Path) -> None:
 def history_bytes(folder: Path) -> int | None:
     """Return the number of bytes of history.csv that the checksums cover; None if they do not list the file."""
     digest = _history_digest(folder)
-    return None if digest is None else digest.size
+    if digest is None:
+        return None
+    return digest.size
 
 
 def _history_digest(folder: Path) -> Digest | None:
@@ -104,7 +106,8 @@ class Recorder:
         for name in CHECKED_FILES:
             if (folder / name).is_file():
                 self._current[name] = _digest_of_file(folder / name)
-        if digest := _history_digest(folder):  # the rows that the checksums do not cover may be incomplete
+        digest = _history_digest(folder)  # the rows that the checksums do not cover may be incomplete
+        if digest is not None:
             self._current[HISTORY] = digest
         self._history = hashlib.sha256()
 

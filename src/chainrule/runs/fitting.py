@@ -14,7 +14,7 @@ from chainrule.data import known_names
 from chainrule.data.containers import Data
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import as_array
-from chainrule.errors import DataError, OptionError, RunError, StudentError, quoted
+from chainrule.errors import DataError, OptionError, RunError, StudentError
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
 from chainrule.models.record import Record
@@ -59,7 +59,7 @@ def _identified(data: Data | None, record: Record) -> IdentifiedData | None:
         if data.name in known_names():
             name = data.name
         return IdentifiedData(same.x, same.y, len(same), name, same.source)
-    if record.network.has_ports or data.rows is not None:
+    if record.network.has_ports:
         examples = record.read(data)
         targets = examples.targets
         representative = examples.source.representative
@@ -107,8 +107,6 @@ class Run(metaclass=CheckedOptions):
             if len(lengths) > 1:
                 problem = "run: series of different lengths cannot be resumed"
                 raise OptionError(f"{problem}; train without run=, and save the model")
-        if self.test is not None and self.test.rows is not None:
-            raise OptionError(f"test_data {quoted(self.test_data)}: expected (x, y) or a Dataset")
 
     def train(
         self,

@@ -16,7 +16,7 @@ VALIDATION = "validation.csv"  # further metrics of the validation data, one row
 CHECKSUMS = "checksums.json"
 START = "start.safetensors"  # initial weights, if the seed does not determine them
 CHECKED_FILES = (CONFIG, START, CHECKPOINT, HISTORY, VALIDATION, MODEL, BEST, EVALUATION)
-PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "reliability.png", "mistakes.png")
+PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.05  # seconds before the second attempt to lock a folder; `in_use` holds the lock for less time
 

@@ -2,9 +2,6 @@
 
 import hashlib
 import platform
-from collections.abc import Generator, Hashable
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,8 +31,6 @@ FORMAT = 1
 ARRAYS = "arrays of model.fit"  # name of data that exist only in memory
 EPOCH_SAMPLES = "epoch_samples"  # property: number of training samples without those for validation
 PLANNED = ("epochs", "patience", "schedule")  # settings of a recipe that may change when a run is extended
-_KEY: ContextVar[Hashable] = ContextVar("key of the data", default=None)
-_DESCRIBED: dict[Hashable, dict[str, Any]] = {}  # most recent result of `describe`, by the key of `same_data`
 
 
 class Labelled(Protocol):
@@ -230,36 +225,10 @@ class Job:
         return properties
 
 
-@contextmanager
-def same_data(key: Hashable) -> Generator[None]:
-    """Let `describe` reuse its last result for a key within a `with` block, to avoid hashing the same data again.
-
-    All calls with the same key in this process must describe the same data.
-    """
-    token = _KEY.set(key)
-    try:
-        yield
-    finally:
-        _KEY.reset(token)
-
-
 def describe(training: Labelled, test: Labelled | None, validation: Labelled | None = None) -> dict[str, Any]:
     """Return the sample counts and the source of the data, and a SHA-256 of all inputs, labels and weights, by name.
 
     validation   validation data, unless they belong to the training set
-    """
-    key = _KEY.get()
-    cache_key = (key, test is None, validation is None)
-    description = None if key is None else _DESCRIBED.get(cache_key)
-    if description is None:
-        description = _describe(training, test, validation)
-        _DESCRIBED.clear()
-        _DESCRIBED[cache_key] = description
-    return dict(description)
-
-
-def _describe(training: Labelled, test: Labelled | None, validation: Labelled | None) -> dict[str, Any]:
-    """Return the source, the numbers of samples, and a fingerprint of the data; see `describe`.
 
     The fingerprint is a hash of all arrays with their dtypes and shapes, in a fixed order. Arrays that a set does not
     have are omitted.

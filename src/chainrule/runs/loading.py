@@ -173,7 +173,9 @@ class RunRecord:
     @property
     def seconds(self) -> float | None:
         """Training time up to the end of the last complete epoch, in seconds; None without a complete epoch."""
-        return self.history.epochs[-1].seconds if self.history.epochs else None
+        if not self.history.epochs:
+            return None
+        return self.history.epochs[-1].seconds
 
     @property
     def speed(self) -> float | None:
@@ -192,7 +194,9 @@ def read_run(folder: Path, *, accept_changes: bool = False) -> tuple[RunRecord, 
     remarks = checksums.check(folder, (CONFIG, HISTORY, VALIDATION, EVALUATION), accept=accept_changes)
     job = jobs.read_job(folder)
     path = folder / HISTORY
-    end = None if accept_changes else checksums.history_bytes(folder)
+    end = None
+    if not accept_changes:
+        end = checksums.history_bytes(folder)
     rows = (
         read_bytes(path, history_files.MAX_BYTES, RunError)[:end].count(b"\n") - 1
     )  # an incomplete last row has no line end

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from chainrule._io import files
-from chainrule.data import sample_hashes
 from chainrule.data.containers import Data
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import decision
@@ -280,7 +279,6 @@ def _train(
 ) -> Result:
     """Train in a locked folder. If training is finished, write the model, the evaluation and, if ``plots``, plots."""
     folder = recorder.folder
-    model.training_hashes = sample_hashes.kept(model.training_hashes, trainer.train_data.source.inputs)
     with _stop_on_interrupt(trainer) as interrupted:
         try:
             train(trainer, [checkpointer.Checkpointer(recorder, model, interval), *callbacks], finish=True)
@@ -371,8 +369,6 @@ def draw(result: Result, test: Data | None) -> None:
     if test is None or evaluation is None or evaluation.task not in (CLASSIFICATION, BINARY):
         return
     save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
-    if evaluation.outputs.ndim == 2:
-        save(evaluation.plot_reliability(), folder / "reliability.png")
     (column, *_) = test.inputs.values()
     has_images = len(model.input_shape) == 3 and column.values.ndim == 4 and column.values.shape[1] in (1, 3)
     if has_images and evaluation.outputs.ndim == 2:

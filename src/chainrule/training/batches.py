@@ -1,17 +1,16 @@
-"""The batches of a training: shuffled, read ahead by worker processes if necessary, normalized and augmented."""
+"""The batches of a training: shuffled, normalized and augmented."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from chainrule.core.arrays import Array, Arrays, Ints
-from chainrule.core.randomness import mix
 from chainrule.engines.protocol import ONE_STEP
 from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
@@ -20,7 +19,6 @@ from chainrule.training.steps.stepper import Stepper
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
-    from chainrule.data.prefetch import Prefetcher
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
 
@@ -45,8 +43,6 @@ class BatchLoader:
     """Provides the batches of a training.
 
     data          training data, with the weights of their samples in the loss
-    readers       number of processes that read ahead; None: one per processor if the data are decoded when needed. Each
-                  process holds at most two batches in memory
     epoch_steps   number of steps per epoch
     held          whether the samples are in the engine's device memory
     """
@@ -55,13 +51,11 @@ class BatchLoader:
     recipe: Recipe
     data: Examples
     stepper: Stepper
-    readers: int | None = None
 
     def __post_init__(self) -> None:
         self.epoch_steps = self.data.source.steps(self.recipe.batch_size)
         self._planned_epoch: int | None = None
         self._planned = list[Ints]()  # draws of each batch of this epoch
-        self._prefetcher: Prefetcher | None = None
         augmentation = self.recipe.augmentation
         self._mixing = augmentation if augmentation is not None and augmentation.mixes else None
         self.held = False
@@ -73,8 +67,6 @@ class BatchLoader:
 
         step   step number, from 0
         """
-        if self.data.source.batch_size is not None:
-            return self._of_stream(step)[1]
         return self.batch_of(step // self.epoch_steps, self._draws(step))
 
     def indices(self, step: int) -> Ints:
@@ -101,37 +93,24 @@ class BatchLoader:
             self._planned_epoch = epoch
         return self._planned
 
-    def _of_stream(self, step: int) -> tuple[int, Batch]:
-        """Return the size of a step's batch, and this worker's rows of it."""
-        samples, first = self.data.source.batch_at(step)
-        epoch = step // self.epoch_steps
-        own = np.arange(len(samples))[self.stepper.rows(len(samples))]
-        drawn = self._with_partners(epoch, own, len(samples), first)
-        return len(samples), self._finished(samples, drawn, epoch, first + drawn, len(own))
-
-    def batch_of(self, epoch: int, draws: Ints, arrays: Arrays = ()) -> Batch:
-        """Return a batch of the samples that are drawn.
-
-        arrays   result of the source's `read` for the samples of these draws `_with_partners`; empty: call it
-        """
+    def batch_of(self, epoch: int, draws: Ints) -> Batch:
+        """Return a batch of the samples that are drawn."""
         source = self.data.source
         drawn = self._with_partners(epoch, draws, len(source))
         numbers = drawn % len(source)
-        if not arrays and source.decodes:
-            arrays = source.read(numbers, mix(self.recipe.seed, epoch))
-        samples, rows = source.samples(numbers, self.data.targets, arrays)
+        samples, rows = source.samples(numbers, self.data.targets)
         return self._finished(samples, rows, epoch, drawn, len(draws))
 
-    def _with_partners(self, epoch: int, indices: Ints, count: int, first: int = 0) -> Ints:
+    def _with_partners(self, epoch: int, indices: Ints, count: int) -> Ints:
         """Return indices of samples, followed by those of the samples that they are mixed with, if samples are mixed.
 
-        count   number of samples from which partners are drawn; they are numbered from ``first``
+        count   number of samples from which partners are drawn
         """
         if self._mixing is None:
             return indices
         from chainrule.data import mixing
 
-        return np.concatenate([indices, mixing.partners(mixing.Draw(self.recipe.seed, epoch, first + indices), count)])
+        return np.concatenate([indices, mixing.partners(mixing.Draw(self.recipe.seed, epoch, indices), count)])
 
     def _finished(
         self,
@@ -168,38 +147,16 @@ class BatchLoader:
 
         position   number of batches of the epoch that have been used
         """
-        if self.data.source.batch_size is not None:
-            for step in range(epoch * self.epoch_steps + position, (epoch + 1) * self.epoch_steps):
-                size, batch = self._of_stream(step)
-                yield size, 1, batch
-            return
         groups = self._groups(epoch, position)
-        ahead: Iterable[Arrays] = repeat((), len(groups))
-        if self.data.source.decodes:
-            ahead = self._read_ahead(epoch, groups) or ahead
-        for group, arrays in zip(groups, ahead, strict=True):
-            if self.held:
+        if self.held:
+            for group in groups:
                 yield group.size, group.batches, (group.draws % len(self.data),)
-            else:
-                yield group.size, group.batches, self.batch_of(epoch, group.draws, arrays)
-
-    def _read_ahead(self, epoch: int, groups: Sequence[BatchGroup]) -> Iterable[Arrays] | None:
-        """Return the arrays of each group of batches, which processes read ahead; None without processes."""
-        from chainrule.data.prefetch import Prefetcher, reading_processes
-
-        source = self.data.source
-        available = len(self.data)
-        processes = reading_processes(self.readers, decodes=True)
-        if not processes:
-            return None
-        if self._prefetcher is None:
-            samples = min(self.recipe.batch_size * self.batches_at_once, available)
-            if self._mixing is not None:
-                samples *= 2
-            self._prefetcher = Prefetcher(source.read, processes, samples * self.data.bytes_of_reading)
-        key = mix(self.recipe.seed, epoch)
-        requests = ((self._with_partners(epoch, group.draws, available) % available, key) for group in groups)
-        return self._prefetcher.batches(requests)
+            return
+        batches = (self.batch_of(epoch, group.draws) for group in groups)
+        if self.data.source.decodes:
+            batches = _computed_ahead(batches)
+        for group, batch in zip(groups, batches, strict=True):
+            yield group.size, group.batches, batch
 
     def _groups(self, epoch: int, position: int) -> list[BatchGroup]:
         """Return the remaining batches of an epoch in groups of equal sizes.
@@ -225,7 +182,7 @@ class BatchLoader:
     @property
     def batches_at_once(self) -> int:
         """Number of full batches to prepare together, because NumPy's overhead per call dominates for small images."""
-        if self.data.source.batch_size is not None or self.data.source.has_lengths:
+        if self.data.source.has_lengths:
             return 1
         full = max(1, len(self.data) // self.recipe.batch_size)
         limits = self.stepper.step_limits
@@ -257,9 +214,17 @@ class BatchLoader:
             yield (x, targets) if weights is None else (x, targets, weights)
 
     def release(self) -> None:
-        """Free the samples in the engine's device memory, and end the processes."""
+        """Free the samples in the engine's device memory."""
         self.stepper.release()
         self.held = False
-        if self._prefetcher is not None:
-            self._prefetcher.close()
-            self._prefetcher = None
+
+
+def _computed_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches while a thread computes the next one, so that images are decoded during a training step."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, batches, None)
+        batch = following.result()
+        while batch is not None:
+            following = thread.submit(next, batches, None)
+            yield batch
+            batch = following.result()

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias, cast
 
 from chainrule.errors import OptionError
 from chainrule.training.history import Epoch, formatted
-from chainrule.training.metric_table import CLASS_SCORES, TOP_SCORE
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer, implements
 
@@ -114,8 +113,7 @@ class ProgressBar(Callback):
             text += f"  validation {_format_metrics(trainer, epoch.validation_loss, epoch.validation_measured)}"
             metrics = list[str]()
             for name, value in epoch.validation_metrics.items():
-                if not name.endswith((*CLASS_SCORES, TOP_SCORE)):
-                    metrics.append(f"{name.replace('_', ' ')} {formatted(name, value)}")
+                metrics.append(f"{name.replace('_', ' ')} {formatted(name, value)}")
             if metrics:
                 text += f" ({', '.join(metrics)})"
         seconds = epoch.seconds  # since the start of training

@@ -140,14 +140,16 @@ def weighted(
         results.append(targets)
     if class_weights is not None and task == MULTI_LABEL:
         weights = class_weights.of_labels(results[0], labels)
-        results = [_with_label_weights(targets, weights, dtype) for targets in results]
+        for number, targets in enumerate(results):
+            results[number] = _with_label_weights(targets, weights, dtype)
     elif class_weights is not None:
         training_targets = results[0]
         weights = class_weights.of_classes(training_targets.class_counts, labels)
-        results = [_with_class_weights(targets, weights, dtype) for targets in results]
-    for name, data, targets in zip(("training", "validation"), data_sets, results, strict=False):
+        for number, targets in enumerate(results):
+            results[number] = _with_class_weights(targets, weights, dtype)
+    for name, targets in zip(("training", "validation"), results, strict=False):
         loss_weights = targets.loss_weights
-        if data.source.known and loss_weights is not None and not loss_weights.any():
+        if loss_weights is not None and not loss_weights.any():
             raise DataError(f"the weights of all {name} samples are 0 in {dtype}; expected at least one above 0")
     return results
 

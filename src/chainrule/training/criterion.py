@@ -18,7 +18,7 @@ class Criterion:
     """The rule that determines the best epoch.
 
     monitor     "loss", "accuracy" or "mean_absolute_error" of the validation data, or, without them, of the training
-                data; or one of the ``validation_metrics``, such as "roc_auc" or "r2". `metric_table` knows which values
+                data; or one of the ``validation_metrics``, such as "mean_f1" or "r2". `metric_table` knows which values
                 are better; for a custom metric, the text states it: "min rmse" or "max f2"
     min_delta   an epoch is better only if the value improves by more than this
     """

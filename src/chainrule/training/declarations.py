@@ -16,8 +16,6 @@ ARGUMENTS = {  # arguments of `fit`, and methods of models
     "callbacks": ("end",),
     "freeze": ("update",),
     "set_thresholds": ("evaluated outputs",),
-    "tune_thresholds": ("evaluated outputs",),
-    "calibrate": ("evaluated weights",),
     "evaluate(loss=)": ("evaluated outputs",),
     "evaluate(sample_weight=)": ("evaluated outputs",),
     "evaluate(metrics=)": ("evaluated outputs",),

@@ -10,9 +10,8 @@ from typing import cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Arrays, Bools, Ints
+from chainrule.core.arrays import Array, Bools, Ints
 from chainrule.data.normalization import Normalization
-from chainrule.data.prefetch import Prefetcher, reading_processes
 from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted
 from chainrule.network import loss_checks, losses
@@ -21,14 +20,12 @@ from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.plans import endings
 from chainrule.network.ports import Ports
 from chainrule.network.sizes import resized
-from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
+from chainrule.network.tasks import JointTask, Task
 from chainrule.training import outputs as network_outputs
-from chainrule.training.answers import CountedPositions, Metric
-from chainrule.training.calibration import LOGITS_LOSS
-from chainrule.training.examples import Examples, InputSource
+from chainrule.training.examples import Examples
 from chainrule.training.history import Epoch
 from chainrule.training.joint import JointEvaluation
-from chainrule.training.metrics import Evaluation
+from chainrule.training.metrics import LOGITS_LOSS, Evaluation, Metric
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Batch, Preparation
 
@@ -45,7 +42,6 @@ def evaluate(
     task: Task | None = None,
     views: Views | None = None,
     *,
-    readers: int | None = None,
     weighted: bool = False,
 ) -> Evaluation:
     """Evaluate a network on examples, in large batches.
@@ -55,32 +51,23 @@ def evaluate(
 
     task    None: infer it from the loss, the last layer and the targets
     views   average the outputs over these augmented views of each image; None: use only the image itself
-    readers   processes that read ahead, as in `BatchLoader`
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
     loss_checks.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, examples.targets)
-    keeps_counts = not examples.source.known and examples.targets.is_dense
-    batches = _EvaluatedBatches(
-        network, loss, resolved_task, keeps_counts and resolved_task in (CLASSIFICATION, BINARY)
-    )
-    for numbers, batch in _in_order(examples, normalization, network, readers):
+    batches = _EvaluatedBatches(network, loss, resolved_task)
+    for numbers, batch in _in_order(examples, normalization, network):
         batches.add(numbers, batch, views, weighted=weighted)
     return batches.evaluation(in_order=not examples.source.has_lengths)
 
 
 class _EvaluatedBatches:
-    """The outputs, targets and losses of batches that are evaluated one after the other.
+    """The outputs, targets and losses of batches that are evaluated one after the other."""
 
-    counts_only   whether only the confusion matrix is kept of outputs and targets, which are positions of streamed data
-    """
-
-    def __init__(self, network: Network, loss: Loss, task: Task, counts_only: bool) -> None:
+    def __init__(self, network: Network, loss: Loss, task: Task) -> None:
         self._network = network
         self._loss = loss
         self._task = task
-        self._counts_only = counts_only
-        self._confusion: Ints = np.zeros((), np.int64)
         self._total = np.zeros(len(losses.terms(loss)))  # sum of each output's loss
         self._numbers = list[Ints]()
         self._outputs = list[Array]()
@@ -111,9 +98,6 @@ class _EvaluatedBatches:
             weights = None
         self._add_losses(scores, targets, weights)
         self._numbers.append(numbers)
-        if self._counts_only:
-            self._count(outputs, targets, valid)
-            return
         self._outputs.append(outputs)
         self._targets.append(targets)
         if valid is not None:
@@ -128,15 +112,6 @@ class _EvaluatedBatches:
         sample_losses = _losses(network, self._loss, scores, t.astype(network.dtype, order="C"), weights)
         self._losses.append(sample_losses)
         self._total += [values.sum(dtype=np.float64) for values in sample_losses]
-
-    def _count(self, outputs: Array, targets: Array, valid: Bools | None) -> None:
-        """Add the positions of a batch to the confusion matrix, without keeping them."""
-        network = self._network
-        thresholds = network.thresholds
-        batch = Evaluation(0.0, outputs, targets, self._task, network.labels, valid, thresholds=thresholds)
-        self._confusion = self._confusion + batch.confusion
-        self._outputs.append(outputs[:0])
-        self._targets.append(targets[:0])
 
     def evaluation(self, *, in_order: bool) -> Evaluation:
         """Return the evaluation of all batches.
@@ -157,12 +132,10 @@ class _EvaluatedBatches:
         ports = network.output_ports
         if isinstance(self._loss, JointLoss) and ports is not None and isinstance(self._task, JointTask):
             values = ports.split(outputs), ports.split(targets)
-            return JointEvaluation.of(self._loss, sample_losses, means, *values, self._task, peaks=network.peaks)
-        valid = counted = None
+            return JointEvaluation.of(self._loss, sample_losses, means, *values, self._task)
+        valid = None
         if self._valid:
             valid = np.concatenate(self._valid)
-        if self._counts_only:
-            counted = CountedPositions(self._confusion, len(numbers))
         return Evaluation(
             float(means[0]),
             outputs,
@@ -170,50 +143,24 @@ class _EvaluatedBatches:
             self._task,
             network.labels,
             valid,
-            counted,
             self._loss == LOGITS_LOSS,
             losses=sample_losses[0],
             thresholds=network.thresholds,
-            peak=max(network.peaks, default=0.0),
         )
 
 
-def _in_order(
-    data: Examples, normalization: Normalization, network: Network, readers: int | None = None
-) -> Iterator[tuple[Ints, Batch]]:
+def _in_order(data: Examples, normalization: Normalization, network: Network) -> Iterator[tuple[Ints, Batch]]:
     """Yield all samples in batches for evaluation, with their numbers.
 
     A batch is normalized x, targets in float64, and weights or None. Series are in the order of their lengths.
     """
     preparation = Preparation(network, normalization)
     source = data.source
-    if source.batch_size is not None:
-        yield from _streamed(source, source.batch_size, preparation)
-        return
     bytes_of_input = FLOAT_BYTES * math.prod(network.input_shape)
     size = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // bytes_of_input))
-    blocks = source.plan(size, None, 0)
-    processes = min(reading_processes(readers, decodes=source.decodes), len(blocks))
-    prefetcher = Prefetcher(source.read, processes, size * data.bytes_of_reading)
-    ahead: Iterable[Arrays] = [()] * len(blocks)
-    if processes:
-        ahead = prefetcher.batches((block,) for block in blocks)
-    try:
-        for block, arrays in zip(blocks, ahead, strict=True):
-            samples, rows = source.samples(block, data.targets, arrays)
-            yield block, samples.batch(rows, preparation)
-    finally:
-        prefetcher.close()
-
-
-def _streamed(source: InputSource, size: int, preparation: Preparation) -> Iterator[tuple[Ints, Batch]]:
-    """Yield the batches of a source that decides their size, with the numbers of their samples."""
-    first = 0
-    for step in range(source.steps(size)):
-        samples, _ = source.batch_at(step)
-        rows = np.arange(len(samples))
-        yield first + rows, samples.batch(rows, preparation)
-        first += len(rows)
+    for block in source.plan(size, None, 0):
+        samples, rows = source.samples(block, data.targets)
+        yield block, samples.batch(rows, preparation)
 
 
 def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:

@@ -1,12 +1,10 @@
-"""Training and evaluation data behind the record of a network: samples with numbers, in one of four kinds of sources.
+"""Training and evaluation data behind the record of a network: samples with numbers, in one of two kinds of sources.
 
-A `InputSource` has the inputs. The targets are in memory if the source is `known`; otherwise they come with the inputs.
-`streams` has the two kinds whose targets come with the inputs.
+An `InputSource` has the inputs.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,13 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Array, Arrays, Ints
+from chainrule.core.arrays import Array, Ints
 from chainrule.core.randomness import generator
 from chainrule.data.dataset import batch_count, order
 from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, finite_extremes, subset
-from chainrule.errors import OptionError
 from chainrule.training.samples import Samples
 from chainrule.training.targets import Targets
 
@@ -32,17 +29,13 @@ if TYPE_CHECKING:
 class InputSource:
     """Inputs of samples, which are numbered from 0.
 
-    known         whether all targets are in memory
-    decodes       whether other processes should read ahead, since reading takes time
     in_memory     whether the inputs are an array in memory
-    batch_size    number of samples in a batch if the source decides it; None: the recipe decides
+    decodes       whether reading takes so much work that the next batch is read during a step
     has_lengths   whether the samples of a batch have one length, but those of different batches may have others
     """
 
-    known: ClassVar[bool] = True
-    decodes: bool = False
     in_memory: bool = False
-    batch_size: int | None = None
+    decodes: bool = False
     has_lengths: ClassVar[bool] = False
 
     def __len__(self) -> int:
@@ -69,23 +62,8 @@ class InputSource:
         """
         return targets.classes
 
-    def read(self, numbers: Ints, key: int = 0) -> Arrays:
-        """Return the arrays of samples, as an argument of `samples`. Other processes call this to read ahead.
-
-        key   seed of the random transformations of a data set
-        """
-        return ()
-
-    def samples(self, numbers: Ints, targets: Targets, arrays: Arrays = ()) -> tuple[Samples, Ints]:
-        """Return samples in memory, and the indices in them of the samples with the given numbers.
-
-        targets   targets of all samples if they are in memory
-        arrays    result of `read` for the numbers; empty: call it if necessary
-        """
-        raise NotImplementedError
-
-    def batch_at(self, step: int) -> tuple[Samples, int]:
-        """Return the batch of a step, numbered from 0, and the number of its first sample; for data in batches."""
+    def samples(self, numbers: Ints, targets: Targets) -> tuple[Samples, Ints]:
+        """Return samples in memory, and the indices in them of the samples with the given numbers."""
         raise NotImplementedError
 
     def plan(self, size: int, seed: int | None, epoch: int) -> list[Ints]:
@@ -107,7 +85,7 @@ class ColumnSource(InputSource):
     def __init__(self, x: Any) -> None:
         self.x = x
         self.in_memory = not isinstance(x, SampleSource)
-        self.decodes = not self.in_memory and x.decodes
+        self.decodes = isinstance(x, SampleSource) and x.decodes
 
     def __len__(self) -> int:
         return len(self.x)
@@ -119,14 +97,10 @@ class ColumnSource(InputSource):
     def part(self, numbers: Ints, targets: Targets) -> tuple[InputSource, Targets]:
         return ColumnSource(subset(self.x, numbers)), targets.take(numbers)
 
-    def read(self, numbers: Ints, key: int = 0) -> Arrays:
-        return (self.x[numbers],)
-
-    def samples(self, numbers: Ints, targets: Targets, arrays: Arrays = ()) -> tuple[Samples, Ints]:
+    def samples(self, numbers: Ints, targets: Targets) -> tuple[Samples, Ints]:
         if self.in_memory:
             return Samples(self.x, targets), numbers
-        (x,) = arrays or self.read(numbers)
-        return Samples(x, targets.take(numbers)), np.arange(len(numbers))
+        return Samples(self.x[numbers], targets.take(numbers)), np.arange(len(numbers))
 
 
 class SeriesSource(InputSource):
@@ -154,7 +128,7 @@ class SeriesSource(InputSource):
     def part(self, numbers: Ints, targets: Targets) -> tuple[InputSource, Targets]:
         return SeriesSource(self._of(numbers)), targets.take(numbers)
 
-    def samples(self, numbers: Ints, targets: Targets, arrays: Arrays = ()) -> tuple[Samples, Ints]:
+    def samples(self, numbers: Ints, targets: Targets) -> tuple[Samples, Ints]:
         x: Array = np.stack(self._of(numbers))
         return Samples(x, targets.take(numbers)), np.arange(len(numbers))
 
@@ -179,7 +153,7 @@ class Examples:
     """Training or evaluation data.
 
     source        source of the inputs
-    targets       targets of all samples, or of `InputSource.representative` if the source does not know all
+    targets       targets of all samples
     validation    validation data of their own; None if there are none
     normalization   normalization of several inputs, which was applied when they were packed; None for one input
     digits        whether the inputs are centered digits as in MNIST, see `Dataset`
@@ -206,12 +180,6 @@ class Examples:
         """Statistics of the inputs, which determine the normalization."""
         return InputStatistics(self.source.representative)
 
-    @property
-    def bytes_of_reading(self) -> int:
-        """Size in bytes of one sample, as returned by `InputSource.read`, with a margin for alignment."""
-        x = self.source.representative
-        return math.prod(x.shape[1:]) * x.dtype.itemsize + 8 * math.prod(self.targets.values.shape[1:]) + 64
-
     def checked(self) -> Examples:
         """Return the examples unchanged; DataError if an input is infinite or NaN."""
         x = self.source.representative
@@ -234,11 +202,7 @@ class Examples:
         share    fraction of the samples for validation
         seed     seed of the random selection
         groups   what each sample belongs to, (N,), and is never divided; None: the samples are independent
-
-        Errors   OptionError for data in batches
         """
-        if self.source.batch_size is not None:
-            raise OptionError("validation_split requires a data set with a length and indices; pass validation_data")
         from chainrule.data.splits import split_validation
 
         return split_validation(len(self), share, seed, self.source.labels(self.targets), groups)

@@ -12,9 +12,7 @@ from chainrule.core.arrays import Array, Floats
 from chainrule.errors import OptionError, quoted
 from chainrule.network.losses import JointLoss
 from chainrule.network.tasks import JointTask
-from chainrule.training.answers import Metric
-from chainrule.training.calibration import LOGITS_LOSS
-from chainrule.training.metrics import Evaluation
+from chainrule.training.metrics import LOGITS_LOSS, Evaluation, Metric
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,22 +38,18 @@ class JointEvaluation(Evaluation):
         outputs: Mapping[str, Array],
         targets: Mapping[str, Array],
         task: JointTask,
-        *,
-        peaks: Sequence[float] = (),
     ) -> JointEvaluation:
         """Return the evaluation of outputs and targets by name.
 
         losses   loss of each sample, (N,), for each output, in order
         values   their means
-        peaks    range of the unit of each output's targets, as in `Fitted`; empty: unknown
         """
-        units = peaks or [0.0] * len(losses)
         parts = dict[str, Evaluation]()
         total = 0.0
-        for term, own, mean, part, peak in zip(loss.terms, losses, values.tolist(), task.parts, units, strict=True):
+        for term, own, mean, part in zip(loss.terms, losses, values.tolist(), task.parts, strict=True):
             arrays = outputs[term.output], targets[term.output]
             is_logits = term.loss == LOGITS_LOSS
-            parts[term.output] = Evaluation(mean, *arrays, part, logits=is_logits, losses=own, peak=peak)
+            parts[term.output] = Evaluation(mean, *arrays, part, logits=is_logits, losses=own)
             total += term.weight * mean
         empty = np.empty((len(losses[0]), 0))
         return JointEvaluation(total, empty, empty, task, parts=parts)
@@ -87,19 +81,11 @@ class JointEvaluation(Evaluation):
     @property
     def figures(self) -> dict[str, float]:
         """Metrics and loss of each output, such as ``digit_accuracy`` and ``digit_loss``, and the total ``loss``."""
-        return {**self._named("figures"), "loss": self.loss}
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """Further metrics of each output, such as ``digit_roc_auc``."""
-        return self._named("scores")
-
-    def _named(self, what: str) -> dict[str, float]:
         values = dict[str, float]()
         for output, part in self.parts.items():
-            for name, value in getattr(part, what).items():
+            for name, value in part.figures.items():
                 values[f"{output}_{name}"] = value
-        return values
+        return {**values, "loss": self.loss}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -110,9 +96,9 @@ class JointEvaluation(Evaluation):
                 sentences.append(f"{output}: {warning}")
         return tuple(sentences)
 
-    def with_metrics(self, functions: Mapping[str, Metric], peak: float | None = None) -> JointEvaluation:
+    def with_metrics(self, functions: Mapping[str, Metric]) -> JointEvaluation:
         """Return the evaluation with further metrics of each output."""
-        parts = {output: part.with_metrics(functions, peak) for output, part in self.parts.items()}
+        parts = {output: part.with_metrics(functions) for output, part in self.parts.items()}
         return replace(self, parts=parts)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:

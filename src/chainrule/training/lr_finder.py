@@ -2,19 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule.core.arrays import Floats
-from chainrule.core.lazy_methods import function_of
 from chainrule.core.shapes import is_number, is_whole
 from chainrule.errors import NotFiniteError, OptionError, quoted
 from chainrule.training.smoothing import half_window, smooth
 from chainrule.training.trainer import Trainer
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MIN_STEPS = 10
 DIVERGENCE = 4.0  # the search ends once the loss exceeds this multiple of the lowest loss so far
@@ -47,10 +42,6 @@ class LRSearch:
     def suggested(self) -> float:
         """Suggested learning rate: a tenth of `lowest`, where the loss decreases fast and training is stable."""
         return self.lowest / 10
-
-    def plot(self, title: str = "learning rates") -> "Figure":
-        """Plot the loss against the learning rate as a matplotlib figure. Save it with ``.savefig(FILE)``."""
-        return function_of("LRSearch.plot")(self, title)
 
     def __repr__(self) -> str:
         rates = f"{len(self.learning_rates)} learning rates to {self.learning_rates[-1]:.3g}"

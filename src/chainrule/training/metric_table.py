@@ -5,8 +5,8 @@ Metrics of validation samples and of one of several outputs have a prefix: ``val
 
 from typing import NamedTuple
 
-FRACTION, NUMBER, DECIBELS = "fraction", "number", "decibels"  # units; fractions are written as percentages
-PRINTED = {FRACTION: "{:.2%}", NUMBER: "{:.4g}", DECIBELS: "{:.2f}"}
+FRACTION, NUMBER = "fraction", "number"  # units; fractions are written as percentages
+PRINTED = {FRACTION: "{:.2%}", NUMBER: "{:.4g}"}
 
 
 class MetricForm(NamedTuple):
@@ -27,32 +27,16 @@ METRICS = {
     "accuracy": MetricForm("accuracy", FRACTION),
     "label_accuracy": MetricForm("label accuracy", FRACTION),
     "exact_match": MetricForm("exact match", FRACTION),
-    "balanced_accuracy": MetricForm("balanced accuracy", FRACTION),
-    "top_5_accuracy": MetricForm("top-5 accuracy", FRACTION),
     "precision": MetricForm("precision", FRACTION),
     "recall": MetricForm("recall", FRACTION),
     "f1": MetricForm("F1", FRACTION),
     "mean_f1": MetricForm("mean F1", FRACTION),
     "iou": MetricForm("IoU", FRACTION),
     "mean_iou": MetricForm("mean IoU", FRACTION),
-    "mean_dice": MetricForm("mean Dice", FRACTION),
-    "matthews_corrcoef": MetricForm("Matthews correlation"),
-    "cohen_kappa": MetricForm("Cohen's kappa"),
-    "roc_auc": MetricForm("ROC-AUC"),
-    "average_precision": MetricForm("average precision"),
-    "calibration_error": MetricForm("calibration error", FRACTION, is_minimized=True),
-    "log_loss": MetricForm("log loss", is_minimized=True),
     "mean_absolute_error": MetricForm("mean absolute error", is_minimized=True),
     "root_mean_squared_error": MetricForm("root mean squared error", is_minimized=True),
     "r2": MetricForm("R²"),
-    "psnr": MetricForm("PSNR in dB", DECIBELS),
 }
-
-# Further scores of classes, by name
-AREAS = ("roc_auc", "average_precision")  # also of labels
-AGREEMENT = ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa")  # also of the positions of dense predictions
-CLASS_SCORES = (*AGREEMENT, "mean_f1", *AREAS, "calibration_error", "log_loss")
-TOP_SCORE = "top_5_accuracy"  # only of more than five classes
 
 
 def form_of(name: str) -> MetricForm | None:

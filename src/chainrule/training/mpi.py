@@ -56,10 +56,11 @@ class MpiWorkers(Workers):
         row = np.zeros(MAX_MESSAGE, np.uint8)
         content = text.encode()[:MAX_MESSAGE]
         row[: len(content)] = np.frombuffer(content, np.uint8)
-        texts: list[str] = [
-            worker_text.tobytes().rstrip(b"\0").decode(errors="ignore") for worker_text in self._gather(row)
-        ]
-        return next((worker_text for worker_text in texts if worker_text), "")
+        for gathered in self._gather(row):
+            found = gathered.tobytes().rstrip(b"\0").decode(errors="ignore")
+            if found:
+                return found
+        return ""
 
     def abort(self) -> None:
         """Terminate all workers."""

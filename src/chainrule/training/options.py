@@ -51,7 +51,6 @@ HELD_OUT = "a validation loss, of validation_data or validation_split"
 FOLLOWER = "patience, or the schedule plateau, which follow the best epoch"
 TESTED = "run=Run(…, test_data=…), whose evaluation uses them"
 SCALABLE = "a regression whose last layer is Dense or a convolution, with initial weights, a bias and no other readers"
-FREE_SIZE = "data without batches, or the size of their batches"
 LOW_RATE, HIGH_RATE, RATE_STEPS = 1e-6, 1.0, 100  # default search of a learning rate
 
 
@@ -143,7 +142,6 @@ OPTIONS = {
     "batch_size": RecipeOption(
         "number of samples per step",
         ("batches",),
-        reads=(FREE_SIZE,),
         low=1,
         high=MOST_BATCH,
         label="batch size",
@@ -312,13 +310,13 @@ OPTIONS = {
     ),
     "monitor": RecipeOption(
         'metric of the validation data that determines the best epoch: "loss", "accuracy", or one of those in the '
-        'history, such as "roc_auc"',
+        'history, such as "mean_f1"',
         ("best epoch",),
         reads=(FOLLOWER,),
         group="training",
         metavar="NAME",
-        help="Validation metric for --patience and the schedule plateau: loss, accuracy, mean_absolute_error, mean_f1, "
-        "balanced_accuracy, roc_auc, average_precision or calibration_error.  [default: loss]",
+        help="Validation metric for --patience and the schedule plateau: loss, accuracy, mean_absolute_error or "
+        "mean_f1.  [default: loss]",
         report="monitored {}",
     ),
     "min_delta": RecipeOption(

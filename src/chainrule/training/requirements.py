@@ -15,7 +15,7 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESS
 from chainrule.training import options as declared
 from chainrule.training import outputs
 from chainrule.training.examples import Examples
-from chainrule.training.recipe import BATCH_SIZE, Recipe
+from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Plateau
 from chainrule.training.targets import Targets
 
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
 
 SPLIT = "validation_split=…, which divides no group"
-DECODED = "data that are read when they are needed; readers=0 is always possible"
 READS = {  # option or argument of `fit` → what it reads
     **{name: option.reads for name, option in declared.OPTIONS.items()},
     "groups": (SPLIT,),
-    "readers": (DECODED,),
 }
 ONE_TARGET = "one target per image, found one per position"
 PAIRS = "pairs of numbers x, y for each image as targets"
@@ -62,14 +60,10 @@ def check_fit(
     """
     if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
-    own_size = data.source.batch_size
-    has_free_size = own_size is None or options["batch_size"] in (BATCH_SIZE, own_size)
     follows_best_epoch = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
     available = {
         SPLIT: recipe.validation > 0,
-        DECODED: data.source.decodes,
         declared.FOLLOWER: follows_best_epoch,
-        declared.FREE_SIZE: has_free_size,
         declared.SCALABLE: standardized,
         declared.TESTED: tested or recipe.views is None,
     }
@@ -90,8 +84,8 @@ def task_of(network: Network, recipe: Recipe, data: Examples) -> Task:
     moves_positions = augmentation is not None and bool(augmentation.positions)
     available = {
         declared.CLASSES: task == CLASSIFICATION,
-        declared.WEIGHTED: (are_classes or are_rows_of_labels) and data.source.known,
-        declared.ONE_CLASS: are_classes and not targets.is_dense and data.source.known and not data.source.has_lengths,
+        declared.WEIGHTED: are_classes or are_rows_of_labels,
+        declared.ONE_CLASS: are_classes and not targets.is_dense and not data.source.has_lengths,
         **fixed_targets(targets, positions=moves_positions),
     }
     check({name: getattr(recipe, name) for name in declared.OPTIONS}, available, f"; the task is {task.name}")

@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 
 from chainrule.core.arrays import Array
-from chainrule.data.normalization import Normalization
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.dense import Dense
 from chainrule.network import tasks
@@ -94,24 +93,6 @@ def _fitted(network: Network, scaled: Sequence[bool], targets: Targets) -> Targe
             means += [0.0] * values.shape[1]
             deviations += [1.0] * values.shape[1]
     return TargetScaling(tuple(means), tuple(deviations), repeats_of([*ports.shapes.values()]))
-
-
-def target_peaks(network: Network, task: Task, targets: Targets) -> tuple[float, ...]:
-    """Return `Fitted.peaks` for training targets; empty if no output is a regression for each position."""
-    arrays = [np.asarray(targets.values)]
-    if network.output_ports is not None:
-        arrays = list(network.output_ports.split(arrays[0]).values())
-    peaks = list[float]()
-    for part, array in zip(tasks.parts(task), arrays, strict=True):
-        is_image = part == REGRESSION and array.ndim > 2
-        peaks.append(unit_range(array) if is_image else 0.0)
-    return tuple(peaks) if any(peaks) else ()
-
-
-def unit_range(targets: Array) -> float:
-    """Return the difference of white and black in the unit of targets: 255, 1, or that of their limits."""
-    black, white = Normalization.fit("none", targets).levels
-    return float(np.ravel(white - black)[0])
 
 
 def metric_units(network: Network, task: Task, scaling: TargetScaling | None) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import KW_ONLY, InitVar, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,8 +34,8 @@ from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from chainrule.network.target_scaling import TargetScaling
-    from chainrule.training.answers import Metric
     from chainrule.training.components import Component
+    from chainrule.training.metrics import Metric
     from chainrule.training.targets import Targets
 
 CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
@@ -131,7 +131,7 @@ class Trainer:
     fitted        normalization, loss, task and other values fitted to the data
     labels, columns   labels and names of columns that the training records (`Fitted`); None and (): the network's
     workers       processes that train together, each with a trainer on the same data
-    loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
+    loader        provider of the batches
     components    components of the recipe's options, by option
     metrics       further metrics of validation samples, by name
 
@@ -151,10 +151,9 @@ class Trainer:
     columns: tuple[str, ...] = ()
     clock: Callable[[], float] = time.perf_counter
     workers: Workers = SINGLE_PROCESS
-    readers: InitVar[int | None] = None
     metrics: Mapping[str, Metric] | None = None
 
-    def __post_init__(self, readers: int | None) -> None:
+    def __post_init__(self) -> None:
         network = self.network
         recipe = self.recipe
         train_data = self.train_data
@@ -163,7 +162,6 @@ class Trainer:
         self.task = requirements.task_of(network, recipe, train_data)
         self.target_scaling: TargetScaling | None = None
         self.units: tuple[float, ...] = (1.0,)
-        self.peaks = network.peaks
         if tasks.REGRESSION in tasks.parts(self.task):
             self._fit_targets()
         self.history = History(measure=self.task.metric)
@@ -173,7 +171,7 @@ class Trainer:
         if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
             targets = targets.masked()
         self.weights = targets.loss_weights
-        if validation is not None and validation.source.known:
+        if validation is not None:
             self.validation = replace(validation, targets=validation_targets[0])
         if recipe.monitor != Recipe.monitor or self.metrics is not None:
             from chainrule.training.evaluation import check_monitor
@@ -195,12 +193,11 @@ class Trainer:
             workers=self.workers,
             components=[*self.components.values()],
         )
-        if train_data.source.known:
-            train_data = replace(train_data, targets=targets)
+        train_data = replace(train_data, targets=targets)
         preparation = Preparation(
             network, self.normalization, recipe.augmentation, recipe.seed, self.target_scaling, recipe.label_smoothing
         )
-        self.loader = BatchLoader(preparation, recipe, train_data, self.stepper, readers)
+        self.loader = BatchLoader(preparation, recipe, train_data, self.stepper)
         self.epoch_steps = self.loader.epoch_steps
         self.steps = self.epoch_steps * recipe.epochs
         warning = tasks.range_warning(network.last_layer, self.train_data.targets.rows)
@@ -213,13 +210,12 @@ class Trainer:
         self.started = self.clock()
 
     def _fit_targets(self) -> None:
-        """Fit what is known of the numbers that are predicted: their peaks, their scaling and the units of errors."""
-        from chainrule.training.target_fitting import fit_target_scaling, metric_units, target_peaks
+        """Fit what is known of the numbers that are predicted: their scaling and the units of errors."""
+        from chainrule.training.target_fitting import fit_target_scaling, metric_units
 
         network = self.network
         recipe = self.recipe
         targets = self.train_data.targets
-        self.peaks = self.peaks or target_peaks(network, self.task, targets)
         standardize = recipe.standardize_targets
         self.target_scaling = fit_target_scaling(network, recipe.loss, self.task, targets, standardize=standardize)
         self.units = metric_units(network, self.task, self.target_scaling)
@@ -227,9 +223,10 @@ class Trainer:
     def _weighted_targets(self) -> list[Targets]:
         """Return the targets of training data, and any of validation data, with their weights in the loss."""
         data_sets = [self.train_data]
+        sets = [self.train_data.targets]
         if self.validation is not None:
             data_sets.append(self.validation)
-        sets = [data.targets for data in data_sets]
+            sets.append(self.validation.targets)
         class_weight = self.recipe.class_weight
         if class_weight is None and all(targets.weights is None for targets in sets):
             return sets
@@ -252,10 +249,8 @@ class Trainer:
             largest_input=self._largest_input,
             target_scaling=self.target_scaling,
             mask_values=self.train_data.mask_values,
-            training_hashes=network.training_hashes,
             thresholds=network.thresholds,
             positions=network.positions or moves_positions,
-            peaks=self.peaks,
         )
 
     @property
@@ -369,7 +364,7 @@ class Trainer:
         metrics = dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
-                options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers, "weighted": True}
+                options: dict[str, Any] = {"task": self.task, "weighted": True}
                 evaluation = evaluate(self.network, examples, self.normalization, self.recipe.loss, **options)
             measured = evaluation.measured
             if len(self.units) > 1:

@@ -73,8 +73,8 @@ def opened(path: Path) -> None:
 
 
 def compared(path: Path) -> None:
-    """Run `chainrule compare` on a run: it reads all files and counts the parameters."""
-    command(completed(path).parent, ["compare", "run", "--accept-changes"])
+    """Run `chainrule evaluate` on a run: it reads all files."""
+    command(completed(path).parent, ["evaluate", "run", "--accept-changes"])
 
 
 def rows(name: str) -> list[Any]:

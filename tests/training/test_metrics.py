@@ -1,0 +1,132 @@
+"""Metrics are those of scikit-learn for the same answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numerical import assert_close
+from scipy.special import softmax
+from sklearn import metrics as peer
+from training.made import dense
+
+import chainrule as cr
+from chainrule.errors import OptionError
+from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
+from chainrule.training import history_files
+from chainrule.training.history import Epoch, History
+from chainrule.training.metrics import Evaluation
+
+SEEDS = st.integers(0, 2**32 - 1)
+TASKS = {"classes": CLASSIFICATION, "logits": CLASSIFICATION, "binary": BINARY, "labels": MULTI_LABEL}
+
+
+def drawn(kind: str, seed: int, columns: int, count: int = 40) -> tuple[Evaluation, Any, Any, Any]:
+    """Draw outputs, with many ties unless they are logits; return an evaluation, answers, decisions, probabilities.
+
+    Every class occurs, and each label with both answers.
+    """
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(1, 5, (count, columns)).astype(np.float32)
+    outputs = 3 * generator.normal(size=scores.shape) if kind == "logits" else scores / scores.sum(1, keepdims=True)
+    y = np.concatenate([np.arange(columns), generator.integers(0, columns, count - columns)])
+    targets, p = np.eye(columns)[y], softmax(outputs, 1) if kind == "logits" else outputs
+    if kind in ("binary", "labels"):
+        y = targets = generator.integers(0, 2, (count, columns))
+        targets[:2] = [[0], [1]]
+    guesses = p >= 0.5 if kind == "labels" else p.argmax(1)
+    if kind == "binary":
+        outputs, targets, y = outputs[:, :1], targets[:, :1], targets[:, 0]
+        p = np.stack([1 - outputs[:, 0].astype(np.float64), outputs[:, 0]], 1)
+        guesses = (p[:, 1] >= 0.5).astype(int)
+    losses = np.arange(float(count))
+    return Evaluation(0.0, outputs, targets, TASKS[kind], losses=losses, logits=kind == "logits"), y, guesses, p
+
+
+@pytest.mark.parametrize("kind", [*TASKS])
+@given(seed=SEEDS, columns=st.integers(2, 6))
+def test_metrics_are_those_of_scikit_learn(kind: str, seed: int, columns: int) -> None:
+    evaluation, y, guesses, _ = drawn(kind, seed, columns)
+    options: dict[str, Any] = {"average": None, "zero_division": np.nan}
+    for name, metric in (("precision", peer.precision_score), ("recall", peer.recall_score), ("f1", peer.f1_score)):
+        labels = {} if kind == "labels" else {"labels": range(max(2, evaluation.outputs.shape[1]))}
+        assert_close(getattr(evaluation, name), metric(y, guesses, **labels, **options))
+    assert_close(evaluation.mean_f1, np.nanmean(peer.f1_score(y, guesses, **options)))
+    exact = evaluation.exact_match if kind == "labels" else evaluation.accuracy
+    assert_close(exact, peer.accuracy_score(y, guesses))
+    if kind == "labels":
+        assert_close(evaluation.label_accuracy, 1 - peer.hamming_loss(y, guesses))
+    else:
+        assert evaluation.confusion.tolist() == peer.confusion_matrix(y, guesses, **labels).tolist()
+
+
+@given(seed=SEEDS, columns=st.integers(1, 3))
+def test_errors_are_those_of_scikit_learn(seed: int, columns: int) -> None:
+    y, noise = np.random.default_rng(seed).normal(size=(2, 30, columns))
+    evaluation = Evaluation(0.0, y + noise, y, REGRESSION)
+    assert_close(evaluation.mean_absolute_error, peer.mean_absolute_error(y, y + noise))
+    assert_close(evaluation.root_mean_squared_error**2, peer.mean_squared_error(y, y + noise))
+    assert_close(evaluation.r2, peer.r2_score(y, y + noise))
+
+
+@given(seed=SEEDS)
+def test_positions_that_count_are_compared_as_samples(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    outputs, y, valid = draw.random((3, 3, 4, 5)), draw.integers(0, 3, (3, 4, 5)), draw.random((3, 4, 5)) < 0.8
+    evaluation = Evaluation(0.0, outputs, np.moveaxis(np.eye(3)[y], -1, 1), CLASSIFICATION, valid=valid)
+    guesses = outputs.argmax(1)[valid]
+    assert_close(evaluation.accuracy, peer.accuracy_score(y[valid], guesses))
+    assert_close(evaluation.mean_iou, np.mean(peer.jaccard_score(y[valid], guesses, average=None, labels=range(3))))
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+@given(seed=SEEDS)
+def test_mistakes_are_sorted_by_confidence(kind: str, seed: int) -> None:
+    evaluation, _, _, p = drawn(kind, seed, 3)
+    t = evaluation.targets
+    decided, mistakes = p >= 0.5 if kind == "labels" else np.eye(3)[p.argmax(1)] == 1, evaluation.mistakes
+    assert sorted(row.loss for row in mistakes) == np.flatnonzero(~evaluation.correct).tolist()
+    assert [row.confidence for row in mistakes] == sorted((row.confidence for row in mistakes), reverse=True)
+    for n, true, predicted, confidence, _ in mistakes:
+        assert [true, predicted] == [", ".join(map(str, np.flatnonzero(row))) for row in (t[n], decided[n])]
+        sure = np.where(decided[n], p[n], 1 - p[n].astype(np.float64))
+        assert_close(confidence, sure[decided[n] != t[n]].max() if kind == "labels" else p[n].max())
+
+
+def test_validation_data_may_have_weights() -> None:
+    generator = np.random.default_rng(0)
+    x, y, w = generator.normal(size=(60, 4)), generator.normal(size=60), generator.exponential(size=60)
+    model = cr.Sequential([cr.Dense(1)], (4,), engine="numpy")
+    history = model.fit(x, y, validation_data=(x, y, w), progress=False)
+    assert_close(history["validation_loss"], [np.mean(w * model.evaluate(x, y).losses)], dtype=np.float32)
+    with pytest.raises(OptionError, match="x, y, weights"):
+        model.fit(x, y, validation_data=(x, y, w, w), progress=False)
+
+
+def test_metrics_that_are_functions_get_answers_as_scikit_learn_does() -> None:
+    x, y = np.random.default_rng(0).normal(size=(30, 6)).astype("f4"), np.arange(30) % 3
+    several = np.eye(3)[y] + np.eye(3)[0] > 0
+    cases: list[tuple[cr.Sequential, Any, Any, Callable[[Any], float]]] = [
+        (dense(3, cr.Softmax()), y, peer.hamming_loss, lambda evaluation: 1 - evaluation.accuracy),
+        (dense(3, cr.Sigmoid()), several, peer.hamming_loss, lambda evaluation: 1 - evaluation.label_accuracy),
+        (dense(1), x[:, 0], peer.mean_absolute_error, lambda evaluation: evaluation.mean_absolute_error),
+    ]
+    for model, targets, metric, expected in cases:
+        evaluation = model.evaluate(x, targets, metrics={"own": metric})
+        assert_close(evaluation.figures["own"], expected(evaluation))
+
+
+@pytest.mark.parametrize("content", ["epoch,a\n1,x\n", "epoch,a\n", "epoch,a\n2,0.5\n", "epoch,a\n1,0.5,0.5\n"])
+def test_validation_metrics_of_any_name_are_read_back_unless_damaged(tmp_path: Path, content: str) -> None:
+    metrics = {'an "odd", name': 1 / 3, "größe": float("inf"), "c": -5e-324}
+    log = History(epochs=[Epoch(n, n, 0.5, validation_metrics=metrics) for n in (1, 2)])
+    path, again = tmp_path / "validation.csv", History(epochs=[Epoch(n, n, 0.5) for n in (1, 2)])
+    path.write_bytes(history_files.validation_csv(log))
+    history_files.add_validation(again, path)
+    assert again.epochs == log.epochs
+    path.write_text(content)
+    with pytest.raises(cr.FormatError, match="row of epoch 1"):
+        history_files.add_validation(again, path)

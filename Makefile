@@ -154,8 +154,8 @@ release-check: $(VENV)/.test
 	  print(cr.zoo.find('numpy-cnn').build().predict(numpy.zeros((2, 1, 28, 28))).shape, cr.__file__)"
 	$(BIN)/python -m pytest -m "" tests/test_release.py tests/test_docs.py tests/test_references.py $(ARGS)
 
-prove: $(VENV)/.installed
-	$(BIN)/python -m experiments prove --count 20000 $(ARGS)
+prove: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m proving --count 20000 $(ARGS)
 
 alarms: $(VENV)/.test
 	CHAINRULE_DRAWS=$(or $(COUNT),80) $(BIN)/python -m pytest -m "" tests/check/test_alarms.py $(ARGS)

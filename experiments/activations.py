@@ -32,7 +32,9 @@ def curves(x: NDArray[np.float64]) -> Iterator[Curves]:
     for *_, layer in EXAMPLES.values():
         options = layer.attributes()
         y = getattr(reference, layer.kind)(x, **options)
-        saved = y if layer.keeps == "y" else x
+        saved = x
+        if layer.keeps == "y":
+            saved = y
         slope = getattr(reference, f"{layer.kind}_dx")(np.ones_like(x), saved, **options)
         title = type(layer).__name__
         for option, value in options.items():

@@ -159,8 +159,8 @@ release-check: $(VENV)/.test
 	  print(cr.zoo.find('numpy-cnn').build().predict(numpy.zeros((2, 1, 28, 28))).shape, cr.__file__)"
 	$(BIN)/python -m pytest -m "" tests/test_release.py tests/test_docs.py tests/test_references.py $(ARGS)
 
-prove: $(VENV)/.installed
-	$(BIN)/python -m experiments prove --count 20000 $(ARGS)
+prove: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m proving --count 20000 $(ARGS)
 
 alarms: $(VENV)/.test
 	CHAINRULE_DRAWS=$(or $(COUNT),80) $(BIN)/python -m pytest -m "" tests/check/test_alarms.py $(ARGS)
@@ -204,12 +204,11 @@ exports: $(VENV)/.test
 mcu: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.microcontroller --markdown docs/deploying.md $(ARGS)
 
-# Networks trained briefly, compared with ONNX Runtime's quantization; the runs are kept in build/int8. The first one's
-# data are those of the imported networks.
+# Networks trained briefly, compared with ONNX Runtime's quantization; the runs are kept in build/int8.
 INT8_NETWORKS := numpy-cnn vanilla-cnn vanilla-cnn-improved fast-mnist zayan venchislaw mlp vgg-small resnet-8 resnet-20 mobilenet-small photo-cnn independent-code cifar-94 unet-small
 int8-accuracy: $(VENV)/.test
 	for name in $(INT8_NETWORKS); do test -d build/int8/$$name || $(BIN)/chainrule train --model $$name --epochs 1 --out build/int8/$$name || exit 1; done
-	$(BIN)/python -m benchmarks.int8_accuracy --markdown docs/deploying.md --imported build/int8 $(addprefix build/int8/,$(INT8_NETWORKS)) $(ARGS)
+	$(BIN)/python -m benchmarks.int8_accuracy --markdown docs/deploying.md $(addprefix build/int8/,$(INT8_NETWORKS)) $(ARGS)
 
 fuzz: $(VENV)/.fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz --markdown docs/reliability.md $(ARGS)
@@ -260,9 +259,10 @@ experiments: $(VENV)/.installed
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
 
 bench: $(VENV)/.bench
-	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)
+	$(BIN)/python -m benchmarks train --peers torch --markdown docs/benchmarks.md $(ARGS)
+	$(BIN)/python -m benchmarks infer --peers onnxruntime --markdown docs/benchmarks.md $(ARGS)
+	$(BIN)/python -m benchmarks drawn --markdown docs/benchmarks.md $(ARGS)
 	$(BIN)/python -m benchmarks accuracy --markdown docs/zoo.md
-	$(BIN)/python -m benchmarks drawn --peers torch-eager,onnxruntime --markdown docs/benchmarks.md
 
 # The last tag by default, or where the branch left main.
 speed-check: $(VENV)/.installed

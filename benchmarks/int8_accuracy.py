@@ -3,9 +3,6 @@
 Both use the same calibration images. ONNX Runtime quantizes the exported ONNX file, after its own preprocessing: static
 quantization in the QDQ format, with a scale for each filter and the ranges of the calibration images. It runs without
 optimizations, because its integer sums saturate on processors without VNNI instructions.
-
-Networks of runs are measured, and three that are trained here on the data of the first run, written as ONNX files and
-imported from them.
 """
 
 import logging
@@ -22,19 +19,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.commands.tables import Table, insert
-from benchmarks.imported_networks import NETWORKS
+from benchmarks.tables import Table
 from chainrule.cli import loading, options
 from chainrule.data.dataset import Dataset
 from chainrule.interop.c import Quantized
 from chainrule.interop.onnx.exporter import export_onnx
-from chainrule.layers import Input
-from chainrule.models.model import Graph, Model
-from chainrule.runs.jobs import Job
+from chainrule.models.model import Model
 
 CALIBRATION_IMAGES, TEST_IMAGES = 200, 500
-IMPORTED = ("ds-cnn", "mobilenet-v2", "mobilenet-v3-small")
-TRAINING_IMAGES = 20_000  # of the imported networks
 Array = NDArray[Any]
 
 
@@ -90,43 +82,20 @@ def row(name: str, model: Model, calibration: Array, test: Dataset) -> list[str]
     return [name, *accuracies, *errors]
 
 
-def train(name: str, file: Path, data: Dataset) -> None:
-    """Train a network of `NETWORKS` for one epoch on images of another size, and write it as an ONNX file."""
-    x = Input(data.x.shape[1:])
-    model = Graph(x, NETWORKS[name][0](x), name=name)
-    model.fit(data.x[:TRAINING_IMAGES], data.y[:TRAINING_IMAGES], epochs=1, learning_rate=0.003)
-    export_onnx(model, file)
-
-
 @click.command()
 @options.markdown
-@click.option(
-    "--imported", type=click.Path(path_type=Path), required=True, help="Folder for ONNX files that are imported."
-)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-def main(markdown: Path | None, imported: Path, runs: tuple[Path, ...]) -> None:
+def main(markdown: Path | None, runs: tuple[Path, ...]) -> None:
     """Print the accuracy in int8 and the relative error of the outputs, for the networks in RUNS."""
     rows = [["network", "accuracy in floats", "in int8 C", "in ONNX Runtime", "error of int8 C", "of ONNX Runtime"]]
-    networks = list[tuple[str, Model, Job]]()
     for run in runs:
         model, job = loading.load_model_and_job(run, options.Execution("numpy"))
         if job is None:
             raise click.ClickException(f"{run}: expected a run folder, which names its data")
-        networks.append((run.name, model, job))
-    job = networks[0][2]
-    for name in IMPORTED:
-        file = imported / f"{name}.onnx"
-        if not file.exists():
-            train(name, file, job.choice.load(job.recipe.seed)[0])
-        model, _ = loading.load_model_and_job(file, options.Execution("numpy"))
-        networks.append((f"{name}, imported", model, job))
-    for name, model, job in networks:
         training, test = job.choice.load(job.recipe.seed)
-        rows.append(row(name, model, training.x[:CALIBRATION_IMAGES], test[:TEST_IMAGES]))
+        rows.append(row(run.name, model, training.x[:CALIBRATION_IMAGES], test[:TEST_IMAGES]))
         click.echo(" ".join(rows[-1]), err=True)
-    table = Table(rows)
-    table.print()
-    insert(markdown, [table], "", "int8 accuracy")
+    Table(rows).publish(markdown, "", "int8 accuracy")
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.commands.tables import Table, publish
 from benchmarks.imported_networks import classified, ds_cnn, separable
 from benchmarks.random_graphs import unit
+from benchmarks.tables import Table
 from chainrule.cli import options
 from chainrule.interop.c import Quantized, write_c
 from chainrule.layers import (
@@ -168,7 +168,7 @@ def main(markdown: Path | None, optimize: str, network: str) -> None:
             sizes = [f"{size / 1000:.1f} kB" for size in (cost.flash, cost.ram)]
             count = f"{cost.instructions / 1e6:.2f} M"
             rows.append([name, program, count, ratio, *sizes, f"{kilobytes} kB", f"{cost.stack} B"])
-    publish(markdown, [Table(rows)], "", "microcontrollers")
+    Table(rows).publish(markdown, "", "microcontrollers")
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def rows(count: int, seed: int, batches: Sequence[int], names: Sequence[str], se
     texts = {subject.name: _describe_subject(subject) for subject in subjects}
     for kind, sizes in (("train", (1, 32, 128)), ("infer", (1, 128))):
         for row in steps.rows(kind, subjects, batches or sizes, names, setting):
-            yield replace(row, work="drawn", more={**row.more, "kind": kind, "network": texts[row.model]})
+            yield replace(row, network=texts[row.model])
 
 
 def ratios_to_fastest(rows: Iterable[Row]) -> list[Row]:
@@ -189,7 +189,7 @@ def ratios_to_fastest(rows: Iterable[Row]) -> list[Row]:
     best: dict[tuple[Any, ...], Row] = {}
     for row in sorted(rows, key=lambda row: row.ratio or math.inf):
         if row.ratio is not None:
-            best.setdefault((row.more.get("kind"), row.model, row.batch, peers.library(row.peer)), row)
+            best.setdefault((row.kind, row.model, row.batch, peers.library(row.peer)), row)
     return [*best.values()]
 
 
@@ -197,7 +197,7 @@ def geometric_means(rows: Iterable[Row]) -> list[str]:
     """Return a line per kind, batch size and library: mean and minimum of the ratios, and how many are below 1."""
     groups: dict[tuple[str, str, int], list[float]] = {}
     for row in ratios_to_fastest(rows):
-        groups.setdefault((row.more["kind"], peers.library(row.peer), row.batch), []).append(row.ratio or math.nan)
+        groups.setdefault((row.kind, peers.library(row.peer), row.batch), []).append(row.ratio or math.nan)
     lines = list[str]()
     for (kind, library, batch), ratios in sorted(groups.items()):
         below = sum(ratio < 1 for ratio in ratios)

@@ -69,7 +69,6 @@ def _repetitions(run: Run, turn: float) -> int:
 def timed(
     processes: Mapping[str, Process],
     rounds: int,
-    turned: Callable[[], None] = lambda: None,
     turn: float = TURN_SECONDS,
     settle: float = SETTLE_SECONDS,
 ) -> tuple[dict[str, Timing], dict[str, str]]:
@@ -77,7 +76,6 @@ def timed(
 
     More rounds follow until each contender has repeated its fastest time, at most `MAX_EXTENSION`·`rounds` in total.
 
-    turned   function called after each turn
     turn     duration of a turn in seconds
     settle   pause before a turn in seconds
     """
@@ -92,8 +90,6 @@ def timed(
         except WorkerError as error:
             failures[name] = str(error)
             return math.inf
-        finally:
-            turned()
 
     def continues(number: int, seconds_of: SecondsOf) -> bool:
         if number < rounds:

@@ -157,7 +157,7 @@ def comparisons(
     selected: Sequence[Case],
     start: Callable[[], AbstractContextManager[Mapping[str, Process]]],
     threads: int,
-    watch: Callable[[str, float], None],
+    watch: Callable[[str], None],
 ) -> Results:
     """Return the measurements of each case, or the reason why one of the two commits could not be timed.
 
@@ -171,8 +171,8 @@ def comparisons(
         if not remaining:
             break
         with start() as both:
-            for number, case in enumerate(remaining):
-                watch(f"{case}{f', again ({attempt})' * bool(attempt)}", number / len(remaining))
+            for case in remaining:
+                watch(f"{case}{f', again ({attempt})' * bool(attempt)}")
                 result = compared(case, both, threads)
                 if isinstance(result, str):
                     failed[case] = result

@@ -1,14 +1,13 @@
 """Timing of training steps and calls of predict: a row per network, batch size and peer."""
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks import peers
 from benchmarks.contenders import Task
 from benchmarks.processes import Process, WorkerError, started
-from benchmarks.rounds import timed
+from benchmarks.rounds import Timing, timed
 from benchmarks.subjects import Subject
 
 # Largest relative difference from the expected outputs, or loss and gradient. In float32, rounding errors
@@ -19,34 +18,32 @@ MAX_DIFFERENCES = {"infer": 2e-3, "train": 1e-2}
 
 @dataclass(frozen=True)
 class Row:
-    """Results of this library and a peer for the same work: times in seconds.
+    """Times of this library and a peer for the same work.
 
-    work     train, infer or drawn
-    missing  reason why one of the results is missing
-    more     additional results, such as rounds and the excess of the median times
+    kind     train or infer
+    missing  reason why one of the times is missing
+    network  description of a random network
     """
 
-    work: str
+    kind: str
     model: str
     batch: int
     peer: str
-    ours: float | None
-    theirs: float | None
+    ours: Timing | None
+    theirs: Timing | None
     missing: str | None = None
-    more: dict[str, Any] = field(default_factory=dict[str, Any])
+    network: str = ""
 
     @property
     def ratio(self) -> float | None:
         """Theirs / ours, above 1 if this library is faster; None if either is missing."""
         if not self.ours or not self.theirs:
             return None
-        return self.theirs / self.ours
+        return self.theirs.least / self.ours.least
 
     def to_json(self) -> dict[str, Any]:
-        """Return all fields, the ratio and `more` as one JSON object."""
-        fields = dict(vars(self))
-        more = fields.pop("more")
-        return {**fields, "ratio": self.ratio, **more}
+        """Return all fields and the ratio as one JSON object, with the seconds of each round."""
+        return {**asdict(self), "ratio": self.ratio}
 
 
 @dataclass(frozen=True)
@@ -56,13 +53,13 @@ class Setting:
     threads  threads per contender
     rounds   turns per contender
     engine   engine of this library
-    watch    function called with the current activity and the completed fraction of the work
+    watch    function called with the current activity
     """
 
     threads: int
     rounds: int = 20
     engine: str = "compiled"
-    watch: Callable[[str, float], Any] = lambda text, share: None
+    watch: Callable[[str], Any] = lambda text: None
 
 
 def rows(
@@ -78,39 +75,31 @@ def rows(
         if reason:
             absent[name] = reason
     available = [name for name in dict.fromkeys([setting.engine, *names]) if name not in absent]
-    tasks = [(subject, batch) for subject in subjects for batch in batches]
     with started(available, setting.threads) as processes:
-        for number, (subject, batch) in enumerate(tasks):
-            share = 1 / len(tasks)
-            loaded, reasons = ready(kind, subject, batch, processes, setting, number * share)
-            title = f"{subject.name}, batch {batch}"
-            turns = setting.rounds * len(loaded)
-            turned = _reporter(title, turns, number * share, share, setting)
-            timings, failures = timed(loaded, setting.rounds, turned)
-            reasons = {**absent, **reasons, **failures}
-            more = {"engine": setting.engine, "threads": setting.threads, "rounds": setting.rounds}
-            for name in names:
-                reason = reasons.get(name)
-                if not reason and setting.engine in reasons:
-                    reason = f"ours: {reasons[setting.engine]}"
+        for subject in subjects:
+            for batch in batches:
+                setting.watch(f"{subject.name}, batch {batch}")
+                loaded, reasons = ready(kind, subject, batch, processes, setting)
+                timings, failures = timed(loaded, setting.rounds)
+                reasons = {**absent, **reasons, **failures}
                 ours = timings.get(setting.engine)
-                theirs = timings.get(name)
-                facts = {**more, "ours_excess": ours and ours.excess, "theirs_excess": theirs and theirs.excess}
-                yield Row(kind, subject.name, batch, name, ours and ours.least, theirs and theirs.least, reason, facts)
+                for name in names:
+                    reason = reasons.get(name)
+                    if not reason and setting.engine in reasons:
+                        reason = f"ours: {reasons[setting.engine]}"
+                    yield Row(kind, subject.name, batch, name, ours, timings.get(name), reason)
 
 
 def ready(
-    kind: str, subject: Subject, batch: int, processes: Mapping[str, Process], setting: Setting, share: float = 0.0
+    kind: str, subject: Subject, batch: int, processes: Mapping[str, Process], setting: Setting
 ) -> tuple[dict[str, Process], dict[str, str]]:
     """Load the contenders; return those with correct results, and the reasons why the others are missing.
 
     kind   train or infer
-    share  completed fraction of the work, for the progress bar
     """
     loaded: dict[str, Process] = {}
     reasons: dict[str, str] = {}
     for name, process in processes.items():
-        setting.watch(f"{subject.name}, batch {batch}: {name} prepares", share)
         task = Task(kind, name, subject, batch, setting.threads)
         try:
             process.ask("load", task=asdict(task))
@@ -123,9 +112,3 @@ def ready(
         else:
             reasons[name] = f"results differ: relative difference {difference:.2g}"
     return loaded, reasons
-
-
-def _reporter(title: str, turns: int, before: float, share: float, setting: Setting) -> Callable[[], None]:
-    """Return a function that reports the progress after every turn."""
-    done = itertools.count(1)
-    return lambda: setting.watch(f"{title}: in turn", before + share * min(next(done) / turns, 1))

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from benchmarks import imported_networks
 from chainrule import zoo
-from chainrule.errors import ChainruleError, unknown_name
+from chainrule.errors import unknown_name
 from chainrule.layers import Dropout
 from chainrule.models.model import Model, connect
 from chainrule.runs.loading import load
 from chainrule.training.recipe import Recipe
 
 STANDARD = ("numpy-cnn", "vanilla-cnn", "vgg-small")
-TUTORIALS = ("independent-code-10", "vanilla-cnn", "numpy-cnn", "zayan", "venchislaw")  # one network per tutorial
 BRIGHT_FRACTION = 0.19  # fraction of pixels that are not black, as in MNIST
 WRONG_LABELS = 0.05  # fraction of wrong labels, since a network without errors has vanishing gradients
 
@@ -30,7 +29,7 @@ class Subject:
     name    name in the rows of tables
     about   description from `Model.about`
     recipe  description from `Recipe.to_config`
-    file    model file or run folder with the weights; "" for initial weights
+    file    model file with the weights; "" for initial weights
     """
 
     name: str
@@ -68,7 +67,7 @@ def of_model(model: Model, recipe: Recipe, file: str = "") -> Subject:
 
 
 def find(name: str) -> Subject:
-    """Return the subject for a network from the zoo or of `imported_networks`, a model file or a run folder."""
+    """Return the subject for a network from the zoo or of `imported_networks`, or a model file."""
     if name in zoo.NAMED:
         entry = zoo.find(name)
         return of_model(entry.build(engine="numpy", seed=entry.recipe.seed), entry.recipe)
@@ -76,19 +75,9 @@ def find(name: str) -> Subject:
         return of_model(imported_networks.build(name), Recipe())
     path = Path(name)
     if not path.exists():
-        raise unknown_name("model", name, [*zoo.NAMED, *imported_networks.NETWORKS, "a model file", "a run folder"])
+        raise unknown_name("model", name, [*zoo.NAMED, *imported_networks.NETWORKS, "a model file"])
     model = load(path, engine="numpy")
-    return replace(of_model(model, _recipe_of(path, model), str(path.absolute())), name=name)
-
-
-def _recipe_of(path: Path, model: Model) -> Recipe:
-    """Return the recipe of a run folder or, for a model file, the default recipe with the model's loss."""
-    from chainrule.runs import jobs
-
-    try:
-        return jobs.read_job(path).recipe if path.is_dir() else Recipe(loss=model.loss)
-    except ChainruleError:
-        return Recipe(loss=model.loss)
+    return replace(of_model(model, Recipe(loss=model.loss), str(path.absolute())), name=name)
 
 
 def images(

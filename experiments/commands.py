@@ -11,17 +11,13 @@ from chainrule.plotting import markdown as page
 from chainrule.plotting.figures import save
 from experiments import transcripts as recorded
 from experiments.activations import NAMES, curves, graphs
-from experiments.prove import prove
 
 LAYERS = ("<!-- layers -->", "<!-- end of layers -->")  # markers around a table on the page
 
 
 @click.group(cls=Group)
 def experiment() -> None:
-    """Write tables, transcripts and plots of the documentation; test random networks."""
-
-
-experiment.add_command(prove)
+    """Write tables, transcripts and plots of the documentation."""
 
 
 @experiment.command(short_help="Write the transcripts of docs/explaining.md.")

@@ -1,7 +1,7 @@
 """Drawn layers, losses and networks with their inputs: each a pure function of a generator, or of (seed, number).
 
 Layers have the options that `make prove` draws, so that a new layer there is drawn here too. What the rules of
-`experiments.acceptance` exclude (a kernel larger than its image, for example) is drawn again; an error of a layer is an
+`proving.acceptance` exclude (a kernel larger than its image, for example) is drawn again; an error of a layer is an
 error of the test. In networks layers come in any order that their shapes allow.
 Convolutions often have filters that fill vectors, and are followed by ReLU and pooling more often than by chance, since
 kernels fuse them.
@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from proving import graph_configurations
+from proving.acceptance import accepts
+from proving.configurations import DRAWERS, any_shape, choice, draw_accepted
 
 from chainrule import layers as cr
 from chainrule.errors import ChannelOrderWarning
@@ -24,9 +27,6 @@ from chainrule.layers.node import Wiring
 from chainrule.models.model import Graph, Sequential, connect
 from chainrule.network import losses
 from chainrule.training import optimizers
-from experiments import graph_configurations
-from experiments.acceptance import accepts
-from experiments.configurations import DRAWERS, any_shape, choice, draw_accepted
 
 Array = NDArray[Any]
 Draw = np.random.Generator

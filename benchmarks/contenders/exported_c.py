@@ -14,7 +14,6 @@ from chainrule.engines.protocol import Array
 from chainrule.interop.c import Quantized, write_c
 
 FLAGS = ("-std=c99", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
-OWN = {"c": (), "c-int8": (), "c-plain": ("-DNETWORK_PLAIN", "-O2")}  # GCC 12's -O3 makes plain loops ten times slower
 LOOP = """#include "network.h"
 static float arena[NETWORK_ARENA_BYTES / sizeof(float)] __attribute__((aligned(64)));
 
@@ -39,7 +38,7 @@ class Inference(Predictions):
             (Path(folder) / "loop.c").write_text(LOOP)
             library = Path(folder) / "network.so"
             sources = ("network.c", "loop.c", "-o", str(library), "-lm")
-            subprocess.run(["gcc", *FLAGS, *OWN[task.who], *sources], cwd=folder, check=True)
+            subprocess.run(["gcc", *FLAGS, *sources], cwd=folder, check=True)
             function = ctypes.CDLL(str(library)).run_all
         pointers = (array.ctypes.data_as(ctypes.c_void_p) for array in (self._x, self._outputs))
         self._run_all = partial(function, *pointers, len(self._x))  # pointers take microseconds to create

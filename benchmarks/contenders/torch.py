@@ -1,4 +1,4 @@
-"""The usual variants of PyTorch: eager, channels last, and compiled."""
+"""PyTorch in eager mode, with images in either memory layout."""
 
 from typing import Any
 
@@ -10,12 +10,9 @@ from chainrule.engines.protocol import Array
 
 
 def in_variant(module: Any, x: Any, who: str) -> tuple[Any, Any]:
-    """Return a module and images (N, C, H, W) in a variant of PyTorch: with another memory layout, or compiled."""
+    """Return a module and images (N, C, H, W) in a variant of PyTorch: such as another memory layout."""
     if who == "torch-channels-last" and x.dim() == 4:
         return module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
-    if who == "torch-compile":
-        torch._dynamo.reset()  # otherwise a second batch size would be compiled with dynamic shapes
-        return torch.compile(module), x
     return module, x
 
 

@@ -28,31 +28,24 @@ class Peer:
 PEERS = {
     "torch": Peer("PyTorch", "torch", "torch", "torch"),
     "torch-channels-last": Peer("PyTorch, channels last", "torch", "torch", "torch"),
-    "torch-compile": Peer("PyTorch, torch.compile", "torch", "torch", "torch"),
-    "torch-cuda-graph": Peer("PyTorch, CUDA graph per step", "torch_cuda", package="torch"),
     "onnxruntime": Peer("ONNX Runtime", infer="onnxruntime", package="onnxruntime"),
     "numpy": Peer("our NumPy engine", "chainrule_steps", "chainrule_steps"),
     "c": Peer("our exported C", infer="exported_c", program="gcc"),
     "c-int8": Peer("our exported C in int8", infer="exported_c", program="gcc"),
-    "c-plain": Peer("our exported C, plain loops", infer="exported_c", program="gcc"),
-    "wasm": Peer("our WebAssembly in Node", infer="exported_wasm", package="ziglang", program="node"),
 }
-GROUPS = {  # names that select several peers
-    "torch": ("torch", "torch-channels-last", "torch-compile"),
-    "torch-eager": ("torch", "torch-channels-last"),
-}
+VARIANTS = {"torch": ("torch", "torch-channels-last")}  # name that selects several peers
 
 
 def chosen(text: str) -> list[str]:
-    """Parse a comma-separated list of peers: "torch" selects all variants of PyTorch, "torch-eager" uncompiled ones."""
+    """Parse a comma-separated list of peers; "torch" selects both memory layouts of PyTorch."""
     names: list[str] = []
     for word in filter(None, map(str.strip, text.split(","))):
-        if word not in PEERS and word not in GROUPS:
-            raise unknown_name("peer", word, [*(PEERS | GROUPS)])
-        names += [name for name in GROUPS.get(word, (word,)) if name not in names]
+        if word not in PEERS:
+            raise unknown_name("peer", word, [*PEERS])
+        names += VARIANTS.get(word, (word,))
     if not names:
         raise OptionError(f"peers {text!r}: expected at least one of {', '.join(PEERS)}")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def missing(name: str) -> str | None:
@@ -66,9 +59,9 @@ def missing(name: str) -> str | None:
 
 
 def versions(*packages: str) -> str:
-    """Return the versions of the installed packages, by default of the peers, such as ", torch 2.13.0"."""
+    """Return the versions of the installed packages, such as ", torch 2.13.0"."""
     text = ""
-    for name in packages or ("torch", "onnxruntime"):
+    for name in packages:
         with suppress(metadata.PackageNotFoundError):
             text += f", {name} {metadata.version(name)}"
     return text

@@ -8,17 +8,11 @@ from chainrule.interop.onnx.messages import serialize
 from chainrule.network.network import Network
 
 
-def session(network: Network, threads: int, profile: str | None = None) -> Any:
-    """Return a session for a network's inference plan, x (N, …) → y (N, …), on a number of threads.
-
-    profile   beginning of the name of the file with the times of the operations; None: no profile
-    """
+def session(network: Network, threads: int) -> Any:
+    """Return a session for a network's inference plan, x (N, …) → y (N, …), on a number of threads."""
     runtime: Any = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = profile
     content = serialize(message_of(network))
     return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from benchmarks import random_networks
+from benchmarks.rounds import Timing
 from benchmarks.steps import Row
 from chainrule.layers import Conv2D
 
@@ -28,7 +29,7 @@ def test_networks_are_those_of_their_seed_keep_to_their_bounds_and_differ():
 
 
 def row(model, batch, peer, ratio, kind="train"):
-    return Row("drawn", model, batch, peer, 1.0, ratio, None, {"kind": kind, "network": "", "threads": 1})
+    return Row(kind, model, batch, peer, Timing((1.0,)), Timing((ratio,)))
 
 
 def test_means_are_against_the_quickest_form_of_a_library():

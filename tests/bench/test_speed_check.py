@@ -32,7 +32,7 @@ def run(monkeypatch: pytest.MonkeyPatch, ratios: dict[str, list[float | str]]) -
 
     monkeypatch.setattr(speed_check, "compared", compared)
     cases = [Case(kind) for kind in ratios]
-    return speed_check.comparisons(cases, start, 1, lambda text, share: None), starts  # pyright: ignore[reportArgumentType]
+    return speed_check.comparisons(cases, start, 1, lambda text: None), starts  # pyright: ignore[reportArgumentType]
 
 
 def test_only_a_case_that_is_slow_in_all_processes_counts(monkeypatch: pytest.MonkeyPatch) -> None:

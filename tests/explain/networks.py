@@ -6,13 +6,13 @@ from functools import partial
 
 import numpy as np
 from drawn_networks import smooth_graph
+from proving.configurations import DRAWERS, draw
 
 from chainrule import layers as cr
 from chainrule.explain import Explanation, NextStep, Trace
 from chainrule.network import losses
 from chainrule.network.network import Network
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
-from experiments.configurations import DRAWERS, draw
 
 LOSSES = losses.NAMES
 TRAININGS = (

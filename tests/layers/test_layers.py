@@ -10,13 +10,13 @@ import pytest
 from drawn_networks import LAYERS, draw_layer, fitting
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from proving.acceptance import accepts
+from proving.configurations import DRAWERS, any_shape
 
 import chainrule as cr
 from chainrule import layers
 from chainrule.layers.peers import description
 from chainrule.network.network import Network
-from experiments.acceptance import accepts
-from experiments.configurations import DRAWERS, any_shape
 
 
 @pytest.mark.parametrize("name", DRAWERS)

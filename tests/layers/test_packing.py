@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from proving.configurations import any_shape
 
 import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.layers.node import Node
 from chainrule.layers.packing import Pack, Unpack
-from experiments.configurations import any_shape
 
 NAMES = ("a", "a:0", "x", "x:0", "left eye", "größe", "loss", "t", "1st")  # no layer can have most of them
 

@@ -18,15 +18,10 @@ def small(**options) -> cr.Sequential:
     return cr.Sequential(layers, input_shape=(1, 8, 8), **{"engine": "numpy", **options})
 
 
-def test_notebook_views_are_tables_and_pictures() -> None:
+def test_notebook_views_are_tables() -> None:
     model = small(name="<b>model</b>")
-    history = model.fit(*stripes(40), progress=False)
     assert "&lt;b&gt;" in model._repr_html_()
     assert "Conv2D(4, 3)" in model._repr_html_()
-    assert "data:image/png;base64," in history._repr_html_()
-    x, y = stripes(9)
-    batch = cr.Dataset(x, y.astype(np.int64), ("a", "b", "c"))
-    assert "data:image/png;base64," in batch._repr_html_()
 
 
 @pytest.mark.parametrize("package", ["chainrule", "chainrule.data", "chainrule.plotting"])

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from proving.configurations import DRAWERS
 from scipy import optimize
 from selection import draws
 from sklearn import metrics
 from training.made import classifier, stripes
 
 import chainrule as cr
-from experiments.configurations import DRAWERS
 
 f1_score: Any = metrics.f1_score  # pyright: ignore[reportUnknownMemberType]
 minimize_scalar: Any = optimize.minimize_scalar  # pyright: ignore[reportUnknownMemberType]

@@ -1,5 +1,6 @@
-"""Learning curves show the given values; the running mean and the envelope against literal loops."""
+"""Learning curves show the values of the history; the running mean against a literal loop."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,103 +11,73 @@ from matplotlib.figure import Figure
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 
-from chainrule.plotting.curves import MAX_STEPS, learning_curves, shrink, stretch
+import chainrule as cr
+from chainrule.errors import OptionError
+from chainrule.plotting.curves import MAX_POINTS, plot_history
 from chainrule.plotting.figures import png
-from chainrule.plotting.series import envelope, half_window, smooth
+from chainrule.training.smoothing import half_window, smooth
 
 
-def a_run(steps: int = 300, epochs: int = 3, best: float = 0.99) -> tuple[Any, ...]:
-    rng = np.random.default_rng(steps)
+def a_history(steps: int = 300, measure: str = "accuracy", shift: float = 0.0) -> Any:
+    draw = np.random.default_rng(steps)
     falling = np.exp(-np.linspace(0, 5, steps))
-    loss = 2.3 * falling * rng.uniform(0.7, 1.3, steps) + 0.02
-    accuracy = np.clip(best - 0.88 * falling + rng.normal(0, 0.004, steps), 0, 1)
-    rows = [
-        {"epoch": k, "step": steps * k // epochs, "validation_loss": 0.5 / k, "validation_accuracy": best - 0.1 / k}
-        for k in range(1, epochs + 1)
-    ]
-    return [*range(1, steps + 1)], loss, accuracy, rows
+    loss = 2.3 * falling * draw.uniform(0.7, 1.3, steps) + 0.02 + shift
+    rows = [{"step": steps, "validation_loss": None, f"validation_{measure}": None}]
+    return SimpleNamespace(loss=loss, measured=1 - falling, measure=measure, epoch_dicts=lambda: rows)
 
 
 def lines(figure: Figure, panel: int) -> dict[str, tuple[Any, Any]]:
     return {str(line.get_label()): line.get_data() for line in figure.axes[panel].get_lines()}
 
 
-def words(figure: Figure) -> set[str]:
-    figure.draw_without_rendering()
-    return {text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))}
-
-
 def test_both_panels_hold_every_step_its_mean_and_the_validation_points() -> None:
-    steps, loss, accuracy, epochs = a_run()
-    figure = learning_curves(steps, loss, accuracy, epochs, "numpy-cnn")
-    for panel, (name, values) in enumerate((("loss", loss), ("accuracy", accuracy))):
-        drawn = lines(figure, panel)
-        assert_array_equal(drawn["each batch"], (steps, values))
-        assert_array_equal(drawn["smoothed over 17 steps"], (steps, smooth(values, half_window(300))))
-        assert_array_equal(drawn["validation data"], ([100, 200, 300], [row[f"validation_{name}"] for row in epochs]))
-    assert figure.get_suptitle() == "numpy-cnn"
-    assert words(figure) >= {"at the end: 0.1667 (validation)", "at the end: 95.67 % (validation)", "epoch 1", "2", "3"}
-    without = [{**epoch, "validation_loss": None, "validation_accuracy": None} for epoch in epochs]
-    figure = learning_curves(steps, loss, accuracy, without, "run")
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(64, 5)).astype("f4"), np.arange(64) % 3
+    model = cr.Sequential([cr.Dense(3), cr.Softmax()], (5,), engine="numpy")
+    history = model.fit(x, y, epochs=25, batch_size=16, validation_data=(x, y), progress=False)
+    figure = history.plot("my network")
+    steps = np.arange(1, 101)
+    for panel, values in enumerate((history.loss, history.measured)):
+        drawn, name = lines(figure, panel), ("loss", "accuracy")[panel]
+        assert_array_equal(drawn["batches"], (steps, values))
+        assert_array_equal(drawn["mean of 11 batches"], (steps, smooth(np.asarray(values, float), 5)))
+        assert_array_equal(drawn["validation data"], (4 * np.arange(1, 26), history[f"validation_{name}"]))
+        assert figure.axes[panel].get_title() == name
+    assert figure.get_suptitle() == "my network"
+    mine: Any = Figure().subplots(1, 2)
+    assert history.plot(axes=mine) is mine[0].figure
+    assert_array_equal(lines(mine[0].figure, 0)["batches"], lines(figure, 0)["batches"])
+    with pytest.raises(OptionError, match="expected 2 of matplotlib"):
+        history.plot(axes=mine[0])
+
+
+@pytest.mark.parametrize(
+    ("history", "scale"),
+    [(a_history(), "log"), (a_history(shift=2), "linear"), (a_history(shift=-0.1), "linear"), (a_history(0), "linear")],
+)
+def test_losses_of_many_sizes_have_a_logarithmic_axis(history: Any, scale: str) -> None:
+    figure = plot_history(history)
+    assert [axes.get_yscale() for axes in figure.axes] == [scale, "linear"]
     assert "validation data" not in lines(figure, 0)
-    assert any("(smoothed)" in word for word in words(figure))
-    for count in (1, 2, 3, 11):
-        short = learning_curves(range(1, count + 1), np.full(count, 2.3), np.full(count, 0.1), [], "short")
-        (label,) = (label for label in lines(short, 0) if label.startswith("smoothed"))
-        assert_close(lines(short, 0)[label][1], np.full(count, 2.3))
-        assert png(short)
+    assert png(figure)
 
 
-def test_scales_follow_the_numbers() -> None:
-    steps, loss, accuracy, epochs = a_run()
-    for losses, accuracies, scales in (  # falls by a factor of 100, ends at 99 %; hardly learns; reaches 0
-        (loss, accuracy, ["log", "function"]),
-        (2 + loss / 10, np.linspace(0.1, 0.5, 300), ["linear", "linear"]),
-        (np.maximum(loss - 0.1, 0), np.zeros(300), ["linear", "linear"]),
-    ):
-        figure = learning_curves(steps, losses, accuracies, epochs if scales[0] == "log" else [], "run")
-        assert [axes.get_yscale() for axes in figure.axes] == scales
-        assert png(figure)
-    shares = np.linspace(0, 1, 101)
-    assert_close(shrink(stretch(shares)), shares)
-    assert np.isfinite(stretch(1.2))
-    assert (np.diff(stretch(shares)) > 0).all()
+@pytest.mark.parametrize("measure", ["accuracy", "label_accuracy", "mean_absolute_error"])
+def test_accuracies_are_percentages(measure: str) -> None:
+    history = a_history(measure=measure)
+    history.epoch_dicts()[0][f"validation_{measure.removeprefix('label_')}"] = 0.5
+    axes = plot_history(history).axes[1]
+    assert axes.yaxis.get_major_formatter()(0.5).endswith("%") == measure.endswith("accuracy")
+    assert_array_equal(lines(axes.figure, 1)["validation data"], ([300], [0.5]))
 
 
-def test_scales_hold_what_is_drawn() -> None:
-    for shift in (0, 2):  # logarithmic, linear
-        steps, loss, accuracy, epochs = a_run()
-        loss += shift
-        loss[200] = 60
-        low, high = learning_curves(steps, loss, accuracy, epochs, "run").axes[0].get_ylim()
-        assert low <= loss.min()
-        assert high >= 60
-
-
-@pytest.mark.parametrize("best", [0.3, 0.99, 1.0])
-def test_accuracies_go_from_0_to_100_percent(best: float) -> None:
-    bottom, top = learning_curves(*a_run(best=best), "run").axes[1].get_ylim()
-    assert -0.05 < bottom <= 0
-    assert 1 <= top < 1.05
-
-
-@pytest.mark.parametrize(("epochs", "marker"), [(3, "o"), (100, "None")])
-def test_few_epochs_are_points(epochs: int, marker: str) -> None:
-    figure = learning_curves(*a_run(300, epochs), "run")
-    for axes in figure.axes:
-        (line,) = (line for line in axes.get_lines() if line.get_label() == "validation data")
-        assert str(line.get_marker()).replace("none", "None") == marker
-
-
-def test_very_many_steps_become_an_envelope_that_holds_the_extremes() -> None:
-    steps, loss, accuracy, epochs = a_run(MAX_STEPS + 1)
-    loss[12_345] = 9.0
-    figure = learning_curves(steps, loss, accuracy, epochs, "long")
-    assert "each batch" not in lines(figure, 0)
-    (band,) = figure.axes[0].collections
-    edge = band.get_paths()[0].vertices[:, 1]
-    assert (edge.min(), edge.max()) == (loss.min(), 9.0)
-    assert any("of 11" in word for word in words(figure))
+@pytest.mark.parametrize("steps", [1, 2, 2 * MAX_POINTS + 5])
+def test_few_steps_are_points_and_of_many_a_part_is_drawn(steps: int) -> None:
+    history = a_history(steps)
+    for line in plot_history(history).axes[0].get_lines():
+        assert (line.get_marker() == ".") == (steps < 3)
+        assert len(line.get_xdata()) == min(steps, MAX_POINTS + 3)
+    assert_array_equal(lines(plot_history(history), 0)["batches"][1], history.loss[:: 2 if steps > 2 else 1])
 
 
 numbers = st.floats(-5, 5) | st.sampled_from([np.nan, np.inf])
@@ -126,11 +97,3 @@ def test_a_window_is_half_the_root_of_the_number_of_steps() -> None:
     counts = np.arange(60_000)
     halves = np.array([half_window(count) for count in counts])
     assert ((4 * halves**2 <= counts) & (counts < 4 * (halves + 1) ** 2)).all()
-
-
-def test_every_value_lies_in_the_envelope_and_its_edges_are_values() -> None:
-    values = np.random.default_rng(0).normal(size=1003)
-    middle, low, high = envelope(np.arange(1, 1004.0), values, 50)
-    shares = [values[(k * 1003) // 50 : ((k + 1) * 1003) // 50] for k in range(50)]
-    assert_array_equal((low, high), ([share.min() for share in shares], [share.max() for share in shares]))
-    assert (np.diff(middle) > 0).all()

@@ -4,165 +4,132 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 
-from chainrule.errors import ShapeError
-from chainrule.plotting.confusion import confusion_matrix
-from chainrule.plotting.curves import learning_curves
-from chainrule.plotting.figures import legible, message, png, save
-from chainrule.plotting.kernels import MAX_CHANNELS, MAX_FILTERS, kernel_grid
-from chainrule.plotting.mistakes import as_images, batch_grid, mistakes
+from chainrule.errors import OptionError, ShapeError
+from chainrule.plotting.confusion import plot_confusion
+from chainrule.plotting.figures import legible, new_figure, png, save
+from chainrule.plotting.images import as_images, plot_heat, plot_images, plot_mistakes
+from chainrule.plotting.kernels import MAX_CHANNELS, MAX_FILTERS, plot_kernels
 
 CLASSES = ["cat", "dog", "owl"]
 DRAW = np.random.default_rng(0)
 PHOTOS = DRAW.integers(0, 256, (100, 3, 6, 4), dtype=np.uint8)
-MANY = DRAW.normal(0, 0.3, (MAX_FILTERS + 6, MAX_CHANNELS + 2, 3, 3)).astype(np.float32)
-CUT = "The first 64 of 70 filters of 3×3, the first 16 of 18 channels side by side"
-WRONG = [0, 1, 2, 0, 1], [0, 2, 0, 1, 1], [0.99, 0.5, 0.984, 0.9999, 1.0]  # labels, answers, confidence
 
 
-@dataclass(frozen=True)
-class Case:
-    """A figure, the arrays and texts of its first axes, and a title; limits of the colors."""
-
-    figure: Callable[[], Figure]
-    title: str
-    images: Any = ()
-    texts: tuple[str, ...] = ()
-    limits: tuple[float, float] | None = None
+def axes(rows: int = 1, columns: int = 1) -> Any:
+    return Figure().subplots(rows, columns)
 
 
-def kernels(*shape: int) -> Case:
-    w = DRAW.normal(0, 0.3, shape).astype(np.float32)
-    largest, numbers = float(np.abs(w).max()), tuple(map(str, range(shape[0])))
-    return Case(lambda: kernel_grid(w, "conv1"), "conv1", w.reshape(-1, *shape[2:]), numbers, (-largest, largest))
+def shown(figure: Figure) -> list[np.ndarray]:
+    return [np.asarray(image.get_array()) for place in figure.axes for image in place.images]
 
 
-def shown(*numbers: int) -> np.ndarray:
-    return PHOTOS[[*numbers]].transpose(0, 2, 3, 1) / 255
+def captions(figure: Figure) -> list[str]:
+    return [place.get_title() for place in figure.axes]
 
 
-def perfect(count: int) -> Callable[[], Figure]:
-    return lambda: mistakes(PHOTOS[:count], np.ones(count, int), np.ones(count, int), np.ones(count), CLASSES)
-
-
-SURE = np.linspace(0.2, 0.9, 100)
-CASES = {
-    **{str(shape): kernels(*shape) for shape in ((5, 3, 3, 4), (1, 1, 1, 1), (6, 2, 1, 9))},
-    "many kernels": Case(
-        lambda: kernel_grid(MANY, "conv2"),
-        CUT,
-        MANY[:MAX_FILTERS, :MAX_CHANNELS].reshape(-1, 3, 3),
-        tuple(map(str, range(MAX_FILTERS))),
-    ),
-    "mistakes": Case(
-        lambda: mistakes(PHOTOS[:5], *WRONG, CLASSES),
-        "All 3 mistakes, the most confident first",
-        shown(3, 2, 1),
-        ("cat → dog\n99.9 %", "owl → cat\n98.4 %", "dog → owl\n50.0 %"),
-    ),
-    "many mistakes": Case(
-        lambda: mistakes(PHOTOS, np.zeros(100, int), np.ones(100, int), SURE, CLASSES),
-        "The 24 most confident of 100 mistakes",
-        shown(*range(99, 75, -1)),
-        tuple(f"cat → dog\n{100 * sure:.1f} %" for sure in SURE[:75:-1]),
-    ),
-    "no mistakes": Case(perfect(7), "", (), ("None: all 7 images are classified correctly.",)),
-    "no images": Case(perfect(0), "", (), ("None.",)),
-    "names": Case(
-        lambda: batch_grid(PHOTOS[:3], [2, 0, 1], CLASSES), "3 images", shown(0, 1, 2), ("owl", "cat", "dog")
-    ),
-    "numbers": Case(lambda: batch_grid(PHOTOS[:2], [2, 0]), "2 images", shown(0, 1), ("2", "0")),
-    "no labels": Case(lambda: batch_grid(PHOTOS[:3]), "3 images", shown(0, 1, 2)),
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_figure_shows_its_arrays_in_order_with_their_captions(name: str) -> None:
-    case = CASES[name]
-    figure = case.figure()
-    axes = figure.axes[0]
-    assert case.title in figure.get_suptitle() + axes.get_title("left")
-    assert [text.get_text() for text in axes.texts] == [*case.texts]
-    for image, expected in zip(axes.images, case.images, strict=True):
-        assert_close(image.get_array(), expected)
-        assert case.limits in (None, image.get_clim())
-    assert png(figure)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 10, 60])
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 31, 60])
 def test_counts_stand_in_their_cells_with_recall_and_precision_at_the_margins(size: int) -> None:
-    """All texts fit into the figure; the numbers of many classes are left out."""
     draw = np.random.default_rng(size)
     counts = draw.poisson(0.2, (size, size)) + np.diag(draw.integers(0, 3, size) * 700)
     right, rows, columns, total = np.diag(counts), counts.sum(1), counts.sum(0), counts.sum()
-    figure = confusion_matrix(counts, [f"class {k}" for k in range(size)])
-    axes, whole = figure.axes[0], figure.bbox
-    title = f"{right.sum():,} of {total:,} correct ({100 * right.sum() / total:.2f} %)" if total else "no samples"
-    assert figure.get_suptitle() == f"Confusion matrix: {title}"
-    cells = {text.get_position(): text.get_text() for text in axes.texts[:-2]}
+    names = [f"class {k}" for k in range(size)]
+    figure = plot_confusion(counts, names)
+    place = figure.axes[0]
+    percent = f"{100 * right.sum() / total:.1f} %" if total else "–"
+    assert place.get_title() == f"{right.sum():,} of {total:,} correct ({percent})"
     expected = {(column, row): f"{counts[row, column]:,}" for row, column in np.argwhere(counts)}
-    assert cells == (expected if size <= 40 else {})
-    errors = axes.images[0].get_array()
-    assert_array_equal(np.ma.getmaskarray(errors), np.eye(size))
-    assert_close(errors.filled(0), (counts - np.diag(right)) / np.maximum(rows, 1)[:, None])
-    assert axes.images[0].get_clim() == (0, errors.filled(0).max() or 0.01)
-    recall, precision = axes.child_axes
-    for axis, totals in ((recall.yaxis, rows), (precision.xaxis, columns)):
+    assert {text.get_position(): text.get_text() for text in place.texts} == (expected if size <= 30 else {})
+    (errors,) = shown(figure)[:1]
+    assert_close(np.nan_to_num(errors), (counts - np.diag(right)) / np.maximum(rows, 1)[:, None])
+    assert [text.get_text() for text in place.get_yticklabels()] == names
+    assert [text.get_text() for text in place.get_xticklabels()] == names
+    margins = [rows, columns] if size <= 30 else []
+    assert len(place.child_axes) == len(margins)
+    for child, axis, totals in zip(place.child_axes, "yx", margins, strict=False):
         shares = [f"{100 * count / of:.1f} %" if of else "–" for count, of in zip(right, totals, strict=True)]
-        assert [text.get_text() for text in axis.get_ticklabels()] == shares or size > 40
-    assert [text.get_text() for text in axes.get_yticklabels()] == [f"class {k}" for k in range(size)] or size > 40
-    figure.draw_without_rendering()
-    for text in (axes.yaxis.label, axes.xaxis.label, *axes.texts):
-        box = text.get_window_extent()
-        assert whole.x0 <= box.x0 < box.x1 <= whole.x1
-        assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+        assert [text.get_text() for text in getattr(child, f"get_{axis}ticklabels")()] == shares
+    assert png(figure)
 
 
-@pytest.mark.parametrize(
-    ("size", "most", "has_numbers"), [(3, 10**6, True), (40, 10, True), (40, 10**6, False), (60, 2, False)]
-)
-def test_numbers_too_small_to_read_are_left_out(size: int, most: int, has_numbers: bool) -> None:
-    """Many classes have small cells, and large numbers small digits. Two further texts name the axes."""
-    figure = confusion_matrix(np.diag(np.full(size, most)), [str(k) for k in range(size)])
-    *numbers, _, _ = figure.axes[0].texts
-    assert len(numbers) == size * has_numbers
-    assert all(number.get_fontsize() >= 4 for number in numbers)
+@pytest.mark.parametrize("shape", [(5, 3, 3, 4), (1, 1, 1, 1), (6, 2, 1, 9), (7, 1, 2, 2), (70, 18, 3, 3)])
+def test_a_mosaic_holds_each_kernel_once_in_order(shape: tuple[int, ...]) -> None:
+    w = DRAW.normal(0, 0.3, shape).astype(np.float32)
+    figure = plot_kernels(w, "conv1")
+    place = figure.axes[0]
+    (mosaic,) = shown(figure)[:1]
+    seen = w[:MAX_FILTERS, :MAX_CHANNELS]
+    filters, channels, kh, kw = seen.shape
+    columns = mosaic.shape[1] // (channels * (kw + 1) + 1)
+    for (o, c), kernel in zip(np.ndindex(filters, channels), seen.reshape(-1, kh, kw), strict=True):
+        row, column = divmod(o, columns)
+        top, left = row * (kh + 1), column * (channels * (kw + 1) + 1) + c * (kw + 1)
+        assert_array_equal(mosaic[top : top + kh, left : left + kw], kernel)
+        mosaic[top : top + kh, left : left + kw] = np.nan
+    assert np.isnan(mosaic).all()
+    assert place.images[0].get_clim() == (-np.abs(w).max(), np.abs(w).max())
+    first = [int(text.get_text()) for text in place.get_yticklabels()]
+    assert first == [*range(0, filters, columns)]
+    assert f"filters {filters} of {shape[0]}, channels {channels} of {shape[1]}" in place.get_xlabel()
+    assert png(figure)
 
 
-FIGURES = {
-    "matrix": lambda: confusion_matrix(np.eye(3, dtype=int), CLASSES),
-    "large matrix": lambda: confusion_matrix(np.eye(70, dtype=int), [str(k) for k in range(70)]),
-    **{name: case.figure for name, case in CASES.items() if "many" not in name},
-}
+@pytest.mark.parametrize("wrong", [0, 1, 5, 40])
+def test_mistakes_are_the_wrong_images_by_confidence(wrong: int) -> None:
+    draw = np.random.default_rng(wrong)
+    images = draw.integers(0, 256, (50, 1, 4, 6), dtype=np.uint8)
+    true = draw.integers(0, 3, 50)
+    predicted = true.copy()
+    predicted[:wrong] = (true[:wrong] + 1) % 3
+    confidence = draw.permutation(50) / 50
+    figure = plot_mistakes(images, true, predicted, confidence, CLASSES)
+    order = np.argsort(-confidence[:wrong])[:24]
+    assert_array_equal(shown(figure), [images[number, 0] / 255 for number in order])
+    texts = [f"{CLASSES[true[k]]} → {CLASSES[predicted[k]]}\n{100 * confidence[k]:.1f} %" for k in order]
+    assert captions(figure)[: len(order)] == texts
+    assert figure.get_suptitle() == f"The {len(order)} most confident of {wrong} mistakes among 50 images"
+    assert png(figure)
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_axes_are_in_the_figure_and_do_not_overlap(name: str) -> None:
-    places = [axes.get_position() for axes in FIGURES[name]().axes]
-    for number, place in enumerate(places):
-        assert 0 <= place.x0 < place.x1 <= 1
-        assert 0 <= place.y0 < place.y1 <= 1
-        for other in places[:number]:
-            assert not place.overlaps(other)
+def test_a_confidence_below_1_is_not_100_percent_and_long_names_take_two_lines() -> None:
+    names = ["a long-haired cat", "dog"]
+    figure = plot_mistakes(PHOTOS[:2], [0, 1], [1, 0], [0.99999, 1.0], names)
+    assert captions(figure) == ["dog\n→ a long-haired cat\n100 %", "a long-haired cat\n→ dog\n99.9 %"]
 
 
-def test_tiles_have_the_form_of_the_kernel_and_do_not_overlap() -> None:
-    boxes = [image.get_extent() for image in kernels(7, 3, 2, 4).figure().axes[0].images]
-    for number, (left, right, bottom, top) in enumerate(boxes):
-        assert_close((right - left) / (bottom - top), 2)
-        for other_left, other_right, other_bottom, other_top in boxes[:number]:
-            beside = right <= other_left or other_right <= left
-            assert beside or bottom <= other_top or other_bottom <= top
+@pytest.mark.parametrize("count", [0, 1, 9, 70])
+def test_images_stand_in_their_order_under_their_captions(count: int) -> None:
+    texts = [str(number) for number in range(count)]
+    figure = plot_images(PHOTOS[:count], texts, "photos")
+    seen = min(count, 64)
+    for image, photo in zip(shown(figure), PHOTOS[:seen], strict=True):
+        assert_close(image, photo.transpose(1, 2, 0) / 255)
+    assert captions(figure)[:seen] == texts[:seen]
+    assert figure.get_suptitle() == "photos"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_heat_lies_over_a_gray_image(channels: int) -> None:
+    draw = np.random.default_rng(channels)
+    image = draw.integers(0, 256, (channels, 6, 8), np.uint8)
+    maps = {"cat": draw.random((3, 4)), "dog": draw.random((6, 8))}
+    figure = plot_heat(image, maps, "my title")
+    assert captions(figure) == ["image", "cat", "dog"]
+    (first,) = as_images(image[None])
+    assert_close(figure.axes[0].images[0].get_array(), first)
+    for place, heat in zip(figure.axes[1:], maps.values(), strict=True):
+        gray, over = place.images
+        assert_close(np.atleast_3d(gray.get_array()).mean(2), np.atleast_3d(first).mean(2))
+        assert_close(over.get_array(), heat / heat.max())
+        assert over.get_extent() == gray.get_extent()
 
 
 @pytest.mark.parametrize("limits", [(0, 1), (0.2, 0.7), (-1, 3), (7, 7)])
@@ -175,16 +142,35 @@ def test_pictures_are_between_black_and_white(limits: tuple[float, float]) -> No
     assert_array_equal(as_images(np.array([[[[0, 255]]]], np.uint8)), [[[0.0, 1.0]]])
 
 
+DRAWN: dict[str, tuple[Callable[..., Figure], tuple[int, int]]] = {
+    "confusion": (lambda ax: plot_confusion(np.eye(3, dtype=int), CLASSES, ax), (1, 1)),
+    "kernels": (lambda ax: plot_kernels(np.ones((2, 3, 2, 2)), "conv1", ax), (1, 1)),
+    "images": (lambda axes: plot_images(PHOTOS[:3], axes=axes), (2, 2)),
+    "mistakes": (lambda axes: plot_mistakes(PHOTOS[:3], [0] * 3, [1] * 3, [0.5] * 3, CLASSES, axes), (1, 3)),
+    "heat": (lambda axes: plot_heat(PHOTOS[0], {"heat": np.ones((2, 2))}, axes=axes), (1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_figures_are_drawn_in_the_axes_of_the_user(name: str) -> None:
+    draw, places = DRAWN[name]
+    mine = axes(*places)
+    figure = draw(mine)
+    assert figure is np.ravel(mine)[0].figure
+    assert [image.tobytes() for image in shown(figure)] == [image.tobytes() for image in shown(draw(None))]
+
+
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: confusion_matrix(np.zeros((3, 2), int), CLASSES), r"for 3 classes; expected \(3, 3\)"),
-        (lambda: confusion_matrix(np.zeros((0, 0), int), []), r"for 0 classes; expected \(0, 0\)"),
-        (lambda: kernel_grid(np.zeros((0, 1, 3, 3)), "conv"), "expected four axes"),
-        (lambda: batch_grid(PHOTOS[0]), "expected four axes"),
-        (lambda: batch_grid(PHOTOS[:3], [0, 1]), r"3 images but labels of shape \(2,\)"),
-        (lambda: mistakes(PHOTOS[:3], [0] * 3, [1] * 3, [0.5], CLASSES), r"3 images but confidence of shape \(1,\)"),
-        (lambda: learning_curves([1, 2], [1.0, 1.0], [0.1], [], "run"), r"2 steps but accuracy of shape \(1,\)"),
+        (lambda: plot_confusion(np.zeros((3, 2), int), CLASSES), r"for 3 classes; expected \(3, 3\)"),
+        (lambda: plot_confusion(np.zeros((0, 0), int), []), r"for 0 classes; expected \(0, 0\)"),
+        (lambda: plot_kernels(np.zeros((0, 1, 3, 3)), "conv"), "expected four axes"),
+        (lambda: plot_images(PHOTOS[0]), "expected four axes"),
+        (lambda: plot_images(PHOTOS[:3], ["a", "b"]), r"3 images but captions of shape \(2,\)"),
+        (lambda: plot_mistakes(PHOTOS[:3], [0] * 3, [1] * 3, [0.5], CLASSES), r"but confidence of shape \(1,"),
+        (lambda: plot_heat(PHOTOS[:1], {}), r"image of shape \(1, 3, 6, 4\)"),
+        (lambda: plot_heat(PHOTOS[0], {"cat": np.ones(3)}), r"maps of \(3,\); expected"),
     ],
 )
 def test_shapes_are_checked(draw: Callable[[], Figure], message: str) -> None:
@@ -192,18 +178,25 @@ def test_shapes_are_checked(draw: Callable[[], Figure], message: str) -> None:
         draw()
 
 
-def test_the_same_figure_is_the_same_bytes_in_any_thread_and_style(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong", [range(3), "axes", Figure(), np.ravel(axes(1, 1))[:0]])
+def test_axes_are_checked(wrong: Any) -> None:
+    for draw, _ in DRAWN.values():
+        with pytest.raises(OptionError, match=r"expected [123] of matplotlib"):
+            draw(wrong)
+    with pytest.raises(OptionError, match="expected 3 of matplotlib"):
+        plot_images(PHOTOS[:3], axes=axes(1, 2))
+
+
+def test_the_same_figure_is_the_same_bytes_in_any_thread(tmp_path: Path) -> None:
     def drawn() -> list[bytes]:
-        return [png(CASES[name].figure()) for name in ("mistakes", "(5, 3, 3, 4)", "many mistakes")]
+        return [png(draw(None)) for draw, _ in DRAWN.values()]
 
     expected = drawn()
     with ThreadPoolExecutor(2) as pool:
         assert [*pool.map(lambda _: drawn(), range(2))] == [expected] * 2
-    with matplotlib.style.context("dark_background"):
-        assert drawn() == expected
     (tmp_path / "again.png").write_bytes(b"the old one")
     for place in (tmp_path / "new.png", str(tmp_path / "again.png")):
-        save(CASES["mistakes"].figure(), place)
+        save(DRAWN["confusion"][0](None), place)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(
         ("new.png", "again.png"), expected[0]
     )
@@ -212,7 +205,7 @@ def test_the_same_figure_is_the_same_bytes_in_any_thread_and_style(tmp_path: Pat
 def test_pyplot_is_never_imported() -> None:
     program = "from chainrule.plotting import kernels, figures; import numpy, sys\n"
     program += (
-        "figures.png(kernels.kernel_grid(numpy.ones((1, 1, 2, 2)), 'k')); assert 'matplotlib.pyplot' not in sys.modules"
+        "figures.png(kernels.plot_kernels(numpy.ones((1, 1, 2, 2)))); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -226,18 +219,28 @@ def test_text_is_one_line_of_known_characters() -> None:
         ("abcde", 5, "abcde"),
     ):
         assert legible(text, limit) == expected
-    figure = message("$a_1 \U000f0000 " + "a long title " * 15, "$ \U0001f9ff \x07")
-    assert png(figure)  # without a warning
-    assert figure.get_suptitle().count("\n") > 2
+
+
+def test_names_are_no_formulas() -> None:
+    """Draw without a warning or an error, though $a_{$ is no formula and no font has \\U000f0000."""
+    names = ["$a_{$ \U000f0000", "$ \x07"]
+    assert png(plot_confusion(np.eye(2, dtype=int), names))
+    assert png(plot_images(PHOTOS[:2], names, names[0]))
+    assert png(plot_kernels(np.ones((1, 1, 2, 2)), names[0]))
 
 
 def test_settings_of_the_working_folder_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text("font.size: 47\nno such setting\n", encoding="utf-8")
     code = (
-        "import os; from chainrule.plotting.figures import message; message('a', 'b'); "
+        "import os; from chainrule.plotting.figures import new_figure; new_figure(1, 1, 'a'); "
         "import matplotlib; print(matplotlib.rcParams['font.size'], os.getcwd())"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == f"10.0 {tmp_path.resolve()}\n"
     assert done.stderr == ""
+
+
+def test_a_notebook_shows_a_new_figure() -> None:
+    figure = new_figure(2, 1, "title")
+    assert figure._repr_png_() == png(figure)

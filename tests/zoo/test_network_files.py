@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from docs.pages import fences
 from numpy.testing import assert_array_equal
+from proving import configurations
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.zoo import network_files
-from experiments import configurations
 
 LAYERS = ["Conv2D(4, 3)", "ReLU()", "Flatten()", "Dense(classes)", "Softmax()"]
 BUILT = [cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(10), cr.Softmax()]

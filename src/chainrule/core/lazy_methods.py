@@ -7,12 +7,12 @@ above its own: the package imports the class's module, but not the other way rou
 import importlib
 from typing import Any
 
-FUNCTIONS = {  # method → its function, which receives the object first
+FUNCTIONS = {  # method → its function, which receives the object, or its arrays, first
     "Dataset._repr_html_": "chainrule.plotting.views.dataset_html",
     "Evaluation._repr_html_": "chainrule.plotting.views.evaluation_html",
-    "Evaluation.plot_confusion": "chainrule.plotting.views.confusion_figure",
+    "Evaluation.plot_confusion": "chainrule.plotting.confusion.plot_confusion",
     "History._repr_html_": "chainrule.plotting.views.history_html",
-    "History.plot": "chainrule.plotting.views.history_figure",
+    "History.plot": "chainrule.plotting.curves.plot_history",
     "Model.__call__": "chainrule.models.prediction.predict",
     "Model._repr_html_": "chainrule.plotting.views.model_html",
     "Model.evaluate": "chainrule.models.prediction.evaluate",
@@ -20,7 +20,7 @@ FUNCTIONS = {  # method → its function, which receives the object first
     "Model.gradients": "chainrule.models.stepping.gradients",
     "Model.load_weights": "chainrule.interop.importing.load_weights",
     "Model.plot_heat": "chainrule.explain.heat.plot_heat",
-    "Model.plot_kernels": "chainrule.plotting.views.kernels_figure",
+    "Model.plot_kernels": "chainrule.plotting.kernels.plot_layer",
     "Model.predict": "chainrule.models.prediction.predict",
     "Model.predict_classes": "chainrule.models.prediction.predict_classes",
     "Model.profile": "chainrule.models.profiling.profile",
@@ -30,7 +30,7 @@ FUNCTIONS = {  # method → its function, which receives the object first
     "Model.train_step": "chainrule.models.stepping.train_step",
     "Model.with_input_normalization": "chainrule.models.input_normalization.with_input_normalization",
     "Model.with_input_rescaling": "chainrule.models.input_normalization.with_input_rescaling",
-    "Profile.plot": "chainrule.plotting.views.profile_figure",
+    "Profile.plot": "chainrule.plotting.profile.plot_profile",
 }
 
 

@@ -181,7 +181,7 @@ class Dataset(Data, metaclass=CheckedOptions):
         return f"Dataset({self.name!r}: {samples}, {len(self.classes)} {targets})"
 
     def _repr_html_(self) -> str:
-        """Return HTML with the first images and their classes, for notebooks; without matplotlib, only a table."""
+        """Return a table for notebooks."""
         return function_of("Dataset._repr_html_")(self)
 
     @property

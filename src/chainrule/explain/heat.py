@@ -17,7 +17,7 @@ from chainrule.models import decisions
 from chainrule.models.prediction import inputs_of
 from chainrule.network.network import Network
 from chainrule.network.tasks import BINARY, CLASSIFICATION
-from chainrule.plotting.heat import heat_maps
+from chainrule.plotting import images as plots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,8 +53,10 @@ def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None)
 
 
 @checked_options
-def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None) -> Figure:
+def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None, axes: Any = None) -> Figure:
     """Plot an image with its saliency and Grad-CAM as a matplotlib figure. The arguments are those of `grad_cam`.
+
+    axes   matplotlib axes to draw in, one for the image and one for each map; None: a new figure
 
     >>> model.plot_heat("photo.png").savefig("heat.png")
     """
@@ -68,7 +70,7 @@ def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None
     if label is not None:
         place, *_ = _class_places(self, label)
         title += f" for {self.labels.classes[place]}"
-    return heat_maps(images[0], maps, title)
+    return plots.plot_heat(images[0], maps, title, axes)
 
 
 def _places(network: Network, x: Array, label: Any) -> Sequence[int] | None:

@@ -1,12 +1,9 @@
-"""HTML output of traces and explanations for notebooks. Colors are inherited or translucent, to suit dark themes."""
+"""What notebooks show of traces and explanations: one table each."""
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 
-from chainrule._io.extras import MissingPackageError
 from chainrule.core.plan import gradient_name
 from chainrule.core.shapes import text as size_text
 from chainrule.engines.protocol import Array
@@ -15,86 +12,51 @@ from chainrule.explain.notation import format_number
 from chainrule.explain.record import CellExplanation, Term
 from chainrule.explain.text import CLASS_COLUMNS, class_rows, closing_rows, fold, pick_rows
 from chainrule.plotting import notebook
-from chainrule.plotting.notebook import map_png
 
 MAX_TERMS = 12
-MAP = "width:88px;image-rendering:pixelated;display:block;margin:2px auto;border:1px solid rgba(128,128,128,0.35);"
-CELL = "padding:4px 8px;text-align:center;vertical-align:bottom;border:0;background:transparent;color:inherit;"
-TABLE = "border-collapse:collapse;border:0;font-size:13px;color:inherit;"
-SCROLL = "overflow-x:auto;max-width:100%;font-size:13px;"
-CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
 
 def explanation(record: CellExplanation) -> str:
-    """Return an explanation as HTML: title, sentences, equations, largest terms, calculation and code locations."""
+    """Return an explanation as a table: words, equations, largest terms, calculation and code locations."""
     details = record.details
-    head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
-    parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(details.words)}</p>']
-    equations = list[str]()
-    for equation in details.equations:
-        equations.append(f'<code style="{CODE}">{escape(equation)}</code>')
-    if equations:
-        parts.append(f"<p>{'<br>'.join(equations)}</p>")
-    parts += [*_terms(record), *_pick(record), *_steps(record), *_jacobian(record)]
+    rows: list[tuple[str, str]] = [("in words", details.words)]
+    rows += [("equation", equation) for equation in details.equations]
+    rows += [*_terms(record), *_pick(record), *_steps(record), *_jacobian(record)]
     if record.code:
-        parts.append(f"<p><small>{escape(', '.join(located(record.code)))}</small></p>")
-    return f'<div style="{SCROLL}">{"".join(parts)}</div>'
+        rows.append(("code", ", ".join(located(record.code))))
+    return notebook.table([record.cell, record.shown], rows, f"{record.cell} = {record.shown}: {record.title}")
 
 
 def trace(layers: Sequence[str], arrays: Mapping[str, Array], samples: int) -> str:
-    """Return a trace as HTML: a row of layers, each with small maps of its output and of the output's gradient.
-
-    There is a row of names, one for the forward pass and one for the backward pass. Maps show the first sample.
+    """Return a trace as a table: the size and range of the output of each layer, and the range of its gradient.
 
     layers    names of the layers, in order
-    arrays    tensors of the trace by name; without the axis of samples if there is one sample
+    arrays    tensors of the trace by name
     samples   number of samples
     """
-    names = list[str]()
-    forward = list[str]()
-    backward = list[str]()
-    outputs = [f"{layer}.y" for layer in layers]
-    for output in ("x", *outputs):
-        if output not in arrays:
-            continue
-        values = arrays[output] if samples == 1 else arrays[output][0]
-        names.append(f"<b>{escape(output.removesuffix('.y'))}</b><br>{size_text(values.shape) or '1'}")
-        forward.append(_map(output, values))
-        gradient = gradient_name(output)
-        if gradient in arrays:
-            backward.append(_map(gradient, arrays[gradient] if samples == 1 else arrays[gradient][0]))
-        else:
-            backward.append("")
-    rows = _row("", names) + _row("forward", forward) + _row("backward", backward)
-    count = "one sample" if samples == 1 else f"{samples} samples (maps: the first)"
-    caption = (
-        f"{count}; loss {format_number(float(np.mean(arrays['loss.y'])))}. Blue is below 0, orange above, each map on "
-        'its own scale. trace.explain("NAME[i,j,…]") explains a value.'
-    )
-    return f'<div style="{SCROLL}"><p>{escape(caption)}</p><table style="{TABLE}">{rows}</table></div>'
+    rows = list[list[str]]()
+    for output in ("x", *(f"{layer}.y" for layer in layers)):
+        if output in arrays:
+            gradient = arrays.get(gradient_name(output))
+            shape = arrays[output].shape[samples > 1 :]
+            rows.append([output, size_text(shape) or "1", *_range(arrays[output]), *_range(gradient)])
+    count = "one sample" if samples == 1 else f"{samples} samples"
+    loss = format_number(float(np.mean(arrays["loss.y"])))
+    caption = f'{count}; loss {loss}. trace.explain("NAME[i,j,…]") explains a value.'
+    return notebook.table(["tensor", "shape", "smallest", "largest", "gradient", "to"], rows, caption)
 
 
-def _row(title: str, cells: Sequence[str]) -> str:
-    columns = [f'<td style="{CELL}">{cell}</td>' for cell in cells]
-    header = f'<th scope="row" style="{CELL}">{title}</th>'
-    return f'<tr style="background:transparent">{header}{"".join(columns)}</tr>'
+def _range(values: Array | None) -> tuple[str, str]:
+    """Return the smallest and the largest value as text; dashes if there are none."""
+    if values is None:
+        return "–", "–"
+    return format_number(float(values.min())), format_number(float(values.max()))
 
 
-def _map(name: str, values: Array) -> str:
-    low = format_number(float(values.min()))
-    high = format_number(float(values.max()))
-    what = f"{name}, {size_text(values.shape) or 'a number'}, from {low} to {high}"
-    try:
-        data = b64encode(map_png(values)).decode()
-    except MissingPackageError as error:
-        return f'<span title="{escape(str(error))}">{escape(what)}</span>'
-    return f'<img src="data:image/png;base64,{data}" alt="{escape(what)}" title="{escape(what)}" style="{MAP}">'
+# ---------------------------------------------------------------------------------------------------- rows
 
 
-# -------------------------------------------------------------------------------------------------- tables
-
-
-def _terms(record: CellExplanation) -> list[str]:
+def _terms(record: CellExplanation) -> list[tuple[str, str]]:
     details = record.details
     if not details.terms:
         return []
@@ -102,7 +64,7 @@ def _terms(record: CellExplanation) -> list[str]:
     rows = list[tuple[str, str]]()
     for term in folded.largest:
         rows.append((_product(term, record.digits), format_number(term.value, record.digits)))
-    return [notebook.table(["term", "value"], [*rows, *closing_rows(record, folded)])]
+    return [*rows, *closing_rows(record, folded)]
 
 
 def _product(term: Term, digits: int) -> str:
@@ -116,22 +78,27 @@ def _product(term: Term, digits: int) -> str:
     return " · ".join(texts)
 
 
-def _pick(record: CellExplanation) -> list[str]:
+def _pick(record: CellExplanation) -> list[tuple[str, str]]:
     pick = record.details.pick
     if pick is None:
         return []
-    return [notebook.table(["cell", "value", ""], pick_rows(pick, record.digits))]
+    return [(cell, f"{value} {mark}".rstrip()) for cell, value, mark in pick_rows(pick, record.digits)]
 
 
-def _steps(record: CellExplanation) -> list[str]:
-    rows = [[step.name, step.symbols, step.numbers, step.shown] for step in record.details.steps or ()]
-    if not rows:
-        return []
-    return [notebook.table(["", "in symbols", "with numbers", "value"], rows)]
+def _steps(record: CellExplanation) -> list[tuple[str, str]]:
+    rows = list[tuple[str, str]]()
+    for step in record.details.steps or ():
+        parts = dict.fromkeys((step.symbols, step.numbers, step.shown))
+        rows.append((step.name, " = ".join(parts)))
+    return rows
 
 
-def _jacobian(record: CellExplanation) -> list[str]:
+def _jacobian(record: CellExplanation) -> list[tuple[str, str]]:
     jacobian = record.details.jacobian
     if jacobian is None:
         return []
-    return [notebook.table(CLASS_COLUMNS, class_rows(jacobian, jacobian.rows, record.digits))]
+    rows = list[tuple[str, str]]()
+    for row in class_rows(jacobian, jacobian.rows, record.digits):
+        cells = [f"{column} = {cell}" for column, cell in zip(CLASS_COLUMNS, row, strict=True) if cell]
+        rows.append((cells[0], ", ".join(cells[1:])))
+    return rows

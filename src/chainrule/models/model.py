@@ -207,13 +207,14 @@ class Model(Explained, Network):
 
         return Summary(summary_text(self))
 
-    def plot_kernels(self, layer: str | None = None) -> Figure:
+    def plot_kernels(self, layer: str | None = None, ax: Any = None) -> Figure:
         """Plot the kernels of a convolution as a matplotlib figure.
 
         layer   name of the layer; None: the first convolution
+        ax      matplotlib axes to draw in; None: a new figure
         Errors   OptionError if the model has no such convolution
         """
-        return function_of("Model.plot_kernels")(self, layer)
+        return function_of("Model.plot_kernels")(self, layer, ax)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}: {len(self.layers)} layers, {self.parameters.size:,} parameters)"

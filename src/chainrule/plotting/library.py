@@ -12,26 +12,10 @@ from chainrule._io.extras import missing
 try:
     with chdir(sys.prefix) if Path("matplotlibrc").exists() else nullcontext():
         from matplotlib import font_manager
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.collections import PatchCollection
-        from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+        from matplotlib.axes import Axes
         from matplotlib.figure import Figure
-        from matplotlib.patches import Rectangle
-        from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+        from matplotlib.ticker import PercentFormatter
 except ImportError:
     raise missing("matplotlib", "plots", "drawing figures") from None
 
-__all__ = [
-    "Figure",
-    "FigureCanvasAgg",
-    "FixedLocator",
-    "LinearSegmentedColormap",
-    "ListedColormap",
-    "LogLocator",
-    "MaxNLocator",
-    "NullLocator",
-    "PatchCollection",
-    "PercentFormatter",
-    "Rectangle",
-    "font_manager",
-]
+__all__ = ["Axes", "Figure", "PercentFormatter", "font_manager"]

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chainrule.plotting.figures import BLUE, BODY, INK, PAPER, Drawing
+from chainrule.plotting.figures import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from chainrule.models.profiling import Profile
+
 ROW = 0.28  # inches
 
 
-def plot_times(names: Sequence[str], milliseconds: Sequence[float], title: str) -> Figure:
-    """Return a figure with one horizontal bar for each name, from top to bottom."""
-    from chainrule.plotting.library import Figure, FigureCanvasAgg
-
-    figure: Drawing = Figure(figsize=(7.0, 1.2 + ROW * len(names)), facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.barh(range(len(names)), milliseconds, color=BLUE)
-    axes.set_yticks(range(len(names)), names, fontsize=BODY, color=INK)
+def plot_profile(profile: Profile) -> Figure:
+    """Plot the time of each row of a profile as a horizontal bar, from top to bottom."""
+    names = list[str]()
+    milliseconds = list[float]()
+    for row in profile.rows:
+        names.append(row.name)
+        milliseconds.append(1e3 * row.seconds)
+    axes = new_figure(7, 1.2 + ROW * len(names)).subplots()
+    axes.barh(range(len(names)), milliseconds)
+    axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlabel("milliseconds", fontsize=BODY, color=INK)
-    axes.set_title(title, fontsize=BODY, color=INK)
-    return figure
+    axes.set(xlabel="milliseconds", title=profile.what)
+    return axes.figure

@@ -350,28 +350,27 @@ def draw(result: Result, test: Data | None) -> None:
     With an evaluation on test data, also plot the confusion matrix and the most confident mistakes. Without matplotlib,
     print how to install it.
     """
-    from chainrule.plotting import confusion, curves, kernels, mistakes
+    from chainrule.plotting.confusion import plot_confusion
+    from chainrule.plotting.curves import plot_history
     from chainrule.plotting.figures import can_draw, save
+    from chainrule.plotting.images import plot_mistakes
+    from chainrule.plotting.kernels import plot_kernels
 
     if not can_draw():
         return
     folder = result.folder
     model = result.model
-    history = result.history
     evaluation = result.evaluation
-    steps = range(1, len(history) + 1)
-    epochs = history.epoch_dicts()
-    figure = curves.learning_curves(steps, history.loss, history.measured, epochs, model.name, history.measure)
-    save(figure, folder / "curves.png")
+    save(plot_history(result.history, model.name), folder / "curves.png")
     for name, w in model.weights.items():
         if name.endswith(".w") and w.ndim == 4:
-            save(kernels.kernel_grid(w, f"{model.name}: kernels {name}"), folder / f"kernels-{name[:-2]}.png")
+            save(plot_kernels(w, f"{model.name}: kernels {name}"), folder / f"kernels-{name[:-2]}.png")
     if test is None or evaluation is None or evaluation.task not in (CLASSIFICATION, BINARY):
         return
-    save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
+    save(plot_confusion(evaluation.confusion, model.classes), folder / "confusion.png")
     (column, *_) = test.inputs.values()
     has_images = len(model.input_shape) == 3 and column.values.ndim == 4 and column.values.shape[1] in (1, 3)
     if has_images and evaluation.outputs.ndim == 2:
         true = dense.classes_of(evaluation.targets)
-        figure = mistakes.mistakes(column.values, true, evaluation.predicted, evaluation.confidence, model.classes)
+        figure = plot_mistakes(column.values, true, evaluation.predicted, evaluation.confidence, model.classes)
         save(figure, folder / "mistakes.png")

@@ -211,12 +211,15 @@ class History:
             label = f"standardized {label}"
         return label
 
-    def plot(self, title: str = "training") -> "Figure":
-        """Plot loss and metric as a matplotlib figure. Save it with ``.savefig(FILE)``."""
-        return function_of("History.plot")(self, title)
+    def plot(self, title: str = "training", axes: Any = None) -> "Figure":
+        """Plot loss and metric as a matplotlib figure. Save it with ``.savefig(FILE)``.
+
+        axes   two matplotlib axes to draw in, for the loss and the metric; None: a new figure
+        """
+        return function_of("History.plot")(self, title, axes)
 
     def _repr_html_(self) -> str:
-        """Return learning curves and a table of the epochs as HTML, for a notebook."""
+        """Return a table of the epochs as HTML, for a notebook."""
         return function_of("History._repr_html_")(self)
 
 

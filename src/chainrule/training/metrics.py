@@ -411,12 +411,15 @@ class Evaluation:
     def _errors(self) -> Floats:
         return dense.rows(self.outputs.astype(np.float64)) - dense.rows(self.targets)
 
-    def plot_confusion(self) -> Figure:
-        """Plot the confusion matrix as a matplotlib figure. Save it with ``.savefig(FILE)``."""
-        return function_of("Evaluation.plot_confusion")(self)
+    def plot_confusion(self, ax: Any = None) -> Figure:
+        """Plot the confusion matrix as a matplotlib figure. Save it with ``.savefig(FILE)``.
+
+        ax   matplotlib axes to draw in; None: a new figure
+        """
+        return function_of("Evaluation.plot_confusion")(self.confusion, self.names, ax)
 
     def _repr_html_(self) -> str:
-        """Return the metrics as HTML for a notebook. For classes, include a table and the confusion matrix."""
+        """Return a table of the metrics, or of the classes with their metrics, as HTML for a notebook."""
         return function_of("Evaluation._repr_html_")(self)
 
     def _require_single(self, what: str) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 from drawn_networks import THREADS
 from engines.operation_cases import BUILDERS, Source
 from numpy.typing import NDArray
+from proving.configurations import choice
 
 from chainrule.core.shapes import extent, output_size
 from chainrule.engines.compiled.kernels.choice import WINOGRAD
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
 from chainrule.engines.compiled.kernels.tiles import lanes
-from experiments.configurations import choice
 
 Array = NDArray[Any]
 Draw = np.random.Generator

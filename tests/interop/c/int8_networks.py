@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from drawn_networks import TRIES, candidate
 from numpy.typing import NDArray
+from proving import graph_configurations
+from proving.acceptance import accepts
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
@@ -15,8 +17,6 @@ from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized
 from chainrule.layers import Layer, Node
 from chainrule.models.model import Model
-from experiments import graph_configurations
-from experiments.acceptance import accepts
 
 KINDS = (  # layers that integers can compute
     *("Conv2D", "Conv2D", "ConvTranspose2D", "MaxPool2D", "AveragePool2D", "AdaptiveAveragePool2D", "BatchNorm2D"),

@@ -12,6 +12,7 @@ import pytest
 from interop.c.compiled import NATIVE, build, library, needs
 from numerical import assert_close
 from numpy.typing import NDArray
+from proving.acceptance import accepts
 from selection import draws
 
 import chainrule as cr
@@ -21,7 +22,6 @@ from chainrule.interop.c import Quantized, write_c
 from chainrule.interop.c.streaming import Stream
 from chainrule.layers import Layer, Node
 from chainrule.models.model import Model
-from experiments.acceptance import accepts
 
 NETWORKS = draws(3)
 GUARD = 64  # numbers after an array that a program must not write

@@ -1,6 +1,5 @@
 /**
- * The scales of the curves, as in the figure of a run folder (`chainrule/plotting/curves.py`). Both the first and the
- * last steps are readable on them.
+ * The scales of the curves. Both the first and the last steps are readable on them.
  *
  * @typedef {{value: number, text: string}} Tick
  * @typedef {{place(value: number): number, ticks: Tick[]}} Scale  place: 0 at the bottom of the plot, 1 at its top

@@ -33,7 +33,7 @@ export class Signal {
   }
 
   /**
-   * Returns the running mean at a step, as in `chainrule/plotting/series.py`: near the start the window is
+   * Returns the running mean at a step, as in `chainrule/training/smoothing.py`: near the start the window is
    * shorter on both sides, near the end only on the right side.
    *
    * @param {number} center

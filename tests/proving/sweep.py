@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from proving import graph_configurations
+from proving.configurations import DRAWERS, ENGINES, Configuration, draw
+from proving.graph_configurations import GraphConfiguration
 
 from chainrule.check import comparison, random_inputs
 from chainrule.check.checked_case import CheckedCase
@@ -20,9 +23,6 @@ from chainrule.check.report import CheckResult, Report
 from chainrule.check.results import EXACT_TOLERANCE, REFERENCE_LOOPS
 from chainrule.core.plan import Builder, Tensor
 from chainrule.network.network import Network
-from experiments import graph_configurations
-from experiments.configurations import DRAWERS, ENGINES, Configuration, draw
-from experiments.graph_configurations import GraphConfiguration
 
 LAYER_ENTRIES, GRAPH_ENTRIES = 8, 3  # elements per tensor checked individually; random directions cover the others
 FAR_TOLERANCE = 1e-9  # tolerance for graphs and for inputs far from zero, in float64

@@ -6,13 +6,13 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from drawn_networks import UNDRAWN
+from proving.configurations import DRAWERS, DTYPES, ENGINES, draw
+from proving.graph_configurations import GraphConfiguration
+from proving.sweep import configuration, is_graph, sweep, verify
 
 import chainrule.core.plan
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.layers import IN_A_ROW, NAMED
-from experiments.configurations import DRAWERS, DTYPES, ENGINES, draw
-from experiments.graph_configurations import GraphConfiguration
-from experiments.sweep import configuration, is_graph, sweep, verify
 
 COUNT, PARTS = 1600, 8
 SEED = 20

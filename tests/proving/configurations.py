@@ -1,6 +1,6 @@
 """Random layers with random options and input shapes. A configuration depends only on its seed and number.
 
-All drawn options are valid. Shapes are drawn until one is accepted by the rules of `experiments.acceptance`.
+All drawn options are valid. Shapes are drawn until one is accepted by the rules of `proving.acceptance`.
 """
 
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from proving.acceptance import accepts
 
 from chainrule import layers as cr
 from chainrule.core.shapes import per_axis, text
 from chainrule.layers import Layer
 from chainrule.layers.base import Activation
 from chainrule.layers.kinds import PARTIAL_LAYERS
-from experiments.acceptance import accepts
 
 ENGINES = ("numpy", "compiled")
 DTYPES = ("float64", "float32")

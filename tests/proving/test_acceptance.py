@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving.acceptance import Shape, accepts
+from proving.configurations import DRAWERS, any_shape
 from selection import draws
 
 from chainrule.errors import ShapeError
 from chainrule.layers import Add, Concatenate, Layer, Maximum
-from experiments.acceptance import Shape, accepts
-from experiments.configurations import DRAWERS, any_shape
 
 SIZES = st.integers(1, 2)
 SHAPES = st.lists(st.lists(SIZES, min_size=1, max_size=3).map(tuple), min_size=2, max_size=3)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from proving.acceptance import accepts
+from proving.configurations import DRAWERS, ENGINES, choice, draw_layer
 
 from chainrule import layers as cr
 from chainrule.core.shapes import text
@@ -20,8 +22,6 @@ from chainrule.layers.merging import Merge
 from chainrule.layers.node import Wiring
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_layers
-from experiments.acceptance import accepts
-from experiments.configurations import DRAWERS, ENGINES, choice, draw_layer
 
 TRIES = 30  # maximum number of attempts to draw a compatible layer
 STEP_COUNTS = (3, 9)  # minimum and maximum number of steps that build a graph

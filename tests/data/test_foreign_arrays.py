@@ -73,7 +73,6 @@ def numbers(seed: int) -> dict[str, list[Any]]:
 USES: dict[str, Callable[[Any, Any], Any]] = {  # of a table, beside one of numbers
     "fit": lambda table, _: model().fit(table, Y, progress=False),
     "validation": lambda table, other: model().fit(other, Y, validation_data=(table, Y), progress=False),
-    "batches": lambda table, _: model().fit([(table, Y)], progress=False),
     "predict": lambda table, _: model().predict(table),
     "evaluate": lambda table, _: model().evaluate(table, Y),
     "train_step": lambda table, _: model().train_step(table, Y),
@@ -99,13 +98,12 @@ def test_a_column_that_is_not_numbers_is_named(kind: str, use: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["own", "pandas", "polars"])
-def test_batches_are_read_by_the_names_of_columns(kind: str) -> None:
+def test_evaluations_read_columns_by_their_names(kind: str) -> None:
     table, columns, network = tables(kind), numbers(3), model()
     network.fit(table(columns), Y, progress=False)
     backwards = table(dict(reversed(columns.items())))
     expected = network.evaluate(table(columns), Y)
-    for data in ((backwards, Y), ([(backwards, Y)],)):
-        assert_array_equal(network.evaluate(*data).outputs, expected.outputs)
+    assert_array_equal(network.evaluate(backwards, Y).outputs, expected.outputs)
 
 
 def test_a_file_names_the_column_too(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from training.made import dense
 
 import chainrule as cr
 from chainrule.errors import OptionError
+from chainrule.network.labels import Labels
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
 from chainrule.training import history_files
 from chainrule.training.history import Epoch, History
@@ -70,6 +71,43 @@ def test_errors_are_those_of_scikit_learn(seed: int, columns: int) -> None:
     assert_close(evaluation.mean_absolute_error, peer.mean_absolute_error(y, y + noise))
     assert_close(evaluation.root_mean_squared_error**2, peer.mean_squared_error(y, y + noise))
     assert_close(evaluation.r2, peer.r2_score(y, y + noise))
+
+
+@pytest.mark.parametrize("kind", [*TASKS, "numbers"])
+@given(seed=SEEDS)
+def test_weights_are_those_of_scikit_learn(kind: str, seed: int) -> None:
+    """Of classes, also those of a function of scikit-learn, which gets the weights."""
+    draw = np.random.default_rng(seed)
+    w = draw.exponential(size=40)
+    if kind == "numbers":
+        y, noise = draw.normal(size=(2, 40, 2))
+        evaluation = Evaluation(0.0, y + noise, y, REGRESSION, losses=np.arange(40.0)).with_weights(w)
+        assert_close(evaluation.mean_absolute_error, peer.mean_absolute_error(y, y + noise, sample_weight=w))
+        assert_close(evaluation.root_mean_squared_error**2, peer.mean_squared_error(y, y + noise, sample_weight=w))
+        assert_close(evaluation.r2, peer.r2_score(y, y + noise, sample_weight=w))
+    else:
+        plain, y, guesses, _ = drawn(kind, seed, 4)
+        evaluation = plain.with_weights(w).with_metrics({"own": peer.accuracy_score})
+        assert_close(evaluation.f1, peer.f1_score(y, guesses, sample_weight=w, average=None, zero_division=np.nan))
+        assert_close(evaluation.figures["own"], peer.accuracy_score(y, guesses, sample_weight=w))
+    assert_close(evaluation.loss, np.average(np.arange(40), weights=w))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 10, 11])
+@pytest.mark.parametrize("several", [False, True])
+def test_classes_without_a_right_answer_are_named(count: int, several: bool) -> None:
+    """Of many, ten are named and the others are counted; the samples are those of all."""
+    names = tuple(f"kind{k}" for k in range(16))
+    y = np.repeat(np.arange(16), 2)
+    outputs, targets = np.eye(16)[np.where(y < count, 15, y)], np.eye(16)[y]
+    task = [CLASSIFICATION, MULTI_LABEL][several]
+    warnings = Evaluation(0.0, outputs, targets, task, labels=Labels(names)).warnings
+    assert len(warnings) == (count > 0)
+    for warning in warnings:
+        words = warning.replace(",", " ").replace(";", " ").split()
+        assert [name for name in names if name in words] == [*names[: min(count, 10)]]
+        assert ("1 more" in warning) == (count > 10)
+        assert f"{2 * count} samples" in warning
 
 
 @given(seed=SEEDS)

@@ -136,7 +136,9 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
         costs = _in_order(costs, model.names)
         for name in costs.keys() & set(model.names):
             costs[name].parameters = model.size(name)
-    in_program = sum(cost.seconds for cost in costs.values()) / runs
+    in_program = 0.0
+    for cost in costs.values():
+        in_program += cost.seconds / runs
     costs[OUTSIDE] = _Cost(None, runs * max(0.0, run_seconds - in_program))
     peak = measured_peak(self.engine.name, str(model.dtype), model.threads)
     rows = list[ProfileRow]()

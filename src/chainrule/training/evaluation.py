@@ -124,7 +124,8 @@ class _EvaluatedBatches:
         arrays = list(map(np.concatenate, (self._outputs, self._targets, *by_output)))
         if not in_order:
             order = np.argsort(numbers)
-            arrays = [array[order] for array in arrays]
+            for number, array in enumerate(arrays):
+                arrays[number] = array[order]
         outputs, targets, *sample_losses = arrays
         if network.target_scaling is not None:
             outputs = network.target_scaling.in_units(outputs)

@@ -24,7 +24,6 @@ import chainrule as cr
 from chainrule import layers
 from chainrule.errors import ChainruleError
 from chainrule.layers.merging import Merge
-from chainrule.training.averaging import Lookahead
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.schedules import Schedule
 
@@ -110,7 +109,6 @@ def method(name: str) -> Callable[..., Any]:
 USES: dict[Any, Callable[[Any], Any]] = {
     Optimizer: fit_with("optimizer"),
     Schedule: fit_with("schedule"),
-    Lookahead: fit_with("lookahead"),
     cr.Augmentation: fit_with("augmentation"),
     cr.Callback: fit_with("callbacks"),
     cr.LRMultipliers: fit_with("lr_multipliers"),
@@ -159,7 +157,7 @@ def subjects() -> Iterator[tuple[str, Subject]]:
         shape, options = kind.examples[0]
         yield name, Subject(kind, ARGUMENTS.get(name, options), use_layer((7,) if name == "Unpack" else shape))
     public = {name: getattr(cr, name) for names in cr.public_names().values() for name in names}
-    public |= {"Normal": cr.initializers.Normal, "Lookahead": Lookahead}
+    public |= {"Normal": cr.initializers.Normal}
     public |= {f"data.{name}": getattr(cr.data, name) for name in ("load", "load_test")}
     for name, item in public.items():
         kinds = item.__mro__ if isinstance(item, type) else ()

@@ -199,8 +199,6 @@ class Computed:
         self.training.patience, self.training.delta = fit.get("patience"), fit.get("min_delta", 0.0)
         self.training.metric = "monitor" in fit
         self.training.thresholds = case.thresholds or 0.5
-        if "lookahead" in fit:
-            self.training.lookahead = fit["lookahead"].every, fit["lookahead"].decay
         if self.scaling[0] is not None and self.scaling[0][1].size == 1:
             self.training.units = float(self.scaling[0][1][0])
         if "validation_data" in fit:

@@ -11,7 +11,6 @@ from training.option_cases import CLASSES, HELD, SHAPE, Case, Computed, N, Sched
 from training.oracle import Rule
 
 import chainrule as cr
-from chainrule.training.averaging import Lookahead
 
 Option = Callable[[Case], None]
 OPTIONS: dict[str, Option] = {}
@@ -241,11 +240,6 @@ def lr_multipliers(case: Case) -> None:
     name, factor = pick(case, *first), pick(case, 0.5, 3.0, 0.0)
     case.multipliers = [(name, factor)]
     case.fit["lr_multipliers"] = f"{first[name]}={factor}"
-
-
-@option
-def lookahead(case: Case) -> None:
-    case.fit["lookahead"] = Lookahead(pick(case, 1, 2), float(case.random.uniform(0.2, 0.9)))
 
 
 @option

@@ -13,7 +13,6 @@ import pytest
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
 from chainrule.training import optimizers, schedules
-from chainrule.training.averaging import Lookahead
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.options import OPTIONS
@@ -73,7 +72,6 @@ def test_numbers_of_optimizers_and_schedules_have_bounds(find: Any, name: str) -
 
 
 WRITTEN: list[tuple[str, Any]] = [  # options and their texts or values in a configuration
-    *(("lookahead", text) for text in ("every=5,decay=0.95", "every=1000000,decay=0.012345679012345678")),
     *(("lr_multipliers", text) for text in ("beta=64,conv1.w=0", "dense1.w=0.012345679012345678,w=1e-300")),
     *(("class_weight", weights) for weights in ("balanced", {"cat": 2.0, "b=,c": 0.5, "1": 3.0})),
 ]
@@ -81,7 +79,7 @@ WRITTEN: list[tuple[str, Any]] = [  # options and their texts or values in a con
 
 @pytest.mark.parametrize(("name", "value"), WRITTEN)
 def test_a_recipe_is_read_as_it_is_written(name: str, value: Any) -> None:
-    kinds = {"lookahead": Lookahead, "lr_multipliers": LRMultipliers, "class_weight": ClassWeights}
+    kinds = {"lr_multipliers": LRMultipliers, "class_weight": ClassWeights}
     recipe = Recipe(**{name: kinds[name].choose(value)})
     config = json.loads(json.dumps(recipe.to_config()))
     assert Recipe.from_config(config) == recipe

@@ -146,7 +146,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**NUMBERS, "label_smoothing": 0.1}, "label smoothing 0.1: expected one of several classes .* regression"),
     ({"callbacks": PlainSGD}, "is a class; expected an instance"),
     *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=x", "=-1")),
-    *(({"lookahead": text}, "(?i)lookahead") for text in ("5", "every=0", "decay=2", "slow=1")),
     # data that are read during training
     ({"x": [X, X], "y": None}, "labels are missing"),
     ({**SEVERAL, "class_weight": {2: 3}}, "class weights .* sample_weight"),

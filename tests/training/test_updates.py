@@ -17,7 +17,6 @@ import chainrule as cr
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.network.labels import Labels
 from chainrule.training import optimizers
-from chainrule.training.averaging import Lookahead
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.components import clip_factor
 from chainrule.training.lr_multipliers import LRMultipliers
@@ -189,30 +188,6 @@ def test_the_average_is_the_weighted_mean_of_the_weights_after_all_steps(decay: 
     shares = decay ** np.arange(len(seen.rows))[::-1]
     expected = np.average(seen.rows, axis=0, weights=shares)
     assert_close(np.concatenate([averaged.parameters, averaged.statistics]), expected)
-
-
-@given(every=st.integers(1, 6), decay=SHARES, steps=st.integers(1, 20))
-def test_slow_weights_are_averaged_every_few_steps_and_at_the_end(every: int, decay: float, steps: int) -> None:
-    shares = [Lookahead(every, decay).slow_share(step, steps) for step in range(1, steps + 1)]
-    for step, share in enumerate(shares, 1):
-        if step % every == 0:
-            assert_close(share, 0.0 if step == every else decay * (step / steps) ** 3)
-        else:
-            assert share == (1.0 if step == steps and step > every else None)
-
-
-def test_lookahead_ends_with_the_slow_weights() -> None:
-    """With a decay of 0, or before the second average, the slow weights are the fast ones."""
-    for lookahead, epochs in (("every=3,decay=0", 3), ("every=9,decay=0.5", 2)):  # 4 steps per epoch
-        plain, same_weights = network(), network()
-        plain.fit(X, Y, **{**FIT, "epochs": epochs})
-        same_weights.fit(X, Y, lookahead=lookahead, **{**FIT, "epochs": epochs})
-        assert_array_equal(same_weights.parameters, plain.parameters)
-    slow, plain, seen = network(), network(), Weights()
-    slow.fit(X, Y, lookahead="every=3,decay=0.5", callbacks=seen, **FIT)  # averages after steps 3 and 6 of 8
-    plain.fit(X, Y, **FIT)
-    assert_close(np.concatenate([slow.parameters, slow.statistics]), seen.rows[5])
-    assert not np.allclose(slow.parameters, plain.parameters)
 
 
 @given(seed=SEEDS, classes=st.integers(2, 6))

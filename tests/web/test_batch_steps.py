@@ -169,7 +169,7 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
         session.contributions(0, "conv1.w", [18], NOBODY)
 
 
-LEFT_OUT_EXAMPLES = {"class_weight": "balanced", "ema_decay": 0.9, "lookahead": "every=1"}
+LEFT_OUT_EXAMPLES = {"class_weight": "balanced", "ema_decay": 0.9}
 
 
 @pytest.mark.parametrize("option", [name for name, declared in OPTIONS.items() if declared.shown == LEFT_OUT])

@@ -31,7 +31,6 @@ PARTS = {
     "gradient": FOLLOWED,
     "rate": FOLLOWED,
     "update": FOLLOWED,
-    "weights": LEFT_OUT,
     "evaluated weights": LEFT_OUT,
     "evaluated outputs": NO_EFFECT,
     "best epoch": NO_EFFECT,
@@ -263,12 +262,6 @@ OPTIONS = {
         ("update",),
         help='Learning rate factors by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.',
         report="learning rate multipliers {}",
-    ),
-    "lookahead": RecipeOption(
-        'resets the weights to an average every few steps: `Lookahead`, or text ("every=5")',
-        ("weights",),
-        help='Replace the weights by a slow running average every few steps: "every=5,decay=0.77", or none.',
-        report="lookahead {}",
     ),
     "views": RecipeOption(
         'views of each test image, over which the final evaluation also averages: `Views`, or text ("flip,shift=1")',

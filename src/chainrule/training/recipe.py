@@ -21,7 +21,6 @@ from chainrule.training.schedules import Schedule, ScheduleLike
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
     from chainrule.data.views import Views
-    from chainrule.training.averaging import Lookahead
     from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
     from chainrule.training.criterion import Criterion
 
@@ -44,7 +43,6 @@ class RecipeOptions(TypedDict, total=False):
     shards: int | None
     ema_decay: float | None
     lr_multipliers: str | LRMultipliers | None
-    lookahead: "str | Lookahead | None"
     views: "str | Views | None"
     clip_norm: float | None
     patience: int | None
@@ -78,7 +76,6 @@ CONVERSIONS: dict[str, Callable[[object], object]] = {  # from what users pass, 
     "class_weight": _conversion("chainrule.training.class_weights", "ClassWeights"),
     "augmentation": _conversion("chainrule.data.augmentation", "Augmentation"),
     "lr_multipliers": LRMultipliers.choose,
-    "lookahead": _conversion("chainrule.training.averaging", "Lookahead"),
     "views": _conversion("chainrule.data.views", "Views"),
 }
 
@@ -108,7 +105,6 @@ class Recipe(metaclass=CheckedOptions):
     shards: int = 1
     ema_decay: float | None = None
     lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
-    lookahead: "Lookahead | None" = None
     views: "Views | None" = None
     clip_norm: float | None = None
     validation: float = 0.0

@@ -101,7 +101,6 @@ def watches_steps(callback: Callback) -> bool:
 
 COMPONENTS = {  # option → module and class of its component; `options.APPLIED` has their order
     "clip_norm": ("components", "ClipNorm"),
-    "lookahead": ("averaging", "SlowWeights"),
     "ema_decay": ("averaging", "WeightAverage"),
     "patience": ("components", "EarlyStopping"),
 }

@@ -113,7 +113,6 @@ USES: dict[Any, Callable[[Any], Any]] = {
     cr.Callback: fit_with("callbacks"),
     cr.LRMultipliers: fit_with("lr_multipliers"),
     cr.Run: fit_with("run"),
-    cr.Views: lambda views: model().evaluate(**DATA, views=views),
     cr.Recipe: lambda recipe: cr.Recipe.from_config(json.loads(json.dumps(recipe.to_config()))),
     cr.Dataset: lambda data: model().fit(data, progress=False),
     cr.data.Normalization: lambda kind: cr.Sequential(STACK, (1, 6, 5), normalization=kind).predict(DATA["x"]),

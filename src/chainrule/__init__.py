@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation as Augmentation
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.normalization import Normalization as Normalization
-    from chainrule.data.views import Views as Views
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import DataError as DataError
     from chainrule.errors import EngineError as EngineError
@@ -78,7 +77,6 @@ MODULES = {  # public modules available as attributes of the package
 PUBLIC_NAMES = {  # module → its public names available as attributes of the package
     "chainrule.check.checker": "check_gradients",
     "chainrule.data.augmentation": "Augmentation",
-    "chainrule.data.views": "Views",
     "chainrule.data.dataset": "Dataset",
     "chainrule.data.normalization": "Normalization",
     "chainrule.errors": (

@@ -12,10 +12,10 @@ from PIL import Image, ImageEnhance
 from scipy import ndimage, stats
 
 import chainrule as cr
-from chainrule.data import Augmentation, Views
+from chainrule.data import Augmentation
 from chainrule.data.coloring import Draw, jitter
 from chainrule.data.normalization import Normalization
-from chainrule.errors import OptionError, ShapeError
+from chainrule.errors import OptionError
 from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
 
@@ -189,11 +189,11 @@ written = st.builds(
     cutout=st.integers(0, 9),
     **dict.fromkeys(AMOUNTS, shares | st.integers(0, 0)),
     **dict.fromkeys(SWITCHES, st.booleans()),
-) | st.builds(Views, flip=st.booleans(), shift=st.integers(0, 1000))
+)
 
 
 @given(written)
-def test_the_text_form_is_read_to_the_last_bit(options: Augmentation | Views) -> None:
+def test_the_text_form_is_read_to_the_last_bit(options: Augmentation) -> None:
     recipe = Recipe(**{type(options).KIND: options})
     for parsed in (
         type(options).parse(f" {options}".replace(",", " , ")),
@@ -217,26 +217,11 @@ def test_the_text_form_is_read_to_the_last_bit(options: Augmentation | Views) ->
         ("saturation=0.2", (1, 4, 4), "3 channels"),
         ("shift=1", (6,), "expected series or images"),
         ("gain=0.1", (1, 4, 4), "use brightness"),
-        *((f"views {text}", (), "[Vv]iews") for text in ("flip=1", "shift=-1", "shift=1.5", "crop")),
-        ("views shift=5", (2, 5, 6), "larger than the shift"),
-        ("views flip", (2, 5), "images"),
     ],
 )
 def test_refused(text: str, shape: tuple[int, ...], message: str) -> None:
-    kind = Views if text.startswith("views") else Augmentation
-    with pytest.raises((OptionError, ShapeError), match=message):
-        kind.parse(text.removeprefix("views ")).check_shape(shape)
-
-
-def test_six_views_by_hand() -> None:
-    x = RNG.normal(size=(3, 2, 5, 6)).astype(np.float32)
-    views = list(Views(flip=True, shift=1).of(x))
-    assert [weight for weight, _ in views] == [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
-    reflected = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "reflect")
-    up_left, down_right = reflected[:, :, :-2, :-2], reflected[:, :, 2:, 2:]
-    expected = [x, x[..., ::-1], up_left, up_left[..., ::-1], down_right, down_right[..., ::-1]]
-    for (_, view), image in zip(views, expected, strict=True):
-        assert_array_equal(view, image)
+    with pytest.raises(OptionError, match=message):
+        Augmentation.parse(text).check_shape(shape)
 
 
 @pytest.mark.parametrize(

@@ -119,24 +119,6 @@ def test_a_second_training_has_the_normalization_of_the_first(kind: str, normali
     assert model.normalization == first
 
 
-@pytest.mark.parametrize("kind", ["classes", "whitened", "outputs"])
-def test_views_average_the_predictions_of_moved_images(kind: str) -> None:
-    model, x, y, _ = fitted(kind)
-    for views in ("flip", "shift=1", "flip,shift=1"):
-        averaged = model.predict(x, views=views)
-        if isinstance(averaged, dict):
-            near(model.evaluate(x, y, views=views).parts["size"].outputs, averaged["size"])
-            continue
-        near(model.evaluate(x, y, views=views).outputs, averaged)
-        answers = model.predict_classes(x, views=views)
-        assert answers.astype(int).tolist() == averaged.argmax(1).tolist()
-    mirrored = zip(outputs(model, x), outputs(model, x[..., ::-1]), strict=True)
-    expected = [(here + there) / 2 for here, there in mirrored]
-    averaged = model.predict(x, views="flip")
-    for found, mean in zip(parts(averaged), expected, strict=True):
-        near(found, mean)
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_series_of_any_lengths_are_predicted_as_each_alone(seed: int) -> None:
     draw = np.random.default_rng(seed)

@@ -19,7 +19,6 @@ SHAPE = (2, 2, 3)
 CLASSES = 3
 Schedule = Callable[[int, int, int, list[bool]], float]
 Augment = Callable[["Computed", np.ndarray, list[np.ndarray], Any], tuple[np.ndarray, list[np.ndarray], Any]]
-View = Callable[[np.ndarray], np.ndarray]
 
 _CLASSES = Head("second", "softmax", "categorical_cross_entropy", "classification")
 _BINARY = Head("second", "sigmoid", "binary_cross_entropy", "binary")
@@ -37,10 +36,6 @@ TASKS = {
 }
 OUTPUTS = {"binary": 1, "binary map": 1, "numbers": 2, "number map": 2}
 ENDINGS: dict[str, list[Any]] = {"softmax": [cr.Softmax()], "sigmoid": [cr.Sigmoid()], "": []}
-
-
-def unmoved(x: np.ndarray) -> np.ndarray:
-    return x
 
 
 class Case:
@@ -72,7 +67,6 @@ class Case:
         self.rule = Rule("sgd")
         self.schedule: Schedule = lambda step, steps, epochs, better: 1.0
         self.augment: Augment = lambda case, x, targets, valid: (x, targets, valid)
-        self.views: list[tuple[float, View]] = [(1.0, unmoved)]
 
     def _targets(self, count: int) -> Any:
         random, positions = self.random, SHAPE[1:]
@@ -300,14 +294,11 @@ class Computed:
     # ---------------------------------------------------------------- one evaluation
 
     def outputs(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the outputs (N, P, K) of each head for normalized images, averaged over the views."""
+        """Return the outputs (N, P, K) of each head for normalized images."""
         case, results = self.case, list[np.ndarray]()
         for number, head in enumerate(case.heads):
-            parts = list[np.ndarray]()
-            for weight, view in case.views:
-                z, _ = oracle.scores(self.training.final, case.heads, case.rows(view(x)), batch=False)
-                parts.append(weight * oracle.activated(head, z[number]))
-            results.append(np.sum(parts, axis=0))
+            z, _ = oracle.scores(self.training.final, case.heads, case.rows(x), batch=False)
+            results.append(oracle.activated(head, z[number]))
         return results
 
     def evaluated_losses(

@@ -293,25 +293,6 @@ def freeze(case: Case) -> None:
 
 
 @option
-def views(case: Case) -> None:
-    def flipped(x: np.ndarray) -> np.ndarray:
-        return x[..., ::-1]
-
-    def shifted(by: int) -> Callable[[np.ndarray], np.ndarray]:
-        def view(x: np.ndarray) -> np.ndarray:
-            return np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "reflect")[:, :, by : by + SHAPE[1], by : by + SHAPE[2]]
-
-        return view
-
-    case.evaluation["views"] = text = pick(case, "flip", "shift=1", "flip,shift=1")
-    if "shift" in text:
-        case.views = [(0.5, case.views[0][1]), (0.25, shifted(0)), (0.25, shifted(2))]
-    if "flip" in text:
-        pairs = [((w / 2, v), (w / 2, lambda x, v=v: flipped(v(x)))) for w, v in case.views]
-        case.views = [view for pair in pairs for view in pair]
-
-
-@option
 def thresholds(case: Case) -> None:
     case.thresholds = tuple(case.random.uniform(0.3, 0.7, CLASSES if case.task == "labels" else 1))
 

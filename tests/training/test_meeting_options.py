@@ -11,7 +11,6 @@ from numerical import assert_close
 from selection import draws
 
 import chainrule as cr
-from chainrule.errors import ChainruleError
 from chainrule.network import tasks
 from chainrule.training.components import Component, clipping
 from chainrule.training.criterion import Criterion
@@ -60,16 +59,6 @@ def test_the_backbone_of_several_heads_is_what_they_share() -> None:
     model.freeze("backbone")
     y = {"kind": np.arange(24) % 3, "size": X[:, 0, 0, :1]}
     assert changed(model, X[:, 0, 0, :4], y) == {f"dense{number}.{name}" for number in (2, 3) for name in "wb"}
-
-
-def test_views_do_not_average_positions() -> None:
-    places = DRAW.uniform(0, 5, (24, 2))
-    model = cr.Sequential([cr.Flatten(), cr.Dense(2)], (1, 6, 6), loss="mean_squared_error", engine="numpy")
-    with pytest.raises(ChainruleError, match="positions"):
-        model.fit(X, places, augmentation="flip,positions", views="flip", progress=False)
-    model.fit(X, places, augmentation="flip,positions", progress=False)
-    with pytest.raises(ChainruleError, match="positions"):
-        model.evaluate(X, places, views="flip")
 
 
 @pytest.mark.parametrize("augmentation", ["cutout=2", "shift=2"])

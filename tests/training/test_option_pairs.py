@@ -43,7 +43,6 @@ def refusals(case: Case, names: list[str]) -> list[str]:
     reasons = {
         "both change the division": {"gradient_accumulation_steps", "shards"} <= {*names},
         "cannot both be given": {"validation_data", "validation_split"} <= {*names},
-        "views .*: expected targets that do not move": "views" in names and case.dense,
         "label smoothing .*: expected one of several": "label_smoothing" in names
         and (task != "classification" or several),
         "class weights .*: expected labels": "class_weight" in names and (task == "regression" or several),

@@ -107,7 +107,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**MASKS, "y": LABELS + 0.5}, "whole numbers, found float64"),
     ({**MASKS, "y": np.zeros((60, 3, 8, 8)), "ignore_label": 7}, r"ignore_label 7 requires labels \(N, 8, 8\)"),
     ({**MASKS, "y": np.full((60, 3, 8, 8), np.nan)}, "the target of sample 0"),
-    ({**MASKS, "y": LABELS, "views": "flip"}, "views flip: expected targets that do not move"),
     # weights
     ({"sample_weight": np.ones(8)}, "expected 60 numbers, .* float64 of shape .8"),
     ({"sample_weight": np.r_[np.ones(59), -1]}, "found -1 for sample 59"),
@@ -122,7 +121,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"validation_split": 0.3, "patience": 1, "monitor": "mean_f2"}, "'mean_f2'; did you mean mean_f1"),
     ({"validation_split": 0.3, "monitor": "accuracy"}, "monitor accuracy: expected patience"),
     ({"groups": range(60)}, "groups .*: expected validation_split"),
-    ({"views": "flip"}, "views flip: expected run="),
     # parts of the training
     *(({**NUMBERS, "loss": value}, message) for value, message in NOT_LOSSES),
     *(({**NUMBERS, "optimizer": value}, message) for value, message in NOT_OPTIMIZERS),

@@ -209,7 +209,7 @@ def _trainer(
     options |= {"labels": record.labels, "columns": record.columns}
     result = trainer(network, recipe, training, validation, normalization=fitted, **options)
     standardized = result.target_scaling is not None
-    requirements.check_fit(explicit, recipe, examples, standardized=standardized, tested=test is not None)
+    requirements.check_fit(explicit, recipe, examples, standardized=standardized)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
         sentence = decision(result.normalization, training.statistics)

@@ -32,7 +32,7 @@ def named_numbers(option: str, text: str, form: str) -> list[tuple[str, float]]:
 
 
 def options_in(option: str, text: str, form: str) -> dict[str, float]:
-    """Parse text such as "epochs=1,gamma=0.5" to options by name. Whole numbers become integers. See `named_numbers`."""
+    """Parse text such as "start=0.5,end=1" to options by name. Whole numbers become integers. See `named_numbers`."""
     options = dict[str, float]()
     for name, value in named_numbers(option, text, form):
         if value.is_integer():

@@ -45,10 +45,8 @@ WEIGHTED = (
 )
 ONE_CLASS = "one class, or yes or no, for each sample, known before training, and inputs of one shape"
 LABELS = "a label per position"
-UNMOVED = "targets that do not move with the image, as masks and positions do"
 HELD_OUT = "a validation loss, of validation_data or validation_split"
 FOLLOWER = "patience, or the schedule plateau, which follow the best epoch"
-TESTED = "run=Run(…, test_data=…), whose evaluation uses them"
 SCALABLE = "a regression whose last layer is Dense or a convolution, with initial weights, a bias and no other readers"
 LOW_RATE, HIGH_RATE, RATE_STEPS = 1e-6, 1.0, 100  # default search of a learning rate
 
@@ -262,14 +260,6 @@ OPTIONS = {
         ("update",),
         help='Learning rate factors by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.',
         report="learning rate multipliers {}",
-    ),
-    "views": RecipeOption(
-        'views of each test image, over which the final evaluation also averages: `Views`, or text ("flip,shift=1")',
-        ("evaluated outputs",),
-        reads=(UNMOVED, TESTED),
-        group="data",
-        help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.',
-        report="tested in views {}",
     ),
     "clip_norm": RecipeOption(
         "maximum norm of the gradient; larger gradients are scaled down",

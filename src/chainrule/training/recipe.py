@@ -20,7 +20,6 @@ from chainrule.training.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
-    from chainrule.data.views import Views
     from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
     from chainrule.training.criterion import Criterion
 
@@ -43,7 +42,6 @@ class RecipeOptions(TypedDict, total=False):
     shards: int | None
     ema_decay: float | None
     lr_multipliers: str | LRMultipliers | None
-    views: "str | Views | None"
     clip_norm: float | None
     patience: int | None
     monitor: str | None
@@ -76,7 +74,6 @@ CONVERSIONS: dict[str, Callable[[object], object]] = {  # from what users pass, 
     "class_weight": _conversion("chainrule.training.class_weights", "ClassWeights"),
     "augmentation": _conversion("chainrule.data.augmentation", "Augmentation"),
     "lr_multipliers": LRMultipliers.choose,
-    "views": _conversion("chainrule.data.views", "Views"),
 }
 
 
@@ -105,7 +102,6 @@ class Recipe(metaclass=CheckedOptions):
     shards: int = 1
     ema_decay: float | None = None
     lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
-    views: "Views | None" = None
     clip_norm: float | None = None
     validation: float = 0.0
     patience: int | None = None
@@ -142,10 +138,9 @@ class Recipe(metaclass=CheckedOptions):
         return f"Left out of the step that is shown: {', '.join(left_out)}."
 
     def check_input(self, shape: Sequence[int]) -> None:
-        """Raise OptionError or ShapeError if augmentation or views do not support the input shape."""
-        for option in (self.augmentation, self.views):
-            if option is not None:
-                option.check_shape(shape)
+        """Raise OptionError if the augmentation does not support the input shape."""
+        if self.augmentation is not None:
+            self.augmentation.check_shape(shape)
 
     @property
     def criterion(self) -> "Criterion":

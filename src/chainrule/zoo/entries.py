@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.computed import NOISY_MNIST, SHAPE_CLASSES, SHAPES, SHAPES_SIZE
-from chainrule.data.views import Views
 from chainrule.errors import unknown_name
 from chainrule.layers import Sigmoid, Softmax
 from chainrule.network.tasks import REGRESSION
@@ -27,7 +26,6 @@ AUGMENTED = Recipe(
     normalization="standardize",
     augmentation=Augmentation(shift=1, rotation=10, scale=0.1),
     label_smoothing=0.1,
-    views=Views(shift=1),
 )
 TWO_EPOCHS = Recipe(
     epochs=2,
@@ -46,7 +44,6 @@ RESIDUAL = Recipe(
     schedule=OneCycle(),
     normalization="standardize",
     augmentation=Augmentation(shift=4, flip=True),
-    views=Views(flip=True),
 )
 
 ENTRIES = (
@@ -248,7 +245,7 @@ ENTRIES = (
         None,
         RESIDUAL,
         choice=DataChoice("cifar10"),
-        targets=(Target("cifar10", 0.90),),
+        targets=(Target("cifar10", 0.895),),
         notes="shortcuts that change the size are convolutions of 1×1 (option B)",
         image_shape=(3, 32, 32),
         graph=networks.residual(3),

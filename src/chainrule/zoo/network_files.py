@@ -17,7 +17,6 @@ from chainrule import layers as known_layers
 from chainrule._io import files, python_files
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.views import Views
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
 from chainrule.layers import Layer, expressions
 from chainrule.models.model import Model, connect
@@ -41,7 +40,6 @@ READERS: Mapping[str, Callable[[Any], Any]] = {  # entry of a recipe → functio
     "schedule": schedules.find,
     "augmentation": Augmentation.choose,
     "lr_multipliers": LRMultipliers.parse,
-    "views": Views.choose,
 }
 
 

@@ -119,7 +119,7 @@ OPTIONS: dict[str, Any] = {
     "schedule": "cosine", "normalization": "standardize", "augmentation": "shift=1", "label_smoothing": 0.1,
     "standardize_targets": True, "class_weight": {0: 2.0}, "ignore_label": 1, "gradient_accumulation_steps": 2,
     "groups": np.arange(N) // 3, "shards": 2, "ema_decay": 0.5, "lr_multipliers": "w=0.5",
-    "clip_norm": 1e-3, "sampling": "balanced",
+    "clip_norm": 1e-3,
 }  # fmt: skip
 
 

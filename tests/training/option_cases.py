@@ -12,7 +12,6 @@ from training.oracle import Batch, Head, Rule, Training
 import chainrule as cr
 from chainrule.data.dataset import order
 from chainrule.data.splits import split_validation
-from chainrule.training.sampling import balanced_draws
 
 N, HELD = 9, 5  # training and validation samples
 SHAPE = (2, 2, 3)
@@ -268,8 +267,6 @@ class Computed:
     def batches(self, epoch: int) -> Iterator[Batch]:
         case, size = self.case, self.case.fit["batch_size"]
         numbers = order(len(self.x), case.fit["seed"], epoch)
-        if "sampling" in case.fit:
-            numbers = balanced_draws(np.ravel(self.y).astype(int), case.fit["seed"], epoch) % len(self.x)
         for first in range(0, len(numbers), size):
             part = numbers[first : first + size]
             x, y = self.normalized(self.x[part]), _take(self.y, part)

@@ -37,11 +37,6 @@ def batch_size(case: Case) -> None:
 
 
 @option
-def sampling(case: Case) -> None:
-    case.fit["sampling"] = "balanced"
-
-
-@option
 def earlier_training(case: Case) -> None:
     case.continued = True
 

@@ -46,8 +46,6 @@ def refusals(case: Case, names: list[str]) -> list[str]:
         "label smoothing .*: expected one of several": "label_smoothing" in names
         and (task != "classification" or several),
         "class weights .*: expected labels": "class_weight" in names and (task == "regression" or several),
-        "sampling balanced: expected one class": "sampling" in names
-        and (case.task not in ("classes", "logits", "binary") or several),
         "loss weights require": "loss_weights" in names and not several,
         "ignore_label .* requires": "ignore_label" in names and case.task not in ("map", "binary map"),
         "thresholds": "thresholds" in names and (task not in ("binary", "multi-label") or several),

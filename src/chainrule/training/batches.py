@@ -30,12 +30,12 @@ class BatchGroup(NamedTuple):
 
     size     number of samples in each whole batch
     batches  number of batches
-    draws    draws of this worker's samples of all batches, one batch after the other
+    numbers  numbers of this worker's samples of all batches, one batch after the other
     """
 
     size: int
     batches: int
-    draws: Ints
+    numbers: Ints
 
 
 @dataclass(eq=False)
@@ -55,7 +55,7 @@ class BatchLoader:
     def __post_init__(self) -> None:
         self.epoch_steps = self.data.source.steps(self.recipe.batch_size)
         self._planned_epoch: int | None = None
-        self._planned = list[Ints]()  # draws of each batch of this epoch
+        self._planned = list[Ints]()  # numbers of the samples of each batch of this epoch
         augmentation = self.recipe.augmentation
         self._mixing = augmentation if augmentation is not None and augmentation.mixes else None
         self.held = False
@@ -67,39 +67,28 @@ class BatchLoader:
 
         step   step number, from 0
         """
-        return self.batch_of(step // self.epoch_steps, self._draws(step))
+        return self.batch_of(step // self.epoch_steps, self.indices(step))
 
     def indices(self, step: int) -> Ints:
         """Return the numbers (N,) of the samples in a step's batch. Steps are numbered from 0."""
-        return self._draws(step) % len(self.data)
-
-    def _draws(self, step: int) -> Ints:
-        """Return the draws of a step's batch: numbers of samples, plus multiples of their count if repeated."""
         epoch, position = divmod(step, self.epoch_steps)
         return self._plan(epoch)[position]
 
     def _plan(self, epoch: int) -> list[Ints]:
-        """Return the draws of each batch of an epoch."""
+        """Return the numbers of the samples of each batch of an epoch."""
         if self._planned_epoch != epoch:
             size = self.recipe.batch_size
             seed = self.recipe.seed
-            if self.recipe.sampling is None:
-                self._planned = self.data.source.plan(size, seed, epoch)
-            else:
-                from chainrule.training.sampling import balanced_draws
-
-                draws = balanced_draws(self.data.targets.largest, seed, epoch)
-                self._planned = [draws[first : first + size] for first in range(0, len(draws), size)]
+            self._planned = self.data.source.plan(size, seed, epoch)
             self._planned_epoch = epoch
         return self._planned
 
-    def batch_of(self, epoch: int, draws: Ints) -> Batch:
-        """Return a batch of the samples that are drawn."""
+    def batch_of(self, epoch: int, numbers: Ints) -> Batch:
+        """Return a batch of the samples with these numbers, (N,)."""
         source = self.data.source
-        drawn = self._with_partners(epoch, draws, len(source))
-        numbers = drawn % len(source)
-        samples, rows = source.samples(numbers, self.data.targets)
-        return self._finished(samples, rows, epoch, drawn, len(draws))
+        drawn = self._with_partners(epoch, numbers, len(source))
+        samples, rows = source.samples(drawn, self.data.targets)
+        return self._finished(samples, rows, epoch, drawn, len(numbers))
 
     def _with_partners(self, epoch: int, indices: Ints, count: int) -> Ints:
         """Return indices of samples, followed by those of the samples that they are mixed with, if samples are mixed.
@@ -150,9 +139,9 @@ class BatchLoader:
         groups = self._groups(epoch, position)
         if self.held:
             for group in groups:
-                yield group.size, group.batches, (group.draws % len(self.data),)
+                yield group.size, group.batches, (group.numbers,)
             return
-        batches = (self.batch_of(epoch, group.draws) for group in groups)
+        batches = (self.batch_of(epoch, group.numbers) for group in groups)
         if self.data.source.decodes:
             batches = _computed_ahead(batches)
         for group, batch in zip(groups, batches, strict=True):
@@ -161,7 +150,7 @@ class BatchLoader:
     def _groups(self, epoch: int, position: int) -> list[BatchGroup]:
         """Return the remaining batches of an epoch in groups of equal sizes.
 
-        For 10 samples in batches of 4, prepared two at a time, these are (4, 2, 8 draws) and (2, 1, 2 draws).
+        For 10 samples in batches of 4, prepared two at a time, these are (4, 2, 8 numbers) and (2, 1, 2 numbers).
         """
         plan = self._plan(epoch)
         most = self.batches_at_once
@@ -172,8 +161,8 @@ class BatchLoader:
             while end < len(plan) and end - position < most and len(plan[end]) == size:
                 end += 1
             batches = np.stack(plan[position:end])
-            draws = batches[:, self.stepper.rows(size)].ravel()
-            groups.append(BatchGroup(size, len(batches), draws))
+            numbers = batches[:, self.stepper.rows(size)].ravel()
+            groups.append(BatchGroup(size, len(batches), numbers))
             position = end
         return groups
 

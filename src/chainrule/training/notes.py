@@ -116,12 +116,7 @@ def _compared_with_constant(trainer: Trainer, half_epoch: int) -> LossComparison
     if len(history.epochs) > 1:
         steps = trainer.epoch_steps
     loss = float(np.average(history.losses[-steps:], weights=history.sizes[-steps:]))
-    targets = data.targets
-    if recipe.sampling is not None:
-        from chainrule.training.sampling import drawn_targets
-
-        targets = drawn_targets(targets, recipe.seed)
-    constant, unit = _constant_loss(trainer, targets)
+    constant, unit = _constant_loss(trainer, data.targets)
     # Without a unit, gains cannot be measured
     is_better = loss < constant - _needed(NOISE, len(data)) * unit or not unit
     if validation is not None and not is_better:

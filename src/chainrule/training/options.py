@@ -43,7 +43,6 @@ WEIGHTED = (
     "labels of classes, or of yes and no (of several per sample: with a binary cross-entropy), that are known before "
     "training (for others, use sample_weight)"
 )
-ONE_CLASS = "one class, or yes or no, for each sample, known before training, and inputs of one shape"
 LABELS = "a label per position"
 HELD_OUT = "a validation loss, of validation_data or validation_split"
 FOLLOWER = "patience, or the schedule plateau, which follow the best epoch"
@@ -143,16 +142,6 @@ OPTIONS = {
         high=MOST_BATCH,
         label="batch size",
         help="Images per step.",
-    ),
-    "sampling": RecipeOption(
-        '"balanced" draws all classes equally often: samples of small classes several times per epoch, those of large '
-        "ones in turn over the epochs. None: an epoch visits every sample once",
-        ("batches",),
-        reads=(ONE_CLASS,),
-        group="data",
-        metavar="NAME",
-        help="balanced: draw all classes equally often.  [default: every sample once per epoch]",
-        report="{} sampling",
     ),
     "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", ("update",), flag=None),
     "loss": RecipeOption(

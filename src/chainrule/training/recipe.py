@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
     from chainrule.training.criterion import Criterion
 
-BALANCED = "balanced"  # kind of sampling
 BATCH_SIZE = 32  # default number of samples per step
 
 
 class RecipeOptions(TypedDict, total=False):
     """Options of `Recipe` in the forms that `fit` accepts, such as names. None stands for the default."""
 
-    sampling: str | None
     schedule: str | ScheduleLike | None
     normalization: str | None
     augmentation: "str | Augmentation | None"
@@ -88,7 +86,6 @@ class Recipe(metaclass=CheckedOptions):
 
     epochs: int = 1
     batch_size: int = BATCH_SIZE
-    sampling: str | None = None
     optimizer: Optimizer = field(default_factory=optimizers.Adam)
     loss: Loss = "categorical_cross_entropy"
     schedule: Schedule = field(default_factory=Schedule)
@@ -116,8 +113,6 @@ class Recipe(metaclass=CheckedOptions):
             check_option(name, getattr(self, name))
         if self.normalization not in KINDS:
             raise unknown_name("normalization", self.normalization, [*KINDS])
-        if self.sampling not in (None, BALANCED):
-            raise unknown_name("sampling", self.sampling, [BALANCED])
         check_meeting([name for name in OPTIONS if getattr(self, name) != getattr(Recipe, name, None)])
 
     def reported(self) -> dict[str, str]:

@@ -80,7 +80,6 @@ def task_of(network: Network, recipe: Recipe, data: Examples) -> Task:
     available = {
         declared.CLASSES: task == CLASSIFICATION,
         declared.WEIGHTED: are_classes or are_rows_of_labels,
-        declared.ONE_CLASS: are_classes and not targets.is_dense and not data.source.has_lengths,
     }
     check({name: getattr(recipe, name) for name in declared.OPTIONS}, available, f"; the task is {task.name}")
     if augmentation is not None:

@@ -180,7 +180,7 @@ def test_noise_is_normal() -> None:
 
 
 shares = st.floats(0, 1, exclude_max=True) | st.floats(0, 0.5, width=32).map(np.float32) | st.just(-0.0)
-AMOUNTS = ("rotation", "scale", "brightness", "contrast", "saturation", "gain", "noise", "mixup", "cutmix")
+AMOUNTS = ("rotation", "scale", "brightness", "contrast", "saturation", "gain", "noise")
 SWITCHES = ("reflect", "flip_vertical", "turn", "keep_targets", "positions")
 written = st.builds(
     Augmentation,

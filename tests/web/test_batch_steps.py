@@ -64,7 +64,7 @@ def drawn(seed: int, data: Path, folder: Path) -> PageSubject:
         lr_multipliers=LRMultipliers.parse(str(random.choice(multipliers))),
         clip_norm=random.choice(np.array([None, 0.05, 5.0], object)),
         class_weight=random.choice(np.array([None, "balanced", "0=3,1=0.5"], object)),
-        augmentation=(None, Augmentation(mixup=1.0), Augmentation(shift=1))[seed % 3],
+        augmentation=(None, Augmentation(cutout=3), Augmentation(shift=1))[seed % 3],
         seed=int(random.integers(1000)),
     )
     if seed % 2:

@@ -30,14 +30,14 @@ LIMITS = {  # largest value and unit of each number
     "shift": (MAX_SHIFT, "whole pixels"),
     "rotation": (180, "degrees"),
     "scale": (1, "a number"),
-    **dict.fromkeys(("brightness", "contrast", "saturation", "gain", "noise", "mixup", "cutmix"), (10, "a number")),
+    **dict.fromkeys(("brightness", "contrast", "saturation", "gain", "noise"), (10, "a number")),
     "cutout": (MAX_SHIFT, "whole pixels"),
 }
 KINDS = ("vectors", "series", "images")  # by the number of axes of a sample
 SUITABLE = {  # kinds of samples that an option can change; all others change every kind
     **dict.fromkeys(("shift", "scale", "flip", "reflect", "cutout"), KINDS[1:]),
     **dict.fromkeys(("rotation", "flip_vertical", "turn", "brightness", "contrast", "saturation"), KINDS[2:]),
-    **dict.fromkeys(("cutmix", "positions"), KINDS[2:]),
+    "positions": KINDS[2:],
     "gain": KINDS[:2],
 }
 ADVICE = {"gain": "; use brightness"}  # for samples that an option cannot change
@@ -47,7 +47,6 @@ EFFECTS = {  # what options do to samples
     "exposes": ("shift", "rotation", "scale"),
     "recolors": ("brightness", "contrast", "saturation", "gain"),
     "covers": ("cutout", "noise"),
-    "mixes": ("mixup", "cutmix"),
 }
 PAIRS = re.compile(r"\d+-\d+(/\d+-\d+)*")  # numbers of points that are exchanged in mirrored images
 CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
@@ -80,8 +79,6 @@ class Augmentation(TextOptions):
     positions  whether targets are positions x, y, x, y, … in pixels, from the center of the top left pixel, which are
                moved with their image. "0-1/4-5" also exchanges points 0 and 1, and points 4 and 5, in mirrored images,
                such as the left and the right eye
-    mixup, cutmix   α of Beta(α, α), the distribution of the share of the image when it is mixed with another training
-               image (`mixing.mix`); 0: no mixing
 
     Errors   OptionError for a value out of range
 
@@ -104,8 +101,6 @@ class Augmentation(TextOptions):
     cutout: int = 0
     gain: float = 0.0
     noise: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
     function: Callable[..., Any] | None = None
     keep_targets: bool = False
     positions: bool | str = False
@@ -136,11 +131,6 @@ class Augmentation(TextOptions):
             return super().__str__()
         name = getattr(self.function, "__name__", type(self.function).__name__)
         return f"{replace(self, function=None)},function={name}"
-
-    @property
-    def mixes(self) -> bool:
-        """Whether images are mixed with other images."""
-        return self._does("mixes")
 
     @property
     def recolors(self) -> bool:
@@ -183,7 +173,7 @@ class Augmentation(TextOptions):
     ) -> Array:
         """Return randomly transformed images in the same shape and dtype; x itself if there are no transformations.
 
-        Images are not mixed, and the custom function is not called.
+        The custom function is not called.
 
         x            images (N, C, H, W), series (N, C, W) or vectors (N, F), floats
         draw, fill   as in `move`

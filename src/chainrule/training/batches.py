@@ -14,11 +14,11 @@ from chainrule.core.arrays import Array, Arrays, Ints
 from chainrule.engines.protocol import ONE_STEP
 from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Batch, Preparation, Samples
+from chainrule.training.samples import Batch, Preparation
 from chainrule.training.steps.stepper import Stepper
 
 if TYPE_CHECKING:
-    from chainrule.data.augmentation import Augmentation
+    pass
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
 
@@ -56,8 +56,6 @@ class BatchLoader:
         self.epoch_steps = self.data.source.steps(self.recipe.batch_size)
         self._planned_epoch: int | None = None
         self._planned = list[Ints]()  # numbers of the samples of each batch of this epoch
-        augmentation = self.recipe.augmentation
-        self._mixing = augmentation if augmentation is not None and augmentation.mixes else None
         self.held = False
 
     # ------------------------------------------------------------------ batches of a step
@@ -86,46 +84,9 @@ class BatchLoader:
     def batch_of(self, epoch: int, numbers: Ints) -> Batch:
         """Return a batch of the samples with these numbers, (N,)."""
         source = self.data.source
-        drawn = self._with_partners(epoch, numbers, len(source))
-        samples, rows = source.samples(drawn, self.data.targets)
-        return self._finished(samples, rows, epoch, drawn, len(numbers))
-
-    def _with_partners(self, epoch: int, indices: Ints, count: int) -> Ints:
-        """Return indices of samples, followed by those of the samples that they are mixed with, if samples are mixed.
-
-        count   number of samples from which partners are drawn
-        """
-        if self._mixing is None:
-            return indices
-        from chainrule.data import mixing
-
-        return np.concatenate([indices, mixing.partners(mixing.Draw(self.recipe.seed, epoch, indices), count)])
-
-    def _finished(
-        self,
-        samples: Samples,
-        indices: Ints,
-        epoch: int,
-        numbers: Ints,
-        count: int,
-    ) -> Batch:
-        """Normalize, augment and mix samples, smooth their targets, and convert all arrays to the network's dtype.
-
-        indices   indices of the samples, followed by those of the samples that they are mixed with
-        numbers   numbers of these samples, for random numbers
-        count     number of samples in the batch
-        """
-        batch = samples.batch(indices, self.preparation, epoch=epoch, numbers=numbers)
-        if self._mixing is not None:
-            batch = self._mixed(self._mixing, batch, epoch, numbers[:count])
+        samples, rows = source.samples(numbers, self.data.targets)
+        batch = samples.batch(rows, self.preparation, epoch=epoch, numbers=numbers)
         return self.preparation.of_targets(batch)
-
-    def _mixed(self, augmentation: Augmentation, batch: Batch, epoch: int, numbers: Ints) -> Batch:
-        """Mix each sample of a batch with its partner. numbers: those of the samples without their partners."""
-        from chainrule.data import mixing
-
-        draw = mixing.Draw(self.recipe.seed, epoch, numbers)
-        return mixing.mix(*batch, (augmentation.mixup, augmentation.cutmix), draw)
 
     # ------------------------------------------------------------------ batches of an epoch
 

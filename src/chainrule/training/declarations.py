@@ -25,7 +25,6 @@ AUGMENTATION = {  # effect of augmentation (`EFFECTS`) → what it changes
     "exposes": ("positions that count",),
     "recolors": ("samples",),
     "covers": ("samples",),
-    "mixes": ("samples", "targets", "loss weights"),
 }
 
 

@@ -27,7 +27,6 @@ READS = {  # option or argument of `fit` → what it reads
     **{name: option.reads for name, option in declared.OPTIONS.items()},
     "groups": (SPLIT,),
 }
-ONE_TARGET = "one target per image, found one per position"
 PAIRS = "pairs of numbers x, y for each image as targets"
 MOVABLE = (
     "targets that move with the pixels: add positions if numbers are positions in pixels, or keep_targets if they do "
@@ -93,9 +92,7 @@ def _check_augmentation(augmentation: Augmentation, task: Task, targets: Targets
     are_pairs = task == REGRESSION and not targets.is_dense and targets.values.shape[1] % 2 == 0
     is_known = augmentation.positions or augmentation.keep_targets
     missing = None
-    if augmentation.mixes and targets.is_dense:
-        missing = ONE_TARGET
-    elif augmentation.positions and not are_pairs:
+    if augmentation.positions and not are_pairs:
         missing = PAIRS
     elif augmentation.moves and are_numbers and not is_known:
         missing = MOVABLE

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from scipy import stats
 from training.made import classifier, stripes
 
 import chainrule as cr
-from chainrule.data import Augmentation, Dataset
+from chainrule.data import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.training.examples import Examples
@@ -31,7 +30,7 @@ def trained(augmentation: Any, x: Any, y: Any, **options: Any) -> np.ndarray:
 ALL = "brightness=0.3,contrast=0.2,cutout=3,turn,flip_vertical"
 
 
-@pytest.mark.parametrize(("text", "shape"), [(ALL, (1, 8, 8)), ("gain=0.3,scale=0.1,noise=0.1", (8, 8))])
+@pytest.mark.parametrize(("text", "shape"), [(ALL, (1, 8, 8)), ("scale=0.1,noise=0.1", (8, 8))])
 def test_batches_do_not_depend_on_the_engine_threads_or_the_source_of_the_data(
     text: str, shape: tuple[int, ...]
 ) -> None:
@@ -84,6 +83,3 @@ def test_masks_keep_their_labels_under_a_cutout() -> None:
     images, targets, _ = Samples(x, Targets.of(labels, (3, 5, 5))).batch(np.arange(6), preparation)
     assert_array_equal(targets.argmax(1), labels)
     assert not np.array_equal(images, x)
-    for text, message in (("saturation=1", "3 channels"),):
-        with pytest.raises(OptionError, match=message):
-            segmenting.fit(Dataset(x, labels), augmentation=text)

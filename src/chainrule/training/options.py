@@ -174,7 +174,7 @@ OPTIONS = {
         flag="--augment",
         help='Random transformations: "shift=2,rotation=10,scale=0.1,flip,reflect", or none. flip=alternate mirrors '
         "every image in every second epoch; reflect fills the border with mirrored pixels. Others: flip_vertical, turn "
-        "(by 90°), brightness=0.2, contrast=0.2, saturation=0.2, gain=0.2 (series), cutout=8, noise=0.1.",
+        "(by 90°), brightness=0.2, contrast=0.2, cutout=8, noise=0.1.",
         report="augmented {}",
     ),
     "label_smoothing": RecipeOption(

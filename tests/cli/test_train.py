@@ -70,7 +70,7 @@ def test_options_override_the_recipe(invoke, digits):
     options = "--batch-size 16 --lr 0.25 --optimizer nesterov --momentum 0.5 --weight-decay 0.01 --schedule cosine"
     options += " --seed 3 --clip-norm 2 --class-weight 3=2.5,4=0 --gradient-accumulation-steps 3 --ema-decay 0.9"
     options += " --loss mean-squared-error --augment shift=1,flip --normalization scale --validation 0.25 --patience 2"
-    options += " --monitor accuracy --min-delta 0.01"
+    options += " --monitor accuracy"
     result = succeeded(invoke(f"train {QUICK} {options} --limit 100 --dtype float64 --out o --data", digits))
     assert "class weights 3=2.5,4=0" in " ".join(result.stderr.split())
     job = jobs.read_job(Path("o"))
@@ -86,7 +86,6 @@ def test_options_override_the_recipe(invoke, digits):
         validation=0.25,
         patience=2,
         monitor="accuracy",
-        min_delta=0.01,
         seed=3,
         class_weight={"3": 2.5, "4": 0.0},
         gradient_accumulation_steps=3,

@@ -189,7 +189,7 @@ class Computed:
         self.training = Training(weights, heads, self.batches, fit["epochs"], steps, *rest)
         self.training.parts = fit.get("gradient_accumulation_steps", 1)
         self.training.clip, self.training.average = fit.get("clip_norm"), fit.get("ema_decay")
-        self.training.patience, self.training.delta = fit.get("patience"), fit.get("min_delta", 0.0)
+        self.training.patience = fit.get("patience")
         self.training.metric = "monitor" in fit
         self.training.thresholds = case.thresholds or 0.5
         if self.scaling[0] is not None and self.scaling[0][1].size == 1:

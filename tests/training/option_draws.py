@@ -273,11 +273,6 @@ def monitor(case: Case) -> None:
 
 
 @option
-def min_delta(case: Case) -> None:
-    case.fit["min_delta"] = float(case.random.uniform(0.0, 0.05))
-
-
-@option
 def freeze(case: Case) -> None:
     kind = "conv" if case.dense else "dense"
     library = {"first": f"{kind}1", "second": f"{kind}2", "second.w": f"{kind}2.w", "w": "w", "norm": "norm1"}

@@ -199,7 +199,6 @@ class Training:
     average: float | None = None
     patience: int | None = None
     metric: bool = False
-    delta: float = 0.0
     units: float = 1.0
     thresholds: Any = 0.5
     losses: list[float] = field(default_factory=list)
@@ -242,7 +241,7 @@ class Training:
         lowest, results = np.inf, list[bool]()
         for value in self.values:
             score = sign * value[self.metric]
-            results.append(not results or score < lowest - self.delta)
+            results.append(not results or score < lowest)
             lowest = score if results[-1] else lowest
         return results
 

@@ -290,15 +290,6 @@ OPTIONS = {
         "mean_f1.  [default: loss]",
         report="monitored {}",
     ),
-    "min_delta": RecipeOption(
-        "an epoch is better only if the monitored metric improves by more than this",
-        ("best epoch",),
-        reads=(FOLLOWER,),
-        low=0,
-        group="training",
-        help="Smallest improvement of the monitored metric.  [default: 0]",
-        report="minimum improvement {:g}",
-    ),
     "seed": RecipeOption(
         "seed for the initial weights, the order of the samples, dropout and augmentation",
         ("random numbers",),

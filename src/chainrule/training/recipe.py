@@ -43,7 +43,6 @@ class RecipeOptions(TypedDict, total=False):
     clip_norm: float | None
     patience: int | None
     monitor: str | None
-    min_delta: float | None
     seed: int | None
 
 
@@ -103,7 +102,6 @@ class Recipe(metaclass=CheckedOptions):
     validation: float = 0.0
     patience: int | None = None
     monitor: str = "loss"
-    min_delta: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -142,7 +140,7 @@ class Recipe(metaclass=CheckedOptions):
         """The rule that determines the best epoch."""
         from chainrule.training.criterion import Criterion
 
-        return Criterion(self.monitor, self.min_delta)
+        return Criterion(self.monitor)
 
     def schedule_after(self, epochs: Sequence[Epoch]) -> Schedule:
         """Return the schedule after some epochs, which only the schedule plateau depends on."""

@@ -84,11 +84,11 @@ class Step(Schedule):
 class Plateau(Schedule):
     """Multiplies the learning rate by ``gamma`` whenever more than ``patience`` epochs in a row are not better.
 
-    The metric and the smallest improvement are those of the recipe, `monitor` and `min_delta`.
+    The metric is that of the recipe, `monitor`.
 
     reductions   number of reductions so far
 
-    Source   PyTorch's ReduceLROnPlateau with threshold_mode "abs"
+    Source   PyTorch's ReduceLROnPlateau with a threshold of 0
     """
 
     gamma: float = 0.1

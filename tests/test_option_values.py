@@ -111,7 +111,6 @@ USES: dict[Any, Callable[[Any], Any]] = {
     Schedule: fit_with("schedule"),
     cr.Augmentation: fit_with("augmentation"),
     cr.Callback: fit_with("callbacks"),
-    cr.LRMultipliers: fit_with("lr_multipliers"),
     cr.Run: fit_with("run"),
     cr.Recipe: lambda recipe: cr.Recipe.from_config(json.loads(json.dumps(recipe.to_config()))),
     cr.Dataset: lambda data: model().fit(data, progress=False),

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from chainrule.runs.loading import load as load
     from chainrule.training import optimizers as optimizers
     from chainrule.training import schedules as schedules
-    from chainrule.training.lr_multipliers import LRMultipliers as LRMultipliers
     from chainrule.training.optimizers import SGD as SGD
     from chainrule.training.optimizers import Adam as Adam
     from chainrule.training.optimizers import AdamW as AdamW
@@ -87,7 +86,6 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.runs.loading": "load",
     "chainrule.models.model": "Graph Sequential",
     "chainrule.training.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
-    "chainrule.training.lr_multipliers": "LRMultipliers",
     "chainrule.training.schedules": "Constant Cosine OneCycle Plateau Step Triangular WarmUp",
     "chainrule.training.trainer": "Callback",
     "chainrule.training.recipe": "Recipe",

@@ -62,7 +62,6 @@ class Case:
         self.recorded = list[np.ndarray]()
         self.ignored: int | None = None
         self.continued = False
-        self.multipliers = list[tuple[str, float]]()
         self.rule = Rule("sgd")
         self.schedule: Schedule = lambda step, steps, epochs, better: 1.0
         self.augment: Augment = lambda case, x, targets, valid: (x, targets, valid)
@@ -280,12 +279,12 @@ class Computed:
         return base * self.case.schedule(step, self.training.steps, self.case.fit["epochs"], better)
 
     def factors(self, weights: oracle.Arrays) -> dict[str, float]:
-        """Return the factor of the learning rate of each parameter."""
+        """Return the factor of the learning rate of each parameter: 0 if it is frozen."""
         result = {name: 1.0 for name in weights if "running" not in name}
-        for pattern, factor in (*self.case.multipliers, *((name, 0.0) for name in self.case.frozen)):
+        for pattern in self.case.frozen:
             for name in result:
                 if pattern in (name, name.partition(".")[0], name.partition(".")[2]):
-                    result[name] = factor
+                    result[name] = 0.0
         return result
 
     # ---------------------------------------------------------------- one evaluation

@@ -228,16 +228,6 @@ def ema_decay(case: Case) -> None:
 
 
 @option
-def lr_multipliers(case: Case) -> None:
-    first = {"w": "w", "b": "b", "second": "dense2"}
-    if case.dense:
-        first["second"] = "conv2"
-    name, factor = pick(case, *first), pick(case, 0.5, 3.0, 0.0)
-    case.multipliers = [(name, factor)]
-    case.fit["lr_multipliers"] = f"{first[name]}={factor}"
-
-
-@option
 def clip_norm(case: Case) -> None:
     case.fit["clip_norm"] = float(case.random.uniform(0.01, 0.3))
 

@@ -5,10 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numerical import assert_close
-from selection import draws
 
 import chainrule as cr
 from chainrule.network import tasks
@@ -16,7 +13,6 @@ from chainrule.training.components import Component, clipping
 from chainrule.training.criterion import Criterion
 from chainrule.training.examples import Examples
 from chainrule.training.loop import train
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.steps.stepper import Stepper
 
 DRAW = np.random.default_rng(0)
@@ -40,18 +36,6 @@ def changed(model: Any, *data: Any, **options: Any) -> set[str]:
     before = {name: np.array(values) for name, values in model.weights.items()}
     model.fit(*data, progress=False, learning_rate=0.1, **options)
     return {name for name, values in model.weights.items() if not np.array_equal(values, before[name])}
-
-
-@settings(max_examples=draws(10), deadline=None)
-@given(
-    st.sampled_from([("backbone",), ("conv1",), ("dense1.w",), ("conv*", "dense1.b"), ("w",)]),
-    st.sampled_from(["w=0.5", "beta=64", "b=2,w=3", "conv1=4", "dense1.w=2"]),
-)
-def test_frozen_parameters_stay_frozen(names: tuple[str, ...], multipliers: str) -> None:
-    plain, model = small(), small()
-    plain.freeze(*names)
-    model.freeze(*names)
-    assert changed(model, X, Y, lr_multipliers=multipliers) == changed(plain, X, Y)
 
 
 def test_the_backbone_of_several_heads_is_what_they_share() -> None:
@@ -159,10 +143,9 @@ class Noise(Component):
 def test_what_components_add_to_frozen_parameters_does_not_count(names: tuple[str, ...], parts: dict[str, int]) -> None:
     """The clipped step of plain gradient descent has the length of the limit, whatever is frozen."""
     model = small(dtype="float64")
-    multipliers = LRMultipliers().freezing(names)
     components = [Noise(model, None, Criterion()), *clipping(1.0)]
     loss, task = "categorical_cross_entropy", tasks.CLASSIFICATION
-    stepper = Stepper(model, cr.SGD(), loss, task, multipliers, components=components, **parts)
+    stepper = Stepper(model, cr.SGD(), loss, task, names, components=components, **parts)
     before = model.parameters.copy()
     stepper.step(X, np.eye(2)[Y], step=1, rate=1.0)
     assert_close(np.linalg.norm(model.parameters - before), 1.0, error=1e-7)

@@ -138,12 +138,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no option foo; known: epochs, gamma"),
     ({"loss": "softmax_cross_entropy"}, "expects logits: leave out Softmax"),
-    ({"optimizer": PlainSGD(), "lr_multipliers": "dense1=0.5"}, "per-parameter learning rates"),
-    ({"lr_multipliers": "dense=0"}, r"'dense'; there are dense1\.w"),
     ({"shards": 2, "gradient_accumulation_steps": 2}, "shards"),
     ({**NUMBERS, "label_smoothing": 0.1}, "label smoothing 0.1: expected one of several classes .* regression"),
     ({"callbacks": PlainSGD}, "is a class; expected an instance"),
-    *(({"lr_multipliers": f"b{end}"}, "(?i)lr_?multipliers|factor") for end in ("", "=x", "=-1")),
     # data that are read during training
     ({"x": [X, X], "y": None}, "labels are missing"),
     ({**SEVERAL, "class_weight": {2: 3}}, "class weights .* sample_weight"),

@@ -19,7 +19,7 @@ from chainrule.network.labels import Labels
 from chainrule.training import optimizers
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.components import clip_factor
-from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.freezing import frozen_names, ranges
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHARES = st.floats(0.05, 0.95)
@@ -232,44 +232,25 @@ LAYOUT = {"conv1.w": (0, 6), "conv1.b": (6, 8), "norm1.beta": (8, 10), "dense1.w
 PATTERNS = ["conv1", "conv*", "b", "w", "beta", "dense1.w", "norm1", "*"]
 
 
-@given(factors=st.lists(st.tuples(st.sampled_from(PATTERNS), st.sampled_from([0.0, 0.5, 1.0, 64.0])), max_size=4))
-def test_groups_of_parameters_have_the_factor_of_the_last_name(factors: list[tuple[str, float]]) -> None:
-    expected = np.ones(21)
-    for pattern, factor in factors:
-        for name, (first, last) in LAYOUT.items():
-            layer, own = name.split(".")
-            stem = pattern.rstrip("*")
-            if pattern in (name, layer, own) or (pattern.endswith("*") and name.startswith(stem)):
-                expected[first:last] = factor
-    multipliers = LRMultipliers(tuple(factors))
-    found, end = np.ones(21), 0
-    groups = multipliers.groups(LAYOUT)
-    for group in groups:
-        assert group.first == end
-        found[group.first : group.last] = group.factor
-        end = group.last
-    assert end == 21 * bool(factors)
-    assert_array_equal(found, expected)
-    assert all(one.factor != other.factor for one, other in itertools.pairwise(groups))
-    frozen = {name for name, (first, _) in LAYOUT.items() if expected[first] == 0}
-    assert multipliers.frozen_names(LAYOUT) == frozen
-    assert multipliers.freezing(["b"]).frozen_names(LAYOUT) == frozen | {"conv1.b", "dense1.b"}
-    assert LRMultipliers.parse(str(multipliers)) == LRMultipliers.choose(str(multipliers)) == multipliers
-    assert bool(multipliers) == bool(factors)
-    for group in groups:
-        changed = group.attributes({"rate": 0.5, "decay": 0.25, "step": 3})
-        assert changed["rate"] == 0.5 * group.factor
-        assert_close(changed["rate"] * changed["decay"], 0.125 * bool(group.factor))
-        assert changed["step"] == 3
-        assert "decay" not in group.attributes({"rate": 0.5})
-
-
-def test_multipliers_of_nothing_or_below_0_are_refused() -> None:
-    assert LRMultipliers.choose(None) == LRMultipliers.parse("none") == LRMultipliers()
-    assert str(LRMultipliers()) == "none"
-    for factors in ((("conv2", 1.0),), (("conv1.w", -0.5),)):
-        with pytest.raises(OptionError, match=r"conv\d"):
-            LRMultipliers(factors).groups(LAYOUT)
+@given(names=st.lists(st.sampled_from(PATTERNS), max_size=3))
+def test_frozen_parameters_are_those_that_a_name_matches(names: list[str]) -> None:
+    expected = set[str]()
+    for pattern, name in itertools.product(names, LAYOUT):
+        layer, own = name.split(".")
+        if pattern in (name, layer, own) or (pattern.endswith("*") and name.startswith(pattern.rstrip("*"))):
+            expected.add(name)
+    frozen = frozen_names(names, LAYOUT)
+    assert frozen == expected
+    flags, found = np.zeros(21), np.full(21, np.nan)
+    for name in expected:
+        flags[slice(*LAYOUT[name])] = 1
+    for value, parts in enumerate(ranges(LAYOUT, frozen)):
+        assert all(one.stop < other.start for one, other in itertools.pairwise(parts))
+        for rows in parts:
+            found[rows] = value
+    assert_array_equal(found, flags)
+    with pytest.raises(OptionError, match="'conv2'"):
+        frozen_names(["conv1", "conv2"], LAYOUT)
 
 
 @given(norm=st.floats(0, 1e6), limit=st.floats(0.01, 100))

@@ -22,7 +22,6 @@ from chainrule.network.matching import matched
 from chainrule.network.network import DTYPES
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training import optimizers
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam, AdamW, Optimizer
 from chainrule.training.options import OPTIONS, flag_of
 from chainrule.training.recipe import Recipe
@@ -146,7 +145,6 @@ def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     for name, parameter in PARAMETERS.items():
         if options[parameter] is not None:
             changes[name] = options[parameter]
-    changes["lr_multipliers"] = LRMultipliers.choose(changes.get("lr_multipliers", base.lr_multipliers))
     changes["optimizer"] = choose_optimizer(base.optimizer, options["optimizer"], hyperparameters)
     recipe = replace(base, **changes)
     custom_data.check_patience(recipe, custom_data.is_custom(data_name) and options["validation"] is None)
@@ -264,8 +262,7 @@ class TrainingRequest:
             recipe = replace(recipe, loss=model.loss)  # of a new head
         model.check_input(test.x)
         frozen = names_to_freeze(model, options["freeze"], "--freeze")
-        recipe = replace(recipe, lr_multipliers=recipe.lr_multipliers.freezing(frozen))
-        recipe.lr_multipliers.groups(model.trainable_layout)
+        recipe = replace(recipe, freeze=(*recipe.freeze, *frozen))
         machine = model.engine.name, model.threads
         job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)
         return job, model

@@ -45,6 +45,7 @@ from chainrule.explain.updates import NextStep, Update, update
 from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
+from chainrule.training.freezing import frozen_names
 
 RUNTIME = {"first": 0, "seed": 0, "step": 0}
 CHECK_DIGITS = 6  # significant digits for learners who compare their own results
@@ -92,7 +93,7 @@ class Trace(Explained):
     ) -> None:
         self.network = network
         self.training = training or NextStep()
-        frozen = self.training.lr_multipliers.frozen_names(network.trainable_layout)
+        frozen = frozen_names(self.training.freeze, network.trainable_layout)
         self.plan: Plan = network.plan(loss, input_gradient=True, frozen=frozen, weighting=Weighting.of(weights))
         self.training.initial_moments(network.parameters)  # a custom optimizer's moments are defined by `init`
         inputs = np.array(x, np.float64)  # copies, which the caller cannot modify

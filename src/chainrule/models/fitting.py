@@ -270,7 +270,7 @@ def trainer(
         _warn_of_raw_bytes(self, training)
     options: dict[str, Any] = {"labels": labels, "columns": columns, "workers": workers, "metrics": metrics}
     if self.frozen:
-        recipe = replace(recipe, lr_multipliers=recipe.lr_multipliers.freezing(self.frozen))
+        recipe = replace(recipe, freeze=(*recipe.freeze, *self.frozen))
     return Trainer(self, recipe, training, fitted, validation, **options)
 
 

@@ -22,7 +22,7 @@ from chainrule.network.losses import PROBABILITIES
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_seed
 from chainrule.network.sizes import resized
-from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.freezing import frozen_names
 
 BACKBONE = "backbone"  # name for all layers but the last one with parameters
 N = TypeVar("N", bound=Network)
@@ -103,7 +103,7 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
 
 
 def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tuple[str, ...]:
-    """Return names for `LRMultipliers.freezing`: without layers that have no parameters, and with those of `BACKBONE`.
+    """Return names for `freezing.frozen_names`: without layers that have no parameters, and with those of `BACKBONE`.
 
     For layers conv1, relu1, conv2, dense1, "backbone" becomes conv1 and conv2; of several outputs, the last layer with
     parameters of each is left out. Names of single parameters, such as "conv1.w", are kept.
@@ -123,7 +123,7 @@ def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tupl
         if not backbone:
             raise OptionError(f"{option} {BACKBONE}: the network has no parameters before its last layer")
         selected = backbone + [name for name in selected if name != BACKBONE]
-    LRMultipliers().freezing(selected).groups(network.trainable_layout, option)
+    frozen_names(selected, network.trainable_layout, option)
     return tuple(selected)
 
 

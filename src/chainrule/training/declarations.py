@@ -14,7 +14,6 @@ ARGUMENTS = {  # arguments of `fit`, and methods of models
     "groups": ("validation samples",),
     "learning_rate": ("rate",),
     "callbacks": ("end",),
-    "freeze": ("update",),
     "set_thresholds": ("evaluated outputs",),
     "evaluate(loss=)": ("evaluated outputs",),
     "evaluate(sample_weight=)": ("evaluated outputs",),

@@ -19,7 +19,7 @@ from chainrule.core.arrays import Array, Arrays
 from chainrule.core.options import CUSTOM_SUFFIX, checked
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
-from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.freezing import frozen_names
 from chainrule.training.named_options import NamedOptions
 
 __all__ = [
@@ -102,7 +102,7 @@ class Optimizer(NamedOptions):
         """
         layout = model.trainable_layout
         parameters, new_moments = self._updated(model, gradients.flat, moments, step, learning_rate)
-        for name in layout.keys() - LRMultipliers().freezing(model.frozen).frozen_names(layout):
+        for name in layout.keys() - frozen_names(model.frozen, layout):
             first, last = layout[name]
             model.parameters[first:last] = parameters[first:last]
         return new_moments

@@ -243,11 +243,11 @@ OPTIONS = {
         "weights.",
         report="weights averaged with decay {:g}",
     ),
-    "lr_multipliers": RecipeOption(
-        'learning-rate factors of individual parameters: `LRMultipliers`, or text ("conv1=0,beta=64"); 0 freezes',
+    "freeze": RecipeOption(
+        "names or patterns of parameters that are not trained, as in `Model.freeze`",
         ("update",),
-        help='Learning rate factors by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.',
-        report="learning rate multipliers {}",
+        flag=None,
+        report="frozen: {}",
     ),
     "clip_norm": RecipeOption(
         "maximum norm of the gradient; larger gradients are scaled down",

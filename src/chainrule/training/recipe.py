@@ -13,7 +13,6 @@ from chainrule.network import losses
 from chainrule.network.losses import Loss
 from chainrule.training import optimizers, schedules
 from chainrule.training.history import Epoch
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.options import LEFT_OUT, OPTIONS, check_meeting, check_option
 from chainrule.training.schedules import Schedule, ScheduleLike
@@ -39,7 +38,6 @@ class RecipeOptions(TypedDict, total=False):
     gradient_accumulation_steps: int | None
     shards: int | None
     ema_decay: float | None
-    lr_multipliers: str | LRMultipliers | None
     clip_norm: float | None
     patience: int | None
     monitor: str | None
@@ -70,7 +68,6 @@ CONVERSIONS: dict[str, Callable[[object], object]] = {  # from what users pass, 
     "schedule": schedules.find,
     "class_weight": _conversion("chainrule.training.class_weights", "ClassWeights"),
     "augmentation": _conversion("chainrule.data.augmentation", "Augmentation"),
-    "lr_multipliers": LRMultipliers.choose,
 }
 
 
@@ -97,7 +94,7 @@ class Recipe(metaclass=CheckedOptions):
     gradient_accumulation_steps: int = 1
     shards: int = 1
     ema_decay: float | None = None
-    lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
+    freeze: tuple[str, ...] = ()
     clip_norm: float | None = None
     validation: float = 0.0
     patience: int | None = None
@@ -120,7 +117,8 @@ class Recipe(metaclass=CheckedOptions):
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             if option.report and value != getattr(defaults, name):
-                texts[name] = option.report.format(value)
+                shown = ", ".join(value) if isinstance(value, tuple) else value
+                texts[name] = option.report.format(shown)
         return texts
 
     def left_out(self) -> str:
@@ -162,6 +160,8 @@ class Recipe(metaclass=CheckedOptions):
             value = getattr(self, name)
             if name in CONVERSIONS and value is not None:
                 value = _config_of(value)
+            elif isinstance(value, tuple):
+                value = [*value]
             config[name] = value
         return config
 
@@ -189,7 +189,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def with_options_documented(function: F) -> F:
     """Replace "{options}" in a docstring by the defaults and meanings of `RecipeOptions`."""
     defaults = {entry.name: repr(entry.default) for entry in fields(Recipe)}
-    defaults |= {"schedule": "'constant'", "lr_multipliers": "None", "standardize_targets": "automatic"}
+    defaults |= {"schedule": "'constant'", "standardize_targets": "automatic"}
     defaults |= {"normalization": "automatic", "seed": "automatic"}
     names = RecipeOptions.__annotations__
     width = max(map(len, names))

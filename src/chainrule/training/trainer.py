@@ -185,7 +185,7 @@ class Trainer:
             recipe.optimizer,
             recipe.loss,
             self.task,
-            recipe.lr_multipliers,
+            recipe.freeze,
             weighting=Weighting.of(self.weights),
             parts=recipe.gradient_accumulation_steps,
             shards=recipe.shards,

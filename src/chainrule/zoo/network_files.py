@@ -24,7 +24,6 @@ from chainrule.network import losses
 from chainrule.network.network import DTYPES
 from chainrule.runs.loading import load
 from chainrule.training import optimizers, schedules
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle
@@ -39,7 +38,6 @@ READERS: Mapping[str, Callable[[Any], Any]] = {  # entry of a recipe → functio
     "optimizer": optimizers.find,
     "schedule": schedules.find,
     "augmentation": Augmentation.choose,
-    "lr_multipliers": LRMultipliers.parse,
 }
 
 

@@ -117,8 +117,9 @@ class Recipe(metaclass=CheckedOptions):
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             if option.report and value != getattr(defaults, name):
-                shown = ", ".join(value) if isinstance(value, tuple) else value
-                texts[name] = option.report.format(shown)
+                if name == "freeze":
+                    value = ", ".join(self.freeze)
+                texts[name] = option.report.format(value)
         return texts
 
     def left_out(self) -> str:
@@ -160,8 +161,8 @@ class Recipe(metaclass=CheckedOptions):
             value = getattr(self, name)
             if name in CONVERSIONS and value is not None:
                 value = _config_of(value)
-            elif isinstance(value, tuple):
-                value = [*value]
+            elif name == "freeze":
+                value = list(self.freeze)
             config[name] = value
         return config
 

@@ -96,7 +96,7 @@ def make(
 
 
 def test_images_and_positions_are_normalized_and_augmented_anew_every_epoch() -> None:
-    normalization, x = Normalization("standardize", 0.5, 2.0), samples().source.inputs
+    normalization, x = Normalization("standardize", 0.5, 2.0), samples().source.x
     places = np.random.default_rng(1).uniform(0, 3, (COUNT, 4))
     augmentation = Augmentation(shift=1, flip=True, positions=True)
     chosen = recipe(augmentation=augmentation, epochs=2, loss="mean_squared_error", standardize_targets=False)
@@ -307,7 +307,7 @@ def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: int) -> None:
     """Steps taken at once end before the one whose image is not finite, as if they had been taken one by one."""
     data, states = samples(), []
-    data.source.inputs[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
+    data.source.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
     for each_step in (True, False):
         chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
         trainer = Trainer(network("compiled"), chosen, data, Normalization("none"))

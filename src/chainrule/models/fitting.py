@@ -97,8 +97,7 @@ def fit(
 ) -> History:
     """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
-    x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel. A
-                list of series (C, L) may have different lengths L.
+    x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel.
                 Without y, the path of an image folder
     y           labels or class names (N,), or targets (N, K) or (N,). For outputs (K, …), a label per position
                 (N, …), or targets (N, K, …)
@@ -121,8 +120,6 @@ def fit(
     _check_services(run, workers)
     data = loaded(self, Data.of(x, y, weights=sample_weight, groups=groups))
     held_out = None if validation_data is None else Data.of_option("validation_data", validation_data)
-    if run is not None:
-        run.check(data, held_out)
     resolved_loss = self.check_loss(loss, loss_weights)
     record = Record.learned(self, data, resolved_loss, **options)
     examples = record.read(data)
@@ -200,7 +197,7 @@ def _trainer(
     if held_out is not None:
         validation = later.read(held_out)
     elif validation is not None and not recipe.validation:
-        fitted.check_unit(validation.source.representative)
+        fitted.check_unit(validation.source.x)
     test = None
     if run is not None and run.test is not None:
         test = run.test

@@ -12,7 +12,7 @@ from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options
 from chainrule.data.containers import Column, Data, as_columns
 from chainrule.data.sources import SampleSource, as_samples, blocks
-from chainrule.errors import ShapeError, explain_memory_errors
+from chainrule.errors import explain_memory_errors
 from chainrule.models.record import Record
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
@@ -38,7 +38,7 @@ def predict(
     If training standardized the targets, the outputs are converted to the targets' units.
 
     If no weights depend on it, arrays may have another height, width or length than ``input_shape``, as in a network
-    that is convolutional up to a global pooling. Files are resized. A list of series may have different lengths.
+    that is convolutional up to a global pooling. Files are resized.
 
     x   inputs as in `fit`, one sample, the path of an image file, a Pillow image, or a list of paths or images. N
         may be 0. Labels of a data set or of batches (x, y) are not used. Files and images are converted by
@@ -54,11 +54,6 @@ def predict(
     samples = x
     if not _is_batch(self, x):
         columns = _input_columns(self, x)
-        series = Record.of(self).series(columns)
-        if series:
-            from chainrule.models.sizes import of_each_length
-
-            return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size))
         network, samples = _read(self, columns)
     if isinstance(samples, SampleSource) and len(samples):
         parts = list[Array]()
@@ -106,16 +101,10 @@ def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
 
 
 def read_samples(network: Network, x: Any) -> tuple[Network, Any]:
-    """Return the network for the size of inputs of `predict`, and these: an array, packed inputs or a `SampleSource`.
-
-    Errors   ShapeError for series of different lengths
-    """
+    """Return the network for the size of inputs of `predict`, and an array, packed inputs or a `SampleSource`."""
     if _is_batch(network, x):
         return network, x
-    columns = _input_columns(network, x)
-    if len(set(map(np.shape, Record.of(network).series(columns)))) > 1:
-        raise ShapeError("the series have different lengths; pass series of one length")
-    return _read(network, columns)
+    return _read(network, _input_columns(network, x))
 
 
 def _is_batch(network: Network, x: Any) -> bool:

@@ -6,11 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import numpy as np
-
 from chainrule import layers
 from chainrule.core import randomness
-from chainrule.core.arrays import Array, Shape
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.containers import Column
@@ -192,21 +189,6 @@ def _channels_first(sizes: tuple[int, ...], channels: int, axes: int) -> tuple[i
     if own[0] == channels:
         return own
     return (channels, *own[:-1])
-
-
-def of_each_length(series: Sequence[Any], predict: Callable[[Array], Array]) -> Array:
-    """Return the outputs (N, …) for series of different lengths, from those for series of one length."""
-    numbers_of = dict[Shape, list[int]]()
-    for number, values in enumerate(series):
-        numbers_of.setdefault(np.shape(values), []).append(number)
-    order = list[int]()
-    parts = list[Array]()
-    for _, numbers in sorted(numbers_of.items()):
-        order += numbers
-        parts.append(predict(np.stack([series[number] for number in numbers])))
-    if len({part.shape[1:] for part in parts}) > 1:
-        raise ShapeError("the outputs for series of different lengths have different shapes; predict each length alone")
-    return np.concatenate(parts)[np.argsort(order)]
 
 
 COMPUTED = (layers.Dense, layers.Conv1D, layers.Conv2D)  # layers that can compute logits

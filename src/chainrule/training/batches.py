@@ -132,8 +132,6 @@ class BatchLoader:
     @property
     def batches_at_once(self) -> int:
         """Number of full batches to prepare together, because NumPy's overhead per call dominates for small images."""
-        if self.data.source.has_lengths:
-            return 1
         full = max(1, len(self.data) // self.recipe.batch_size)
         limits = self.stepper.step_limits
         size = ONE_STEP.size if self.recipe.augmentation else limits.size  # augmented by one thread

@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Bools, Ints
+from chainrule.core.arrays import Array, Bools
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, quoted
 from chainrule.network import loss_checks, losses
@@ -18,7 +18,6 @@ from chainrule.network.losses import JointLoss, Loss
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.plans import endings
 from chainrule.network.ports import Ports
-from chainrule.network.sizes import resized
 from chainrule.network.tasks import JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.examples import Examples
@@ -53,9 +52,9 @@ def evaluate(
     loss_checks.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, examples.targets)
     batches = _EvaluatedBatches(network, loss, resolved_task)
-    for numbers, batch in _in_order(examples, normalization, network):
-        batches.add(numbers, batch, weighted=weighted)
-    return batches.evaluation(in_order=not examples.source.has_lengths)
+    for batch in _in_order(examples, normalization, network):
+        batches.add(batch, weighted=weighted)
+    return batches.evaluation()
 
 
 class _EvaluatedBatches:
@@ -66,21 +65,15 @@ class _EvaluatedBatches:
         self._loss = loss
         self._task = task
         self._total = np.zeros(len(losses.terms(loss)))  # sum of each output's loss
-        self._numbers = list[Ints]()
         self._outputs = list[Array]()
         self._targets = list[Array]()
         self._valid = list[Array]()  # empty: all positions count
         self._losses = list[list[Array]]()  # of each batch and output, the loss of each sample
 
-    def add(self, numbers: Ints, batch: Batch, *, weighted: bool) -> None:
-        """Evaluate a batch: normalized x, targets in their units, and weights or None.
-
-        numbers   numbers (N,) of the samples
-        """
+    def add(self, batch: Batch, *, weighted: bool) -> None:
+        """Evaluate a batch: normalized x, targets in their units, and weights or None."""
         network = self._network
         x, targets, weights = batch
-        if x.ndim == 3 and x.shape[1:] != network.input_shape:  # series of another length
-            network = resized(network, x.shape[1:])
         outputs, scores = _outputs(network, self._loss, x)
         valid: Bools | None = None
         if weights is not None and weights.ndim > 2:  # of positions: two planes, for the loss and for the metric
@@ -91,7 +84,6 @@ class _EvaluatedBatches:
         elif not weighted:
             weights = None
         self._add_losses(scores, targets, weights)
-        self._numbers.append(numbers)
         self._outputs.append(outputs)
         self._targets.append(targets)
         if valid is not None:
@@ -107,23 +99,14 @@ class _EvaluatedBatches:
         self._losses.append(sample_losses)
         self._total += [values.sum(dtype=np.float64) for values in sample_losses]
 
-    def evaluation(self, *, in_order: bool) -> Evaluation:
-        """Return the evaluation of all batches.
-
-        in_order   whether the batches are in the order of the samples
-        """
+    def evaluation(self) -> Evaluation:
+        """Return the evaluation of all batches."""
         network = self._network
-        numbers = np.concatenate(self._numbers)
         by_output = zip(*self._losses, strict=True)
-        arrays = list(map(np.concatenate, (self._outputs, self._targets, *by_output)))
-        if not in_order:
-            order = np.argsort(numbers)
-            for number, array in enumerate(arrays):
-                arrays[number] = array[order]
-        outputs, targets, *sample_losses = arrays
+        outputs, targets, *sample_losses = map(np.concatenate, (self._outputs, self._targets, *by_output))
         if network.target_scaling is not None:
             outputs = network.target_scaling.in_units(outputs)
-        means = self._total / len(numbers)
+        means = self._total / len(outputs)
         ports = network.output_ports
         if isinstance(self._loss, JointLoss) and ports is not None and isinstance(self._task, JointTask):
             values = ports.split(outputs), ports.split(targets)
@@ -144,18 +127,15 @@ class _EvaluatedBatches:
         )
 
 
-def _in_order(data: Examples, normalization: Normalization, network: Network) -> Iterator[tuple[Ints, Batch]]:
-    """Yield all samples in batches for evaluation, with their numbers.
-
-    A batch is normalized x, targets in float64, and weights or None. Series are in the order of their lengths.
-    """
+def _in_order(data: Examples, normalization: Normalization, network: Network) -> Iterator[Batch]:
+    """Yield all samples in batches for evaluation: normalized x, targets in float64, and weights or None."""
     preparation = Preparation(network, normalization)
     source = data.source
     bytes_of_input = FLOAT_BYTES * math.prod(network.input_shape)
     size = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // bytes_of_input))
     for block in source.plan(size, None, 0):
         samples, rows = source.samples(block, data.targets)
-        yield block, samples.batch(rows, preparation)
+        yield samples.batch(rows, preparation)
 
 
 def _outputs(network: Network, loss: Loss, x: Array) -> tuple[Array, list[Array]]:

@@ -267,7 +267,7 @@ class Trainer:
 
     def adopt(self) -> None:
         """Copy the fitted values to the network, for evaluation and saving, and initialize whitening kernels."""
-        whiten(self.network, self.train_data.source.representative, self.normalization)
+        whiten(self.network, self.train_data.source.x, self.normalization)
         self.network.adopt(self.fitted)
 
     @property

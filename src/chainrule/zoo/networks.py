@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from chainrule.layers import (
-    GELU,
     Add,
     AveragePool2D,
     BatchNorm2D,

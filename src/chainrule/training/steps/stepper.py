@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.core.arrays import Arrays, Shape
+from chainrule.core.arrays import Arrays
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import ONE_STEP, Array, HoldsSamples, StepLimits, StepRequest, WholeSteps
@@ -43,7 +42,6 @@ class Stepper:
     parts           number of parts per batch for gradient accumulation
     shards          number of shards per batch, which are distributed over the workers
     components      components that may change the gradient
-    sizes           steppers for series of other lengths, by input shape
     moments         the optimizer's moments: flat arrays with the layout of the parameters
     plan            the plan of a step
 
@@ -64,7 +62,6 @@ class Stepper:
     shards: int = 1
     workers: Workers = SINGLE_PROCESS
     components: Sequence[Component] = ()
-    sizes: dict[Shape, Stepper] = field(default_factory=dict[Shape, "Stepper"])
 
     def __post_init__(self) -> None:
         network = self.network
@@ -177,9 +174,6 @@ class Stepper:
 
         Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing is modified in this case
         """
-        x = batches.inputs[0]
-        if x.ndim == 3 and x.shape[1:] != self.network.input_shape:
-            return self._of_length(x.shape[1:]).steps(batches)
         if self._program is not None:
             inputs, rates, step, seed, _ = batches
             attributes = self.optimizer.attributes_of_step(step, rates[0])
@@ -187,7 +181,7 @@ class Stepper:
             request = StepRequest(inputs, *update, rates, seed=seed, step=step, **self._fused)
             sums = self._program.steps(request)
             outcomes = list[Outcome]()
-            size = len(x) // len(rates)
+            size = len(inputs[0]) // len(rates)
             for loss, metric, squared_norm in sums:
                 outcomes.append(Outcome(loss / size, min(metric / size, self._maximum), math.sqrt(squared_norm)))
             if outcomes or len(inputs) == 1:
@@ -195,17 +189,6 @@ class Stepper:
         if len(batches.rates) > 1:
             batches = batches.first
         return [self._single_step(batches)]
-
-    def _of_length(self, shape: Shape) -> Stepper:
-        """Return the stepper for series of another length, which shares the parameters and the optimizer's moments."""
-        if shape not in self.sizes:
-            from chainrule.network.sizes import resized
-
-            twin = self.sizes[shape] = copy.copy(self)
-            twin.network = resized(self.network, shape)
-            twin.__post_init__()
-            twin.moments = self.moments
-        return self.sizes[shape]
 
     def _single_step(self, batch: Batches) -> Outcome:
         before = None

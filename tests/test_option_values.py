@@ -22,12 +22,16 @@ from selection import draws
 
 import chainrule as cr
 from chainrule import layers
+from chainrule.data.loading import ReadOptions
 from chainrule.errors import ChainruleError
 from chainrule.layers.merging import Merge
+from chainrule.models.options import ModelOptions
 from chainrule.training.optimizers import Optimizer
+from chainrule.training.recipe import RecipeOptions
 from chainrule.training.schedules import Schedule
 
 N = 12
+FURTHER = (RecipeOptions, ModelOptions, ReadOptions)
 DATA = {"x": np.random.default_rng(0).integers(0, 256, (N, 1, 6, 5)).astype(np.uint8), "y": np.arange(N) % 3}
 STACK = (cr.Flatten(), cr.Dense(3), cr.Softmax())
 NUMBERS = (
@@ -57,11 +61,15 @@ class Subject:
 
     def options(self) -> dict[str, Any]:
         """Return the options and their defaults, or their values in `arguments`."""
-        return {
-            option.name: self.arguments.get(option.name, option.default)
-            for option in inspect.signature(self.call).parameters.values()
-            if option.name not in UNTESTED and not option.kind.description.startswith("variadic")
-        }
+        defaults = dict[str, Any]()
+        for option in inspect.signature(self.call).parameters.values():
+            if option.kind is option.VAR_KEYWORD:
+                for further in FURTHER:
+                    if further.__name__ in str(option.annotation):
+                        defaults |= dict.fromkeys(further.__annotations__)
+            elif option.kind is not option.VAR_POSITIONAL:
+                defaults[option.name] = option.default
+        return {name: self.arguments.get(name, value) for name, value in defaults.items() if name not in UNTESTED}
 
     def outcome(self, **options: Any) -> str:
         """Return the result as text, or the message of an error of the library."""

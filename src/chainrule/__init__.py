@@ -105,10 +105,8 @@ def public_names() -> dict[str, list[str]]:
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
-    from chainrule.core.words import attribute_error, public_module
-
     if name in MODULES:
-        return public_module(MODULES[name])
+        return importlib.import_module(MODULES[name])
     if name in _MODULE_OF:
         return getattr(importlib.import_module(_MODULE_OF[name]), name)
     if name == "__all__":
@@ -116,7 +114,7 @@ def __getattr__(name: str) -> Any:
     with suppress(AttributeError):
         if name[0] != "_":
             return importlib.import_module(_LAYERS).public(name)
-    raise attribute_error(f"module {__name__!r}", name, __dir__(), sys.modules[__name__])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

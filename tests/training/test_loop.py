@@ -137,7 +137,6 @@ def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
     best = Criterion().best
     assert best(epochs(math.nan, 2.0, 1.0, math.nan, 1.0)) == 2
     assert best(epochs(2.0, math.nan)) == best(epochs(math.nan)) == 0
-    assert Criterion("loss", 0.4).best(epochs(2.0, 1.7, 1.5, 1.3, 1.2, 1.0)) == 5
 
 
 def test_the_best_epoch_is_the_last_until_the_metric_is_a_number() -> None:

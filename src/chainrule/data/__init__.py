@@ -15,7 +15,7 @@ Imports: errors, _io, core.
 
 from typing import TYPE_CHECKING
 
-from chainrule.core.words import module_attributes
+from chainrule.core.lazy_methods import module_attributes
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation as Augmentation

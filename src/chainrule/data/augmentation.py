@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core.arrays import Array, Bools, Floats, Shape
+from chainrule.core.options import checked_options
 from chainrule.core.randomness import generator, stream_key
 from chainrule.core.shapes import text
 from chainrule.data import coloring
@@ -50,6 +51,7 @@ PAIRS = re.compile(r"\d+-\d+(/\d+-\d+)*")  # numbers of points that are exchange
 CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
 
 
+@checked_options
 @dataclass(frozen=True)
 class Augmentation(TextOptions):
     """Random transformations of training samples, uniformly distributed within limits, in the order of this list.

@@ -13,7 +13,6 @@ import numpy as np
 
 from chainrule.core.plan import Operation, Plan, Tensor, gradient_name
 from chainrule.core.shapes import is_whole, text
-from chainrule.core.words import Explained
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
@@ -69,7 +68,7 @@ class Float64Buffers:
         self.statistics: Array = network.statistics.astype(np.float64)
 
 
-class Trace(Explained):
+class Trace:
     """One training step on a batch: forward pass, loss, backward pass and update. The network is not modified.
 
     network   the network; its float32 parameters are converted to float64

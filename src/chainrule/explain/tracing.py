@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.core.arrays import Array
-from chainrule.core.words import checked_options
+from chainrule.core.options import checked_options
 from chainrule.data.containers import Data
 from chainrule.errors import OptionError, explain_memory_errors
 from chainrule.explain.trace import Trace

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.options import checked_options
 from chainrule.core.plan import gradient_name
 from chainrule.core.shapes import is_whole
-from chainrule.core.words import CheckedOptions
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
 from chainrule.explain.cells import UPDATE, Cell, Index, cell_name
@@ -27,8 +27,9 @@ from chainrule.training.optimizers import Adam, Moments, Optimizer
 from chainrule.training.options import check_option
 
 
+@checked_options
 @dataclass(frozen=True)
-class NextStep(metaclass=CheckedOptions):
+class NextStep:
     """The optimizer and its state for the next step.
 
     learning_rate    the learning rate of this step; None: use the optimizer's

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.core.words import checked_options, checked_options_with
+from chainrule.core.options import checked_options
 from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization, decision
 from chainrule.engines.fallback import say_once
@@ -71,7 +71,7 @@ class RunWriter(Protocol):
 
 
 @with_options_documented
-@checked_options_with(RecipeOptions.__annotations__)
+@checked_options
 @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
 def fit(
     self: Network,

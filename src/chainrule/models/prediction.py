@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array
-from chainrule.core.words import checked_options
+from chainrule.core.options import checked_options
 from chainrule.data.containers import Column, Data, as_columns
 from chainrule.data.sources import SampleSource, as_samples, blocks
 from chainrule.errors import explain_memory_errors

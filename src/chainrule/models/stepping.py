@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array, Arrays
-from chainrule.core.words import checked_options
+from chainrule.core.options import checked_options
 from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import as_array

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._io import files
-from chainrule.core.words import CheckedOptions
+from chainrule.core.options import checked_options
 from chainrule.data import known_names
 from chainrule.data.containers import Data
 from chainrule.data.dataset import Dataset
@@ -72,8 +72,9 @@ def _identified(data: Data | None, record: Record) -> IdentifiedData | None:
     return IdentifiedData(x.values, targets, len(x.values))
 
 
+@checked_options
 @dataclass(frozen=True, eq=False)
-class Run(metaclass=CheckedOptions):
+class Run:
     """A run folder for `Model.fit`, with config, history, checkpoints, model and evaluation; see docs/runs.md.
 
     folder      path of the folder; with several workers, only worker 0 writes files

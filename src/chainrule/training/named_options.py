@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from chainrule.core.options import CUSTOM_SUFFIX
-from chainrule.core.words import CheckedOptions, match_name
+from chainrule.core.words import match_name
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.training.options import MOST_EPOCHS, Bounds
 
@@ -61,7 +61,7 @@ def check_bounds(options: "DataclassInstance") -> None:
 
 
 @dataclass(frozen=True)
-class NamedOptions(metaclass=CheckedOptions):
+class NamedOptions:
     """Base class of optimizers and schedules, whose options are within `BOUNDS`.
 
     kinds    classes by the names that are used on the command line and in files

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, runtime_checkable
 
-from chainrule.core.words import CheckedOptions
+from chainrule.core.options import checked_options
 from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, unknown_name
 from chainrule.network import losses
@@ -71,8 +71,9 @@ CONVERSIONS: dict[str, Callable[[object], object]] = {  # from what users pass, 
 }
 
 
+@checked_options
 @dataclass(frozen=True)
-class Recipe(metaclass=CheckedOptions):
+class Recipe:
     """Training settings. `options.OPTIONS` states the meaning and the bounds of each.
 
     Errors   OptionError for a value out of range

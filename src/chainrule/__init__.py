@@ -106,7 +106,9 @@ def public_names() -> dict[str, list[str]]:
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
     if name in MODULES:
-        return importlib.import_module(MODULES[name])
+        module = importlib.import_module(MODULES[name])
+        vars(module).setdefault("__dir__", lambda: sorted(module.__all__))
+        return module
     if name in _MODULE_OF:
         return getattr(importlib.import_module(_MODULE_OF[name]), name)
     if name == "__all__":

@@ -48,7 +48,7 @@ X, Y = np.eye(3), np.arange(3)
     ("use", "message"),
     [
         (lambda: cr.Conv2D(3, 8, 3), r"stride.* by name; .*Conv2D\(8, 3\)"),  # PyTorch's order
-        (lambda: cr.Dense(3, 8, True), "pass bias, initializer, activation by name$"),
+        (lambda: cr.Dense(3, 8, True), "pass bias, initializer by name$"),
         (lambda: cr.MaxPool2D(3, 2), "stride"),
         (lambda: cr.Conv2D(8, 3, stide=2), "did you mean stride"),
         (lambda: cr.Conv2D(8, kernel_size=3), "Conv2D has no option kernel_size: use kernel$"),
@@ -60,7 +60,7 @@ X, Y = np.eye(3), np.arange(3)
         (lambda: cr.Conv2D(8, 3, activation="reul"), "ReLU"),
         (lambda: cr.MaxPool2D(2, activation="relu"), "layer"),
         (lambda: cr.Sequential(cr.ReLU(), (3,)), "a list of layers"),
-        (lambda: cr.Sequential([cr.ReLU()]), "'input_shape' is missing"),
+        (lambda: cr.Sequential([cr.ReLU()]), "missing a required argument: 'input_shape'"),
         (lambda: cr.Sequential([cr.ReLU()], (3,), device="cuda"), "engine='jax'"),
         (lambda: model().predict(X, verbose=0), "nothing is printed"),
         (lambda: model().fit(X, Y, verbose=0), "use progress$"),

@@ -142,14 +142,15 @@ class Arguments:
                 if option not in self.names:
                     raise unknown_option(option, self.names, self.what)
         if len(args) > self.most:
-            others = [name for name in self.names or () if name not in self.positional]
-            named = f"; pass {', '.join(others)} by name" if others else ""
-            expected = f"expected {', '.join(self.positional) or 'no values'}{named}"
+            expected = f"expected {', '.join(self.positional) or 'no values'}"
+            others = list(self.names or ())[len(self.positional) :]
+            if others:
+                expected += f"; pass {', '.join(others)} by name"
             raise OptionError(f"{self.what}: {len(args)} values without names; {expected}{order_hint(self.what, args)}")
-        missing = [name for name in self._required[len(args) :] if name not in options]
-        if missing:
-            expected = f"expected {self.what}({', '.join(self.positional)}, …)"
-            raise OptionError(f"{self.what}: {' and '.join(map(repr, missing))} is missing; {expected}")
+        for name in self._required[len(args) :]:
+            if name not in options:
+                expected = f"expected {self.what}({', '.join(self.positional)}, …)"
+                raise OptionError(f"{self.what}: missing a required argument: {name!r}; {expected}")
         kinds = self.kinds
         values = list[Any](args)
         for index, name in enumerate(self.positional[: len(args)]):

@@ -33,9 +33,12 @@ def match_name(name: object, names: Iterable[str]) -> str | None:
     """Return the name that equals another name except for case and separators, or is its synonym; None for none."""
     if not isinstance(name, str):
         return None
-    official = {_plain(candidate): candidate for candidate in names}
     plain = _plain(name)
-    return official.get(plain) or official.get(_plain(vocabulary()["names"].get(plain, "")))
+    synonym = _plain(vocabulary()["names"].get(plain, plain))
+    for candidate in names:
+        if _plain(candidate) in (plain, synonym):
+            return candidate
+    return None
 
 
 def unknown_option(option: str, known: Sequence[str], what: str) -> OptionError:
@@ -46,8 +49,7 @@ def unknown_option(option: str, known: Sequence[str], what: str) -> OptionError:
     known   options of the function
     what    name of the function or class
     """
-    synonyms = vocabulary()["options"].get(option, "").split()
-    own = [name for name in synonyms if name in known]
+    own = list(filter(known.__contains__, vocabulary()["options"].get(option, "").split()))
     advice = advice_for(option)
     close = get_close_matches(option, known, 1)
     if own:

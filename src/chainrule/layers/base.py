@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -68,15 +69,13 @@ class Parameter:
 class LayerType(type):
     """Metaclass of layers, which checks their options. ``activation="relu"`` adds an activation layer after a layer."""
 
-    takes_activation: bool
-
     if not TYPE_CHECKING:  # type checkers read the signature of each layer
 
         def __call__(cls, *args: Any, activation: Any = None, **kwargs: Any) -> Any:
             """Create a layer or, with an activation, a `Chain` of two layers."""
             if activation is not None and not cls.takes_activation:
                 kwargs["activation"] = activation
-            values, options = _arguments(cls).checked(args, kwargs)
+            values, options = _arguments(cls.__init__, cls.__name__).checked(args, kwargs)
             layer = super().__call__(*values, **options)
             if activation in (None, "linear"):
                 return layer
@@ -85,20 +84,10 @@ class LayerType(type):
     @property
     def __signature__(cls) -> inspect.Signature:
         """Signature of the class, for `help` and editors."""
-        signature = inspect.signature(cls.__init__)
-        parameters = [*signature.parameters.values()][1:]
-        if cls.takes_activation:
-            parameters.append(inspect.Parameter("activation", inspect.Parameter.KEYWORD_ONLY, default=None))
-        return signature.replace(parameters=parameters)
+        return inspect.signature(MethodType(cls.__init__, cls))
 
 
-@cache
-def _arguments(kind: LayerType) -> Arguments:
-    """Return the options of a class of layers."""
-    arguments = Arguments(kind.__init__, kind.__name__)
-    if kind.takes_activation and arguments.names is not None:
-        arguments.names.append("activation")
-    return arguments
+_arguments = cache(Arguments)  # the options of a class of layers
 
 
 class Chain(tuple[Any, ...]):

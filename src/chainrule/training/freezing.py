@@ -16,10 +16,13 @@ def frozen_names(names: Sequence[str], layout: Mapping[str, tuple[int, int]], op
     """
     frozen = set[str]()
     for pattern in names:
-        matching = [name for name in layout if _is_selected(name, pattern)]
-        if not matching:
+        is_known = False
+        for name in layout:
+            if _is_selected(name, pattern):
+                is_known = True
+                frozen.add(name)
+        if not is_known:
             raise OptionError(f"{option}: no parameter is named {pattern!r}; there are {', '.join(layout)}")
-        frozen.update(matching)
     return frozenset(frozen)
 
 

@@ -156,7 +156,10 @@ def _run(
 
 def _complete_row(row: ZooRow, results: Sequence[Result], setting: Setting) -> ZooRow:
     """Return the row with the mean metric over its runs."""
-    values = [float(getattr(result.evaluation, row.metric)) for result in results if result.evaluation]
+    values = list[float]()
+    for result in results:
+        if result.evaluation:
+            values.append(float(getattr(result.evaluation, row.metric)))
     reached = float(np.mean(values))
     seconds = sum(result.seconds for result in results) / len(results)
     missed = row.must_reach is not None and reached < row.must_reach and not setting.quick

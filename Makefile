@@ -6,12 +6,11 @@ ARGS   ?=
 TORCH  ?= torch==2.13.0
 VISION ?= torchvision==0.28.0
 OLDEST_LLVMLITE ?= 0.44.0
-SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 .PHONY: help generated exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors test-widths thorough thorough-tests operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
-.PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check cifar page-speed screenshots clean
+.PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
@@ -46,7 +45,6 @@ help:
 	@echo "make release-check     build the distributions, install the wheel, check its README, the version and all links"
 	@echo "make zoo               train the named networks, except those for CIFAR-10, and print the table"
 	@echo "make zoo-cifar10       train resnet-8, resnet-20 and mobilenet-small; writes docs/zoo-cifar10.md (hours; resumes)"
-	@echo "make cifar             train cifar-94 with every seed of SEEDS, and compare the runs (half an hour per seed)"
 	@echo "make light             time imported networks and ONNX Runtime (ARGS=\"--network squeezenet\")"
 	@echo "make speed-check       time the working tree beside another commit (BASE=COMMIT; three minutes)"
 	@echo "make experiments       write the tables of docs/ (long)"
@@ -205,7 +203,7 @@ mcu: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.microcontroller --markdown docs/deploying.md $(ARGS)
 
 # Networks trained briefly, compared with ONNX Runtime's quantization; the runs are kept in build/int8.
-INT8_NETWORKS := numpy-cnn vanilla-cnn vanilla-cnn-improved fast-mnist zayan venchislaw mlp vgg-small resnet-8 resnet-20 mobilenet-small photo-cnn independent-code cifar-94 unet-small
+INT8_NETWORKS := numpy-cnn vanilla-cnn vanilla-cnn-improved fast-mnist zayan venchislaw mlp vgg-small resnet-8 resnet-20 mobilenet-small photo-cnn independent-code unet-small
 int8-accuracy: $(VENV)/.test
 	for name in $(INT8_NETWORKS); do test -d build/int8/$$name || $(BIN)/chainrule train --model $$name --epochs 1 --out build/int8/$$name || exit 1; done
 	$(BIN)/python -m benchmarks.int8_accuracy --markdown docs/deploying.md $(addprefix build/int8/,$(INT8_NETWORKS)) $(ARGS)
@@ -267,10 +265,6 @@ bench: $(VENV)/.bench
 # The last tag by default, or where the branch left main.
 speed-check: $(VENV)/.installed
 	$(BIN)/python -m benchmarks speed-check $(BASE) --markdown docs/benchmarks.md $(ARGS)
-
-cifar: $(VENV)/.installed
-	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done
-	for epochs in 1 2 4; do $(BIN)/chainrule train --model cifar-94 --epochs $$epochs --out runs/cifar-94-of-$$epochs || exit 1; done
 
 page-speed: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python tests/web/speed.py $(ARGS)

@@ -106,7 +106,7 @@ PAGES = {
         {
             "Callbacks": ("Callback",),
             "Run folders": ("Run",),
-            "Recipes": ("Recipe", "LRMultipliers"),
+            "Recipes": ("Recipe",),
         },
     ),
     "results": Page(

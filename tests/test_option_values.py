@@ -22,13 +22,16 @@ from selection import draws
 
 import chainrule as cr
 from chainrule import layers
+from chainrule.data.loading import ReadOptions
 from chainrule.errors import ChainruleError
 from chainrule.layers.merging import Merge
-from chainrule.training.averaging import Lookahead
+from chainrule.models.options import ModelOptions
 from chainrule.training.optimizers import Optimizer
+from chainrule.training.recipe import RecipeOptions
 from chainrule.training.schedules import Schedule
 
 N = 12
+FURTHER = (RecipeOptions, ModelOptions, ReadOptions)
 DATA = {"x": np.random.default_rng(0).integers(0, 256, (N, 1, 6, 5)).astype(np.uint8), "y": np.arange(N) % 3}
 STACK = (cr.Flatten(), cr.Dense(3), cr.Softmax())
 NUMBERS = (
@@ -58,11 +61,15 @@ class Subject:
 
     def options(self) -> dict[str, Any]:
         """Return the options and their defaults, or their values in `arguments`."""
-        return {
-            option.name: self.arguments.get(option.name, option.default)
-            for option in inspect.signature(self.call).parameters.values()
-            if option.name not in UNTESTED and not option.kind.description.startswith("variadic")
-        }
+        defaults = dict[str, Any]()
+        for option in inspect.signature(self.call).parameters.values():
+            if option.kind is option.VAR_KEYWORD:
+                for further in FURTHER:
+                    if further.__name__ in str(option.annotation):
+                        defaults |= dict.fromkeys(further.__annotations__)
+            elif option.kind is not option.VAR_POSITIONAL:
+                defaults[option.name] = option.default
+        return {name: self.arguments.get(name, value) for name, value in defaults.items() if name not in UNTESTED}
 
     def outcome(self, **options: Any) -> str:
         """Return the result as text, or the message of an error of the library."""
@@ -110,12 +117,9 @@ def method(name: str) -> Callable[..., Any]:
 USES: dict[Any, Callable[[Any], Any]] = {
     Optimizer: fit_with("optimizer"),
     Schedule: fit_with("schedule"),
-    Lookahead: fit_with("lookahead"),
     cr.Augmentation: fit_with("augmentation"),
     cr.Callback: fit_with("callbacks"),
-    cr.LRMultipliers: fit_with("lr_multipliers"),
     cr.Run: fit_with("run"),
-    cr.Views: lambda views: model().evaluate(**DATA, views=views),
     cr.Recipe: lambda recipe: cr.Recipe.from_config(json.loads(json.dumps(recipe.to_config()))),
     cr.Dataset: lambda data: model().fit(data, progress=False),
     cr.data.Normalization: lambda kind: cr.Sequential(STACK, (1, 6, 5), normalization=kind).predict(DATA["x"]),
@@ -159,7 +163,7 @@ def subjects() -> Iterator[tuple[str, Subject]]:
         shape, options = kind.examples[0]
         yield name, Subject(kind, ARGUMENTS.get(name, options), use_layer((7,) if name == "Unpack" else shape))
     public = {name: getattr(cr, name) for names in cr.public_names().values() for name in names}
-    public |= {"Normal": cr.initializers.Normal, "Lookahead": Lookahead}
+    public |= {"Normal": cr.initializers.Normal}
     public |= {f"data.{name}": getattr(cr.data, name) for name in ("load", "load_test")}
     for name, item in public.items():
         kinds = item.__mro__ if isinstance(item, type) else ()

@@ -79,12 +79,13 @@ def run(*words):
         except SystemExit as ended:
             return ended.code or 0, said.getvalue()
     return 0, said.getvalue()
-open("mine.toml", "w").write("""
-name = "mine"
-layers = ["Conv2D(3, 3)", "ReLU()", "MaxPool2D(2)", "Flatten()", "Dense(classes)", "Softmax()"]
+open("mine.py", "w").write("""
+import chainrule as cr
+def net(classes):
+    return [cr.Conv2D(3, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(classes), cr.Softmax()]
 """)
 for words in (
-    "train --model mine.toml --data data.npz --epochs 1 --out trained",
+    "train --model mine.py --data data.npz --epochs 1 --out trained",
     "evaluate trained",
     "explain trained --cell conv1.dw[0,0,1,1]",
     "explain trained --html page.html",

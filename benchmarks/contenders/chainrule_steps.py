@@ -6,7 +6,7 @@ from benchmarks.contenders import Contender, Task
 from benchmarks.contenders.expected import Predictions, first_step, prepare, step_difference
 from chainrule.engines.protocol import Array
 from chainrule.training.callbacks import ProgressBar
-from chainrule.training.examples import ColumnSource, Examples
+from chainrule.training.examples import Examples, InputSource
 from chainrule.training.loop import train
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
@@ -59,7 +59,7 @@ class Training(Contender):
         self._task = task
         self._given = prepare(task)
         samples = self._given.samples
-        examples = Examples(ColumnSource(samples.x), samples.targets)
+        examples = Examples(InputSource(samples.x), samples.targets)
         self._trainer = task.subject.build(task.who, task.threads).trainer(task.subject.steps(task.batch), examples)
         self._bar = ProgressBar()
         self._bar.begin(self._trainer)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation as Augmentation
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.normalization import Normalization as Normalization
-    from chainrule.data.views import Views as Views
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import DataError as DataError
     from chainrule.errors import EngineError as EngineError
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from chainrule.runs.loading import load as load
     from chainrule.training import optimizers as optimizers
     from chainrule.training import schedules as schedules
-    from chainrule.training.lr_multipliers import LRMultipliers as LRMultipliers
     from chainrule.training.optimizers import SGD as SGD
     from chainrule.training.optimizers import Adam as Adam
     from chainrule.training.optimizers import AdamW as AdamW
@@ -78,7 +76,6 @@ MODULES = {  # public modules available as attributes of the package
 PUBLIC_NAMES = {  # module → its public names available as attributes of the package
     "chainrule.check.checker": "check_gradients",
     "chainrule.data.augmentation": "Augmentation",
-    "chainrule.data.views": "Views",
     "chainrule.data.dataset": "Dataset",
     "chainrule.data.normalization": "Normalization",
     "chainrule.errors": (
@@ -89,7 +86,6 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.runs.loading": "load",
     "chainrule.models.model": "Graph Sequential",
     "chainrule.training.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
-    "chainrule.training.lr_multipliers": "LRMultipliers",
     "chainrule.training.schedules": "Constant Cosine OneCycle Plateau Step Triangular WarmUp",
     "chainrule.training.trainer": "Callback",
     "chainrule.training.recipe": "Recipe",
@@ -109,10 +105,10 @@ def public_names() -> dict[str, list[str]]:
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
-    from chainrule.core.words import attribute_error, public_module
-
     if name in MODULES:
-        return public_module(MODULES[name])
+        module = importlib.import_module(MODULES[name])
+        vars(module).setdefault("__dir__", lambda: sorted(module.__all__))
+        return module
     if name in _MODULE_OF:
         return getattr(importlib.import_module(_MODULE_OF[name]), name)
     if name == "__all__":
@@ -120,7 +116,7 @@ def __getattr__(name: str) -> Any:
     with suppress(AttributeError):
         if name[0] != "_":
             return importlib.import_module(_LAYERS).public(name)
-    raise attribute_error(f"module {__name__!r}", name, __dir__(), sys.modules[__name__])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

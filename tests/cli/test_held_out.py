@@ -32,8 +32,10 @@ def count(lines: str) -> tuple[int, ...]:
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory):
-    path = tmp_path_factory.mktemp("net") / "net.toml"
-    path.write_text('layers = ["Flatten()", "Dense(classes)", "Softmax()"]\n')
+    path = tmp_path_factory.mktemp("net") / "net.py"
+    path.write_text(
+        "import chainrule as cr\n\ndef net(classes):\n    return [cr.Flatten(), cr.Dense(classes), cr.Softmax()]\n"
+    )
     return path
 
 

@@ -55,9 +55,11 @@ def test_classes_are_matched_by_name(invoke):
     x, y = np.random.default_rng(7).integers(0, 256, (40, 6, 5)).astype(np.uint8), np.arange(40)
     for file, classes in (("four", NAMES), ("two", NAMES[[2, 0]]), ("new", ["bee", "cow", "eel"])):
         np.savez(f"{file}.npz", x=x, y=y % len(classes), classes=classes)
-    Path("net.toml").write_text('layers = ["Flatten()", "Dense(classes)", "Softmax()"]')
+    Path("net.py").write_text(
+        "import chainrule as cr\n\ndef net(classes):\n    return [cr.Flatten(), cr.Dense(classes), cr.Softmax()]\n"
+    )
     train = f"train {QUICK} --validation 0 --data"
-    succeeded(invoke(f"{train} four.npz --model net.toml --out base"))
+    succeeded(invoke(f"{train} four.npz --model net.py --out base"))
     succeeded(invoke(f"{train} two.npz --from base --out two"))
     assert load("two").classes == tuple(NAMES)
     refused(invoke(f"{train} new.npz --from base"), "'cow', 'eel'", "--new-classes", *NAMES)

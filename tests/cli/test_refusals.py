@@ -127,8 +127,8 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
             "--data ~nobody-of-this-name/x": "unknown home folder",
             "--model mlp --data digits.npz --class-weight cat=2": ("class weights", "'cat'"),
             "--model mlp --data digits.npz --class-weight 3": "CLASS=WEIGHT",
-            "--model nine.toml --data digits.npz": ("nine.toml", "9 outputs", "10 classes"),
-            "--model none.toml --data digits.npz": "none.toml: cannot be read",
+            "--model nine.py --data digits.npz": ("nine.py", "9 outputs", "10 classes"),
+            "--model none.toml --data digits.npz": "none.py with a list of layers",
             "--model own.py --data digits.npz": ("Mine", "set_weights"),
             "--model own.py:missing --data digits.npz": "own.py has no missing",
             "--model mlp --from finished --data digits.npz": "--from and --model",
@@ -165,7 +165,7 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "models lenet": "known: independent-code",
     "models --program": "name of a model",
     "models --new own.py": "own.py already exists",
-    "models --new own.txt": ".py, .toml, .json",
+    "models --new own.txt": "ends with .py",
     "models --new no/where.py": "no folder no",
     "models mlp --new x.py": "--new",
     "data inspect nowhere": "nowhere",
@@ -196,7 +196,7 @@ def place(invoke: Invoke, finished: Path, digits: Path, tmp_path: Path, monkeypa
     Path("net.onnx").write_bytes(made("y = Relu(x)", {}, ("n", 1, 6, 6)))
     cr.Sequential([cr.Dense(2), cr.GELU()], (3,)).save("gelu.safetensors")
     Image.new("L", (28, 28), 255).save("x.png")
-    Path("nine.toml").write_text('layers = ["Flatten()", "Dense(9)"]')
+    Path("nine.py").write_text("import chainrule as cr\nnine = [cr.Flatten(), cr.Dense(9)]")
     Path("own.py").write_text(
         "import chainrule as cr\nclass Mine:\n    def forward(self, x): return x\n"
         "    def backward(self, dy): return dy\n"

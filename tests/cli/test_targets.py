@@ -21,7 +21,7 @@ MLP = "--model mlp --engine numpy --quiet --threads 1"
 
 # task → network, its targets for a number 0 … 2, their names, loss, metric
 TASKS: dict[str, tuple[str, Callable[[Any], Any], list[str], str, str]] = {
-    "binary": ("net.toml", lambda k: k % 2, ["dark", "bright"], "binary_cross_entropy", "accuracy"),
+    "binary": ("net.py", lambda k: k % 2, ["dark", "bright"], "binary_cross_entropy", "accuracy"),
     "multi-label": (
         "mlp",
         lambda k: np.stack([k == 0, k > 0, k == 2], 1).astype(int),
@@ -62,7 +62,7 @@ def test_every_command_knows_the_task_of_a_run(invoke: Invoke, task: str) -> Non
     x = (RNG.integers(0, 40, (80, 6, 7)) + 100 * k[:, None, None]).astype(np.uint8)
     arrays = {"y" if is_binary else "targets": targets_of(k), "weights": RNG.integers(1, 4, 80)}
     np.savez("data.npz", x=x, classes=names, **arrays)
-    Path("net.toml").write_text('layers = ["Flatten()", "Dense(1)", "Sigmoid()"]')
+    Path("net.py").write_text("import chainrule as cr\nnet = [cr.Flatten(), cr.Dense(1), cr.Sigmoid()]")
     options = f"--data data.npz --model {network} --engine numpy --quiet --validation 0 --normalization scale"
     options += f" --augment none --schedule constant --lr 0.03 {'--loss huber' if loss == 'huber' else ''}"
     trained = answer(invoke(f"train --epochs 20 --json --out run {options}"))
@@ -76,7 +76,7 @@ def test_every_command_knows_the_task_of_a_run(invoke: Invoke, task: str) -> Non
     if is_binary:
         for cell in ("loss.correct", "loss.y", "dense1.dw[0,3]"):
             assert cell in invoke("explain run --sample 2 --json --cell", cell).stdout
-        Path("net.toml").write_text('layers = ["Flatten()", "Dense(1)"]')
+        Path("net.py").write_text("import chainrule as cr\nnet = [cr.Flatten(), cr.Dense(1)]")
         refused(invoke(f"train --out never {options}"), "has 1 output, but the data have 2 classes")
     else:
         assert all(name in invoke("evaluate run").stdout for name in names)

@@ -12,10 +12,10 @@ from PIL import Image, ImageEnhance
 from scipy import ndimage, stats
 
 import chainrule as cr
-from chainrule.data import Augmentation, Views
+from chainrule.data import Augmentation
 from chainrule.data.coloring import Draw, jitter
 from chainrule.data.normalization import Normalization
-from chainrule.errors import OptionError, ShapeError
+from chainrule.errors import OptionError
 from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
 
@@ -117,7 +117,7 @@ def test_amounts_fill_their_limits() -> None:
     assert {*np.rint(middle - center[:, :2]).ravel()} == {-2, -1, 0, 1, 2}
     column, row = (below - middle).T
     amounts = [((0.8, 1.2), np.hypot(row, column)), ((-20.0, 20.0), np.degrees(np.arctan2(column, row)))]
-    for shape, name in (((1, 1, 1), "brightness"), ((1, 1), "gain"), ((1,), "gain")):
+    for shape, name in (((1, 1, 1), "brightness"),):
         for change, limits in ((0.3, (0.7, 1.3)), (2.0, (0.0, 3.0))):
             x = np.full((3000, *shape), 3.0)
             changed = Augmentation(**{name: change}).apply(x, Draw(1, 0, samples), fill=2.0, levels=(2.0, None))
@@ -128,9 +128,7 @@ def test_amounts_fill_their_limits() -> None:
         assert high - margin < actual.max() <= high + 1e-9
 
 
-ALL = (
-    "shift=2,rotation=20,scale=0.2,flip,turn,flip_vertical,brightness=0.3,contrast=0.5,saturation=1,cutout=3,noise=0.1"
-)
+ALL = "shift=2,rotation=20,scale=0.2,flip,turn,flip_vertical,brightness=0.3,contrast=0.5,cutout=3,noise=0.1"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -145,11 +143,11 @@ def test_a_sample_depends_on_seed_epoch_and_its_number_alone(dtype: Any) -> None
         assert not np.array_equal(augmentation.apply(x, other), together)
 
 
-@pytest.mark.parametrize("enhancer", ["Brightness", "Contrast", "Color"])
+@pytest.mark.parametrize("enhancer", ["Brightness", "Contrast"])
 def test_colors_are_those_of_pillow(enhancer: str) -> None:
     """Pillow rounds gray levels and results to whole numbers."""
-    column = ["Brightness", "Contrast", "Color"].index(enhancer)
-    factors = np.ones((40, 3))
+    column = ["Brightness", "Contrast"].index(enhancer)
+    factors = np.ones((40, 2))
     factors[:, column] = np.linspace(0, 2, 40)
     colored = jitter(PHOTOS.astype(np.float64), factors, 0.0, 255.0)
     for image, factor, actual in zip(PHOTOS, factors[:, column], colored, strict=True):
@@ -162,7 +160,7 @@ def test_colors_do_not_depend_on_the_range_or_the_normalization_of_the_images(ki
     """Train on the same photos as bytes, floats, shares and signed numbers: all get the colors of the bytes."""
     photos = PHOTOS.copy()
     photos[0, :, 0, :2] = 0, 255
-    augmentation, order = Augmentation(brightness=0.5, contrast=0.5, saturation=1), cr.data.order(40, 1, 0)
+    augmentation, order = Augmentation(brightness=0.5, contrast=0.5), cr.data.order(40, 1, 0)
     colored = augmentation.apply(photos[order] * 1.0, Draw(1, 0, order), levels=(0.0, 255.0))
     assert (colored.min(), colored.max()) == (0, 255)
     normalization = Normalization.fit(kind, photos)
@@ -180,7 +178,7 @@ def test_noise_is_normal() -> None:
 
 
 shares = st.floats(0, 1, exclude_max=True) | st.floats(0, 0.5, width=32).map(np.float32) | st.just(-0.0)
-AMOUNTS = ("rotation", "scale", "brightness", "contrast", "saturation", "gain", "noise", "mixup", "cutmix")
+AMOUNTS = ("rotation", "scale", "brightness", "contrast", "noise")
 SWITCHES = ("reflect", "flip_vertical", "turn", "keep_targets", "positions")
 written = st.builds(
     Augmentation,
@@ -189,11 +187,11 @@ written = st.builds(
     cutout=st.integers(0, 9),
     **dict.fromkeys(AMOUNTS, shares | st.integers(0, 0)),
     **dict.fromkeys(SWITCHES, st.booleans()),
-) | st.builds(Views, flip=st.booleans(), shift=st.integers(0, 1000))
+)
 
 
 @given(written)
-def test_the_text_form_is_read_to_the_last_bit(options: Augmentation | Views) -> None:
+def test_the_text_form_is_read_to_the_last_bit(options: Augmentation) -> None:
     recipe = Recipe(**{type(options).KIND: options})
     for parsed in (
         type(options).parse(f" {options}".replace(",", " , ")),
@@ -214,29 +212,12 @@ def test_the_text_form_is_read_to_the_last_bit(options: Augmentation | Views) ->
         ("shift=1,shift=2", (), "names shift twice"),
         ("function=f", (), "only in Python"),
         ("turn", (1, 4, 5), "square"),
-        ("saturation=0.2", (1, 4, 4), "3 channels"),
         ("shift=1", (6,), "expected series or images"),
-        ("gain=0.1", (1, 4, 4), "use brightness"),
-        *((f"views {text}", (), "[Vv]iews") for text in ("flip=1", "shift=-1", "shift=1.5", "crop")),
-        ("views shift=5", (2, 5, 6), "larger than the shift"),
-        ("views flip", (2, 5), "images"),
     ],
 )
 def test_refused(text: str, shape: tuple[int, ...], message: str) -> None:
-    kind = Views if text.startswith("views") else Augmentation
-    with pytest.raises((OptionError, ShapeError), match=message):
-        kind.parse(text.removeprefix("views ")).check_shape(shape)
-
-
-def test_six_views_by_hand() -> None:
-    x = RNG.normal(size=(3, 2, 5, 6)).astype(np.float32)
-    views = list(Views(flip=True, shift=1).of(x))
-    assert [weight for weight, _ in views] == [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
-    reflected = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "reflect")
-    up_left, down_right = reflected[:, :, :-2, :-2], reflected[:, :, 2:, 2:]
-    expected = [x, x[..., ::-1], up_left, up_left[..., ::-1], down_right, down_right[..., ::-1]]
-    for (_, view), image in zip(views, expected, strict=True):
-        assert_array_equal(view, image)
+    with pytest.raises(OptionError, match=message):
+        Augmentation.parse(text).check_shape(shape)
 
 
 @pytest.mark.parametrize(

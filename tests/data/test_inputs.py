@@ -9,7 +9,6 @@ from numpy.testing import assert_array_equal
 from PIL import Image, ImageDraw
 
 from chainrule.data import as_mnist, load_digit
-from chainrule.data.containers import Column
 from chainrule.data.sources import as_array
 from chainrule.errors import DataError, FormatError
 
@@ -79,4 +78,3 @@ def test_rows_of_different_lengths_are_refused_with_their_shapes() -> None:
     for rows, shapes in (([[1, 2], [3]], "2 and 1"), ([np.zeros((2, 3)), np.zeros((2, 5))], "2×3 and 2×5")):
         with pytest.raises(DataError, match=shapes):
             as_array(rows)
-    assert Column([[[1, 2], [3]], [[1, 2], [3]]]).series == []

@@ -24,7 +24,6 @@ from chainrule.data.images import open_image
 from chainrule.interop.importing import read_weights
 from chainrule.runs import checksums
 from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS
-from chainrule.zoo import network_files
 
 MOST_BYTES = 4_000_000  # of a drawn file
 
@@ -209,18 +208,13 @@ class Structure:
         return tally
 
 
-def find_network(path: Path) -> object:
-    """Read the description of a network."""
-    return network_files.find(str(path))
-
-
 def read_points(path: Path) -> object:
     """Read the points of a homework."""
     return points.read(path, ["a"])
 
 
 KINDS = (
-    *(Structure(draw, ".toml", (find_network, read_points)) for draw in (dotted_keys, nested_values)),
+    *(Structure(draw, ".toml", (read_points,)) for draw in (dotted_keys, nested_values)),
     Structure(many_members, ".npz", (npz.read_archive, read_weights)),
     *(Structure(draw, ".png", (open_image,)) for draw in (repeated_chunks, repeated_scans, overlapping_tags)),
     *(Structure(draw, ".png", (open_image,)) for draw in (blocks_of_a_gif, text_pixels, large_white)),

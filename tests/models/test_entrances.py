@@ -119,39 +119,6 @@ def test_a_second_training_has_the_normalization_of_the_first(kind: str, normali
     assert model.normalization == first
 
 
-@pytest.mark.parametrize("kind", ["classes", "whitened", "outputs"])
-def test_views_average_the_predictions_of_moved_images(kind: str) -> None:
-    model, x, y, _ = fitted(kind)
-    for views in ("flip", "shift=1", "flip,shift=1"):
-        averaged = model.predict(x, views=views)
-        if isinstance(averaged, dict):
-            near(model.evaluate(x, y, views=views).parts["size"].outputs, averaged["size"])
-            continue
-        near(model.evaluate(x, y, views=views).outputs, averaged)
-        answers = model.predict_classes(x, views=views)
-        assert answers.astype(int).tolist() == averaged.argmax(1).tolist()
-    mirrored = zip(outputs(model, x), outputs(model, x[..., ::-1]), strict=True)
-    expected = [(here + there) / 2 for here, there in mirrored]
-    averaged = model.predict(x, views="flip")
-    for found, mean in zip(parts(averaged), expected, strict=True):
-        near(found, mean)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_series_of_any_lengths_are_predicted_as_each_alone(seed: int) -> None:
-    draw = np.random.default_rng(seed)
-    layers = [cr.Conv1D(3, 2), cr.Tanh(), cr.GlobalAveragePool1D(), cr.Dense(3), cr.Softmax()]
-    model = cr.Sequential(layers, (2, 5), engine="numpy", classes=list("abc"), seed=seed)
-    series: list[Any] = [draw.normal(3, 2, size=(2, length)) for length in draw.integers(4, 9, 10)]
-    y = np.arange(10) % 3
-    model.fit(series, y, epochs=2, progress=False)
-    alone = np.concatenate([model.predict(one[None]) for one in series])
-    near(model.predict(series), alone)
-    assert model.predict_classes(series).tolist() == np.array(list("abc"))[alone.argmax(1)].tolist()
-    losses = -np.log(alone[np.arange(10), y].astype(np.float64))
-    near(model.evaluate(series, y).loss, losses.mean())
-
-
 @pytest.mark.parametrize("unit", [1, 255])
 def test_files_and_pictures_are_read_as_the_arrays_of_training(unit: int, tmp_path: Path) -> None:
     """The bytes of a file are the numbers of a network that has seen bytes, and of one that has seen fractions."""

@@ -8,12 +8,10 @@ from drawn_networks import fitting, inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from proving.configurations import DRAWERS
 from scipy import optimize
 from selection import draws
 from sklearn import metrics
-from training.made import classifier, stripes
 
 import chainrule as cr
 
@@ -39,17 +37,3 @@ def test_batches_of_other_sizes_change_outputs_by_rounding_only(engine: str) -> 
         assert_close(model.predict(x[first % len(x)])[0], whole[first % len(x)])
 
     check()
-
-
-@pytest.mark.parametrize("views", ["flip", "shift=1", "flip,shift=1"])
-def test_predictions_are_averaged_over_views_as_in_an_evaluation(views: str) -> None:
-    x, y = stripes(30)
-    model = classifier()
-    model.fit(x, y, progress=False)
-    assert_close(model.predict(x, views=views), model.evaluate(x, y, views=views).outputs)
-    if views == "flip":
-        assert_close(model.predict(x, views=views), (model.predict(x) + model.predict(x[..., ::-1])) / 2)
-    assert_array_equal(model.predict_classes(x, views=views), model.predict(x, views=views).argmax(1))
-    dense_model = cr.Sequential([cr.Conv2D(2, 1), cr.Softmax()], (1, 8, 8), engine="numpy")
-    with pytest.raises(cr.OptionError, match="positions"):
-        dense_model.predict(x, views=views)

@@ -77,17 +77,12 @@ def mapped(model: cr.Sequential, x: Array, y: Array, folder: Path, **options: An
     model.fit(np.load(file, mmap_mode="r"), y, **options)
 
 
-def in_series(model: cr.Sequential, x: Array, y: Array, folder: Path, **options: Any) -> None:
-    """Train on series of two lengths."""
-    model.fit([sample[:, : 6 + number % 2] for number, sample in enumerate(x)], y, **options)
-
-
 def step_by_step(model: cr.Sequential, x: Array, y: Array, folder: Path, **options: Any) -> None:
     for _ in range(3):
         model.train_step(x, y, optimizer="sgd", learning_rate=0.05)
 
 
-CONTAINERS: list[Callable[..., None]] = [in_memory, mapped, in_series, step_by_step]
+CONTAINERS: list[Callable[..., None]] = [in_memory, mapped, step_by_step]
 OPTIONS = {"epochs": 3, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.05, "progress": False}
 
 
@@ -100,7 +95,7 @@ def test_training_and_predictions_do_not_depend_on_dtype_and_common_part(
     @given(st.integers(0, 2**32 - 1), st.sampled_from(KINDS), st.sampled_from(["float32", "float64"]))
     def check(seed: int, kind: str, precision: str) -> None:
         rng = np.random.default_rng(seed)
-        shape = (2, 7) if container is in_series or rng.random() < 0.5 else (5,)
+        shape = (2, 7) if rng.random() < 0.5 else (5,)
         numbers = drawn(rng, shape)
         options = OPTIONS | {"normalization": kind}
         folder = tmp_path_factory.mktemp("files")
@@ -109,8 +104,6 @@ def test_training_and_predictions_do_not_depend_on_dtype_and_common_part(
             numbers = Numbers(numbers.shifted + one, one, numbers.y)
         if container is step_by_step:  # the first batch chooses the normalization: both are standardized
             numbers = numbers._replace(x=numbers.x + 100 * np.ptp(numbers.shifted))
-        if container is in_series:  # whole numbers up to 255 would be pixels
-            numbers = numbers._replace(x=numbers.x + 4096, common=numbers.common + 4096)
         reference = network(shape, engine, precision)
         container(reference, numbers.shifted, numbers.y, folder, **options)
         expected = reference.predict(numbers.shifted)

@@ -22,7 +22,7 @@ import chainrule
 from chainrule import zoo
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
-from chainrule.training.lr_multipliers import RateGroup
+from chainrule.training.freezing import frozen_names
 from chainrule.training.optimizers import AdamW, Momentum, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Cosine
@@ -81,32 +81,22 @@ def batches(name: str, network: Network, recipe: Recipe) -> Any:
         yield x, np.eye(classes)[draw.integers(0, classes, count)]
 
 
-def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return parameter groups, each with its learning rate factor; frozen parameters are omitted.
-
-    layout    range of each parameter in our flat buffer, by name
-    tensors   parameters of PyTorch by the same names
-    """
-    parameter_groups: list[dict[str, Any]] = []
-    attributes = {"rate": 1.0, **recipe.optimizer.attributes()}
-    for group in recipe.lr_multipliers.groups(layout) or [RateGroup(0, max(last for _, last in layout.values()), 1.0)]:
-        parameters = [tensors[name] for name, (first, _) in layout.items() if group.first <= first < group.last]
-        decay = {"weight_decay": group.attributes(attributes)["decay"]} if "decay" in attributes else {}
-        parameter_groups.append({"params": parameters, "factor": group.factor, **decay})
-    return [group for group in parameter_groups if group["factor"]]
+def trained_tensors(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mapping[str, Any]) -> list[Any]:
+    """Return the parameters of PyTorch, ``tensors`` by our names, that are not frozen."""
+    return [tensors[name] for name in layout if name not in frozen_names(recipe.freeze, layout)]
 
 
 def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> None:
     """Take every step on both sides and compare all results."""
     plan = network.plan(recipe.loss)
     made, ending = theirs.translate(network, plan), training.ending(plan)
-    optimizer = training.optimizer(recipe.optimizer, groups(recipe, network.trainable_layout, made.tensors))
+    optimizer = training.optimizer(recipe.optimizer, trained_tensors(recipe, network.trainable_layout, made.tensors))
     stepper = Stepper(
         network,
         recipe.optimizer,
         recipe.loss,
         components=clipping(recipe.clip_norm),
-        lr_multipliers=recipe.lr_multipliers,
+        freeze=recipe.freeze,
     )
     probe = network.compile(plan)
     for step, (x, t) in enumerate(batches(name, network, recipe), 1):
@@ -121,7 +111,7 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
         if recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(made.parameters(), recipe.clip_norm)
         for group in optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
+            group["lr"] = rate
         optimizer.step()
         outcome = stepper.step(x, t, step=step, rate=rate)
         largest.meet(f"loss of step {step}", outcome.loss, loss.item())

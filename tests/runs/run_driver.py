@@ -24,7 +24,6 @@ from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.runs.running import Result
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle
@@ -40,7 +39,7 @@ RECIPE = Recipe(
     normalization="standardize",
     augmentation=Augmentation(shift=1, rotation=10.0, scale=0.1, flip=True),
     clip_norm=2.0,
-    lr_multipliers=LRMultipliers.parse("dense1.w=2,gamma=0.5"),
+    freeze=("gamma",),
     validation=0.2,
     seed=3,
 )

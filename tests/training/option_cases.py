@@ -12,14 +12,12 @@ from training.oracle import Batch, Head, Rule, Training
 import chainrule as cr
 from chainrule.data.dataset import order
 from chainrule.data.splits import split_validation
-from chainrule.training.sampling import balanced_draws
 
 N, HELD = 9, 5  # training and validation samples
 SHAPE = (2, 2, 3)
 CLASSES = 3
 Schedule = Callable[[int, int, int, list[bool]], float]
 Augment = Callable[["Computed", np.ndarray, list[np.ndarray], Any], tuple[np.ndarray, list[np.ndarray], Any]]
-View = Callable[[np.ndarray], np.ndarray]
 
 _CLASSES = Head("second", "softmax", "categorical_cross_entropy", "classification")
 _BINARY = Head("second", "sigmoid", "binary_cross_entropy", "binary")
@@ -37,10 +35,6 @@ TASKS = {
 }
 OUTPUTS = {"binary": 1, "binary map": 1, "numbers": 2, "number map": 2}
 ENDINGS: dict[str, list[Any]] = {"softmax": [cr.Softmax()], "sigmoid": [cr.Sigmoid()], "": []}
-
-
-def unmoved(x: np.ndarray) -> np.ndarray:
-    return x
 
 
 class Case:
@@ -68,11 +62,9 @@ class Case:
         self.recorded = list[np.ndarray]()
         self.ignored: int | None = None
         self.continued = False
-        self.multipliers = list[tuple[str, float]]()
         self.rule = Rule("sgd")
         self.schedule: Schedule = lambda step, steps, epochs, better: 1.0
         self.augment: Augment = lambda case, x, targets, valid: (x, targets, valid)
-        self.views: list[tuple[float, View]] = [(1.0, unmoved)]
 
     def _targets(self, count: int) -> Any:
         random, positions = self.random, SHAPE[1:]
@@ -196,11 +188,9 @@ class Computed:
         self.training = Training(weights, heads, self.batches, fit["epochs"], steps, *rest)
         self.training.parts = fit.get("gradient_accumulation_steps", 1)
         self.training.clip, self.training.average = fit.get("clip_norm"), fit.get("ema_decay")
-        self.training.patience, self.training.delta = fit.get("patience"), fit.get("min_delta", 0.0)
+        self.training.patience = fit.get("patience")
         self.training.metric = "monitor" in fit
         self.training.thresholds = case.thresholds or 0.5
-        if "lookahead" in fit:
-            self.training.lookahead = fit["lookahead"].every, fit["lookahead"].decay
         if self.scaling[0] is not None and self.scaling[0][1].size == 1:
             self.training.units = float(self.scaling[0][1][0])
         if "validation_data" in fit:
@@ -276,8 +266,6 @@ class Computed:
     def batches(self, epoch: int) -> Iterator[Batch]:
         case, size = self.case, self.case.fit["batch_size"]
         numbers = order(len(self.x), case.fit["seed"], epoch)
-        if "sampling" in case.fit:
-            numbers = balanced_draws(np.ravel(self.y).astype(int), case.fit["seed"], epoch) % len(self.x)
         for first in range(0, len(numbers), size):
             part = numbers[first : first + size]
             x, y = self.normalized(self.x[part]), _take(self.y, part)
@@ -291,25 +279,22 @@ class Computed:
         return base * self.case.schedule(step, self.training.steps, self.case.fit["epochs"], better)
 
     def factors(self, weights: oracle.Arrays) -> dict[str, float]:
-        """Return the factor of the learning rate of each parameter."""
+        """Return the factor of the learning rate of each parameter: 0 if it is frozen."""
         result = {name: 1.0 for name in weights if "running" not in name}
-        for pattern, factor in (*self.case.multipliers, *((name, 0.0) for name in self.case.frozen)):
+        for pattern in self.case.frozen:
             for name in result:
                 if pattern in (name, name.partition(".")[0], name.partition(".")[2]):
-                    result[name] = factor
+                    result[name] = 0.0
         return result
 
     # ---------------------------------------------------------------- one evaluation
 
     def outputs(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the outputs (N, P, K) of each head for normalized images, averaged over the views."""
+        """Return the outputs (N, P, K) of each head for normalized images."""
         case, results = self.case, list[np.ndarray]()
         for number, head in enumerate(case.heads):
-            parts = list[np.ndarray]()
-            for weight, view in case.views:
-                z, _ = oracle.scores(self.training.final, case.heads, case.rows(view(x)), batch=False)
-                parts.append(weight * oracle.activated(head, z[number]))
-            results.append(np.sum(parts, axis=0))
+            z, _ = oracle.scores(self.training.final, case.heads, case.rows(x), batch=False)
+            results.append(oracle.activated(head, z[number]))
         return results
 
     def evaluated_losses(

@@ -11,7 +11,6 @@ from training.option_cases import CLASSES, HELD, SHAPE, Case, Computed, N, Sched
 from training.oracle import Rule
 
 import chainrule as cr
-from chainrule.training.averaging import Lookahead
 
 Option = Callable[[Case], None]
 OPTIONS: dict[str, Option] = {}
@@ -35,11 +34,6 @@ def epochs(case: Case) -> None:
 @option
 def batch_size(case: Case) -> None:
     case.fit["batch_size"] = pick(case, 2, 4, 9)
-
-
-@option
-def sampling(case: Case) -> None:
-    case.fit["sampling"] = "balanced"
 
 
 @option
@@ -234,21 +228,6 @@ def ema_decay(case: Case) -> None:
 
 
 @option
-def lr_multipliers(case: Case) -> None:
-    first = {"w": "w", "b": "b", "second": "dense2"}
-    if case.dense:
-        first["second"] = "conv2"
-    name, factor = pick(case, *first), pick(case, 0.5, 3.0, 0.0)
-    case.multipliers = [(name, factor)]
-    case.fit["lr_multipliers"] = f"{first[name]}={factor}"
-
-
-@option
-def lookahead(case: Case) -> None:
-    case.fit["lookahead"] = Lookahead(pick(case, 1, 2), float(case.random.uniform(0.2, 0.9)))
-
-
-@option
 def clip_norm(case: Case) -> None:
     case.fit["clip_norm"] = float(case.random.uniform(0.01, 0.3))
 
@@ -284,11 +263,6 @@ def monitor(case: Case) -> None:
 
 
 @option
-def min_delta(case: Case) -> None:
-    case.fit["min_delta"] = float(case.random.uniform(0.0, 0.05))
-
-
-@option
 def freeze(case: Case) -> None:
     kind = "conv" if case.dense else "dense"
     library = {"first": f"{kind}1", "second": f"{kind}2", "second.w": f"{kind}2.w", "w": "w", "norm": "norm1"}
@@ -296,25 +270,6 @@ def freeze(case: Case) -> None:
     if case.has_norm:
         names = pick(case, names, ("first", "norm"), ("norm",))
     case.frozen, case.freezing = names, [library[name] for name in names]
-
-
-@option
-def views(case: Case) -> None:
-    def flipped(x: np.ndarray) -> np.ndarray:
-        return x[..., ::-1]
-
-    def shifted(by: int) -> Callable[[np.ndarray], np.ndarray]:
-        def view(x: np.ndarray) -> np.ndarray:
-            return np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "reflect")[:, :, by : by + SHAPE[1], by : by + SHAPE[2]]
-
-        return view
-
-    case.evaluation["views"] = text = pick(case, "flip", "shift=1", "flip,shift=1")
-    if "shift" in text:
-        case.views = [(0.5, case.views[0][1]), (0.25, shifted(0)), (0.25, shifted(2))]
-    if "flip" in text:
-        pairs = [((w / 2, v), (w / 2, lambda x, v=v: flipped(v(x)))) for w, v in case.views]
-        case.views = [view for pair in pairs for view in pair]
 
 
 @option

@@ -178,7 +178,6 @@ class Training:
     factors      factor of the learning rate of each parameter; 0: it is frozen
     validation   validation samples; None: there are none
     parts        number of parts of a batch, whose gradients are added
-    lookahead    steps between two averages, and the decay
     metric       whether the metric is monitored instead of the loss
     units        unit of the errors of the first head, by which the metric is multiplied
     thresholds   smallest outputs that mean yes for validation samples
@@ -198,10 +197,8 @@ class Training:
     parts: int = 1
     clip: float | None = None
     average: float | None = None
-    lookahead: tuple[int, float] | None = None
     patience: int | None = None
     metric: bool = False
-    delta: float = 0.0
     units: float = 1.0
     thresholds: Any = 0.5
     losses: list[float] = field(default_factory=list)
@@ -209,7 +206,6 @@ class Training:
     rates: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     values: list[tuple[float, float]] = field(default_factory=list)
-    slow: Arrays = field(default_factory=dict)
     mean: Arrays = field(default_factory=dict)
     best: Arrays = field(default_factory=dict)
 
@@ -245,7 +241,7 @@ class Training:
         lowest, results = np.inf, list[bool]()
         for value in self.values:
             score = sign * value[self.metric]
-            results.append(not results or score < lowest - self.delta)
+            results.append(not results or score < lowest)
             lowest = score if results[-1] else lowest
         return results
 
@@ -284,14 +280,7 @@ class Training:
             self.weights[key] = (1 - MOMENTUM) * self.weights[key] + MOMENTUM * value
 
     def _average(self, step: int) -> None:
-        """Apply lookahead, and then the moving average, after a step, from 1."""
-        if self.lookahead is not None:
-            every, decay = self.lookahead
-            if step % every == 0:
-                share = decay * (step / self.steps) ** 3
-                self.slow = _blend(self.slow or self.weights, self.weights, share)
-            if self.slow and (step % every == 0 or step == self.steps):
-                self.weights = dict(self.slow)
+        """Update the moving average after a step, from 1."""
         if self.average is not None:  # the mean of the weights after all steps, whose weights are powers of the decay
             shares = np.array([1 - self.average**step, self.average * (1 - self.average ** (step - 1))])
             self.mean = _blend(self.mean or self.weights, self.weights, shares[1] / shares[0])

@@ -4,17 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from selection import draws
 from training.made import network_of_vectors, vectors
 
 import chainrule as cr
-from chainrule.data import order
 from chainrule.errors import NotFiniteError
-from chainrule.training.averaging import Lookahead
 from chainrule.training.criterion import Criterion
 from chainrule.training.steps.stepper import Stepper
 
@@ -81,27 +76,3 @@ def test_the_average_is_kept_and_has_no_influence_on_steps(decay: float, patienc
     expected = shares @ np.array(weights.kept[:steps]) / shares.sum()
     assert_close(np.r_[made.parameters, made.statistics], expected)
     assert_close(history.epochs[last].validation_loss, made.evaluate(*held).loss)
-
-
-@settings(max_examples=draws(8))
-@given(every=st.integers(1, 8), decay=st.floats(0, 1), epochs=st.integers(1, 4), size=st.integers(2, 9))
-def test_lookahead_is_steps_and_averages(every: int, decay: float, epochs: int, size: int) -> None:
-    """Compute the averages a second time, from steps that are taken one by one."""
-    x, y = np.random.default_rng(3).normal(size=(9, 1, 4, 4)), np.arange(9) % 2
-    layers = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(2), cr.Softmax()]
-    model, stepped = (cr.Sequential(layers, (1, 4, 4), engine="numpy", dtype="float64") for _ in range(2))
-    options: dict[str, Any] = {"epochs": epochs, "batch_size": size, "normalization": "none", "progress": False}
-    model.fit(x, y, optimizer=cr.Momentum(0.1), lookahead=Lookahead(every, decay), **options)
-    stepped.normalization = model.normalization
-    orders = [order(9, 0, epoch)[first : first + size] for epoch in range(epochs) for first in range(0, 9, size)]
-    slow: list[np.ndarray] = []
-    for step, rows in enumerate(orders, 1):
-        stepped.train_step(x[rows], y[rows], optimizer=cr.Momentum(0.1), learning_rate=0.1)
-        fast, share = [stepped.parameters, stepped.statistics], decay * (step / len(orders)) ** 3
-        if step % every == 0:
-            slow = [share * s + (1 - share) * f for s, f in zip(slow or fast, fast, strict=True)]
-        if slow and (step % every == 0 or step == len(orders)):
-            for f, s in zip(fast, slow, strict=True):
-                f[:] = s
-    assert_close(model.parameters, stepped.parameters)
-    assert_close(model.statistics, stepped.statistics)

@@ -24,7 +24,7 @@ NAMES |= {"metrics": "evaluate(metrics=)"}
 CHANGED = {name: part for part, names in reversed(declarations.changed().items()) for name in names}  # the first part
 RESULT = ("end", "best epoch")  # they decide how many steps there are, and which weights remain
 # What a test can see of a training → the last part that changes it
-SEEN = {"steps": "weights", "weights": "evaluated weights", "evaluation": "evaluated outputs"}
+SEEN = {"steps": "update", "weights": "evaluated weights", "evaluation": "evaluated outputs"}
 
 
 def test_the_table_of_the_documentation_is_that_of_the_declarations() -> None:

@@ -12,7 +12,7 @@ from training.test_gradients import check
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.freezing import frozen_names
 
 LAYERS = [
     cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.Tanh(),
@@ -37,7 +37,7 @@ def data(count=12):
 def test_the_gradients_of_the_others_are_right(names):
     """By differences of the loss of the very plan that is trained."""
     network = model()
-    frozen = LRMultipliers().freezing(names).frozen_names(network.trainable_layout)
+    frozen = frozen_names(sorted(names), network.trainable_layout)
     assume(frozen != network.trainable_layout.keys())
     x, y = data(5)
     gradient = check(network, "categorical_cross_entropy", x, np.eye(3)[y], frozen=frozen)
@@ -47,7 +47,7 @@ def test_the_gradients_of_the_others_are_right(names):
 
 def test_nothing_is_propagated_to_where_everything_is_frozen():
     network = model()
-    frozen = LRMultipliers().freezing(("conv*", "norm1")).frozen_names(network.trainable_layout)
+    frozen = frozen_names(("conv*", "norm1"), network.trainable_layout)
     plan = network.plan("categorical_cross_entropy", frozen=frozen)
     names = [operation.name for operation in plan.backward]
     assert "cross_correlate_dx" not in names and "cross_correlate_dw" not in names  # noqa: PT018

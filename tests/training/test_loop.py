@@ -96,7 +96,7 @@ def make(
 
 
 def test_images_and_positions_are_normalized_and_augmented_anew_every_epoch() -> None:
-    normalization, x = Normalization("standardize", 0.5, 2.0), samples().source.inputs
+    normalization, x = Normalization("standardize", 0.5, 2.0), samples().source.x
     places = np.random.default_rng(1).uniform(0, 3, (COUNT, 4))
     augmentation = Augmentation(shift=1, flip=True, positions=True)
     chosen = recipe(augmentation=augmentation, epochs=2, loss="mean_squared_error", standardize_targets=False)
@@ -137,7 +137,6 @@ def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
     best = Criterion().best
     assert best(epochs(math.nan, 2.0, 1.0, math.nan, 1.0)) == 2
     assert best(epochs(2.0, math.nan)) == best(epochs(math.nan)) == 0
-    assert Criterion("loss", 0.4).best(epochs(2.0, 1.7, 1.5, 1.3, 1.2, 1.0)) == 5
 
 
 def test_the_best_epoch_is_the_last_until_the_metric_is_a_number() -> None:
@@ -161,9 +160,8 @@ def never(true: np.ndarray, predicted: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("monitor", ["loss", "accuracy", "mean_f1", "max picky", "min never"])
-@pytest.mark.parametrize("min_delta", [0.0, 0.02])
 def test_the_monitored_metric_decides_when_training_stops(
-    monitor: str, min_delta: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monitor: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Replay the history with an independent rule; the learning rates and the weights follow it, also when resumed."""
     draw = np.random.default_rng(3)
@@ -171,7 +169,7 @@ def test_the_monitored_metric_decides_when_training_stops(
 
     def fit(epochs: int, **options: Any) -> tuple[Sequential, Any]:
         model = Sequential([Dense(8), ReLU(), Dense(3), Softmax()], (4,), engine="numpy", seed=1)
-        known: dict[str, Any] = {"monitor": monitor, "min_delta": min_delta, "validation_data": (x[:40], y[:40])}
+        known: dict[str, Any] = {"monitor": monitor, "validation_data": (x[:40], y[:40])}
         known |= {"schedule": Plateau(gamma=0.5, patience=1), "patience": 4, "learning_rate": 0.05}
         known |= {"metrics": {"picky": picky, "never": never}}
         return model, model.fit(x[40:], y[40:], epochs=epochs, **known, **options)
@@ -189,7 +187,7 @@ def test_the_monitored_metric_decides_when_training_stops(
             undefined += 1
             kept = number if best == math.inf else kept
             continue
-        if value < best - min_delta:
+        if value < best:
             best, kept, waited, worse = value, number, 0, 0
         else:
             waited, worse = waited + 1, worse + 1
@@ -308,7 +306,7 @@ def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: int) -> None:
     """Steps taken at once end before the one whose image is not finite, as if they had been taken one by one."""
     data, states = samples(), []
-    data.source.inputs[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
+    data.source.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
     for each_step in (True, False):
         chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
         trainer = Trainer(network("compiled"), chosen, data, Normalization("none"))

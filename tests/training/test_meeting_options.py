@@ -5,19 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numerical import assert_close
-from selection import draws
 
 import chainrule as cr
-from chainrule.errors import ChainruleError
 from chainrule.network import tasks
 from chainrule.training.components import Component, clipping
 from chainrule.training.criterion import Criterion
 from chainrule.training.examples import Examples
 from chainrule.training.loop import train
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.steps.stepper import Stepper
 
 DRAW = np.random.default_rng(0)
@@ -43,33 +38,11 @@ def changed(model: Any, *data: Any, **options: Any) -> set[str]:
     return {name for name, values in model.weights.items() if not np.array_equal(values, before[name])}
 
 
-@settings(max_examples=draws(10), deadline=None)
-@given(
-    st.sampled_from([("backbone",), ("conv1",), ("dense1.w",), ("conv*", "dense1.b"), ("w",)]),
-    st.sampled_from(["w=0.5", "beta=64", "b=2,w=3", "conv1=4", "dense1.w=2"]),
-)
-def test_frozen_parameters_stay_frozen(names: tuple[str, ...], multipliers: str) -> None:
-    plain, model = small(), small()
-    plain.freeze(*names)
-    model.freeze(*names)
-    assert changed(model, X, Y, lr_multipliers=multipliers) == changed(plain, X, Y)
-
-
 def test_the_backbone_of_several_heads_is_what_they_share() -> None:
     model = heads()
     model.freeze("backbone")
     y = {"kind": np.arange(24) % 3, "size": X[:, 0, 0, :1]}
     assert changed(model, X[:, 0, 0, :4], y) == {f"dense{number}.{name}" for number in (2, 3) for name in "wb"}
-
-
-def test_views_do_not_average_positions() -> None:
-    places = DRAW.uniform(0, 5, (24, 2))
-    model = cr.Sequential([cr.Flatten(), cr.Dense(2)], (1, 6, 6), loss="mean_squared_error", engine="numpy")
-    with pytest.raises(ChainruleError, match="positions"):
-        model.fit(X, places, augmentation="flip,positions", views="flip", progress=False)
-    model.fit(X, places, augmentation="flip,positions", progress=False)
-    with pytest.raises(ChainruleError, match="positions"):
-        model.evaluate(X, places, views="flip")
 
 
 @pytest.mark.parametrize("augmentation", ["cutout=2", "shift=2"])
@@ -170,10 +143,9 @@ class Noise(Component):
 def test_what_components_add_to_frozen_parameters_does_not_count(names: tuple[str, ...], parts: dict[str, int]) -> None:
     """The clipped step of plain gradient descent has the length of the limit, whatever is frozen."""
     model = small(dtype="float64")
-    multipliers = LRMultipliers().freezing(names)
     components = [Noise(model, None, Criterion()), *clipping(1.0)]
     loss, task = "categorical_cross_entropy", tasks.CLASSIFICATION
-    stepper = Stepper(model, cr.SGD(), loss, task, multipliers, components=components, **parts)
+    stepper = Stepper(model, cr.SGD(), loss, task, names, components=components, **parts)
     before = model.parameters.copy()
     stepper.step(X, np.eye(2)[Y], step=1, rate=1.0)
     assert_close(np.linalg.norm(model.parameters - before), 1.0, error=1e-7)

@@ -20,7 +20,7 @@ from training.option_draws import OPTIONS
 
 from chainrule.errors import ChainruleError
 
-NEEDS = {"monitor": "patience", "min_delta": "patience", "patience": "validation_data", "groups": "validation_split"}
+NEEDS = {"monitor": "patience", "patience": "validation_data", "groups": "validation_split"}
 REFUSED = 0.03  # share of the draws that are tried although the options cannot meet
 NEAR: dict[str, Any] = {"roundings": 1e7, "dtype": np.float64}
 
@@ -43,12 +43,9 @@ def refusals(case: Case, names: list[str]) -> list[str]:
     reasons = {
         "both change the division": {"gradient_accumulation_steps", "shards"} <= {*names},
         "cannot both be given": {"validation_data", "validation_split"} <= {*names},
-        "views .*: expected targets that do not move": "views" in names and case.dense,
         "label smoothing .*: expected one of several": "label_smoothing" in names
         and (task != "classification" or several),
         "class weights .*: expected labels": "class_weight" in names and (task == "regression" or several),
-        "sampling balanced: expected one class": "sampling" in names
-        and (case.task not in ("classes", "logits", "binary") or several),
         "loss weights require": "loss_weights" in names and not several,
         "ignore_label .* requires": "ignore_label" in names and case.task not in ("map", "binary map"),
         "thresholds": "thresholds" in names and (task not in ("binary", "multi-label") or several),

@@ -9,7 +9,6 @@ import chainrule as cr
 from chainrule.models.model import Sequential
 from chainrule.training.examples import Examples
 from chainrule.training.loop import train
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 
 
@@ -25,16 +24,15 @@ def test_kernels_whiten_in_the_first_training_alone() -> None:
     layers = [cr.Conv2D(8, 2, initializer="whiten"), cr.Tanh(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
     model = Sequential(layers, (1, 8, 8), engine="numpy")
     drawn = model.weights["conv1.w"].copy()
-    recipe = Recipe(
-        lr_multipliers=LRMultipliers.parse("conv1.w=0"), normalization="standardize", epochs=1, batch_size=20
-    )
+    recipe = Recipe(freeze=("conv1.w",), normalization="standardize", epochs=1, batch_size=20)
     trainer = model.trainer(recipe, Examples.of(x, y, (3,)))
     assert_array_equal(model.weights["conv1.w"], drawn)  # building a trainer changes nothing
     train(trainer)
     seen = patches(model.normalization.apply(x, np.float32), 2, 2) @ model.weights["conv1.w"][:4].reshape(4, -1).T
     assert_close(seen.T @ seen / len(seen), np.eye(4), error=0.02)
     trained = model.weights["conv1.w"].copy()
-    model.fit(x[::2] * 0.5, y[::2], lr_multipliers="conv1.w=0", normalization="scale", progress=False)
+    model.freeze("conv1.w")
+    model.fit(x[::2] * 0.5, y[::2], normalization="scale", progress=False)
     assert_array_equal(model.weights["conv1.w"], trained)
 
 

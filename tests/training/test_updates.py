@@ -17,10 +17,9 @@ import chainrule as cr
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.network.labels import Labels
 from chainrule.training import optimizers
-from chainrule.training.averaging import Lookahead
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.components import clip_factor
-from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.freezing import frozen_names, ranges
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHARES = st.floats(0.05, 0.95)
@@ -191,30 +190,6 @@ def test_the_average_is_the_weighted_mean_of_the_weights_after_all_steps(decay: 
     assert_close(np.concatenate([averaged.parameters, averaged.statistics]), expected)
 
 
-@given(every=st.integers(1, 6), decay=SHARES, steps=st.integers(1, 20))
-def test_slow_weights_are_averaged_every_few_steps_and_at_the_end(every: int, decay: float, steps: int) -> None:
-    shares = [Lookahead(every, decay).slow_share(step, steps) for step in range(1, steps + 1)]
-    for step, share in enumerate(shares, 1):
-        if step % every == 0:
-            assert_close(share, 0.0 if step == every else decay * (step / steps) ** 3)
-        else:
-            assert share == (1.0 if step == steps and step > every else None)
-
-
-def test_lookahead_ends_with_the_slow_weights() -> None:
-    """With a decay of 0, or before the second average, the slow weights are the fast ones."""
-    for lookahead, epochs in (("every=3,decay=0", 3), ("every=9,decay=0.5", 2)):  # 4 steps per epoch
-        plain, same_weights = network(), network()
-        plain.fit(X, Y, **{**FIT, "epochs": epochs})
-        same_weights.fit(X, Y, lookahead=lookahead, **{**FIT, "epochs": epochs})
-        assert_array_equal(same_weights.parameters, plain.parameters)
-    slow, plain, seen = network(), network(), Weights()
-    slow.fit(X, Y, lookahead="every=3,decay=0.5", callbacks=seen, **FIT)  # averages after steps 3 and 6 of 8
-    plain.fit(X, Y, **FIT)
-    assert_close(np.concatenate([slow.parameters, slow.statistics]), seen.rows[5])
-    assert not np.allclose(slow.parameters, plain.parameters)
-
-
 @given(seed=SEEDS, classes=st.integers(2, 6))
 def test_balanced_weights_make_classes_equal(seed: int, classes: int) -> None:
     draw = np.random.default_rng(seed)
@@ -257,44 +232,25 @@ LAYOUT = {"conv1.w": (0, 6), "conv1.b": (6, 8), "norm1.beta": (8, 10), "dense1.w
 PATTERNS = ["conv1", "conv*", "b", "w", "beta", "dense1.w", "norm1", "*"]
 
 
-@given(factors=st.lists(st.tuples(st.sampled_from(PATTERNS), st.sampled_from([0.0, 0.5, 1.0, 64.0])), max_size=4))
-def test_groups_of_parameters_have_the_factor_of_the_last_name(factors: list[tuple[str, float]]) -> None:
-    expected = np.ones(21)
-    for pattern, factor in factors:
-        for name, (first, last) in LAYOUT.items():
-            layer, own = name.split(".")
-            stem = pattern.rstrip("*")
-            if pattern in (name, layer, own) or (pattern.endswith("*") and name.startswith(stem)):
-                expected[first:last] = factor
-    multipliers = LRMultipliers(tuple(factors))
-    found, end = np.ones(21), 0
-    groups = multipliers.groups(LAYOUT)
-    for group in groups:
-        assert group.first == end
-        found[group.first : group.last] = group.factor
-        end = group.last
-    assert end == 21 * bool(factors)
-    assert_array_equal(found, expected)
-    assert all(one.factor != other.factor for one, other in itertools.pairwise(groups))
-    frozen = {name for name, (first, _) in LAYOUT.items() if expected[first] == 0}
-    assert multipliers.frozen_names(LAYOUT) == frozen
-    assert multipliers.freezing(["b"]).frozen_names(LAYOUT) == frozen | {"conv1.b", "dense1.b"}
-    assert LRMultipliers.parse(str(multipliers)) == LRMultipliers.choose(str(multipliers)) == multipliers
-    assert bool(multipliers) == bool(factors)
-    for group in groups:
-        changed = group.attributes({"rate": 0.5, "decay": 0.25, "step": 3})
-        assert changed["rate"] == 0.5 * group.factor
-        assert_close(changed["rate"] * changed["decay"], 0.125 * bool(group.factor))
-        assert changed["step"] == 3
-        assert "decay" not in group.attributes({"rate": 0.5})
-
-
-def test_multipliers_of_nothing_or_below_0_are_refused() -> None:
-    assert LRMultipliers.choose(None) == LRMultipliers.parse("none") == LRMultipliers()
-    assert str(LRMultipliers()) == "none"
-    for factors in ((("conv2", 1.0),), (("conv1.w", -0.5),)):
-        with pytest.raises(OptionError, match=r"conv\d"):
-            LRMultipliers(factors).groups(LAYOUT)
+@given(names=st.lists(st.sampled_from(PATTERNS), max_size=3))
+def test_frozen_parameters_are_those_that_a_name_matches(names: list[str]) -> None:
+    expected = set[str]()
+    for pattern, name in itertools.product(names, LAYOUT):
+        layer, own = name.split(".")
+        if pattern in (name, layer, own) or (pattern.endswith("*") and name.startswith(pattern.rstrip("*"))):
+            expected.add(name)
+    frozen = frozen_names(names, LAYOUT)
+    assert frozen == expected
+    flags, found = np.zeros(21), np.full(21, np.nan)
+    for name in expected:
+        flags[slice(*LAYOUT[name])] = 1
+    for value, parts in enumerate(ranges(LAYOUT, frozen)):
+        assert all(one.stop < other.start for one, other in itertools.pairwise(parts))
+        for rows in parts:
+            found[rows] = value
+    assert_array_equal(found, flags)
+    with pytest.raises(OptionError, match="'conv2'"):
+        frozen_names(["conv1", "conv2"], LAYOUT)
 
 
 @given(norm=st.floats(0, 1e6), limit=st.floats(0.01, 100))

@@ -29,7 +29,6 @@ from chainrule.network.loss_plan import Weighting
 from chainrule.runs.jobs import DataChoice
 from chainrule.training import optimizers
 from chainrule.training.history import History
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import targets_of_step
 from chainrule.web.description import describe
@@ -115,7 +114,7 @@ class Subject:
             self.moments,
             clip_norm=self.recipe.clip_norm,
             seed=self.recipe.seed,
-            lr_multipliers=self.recipe.lr_multipliers,
+            freeze=self.recipe.freeze,
         )
         weights = np.reshape(picture["weights"], (1, *self._weights_shape)) if self.weighting is not None else None
         return Trace(self.model, x, t, self.recipe.loss, training, weights)
@@ -162,7 +161,7 @@ def listed(name: str) -> Subject:
         optimizer=optimizers.find(entry["optimizer"]),
         clip_norm=entry.get("clip_norm"),
         seed=entry.get("seed", 0),
-        lr_multipliers=LRMultipliers.parse(entry.get("lr_multipliers", "none")),
+        freeze=entry.get("freeze", ()),
     )
     body = [expressions.layer(text) for text in entry["layers"]]
     shape = tuple(entry["input_shape"])

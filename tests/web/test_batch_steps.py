@@ -32,7 +32,6 @@ from chainrule.errors import DataError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv1D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, AdamW, Momentum, RMSProp
 from chainrule.training.options import LEFT_OUT, OPTIONS
 from chainrule.training.recipe import Recipe
@@ -55,16 +54,16 @@ def of_stripes(data: Path, body: tuple[Layer, ...], recipe: Recipe) -> PageSubje
 def drawn(seed: int, data: Path, folder: Path) -> PageSubject:
     """Draw options of a step: what it does to targets, to the batch, to the gradient and to single parameters."""
     random, body = np.random.default_rng(seed), BODIES[seed % len(BODIES)]
-    multipliers = ["gamma=0,w=2", "gamma=0"] if body is SMOOTH else ["none", "conv1=0", "dense1.w=3,*1=0,dense1=1"]
+    frozen = [("gamma",), ("gamma", "b")] if body is SMOOTH else [(), ("conv1",), ("dense1.b",)]
     recipe = replace(
         RECIPE,
         optimizer=OPTIMIZERS[random.integers(len(OPTIMIZERS))],
         label_smoothing=float(random.choice([0.0, 0.1, 0.3])),
         gradient_accumulation_steps=int(random.integers(1, 5)),
-        lr_multipliers=LRMultipliers.parse(str(random.choice(multipliers))),
+        freeze=frozen[random.integers(len(frozen))],
         clip_norm=random.choice(np.array([None, 0.05, 5.0], object)),
         class_weight=random.choice(np.array([None, "balanced", "0=3,1=0.5"], object)),
-        augmentation=(None, Augmentation(mixup=1.0), Augmentation(shift=1))[seed % 3],
+        augmentation=(None, Augmentation(cutout=3), Augmentation(shift=1))[seed % 3],
         seed=int(random.integers(1000)),
     )
     if seed % 2:
@@ -169,7 +168,7 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
         session.contributions(0, "conv1.w", [18], NOBODY)
 
 
-LEFT_OUT_EXAMPLES = {"class_weight": "balanced", "ema_decay": 0.9, "lookahead": "every=1"}
+LEFT_OUT_EXAMPLES = {"class_weight": "balanced", "ema_decay": 0.9}
 
 
 @pytest.mark.parametrize("option", [name for name, declared in OPTIONS.items() if declared.shown == LEFT_OUT])

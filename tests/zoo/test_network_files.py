@@ -1,21 +1,15 @@
-"""Networks in files: Python, TOML and JSON; every error is one line that names the place."""
+"""Networks in Python files; every error is one line that names the place."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from docs.pages import fences
 from numpy.testing import assert_array_equal
-from proving import configurations
 
-import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.zoo import network_files
 
-LAYERS = ["Conv2D(4, 3)", "ReLU()", "Flatten()", "Dense(classes)", "Softmax()"]
-BUILT = [cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(10), cr.Softmax()]
 PYTHON = """
 import chainrule as cr
 from chainrule import Sequential
@@ -42,34 +36,10 @@ number = 3
 """
 
 
-def written(folder: Path, content: Any, name: str = "mine.json") -> str:
+def written(folder: Path, content: str, name: str) -> str:
     path = folder / name
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    path.write_text(content)
     return str(path)
-
-
-def test_the_same_network_in_every_form(tmp_path: Path) -> None:
-    tables = [layer.to_config() for layer in BUILT]
-    toml = 'layers = ["Conv2D(4, 3)", "ReLU()", "Flatten()", {layer = "Dense", features = "classes"}, "Softmax()"]'
-    forms = [
-        written(tmp_path, {"layers": LAYERS}, "a.json"),
-        written(tmp_path, LAYERS, "b.json"),
-        written(tmp_path, {"layers": tables}, "c.json"),
-        written(tmp_path, toml, "d.toml"),
-        written(tmp_path, f"import chainrule as cr\nlayers = [{', '.join(f'cr.{layer}' for layer in LAYERS)}]".replace(
-            "classes", "10"), "e.py"),
-    ]  # fmt: skip
-    for form in forms:
-        assert list(network_files.find(form).build(engine="numpy").layers) == BUILT, form
-
-
-def test_any_layer_survives_being_written(tmp_path: Path) -> None:
-    """Write drawn layers of every kind as tables of options and as expressions."""
-    drawn = [configurations.draw(3, number).layer for number in range(60)]
-    assert len({type(layer) for layer in drawn}) > 12
-    for layer in drawn:
-        path = written(tmp_path, [layer.to_config(), layer.describe(), "Dense(10)"])
-        assert list(network_files.find(path).make(10, (1, 28, 28))[:2]) == [layer, layer]
 
 
 def test_python_files(tmp_path: Path) -> None:
@@ -93,6 +63,9 @@ def test_python_files(tmp_path: Path) -> None:
     refused(str(tmp_path / "none.py"), "no such file")
     refused(written(tmp_path, "x = 1/0", "bad.py"), "ZeroDivisionError: division by zero (line 1)")
     refused(written(tmp_path, "x = (", "bad.py"), "SyntaxError")
+    refused("nets/mine.toml", "mine.py with a list of layers")
+    with pytest.raises(ChainruleError, match="input is 1×5×6, but the images are 3×4×4"):
+        entry.build((3, 4, 4), engine="numpy")
 
 
 def refused(name: str, said: str) -> None:
@@ -101,44 +74,6 @@ def refused(name: str, said: str) -> None:
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("{", "not JSON"),
-        ("{}", "expected layers"),
-        ([], "expected layers"),
-        ({"layers": LAYERS, "colour": 1}, "unknown entry 'colour'"),
-        ([*LAYERS[:2], "Conv3D(4)"], "layer 3: unknown layer 'Conv3D'"),
-        ([*LAYERS[:2], "ReLu()"], "did you mean ReLU"),
-        ([*LAYERS[:2], 7], "layer 3 is '7'"),
-        (["Conv2D(4, 3, stride=__import__('os').getpid())"], "layer 1"),
-        ([{"layer": "Conv2D", "filters": 4, "kernel": 3, "colour": 1}], "layer 1: Conv2D has no option colour"),
-        (["Conv2D(4, 99)", "Flatten()", "Dense(classes)"], "kernel 99×99"),
-        ({"layers": LAYERS, "recipe": {"epochs": 0}}, "recipe: epochs 0"),
-        ({"layers": LAYERS, "recipe": {"learning_rate": "fast"}}, "recipe: Adam: learning_rate 'fast'"),
-        ({"layers": LAYERS, "recipe": {"colour": 1}}, "recipe: unknown entry 'colour'"),
-        ({"layers": LAYERS, "recipe": 3}, "recipe is '3'"),
-        ({"layers": LAYERS, "input_shape": "big"}, "input_shape is 'big'"),
-        ({"layers": LAYERS, "dtype": "int8"}, "unknown dtype 'int8'"),
-        ("[" * 100_000, "32"),
-    ],
-)
-def test_wrong_entries_are_named(tmp_path: Path, content: Any, said: str) -> None:
-    refused(written(tmp_path, content), said)
-
-
-def test_another_shape_than_the_datas(tmp_path: Path) -> None:
-    path = written(tmp_path, {"layers": LAYERS, "input_shape": [1, 9, 9]})
-    with pytest.raises(ChainruleError, match="input is 1×9×9, but the images are 3×4×4"):
-        network_files.find(path).build((3, 4, 4), engine="numpy")
-
-
-def test_the_example_of_the_page(tmp_path: Path) -> None:
-    entry = network_files.find(written(tmp_path, fences("docs/runs.md", "toml")[0], "mine.toml"))
-    assert entry.build((3, 32, 32), ("cat", "dog"), engine="numpy").output_shape == (2,)
-    assert (entry.recipe.epochs, entry.recipe.validation, entry.recipe.schedule.name) == (5, 0.1, "one-cycle")
 
 
 @pytest.mark.parametrize(

@@ -95,20 +95,18 @@ def test_quick_rows_take_one_epoch_and_few_images(entry: Entry, tmp_path: Path) 
     assert (row.must_reach, row.missed, row.data) == (None, False, entry.choice.name)
 
 
-def test_seeds_are_averaged_and_views_evaluated(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seeds_are_averaged(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(table.SEEDS, "small", 2)
-    recipe = replace(RECIPE, epochs=1, views=cr.data.Views(flip=True))
+    recipe = replace(RECIPE, epochs=1)
     several = replace(entry, recipe=recipe, targets=(Target(entry.choice.name, None),))
     (row,) = table.rows([several], table.Setting(tmp_path / "runs", engine="numpy", threads=1))
-    reached, single = list[float](), list[float]()
+    reached = list[float]()
     for seed in (RECIPE.seed, RECIPE.seed + 1):
         folder = next(path for path in (tmp_path / "runs").rglob(f"*-{seed}") if path.is_dir())
         model = cr.load(folder, engine="numpy")
         _, test = entry.choice.load(RECIPE.seed)
-        reached.append(model.evaluate(test, views="flip").accuracy)
-        single.append(model.evaluate(test).accuracy)
+        reached.append(model.evaluate(test).accuracy)
     assert_close(row.reached, np.mean(reached))
-    assert f"{100 * np.mean(single):.2f} % without views" in row.note
     assert "2 seeds" in row.note
     assert "threads" not in row.note
 

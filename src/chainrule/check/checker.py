@@ -26,7 +26,7 @@ from chainrule.check.report import CheckResult, Report
 from chainrule.check.results import parameters_without_gradient
 from chainrule.check.tie_results import TIE_OPERATIONS
 from chainrule.check.verification import quiet
-from chainrule.core.words import checked_options
+from chainrule.core.options import checked_options
 from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.optimizers import descend, signatures

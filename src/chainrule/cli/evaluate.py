@@ -23,13 +23,11 @@ MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; n
 class EvaluationOptions:
     """Declare what is computed and written.
 
-    views            Average the outputs over views of each image: "flip,shift=1".
     class_file       (--classes FILE.csv) Write the metrics of each class.  [default for more than 50 classes:
                      classes.csv beside the model]
     mistakes         (--mistakes FILE.csv) List the wrongly classified samples, the most confident first.
     """
 
-    views: options.Text = None
     class_file: options.OutputFile = None
     mistakes: options.OutputFile = None
 
@@ -59,14 +57,12 @@ def evaluate(
     """
     from chainrule.cli import loading
     from chainrule.data.dataset import noun_of
-    from chainrule.data.views import Views
 
     model, job = loading.load_model_and_job(run, execution, accept_changes=accept_changes)
     loading.require_one_input_and_output(model, run)
     test, part = loading.load_test_data(model, job, source)
-    views = Views.choose(output.views)
     ignore_label = None if job is None else job.recipe.ignore_label
-    evaluation = model.evaluate(test, views=views, ignore_label=ignore_label)
+    evaluation = model.evaluate(test, ignore_label=ignore_label)
     figures = evaluation.to_json(model.classes)
     if output.class_file is None and len(figures.get("classes", ())) > MAX_CLASSES and not as_json:
         folder = run if run.is_dir() else run.parent
@@ -74,12 +70,9 @@ def evaluate(
     _write_files(evaluation, test, figures, output)
     if as_json:
         about = {"run": str(run), "model": model.name, "signature": model.signature.to_config(), "data": test.name}
-        added: dict[str, object] = {} if views is None else {"views": str(views)}
-        print_json({**about, "part": part, **added, **figures})
+        print_json({**about, "part": part, **figures})
         return
     title = f"{model.name} on {test.name}: {part}"
-    if views:
-        title += f" in {len(views)} views"
     click.echo(_text(title, figures, noun_of(model.input_shape), output.class_file))
 
 

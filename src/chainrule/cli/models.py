@@ -34,7 +34,7 @@ def models(
     --new FILE writes a complete network for you to edit; train it with chainrule train --model FILE.
 
     program  Print the compiled program of the model's training step.
-    new      Write a template for your own network: FILE.py, FILE.toml or FILE.json.
+    new      Write a template for your own network, a Python file.
     """
     from chainrule import zoo
 
@@ -155,7 +155,7 @@ def _describe_layer(layer: "Layer") -> str:
     return replace(layer, **defaults).describe().removesuffix("()")
 
 
-PYTHON = '''"""A custom network.
+TEMPLATE = '''"""A custom network.
 
 Train on MNIST:      chainrule train --model {file}
 Train on your data:  chainrule train --model {file} --data FOLDER --resize 32x32
@@ -185,58 +185,16 @@ if __name__ == "__main__":  # to train from Python: python {file}
     model.fit(training, epochs=3, learning_rate=0.003, schedule="one-cycle", run=cr.Run("runs/{name}", test_data=test))
     print(model.evaluate(test).accuracy)
 '''
-TOML = """# A custom network.
-# Train on MNIST:      chainrule train --model {file}
-# Train on your data:  chainrule train --model {file} --data FOLDER --resize 32x32
-
-name = "{name}"
-
-# The layers in order; "classes" is replaced by the number of classes in the data. Nothing here is executed.
-layers = [
-    "Conv2D(8, 5)",
-    "ReLU()",
-    "MaxPool2D(2)",
-    "Conv2D(16, 3)",
-    "ReLU()",
-    "MaxPool2D(2)",
-    "Flatten()",
-    "Dense(classes)",
-    "Softmax()",
-]
-
-[recipe]  # missing entries have defaults; command-line options take precedence
-epochs = 3
-optimizer = "adam"
-learning_rate = 0.003
-schedule = "one-cycle"
-"""
-JSON = """{{
-  "name": "{name}",
-  "layers": [
-    "Conv2D(8, 5)",
-    "ReLU()",
-    "MaxPool2D(2)",
-    "Conv2D(16, 3)",
-    "ReLU()",
-    "MaxPool2D(2)",
-    "Flatten()",
-    "Dense(classes)",
-    "Softmax()"
-  ],
-  "recipe": {{"epochs": 3, "optimizer": "adam", "learning_rate": 0.003, "schedule": "one-cycle"}}
-}}
-"""
-TEMPLATES = {".py": PYTHON, ".toml": TOML, ".json": JSON}
 
 
 def write_template(path: Path) -> None:
-    """Write the template for a file's extension; raise RunError if the file exists."""
+    """Write the template; raise RunError if the file exists."""
     from chainrule._io.files import write_atomic
 
-    if path.suffix not in TEMPLATES:
-        raise OptionError(f"{path}: expected a name that ends with {', '.join(TEMPLATES)}")
+    if path.suffix != ".py":
+        raise OptionError(f"{path}: expected a name that ends with .py")
     if not path.stem.isprintable() or any(character in path.stem for character in "\"'\\{}"):
         raise OptionError(f"{path.name!r}: expected a name without quotes, braces or unprintable characters")
     if path.exists() or path.is_symlink():
         raise RunError(f"{path} already exists; choose another name")
-    write_atomic(path, TEMPLATES[path.suffix].format(file=path.name, name=path.stem).encode())
+    write_atomic(path, TEMPLATE.format(file=path.name, name=path.stem).encode())

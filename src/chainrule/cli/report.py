@@ -89,9 +89,6 @@ def print_metrics(result: Result) -> None:
         for name, value in metric_rows(evaluation.figures):
             rows.append([f"test {name}", value])
         rows[0][1] += f" of {format_count(evaluation.samples, unit)}"
-    if result.averaged is not None:
-        for name, value in metric_rows(result.averaged.figures):
-            rows.append([f"{name} over views", value])
     speed = _speed(result) or 0
     rows.append(["training time", f"{format_duration(result.seconds)} ({speed:,.0f} {unit}s/s)"])
     click.echo(format_table(rows))
@@ -124,8 +121,6 @@ def print_result_json(result: Result, inventory: Inventory | None = None) -> Non
     if evaluation is not None:
         values |= {**evaluation.figures, "samples": evaluation.samples, "task": evaluation.task.name}
         values["warnings"] = [*result.history.notes, *evaluation.warnings]
-    if result.averaged is not None:
-        values["averaged"] = result.averaged.figures
     if result.finished:
         values["files"] = _files(result)
     if inventory is not None:

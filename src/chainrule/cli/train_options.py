@@ -92,7 +92,7 @@ def network(
 ) -> None:
     """Declare which network is trained, and from which start.
 
-    model        Network from `chainrule models`, or your own: FILE.py:NAME, FILE.toml, FILE.json.  [default: numpy-cnn;
+    model        Network from `chainrule models`, or your own: FILE.py:NAME.  [default: numpy-cnn;
                  photo-cnn for your own images]
     source       (--from FILE) Start from the network, weights and normalization of a model file or a run folder.
                  Classes are matched by name; if none is known, the last layer is replaced.

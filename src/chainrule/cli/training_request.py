@@ -22,7 +22,6 @@ from chainrule.network.matching import matched
 from chainrule.network.network import DTYPES
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training import optimizers
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam, AdamW, Optimizer
 from chainrule.training.options import OPTIONS, flag_of
 from chainrule.training.recipe import Recipe
@@ -37,7 +36,6 @@ RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
 FOLDER_OPTIONS = ("skip_damaged", "group_pattern", "targets")  # options for image folders
 HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
-FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
 
 
 def _parameters() -> dict[str, str]:
@@ -74,16 +72,6 @@ def find_entry(options: Options) -> Entry:
     if is_table(resolved):
         return zoo.find(custom_data.ROW_MODEL)
     return zoo.find(custom_data.MODEL)
-
-
-def with_recipe_options(entry: Entry, options: Options) -> Options:
-    """Return the options, with missing values taken from a network file's recipe."""
-    completed = dict(options)
-    if isinstance(entry, network_files.CustomNetwork):
-        for name, option in FILE_RECIPE_OPTIONS.items():
-            if completed[option] is None:
-                completed[option] = entry.file_recipe.get(name)
-    return completed
 
 
 def choose_data(entry: Entry, options: Options) -> DataChoice:
@@ -146,7 +134,6 @@ def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     for name, parameter in PARAMETERS.items():
         if options[parameter] is not None:
             changes[name] = options[parameter]
-    changes["lr_multipliers"] = LRMultipliers.choose(changes.get("lr_multipliers", base.lr_multipliers))
     changes["optimizer"] = choose_optimizer(base.optimizer, options["optimizer"], hyperparameters)
     recipe = replace(base, **changes)
     custom_data.check_patience(recipe, custom_data.is_custom(data_name) and options["validation"] is None)
@@ -237,7 +224,7 @@ class TrainingRequest:
 
     def job(self, training: Dataset, test: Dataset, command: tuple[str, ...]) -> tuple[Job, Model]:
         """Return the job, after adapting its recipe to the loaded data, and the model with its initial weights."""
-        options = with_recipe_options(self.entry, self.options)
+        options = self.options
         custom = custom_data.is_custom(self.choice.name)
         fixed = getattr(self.entry, "input_shape", None)
         shape = training.sample_shape
@@ -264,15 +251,14 @@ class TrainingRequest:
             recipe = replace(recipe, loss=model.loss)  # of a new head
         model.check_input(test.x)
         frozen = names_to_freeze(model, options["freeze"], "--freeze")
-        recipe = replace(recipe, lr_multipliers=recipe.lr_multipliers.freezing(frozen))
-        recipe.lr_multipliers.groups(model.trainable_layout)
+        recipe = replace(recipe, freeze=(*recipe.freeze, *frozen))
         machine = model.engine.name, model.threads
         job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)
         return job, model
 
     def remarks(self, job: Job, training: Dataset, test: Dataset) -> list[str]:
         """Return remarks on how the data are used and which settings were chosen automatically."""
-        options = with_recipe_options(self.entry, self.options)
+        options = self.options
         lines = custom_data.remarks(job.recipe, training, test, options)
         if options["source"] is not None and training.classes != self.entry.outputs:
             lines.append("the last layer is new: the classes are not those of the network")

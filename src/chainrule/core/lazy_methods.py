@@ -1,10 +1,13 @@
-"""Methods whose functions are imported on first use: views, traces, and what only some programs call.
+"""Methods and names of packages that are imported on first use: views, traces, and what only some programs call.
 
 `FUNCTIONS` says which function implements which method. It is the only place where a class is connected with a package
 above its own: the package imports the class's module, but not the other way round.
 """
 
 import importlib
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 FUNCTIONS = {  # method → its function, which receives the object, or its arrays, first
@@ -58,3 +61,30 @@ class LazyMethod:
         function = function_at(self._path)
         setattr(self._owner, self._name, function)
         return function.__get__(instance, owner)
+
+
+def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the functions ``__getattr__`` and ``__dir__`` of a package, whose names are imported on first use.
+
+    files   file of the package → the names that it defines, separated by spaces; empty: those in its ``__all__``. Files
+            are imported in this order until one has the name
+
+    Errors   AttributeError for an unknown name
+    """
+    module = sys.modules[package]
+
+    @cache  # a package of many files is not searched again
+    def find(name: str) -> Any:
+        public: list[str] = []
+        for file, listed in files.items():
+            public += listed.split() or importlib.import_module(f"{package}.{file}").__all__
+            if name in public:
+                return getattr(importlib.import_module(f"{package}.{file}"), name)
+        if name == "__all__":
+            return public
+        raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=module)
+
+    def names() -> list[str]:
+        return sorted({*vars(module), *find("__all__")})
+
+    return find, names

@@ -1,20 +1,23 @@
-"""Checks of options by their annotations: the only definition of which Python and NumPy values count as numbers.
+"""Checks of options: their names, and their values by their annotations.
 
-`checked` refuses values that an annotation excludes. If an annotation contains other types than those of `KINDS`,
-tuples and mappings, the code that uses the option checks it.
+This is the only definition of which Python and NumPy values count as numbers. `checked` refuses values that an
+annotation excludes. If an annotation contains other types than those of `KINDS`, tuples and mappings, the code that
+uses the option checks it. `checked_options` checks the arguments of a function or a class.
 """
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, Union, cast, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, Union, Unpack, cast, get_args, get_origin
 
+from chainrule.core.words import order_hint, unknown_option
 from chainrule.errors import OptionError, quoted
 
+C = TypeVar("C", bound=Callable[..., Any])
 CUSTOM_SUFFIX = " (own)"  # suffix for names of custom code in files, which do not contain the code
 
 
@@ -60,7 +63,7 @@ KINDS: dict[object, Kind] = {
 
 def plain(value: Any) -> Any:
     """Return Python numbers for NumPy scalars, and tuples for lists and arrays. Other values are returned unchanged."""
-    if hasattr(value.__class__, "tolist"):  # the class is asked, as `Explained` objects search for similar names
+    if hasattr(value.__class__, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
         return tuple(plain(entry) for entry in cast("list[Any]", value))
@@ -84,23 +87,110 @@ def checked(owner: str, name: str, value: object, annotation: object) -> Any:
     raise OptionError(f"{owner}: {name} {quoted(value)}: expected {' or '.join(expected)}")
 
 
-@cache
-def annotations(function: Callable[..., object]) -> dict[str, object]:
-    """Return the annotations of a function's parameters that `checked` supports, by name."""
-    source: Any = inspect.unwrap(function)
-    result = dict[str, object]()
-    for entry in inspect.signature(source).parameters.values():
-        if entry.kind in (entry.VAR_POSITIONAL, entry.VAR_KEYWORD):
-            continue
-        annotation = entry.annotation
-        if isinstance(annotation, str):
-            try:
-                annotation = eval(annotation, source.__globals__)
-            except NameError:  # imported for type checkers only
-                continue
-        if is_supported(annotation):
-            result[entry.name] = annotation
-    return result
+class Arguments:
+    """The arguments of a function, for checks of calls.
+
+    names        names of the options, including those of ``**options: Unpack[…]``; None: it checks its ``**options``
+    positional   names of the parameters that can be passed by position, without ``self``
+    most         largest number of such arguments
+    """
+
+    def __init__(self, function: Callable[..., object], what: str) -> None:
+        self.what = what
+        self._function = inspect.unwrap(function)
+        self.positional = list[str]()
+        self._required = list[str]()
+        self.most = 0
+        self._named = dict[str, object]()  # annotations
+        is_open = False
+        for entry in inspect.signature(self._function).parameters.values():
+            if entry.kind is entry.VAR_KEYWORD:
+                further = _evaluated(entry.annotation, self._function)
+                is_open = get_origin(further) is not Unpack
+                if not is_open:
+                    self._named |= get_args(further)[0].__annotations__
+            elif entry.kind is entry.VAR_POSITIONAL:
+                self.most = sys.maxsize
+            elif entry.name != "self":
+                self._named.setdefault(entry.name, entry.annotation)
+                if entry.kind is not entry.KEYWORD_ONLY:
+                    self.positional.append(entry.name)
+                    if entry.default is entry.empty:
+                        self._required.append(entry.name)
+        self.names = None if is_open else list(self._named)
+        self.most = max(self.most, len(self.positional))
+        self._kinds: dict[str, object] | None = None
+
+    @property
+    def kinds(self) -> dict[str, object]:
+        """Annotations of the options that `checked` supports, when called: they may name what is defined later."""
+        if self._kinds is None:
+            self._kinds = {}
+            for name, annotation in self._named.items():
+                kind = _evaluated(annotation, self._function)
+                if is_supported(kind):
+                    self._kinds[name] = kind
+        return self._kinds
+
+    def checked(self, args: Sequence[object], options: Mapping[str, object]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments of a call, without ``self``, with converted values.
+
+        Errors   OptionError for an unknown or missing option, too many values without names, or a value of another kind
+        """
+        if self.names is not None:
+            for option in options:
+                if option not in self.names:
+                    raise unknown_option(option, self.names, self.what)
+        if len(args) > self.most:
+            expected = f"expected {', '.join(self.positional) or 'no values'}"
+            others = list(self.names or ())[len(self.positional) :]
+            if others:
+                expected += f"; pass {', '.join(others)} by name"
+            raise OptionError(f"{self.what}: {len(args)} values without names; {expected}{order_hint(self.what, args)}")
+        for name in self._required[len(args) :]:
+            if name not in options:
+                expected = f"expected {self.what}({', '.join(self.positional)}, …)"
+                raise OptionError(f"{self.what}: missing a required argument: {name!r}; {expected}")
+        kinds = self.kinds
+        values = list[Any](args)
+        for index, name in enumerate(self.positional[: len(args)]):
+            if name in kinds:
+                values[index] = checked(self.what, name, args[index], kinds[name])
+        checked_options = dict[str, Any](options)
+        for name in options.keys() & kinds.keys():
+            checked_options[name] = checked(self.what, name, options[name], kinds[name])
+        return values, checked_options
+
+
+def checked_options(function: C) -> C:
+    """Return a function, or a class, with the same signature that checks its arguments (`Arguments.checked`).
+
+    If the function has ``**options`` without `Unpack`, it checks these itself.
+    """
+    if isinstance(function, type):
+        kind: Any = function
+        kind.__init__ = checked_options(kind.__init__)
+        return cast(C, kind)
+    owner, _, name = function.__qualname__.rpartition(".")
+    is_method = [*inspect.signature(function).parameters][:1] == ["self"]
+    arguments = Arguments(function, owner.rpartition(".")[2] if name == "__init__" else name)
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        values, named = arguments.checked(args[is_method:], options)
+        return function(*args[:is_method], *values, **named)
+
+    return cast(C, call)
+
+
+def _evaluated(annotation: object, function: Callable[..., Any]) -> object:
+    """Return an annotation as a type; as text if it contains names that are imported for type checkers only."""
+    if isinstance(annotation, str):
+        try:
+            return eval(annotation, function.__globals__)
+        except NameError:
+            return annotation
+    return annotation
 
 
 def is_supported(annotation: object) -> bool:

@@ -15,7 +15,7 @@ Imports: errors, _io, core.
 
 from typing import TYPE_CHECKING
 
-from chainrule.core.words import module_attributes
+from chainrule.core.lazy_methods import module_attributes
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation as Augmentation
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from chainrule.data.normalization import Normalization as Normalization
     from chainrule.data.splits import split_validation as split_validation
     from chainrule.data.splits import validation_count as validation_count
-    from chainrule.data.views import Views as Views
 
 __getattr__, __dir__ = module_attributes(
     __name__,
@@ -51,6 +50,5 @@ __getattr__, __dir__ = module_attributes(
         "loading": "known_names load load_test",
         "normalization": "Normalization",
         "splits": "split_validation validation_count",
-        "views": "Views",
     },
 )

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core.arrays import Array, Bools, Floats, Shape
+from chainrule.core.options import checked_options
 from chainrule.core.randomness import generator, stream_key
 from chainrule.core.shapes import text
 from chainrule.data import coloring
@@ -30,38 +31,35 @@ LIMITS = {  # largest value and unit of each number
     "shift": (MAX_SHIFT, "whole pixels"),
     "rotation": (180, "degrees"),
     "scale": (1, "a number"),
-    **dict.fromkeys(("brightness", "contrast", "saturation", "gain", "noise", "mixup", "cutmix"), (10, "a number")),
+    **dict.fromkeys(("brightness", "contrast", "noise"), (10, "a number")),
     "cutout": (MAX_SHIFT, "whole pixels"),
 }
 KINDS = ("vectors", "series", "images")  # by the number of axes of a sample
 SUITABLE = {  # kinds of samples that an option can change; all others change every kind
     **dict.fromkeys(("shift", "scale", "flip", "reflect", "cutout"), KINDS[1:]),
-    **dict.fromkeys(("rotation", "flip_vertical", "turn", "brightness", "contrast", "saturation"), KINDS[2:]),
-    **dict.fromkeys(("cutmix", "positions"), KINDS[2:]),
-    "gain": KINDS[:2],
+    **dict.fromkeys(("rotation", "flip_vertical", "turn", "brightness", "contrast"), KINDS[2:]),
+    "positions": KINDS[2:],
 }
-ADVICE = {"gain": "; use brightness"}  # for samples that an option cannot change
 MODIFIERS = ("reflect", "keep_targets", "positions")  # of other options; alone, they change nothing
 EFFECTS = {  # what options do to samples
     "moves": ("shift", "rotation", "scale", "flip", "flip_vertical", "turn"),
     "exposes": ("shift", "rotation", "scale"),
-    "recolors": ("brightness", "contrast", "saturation", "gain"),
+    "recolors": ("brightness", "contrast"),
     "covers": ("cutout", "noise"),
-    "mixes": ("mixup", "cutmix"),
 }
 PAIRS = re.compile(r"\d+-\d+(/\d+-\d+)*")  # numbers of points that are exchanged in mirrored images
 CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
 
 
+@checked_options
 @dataclass(frozen=True)
 class Augmentation(TextOptions):
     """Random transformations of training samples, uniformly distributed within limits, in the order of this list.
 
     Series (C, W) are changed like images with one row of pixels. `SUITABLE` lists what does not change all samples.
 
-    brightness, contrast, saturation   maximum change: the factor is from max(0, 1 − change) to 1 + change
+    brightness, contrast   maximum change: the factor is from max(0, 1 − change) to 1 + change
                (`coloring.jitter`); at most 10
-    gain       the same for the values of series and vectors
     shift      maximum shift in each direction, in whole pixels; at most 1000
     rotation   maximum rotation in either direction, in degrees
     scale      maximum relative change of the size, from 0 to below 1
@@ -80,8 +78,6 @@ class Augmentation(TextOptions):
     positions  whether targets are positions x, y, x, y, … in pixels, from the center of the top left pixel, which are
                moved with their image. "0-1/4-5" also exchanges points 0 and 1, and points 4 and 5, in mirrored images,
                such as the left and the right eye
-    mixup, cutmix   α of Beta(α, α), the distribution of the share of the image when it is mixed with another training
-               image (`mixing.mix`); 0: no mixing
 
     Errors   OptionError for a value out of range
 
@@ -100,12 +96,8 @@ class Augmentation(TextOptions):
     turn: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
-    saturation: float = 0.0
     cutout: int = 0
-    gain: float = 0.0
     noise: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
     function: Callable[..., Any] | None = None
     keep_targets: bool = False
     positions: bool | str = False
@@ -138,13 +130,8 @@ class Augmentation(TextOptions):
         return f"{replace(self, function=None)},function={name}"
 
     @property
-    def mixes(self) -> bool:
-        """Whether images are mixed with other images."""
-        return self._does("mixes")
-
-    @property
     def recolors(self) -> bool:
-        """Whether colors or the values of series and vectors change."""
+        """Whether brightness or contrast changes."""
         return self._does("recolors")
 
     @property
@@ -167,11 +154,9 @@ class Augmentation(TextOptions):
         for name, kinds in SUITABLE.items():
             if getattr(self, name) and kind not in kinds:
                 expected = f"expected {' or '.join(kinds)}, found {kind} of shape {text(shape)}"
-                raise OptionError(f"augmentation {name}: {expected}{ADVICE.get(name, '')}")
+                raise OptionError(f"augmentation {name}: {expected}")
         if self.turn and shape[1] != shape[2]:
             raise OptionError(f"augmentation turn: expected square images, found {text(shape)}")
-        if self.saturation and shape[0] != 3:
-            raise OptionError(f"augmentation saturation: expected images of 3 channels, found {text(shape)}")
 
     def apply(
         self,
@@ -183,7 +168,7 @@ class Augmentation(TextOptions):
     ) -> Array:
         """Return randomly transformed images in the same shape and dtype; x itself if there are no transformations.
 
-        Images are not mixed, and the custom function is not called.
+        The custom function is not called.
 
         x            images (N, C, H, W), series (N, C, W) or vectors (N, F), floats
         draw, fill   as in `move`
@@ -195,14 +180,11 @@ class Augmentation(TextOptions):
             return x
         self.check_shape(x.shape[1:])
         if self.recolors:
-            changes = np.array([self.brightness + self.gain, self.contrast, self.saturation])
+            changes = np.array([self.brightness, self.contrast])
             low = np.maximum(0, 1 - changes)
             high = 1 + changes
-            factors = low + draw.uniform(COLOR_STREAM, 3) * (high - low)
-            black, white = levels
-            if self.gain:  # values of series and vectors have no black and white
-                black, white = fill, None
-            x = coloring.jitter(_as_images(x), factors, black, white).reshape(x.shape)
+            factors = low + draw.uniform(COLOR_STREAM, 2) * (high - low)
+            x = coloring.jitter(x, factors, *levels)
         x = self.move(x, draw, fill=fill)
         if self.cutout:
             centers = draw.uniform(CUTOUT_STREAM, 2)

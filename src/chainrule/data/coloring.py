@@ -1,4 +1,4 @@
-"""Random changes of images: brightness, contrast, saturation, a square that is cut out, and their random numbers.
+"""Random changes of images: brightness, contrast, a square that is cut out, and their random numbers.
 
 Source   torchvision's ColorJitter, in a fixed order, and Pillow's ImageEnhance; DeVries and Taylor 2017 (cutout)
 """
@@ -29,18 +29,18 @@ GRAY = (0.299, 0.587, 0.114)  # share of red, green and blue in the gray level (
 
 
 def jitter(x: Array, factors: Floats, black: Value, white: Value | None) -> Array:
-    """Return images with another brightness, contrast and saturation, in this order. A factor of 1 changes nothing.
+    """Return images with another brightness and contrast, in this order. A factor of 1 changes nothing.
 
-    With v = x − black: brightness is f·v; contrast is f·v + (1 − f)·(mean gray level); saturation is
-    f·v + (1 − f)·(gray level of the pixel). After each, values are limited to black … white.
+    With v = x − black: brightness is f·v; contrast is f·v + (1 − f)·(mean gray level). After each, values are limited
+    to black … white.
 
     x        images (N, C, H, W)
-    factors  factor of each image for brightness, contrast and saturation, (N, 3)
+    factors  factor of each image for brightness and contrast, (N, 2)
     white    largest value; None: unknown, values are not limited
     """
     base = np.asarray(black, x.dtype)
     v = x - base
-    for factor, gray in zip(factors.T, (None, _mean_gray, _gray), strict=True):
+    for factor, gray in zip(factors.T, (None, _mean_gray), strict=True):
         if (factor == 1).all():
             continue
         share = factor.astype(x.dtype)[:, None, None, None]

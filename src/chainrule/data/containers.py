@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Array
 from chainrule.data.sources import SampleSource, as_array, as_samples
 from chainrule.errors import DataError, OptionError
 
@@ -59,20 +58,6 @@ class Column:
             return ()
         except (TypeError, RuntimeError):  # of PyTorch tensors in a list
             return as_array(self.passed).shape
-
-    @cached_property
-    def series(self) -> list[Array]:
-        """The series (C, L) of a list of them, which may have different lengths; empty for other data."""
-        series = list[Array]()
-        for part in self.parts:
-            try:
-                array = np.asarray(part.passed)
-            except ValueError:  # of channels of different lengths
-                return []
-            if array.ndim != 2:
-                return []
-            series.append(array)
-        return series
 
     @property
     def parts(self) -> list[Column]:

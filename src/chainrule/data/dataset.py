@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.arrays import Array, Floats, Ints, Shape
 from chainrule.core.lazy_methods import function_of
+from chainrule.core.options import checked_options
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
-from chainrule.core.words import CheckedOptions
 from chainrule.data.columns import COLUMNS, checked_column
 from chainrule.data.containers import Column, Data
 from chainrule.data.sources import SampleSource, as_array, as_samples, subset
@@ -38,8 +38,9 @@ def noun_of(shape: Shape) -> str:
     return NOUNS.get(len(shape), "sample")
 
 
+@checked_options
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset(Data, metaclass=CheckedOptions):
+class Dataset(Data):
     """A data set: images, or the rows of a table, with labels or targets.
 
     x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`; or rows (N, F) of these

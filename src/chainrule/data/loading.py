@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
 from chainrule.core.arrays import Array
-from chainrule.core.words import checked_options_with
+from chainrule.core.options import checked_options
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
 from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
 from chainrule.data.idx import read_idx
-from chainrule.data.image_reader import FolderOptions, ImageOptions
+from chainrule.data.image_reader import FolderOptions
 from chainrule.data.known import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
 from chainrule.errors import AmbiguousNameWarning, DataError, FormatError, OptionError
 
@@ -44,7 +44,6 @@ SOURCES: dict[str, tuple[Source, ...]] = {
 }
 LOCATION = {"folder": None, "offline": None, "progress": True}  # where known data sets are searched for: defaults
 TABLE_SUFFIX = ".csv"
-DEFAULTS = {**vars(ImageOptions), **LOCATION, "target": None, "columns": None}
 
 
 class ReadOptions(FolderOptions, total=False):
@@ -57,7 +56,7 @@ class ReadOptions(FolderOptions, total=False):
     columns: Sequence[str] | None
 
 
-@checked_options_with(ReadOptions.__annotations__, DEFAULTS)
+@checked_options
 def load(
     name_or_path: str | Path,
     *,
@@ -131,7 +130,7 @@ def _require_separate(groups: Array, others: Array, what: str) -> None:
     )
 
 
-@checked_options_with(ReadOptions.__annotations__, DEFAULTS)
+@checked_options
 def load_test(name_or_path: str | Path, **options: Unpack[ReadOptions]) -> Dataset:
     """Load data to evaluate a network on that was not trained on them: their test set or, without one, all samples.
 

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Floats
-from chainrule.core.words import CheckedOptions
+from chainrule.core.options import checked_options
 from chainrule.data.input_statistics import MAX_RATIO, InputStatistics, Pixels
 from chainrule.data.sources import blocks, finite_extremes
 from chainrule.errors import DataError, FormatError, InputUnitWarning, OptionError, quoted, unknown_name
@@ -22,8 +22,9 @@ BYTE = 255.0  # value of a white pixel in an image file
 MAX_ORIGIN = 1 << 20  # distance of the origin from 0, in units of normalized values, where float32 still suffices
 
 
+@checked_options
 @dataclass(frozen=True)
-class Normalization(metaclass=CheckedOptions):
+class Normalization:
     """A normalization (x − origin) · gain, and what is known of the inputs x of training.
 
     Inputs are taken by their values, whatever their dtype: nothing is converted to the unit of the training data.

@@ -28,10 +28,7 @@ class NamedColumn(Column):
 
 
 def _selected(column: Column, indices: Ints) -> Column:
-    """Return some samples of a column, in memory; series may have different lengths."""
-    series = column.series
-    if series:
-        return NamedColumn([series[index] for index in indices.tolist()], column.names)
+    """Return some samples of a column, in memory."""
     return NamedColumn(column.values[indices], column.names)
 
 

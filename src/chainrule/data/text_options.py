@@ -2,11 +2,10 @@
 
 from typing import Any, ClassVar, Self
 
-from chainrule.core.words import CheckedOptions
 from chainrule.errors import OptionError, quoted, unknown_name
 
 
-class TextOptions(metaclass=CheckedOptions):
+class TextOptions:
     """Options of a dataclass that can be written as text, such as "shift=2,flip", or "none" if all have no effect.
 
     A class whose options have other names or forms defines `parse` and ``__str__``.

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from chainrule.core.arrays import Array, Floats
-from chainrule.core.options import plain
+from chainrule.core.options import checked_options, plain
 from chainrule.core.shapes import text
-from chainrule.core.words import checked_options
 from chainrule.errors import OptionError
 from chainrule.explain import saliency as calculation
 from chainrule.models import decisions

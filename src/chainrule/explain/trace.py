@@ -13,7 +13,6 @@ import numpy as np
 
 from chainrule.core.plan import Operation, Plan, Tensor, gradient_name
 from chainrule.core.shapes import is_whole, text
-from chainrule.core.words import Explained
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
@@ -45,6 +44,7 @@ from chainrule.explain.updates import NextStep, Update, update
 from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
+from chainrule.training.freezing import frozen_names
 
 RUNTIME = {"first": 0, "seed": 0, "step": 0}
 CHECK_DIGITS = 6  # significant digits for learners who compare their own results
@@ -68,7 +68,7 @@ class Float64Buffers:
         self.statistics: Array = network.statistics.astype(np.float64)
 
 
-class Trace(Explained):
+class Trace:
     """One training step on a batch: forward pass, loss, backward pass and update. The network is not modified.
 
     network   the network; its float32 parameters are converted to float64
@@ -92,7 +92,7 @@ class Trace(Explained):
     ) -> None:
         self.network = network
         self.training = training or NextStep()
-        frozen = self.training.lr_multipliers.frozen_names(network.trainable_layout)
+        frozen = frozen_names(self.training.freeze, network.trainable_layout)
         self.plan: Plan = network.plan(loss, input_gradient=True, frozen=frozen, weighting=Weighting.of(weights))
         self.training.initial_moments(network.parameters)  # a custom optimizer's moments are defined by `init`
         inputs = np.array(x, np.float64)  # copies, which the caller cannot modify

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.core.arrays import Array
-from chainrule.core.words import checked_options
+from chainrule.core.options import checked_options
 from chainrule.data.containers import Data
 from chainrule.errors import OptionError, explain_memory_errors
 from chainrule.explain.trace import Trace
@@ -17,7 +17,6 @@ from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.training import optimizers
 from chainrule.training.dense import PositionWeights
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.targets import Targets
 
@@ -80,6 +79,5 @@ def trace(
         targets = self.target_scaling.standardized(targets)
     if seed is None:
         seed = self.seed
-    frozen = LRMultipliers().freezing(self.frozen)
-    next_step = NextStep(optimizers.find(optimizer), learning_rate, step, moments, clip_norm, seed, frozen)
+    next_step = NextStep(optimizers.find(optimizer), learning_rate, step, moments, clip_norm, seed, self.frozen)
     return Trace(self, inputs, targets, resolved_loss, next_step)

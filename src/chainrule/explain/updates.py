@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.options import checked_options
 from chainrule.core.plan import gradient_name
 from chainrule.core.shapes import is_whole
-from chainrule.core.words import CheckedOptions
-from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
 from chainrule.explain.cells import UPDATE, Cell, Index, cell_name
@@ -23,13 +22,14 @@ from chainrule.explain.record import Details
 from chainrule.operations import definitions
 from chainrule.operations.grammar import Formula
 from chainrule.training.components import clip_factor
-from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
-from chainrule.training.optimizers import Adam, CustomOptimizer, Moments, Optimizer
+from chainrule.training.freezing import frozen_names
+from chainrule.training.optimizers import Adam, Moments, Optimizer
 from chainrule.training.options import check_option
 
 
+@checked_options
 @dataclass(frozen=True)
-class NextStep(metaclass=CheckedOptions):
+class NextStep:
     """The optimizer and its state for the next step.
 
     learning_rate    the learning rate of this step; None: use the optimizer's
@@ -37,7 +37,7 @@ class NextStep(metaclass=CheckedOptions):
     moments          the optimizer's moments before the step, flat like the parameters; None: initial moments
     clip_norm        the maximum gradient norm; None: no clipping
     seed             the seed for dropout
-    lr_multipliers   learning-rate multipliers of individual parameters
+    freeze           names or patterns of frozen parameters
 
     Errors   OptionError if a value is out of range
     """
@@ -48,7 +48,7 @@ class NextStep(metaclass=CheckedOptions):
     moments: Moments | None = None
     clip_norm: float | None = None
     seed: int = 0
-    lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
+    freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not is_whole(self.step, 1):
@@ -87,7 +87,7 @@ class Update:
     scale     the factor applied to the gradient: 1, or less if the gradient is clipped
     moments   the moments before the step
     after     the parameters after the step
-    factors   the learning-rate multiplier of each parameter
+    frozen    names of the frozen parameters
     """
 
     training: NextStep
@@ -96,31 +96,30 @@ class Update:
     scale: float
     moments: Moments
     after: Array
-    factors: Mapping[str, float]
+    frozen: frozenset[str]
 
     def attributes(self, parameter: str) -> Mapping[str, Any]:
         """Return the attributes of the operation that updates a parameter."""
         attributes = {"rate": self.learning_rate, **self.training.optimizer.step_attributes(self.training.step)}
-        return RateGroup(0, 0, self.factors[parameter]).attributes(attributes)
+        if parameter in self.frozen:
+            attributes["rate"] = 0.0
+            if "decay" in attributes:
+                attributes["decay"] = 0.0
+        return attributes
 
 
 def update(parameters: Array, gradient: Array, training: NextStep, layout: Mapping[str, tuple[int, int]]) -> Update:
     """Compute in float64 the step that training would take, without modifying anything.
 
-    Without learning-rate multipliers, and if it is a custom one, the optimizer updates all parameters at once. With
-    them, each parameter is updated with its own rate by the operation of a built-in optimizer. Frozen ones do not
-    change, and their gradient does not count in the norm.
+    Frozen parameters do not change, and their gradient does not count in the norm.
 
     layout   name → range in the flat arrays, for each parameter in order
     """
-    groups = training.lr_multipliers.groups(layout)
-    factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}
-    trained = dict[str, slice]()
+    frozen = frozen_names(training.freeze, layout)
+    trained = [slice(*rows) for name, rows in layout.items() if name not in frozen]
     square_sum = 0.0
-    for name, factor in factors.items():
-        if factor:
-            trained[name] = slice(*layout[name])
-            square_sum += float(np.square(gradient[trained[name]]).sum())
+    for rows in trained:
+        square_sum += float(np.square(gradient[rows]).sum())
     norm = math.sqrt(square_sum)
     scale = clip_factor(norm, training.clip_norm)
     optimizer = training.optimizer
@@ -128,25 +127,10 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     moments = training.initial_moments(parameters)
     after = parameters.copy()
     scaled = gradient * scale
-    step_update = Update(training, rate, norm, scale, moments, after, factors)
-    if not groups or isinstance(optimizer, CustomOptimizer):
-        updated, _ = optimizer.update(parameters, scaled, moments, step=training.step, learning_rate=rate)
-        for rows in trained.values():
-            after[rows] = updated[rows]
-        return step_update
-    engine = fallback.numpy_engine()
-    for name, rows in trained.items():
-        arrays = tuple(array[rows] for array in (parameters, scaled, *moments))
-        after[rows] = engine.run(optimizer.operation, arrays, step_update.attributes(name))[0]
-    return step_update
-
-
-def _factor(groups: Sequence[RateGroup], index: int) -> float:
-    """Return the learning-rate multiplier that applies at an index of the flat buffer."""
-    for group in groups:
-        if group.first <= index < group.last:
-            return group.factor
-    return 1.0
+    updated, _ = optimizer.update(parameters, scaled, moments, step=training.step, learning_rate=rate)
+    for rows in trained:
+        after[rows] = updated[rows]
+    return Update(training, rate, norm, scale, moments, after, frozen)
 
 
 def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int = DIGITS) -> Details:

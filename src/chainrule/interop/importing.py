@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from chainrule._io.files import as_path, read_safetensors
 from chainrule.core.arrays import Array, Shape
+from chainrule.core.options import checked_options
 from chainrule.core.shapes import text
-from chainrule.core.words import checked_options
 from chainrule.errors import FormatError
 from chainrule.interop import torch
 from chainrule.interop.assembly import Imported

@@ -10,7 +10,7 @@ Imports: errors, _io, core, custom.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from chainrule.core.words import module_attributes
+from chainrule.core.lazy_methods import module_attributes
 from chainrule.layers.base import Layer as Layer
 from chainrule.layers.base import Parameter as Parameter
 from chainrule.layers.node import Input as Input

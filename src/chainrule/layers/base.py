@@ -4,18 +4,21 @@ A layer contains no arrays and no state. Its only fields are its options, so tha
 again.
 """
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.core.arrays import Array
-from chainrule.core.options import plain
+from chainrule.core.options import Arguments, plain
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import expected_integer, is_whole, text
-from chainrule.core.words import CheckedOptions, Explained, match_name
+from chainrule.core.words import match_name
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 from chainrule.layers import initializers, node
 from chainrule.layers.initializers import Fans
@@ -63,28 +66,28 @@ class Parameter:
         return initializers.draw(self.initializer, self.shape, self.fans, generator, dtype)
 
 
-class LayerType(CheckedOptions):
-    """Metaclass of layers. The option ``activation="relu"`` of a layer adds an activation layer after it."""
+class LayerType(type):
+    """Metaclass of layers, which checks their options. ``activation="relu"`` adds an activation layer after a layer."""
 
     if not TYPE_CHECKING:  # type checkers read the signature of each layer
 
         def __call__(cls, *args: Any, activation: Any = None, **kwargs: Any) -> Any:
             """Create a layer or, with an activation, a `Chain` of two layers."""
-            if activation is None:
-                return super().__call__(*args, **kwargs)
-            if not cls.takes_activation:
-                return super().__call__(*args, **kwargs, activation=activation)
-            layer = super().__call__(*args, **kwargs)
-            if activation == "linear":
+            if activation is not None and not cls.takes_activation:
+                kwargs["activation"] = activation
+            values, options = _arguments(cls.__init__, cls.__name__).checked(args, kwargs)
+            layer = super().__call__(*values, **options)
+            if activation in (None, "linear"):
                 return layer
             return Chain((layer, activation_layer(activation)))
 
     @property
-    def further_options(cls) -> dict[str, object] | None:
-        """The option ``activation``, if the layer has one."""
-        if getattr(cls, "takes_activation", False):
-            return {"activation": Any}
-        return None
+    def __signature__(cls) -> inspect.Signature:
+        """Signature of the class, for `help` and editors."""
+        return inspect.signature(MethodType(cls.__init__, cls))
+
+
+_arguments = cache(Arguments)  # the options of a class of layers
 
 
 class Chain(tuple[Any, ...]):
@@ -115,7 +118,7 @@ def activation_layer(activation: object) -> Any:
 
 
 @dataclass(frozen=True)
-class Layer(Explained, metaclass=LayerType):
+class Layer(metaclass=LayerType):
     """Base class of all layers. Shapes are those of a single sample: (C, H, W), (C, W) or (F,).
 
     The class is the layer's only registration. Export, gradient checker, documentation and tests read its attributes.

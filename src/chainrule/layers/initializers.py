@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.core.arrays import Array, Floats
-from chainrule.core.words import CheckedOptions
+from chainrule.core.options import checked_options
 from chainrule.errors import OptionError, quoted, unknown_name
 
 WHITENING_BLOCK = 500  # number of images whose patches are extracted at once
@@ -120,8 +120,9 @@ def whitening(w: Array, x: Array, epsilon: float = 5e-4) -> Array:
     return kernels
 
 
+@checked_options
 @dataclass(frozen=True)
-class Normal(metaclass=CheckedOptions):
+class Normal:
     """Initializer that draws from N(0, std²), independent of the fans. The Independent Code uses ``Normal(1.0)``."""
 
     std: float = 1.0

@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Protocol, TypeAlias, cast
 
 from chainrule.core.options import plain
 from chainrule.core.shapes import is_whole, text
-from chainrule.core.words import Explained
 from chainrule.errors import OptionError, ShapeError, quoted
 
 Shape = tuple[int, ...]
@@ -32,7 +31,7 @@ class Connectable(Protocol):
     def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape: ...
 
 
-class Node(Explained):
+class Node:
     """A node of a graph: a layer applied to other nodes, or an `Input`, which has no layer.
 
     layer   the layer; None for an `Input`

@@ -11,7 +11,6 @@ from chainrule.core.arrays import Array, Ints
 from chainrule.core.options import plain
 from chainrule.core.shapes import is_number
 from chainrule.data.containers import Data
-from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted
 from chainrule.models.record import Record
 from chainrule.models.sizes import sized
@@ -19,7 +18,7 @@ from chainrule.network import tasks
 from chainrule.network.labels import Labels
 from chainrule.network.network import Network
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, Task
-from chainrule.training import dense, evaluation, requirements
+from chainrule.training import dense, evaluation
 from chainrule.training.metrics import Evaluation
 
 
@@ -29,7 +28,6 @@ def evaluate(
     *,
     ignore_label: int | None,
     loss: Any,
-    views: Any,
     metrics: Any,
     is_weighted: bool,
 ) -> Evaluation:
@@ -38,9 +36,7 @@ def evaluate(
     network = sized(network, data.inputs)
     resolved_loss = network.choose_loss(loss)
     examples = Record.of(network, ignore_label, resolved_loss).read(data)
-    chosen = Views.choose(views)
-    requirements.check({"views": chosen}, requirements.fixed_targets(examples.targets, positions=network.positions))
-    options = network.normalization, resolved_loss, network.task, chosen
+    options = network.normalization, resolved_loss, network.task
     result = evaluation.evaluate(network, examples, *options)
     weights = examples.targets.weights
     if is_weighted and weights is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.core.words import checked_options, checked_options_with
+from chainrule.core.options import checked_options
 from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization, decision
 from chainrule.engines.fallback import say_once
@@ -71,7 +71,7 @@ class RunWriter(Protocol):
 
 
 @with_options_documented
-@checked_options_with(RecipeOptions.__annotations__)
+@checked_options
 @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
 def fit(
     self: Network,
@@ -97,8 +97,7 @@ def fit(
 ) -> History:
     """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
-    x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel. A
-                list of series (C, L) may have different lengths L.
+    x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel.
                 Without y, the path of an image folder
     y           labels or class names (N,), or targets (N, K) or (N,). For outputs (K, …), a label per position
                 (N, …), or targets (N, K, …)
@@ -121,8 +120,6 @@ def fit(
     _check_services(run, workers)
     data = loaded(self, Data.of(x, y, weights=sample_weight, groups=groups))
     held_out = None if validation_data is None else Data.of_option("validation_data", validation_data)
-    if run is not None:
-        run.check(data, held_out)
     resolved_loss = self.check_loss(loss, loss_weights)
     record = Record.learned(self, data, resolved_loss, **options)
     examples = record.read(data)
@@ -200,7 +197,7 @@ def _trainer(
     if held_out is not None:
         validation = later.read(held_out)
     elif validation is not None and not recipe.validation:
-        fitted.check_unit(validation.source.representative)
+        fitted.check_unit(validation.source.x)
     test = None
     if run is not None and run.test is not None:
         test = run.test
@@ -209,7 +206,7 @@ def _trainer(
     options |= {"labels": record.labels, "columns": record.columns}
     result = trainer(network, recipe, training, validation, normalization=fitted, **options)
     standardized = result.target_scaling is not None
-    requirements.check_fit(explicit, recipe, examples, standardized=standardized, tested=test is not None)
+    requirements.check_fit(explicit, recipe, examples, standardized=standardized)
     if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
         sentence = decision(result.normalization, training.statistics)
@@ -270,7 +267,7 @@ def trainer(
         _warn_of_raw_bytes(self, training)
     options: dict[str, Any] = {"labels": labels, "columns": columns, "workers": workers, "metrics": metrics}
     if self.frozen:
-        recipe = replace(recipe, lr_multipliers=recipe.lr_multipliers.freezing(self.frozen))
+        recipe = replace(recipe, freeze=(*recipe.freeze, *self.frozen))
     return Trainer(self, recipe, training, fitted, validation, **options)
 
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from chainrule.core.options import checked_options
 from chainrule.core.shapes import is_number
-from chainrule.core.words import checked_options
 from chainrule.data.normalization import BYTE, Normalization, decision
 from chainrule.errors import OptionError, ShapeError, quoted
 from chainrule.layers import Layer

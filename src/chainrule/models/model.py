@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Shape
 from chainrule.core.lazy_methods import LazyMethod, function_of
-from chainrule.core.words import Explained, checked_options, checked_options_with
+from chainrule.core.options import checked_options
 from chainrule.errors import printable
 from chainrule.layers import node
 from chainrule.layers.node import NodesLike, Wiring
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from chainrule.models.summary import Summary
 
 
-class Model(Explained, Network):
+class Model(Network):
     """Base class of the models: a network that can be trained, evaluated, traced, plotted and saved.
 
     Many methods are functions of a network: `fit` is in `fitting.py`, the others are listed in `core.lazy_methods`.
@@ -53,8 +52,18 @@ class Model(Explained, Network):
     ) -> None:
         super().__init__(layers, input_shape, wiring=wiring, **options)
         self.name = printable(name)
+        self._is_complete = True
 
     history: History | None = None
+    _is_complete = False
+
+    if not TYPE_CHECKING:  # type checkers report unknown attributes
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Set an attribute; AttributeError if a complete model has none of this name: it would have no effect."""
+            if self._is_complete and not (name in vars(self) or name.startswith("_") or hasattr(type(self), name)):
+                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}", name=name, obj=self)
+            super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to copy or pickle, without the history."""
@@ -224,11 +233,6 @@ class Model(Explained, Network):
         return function_of("Model._repr_html_")(self)
 
 
-DEFAULTS = {
-    entry.name: entry.default for base in (Network, Model) for entry in signature(base.__init__).parameters.values()
-}
-
-
 class Sequential(Model):
     """A model that applies its layers one after the other.
 
@@ -253,7 +257,7 @@ class Sequential(Model):
     >>> model.evaluate(test_images, test_labels).accuracy
     """
 
-    @checked_options_with(ModelOptions.__annotations__, DEFAULTS)
+    @checked_options
     def __init__(self, layers: Sequence[Any], input_shape: Sequence[int], **options: Unpack[ModelOptions]) -> None:
         super().__init__(layers, input_shape, **options)
 
@@ -273,7 +277,7 @@ class Graph(Model):
     >>> model = Graph(x, Softmax()(Dense(10)(GlobalAveragePool2D()(y))))
     """
 
-    @checked_options_with(ModelOptions.__annotations__, DEFAULTS)
+    @checked_options
     def __init__(self, x: NodesLike, y: NodesLike, **options: Unpack[ModelOptions]) -> None:
         from chainrule.network.remembered_nodes import recall, remember
 

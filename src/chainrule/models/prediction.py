@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array
-from chainrule.core.words import checked_options
+from chainrule.core.options import checked_options
 from chainrule.data.containers import Column, Data, as_columns
 from chainrule.data.sources import SampleSource, as_samples, blocks
-from chainrule.errors import OptionError, ShapeError, explain_memory_errors
+from chainrule.errors import explain_memory_errors
 from chainrule.models.record import Record
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
@@ -20,7 +20,6 @@ from chainrule.network.ports import ArraysLike
 
 if TYPE_CHECKING:
     from chainrule.data.inputs import ImageSource
-    from chainrule.data.views import Views
     from chainrule.training.metrics import Evaluation, Metric
 
 
@@ -31,7 +30,6 @@ def predict(
     x: ArraysLike | Data | ImageSource | Sequence[ImageSource],
     *,
     batch_size: int = PREDICT_BATCH,
-    views: str | Views | None = None,
 ) -> Any:
     """Return the outputs (N, *output_shape) for inputs (N, *input_shape), which are normalized as in training.
 
@@ -40,12 +38,11 @@ def predict(
     If training standardized the targets, the outputs are converted to the targets' units.
 
     If no weights depend on it, arrays may have another height, width or length than ``input_shape``, as in a network
-    that is convolutional up to a global pooling. Files are resized. A list of series may have different lengths.
+    that is convolutional up to a global pooling. Files are resized.
 
     x   inputs as in `fit`, one sample, the path of an image file, a Pillow image, or a list of paths or images. N
         may be 0. Labels of a data set or of batches (x, y) are not used. Files and images are converted by
         `data.inputs.read_input`
-    views   views of each image over which to average the outputs, as in `evaluate`
 
     This method is thread-safe, including in forked processes. Unlike `fit` and `evaluate`, it does not check
     that inputs are finite: NaN or infinity in a sample can make the outputs of that sample NaN.
@@ -57,22 +54,14 @@ def predict(
     samples = x
     if not _is_batch(self, x):
         columns = _input_columns(self, x)
-        series = Record.of(self).series(columns)
-        if series:
-            from chainrule.models.sizes import of_each_length
-
-            return of_each_length(series, lambda part: predict(self, part, batch_size=batch_size, views=views))
         network, samples = _read(self, columns)
-    averaged_views = None
-    if views is not None:
-        averaged_views = chosen_views(network, views)
     if isinstance(samples, SampleSource) and len(samples):
         parts = list[Array]()
         for part in blocks(samples):
-            parts.append(_outputs(network, part, batch_size, averaged_views))
+            parts.append(_outputs(network, part, batch_size))
         results = np.concatenate(parts)
     else:
-        results = _outputs(network, samples, batch_size, averaged_views)
+        results = _outputs(network, samples, batch_size)
     if network.target_scaling is not None:
         results = network.target_scaling.in_units(results)
     if network.output_ports is None:
@@ -80,24 +69,9 @@ def predict(
     return network.output_ports.split(results)
 
 
-def _outputs(network: Network, samples: Any, batch_size: int, views: Views | None) -> Array:
-    """Return the outputs for samples in their own units; with views, the mean over them."""
-    prepared = network.normalization.prepare(samples, network.dtype)
-    if views is None:
-        return network.infer(prepared, batch_size)
-    mean: Any = 0
-    for weight, view in views.of(prepared):
-        mean = mean + weight * network.infer(view, batch_size)
-    return np.asarray(mean, network.dtype)
-
-
-def chosen_views(network: Network, views: str | Views | None) -> Views | None:
-    """Return the views of an option; OptionError for a network whose outputs they would have to move, too."""
-    from chainrule.data.views import Views
-
-    if len(network.output_shape) > 1 or network.positions:
-        raise OptionError("views would move the images, but not the positions in the outputs; leave them out")
-    return Views.choose(views)
+def _outputs(network: Network, samples: Any, batch_size: int) -> Array:
+    """Return the outputs for samples in their own units."""
+    return network.infer(network.normalization.prepare(samples, network.dtype), batch_size)
 
 
 @checked_options
@@ -106,7 +80,6 @@ def predict_classes(
     x: ArraysLike | Data | ImageSource | Sequence[ImageSource],
     *,
     batch_size: int = PREDICT_BATCH,
-    views: str | Views | None = None,
 ) -> Any:
     """Return the answers for inputs of `predict`, as ``chainrule predict`` prints them.
 
@@ -119,7 +92,7 @@ def predict_classes(
     """
     from chainrule.models.decisions import answers
 
-    return answers(self, predict(self, x, batch_size=batch_size, views=views))
+    return answers(self, predict(self, x, batch_size=batch_size))
 
 
 def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
@@ -128,16 +101,10 @@ def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
 
 
 def read_samples(network: Network, x: Any) -> tuple[Network, Any]:
-    """Return the network for the size of inputs of `predict`, and these: an array, packed inputs or a `SampleSource`.
-
-    Errors   ShapeError for series of different lengths
-    """
+    """Return the network for the size of inputs of `predict`, and an array, packed inputs or a `SampleSource`."""
     if _is_batch(network, x):
         return network, x
-    columns = _input_columns(network, x)
-    if len(set(map(np.shape, Record.of(network).series(columns)))) > 1:
-        raise ShapeError("the series have different lengths; pass series of one length")
-    return _read(network, columns)
+    return _read(network, _input_columns(network, x))
 
 
 def _is_batch(network: Network, x: Any) -> bool:
@@ -174,7 +141,6 @@ def evaluate(
     y: ArraysLike | None = None,
     *,
     loss: LossLike | None = None,
-    views: str | Views | None = None,
     ignore_label: int | None = None,
     metrics: Mapping[str, Metric] | None = None,
     sample_weight: ArrayLike | None = None,
@@ -183,8 +149,6 @@ def evaluate(
 
     x, y    as in `Model.fit`; arrays may have another size, as in `predict`
     loss    None: the model's loss
-    views   views of each image over which to average the outputs: `Views`, or text such as "flip,shift=1";
-            None: only the image itself
     ignore_label   for dense labels, the label of positions that do not count; None: all positions count
     metrics   further metrics by name: functions of the true and the predicted classes (N,), labels (N, K) of 0 and 1,
             or numbers, such as those of scikit-learn, which return a number. Of several outputs, they are called for
@@ -194,7 +158,7 @@ def evaluate(
     """
     from chainrule.models.decisions import evaluate
 
-    options: dict[str, Any] = {"loss": loss, "views": views, "ignore_label": ignore_label, "metrics": metrics}
+    options: dict[str, Any] = {"loss": loss, "ignore_label": ignore_label, "metrics": metrics}
     data = Data.of(x, y, weights=sample_weight)
     return evaluate(self, data, **options, is_weighted=sample_weight is not None)
 

@@ -15,8 +15,8 @@ import numpy as np
 from chainrule._io.console import aligned
 from chainrule.core.costs import bytes_moved, multiply_adds
 from chainrule.core.lazy_methods import function_of
+from chainrule.core.options import checked_options
 from chainrule.core.plan import Operation, Plan
-from chainrule.core.words import checked_options
 from chainrule.engines.options import limit_blas_threads, processors
 from chainrule.engines.recording import OperationTimes, recording_engine
 from chainrule.errors import DataError, OptionError

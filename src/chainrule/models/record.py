@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array, Ints
-from chainrule.core.shapes import text
 from chainrule.data.containers import Column, Data
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
 from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.data.sources import as_samples
-from chainrule.errors import DataError, OptionError, ShapeError, quoted
+from chainrule.errors import DataError, OptionError, quoted
 from chainrule.models.normalizing_layers import default_kind, fit_joint
 from chainrule.network.fitted import UNFITTED, class_counts
 from chainrule.network.labels import KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
@@ -27,10 +26,9 @@ from chainrule.network.losses import Loss
 from chainrule.network.network import Network
 from chainrule.network.ports import Ports
 from chainrule.network.shapes import input_array
-from chainrule.network.sizes import resized
 from chainrule.network.tasks import Task
 from chainrule.training import outputs
-from chainrule.training.examples import ColumnSource, Examples, SeriesSource
+from chainrule.training.examples import Examples, InputSource
 from chainrule.training.targets import Targets
 
 AUTOMATIC = "automatic"  # kind of a normalization that is chosen for each input
@@ -95,7 +93,7 @@ class Record:
         """
         examples = self._read(data).with_weights(data.weights).checked()
         if isinstance(self.normalization, Normalization):
-            self.normalization.check_unit(examples.source.representative)
+            self.normalization.check_unit(examples.source.x)
         return examples
 
     def parts(
@@ -122,16 +120,10 @@ class Record:
             raise OptionError(f"{data.path}: only fit takes the path of a folder; load it with chainrule.data.load")
         if isinstance(data, Dataset):
             return self._of_dataset(data)
-        series = self.series(data.inputs)
-        if series:
-            for shape in {values.shape for values in series}:
-                if len(resized(self.network, shape).output_shape) > 1:
-                    raise DataError("an output per position requires series of one length; pad or cut them")
-            return Examples(SeriesSource(series), self._targets(_only(data.targets, "target"), len(series)))
         x, normalization = self.inputs(data.inputs)
         if x.size == 0:
             raise DataError("the data is empty")
-        return Examples(ColumnSource(x), self.targets(data.targets, len(x)), normalization=normalization)
+        return Examples(InputSource(x), self.targets(data.targets, len(x)), normalization=normalization)
 
     # ------------------------------------------------------------------ inputs
 
@@ -171,25 +163,6 @@ class Record:
         if self.columns and column.names not in ((), self.columns):
             values = column.ordered(self.columns, "the table has the columns")
         return as_samples(input_array(values, self.network.input_shape, single=single))
-
-    def series(self, columns: Mapping[Any, Column]) -> list[Array]:
-        """Return series (C, L) if at least one does not have the network's length; empty for other data.
-
-        Errors   ShapeError for series that do not have the network's channels
-        """
-        network = self.network
-        if network.has_ports or len(network.input_shape) != 2 or len(columns) != 1:
-            return []
-        series = _only(columns, "input").series
-        channels = network.input_shape[0]
-        shapes = {values.shape for values in series}
-        has_channels_last = len(shapes) == 1 and channels not in {shape[0] for shape in shapes}
-        if shapes <= {network.input_shape} or has_channels_last:
-            return []
-        for shape in shapes:
-            if shape[0] != channels:
-                raise ShapeError(f"expected series of shape ({channels}, length), found one of ({text(shape)})")
-        return series
 
     # ------------------------------------------------------------------ targets
 
@@ -255,7 +228,7 @@ class Record:
         targets = places._targets(data.targets[""], len(data))
         if targets.kind is not None and has_names:
             targets = replace(targets, kind=TEXT)
-        return Examples(ColumnSource(x), targets, validation, digits=data.digits, mask_values=data.mask_values)
+        return Examples(InputSource(x), targets, validation, digits=data.digits, mask_values=data.mask_values)
 
     def with_places(self) -> Record:
         """Return a record that reads labels as the places of classes."""

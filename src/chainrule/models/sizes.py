@@ -6,11 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import numpy as np
-
 from chainrule import layers
 from chainrule.core import randomness
-from chainrule.core.arrays import Array, Shape
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.containers import Column
@@ -22,7 +19,7 @@ from chainrule.network.losses import PROBABILITIES
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_seed
 from chainrule.network.sizes import resized
-from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.freezing import frozen_names
 
 BACKBONE = "backbone"  # name for all layers but the last one with parameters
 N = TypeVar("N", bound=Network)
@@ -103,7 +100,7 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
 
 
 def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tuple[str, ...]:
-    """Return names for `LRMultipliers.freezing`: without layers that have no parameters, and with those of `BACKBONE`.
+    """Return names for `freezing.frozen_names`: without layers that have no parameters, and with those of `BACKBONE`.
 
     For layers conv1, relu1, conv2, dense1, "backbone" becomes conv1 and conv2; of several outputs, the last layer with
     parameters of each is left out. Names of single parameters, such as "conv1.w", are kept.
@@ -123,7 +120,7 @@ def names_to_freeze(network: Network, names: Sequence[str], option: str) -> tupl
         if not backbone:
             raise OptionError(f"{option} {BACKBONE}: the network has no parameters before its last layer")
         selected = backbone + [name for name in selected if name != BACKBONE]
-    LRMultipliers().freezing(selected).groups(network.trainable_layout, option)
+    frozen_names(selected, network.trainable_layout, option)
     return tuple(selected)
 
 
@@ -192,21 +189,6 @@ def _channels_first(sizes: tuple[int, ...], channels: int, axes: int) -> tuple[i
     if own[0] == channels:
         return own
     return (channels, *own[:-1])
-
-
-def of_each_length(series: Sequence[Any], predict: Callable[[Array], Array]) -> Array:
-    """Return the outputs (N, …) for series of different lengths, from those for series of one length."""
-    numbers_of = dict[Shape, list[int]]()
-    for number, values in enumerate(series):
-        numbers_of.setdefault(np.shape(values), []).append(number)
-    order = list[int]()
-    parts = list[Array]()
-    for _, numbers in sorted(numbers_of.items()):
-        order += numbers
-        parts.append(predict(np.stack([series[number] for number in numbers])))
-    if len({part.shape[1:] for part in parts}) > 1:
-        raise ShapeError("the outputs for series of different lengths have different shapes; predict each length alone")
-    return np.concatenate(parts)[np.argsort(order)]
 
 
 COMPUTED = (layers.Dense, layers.Conv1D, layers.Conv2D)  # layers that can compute logits

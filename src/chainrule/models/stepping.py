@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array, Arrays
-from chainrule.core.words import checked_options
+from chainrule.core.options import checked_options
 from chainrule.data.containers import Data
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import as_array
@@ -24,7 +24,6 @@ from chainrule.network.sizes import MAX_SIZES
 from chainrule.network.tasks import Task
 from chainrule.training import optimizers, outputs
 from chainrule.training.components import clipping
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
 from chainrule.training.options import check_option
 from chainrule.training.samples import Preparation
@@ -77,8 +76,7 @@ class _Calls:
                 self.steppers.clear()
             optimizer, clip_norm, _ = self.options
             components = clipping(clip_norm)
-            multipliers = LRMultipliers().freezing(frozen)
-            stepper = Stepper(network, optimizer, loss, task, multipliers, weighting=weighting, components=components)
+            stepper = Stepper(network, optimizer, loss, task, frozen, weighting=weighting, components=components)
             self.steppers[place] = key, stepper
         stepper = self.steppers[place][1]
         stepper.moments = self.moments

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 
 from chainrule.core import randomness
 from chainrule.core.arrays import Shape
+from chainrule.core.options import checked_options
 from chainrule.core.plan import Plan
 from chainrule.core.shapes import expected_integer, is_whole
-from chainrule.core.words import checked_options
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader

@@ -24,7 +24,7 @@ from chainrule.training.history import Epoch
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
-STATE = ("optimizer.", "lookahead.", "average.")  # prefixes of the names in `Trainer.state`
+STATE = ("optimizer.", "average.")  # prefixes of the names in `Trainer.state`
 INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 
 

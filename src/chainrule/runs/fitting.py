@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from chainrule._io import files
-from chainrule.core.words import CheckedOptions
+from chainrule.core.options import checked_options
 from chainrule.data import known_names
 from chainrule.data.containers import Data
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import as_array
-from chainrule.errors import DataError, OptionError, RunError, StudentError
+from chainrule.errors import DataError, RunError, StudentError
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
 from chainrule.models.record import Record
@@ -62,7 +62,7 @@ def _identified(data: Data | None, record: Record) -> IdentifiedData | None:
     if record.network.has_ports:
         examples = record.read(data)
         targets = examples.targets
-        representative = examples.source.representative
+        representative = examples.source.x
         return IdentifiedData(representative, np.asarray(targets.values), len(examples), weights=targets.weights)
     (x,) = data.inputs.values()
     (y,) = data.targets.values()
@@ -72,8 +72,9 @@ def _identified(data: Data | None, record: Record) -> IdentifiedData | None:
     return IdentifiedData(x.values, targets, len(x.values))
 
 
+@checked_options
 @dataclass(frozen=True, eq=False)
-class Run(metaclass=CheckedOptions):
+class Run:
     """A run folder for `Model.fit`, with config, history, checkpoints, model and evaluation; see docs/runs.md.
 
     folder      path of the folder; with several workers, only worker 0 writes files
@@ -95,18 +96,6 @@ class Run(metaclass=CheckedOptions):
         if self.test_data is None:
             return None
         return Data.of_option("test_data", self.test_data)
-
-    def check(self, training: Data, validation: Data | None) -> None:
-        """Raise OptionError for data that cannot be identified when the run is resumed, before anything is trained."""
-        for data in (training, validation, self.test):
-            if data is None:
-                continue
-            lengths = set[tuple[int, ...]]()
-            for column in data.inputs.values():
-                lengths |= {values.shape for values in column.series}
-            if len(lengths) > 1:
-                problem = "run: series of different lengths cannot be resumed"
-                raise OptionError(f"{problem}; train without run=, and save the model")
 
     def train(
         self,

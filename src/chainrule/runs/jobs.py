@@ -11,8 +11,8 @@ import numpy as np
 from chainrule import data
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
+from chainrule.core.options import checked_options
 from chainrule.core.shapes import differ_in_ones, text
-from chainrule.core.words import CheckedOptions
 from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
@@ -48,8 +48,9 @@ class Labelled(Protocol):
     def y(self) -> Any: ...
 
 
+@checked_options
 @dataclass(frozen=True)
-class DataChoice(metaclass=CheckedOptions):
+class DataChoice:
     """Selection of the data that a run is trained and tested on.
 
     name          name of a known data set or path, as in `data.load`; `ARRAYS` for arrays passed to `Model.fit`

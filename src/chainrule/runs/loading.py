@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from chainrule._io import files
 from chainrule._io.reading import read_bytes
-from chainrule.core.words import checked_options
+from chainrule.core.options import checked_options
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, RunError, ShapeError, explain_memory_errors
 from chainrule.interop import importing

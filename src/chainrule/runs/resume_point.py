@@ -73,7 +73,7 @@ def next_step(
     epoch_steps = data.batch_count(images, recipe.batch_size)
     steps = epoch_steps * recipe.epochs
     rate = recipe.rate(min(done, steps - 1), steps, epoch_steps, epochs)
-    return NextStep(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed, recipe.lr_multipliers)
+    return NextStep(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed, recipe.freeze)
 
 
 def with_overrides(training: NextStep, optimizer: Optimizer | None, learning_rate: float | None) -> NextStep:

@@ -46,7 +46,6 @@ class Result:
     finished     False if the run was stopped and can be resumed
     evaluation   evaluation on the test data; None without test data, or if the run is not finished
     interrupted  whether the run was stopped by Ctrl-C
-    averaged     evaluation with the outputs averaged over the recipe's views; None if the recipe has no views
     """
 
     folder: Path
@@ -56,7 +55,6 @@ class Result:
     finished: bool
     evaluation: Evaluation | None
     interrupted: bool = False
-    averaged: Evaluation | None = None
 
 
 def start(
@@ -291,21 +289,15 @@ def _train(
         seconds = trainer.history.epochs[-1].seconds
     if not trainer.finished:
         return Result(folder, model, trainer.history, seconds, False, None, interrupted=bool(interrupted))
-    evaluation = averaged = None
-    views = trainer.recipe.views
+    evaluation = None
     if test is not None:
         evaluation = model.evaluate(test, ignore_label=trainer.recipe.ignore_label)
-        if views:
-            averaged = model.evaluate(test, views=views)
     contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), epochs=job.recipe.epochs)}
     if evaluation is not None:
-        result_config = evaluation.to_json(model.classes)
-        if averaged is not None:
-            result_config["averaged"] = {"views": str(views), **averaged.figures}
-        contents[EVALUATION] = files.json_bytes(result_config)
+        contents[EVALUATION] = files.json_bytes(evaluation.to_json(model.classes))
     recorder.write(contents)
     recorder.record_all()
-    result = Result(folder, model, trainer.history, seconds, True, evaluation, averaged=averaged)
+    result = Result(folder, model, trainer.history, seconds, True, evaluation)
     if plots:
         draw(result, test)
     return result

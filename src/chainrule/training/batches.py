@@ -14,11 +14,11 @@ from chainrule.core.arrays import Array, Arrays, Ints
 from chainrule.engines.protocol import ONE_STEP
 from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Batch, Preparation, Samples
+from chainrule.training.samples import Batch, Preparation
 from chainrule.training.steps.stepper import Stepper
 
 if TYPE_CHECKING:
-    from chainrule.data.augmentation import Augmentation
+    pass
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
 
@@ -30,12 +30,12 @@ class BatchGroup(NamedTuple):
 
     size     number of samples in each whole batch
     batches  number of batches
-    draws    draws of this worker's samples of all batches, one batch after the other
+    numbers  numbers of this worker's samples of all batches, one batch after the other
     """
 
     size: int
     batches: int
-    draws: Ints
+    numbers: Ints
 
 
 @dataclass(eq=False)
@@ -55,9 +55,7 @@ class BatchLoader:
     def __post_init__(self) -> None:
         self.epoch_steps = self.data.source.steps(self.recipe.batch_size)
         self._planned_epoch: int | None = None
-        self._planned = list[Ints]()  # draws of each batch of this epoch
-        augmentation = self.recipe.augmentation
-        self._mixing = augmentation if augmentation is not None and augmentation.mixes else None
+        self._planned = list[Ints]()  # numbers of the samples of each batch of this epoch
         self.held = False
 
     # ------------------------------------------------------------------ batches of a step
@@ -67,76 +65,28 @@ class BatchLoader:
 
         step   step number, from 0
         """
-        return self.batch_of(step // self.epoch_steps, self._draws(step))
+        return self.batch_of(step // self.epoch_steps, self.indices(step))
 
     def indices(self, step: int) -> Ints:
         """Return the numbers (N,) of the samples in a step's batch. Steps are numbered from 0."""
-        return self._draws(step) % len(self.data)
-
-    def _draws(self, step: int) -> Ints:
-        """Return the draws of a step's batch: numbers of samples, plus multiples of their count if repeated."""
         epoch, position = divmod(step, self.epoch_steps)
         return self._plan(epoch)[position]
 
     def _plan(self, epoch: int) -> list[Ints]:
-        """Return the draws of each batch of an epoch."""
+        """Return the numbers of the samples of each batch of an epoch."""
         if self._planned_epoch != epoch:
             size = self.recipe.batch_size
             seed = self.recipe.seed
-            if self.recipe.sampling is None:
-                self._planned = self.data.source.plan(size, seed, epoch)
-            else:
-                from chainrule.training.sampling import balanced_draws
-
-                draws = balanced_draws(self.data.targets.largest, seed, epoch)
-                self._planned = [draws[first : first + size] for first in range(0, len(draws), size)]
+            self._planned = self.data.source.plan(size, seed, epoch)
             self._planned_epoch = epoch
         return self._planned
 
-    def batch_of(self, epoch: int, draws: Ints) -> Batch:
-        """Return a batch of the samples that are drawn."""
+    def batch_of(self, epoch: int, numbers: Ints) -> Batch:
+        """Return a batch of the samples with these numbers, (N,)."""
         source = self.data.source
-        drawn = self._with_partners(epoch, draws, len(source))
-        numbers = drawn % len(source)
         samples, rows = source.samples(numbers, self.data.targets)
-        return self._finished(samples, rows, epoch, drawn, len(draws))
-
-    def _with_partners(self, epoch: int, indices: Ints, count: int) -> Ints:
-        """Return indices of samples, followed by those of the samples that they are mixed with, if samples are mixed.
-
-        count   number of samples from which partners are drawn
-        """
-        if self._mixing is None:
-            return indices
-        from chainrule.data import mixing
-
-        return np.concatenate([indices, mixing.partners(mixing.Draw(self.recipe.seed, epoch, indices), count)])
-
-    def _finished(
-        self,
-        samples: Samples,
-        indices: Ints,
-        epoch: int,
-        numbers: Ints,
-        count: int,
-    ) -> Batch:
-        """Normalize, augment and mix samples, smooth their targets, and convert all arrays to the network's dtype.
-
-        indices   indices of the samples, followed by those of the samples that they are mixed with
-        numbers   numbers of these samples, for random numbers
-        count     number of samples in the batch
-        """
-        batch = samples.batch(indices, self.preparation, epoch=epoch, numbers=numbers)
-        if self._mixing is not None:
-            batch = self._mixed(self._mixing, batch, epoch, numbers[:count])
+        batch = samples.batch(rows, self.preparation, epoch=epoch, numbers=numbers)
         return self.preparation.of_targets(batch)
-
-    def _mixed(self, augmentation: Augmentation, batch: Batch, epoch: int, numbers: Ints) -> Batch:
-        """Mix each sample of a batch with its partner. numbers: those of the samples without their partners."""
-        from chainrule.data import mixing
-
-        draw = mixing.Draw(self.recipe.seed, epoch, numbers)
-        return mixing.mix(*batch, (augmentation.mixup, augmentation.cutmix), draw)
 
     # ------------------------------------------------------------------ batches of an epoch
 
@@ -150,9 +100,9 @@ class BatchLoader:
         groups = self._groups(epoch, position)
         if self.held:
             for group in groups:
-                yield group.size, group.batches, (group.draws % len(self.data),)
+                yield group.size, group.batches, (group.numbers,)
             return
-        batches = (self.batch_of(epoch, group.draws) for group in groups)
+        batches = (self.batch_of(epoch, group.numbers) for group in groups)
         if self.data.source.decodes:
             batches = _computed_ahead(batches)
         for group, batch in zip(groups, batches, strict=True):
@@ -161,7 +111,7 @@ class BatchLoader:
     def _groups(self, epoch: int, position: int) -> list[BatchGroup]:
         """Return the remaining batches of an epoch in groups of equal sizes.
 
-        For 10 samples in batches of 4, prepared two at a time, these are (4, 2, 8 draws) and (2, 1, 2 draws).
+        For 10 samples in batches of 4, prepared two at a time, these are (4, 2, 8 numbers) and (2, 1, 2 numbers).
         """
         plan = self._plan(epoch)
         most = self.batches_at_once
@@ -172,8 +122,8 @@ class BatchLoader:
             while end < len(plan) and end - position < most and len(plan[end]) == size:
                 end += 1
             batches = np.stack(plan[position:end])
-            draws = batches[:, self.stepper.rows(size)].ravel()
-            groups.append(BatchGroup(size, len(batches), draws))
+            numbers = batches[:, self.stepper.rows(size)].ravel()
+            groups.append(BatchGroup(size, len(batches), numbers))
             position = end
         return groups
 
@@ -182,8 +132,6 @@ class BatchLoader:
     @property
     def batches_at_once(self) -> int:
         """Number of full batches to prepare together, because NumPy's overhead per call dominates for small images."""
-        if self.data.source.has_lengths:
-            return 1
         full = max(1, len(self.data) // self.recipe.batch_size)
         limits = self.stepper.step_limits
         size = ONE_STEP.size if self.recipe.augmentation else limits.size  # augmented by one thread

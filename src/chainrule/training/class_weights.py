@@ -8,6 +8,7 @@ from typing import Any, Self, TypeAlias, cast
 import numpy as np
 
 from chainrule.core.arrays import Floats
+from chainrule.core.options import checked_options
 from chainrule.data.text_options import TextOptions
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.network.labels import Labels
@@ -19,6 +20,7 @@ from chainrule.training.targets import Targets
 BALANCED = "balanced"
 
 
+@checked_options
 @dataclass(frozen=True)
 class ClassWeights(TextOptions):
     """The weight of each class in the loss.

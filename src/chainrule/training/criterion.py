@@ -20,11 +20,9 @@ class Criterion:
     monitor     "loss", "accuracy" or "mean_absolute_error" of the validation data, or, without them, of the training
                 data; or one of the ``validation_metrics``, such as "mean_f1" or "r2". `metric_table` knows which values
                 are better; for a custom metric, the text states it: "min rmse" or "max f2"
-    min_delta   an epoch is better only if the value improves by more than this
     """
 
     monitor: str = "loss"
-    min_delta: float = 0.0
 
     @property
     def metric(self) -> str:
@@ -78,7 +76,7 @@ class Criterion:
         for epoch in epochs:
             if self.is_defined(epoch):
                 score = self._score(epoch)
-                is_better = not better or score < lowest - self.min_delta
+                is_better = not better or score < lowest
                 better.append(is_better)
                 if is_better and not math.isnan(score):
                     lowest = score

@@ -14,7 +14,6 @@ ARGUMENTS = {  # arguments of `fit`, and methods of models
     "groups": ("validation samples",),
     "learning_rate": ("rate",),
     "callbacks": ("end",),
-    "freeze": ("update",),
     "set_thresholds": ("evaluated outputs",),
     "evaluate(loss=)": ("evaluated outputs",),
     "evaluate(sample_weight=)": ("evaluated outputs",),
@@ -25,7 +24,6 @@ AUGMENTATION = {  # effect of augmentation (`EFFECTS`) → what it changes
     "exposes": ("positions that count",),
     "recolors": ("samples",),
     "covers": ("samples",),
-    "mixes": ("samples", "targets", "loss weights"),
 }
 
 

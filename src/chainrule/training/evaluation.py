@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Bools, Ints
+from chainrule.core.arrays import Array, Bools
 from chainrule.data.normalization import Normalization
-from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted
 from chainrule.network import loss_checks, losses
 from chainrule.network.losses import JointLoss, Loss
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.plans import endings
 from chainrule.network.ports import Ports
-from chainrule.network.sizes import resized
 from chainrule.network.tasks import JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.examples import Examples
@@ -40,7 +38,6 @@ def evaluate(
     normalization: Normalization,
     loss: Loss,
     task: Task | None = None,
-    views: Views | None = None,
     *,
     weighted: bool = False,
 ) -> Evaluation:
@@ -50,15 +47,14 @@ def evaluate(
     outputs, targets and metrics are in the units of the targets.
 
     task    None: infer it from the loss, the last layer and the targets
-    views   average the outputs over these augmented views of each image; None: use only the image itself
     weighted  whether the loss is Σ w[n] loss[n] / N for samples with weights w, as in training; metrics ignore them
     """
     loss_checks.check_outputs(loss, network.outputs)
     resolved_task = task or network_outputs.infer_task(network, loss, examples.targets)
     batches = _EvaluatedBatches(network, loss, resolved_task)
-    for numbers, batch in _in_order(examples, normalization, network):
-        batches.add(numbers, batch, views, weighted=weighted)
-    return batches.evaluation(in_order=not examples.source.has_lengths)
+    for batch in _in_order(examples, normalization, network):
+        batches.add(batch, weighted=weighted)
+    return batches.evaluation()
 
 
 class _EvaluatedBatches:
@@ -69,25 +65,16 @@ class _EvaluatedBatches:
         self._loss = loss
         self._task = task
         self._total = np.zeros(len(losses.terms(loss)))  # sum of each output's loss
-        self._numbers = list[Ints]()
         self._outputs = list[Array]()
         self._targets = list[Array]()
         self._valid = list[Array]()  # empty: all positions count
         self._losses = list[list[Array]]()  # of each batch and output, the loss of each sample
 
-    def add(self, numbers: Ints, batch: Batch, views: Views | None, *, weighted: bool) -> None:
-        """Evaluate a batch: normalized x, targets in their units, and weights or None.
-
-        numbers   numbers (N,) of the samples
-        """
+    def add(self, batch: Batch, *, weighted: bool) -> None:
+        """Evaluate a batch: normalized x, targets in their units, and weights or None."""
         network = self._network
         x, targets, weights = batch
-        if x.ndim == 3 and x.shape[1:] != network.input_shape:  # series of another length
-            network = resized(network, x.shape[1:])
-        views_of_x: Iterable[tuple[float, Array]] = [(1.0, x)]
-        if views is not None:
-            views_of_x = views.of(x)
-        outputs, scores = _outputs(network, self._loss, views_of_x)
+        outputs, scores = _outputs(network, self._loss, x)
         valid: Bools | None = None
         if weights is not None and weights.ndim > 2:  # of positions: two planes, for the loss and for the metric
             metric_weights = weights[:, 1]
@@ -97,7 +84,6 @@ class _EvaluatedBatches:
         elif not weighted:
             weights = None
         self._add_losses(scores, targets, weights)
-        self._numbers.append(numbers)
         self._outputs.append(outputs)
         self._targets.append(targets)
         if valid is not None:
@@ -113,23 +99,14 @@ class _EvaluatedBatches:
         self._losses.append(sample_losses)
         self._total += [values.sum(dtype=np.float64) for values in sample_losses]
 
-    def evaluation(self, *, in_order: bool) -> Evaluation:
-        """Return the evaluation of all batches.
-
-        in_order   whether the batches are in the order of the samples
-        """
+    def evaluation(self) -> Evaluation:
+        """Return the evaluation of all batches."""
         network = self._network
-        numbers = np.concatenate(self._numbers)
         by_output = zip(*self._losses, strict=True)
-        arrays = list(map(np.concatenate, (self._outputs, self._targets, *by_output)))
-        if not in_order:
-            order = np.argsort(numbers)
-            for number, array in enumerate(arrays):
-                arrays[number] = array[order]
-        outputs, targets, *sample_losses = arrays
+        outputs, targets, *sample_losses = map(np.concatenate, (self._outputs, self._targets, *by_output))
         if network.target_scaling is not None:
             outputs = network.target_scaling.in_units(outputs)
-        means = self._total / len(numbers)
+        means = self._total / len(outputs)
         ports = network.output_ports
         if isinstance(self._loss, JointLoss) and ports is not None and isinstance(self._task, JointTask):
             values = ports.split(outputs), ports.split(targets)
@@ -150,71 +127,28 @@ class _EvaluatedBatches:
         )
 
 
-def _in_order(data: Examples, normalization: Normalization, network: Network) -> Iterator[tuple[Ints, Batch]]:
-    """Yield all samples in batches for evaluation, with their numbers.
-
-    A batch is normalized x, targets in float64, and weights or None. Series are in the order of their lengths.
-    """
+def _in_order(data: Examples, normalization: Normalization, network: Network) -> Iterator[Batch]:
+    """Yield all samples in batches for evaluation: normalized x, targets in float64, and weights or None."""
     preparation = Preparation(network, normalization)
     source = data.source
     bytes_of_input = FLOAT_BYTES * math.prod(network.input_shape)
     size = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // bytes_of_input))
     for block in source.plan(size, None, 0):
         samples, rows = source.samples(block, data.targets)
-        yield block, samples.batch(rows, preparation)
+        yield samples.batch(rows, preparation)
 
 
-def _outputs(network: Network, loss: Loss, views: Iterable[tuple[float, Array]]) -> tuple[Array, list[Array]]:
-    """Return the outputs (N, *output_shape), averaged over views, and the scores that each output's loss reads.
-
-    The scores of averaged probabilities are the logarithms of these, or of their odds. A probability that is rounded
-    to 0 or 1 does not have them (`losses.JOINED`).
-
-    views    weight and inputs of each view; the weights add up to 1
-    """
+def _outputs(network: Network, loss: Loss, x: Array) -> tuple[Array, list[Array]]:
+    """Return the outputs (N, *output_shape) for normalized x, and the scores that each output's loss reads."""
     ends = endings(network, loss)
     ports = Ports({end.name: end.shape for end in network.outputs})
     scored = None
     if any(end.activation for end in ends):
         scored = loss
-    rows_of_views = list[tuple[float, Array]]()
-    for weight, x in views:
-        rows = network.infer(np.ascontiguousarray(x, network.dtype), PREDICT_BATCH, scored)
-        rows_of_views.append((weight, rows.reshape(len(x), -1)))
+    rows = network.infer(np.ascontiguousarray(x, network.dtype), PREDICT_BATCH, scored).reshape(len(x), -1)
     # With scores, a row contains the outputs, then the scores; without, the outputs are the scores.
-    averaged = np.asarray(sum(weight * rows for weight, rows in rows_of_views), network.dtype)
-    outputs = averaged[:, : ports.size]
-    scores = [*ports.split(averaged[:, -ports.size :]).values()]
-    if len(rows_of_views) > 1:
-        for number, (end, columns) in enumerate(zip(ends, ports.columns.values(), strict=True)):
-            if end.activation:
-                parts = [(weight, rows[:, -ports.size :][:, columns]) for weight, rows in rows_of_views]
-                scores[number] = _averaged_scores(end.activation, parts, scores[number])
-    return outputs.reshape(-1, *network.output_shape), scores
-
-
-def _averaged_scores(activation: str, views: Sequence[tuple[float, Array]], like: Array) -> Array:
-    """Return scores, in the form of ``like``, whose activation is the weighted mean of those of scores (N, F).
-
-    log Σ wᵢ softmax(zᵢ) is computed from log wᵢ + zᵢ − log Σ exp zᵢ, which is finite even if a probability rounds to 0.
-    A sigmoid is a softmax of z and 0. Its score is the difference of the two logarithms. Exponentials are not divided
-    by their sum.
-
-    views   weight and scores of each view
-    """
-    logs = list[Array]()
-    for weight, scores in views:
-        z = scores.reshape(like.shape).astype(np.float64)
-        if activation == "sigmoid":
-            z = np.stack([z, np.zeros_like(z)], axis=1)
-        total = 0.0
-        if activation != "exp":
-            total = np.logaddexp.reduce(z, axis=1, keepdims=True)
-        logs.append(np.log(weight) + z - total)
-    mean: Array = np.logaddexp.reduce(logs)
-    if activation == "sigmoid":
-        mean = mean[:, 0] - mean[:, 1]
-    return mean.astype(like.dtype)
+    scores = [*ports.split(rows[:, -ports.size :]).values()]
+    return rows[:, : ports.size].reshape(-1, *network.output_shape), scores
 
 
 def _losses(network: Network, loss: Loss, scores: Sequence[Array], t: Array, weights: Array | None) -> list[Array]:

@@ -1,20 +1,16 @@
-"""Training and evaluation data behind the record of a network: samples with numbers, in one of two kinds of sources.
-
-An `InputSource` has the inputs.
-"""
+"""Training and evaluation data behind the record of a network: samples with numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Array, Ints
-from chainrule.core.randomness import generator
+from chainrule.core.arrays import Ints
 from chainrule.data.dataset import batch_count, order
 from chainrule.data.input_statistics import InputStatistics
 from chainrule.data.normalization import Normalization
@@ -27,59 +23,13 @@ if TYPE_CHECKING:
 
 
 class InputSource:
-    """Inputs of samples, which are numbered from 0.
+    """Inputs of samples, which are numbered from 0: an array, a mapped file, or image files.
 
-    in_memory     whether the inputs are an array in memory
-    decodes       whether reading takes so much work that the next batch is read during a step
-    has_lengths   whether the samples of a batch have one length, but those of different batches may have others
-    """
+    Of a mapped file and of image files, only the samples of a batch are copied.
 
-    in_memory: bool = False
-    decodes: bool = False
-    has_lengths: ClassVar[bool] = False
-
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-    @property
-    def inputs(self) -> Any:
-        """Inputs of all samples, (N, …); None if there is no array or `SampleSource` of them."""
-        return None
-
-    @property
-    def representative(self) -> Any:
-        """Inputs (M, …) that determine the normalization: of all samples, or of some."""
-        return self.inputs
-
-    def part(self, numbers: Ints, targets: Targets) -> tuple[InputSource, Targets]:
-        """Return the source of the samples with the given numbers, which get numbers from 0, and its targets."""
-        raise NotImplementedError
-
-    def labels(self, targets: Targets) -> Ints | None:
-        """Return the class of each sample, (N,), which a split considers; None for other targets.
-
-        targets   targets of the samples, or of some if they are not in memory
-        """
-        return targets.classes
-
-    def samples(self, numbers: Ints, targets: Targets) -> tuple[Samples, Ints]:
-        """Return samples in memory, and the indices in them of the samples with the given numbers."""
-        raise NotImplementedError
-
-    def plan(self, size: int, seed: int | None, epoch: int) -> list[Ints]:
-        """Return the numbers of the samples in each batch of an epoch; without a seed, in order."""
-        numbers = np.arange(len(self)) if seed is None else order(len(self), seed, epoch)
-        return [numbers[first : first + size] for first in range(0, len(numbers), size)]
-
-    def steps(self, size: int) -> int:
-        """Return the number of batches in an epoch, for batches of ``size`` samples."""
-        return batch_count(len(self), size)
-
-
-class ColumnSource(InputSource):
-    """Inputs in an array, a table or a mapped file, or image files. Only the samples of a batch are copied.
-
-    x   inputs (N, …): an array or a `SampleSource`
+    x           inputs (N, …): an array or a `SampleSource`
+    in_memory   whether the inputs are an array in memory
+    decodes     whether reading takes so much work that the next batch is read during a step
     """
 
     def __init__(self, x: Any) -> None:
@@ -90,62 +40,24 @@ class ColumnSource(InputSource):
     def __len__(self) -> int:
         return len(self.x)
 
-    @property
-    def inputs(self) -> Any:
-        return self.x
-
-    def part(self, numbers: Ints, targets: Targets) -> tuple[InputSource, Targets]:
-        return ColumnSource(subset(self.x, numbers)), targets.take(numbers)
+    def part(self, numbers: Ints) -> InputSource:
+        """Return the source of the samples with the given numbers, which get numbers from 0."""
+        return InputSource(subset(self.x, numbers))
 
     def samples(self, numbers: Ints, targets: Targets) -> tuple[Samples, Ints]:
+        """Return samples in memory, and the indices in them of the samples with the given numbers."""
         if self.in_memory:
             return Samples(self.x, targets), numbers
         return Samples(self.x[numbers], targets.take(numbers)), np.arange(len(numbers))
 
-
-class SeriesSource(InputSource):
-    """Series (C, L) that may have different lengths L. The series of a batch have the same length.
-
-    The joined series determine the normalization.
-    """
-
-    has_lengths = True
-
-    def __init__(self, series: Sequence[Array]) -> None:
-        self.series = series
-        self.lengths = np.array([values.shape[1] for values in series])
-
-    def __len__(self) -> int:
-        return len(self.series)
-
-    def _of(self, numbers: Ints) -> list[Array]:
-        return [self.series[int(number)] for number in numbers]
-
-    @cached_property
-    def representative(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return np.concatenate(self.series, 1)[None]
-
-    def part(self, numbers: Ints, targets: Targets) -> tuple[InputSource, Targets]:
-        return SeriesSource(self._of(numbers)), targets.take(numbers)
-
-    def samples(self, numbers: Ints, targets: Targets) -> tuple[Samples, Ints]:
-        x: Array = np.stack(self._of(numbers))
-        return Samples(x, targets.take(numbers)), np.arange(len(numbers))
-
     def plan(self, size: int, seed: int | None, epoch: int) -> list[Ints]:
-        """Return the numbers of the series in each batch, which are drawn in every epoch; without a seed, by length."""
+        """Return the numbers of the samples in each batch of an epoch; without a seed, in order."""
         numbers = np.arange(len(self)) if seed is None else order(len(self), seed, epoch)
-        batches = list[Ints]()
-        lengths = np.unique(self.lengths)
-        for length in lengths:
-            group = numbers[self.lengths[numbers] == length]
-            batches += [group[first : first + size] for first in range(0, len(group), size)]
-        if seed is None or len(lengths) == 1:
-            return batches
-        return [batches[place] for place in generator(seed, "lengths", epoch).permutation(len(batches))]
+        return [numbers[first : first + size] for first in range(0, len(numbers), size)]
 
     def steps(self, size: int) -> int:
-        return sum(batch_count(int(count), size) for count in np.unique_counts(self.lengths).counts)
+        """Return the number of batches in an epoch, for batches of ``size`` samples."""
+        return batch_count(len(self), size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +82,7 @@ class Examples:
     @staticmethod
     def of(x: ArrayLike, y: ArrayLike, shape: Sequence[int]) -> Examples:
         """Return arrays as examples: inputs (N, …), and labels or targets for outputs of the given shape."""
-        return Examples(ColumnSource(np.asarray(x)), Targets.of(np.asarray(y), tuple(shape)))
+        return Examples(InputSource(np.asarray(x)), Targets.of(np.asarray(y), tuple(shape)))
 
     def __len__(self) -> int:
         return len(self.source)
@@ -178,19 +90,19 @@ class Examples:
     @cached_property
     def statistics(self) -> InputStatistics:
         """Statistics of the inputs, which determine the normalization."""
-        return InputStatistics(self.source.representative)
+        return InputStatistics(self.source.x)
 
     def checked(self) -> Examples:
         """Return the examples unchanged; DataError if an input is infinite or NaN."""
-        x = self.source.representative
+        x = self.source.x
         if x.dtype.kind == "f" and not np.isfinite(self.statistics.limits).all():
             finite_extremes(x, "inputs")
         return self
 
     def first(self) -> Examples:
-        """Return the first sample of those that determine the normalization."""
+        """Return the first sample."""
         numbers = np.arange(1)
-        return Examples(ColumnSource(self.source.representative[:1]), self.targets.take(numbers))
+        return Examples(InputSource(self.source.x[:1]), self.targets.take(numbers))
 
     def with_weights(self, weights: ArrayLike | None) -> Examples:
         """Return the examples with other weights in the loss, (N,), if they are not None."""
@@ -205,7 +117,7 @@ class Examples:
         """
         from chainrule.data.splits import split_validation
 
-        return split_validation(len(self), share, seed, self.source.labels(self.targets), groups)
+        return split_validation(len(self), share, seed, self.targets.classes, groups)
 
     def parts(self, share: float, seed: int, groups: ArrayLike | None = None) -> tuple[Examples, Examples | None]:
         """Return training data and validation data or None, as `split`; with a share of 0, the data's own."""
@@ -215,5 +127,4 @@ class Examples:
         return training, validation
 
     def _part(self, numbers: Ints) -> Examples:
-        source, targets = self.source.part(numbers, self.targets)
-        return replace(self, source=source, targets=targets, validation=None)
+        return replace(self, source=self.source.part(numbers), targets=self.targets.take(numbers), validation=None)

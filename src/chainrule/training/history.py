@@ -6,13 +6,12 @@ The metric depends on the task (`network.tasks`): accuracy, label accuracy or me
 from array import array
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from chainrule.core.arrays import Floats
 from chainrule.core.lazy_methods import function_of
-from chainrule.core.words import attribute_error
 from chainrule.errors import OptionError, unknown_name
 from chainrule.network.tasks import CLASSIFICATION, REGRESSION
 from chainrule.training.metric_table import PRINTED, unit_of
@@ -168,12 +167,6 @@ class History:
     def keys(self) -> list[str]:
         """Return the names of the values of every epoch, so that ``dict(history)`` contains them."""
         return [*self.history]
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Raise AttributeError, with a hint if another library has such an attribute."""
-            raise attribute_error("History", name, dir(self), self)
 
     def epoch_dicts(self) -> list[dict[str, Any]]:
         """Return the epochs as dictionaries for plots and JSON. Metrics of other tasks are omitted."""

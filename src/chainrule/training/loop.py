@@ -18,7 +18,7 @@ from chainrule.core.arrays import Arrays
 from chainrule.errors import NotFiniteError
 from chainrule.training.batches import StepInputs
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.notes import notes_on_lengths, training_warnings
+from chainrule.training.notes import training_warnings
 from chainrule.training.steps.gradients import Batches
 from chainrule.training.trainer import Callback, Trainer
 
@@ -55,8 +55,6 @@ def train(trainer: Trainer, callbacks: Sequence[Callback] = (), *, finish: bool 
 def _prepare(trainer: Trainer, callbacks: Sequence[Callback]) -> None:
     """Copy the fitted values to the network and warm up, outside the measured time."""
     trainer.history.standardized = len(trainer.units) > 1
-    if trainer.train_data.source.has_lengths:
-        trainer.history.notes += notes_on_lengths(trainer.train_data.source, trainer.recipe.batch_size)
     _rates(trainer, 1)  # raise any error in a custom schedule before the network is modified
     trainer.adopt()
     if not trainer.finished:

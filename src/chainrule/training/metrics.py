@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.core.lazy_methods import function_of
 from chainrule.core.shapes import is_number
-from chainrule.core.words import attribute_error
 from chainrule.data.input_statistics import mean_and_deviation
 from chainrule.engines import fallback
 from chainrule.errors import OptionError, quoted
@@ -84,12 +83,6 @@ class Evaluation:
     thresholds: tuple[float, ...] = ()
     functions: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
     weights: Floats | None = None
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Raise AttributeError, with a hint if another library has such an attribute."""
-            raise attribute_error("Evaluation", name, dir(self), self)
 
     def __repr__(self) -> str:
         metrics = list[str]()

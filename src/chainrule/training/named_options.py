@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from chainrule.core.options import CUSTOM_SUFFIX
-from chainrule.core.words import CheckedOptions, match_name
+from chainrule.core.words import match_name
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.training.options import MOST_EPOCHS, Bounds
 
@@ -32,7 +32,7 @@ def named_numbers(option: str, text: str, form: str) -> list[tuple[str, float]]:
 
 
 def options_in(option: str, text: str, form: str) -> dict[str, float]:
-    """Parse text such as "every=5,decay=0.7" to options by name. Whole numbers become integers. See `named_numbers`."""
+    """Parse text such as "start=0.5,end=1" to options by name. Whole numbers become integers. See `named_numbers`."""
     options = dict[str, float]()
     for name, value in named_numbers(option, text, form):
         if value.is_integer():
@@ -41,7 +41,7 @@ def options_in(option: str, text: str, form: str) -> dict[str, float]:
     return options
 
 
-BOUNDS = {  # of the options of optimizers, schedules and lookahead
+BOUNDS = {  # of the options of optimizers and schedules
     **dict.fromkeys(("learning_rate", "epsilon"), Bounds(above=0)),
     **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), Bounds(low=0, below=1)),
     "weight_decay": Bounds(low=0),
@@ -50,8 +50,6 @@ BOUNDS = {  # of the options of optimizers, schedules and lookahead
     **dict.fromkeys(("warm", "peak"), Bounds(above=0, below=1)),
     **dict.fromkeys(("start", "end"), Bounds(low=0, high=1.0)),
     **dict.fromkeys(("epochs", "step", "divisor", "final"), Bounds(low=1)),
-    "every": Bounds(low=1, high=MOST_EPOCHS),
-    "decay": Bounds(low=0, high=1.0),
 }
 
 
@@ -63,7 +61,7 @@ def check_bounds(options: "DataclassInstance") -> None:
 
 
 @dataclass(frozen=True)
-class NamedOptions(metaclass=CheckedOptions):
+class NamedOptions:
     """Base class of optimizers and schedules, whose options are within `BOUNDS`.
 
     kinds    classes by the names that are used on the command line and in files

@@ -8,7 +8,7 @@ import numpy as np
 from chainrule.data.normalization import scale_hint
 from chainrule.network.losses import JointLoss, SingleLoss
 from chainrule.network.tasks import REGRESSION
-from chainrule.training.examples import Examples, InputSource
+from chainrule.training.examples import Examples
 from chainrule.training.samples import targets_of_step
 from chainrule.training.targets import Targets
 from chainrule.training.trainer import Trainer
@@ -24,21 +24,6 @@ DIVERGENCE_FROM_START = 3.0
 MIN_GAIN, MAX_GAIN, NOISE = 0.02, 0.15, 3.0
 CROSS_ENTROPIES = ("categorical_cross_entropy", "softmax_cross_entropy")  # that of a constant is an entropy
 MIN_VALIDATION = 100  # number of validation samples whose loss is compared, too
-
-
-def notes_on_lengths(source: InputSource, size: int) -> list[str]:
-    """Return a note if series have so many lengths that batches, each of one length, are less than half full.
-
-    size   number of samples of a full batch
-    """
-    count = len(source)
-    batches = source.steps(size)
-    if count / batches > min(size, count) / 2:
-        return []
-    return [
-        f"the series of a batch have one length, so that {count} series make {batches} batches of "
-        f"{count / batches:.2g} on average: pad or cut them to a few lengths for larger batches"
-    ]
 
 
 def training_warnings(trainer: Trainer) -> list[str]:
@@ -116,12 +101,7 @@ def _compared_with_constant(trainer: Trainer, half_epoch: int) -> LossComparison
     if len(history.epochs) > 1:
         steps = trainer.epoch_steps
     loss = float(np.average(history.losses[-steps:], weights=history.sizes[-steps:]))
-    targets = data.targets
-    if recipe.sampling is not None:
-        from chainrule.training.sampling import drawn_targets
-
-        targets = drawn_targets(targets, recipe.seed)
-    constant, unit = _constant_loss(trainer, targets)
+    constant, unit = _constant_loss(trainer, data.targets)
     # Without a unit, gains cannot be measured
     is_better = loss < constant - _needed(NOISE, len(data)) * unit or not unit
     if validation is not None and not is_better:

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array, Arrays
-from chainrule.core.options import CUSTOM_SUFFIX, checked
+from chainrule.core.options import CUSTOM_SUFFIX, checked, checked_options
 from chainrule.engines import fallback
 from chainrule.errors import OptionError
-from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.freezing import frozen_names
 from chainrule.training.named_options import NamedOptions
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
 Moments = Arrays
 
 
+@checked_options
 @dataclass(frozen=True)
 class Optimizer(NamedOptions):
     """Base class of the optimizers.
@@ -102,7 +103,7 @@ class Optimizer(NamedOptions):
         """
         layout = model.trainable_layout
         parameters, new_moments = self._updated(model, gradients.flat, moments, step, learning_rate)
-        for name in layout.keys() - LRMultipliers().freezing(model.frozen).frozen_names(layout):
+        for name in layout.keys() - frozen_names(model.frozen, layout):
             first, last = layout[name]
             model.parameters[first:last] = parameters[first:last]
         return new_moments
@@ -125,6 +126,7 @@ class Optimizer(NamedOptions):
         return replace(self, learning_rate=learning_rate)
 
 
+@checked_options
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Gradient descent: p ← (1 − rate·decay)·p − rate·g.
@@ -135,6 +137,7 @@ class SGD(Optimizer):
     weight_decay: float = 0.0
 
 
+@checked_options
 @dataclass(frozen=True)
 class Momentum(Optimizer):
     """Gradient descent with momentum: v ← μ v + h,  p ← p − rate·v, with h = g + decay·p.
@@ -154,6 +157,7 @@ class Momentum(Optimizer):
         return {**super().attributes(), "nesterov": self.nesterov}
 
 
+@checked_options
 @dataclass(frozen=True)
 class Nesterov(Momentum):
     """Nesterov's momentum: v ← μ v + h,  p ← p − rate·(h + μ v), with h = g + decay·p.
@@ -164,6 +168,7 @@ class Nesterov(Momentum):
     nesterov: ClassVar[bool] = True
 
 
+@checked_options
 @dataclass(frozen=True)
 class RMSProp(Optimizer):
     """RMSProp with momentum: v ← α v + (1−α)h²,  u ← μ u + h/(√v + ε),  p ← p − rate·u, with h = g + decay·p.
@@ -180,6 +185,7 @@ class RMSProp(Optimizer):
     moments: ClassVar[tuple[str, ...]] = ("v", "u")
 
 
+@checked_options
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam: m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − rate·m̂/(√v̂ + ε).
@@ -202,6 +208,7 @@ class Adam(Optimizer):
         return {"step": step, **self.attributes()}
 
 
+@checked_options
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay: p ← p·(1 − rate·decay), then Adam's update.
@@ -222,6 +229,7 @@ NAMED: dict[str, type[Optimizer]] = {
 }
 
 
+@checked_options
 @dataclass(frozen=True)
 class CustomOptimizer(Optimizer):
     """A custom optimizer: an object with two methods over flat arrays.

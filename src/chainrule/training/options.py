@@ -31,7 +31,6 @@ PARTS = {
     "gradient": FOLLOWED,
     "rate": FOLLOWED,
     "update": FOLLOWED,
-    "weights": LEFT_OUT,
     "evaluated weights": LEFT_OUT,
     "evaluated outputs": NO_EFFECT,
     "best epoch": NO_EFFECT,
@@ -44,12 +43,9 @@ WEIGHTED = (
     "labels of classes, or of yes and no (of several per sample: with a binary cross-entropy), that are known before "
     "training (for others, use sample_weight)"
 )
-ONE_CLASS = "one class, or yes or no, for each sample, known before training, and inputs of one shape"
 LABELS = "a label per position"
-UNMOVED = "targets that do not move with the image, as masks and positions do"
 HELD_OUT = "a validation loss, of validation_data or validation_split"
 FOLLOWER = "patience, or the schedule plateau, which follow the best epoch"
-TESTED = "run=Run(…, test_data=…), whose evaluation uses them"
 SCALABLE = "a regression whose last layer is Dense or a convolution, with initial weights, a bias and no other readers"
 LOW_RATE, HIGH_RATE, RATE_STEPS = 1e-6, 1.0, 100  # default search of a learning rate
 
@@ -147,16 +143,6 @@ OPTIONS = {
         label="batch size",
         help="Images per step.",
     ),
-    "sampling": RecipeOption(
-        '"balanced" draws all classes equally often: samples of small classes several times per epoch, those of large '
-        "ones in turn over the epochs. None: an epoch visits every sample once",
-        ("batches",),
-        reads=(ONE_CLASS,),
-        group="data",
-        metavar="NAME",
-        help="balanced: draw all classes equally often.  [default: every sample once per epoch]",
-        report="{} sampling",
-    ),
     "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", ("update",), flag=None),
     "loss": RecipeOption(
         "name of a built-in loss (`losses.NAMES`), or a custom loss",
@@ -188,8 +174,7 @@ OPTIONS = {
         flag="--augment",
         help='Random transformations: "shift=2,rotation=10,scale=0.1,flip,reflect", or none. flip=alternate mirrors '
         "every image in every second epoch; reflect fills the border with mirrored pixels. Others: flip_vertical, turn "
-        "(by 90°), brightness=0.2, contrast=0.2, saturation=0.2, gain=0.2 (series), cutout=8, noise=0.1, mixup=0.2, "
-        "cutmix=1.",
+        "(by 90°), brightness=0.2, contrast=0.2, cutout=8, noise=0.1.",
         report="augmented {}",
     ),
     "label_smoothing": RecipeOption(
@@ -258,25 +243,11 @@ OPTIONS = {
         "weights.",
         report="weights averaged with decay {:g}",
     ),
-    "lr_multipliers": RecipeOption(
-        'learning-rate factors of individual parameters: `LRMultipliers`, or text ("conv1=0,beta=64"); 0 freezes',
+    "freeze": RecipeOption(
+        "names or patterns of parameters that are not trained, as in `Model.freeze`",
         ("update",),
-        help='Learning rate factors by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.',
-        report="learning rate multipliers {}",
-    ),
-    "lookahead": RecipeOption(
-        'resets the weights to an average every few steps: `Lookahead`, or text ("every=5")',
-        ("weights",),
-        help='Replace the weights by a slow running average every few steps: "every=5,decay=0.77", or none.',
-        report="lookahead {}",
-    ),
-    "views": RecipeOption(
-        'views of each test image, over which the final evaluation also averages: `Views`, or text ("flip,shift=1")',
-        ("evaluated outputs",),
-        reads=(UNMOVED, TESTED),
-        group="data",
-        help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.',
-        report="tested in views {}",
+        flag=None,
+        report="frozen: {}",
     ),
     "clip_norm": RecipeOption(
         "maximum norm of the gradient; larger gradients are scaled down",
@@ -318,15 +289,6 @@ OPTIONS = {
         help="Validation metric for --patience and the schedule plateau: loss, accuracy, mean_absolute_error or "
         "mean_f1.  [default: loss]",
         report="monitored {}",
-    ),
-    "min_delta": RecipeOption(
-        "an epoch is better only if the monitored metric improves by more than this",
-        ("best epoch",),
-        reads=(FOLLOWER,),
-        low=0,
-        group="training",
-        help="Smallest improvement of the monitored metric.  [default: 0]",
-        report="minimum improvement {:g}",
     ),
     "seed": RecipeOption(
         "seed for the initial weights, the order of the samples, dropout and augmentation",

@@ -6,33 +6,28 @@ from dataclasses import dataclass, field, fields
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, runtime_checkable
 
-from chainrule.core.words import CheckedOptions
+from chainrule.core.options import checked_options
 from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, unknown_name
 from chainrule.network import losses
 from chainrule.network.losses import Loss
 from chainrule.training import optimizers, schedules
 from chainrule.training.history import Epoch
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.options import LEFT_OUT, OPTIONS, check_meeting, check_option
 from chainrule.training.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
-    from chainrule.data.views import Views
-    from chainrule.training.averaging import Lookahead
     from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
     from chainrule.training.criterion import Criterion
 
-BALANCED = "balanced"  # kind of sampling
 BATCH_SIZE = 32  # default number of samples per step
 
 
 class RecipeOptions(TypedDict, total=False):
     """Options of `Recipe` in the forms that `fit` accepts, such as names. None stands for the default."""
 
-    sampling: str | None
     schedule: str | ScheduleLike | None
     normalization: str | None
     augmentation: "str | Augmentation | None"
@@ -43,13 +38,9 @@ class RecipeOptions(TypedDict, total=False):
     gradient_accumulation_steps: int | None
     shards: int | None
     ema_decay: float | None
-    lr_multipliers: str | LRMultipliers | None
-    lookahead: "str | Lookahead | None"
-    views: "str | Views | None"
     clip_norm: float | None
     patience: int | None
     monitor: str | None
-    min_delta: float | None
     seed: int | None
 
 
@@ -77,14 +68,12 @@ CONVERSIONS: dict[str, Callable[[object], object]] = {  # from what users pass, 
     "schedule": schedules.find,
     "class_weight": _conversion("chainrule.training.class_weights", "ClassWeights"),
     "augmentation": _conversion("chainrule.data.augmentation", "Augmentation"),
-    "lr_multipliers": LRMultipliers.choose,
-    "lookahead": _conversion("chainrule.training.averaging", "Lookahead"),
-    "views": _conversion("chainrule.data.views", "Views"),
 }
 
 
+@checked_options
 @dataclass(frozen=True)
-class Recipe(metaclass=CheckedOptions):
+class Recipe:
     """Training settings. `options.OPTIONS` states the meaning and the bounds of each.
 
     Errors   OptionError for a value out of range
@@ -94,7 +83,6 @@ class Recipe(metaclass=CheckedOptions):
 
     epochs: int = 1
     batch_size: int = BATCH_SIZE
-    sampling: str | None = None
     optimizer: Optimizer = field(default_factory=optimizers.Adam)
     loss: Loss = "categorical_cross_entropy"
     schedule: Schedule = field(default_factory=Schedule)
@@ -107,14 +95,11 @@ class Recipe(metaclass=CheckedOptions):
     gradient_accumulation_steps: int = 1
     shards: int = 1
     ema_decay: float | None = None
-    lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
-    lookahead: "Lookahead | None" = None
-    views: "Views | None" = None
+    freeze: tuple[str, ...] = ()
     clip_norm: float | None = None
     validation: float = 0.0
     patience: int | None = None
     monitor: str = "loss"
-    min_delta: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -124,8 +109,6 @@ class Recipe(metaclass=CheckedOptions):
             check_option(name, getattr(self, name))
         if self.normalization not in KINDS:
             raise unknown_name("normalization", self.normalization, [*KINDS])
-        if self.sampling not in (None, BALANCED):
-            raise unknown_name("sampling", self.sampling, [BALANCED])
         check_meeting([name for name in OPTIONS if getattr(self, name) != getattr(Recipe, name, None)])
 
     def reported(self) -> dict[str, str]:
@@ -135,6 +118,8 @@ class Recipe(metaclass=CheckedOptions):
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             if option.report and value != getattr(defaults, name):
+                if name == "freeze":
+                    value = ", ".join(self.freeze)
                 texts[name] = option.report.format(value)
         return texts
 
@@ -146,17 +131,16 @@ class Recipe(metaclass=CheckedOptions):
         return f"Left out of the step that is shown: {', '.join(left_out)}."
 
     def check_input(self, shape: Sequence[int]) -> None:
-        """Raise OptionError or ShapeError if augmentation or views do not support the input shape."""
-        for option in (self.augmentation, self.views):
-            if option is not None:
-                option.check_shape(shape)
+        """Raise OptionError if the augmentation does not support the input shape."""
+        if self.augmentation is not None:
+            self.augmentation.check_shape(shape)
 
     @property
     def criterion(self) -> "Criterion":
         """The rule that determines the best epoch."""
         from chainrule.training.criterion import Criterion
 
-        return Criterion(self.monitor, self.min_delta)
+        return Criterion(self.monitor)
 
     def schedule_after(self, epochs: Sequence[Epoch]) -> Schedule:
         """Return the schedule after some epochs, which only the schedule plateau depends on."""
@@ -178,6 +162,8 @@ class Recipe(metaclass=CheckedOptions):
             value = getattr(self, name)
             if name in CONVERSIONS and value is not None:
                 value = _config_of(value)
+            elif name == "freeze":
+                value = list(self.freeze)
             config[name] = value
         return config
 
@@ -205,7 +191,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def with_options_documented(function: F) -> F:
     """Replace "{options}" in a docstring by the defaults and meanings of `RecipeOptions`."""
     defaults = {entry.name: repr(entry.default) for entry in fields(Recipe)}
-    defaults |= {"schedule": "'constant'", "lr_multipliers": "None", "standardize_targets": "automatic"}
+    defaults |= {"schedule": "'constant'", "standardize_targets": "automatic"}
     defaults |= {"normalization": "automatic", "seed": "automatic"}
     names = RecipeOptions.__annotations__
     width = max(map(len, names))

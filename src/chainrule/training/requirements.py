@@ -27,7 +27,6 @@ READS = {  # option or argument of `fit` → what it reads
     **{name: option.reads for name, option in declared.OPTIONS.items()},
     "groups": (SPLIT,),
 }
-ONE_TARGET = "one target per image, found one per position"
 PAIRS = "pairs of numbers x, y for each image as targets"
 MOVABLE = (
     "targets that move with the pixels: add positions if numbers are positions in pixels, or keep_targets if they do "
@@ -50,13 +49,10 @@ def check(values: Mapping[str, object], available: Mapping[str, bool], context: 
                 raise OptionError(f"{declared.label_of(name)} {value}: expected {need}{context}")
 
 
-def check_fit(
-    options: Mapping[str, object], recipe: Recipe, data: Examples, *, standardized: bool, tested: bool
-) -> None:
+def check_fit(options: Mapping[str, object], recipe: Recipe, data: Examples, *, standardized: bool) -> None:
     """Raise OptionError for an option of the user that has no effect, since what reads its result is missing.
 
     standardized   whether the outputs are trained on standardized targets
-    tested         whether a run evaluates test data after training
     """
     if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
@@ -65,7 +61,6 @@ def check_fit(
         SPLIT: recipe.validation > 0,
         declared.FOLLOWER: follows_best_epoch,
         declared.SCALABLE: standardized,
-        declared.TESTED: tested or recipe.views is None,
     }
     check(options, available)
 
@@ -81,25 +76,14 @@ def task_of(network: Network, recipe: Recipe, data: Examples) -> Task:
     task = outputs.infer_task(network, recipe.loss, targets)
     are_classes = task in (CLASSIFICATION, BINARY) and (targets.are_labels or not targets.is_dense)
     are_rows_of_labels = task == MULTI_LABEL and recipe.loss in YES_OR_NO and not targets.is_dense
-    moves_positions = augmentation is not None and bool(augmentation.positions)
     available = {
         declared.CLASSES: task == CLASSIFICATION,
         declared.WEIGHTED: are_classes or are_rows_of_labels,
-        declared.ONE_CLASS: are_classes and not targets.is_dense and not data.source.has_lengths,
-        **fixed_targets(targets, positions=moves_positions),
     }
     check({name: getattr(recipe, name) for name in declared.OPTIONS}, available, f"; the task is {task.name}")
     if augmentation is not None:
         _check_augmentation(augmentation, task, targets)
     return task
-
-
-def fixed_targets(targets: Targets, *, positions: bool) -> dict[str, bool]:
-    """Return whether targets are valid for every view of an image.
-
-    positions   whether they are known to be positions in pixels
-    """
-    return {declared.UNMOVED: not targets.is_dense and not positions}
 
 
 def _check_augmentation(augmentation: Augmentation, task: Task, targets: Targets) -> None:
@@ -108,9 +92,7 @@ def _check_augmentation(augmentation: Augmentation, task: Task, targets: Targets
     are_pairs = task == REGRESSION and not targets.is_dense and targets.values.shape[1] % 2 == 0
     is_known = augmentation.positions or augmentation.keep_targets
     missing = None
-    if augmentation.mixes and targets.is_dense:
-        missing = ONE_TARGET
-    elif augmentation.positions and not are_pairs:
+    if augmentation.positions and not are_pairs:
         missing = PAIRS
     elif augmentation.moves and are_numbers and not is_known:
         missing = MOVABLE

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.core.options import CUSTOM_SUFFIX
+from chainrule.core.options import CUSTOM_SUFFIX, checked_options
 from chainrule.errors import OptionError
 from chainrule.training.named_options import NamedOptions, options_in
 
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 
+@checked_options
 @dataclass(frozen=True)
 class Schedule(NamedOptions):
     """The constant schedule, and the base class of all other schedules."""
@@ -62,6 +63,7 @@ class Schedule(NamedOptions):
 Constant = Schedule
 
 
+@checked_options
 @dataclass(frozen=True)
 class Step(Schedule):
     """Multiplies the learning rate by ``gamma`` after every ``epochs`` epochs: γ^⌊epoch / epochs⌋.
@@ -80,15 +82,16 @@ class Step(Schedule):
         return self.gamma ** (step // epoch_steps // self.epochs)
 
 
+@checked_options
 @dataclass(frozen=True)
 class Plateau(Schedule):
     """Multiplies the learning rate by ``gamma`` whenever more than ``patience`` epochs in a row are not better.
 
-    The metric and the smallest improvement are those of the recipe, `monitor` and `min_delta`.
+    The metric is that of the recipe, `monitor`.
 
     reductions   number of reductions so far
 
-    Source   PyTorch's ReduceLROnPlateau with threshold_mode "abs"
+    Source   PyTorch's ReduceLROnPlateau with a threshold of 0
     """
 
     gamma: float = 0.1
@@ -110,6 +113,7 @@ class Plateau(Schedule):
         return self.gamma**self.reductions
 
 
+@checked_options
 @dataclass(frozen=True)
 class Cosine(Schedule):
     """Decreases the factor from 1 to 0 along half a cosine: (1 + cos(π·step/steps)) / 2.
@@ -122,6 +126,7 @@ class Cosine(Schedule):
         return (1 + math.cos(math.pi * step / steps)) / 2
 
 
+@checked_options
 @dataclass(frozen=True)
 class OneCycle(Schedule):
     """Increases the factor from 1/divisor to 1, then decreases it to 1/(divisor·final), along two half cosines.
@@ -146,6 +151,7 @@ class OneCycle(Schedule):
         return _arc(1.0, low / self.final, (step - top) / max(steps - 1 - top, 1e-12))
 
 
+@checked_options
 @dataclass(frozen=True)
 class WarmUp(Schedule):
     """Increases the factor linearly to 1 over a fraction ``share`` of the steps, then keeps it constant."""
@@ -162,6 +168,7 @@ class WarmUp(Schedule):
         return min(1.0, (step + 1) / max(self.share * steps, 1))
 
 
+@checked_options
 @dataclass(frozen=True)
 class Triangular(Schedule):
     """Increases the factor linearly from ``start`` to 1, then decreases it linearly towards ``end``.
@@ -184,6 +191,7 @@ class Triangular(Schedule):
         return 1 + (self.end - 1) * (step - top) / (steps - top)
 
 
+@checked_options
 @dataclass(frozen=True)
 class Restarted(Schedule):
     """The schedule of an extended run: the schedule of the run so far, then a new cycle over the remaining steps.
@@ -230,6 +238,7 @@ NAMED: dict[str, type[Schedule]] = {
 KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
 
 
+@checked_options
 @dataclass(frozen=True)
 class CustomSchedule(Schedule):
     """A custom schedule.

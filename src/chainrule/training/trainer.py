@@ -101,7 +101,6 @@ def watches_steps(callback: Callback) -> bool:
 
 COMPONENTS = {  # option → module and class of its component; `options.APPLIED` has their order
     "clip_norm": ("components", "ClipNorm"),
-    "lookahead": ("averaging", "SlowWeights"),
     "ema_decay": ("averaging", "WeightAverage"),
     "patience": ("components", "EarlyStopping"),
 }
@@ -186,7 +185,7 @@ class Trainer:
             recipe.optimizer,
             recipe.loss,
             self.task,
-            recipe.lr_multipliers,
+            recipe.freeze,
             weighting=Weighting.of(self.weights),
             parts=recipe.gradient_accumulation_steps,
             shards=recipe.shards,
@@ -268,7 +267,7 @@ class Trainer:
 
     def adopt(self) -> None:
         """Copy the fitted values to the network, for evaluation and saving, and initialize whitening kernels."""
-        whiten(self.network, self.train_data.source.representative, self.normalization)
+        whiten(self.network, self.train_data.source.x, self.normalization)
         self.network.adopt(self.fitted)
 
     @property

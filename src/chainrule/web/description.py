@@ -17,6 +17,7 @@ from chainrule.network.losses import JointLoss
 from chainrule.network.plans import resolved_task
 from chainrule.operations import definitions
 from chainrule.runs import folder
+from chainrule.training.freezing import frozen_names
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.options import LEFT_OUT, OPTIONS
 from chainrule.training.recipe import Recipe
@@ -32,7 +33,7 @@ def describe(model: Model, recipe: Recipe, weighting: Weighting | None = None) -
 
     weighting   what has a weight in the loss; None: nothing
     """
-    frozen = recipe.lr_multipliers.frozen_names(model.trainable_layout)
+    frozen = frozen_names(recipe.freeze, model.trainable_layout)
     training = model.plan(recipe.loss, input_gradient=True, frozen=frozen, weighting=weighting)
     catalogue = _catalogue(model, training, recipe.optimizer)
     explained = _explained_operations(training, catalogue.omitted, recipe.optimizer)
@@ -180,24 +181,16 @@ def _step(model: Model, recipe: Recipe) -> dict[str, object]:
     smoothing   share of each label that is spread over all classes
     scaling     means and deviations by which targets are standardized, one per output; None: they are not
     parts       number of parts of a batch whose gradients are computed one after the other
-    factors     learning-rate factors by parameter, except those that are 1; 0: the parameter is frozen
+    frozen      names of the frozen parameters
     """
     scaling = None
     if model.target_scaling is not None:
         scaling = model.target_scaling.to_config()
-    layout = model.trainable_layout
-    factors = dict[str, float]()
-    for group in recipe.lr_multipliers.groups(layout):
-        if group.factor == 1:
-            continue
-        for name, (first, last) in layout.items():
-            if group.first <= first and last <= group.last:
-                factors[name] = group.factor
     return {
         "smoothing": recipe.label_smoothing,
         "scaling": scaling,
         "parts": recipe.gradient_accumulation_steps,
-        "factors": factors,
+        "frozen": sorted(frozen_names(recipe.freeze, model.trainable_layout)),
     }
 
 

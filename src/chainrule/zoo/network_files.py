@@ -1,10 +1,6 @@
-"""Networks defined in files: Python code, a list of layers in TOML or JSON, or a trained model.
-
-Python files are executed; TOML and JSON files are only parsed. Each network is an `Entry`, like the named networks.
-"""
+"""Networks in files, as entries like the named networks: Python code, which is executed, or a trained model."""
 
 import inspect
-import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,19 +9,13 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, cast
 
-from chainrule import layers as known_layers
-from chainrule._io import files, python_files
+from chainrule._io import python_files
 from chainrule.core.shapes import text
-from chainrule.data.augmentation import Augmentation
-from chainrule.data.views import Views
-from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
-from chainrule.layers import Layer, expressions
+from chainrule.errors import ChainruleError, OptionError, ShapeError, StudentError
+from chainrule.layers import Layer
 from chainrule.models.model import Model, connect
 from chainrule.network import losses
-from chainrule.network.network import DTYPES
 from chainrule.runs.loading import load
-from chainrule.training import optimizers, schedules
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle
@@ -33,32 +23,21 @@ from chainrule.zoo.entry import Entry
 
 RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize", validation=0.05)
 FINE_TUNING_RECIPE = Recipe(epochs=3, optimizer=Adam(0.001), schedule=OneCycle(), validation=0.05)  # lower rate
-ENTRIES = ("name", "input_shape", "dtype", "layers", "recipe")
 CLASSES, SHAPE = 10, (1, 28, 28)  # arguments for functions called before the data are known
-READERS: Mapping[str, Callable[[Any], Any]] = {  # entry of a recipe → function that reads its value
-    "loss": losses.find,
-    "optimizer": optimizers.find,
-    "schedule": schedules.find,
-    "augmentation": Augmentation.choose,
-    "lr_multipliers": LRMultipliers.parse,
-    "views": Views.choose,
-}
 
 
 @dataclass(frozen=True)
 class CustomNetwork(Entry):
-    """A network from a file.
+    """A network from a Python file.
 
     input_shape   the only accepted input shape; None for any
     dtype         default dtype; None for float32
     make          function that returns a model or layers for a number of classes and an input shape
-    file_recipe   recipe entries from the file
     """
 
     input_shape: tuple[int, ...] | None = None
     dtype: str | None = None
     make: Callable[[int, tuple[int, ...]], Model | Sequence[Layer]] = field(kw_only=True)
-    file_recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def build(
         self,
@@ -103,26 +82,18 @@ class CustomNetwork(Entry):
 
 
 def is_file(name: str) -> bool:
-    """Return whether a model's name refers to a file: FILE.py, FILE.py:NAME, FILE.toml or FILE.json."""
+    """Return whether a model's name refers to a file: FILE.py or FILE.py:NAME, or another that `find` refuses."""
     return ".py" in name or Path(name).suffix in (".toml", ".json")
 
 
 def find(name: str) -> CustomNetwork:
-    """Load the network from FILE.py:NAME, FILE.py, FILE.toml or FILE.json; raise a ChainruleError if that fails."""
-    if ".py" in name:
-        return _from_python(name)
-    return _from_data(Path(name))
-
-
-# ---------------------------------------------------------------------- Python
-
-
-def _from_python(name: str) -> CustomNetwork:
-    """Load the network from FILE.py:NAME, or the only network from FILE.py.
+    """Load the network from FILE.py:NAME, or the only network from FILE.py; raise a ChainruleError if that fails.
 
     The network is a model, a list of layers, or a function that returns one of these. The function may have the
     arguments `classes` and `input_shape`; with the latter, the network fits images of any shape.
     """
+    if ".py" not in name:
+        raise OptionError(f"{name}: networks are Python files, such as {Path(name).stem}.py with a list of layers")
     file_name, _, attribute = name.partition(".py:")
     path = Path(f"{file_name.removesuffix('.py')}.py")
     module = python_files.load(path)
@@ -226,99 +197,6 @@ def _default_loss(network: Model | Sequence[Layer]) -> str:
             return network.loss
     layers = network.layers if isinstance(network, Model) else network
     return losses.default_for(type(layers[-1]).__name__, CLASSES)
-
-
-# ---------------------------------------------------------------------- TOML and JSON
-
-
-def _from_data(path: Path) -> CustomNetwork:
-    content = _read(path)
-    for name in content:
-        if name not in ENTRIES:
-            raise FormatError(f"{path}: {unknown_name('entry', name, ENTRIES)}")
-    listed = content.get("layers")
-    if not isinstance(listed, list) or not listed:
-        raise FormatError(f'{path}: expected layers, a list such as ["Flatten()", "Dense(classes)", "Softmax()"]')
-    descriptions = cast("list[object]", listed)
-
-    def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Layer]:
-        return [_layer(description, number, classes, path) for number, description in enumerate(descriptions, 1)]
-
-    input_shape = _input_shape(content.get("input_shape"), path)
-    dtype = content.get("dtype")
-    name = content.get("name", path.stem)
-    if dtype not in (None, *DTYPES):
-        raise FormatError(f"{path}: {unknown_name('dtype', dtype, DTYPES)}")
-    if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
-        raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 printable characters")
-    recipe_entries = content.get("recipe", {})
-    recipe = _recipe(recipe_entries, _default_loss(make(CLASSES, SHAPE)), path)
-    return CustomNetwork(
-        name, str(path), None, recipe, input_shape=input_shape, dtype=dtype, make=make, file_recipe=recipe_entries
-    )
-
-
-def _input_shape(value: object, path: Path) -> tuple[int, ...] | None:
-    """Return the input shape that a file states, if it does; FormatError unless it is a list of integers."""
-    if value is None:
-        return None
-    sizes = cast("list[int]", value)
-    if not isinstance(value, list) or not all(type(size) is int for size in sizes):
-        raise FormatError(f"{path}: input_shape is {value!r}; expected integers such as [1, 28, 28]")
-    return tuple(sizes)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    read = files.read_toml if path.suffix == ".toml" else files.read_json
-    entries: Any = read(path)
-    if isinstance(entries, list):
-        entries = cast("dict[str, Any]", {"layers": entries})
-    if not isinstance(entries, dict):
-        raise FormatError(f"{path}: expected entries that include layers; found {type(entries).__name__}")
-    return cast("dict[str, Any]", entries)
-
-
-def _layer(description: object, number: int, classes: int, path: Path) -> Layer:
-    """Build a layer from text such as "Conv2D(8, 5)" or a table with `layer` and its options.
-
-    The word "classes" is replaced by the number of classes.
-    """
-    try:
-        if isinstance(description, str):
-            return expressions.layer(re.sub(r"\bclasses\b", str(classes), description))
-        if isinstance(description, dict):
-            table = cast("dict[str, object]", description)
-            options = dict[str, object]()
-            for name, value in table.items():
-                options[name] = classes if value == "classes" else value
-            return known_layers.from_config(options)
-    except (ChainruleError, TypeError, ValueError, OverflowError) as error:
-        raise FormatError(f"{path}: layer {number}: {str(error)[:250]}") from None
-    raise FormatError(f'{path}: layer {number} is {str(description)[:50]!r}; expected text such as "Conv2D(8, 5)"')
-
-
-def _recipe(entries: object, loss: str, path: Path) -> Recipe:
-    """Build a recipe from a file's entries; `RECIPE` supplies the defaults."""
-    if not isinstance(entries, dict):
-        raise FormatError(f"{path}: recipe is {str(entries)[:50]!r}; expected entries such as epochs")
-    options: dict[str, Any] = {"loss": loss, **cast("dict[str, Any]", entries)}
-    known_names = [*RECIPE.to_config(), "learning_rate"]
-    for name in options:
-        if name not in known_names:
-            raise FormatError(f"{path}: recipe: {unknown_name('entry', name, known_names)}")
-    try:
-        for name, read in READERS.items():
-            if name in options:
-                options[name] = read(options[name])
-        learning_rate = options.pop("learning_rate", None)
-        if learning_rate is not None:
-            options["optimizer"] = replace(options.get("optimizer", RECIPE.optimizer), learning_rate=learning_rate)
-        recipe = replace(RECIPE, **options)
-    except (ChainruleError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise FormatError(f"{path}: recipe: {str(error)[:250]}") from None
-    if recipe.patience is not None and not recipe.validation:
-        raise OptionError(f"{path}: recipe: patience requires validation data; add validation")
-    return recipe
 
 
 @dataclass(frozen=True)

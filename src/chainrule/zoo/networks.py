@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from chainrule.layers import (
-    GELU,
     Add,
     AveragePool2D,
     BatchNorm2D,
@@ -227,23 +226,6 @@ def photo_cnn(classes: int) -> list[Layer]:
         convolution = Conv2D(filters, 3, padding="same", bias=False, initializer="he_normal")
         layers += [convolution, BatchNorm2D(), ReLU(), MaxPool2D(2)]
     return [*layers, GlobalAveragePool2D(), Dense(classes, initializer="lecun_uniform"), Softmax()]
-
-
-def cifar_94(classes: int) -> list[Layer]:
-    """Return the network of airbench94."""
-
-    def convolution(filters: int) -> Conv2D:
-        return Conv2D(filters, 3, padding="same", bias=False, initializer="dirac")
-
-    def norm() -> list[Layer]:
-        return [BatchNorm2D(momentum=0.4, epsilon=1e-12), GELU()]
-
-    def block(filters: int) -> list[Layer]:
-        return [convolution(filters), MaxPool2D(2), *norm(), convolution(filters), *norm()]
-
-    whitening = [Conv2D(24, 2, initializer="whiten"), GELU()]
-    ending = [MaxPool2D(3), Flatten(), Dense(classes, bias=False, initializer="normal:0.004")]
-    return [*whitening, *block(64), *block(256), *block(256), *ending]
 
 
 def mobilenet(classes: int) -> list[Layer]:

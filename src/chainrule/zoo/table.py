@@ -13,7 +13,6 @@ from chainrule.runs import jobs, running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import DataChoice, Job, require_same
 from chainrule.runs.running import Result
-from chainrule.training.history import formatted
 from chainrule.training.recipe import Recipe
 from chainrule.training.trainer import Callback
 from chainrule.zoo.entry import Entry, Target
@@ -156,22 +155,17 @@ def _run(
 
 
 def _complete_row(row: ZooRow, results: Sequence[Result], setting: Setting) -> ZooRow:
-    """Return the row with the mean metric over its runs, evaluated with views if the recipe has views."""
-    single = list[float]()
-    over_views = list[float]()
+    """Return the row with the mean metric over its runs."""
+    values = list[float]()
     for result in results:
         if result.evaluation:
-            single.append(float(getattr(result.evaluation, row.metric)))
-        if result.averaged:
-            over_views.append(float(getattr(result.averaged, row.metric)))
-    reached = float(np.mean(over_views or single))
+            values.append(float(getattr(result.evaluation, row.metric)))
+    reached = float(np.mean(values))
     seconds = sum(result.seconds for result in results) / len(results)
     missed = row.must_reach is not None and reached < row.must_reach and not setting.quick
     notes = list[str]()
     if len(results) > 1:
         notes.append(f"mean of {len(results)} seeds")
-    if over_views:
-        notes.append(f"averaged over views; {formatted(row.metric, float(np.mean(single)))} without views")
     threads = {result.model.threads for result in results}
     if setting.threads is not None and threads != {setting.threads}:
         notes.append(f"threads: {', '.join(map(str, sorted(threads)))}")

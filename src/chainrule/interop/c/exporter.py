@@ -11,7 +11,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
-from chainrule.core.words import checked_options
+from chainrule.core.options import checked_options
 from chainrule.interop.c import placeholders, program, projects, selftest, source
 from chainrule.interop.c.deciding import decision_of
 from chainrule.interop.c.networks import ExportedNetwork

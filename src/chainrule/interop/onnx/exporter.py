@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chainrule._io.files import as_path, write_atomic
+from chainrule.core.options import checked_options
 from chainrule.core.plan import Plan
-from chainrule.core.words import checked_options
 from chainrule.data.normalization import AS_READ, Normalization
 from chainrule.errors import OptionError, printable, quoted
 from chainrule.interop.onnx import operators

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.core.arrays import Arrays, Shape
+from chainrule.core.arrays import Arrays
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import ONE_STEP, Array, HoldsSamples, StepLimits, StepRequest, WholeSteps
@@ -19,7 +18,7 @@ from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
 from chainrule.network.tasks import Task
-from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
+from chainrule.training import freezing
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.options import STEADIER
 from chainrule.training.steps.gradients import Batches, Outcome, WholeBatch
@@ -38,45 +37,43 @@ class Stepper:
     """Takes training steps: gradient, check for finite values, components, running statistics, and update.
 
     task            task, whose metric is measured; None: as in `Network.plan`
-    lr_multipliers  learning-rate factors of parameters; the gradient of frozen ones is 0
+    freeze          names or patterns of frozen parameters, whose gradient is 0 (`freezing.frozen_names`)
     weighting       what has a weight in the loss; None: nothing
     parts           number of parts per batch for gradient accumulation
     shards          number of shards per batch, which are distributed over the workers
     components      components that may change the gradient
-    sizes           steppers for series of other lengths, by input shape
     moments         the optimizer's moments: flat arrays with the layout of the parameters
     plan            the plan of a step
 
     If an engine can take whole steps and no option prevents it, a program of the engine does. A step of the program
     whose loss or gradient is not finite is repeated alone, so that the error names the tensor.
 
-    Errors   OptionError if there are no parameters to train, if a custom optimizer is used with factors other than 0,
-             or if custom layers or losses are used with shards
+    Errors   OptionError if there are no parameters to train, or if custom layers or losses are used with shards
     """
 
     network: Network
     optimizer: Optimizer
     loss: Loss
     task: Task | None = None
-    lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
+    freeze: Sequence[str] = ()
     _: KW_ONLY
     weighting: Weighting | None = None
     parts: int = 1
     shards: int = 1
     workers: Workers = SINGLE_PROCESS
     components: Sequence[Component] = ()
-    sizes: dict[Shape, Stepper] = field(default_factory=dict[Shape, "Stepper"])
 
     def __post_init__(self) -> None:
         network = self.network
         optimizer = self.optimizer
         if not network.parameters.size:
             raise OptionError("there is nothing to train: the model has no parameters")
-        self._groups: Sequence[RateGroup] = [RateGroup(0, network.parameters.size, 1.0)]
-        frozen = frozenset[str]()
-        if self.lr_multipliers:
-            self._groups = self._rate_groups()
-            frozen = self.lr_multipliers.frozen_names(network.trainable_layout)
+        frozen = freezing.frozen_names(self.freeze, network.trainable_layout)
+        self._trained, self._frozen = [slice(0, network.parameters.size)], list[slice]()
+        if frozen:
+            self._trained, self._frozen = freezing.ranges(network.trainable_layout, frozen)
+        if not self._trained:
+            raise OptionError("there is nothing to train: all parameters are frozen; model.freeze() trains all of them")
         self.plan = network.plan(self.loss, task=self.task, frozen=frozen, weighting=self.weighting)
         self._maximum = math.inf  # of the metric
         if self.task is not None and self.task.is_share:
@@ -103,27 +100,10 @@ class Stepper:
 
     @property
     def _is_fusable(self) -> bool:
-        """Whether an engine can do everything in a step: all components, and an update with one learning rate."""
-        if self.lr_multipliers or isinstance(self.optimizer, CustomOptimizer):
+        """Whether an engine can do everything in a step: all components, and an update of all parameters."""
+        if self._frozen or isinstance(self.optimizer, CustomOptimizer):
             return False
         return all(component.fused is not None for component in self._changing)
-
-    def _rate_groups(self) -> Sequence[RateGroup]:
-        """Return groups of parameters with equal rates.
-
-        Errors   OptionError if all are frozen, or if a custom optimizer is used with factors other than 0
-        """
-        groups = self.lr_multipliers.groups(self.network.trainable_layout)
-        factors = {group.factor for group in groups}
-        if factors == {0.0}:
-            raise OptionError(
-                f"there is nothing to train: all parameters are frozen by lr_multipliers={self.lr_multipliers}"
-            )
-        if isinstance(self.optimizer, CustomOptimizer) and not factors <= {0.0, 1.0}:
-            raise OptionError(
-                "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
-            )
-        return groups
 
     @property
     def step_limits(self) -> StepLimits:
@@ -194,9 +174,6 @@ class Stepper:
 
         Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing is modified in this case
         """
-        x = batches.inputs[0]
-        if x.ndim == 3 and x.shape[1:] != self.network.input_shape:
-            return self._of_length(x.shape[1:]).steps(batches)
         if self._program is not None:
             inputs, rates, step, seed, _ = batches
             attributes = self.optimizer.attributes_of_step(step, rates[0])
@@ -204,7 +181,7 @@ class Stepper:
             request = StepRequest(inputs, *update, rates, seed=seed, step=step, **self._fused)
             sums = self._program.steps(request)
             outcomes = list[Outcome]()
-            size = len(x) // len(rates)
+            size = len(inputs[0]) // len(rates)
             for loss, metric, squared_norm in sums:
                 outcomes.append(Outcome(loss / size, min(metric / size, self._maximum), math.sqrt(squared_norm)))
             if outcomes or len(inputs) == 1:
@@ -212,17 +189,6 @@ class Stepper:
         if len(batches.rates) > 1:
             batches = batches.first
         return [self._single_step(batches)]
-
-    def _of_length(self, shape: Shape) -> Stepper:
-        """Return the stepper for series of another length, which shares the parameters and the optimizer's moments."""
-        if shape not in self.sizes:
-            from chainrule.network.sizes import resized
-
-            twin = self.sizes[shape] = copy.copy(self)
-            twin.network = resized(self.network, shape)
-            twin.__post_init__()
-            twin.moments = self.moments
-        return self.sizes[shape]
 
     def _single_step(self, batch: Batches) -> Outcome:
         before = None
@@ -255,7 +221,7 @@ class Stepper:
         return outcome, gradient.copy()
 
     def _gradient(self, batch: Batches) -> tuple[Outcome, Array]:
-        """Return a step's outcome and its flat gradient, which is 0 for frozen groups.
+        """Return a step's outcome and its flat gradient, which is 0 for frozen parameters.
 
         The engine may overwrite the gradient in its next call.
         """
@@ -269,17 +235,15 @@ class Stepper:
         return Outcome(total / count, min(metric / count, self._maximum), norm), gradient
 
     def _trained_norm(self, gradient: Array) -> float:
-        """Set the gradient of frozen groups to 0 in place, and return its norm."""
-        for group in self._groups:
-            if not group.factor:
-                gradient[group.first : group.last] = 0
+        """Set the gradient of frozen parameters to 0 in place, and return its norm."""
+        for rows in self._frozen:
+            gradient[rows] = 0
         return math.sqrt(float(np.square(gradient, dtype=np.float64).sum()))
 
     def _update(self, gradient: Array, batch: Batches) -> None:
         """Commit the running statistics, and update the parameters and moments. An error leaves all unchanged.
 
-        The engine computes the update of a built-in optimizer with a separate learning rate for each group. A custom
-        optimizer receives copies of its inputs.
+        The engine computes the update of a built-in optimizer. A custom optimizer receives copies of its inputs.
         """
         network = self.network
         optimizer = self.optimizer
@@ -288,15 +252,10 @@ class Stepper:
             return
         self._commit_statistics(batch)
         attributes = optimizer.attributes_of_step(batch.step, batch.rates[0])
-        for group in self._groups:
-            if group.factor:
-                rows = slice(group.first, group.last)
-                moments = tuple(moment[rows] for moment in self.moments)
-                scaled = attributes
-                if group.factor != 1:
-                    scaled = group.attributes(attributes)
-                arrays = network.parameters[rows], gradient[rows], moments
-                network.engine.update(optimizer.operation, *arrays, scaled, network.threads)
+        for rows in self._trained:
+            moments = tuple(moment[rows] for moment in self.moments)
+            arrays = network.parameters[rows], gradient[rows], moments
+            network.engine.update(optimizer.operation, *arrays, attributes, network.threads)
 
     def _update_by_custom_code(self, optimizer: CustomOptimizer, gradient: Array, batch: Batches) -> None:
         parameters = self.network.parameters
@@ -304,11 +263,9 @@ class Stepper:
         rate = batch.rates[0]
         results, moments = optimizer.update(parameters, gradient.copy(), self.moments, step=step, learning_rate=rate)
         self._commit_statistics(batch)
-        for group in self._groups:
-            rows = slice(group.first, group.last)
+        for rows in self._trained:
             for target, values in zip((parameters, *self.moments), (results, *moments), strict=True):
-                if group.factor:
-                    target[rows] = values[rows]
+                target[rows] = values[rows]
 
     def _commit_statistics(self, batch: Batches) -> None:
         """Write the running statistics. If they are not finite, restore their old values and raise NotFiniteError.

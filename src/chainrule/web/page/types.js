@@ -69,7 +69,7 @@
  *   measure: the metric of each step besides the loss: "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{
- *   smoothing: number, scaling: {means: number[], deviations: number[]} | null, parts: number, factors: Record<string, number>,
+ *   smoothing: number, scaling: {means: number[], deviations: number[]} | null, parts: number, frozen: string[],
  * }} StepInfo  what a training step does to targets, batches and parameters; see `_step` in chainrule/web/description.py.
  *   Targets of samples and of batches are as training uses them; labels become such targets in `targetsOf`
  *

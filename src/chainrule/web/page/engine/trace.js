@@ -142,7 +142,7 @@ function parameterValues(description, { parameters, statistics }) {
 /** Returns the norm of the gradient of the parameters that are trained, and the clipping factor. @param {Trace} trace */
 export function clippingOf({ description, values, batch }) {
   if (batch) return batch;
-  const trained = Object.keys(description.layout).filter((name) => description.step.factors[name] !== 0);
+  const trained = Object.keys(description.layout).filter((name) => !description.step.frozen.includes(name));
   const parts = trained.map((name) => values.get(gradientName(name))?.data ?? []);
   const norm = Math.sqrt(parts.reduce((sum, part) => sum + squares(part), 0));
   return { norm, scale: clipping(norm, description.recipe.clip_norm) };

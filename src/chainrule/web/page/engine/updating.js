@@ -20,13 +20,11 @@ export function updated({ optimizer, recipe, layout, step: definition }, paramet
   const g = scale === 1 ? gradient : gradient.map((value) => value * scale);
   const arrays = [parameters, g, ...(moments ?? [])].map((data) => ({ shape: [data.length], data }));
   const attributes = { ...optimizer.attributes, rate, step };
-  const update = (/** @type {import("../types.js").NDArray[]} */ inputs, /** @type {Record<string, any>} */ options) =>
-    operations[optimizer.operation](inputs, options).map((result) => /** @type {Float64Array} */ (result.data));
-  const results = update(arrays, attributes);
-  for (const [name, factor] of Object.entries(definition.factors)) {
+  const results = operations[optimizer.operation](arrays, attributes).map((result) => /** @type {Float64Array} */ (result.data));
+  const before = [parameters, ...(moments ?? [])];
+  for (const name of definition.frozen) {
     const [first, last] = layout[name];
-    const part = arrays.map(({ data }) => ({ shape: [last - first], data: data.subarray(first, last) }));
-    update(part, rateWith(factor, attributes)).forEach((result, at) => results[at].set(result, first));
+    results.forEach((result, at) => result.set(before[at].subarray(first, last), first));
   }
   return results;
 }
@@ -34,18 +32,8 @@ export function updated({ optimizer, recipe, layout, step: definition }, paramet
 /** Returns a gradient that is 0 for frozen parameters. @param {Description} description @param {Float64Array} gradient */
 export function withoutFrozen({ layout, step }, gradient) {
   const result = gradient.slice();
-  for (const [name, factor] of Object.entries(step.factors)) if (!factor) result.fill(0, ...layout[name]);
+  for (const name of step.frozen) result.fill(0, ...layout[name]);
   return result;
-}
-
-/**
- * Multiplies the learning rate, and divides the decay so that rate · decay is unchanged.
- *
- * @param {number} factor @param {Record<string, any>} attributes
- */
-export function rateWith(factor, attributes) {
-  const { rate, decay } = attributes;
-  return { ...attributes, rate: rate * factor, ...(decay !== undefined && { decay: factor ? decay / factor : 0 }) };
 }
 
 /**

@@ -10,7 +10,6 @@
  * @typedef {import("./formulas.js").Values} Values
  */
 
-import { rateWith } from "../engine/updating.js";
 import { gradientName } from "../engine/interpreter.js";
 import { ravel } from "../engine/tensor.js";
 import { clippingOf } from "../engine/trace.js";
@@ -62,13 +61,14 @@ export function stepOf(trace, parameter, index, digits = DIGITS) {
 }
 
 /**
- * Returns the step's attributes by name. A learning-rate multiplier does not change rate · decay.
+ * Returns the step's attributes by name: for a frozen parameter, a rate and a decay of 0.
  *
  * @param {Trace} trace @param {string} parameter @returns {Record<string, any>}
  */
 function attributesOf({ description, frame }, parameter) {
   const attributes = { ...description.optimizer.attributes, rate: frame.rate, step: frame.step + 1 };
-  return rateWith(description.step.factors[parameter] ?? 1, attributes);
+  if (!description.step.frozen.includes(parameter)) return attributes;
+  return { ...attributes, rate: 0, ...("decay" in attributes && { decay: 0 }) };
 }
 
 /** Returns the step's constants by letter. @param {Trace} trace @param {string} parameter @returns {Values} */

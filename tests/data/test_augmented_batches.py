@@ -1,4 +1,4 @@
-"""Mixed images against literal definitions, and augmentation in training: the same batches by every path."""
+"""Augmentation in training: the same batches by every path, custom functions, and masks."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from scipy import stats
 from training.made import classifier, stripes
 
 import chainrule as cr
-from chainrule.data import Augmentation, Dataset, mixing
-from chainrule.data.coloring import Draw
+from chainrule.data import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.training.examples import Examples
@@ -23,44 +21,16 @@ from chainrule.training.targets import Targets
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("strengths", [(0.2, 0.0), (0.5, 0.0), (3.0, 0.0), (0.0, 1.0), (1.0, 0.3)])
-def test_an_image_is_mixed_in_the_shares_of_its_target(strengths: tuple[float, float]) -> None:
-    """Mixup adds both images, CutMix pastes a rectangle; the shares of mixup are distributed as Beta(α, α)."""
-    count = 1000
-    labels = np.arange(count) % 5
-    x, w, t = RNG.normal(size=(2 * count, 2, 8, 6)), RNG.random(2 * count), np.eye(5)[[*labels, *(labels + 1) % 5]]
-    y, mixed_t, mixed_w = mixing.mix(x, t, w, strengths, Draw(1, 2, np.arange(count)))
-    share = mixed_t[np.arange(count), labels]
-    for values, mixed in ((t, mixed_t), (w[:, None], mixed_w[:, None])):
-        assert_close(mixed, share[:, None] * values[:count] + (1 - share[:, None]) * values[count:])
-    is_cut = ((y == x[:count]) | (y == x[count:])).all((1, 2, 3))
-    a = share[~is_cut, None, None, None]
-    assert_close(y[~is_cut], a * x[:count][~is_cut] + (1 - a) * x[count:][~is_cut], magnitude=1)
-    areas = [1.0, 0.0] if not is_cut.any() else list[float]()
-    for n in np.flatnonzero(is_cut):
-        pasted = (y[n] == x[count + n]).all(0)
-        rows, columns = (np.flatnonzero(pasted.any(axis)) for axis in (1, 0))
-        assert_array_equal(pasted, np.outer(np.isin(range(8), rows), np.isin(range(6), columns)))
-        assert {*np.diff(rows), *np.diff(columns)} <= {1}
-        assert_close(share[n], 1 - pasted.mean())
-        areas.append(pasted.mean())
-    assert min(areas) < 0.1
-    assert max(areas) >= 0.5
-    assert abs(is_cut.mean() - (0.5 if all(strengths) else bool(strengths[1]))) < 0.05
-    if not strengths[1]:
-        assert stats.kstest(share, stats.beta(strengths[0], strengths[0]).cdf).pvalue > 1e-3
-
-
 def trained(augmentation: Any, x: Any, y: Any, **options: Any) -> np.ndarray:
     model = classifier(threads=options.pop("threads", 1))
     model.fit(x, y, epochs=2, batch_size=50, augmentation=augmentation, progress=False, **options)
     return model.parameters.copy()
 
 
-ALL = "brightness=0.3,contrast=0.2,cutout=3,turn,flip_vertical,mixup=0.4,cutmix=1"
+ALL = "brightness=0.3,contrast=0.2,cutout=3,turn,flip_vertical"
 
 
-@pytest.mark.parametrize(("text", "shape"), [(ALL, (1, 8, 8)), ("gain=0.3,scale=0.1,noise=0.1,mixup=1", (8, 8))])
+@pytest.mark.parametrize(("text", "shape"), [(ALL, (1, 8, 8)), ("scale=0.1,noise=0.1", (8, 8))])
 def test_batches_do_not_depend_on_the_engine_threads_or_the_source_of_the_data(
     text: str, shape: tuple[int, ...]
 ) -> None:
@@ -113,6 +83,3 @@ def test_masks_keep_their_labels_under_a_cutout() -> None:
     images, targets, _ = Samples(x, Targets.of(labels, (3, 5, 5))).batch(np.arange(6), preparation)
     assert_array_equal(targets.argmax(1), labels)
     assert not np.array_equal(images, x)
-    for text, message in (("cutmix=1", "one per position"), ("saturation=1", "3 channels")):
-        with pytest.raises(OptionError, match=message):
-            segmenting.fit(Dataset(x, labels), augmentation=text)

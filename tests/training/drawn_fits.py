@@ -118,7 +118,7 @@ OPTIONS: dict[str, Any] = {
     "callbacks": stop, "patience": 1, "seed": 7,
     "schedule": "cosine", "normalization": "standardize", "augmentation": "shift=1", "label_smoothing": 0.1,
     "standardize_targets": True, "class_weight": {0: 2.0}, "ignore_label": 1, "gradient_accumulation_steps": 2,
-    "groups": np.arange(N) // 3, "shards": 2, "ema_decay": 0.5, "lr_multipliers": "w=0.5", "lookahead": "every=1",
+    "shards": 2, "ema_decay": 0.5, "lr_multipliers": "w=0.5", "lookahead": "every=1",
     "views": "flip", "clip_norm": 1e-3, "sampling": "balanced",
 }  # fmt: skip
 

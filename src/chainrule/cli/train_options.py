@@ -123,7 +123,6 @@ def data(
     data: options.DataName = None,
     target: options.Text = None,
     limit: options.Whole = None,
-    group_pattern: options.Text = None,
     stream: options.Switch = None,
 ) -> None:
     """Declare the training data.
@@ -132,8 +131,6 @@ def data(
                    inside train, val and test; a FILE.npz with x and y; or a table, a FILE.csv with names of columns.
     target         (--target NAME) Column of a table to predict.
     limit          Train on only N images, selected by the seed.
-    group_pattern  (--group-pattern REGEX) Part of the paths of images that names their group, such as "patient\\d+":
-                   images of a group are all used for training, or all for validation or test.
     stream         (--stream/--no-stream) Decode the images of a folder when they are needed, instead of loading all of
                    them.  [default: only if they would need more than 1 GB]
     """

@@ -35,7 +35,7 @@ Options = Mapping[str, Any]
 DEFAULT_MODEL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
-FOLDER_OPTIONS = ("skip_damaged", "group_pattern", "targets")  # options for image folders
+FOLDER_OPTIONS = ("skip_damaged", "targets")  # options for image folders
 HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
 FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
 

@@ -1,4 +1,4 @@
-"""Columns of a data set: values for each sample, such as weights and groups."""
+"""Columns of a data set: values for each sample, such as weights and names."""
 
 from typing import NamedTuple
 
@@ -21,13 +21,12 @@ class ColumnType(NamedTuple):
 
 COLUMNS = {
     "weights": ColumnType("biuf", "numbers", np.float64),
-    "groups": ColumnType("biuUS", "whole numbers or strings"),
     "names": ColumnType("U", "strings"),
 }
 
 
 def checked_column(name: str, values: ArrayLike, count: int) -> Array:
-    """Return the groups or the weights of samples as an array (count,); DataError for other values."""
+    """Return a column of samples as an array (count,); DataError for other values."""
     array = as_array(values)
     column = COLUMNS[name]
     if array.dtype.kind not in column.kinds or array.shape != (count,):

@@ -99,7 +99,6 @@ class Data:
                       several inputs divides
     path          path of a folder of images that is not loaded yet; "" for other data
     weights       weight of each sample in the loss, (N,); None: all are 1
-    groups        what each sample belongs to, (N,); None: the samples are independent
     classes       names of the classes of the labels, which are their places; empty: the labels are labels of a network
     validation    the validation data that belong to the data; None if there are none
     mask_values, digits   as in `Dataset`
@@ -109,28 +108,27 @@ class Data:
     targets: Mapping[Any, Column]
     path: str = ""
     weights: Any = None
-    groups: Any = None
     classes: tuple[str, ...] = ()
     validation: Data | None = None
     mask_values: MaskValues | None = None
     digits: bool = False
 
     @staticmethod
-    def of(x: Any, y: Any = None, *, weights: Any = None, groups: Any = None) -> Data:
+    def of(x: Any, y: Any = None, *, weights: Any = None) -> Data:
         """Return data of any form: arrays, tables, series, several of them, a `Dataset` or a folder.
 
-        Arguments as those of `Model.fit`: x, y, sample_weight and groups.
+        Arguments as those of `Model.fit`: x, y and sample_weight.
 
         Errors   DataError if targets are missing, or there are two
         """
         if isinstance(x, Data) and y is not None:
             raise DataError("a Dataset contains its labels; leave out y")
         if isinstance(x, Data):
-            return x.with_columns(weights, groups)
+            return x.with_weights(weights)
         if y is not None:
-            return PassedData(as_columns(x), as_columns(y), weights=weights, groups=groups)
+            return PassedData(as_columns(x), as_columns(y), weights=weights)
         if isinstance(x, str | os.PathLike):
-            return PassedData(path=os.fspath(cast("str", x)), weights=weights, groups=groups)
+            return PassedData(path=os.fspath(cast("str", x)), weights=weights)
         forms = "arrays x and y, a Dataset or the path of an image folder"
         other = "for batches of your own, call model.train_step(x, y) in a loop"
         raise DataError(f"labels are missing: x is a {type(x).__name__}; pass {forms}; {other}")
@@ -151,14 +149,10 @@ class Data:
             return Data.of(value)
         raise OptionError(f"{option}: expected (x, y), (x, y, weights) or a Dataset, found {type(value).__name__}")
 
-    def with_columns(self, weights: Any, groups: Any) -> Self:
-        """Return the data with other weights and groups, unless these are None."""
+    def with_weights(self, weights: Any) -> Self:
+        """Return the data with other weights, unless these are None."""
         data: Any = self
-        if weights is not None:
-            data = replace(data, weights=weights)
-        if groups is not None:
-            data = replace(data, groups=groups)
-        return data
+        return data if weights is None else replace(data, weights=weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +163,6 @@ class PassedData(Data):
     targets: Mapping[Any, Column] = field(default_factory=dict[Any, Column])
     path: str = ""
     weights: Any = None
-    groups: Any = None
 
 
 def as_columns(values: Any) -> dict[Any, Column]:

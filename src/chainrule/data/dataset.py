@@ -54,8 +54,6 @@ class Dataset(Data, metaclass=CheckedOptions):
     inventory   used and unused files of an image folder; None for other sources
     weights     weight of each image in the loss, (N,), float64; None: all are 1
     mask_values   for labels of pixels from mask files, the value of each label in these files; None for other data
-    groups      what each image belongs to, such as a patient, (N,), whole numbers or strings. Images of a group are
-                kept together when data are split. None: each image is independent
     names       name of each image, (N,), the path of its file; None if the images are read when needed, or are no files
     columns     names of the columns of rows, (F,); empty: they are only numbered
     digits      whether the images are digits that were centered and scaled as in MNIST. A network trained on them
@@ -76,7 +74,6 @@ class Dataset(Data, metaclass=CheckedOptions):
     inventory: "Inventory | None" = field(default=None, compare=False)
     weights: Floats | None = None
     mask_values: "MaskValues | None" = None
-    groups: Array | None = None
     digits: bool = False
     names: Array | None = None
     columns: tuple[str, ...] = ()
@@ -226,9 +223,9 @@ class Dataset(Data, metaclass=CheckedOptions):
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
 
-        If there are classes, the fraction of every class is the same. Groups are not divided.
+        If there are classes, the fraction of every class is the same.
 
-        Errors   DataError for an invalid fraction, or for fewer than two samples or groups
+        Errors   DataError for an invalid fraction, or for fewer than two samples
         """
         rest, selected = self.split_indices(fraction, seed)
         return self.take(rest), self.take(selected)
@@ -239,7 +236,7 @@ class Dataset(Data, metaclass=CheckedOptions):
 
         try:
             labels = self.y if self.has_classes and not self.is_dense else None
-            return splits.split_validation(len(self), fraction, seed, labels, self.groups)
+            return splits.split_validation(len(self), fraction, seed, labels)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
 

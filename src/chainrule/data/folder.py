@@ -101,17 +101,14 @@ def _dataset(layout: Layout, reader: ImageReader, images: Sequence[UsableImage])
     files = list[UsableFile]()
     targets = list[int | list[float]]()
     weights = list[float | None]()
-    groups = list[str | None]()
     for file, entry in images:
         files.append(file)
         targets.append(entry.target)
         weights.append(entry.weight)
-        groups.append(entry.group)
     x = reader.images(files)
     names = None
     if not isinstance(x, SampleSource):
         names = np.array([str(file.path) for file in files])
-    groups_of_pattern = reader.groups(files)
     return Dataset(
         cast(Images, x),
         np.array(targets, np.int64 if layout.has_classes else np.float64),
@@ -119,7 +116,6 @@ def _dataset(layout: Layout, reader: ImageReader, images: Sequence[UsableImage])
         layout.folder.name,
         str(layout.folder),
         weights=_column(weights),
-        groups=_column(groups) if groups_of_pattern is None else groups_of_pattern,
         names=names,
     )
 

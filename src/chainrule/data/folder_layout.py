@@ -45,13 +45,11 @@ class LabeledFile(NamedTuple):
 
     target   class index, or numbers to predict
     weight   weight in the loss; None: all are 1
-    group    what the image belongs to; None: unknown
     """
 
     path: Path
     target: int | list[float]
     weight: float | None = None
-    group: str | None = None
 
 
 @dataclass

@@ -6,7 +6,6 @@ pixels; streamed data keep a hash of every file, and verify it whenever they rea
 
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +53,6 @@ class FolderOptions(TypedDict, total=False):
     channels: int | None
     skip_damaged: bool
     lazy: bool
-    group_pattern: str | None
     min_classes: int
     targets: str | None
 
@@ -70,7 +68,6 @@ class ImageOptions:
     channels: int | None = None
     skip_damaged: bool = False
     lazy: bool = False
-    group_pattern: str | None = None
     min_classes: int = 2
     targets: str | None = None
 
@@ -79,10 +76,6 @@ class ImageOptions:
         if self.size is not None and not (min(self.size) >= 1 and math.prod(self.size) <= MAX_PIXELS):
             expected = f"a height and a width of at least 1, and at most {MAX_PIXELS:,} pixels"
             raise OptionError(f"images cannot be resized to {quoted(self.size)}; expected {expected}")
-        try:
-            re.compile(self.group_pattern or "")
-        except re.error as error:
-            raise OptionError(f"group pattern {quoted(self.group_pattern)}: no regular expression ({error})") from None
         if self.targets not in (None, CLASSES, NUMBERS):
             raise unknown_name("kind of targets", self.targets, [CLASSES, NUMBERS])
         if self.channels not in (None, 1, 3):
@@ -194,24 +187,6 @@ class ImageReader:
         for place, file in enumerate(files):
             x[place] = cast("NDArray[np.uint8]", file.pixels)  # gray images are broadcast to all channels
         return x
-
-    def groups(self, files: Sequence[UsableFile]) -> Array | None:
-        """Return the part of each path that matches ``group_pattern``, or its first group, (N,); None without it.
-
-        Errors   DataError for a path without a match
-        """
-        if self.options.group_pattern is None:
-            return None
-        pattern = re.compile(self.options.group_pattern)
-        part = 1 if pattern.groups else 0  # the first group, or the whole match
-        names = list[str]()
-        for file in files:
-            path = relative(file.path, self.top)
-            match = pattern.search(path)
-            if match is None:
-                raise DataError(f"{self.top}: {path} has no match of the group pattern {pattern.pattern!r}")
-            names.append(match[part] or "")
-        return np.array(names)
 
     def check(self) -> None:
         """Raise `problem` if there are damaged files, unless they are to be skipped."""

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
-from chainrule.core.arrays import Array
 from chainrule.core.words import checked_options_with
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
@@ -83,9 +82,6 @@ def load(
     lazy           for image folders: whether to decode each image again when it is needed, for folders larger than
                    memory. Every file is read once in advance, so that the same folders are accepted; it must not
                    change
-    group_pattern  for image folders: regular expression of the part of a path that names what the image belongs to,
-                   such as a patient. If it contains a group in parentheses, this group is the name. A test set then
-                   contains other patients
     min_classes    for image folders: minimum number of classes: 2, or 1 for data to evaluate a model on
     targets        for image folders and tables: "classes" or "numbers": what the target columns contain; None: as
                    `target_table.read_table` says
@@ -100,35 +96,16 @@ def load(
     y, y_test    labels (N,), or one-hot rows (N, K)
     targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
     weights      weight of each training image in the loss, (N,)
-    groups       what each training image belongs to, (N,): whole numbers or strings, as in `Dataset`
     classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
 
-    Errors         DataError if the data are unavailable or unusable, or if a group is also in their validation or test
-                   set; FormatError for an invalid file
+    Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
 
     >>> training, test = load("mnist")
     >>> training.x.shape, training.y.shape
     ((60000, 1, 28, 28), (60000,))
     """
     training, test = read_sets(name_or_path, **options)
-    for name, part in (("validation", training.validation), ("test", test)):
-        if part is not None and part.groups is not None and training.groups is not None:
-            _require_separate(training.groups, part.groups, f"the {name} data of {name_or_path}")
     return training.split(test_share, seed) if test is None else (training, test)
-
-
-def _require_separate(groups: Array, others: Array, what: str) -> None:
-    """Raise DataError if groups of training samples are also in other data, where results would look too good."""
-    shared = np.intersect1d(groups, others).astype(str).tolist()
-    if not shared:
-        return
-    described = f"group {shared[0]!r}"
-    if len(shared) > 1:
-        described = f"{len(shared)} groups, such as {shared[0]!r},"
-    raise DataError(
-        f"{described} in the training data and in {what}: move all files of a group to one part, or load the data "
-        "without groups (no --group-pattern)"
-    )
 
 
 @checked_options_with(ReadOptions.__annotations__, DEFAULTS)

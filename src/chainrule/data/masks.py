@@ -72,14 +72,12 @@ def read_masks(folder: Path, options: ImageOptions) -> Dataset:
     y = np.stack([values.labels(cast("Array", mask.pixels)) for mask in masks])
     used = {ALL: {"images with masks": len(files)}}
     inventory = reader.inventory(used, left_out, (values.remark(counts, classes),))
-    groups = reader.groups(files)
     return Dataset(
         cast(Images, x),
         cast(Array, y),
         classes,
         folder.name,
         str(folder),
-        groups=groups,
         inventory=inventory,
         mask_values=values,
     )

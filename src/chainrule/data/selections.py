@@ -40,11 +40,7 @@ def selected_samples(data: Data, indices: Ints) -> PassedData:
     inputs = {name: _selected(column, indices) for name, column in data.inputs.items()}
     targets = {name: _selected(column, indices) for name, column in data.targets.items()}
     selected = PassedData(inputs, targets)
-    for name in ("weights", "groups"):
-        values = getattr(data, name)
-        if values is not None:
-            selected = replace(selected, **{name: as_array(values)[indices]})
-    return selected
+    return selected if data.weights is None else replace(selected, weights=as_array(data.weights)[indices])
 
 
 def only(data: Any, labels: Sequence[int | str]) -> Any:
@@ -82,7 +78,7 @@ def joined(first: Any, second: Any) -> Any:
     Classes are the same if they have the same name. Other targets have to have the same names in the same order.
     Validation data stay those of the first. Names of images are kept if both have them.
 
-    Errors   DataError if images or targets have other shapes or dtypes, or if only one has weights or groups
+    Errors   DataError if images or targets have other shapes or dtypes, or if only one has weights
     """
     if not isinstance(second, type(first)):
         raise DataError(f"{first.name} + {type(second).__name__}: expected a Dataset")

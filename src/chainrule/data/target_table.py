@@ -34,7 +34,7 @@ from chainrule.data.inventory import LeftOut
 from chainrule.errors import DataError, FormatError, printable_name, quoted
 
 FILES = ("file", "filename", "file_name", "image", "image_name", "path", "id")  # headings of paths; the first is used
-WEIGHT, GROUP, SPLIT = "weight", "group", "split"  # columns that are no targets
+WEIGHT, SPLIT = "weight", "split"  # columns that are no targets
 LABELS = "labels, 0 or 1,"  # kind of targets beside `CLASSES` and `NUMBERS`
 NUMBER = "a number, such as 0.5"  # expected in columns of numbers
 AS_CLASSES, AS_NUMBERS = '--classes or targets="classes"', '--regression or targets="numbers"'
@@ -55,14 +55,13 @@ class TableColumns:
     heading   heading of the column of paths
     paths     path of the image of each row
     targets   entries of the columns of targets, by heading
-    weights, groups, sets   entries of these columns; None: the table has no such column
+    weights, sets   entries of these columns; None: the table has no such column
     """
 
     heading: str
     paths: Sequence[str]
     targets: Columns
     weights: Sequence[str] | None
-    groups: Sequence[str] | None
     sets: Sequence[str] | None
 
 
@@ -101,18 +100,15 @@ def read_table(folder: Path, targets: str | None = None, *, min_classes: int = 2
     for image, _ in images_below(folder):
         images[relative(image, folder)] = image
     files = _files(path, table, images)
-    if table.groups is not None:
-        check_entries(path, GROUP, table.groups, lambda group: group != "", "a name or number")
     weights: Sequence[float | None] = [None] * len(files)
     if table.weights is not None:
         weights = _weights(path, table.weights)
-    groups = table.groups or [None] * len(files)
     answers = read_targets(path, table.targets, targets)
     if answers.kind == CLASSES and len(answers.names) < min_classes:
         raise DataError(f"{path}: only one class, {answers.names[0]!r}; expected at least two")
     rows = list[LabeledFile]()
-    for file, target, weight, group in zip(files, answers.values, weights, groups, strict=True):
-        rows.append(LabeledFile(file, target, weight, group))
+    for file, target, weight in zip(files, answers.values, weights, strict=True):
+        rows.append(LabeledFile(file, target, weight))
     used = {relative(file, folder) for file in files}
     left_out = list[LeftOut]()
     for name in sorted(images):
@@ -148,13 +144,13 @@ def _read_columns(path: Path) -> TableColumns:
     Errors   FormatError for an unusable heading, or a row of another length; DataError if there are no rows
     """
     heading, lines = heading_and_lines(path)
-    meanings = (*FILES, WEIGHT, GROUP, SPLIT)
+    meanings = (*FILES, WEIGHT, SPLIT)
     names = list[str]()
     for text in heading:
         name = printable_name(text)
         names.append(name.casefold() if name.casefold() in meanings else name)
     file = next((name for name in FILES if name in names), None)
-    targets = {*names} - {file, WEIGHT, GROUP, SPLIT}
+    targets = {*names} - {file, WEIGHT, SPLIT}
     are_distinct = len({*names} - {""}) == len(names)  # and none is empty
     if file is None or not 0 < len(targets) <= MOST_TARGETS or not are_distinct:
         expected = f"expected a heading of {FILES[0]!r} and the names of at most {MOST_TARGETS} targets, each once"
@@ -165,7 +161,6 @@ def _read_columns(path: Path) -> TableColumns:
         heading=file,
         paths=columns.pop(file),
         weights=columns.pop(WEIGHT, None),
-        groups=columns.pop(GROUP, None),
         sets=columns.pop(SPLIT, None),
         targets=columns,  # those that remain
     )

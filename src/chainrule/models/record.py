@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array, Ints
 from chainrule.core.shapes import text
@@ -98,16 +97,14 @@ class Record:
             self.normalization.check_unit(examples.source.representative)
         return examples
 
-    def parts(
-        self, data: Data, examples: Examples, share: float, seed: int, groups: ArrayLike | None
-    ) -> tuple[Examples, Examples | None]:
+    def parts(self, data: Data, examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:
         """Return training and validation data (`Examples.parts`), from data and the examples read from them.
 
         The normalization of several inputs is fitted to the training data alone, so that both are read again.
         """
         if share and examples.normalization is not None:
-            return self._parts_of_several(data, *examples.split(share, seed, groups))
-        return examples.parts(share, seed, groups)
+            return self._parts_of_several(data, *examples.split(share, seed))
+        return examples.parts(share, seed)
 
     def _parts_of_several(self, data: Data, training: Ints, validation: Ints) -> tuple[Examples, Examples]:
         """Return training and validation data with several inputs, from the numbers of their samples."""
@@ -268,7 +265,7 @@ def loaded(network: Network, data: Data) -> Data:
         return data
     from chainrule.data.loading import training_folder
 
-    return training_folder(data.path, network.input_shape).with_columns(data.weights, data.groups)
+    return training_folder(data.path, network.input_shape).with_weights(data.weights)
 
 
 def _learned_labels(network: Network, data: Data) -> Labels:

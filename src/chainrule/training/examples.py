@@ -196,22 +196,21 @@ class Examples:
         """Return the examples with other weights in the loss, (N,), if they are not None."""
         return self if weights is None else replace(self, targets=self.targets.with_weights(weights))
 
-    def split(self, share: float, seed: int, groups: ArrayLike | None = None) -> tuple[Ints, Ints]:
+    def split(self, share: float, seed: int) -> tuple[Ints, Ints]:
         """Return the numbers of training and of validation samples. Of labels, the share of every class is the same.
 
         share    fraction of the samples for validation
         seed     seed of the random selection
-        groups   what each sample belongs to, (N,), and is never divided; None: the samples are independent
         """
         from chainrule.data.splits import split_validation
 
-        return split_validation(len(self), share, seed, self.source.labels(self.targets), groups)
+        return split_validation(len(self), share, seed, self.source.labels(self.targets))
 
-    def parts(self, share: float, seed: int, groups: ArrayLike | None = None) -> tuple[Examples, Examples | None]:
+    def parts(self, share: float, seed: int) -> tuple[Examples, Examples | None]:
         """Return training data and validation data or None, as `split`; with a share of 0, the data's own."""
         if not share:
             return self, self.validation
-        training, validation = (self._part(numbers) for numbers in self.split(share, seed, groups))
+        training, validation = (self._part(numbers) for numbers in self.split(share, seed))
         return training, validation
 
     def _part(self, numbers: Ints) -> Examples:

@@ -121,15 +121,13 @@ def network(
 def data(
     *,
     data: options.DataName = None,
-    target: options.Text = None,
     limit: options.Whole = None,
     stream: options.Switch = None,
 ) -> None:
     """Declare the training data.
 
     data           mnist, fashion-mnist, cifar10, shapes or noisy-mnist; a folder with a subfolder per class, optionally
-                   inside train, val and test; a FILE.npz with x and y; or a table, a FILE.csv with names of columns.
-    target         (--target NAME) Column of a table to predict.
+                   inside train, val and test; or a FILE.npz with x and y.
     limit          Train on only N images, selected by the seed.
     stream         (--stream/--no-stream) Decode the images of a folder when they are needed, instead of loading all of
                    them.  [default: only if they would need more than 1 GB]

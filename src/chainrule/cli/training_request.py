@@ -11,7 +11,6 @@ from chainrule.cli import custom_data
 from chainrule.core.shapes import differ_in_ones
 from chainrule.data.dataset import ROW_AXES, Dataset
 from chainrule.data.folder_layout import NUMBERS
-from chainrule.data.loading import is_table
 from chainrule.data.masks import has_masks
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
@@ -71,8 +70,6 @@ def find_entry(options: Options) -> Entry:
         return zoo.find(DEFAULT_MODEL)
     if has_masks(Path(resolved)):
         return zoo.find(custom_data.MASK_MODEL)
-    if is_table(resolved):
-        return zoo.find(custom_data.ROW_MODEL)
     return zoo.find(custom_data.MODEL)
 
 
@@ -106,7 +103,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
         reading = custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
     else:
         _refuse_folder_options(options, choice.name)
-    for option in (*FOLDER_OPTIONS, "target"):
+    for option in FOLDER_OPTIONS:
         reading[option] = options[option]
     return replace(choice, limit=limit, **reading)
 
@@ -114,7 +111,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
 def _refuse_folder_options(options: Options, data_name: str) -> None:
     """Raise OptionError for an option that requires a folder of images."""
     for option in (*FOLDER_OPTIONS, "resize", "stream"):
-        if options[option] and not (option == "targets" and is_table(data_name)):
+        if options[option]:
             flag = f"--{option.replace('_', '-')}"
             if option == "targets":  # set by two flags of other names
                 flag = "--classes or --regression"

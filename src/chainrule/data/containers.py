@@ -11,23 +11,24 @@ import numpy as np
 
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array
-from chainrule.data.sources import SampleSource, as_array, as_samples
+from chainrule.data.sources import SampleSource, as_array, as_samples, refuse_frames
 from chainrule.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
 
 LISTS: tuple[type, ...] = (list, tuple)
-SHOWN = 8  # maximum number of names of columns in a message
 
 
 class Column:
     """One input or one target of all samples, as it was passed.
 
-    passed   array, table, `SampleSource`, memory-mapped array, or list of the samples
+    passed   array, `SampleSource`, memory-mapped array, or list of the samples
+    Errors   DataError for a frame
     """
 
     def __init__(self, passed: Any) -> None:
+        refuse_frames(passed)
         self.passed = passed
 
     @cached_property
@@ -36,17 +37,6 @@ class Column:
         if isinstance(self.passed, SampleSource):
             return self.passed
         return as_samples(as_array(self.passed))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns of a table, (F,), or the name of a single column; empty if they are only numbered."""
-        names = getattr(self.passed, "columns", ())
-        name = getattr(self.passed, "name", None)
-        if isinstance(name, str) and hasattr(self.passed, "to_numpy"):
-            names = (name,)
-        texts = tuple(map(str, names))
-        numbers = tuple(map(str, range(len(texts))))
-        return texts if texts != numbers else ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,18 +69,6 @@ class Column:
         """The entries of a list or a tuple as columns of their own; empty for other data."""
         return list(map(Column, self.passed)) if isinstance(self.passed, LISTS) else []
 
-    def ordered(self, names: Sequence[str], problem: str) -> Any:
-        """Return the values of a table with its columns in the order of these names.
-
-        problem   beginning of the message for other columns
-        Errors    DataError if the columns have other names
-        """
-        own = self.names
-        if sorted(own) != sorted(names) or len({*own}) < len(own):
-            expected = f"the network was trained on {', '.join(names[:SHOWN])}"
-            raise DataError(f"{problem} {', '.join(own[:SHOWN])}; {expected}")
-        return self.values[:, list(map(own.index, names))]
-
 
 class Data:
     """Samples with their targets: a `Dataset`, or what `Data.of` recognizes.
@@ -115,7 +93,7 @@ class Data:
 
     @staticmethod
     def of(x: Any, y: Any = None, *, weights: Any = None) -> Data:
-        """Return data of any form: arrays, tables, series, several of them, a `Dataset` or a folder.
+        """Return data of any form: arrays, series, several of them, a `Dataset` or a folder.
 
         Arguments as those of `Model.fit`: x, y and sample_weight.
 

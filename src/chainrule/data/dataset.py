@@ -40,7 +40,7 @@ def noun_of(shape: Shape) -> str:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset(Data, metaclass=CheckedOptions):
-    """A data set: images, or the rows of a table, with labels or targets.
+    """A data set: images, or rows of numbers, with labels or targets.
 
     x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`; or rows (N, F) of these
                 types or float64
@@ -55,7 +55,6 @@ class Dataset(Data, metaclass=CheckedOptions):
     weights     weight of each image in the loss, (N,), float64; None: all are 1
     mask_values   for labels of pixels from mask files, the value of each label in these files; None for other data
     names       name of each image, (N,), the path of its file; None if the images are read when needed, or are no files
-    columns     names of the columns of rows, (F,); empty: they are only numbered
     digits      whether the images are digits that were centered and scaled as in MNIST. A network trained on them
                 prepares the digits in image files in the same way (`as_mnist`)
 
@@ -76,7 +75,6 @@ class Dataset(Data, metaclass=CheckedOptions):
     mask_values: "MaskValues | None" = None
     digits: bool = False
     names: Array | None = None
-    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):
@@ -102,11 +100,7 @@ class Dataset(Data, metaclass=CheckedOptions):
     @property
     def inputs(self) -> dict[str, Column]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The images or rows as the only input."""
-        if not self.columns:
-            return {"": Column(self.x)}
-        from chainrule.data.selections import NamedColumn
-
-        return {"": NamedColumn(self.x, self.columns)}
+        return {"": Column(self.x)}
 
     @property
     def targets(self) -> dict[str, Column]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -262,12 +256,10 @@ class Dataset(Data, metaclass=CheckedOptions):
 
 
 def _as_images(x: ArrayLike) -> Array:
-    """Convert lists and tables to an array, and images of float64 to float32; DataError for a column of texts."""
+    """Convert lists to an array, and images of float64 to float32; DataError for other values than numbers."""
     images = as_array(x)
     if images.dtype.kind not in "fiub":
-        from chainrule.data.foreign_arrays import column_problem
-
-        raise DataError(column_problem(x) or f"images are {images.dtype}; expected uint8 or float32")
+        raise DataError(f"images are {images.dtype}; expected uint8 or float32")
     if images.ndim == IMAGE_AXES and images.dtype == np.float64 and as_samples(images) is images:  # in memory
         return images.astype(np.float32)
     return images

@@ -22,7 +22,7 @@ from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, whe
 from chainrule.data.idx import read_idx
 from chainrule.data.image_reader import FolderOptions, ImageOptions
 from chainrule.data.known import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
-from chainrule.errors import AmbiguousNameWarning, DataError, FormatError, OptionError
+from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
 
 Files = list[NDArray[np.uint8]]
 PARTS = (("train",), ("t10k", "test"))
@@ -42,18 +42,15 @@ SOURCES: dict[str, tuple[Source, ...]] = {
     CIFAR10.name: cifar.SOURCES,
 }
 LOCATION = {"folder": None, "offline": None, "progress": True}  # where known data sets are searched for: defaults
-TABLE_SUFFIX = ".csv"
-DEFAULTS = {**vars(ImageOptions), **LOCATION, "target": None, "columns": None}
+DEFAULTS = {**vars(ImageOptions), **LOCATION}
 
 
 class ReadOptions(FolderOptions, total=False):
-    """Options of `load` and `load_test`: those of folders and tables, and where known data sets are searched for."""
+    """Options of `load` and `load_test`: those of folders, and where known data sets are searched for."""
 
     folder: str | Path | None
     offline: bool | None
     progress: bool
-    target: str | None
-    columns: Sequence[str] | None
 
 
 @checked_options_with(ReadOptions.__annotations__, DEFAULTS)
@@ -68,9 +65,8 @@ def load(
 
     name_or_path   "mnist", "fashion-mnist", "cifar10", "shapes" or "noisy-mnist"; or the path of a folder with one
                    subfolder per class, a folder of images with a table targets.csv, a folder with the subfolders images
-                   and masks, a folder of IDX files, an .npz file, or a table: a .csv file with names of columns. A
-                   known name takes precedence over a folder of this name, with an `AmbiguousNameWarning`; "./shapes"
-                   and Path("shapes") are the folder
+                   and masks, a folder of IDX files, or an .npz file. A known name takes precedence over a folder of
+                   this name, with an `AmbiguousNameWarning`; "./shapes" and Path("shapes") are the folder
     folder         folder to search first for a known data set; None for the environment variable CHAINRULE_DATA
     offline        whether to use only this folder and the cache; None for the environment variable CHAINRULE_OFFLINE
     progress       whether to show download progress on stderr
@@ -83,11 +79,8 @@ def load(
                    memory. Every file is read once in advance, so that the same folders are accepted; it must not
                    change
     min_classes    for image folders: minimum number of classes: 2, or 1 for data to evaluate a model on
-    targets        for image folders and tables: "classes" or "numbers": what the target columns contain; None: as
+    targets        for image folders: "classes" or "numbers": what the target columns contain; None: as
                    `target_table.read_table` says
-    target         for tables: name of the column to predict
-    columns        for tables: names of the features of a network, `model.columns`, whose texts and order are used;
-                   None: those of the table
 
     An .npz file contains the following arrays; only x and y (or targets) are required:
 
@@ -121,17 +114,9 @@ def load_test(name_or_path: str | Path, **options: Unpack[ReadOptions]) -> Datas
     return training if test is None else test
 
 
-def read_sets(
-    name_or_path: str | Path, *, target: str | None = None, columns: Sequence[str] | None = None, **options: Any
-) -> tuple[Dataset, Dataset | None]:
+def read_sets(name_or_path: str | Path, **options: Any) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of a source, or all samples and None. The arguments are as in `load`."""
     location = {name: options.pop(name) for name in LOCATION if name in options}
-    if is_table(name_or_path):
-        from chainrule.data.table import read_table
-
-        return read_table(expanded(name_or_path), target, options.get("targets"), columns), None
-    if target is not None:
-        raise OptionError(f"target {target!r}: expected a table, a {TABLE_SUFFIX} file, found {name_or_path}")
     if isinstance(name_or_path, str) and name_or_path in known_names():
         if os.path.isdir(name_or_path):
             message = f"{name_or_path}: using the built-in data set; for the folder, write ./{name_or_path}"
@@ -144,17 +129,14 @@ def read_sets(
         from chainrule.data import folder as folders
 
         return folders.read_sets(path, **options)
+    if path.suffix.lower() == ".csv":
+        raise DataError(f"{path}: a table; read it in Python, and pass arrays to fit or a frame to chainrule.sklearn")
     if _may_exist(path):  # `npz.read_sets` raises the error if it is not a readable regular file
         from chainrule.data import npz
 
         return npz.read_sets(path)
     names = ", ".join(known_names())
     raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
-
-
-def is_table(path: str | Path) -> bool:
-    """Return whether a path is that of a table, a .csv file."""
-    return Path(path).suffix.lower() == TABLE_SUFFIX and not os.path.isdir(path)
 
 
 def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> Dataset:

@@ -14,25 +14,12 @@ from chainrule.data.sources import as_array
 from chainrule.errors import DataError, unknown_name
 
 
-class NamedColumn(Column):
-    """An input or a target with names of its columns that the values do not have themselves."""
-
-    def __init__(self, passed: Any, names: tuple[str, ...]) -> None:
-        super().__init__(passed)
-        self._names = names
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return self._names
-
-
 def _selected(column: Column, indices: Ints) -> Column:
     """Return some samples of a column, in memory; series may have different lengths."""
     series = column.series
     if series:
-        return NamedColumn([series[index] for index in indices.tolist()], column.names)
-    return NamedColumn(column.values[indices], column.names)
+        return Column([series[index] for index in indices.tolist()])
+    return Column(column.values[indices])
 
 
 def selected_samples(data: Data, indices: Ints) -> PassedData:
@@ -108,7 +95,7 @@ def joined(first: Any, second: Any) -> Any:
 
 def _kind(data: Any) -> tuple[object, ...]:
     """Return what data sets must have in common to be joined."""
-    return data.sample_shape, str(data.x.dtype), data.y.ndim, data.columns
+    return data.sample_shape, str(data.x.dtype), data.y.ndim
 
 
 def _joined_column(name: str, first: Array | None, second: Array | None, both: str) -> Array | None:

@@ -203,7 +203,7 @@ def _trainer(
         test = run.test
         later.read(test)
     options: dict[str, Any] = {"workers": workers, "metrics": explicit["metrics"]}
-    options |= {"labels": record.labels, "columns": record.columns}
+    options["labels"] = record.labels
     result = trainer(network, recipe, training, validation, normalization=fitted, **options)
     standardized = result.target_scaling is not None
     requirements.check_fit(explicit, recipe, examples, standardized=standardized, tested=test is not None)
@@ -248,7 +248,6 @@ def trainer(
     *,
     normalization: Normalization | None = None,
     labels: Labels | None = None,
-    columns: tuple[str, ...] = (),
     workers: Workers = SINGLE_PROCESS,
     metrics: Mapping[str, Metric] | None = None,
 ) -> Trainer:
@@ -257,7 +256,7 @@ def trainer(
     Parameters that `Model.freeze` has frozen stay frozen, whatever the recipe says.
 
     normalization  None: fit it to the training data
-    labels, columns   labels and names of columns that are recorded; None and (): keep the model's
+    labels         labels that are recorded; None: keep the model's
     workers        processes that train together
     metrics        further metrics of validation samples
     """
@@ -265,7 +264,7 @@ def trainer(
     fitted = _fitted_normalization(training, recipe, normalization)
     if fitted.kind == "none":
         _warn_of_raw_bytes(self, training)
-    options: dict[str, Any] = {"labels": labels, "columns": columns, "workers": workers, "metrics": metrics}
+    options: dict[str, Any] = {"labels": labels, "workers": workers, "metrics": metrics}
     if self.frozen:
         recipe = replace(recipe, lr_multipliers=recipe.lr_multipliers.freezing(self.frozen))
     return Trainer(self, recipe, training, fitted, validation, **options)

@@ -40,7 +40,6 @@ class Record:
     """What is known of the inputs and outputs of a network.
 
     labels         labels of the classes
-    columns        names of the columns of the input in the tables of the training, (F,); empty: not recorded
     normalization  normalization that is applied to the inputs, whose unit is checked; or the kind of one that is fitted
                    to the first data
     ignore_label   label of positions that do not count; None: all count
@@ -49,7 +48,6 @@ class Record:
 
     network: Network
     labels: Labels
-    columns: tuple[str, ...] = ()
     normalization: Normalization | str = UNFITTED
     ignore_label: int | None = None
     loss: Loss | None = None
@@ -58,24 +56,21 @@ class Record:
     @staticmethod
     def of(network: Network, ignore_label: int | None = None, loss: Loss | None = None) -> Record:
         """Return what a network records, to read data for evaluation and prediction."""
-        own = network.labels, network.columns, network.normalization
+        own = network.labels, network.normalization
         return Record(network, *own, ignore_label, loss, network.task)
 
     # ------------------------------------------------------------------ what a training records
 
     @staticmethod
     def learned(network: Network, data: Data, loss: Loss | None = None, **options: Any) -> Record:
-        """Return the record for a training on data: with their names of classes and columns, if the network has none.
+        """Return the record for a training on data: with their names of classes, if the network has none.
 
         options   options of `fit` that decide how data are read: normalization and ignore_label
         """
         existing = AUTOMATIC if network.normalization == UNFITTED else network.normalization
         normalization = options.get("normalization") or existing
-        columns = network.columns
-        if len(data.inputs) == 1 and not columns:
-            columns = _only(data.inputs, "input").names
         labels = _learned_labels(network, data)
-        return Record(network, labels, columns, normalization, options.get("ignore_label"), loss)
+        return Record(network, labels, normalization, options.get("ignore_label"), loss)
 
     def default_kind(self, examples: Examples) -> str:
         """Return the kind of normalization used in an earlier training, otherwise the default kind for the data."""
@@ -162,11 +157,8 @@ class Record:
         return ports.pack(fitted.of_each(arrays, self.network.dtype), "inputs"), fitted
 
     def _input(self, columns: Mapping[Any, Column], *, single: bool = False) -> Any:
-        """Return the only input, (N, *input_shape), with the columns of a table in the recorded order."""
-        column = _only(columns, "input")
-        values = column.passed
-        if self.columns and column.names not in ((), self.columns):
-            values = column.ordered(self.columns, "the table has the columns")
+        """Return the only input, (N, *input_shape)."""
+        values = _only(columns, "input").passed
         return as_samples(input_array(values, self.network.input_shape, single=single))
 
     def series(self, columns: Mapping[Any, Column]) -> list[Array]:
@@ -216,14 +208,8 @@ class Record:
         shape = self.network.output_shape
         kind = KINDS.get(y.dtype.kind)
         if kind is None and y.dtype.kind != "f":
-            from chainrule.data.foreign_arrays import column_problem
-
-            problem = column_problem(column.passed) or f"found {y.dtype}: {quoted(column.passed)}"
-            raise DataError(f"targets must be numbers or names of classes: {problem}")
+            raise DataError(f"targets must be numbers or names of classes: found {y.dtype}: {quoted(column.passed)}")
         _check_count(y, count)
-        names = self.labels.names
-        if len(column.names) > 1 and not are_numbers(names) and column.names != names:
-            y = column.ordered(names, "the targets are")
         are_labels = len(shape) == 1 and y.shape[1:] in ((), (1,)) and (kind is not None or shape[0] > 1)
         if are_labels:
             y = self.labels.places(y)
@@ -271,8 +257,6 @@ def loaded(network: Network, data: Data) -> Data:
 def _learned_labels(network: Network, data: Data) -> Labels:
     """Return the labels for a training: with the names of the data if the network has none, and there are as many.
 
-    The names of the columns of a table are those of the targets.
-
     An untrained network may have more outputs than a data set has classes. The others keep their numbers.
     """
     own = network.labels
@@ -282,7 +266,6 @@ def _learned_labels(network: Network, data: Data) -> Labels:
         return own
     if not isinstance(data, Dataset):
         for column in data.targets.values():
-            names = column.names
             if column.values.dtype.kind in "US":
                 names = names_in(np.asarray(column.values))
                 are_chosen = False

@@ -107,7 +107,6 @@ RECORDED: dict[str, Callable[[Any, Network], object]] = {
     ),
     "target_scaling": lambda value, network: TargetScaling.from_config(value, [end.shape for end in network.outputs]),
     "thresholds": _thresholds,
-    "columns": lambda names, _: expect_list(str, names, "columns"),
     "labels": lambda config, network: _labels(expect_object(config, "labels"), network),
     "positions": lambda value, _: expect(bool, value, "positions"),
 }
@@ -117,8 +116,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
     entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
     entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
-    for name in ("thresholds", "columns"):
-        entries[name] = [*getattr(fitted, name)] or None
+    entries["thresholds"] = [*fitted.thresholds] or None
     entries["positions"] = fitted.positions or None
     for name in ("mask_values", "target_scaling"):
         values = getattr(fitted, name)

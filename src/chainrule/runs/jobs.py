@@ -60,7 +60,6 @@ class DataChoice(metaclass=CheckedOptions):
     targets       what a table of a folder contains: classes or numbers (`data.load`); None if the entries decide
     skip_damaged  whether to skip damaged images of a folder
     stream        whether to decode each image of a folder only when it is needed
-    target        column of a table to predict; None for other data
     test_share    fraction of every class that is the test set, for data without one
     """
 
@@ -73,7 +72,6 @@ class DataChoice(metaclass=CheckedOptions):
     stream: bool = False
     test_share: float = TEST_SHARE
     targets: str | None = None
-    target: str | None = None
 
     def __post_init__(self) -> None:
         for name, count in (
@@ -101,7 +99,6 @@ class DataChoice(metaclass=CheckedOptions):
         options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream}
         options |= {
             "targets": self.targets,
-            "target": self.target,
             "size": self.size,
             "test_share": self.test_share,
             "seed": seed,

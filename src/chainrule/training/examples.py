@@ -77,7 +77,7 @@ class InputSource:
 
 
 class ColumnSource(InputSource):
-    """Inputs in an array, a table or a mapped file, or image files. Only the samples of a batch are copied.
+    """Inputs in an array, a mapped file, or image files. Only the samples of a batch are copied.
 
     x   inputs (N, …): an array or a `SampleSource`
     """

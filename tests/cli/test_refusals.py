@@ -168,7 +168,6 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "models --new own.txt": ".py, .toml, .json",
     "models --new no/where.py": "no folder no",
     "models mlp --new x.py": "--new",
-    "data inspect nowhere": "nowhere",
     "data fetch imagenet": "known: mnist, fashion-mnist, cifar10",
     "data fetch mnist --offline --quiet": "mnist is not available offline",
     "data clear imagenet": "known: mnist, fashion-mnist, cifar10, compiled",

@@ -49,7 +49,7 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
     """
     from chainrule.data.folder import image_paths, suggested_size
 
-    paths = image_paths(path, options["targets"])
+    paths = image_paths(path)
     size = options["resize"]
     if not size and input_shape is not None and len(input_shape) == 3:
         size = (input_shape[1], input_shape[2])

@@ -12,13 +12,11 @@ from chainrule.cli.program import print_message
 from chainrule.cli.training_request import resolve_data_name
 from chainrule.data import npz
 from chainrule.data.dataset import Dataset
-from chainrule.data.folder_layout import CLASSES, NUMBERS
 from chainrule.data.inputs import read_input
 from chainrule.data.loading import read_sets
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models.model import Model
-from chainrule.network import tasks
 from chainrule.network.matching import matched
 from chainrule.runs import checksums, jobs, loading
 from chainrule.runs.folder import CONFIG
@@ -123,12 +121,7 @@ def read_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dat
     channels, *size = model.input_shape
     if len(size) == 2 and channels in (1, 3):
         options |= {"size": (size[0], size[1]), "channels": channels}
-    targets = None
-    if model.task in (tasks.CLASSIFICATION, tasks.BINARY):
-        targets = CLASSES
-    elif model.task is not None:
-        targets = NUMBERS
-    return read_sets(name, min_classes=1, targets=targets, **options)
+    return read_sets(name, min_classes=1, **options)
 
 
 def read_image(model: Model, image: str, *, digit: bool | None = None) -> Array:

@@ -269,10 +269,6 @@ data = click.option(
 skip_damaged = click.option(
     "--skip-damaged", is_flag=True, help="Skip damaged images of a folder instead of exiting with an error."
 )
-targets = combine(
-    click.option("--classes", "targets", flag_value="classes", help="The numbers to predict in a table are classes."),
-    click.option("--regression", "targets", flag_value="numbers", help="They are numbers to predict."),
-)
 engine = click.option(
     "--engine",
     type=Name(engine_names, "engine"),

@@ -115,7 +115,6 @@ def network(
         "it is fixed, as with --from]",
     ),
     options.skip_damaged,
-    options.targets,
     recipe_options("data"),
 )
 def data(
@@ -126,8 +125,8 @@ def data(
 ) -> None:
     """Declare the training data.
 
-    data           mnist, fashion-mnist, cifar10, shapes or noisy-mnist; a folder with a subfolder per class, optionally
-                   inside train, val and test; or a FILE.npz with x and y.
+    data           mnist, fashion-mnist, cifar10, shapes or noisy-mnist; a folder with a subfolder per class, a table
+                   labels.csv, or the subfolders images and masks; or a FILE.npz with x and y.
     limit          Train on only N images, selected by the seed.
     stream         (--stream/--no-stream) Decode the images of a folder when they are needed, instead of loading all of
                    them.  [default: only if they would need more than 1 GB]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array
 from chainrule.data.sources import SampleSource, as_array, as_samples, refuse_frames
 from chainrule.errors import DataError, OptionError
-
-if TYPE_CHECKING:
-    from chainrule.data.mask_values import MaskValues
 
 LISTS: tuple[type, ...] = (list, tuple)
 
@@ -79,7 +76,7 @@ class Data:
     weights       weight of each sample in the loss, (N,); None: all are 1
     classes       names of the classes of the labels, which are their places; empty: the labels are labels of a network
     validation    the validation data that belong to the data; None if there are none
-    mask_values, digits   as in `Dataset`
+    digits        as in `Dataset`
     """
 
     inputs: Mapping[Any, Column]
@@ -88,7 +85,6 @@ class Data:
     weights: Any = None
     classes: tuple[str, ...] = ()
     validation: Data | None = None
-    mask_values: MaskValues | None = None
     digits: bool = False
 
     @staticmethod

@@ -1,8 +1,8 @@
 """Data sets: images with labels and class names, validated on construction."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,10 +16,6 @@ from chainrule.data.columns import COLUMNS, checked_column
 from chainrule.data.containers import Column, Data
 from chainrule.data.sources import SampleSource, as_array, as_samples, subset
 from chainrule.errors import DataError, OptionError, printable_name, quoted
-
-if TYPE_CHECKING:
-    from chainrule.data.inventory import Inventory
-    from chainrule.data.mask_values import MaskValues
 
 MAX_CLASSES = 1_000_000
 ROW_AXES, IMAGE_AXES = 2, 4  # of all rows (N, F), and of all images (N, C, H, W)
@@ -51,9 +47,8 @@ class Dataset(Data, metaclass=CheckedOptions):
     name        name of the data set in messages
     source      origin: a folder, a host or a package
     validation  for training data, the validation set provided by the source; None if there is none
-    inventory   used and unused files of an image folder; None for other sources
+    remarks     of an image folder: a line for each file that is not used, and for each conversion of images
     weights     weight of each image in the loss, (N,), float64; None: all are 1
-    mask_values   for labels of pixels from mask files, the value of each label in these files; None for other data
     names       name of each image, (N,), the path of its file; None if the images are read when needed, or are no files
     digits      whether the images are digits that were centered and scaled as in MNIST. A network trained on them
                 prepares the digits in image files in the same way (`as_mnist`)
@@ -70,9 +65,8 @@ class Dataset(Data, metaclass=CheckedOptions):
     name: str = "data"
     source: str = ""
     validation: "Dataset | None" = None  # pyright: ignore[reportIncompatibleVariableOverride]
-    inventory: "Inventory | None" = field(default=None, compare=False)
+    remarks: tuple[str, ...] = ()
     weights: Floats | None = None
-    mask_values: "MaskValues | None" = None
     digits: bool = False
     names: Array | None = None
 

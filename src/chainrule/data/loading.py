@@ -19,8 +19,8 @@ from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
 from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
+from chainrule.data.folder import FolderOptions, ImageOptions
 from chainrule.data.idx import read_idx
-from chainrule.data.image_reader import FolderOptions, ImageOptions
 from chainrule.data.known import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
 from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
 
@@ -63,9 +63,9 @@ def load(
 ) -> tuple[Dataset, Dataset]:
     """Load data and return (training set, test set), with images (N, C, H, W) and labels or targets (see `Dataset`).
 
-    name_or_path   "mnist", "fashion-mnist", "cifar10", "shapes" or "noisy-mnist"; or the path of a folder with one
-                   subfolder per class, a folder of images with a table targets.csv, a folder with the subfolders images
-                   and masks, a folder of IDX files, or an .npz file. A known name takes precedence over a folder of
+    name_or_path   "mnist", "fashion-mnist", "cifar10", "shapes" or "noisy-mnist"; or the path of an image folder
+                   (`folder_layout`: with a subfolder per class, a table labels.csv, or masks), a folder of IDX files,
+                   or an .npz file. A known name takes precedence over a folder of
                    this name, with an `AmbiguousNameWarning`; "./shapes" and Path("shapes") are the folder
     folder         folder to search first for a known data set; None for the environment variable CHAINRULE_DATA
     offline        whether to use only this folder and the cache; None for the environment variable CHAINRULE_OFFLINE
@@ -74,13 +74,11 @@ def load(
     channels       for folders: 1 for gray, 3 for color; None: gray if all images are gray, and color otherwise
     test_share     fraction of every class used for the test set, for data without a test set
     seed           seed of the random choice of test samples
-    skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
+    skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``remarks``
     lazy           for image folders: whether to decode each image again when it is needed, for folders larger than
                    memory. Every file is read once in advance, so that the same folders are accepted; it must not
                    change
     min_classes    for image folders: minimum number of classes: 2, or 1 for data to evaluate a model on
-    targets        for image folders: "classes" or "numbers": what the target columns contain; None: as
-                   `target_table.read_table` says
 
     An .npz file contains the following arrays; only x and y (or targets) are required:
 

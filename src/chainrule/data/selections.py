@@ -82,7 +82,7 @@ def joined(first: Any, second: Any) -> Any:
                 classes = (*classes, name)
         labels = np.array([classes.index(name) for name in second.classes])
         second_y = labels[second_y]
-    elif classes != second.classes or first.mask_values != second.mask_values:
+    elif classes != second.classes:
         raise DataError(f"{names}: expected the same targets, found {classes[:5]} and {second.classes[:5]}")
     columns = dict[str, Array | None]()
     for name in COLUMNS:
@@ -90,7 +90,7 @@ def joined(first: Any, second: Any) -> Any:
     x = np.concatenate([np.asarray(first.x), np.asarray(second.x)])
     y = np.concatenate([np.asarray(first.y), second_y])
     digits = first.digits and second.digits
-    return replace(first, x=x, y=y, classes=classes, name=names, digits=digits, inventory=None, **columns)
+    return replace(first, x=x, y=y, classes=classes, name=names, digits=digits, remarks=(), **columns)
 
 
 def _kind(data: Any) -> tuple[object, ...]:

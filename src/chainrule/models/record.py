@@ -238,7 +238,7 @@ class Record:
         targets = places._targets(data.targets[""], len(data))
         if targets.kind is not None and has_names:
             targets = replace(targets, kind=TEXT)
-        return Examples(ColumnSource(x), targets, validation, digits=data.digits, mask_values=data.mask_values)
+        return Examples(ColumnSource(x), targets, validation, digits=data.digits)
 
     def with_places(self) -> Record:
         """Return a record that reads labels as the places of classes."""

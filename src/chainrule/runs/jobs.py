@@ -57,7 +57,6 @@ class DataChoice(metaclass=CheckedOptions):
     per_class     number of training samples of each class, chosen at random; None for all
     limit         total number of training samples, chosen at random; None for all
     size          (H, W) to resize the images of a folder to; None for no resizing
-    targets       what a table of a folder contains: classes or numbers (`data.load`); None if the entries decide
     skip_damaged  whether to skip damaged images of a folder
     stream        whether to decode each image of a folder only when it is needed
     test_share    fraction of every class that is the test set, for data without one
@@ -71,7 +70,6 @@ class DataChoice(metaclass=CheckedOptions):
     skip_damaged: bool = False
     stream: bool = False
     test_share: float = TEST_SHARE
-    targets: str | None = None
 
     def __post_init__(self) -> None:
         for name, count in (
@@ -97,12 +95,7 @@ class DataChoice(metaclass=CheckedOptions):
             raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
         options: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
         options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream}
-        options |= {
-            "targets": self.targets,
-            "size": self.size,
-            "test_share": self.test_share,
-            "seed": seed,
-        }
+        options |= {"size": self.size, "test_share": self.test_share, "seed": seed}
         training, test = data.load(self.name, **options)
         if self.only is not None:
             training = training.only(self.only)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,9 +21,6 @@ from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, finite_extremes, subset
 from chainrule.training.samples import Samples
 from chainrule.training.targets import Targets
-
-if TYPE_CHECKING:
-    from chainrule.data.mask_values import MaskValues
 
 
 class InputSource:
@@ -157,7 +154,6 @@ class Examples:
     validation    validation data of their own; None if there are none
     normalization   normalization of several inputs, which was applied when they were packed; None for one input
     digits        whether the inputs are centered digits as in MNIST, see `Dataset`
-    mask_values   for labels from mask files, the value of each label in these files; None for other targets
     """
 
     source: InputSource
@@ -165,7 +161,6 @@ class Examples:
     validation: Examples | None = None
     normalization: Normalization | None = None
     digits: bool = False
-    mask_values: MaskValues | None = None
 
     @staticmethod
     def of(x: ArrayLike, y: ArrayLike, shape: Sequence[int]) -> Examples:

@@ -246,7 +246,6 @@ class Trainer:
             labels=self._recorded_labels,
             largest_input=self._largest_input,
             target_scaling=self.target_scaling,
-            mask_values=self.train_data.mask_values,
             thresholds=network.thresholds,
             positions=network.positions or moves_positions,
         )

@@ -118,7 +118,7 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
             "--resize 28x28": "folder of images",
             "--stream": "--stream requires a folder of images",
             "--data mnist --skip-damaged": ("--skip-damaged", "folder of images"),
-            "--data mnist --classes": "folder of images",
+            "--data mnist --skip-damaged": "folder of images",
             "--out ''": "--out",
             "--data ''": "--data",
             f"--epochs {2**63}": f"epochs {2**63}: expected a whole number of at least 1 and of at most 1000000",

@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Array
+from chainrule.core.arrays import Array, Ints
 from chainrule.data.sources import SampleSource, as_array, as_samples, refuse_frames
 from chainrule.errors import DataError, OptionError
 
@@ -60,6 +60,12 @@ class Column:
                 return []
             series.append(array)
         return series
+
+    def take(self, indices: Ints) -> Column:
+        """Return some samples of the column, in memory; series may have different lengths."""
+        if self.series:
+            return Column(list(map(self.series.__getitem__, indices.tolist())))
+        return Column(self.values[indices])
 
     @property
     def parts(self) -> list[Column]:
@@ -126,7 +132,9 @@ class Data:
     def with_weights(self, weights: Any) -> Self:
         """Return the data with other weights, unless these are None."""
         data: Any = self
-        return data if weights is None else replace(data, weights=weights)
+        if weights is not None:
+            data = replace(data, weights=weights)
+        return data
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,3 +152,11 @@ def as_columns(values: Any) -> dict[Any, Column]:
     if isinstance(values, Mapping):
         return {name: Column(value) for name, value in cast("Mapping[Any, Any]", values).items()}
     return {"": Column(values)}
+
+
+def selected_samples(data: Data, indices: Ints) -> PassedData:
+    """Return the samples of columns at the given indices, in memory."""
+    inputs = {name: column.take(indices) for name, column in data.inputs.items()}
+    targets = {name: column.take(indices) for name, column in data.targets.items()}
+    selected = PassedData(inputs, targets)
+    return selected if data.weights is None else replace(selected, weights=as_array(data.weights)[indices])

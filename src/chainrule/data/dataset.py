@@ -12,10 +12,9 @@ from chainrule.core.lazy_methods import function_of
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
-from chainrule.data.columns import COLUMNS, checked_column
 from chainrule.data.containers import Column, Data
-from chainrule.data.sources import SampleSource, as_array, as_samples, subset
-from chainrule.errors import DataError, OptionError, printable_name, quoted
+from chainrule.data.sources import SampleSource, as_array, as_samples, checked_weights, subset
+from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
 
 MAX_CLASSES = 1_000_000
 ROW_AXES, IMAGE_AXES = 2, 4  # of all rows (N, F), and of all images (N, C, H, W)
@@ -83,10 +82,10 @@ class Dataset(Data, metaclass=CheckedOptions):
         if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DataError(f"{self.name}: validation {quoted(self.validation)}: expected a Dataset")
         _check_targets(self)
-        for name in COLUMNS:
-            values = getattr(self, name)
-            if values is not None:
-                object.__setattr__(self, name, checked_column(name, values, len(self)))
+        if self.weights is not None:
+            object.__setattr__(self, "weights", checked_weights(self.weights, len(self)))
+        if self.names is not None and np.shape(self.names) != (len(self),):
+            raise DataError(f"{self.name}: names of shape ({text(np.shape(self.names))}); expected one for each sample")
 
     def __len__(self) -> int:
         return len(self.x)
@@ -196,17 +195,48 @@ class Dataset(Data, metaclass=CheckedOptions):
             return self.take(np.arange(min(samples, len(self))))
         indices = self._indices(samples)
         columns = dict[str, Array]()
-        for name in COLUMNS:
-            values = getattr(self, name)
+        for name, values in (("weights", self.weights), ("names", self.names)):
             if values is not None:
                 columns[name] = values[indices]
         return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **columns)
 
     def __add__(self, other: "Dataset") -> "Dataset":
-        """Return the samples of both data sets, with the classes of both by name; see `data.selections`."""
-        from chainrule.data.selections import joined
+        """Return the samples of both, in memory, with the classes of the first, then those of the second.
 
-        return joined(self, other)
+        Classes are the same if they have the same name. Other targets have to have the same names in the same order.
+        Validation data stay those of the first. Names of images are kept if both have them.
+
+        Errors   DataError if images or targets have other shapes or dtypes, or if only one has weights
+        """
+        if not isinstance(other, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DataError(f"{self.name} + {type(other).__name__}: expected a Dataset")
+        both = f"{self.name} + {other.name}"
+        kind = self.sample_shape, str(self.x.dtype), self.y.ndim
+        other_kind = other.sample_shape, str(other.x.dtype), other.y.ndim
+        if kind != other_kind:
+            raise DataError(f"{both}: expected the same images and targets, found {kind} and {other_kind}")
+        if (self.weights is None) != (other.weights is None):
+            raise DataError(f"{both}: only one of them has weights")
+        classes = self.classes
+        other_y = np.asarray(other.y)
+        if self.has_classes and not self.is_dense:
+            for name in other.classes:
+                if name not in self.classes:
+                    classes = (*classes, name)
+            other_y = np.array(list(map(classes.index, other.classes)))[other_y]
+        elif classes != other.classes:
+            raise DataError(f"{both}: expected the same targets, found {classes[:5]} and {other.classes[:5]}")
+        return replace(
+            self,
+            x=np.concatenate([np.asarray(self.x), np.asarray(other.x)]),
+            y=np.concatenate([np.asarray(self.y), other_y]),
+            classes=classes,
+            name=both,
+            remarks=(),
+            weights=_joined(self.weights, other.weights),
+            names=_joined(self.names, other.names),
+            digits=self.digits and other.digits,
+        )
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
@@ -234,9 +264,17 @@ class Dataset(Data, metaclass=CheckedOptions):
         labels   indices or names of the classes
         Errors   DataError for an unknown class, a duplicate, or a data set without classes
         """
-        from chainrule.data.selections import only
-
-        return only(self, labels)
+        self._require_classes()
+        numbers = list(map(self._class_number, labels))
+        if len(set(numbers)) != len(numbers):
+            raise DataError(f"{self.name}: classes {list(labels)} name one class twice")
+        new_label = np.full(len(self.classes), -1, np.int64)
+        new_label[numbers] = np.arange(len(numbers))
+        y = new_label[self.y]
+        selected = y >= 0
+        names = tuple(map(self.classes.__getitem__, numbers))
+        validation = self.validation and self.validation.only(labels)
+        return replace(self.take(np.flatnonzero(selected)), y=y[selected], classes=names, validation=validation)
 
     def per_class(self, count: int, seed: int | None = None) -> "Dataset":
         """Return ``count`` samples of every class, in their original order.
@@ -244,9 +282,32 @@ class Dataset(Data, metaclass=CheckedOptions):
         seed     seed for a random choice; None: the first samples of every class
         Errors   DataError if a class has fewer samples, or for a data set without classes
         """
-        from chainrule.data.selections import per_class
+        self._require_classes()
+        selected = list[Ints]()
+        for label, name in enumerate(self.classes):
+            members = np.flatnonzero(self.y == label)
+            if not 1 <= count <= len(members):
+                raise DataError(f"{self.name}: cannot take {count} samples of class {name!r}, which has {len(members)}")
+            if seed is not None:
+                members = generator(seed, "per class", label).permutation(members)
+            selected.append(members[:count])
+        return self.take(np.sort(np.concatenate(selected)))
 
-        return per_class(self, count, seed)
+    def _require_classes(self) -> None:
+        if not self.has_classes or self.is_dense:
+            raise DataError(f"{self.name}: the images have targets instead of classes")
+
+    def _class_number(self, label: int | str) -> int:
+        if isinstance(label, str) and label in self.classes:
+            return self.classes.index(label)
+        if not isinstance(label, str) and 0 <= label < len(self.classes):
+            return int(label)
+        raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
+
+
+def _joined(first: Array | None, second: Array | None) -> Array | None:
+    """Return joined values of samples; None unless both data sets have them."""
+    return None if first is None or second is None else np.concatenate([first, second])
 
 
 def _as_images(x: ArrayLike) -> Array:

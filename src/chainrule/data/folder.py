@@ -8,9 +8,10 @@ the file again.
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
 
@@ -152,8 +153,7 @@ class ImageReader:
         """Return usable images: an array (N, C, H, W), or for streamed data a source."""
         shape = (self._channels, *self._size)
         if self.options.lazy:
-            paths = [file.path for file in files]
-            return ImageFiles(self.top, paths, shape, [file.digest for file in files])
+            return ImageFiles(self.top, [file.path for file in files], shape, [file.digest for file in files])
         x = np.empty((len(files), *shape), np.uint8)
         for place, file in enumerate(files):
             x[place] = cast("NDArray[np.uint8]", file.pixels)  # gray images are broadcast to all channels
@@ -181,9 +181,12 @@ class ImageReader:
         left_out = dict(layout.left_out)
         for path, error in self.damaged:
             left_out[relative(path, self.top)] = f"damaged: {str(error).removeprefix(f'{path}: ')}"
-        lines = [f"not used: {name}: {reason}" for name, reason in sorted(left_out.items())]
+        lines = list[str]()
+        for name, reason in sorted(left_out.items()):
+            lines.append(f"not used: {name}: {reason}")
         for conversion, count in self.changed.items():
-            lines.append(f"{count:,} {'image' if count == 1 else 'images'}: {conversion}")
+            noun = "image" if count == 1 else "images"
+            lines.append(f"{count:,} {noun}: {conversion}")
         return tuple(lines)
 
 
@@ -205,8 +208,7 @@ def read_sets(path: Path, **folder_options: Unpack[FolderOptions]) -> tuple[Data
         _check_classes(layout, part, files)
     classes = layout.classes
     if has_masks(path):
-        files = [file for files in usable.values() for file in files]
-        classes = _mask_classes(layout, files, options.min_classes)
+        classes = _mask_classes(layout, chain(*usable.values()), options.min_classes)
     sets = {part: _dataset(layout, classes, reader, files) for part, files in usable.items()}
     training = sets[TRAIN if TRAIN in sets else ALL]
     remarks = reader.remarks(layout)
@@ -215,16 +217,19 @@ def read_sets(path: Path, **folder_options: Unpack[FolderOptions]) -> tuple[Data
 
 def _check_classes(layout: Layout, part: str, files: Sequence[UsableFile]) -> None:
     """Raise DataError for a set or a class whose images are all damaged."""
-    used = {file.target for file in files if isinstance(file.target, int)}
+    used = set[object]()
+    for file in files:
+        if isinstance(file.target, int):
+            used.add(file.target)
     for entry in layout.parts[part]:
         if isinstance(entry.target, int) and entry.target not in used:
-            place = "" if part == ALL else f" in {part}"
-            raise DataError(f"{layout.folder}: every image of class {layout.classes[entry.target]!r}{place} is damaged")
+            name = layout.classes[entry.target]
+            raise DataError(f"{layout.folder}: every image of class {name!r} in {part} is damaged")
     if not files:
         raise DataError(f"{layout.folder}: every image in {part} is damaged")
 
 
-def _mask_classes(layout: Layout, files: Sequence[UsableFile], min_classes: int) -> tuple[str, ...]:
+def _mask_classes(layout: Layout, files: Iterable[UsableFile], min_classes: int) -> tuple[str, ...]:
     """Return the names of the classes of masks, by default "0", "1", …; DataError if a value is no label."""
     occurring = np.zeros(UNLABELED + 1, np.bool_)
     for file in files:

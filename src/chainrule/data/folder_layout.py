@@ -36,6 +36,7 @@ MAX_COLUMNS = 1000
 MAX_DIGITS = 40  # characters of a number
 PHONE_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
 SYSTEM_FILES = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # ignored, as are names like .git
+NO_IMAGE = "no image"  # reason why a file is not used
 NAMED = 3  # maximum number of files named in an error
 
 
@@ -65,7 +66,11 @@ class Layout:
     @property
     def paths(self) -> list[Path]:
         """Paths of the images of all sets."""
-        return [file.path for files in self.parts.values() for file in files]
+        paths = list[Path]()
+        for files in self.parts.values():
+            for file in files:
+                paths.append(file.path)
+        return paths
 
     def leave_out(self, path: Path, reason: str) -> None:
         """Record that a file is not used."""
@@ -138,15 +143,8 @@ def _sets(folder: Path) -> dict[str, Path]:
 
 
 def images_below(folder: Path) -> list[tuple[Path, str | None]]:
-    """Return the visible image files in and below a folder, sorted, as pairs (path, reason not to open it).
-
-    The reason is None for files that may be opened. The list includes images in formats of phones, which are not read.
-    """
-    images = list[tuple[Path, str | None]]()
-    for path, problem in files_below(folder):
-        if path.suffix.lower() in (*SUFFIXES, *PHONE_SUFFIXES):
-            images.append((path, problem))
-    return images
+    """Return the files of `files_below` that are images or could be: also links and what cannot be read."""
+    return [file for file in files_below(folder) if file[1] != NO_IMAGE]
 
 
 def files_below(folder: Path) -> list[tuple[Path, str | None]]:
@@ -217,7 +215,7 @@ def _reason(entry: "os.DirEntry[str]", suffix: str) -> str | None:
         return "no regular file"
     if suffix in PHONE_SUFFIXES:
         return f"{suffix[1:].upper()}, which is not read; {CONVERT}"
-    return None if suffix in SUFFIXES else "no image"
+    return None if suffix in SUFFIXES else NO_IMAGE
 
 
 # ------------------------------------------------------------------ subfolders of classes
@@ -237,10 +235,10 @@ def _read_classes(layout: Layout, roots: Mapping[str, Path], min_classes: int) -
             for folder in folders[part][name]:
                 paths += _usable(layout, folder)
             if not paths:
-                problems = [relative(path, layout.folder) for path, _ in files_below(folders[part][name][0])]
-                expected = f"expected {FORMATS_TEXT} images"
-                raise DataError(f"{folders[part][name][0]}: {expected}, found {_listed(problems)}")
-            files += [LabeledFile(path, label) for path in paths]
+                folder = folders[part][name][0]
+                raise DataError(f"{folder}: expected {FORMATS_TEXT} images, found {_contents(folder)}")
+            for path in paths:
+                files.append(LabeledFile(path, label))
 
 
 def _class_folders(layout: Layout, root: Path) -> dict[str, list[Path]]:
@@ -278,23 +276,33 @@ def _check_same(first: Path, first_names: set[str], second: Path, second_names: 
 def _check_count(root: Path, classes: Sequence[str], folders: Mapping[str, Sequence[Path]], min_classes: int) -> None:
     """Raise DataError for fewer classes than ``min_classes``, with the names of folders that may be the classes."""
     if not classes:
-        found = _listed([printable(entry.name) for entry in _visible_entries(root)])
-        raise DataError(f"{root}: expected one subfolder of images per class, or a table {TABLE}, found {found}")
+        expected = f"expected one subfolder of images per class, or a table {TABLE}"
+        raise DataError(f"{root}: {expected}, found {_contents(root)}")
     if len(classes) >= min_classes:
         return
     problem = f"{root}: only one class, {classes[0]!r}; expected at least two"
-    inner = [printable(entry.name) for entry in _visible_entries(folders[classes[0]][0]) if _is_folder(entry)]
+    inner = list[str]()
+    for entry in _visible_entries(folders[classes[0]][0]):
+        if _is_folder(entry):
+            inner.append(printable(entry.name))
     if inner:
         problem += f"; if its subfolders ({', '.join(inner[:NAMED])}) are the classes, load {classes[0]}"
     raise DataError(problem)
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Return the first few names as text."""
+def _contents(folder: Path) -> str:
+    """Describe the first few entries of a folder, with advice on images of phones."""
+    names = list[str]()
+    for entry in _visible_entries(folder):
+        names.append(printable(entry.name))
     if not names:
         return "nothing"
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"only {', '.join(names[:NAMED])}{more}"
+    contents = f"only {', '.join(names[:NAMED])}"
+    if len(names) > NAMED:
+        contents += f" and {len(names) - NAMED} more"
+    if any(name.lower().endswith(PHONE_SUFFIXES) for name in names):
+        contents += f"; {CONVERT}"
+    return contents
 
 
 def ordered_classes(names: Iterable[str]) -> tuple[str, ...]:
@@ -312,23 +320,24 @@ def _read_table(layout: Layout, min_classes: int) -> None:
     """Add the images that a table lists to a layout, with their classes or numbers."""
     path = layout.folder / TABLE
     names, *rows = _rows(path)
-    paths = _listed_paths(layout, names.index(FILE), rows)
     place = names.index(FILE)
-    columns = [name for name in names if name != FILE]
-    targets: list[int] | list[list[float]]
-    if columns == [LABEL]:
+    paths = _listed_paths(layout, place, rows)
+    targets = list[int | list[float]]()
+    if LABEL in names:
         labels = [_label(path, number, row[1 - place]) for number, row in enumerate(rows, 2)]
         layout.classes = ordered_classes({*labels})
         if len(layout.classes) < min_classes:
             raise DataError(f"{path}: only one class, {layout.classes[0]!r}; expected at least two")
-        number_of = {name: number for number, name in enumerate(layout.classes)}
-        targets = [number_of[label] for label in labels]
+        place_of = dict(zip(layout.classes, range(len(layout.classes)), strict=True))
+        for label in labels:
+            targets.append(place_of[label])
     else:
-        layout.classes = tuple(columns)
-        targets = [_numbers(path, number, names, row) for number, row in enumerate(rows, 2)]
+        layout.classes = (*names[:place], *names[place + 1 :])
+        for number, row in enumerate(rows, 2):
+            targets.append(_numbers(path, number, names, row))
     for image, target in zip(paths, targets, strict=True):
-        part = ALL if ALL in layout.parts else image.relative_to(layout.folder).parts[0]
-        layout.parts[part].append(LabeledFile(image, target))
+        part = image.relative_to(layout.folder).parts[0]
+        layout.parts[ALL if ALL in layout.parts else part].append(LabeledFile(image, target))
     layout.parts = {part: files for part, files in layout.parts.items() if files}
     if not {ALL, TRAIN} & layout.parts.keys():
         raise FormatError(f"{path}: no row has a file in {TRAIN}")
@@ -338,13 +347,17 @@ def _rows(path: Path) -> list[list[str]]:
     """Return the rows of a table, its heading first; FormatError for another heading or rows of other lengths."""
     try:
         text = read_bytes(path, MAX_TABLE, DataError).decode("utf-8-sig")
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-        rows = [[entry.strip() for entry in line] for line in lines if line]  # the file may end in empty lines
+        rows = list[list[str]]()
+        for line in csv.reader(io.StringIO(text, newline=""), strict=True):
+            if line:  # the file may end in empty lines
+                rows.append(list(map(str.strip, line)))
     except UnicodeDecodeError:
         raise FormatError(f"{path}: not text in UTF-8") from None
     except csv.Error as error:
         raise FormatError(f"{path}: {error}") from None
-    names = [printable_name(name) for name in rows[0]] if rows else []
+    names = list[str]()
+    for row in rows[:1]:
+        names += map(printable_name, row)
     are_names = len({*names} - {""}) == len(names) and FILE in names and 2 <= len(names) <= 1 + MAX_COLUMNS
     if not are_names or (LABEL in names and len(names) > 2):
         expected = f"expected the heading {FILE},{LABEL}, or {FILE} and the names of numbers"
@@ -455,7 +468,10 @@ def _class_names(path: Path) -> tuple[str, ...]:
         lines = read_bytes(path, MAX_NAMES, DataError).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise FormatError(f"{path}: not text in UTF-8") from None
-    names = tuple(printable(line.strip()) for line in lines if line.strip())
+    names = list[str]()
+    for line in map(str.strip, lines):
+        if line:
+            names.append(printable(line))
     if len(names) > UNLABELED:
         raise DataError(f"{path}: {len(names)} names; expected at most {UNLABELED}")
-    return names
+    return tuple(names)

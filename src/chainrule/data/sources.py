@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Ints
+from chainrule.core.arrays import Floats, Ints
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.errors import DataError, SampleError, quoted
@@ -194,6 +194,15 @@ def as_array(values: object) -> Array:
         raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
     is_mixed = plain.dtype.kind == "U" and not all(isinstance(item, str) for item in array.flat)
     return array if is_mixed else plain
+
+
+def checked_weights(values: ArrayLike, count: int) -> Floats:
+    """Return the weights of samples as an array (count,) of float64; DataError for other values."""
+    weights = as_array(values)
+    if weights.dtype.kind not in "biuf" or weights.shape != (count,):
+        shape = f"{weights.dtype} of shape ({text(weights.shape)})"
+        raise DataError(f"weights: expected {count} numbers, one for each sample; found {shape}")
+    return weights.astype(np.float64)
 
 
 def refuse_frames(values: object) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.core.arrays import Array, Ints
 from chainrule.core.shapes import text
-from chainrule.data.containers import Column, Data
+from chainrule.data.containers import Column, Data, selected_samples
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
 from chainrule.data.normalization import JointNormalization, Normalization
@@ -103,8 +103,6 @@ class Record:
 
     def _parts_of_several(self, data: Data, training: Ints, validation: Ints) -> tuple[Examples, Examples]:
         """Return training and validation data with several inputs, from the numbers of their samples."""
-        from chainrule.data.selections import selected_samples
-
         first = self.read(selected_samples(data, training))
         later = replace(self, normalization=cast("Normalization", first.normalization))
         return first, later.read(selected_samples(data, validation))

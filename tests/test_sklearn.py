@@ -1,5 +1,6 @@
 """The estimators for scikit-learn: its own checks, its tools, and what they add to `Sequential`."""
 
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,26 @@ def test_a_search_over_a_pipeline_in_two_processes(tmp_path: Path) -> None:
     assert_array_equal(joblib.load(tmp_path / "search").predict(X), both[1].predict(X))
     scores = cross_val_score(pipeline.set_params(**both[0].best_params_), X, y, cv=3)
     assert_close(scores.mean(), both[0].best_score_)
+
+
+@pytest.mark.parametrize("make", [ChainruleClassifier, ChainruleRegressor])
+def test_frames_with_other_columns_are_refused(make: Any) -> None:
+    """Scikit-learn records the names of the columns: another order, or another name, never predicts."""
+    pandas: Any = pytest.importorskip("pandas")
+    x, y = X[:, :3] * [1, 10, 100], LABELS
+    estimator = make(epochs=2, random_state=0).fit(pandas.DataFrame(x, columns=["a", "b", "c"]), y)
+    expected = make(epochs=2, random_state=0).fit(x, y).predict(x)
+    for order in itertools.permutations(range(3)):
+        names = ["abc"[place] for place in order]
+        frame = pandas.DataFrame(x[:, order], columns=names)
+        if names == ["a", "b", "c"]:
+            assert_close(estimator.predict(frame), expected)
+            continue
+        for use in (estimator.predict, partial(estimator.partial_fit, y=y)):
+            with pytest.raises(ValueError, match="same order"):
+                use(frame)
+    with pytest.raises(ValueError, match="feature names"):
+        estimator.predict(pandas.DataFrame(x, columns=["a", "b", "d"]))
 
 
 def test_images_flat_or_not() -> None:

@@ -37,7 +37,7 @@ def actions(folder: Path) -> dict[str, tuple[str | None, Callable[[], object]]]:
 
     import chainrule as cr
     from chainrule.cli import main
-    from chainrule.data.masks import image_png
+    from chainrule.data.images import image_png
     from chainrule.errors import OptionError
 
     rng = np.random.default_rng()

@@ -42,4 +42,3 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
     with Image.open(tmp_path / "masks" / "03-overlay.png") as overlay:
         assert overlay.size == (32, 32)
     refused(invoke("predict run --csv x.csv", picture), "--masks")
-    assert "10 images are used" in invoke("data inspect", str(street)).stdout

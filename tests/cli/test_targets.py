@@ -91,21 +91,18 @@ def test_every_command_knows_the_task_of_a_run(invoke: Invoke, task: str) -> Non
         refused(invoke(words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy", "labels")
 
 
-@pytest.mark.parametrize(("choice", "task"), [("", "classification"), ("--regression", "regression")])
-def test_whole_numbers_are_classes_unless_said(invoke: Invoke, tmp_path: Path, choice: str, task: str) -> None:
-    """Train, evaluate and evaluate other data with the kind of targets that the run records."""
+@pytest.mark.parametrize(("column", "task"), [("label", "classification"), ("level", "regression")])
+def test_the_column_of_a_table_says_what_it_contains(invoke: Invoke, column: str, task: str) -> None:
+    """Train, evaluate and evaluate other data with the same whole numbers as names of classes and as numbers."""
     Path("levels").mkdir()
     for number in range(60):
         image = RNG.integers(0, 40, (7, 9)) + 90 * (number % 2)
         Image.fromarray(image.astype(np.uint8)).save(f"levels/{number}.png")
-    lines = ["image;level", *(f"{number};{number % 2}" for number in range(60))]
-    (tmp_path / "levels" / "targets.csv").write_text("\n".join(lines))
+    rows = [f"{number}.png,{number % 2 * (1 if column == 'label' else 3)}" for number in range(60)]
+    Path("levels/labels.csv").write_text("\n".join([f"file,{column}", *rows]))
     shutil.copytree("levels", "others")
-    inspected = answer(invoke(f"data inspect --json levels {choice}"))
-    assert inspected.items() >= {"images": 60, "shape": [1, 7, 9]}.items()
-    assert ("targets" in inspected) == (task == "regression")
-    trained = answer(invoke(f"train {MLP} --epochs 20 --out run --json --data levels {choice}"))
+    trained = answer(invoke(f"train {MLP} --epochs 20 --out run --json --data levels"))
     assert trained["task"] == task
     for data in ("", "--data others"):
         evaluated = answer(invoke(f"evaluate run --json {data}"))
-        assert evaluated["accuracy"] > 0.9 if task == "classification" else evaluated["mean_absolute_error"] < 0.2
+        assert evaluated["accuracy"] > 0.9 if task == "classification" else evaluated["mean_absolute_error"] < 0.6

@@ -28,7 +28,7 @@ def some(count: int = 12, classes: int = 3) -> Dataset:
         ({"y": np.zeros(3, np.int64)}, r"2 images but targets int64 of shape \(3\)"),
         ({"y": np.zeros(2)}, "targets float64 of shape .*int64"),
         ({"y": [0, 3]}, "label 3 of sample 1 is outside the classes 0 … 2"),
-        *(({"groups": groups}, "groups: expected 2") for groups in ([1], [1.5, 1.5], "p")),
+        *(({"weights": weights}, "weights: expected 2") for weights in ([1], [[1], [1]], ["p", "q"])),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -127,14 +127,14 @@ def test_joined_data_keep_every_image_with_its_class(seed: int) -> None:
     parts = list[Dataset]()
     for names in (("a", "b", "c"), ("c", "d", "a")):
         x = draw.integers(0, 256, (int(draw.integers(1, 6)), 1, 2, 3), np.uint8)
-        groups = draw.integers(0, 3, len(x))
-        parts.append(Dataset(x, draw.integers(0, 3, len(x)), names, groups=groups))
+        weights = draw.uniform(0, 3, len(x))
+        parts.append(Dataset(x, draw.integers(0, 3, len(x)), names, weights=weights))
     both = parts[0] + parts[1]
     assert both.classes == ("a", "b", "c", "d")
     expected = [(x.tobytes(), data.classes[y]) for data in parts for x, y in data]
     assert [(x.tobytes(), both.classes[y]) for x, y in both] == expected
-    assert both.groups is not None
-    assert both.groups.tolist() == [group for data in parts for group in data.groups.tolist()]
+    assert both.weights is not None
+    assert both.weights.tolist() == [weight for data in parts for weight in data.weights.tolist()]
 
 
 def test_data_of_other_kinds_are_not_joined() -> None:

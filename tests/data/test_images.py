@@ -159,5 +159,5 @@ def test_colors_of_sixteen_bits_and_few_levels_are_reported(tmp_path: Path, low:
         image = open_image(tmp_path / name)
         assert_allclose(np.asarray(image), levels / 257, atol=1)
         assert [("fewer than" in line) for line in treatments(image)] == [high < 65536]
-    with pytest.raises(FormatError, match="a mask must have 8 bits"):
+    with pytest.raises(FormatError, match="a mask must have one channel of 8 bits"):
         open_mask(tmp_path / "c.png")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.trees import inventory, save
+from data.trees import save
 from numpy.testing import assert_array_equal
 from PIL import Image
 
@@ -15,8 +15,7 @@ from chainrule.errors import ChainruleError
 
 SIZES = ((8, 6), (6, 8), (5, 5))
 ORIENTATION = 0x0112
-VALUES: tuple[tuple[int, ...], ...] = ((0, 1), (0, 255), (0, 128), (0, 1, 255), (0, 2, 7), (0, 128, 255), (255,))
-COLORS = np.array([(0, 0, 0), (255, 0, 0), (0, 0, 255)], np.uint8)
+VALUES: tuple[tuple[int, ...], ...] = ((0, 1), (0, 1, 2), (0, 128), (0, 1, 255), (0, 1, 2, 255), (255,))
 Draw = np.random.Generator
 
 
@@ -44,20 +43,19 @@ def write_folder(top: Path, seed: int) -> None:
     """Draw a folder of images: in classes, with a table, or with masks. Each fault occurs in some folders."""
     draw, kind = np.random.default_rng(seed), ("classes", "table", "masks")[min(seed % 4, 2)]
     sizes, values = SIZES[: 1 + int(draw.random() < 0.3)], np.array(VALUES[draw.integers(len(VALUES))], np.uint8)
-    suffix, are_colors, count = draw.choice(["png", "png", "jpg"]), draw.random() < 0.2, int(draw.integers(4, 9))
+    suffix, count = draw.choice(["png", "png", "png", "jpg"]), int(draw.integers(4, 9))
     for number in range(count):
         width, height = sizes[draw.integers(len(sizes))]
         place = {"classes": "ab"[number % 2], "table": ".", "masks": "images"}[kind]
         save(top / place / f"{number}.png", draw.integers(0, 256, (height, width, 3), np.uint8))
         labels = draw.integers(0, len(values), (height, width))
         if kind == "masks":
-            mask = COLORS[labels] if are_colors else values[labels]
-            save(top / "masks" / f"{number}.{suffix}", mask, quality=60)
+            save(top / "masks" / f"{number}.{suffix}", values[labels], quality=60)
     if kind == "table":
         rows = [f"{number}.png,{number}\n" for number in range(count)]
-        (top / "targets.csv").write_text("".join(["file,size\n", *rows]))
+        (top / "labels.csv").write_text("".join(["file,size\n", *rows]))
     elif kind == "masks" and draw.random() < 0.15:
-        (top / "classes.txt").write_text("road\nsky\n")
+        (top / "classes.txt").write_text("road\nsky\ntree\n")
     faults = [fault for fault in FAULTS if draw.random() < 0.15]
     for path in sorted(top.rglob("[0-9].*")):
         pixels = np.asarray(Image.open(path))
@@ -74,7 +72,7 @@ def outcome(folder: Path, options: dict[str, Any]) -> tuple[Any, ...]:
         return type(error), str(error)
     training: Dataset = parts[0]
     arrays = [np.asarray(array) for part in parts for array in (part.x, part.y)]
-    return training.classes, inventory(training).to_json(), training.mask_values, *arrays
+    return training.classes, training.remarks, *arrays
 
 
 @pytest.mark.parametrize("start", [0, 20, pytest.param(range(40, 2000), marks=pytest.mark.thorough)])

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from chainrule.data import Dataset
-from chainrule.data.inventory import Inventory
 
 
 def save(path: Path, image: Any, **options: Any) -> Path:
@@ -52,14 +51,18 @@ def tree(root: Path, description: str, **options: Any) -> Path:
     return root
 
 
-def inventory(data: Dataset) -> Inventory:
-    """Return the inventory of a folder."""
-    assert data.inventory is not None
-    return data.inventory
+def left_out(data: Dataset) -> dict[str, str]:
+    """Return the files of a folder that are not used, with the reason."""
+    unused = dict[str, str]()
+    for remark in data.remarks:
+        if remark.startswith("not used: "):
+            name, _, reason = remark.removeprefix("not used: ").partition(": ")
+            unused[name] = reason
+    return unused
 
 
 def mask_folder(path: Path, masks: Any, images: Any = None, suffix: str = "png") -> Path:
-    """Write images and their masks, of values (H, W) or colors (H, W, 3); by default, images of levels 10, 11, …"""
+    """Write images and their masks, of labels (H, W) or colors (H, W, 3); by default, images of levels 10, 11, …"""
     for number, mask in enumerate(np.asarray(masks, np.uint8)):
         image = np.full(mask.shape[:2], 10 + number, np.uint8) if images is None else images[number]
         save(path / "images" / f"{number:02}.png", image)

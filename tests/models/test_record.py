@@ -1,4 +1,4 @@
-"""What is given once is meant everywhere: labels, tasks, columns, ranks, units and numbers have one reading."""
+"""What is given once is meant everywhere: labels, tasks, ranks, units and numbers have one reading."""
 
 import tracemalloc
 import warnings
@@ -51,16 +51,6 @@ def written(writing: str, places: np.ndarray, names: tuple[str, ...]) -> Any:
             return places > 0
         case _:
             return places
-
-
-class Table:
-    """A table with named columns, like those of pandas."""
-
-    def __init__(self, array: np.ndarray, columns: Any) -> None:
-        self.array, self.columns = array, list(columns)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self.array.astype(dtype or self.array.dtype)
 
 
 def network(**options: Any) -> cr.Sequential:
@@ -214,31 +204,6 @@ def test_a_task_that_would_be_a_coincidence_is_refused() -> None:
         model.fit(x, rows, progress=False)
         assert model.task is not None
         assert model.task.name == "classification"
-
-
-@settings(max_examples=draws(20), deadline=None)
-@given(st.permutations(range(4)), st.permutations(range(2)))
-def test_columns_are_read_by_name(order: list[int], targets: list[int]) -> None:
-    """Inputs and targets in another order of columns are put right; other names are refused, in every method."""
-    draw = np.random.default_rng(2)
-    x, y = draw.normal(size=(N, 4)) * [1, 10, 100, 1000], draw.normal(size=(N, 2), loc=(5, 50))
-    model = cr.Sequential([cr.Dense(3), cr.Tanh(), cr.Dense(2)], (4,), loss="mean_squared_error", engine="numpy")
-    model.fit(Table(x, "abcd"), Table(y, ("mass", "size")), progress=False)
-    assert model.classes == ("mass", "size")
-    other, names = Table(x[:, order], ["abcd"[k] for k in order]), [("mass", "size")[k] for k in targets]
-    assert_array_equal(model.predict(other), model.predict(x))
-    turned = Table(y[:, targets], names)
-    assert model.evaluate(other, turned).loss == model.evaluate(x, y).loss
-    history = model.fit(x, y, validation_data=(other, turned), learning_rate=1e-9, progress=False)
-    assert_close(history["validation_loss"][0], model.evaluate(x, y).loss)
-    for call, arguments, options in (
-        (model.predict, (Table(x, "abce"),), {}),
-        (model.evaluate, (Table(x, "abca"), y), {}),
-        (model.evaluate, (x, Table(y, ("mass", "age"))), {}),
-        (model.fit, (x, y), {"validation_data": (Table(x, "wxyz"), y), "progress": False}),
-    ):
-        with pytest.raises(ChainruleError, match="trained on"):
-            call(*arguments, **options)
 
 
 @settings(max_examples=draws(30), deadline=None)

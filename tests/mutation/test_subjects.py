@@ -16,7 +16,7 @@ def test_every_package_has_tests_of_its_own() -> None:
     assert all((ROOT / "tests" / test).exists() for tests in MORE_TESTS.values() for test in tests)
 
 
-@pytest.mark.parametrize("name", ["engines", "data/masks", "engines/numpy"])
+@pytest.mark.parametrize("name", ["engines", "data/folder", "engines/numpy"])
 def test_folders_and_modules_are_subjects_too(name: str) -> None:
     files = subject(name).files
     assert all(file.is_file() for file in files)

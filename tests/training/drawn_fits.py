@@ -22,8 +22,8 @@ MAP = (LABELS[:, None, None] + np.arange(20).reshape(4, 5)) % 3
 Create = Callable[..., cr.Sequential | cr.Graph]
 
 
-class Table:
-    """A table like those of pandas, whose columns have several dtypes: an array of objects."""
+class Objects:
+    """A value with ``__array__``, which returns an array of objects."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.rows = array.tolist()
@@ -101,7 +101,7 @@ FORMS: dict[str, Callable[[Any, Any], tuple[Any, ...]]] = {
     "arrays": lambda x, y: (x, y),
     "data set": lambda x, y: (cr.Dataset(x, y, tuple("012")),),
     "mapped": lambda x, y: (each(mapped, x), each(mapped, y)),
-    "tables": lambda x, y: (each(Table, x), each(Table, y)),
+    "objects": lambda x, y: (each(Objects, x), each(Objects, y)),
     "lists": lambda x, y: (each(np.ndarray.tolist, x), each(np.ndarray.tolist, y)),
 }
 
@@ -118,8 +118,7 @@ OPTIONS: dict[str, Any] = {
     "callbacks": stop, "patience": 1, "seed": 7,
     "schedule": "cosine", "normalization": "standardize", "augmentation": "shift=1", "label_smoothing": 0.1,
     "standardize_targets": True, "class_weight": {0: 2.0}, "ignore_label": 1, "gradient_accumulation_steps": 2,
-    "groups": np.arange(N) // 3, "shards": 2, "ema_decay": 0.5,
-    "clip_norm": 1e-3,
+    "shards": 2, "ema_decay": 0.5, "clip_norm": 1e-3,
 }  # fmt: skip
 
 

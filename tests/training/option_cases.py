@@ -152,7 +152,7 @@ class Case:
         if share is None:
             return np.arange(N), np.arange(0)
         labels = self.y if self.task in ("classes", "logits", "binary") else None
-        return split_validation(N, share, self.fit["seed"], labels, self.fit.get("groups"))
+        return split_validation(N, share, self.fit["seed"], labels)
 
     def constants(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what the normalization of training inputs subtracts, and what it divides by, as (1 or C, 1, 1)."""

@@ -246,11 +246,6 @@ def validation_split(case: Case) -> None:
 
 
 @option
-def groups(case: Case) -> None:
-    case.fit["groups"] = np.arange(N) // 2
-
-
-@option
 def patience(case: Case) -> None:
     case.fit["patience"] = pick(case, 1, 2)
     case.fit["epochs"] = 4

@@ -18,7 +18,7 @@ from chainrule.training.options import PARTS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "training.md"
 NAMES = {"validation_split": "validation", "thresholds": "set_thresholds", "evaluated_loss": "evaluate(loss=)"}
-HELD_OUT = ("validation_split", "groups", "validation_data")  # they exclude each other
+HELD_OUT = ("validation_split", "validation_data")  # they exclude each other
 NAMES |= {"evaluated_weight": "evaluate(sample_weight=)"}
 NAMES |= {"metrics": "evaluate(metrics=)"}
 CHANGED = {name: part for part, names in reversed(declarations.changed().items()) for name in names}  # the first part

@@ -20,7 +20,7 @@ from training.option_draws import OPTIONS
 
 from chainrule.errors import ChainruleError
 
-NEEDS = {"monitor": "patience", "patience": "validation_data", "groups": "validation_split"}
+NEEDS = {"monitor": "patience", "patience": "validation_data"}
 REFUSED = 0.03  # share of the draws that are tried although the options cannot meet
 NEAR: dict[str, Any] = {"roundings": 1e7, "dtype": np.float64}
 

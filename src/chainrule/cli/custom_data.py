@@ -14,7 +14,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset
 from chainrule.data.image_files import header_shapes
 from chainrule.data.input_statistics import InputStatistics
-from chainrule.data.loading import is_idx_folder, is_table
+from chainrule.data.loading import is_idx_folder
 from chainrule.data.sources import PROBE_SAMPLES
 from chainrule.data.splits import MIN_VALIDATION, validation_share
 from chainrule.errors import OptionError
@@ -49,7 +49,7 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
     """
     from chainrule.data.folder import image_paths, suggested_size
 
-    paths = image_paths(path, options["targets"])
+    paths = image_paths(path)
     size = options["resize"]
     if not size and input_shape is not None and len(input_shape) == 3:
         size = (input_shape[1], input_shape[2])
@@ -143,8 +143,6 @@ def choices(name: str, options: Options) -> list[str]:
     settings = {"model": "network", "resize": "size", "epochs": "epochs", "augment": "augmentation"}
     if not os.path.isdir(name):
         settings.pop("resize")
-    if is_table(name):
-        settings.pop("augment")
     if options.get("source") is not None:
         settings.pop("model")
     chosen_settings = list[str]()

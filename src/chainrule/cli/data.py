@@ -1,8 +1,7 @@
 """The command `chainrule data`."""
 
 import textwrap
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,15 +14,14 @@ from chainrule.errors import OptionError, unknown_name
 
 if TYPE_CHECKING:
     from chainrule.data import DatasetInfo
-    from chainrule.data.inventory import Inventory
 
 
 COMPILED = "compiled"  # argument of `clear` for the compiled programs
 
 
-@click.group(cls=Group, short_help="Fetch, list, inspect and clear data sets.")
+@click.group(cls=Group, short_help="Fetch, list and clear data sets.")
 def data() -> None:
-    """Fetch, list and clear the known data sets, and inspect your own image folder.
+    """Fetch, list and clear the known data sets.
 
     Data sets and compiled programs are cached in the user's cache folder, or in CHAINRULE_CACHE. A folder named by
     --data-folder or CHAINRULE_DATA is searched first.
@@ -91,57 +89,6 @@ def list_(as_json: bool) -> None:
         kept = f"{_size(cache.programs_size())} of {format_count(versions, 'version')}"
     click.echo(f"\ncompiled programs: {kept} (removed after {UNUSED_DAYS} days without use)")
     print_line(f"cache: {cache_folder()} (to empty it: chainrule data clear)")
-
-
-@data.command(short_help="Check an image folder.")
-@click.argument("name", metavar="FOLDER", type=options.PATH_OR_NAME)
-@options.declared
-@options.targets
-@options.as_json
-def inspect(
-    name: str,
-    *,
-    list_files: bool = False,
-    targets: str | None,
-    as_json: bool,
-) -> None:
-    """Read an image folder as for training, and report which files are used, and which are skipped and why.
-
-    list_files  (--list) List every skipped file.
-    """
-    from chainrule.data import folder as folders
-    from chainrule.data import known_names, masks
-    from chainrule.data.target_table import has_targets
-
-    if name in known_names():
-        raise OptionError(f"{name} is a built-in data set; to inspect the folder of this name, write ./{name}")
-    folder = Path(name)
-    if masks.has_masks(folder) and not has_targets(folder):  # a table takes precedence, as in training
-        paths = folders.image_paths(folder)
-        size = folders.suggested_size(folder, paths)
-        used, _ = folders.read_sets(folder, size=size, skip_damaged=True, lazy=True)
-        layout = used
-        shape = used.shape
-        inventory = cast("Inventory", used.inventory)
-    else:
-        layout, shape, inventory = folders.inspect_folder(folder, targets)
-    kind = "classes" if layout.has_classes else "targets"
-    if as_json:
-        details = {"shape": list(shape), kind: list(layout.classes)}
-        print_json({**inventory.to_json(), **details})
-        return
-    subsets = inventory.used.values()
-    rows = [["class", *inventory.used]]
-    for name in next(iter(subsets)):
-        rows.append([name, *(f"{part[name]:,}" for part in subsets)])
-    rows.append(["", *(f"{sum(part.values()):,}" for part in subsets)])
-    click.echo(format_table(rows, right=range(1, len(rows[0]))))
-    lines = [f"\n{inventory.images:,} images are used, as {text(shape)}", f"{kind}: {', '.join(layout.classes)}"]
-    if list_files:
-        lines += map(str, inventory.left_out)
-    else:
-        lines += inventory.lines()
-    click.echo("\n".join(lines))
 
 
 def _clearable() -> list[str]:

@@ -5,8 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chainrule.cli.custom_data import is_custom
 from chainrule.cli.options import Execution, TestData
 from chainrule.cli.output import format_count
@@ -14,14 +12,11 @@ from chainrule.cli.program import print_message
 from chainrule.cli.training_request import resolve_data_name
 from chainrule.data import npz
 from chainrule.data.dataset import Dataset
-from chainrule.data.folder_layout import CLASSES, NUMBERS
 from chainrule.data.inputs import read_input
-from chainrule.data.loading import is_table, read_sets
-from chainrule.data.table import encoded, read_columns
+from chainrule.data.loading import read_sets
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models.model import Model
-from chainrule.network import tasks
 from chainrule.network.matching import matched
 from chainrule.runs import checksums, jobs, loading
 from chainrule.runs.folder import CONFIG
@@ -70,17 +65,10 @@ def require_one_input_and_output(model: Model, path: Path) -> None:
         raise OptionError(f"{path} has the outputs {model.output_ports}; use it in Python: chainrule.load and evaluate")
 
 
-def read_rows(model: Model, path: Path) -> Iterator[tuple[str, Array]]:
-    """Yield the name and the inputs of each row of a table, whose columns are matched by name, or of an .npz file."""
-    if not is_table(path):
-        for number, row in enumerate(npz.read_inputs(path, 1)):
-            yield f"{path}: sample {number}", row
-        return
-    if not model.columns:
-        raise OptionError(f"{path}: the network was not trained on a table with names of columns")
-    features = encoded(path, read_columns(path), model.columns)
-    for number, row in enumerate(np.stack([*features.values()], 1), 2):  # the heading is row 1
-        yield f"{path}: row {number}", row
+def read_rows(path: Path) -> Iterator[tuple[str, Array]]:
+    """Yield the name and the inputs of each row of an .npz file."""
+    for number, row in enumerate(npz.read_inputs(path, 1)):
+        yield f"{path}: sample {number}", row
 
 
 def print_remarks(remarks: Iterable[str]) -> None:
@@ -99,29 +87,16 @@ def load_test_data(model: Model, job: Job | None, source: TestData) -> tuple[Dat
     """
     training: Dataset
     test: Dataset | None
-    target = source.target
-    if job is not None and target is None:
-        target = job.choice.target
-    if job is not None and _is_data_of(job, source.data, target):
+    if job is not None and (source.data is None or resolve_data_name(source.data) == job.choice.name):
         training, test = _data_of_run(job, source)
     elif source.data is None:
         raise OptionError("a model file does not name its test data; use --data")
     else:
-        column = target if is_table(source.data) else None
-        training, test = read_data_for(
-            model, source.data, **source.location, skip_damaged=source.skip_damaged, target=column
-        )
+        training, test = read_data_for(model, source.data, **source.location, skip_damaged=source.skip_damaged)
     if test is None:
         return matched(training, model.labels), f"all {format_count(len(training), training.noun)}"
     total = len(training) + len(test) + len(training.validation or ())
     return matched(test, model.labels), f"{len(test):,} of {format_count(total, test.noun)}, the test set"
-
-
-def _is_data_of(job: Job, name: str | None, target: str | None) -> bool:
-    """Return whether these are the data and the target that a run was trained on; no name is that of its data."""
-    if target != job.choice.target:
-        return False
-    return name is None or resolve_data_name(name) == job.choice.name
 
 
 def _data_of_run(job: Job, source: TestData) -> tuple[Dataset, Dataset]:
@@ -146,12 +121,7 @@ def read_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dat
     channels, *size = model.input_shape
     if len(size) == 2 and channels in (1, 3):
         options |= {"size": (size[0], size[1]), "channels": channels}
-    targets = None
-    if model.task in (tasks.CLASSIFICATION, tasks.BINARY):
-        targets = CLASSES
-    elif model.task is not None:
-        targets = NUMBERS
-    return read_sets(name, min_classes=1, targets=targets, columns=model.columns or None, **options)
+    return read_sets(name, min_classes=1, **options)
 
 
 def read_image(model: Model, image: str, *, digit: bool | None = None) -> Array:

@@ -264,14 +264,10 @@ data_location = combine(data_folder, offline)
 data = click.option(
     "--data",
     type=DATA,
-    help="Test data: a data set's name, a folder, a FILE.npz or a table FILE.csv.  [default: the run's data]",
+    help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
 )
 skip_damaged = click.option(
     "--skip-damaged", is_flag=True, help="Skip damaged images of a folder instead of exiting with an error."
-)
-targets = combine(
-    click.option("--classes", "targets", flag_value="classes", help="The numbers to predict in a table are classes."),
-    click.option("--regression", "targets", flag_value="numbers", help="They are numbers to predict."),
 )
 engine = click.option(
     "--engine",
@@ -312,11 +308,9 @@ class TestData:
     """The data that a network is tested on.
 
     data     name or path; None: the data of the run
-    target   column of a table with the true answers; None: as in the run
     """
 
     data: str | None
-    target: str | None
     skip_damaged: bool
     data_folder: str | None
     offline: bool | None
@@ -327,10 +321,7 @@ class TestData:
         return {"folder": self.data_folder, "offline": self.offline}
 
 
-target = click.option(
-    "--target", metavar="NAME", help="Column of a table with the true answers.  [default: as in the run]"
-)
-test_data = combine(data, target, skip_damaged, data_location)
+test_data = combine(data, skip_damaged, data_location)
 accept_changes = click.option(
     "--accept-changes",
     is_flag=True,

@@ -75,7 +75,7 @@ class DataOptions:
     @property
     def tested(self) -> options.TestData:
         """The data as those of an evaluation."""
-        return options.TestData(self.data, None, self.skip_damaged, self.data_folder, self.offline)
+        return options.TestData(self.data, self.skip_damaged, self.data_folder, self.offline)
 
 
 step_options = options.option_group()(StepOptions)

@@ -66,8 +66,7 @@ def predict(
     For models with an output per pixel, print the share of pixels of each class, or the mean of each output.
 
     RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM file, or a
-    folder, which is searched recursively. It may also be a table, FILE.csv, whose columns are matched by name, or a
-    FILE.npz with rows x: every row is a sample, and columns that the model does not know are not used.
+    folder, which is searched recursively. It may also be a FILE.npz with rows x: every row is a sample.
 
     If the model was trained on digits as in MNIST, the digit in a photo or drawing is located, centered and scaled in
     the same way. Images that cannot be read are listed on stderr, or in the column "problem" of the --csv FILE; the

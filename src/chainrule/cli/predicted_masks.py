@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from chainrule._io.files import write_atomic
 from chainrule.core.arrays import Array
-from chainrule.data.masks import image_png, mask_png, overlay_png
+from chainrule.data.images import image_png, mask_png, overlay_png
 from chainrule.errors import OptionError
 from chainrule.models import decisions
 from chainrule.models.model import Model
@@ -17,8 +17,8 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION
 def describe(model: Model, pixels: NDArray[np.uint8], outputs: Array, stem: Path | None) -> dict[str, object]:
     """Return the prediction for an image as JSON values, and write its files if `stem` is not None.
 
-    For classes, the files are STEM-mask.png, whose values are those of the masks that the model was trained on, and
-    STEM-overlay.png. For numbers, the file is STEM-output.png. All of them have the size of the model's output.
+    For classes, the files are STEM-mask.png, whose values are the labels, and STEM-overlay.png. For numbers, the file
+    is STEM-output.png. All of them have the size of the model's output.
 
     pixels    input of the model, (C, H, W)
     outputs   output of the model, (K, H, W)
@@ -32,9 +32,9 @@ def describe(model: Model, pixels: NDArray[np.uint8], outputs: Array, stem: Path
         shares = np.bincount(labels.ravel(), minlength=len(names)) / labels.size
         answer["pixels"] = dict(zip(names, shares.tolist(), strict=True))
         if labels.shape == pixels.shape[1:] and stem is not None:
-            files = {"mask": mask_png(labels, model.mask_values), "overlay": overlay_png(pixels, labels)}
+            files = {"mask": mask_png(labels), "overlay": overlay_png(pixels, labels)}
         elif stem is not None:
-            files = {"mask": mask_png(labels, model.mask_values)}
+            files = {"mask": mask_png(labels)}
     else:
         means = dict[str, float]()
         for name, values in zip(model.classes, outputs.astype(np.float64), strict=True):

@@ -15,7 +15,6 @@ from chainrule.cli import loading, predicted_masks
 from chainrule.core.arrays import Array
 from chainrule.data.folder_layout import images_below
 from chainrule.data.images import pnm_bytes
-from chainrule.data.loading import is_table
 from chainrule.errors import ChainruleError, DataError, OptionError
 from chainrule.models import decisions
 from chainrule.models.model import Model
@@ -40,9 +39,9 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Sample:
-    """An image, or a row of a table.
+    """An image, or a row of an .npz file.
 
-    name     file, with the row of a table
+    name     file, with the number of the row
     values   pixels as uint8 (C, H, W), or features
     """
 
@@ -96,14 +95,14 @@ def find_files(names: Iterable[str]) -> Iterator[str | Unreadable]:
 
 
 def has_rows(path: str) -> bool:
-    """Return whether a file is a table or contains arrays."""
-    return is_table(path) or path.lower().endswith(".npz")
+    """Return whether a file contains arrays."""
+    return path.lower().endswith(".npz")
 
 
 def read_samples(
     model: Model, files: Iterable[str | Unreadable], inputs: Mapping[str, Path], *, digit: bool | None
 ) -> Iterator[Sample | Unreadable]:
-    """Yield the image in each file, or every row of a table; `Unreadable` for a file that cannot be read.
+    """Yield the image in each file, or every row of an .npz file; `Unreadable` for a file that cannot be read.
 
     inputs   image → path, without suffix, of the file for its pixels
     digit    as for `loading.read_image`
@@ -112,7 +111,7 @@ def read_samples(
         if isinstance(file, Unreadable):
             yield file
         elif has_rows(file):
-            for name, row in loading.read_rows(model, Path(file)):
+            for name, row in loading.read_rows(Path(file)):
                 yield Sample(name, row)
         else:
             sample = _read_image(model, file, digit=digit)

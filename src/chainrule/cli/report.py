@@ -17,7 +17,6 @@ from chainrule.cli.output import (
 from chainrule.cli.program import print_message
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset, noun_of
-from chainrule.data.inventory import Inventory
 from chainrule.errors import printable
 from chainrule.models.model import Model
 from chainrule.runs.jobs import Job, read_job
@@ -25,6 +24,8 @@ from chainrule.runs.loading import training_speed
 from chainrule.runs.running import Result
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.recipe import Recipe
+
+MAX_REMARKS = 10  # maximum number of remarks on the files of a folder that are printed
 
 
 def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: bool) -> None:
@@ -43,8 +44,10 @@ def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quie
         engine += ", precise"
     print_line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
     print_line(f"{training.name}: {samples}, {len(test):,} test {test.noun}s", err=True)
-    if training.inventory is not None:
-        print_remarks(training.inventory.lines(), quiet)
+    print_remarks(training.remarks[:MAX_REMARKS], quiet)
+    further = len(training.remarks) - MAX_REMARKS
+    if further > 0:
+        print_remarks([f"and {further:,} more; --json lists all"], quiet)
     click.echo(textwrap.fill(describe_recipe(job.recipe), WIDTH), err=True)
 
 
@@ -105,8 +108,8 @@ def print_files(result: Result) -> None:
     print_line(result.folder)
 
 
-def print_result_json(result: Result, inventory: Inventory | None = None) -> None:
-    """Print the results of a run, and the inventory of an image folder, as JSON."""
+def print_result_json(result: Result, remarks: Sequence[str] = ()) -> None:
+    """Print the results of a run, and remarks on the files of an image folder, as JSON."""
     evaluation = result.evaluation
     values: dict[str, object] = {
         "run": str(result.folder),
@@ -123,8 +126,8 @@ def print_result_json(result: Result, inventory: Inventory | None = None) -> Non
         values["warnings"] = [*result.history.notes, *evaluation.warnings]
     if result.finished:
         values["files"] = _files(result)
-    if inventory is not None:
-        values["data"] = inventory.to_json()
+    if remarks:
+        values["data"] = list(remarks)
     print_json(values)
 
 

@@ -52,7 +52,7 @@ def train(context: click.Context, **arguments: Any) -> None:
         if workers.rank:
             arguments["quiet"] = True
         train_in = _train_new if arguments["resume"] is None else _resume
-        result, inventory, test = train_in(context, arguments, workers)
+        result, remarks, test = train_in(context, arguments, workers)
     if workers.rank:
         return
     if result.finished and not arguments["as_json"]:
@@ -60,7 +60,7 @@ def train(context: click.Context, **arguments: Any) -> None:
     if result.finished:
         running.draw(result, test)
     if arguments["as_json"]:
-        report.print_result_json(result, inventory)
+        report.print_result_json(result, remarks)
     elif result.finished:
         report.print_files(result)
     if not result.finished:
@@ -89,7 +89,7 @@ def _train_new(context: click.Context, arguments: dict[str, Any], workers: Any) 
             result = running.start(
                 folder, job, training, test, callbacks, weights=weights, workers=workers, plots=False
             )
-            return result, training.inventory, test
+            return result, training.remarks, test
 
 
 def _set_shard_defaults(arguments: dict[str, Any], workers: Any) -> None:
@@ -144,7 +144,7 @@ def _resume(context: click.Context, arguments: dict[str, Any], workers: Any) -> 
             plots=False,
             **changes,
         )
-        return result, training.inventory, test
+        return result, training.remarks, test
 
 
 def _print_schedule_change(recipe: Any, epochs: int) -> None:

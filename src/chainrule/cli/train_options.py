@@ -115,25 +115,19 @@ def network(
         "it is fixed, as with --from]",
     ),
     options.skip_damaged,
-    options.targets,
     recipe_options("data"),
 )
 def data(
     *,
     data: options.DataName = None,
-    target: options.Text = None,
     limit: options.Whole = None,
-    group_pattern: options.Text = None,
     stream: options.Switch = None,
 ) -> None:
     """Declare the training data.
 
-    data           mnist, fashion-mnist, cifar10, shapes or noisy-mnist; a folder with a subfolder per class, optionally
-                   inside train, val and test; a FILE.npz with x and y; or a table, a FILE.csv with names of columns.
-    target         (--target NAME) Column of a table to predict.
+    data           mnist, fashion-mnist, cifar10, shapes or noisy-mnist; a folder with a subfolder per class, a table
+                   labels.csv, or the subfolders images and masks; or a FILE.npz with x and y.
     limit          Train on only N images, selected by the seed.
-    group_pattern  (--group-pattern REGEX) Part of the paths of images that names their group, such as "patient\\d+":
-                   images of a group are all used for training, or all for validation or test.
     stream         (--stream/--no-stream) Decode the images of a folder when they are needed, instead of loading all of
                    them.  [default: only if they would need more than 1 GB]
     """

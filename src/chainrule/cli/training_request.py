@@ -10,9 +10,7 @@ from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
 from chainrule.core.shapes import differ_in_ones
 from chainrule.data.dataset import ROW_AXES, Dataset
-from chainrule.data.folder_layout import NUMBERS
-from chainrule.data.loading import is_table
-from chainrule.data.masks import has_masks
+from chainrule.data.folder_layout import has_masks
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
 from chainrule.models.sizes import names_to_freeze
@@ -34,7 +32,6 @@ Options = Mapping[str, Any]
 DEFAULT_MODEL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
-FOLDER_OPTIONS = ("skip_damaged", "group_pattern", "targets")  # options for image folders
 HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
 
 
@@ -69,8 +66,6 @@ def find_entry(options: Options) -> Entry:
         return zoo.find(DEFAULT_MODEL)
     if has_masks(Path(resolved)):
         return zoo.find(custom_data.MASK_MODEL)
-    if is_table(resolved):
-        return zoo.find(custom_data.ROW_MODEL)
     return zoo.find(custom_data.MODEL)
 
 
@@ -94,18 +89,14 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
         reading = custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
     else:
         _refuse_folder_options(options, choice.name)
-    for option in (*FOLDER_OPTIONS, "target"):
-        reading[option] = options[option]
-    return replace(choice, limit=limit, **reading)
+    return replace(choice, limit=limit, skip_damaged=options["skip_damaged"], **reading)
 
 
 def _refuse_folder_options(options: Options, data_name: str) -> None:
     """Raise OptionError for an option that requires a folder of images."""
-    for option in (*FOLDER_OPTIONS, "resize", "stream"):
-        if options[option] and not (option == "targets" and is_table(data_name)):
+    for option in ("skip_damaged", "resize", "stream"):
+        if options[option]:
             flag = f"--{option.replace('_', '-')}"
-            if option == "targets":  # set by two flags of other names
-                flag = "--classes or --regression"
             raise OptionError(f"{flag} requires a folder of images; the data are {data_name}")
 
 
@@ -236,9 +227,7 @@ class TrainingRequest:
             class_names = ", ".join(training.classes) or "none"
             raise DataError(f"{training.source}: expected at least two classes; found {class_names}")
         if not training.has_classes:
-            arguments["task"] = tasks.REGRESSION
-            if self.choice.targets != NUMBERS:
-                arguments["task"] = tasks.of_targets(training.y)
+            arguments["task"] = tasks.of_targets(training.y)
             if self.options["loss"] is None:
                 arguments["loss"] = losses.fitting(str(recipe.loss), arguments["task"])
                 recipe = replace(recipe, loss=arguments["loss"])

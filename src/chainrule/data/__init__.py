@@ -6,7 +6,6 @@ targets           numbers to predict for a sample, or a 0 or 1 for each of sever
 set               training, validation or test samples
 known data set    data set that can be loaded by name, such as "mnist" (see `known`)
 IDX               file format of MNIST (see `idx`)
-inventory         list of the used and unused files of an image folder
 
 Pillow, rich and urllib are imported only when needed.
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from chainrule.data.images import load_image as load_image
     from chainrule.data.inputs import as_mnist as as_mnist
     from chainrule.data.inputs import load_digit as load_digit
-    from chainrule.data.inventory import Inventory as Inventory
     from chainrule.data.known import DatasetInfo as DatasetInfo
     from chainrule.data.known import catalogue as catalogue
     from chainrule.data.known import clear as clear
@@ -45,7 +43,6 @@ __getattr__, __dir__ = module_attributes(
         "idx": "read_idx",
         "images": "load_image",
         "inputs": "as_mnist load_digit",
-        "inventory": "Inventory",
         "known": "DatasetInfo catalogue clear",
         "loading": "known_names load load_test",
         "normalization": "Normalization",

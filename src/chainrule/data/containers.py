@@ -5,28 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
 from chainrule._io.locks import cached_property
-from chainrule.data.sources import SampleSource, as_array, as_samples
+from chainrule.core.arrays import Ints
+from chainrule.data.sources import SampleSource, as_array, as_samples, refuse_frames
 from chainrule.errors import DataError, OptionError
 
-if TYPE_CHECKING:
-    from chainrule.data.mask_values import MaskValues
-
 LISTS: tuple[type, ...] = (list, tuple)
-SHOWN = 8  # maximum number of names of columns in a message
 
 
 class Column:
     """One input or one target of all samples, as it was passed.
 
-    passed   array, table, `SampleSource`, memory-mapped array, or list of the samples
+    passed   array, `SampleSource`, memory-mapped array, or list of the samples
+    Errors   DataError for a frame
     """
 
     def __init__(self, passed: Any) -> None:
+        refuse_frames(passed)
         self.passed = passed
 
     @cached_property
@@ -35,17 +34,6 @@ class Column:
         if isinstance(self.passed, SampleSource):
             return self.passed
         return as_samples(as_array(self.passed))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns of a table, (F,), or the name of a single column; empty if they are only numbered."""
-        names = getattr(self.passed, "columns", ())
-        name = getattr(self.passed, "name", None)
-        if isinstance(name, str) and hasattr(self.passed, "to_numpy"):
-            names = (name,)
-        texts = tuple(map(str, names))
-        numbers = tuple(map(str, range(len(texts))))
-        return texts if texts != numbers else ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,22 +47,14 @@ class Column:
         except (TypeError, RuntimeError):  # of PyTorch tensors in a list
             return as_array(self.passed).shape
 
+    def take(self, indices: Ints) -> Column:
+        """Return some samples of the column, in memory."""
+        return Column(self.values[indices])
+
     @property
     def parts(self) -> list[Column]:
         """The entries of a list or a tuple as columns of their own; empty for other data."""
         return list(map(Column, self.passed)) if isinstance(self.passed, LISTS) else []
-
-    def ordered(self, names: Sequence[str], problem: str) -> Any:
-        """Return the values of a table with its columns in the order of these names.
-
-        problem   beginning of the message for other columns
-        Errors    DataError if the columns have other names
-        """
-        own = self.names
-        if sorted(own) != sorted(names) or len({*own}) < len(own):
-            expected = f"the network was trained on {', '.join(names[:SHOWN])}"
-            raise DataError(f"{problem} {', '.join(own[:SHOWN])}; {expected}")
-        return self.values[:, list(map(own.index, names))]
 
 
 class Data:
@@ -84,38 +64,35 @@ class Data:
                       several inputs divides
     path          path of a folder of images that is not loaded yet; "" for other data
     weights       weight of each sample in the loss, (N,); None: all are 1
-    groups        what each sample belongs to, (N,); None: the samples are independent
     classes       names of the classes of the labels, which are their places; empty: the labels are labels of a network
     validation    the validation data that belong to the data; None if there are none
-    mask_values, digits   as in `Dataset`
+    digits        as in `Dataset`
     """
 
     inputs: Mapping[Any, Column]
     targets: Mapping[Any, Column]
     path: str = ""
     weights: Any = None
-    groups: Any = None
     classes: tuple[str, ...] = ()
     validation: Data | None = None
-    mask_values: MaskValues | None = None
     digits: bool = False
 
     @staticmethod
-    def of(x: Any, y: Any = None, *, weights: Any = None, groups: Any = None) -> Data:
-        """Return data of any form: arrays, tables, series, several of them, a `Dataset` or a folder.
+    def of(x: Any, y: Any = None, *, weights: Any = None) -> Data:
+        """Return data of any form: arrays, series, several of them, a `Dataset` or a folder.
 
-        Arguments as those of `Model.fit`: x, y, sample_weight and groups.
+        Arguments as those of `Model.fit`: x, y and sample_weight.
 
         Errors   DataError if targets are missing, or there are two
         """
         if isinstance(x, Data) and y is not None:
             raise DataError("a Dataset contains its labels; leave out y")
         if isinstance(x, Data):
-            return x.with_columns(weights, groups)
+            return x.with_weights(weights)
         if y is not None:
-            return PassedData(as_columns(x), as_columns(y), weights=weights, groups=groups)
+            return PassedData(as_columns(x), as_columns(y), weights=weights)
         if isinstance(x, str | os.PathLike):
-            return PassedData(path=os.fspath(cast("str", x)), weights=weights, groups=groups)
+            return PassedData(path=os.fspath(cast("str", x)), weights=weights)
         forms = "arrays x and y, a Dataset or the path of an image folder"
         other = "for batches of your own, call model.train_step(x, y) in a loop"
         raise DataError(f"labels are missing: x is a {type(x).__name__}; pass {forms}; {other}")
@@ -136,13 +113,11 @@ class Data:
             return Data.of(value)
         raise OptionError(f"{option}: expected (x, y), (x, y, weights) or a Dataset, found {type(value).__name__}")
 
-    def with_columns(self, weights: Any, groups: Any) -> Self:
-        """Return the data with other weights and groups, unless these are None."""
+    def with_weights(self, weights: Any) -> Self:
+        """Return the data with other weights, unless these are None."""
         data: Any = self
         if weights is not None:
             data = replace(data, weights=weights)
-        if groups is not None:
-            data = replace(data, groups=groups)
         return data
 
 
@@ -154,7 +129,6 @@ class PassedData(Data):
     targets: Mapping[Any, Column] = field(default_factory=dict[Any, Column])
     path: str = ""
     weights: Any = None
-    groups: Any = None
 
 
 def as_columns(values: Any) -> dict[Any, Column]:
@@ -162,3 +136,11 @@ def as_columns(values: Any) -> dict[Any, Column]:
     if isinstance(values, Mapping):
         return {name: Column(value) for name, value in cast("Mapping[Any, Any]", values).items()}
     return {"": Column(values)}
+
+
+def selected_samples(data: Data, indices: Ints) -> PassedData:
+    """Return the samples of columns at the given indices, in memory."""
+    inputs = {name: column.take(indices) for name, column in data.inputs.items()}
+    targets = {name: column.take(indices) for name, column in data.targets.items()}
+    selected = PassedData(inputs, targets)
+    return selected if data.weights is None else replace(selected, weights=as_array(data.weights)[indices])

@@ -1,8 +1,8 @@
 """Data sets: images with labels and class names, validated on construction."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,14 +12,9 @@ from chainrule.core.lazy_methods import function_of
 from chainrule.core.options import checked_options
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
-from chainrule.data.columns import COLUMNS, checked_column
 from chainrule.data.containers import Column, Data
-from chainrule.data.sources import SampleSource, as_array, as_samples, subset
-from chainrule.errors import DataError, OptionError, printable_name, quoted
-
-if TYPE_CHECKING:
-    from chainrule.data.inventory import Inventory
-    from chainrule.data.mask_values import MaskValues
+from chainrule.data.sources import SampleSource, as_array, as_samples, checked_weights, subset
+from chainrule.errors import DataError, OptionError, printable_name, quoted, unknown_name
 
 MAX_CLASSES = 1_000_000
 ROW_AXES, IMAGE_AXES = 2, 4  # of all rows (N, F), and of all images (N, C, H, W)
@@ -41,7 +36,7 @@ def noun_of(shape: Shape) -> str:
 @checked_options
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset(Data):
-    """A data set: images, or the rows of a table, with labels or targets.
+    """A data set: images, or rows of numbers, with labels or targets.
 
     x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`; or rows (N, F) of these
                 types or float64
@@ -52,13 +47,9 @@ class Dataset(Data):
     name        name of the data set in messages
     source      origin: a folder, a host or a package
     validation  for training data, the validation set provided by the source; None if there is none
-    inventory   used and unused files of an image folder; None for other sources
+    remarks     of an image folder: a line for each file that is not used, and for each conversion of images
     weights     weight of each image in the loss, (N,), float64; None: all are 1
-    mask_values   for labels of pixels from mask files, the value of each label in these files; None for other data
-    groups      what each image belongs to, such as a patient, (N,), whole numbers or strings. Images of a group are
-                kept together when data are split. None: each image is independent
     names       name of each image, (N,), the path of its file; None if the images are read when needed, or are no files
-    columns     names of the columns of rows, (F,); empty: they are only numbered
     digits      whether the images are digits that were centered and scaled as in MNIST. A network trained on them
                 prepares the digits in image files in the same way (`as_mnist`)
 
@@ -74,13 +65,10 @@ class Dataset(Data):
     name: str = "data"
     source: str = ""
     validation: "Dataset | None" = None  # pyright: ignore[reportIncompatibleVariableOverride]
-    inventory: "Inventory | None" = field(default=None, compare=False)
+    remarks: tuple[str, ...] = ()
     weights: Floats | None = None
-    mask_values: "MaskValues | None" = None
-    groups: Array | None = None
     digits: bool = False
     names: Array | None = None
-    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):
@@ -95,10 +83,10 @@ class Dataset(Data):
         if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DataError(f"{self.name}: validation {quoted(self.validation)}: expected a Dataset")
         _check_targets(self)
-        for name in COLUMNS:
-            values = getattr(self, name)
-            if values is not None:
-                object.__setattr__(self, name, checked_column(name, values, len(self)))
+        if self.weights is not None:
+            object.__setattr__(self, "weights", checked_weights(self.weights, len(self)))
+        if self.names is not None and np.shape(self.names) != (len(self),):
+            raise DataError(f"{self.name}: names of shape ({text(np.shape(self.names))}); expected one for each sample")
 
     def __len__(self) -> int:
         return len(self.x)
@@ -106,11 +94,7 @@ class Dataset(Data):
     @property
     def inputs(self) -> dict[str, Column]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The images or rows as the only input."""
-        if not self.columns:
-            return {"": Column(self.x)}
-        from chainrule.data.selections import NamedColumn
-
-        return {"": NamedColumn(self.x, self.columns)}
+        return {"": Column(self.x)}
 
     @property
     def targets(self) -> dict[str, Column]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -212,24 +196,55 @@ class Dataset(Data):
             return self.take(np.arange(min(samples, len(self))))
         indices = self._indices(samples)
         columns = dict[str, Array]()
-        for name in COLUMNS:
-            values = getattr(self, name)
+        for name, values in (("weights", self.weights), ("names", self.names)):
             if values is not None:
                 columns[name] = values[indices]
         return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **columns)
 
     def __add__(self, other: "Dataset") -> "Dataset":
-        """Return the samples of both data sets, with the classes of both by name; see `data.selections`."""
-        from chainrule.data.selections import joined
+        """Return the samples of both, in memory, with the classes of the first, then those of the second.
 
-        return joined(self, other)
+        Classes are the same if they have the same name. Other targets have to have the same names in the same order.
+        Validation data stay those of the first. Names of images are kept if both have them.
+
+        Errors   DataError if images or targets have other shapes or dtypes, or if only one has weights
+        """
+        if not isinstance(other, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DataError(f"{self.name} + {type(other).__name__}: expected a Dataset")
+        both = f"{self.name} + {other.name}"
+        kind = self.sample_shape, str(self.x.dtype), self.y.ndim
+        other_kind = other.sample_shape, str(other.x.dtype), other.y.ndim
+        if kind != other_kind:
+            raise DataError(f"{both}: expected the same images and targets, found {kind} and {other_kind}")
+        if (self.weights is None) != (other.weights is None):
+            raise DataError(f"{both}: only one of them has weights")
+        classes = self.classes
+        other_y = np.asarray(other.y)
+        if self.has_classes and not self.is_dense:
+            for name in other.classes:
+                if name not in self.classes:
+                    classes = (*classes, name)
+            other_y = np.array(list(map(classes.index, other.classes)))[other_y]
+        elif classes != other.classes:
+            raise DataError(f"{both}: expected the same targets, found {classes[:5]} and {other.classes[:5]}")
+        return replace(
+            self,
+            x=np.concatenate([np.asarray(self.x), np.asarray(other.x)]),
+            y=np.concatenate([np.asarray(self.y), other_y]),
+            classes=classes,
+            name=both,
+            remarks=(),
+            weights=_joined(self.weights, other.weights),
+            names=_joined(self.names, other.names),
+            digits=self.digits and other.digits,
+        )
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
 
-        If there are classes, the fraction of every class is the same. Groups are not divided.
+        If there are classes, the fraction of every class is the same.
 
-        Errors   DataError for an invalid fraction, or for fewer than two samples or groups
+        Errors   DataError for an invalid fraction, or for fewer than two samples
         """
         rest, selected = self.split_indices(fraction, seed)
         return self.take(rest), self.take(selected)
@@ -240,7 +255,7 @@ class Dataset(Data):
 
         try:
             labels = self.y if self.has_classes and not self.is_dense else None
-            return splits.split_validation(len(self), fraction, seed, labels, self.groups)
+            return splits.split_validation(len(self), fraction, seed, labels)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
 
@@ -250,9 +265,17 @@ class Dataset(Data):
         labels   indices or names of the classes
         Errors   DataError for an unknown class, a duplicate, or a data set without classes
         """
-        from chainrule.data.selections import only
-
-        return only(self, labels)
+        self._require_classes()
+        numbers = list(map(self._class_number, labels))
+        if len(set(numbers)) != len(numbers):
+            raise DataError(f"{self.name}: classes {list(labels)} name one class twice")
+        new_label = np.full(len(self.classes), -1, np.int64)
+        new_label[numbers] = np.arange(len(numbers))
+        y = new_label[self.y]
+        selected = y >= 0
+        names = tuple(map(self.classes.__getitem__, numbers))
+        validation = self.validation and self.validation.only(labels)
+        return replace(self.take(np.flatnonzero(selected)), y=y[selected], classes=names, validation=validation)
 
     def per_class(self, count: int, seed: int | None = None) -> "Dataset":
         """Return ``count`` samples of every class, in their original order.
@@ -260,18 +283,39 @@ class Dataset(Data):
         seed     seed for a random choice; None: the first samples of every class
         Errors   DataError if a class has fewer samples, or for a data set without classes
         """
-        from chainrule.data.selections import per_class
+        self._require_classes()
+        selected = list[Ints]()
+        for label, name in enumerate(self.classes):
+            members = np.flatnonzero(self.y == label)
+            if not 1 <= count <= len(members):
+                raise DataError(f"{self.name}: cannot take {count} samples of class {name!r}, which has {len(members)}")
+            if seed is not None:
+                members = generator(seed, "per class", label).permutation(members)
+            selected.append(members[:count])
+        return self.take(np.sort(np.concatenate(selected)))
 
-        return per_class(self, count, seed)
+    def _require_classes(self) -> None:
+        if not self.has_classes or self.is_dense:
+            raise DataError(f"{self.name}: the images have targets instead of classes")
+
+    def _class_number(self, label: int | str) -> int:
+        if isinstance(label, str) and label in self.classes:
+            return self.classes.index(label)
+        if not isinstance(label, str) and 0 <= label < len(self.classes):
+            return int(label)
+        raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
+
+
+def _joined(first: Array | None, second: Array | None) -> Array | None:
+    """Return joined values of samples; None unless both data sets have them."""
+    return None if first is None or second is None else np.concatenate([first, second])
 
 
 def _as_images(x: ArrayLike) -> Array:
-    """Convert lists and tables to an array, and images of float64 to float32; DataError for a column of texts."""
+    """Convert lists to an array, and images of float64 to float32; DataError for other values than numbers."""
     images = as_array(x)
     if images.dtype.kind not in "fiub":
-        from chainrule.data.foreign_arrays import column_problem
-
-        raise DataError(column_problem(x) or f"images are {images.dtype}; expected uint8 or float32")
+        raise DataError(f"images are {images.dtype}; expected uint8 or float32")
     if images.ndim == IMAGE_AXES and images.dtype == np.float64 and as_samples(images) is images:  # in memory
         return images.astype(np.float32)
     return images

@@ -1,152 +1,109 @@
-"""Layouts of image folders: sets, classes, image files, and unused files."""
+"""Layouts of image folders: which files are used, and the class, the numbers or the mask that belongs to each.
 
-import gc
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+FOLDER/CLASS/…                  a subfolder for each class, with images at any depth
+FOLDER/labels.csv               a table of the columns file and label, or file and numbers to predict
+FOLDER/images, FOLDER/masks     images and, under the same names, masks of one channel whose values are labels
+
+If there is a folder FOLDER/train, the images are divided: FOLDER/train/CLASS/…, and optionally test and validation.
+"""
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from chainrule.data.folder_tree import AROUND, LISTED, OUTSIDE, UNREADABLE, EntryKind, FolderEntry, FolderTree
+from chainrule._io.reading import read_bytes
 from chainrule.data.images import CONVERT, FORMATS_TEXT, SUFFIXES
-from chainrule.data.inventory import LeftOut
-from chainrule.errors import DataError, printable, printable_name
+from chainrule.errors import DataError, FormatError, printable, printable_name, quoted
 
-TABLE = "targets.csv"
-CLASSES, NUMBERS = "classes", "numbers"  # values of the option `targets`
 ALL, TRAIN, VALIDATION, TEST = "all", "train", "validation", "test"
-PART_NAMES = {
+SET_NAMES = {  # other names that the folder of a set may have been given
     TRAIN: ("train", "training"),
-    VALIDATION: ("val", "valid", "validation"),
     TEST: ("test", "testing"),
+    VALIDATION: ("validation", "valid", "val"),
 }
+TABLE, FILE, LABEL = "labels.csv", "file", "label"  # the table, and the names of its columns
+IMAGES, MASKS, CLASS_NAMES = "images", "masks", "classes.txt"
+UNLABELED = 255  # value of the pixels of a mask that have no class
+MAX_UNNAMED = 64  # maximum number of labels in masks without names
+MAX_TABLE, MAX_NAMES = 1 << 26, 1 << 16  # bytes
+MAX_COLUMNS = 1000
+MAX_DIGITS = 40  # characters of a number
 PHONE_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
-EMPTY = "class without images"
-REMEDY = "add images or remove the folder, since training requires images of every class"
-REPEATED = "link to an image that is already used"
-OTHER_IMAGE_SUFFIXES = (
-    *(".svg", ".psd", ".jxl", ".jp2", ".ico", ".tga", ".eps", ".pdf"),
-    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".rw2", ".orf"),
-)
-
-
-@dataclass
-class ClassFolder:
-    """A class of a set: its first folder, and the entries below all its folders, since links may lead to others."""
-
-    folder: FolderEntry
-    entries: list[FolderEntry] = field(default_factory=list[FolderEntry])
-
-
-Contents = dict[str, dict[str, ClassFolder]]  # set → class
+SYSTEM_FILES = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # ignored, as are names like .git
+NO_IMAGE = "no image"  # reason why a file is not used
+NAMED = 3  # maximum number of files named in an error
 
 
 class LabeledFile(NamedTuple):
-    """An image file.
-
-    target   class index, or numbers to predict
-    weight   weight in the loss; None: all are 1
-    group    what the image belongs to; None: unknown
-    """
+    """An image file, and its class, its numbers to predict, or the path of its mask."""
 
     path: Path
-    target: int | list[float]
-    weight: float | None = None
-    group: str | None = None
+    target: int | list[float] | Path
 
 
 @dataclass
 class Layout:
     """The layout of an image folder.
 
-    classes      printable names of the classes or targets; numeric names of classes are sorted by value
-    parts        set → its images. The sets are "train", "validation" and "test", as far as they exist; if the images
-                 are not divided, there is only the set "all"
-    left_out     unused files and folders
-    notes        remarks, if the folder could be interpreted in several ways
-    has_classes  whether the images have classes rather than targets
+    classes    printable names of the classes or of the numbers; numeric names of classes are sorted by value. Of masks,
+               the lines of classes.txt; empty without this file
+    parts      set → its images. The sets are "train", "validation" and "test", as far as they exist; if the images are
+               not divided, there is only the set "all"
+    left_out   path of each unused file, relative to the folder → reason
     """
 
     folder: Path
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     parts: dict[str, list[LabeledFile]] = field(default_factory=dict[str, list[LabeledFile]])
-    left_out: list[LeftOut] = field(default_factory=list[LeftOut])
-    notes: tuple[str, ...] = ()
-    has_classes: bool = True
+    left_out: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
-    def files(self) -> dict[Path, str]:
-        """Set that each file is in; the last one for a file in several rows."""
-        part_of = dict[Path, str]()
-        for part, rows in self.parts.items():
-            for row in rows:
-                part_of[row.path] = part
-        return part_of
+    def paths(self) -> list[Path]:
+        """Paths of the images of all sets."""
+        paths = list[Path]()
+        for files in self.parts.values():
+            for file in files:
+                paths.append(file.path)
+        return paths
+
+    def leave_out(self, path: Path, reason: str) -> None:
+        """Record that a file is not used."""
+        self.left_out[relative(path, self.folder)] = reason
 
 
-def read_layout(folder: Path, *, allow_empty: bool = False, min_classes: int = 2) -> Layout:
-    """Determine the layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with optional `val` and `test`.
-
-    All images below a class folder belong to this class. Hidden files and system files (`__MACOSX`, `Thumbs.db`) are
-    ignored and not reported. Links are followed only within FOLDER. An image is used only once, even if several links
-    point to it.
-
-    allow_empty   whether to list classes without images among the unused folders instead of raising an error
+def read_layout(folder: Path, min_classes: int = 2) -> Layout:
+    """Return the layout of a folder. Hidden files and system files, such as Thumbs.db, are not mentioned.
 
     min_classes   minimum number of classes, 1 or 2
 
-    Errors   DataError for too few classes, a class without images, an unreadable folder, or sets with different
-             classes
+    Errors   DataError for a folder of another layout, too few classes or a class without images; FormatError, with the
+             row, for an invalid table
     """
-    is_enabled = gc.isenabled()
-    gc.disable()  # a million entries, which contain no cycles, are listed in two thirds of the time
-    try:
-        return _read_layout(folder, allow_empty, min_classes)
-    finally:
-        if is_enabled:
-            gc.enable()
-
-
-def _read_layout(folder: Path, allow_empty: bool, min_classes: int) -> Layout:
-    """Return the layout of a folder; see `read_layout`."""
-    tree = FolderTree(folder)
-    top_entries = tree.entries(tree.top)
-    roots = _part_folders(tree, top_entries)
-    left_out = list[LeftOut]()
-    beside_classes = list(top_entries)  # they belong to no class, unless they are class folders
-    if roots is None:
-        roots = {ALL: tree.top}
+    roots = _sets(folder)
+    layout = Layout(folder, parts={part: [] for part in roots})
+    if os.path.isfile(folder / TABLE):
+        _read_table(layout, min_classes)
+    elif os.path.isfile(folder / "targets.csv"):
+        columns = f"the columns {FILE} and {LABEL}, or {FILE} and numbers"
+        raise DataError(f"{folder}: targets.csv is not read; expected a table {TABLE} with {columns}")
+    elif has_masks(folder):
+        layout.classes = _class_names(folder / CLASS_NAMES)
+        for part, root in roots.items():
+            layout.parts[part] = _pairs(layout, root)
     else:
-        for entry in _folders(top_entries):
-            if entry not in roots.values():
-                left_out.append(_files_beside(entry, tree))
-        for root in roots.values():
-            beside_classes += tree.entries(root)
-    contents, repeated = _contents(tree, roots)
-    for entry in beside_classes:
-        if entry.kind is not EntryKind.FOLDER:
-            left_out.append(_left_out(entry, folder))
-    for entry in repeated:
-        left_out.append(_left_out(entry, folder))
-    classes = _classes(tree, roots, contents, min_classes)
-    files_by_subset: dict[str, list[LabeledFile]] = {}
-    for subset in roots:
-        files_by_subset[subset] = []
-        for label, name in enumerate(classes):
-            images, unused_in_class = _of_class(contents[subset][name], tree, allow_empty=allow_empty)
-            files_by_subset[subset] += [LabeledFile(path, label) for path in images]
-            left_out += unused_in_class
-    left_out.sort(key=lambda entry: entry.path)
-    return with_test_set(Layout(folder, classes, files_by_subset, left_out))
-
-
-def with_test_set(layout: Layout) -> Layout:
-    """Return a layout in which the validation set, if there is no test set, is the test set, with a note."""
-    if TEST in layout.parts or VALIDATION not in layout.parts:
-        return layout
-    parts = dict(layout.parts)
-    parts[TEST] = parts.pop(VALIDATION)
-    note = "there is no test set: the validation set is used as test set, without a validation set"
-    return replace(layout, parts=parts, notes=(*layout.notes, note))
+        _read_classes(layout, roots, min_classes)
+    if ALL not in roots:
+        for path, _ in files_below(folder):
+            if path.relative_to(folder).parts[0] not in (*roots, TABLE, CLASS_NAMES):
+                layout.leave_out(path, f"outside of {', '.join(roots)}")
+    layout.left_out = dict(sorted(layout.left_out.items()))
+    return layout
 
 
 def relative(path: Path, top: Path) -> str:
@@ -154,141 +111,157 @@ def relative(path: Path, top: Path) -> str:
     return printable_name(path.relative_to(top).as_posix())
 
 
-def images_below(folder: Path) -> list[tuple[Path, str | None]]:
-    """Return the visible image files in and below a folder, sorted, as pairs (path, reason not to open it).
+def has_masks(folder: Path) -> bool:
+    """Return whether a folder, or its training set, contains the subfolders `images` and `masks`, and no table."""
+    top = folder / TRAIN if os.path.isdir(folder / TRAIN) else folder
+    return all(os.path.isdir(top / name) for name in (IMAGES, MASKS)) and not os.path.isfile(folder / TABLE)
 
-    The reason is None for files that may be opened. The list includes images in unsupported formats, and entries that
-    may contain images: links out of the folder, cyclic links, and unreadable entries. Pipes and other special files
-    are omitted.
 
-    Errors   DataError if the folder cannot be read
+def _sets(folder: Path) -> dict[str, Path]:
+    """Return set → folder; "all" if there is no folder train.
+
+    Errors   DataError for a folder with another name of a set, whose images could also be those of a class
     """
-    suffixes = (*SUFFIXES, *PHONE_SUFFIXES, *OTHER_IMAGE_SUFFIXES)
-    tree = FolderTree(folder)
-    [entries] = tree.walk([tree.top])
-    _check_readable(tree.top, entries)
-    files: list[tuple[Path, str | None]] = []
-    for entry in entries:
-        if entry.kind is EntryKind.FILE and entry.suffix in suffixes:
-            files.append((entry.path, None))
-        elif entry.reason in (UNREADABLE, OUTSIDE, AROUND):
-            files.append((entry.path, entry.problem))
+    roots = dict[str, Path]()
+    for entry in _visible_entries(folder):
+        if not _is_folder(entry):
+            continue
+        for part, names in SET_NAMES.items():
+            if entry.name == part:
+                roots[part] = folder / part
+            elif entry.name.casefold() in names:
+                advice = f"rename it to {part} or, if it is a class, to another name"
+                raise DataError(f"{folder / entry.name}: {advice}")
+    if not roots:
+        return {ALL: folder}
+    if TRAIN not in roots:
+        raise DataError(f"{folder}: contains {' and '.join(roots)}, but no folder {TRAIN}")
+    return {part: roots[part] for part in (TRAIN, VALIDATION, TEST) if part in roots}
+
+
+# ------------------------------------------------------------------ files
+
+
+def images_below(folder: Path) -> list[tuple[Path, str | None]]:
+    """Return the files of `files_below` that are images or could be: also links and what cannot be read."""
+    return [file for file in files_below(folder) if file[1] != NO_IMAGE]
+
+
+def files_below(folder: Path) -> list[tuple[Path, str | None]]:
+    """Return the visible files in and below a folder, sorted, with the reason why each is not read; None for images.
+
+    Links are not followed: they may lead out of the folder, or to an image that is used already.
+
+    Errors   DataError if the folder itself cannot be listed
+    """
+    files = list[tuple[Path, str | None]]()
+    pending = [folder]
+    while pending:
+        inner = pending.pop()
+        try:
+            entries = _visible_entries(inner)
+        except DataError as error:
+            if inner == folder:
+                raise
+            files.append((inner, str(error).removeprefix(f"{inner}: ")))
+            continue
+        for entry in entries:
+            path = inner / entry.name
+            if _is_folder(entry):
+                pending.append(path)
+            else:
+                files.append((path, _reason(entry, path.suffix.lower())))
+    files.sort(key=lambda file: file[0].parts)
     return files
 
 
-def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:
-    return [entry for entry in entries if entry.kind is EntryKind.FOLDER]
+def _visible_entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """Return the visible entries of a folder, sorted by name; DataError if it cannot be listed."""
+    try:
+        with os.scandir(folder) as scan:
+            entries = [entry for entry in scan if _is_visible(entry.name)]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    return sorted(entries, key=lambda entry: entry.name)
 
 
-def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, FolderEntry] | None:
-    """Return set → folder; None if the subfolders are classes rather than sets.
-
-    A folder "train" may be a set or a class of trains. It is a set if there is also one of "val" or "test", or if no
-    other folder contains images.
-
-    Errors   DataError if the subfolders cannot be interpreted in either way
-    """
-    folder = tree.top.path
-    folders = _folders(inside)
-    parts = _folders_named_like_sets(folder, folders)
-    others = [entry for entry in folders if entry not in parts.values()]
-    if TRAIN not in parts:
-        if parts and not others:
-            names = " and ".join(entry.path.name for entry in parts.values())
-            expected = "expected train/CLASS, val/CLASS, test/CLASS"
-            raise DataError(f"{folder}: contains {names}, but no train folder; {expected}")
-        return None
-    if len(parts) > 1:
-        return parts
-    for other in others:
-        if not _count_images(other, tree):
-            continue
-        if _folders(tree.entries(parts[TRAIN])):
-            train = parts[TRAIN].path.name
-            both = f"{train} has subfolders, so it is not a class, but {other.path.name} next to it contains images"
-            raise DataError(f"{folder}: {both}; expected one folder per class, or only train, val and test")
-        return None
-    return parts
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name.casefold() not in SYSTEM_FILES
 
 
-def _folders_named_like_sets(folder: Path, folders: Sequence[FolderEntry]) -> dict[str, FolderEntry]:
-    """Return set → folder with one of its names; DataError if a set has two folders."""
-    parts: dict[str, FolderEntry] = {}
-    for part, names in PART_NAMES.items():
-        for entry in folders:
-            if entry.path.name.casefold() in names and parts.setdefault(part, entry) is not entry:
-                both = f"both {parts[part].path.name} and {entry.path.name}"
-                raise DataError(f"{folder}: {both}; expected one {part} folder")
-    return parts
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Return whether an entry is a folder and no link to one; False if this cannot be determined."""
+    try:
+        return entry.is_dir(follow_symlinks=False) and not _is_junction(entry)
+    except OSError:
+        return False
 
 
-def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents, list[FolderEntry]]:
-    """Return the entries of all class folders, by set and class, and links to class folders included elsewhere."""
-    parts: list[str] = []
-    folders: list[FolderEntry] = []
-    for part, root in roots.items():
-        for entry in _folders(tree.entries(root)):
-            parts.append(part)
-            folders.append(replace(entry, is_link=entry.is_link or root.is_link))
-    contents: Contents = {part: {} for part in roots}
-    repeated: list[FolderEntry] = []
-    walked = _mark_repeats(tree.walk(folders))
-    for part, folder, entries in zip(parts, folders, walked, strict=True):
-        if entries and entries[0].path == folder.path and entries[0].reason == LISTED:
-            repeated += entries
-            continue
-        name = printable_name(folder.path.name)
-        contents[part].setdefault(name, ClassFolder(folder)).entries.extend(entries)
-    return contents, repeated
+def _is_junction(entry: "os.DirEntry[str]") -> bool:
+    """Return whether an entry is a junction, a link to a folder on Windows. Requires Python 3.12; otherwise False."""
+    return getattr(entry, "is_junction", bool)()
 
 
-def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[FolderEntry]]:
-    """Return the entries with redundant links to images marked as unusable, so that each image is used only once."""
-    # A link is redundant if its image is also used without a link, or by an earlier link.
-    used: set[str] = set()
-    for entries in contents:
-        used.update(entry.real for entry in entries if _is_image(entry) and not entry.is_link)
-    marked: list[list[FolderEntry]] = []
-    for entries in contents:
-        marked.append([])
-        for entry in entries:
-            if entry.is_link and _is_image(entry):
-                if entry.real in used:
-                    entry = replace(entry, kind=EntryKind.UNUSABLE, reason=REPEATED)
-                used.add(entry.real)
-            marked[-1].append(entry)
-    return marked
+def _reason(entry: "os.DirEntry[str]", suffix: str) -> str | None:
+    """Return why a file is not read; None for an image."""
+    try:
+        is_link = entry.is_symlink() or _is_junction(entry)
+        is_regular = entry.is_file(follow_symlinks=False)
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    if is_link:
+        return "a link, which is not followed; copy the file"
+    if not is_regular:
+        return "no regular file"
+    if suffix in PHONE_SUFFIXES:
+        return f"{suffix[1:].upper()}, which is not read; {CONVERT}"
+    return None if suffix in SUFFIXES else NO_IMAGE
 
 
-def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents, min_classes: int) -> tuple[str, ...]:
-    """Return the names of the classes; DataError for too few, or if the sets have different classes."""
+# ------------------------------------------------------------------ subfolders of classes
+
+
+def _read_classes(layout: Layout, roots: Mapping[str, Path], min_classes: int) -> None:
+    """Add the images in subfolders of classes to a layout."""
+    folders = {part: _class_folders(layout, root) for part, root in roots.items()}
     first, *others = roots
     for part in others:  # a network has the same classes on all sets
-        _check_same(roots[first].path, set(contents[first]), roots[part].path, set(contents[part]))
-    root = roots[first]
-    names = list(contents[first])
-    if not names:
-        raise DataError(
-            f"{root.path}: expected one subfolder of images per class, or a table {TABLE}, "
-            f"found {_describe_contents(root, tree)}"
-        )
-    only_class = contents[first][names[0]]
-    if len(names) < min_classes and any(map(_is_image, only_class.entries)):
-        problem = f"{root.path}: only one class, {names[0]!r}; expected at least two"
-        inner = _folders(tree.entries(only_class.folder))
-        if inner:
-            inner_names = ", ".join(entry.path.name for entry in inner[:3])
-            problem += f"; if its subfolders ({inner_names}) are the classes, load {names[0]}"
-        raise DataError(problem + _describe_unusable(tree.entries(root)))
-    return ordered_classes(names)
+        _check_same(roots[first], {*folders[first]}, roots[part], {*folders[part]})
+    layout.classes = ordered_classes(folders[first])
+    _check_count(roots[first], layout.classes, folders[first], min_classes)
+    for part, files in layout.parts.items():
+        for label, name in enumerate(layout.classes):
+            paths = list[Path]()
+            for folder in folders[part][name]:
+                paths += _usable(layout, folder)
+            if not paths:
+                folder = folders[part][name][0]
+                raise DataError(f"{folder}: expected {FORMATS_TEXT} images, found {_contents(folder)}")
+            for path in paths:
+                files.append(LabeledFile(path, label))
 
 
-def ordered_classes(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of classes, sorted by value if all of them are numbers."""
-    in_order = sorted(names)
-    if all(name.isdecimal() for name in in_order):
-        in_order.sort(key=int)
-    return tuple(in_order)
+def _class_folders(layout: Layout, root: Path) -> dict[str, list[Path]]:
+    """Return the folders of each class in a set; names in other Unicode normal forms are the same. Record the files."""
+    folders = dict[str, list[Path]]()
+    for entry in _visible_entries(root):
+        path = root / entry.name
+        if _is_folder(entry):
+            folders.setdefault(printable_name(entry.name), []).append(path)
+        else:
+            layout.leave_out(path, _reason(entry, path.suffix.lower()) or "image outside the folders of classes")
+    return folders
+
+
+def _usable(layout: Layout, folder: Path) -> list[Path]:
+    """Return the images below a folder that may be opened, and record the other files."""
+    paths = list[Path]()
+    for path, problem in files_below(folder):
+        if problem is None:
+            paths.append(path)
+        else:
+            layout.leave_out(path, problem)
+    return paths
 
 
 def _check_same(first: Path, first_names: set[str], second: Path, second_names: set[str]) -> None:
@@ -300,92 +273,205 @@ def _check_same(first: Path, first_names: set[str], second: Path, second_names: 
         raise DataError(f"{' and '.join(lacking)}; expected the same classes in {first.name} and {second.name}")
 
 
-def _of_class(class_folder: ClassFolder, tree: FolderTree, *, allow_empty: bool) -> tuple[list[Path], list[LeftOut]]:
-    """Return the images and the unused entries below a class folder; DataError if there are no images."""
-    folder = class_folder.folder
-    _check_readable(folder, class_folder.entries)
-    images = list[Path]()
-    left_out = list[LeftOut]()
-    for entry in class_folder.entries:
-        if _is_image(entry):
-            images.append(entry.path)
-        else:
-            left_out.append(_left_out(entry, tree.top.path))
-    if not images:
-        contents = _describe_contents(folder, tree)
-        if not allow_empty:
-            raise DataError(f"{folder.path}: expected {FORMATS_TEXT} images, found {contents}")
-        left_out.append(LeftOut(f"{relative(folder.path, tree.top.path)}/", EMPTY, f"found {contents}", REMEDY))
-    return images, left_out
+def _check_count(root: Path, classes: Sequence[str], folders: Mapping[str, Sequence[Path]], min_classes: int) -> None:
+    """Raise DataError for fewer classes than ``min_classes``, with the names of folders that may be the classes."""
+    if not classes:
+        expected = f"expected one subfolder of images per class, or a table {TABLE}"
+        raise DataError(f"{root}: {expected}, found {_contents(root)}")
+    if len(classes) >= min_classes:
+        return
+    problem = f"{root}: only one class, {classes[0]!r}; expected at least two"
+    inner = list[str]()
+    for entry in _visible_entries(folders[classes[0]][0]):
+        if _is_folder(entry):
+            inner.append(printable(entry.name))
+    if inner:
+        problem += f"; if its subfolders ({', '.join(inner[:NAMED])}) are the classes, load {classes[0]}"
+    raise DataError(problem)
 
 
-def _check_readable(folder: FolderEntry, entries: Sequence[FolderEntry]) -> None:
-    """Raise DataError if a folder could not be listed.
-
-    entries   result of `FolderTree.walk` for the folder
-    """
-    if entries and entries[0].path == folder.path:
-        raise DataError(f"{folder.path}: {entries[0].problem}")
-
-
-def _is_image(entry: FolderEntry) -> bool:
-    return entry.kind is EntryKind.FILE and entry.suffix in SUFFIXES
-
-
-def _count_images(folder: FolderEntry, tree: FolderTree) -> int:
-    [entries] = tree.walk([folder])
-    return sum(map(_is_image, entries))
-
-
-def _files_beside(folder: FolderEntry, tree: FolderTree) -> LeftOut:
-    count = _count_images(folder, tree)
-    detail = f"{count:,} {'image' if count == 1 else 'images'}"
-    return LeftOut(f"{relative(folder.path, tree.top.path)}/", "folder beside train, val and test", detail)
-
-
-def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
-    """Return the inventory entry for an unused file, with the reason."""
-    name = relative(entry.path, top)
-    suffix = entry.suffix
-    if entry.reason is not None:
-        detail = entry.detail and printable(entry.detail)
-        return LeftOut(name, entry.reason, detail)
-    if suffix in SUFFIXES:
-        return LeftOut(name, "image outside the class folders")
-    if suffix in PHONE_SUFFIXES:
-        return LeftOut(name, f"{suffix[1:].upper()}, which is not read", remedy=CONVERT)
-    if suffix in OTHER_IMAGE_SUFFIXES:
-        return LeftOut(name, f"{suffix[1:].upper()}, which is not read", remedy=f"convert to {FORMATS_TEXT}")
-    return LeftOut(name, "no image")
-
-
-def _describe_unusable(entries: Sequence[FolderEntry]) -> str:
-    """Describe the first few unusable entries, which may have been intended as classes; "" if there are none."""
-    problems = list[str]()
-    for entry in entries:
-        if entry.reason is not None:
-            problems.append(f"{printable(entry.path.name)}: {entry.reason}")
-    if not problems:
-        return ""
-    return f" (not used: {', '.join(problems[:3])})"
-
-
-def _describe_contents(folder: FolderEntry, tree: FolderTree) -> str:
-    """Describe the first few entries of a folder, with advice on phones' image formats."""
-    entries = tree.entries(folder)
-    if not entries:
-        return "nothing"
+def _contents(folder: Path) -> str:
+    """Describe the first few entries of a folder, with advice on images of phones."""
     names = list[str]()
-    for entry in entries[:3]:
-        name = printable(entry.path.name)
-        if entry.reason is not None:
-            name += f" ({entry.reason})"
-        names.append(name)
-    description = f"only {', '.join(names)}"
-    if len(entries) > 3:
-        description += f" and {len(entries) - 3} more"
-    [nested] = tree.walk([folder])
-    suffixes = {entry.suffix for entry in nested}
-    if not suffixes.isdisjoint(PHONE_SUFFIXES):
-        description += f"; {CONVERT}"
-    return description
+    for entry in _visible_entries(folder):
+        names.append(printable(entry.name))
+    if not names:
+        return "nothing"
+    contents = f"only {', '.join(names[:NAMED])}"
+    if len(names) > NAMED:
+        contents += f" and {len(names) - NAMED} more"
+    if any(name.lower().endswith(PHONE_SUFFIXES) for name in names):
+        contents += f"; {CONVERT}"
+    return contents
+
+
+def ordered_classes(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of classes, sorted by value if all of them are numbers."""
+    in_order = sorted(names)
+    if all(name.isdecimal() for name in in_order):
+        in_order.sort(key=int)
+    return tuple(in_order)
+
+
+# ------------------------------------------------------------------ table
+
+
+def _read_table(layout: Layout, min_classes: int) -> None:
+    """Add the images that a table lists to a layout, with their classes or numbers."""
+    path = layout.folder / TABLE
+    names, *rows = _rows(path)
+    place = names.index(FILE)
+    paths = _listed_paths(layout, place, rows)
+    targets = list[int | list[float]]()
+    if LABEL in names:
+        labels = [_label(path, number, row[1 - place]) for number, row in enumerate(rows, 2)]
+        layout.classes = ordered_classes({*labels})
+        if len(layout.classes) < min_classes:
+            raise DataError(f"{path}: only one class, {layout.classes[0]!r}; expected at least two")
+        place_of = dict(zip(layout.classes, range(len(layout.classes)), strict=True))
+        for label in labels:
+            targets.append(place_of[label])
+    else:
+        layout.classes = (*names[:place], *names[place + 1 :])
+        for number, row in enumerate(rows, 2):
+            targets.append(_numbers(path, number, names, row))
+    for image, target in zip(paths, targets, strict=True):
+        part = image.relative_to(layout.folder).parts[0]
+        layout.parts[ALL if ALL in layout.parts else part].append(LabeledFile(image, target))
+    layout.parts = {part: files for part, files in layout.parts.items() if files}
+    if not {ALL, TRAIN} & layout.parts.keys():
+        raise FormatError(f"{path}: no row has a file in {TRAIN}")
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Return the rows of a table, its heading first; FormatError for another heading or rows of other lengths."""
+    try:
+        text = read_bytes(path, MAX_TABLE, DataError).decode("utf-8-sig")
+        rows = list[list[str]]()
+        for line in csv.reader(io.StringIO(text, newline=""), strict=True):
+            if line:  # the file may end in empty lines
+                rows.append(list(map(str.strip, line)))
+    except UnicodeDecodeError:
+        raise FormatError(f"{path}: not text in UTF-8") from None
+    except csv.Error as error:
+        raise FormatError(f"{path}: {error}") from None
+    names = list[str]()
+    for row in rows[:1]:
+        names += map(printable_name, row)
+    are_names = len({*names} - {""}) == len(names) and FILE in names and 2 <= len(names) <= 1 + MAX_COLUMNS
+    if not are_names or (LABEL in names and len(names) > 2):
+        expected = f"expected the heading {FILE},{LABEL}, or {FILE} and the names of numbers"
+        raise FormatError(f"{path}: {expected}, found {quoted(','.join(names))}")
+    if len(rows) < 2:
+        raise DataError(f"{path}: there are no rows below the heading")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise FormatError(
+                f"{path}, row {number}: expected {len(names)} entries, as in the heading, found {len(row)}"
+            )
+    return [names, *rows[1:]]
+
+
+def _listed_paths(layout: Layout, column: int, rows: Sequence[Sequence[str]]) -> list[Path]:
+    """Return the path of the image in each row, and record the images that no row lists.
+
+    Errors   FormatError for a file that is not in the folder or its sets, is no image, or is listed twice
+    """
+    folder = layout.folder
+    files = dict[str, tuple[Path, str | None]]()
+    for path, problem in files_below(folder):
+        files[relative(path, folder)] = path, problem
+    row_of = dict[str, int]()
+    paths = list[Path]()
+    for number, row in enumerate(rows, 2):
+        name = printable_name(row[column])
+        path, problem = files.get(name, (folder, "is not in the folder; expected a path such as sub/name.png"))
+        if problem is None and name in row_of:
+            problem = f"is in row {row_of[name]} already"
+        if problem is None and ALL not in layout.parts and name.partition("/")[0] not in layout.parts:
+            problem = f"is outside of {', '.join(layout.parts)}"
+        if problem is not None:
+            raise FormatError(f"{folder / TABLE}, row {number}: {quoted(row[column])}: {problem}")
+        row_of[name] = number
+        paths.append(path)
+    for name, (_, problem) in files.items():
+        if name not in (TABLE, *row_of):
+            layout.left_out[name] = problem or f"not in {TABLE}"
+    return paths
+
+
+def _label(path: Path, row: int, entry: str) -> str:
+    """Return the name of a class in a table; FormatError if it is missing."""
+    if entry.casefold() in ("", "nan"):
+        raise FormatError(f"{path}, row {row}: expected the name of a class, found {quoted(entry)}")
+    return printable_name(entry)
+
+
+def _numbers(path: Path, row: int, names: Sequence[str], entries: Sequence[str]) -> list[float]:
+    """Return the numbers in a row of a table; FormatError for an entry that is no finite number."""
+    numbers = list[float]()
+    for name, entry in zip(names, entries, strict=True):
+        if name == FILE:
+            continue
+        number = math.nan
+        if len(entry) <= MAX_DIGITS:
+            with suppress(ValueError):
+                number = float(entry)
+        if not math.isfinite(number):
+            expected = f"expected a number, such as 0.5; names of classes are in a column {LABEL}"
+            raise FormatError(f"{path}, row {row}: {name}: {expected}; found {quoted(entry)}")
+        numbers.append(number)
+    return numbers
+
+
+# ------------------------------------------------------------------ masks
+
+
+def _pairs(layout: Layout, root: Path) -> list[LabeledFile]:
+    """Return the images of a set with their masks, and record the other files.
+
+    Errors   DataError for an image without a mask, or if two images or two masks have the same name
+    """
+    images = _paths_by_name(layout, root / IMAGES)
+    masks = _paths_by_name(layout, root / MASKS)
+    if not images:
+        raise DataError(f"{root / IMAGES}: no images in this folder")
+    pairs = list[LabeledFile]()
+    for name, path in images.items():
+        if name not in masks:
+            raise DataError(f"{path}: there is no mask {root / MASKS / name}.png")
+        pairs.append(LabeledFile(path, masks.pop(name)))
+    for path in masks.values():
+        layout.leave_out(path, "mask without an image")
+    for entry in _visible_entries(root):
+        if entry.name not in (IMAGES, MASKS, CLASS_NAMES):
+            layout.leave_out(root / entry.name, f"outside of {IMAGES} and {MASKS}")
+    return pairs
+
+
+def _paths_by_name(layout: Layout, folder: Path) -> dict[str, Path]:
+    """Return the images in a folder by their path in it, without the suffix; record the other files."""
+    paths = dict[str, Path]()
+    for path in _usable(layout, folder):
+        name, _ = os.path.splitext(relative(path, folder))
+        if paths.setdefault(name, path) is not path:
+            both = f"{paths[name]} and {path.name}"
+            raise DataError(f"{both}: an image and its mask have the same name, apart from the suffix; remove one")
+    return paths
+
+
+def _class_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the classes, which are the lines of classes.txt; () without this file or names."""
+    if not os.path.isfile(path):
+        return ()
+    try:
+        lines = read_bytes(path, MAX_NAMES, DataError).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise FormatError(f"{path}: not text in UTF-8") from None
+    names = list[str]()
+    for line in map(str.strip, lines):
+        if line:
+            names.append(printable(line))
+    if len(names) > UNLABELED:
+        raise DataError(f"{path}: {len(names)} names; expected at most {UNLABELED}")
+    return tuple(names)

@@ -1,4 +1,4 @@
-"""Reading of image files (PNG, JPEG, WebP, TIFF, GIF, BMP, PPM), with protection against decompression bombs."""
+"""Image files (PNG, JPEG, WebP, TIFF, GIF, BMP, PPM): reading, protected against bombs, and predictions as pictures."""
 
 import hashlib
 import io
@@ -42,6 +42,11 @@ UPRIGHT = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", *Q
 PHONE_MARK, PHONE_MARK_OFFSET = b"ftyp", 4  # in files of phones, which contain boxes as MP4 does
 DIGEST_BYTES = 16  # of the hash of a file
 STRIP = 1 << 20  # pixels converted at a time
+OPACITY = 0.5  # of the colors of an overlay
+COLORS = (  # of the labels in masks and overlays, from label 0; label 0 is not drawn in overlays
+    *((0, 0, 0), (230, 97, 1), (94, 60, 153), (26, 150, 65), (44, 123, 182), (215, 25, 28)),
+    *((253, 184, 99), (178, 171, 210), (166, 217, 106), (171, 217, 233), (255, 255, 191)),
+)
 FEW_LEVELS = 64  # smallest range of gray levels after a reduction from 16 bits that is not reported
 REDUCED = "16 bits per channel, reduced to 8"
 REDUCED_TO_FEW = (
@@ -195,15 +200,14 @@ def pnm_bytes(pixels: NDArray[np.uint8]) -> bytes:
     return f"{magic}\n{width} {height}\n255\n".encode() + pixels.transpose(1, 2, 0).tobytes()
 
 
-def open_mask(path: str | Path, content: FileContent | None = None) -> "Image":
+def open_mask(path: str | Path) -> "Image":
     """Open a mask file as a Pillow image, upright according to its EXIF data, which `treatments` reports.
 
-    content   content of the file (`read_content`); None: read it
-    Errors    DataError for a large image; FormatError for a damaged file, or an image of another mode
+    Errors    DataError for a large image; FormatError for a damaged file, or an image of several channels
     """
-    with decoding(path, "image"), _opened(content or read_content(path), str(path)) as opened:
-        if opened.mode not in ("L", "P", "1", "RGB") or _is_deep(opened):
-            expected = "a mask must have 8 bits per channel: gray, a palette, or one RGB color per class"
+    with decoding(path, "image"), _opened(read_content(path), str(path)) as opened:
+        if opened.mode not in ("L", "P", "1") or _is_deep(opened):
+            expected = "a mask must have one channel of 8 bits, gray or with a palette, whose values are labels 0, 1, …"
             raise FormatError(f"{path}: pixels in mode {opened.mode}; {expected}")
         opened.load()
         image = upright(opened)
@@ -211,10 +215,8 @@ def open_mask(path: str | Path, content: FileContent | None = None) -> "Image":
         return image
 
 
-def mask_array(image: "Image", size: tuple[int, ...] | None = None) -> NDArray[np.uint8] | NDArray[np.int32]:
-    """Return the values of an opened mask, (H, W): gray levels, indices of a palette, or colors as 0xRRGGBB (int32).
-
-    RGB masks without colors have gray levels.
+def mask_array(image: "Image", size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return the labels of an opened mask, (H, W): gray levels, or indices of a palette.
 
     size   (H, W) to resize the mask to, without interpolation; None for no change
     """
@@ -222,12 +224,7 @@ def mask_array(image: "Image", size: tuple[int, ...] | None = None) -> NDArray[n
 
     if size is not None:
         image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
-    pixels = np.array(image, np.uint8)
-    if pixels.ndim == 2:
-        return pixels
-    if (pixels == pixels[..., :1]).all():
-        return np.ascontiguousarray(pixels[..., 0])
-    return pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    return np.array(image, np.uint8)
 
 
 def read_content(path: str | Path) -> FileContent:
@@ -238,6 +235,55 @@ def read_content(path: str | Path) -> FileContent:
 def content_digest(content: io.BytesIO) -> bytes:
     """Return a hash (16 bytes) of the content of a file."""
     return hashlib.blake2b(content.getbuffer(), digest_size=DIGEST_BYTES).digest()
+
+
+# ------------------------------------------------------------------ pictures of predictions
+
+
+def mask_png(labels: NDArray[Any]) -> bytes:
+    """Return labels (H, W), at most 255, as a PNG file with a palette, in which the value of a pixel is its label."""
+    from chainrule._io.pillow import Image
+
+    image = Image.fromarray(labels.astype(np.uint8), "P")
+    palette = np.array([_color(label) for label in range(256)], np.uint8)
+    image.putpalette(palette.tobytes())
+    return _png(image)
+
+
+def overlay_png(image: NDArray[np.uint8], labels: NDArray[Any]) -> bytes:
+    """Return an image (C, H, W) as a PNG file, with its pixels of the labels 1, 2, … tinted in the mask's colors."""
+    from chainrule._io.pillow import Image
+
+    pixels = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0).astype(np.float64)
+    palette = np.array([_color(label) for label in range(256)], np.float64)
+    tinted = np.where(labels[..., None] > 0, (1 - OPACITY) * pixels + OPACITY * palette[labels], pixels)
+    return _png(Image.fromarray(np.rint(tinted).astype(np.uint8), "RGB"))
+
+
+def image_png(values: NDArray[Any]) -> bytes:
+    """Return numbers (C, H, W) from 0 to 1 as a gray or RGB PNG file. Numbers outside this range are clipped."""
+    from chainrule._io.pillow import Image
+
+    levels = np.rint(255 * np.clip(np.nan_to_num(values), 0, 1)).astype(np.uint8)
+    if len(levels) == 1:
+        return _png(Image.fromarray(levels[0], "L"))
+    return _png(Image.fromarray(levels.transpose(1, 2, 0)))
+
+
+def _png(image: "Image") -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _color(label: int) -> tuple[int, int, int]:
+    """Return the color of a label. Beyond the last color, they repeat without that of label 0."""
+    if label < len(COLORS):
+        return COLORS[label]
+    return COLORS[1 + (label - 1) % (len(COLORS) - 1)]
+
+
+# ------------------------------------------------------------------ conversions
 
 
 def _transposition(image: "Image") -> str | None:

@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
-from chainrule.core.arrays import Array
 from chainrule.core.options import checked_options
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
 from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
+from chainrule.data.folder import FolderOptions
 from chainrule.data.idx import read_idx
-from chainrule.data.image_reader import FolderOptions
 from chainrule.data.known import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
-from chainrule.errors import AmbiguousNameWarning, DataError, FormatError, OptionError
+from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
 
 Files = list[NDArray[np.uint8]]
 PARTS = (("train",), ("t10k", "test"))
@@ -43,17 +42,14 @@ SOURCES: dict[str, tuple[Source, ...]] = {
     CIFAR10.name: cifar.SOURCES,
 }
 LOCATION = {"folder": None, "offline": None, "progress": True}  # where known data sets are searched for: defaults
-TABLE_SUFFIX = ".csv"
 
 
 class ReadOptions(FolderOptions, total=False):
-    """Options of `load` and `load_test`: those of folders and tables, and where known data sets are searched for."""
+    """Options of `load` and `load_test`: those of folders, and where known data sets are searched for."""
 
     folder: str | Path | None
     offline: bool | None
     progress: bool
-    target: str | None
-    columns: Sequence[str] | None
 
 
 @checked_options
@@ -66,11 +62,10 @@ def load(
 ) -> tuple[Dataset, Dataset]:
     """Load data and return (training set, test set), with images (N, C, H, W) and labels or targets (see `Dataset`).
 
-    name_or_path   "mnist", "fashion-mnist", "cifar10", "shapes" or "noisy-mnist"; or the path of a folder with one
-                   subfolder per class, a folder of images with a table targets.csv, a folder with the subfolders images
-                   and masks, a folder of IDX files, an .npz file, or a table: a .csv file with names of columns. A
-                   known name takes precedence over a folder of this name, with an `AmbiguousNameWarning`; "./shapes"
-                   and Path("shapes") are the folder
+    name_or_path   "mnist", "fashion-mnist", "cifar10", "shapes" or "noisy-mnist"; or the path of an image folder
+                   (`folder_layout`: with a subfolder per class, a table labels.csv, or masks), a folder of IDX files,
+                   or an .npz file. A known name takes precedence over a folder of
+                   this name, with an `AmbiguousNameWarning`; "./shapes" and Path("shapes") are the folder
     folder         folder to search first for a known data set; None for the environment variable CHAINRULE_DATA
     offline        whether to use only this folder and the cache; None for the environment variable CHAINRULE_OFFLINE
     progress       whether to show download progress on stderr
@@ -78,19 +73,11 @@ def load(
     channels       for folders: 1 for gray, 3 for color; None: gray if all images are gray, and color otherwise
     test_share     fraction of every class used for the test set, for data without a test set
     seed           seed of the random choice of test samples
-    skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
+    skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``remarks``
     lazy           for image folders: whether to decode each image again when it is needed, for folders larger than
                    memory. Every file is read once in advance, so that the same folders are accepted; it must not
                    change
-    group_pattern  for image folders: regular expression of the part of a path that names what the image belongs to,
-                   such as a patient. If it contains a group in parentheses, this group is the name. A test set then
-                   contains other patients
     min_classes    for image folders: minimum number of classes: 2, or 1 for data to evaluate a model on
-    targets        for image folders and tables: "classes" or "numbers": what the target columns contain; None: as
-                   `target_table.read_table` says
-    target         for tables: name of the column to predict
-    columns        for tables: names of the features of a network, `model.columns`, whose texts and order are used;
-                   None: those of the table
 
     An .npz file contains the following arrays; only x and y (or targets) are required:
 
@@ -99,35 +86,16 @@ def load(
     y, y_test    labels (N,), or one-hot rows (N, K)
     targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
     weights      weight of each training image in the loss, (N,)
-    groups       what each training image belongs to, (N,): whole numbers or strings, as in `Dataset`
     classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
 
-    Errors         DataError if the data are unavailable or unusable, or if a group is also in their validation or test
-                   set; FormatError for an invalid file
+    Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
 
     >>> training, test = load("mnist")
     >>> training.x.shape, training.y.shape
     ((60000, 1, 28, 28), (60000,))
     """
     training, test = read_sets(name_or_path, **options)
-    for name, part in (("validation", training.validation), ("test", test)):
-        if part is not None and part.groups is not None and training.groups is not None:
-            _require_separate(training.groups, part.groups, f"the {name} data of {name_or_path}")
     return training.split(test_share, seed) if test is None else (training, test)
-
-
-def _require_separate(groups: Array, others: Array, what: str) -> None:
-    """Raise DataError if groups of training samples are also in other data, where results would look too good."""
-    shared = np.intersect1d(groups, others).astype(str).tolist()
-    if not shared:
-        return
-    described = f"group {shared[0]!r}"
-    if len(shared) > 1:
-        described = f"{len(shared)} groups, such as {shared[0]!r},"
-    raise DataError(
-        f"{described} in the training data and in {what}: move all files of a group to one part, or load the data "
-        "without groups (no --group-pattern)"
-    )
 
 
 @checked_options
@@ -143,17 +111,9 @@ def load_test(name_or_path: str | Path, **options: Unpack[ReadOptions]) -> Datas
     return training if test is None else test
 
 
-def read_sets(
-    name_or_path: str | Path, *, target: str | None = None, columns: Sequence[str] | None = None, **options: Any
-) -> tuple[Dataset, Dataset | None]:
+def read_sets(name_or_path: str | Path, **options: Any) -> tuple[Dataset, Dataset | None]:
     """Return the training set and the test set of a source, or all samples and None. The arguments are as in `load`."""
     location = {name: options.pop(name) for name in LOCATION if name in options}
-    if is_table(name_or_path):
-        from chainrule.data.table import read_table
-
-        return read_table(expanded(name_or_path), target, options.get("targets"), columns), None
-    if target is not None:
-        raise OptionError(f"target {target!r}: expected a table, a {TABLE_SUFFIX} file, found {name_or_path}")
     if isinstance(name_or_path, str) and name_or_path in known_names():
         if os.path.isdir(name_or_path):
             message = f"{name_or_path}: using the built-in data set; for the folder, write ./{name_or_path}"
@@ -166,17 +126,14 @@ def read_sets(
         from chainrule.data import folder as folders
 
         return folders.read_sets(path, **options)
+    if path.suffix.lower() == ".csv":
+        raise DataError(f"{path}: a table; read it in Python, and pass arrays to fit or a frame to chainrule.sklearn")
     if _may_exist(path):  # `npz.read_sets` raises the error if it is not a readable regular file
         from chainrule.data import npz
 
         return npz.read_sets(path)
     names = ", ".join(known_names())
     raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
-
-
-def is_table(path: str | Path) -> bool:
-    """Return whether a path is that of a table, a .csv file."""
-    return Path(path).suffix.lower() == TABLE_SUFFIX and not os.path.isdir(path)
 
 
 def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> Dataset:

@@ -20,7 +20,7 @@ from chainrule.data.dataset import IMAGE_AXES, ROW_AXES, Dataset, Images
 from chainrule.data.sources import finite_extremes
 from chainrule.errors import DataError, FormatError
 
-NAMES = ("x", "y", "targets", "weights", "groups", "x_test", "y_test", "targets_test", "classes")
+NAMES = ("x", "y", "targets", "weights", "x_test", "y_test", "targets_test", "classes")
 MAX_COLORS = 4  # maximum number of channels if the channel axis is last
 MAX_CLASSES = 1000  # limit without class names, because larger labels are probably a mistake
 MAX_LABEL = 2**53
@@ -54,8 +54,7 @@ def read_sets(path: Path) -> tuple[Dataset, Dataset | None]:
     y, count = read_targets(arrays[target_name], path, target_name)
     classes = _class_names(arrays.get("classes"), count, path)
     weights = arrays.get("weights")
-    groups = arrays.get("groups")
-    data = Dataset(x, y, classes, path.stem, str(path), weights=weights, groups=groups)
+    data = Dataset(x, y, classes, path.stem, str(path), weights=weights)
     if "x_test" not in arrays:
         return data, None
     test_x = _images(arrays["x_test"], path, "x_test")

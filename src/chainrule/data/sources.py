@@ -5,8 +5,10 @@ and training accept both arrays and sources, and use the functions `subset` and 
 """
 
 import mmap
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from math import prod
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -14,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule._io.locks import cached_property
-from chainrule.core.arrays import Ints
+from chainrule.core.arrays import Floats, Ints
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
-from chainrule.errors import DataError, SampleError
+from chainrule.errors import DataError, SampleError, quoted
 
 Array: TypeAlias = NDArray[Any]
 Indices: TypeAlias = Ints
@@ -174,23 +176,64 @@ class MappedArray(SampleSource):
 
 
 def as_array(values: object) -> Array:
-    """Convert values to an array.
+    """Convert values to an array. PyTorch tensors of bfloat16 become float32, without rounding.
 
-    Python objects, such as those of a table whose columns have several types, are converted if all of them are numbers
-    or all are strings.
+    Python objects are converted if all of them are numbers or all are strings.
 
-    Errors   DataError for rows of different lengths, and for PyTorch tensors without values
+    Errors   DataError for frames, rows of different lengths, and PyTorch tensors without values
     """
+    refuse_frames(values)
     try:
         array = plain = np.asarray(cast("ArrayLike", values))
         if array.dtype == np.object_:
             plain = np.array(array.tolist())
     except (ValueError, TypeError, RuntimeError) as error:
-        from chainrule.data.foreign_arrays import converted
-
-        return converted(values, error, differing_shapes(values))
+        if not isinstance(error, ValueError):  # raised by PyTorch, also for a tensor in a list
+            with suppress(TypeError, RuntimeError):
+                return np.asarray(_without_tensors(values))
+        raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
     is_mixed = plain.dtype.kind == "U" and not all(isinstance(item, str) for item in array.flat)
     return array if is_mixed else plain
+
+
+def checked_weights(values: ArrayLike, count: int) -> Floats:
+    """Return the weights of samples as an array (count,) of float64; DataError for other values."""
+    weights = as_array(values)
+    if weights.dtype.kind not in "biuf" or weights.shape != (count,):
+        shape = f"{weights.dtype} of shape ({text(weights.shape)})"
+        raise DataError(f"weights: expected {count} numbers, one for each sample; found {shape}")
+    return weights.astype(np.float64)
+
+
+def refuse_frames(values: object) -> None:
+    """Raise DataError for a frame, such as a DataFrame of pandas or polars, also in a list or a tuple.
+
+    An array would have the values in the order of the frame's columns, whatever their names.
+    """
+    if isinstance(values, list | tuple):
+        one_of_each_type = {type(value): value for value in cast("Sequence[object]", values)}
+        for value in one_of_each_type.values():
+            refuse_frames(value)
+    elif hasattr(values, "columns") and not isinstance(values, np.ndarray | SampleSource):
+        kind = type(values).__name__
+        raise DataError(
+            f"found a {kind}, whose columns have names; expected an array: pass its values in the order of the network "
+            "(.to_numpy()), or use an estimator of chainrule.sklearn, which checks the names"
+        )
+
+
+def _without_tensors(values: object) -> object:
+    """Return values with PyTorch tensors, also those in lists, replaced by arrays."""
+    if isinstance(values, list | tuple):
+        return [_without_tensors(value) for value in cast("list[object]", values)]
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not isinstance(values, torch.Tensor):
+        return values
+    tensor: Any = values
+    detached = tensor.detach().cpu()
+    if detached.dtype is torch.bfloat16:  # NumPy has no such dtype
+        detached = detached.float()
+    return detached.numpy()
 
 
 def as_samples(x: Any) -> Any:

@@ -1,11 +1,9 @@
 """Splitting of samples into sets for training and for validation or test."""
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Ints
 from chainrule.core.randomness import generator
-from chainrule.data.columns import checked_column
 from chainrule.errors import OptionError
 
 SUFFICIENT_VALIDATION = 1000  # number of validation samples that is always sufficient
@@ -13,31 +11,20 @@ MIN_VALIDATION = 50  # smallest useful number of validation samples
 MAX_VALIDATION = 0.2  # maximum fraction of the training samples; see `validation_share`
 
 
-def split_validation(
-    count: int, share: float, seed: int, labels: Ints | None = None, groups: ArrayLike | None = None
-) -> tuple[Ints, Ints]:
+def split_validation(count: int, share: float, seed: int, labels: Ints | None = None) -> tuple[Ints, Ints]:
     """Split 0 … count − 1 at random into indices for training and for validation, both in ascending order.
 
-    share    fraction of the samples, or of the groups, for validation
+    share    fraction of the samples for validation
     labels   class of each sample, (count,), for a stratified split (`class_quotas`); None for an unstratified one
-    groups   group of each sample, (count,). Groups are split like samples, with the class of their first sample
-    Errors   as in `validation_count`; OptionError for a single group
+    Errors   as in `validation_count`
     """
-    if groups is None:
-        selected = _drawn_samples(count, share, seed, labels)
-    else:
-        _, first, members = np.unique(checked_column("groups", groups, count), return_index=True, return_inverse=True)
-        if len(first) == 1:
-            raise OptionError("cannot split a single group; expected samples of at least 2 groups")
-        selected_groups = _drawn_samples(len(first), share, seed, None if labels is None else labels[first])
-        selected = np.isin(members, selected_groups)
     is_validation = np.zeros(count, np.bool_)
-    is_validation[selected] = True
+    is_validation[_drawn_samples(count, share, seed, labels)] = True
     return np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
 
 
 def _drawn_samples(count: int, share: float, seed: int, labels: Ints | None) -> Ints:
-    """Return the indices of the samples for validation, as `split_validation` without groups, in random order."""
+    """Return the indices of the samples for validation, as `split_validation`, in random order."""
     total = validation_count(count, share)
     shuffled = generator(seed, "split").permutation(count).astype(np.int64, copy=False)
     if labels is None:

@@ -85,7 +85,6 @@ def fit(
     loss: LossLike | None = None,
     loss_weights: Sequence[float] | Mapping[str, float] | None = None,
     sample_weight: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
     validation_data: Data | Sequence[ArraysLike] | None = None,
     validation_split: float = 0.0,
     metrics: Mapping[str, Metric] | None = None,
@@ -103,8 +102,7 @@ def fit(
                 (N, …), or targets (N, K, …)
     optimizer, learning_rate   name (`optimizers.NAMED`) or optimizer; None: the optimizer's learning rate
     loss, loss_weights   name (`losses.NAMES`) or custom loss; None: the model's. Several outputs: docs/branches.md
-    sample_weight, groups   weight of each sample in the loss, (N,); what each belongs to, such as a patient, (N,).
-                validation_split divides no group; None: the groups of a `Dataset`
+    sample_weight   weight of each sample in the loss, (N,)
     validation_data, validation_split   validation samples, such as (x, y) or (x, y, weights), or fraction of x to use;
                 by default those of a `Dataset`
     metrics     further metrics of the validation samples by name, as in `evaluate`; `monitor` may be one of them
@@ -118,7 +116,7 @@ def fit(
     Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
     """
     _check_services(run, workers)
-    data = loaded(self, Data.of(x, y, weights=sample_weight, groups=groups))
+    data = loaded(self, Data.of(x, y, weights=sample_weight))
     held_out = None if validation_data is None else Data.of_option("validation_data", validation_data)
     resolved_loss = self.check_loss(loss, loss_weights)
     record = Record.learned(self, data, resolved_loss, **options)
@@ -128,8 +126,7 @@ def fit(
     recipe = _recipe(record, {**settings, "shards": workers.default_shards}, options)
     if loss is None:
         _check_meaning(self, examples)
-    explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…"}
-    explicit |= {"metrics": metrics}
+    explicit = {**options, "batch_size": batch_size, "metrics": metrics}
     trainer = _trainer(record, data, examples, held_out, recipe, run, explicit, workers)
     cast("Any", self).history = trainer.history
     active_callbacks = as_callbacks(callbacks)
@@ -203,7 +200,7 @@ def _trainer(
         test = run.test
         later.read(test)
     options: dict[str, Any] = {"workers": workers, "metrics": explicit["metrics"]}
-    options |= {"labels": record.labels, "columns": record.columns}
+    options["labels"] = record.labels
     result = trainer(network, recipe, training, validation, normalization=fitted, **options)
     standardized = result.target_scaling is not None
     requirements.check_fit(explicit, recipe, examples, standardized=standardized)
@@ -237,7 +234,7 @@ def _parts(
         return examples, None
     is_validated = recipe.validation > 0 or examples.validation is not None
     requirements.check({"patience": recipe.patience}, {HELD_OUT: is_validated})
-    return record.parts(data, examples, recipe.validation, recipe.seed, data.groups)
+    return record.parts(data, examples, recipe.validation, recipe.seed)
 
 
 def trainer(
@@ -248,7 +245,6 @@ def trainer(
     *,
     normalization: Normalization | None = None,
     labels: Labels | None = None,
-    columns: tuple[str, ...] = (),
     workers: Workers = SINGLE_PROCESS,
     metrics: Mapping[str, Metric] | None = None,
 ) -> Trainer:
@@ -257,7 +253,7 @@ def trainer(
     Parameters that `Model.freeze` has frozen stay frozen, whatever the recipe says.
 
     normalization  None: fit it to the training data
-    labels, columns   labels and names of columns that are recorded; None and (): keep the model's
+    labels         labels that are recorded; None: keep the model's
     workers        processes that train together
     metrics        further metrics of validation samples
     """
@@ -265,7 +261,7 @@ def trainer(
     fitted = _fitted_normalization(training, recipe, normalization)
     if fitted.kind == "none":
         _warn_of_raw_bytes(self, training)
-    options: dict[str, Any] = {"labels": labels, "columns": columns, "workers": workers, "metrics": metrics}
+    options: dict[str, Any] = {"labels": labels, "workers": workers, "metrics": metrics}
     if self.frozen:
         recipe = replace(recipe, freeze=(*recipe.freeze, *self.frozen))
     return Trainer(self, recipe, training, fitted, validation, **options)

@@ -11,7 +11,7 @@ from chainrule.network.losses import LossLike
 # attributes and methods of networks for other parts of the library
 INTERNAL = (
     "about adopt apply architecture calls check_input check_loss choose_loss compile drawn from_about has_ports "
-    "idle_plans infer input_ports largest_input last_layer layout loss_is_chosen mask_values output_ports outputs "
+    "idle_plans infer input_ports largest_input last_layer layout loss_is_chosen output_ports outputs "
     "plan positions size table trainable_layout untrained wiring"
 )
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array, Ints
-from chainrule.data.containers import Column, Data
+from chainrule.data.containers import Column, Data, selected_samples
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
 from chainrule.data.normalization import JointNormalization, Normalization
@@ -39,7 +38,6 @@ class Record:
     """What is known of the inputs and outputs of a network.
 
     labels         labels of the classes
-    columns        names of the columns of the input in the tables of the training, (F,); empty: not recorded
     normalization  normalization that is applied to the inputs, whose unit is checked; or the kind of one that is fitted
                    to the first data
     ignore_label   label of positions that do not count; None: all count
@@ -48,7 +46,6 @@ class Record:
 
     network: Network
     labels: Labels
-    columns: tuple[str, ...] = ()
     normalization: Normalization | str = UNFITTED
     ignore_label: int | None = None
     loss: Loss | None = None
@@ -57,24 +54,21 @@ class Record:
     @staticmethod
     def of(network: Network, ignore_label: int | None = None, loss: Loss | None = None) -> Record:
         """Return what a network records, to read data for evaluation and prediction."""
-        own = network.labels, network.columns, network.normalization
+        own = network.labels, network.normalization
         return Record(network, *own, ignore_label, loss, network.task)
 
     # ------------------------------------------------------------------ what a training records
 
     @staticmethod
     def learned(network: Network, data: Data, loss: Loss | None = None, **options: Any) -> Record:
-        """Return the record for a training on data: with their names of classes and columns, if the network has none.
+        """Return the record for a training on data: with their names of classes, if the network has none.
 
         options   options of `fit` that decide how data are read: normalization and ignore_label
         """
         existing = AUTOMATIC if network.normalization == UNFITTED else network.normalization
         normalization = options.get("normalization") or existing
-        columns = network.columns
-        if len(data.inputs) == 1 and not columns:
-            columns = _only(data.inputs, "input").names
         labels = _learned_labels(network, data)
-        return Record(network, labels, columns, normalization, options.get("ignore_label"), loss)
+        return Record(network, labels, normalization, options.get("ignore_label"), loss)
 
     def default_kind(self, examples: Examples) -> str:
         """Return the kind of normalization used in an earlier training, otherwise the default kind for the data."""
@@ -96,21 +90,17 @@ class Record:
             self.normalization.check_unit(examples.source.x)
         return examples
 
-    def parts(
-        self, data: Data, examples: Examples, share: float, seed: int, groups: ArrayLike | None
-    ) -> tuple[Examples, Examples | None]:
+    def parts(self, data: Data, examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:
         """Return training and validation data (`Examples.parts`), from data and the examples read from them.
 
         The normalization of several inputs is fitted to the training data alone, so that both are read again.
         """
         if share and examples.normalization is not None:
-            return self._parts_of_several(data, *examples.split(share, seed, groups))
-        return examples.parts(share, seed, groups)
+            return self._parts_of_several(data, *examples.split(share, seed))
+        return examples.parts(share, seed)
 
     def _parts_of_several(self, data: Data, training: Ints, validation: Ints) -> tuple[Examples, Examples]:
         """Return training and validation data with several inputs, from the numbers of their samples."""
-        from chainrule.data.selections import selected_samples
-
         first = self.read(selected_samples(data, training))
         later = replace(self, normalization=cast("Normalization", first.normalization))
         return first, later.read(selected_samples(data, validation))
@@ -157,11 +147,8 @@ class Record:
         return ports.pack(fitted.of_each(arrays, self.network.dtype), "inputs"), fitted
 
     def _input(self, columns: Mapping[Any, Column], *, single: bool = False) -> Any:
-        """Return the only input, (N, *input_shape), with the columns of a table in the recorded order."""
-        column = _only(columns, "input")
-        values = column.passed
-        if self.columns and column.names not in ((), self.columns):
-            values = column.ordered(self.columns, "the table has the columns")
+        """Return the only input, (N, *input_shape)."""
+        values = _only(columns, "input").passed
         return as_samples(input_array(values, self.network.input_shape, single=single))
 
     # ------------------------------------------------------------------ targets
@@ -192,14 +179,8 @@ class Record:
         shape = self.network.output_shape
         kind = KINDS.get(y.dtype.kind)
         if kind is None and y.dtype.kind != "f":
-            from chainrule.data.foreign_arrays import column_problem
-
-            problem = column_problem(column.passed) or f"found {y.dtype}: {quoted(column.passed)}"
-            raise DataError(f"targets must be numbers or names of classes: {problem}")
+            raise DataError(f"targets must be numbers or names of classes: found {y.dtype}: {quoted(column.passed)}")
         _check_count(y, count)
-        names = self.labels.names
-        if len(column.names) > 1 and not are_numbers(names) and column.names != names:
-            y = column.ordered(names, "the targets are")
         are_labels = len(shape) == 1 and y.shape[1:] in ((), (1,)) and (kind is not None or shape[0] > 1)
         if are_labels:
             y = self.labels.places(y)
@@ -228,7 +209,7 @@ class Record:
         targets = places._targets(data.targets[""], len(data))
         if targets.kind is not None and has_names:
             targets = replace(targets, kind=TEXT)
-        return Examples(InputSource(x), targets, validation, digits=data.digits, mask_values=data.mask_values)
+        return Examples(InputSource(x), targets, validation, digits=data.digits)
 
     def with_places(self) -> Record:
         """Return a record that reads labels as the places of classes."""
@@ -241,13 +222,11 @@ def loaded(network: Network, data: Data) -> Data:
         return data
     from chainrule.data.loading import training_folder
 
-    return training_folder(data.path, network.input_shape).with_columns(data.weights, data.groups)
+    return training_folder(data.path, network.input_shape).with_weights(data.weights)
 
 
 def _learned_labels(network: Network, data: Data) -> Labels:
     """Return the labels for a training: with the names of the data if the network has none, and there are as many.
-
-    The names of the columns of a table are those of the targets.
 
     An untrained network may have more outputs than a data set has classes. The others keep their numbers.
     """
@@ -258,7 +237,6 @@ def _learned_labels(network: Network, data: Data) -> Labels:
         return own
     if not isinstance(data, Dataset):
         for column in data.targets.values():
-            names = column.names
             if column.values.dtype.kind in "US":
                 names = names_in(np.asarray(column.values))
                 are_chosen = False

@@ -16,7 +16,6 @@ from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.core.arrays import Array
 from chainrule.core.shapes import is_number
-from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.options import thread_count
@@ -102,12 +101,8 @@ def _labels(config: Mapping[str, Any], network: Network) -> Labels:
 RECORDED: dict[str, Callable[[Any, Network], object]] = {
     "task": _task,
     "largest_input": _largest_input,
-    "mask_values": lambda values, network: MaskValues.from_config(
-        expect_list(str, values, "mask_values"), len(network.classes)
-    ),
     "target_scaling": lambda value, network: TargetScaling.from_config(value, [end.shape for end in network.outputs]),
     "thresholds": _thresholds,
-    "columns": lambda names, _: expect_list(str, names, "columns"),
     "labels": lambda config, network: _labels(expect_object(config, "labels"), network),
     "positions": lambda value, _: expect(bool, value, "positions"),
 }
@@ -117,12 +112,9 @@ def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
     entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
     entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
-    for name in ("thresholds", "columns"):
-        entries[name] = [*getattr(fitted, name)] or None
+    entries["thresholds"] = [*fitted.thresholds] or None
     entries["positions"] = fitted.positions or None
-    for name in ("mask_values", "target_scaling"):
-        values = getattr(fitted, name)
-        entries[name] = values and values.to_config()
+    entries["target_scaling"] = fitted.target_scaling and fitted.target_scaling.to_config()
     return {name: entry for name, entry in entries.items() if entry is not None}
 
 

@@ -187,8 +187,7 @@ def _batch(
         if normalization == UNFITTED:
             normalization = Normalization.fit(record.default_kind(examples), examples.statistics)
         labels = record.labels.of_kind(examples.targets.kind)
-        recorded: dict[str, Any] = {"labels": labels, "columns": record.columns}
-        fitted = replace(network.fitted, normalization=normalization, loss=resolved, task=task, **recorded)
+        fitted = replace(network.fitted, normalization=normalization, loss=resolved, task=task, labels=labels)
         for part in (model, network):
             part.adopt(fitted)
     samples, rows = examples.source.samples(np.arange(len(examples)), examples.targets)

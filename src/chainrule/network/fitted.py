@@ -17,7 +17,6 @@ from chainrule.network.ports import Ports
 from chainrule.network.tasks import BINARY, Task
 
 if TYPE_CHECKING:
-    from chainrule.data.mask_values import MaskValues
     from chainrule.network.target_scaling import TargetScaling
 
 UNFITTED = Normalization("none")
@@ -30,9 +29,7 @@ class Fitted:
     normalization  normalization fitted to the training data
     loss, task     the recipe's loss, and the task inferred from the targets
     labels         labels of the classes; None: keep the network's
-    columns        names of the columns of the input in the tables of the training; empty: not recorded
     largest_input  largest absolute value of the normalized training inputs; None if unknown
-    mask_values    value of each label in the masks of an image folder; None for other data
     target_scaling  scaling of regression targets; None: training uses the targets themselves
     thresholds     smallest output that means yes, of each label; empty: ½
     positions      whether the outputs are positions in the image, as `Augmentation` says
@@ -42,10 +39,8 @@ class Fitted:
     loss: Loss
     task: Task | None
     labels: Labels | None = None
-    columns: tuple[str, ...] = ()
     largest_input: float | None = None
     target_scaling: "TargetScaling | None" = None
-    mask_values: "MaskValues | None" = None
     thresholds: tuple[float, ...] = ()
     positions: bool = False
 

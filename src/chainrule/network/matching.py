@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from chainrule.core.arrays import Array, Ints
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
 from chainrule.network.labels import Labels, are_numbers, is_whole
-
-if TYPE_CHECKING:
-    from chainrule.data.mask_values import MaskValues
 
 
 def matched(data: Dataset, labels: Labels) -> Dataset:
@@ -36,16 +33,7 @@ def matched(data: Dataset, labels: Labels) -> Dataset:
     else:
         y = _in_order(data.y, rows, classes, data.name)
     validation = data.validation and matched(data.validation, labels)
-    masks = _matched_masks(data.mask_values, rows)
-    return replace(data, y=y, classes=tuple(classes), validation=validation, mask_values=masks)
-
-
-def _matched_masks(masks: MaskValues | None, rows: Ints) -> MaskValues | None:
-    """Return the values of the network's labels in masks; None unless the rows are 0, 1, … in some order."""
-    order = np.argsort(rows)
-    if masks is None or not np.array_equal(rows[order], np.arange(len(rows))):
-        return None
-    return replace(masks, values=tuple(masks.values[int(k)] for k in order))
+    return replace(data, y=y, classes=tuple(classes), validation=validation)
 
 
 def _rows_of(labels: Labels, names: Sequence[str], source: str) -> Ints:

@@ -61,8 +61,7 @@ class Network:
     inherited      names of the layers whose initial weights are those of a trained network, from which their layers
                    or nodes were taken
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
-    mask_values    value of each label in the masks of the training data; None for other data
-    labels, columns, thresholds, positions   as in `Fitted`
+    labels, thresholds, positions   as in `Fitted`
     loss_is_chosen   whether a user chose the loss, which otherwise follows from the last layer
     input_ports, output_ports   names and shapes of several inputs or outputs, which `apply` accepts and returns packed
                    in one array; None if there is only one
@@ -73,7 +72,6 @@ class Network:
 
     inherited: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
-    columns: tuple[str, ...] = ()
     positions: bool = False
 
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
@@ -103,7 +101,6 @@ class Network:
         self.task: Task | None = None
         self.largest_input: float | None = None
         self.target_scaling: TargetScaling | None = None
-        self.mask_values = Fitted.mask_values
         self._checks_outliers: bool | None = None  # whether to compare inputs with `largest_input`; None: undecided
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))

@@ -137,7 +137,8 @@ def input_array(x: object, shape: Shape, prefix: str = "", *, single: bool = Fal
     if array.shape == (0,):  # an empty list
         array = array.reshape(0, *shape)
     if array.dtype.kind not in "fiub":
-        raise DataError(f"{prefix}{_other_values(x, array.dtype, shape)}")
+        kind = f"{type(x).__name__} ({array.dtype})"
+        raise DataError(f"{prefix}expected numbers, found {kind}{_advice(x, shape)}")
     if array.shape[1:] == shape:
         return array
     return _rearranged(x, array, shape, prefix, single)
@@ -156,13 +157,6 @@ def _rearranged(x: object, array: Any, shape: Shape, prefix: str, single: bool) 
         advice = "" if sample is None else "; for one sample pass x[None]"
         raise ShapeError(f"{expected}, found {text(array.shape) or 'a single number'}{advice}")
     return batch
-
-
-def _other_values(x: object, dtype: object, shape: Shape) -> str:
-    """Describe inputs whose array contains other values than numbers."""
-    from chainrule.data.foreign_arrays import column_problem
-
-    return column_problem(x) or f"expected numbers, found {type(x).__name__} ({dtype}){_advice(x, shape)}"
 
 
 def _advice(x: object, shape: Shape) -> str:

@@ -13,7 +13,6 @@ from chainrule.core.options import checked_options
 from chainrule.data import known_names
 from chainrule.data.containers import Data
 from chainrule.data.dataset import Dataset
-from chainrule.data.sources import as_array
 from chainrule.errors import DataError, RunError, StudentError
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
@@ -34,7 +33,7 @@ class IdentifiedData:
     x, y      inputs (N, …), and their labels or targets; of data that are read when they are needed, some of them
     count     number of samples
     name, source   name and origin of a known data set; `ARRAYS` and "" for other data
-    weights, groups   of the samples, (N,); None: none
+    weights   of the samples, (N,); None: none
     """
 
     x: Any
@@ -43,7 +42,6 @@ class IdentifiedData:
     name: str = ARRAYS
     source: str = ""
     weights: Any = None
-    groups: Any = None
 
     def __len__(self) -> int:
         return self.count
@@ -117,8 +115,6 @@ class Run:
         identified = _identified(training, record)
         if identified is not None and training.weights is not None:
             identified = replace(identified, weights=np.asarray(training.weights, np.float64))
-        if identified is not None and training.groups is not None:
-            identified = replace(identified, groups=as_array(training.groups))
         parts = identified, _identified(validation, record), _identified(self.test, record)
         return _fit_in_folder(self, model, trainer, parts, callbacks)
 

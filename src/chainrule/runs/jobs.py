@@ -58,11 +58,8 @@ class DataChoice:
     per_class     number of training samples of each class, chosen at random; None for all
     limit         total number of training samples, chosen at random; None for all
     size          (H, W) to resize the images of a folder to; None for no resizing
-    group_pattern   part of a path that names what an image belongs to (`data.load`); None for none
-    targets       what a table of a folder contains: classes or numbers (`data.load`); None if the entries decide
     skip_damaged  whether to skip damaged images of a folder
     stream        whether to decode each image of a folder only when it is needed
-    target        column of a table to predict; None for other data
     test_share    fraction of every class that is the test set, for data without one
     """
 
@@ -73,10 +70,7 @@ class DataChoice:
     size: tuple[int, int] | None = None
     skip_damaged: bool = False
     stream: bool = False
-    group_pattern: str | None = None
     test_share: float = TEST_SHARE
-    targets: str | None = None
-    target: str | None = None
 
     def __post_init__(self) -> None:
         for name, count in (
@@ -101,14 +95,8 @@ class DataChoice:
             advice = "use --data, or continue in Python with model.fit(…, run=Run(…, resume=True))"
             raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
         options: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
-        options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream, "group_pattern": self.group_pattern}
-        options |= {
-            "targets": self.targets,
-            "target": self.target,
-            "size": self.size,
-            "test_share": self.test_share,
-            "seed": seed,
-        }
+        options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream}
+        options |= {"size": self.size, "test_share": self.test_share, "seed": seed}
         training, test = data.load(self.name, **options)
         if self.only is not None:
             training = training.only(self.only)
@@ -236,8 +224,7 @@ def describe(training: Labelled, test: Labelled | None, validation: Labelled | N
     """
     digest = hashlib.sha256()
     for part in (training, test, getattr(training, "validation", None), validation):
-        others = (getattr(part, name, None) for name in ("weights", "groups"))
-        for array in () if part is None else (part.x, part.y, *others):
+        for array in () if part is None else (part.x, part.y, getattr(part, "weights", None)):
             if array is None:
                 continue
             digest.update(f"{array.dtype.str} {array.shape} ".encode())

@@ -257,8 +257,8 @@ def _prepare(
         kept = model.normalization
     record = Record.learned(model, training, job.recipe.loss, ignore_label=job.recipe.ignore_label)
     examples = replace(record, normalization=kept or UNFITTED).read(training)
-    parts = examples.parts(job.recipe.validation, job.recipe.seed, training.groups)
-    options: dict[str, Any] = {"labels": record.labels, "columns": record.columns, "normalization": kept}
+    parts = examples.parts(job.recipe.validation, job.recipe.seed)
+    options: dict[str, Any] = {"labels": record.labels, "normalization": kept}
     trainer = model.trainer(job.recipe, *parts, workers=workers, **options)
     trainer.adopt()
     return model, trainer

@@ -11,7 +11,6 @@ ARGUMENTS = {  # arguments of `fit`, and methods of models
     "sample_weight": ("loss weights",),
     "loss_weights": ("loss",),
     "validation_data": ("validation samples",),
-    "groups": ("validation samples",),
     "learning_rate": ("rate",),
     "callbacks": ("end",),
     "set_thresholds": ("evaluated outputs",),

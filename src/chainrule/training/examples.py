@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,9 +17,6 @@ from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, finite_extremes, subset
 from chainrule.training.samples import Samples
 from chainrule.training.targets import Targets
-
-if TYPE_CHECKING:
-    from chainrule.data.mask_values import MaskValues
 
 
 class InputSource:
@@ -69,7 +66,6 @@ class Examples:
     validation    validation data of their own; None if there are none
     normalization   normalization of several inputs, which was applied when they were packed; None for one input
     digits        whether the inputs are centered digits as in MNIST, see `Dataset`
-    mask_values   for labels from mask files, the value of each label in these files; None for other targets
     """
 
     source: InputSource
@@ -77,7 +73,6 @@ class Examples:
     validation: Examples | None = None
     normalization: Normalization | None = None
     digits: bool = False
-    mask_values: MaskValues | None = None
 
     @staticmethod
     def of(x: ArrayLike, y: ArrayLike, shape: Sequence[int]) -> Examples:
@@ -108,22 +103,21 @@ class Examples:
         """Return the examples with other weights in the loss, (N,), if they are not None."""
         return self if weights is None else replace(self, targets=self.targets.with_weights(weights))
 
-    def split(self, share: float, seed: int, groups: ArrayLike | None = None) -> tuple[Ints, Ints]:
+    def split(self, share: float, seed: int) -> tuple[Ints, Ints]:
         """Return the numbers of training and of validation samples. Of labels, the share of every class is the same.
 
         share    fraction of the samples for validation
         seed     seed of the random selection
-        groups   what each sample belongs to, (N,), and is never divided; None: the samples are independent
         """
         from chainrule.data.splits import split_validation
 
-        return split_validation(len(self), share, seed, self.targets.classes, groups)
+        return split_validation(len(self), share, seed, self.targets.classes)
 
-    def parts(self, share: float, seed: int, groups: ArrayLike | None = None) -> tuple[Examples, Examples | None]:
+    def parts(self, share: float, seed: int) -> tuple[Examples, Examples | None]:
         """Return training data and validation data or None, as `split`; with a share of 0, the data's own."""
         if not share:
             return self, self.validation
-        training, validation = (self._part(numbers) for numbers in self.split(share, seed, groups))
+        training, validation = (self._part(numbers) for numbers in self.split(share, seed))
         return training, validation
 
     def _part(self, numbers: Ints) -> Examples:

@@ -22,11 +22,7 @@ from chainrule.training.targets import Targets
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
 
-SPLIT = "validation_split=…, which divides no group"
-READS = {  # option or argument of `fit` → what it reads
-    **{name: option.reads for name, option in declared.OPTIONS.items()},
-    "groups": (SPLIT,),
-}
+READS = {name: option.reads for name, option in declared.OPTIONS.items()}  # option → what it reads
 PAIRS = "pairs of numbers x, y for each image as targets"
 MOVABLE = (
     "targets that move with the pixels: add positions if numbers are positions in pixels, or keep_targets if they do "
@@ -58,7 +54,6 @@ def check_fit(options: Mapping[str, object], recipe: Recipe, data: Examples, *, 
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
     follows_best_epoch = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
     available = {
-        SPLIT: recipe.validation > 0,
         declared.FOLLOWER: follows_best_epoch,
         declared.SCALABLE: standardized,
     }

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule._io.locks import cached_property
 from chainrule.core.arrays import Array, Bools, Floats, Ints, Shape
-from chainrule.data.columns import checked_column
+from chainrule.data.sources import checked_weights
 from chainrule.errors import OptionError, SampleError
 from chainrule.training import dense
 from chainrule.training.dense import PositionWeights
@@ -157,7 +157,7 @@ class Targets:
         """
         if weights is None:
             return self
-        values = checked_column("weights", weights, len(self))
+        values = checked_weights(weights, len(self))
         invalid = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
         if invalid.size:
             problem = f"expected at least 0, found {values[invalid[0]]:g}"

@@ -128,7 +128,7 @@ class Trainer:
     weights       weights in the loss, including those of classes: of training samples (N,), of their labels (N, K), or
                   of their positions (`PositionWeights`); None if all are 1
     fitted        normalization, loss, task and other values fitted to the data
-    labels, columns   labels and names of columns that the training records (`Fitted`); None and (): the network's
+    labels        labels that the training records (`Fitted`); None: the network's
     workers       processes that train together, each with a trainer on the same data
     loader        provider of the batches
     components    components of the recipe's options, by option
@@ -147,7 +147,6 @@ class Trainer:
     validation: Examples | None = None
     _: KW_ONLY
     labels: Labels | None = None
-    columns: tuple[str, ...] = ()
     clock: Callable[[], float] = time.perf_counter
     workers: Workers = SINGLE_PROCESS
     metrics: Mapping[str, Metric] | None = None
@@ -244,10 +243,8 @@ class Trainer:
             loss=self.recipe.loss,
             task=self.task,
             labels=self._recorded_labels,
-            columns=self.columns or network.columns,
             largest_input=self._largest_input,
             target_scaling=self.target_scaling,
-            mask_values=self.train_data.mask_values,
             thresholds=network.thresholds,
             positions=network.positions or moves_positions,
         )

@@ -1,4 +1,4 @@
-"""Tables of targets beside images: headings, paths and numbers."""
+"""Tables of labels beside images: headings, paths and numbers."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from chainrule.data import load
 WORDS = (
     *(
         b"file",
-        b"weight",
+        b"label",
         b"a.png",
         b"../a.png",
         b"/a.png",
@@ -31,19 +31,33 @@ WORDS = (
 
 
 def trees() -> list[list[list[str]]]:
-    """Return rows of cells: with one target, with several, and with weights."""
+    """Return rows of cells: with one number, with several, and with a class."""
     return [
-        [["file", "age"], *(["a.png", age] for age in ("3.5", "-1e3", "0", "2", "1"))],
-        [["dog", "file", "cat\r"], ["1", "a.png", "0\r"], ["0", "./a.png", "1\r"], *[["1", "a.png", "1\r"]] * 4],
-        [['\xef\xbb\xbf"file"', '"a, b"', "weight"], ['"a.png"', "1", "0.5"], *[["a.png", "2", "1"]] * 5],
+        [
+            ["file", "age"],
+            *([f"{name}.png", age] for name, age in zip("abcde", ("3.5", "-1e3", "0", "2", "1"), strict=True)),
+        ],
+        [
+            ["dog", "file", "cat\r"],
+            ["1", "a.png", "0\r"],
+            ["0", "b.png", "1\r"],
+            *[["1", f"{name}.png", "1\r"] for name in "cde"],
+        ],
+        [
+            ['\xef\xbb\xbf"file"', "label"],
+            ['"a.png"', "cat"],
+            ["b.png", '"do,g"'],
+            *[[f"{name}.png", "cat"] for name in "cde"],
+        ],
     ]
 
 
 def read(path: Path) -> None:
     """Load the folder as training and test data."""
-    image = path.with_name("a.png")
-    if not image.exists():
-        Image.fromarray(np.zeros((4, 4), np.uint8)).save(image)
+    for name in "abcde":
+        image = path.with_name(f"{name}.png")
+        if not image.exists():
+            Image.fromarray(np.zeros((4, 4), np.uint8)).save(image)
     load(path.parent)
 
 
@@ -52,4 +66,4 @@ def found() -> dict[str, bytes]:
     return {"a field without end": b'file,a\n"a.png', "a long field": b"file,a\n" + b"x" * 200_000 + b",1\n"}
 
 
-FORMAT = Format("table of targets", "images/targets.csv", read, trees, table, WORDS, found)
+FORMAT = Format("table of labels", "images/labels.csv", read, trees, table, WORDS, found)

@@ -46,7 +46,7 @@ def test_columns_are_matched_by_name(invoke: Invoke) -> None:
     whole = [answer(invoke(f"evaluate run --data {file} --json")) for file in ("other.csv", "./table.csv")]
     assert whole[0]["samples"] == 60
     assert whole[1]["samples"] == 12  # the test set of the run
-    by_file = answer(invoke("evaluate run/best.safetensors --data other.csv --target answer --json"))
+    by_file = answer(invoke("evaluate run/model.safetensors --data other.csv --target answer --json"))
     assert by_file["loss"] == whole[0]["loss"]
     table = cr.data.load_test("table.csv", target="answer")
     assert_close(whole[0]["loss"], model.evaluate(table).loss)
@@ -89,7 +89,7 @@ def test_bad_input_is_one_line(invoke: Invoke) -> None:
     refused(invoke("predict run narrow.csv"), "no column color; found width, answer")
     refused(invoke("evaluate run --data narrow.csv"), "no column color")
     refused(invoke("evaluate run --data table.csv --target color"), "no column color")
-    refused(invoke("predict run table.csv --heat heat.png"), "images")
+    refused(invoke("predict run table.csv --inputs read"), "images")
     text = Path("table.csv").read_text()
     Path("table.csv").write_text(text.replace("red", "green", 1))
     refused(invoke("predict run table.csv"), "expected one of blue, red")

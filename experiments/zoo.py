@@ -55,6 +55,7 @@ def zoo(names: tuple[str, ...], *, out: options.OutputFolder = None, markdown: P
         for entry in entries:
             for target in entry.targets or (Target(entry.choice.name, None),):
                 cells, reached = _row(entry, target, folder)
+                click.echo(f"{entry.name} on {target.data}: {cells[7]}", err=True)
                 rows.append(cells)
                 missed |= not reached
     if markdown is not None:
@@ -115,7 +116,6 @@ def _run(entry: Entry, choice: DataChoice, recipe: Recipe, loaded: tuple[Dataset
     model = entry.build(training.sample_shape, training.classes, seed=recipe.seed, loss=recipe.loss)
     command = ("python", "-m", "experiments", "zoo", entry.name)
     job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=command)
-    print_message(str(folder.name))
     callbacks = [ProgressBar()]
     if (folder / CONFIG).is_file():
         require_same(folder, jobs.read_job(folder), job)

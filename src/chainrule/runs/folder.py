@@ -8,7 +8,6 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chainrule._io import files
 from chainrule.errors import FormatError, RunError
 
 CONFIG, HISTORY, CHECKPOINT = "config.json", "history.csv", "checkpoint.safetensors"
@@ -35,6 +34,8 @@ def _is_first_checkpoint(path: Path) -> bool:
     """Return whether this is the checkpoint before the first step, of a run that was killed before it had a config."""
     if path.name != CHECKPOINT or path.with_name(CONFIG).exists():
         return False
+    from chainrule._io import files  # which imports NumPy
+
     try:
         return files.read_tensors(path, "checkpoint")[1].get("step") == 0
     except FormatError:

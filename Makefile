@@ -100,10 +100,10 @@ train: $(VENV)/.installed
 	$(BIN)/chainrule train $(ARGS)
 
 zoo: $(VENV)/.installed
-	$(BIN)/chainrule zoo $(ARGS)
+	$(BIN)/python -m experiments zoo $(ARGS)
 
 zoo-cifar10: $(VENV)/.installed
-	$(BIN)/chainrule zoo resnet-8 resnet-20 mobilenet-small --cifar10 --out runs/zoo-cifar10 --markdown docs/zoo-cifar10.md $(ARGS)
+	$(BIN)/python -m experiments zoo resnet-8 resnet-20 mobilenet-small --out runs/zoo-cifar10 --markdown docs/zoo-cifar10.md $(ARGS)
 
 # The timeout, in seconds, ends tests that hang, such as tests that wait for a browser.
 test: $(VENV)/.test
@@ -252,7 +252,7 @@ generated: $(VENV)/.installed
 	$(BIN)/python -m experiments importing docs/importing.md
 
 experiments: $(VENV)/.installed
-	$(BIN)/chainrule zoo --markdown docs/zoo.md
+	$(BIN)/python -m experiments zoo --markdown docs/zoo.md
 	$(BIN)/python -m experiments importing docs/importing.md
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
 

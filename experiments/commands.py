@@ -11,13 +11,17 @@ from chainrule.plotting import markdown as page
 from chainrule.plotting.figures import save
 from experiments import transcripts as recorded
 from experiments.activations import NAMES, curves, graphs
+from experiments.zoo import zoo
 
 LAYERS = ("<!-- layers -->", "<!-- end of layers -->")  # markers around a table on the page
 
 
 @click.group(cls=Group)
 def experiment() -> None:
-    """Write tables, transcripts and plots of the documentation."""
+    """Train the named networks; write tables, transcripts and plots of the documentation."""
+
+
+experiment.add_command(zoo)
 
 
 @experiment.command(short_help="Write the transcripts of docs/explaining.md.")

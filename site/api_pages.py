@@ -65,7 +65,7 @@ def _module(name: str, *others: str) -> dict[str, tuple[str, ...]]:
 
 
 ERRORS = (
-    *("ChangedError", "UnwrittenError", "OutOfMemoryError", "FileTooLargeError"),
+    *("UnwrittenError", "OutOfMemoryError", "FileTooLargeError"),
     *("PrecisionWarning", "AmbiguousNameWarning"),
 )
 DATA = (

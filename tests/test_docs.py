@@ -194,7 +194,7 @@ def test_the_example_of_runs_leaves_the_files_of_the_page(run: Run, tmp_path: Pa
     assert len(run(code)["history"].epochs) == 6
     files = {path.name for path in (tmp_path / "runs" / "stripes").iterdir() if path.suffix != ".png"}
     named = re.findall(r"`([\w.]+\.(?:json|csv|safetensors))`", text_of("docs/runs.md").split("## ")[0])
-    assert files == {*named} - {"start.safetensors", "validation.csv"}
+    assert files == {*named}
 
 
 def test_the_examples_of_branches_run_one_after_the_other(run: Run) -> None:

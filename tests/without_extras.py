@@ -89,7 +89,6 @@ def actions(folder: Path) -> dict[str, tuple[str | None, Callable[[], object]]]:
         "plot_kernels": ("plots", model.plot_kernels),
         "plot_heat": ("plots", lambda: model.plot_heat(x[0])),
         "plot of a profile": ("plots", model.profile(x[:2]).plot),
-        "profile --picture": ("plots", command("profile", "run", "--picture", "times.png")),
         "load an image folder": ("images", lambda: cr.data.load("pictures")),
         "predict a file": ("images", lambda: model.predict("pictures/a/0.png")),
         "a PNG": ("images", lambda: image_png(x[0])),

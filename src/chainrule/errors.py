@@ -60,17 +60,6 @@ class FormatError(ChainruleError):
     """An invalid file, such as a truncated IDX file or a checkpoint with a wrong checksum."""
 
 
-class ChangedError(FormatError):
-    """Files in a run folder were changed or removed after the run wrote them.
-
-    what   description of the changed files, for the message
-    """
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; --accept-changes uses it anyway")
-        self.what = what
-
-
 class RunError(ChainruleError):
     """An unusable run folder: it is not writable, is in use, or contains another model."""
 

@@ -41,13 +41,9 @@ class Affine:
     def pull(self, dy):
         return dy @ self.kernel, dy.T @ self.x, dy.sum(axis=0)
 """
-POINTS = """[chainrule.commands]
-greet = loops_for_chainrule:greet
-broken = loops_for_chainrule:missing
-train = loops_for_chainrule:greet
-
-[chainrule.engines]
+POINTS = """[chainrule.engines]
 loops = loops_for_chainrule:Loops
+broken = loops_for_chainrule:missing
 
 [chainrule.courses]
 mine = loops_for_chainrule:contracts
@@ -93,35 +89,17 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_command_of_another_package_runs_and_is_listed() -> None:
-    done = command("greet", "world")
-    assert (done.returncode, done.stdout) == (0, "hello world\n")
-    listed = command("--help")
-    assert listed.returncode == 0
-    assert "Greet someone." in listed.stdout
-    refused = command("greets")
-    assert refused.returncode == 2
-    assert "greet" in refused.stderr
-
-
-@pytest.mark.usefixtures("installed")
-def test_commands_of_chainrule_are_not_replaced() -> None:
-    assert "--epochs" in command("train", "--help").stdout
-
-
-@pytest.mark.usefixtures("installed")
 def test_a_broken_package_is_named_in_one_line() -> None:
-    done = command("broken", "--option", "word")
+    done = command("check", "mlp", "--engine", "broken")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "loops" in done.stderr
 
 
 def test_two_packages_with_one_name_are_refused(installed: Path) -> None:
-    install(installed, "rival", "[chainrule.commands]\ngreet = rival:greet\n")
-    done = command("greet", "world")
+    install(installed, "rival", "[chainrule.engines]\nloops = rival:Loops\n")
+    done = command("check", "mlp", "--engine", "loops")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert "loops and rival" in done.stderr
-    assert command("train", "--help").returncode == 0
 
 
 @pytest.mark.usefixtures("installed")
@@ -136,14 +114,12 @@ def test_extensions_are_imported_by_name(installed: Path, monkeypatch: pytest.Mo
     monkeypatch.syspath_prepend(installed)
     extensions.declared.cache_clear()
     try:
-        commands, engines = extensions.declared(extensions.COMMANDS), extensions.declared(extensions.ENGINES)
-        assert {"greet", "broken", "train"} <= commands.keys()
-        assert {name: len(points) for name, points in engines.items()} == {"loops": 2, "quick": 1}
+        engines = extensions.declared(extensions.ENGINES)
+        assert {name: len(points) for name, points in engines.items()} == {"broken": 1, "loops": 2, "quick": 1}
         assert [*engines] == sorted(engines)
-        assert extensions.load(extensions.COMMANDS, "greet").name == "greet"
         assert extensions.load(extensions.ENGINES, "quick")().name == "reference"
         for group, name, words in (
-            (extensions.COMMANDS, "broken", ("broken", "loops", "missing")),
+            (extensions.ENGINES, "broken", ("broken", "loops", "missing")),
             (extensions.ENGINES, "loops", ("loops and rival",)),
         ):
             with pytest.raises(OptionError) as caught:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from cli.commands import Invoke, refused, succeeded
 from PIL import Image
 
+from chainrule.runs import jobs
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, MODEL
 
 TRAIN = "train --engine numpy --quiet --model mlp --epochs 1"
@@ -98,11 +100,10 @@ def test_names_with_line_breaks_escapes_and_other_bytes(invoke: Invoke, run_fold
     """Escape names of images, runs, networks and classes; refuse data that a run could not find again."""
     shutil.copytree(run_folder, tmp_path / ODD)
     Path("x.png").rename(tmp_path / f"{ODD}.png")
-    config = json.loads((tmp_path / ODD / CONFIG).read_text())
-    config["model"]["name"] = ODD
-    (tmp_path / ODD / CONFIG).write_text(json.dumps(config))
+    job = jobs.read_job(tmp_path / ODD)
+    (tmp_path / ODD / CONFIG).write_bytes(replace(job, model={**job.model, "name": ODD}).to_json())
     for words in (["predict --as-is", ODD, f"{ODD}.png"],):
-        result = succeeded(invoke(*words, "--accept-changes"))
+        result = succeeded(invoke(*words))
         assert all(line.isprintable() for line in result.output.split("\n"))
         assert r"a\nb\x1b[2J" in result.output
     refused(invoke("predict RUN", f"{ODD}.jpg"), r"a\nb\x1b[2J.jpg")

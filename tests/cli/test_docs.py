@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli.commands import refused, succeeded
+from cli.commands import refused
 
 from chainrule.cli import docs
 
@@ -46,18 +46,6 @@ def test_all_pages_are_listed_with_their_titles(invoke, root: Path) -> None:
 )
 def test_a_page_is_printed_as_it_is(invoke, root: Path, page: str, file: str) -> None:
     assert invoke("docs", page).stdout == (ROOT / file).read_text(encoding="utf-8")
-    place = Path(invoke("docs --path", page).stdout.strip())
-    assert place.read_bytes() == (ROOT / file).read_bytes()
-    assert place.is_relative_to(root) or place.parent == ROOT
-
-
-def test_a_page_is_opened(invoke, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    monkeypatch.setattr("click.launch", lambda place: opened.append(place) or 0)
-    succeeded(invoke("docs checking --open"))
-    assert opened == [str(root / "checking.md")]
-    monkeypatch.setattr("click.launch", lambda place: 1)
-    refused(invoke("docs checking --open"), "checking.md")
 
 
 def test_a_package_without_pages_says_so(invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 from cli.commands import answer, refused, succeeded
@@ -18,17 +17,14 @@ def test_the_same_as_the_run_found_itself_and_as_its_model_file(invoke, finished
     refused(invoke("evaluate", shutil.copy(finished / MODEL, tmp_path)), "--data")
 
 
-def test_the_worst_of_many_classes_are_printed_and_all_are_written(invoke, tmp_path):
+def test_the_worst_of_many_classes_are_printed(invoke):
     generator = np.random.default_rng(0)
     x, y = generator.integers(0, 255, (180, 1, 4, 4), dtype=np.uint8), np.arange(180) % 60
     np.savez("many.npz", x=x, y=y)
     succeeded(invoke("train --model mlp --data many.npz --out o --epochs 5 --quiet"))
     _, table = invoke("evaluate o").stdout.split("\nclass ")
-    rows = answer(invoke("evaluate o --json --classes mine.csv"))["classes"]
-    heading, *lines = Path("mine.csv").read_text().splitlines()
-    assert heading.startswith("class,precision,recall,f1")
-    assert [line.split(",")[0] for line in lines] == [row["class"] for row in rows] == [*map(str, range(60))]
-    assert (tmp_path / "o" / "classes.csv").read_text().splitlines() == [heading, *lines]
+    rows = answer(invoke("evaluate o --json"))["classes"]
+    assert [row["class"] for row in rows] == [*map(str, range(60))]
     printed = [line.split()[0] for line in table.splitlines()[1:11]]
     scores = {row["class"]: row["f1"] for row in rows if row["f1"] is not None}
     assert max(scores[name] for name in printed) <= min(f1 for name, f1 in scores.items() if name not in printed)

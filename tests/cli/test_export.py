@@ -18,7 +18,7 @@ from numerical import assert_close
 from PIL import Image
 
 import chainrule as cr
-from chainrule.runs.folder import BEST, CONFIG, HISTORY, MODEL
+from chainrule.runs.folder import CONFIG, HISTORY, MODEL
 
 
 def metadata(file: Path) -> dict[str, str]:
@@ -50,12 +50,12 @@ def test_model_files_and_unfinished_runs(invoke: Invoke, finished: Path, tmp_pat
         assert_close(theirs(content, x.astype(np.float32)), model.predict(x))
     assert "seed" not in metadata(tmp_path / "c.onnx")
     model.parameters += 1
-    model.save(finished / BEST)
-    succeeded(invoke("export --onnx best.onnx --accept-changes", finished / BEST))
+    model.save(finished / "other.safetensors")
+    succeeded(invoke("export --onnx other.onnx", finished / "other.safetensors"))
     for name in (MODEL, "evaluation.json"):
         (finished / name).unlink()
-    assert "these are the weights of" in invoke("export --onnx unfinished.onnx --accept-changes", finished).stderr
-    for name in ("best", "unfinished"):  # the accuracy is that of other weights
+    assert "these are the weights of" in invoke("export --onnx unfinished.onnx", finished).stderr
+    for name in ("other", "unfinished"):  # the accuracy is that of other weights
         assert "seed" in metadata(tmp_path / f"{name}.onnx")
         assert "test_accuracy" not in metadata(tmp_path / f"{name}.onnx")
 

@@ -91,7 +91,7 @@ def weights(run_folder: Path) -> dict[str, bytes]:
 
 def losses(run_folder: Path) -> list[str]:
     rows = (run_folder / "history.csv").read_text().splitlines()
-    return [row.rsplit(",", 1)[0] for row in rows]
+    return [",".join(row.split(",")[:8]) for row in rows]  # without the seconds
 
 
 def workers_of(launcher: int) -> list[int]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.commands import answer, refused, succeeded
+from cli.commands import answer, refused
 from numerical import assert_close
 from PIL import Image
 
@@ -57,12 +57,3 @@ def test_pictures_that_cannot_be_used(invoke, finished, stroke, name):
     result = invoke("predict --digit --json", finished, stroke, name)
     assert [row["image"] for row in answer(result, 2)] == [str(stroke)]
     assert (result.stderr.count("\n"), name in result.stderr) == (1, True)
-
-
-def test_heat_maps_of_one_image_or_a_folder(invoke, finished, stroke):
-    succeeded(invoke("predict --heat heat.png --as-is", finished, stroke))
-    with Image.open("heat.png") as figure:
-        assert figure.width > 200
-    succeeded(invoke("predict --heat maps", finished, stroke, stroke))
-    assert [path.name for path in Path("maps").iterdir()] == ["stroke-heat.png"]
-    refused(invoke("predict --heat one.png", finished, stroke, stroke), "--heat one.png", "one image")

@@ -59,12 +59,6 @@ def test_help_lists_every_command(invoke):
     assert invoke("--version").stdout.strip() == f"chainrule, version {__version__}"
 
 
-def test_commands_that_read_a_run_accept_changed_files() -> None:
-    for name in program.COMMANDS:
-        parameters = {parameter.name for parameter in program.import_command("chainrule.cli", name).params}
-        assert "accept_changes" in parameters or not {"run", "folders"} & parameters, name
-
-
 def test_help_and_version_import_neither_llvmlite_nor_matplotlib_nor_numpy(run, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     for word in ("--version", "--help"):
@@ -162,16 +156,6 @@ def test_outputs_that_go_away_are_full_closed_or_lack_letters(run, monkeypatch) 
     done = run("models", errors="replace")
     assert (done.returncode, done.stderr) == (0, "")
     assert "mnist ? 99.0 %" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [("chainrule tr", "train"), ("chainrule train --model nump", "numpy-cnn"), ("chainrule data fetch cif", "cifar10")],
-)
-def test_names_are_completed(invoke, words, expected):
-    place = str(len(words.split()) - 1)
-    environment = {"_CHAINRULE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": place}
-    assert invoke(env=environment).stdout.splitlines() == [f"plain,{expected}"]
 
 
 def test_files_of_the_working_folder_are_not_imported(run, tmp_path: Path) -> None:

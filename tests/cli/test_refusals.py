@@ -113,7 +113,6 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
             "--recipe worst": "known: best, tutorial",
             "--model zayan --recipe tutorial": ("zayan", "states no recipe"),
             "--data imagenet": "imagenet",
-            "--offline": "mnist",
             "--resize 0x3": "0x3",
             "--resize 28x28": "folder of images",
             "--stream": "--stream requires a folder of images",
@@ -148,7 +147,6 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
         for command in ("evaluate RUN", "predict RUN x.png", "train --resume RUN")
         for run, part in (("''", "empty"), ("empty", "config.json"), ("nowhere", "nowhere"))
     },
-    "zoo --out ''": "empty",
     "predict finished ''": "empty",
     "evaluate finished --data small.npz": ("1×9×9", "1×28×28"),
     "evaluate finished --data more.npz": "no class '10', '11'",
@@ -156,11 +154,7 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "predict finished empty": "empty: no images in this folder",
     "predict finished x.png --csv no/out.csv": "no/out.csv",
     "predict finished empty --top 0": "--top 0: expected at least 1",
-    # zoo, models and data
-    "zoo mlp --engine numpy --out bad.pt": "not a folder",
-    "zoo lenet": "known: independent-code",
-    "zoo --engine cuda": "known: compiled, numpy, jax, reference",
-    "zoo mlp --markdown no/where.md": "no/where.md",
+    # models and data
     "models lenet": "known: independent-code",
     "models --program": "name of a model",
     "models --new own.py": "own.py already exists",
@@ -168,7 +162,6 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "models --new no/where.py": "no folder no",
     "models mlp --new x.py": "--new",
     "data fetch imagenet": "known: mnist, fashion-mnist, cifar10",
-    "data fetch mnist --offline --quiet": "mnist is not available offline",
     "data clear imagenet": "known: mnist, fashion-mnist, cifar10, compiled",
     **{f"docs {page}": "chainrule docs" for page in ("no-such-page", "../README", "derivations/../checking", LONG)},
 }

@@ -4,9 +4,7 @@ Each function draws one kind of file. Its bytes are valid, so that readers go as
 """
 
 import io
-import json
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,8 +20,6 @@ from chainrule.check import points
 from chainrule.data import npz
 from chainrule.data.images import open_image
 from chainrule.interop.importing import read_weights
-from chainrule.runs import checksums
-from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS
 
 MOST_BYTES = 4_000_000  # of a drawn file
 
@@ -142,26 +138,6 @@ def large_white(random: Random) -> bytes:
     return stream.getvalue()
 
 
-def sparse_run(random: Random) -> bytes:
-    """Draw a checksums.json that states the size of a sparse file, which `open_run` makes, with many digests."""
-    size, digests = random.choice([10**11, 2**31 + 1, 10**8]), count(random, 10_000)
-    name = random.choice(CHECKED_FILES)
-    listed = {name: [[size, f"{number:064x}"] for number in range(digests)]}
-    content = {"format": checksums.FORMAT, "files": listed, "sha256": checksums._self_checksum(listed)}
-    return json.dumps(content).encode()
-
-
-def open_run(path: Path) -> None:
-    """Check a run folder with a sparse file of the stated size."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as name:
-        folder = Path(name)
-        (folder / CHECKSUMS).write_bytes(path.read_bytes())
-        for listed, digests in json.loads(path.read_bytes())["files"].items():
-            with (folder / listed).open("wb") as stream:
-                stream.truncate(digests[-1][0])
-        checksums.check(folder)
-
-
 def large_configuration(random: Random) -> bytes:
     """Draw an .h5 file of Keras with a long configuration."""
     import h5py
@@ -218,7 +194,6 @@ KINDS = (
     Structure(many_members, ".npz", (npz.read_archive, read_weights)),
     *(Structure(draw, ".png", (open_image,)) for draw in (repeated_chunks, repeated_scans, overlapping_tags)),
     *(Structure(draw, ".png", (open_image,)) for draw in (blocks_of_a_gif, text_pixels, large_white)),
-    Structure(sparse_run, ".json", (open_run,)),
     Structure(large_configuration, ".h5", (read_weights,)),
 )
 STRUCTURES = {kind.name: kind for kind in KINDS}

@@ -35,12 +35,15 @@ def completed(*arguments: object) -> str:
 def content(folder: Path) -> dict[str, Any]:
     """Return the exact contents of a run, except for the seconds."""
     actual: dict[str, Any] = {}
-    for name, kind in (("model", "model"), ("best", "model"), ("checkpoint", "checkpoint")):
-        tensors, about = files.read_tensors(folder / f"{name}.safetensors", kind)
+    for name in ("model", "checkpoint"):
+        tensors, about = files.read_tensors(folder / f"{name}.safetensors", name)
+        about.pop("history", None)  # digest of the rows with their seconds
         actual[name] = {key: (str(value.dtype), value.shape, value.tobytes()) for key, value in tensors.items()}
         actual[f"about {name}"] = about
     rows = (folder / "history.csv").read_text().splitlines()
-    actual["history"] = [row.rpartition(",")[0] for row in rows]
+    cells = [row.split(",") for row in rows]
+    seconds = cells[0].index("seconds")
+    actual["history"] = [[*row[:seconds], *row[seconds + 1 :]] for row in cells]
     actual["evaluation"] = files.read_json(folder / "evaluation.json")
     actual["files"] = sorted(os.listdir(folder))
     return actual

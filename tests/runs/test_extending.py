@@ -10,7 +10,7 @@ from numerical import assert_close
 from runs.processes import assert_same
 from runs.run_driver import RECIPE, Halt, resume, start
 
-from chainrule.runs import checksums, jobs, loading
+from chainrule.runs import jobs, loading
 from chainrule.training import schedules
 from chainrule.training.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
 
@@ -48,9 +48,8 @@ def test_an_extended_run_that_is_cut_short_again(data: Path, tmp_path: Path) -> 
         folder = tmp_path / name
         start(folder, data, recipe=replace(RECIPE, epochs=2))
         resume(folder, data, *steps, epochs=4)
-        assert checksums.check(folder) == []
     opened = loading.open_run(tmp_path / "cut", engine="numpy")
-    assert "is not finished" in opened.remarks[0]  # model.safetensors is the end of two epochs
+    assert "is not finished" in str(opened.remark)  # model.safetensors is the end of two epochs
     resume(tmp_path / "cut", data)
     assert_same(tmp_path / "cut", tmp_path / "whole")
     assert len(resume(tmp_path / "cut", data, epochs=6).history) == 6 * EPOCH  # and once more

@@ -29,7 +29,7 @@ def fine(outcome: Outcome, cut: float = 0.6) -> None:
 @forking
 def test_the_calls_are_those_of_all_files(trials: Trials) -> None:
     """Check that each file is opened, written, flushed, closed and renamed in view of the layer."""
-    for name in ("config.json", "checkpoint.safetensors", "best.safetensors", "model.safetensors", "checksums.json"):
+    for name in ("config.json", "checkpoint.safetensors", "model.safetensors", "evaluation.json"):
         assert {f"{call} {name}" for call in ("open", "write", "fsync", "close", "replace")} <= set(trials.calls)
     assert {f"{call} history.csv" for call in ("open", "write", "fsync", "close")} <= set(trials.calls)
     assert "fsync folder" in trials.calls

@@ -1,6 +1,5 @@
 """Unusable run folders: locked, damaged, of another model, with other data. No byte is lost."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,8 @@ from chainrule._io import files
 from chainrule.data import load
 from chainrule.errors import ChainruleError, DataError, FormatError, RunError
 from chainrule.models.model import Sequential
-from chainrule.runs import loading, resume_point, running
-from chainrule.runs.folder import CHECKED_FILES
+from chainrule.runs import jobs, loading, resume_point, running
+from chainrule.runs.folder import CONFIG, RUN_FILES
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -34,12 +33,7 @@ def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> N
     assert snapshot(folder) == before
 
 
-def accepted(run: Path, data: Path) -> Any:
-    """Check that a changed run can be resumed with permission, unless it is damaged beyond use."""
-    return run_driver.resume(run, data, accept_changes=True)
-
-
-@pytest.mark.parametrize("name", [*CHECKED_FILES, None])
+@pytest.mark.parametrize("name", [*RUN_FILES, None])
 def test_a_folder_in_use_for_something_else_is_refused(run: Path, data: Path, tmp_path: Path, name: str | None) -> None:
     """A run, a part of a run, none, or a file."""
 
@@ -64,14 +58,9 @@ def test_changed_data_are_refused(run: Path, data: Path) -> None:
     training, test = load(data)
     x = training.x.copy()
     x[5, 0, 3, 3] ^= 1
-    for parts in (
-        (replace(training, x=x), test),
-        (replace(training, y=np.roll(training.y, 1)), test),
-        (training, replace(test, x=test.x ^ 1)),
-        (training, test.take(19)),
-    ):
+    for changed in (replace(training, x=x), replace(training, y=np.roll(training.y, 1)), training.take(59)):
         words = "are not those this run was started with"
-        refused(DataError, words, run, lambda parts=parts: running.resume(run, *parts))
+        refused(DataError, words, run, lambda changed=changed: running.resume(run, changed, test))
 
 
 def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) -> None:
@@ -79,16 +68,16 @@ def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) ->
     about = Sequential(parts, (1, 8, 8), seed=3, engine="numpy").about()
     running.start(tmp_path / "other", replace(make_job(data), model=about), *load(data))
     shutil.copy(tmp_path / "other" / "checkpoint.safetensors", run)
-    refused(FormatError, "is a checkpoint of another model", run, lambda: accepted(run, data))
+    refused(FormatError, "is a checkpoint of another model", run, lambda: run_driver.resume(run, data))
     shutil.copy(run / "model.safetensors", run / "checkpoint.safetensors")
-    refused(FormatError, "expected a 'chainrule checkpoint 1'", run, lambda: accepted(run, data))
+    refused(FormatError, "expected a 'chainrule checkpoint 1'", run, lambda: run_driver.resume(run, data))
 
 
 def test_a_checkpoint_of_another_dtype_or_recipe(run: Path, data: Path) -> None:
-    config = files.read_json(run / "config.json")
-    for change in ({"model": {**config["model"], "dtype": "float64"}}, {"recipe": {**config["recipe"], "epochs": 1}}):
-        (run / "config.json").write_text(json.dumps({**config, **change}))
-        refused(FormatError, "checkpoint", run, lambda: accepted(run, data))
+    job = jobs.read_job(run)
+    for change in ({"model": {**job.model, "dtype": "float64"}}, {"recipe": replace(job.recipe, epochs=1)}):
+        (run / CONFIG).write_bytes(replace(job, **change).to_json())
+        refused(FormatError, "checkpoint", run, lambda: run_driver.resume(run, data))
 
 
 DAMAGED_CHECKPOINTS: list[tuple[str, Any]] = [  # part of the message, change
@@ -109,6 +98,6 @@ def test_a_damaged_checkpoint_is_neither_resumed_nor_explained(run: Path, data: 
     tensors = {name: values.copy() for name, values in tensors.items()}
     change(tensors, about)
     files.write_atomic(path, files.tensor_bytes("checkpoint", tensors, about))
-    for use in (lambda: accepted(run, data), lambda: resume_point.read_resume_point(run)):
+    for use in (lambda: run_driver.resume(run, data), lambda: resume_point.read_resume_point(run)):
         refused(FormatError, words, run, use)
     assert loading.open_run(run, engine="numpy").model  # its other files are intact

@@ -14,6 +14,7 @@ from runs.run_driver import Halt, resume, start
 
 from chainrule._io import files
 from chainrule.errors import ChainruleError, RunError
+from chainrule.runs.checkpointer import Checkpoint
 from chainrule.runs.running import STOPPING
 
 STEPS = 4 * 7  # 60 samples, 12 of them held back, in batches of 7
@@ -28,8 +29,9 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
 
     start(folder, data, Halt(7 * (best + 1)))
     tensors = files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[0]
-    model = files.read_tensors(whole / "best.safetensors", "model")[0]
+    model = Checkpoint.read(whole).best
     assert all((tensors[name] == model[name]).all() for name in model)
+    assert model.keys() == files.read_tensors(whole / "model.safetensors", "model")[0].keys()
 
 
 # ---------------------------------------------------------------------- the same bits
@@ -99,6 +101,4 @@ def test_no_model_is_kept_that_is_not_finite(data: Path, tmp_path: Path) -> None
 
     with pytest.raises(ChainruleError, match="parameters infinite"):
         start(tmp_path / "run", data, Spoil())
-    for name, kind in (("best", "model"), ("checkpoint", "checkpoint")):
-        if (path := tmp_path / "run" / f"{name}.safetensors").exists():
-            assert all(np.isfinite(values).all() for values in files.read_tensors(path, kind)[0].values())
+    assert all(np.isfinite(values).all() for values in Checkpoint.read(tmp_path / "run").tensors.values())

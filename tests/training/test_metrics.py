@@ -157,14 +157,17 @@ def test_metrics_that_are_functions_get_answers_as_scikit_learn_does() -> None:
         assert_close(evaluation.figures["own"], expected(evaluation))
 
 
-@pytest.mark.parametrize("content", ["epoch,a\n1,x\n", "epoch,a\n", "epoch,a\n2,0.5\n", "epoch,a\n1,0.5,0.5\n"])
-def test_validation_metrics_of_any_name_are_read_back_unless_damaged(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize("cell", ["x", "", "0.5,0.5"])
+def test_validation_metrics_of_any_name_are_read_back_unless_damaged(tmp_path: Path, cell: str) -> None:
     metrics = {'an "odd", name': 1 / 3, "größe": float("inf"), "c": -5e-324}
-    log = History(epochs=[Epoch(n, n, 0.5, validation_metrics=metrics) for n in (1, 2)])
-    path, again = tmp_path / "validation.csv", History(epochs=[Epoch(n, n, 0.5) for n in (1, 2)])
-    path.write_bytes(history_files.validation_csv(log))
-    history_files.add_validation(again, path)
-    assert again.epochs == log.epochs
-    path.write_text(content)
-    with pytest.raises(cr.FormatError, match="row of epoch 1"):
-        history_files.add_validation(again, path)
+    log, path = History(), tmp_path / "history.csv"
+    for number in (1, 2):
+        log.add(number, 3, 0.1, 0.5, 0.25)
+        log.epochs.append(Epoch(number, number, 0.5, 0.25, seconds=1.0, validation_metrics=metrics))
+    names = history_files.further_metrics(log)
+    content = "".join([history_files.heading(log.measure, names), *history_files.rows(log, 0, names)])
+    path.write_text(content, encoding="utf-8")
+    assert history_files.read(path, 2, 3, 3) == log
+    path.write_text(content.replace("-5e-324", cell), encoding="utf-8")
+    with pytest.raises(cr.FormatError, match="row of step 1"):
+        history_files.read(path, 2, 3, 3)

@@ -109,16 +109,6 @@ def test_a_history_longer_than_its_checkpoint_is_normal(folder: Path) -> None:
     assert opened(subjects.of_path(folder)).state()["step"] == 12
 
 
-def test_a_run_before_its_first_checkpoint_begins_at_step_0(data: Path, folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.name != "config.json":
-            path.unlink()
-    expected, _ = trained_through(small(data))
-    session = opened(subjects.of_path(folder, accept_changes=True))
-    completed(session, "advance", 3)
-    assert_steps(session, expected, 0, 3)
-
-
 def test_steps_are_not_replayed_with_other_data(data: Path, tmp_path: Path) -> None:
     folder = run(tmp_path / "run", stripes(tmp_path / "data.npz"), stop=12)
     stripes(tmp_path / "data.npz", samples=61)

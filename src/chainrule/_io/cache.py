@@ -107,11 +107,6 @@ def programs_size() -> int:
     return sum(map(_size, _folders()))
 
 
-def program_versions() -> int:
-    """Return the number of kernel versions with compiled programs on disk."""
-    return len(_folders())
-
-
 def _folders() -> list[Path]:
     try:
         return sorted(path for path in programs_folder().iterdir() if path.is_dir() and not path.is_symlink())

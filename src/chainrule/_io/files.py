@@ -174,7 +174,7 @@ def tensor_bytes(kind: str, tensors: Mapping[str, Array], description: Mapping[s
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read tensors and their description from a file; raise FormatError if it is damaged or has another kind."""
     tensors, entries = read_safetensors(path)
-    metadata = _parse_object(path, entries.get(KEY, "{}"))
+    metadata = _parse_object(path, str(entries.get(KEY, {})))
     expected = f"chainrule {kind} {VERSION}"
     if metadata.get("format") != expected:
         raise FormatError(f"{path}: expected a {expected!r} file, found {quoted(metadata.get('format'))}")
@@ -211,30 +211,32 @@ def read_safetensors(path: Path, *, floats_only: bool = False) -> tuple[dict[str
 
     Errors   FormatError if the file is damaged or contains tensors of unsupported types
     """
-    from safetensors import safe_open
-
     tensors: dict[str, Array] = {}
+    # The file is opened once: at the next opening, the path of a growing run may name another file.
     with reading(path, "safetensors file", FormatError) as stream:
         try:
             header = _header(stream)
         except FormatError as error:
             raise FormatError(f"{path}: damaged safetensors file, or another kind of file ({error})") from None
-        data = stream.tell()  # which checks the header
-        reader = cast("Any", safe_open(path, "np"))
-        with reader as file:
-            entries: dict[str, str] = file.metadata() or {}
-            names: list[str] = file.keys()
-        for name in names:
-            dtype = header[name]["dtype"]
-            shape = header[name]["shape"]
+        entries = header.pop("__metadata__", {})
+        data = stream.tell()
+        size = missing = os.fstat(stream.fileno()).st_size - data
+        for name, entry in header.items():
+            dtype = entry["dtype"]
+            first, last = entry["data_offsets"]
+            missing -= last - first
             if floats_only and dtype.startswith(("I", "U", "BOOL")):
                 continue
             if dtype not in FLOATS:
-                problem = f"{quoted(name)} is {dtype}; expected {', '.join(FLOATS)}"
-                raise FormatError(f"{path}: tensors must be floats: {problem}")
-            stream.seek(data + header[name]["data_offsets"][0])
-            numbers = np.fromfile(stream, FLOATS[dtype], math.prod(shape)).reshape(shape)
+                raise FormatError(f"{path}: {quoted(name)} is {dtype}; tensors must be floats: {', '.join(FLOATS)}")
+            count = math.prod(entry["shape"])
+            if not 0 <= first <= last <= size or count * np.dtype(FLOATS[dtype]).itemsize != last - first:
+                raise FormatError(f"{path}: damaged safetensors file (the size of {quoted(name)})")
+            stream.seek(data + first)
+            numbers = np.fromfile(stream, FLOATS[dtype], count).reshape(entry["shape"])
             tensors[name] = from_bfloat16(numbers) if dtype == "BF16" else numbers
+        if missing:
+            raise FormatError(f"{path}: damaged safetensors file (the sizes of its tensors)")
     return tensors, entries
 
 

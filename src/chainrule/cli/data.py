@@ -7,7 +7,7 @@ import click
 
 from chainrule._io.cache import UNUSED_DAYS, cache_folder
 from chainrule.cli import options
-from chainrule.cli.output import WIDTH, format_count, format_table, print_json, print_line
+from chainrule.cli.output import WIDTH, format_table, print_json, print_line
 from chainrule.cli.program import Group
 from chainrule.core.shapes import text
 from chainrule.errors import OptionError, unknown_name
@@ -23,23 +23,15 @@ COMPILED = "compiled"  # argument of `clear` for the compiled programs
 def data() -> None:
     """Fetch, list and clear the known data sets.
 
-    Data sets and compiled programs are cached in the user's cache folder, or in CHAINRULE_CACHE. A folder named by
-    --data-folder or CHAINRULE_DATA is searched first.
+    Data sets and compiled programs are cached in the user's cache folder, or in CHAINRULE_CACHE. The folder
+    CHAINRULE_DATA is searched first; with CHAINRULE_OFFLINE=1, nothing is downloaded.
     """
 
 
-def _downloadable() -> list[str]:
-    """Return the names of the data sets that `fetch` accepts."""
-    from chainrule.data import catalogue
-
-    return [info.name for info in catalogue()]
-
-
 @data.command(short_help="Download data sets, or verify cached ones.")
-@click.argument("names", metavar="NAME...|all", nargs=-1, required=True, type=options.Name(_downloadable))
-@options.data_location
+@click.argument("names", metavar="NAME...|all", nargs=-1, required=True, type=options.DATA)
 @options.quiet
-def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None, quiet: bool) -> None:
+def fetch(names: tuple[str, ...], quiet: bool) -> None:
     """Download data sets that are not cached, and verify the SHA-256 of every file."""
     from chainrule.data import catalogue
     from chainrule.data.known import find
@@ -49,7 +41,7 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
     if "all" not in names:
         infos = [find(name) for name in names]
     for info in infos:
-        training, test = load_known(info, folder=data_folder, offline=offline, progress=not quiet)
+        training, test = load_known(info, progress=not quiet)
         images = f"{len(training):,} training and {len(test):,} test images {text(training.sample_shape)}"
         print_line(f"{info.name}: {images}, in {training.source}")
 
@@ -83,21 +75,16 @@ def list_(as_json: bool) -> None:
         click.echo(textwrap.fill(f"{info.name:<15}{about}", WIDTH, subsequent_indent=" " * 15))
     for name, title in computed.TITLES.items():
         click.echo(textwrap.fill(f"{name:<15}{title}", WIDTH, subsequent_indent=" " * 15))
-    versions = cache.program_versions()
+    size = cache.programs_size()
     kept = "none"
-    if versions:
-        kept = f"{_size(cache.programs_size())} of {format_count(versions, 'version')}"
+    if size:
+        kept = _size(size)
     click.echo(f"\ncompiled programs: {kept} (removed after {UNUSED_DAYS} days without use)")
     print_line(f"cache: {cache_folder()} (to empty it: chainrule data clear)")
 
 
-def _clearable() -> list[str]:
-    """Return the names that `clear` accepts. Computed data sets are not cached."""
-    return [*_downloadable(), COMPILED]
-
-
 @data.command(short_help="Remove data sets and compiled programs from the cache.")
-@click.argument("name", required=False, type=options.Name(_clearable))
+@click.argument("name", required=False, type=options.DATA)
 @options.declared
 def clear(
     name: str | None,
@@ -116,13 +103,13 @@ def clear(
 
     infos = [info for info in catalogue() if name in (None, info.name)]
     if not infos and name != COMPILED:
-        raise unknown_name("name", name, _clearable())
+        raise unknown_name("name", name, [*(info.name for info in catalogue()), COMPILED])
     contents = list[str]()
     for info in infos:
         if info.bytes_on_disk:
             contents.append(f"{info.name} ({_size(info.bytes_on_disk)})")
     programs = name in (None, COMPILED)  # whether to remove the compiled programs
-    if programs and cache.program_versions():
+    if programs and cache.programs_size():
         contents.append(f"compiled programs ({_size(cache.programs_size())})")
     if not yes and contents:
         try:

@@ -33,42 +33,21 @@ def pages() -> dict[str, Path]:
     return files
 
 
-def page_names() -> list[str]:
-    """Return the names of all pages."""
-    return list(pages())
-
-
 @click.command(short_help="List the documentation pages, or read one.")
-@click.argument("page", required=False, type=options.Name(page_names))
-@options.declared
-def docs(
-    page: str | None,
-    *,
-    open_page: bool = False,
-    path: bool = False,
-) -> None:
+@click.argument("page", required=False, type=options.Name("page"))
+def docs(page: str | None) -> None:
     """List the documentation pages, or print PAGE.
 
     On a terminal, the page is formatted and shown in a pager; otherwise it is printed as Markdown. The pages are part
     of the package and describe the installed version.
-
-    open_page  (--open) Open the page in the system's default program.
-    path       Print the path of the page.
     """
     files = pages()
     if not files:
         raise click.ClickException("the documentation pages are not installed with this package")
     if page is None:
         _list(files)
-        return
-    file = _find(page, files)
-    if path:
-        click.echo(file)
-    elif open_page:
-        if click.launch(str(file)):
-            raise click.ClickException(f"no program on this system can open {file}")
     else:
-        _print(file.read_text(encoding="utf-8"))
+        _print(_find(page, files).read_text(encoding="utf-8"))
 
 
 def _find(page: str, files: dict[str, Path]) -> Path:

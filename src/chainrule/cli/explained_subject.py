@@ -24,7 +24,7 @@ from chainrule.models.record import Record
 from chainrule.network.plans import resolved_task
 from chainrule.network.shapes import input_array
 from chainrule.network.tasks import MULTI_LABEL, REGRESSION, Task
-from chainrule.runs import checksums, resume_point
+from chainrule.runs import resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.training.dense import are_yes
@@ -203,14 +203,12 @@ def _load_network(run: Path, data: DataOptions, *, with_test_data: bool) -> _Loa
     """Load the network of a run at its checkpoint, that of a finished run, or a model file."""
     job: Job | None
     if run.is_dir() and (run / CHECKPOINT).is_file() and (run / CONFIG).is_file():
-        remarks = checksums.check(run, (CONFIG, CHECKPOINT), accept=data.accept_changes)
         point = resume_point.read_resume_point(run, engine=ENGINE)
-        loading.print_remarks(remarks)
         model = point.model
         job = point.job
         next_step = point.training
     else:
-        model, job = loading.load_model_and_job(run, Execution(ENGINE), accept_changes=data.accept_changes)
+        model, job = loading.load_model_and_job(run, Execution(ENGINE))
         next_step = NextStep()
     loading.require_one_input_and_output(model, run)
     test = None
@@ -226,7 +224,7 @@ def _build_untrained(name: str, data: DataOptions) -> _LoadedNetwork:
         raise OptionError("--data requires a RUN; an untrained network uses its default data")
     entry = zoo.find(name)
     recipe = entry.recipe_for(entry.choice.name)
-    training, test = entry.choice.load(recipe.seed, **data.tested.location)
+    training, test = entry.choice.load(recipe.seed)
     model = entry.build(training.sample_shape, training.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
     trained_on, _ = Record.of(model).read(training).parts(recipe.validation, recipe.seed)
     model.normalization = Normalization.fit(recipe.normalization, trained_on.statistics, digits=training.digits)

@@ -112,9 +112,8 @@ class ExportReport:
 @click.command(short_help="Write a trained network for other software: ONNX, C.")
 @click.argument("run", type=options.PATH)
 @options.passed_as("request", ExportRequest, options.option_group(options.precise)(ExportRequest))
-@options.accept_changes
 @options.as_json
-def export(run: Path, *, request: ExportRequest, accept_changes: bool, as_json: bool) -> None:
+def export(run: Path, *, request: ExportRequest, as_json: bool) -> None:
     """Export the network in RUN for other software; docs/deploying.md explains how to use the files.
 
     RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite. For C, the command prints the cost
@@ -125,12 +124,12 @@ def export(run: Path, *, request: ExportRequest, accept_changes: bool, as_json: 
 
     request.check()
     execution = options.Execution("numpy", precise=request.precise)
-    model, job = loading.load_model_and_job(run, execution, accept_changes=accept_changes)
+    model, job = loading.load_model_and_job(run, execution)
     if model.has_ports and (request.int8 or request.wasm_file is not None):
         raise OptionError(f"{run} has several inputs or outputs; export it with --onnx, or --c without --int8")
     report = ExportReport(as_json=as_json)
     if request.onnx_file is not None:
-        facts = _facts(model, run, job, accept_changes=accept_changes)
+        facts = _facts(model, run, job)
         line = _write_onnx(model, request.onnx_file, facts, opset=request.opset, raw_input=request.raw_input)
         report.add("onnx", line, line)
     if request.raw_input:  # the ONNX file has written it as an option of its own
@@ -182,14 +181,14 @@ def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:
     return ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in paths)
 
 
-def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:
+def _facts(model: "Model", run: Path, job: "Job | None") -> dict[str, str]:
     """Return metadata about the model's training as text: data, hyperparameters, duration and results."""
-    from chainrule.cli import loading
+    from chainrule.runs.loading import read_run
 
     if job is None:
         return {}
     folder = run if run.is_dir() else run.parent
-    run_record = loading.load_run(folder, accept_changes=accept_changes)
+    run_record = read_run(folder)
     facts = {
         "data": job.choice.name,
         "seed": str(job.recipe.seed),

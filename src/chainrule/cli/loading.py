@@ -1,6 +1,6 @@
 """Loading of runs, models, test data and images for the commands."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,38 +17,31 @@ from chainrule.data.loading import read_sets
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models.model import Model
+from chainrule.models.record import Record
 from chainrule.network.matching import matched
-from chainrule.runs import checksums, jobs, loading
+from chainrule.runs import jobs, loading
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
-from chainrule.runs.loading import RunRecord, load, read_run
+from chainrule.runs.loading import load
 
 
-def load_run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
-    """Load the run in a folder, finished or not, and print remarks on changed files to stderr."""
-    record, remarks = read_run(folder, accept_changes=accept_changes)
-    print_remarks(remarks)
-    return record
-
-
-def load_model_and_job(path: Path, execution: Execution, *, accept_changes: bool = False) -> tuple[Model, Job | None]:
+def load_model_and_job(path: Path, execution: Execution) -> tuple[Model, Job | None]:
     """Load the model of a run folder or a file, and the job of its run (None without a run).
 
-    Remarks are printed to stderr: which weights of an unfinished run are used, and which files were changed.
+    If the run is not finished, a line on stderr says which weights are used.
     """
     machine = asdict(execution)
     if (path / CONFIG).is_file():
-        opened_run = loading.open_run(path, **machine, accept_changes=accept_changes)
-        print_remarks(opened_run.remarks)
+        opened_run = loading.open_run(path, **machine)
+        if opened_run.remark is not None:
+            print_message(opened_run.remark)
         return opened_run.model, opened_run.job
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
     model = load(path, **machine)
     job = None
     if path.is_file() and (path.parent / CONFIG).is_file():
-        remarks = checksums.check(path.parent, (CONFIG, path.name), accept=accept_changes)
         job = jobs.read_job(path.parent)
-        print_remarks(remarks)
     return model, job
 
 
@@ -71,12 +64,6 @@ def read_rows(path: Path) -> Iterator[tuple[str, Array]]:
         yield f"{path}: sample {number}", row
 
 
-def print_remarks(remarks: Iterable[str]) -> None:
-    """Print remarks to stderr, one per line."""
-    for remark in remarks:
-        print_message(remark)
-
-
 def load_test_data(model: Model, job: Job | None, source: TestData) -> tuple[Dataset, str]:
     """Load test data, and return them with a text that says how many of all samples they are.
 
@@ -88,25 +75,25 @@ def load_test_data(model: Model, job: Job | None, source: TestData) -> tuple[Dat
     training: Dataset
     test: Dataset | None
     if job is not None and (source.data is None or resolve_data_name(source.data) == job.choice.name):
-        training, test = _data_of_run(job, source)
+        training, test = _data_of_run(model, job, source)
     elif source.data is None:
         raise OptionError("a model file does not name its test data; use --data")
     else:
-        training, test = read_data_for(model, source.data, **source.location, skip_damaged=source.skip_damaged)
+        training, test = read_data_for(model, source.data, skip_damaged=source.skip_damaged)
     if test is None:
         return matched(training, model.labels), f"all {format_count(len(training), training.noun)}"
     total = len(training) + len(test) + len(training.validation or ())
     return matched(test, model.labels), f"{len(test):,} of {format_count(total, test.noun)}, the test set"
 
 
-def _data_of_run(job: Job, source: TestData) -> tuple[Dataset, Dataset]:
+def _data_of_run(model: Model, job: Job, source: TestData) -> tuple[Dataset, Dataset]:
     """Load a run's data. A run on a part of the training data is still tested on all test data."""
     choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or source.skip_damaged)
     whole = replace(job, choice=replace(choice, per_class=None, limit=None))
-    training, test = whole.load(**source.location)
+    training, test = whole.load()
     if is_custom(choice.name):
         try:
-            job.check_data(choice.limited(training, job.recipe.seed), test)
+            job.check_data(Path(choice.name), *job.split(Record.of(model), choice.limited(training, job.recipe.seed)))
         except DataError as error:
             print_message(f"{error}; the test set may contain {training.noun}s that the run was trained on")
     return training, test

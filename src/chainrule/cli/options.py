@@ -1,44 +1,25 @@
-"""Options and parameter types shared by several commands, and shell completion of names."""
+"""Options and parameter types shared by several commands."""
 
-import importlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from inspect import cleandoc, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypedDict, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
 
 import click
-from click.shell_completion import CompletionItem
 from click.types import FloatParamType, IntParamType, StringParamType
 
 from chainrule.cli import run_paths
 from chainrule.errors import quoted
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Callback
 
 MAX_INTEGER = 2**63 - 1
 DIGITS = re.compile(r"[+-]?[0-9]{1,400}")
 DECIMAL = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?|[+-]?(nan|inf|infinity)")
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def data_names() -> list[str]:
-    """Return the names of the known data sets."""
-    from chainrule.data import known_names
-
-    return known_names()
-
-
-def engine_names() -> tuple[str, ...]:
-    """Return the names of all engines, including those of other installed packages."""
-    from chainrule.engines import loader
-
-    return loader.known_names()
 
 
 class _Nonempty(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
@@ -80,24 +61,10 @@ class _Output(_Path):
 
 
 class Name(_Nonempty, StringParamType):
-    """A nonempty name, which the shell completes.
+    """A nonempty name; the placeholder in the help is in capitals."""
 
-    list_names   function that returns the names; it is called only during completion
-    name         placeholder in the help, in capitals
-    """
-
-    def __init__(self, list_names: Callable[[], Sequence[str]], name: str = "name") -> None:
-        self._list_names = list_names
+    def __init__(self, name: str = "name") -> None:
         self.name = name
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the names that begin with a text."""
-        return [CompletionItem(name) for name in self._list_names() if name.startswith(incomplete)]
-
-
-def name_in(module: str, table: str) -> Name:
-    """Return the type of names in a table of a module, which is imported when they are completed."""
-    return Name(lambda: list(getattr(importlib.import_module(f"chainrule.{module}"), table)))
 
 
 class _Numeric(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
@@ -142,7 +109,7 @@ INTEGER, NUMBER = Integer(), Number()
 PATH = _Path()
 FILE, FOLDER = _Output("file", run_paths.require_writable), _Output("folder", run_paths.require_folder)
 PATH_OR_NAME = _Path(path_type=str)
-DATA, MODEL = Name(data_names, "data"), name_in("zoo", "NAMED")
+MODEL, DATA, ENGINE = Name(), Name("data"), Name("engine")
 
 
 def combine(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -253,14 +220,6 @@ def passed_as(parameter: str, record: type[object], add_options: Callable[[F], F
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet = click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")
-data_folder = click.option(
-    "--data-folder",
-    type=PATH_OR_NAME,
-    metavar="FOLDER",
-    help="Folder to search first for a known data set [CHAINRULE_DATA].",
-)
-offline = click.option("--offline", is_flag=True, default=None, help="Do not download anything [CHAINRULE_OFFLINE].")
-data_location = combine(data_folder, offline)
 data = click.option(
     "--data",
     type=DATA,
@@ -271,7 +230,7 @@ skip_damaged = click.option(
 )
 engine = click.option(
     "--engine",
-    type=Name(engine_names, "engine"),
+    type=ENGINE,
     help="Engine: compiled, numpy, jax or reference [CHAINRULE_ENGINE].  [default: compiled]",
 )
 threads = click.option(
@@ -296,13 +255,6 @@ class Execution:
     precise: bool = False
 
 
-class Location(TypedDict):
-    """Where data are found; see `data.load`."""
-
-    folder: str | None
-    offline: bool | None
-
-
 @dataclass(frozen=True)
 class TestData:
     """The data that a network is tested on.
@@ -312,34 +264,11 @@ class TestData:
 
     data: str | None
     skip_damaged: bool
-    data_folder: str | None
-    offline: bool | None
-
-    @property
-    def location(self) -> Location:
-        """Where the data are found."""
-        return {"folder": self.data_folder, "offline": self.offline}
 
 
-test_data = combine(data, skip_damaged, data_location)
-accept_changes = click.option(
-    "--accept-changes",
-    is_flag=True,
-    help="Use the files of a run even if they were changed after they were written.",
-)
+test_data = combine(data, skip_damaged)
 markdown = click.option(
     "--markdown",
     type=FILE,
     help="Write the table and a description of the machine to a Markdown file.",
 )
-picture = click.option("--picture", metavar="FILE.png", type=FILE, help="Plot the learning curves.")
-
-
-def run_callbacks(title: str, *, quiet: bool) -> "Sequence[Callback]":
-    """Print the title of a run, and return a list with its progress bar; if ``quiet``, only an empty list."""
-    from chainrule.training.callbacks import ProgressBar
-
-    if quiet:
-        return []
-    click.echo(title, err=True)
-    return [ProgressBar()]

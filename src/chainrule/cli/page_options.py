@@ -21,9 +21,6 @@ SHARED_OPTIONS = (  # allowed with and without --cell
     "run",
     "model",
     "cells",
-    "data_folder",
-    "offline",
-    "accept_changes",
     "sample",
     "data",
     "optimizer",
@@ -68,18 +65,15 @@ class DataOptions:
 
     data: str | None
     skip_damaged: bool
-    data_folder: str | None
-    offline: bool | None
-    accept_changes: bool
 
     @property
     def tested(self) -> options.TestData:
         """The data as those of an evaluation."""
-        return options.TestData(self.data, self.skip_damaged, self.data_folder, self.offline)
+        return options.TestData(self.data, self.skip_damaged)
 
 
 step_options = options.option_group()(StepOptions)
-data_options = options.combine(options.data, options.skip_damaged, options.data_location, options.accept_changes)
+data_options = options.combine(options.data, options.skip_damaged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +108,8 @@ def check(context: click.Context, with_cell: bool) -> None:
 def open_or_write(run: Path | None, step: StepOptions, data: DataOptions, page: PageOptions) -> None:
     """Serve the page until Ctrl-C, or write it to a file."""
     subject = _subject(run, step, data, page.walk)
-    for remark in subject.remarks:
-        print_message(remark)
-    location = data.tested.location
     if page.html is not None:
-        _write(page.html, subject, location)
+        _write(page.html, subject)
         return
     try:
         from chainrule.web import launch
@@ -129,7 +120,7 @@ def open_or_write(run: Path | None, step: StepOptions, data: DataOptions, page: 
         print_message(f"{subject.title}, {_describe_progress(subject)}; press Ctrl-C to stop")
         click.echo(address)
 
-    launch.serve(subject, port=page.port or 0, browser=not page.no_browser, announce=announce, **location)
+    launch.serve(subject, port=page.port or 0, browser=not page.no_browser, announce=announce)
 
 
 def _subject(run: Path | None, step: StepOptions, data: DataOptions, walk: Path | None) -> "PageSubject":
@@ -144,7 +135,7 @@ def _subject(run: Path | None, step: StepOptions, data: DataOptions, walk: Path 
     if path is None:
         subject = subjects.of_name(step.model or subjects.DEFAULT)
     else:
-        subject = subjects.of_path(path, accept_changes=data.accept_changes)
+        subject = subjects.of_path(path)
     subject = subjects.with_overrides(
         subject, data=data.data, optimizer=step.chosen_optimizer(), learning_rate=step.learning_rate
     )
@@ -164,10 +155,10 @@ def _describe_progress(subject: "PageSubject") -> str:
     return "before its first training step"
 
 
-def _write(path: Path, subject: "PageSubject", location: options.Location) -> None:
+def _write(path: Path, subject: "PageSubject") -> None:
     from chainrule.web import single_file
 
-    result = single_file.write(path, subject, **location)
+    result = single_file.write(path, subject)
     if result.lacking is not None:
         print_message(result.lacking)
     if result.size > single_file.BUDGET:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import options, run_paths
+from chainrule.cli import options
 from chainrule.cli.output import format_count, format_percent, format_table, print_json
 from chainrule.cli.program import FAILED, print_message
 from chainrule.errors import OptionError
@@ -30,8 +30,6 @@ class PredictionOptions:
     csv_file      (--csv) Write the predictions as a CSV file, one row per image.
     mask_folder   (--masks) For a model with an output per pixel: write a mask and an overlay, or the output image, of
                   each image.
-    heat          (--heat FILE.png|FOLDER) Show where the network looks: write each image with its saliency and Grad-CAM
-                  for the predicted class.
     input_folder  (--inputs) Also write each image as the network reads it, as a PGM or PPM file: the input of exported
                   C programs.
     """
@@ -40,7 +38,6 @@ class PredictionOptions:
     top: int = TOP
     csv_file: options.OutputFile = None
     mask_folder: options.OutputFolder = None
-    heat: options.InputPath = None
     input_folder: options.OutputFolder = None
 
 
@@ -49,7 +46,6 @@ class PredictionOptions:
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.PATH_OR_NAME)
 @options.passed_as("output", PredictionOptions, options.option_group()(PredictionOptions))
 @options.passed_as("execution", options.Execution, options.execution)
-@options.accept_changes
 @options.as_json
 def predict(
     run: Path,
@@ -57,7 +53,6 @@ def predict(
     *,
     output: PredictionOptions,
     execution: options.Execution,
-    accept_changes: bool,
     as_json: bool,
 ) -> None:
     """Predict the class of each image, with the model's confidence and the runners-up.
@@ -72,21 +67,21 @@ def predict(
     the same way. Images that cannot be read are listed on stderr, or in the column "problem" of the --csv FILE; the
     remaining images are still predicted, and the command exits with 2.
 
-    --masks, --heat and --inputs arrange their files in the same subfolders as the images.
+    --masks and --inputs arrange their files in the same subfolders as the images.
     """
     from chainrule.cli import loading, predicting
     from chainrule.data.dataset import noun_of
 
     if output.top < 1:
         raise OptionError(f"--top {output.top}: expected at least 1")
-    model, _ = loading.load_model_and_job(run, execution, accept_changes=accept_changes)
+    model, _ = loading.load_model_and_job(run, execution)
     loading.require_one_input(model, run)
     predicting.check_outputs(model, masks=output.mask_folder is not None, table=output.csv_file is not None)
     files = list(predicting.find_files(images))
     names = [file if isinstance(file, str) else file.name for file in files]
     paths = _result_paths(output, images, names)
     if paths.any and any(map(predicting.has_rows, images)):
-        raise OptionError("--masks, --heat and --inputs are for images")
+        raise OptionError("--masks and --inputs are for images")
     samples = predicting.read_samples(model, files, paths.inputs, digit=output.digit)
     top = min(output.top, len(model.classes))
     answers = list(predicting.predict_samples(model, samples, top, paths))
@@ -139,7 +134,7 @@ def _result_paths(output: PredictionOptions, arguments: Sequence[str], images: S
         masks = _output_paths(output.mask_folder, arguments, images)
     if output.input_folder is not None:
         inputs = _output_paths(output.input_folder, arguments, images)
-    return ResultPaths(masks, inputs, _heat_paths(output.heat, arguments, images))
+    return ResultPaths(masks, inputs)
 
 
 def _output_paths(folder: Path, arguments: Sequence[str], images: Sequence[str]) -> dict[str, Path]:
@@ -161,19 +156,6 @@ def _output_paths(folder: Path, arguments: Sequence[str], images: Sequence[str])
     if len(set(stems.values())) < len(set(paths.values())):
         return paths
     return stems
-
-
-def _heat_paths(heat: Path | None, arguments: Sequence[str], images: Sequence[str]) -> dict[str, Path]:
-    """Return image → the path of its heat map: the file ``heat`` for one image, or files in the folder ``heat``."""
-    if heat is None:
-        return {}
-    if heat.suffix.lower() != ".png":
-        stems = _output_paths(run_paths.require_folder(heat), arguments, images)
-        return {image: Path(f"{stem}-heat.png") for image, stem in stems.items()}
-    if len(images) != 1:
-        raise OptionError(f"--heat {heat}: a file is for one image, found {len(images):,}; pass a folder")
-    run_paths.require_writable(heat)
-    return {images[0]: heat}
 
 
 def _rows(answers: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:

@@ -20,7 +20,6 @@ from chainrule.models import decisions
 from chainrule.models.model import Model
 from chainrule.network import losses, tasks
 from chainrule.network.tasks import MULTI_LABEL, REGRESSION
-from chainrule.plotting.figures import save
 from chainrule.training.dense import are_yes
 from chainrule.training.metrics import confidences
 
@@ -65,17 +64,15 @@ class ResultPaths:
     """The paths of results by image; none of a kind that is not written.
 
     masks, inputs   paths without suffix
-    heats           paths of heat maps
     """
 
     masks: Mapping[str, Path]
     inputs: Mapping[str, Path]
-    heats: Mapping[str, Path]
 
     @property
     def any(self) -> bool:
         """Whether anything is written for an image."""
-        return bool(self.masks or self.inputs or self.heats)
+        return bool(self.masks or self.inputs)
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
@@ -173,8 +170,6 @@ def predict_samples(
             if isinstance(sample, Unreadable):
                 yield {"image": sample.name, "problem": sample.problem}
                 continue
-            if sample.name in paths.heats:
-                _draw_heat(model, sample.values, paths.heats[sample.name])
             yield {"image": sample.name, **next(answers)}
 
 
@@ -185,11 +180,6 @@ def _predict_batch(model: Model, samples: Sequence[Sample], describe: Describe) 
     if x.dtype == np.uint8:
         x = model.normalization.of_image(x)
     return describe(samples, model.predict(x))
-
-
-def _draw_heat(model: Model, pixels: Array, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save(model.plot_heat(model.normalization.of_image(pixels)), path)
 
 
 def _description(model: Model, top: int, masks: Mapping[str, Path]) -> Describe:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chainrule.cli import options
-from chainrule.cli.output import print_json, print_line
+from chainrule.cli.output import print_json
 from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 @click.argument("run", type=options.PATH)
 @options.declared
 @options.passed_as("execution", options.Execution, options.execution)
-@options.accept_changes
 @options.as_json
 def profile(
     run: Path,
@@ -28,9 +27,7 @@ def profile(
     batch: int = 1,
     training: bool = False,
     operations: bool = False,
-    picture: options.OutputFile = None,
     execution: options.Execution,
-    accept_changes: bool,
     as_json: bool,
 ) -> None:
     """Measure where the time of one prediction, or of one training step, goes, layer by layer.
@@ -44,28 +41,22 @@ def profile(
     batch       Number of samples.
     training    Measure a training step with Adam instead of a prediction.
     operations  List operations instead of layers.
-    picture     (--picture FILE.png) Draw a bar chart.
     """
     from chainrule import zoo
     from chainrule.cli.loading import load_model_and_job
-    from chainrule.plotting.figures import save
 
     if batch < 1:
         raise OptionError(f"--batch {batch}: expected a whole number from 1")
     if run.exists() or run.suffix or len(run.parts) > 1:  # names of networks have neither
-        model, _ = load_model_and_job(run, execution, accept_changes=accept_changes)
+        model, _ = load_model_and_job(run, execution)
     else:
         model = zoo.find(str(run)).build(**asdict(execution))
     x, y = _samples(model, batch)
     result = model.profile(x, y if training else None, operations=operations)
-    if picture is not None:
-        save(result.plot(), picture)
     if as_json:
         print_json(result.to_json())
         return
     click.echo(repr(result))
-    if picture is not None:
-        print_line(picture)
 
 
 def _samples(model: "Model", count: int) -> "tuple[ArraysLike, ArraysLike]":

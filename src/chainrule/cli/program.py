@@ -9,24 +9,22 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import click
 
-from chainrule._io import extensions
 from chainrule.core.words import advice_for
 from chainrule.errors import (
     AmbiguousNameWarning,
     ChainruleError,
     ChannelOrderWarning,
-    OptionError,
     PrecisionWarning,
     one_line,
 )
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "models", "zoo", "data", "import", "export"),
-    *("explain", "profile", "check", "grade", "docs"),
+    *("train", "evaluate", "predict", "explain", "check", "grade"),
+    *("import", "export", "profile", "data", "models", "docs"),
 )
 FAILED, INTERRUPTED = 2, 130
 OUT_OF_MEMORY = "out of memory"
@@ -98,59 +96,19 @@ class Group(ErrorHandlingGroup):
         return super().parse_args(ctx, args)
 
 
-def import_command(folder: str, command: str) -> click.Command:
-    """Import a command from the module of the same name in a package."""
-    name = command.replace("-", "_")
-    name = f"{name}_" if keyword.iskeyword(name) else name  # `import` is a keyword
-    return getattr(importlib.import_module(f"{folder}.{name}"), name)
-
-
-class LazyGroup(ErrorHandlingGroup):
-    """A group whose commands are imported on use from the modules of a package, one module per command."""
-
-    folder: ClassVar[str]
-    names: ClassVar[tuple[str, ...]]
+class MainGroup(Group):
+    """All commands of chainrule, which are imported on use, each from the module of the same name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names in the order of the help."""
-        return list(self.names)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        return import_command(self.folder, cmd_name) if cmd_name in self.names else None
-
-
-class MainGroup(LazyGroup, Group):
-    """All commands of chainrule, and those that other installed packages declare."""
-
-    folder = "chainrule.cli"
-    names = COMMANDS
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of chainrule's commands in the order of the help, then those of other packages."""
-        added = [name for name in extensions.declared(extensions.COMMANDS) if name not in self.names]
-        return [*self.names, *added]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command."""
-        command = super().get_command(ctx, cmd_name)
-        if command is None and cmd_name in extensions.declared(extensions.COMMANDS):
-            command = _added_command(cmd_name)
-        return command
-
-
-def _added_command(name: str) -> click.Command:
-    """Import the command of another package; if that fails, return one that says so, since the help lists it."""
-    try:
-        return extensions.load(extensions.COMMANDS, name)
-    except OptionError as error:
-        reason = error
-
-    def refuse(**_: Any) -> None:
-        raise reason
-
-    any_words = {"ignore_unknown_options": True, "allow_extra_args": True}
-    return click.Command(name, callback=refuse, help=str(reason), context_settings=any_words)
+        if cmd_name not in COMMANDS:
+            return None
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name  # `import` is a keyword
+        return getattr(importlib.import_module(f"chainrule.cli.{name}"), name)
 
 
 def _report_error(error: BaseException) -> int:
@@ -187,12 +145,6 @@ def _warnings_in_one_line() -> Generator[None]:
 def print_message(text: str) -> None:
     """Print one line to stderr, prefixed by the program's name."""
     print(f"chainrule: {one_line(text)}", file=sys.stderr, flush=True)
-
-
-def exit_interrupted(advice: str = "run the same command again to continue") -> NoReturn:
-    """Exit after an interruption, with advice on how to continue."""
-    print_message(f"interrupted; {advice}")
-    sys.exit(INTERRUPTED)
 
 
 def _error_text(error: BaseException) -> str:

@@ -20,7 +20,6 @@ from chainrule.data.dataset import Dataset, noun_of
 from chainrule.errors import printable
 from chainrule.models.model import Model
 from chainrule.runs.jobs import Job, read_job
-from chainrule.runs.loading import training_speed
 from chainrule.runs.running import Result
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.recipe import Recipe
@@ -136,4 +135,8 @@ def _files(result: Result) -> list[str]:
 
 
 def _speed(result: Result) -> float | None:
-    return training_speed(read_job(result.folder), result.history)
+    """Return the training speed over all complete epochs, in samples per second; None without a complete epoch."""
+    epochs = result.history.epochs
+    if not epochs or epochs[-1].seconds <= 0:
+        return None
+    return len(epochs) * read_job(result.folder).epoch_images / epochs[-1].seconds

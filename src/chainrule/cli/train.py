@@ -15,17 +15,14 @@ import click
 from chainrule.cli import options, run_paths, train_options
 from chainrule.cli.program import INTERRUPTED, print_message
 from chainrule.errors import NotFiniteError, OptionError, RunError, printable
-from chainrule.runs.folder import CHECKPOINT, require_run
+from chainrule.runs.folder import CHECKPOINT
 
 EXTENSION_OPTIONS = ("epochs", "patience")  # options that extend a resumed run
 RESUME_OPTIONS = (
     "resume",
     "data",
-    "data_folder",
-    "offline",
     "quiet",
     "as_json",
-    "accept_changes",
     *EXTENSION_OPTIONS,
 )
 
@@ -104,24 +101,21 @@ def _set_shard_defaults(arguments: dict[str, Any], workers: Any) -> None:
 
 def _resume(context: click.Context, arguments: dict[str, Any], workers: Any) -> Any:
     """Resume a run with the job in its config.json, possibly extended by more epochs."""
-    from chainrule.cli import loading, report
+    from chainrule.cli import report
     from chainrule.cli.training_request import resolve_data_name
-    from chainrule.runs import checksums, running
+    from chainrule.runs import running
     from chainrule.runs.jobs import read_job
     from chainrule.training.callbacks import as_callbacks
 
     _refuse_options(context, [name for name in arguments if name not in RESUME_OPTIONS])
     folder: Path = arguments["resume"]
-    accept = arguments["accept_changes"]
-    remarks = checksums.check(require_run(folder), accept=accept)
     job = read_job(folder)
     if arguments["data"] is not None:
         job = replace(job, choice=replace(job.choice, name=resolve_data_name(arguments["data"])))
-    training, test = job.load(**_data_location(arguments))
+    training, test = job.load(progress=not arguments["quiet"])
     epochs = arguments["epochs"] or job.recipe.epochs
     planned = replace(job, recipe=replace(job.recipe, epochs=epochs))
     report.print_heading(planned, training, test, job.build(), arguments["quiet"])
-    loading.print_remarks(remarks)
     callbacks = _callbacks(arguments)
     if not arguments["quiet"]:
 
@@ -139,7 +133,6 @@ def _resume(context: click.Context, arguments: dict[str, Any], workers: Any) -> 
             training,
             test,
             callbacks,
-            accept_changes=accept,
             workers=workers,
             plots=False,
             **changes,
@@ -165,10 +158,6 @@ def _refuse_options(context: click.Context, names: Sequence[str]) -> None:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and source is click.core.ParameterSource.COMMANDLINE:
             raise OptionError(f"{parameter.opts[0]} cannot be combined with --resume: the run's config.json sets it")
-
-
-def _data_location(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"folder": arguments["data_folder"], "offline": arguments["offline"], "progress": not arguments["quiet"]}
 
 
 def _callbacks(arguments: dict[str, Any]) -> list[Any]:

@@ -43,12 +43,6 @@ class CommandWithHeadings(click.Command):
                 formatter.write_dl(records)
 
 
-NAMES = {
-    "schedule": options.name_in("training.schedules", "NAMED"),
-    "loss": options.name_in("network.losses", "NAMES"),
-}
-
-
 def recipe_option(name: str) -> Callable[[Any], Any]:
     """Return the flag for an option of a recipe."""
     option = OPTIONS[name]
@@ -57,7 +51,7 @@ def recipe_option(name: str) -> Callable[[Any], Any]:
         kind = INTEGER
     elif option.is_bounded:
         kind = NUMBER
-    return click.option(flag_of(name), type=NAMES.get(name, kind), metavar=option.metavar or None, help=option.help)
+    return click.option(flag_of(name), type=kind, metavar=option.metavar or None, help=option.help)
 
 
 def names_of(group: str) -> list[str]:
@@ -87,7 +81,7 @@ def network(
     source: options.InputPath = None,
     new_classes: bool = False,
     freeze: options.Texts = (),
-    recipe: Annotated[str, options.Name(lambda: ["best", "tutorial"])] = "best",
+    recipe: Annotated[str, options.Name()] = "best",
     dtype: options.Text = None,
 ) -> None:
     """Declare which network is trained, and from which start.
@@ -105,7 +99,6 @@ def network(
 
 
 @options.option_group(
-    options.data_location,
     click.option(
         "--resize",
         callback=_size,
@@ -144,7 +137,7 @@ def training(*, learning_rate: options.Real = None) -> None:
 @options.option_group(recipe_options("step"))
 def step(
     *,
-    optimizer: Annotated[str | None, options.name_in("training.optimizers", "NAMED")] = None,
+    optimizer: Annotated[str | None, options.Name()] = None,
     momentum: options.Real = None,
     alpha: options.Real = None,
     beta1: options.Real = None,
@@ -168,7 +161,7 @@ def step(
 optimization = options.combine(training, step)
 
 
-@options.option_group(options.accept_changes, options.quiet, options.as_json)
+@options.option_group(options.quiet, options.as_json)
 def output(*, out: options.InputPath = None, resume: options.InputPath = None) -> None:
     """Declare what is written.
 

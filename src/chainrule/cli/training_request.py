@@ -202,8 +202,7 @@ class TrainingRequest:
         Errors   DataError that lists the unknown classes if only some of them are classes of the network
         """
         options = self.options
-        location: dict[str, Any] = {"folder": options["data_folder"], "offline": options["offline"]}
-        training, test = self.choice.load(self.recipe.seed, progress=not options["quiet"], **location)
+        training, test = self.choice.load(self.recipe.seed, progress=not options["quiet"])
         labels = Labels(tuple(self.entry.outputs), chosen=True)
         # without --from, or with --new-classes, the last layer is made for the classes of the data
         if options["source"] is None or options["new_classes"] or not labels.shares_names(training.classes):

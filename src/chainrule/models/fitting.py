@@ -60,12 +60,11 @@ class RunWriter(Protocol):
         model: Any,
         trainer: Trainer,
         training: Data,
-        validation: Data | None,
         callbacks: Sequence[Callback],
     ) -> History:
         """Train the model until the last step, and return the history.
 
-        training, validation   data as passed to `Model.fit`; validation may be None
+        training   data as passed to `Model.fit`
         """
         ...
 
@@ -134,7 +133,7 @@ def fit(
         active_callbacks.insert(0, ProgressBar())
     if run is None:
         return train(trainer, active_callbacks, finish=True)
-    return run.train(self, trainer, data, held_out, active_callbacks)
+    return run.train(self, trainer, data, active_callbacks)
 
 
 def _check_meaning(network: Network, examples: Examples) -> None:

@@ -1,13 +1,15 @@
 """Checkpoints of a run. The run can be killed at any time and resumed, with bitwise identical results.
 
-To save a checkpoint, first the new rows of history.csv are flushed to disk, then the checksums of the new files are
-written, and finally checkpoint.safetensors is replaced. After a crash, the history may therefore contain steps after
-the checkpoint. These steps are trained again, with the same results.
+To save a checkpoint, first the new rows of history.csv are flushed to disk, then checkpoint.safetensors is replaced.
+After a crash, the history may therefore contain steps after the checkpoint. These steps are trained again, with the
+same results.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,43 +17,45 @@ import numpy as np
 
 from chainrule._io import files
 from chainrule.engines.protocol import Array
-from chainrule.errors import FormatError, NotFiniteError
+from chainrule.errors import FormatError, NotFiniteError, RunError, quoted
 from chainrule.models.model import Model
-from chainrule.runs.checksums import Recorder
-from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES, VALIDATION
+from chainrule.runs.folder import CHECKPOINT, HISTORY, PICTURES, RUN_FILES
 from chainrule.training import history_files
-from chainrule.training.history import Epoch
+from chainrule.training.history import Epoch, History
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
-STATE = ("optimizer.", "average.")  # prefixes of the names in `Trainer.state`
+BEST = "best."  # prefix of the names of the best epoch's weights in a checkpoint
+STATE = ("optimizer.", "average.", BEST)  # prefixes of all names that are not weights
 INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 
 
 class Checkpointer(Callback):
-    """Callback that writes history.csv, checkpoint.safetensors and best.safetensors.
+    """Callback that writes history.csv and checkpoint.safetensors to a run folder, which must be locked.
 
-    recorder   writer of the files
     interval   seconds between two checkpoints within an epoch
+    best       weights of the best epoch so far, by name; empty before the end of the first epoch
     """
 
     each_step = False
 
-    def __init__(self, recorder: Recorder, model: Model, interval: float = INTERVAL) -> None:
-        self.recorder = recorder
+    def __init__(
+        self, folder: Path, model: Model, interval: float = INTERVAL, best: Mapping[str, Array] | None = None
+    ) -> None:
+        self.folder = folder
         self.model = model
+        self.best: Mapping[str, Array] = best or {}
         self._interval = interval
         self._written = 0
+        self._digest = hashlib.sha256()
+        self._further: tuple[str, ...] = ()  # names of further metrics in the heading of history.csv
         self._saved = time.monotonic()
 
     def begin(self, trainer: Trainer) -> None:
-        """Write the history so far and, in a new run, the first checkpoint."""
-        files.remove_temporary(self.recorder.folder, (CHECKSUMS, *CHECKED_FILES, *PICTURES))
-        rows = [",".join(history_files.columns(trainer.history.measure)) + "\n", *history_files.rows(trainer.history)]
-        self.recorder.write({HISTORY: "".join(rows).encode()})
-        self._written = len(trainer.history)
-        if not self._written:
-            self.save(trainer)
+        """Write the history so far, without steps after the checkpoint."""
+        files.remove_temporary(self.folder, (*RUN_FILES, *PICTURES))
+        self._digest.update(_rows(trainer.history))
+        self._write_history(trainer.history)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         """Save a checkpoint if the interval has passed. After the last step of an epoch, `epoch_ended` does this."""
@@ -60,106 +64,166 @@ class Checkpointer(Callback):
             self.save(trainer)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Save a checkpoint, and the model if it is the best so far."""
-        done = len(trainer.history.epochs)
-        self.save(trainer, best=trainer.recipe.criterion.best(trainer.history.epochs) == done - 1)
+        """Save a checkpoint, which keeps the weights if this epoch is the best so far."""
+        epochs = trainer.history.epochs
+        if trainer.recipe.criterion.best(epochs) == len(epochs) - 1:
+            with trainer.averaged():
+                self.best = {name: values.copy() for name, values in self.model.weights.items()}
+        self.save(trainer)
 
     def stopped(self, trainer: Trainer) -> None:
         """Save a checkpoint."""
         self.save(trainer)
 
-    def save(self, trainer: Trainer, *, best: bool = False) -> None:
+    def save(self, trainer: Trainer) -> None:
         """Flush the history, then replace the checkpoint.
 
-        best     whether to replace best.safetensors, too
         Errors   NotFiniteError if a parameter is not finite
         """
-        self._check(trainer)
-        self.recorder.append_history("".join(history_files.rows(trainer.history, self._written)).encode())
-        self._written = len(trainer.history)
-        contents: dict[str, bytes] = {}
-        if trainer.validation is not None:
-            contents[VALIDATION] = history_files.validation_csv(trainer.history)
+        history = trainer.history
+        if not np.isfinite(self.model.parameters).all():
+            problem = f"step {len(history)}: the update made parameters infinite"
+            raise NotFiniteError(f"{problem}; use a smaller learning rate")
+        self._digest.update(_rows(history, self._written))
+        if self._further == history_files.further_metrics(history):
+            files.append(self.folder / HISTORY, _rows(history, self._written, self._further))
+            self._written = len(history)
+        else:
+            self._write_history(history)
+        self.write_checkpoint(trainer)
+
+    def write_checkpoint(self, trainer: Trainer) -> None:
+        """Replace the checkpoint."""
+        best = {BEST + name: values for name, values in self.best.items()}
+        about: dict[str, Any] = {
+            "step": len(trainer.history),
+            "history": self._digest.hexdigest(),
+            "model": self.model.about(trainer.fitted),
+        }
         if best:
-            with trainer.averaged():
-                contents[BEST] = model_bytes(self.model, len(trainer.history.epochs))
-        tensors = {**self.model.weights, **trainer.state}
-        about = {"step": len(trainer.history), "model": self.model.about()}
-        self.recorder.write({**contents, CHECKPOINT: files.tensor_bytes("checkpoint", tensors, about)})
+            about["best_epoch"] = trainer.recipe.criterion.best(trainer.history.epochs) + 1
+        tensors = {**self.model.weights, **trainer.state, **best}
+        files.write_atomic(self.folder / CHECKPOINT, files.tensor_bytes("checkpoint", tensors, about))
         self._saved = time.monotonic()
 
-    def _check(self, trainer: Trainer) -> None:
-        if not np.isfinite(self.model.parameters).all():
-            raise NotFiniteError(
-                f"step {len(trainer.history)}: the update made parameters infinite; use a smaller learning rate"
-            )
+    def _write_history(self, history: History) -> None:
+        """Replace history.csv."""
+        self._further = history_files.further_metrics(history)
+        heading = history_files.heading(history.measure, self._further)
+        files.write_atomic(self.folder / HISTORY, heading.encode() + _rows(history, further=self._further))
+        self._written = len(history)
 
 
-def model_bytes(model: Model, epoch: int, epochs: int | None = None) -> bytes:
-    """Return the content of a model file.
+def _rows(history: History, start: int = 0, further: tuple[str, ...] = ()) -> bytes:
+    return "".join(history_files.rows(history, start, further)).encode()
 
-    epoch    number of trained epochs
-    epochs   number of epochs of the recipe, for a finished run; None for an unfinished run
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a checkpoint.
+
+    tensors   weights, state of the training, and the weights of the best epoch
+    about     description of the model, number of steps, digest of the history, and number of the best epoch, if any
     """
-    about = {**model.about(), "epoch": epoch}
-    if epochs is not None:
-        about["epochs"] = epochs
-    return files.tensor_bytes("model", model.weights, about)
+
+    path: Path
+    tensors: dict[str, Array]
+    about: dict[str, Any]
+
+    @staticmethod
+    def read(folder: Path) -> "Checkpoint":
+        """Read the checkpoint of a run folder.
+
+        Errors   RunError if there is none; FormatError if it is damaged
+        """
+        path = folder / CHECKPOINT
+        if not path.exists():
+            raise RunError(f"{path} is missing, so that the run cannot be continued")
+        checkpoint = Checkpoint(path, *files.read_tensors(path, "checkpoint"))
+        step = checkpoint.about.get("step")
+        if not isinstance(step, int) or step < 0:
+            raise FormatError(f"{path}: expected a number of steps, found {quoted(step)}")
+        return checkpoint
+
+    @property
+    def step(self) -> int:
+        """Number of steps so far."""
+        return self.about["step"]
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """Weights after the last step; FormatError if one is not finite."""
+        weights = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(STATE)}
+        return finite_weights(weights, self.path)
+
+    @property
+    def best(self) -> dict[str, Array]:
+        """Weights after the best epoch, empty before the end of the first epoch; FormatError if one is not finite."""
+        prefix = len(BEST)
+        weights = {name[prefix:]: tensor for name, tensor in self.tensors.items() if name.startswith(BEST)}
+        return finite_weights(weights, self.path)
+
+    def model(self, weights: Mapping[str, Array], **machine: Any) -> Model:
+        """Return the model with these weights.
+
+        machine   engine, threads and precise, as in `Sequential`
+
+        Errors    FormatError if the checkpoint does not describe a model
+        """
+        described = self.about.get("model")
+        if not isinstance(described, dict):
+            raise FormatError(f"{self.path}: expected the description of a model, found {quoted(described)}")
+        return Model.from_about(cast(dict[str, Any], described), weights=weights, **machine)
+
+    def state(self, name: str, like: Array) -> Array:
+        """Return an array of the training state; FormatError unless it is there, with the given layout."""
+        tensor = self.tensors.get(name)
+        if tensor is None or (tensor.shape, tensor.dtype) != (like.shape, like.dtype):
+            raise FormatError(f"{self.path}: {name} is missing or of another size")
+        return tensor
+
+    def history(self, samples: int, batch_size: int) -> History:
+        """Read the history of the steps so far.
+
+        samples, batch_size   number of samples per epoch and per batch
+
+        Errors   FormatError if history.csv is damaged or was edited
+        """
+        path = self.path.with_name(HISTORY)
+        if not self.step:
+            return History()
+        history = history_files.read(path, self.step, samples, batch_size)
+        if self.about.get("history") != hashlib.sha256(_rows(history)).hexdigest():
+            raise FormatError(f"{path} is not the history of {self.path.name}: it was edited or damaged")
+        return history
 
 
-def restore(folder: Path, model: Model, trainer: Trainer) -> None:
-    """Restore model and trainer from the checkpoint of a run folder.
-
-    A run that has neither a checkpoint nor any steps starts from the beginning.
-
-    Errors   FormatError for a checkpoint that is missing, damaged or belongs to another model
-    """
-    path = folder / CHECKPOINT
-    if not path.exists() and history_files.is_bare(folder / HISTORY):
-        return
-    tensors, about = files.read_tensors(path, "checkpoint")
-    expected = json.loads(json.dumps(model.architecture()))  # tuples become lists, as in a file
-    if not _describes(about.get("model"), expected):
-        raise FormatError(f"{path} is a checkpoint of another model")
-    model.set_weights(finite_weights(tensors, path))
-    for name, array in trainer.state.items():
-        array[...] = state_of(tensors, name, array, path)
-    steps = about.get("step")
-    if not isinstance(steps, int) or not 0 <= steps <= trainer.steps:
-        raise FormatError(f"{path}: step {steps}; expected 0 … {trainer.steps}")
-    samples = len(trainer.train_data)
-    trainer.history = history_files.read(folder / HISTORY, steps, samples, trainer.recipe.batch_size)
-    history_files.add_validation(trainer.history, folder / VALIDATION)
-
-
-def model_of(path: Path, tensors: Mapping[str, Array], described: Any, **machine: Any) -> Model:
-    """Return the model with the description and weights in a model or checkpoint file.
-
-    machine   engine, threads and precise, as in `Sequential`
-
-    Errors    FormatError if there is no description, or if a weight is not finite
-    """
-    if not isinstance(described, dict):
-        raise FormatError(f"{path}: expected the description of a model, found {described!r}")
-    return Model.from_about(cast(dict[str, Any], described), weights=finite_weights(tensors, path), **machine)
-
-
-def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]:
-    """Return the weights among the tensors of a model or checkpoint; FormatError if a weight is not finite."""
-    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(STATE)}
+def finite_weights(weights: Mapping[str, Array], path: Path) -> dict[str, Array]:
+    """Return the weights of a file; FormatError if one is not finite."""
     for name, values in weights.items():
         if not np.isfinite(values).all():
             raise FormatError(f"{path}: {name} contains weights that are not finite")
-    return weights
+    return dict(weights)
+
+
+def restore(folder: Path, model: Model, trainer: Trainer) -> Checkpoint:
+    """Restore model and trainer from the checkpoint of a run folder, and return the checkpoint.
+
+    Errors   RunError without a checkpoint; FormatError for one that is damaged or belongs to another model
+    """
+    checkpoint = Checkpoint.read(folder)
+    expected = json.loads(json.dumps(model.architecture()))  # tuples become lists, as in a file
+    if not _describes(checkpoint.about.get("model"), expected):
+        raise FormatError(f"{checkpoint.path} is a checkpoint of another model")
+    if checkpoint.step > trainer.steps:
+        raise FormatError(f"{checkpoint.path}: step {checkpoint.step}; expected 0 … {trainer.steps}")
+    model.set_weights(checkpoint.weights)
+    for name, array in trainer.state.items():
+        array[...] = checkpoint.state(name, array)
+    if checkpoint.step:
+        trainer.history = checkpoint.history(len(trainer.train_data), trainer.recipe.batch_size)
+    return checkpoint
 
 
 def _describes(about: object, expected: dict[str, object]) -> bool:
     return isinstance(about, dict) and {key: cast(dict[str, object], about).get(key) for key in expected} == expected
-
-
-def state_of(tensors: Mapping[str, Array], name: str, like: Array, path: Path) -> Array:
-    """Return an array of the training state in a checkpoint; FormatError unless it is there, with the given layout."""
-    tensor = tensors.get(name)
-    if tensor is None or (tensor.shape, tensor.dtype) != (like.shape, like.dtype):
-        raise FormatError(f"{path}: {name} is missing or of another size")
-    return tensor

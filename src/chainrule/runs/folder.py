@@ -8,14 +8,11 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chainrule.errors import RunError
+from chainrule.errors import FormatError, RunError
 
-CONFIG, EVALUATION = "config.json", "evaluation.json"
-CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "model.safetensors", "best.safetensors"
-VALIDATION = "validation.csv"  # further metrics of the validation data, one row per epoch
-CHECKSUMS = "checksums.json"
-START = "start.safetensors"  # initial weights, if the seed does not determine them
-CHECKED_FILES = (CONFIG, START, CHECKPOINT, HISTORY, VALIDATION, MODEL, BEST, EVALUATION)
+CONFIG, HISTORY, CHECKPOINT = "config.json", "history.csv", "checkpoint.safetensors"
+EVALUATION, MODEL = "evaluation.json", "model.safetensors"
+RUN_FILES = (CONFIG, HISTORY, CHECKPOINT, EVALUATION, MODEL)
 PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.05  # seconds before the second attempt to lock a folder; `in_use` holds the lock for less time
@@ -25,12 +22,24 @@ def refuse_occupied(folder: Path) -> None:
     """Raise RunError if the folder contains a file of a run, or if its name is not printable."""
     if not str(folder).isprintable():
         raise RunError(f"{str(folder)!r} cannot be a run folder: its name contains unprintable characters")
-    for name in CHECKED_FILES:
-        if os.path.lexists(folder / name):
+    for name in RUN_FILES:
+        if os.path.lexists(folder / name) and not _is_first_checkpoint(folder / name):
             advice = "choose another folder"
             if name == CONFIG:
                 advice = f"continue it with --resume {folder} or fit(…, run=Run(…, resume=True)), or {advice}"
             raise RunError(f"{folder} already contains a run ({name}); {advice}")
+
+
+def _is_first_checkpoint(path: Path) -> bool:
+    """Return whether this is the checkpoint before the first step, of a run that was killed before it had a config."""
+    if path.name != CHECKPOINT or path.with_name(CONFIG).exists():
+        return False
+    from chainrule._io import files  # which imports NumPy
+
+    try:
+        return files.read_tensors(path, "checkpoint")[1].get("step") == 0
+    except FormatError:
+        return False
 
 
 @contextmanager

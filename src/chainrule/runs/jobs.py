@@ -1,17 +1,17 @@
 """Jobs: everything that determines a run, as stored in config.json."""
 
 import hashlib
+import json
 import platform
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from chainrule import data
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
-from chainrule.core.options import checked_options
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.sources import SampleSource
@@ -19,36 +19,24 @@ from chainrule.engines import loader
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, ShapeError, quoted
 from chainrule.models.model import Model
+from chainrule.models.record import Record
 from chainrule.models.serialization import checked_about
 from chainrule.network.labels import Labels
 from chainrule.network.matching import matched
-from chainrule.runs.folder import CONFIG, START, require_run
+from chainrule.runs.folder import CONFIG, require_run
+from chainrule.training.examples import Examples
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Restarted
+from chainrule.training.targets import OneHot
 from chainrule.version import __version__
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS = "arrays of model.fit"  # name of data that exist only in memory
+CHECKSUM = "sha256"  # entry of config.json: checksum of all others
 EPOCH_SAMPLES = "epoch_samples"  # property: number of training samples without those for validation
 PLANNED = ("epochs", "patience", "schedule")  # settings of a recipe that may change when a run is extended
 
 
-class Labelled(Protocol):
-    """Labeled samples: a `Dataset`, or a pair of arrays.
-
-    x   inputs (N, …)
-    y   labels (N,), or targets (N, K)
-    """
-
-    def __len__(self) -> int: ...
-
-    @property
-    def x(self) -> Any: ...
-    @property
-    def y(self) -> Any: ...
-
-
-@checked_options
 @dataclass(frozen=True)
 class DataChoice:
     """Selection of the data that a run is trained and tested on.
@@ -118,9 +106,9 @@ class Job:
 
     model       description from `Model.about`
     choice      selection of the data
-    properties  counts, source and a fingerprint of the loaded data
+    properties  source of the data, number of samples of an epoch, and `fingerprint`
     command     command line that started the run
-    start       file with the initial weights; None if they are determined by the seed
+    pretrained  whether the initial weights are not those of the seed
     precise     whether to avoid algorithms that spread rounding errors (see `Network`)
     """
 
@@ -131,7 +119,7 @@ class Job:
     threads: int
     properties: dict[str, Any] = field(default_factory=dict[str, Any])
     command: tuple[str, ...] = ()
-    start: Path | None = None
+    pretrained: bool = False
     precise: bool = False
 
     @property
@@ -149,11 +137,8 @@ class Job:
         return matched(training, labels), matched(test, labels)
 
     def build(self) -> Model:
-        """Build the model with its initial weights."""
-        model = Model.from_about(self.model, engine=self.engine, threads=self.threads, precise=self.precise)
-        if self.start is not None:
-            model.set_weights(files.read_tensors(self.start, "model")[0])
-        return model
+        """Build the model with the weights of its seed."""
+        return Model.from_about(self.model, engine=self.engine, threads=self.threads, precise=self.precise)
 
     def to_config(self) -> dict[str, Any]:
         """Return the job and the software versions as JSON values, for config.json."""
@@ -167,6 +152,7 @@ class Job:
             "engine": self.engine,
             "threads": self.threads,
             "precise": self.precise,
+            "pretrained": self.pretrained,
             "data": {**asdict(self.choice), **self.properties},
             "recipe": self.recipe.to_config(),
             "model": self.model,
@@ -190,41 +176,50 @@ class Job:
             threads = thread_count(expect(int, config["threads"], "threads"))
             precise = checked_precise(config["precise"])
             command = expect_list(str, config["command"], "command")
-            return Job(model, choice, recipe, engine, threads, about, command, precise=precise)
+            pretrained = expect(bool, config["pretrained"], "pretrained")
+            return Job(model, choice, recipe, engine, threads, about, command, precise=precise, pretrained=pretrained)
         except KeyError as error:
             raise FormatError(f"{path}: {error.args[0]} is missing") from None
         except (ChainruleError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise FormatError(f"{path}: {error}") from None
 
-    def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
-        """Return the description of the data (`describe`).
+    def to_json(self) -> bytes:
+        """Return the content of config.json, with a checksum that `read_job` compares.
 
-        Errors   ShapeError if the model cannot be trained on the data; DataError if the run was trained on other data
+        Errors   FormatError if it could not be read again
         """
+        config = files.without_nonfinite(self.to_config())
+        Job.from_config(config, Path(CONFIG))
+        return files.json_bytes({**config, CHECKSUM: _checksum(config)})
+
+    def check_shapes(self, *parts: Dataset) -> None:
+        """Raise ShapeError if the samples of data do not have the shape of the model's input."""
         shape = tuple(self.model["input_shape"])
-        for part, name in ((training, "training"), (test, "test")):
+        for part in parts:
             if not differ_in_ones(part.x.shape[1:], shape):
-                description = f"{part.name}: {name} {part.noun}s are {text(part.sample_shape)}"
+                description = f"{part.name}: {part.noun}s are {text(part.sample_shape)}"
                 raise ShapeError(f"{description}, but the model expects {text(shape)}")
-        if self.properties.get("validation_samples"):
-            raise DataError(f"{training.name}: this run uses validation data passed to model.fit; continue it there")
-        properties = describe(training, test if self.properties.get("test_samples", 1) else None)
-        if self.properties.get("fingerprint", fingerprint := properties["fingerprint"]) != fingerprint:
-            raise DataError(f"{training.name}: the training and test data are not those this run was started with")
-        return properties
+
+    def split(self, record: Record, training: Dataset) -> tuple[Examples, Examples | None]:
+        """Return the training and validation data of the run, read by the record of its model."""
+        examples = record.read(training)
+        return record.parts(training, examples, self.recipe.validation, self.recipe.seed)
+
+    def check_data(self, folder: Path, training: Examples, validation: Examples | None) -> None:
+        """Raise DataError if the run in a folder was started with other training or validation data."""
+        if self.properties["fingerprint"] != fingerprint(training, validation):
+            raise DataError(f"{folder}: the training and validation data are not those this run was started with")
 
 
-def describe(training: Labelled, test: Labelled | None, validation: Labelled | None = None) -> dict[str, Any]:
-    """Return the sample counts and the source of the data, and a SHA-256 of all inputs, labels and weights, by name.
-
-    validation   validation data, unless they belong to the training set
-
-    The fingerprint is a hash of all arrays with their dtypes and shapes, in a fixed order. Arrays that a set does not
-    have are omitted.
-    """
+def fingerprint(*parts: Examples | None) -> str:
+    """Return a SHA-256 of the inputs, targets and weights of samples, with their dtypes and shapes."""
     digest = hashlib.sha256()
-    for part in (training, test, getattr(training, "validation", None), validation):
-        for array in () if part is None else (part.x, part.y, getattr(part, "weights", None)):
+    for part in parts:
+        if part is None:
+            continue
+        targets = part.targets
+        values = targets.values.labels if isinstance(targets.values, OneHot) else targets.values
+        for array in (part.source.x, values, targets.valid, targets.weights):
             if array is None:
                 continue
             digest.update(f"{array.dtype.str} {array.shape} ".encode())
@@ -232,13 +227,11 @@ def describe(training: Labelled, test: Labelled | None, validation: Labelled | N
                 array.add_to_digest(digest)
             else:
                 digest.update(np.ascontiguousarray(array).data)
-    description = {
-        "source": str(getattr(training, "source", "")),
-        "training_samples": len(training),
-        "test_samples": 0 if test is None else len(test),
-        "fingerprint": digest.hexdigest(),
-    }
-    return description if validation is None else {**description, "validation_samples": len(validation)}
+    return digest.hexdigest()
+
+
+def _checksum(config: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def _checked_data(value: object) -> dict[str, Any]:
@@ -247,11 +240,7 @@ def _checked_data(value: object) -> dict[str, Any]:
     Errors   KeyError for a missing property, FormatError for an invalid one; `Job.from_config` adds the path
     """
     entry = expect_object(value, "data").copy()
-    for name in ("training_samples", EPOCH_SAMPLES):
-        _positive(entry[name], name)
-    for name in ("test_samples", "validation_samples"):  # 0 if none were passed to model.fit
-        if expect(int, entry[name] if name == "test_samples" else entry.get(name, 0), name) < 0:
-            raise FormatError(f"{name} is {entry[name]}; expected at least 0")
+    _positive(entry[EPOCH_SAMPLES], EPOCH_SAMPLES)
     for name in ("source", "fingerprint"):
         expect(str, entry[name], name)
     return entry
@@ -263,9 +252,14 @@ def _positive(value: object, name: str) -> None:
 
 
 def read_job(folder: Path) -> Job:
-    """Read the job of a run folder."""
-    job = Job.from_config(files.read_json(require_run(folder) / CONFIG), folder / CONFIG)
-    return replace(job, start=folder / START) if (folder / START).exists() else job
+    """Read the job of a run folder; FormatError if its config.json is damaged or was edited."""
+    path = require_run(folder) / CONFIG
+    config = expect_object(files.read_json(path), str(path))
+    checksum = config.pop(CHECKSUM, None)
+    job = Job.from_config(config, path)
+    if checksum != _checksum(config):
+        raise FormatError(f"{path} was edited or damaged: its checksum does not match; restore it, or train anew")
+    return job
 
 
 def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) -> None:
@@ -285,8 +279,8 @@ def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) 
     for name in before:
         if before[name] != now[name]:
             raise OptionError(f"{folder} was trained with {name} {before[name]}, not {now[name]}")
-    if kept.start is not None and not extending:
-        raise OptionError(f"{folder} was started with the weights in its {START}, not with those of its seed")
+    if kept.pretrained and not extending:
+        raise OptionError(f"{folder} was started with the weights of another network, not with those of its seed")
     if kept.engine != job.engine:
         raise OptionError(f"{folder} was trained on the {kept.engine} engine, not on {job.engine}")
     if kept.precise != job.precise:

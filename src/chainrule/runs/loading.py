@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from chainrule._io import files
-from chainrule._io.reading import read_bytes
 from chainrule.core.options import checked_options
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, RunError, ShapeError, explain_memory_errors
@@ -19,11 +18,10 @@ from chainrule.interop import importing
 from chainrule.models.model import Graph, Model
 from chainrule.network import tasks
 from chainrule.network.tasks import METRICS
-from chainrule.runs import checksums, jobs
-from chainrule.runs.checkpointer import model_of
-from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL, START, VALIDATION, require_run
+from chainrule.runs import jobs
+from chainrule.runs.checkpointer import Checkpoint, finite_weights
+from chainrule.runs.folder import CHECKPOINT, CONFIG, EVALUATION, MODEL
 from chainrule.runs.jobs import Job
-from chainrule.training import history_files
 from chainrule.training.history import ERROR, History
 
 
@@ -96,66 +94,53 @@ def _import(
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """The model of a run, its job, and remarks on the loaded weights and changed files."""
+    """The model of a run, its job, and a remark if the weights are not the final ones."""
 
     model: Model
     job: Job
-    remarks: tuple[str, ...]
+    remark: str | None = None
 
 
 def open_run(
-    folder: Path,
-    *,
-    engine: str | None = None,
-    threads: int | None = None,
-    precise: bool = False,
-    accept_changes: bool = False,
+    folder: Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False
 ) -> LoadedRun:
     """Load the model of a run folder with the best available weights.
 
-    Errors   RunError if there are no weights yet; FormatError if a file was changed, unless ``accept_changes``
+    Errors   RunError without weights; FormatError for a file that is damaged or was edited
     """
-    remarks = checksums.check(require_run(folder), (CONFIG, START), accept=accept_changes)
     job = jobs.read_job(folder)
-    for name, kind in ((MODEL, "model"), (BEST, "model"), (CHECKPOINT, "checkpoint")):
-        path = folder / name
-        if not path.exists():
-            continue
-        tensors, about = files.read_tensors(path, kind)
-        if name == MODEL and about.get("epochs", job.recipe.epochs) != job.recipe.epochs and (folder / BEST).exists():
-            continue  # these are the final weights before the run was extended
-        remarks += checksums.check(folder, (name,), accept=accept_changes)
-        described = about if kind == "model" else about.get("model")
-        model = model_of(path, tensors, described, engine=engine, threads=threads, precise=precise)
-        return LoadedRun(model, job, (*dict.fromkeys(remarks), *_unfinished_remark(folder, name, about, job)))
-    raise RunError(f"{folder} contains no weights yet; train it with chainrule train --resume {folder}")
+    machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
+    path = folder / MODEL
+    if path.exists():
+        tensors, about = files.read_tensors(path, "model")
+        if about.get("epochs", job.recipe.epochs) == job.recipe.epochs:  # otherwise, the run was extended
+            return LoadedRun(Model.from_about(about, weights=finite_weights(tensors, path), **machine), job)
+    checkpoint = Checkpoint.read(folder)
+    best = checkpoint.best
+    when = f"step {checkpoint.step}"
+    if best:
+        when = f"epoch {checkpoint.about.get('best_epoch')} of {job.recipe.epochs}"
+    model = checkpoint.model(best or checkpoint.weights, **machine)
+    return LoadedRun(model, job, f"{folder} is not finished: these are the weights of {CHECKPOINT} ({when})")
 
 
 def load_run(folder: Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> Model:
     """Load the model of a run folder, or model.safetensors from a folder without config.json.
 
-    Remarks about the run are printed to stderr.
+    If the run is not finished, a line on stderr says so.
 
     Errors   RunError for a folder without a model
     """
     if (folder / CONFIG).is_file():
         opened = open_run(folder, engine=engine, threads=threads, precise=precise)
-        for remark in opened.remarks:
-            fallback.say_once(f"chainrule: {remark}")
+        if opened.remark is not None:
+            fallback.say_once(f"chainrule: {opened.remark}")
         return opened.model
     path = folder / MODEL
     if not path.exists():
         raise RunError(f"{folder} contains no run (there is no {CONFIG})")
     tensors, about = files.read_tensors(path, "model")
     return Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=tensors)
-
-
-def _unfinished_remark(folder: Path, name: str, about: dict[str, Any], job: Job) -> list[str]:
-    """Return a list with a remark if the weights in the file ``name`` are not the final weights of the run, else []."""
-    if name == MODEL:
-        return []
-    when = f"epoch {about.get('epoch', '?')} of {job.recipe.epochs}" if name == BEST else f"step {about.get('step')}"
-    return [f"{folder} is not finished: these are the weights of {name} ({when})"]
 
 
 @dataclass(frozen=True)
@@ -170,39 +155,15 @@ class RunRecord:
     history: History
     evaluation: dict[str, Any] | None
 
-    @property
-    def seconds(self) -> float | None:
-        """Training time up to the end of the last complete epoch, in seconds; None without a complete epoch."""
-        if not self.history.epochs:
-            return None
-        return self.history.epochs[-1].seconds
 
-    @property
-    def speed(self) -> float | None:
-        """Training speed in images per second; None without a complete epoch."""
-        return training_speed(self.job, self.history)
+def read_run(folder: Path) -> RunRecord:
+    """Read the run in a folder, up to its checkpoint.
 
-
-def read_run(folder: Path, *, accept_changes: bool = False) -> tuple[RunRecord, list[str]]:
-    """Read the run in a folder. Return the record of the run, and remarks on changed files.
-
-    Unless ``accept_changes``, rows of the history that the checksums do not cover are ignored.
-
-    Errors   RunError if there is no run; ChangedError for changed files, unless ``accept_changes``
+    Errors   RunError if there is no run; FormatError for a file that is damaged or was edited
     """
-    require_run(folder)
-    remarks = checksums.check(folder, (CONFIG, HISTORY, VALIDATION, EVALUATION), accept=accept_changes)
     job = jobs.read_job(folder)
-    path = folder / HISTORY
-    end = None
-    if not accept_changes:
-        end = checksums.history_bytes(folder)
-    rows = (
-        read_bytes(path, history_files.MAX_BYTES, RunError)[:end].count(b"\n") - 1
-    )  # an incomplete last row has no line end
-    run_history = history_files.read(path, max(rows, 0), job.epoch_images, job.recipe.batch_size)
-    history_files.add_validation(run_history, folder / VALIDATION)
-    return RunRecord(folder, job, run_history, _evaluation(folder / EVALUATION)), remarks
+    history = Checkpoint.read(folder).history(job.epoch_images, job.recipe.batch_size)
+    return RunRecord(folder, job, history, _evaluation(folder / EVALUATION))
 
 
 def _evaluation(path: Path) -> dict[str, Any] | None:
@@ -217,10 +178,3 @@ def _evaluation(path: Path) -> dict[str, Any] | None:
     if not isinstance(value, float) or not 0 <= value <= maximum:
         raise FormatError(f"{path}: expected the {name} from 0 to {maximum:g}, found {value!r}")
     return figures
-
-
-def training_speed(job: Job, run_history: History) -> float | None:
-    """Return the training speed over all complete epochs, in images per second; None without a complete epoch."""
-    if not run_history.epochs or run_history.epochs[-1].seconds <= 0:
-        return None
-    return len(run_history.epochs) * job.epoch_images / run_history.epochs[-1].seconds

@@ -5,29 +5,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chainrule import data
-from chainrule._io import files
 from chainrule.engines.protocol import Array
-from chainrule.errors import FormatError, quoted
 from chainrule.explain import NextStep
 from chainrule.models.model import Model
 from chainrule.runs import jobs
-from chainrule.runs.checkpointer import model_of, state_of
-from chainrule.runs.folder import CHECKPOINT, HISTORY, VALIDATION
+from chainrule.runs.checkpointer import Checkpoint
 from chainrule.runs.jobs import Job
-from chainrule.training import history_files
-from chainrule.training.history import Epoch
+from chainrule.training.history import Epoch, History
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
-from chainrule.training.schedules import Plateau
 
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """The network of a run at its checkpoint, the job, and the next training step."""
+    """The network of a run at its checkpoint, the job, the next training step, and the history of the steps so far."""
 
     model: Model
     job: Job
     training: NextStep
+    history: History
 
 
 def read_resume_point(
@@ -38,21 +34,13 @@ def read_resume_point(
     Errors   RunError if the folder contains no run; FormatError for an invalid checkpoint
     """
     job = jobs.read_job(folder)
-    path = folder / CHECKPOINT
-    tensors, about = files.read_tensors(path, "checkpoint")
-    done = about.get("step")
-    if not isinstance(done, int) or done < 0:
-        raise FormatError(f"{path}: expected a step number, found step {quoted(done)}")
-    model = model_of(path, tensors, about.get("model"), engine=engine, threads=threads, precise=precise)
+    checkpoint = Checkpoint.read(folder)
+    model = checkpoint.model(checkpoint.weights, engine=engine, threads=threads, precise=precise)
     names = (f"optimizer.{name}" for name in job.recipe.optimizer.moments)
-    moments = tuple(state_of(tensors, name, model.parameters, path) for name in names)
-    epochs = list[Epoch]()
-    if isinstance(job.recipe.schedule, Plateau):
-        run_history = history_files.read(folder / HISTORY, done, job.epoch_images, job.recipe.batch_size)
-        history_files.add_validation(run_history, folder / VALIDATION)
-        epochs = run_history.epochs
-    training = next_step(job.recipe, done, job.epoch_images, moments, epochs)
-    return ResumePoint(model, job, training)
+    moments = tuple(checkpoint.state(name, model.parameters) for name in names)
+    history = checkpoint.history(job.epoch_images, job.recipe.batch_size)
+    training = next_step(job.recipe, checkpoint.step, job.epoch_images, moments, history.epochs)
+    return ResumePoint(model, job, training, history)
 
 
 def next_step(

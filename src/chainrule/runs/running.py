@@ -1,7 +1,7 @@
 """Training of a job in a run folder, from the start or from a checkpoint.
 
-A run folder contains config.json, history.csv, checkpoint.safetensors, best.safetensors and checksums.json. A finished
-run also has model.safetensors, evaluation.json (if there are test data) and plots.
+A run folder contains config.json, history.csv and checkpoint.safetensors. A finished run also has model.safetensors,
+evaluation.json (if there are test data) and plots.
 """
 
 import os
@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from chainrule._io import files
 from chainrule.data.containers import Data
@@ -23,10 +23,10 @@ from chainrule.models.model import Model
 from chainrule.models.record import Record
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.tasks import BINARY, CLASSIFICATION
-from chainrule.runs import checkpointer, checksums
-from chainrule.runs.checksums import Recorder
-from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked, require_run
-from chainrule.runs.jobs import EPOCH_SAMPLES, Job, read_job
+from chainrule.runs import checkpointer
+from chainrule.runs.checkpointer import Checkpoint, Checkpointer
+from chainrule.runs.folder import CONFIG, EVALUATION, MODEL, claim, locked, require_run
+from chainrule.runs.jobs import EPOCH_SAMPLES, Job, fingerprint, read_job
 from chainrule.training import dense
 from chainrule.training.history import History
 from chainrule.training.loop import train
@@ -75,16 +75,15 @@ def start(
     workers   processes that train together and all call this function; only worker 0 writes files
     plots     whether to draw plots at the end
     """
-    properties = job.check_data(training, test)
+    job.check_shapes(training, test)
+    job = replace(job, pretrained=weights is not None)
     model, trainer = _prepare(job, training, weights, workers)
     if workers.rank:
         return assist(folder, model, trainer)
     trainer.history.notes.append(decision(trainer.normalization, trainer.train_data.statistics))
-    job = replace(job, properties=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
-    first = None
-    if weights is not None:
-        first = files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
-    return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)
+    machine: dict[str, Any] = {"engine": model.engine.name, "threads": model.threads, "precise": model.precise}
+    job = replace(job, properties={"source": training.source}, **machine)
+    return begin(folder, job, model, trainer, test, callbacks, interval, plots=plots)
 
 
 def begin(
@@ -96,7 +95,6 @@ def begin(
     callbacks: Sequence[Callback],
     interval: float = checkpointer.INTERVAL,
     *,
-    first: bytes | None = None,
     plots: bool = True,
 ) -> Result:
     """Train a model in a new folder, and return the history, the seconds and, if training is finished, the evaluation.
@@ -107,22 +105,17 @@ def begin(
     test       data for the evaluation at the end; None: no evaluation
     callbacks  called after those that write checkpoints
     interval   seconds between checkpoints within an epoch
-    first      content of a model file with the initial weights; None if the model's seed determines them
     plots      whether to draw plots at the end
 
     Errors   RunError if the folder contains a run, is in use, or cannot be created
     """
-    job = replace(job, properties={**job.properties, EPOCH_SAMPLES: len(trainer.train_data)})
+    prints = fingerprint(trainer.train_data, trainer.validation)
+    job = replace(job, properties={**job.properties, EPOCH_SAMPLES: len(trainer.train_data), "fingerprint": prints})
     with claim(folder):
-        # before the first file is written, which would change the other program's list
-        checksums.refuse_foreign(folder)
-        recorder = Recorder(folder)
-        contents = dict[str, bytes]()
-        if first is not None:
-            contents[START] = first
-        contents[CONFIG] = files.json_bytes(job.to_config())
-        recorder.write(contents)
-        return _train(recorder, job, model, trainer, test, callbacks, interval, plots=plots)
+        checkpoints = Checkpointer(folder, model, interval)
+        checkpoints.write_checkpoint(trainer)  # first: a folder with a config.json is a run that can be continued
+        files.write_atomic(folder / CONFIG, job.to_json())
+        return _train(folder, job, model, trainer, test, [checkpoints, *callbacks], plots=plots)
 
 
 def resume(
@@ -134,7 +127,6 @@ def resume(
     *,
     epochs: int | None = None,
     patience: int | None = None,
-    accept_changes: bool = False,
     workers: Workers = SINGLE_PROCESS,
     plots: bool = True,
 ) -> Result:
@@ -144,13 +136,14 @@ def resume(
     """
 
     def prepare(job: Job) -> tuple[Model, Trainer]:
-        job.check_data(training, test)
-        return _prepare(job, training, workers=workers)
+        job.check_shapes(training, test)
+        model, trainer = _prepare(job, training, workers=workers)
+        job.check_data(folder, trainer.train_data, trainer.validation)
+        return model, trainer
 
     if workers.rank:
         return assist_continued(folder, prepare, epochs=epochs, patience=patience)
-    changes: dict[str, Any] = {"epochs": epochs, "patience": patience, "accept_changes": accept_changes}
-    changes["plots"] = plots
+    changes: dict[str, Any] = {"epochs": epochs, "patience": patience, "plots": plots}
     return continue_run(folder, prepare, test, callbacks, interval, **changes)
 
 
@@ -163,39 +156,34 @@ def continue_run(
     *,
     epochs: int | None = None,
     patience: int | None = None,
-    accept_changes: bool = False,
     plots: bool = True,
 ) -> Result:
     """Resume training from the checkpoint of a folder.
 
     prepare            function that returns model and trainer for the folder's job, or raises an error
     epochs, patience   new values for the recipe (`extended`); None for no change
-    accept_changes     whether to use files that were changed after they were written (`checksums.check`)
     plots              whether to draw plots at the end
     """
     with locked(require_run(folder)):
-        checksums.check(folder, accept=accept_changes)
         job = read_job(folder)
-        model, trainer = _restored(folder, job, prepare)
-        recorder = Recorder(folder)
+        model, trainer, checkpoint = _restored(folder, job, prepare)
         extended_job = extended(job, trainer, epochs, patience)
         if extended_job != job:
             job = extended_job
-            config = files.without_nonfinite(job.to_config())
-            Job.from_config(config, folder / CONFIG)  # raises an error for a config that could not be read again
-            recorder.write({CONFIG: files.json_bytes(job.to_config())})
+            files.write_atomic(folder / CONFIG, job.to_json())
             trainer.replan(job.recipe)
-        if not job.properties["test_samples"]:
-            test = None
-        return _train(recorder, job, model, trainer, test, callbacks, interval, plots=plots)
+        checkpoints = Checkpointer(folder, model, interval, checkpoint.best)
+        return _train(folder, job, model, trainer, test, [checkpoints, *callbacks], plots=plots)
 
 
-def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trainer]]) -> tuple[Model, Trainer]:
-    """Return model and trainer of a job, restored from the checkpoint of its folder."""
+def _restored(
+    folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trainer]]
+) -> tuple[Model, Trainer, Checkpoint]:
+    """Return model and trainer of a job, restored from the checkpoint of its folder, and the checkpoint."""
     model, trainer = prepare(job)
-    checkpointer.restore(folder, model, trainer)
+    checkpoint = checkpointer.restore(folder, model, trainer)
     trainer.adopt()  # so that weights and normalization of the model match, even if a later check raises an error
-    return model, trainer
+    return model, trainer, checkpoint
 
 
 def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | None) -> Job:
@@ -231,7 +219,7 @@ def assist_continued(
 ) -> Result:
     """Resume training as a worker that writes no files, together with worker 0, which calls `continue_run`."""
     job = read_job(folder)
-    model, trainer = _restored(folder, job, prepare)
+    model, trainer, _ = _restored(folder, job, prepare)
     trainer.replan(extended(job, trainer, epochs, patience).recipe)
     return assist(folder, model, trainer, callbacks)
 
@@ -253,11 +241,10 @@ def _prepare(
     if weights is not None:
         model.set_weights(weights)
     kept = None
-    if (weights is not None or job.start is not None) and model.normalization != UNFITTED:
+    if job.pretrained and model.normalization != UNFITTED:
         kept = model.normalization
     record = Record.learned(model, training, job.recipe.loss, ignore_label=job.recipe.ignore_label)
-    examples = replace(record, normalization=kept or UNFITTED).read(training)
-    parts = examples.parts(job.recipe.validation, job.recipe.seed)
+    parts = job.split(replace(record, normalization=kept or UNFITTED), training)
     options: dict[str, Any] = {"labels": record.labels, "normalization": kept}
     trainer = model.trainer(job.recipe, *parts, workers=workers, **options)
     trainer.adopt()
@@ -265,25 +252,27 @@ def _prepare(
 
 
 def _train(
-    recorder: Recorder,
+    folder: Path,
     job: Job,
     model: Model,
     trainer: Trainer,
     test: Data | None,
     callbacks: Sequence[Callback],
-    interval: float,
     *,
     plots: bool,
 ) -> Result:
-    """Train in a locked folder. If training is finished, write the model, the evaluation and, if ``plots``, plots."""
-    folder = recorder.folder
+    """Train in a locked folder. If training is finished, write the evaluation, the model and, if ``plots``, plots.
+
+    callbacks   the first one writes checkpoints
+    """
+    checkpoints = cast(Checkpointer, callbacks[0])
     with _stop_on_interrupt(trainer) as interrupted:
         try:
-            train(trainer, [checkpointer.Checkpointer(recorder, model, interval), *callbacks], finish=True)
+            train(trainer, callbacks, finish=True)
         finally:
-            # The best epoch may be one before a resumption, whose weights are only in the folder.
-            if trainer.history.restored is not None and (folder / BEST).is_file():
-                model.set_weights(files.read_tensors(folder / BEST, "model")[0])
+            # The best epoch may be one before a resumption, whose weights are only in the checkpoint.
+            if trainer.history.restored is not None and checkpoints.best:
+                model.set_weights(checkpoints.best)
     seconds = trainer.seconds
     if trainer.history.epochs:
         seconds = trainer.history.epochs[-1].seconds
@@ -292,11 +281,10 @@ def _train(
     evaluation = None
     if test is not None:
         evaluation = model.evaluate(test, ignore_label=trainer.recipe.ignore_label)
-    contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), epochs=job.recipe.epochs)}
     if evaluation is not None:
-        contents[EVALUATION] = files.json_bytes(evaluation.to_json(model.classes))
-    recorder.write(contents)
-    recorder.record_all()
+        files.write_atomic(folder / EVALUATION, files.json_bytes(evaluation.to_json(model.classes)))
+    about = {**model.about(), "epoch": len(trainer.history.epochs), "epochs": job.recipe.epochs}
+    files.write_atomic(folder / MODEL, files.tensor_bytes("model", model.weights, about))
     result = Result(folder, model, trainer.history, seconds, True, evaluation)
     if plots:
         draw(result, test)

@@ -1,13 +1,13 @@
-"""The files of a training history: history.csv and validation.csv.
+"""The file of a training history: history.csv.
 
-history.csv has one row per step and a column named after the metric. The last row of an epoch also contains the
-validation results and the time. Numbers are written with all digits, so that the same bits are read back.
+It has one row per step and columns named after the metrics. The last row of an epoch also contains the validation
+results and the time. Numbers are written with all digits, so that the same bits are read back.
 """
 
 import csv
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -18,16 +18,31 @@ from chainrule.network.tasks import CLASSIFICATION, METRICS
 from chainrule.training.history import ERROR, Epoch, History, epoch_means
 
 MAX_BYTES = 1 << 31  # maximum size of history.csv
+PREFIX = "validation_"  # before the names of further metrics in the heading
 _NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # the format of `repr`
 
 
-def columns(metric: str) -> tuple[str, ...]:
-    """Return the column names of history.csv for the given metric."""
-    return ("step", "epoch", "samples", "rate", "loss", metric, "validation_loss", f"validation_{metric}", "seconds")
+def columns(metric: str, further: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the column names of history.csv for the metric and further metrics of validation samples."""
+    names = ("step", "epoch", "samples", "rate", "loss", metric, "validation_loss", f"validation_{metric}", "seconds")
+    return (*names, *(PREFIX + name for name in further))
 
 
-def rows(history: History, start: int = 0) -> Iterator[str]:
-    """Yield the lines of history.csv without the heading and without the first ``start`` steps."""
+def heading(metric: str, further: Sequence[str] = ()) -> str:
+    """Return the first line of history.csv."""
+    return _csv_line(columns(metric, further))
+
+
+def further_metrics(history: History) -> tuple[str, ...]:
+    """Return the names of the further metrics of validation samples, which are known after the first epoch."""
+    return tuple(history.epochs[-1].validation_metrics) if history.epochs else ()
+
+
+def rows(history: History, start: int = 0, further: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of history.csv without the heading and without the first ``start`` steps.
+
+    further   names of the further metrics in the heading
+    """
     ends = {epoch.step: epoch for epoch in history.epochs}
     for step in range(start + 1, len(history) + 1):
         index = step - 1
@@ -35,30 +50,23 @@ def rows(history: History, start: int = 0) -> Iterator[str]:
         values += [history.losses[index], history.measures[index]]
         end = ends.get(step)
         if end is None:
-            values += [None, None, None]
+            values += [None, None, None, *(None for _ in further)]
         else:
             values += [end.validation_loss, end.validation_measured, round(end.seconds, 3)]
+            values += [end.validation_metrics.get(name, math.nan) for name in further]
         yield ",".join(map(_cell, values)) + "\n"
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    stream = StringIO()
+    csv.writer(stream, lineterminator="\n").writerow(cells)
+    return stream.getvalue()
 
 
 def _cell(value: float | None) -> str:
     if value is None:
         return ""
     return repr(value)
-
-
-def validation_csv(history: History) -> bytes:
-    """Return the content of validation.csv: the further metrics of each epoch's validation samples."""
-    names = list[str]()
-    if history.epochs:
-        names += history.epochs[-1].validation_metrics
-    stream = StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["epoch", *names])
-    for end in history.epochs:
-        values = [repr(end.validation_metrics.get(name, math.nan)) for name in names]
-        writer.writerow([end.epoch, *values])
-    return stream.getvalue().encode()
 
 
 def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
@@ -68,77 +76,50 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
 
     Errors   FormatError if the heading or a row is invalid, or if there are too few rows
     """
-    heading, *lines = _lines(path) or [""]
-    metric_of_heading = {",".join(columns(metric)): metric for metric in METRICS}
-    if heading not in metric_of_heading:
-        raise FormatError(f"{path}: expected the heading {','.join(columns(CLASSIFICATION.metric))}")
-    history = History(measure=metric_of_heading[heading])
-    if len(lines) < steps:
-        raise FormatError(f"{path}: expected at least {steps} steps, found {len(lines)}")
-    for line in lines[:steps]:
-        step = len(history) + 1
+    content = read_bytes(path, MAX_BYTES, FormatError).decode(errors="replace")
+    lines = csv.reader(StringIO(content, newline=""))
+    history, further = _empty_history(_next_row(lines), path)
+    for step in range(1, steps + 1):
+        cells = _next_row(lines)
+        if not cells:
+            raise FormatError(f"{path}: expected at least {steps} steps, found {step - 1}")
         try:
-            _add_row(history, line.split(","), -(-samples // batch_size))
+            _add_row(history, cells, further, -(-samples // batch_size))
         except (ValueError, OverflowError):
-            raise FormatError(f"{path}: expected the row of step {step}, found {quoted(line)}") from None
+            raise FormatError(f"{path}: expected the row of step {step}, found {quoted(','.join(cells))}") from None
     return history
 
 
-def add_validation(history: History, path: Path) -> None:
-    """Add the further metrics in validation.csv to the epochs. Rows of later epochs are ignored; so is a missing file.
+def _empty_history(names: list[str], path: Path) -> tuple[History, list[str]]:
+    """Return the history for a heading, without steps, and the names of the further metrics."""
+    count = len(columns(""))
+    further = [name.removeprefix(PREFIX) for name in names[count:]]
+    for metric in METRICS:
+        if names == [*columns(metric, further)]:
+            return History(measure=metric), further
+    raise FormatError(f"{path}: expected the heading {','.join(columns(CLASSIFICATION.metric))}")
 
-    Errors   FormatError if the heading or a row is invalid, or if there are too few rows
-    """
-    if not path.exists():
-        return
-    content = read_bytes(path, MAX_BYTES, FormatError).decode(errors="replace")
+
+def _next_row(lines: Iterator[list[str]]) -> list[str]:
+    """Return the next row of a CSV file; an empty list if there is none, or if it is damaged."""
     try:
-        heading, *rows = list(csv.reader(StringIO(content))) or [[]]
-    except csv.Error as error:
-        raise FormatError(f"{path}: {error}") from None
-    names = heading[1:]  # after "epoch"
-    if not names:
-        return
-    remaining = iter(rows)
-    for number, epoch in enumerate(history.epochs):
-        cells = next(remaining, list[str]())
-        try:
-            metrics = _further_metrics(cells, epoch.epoch, names)
-        except ValueError:
-            raise FormatError(f"{path}: expected the row of epoch {epoch.epoch}, found {quoted(cells)}") from None
-        history.epochs[number] = replace(epoch, validation_metrics=metrics)
+        return next(lines, list[str]())
+    except csv.Error:
+        return []
 
 
-def _further_metrics(cells: list[str], epoch: int, names: list[str]) -> dict[str, float]:
-    """Return the metrics in a row of validation.csv, by name; ValueError if the row is not that of the epoch."""
-    if len(cells) != len(names) + 1 or cells[0] != str(epoch):
-        raise ValueError
-    return dict(zip(names, map(_metric, cells[1:]), strict=True))
-
-
-def is_bare(path: Path) -> bool:
-    """Return whether history.csv is missing or contains no steps."""
-    return not path.exists() or len(_lines(path)) <= 1
-
-
-def _lines(path: Path) -> list[str]:
-    lines = read_bytes(path, MAX_BYTES, FormatError).decode("ascii", errors="replace").split("\n")
-    if not lines[-1]:
-        lines.pop()
-    return lines
-
-
-def _add_row(history: History, fields: list[str], steps: int) -> None:
+def _add_row(history: History, cells: list[str], further: Sequence[str], steps: int) -> None:
     """Append the step in a row of history.csv and, after an epoch's last step, the epoch.
 
+    further  names of the further metrics
     steps    number of steps per epoch
     Errors   ValueError if the row is invalid, or is not the row of the next step
     """
     epoch, position = divmod(len(history), steps)
-    step, number, size, rate, loss, metric, *validation_cells, seconds = fields
+    step, number, size, rate, loss, metric, validation_loss, validation_metric, seconds, *others = cells
     expected = (str(len(history) + 1), str(epoch + 1), str(max(int(size), 1)))
     is_last_of_epoch = position == steps - 1
-    if (step, number, size) != expected or len(validation_cells) != 2 or bool(seconds) != is_last_of_epoch:
+    if (step, number, size) != expected or len(others) != len(further) or bool(seconds) != is_last_of_epoch:
         raise ValueError
     maximum = 1.0
     if history.measure == ERROR:
@@ -146,10 +127,11 @@ def _add_row(history: History, fields: list[str], steps: int) -> None:
     values = _number(rate), _number(loss, minimum=-math.inf), _number(metric, maximum=maximum)
     history.add(epoch + 1, int(size), *values)
     if is_last_of_epoch:
-        validation_loss, validation_metric = validation_cells
         validation = _metric_or_none(validation_loss), _metric_or_none(validation_metric)
         means = epoch_means(history)
-        history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, _number(seconds)))
+        end = Epoch.of(history.measure, epoch + 1, len(history), means, validation, _number(seconds))
+        metrics = dict(zip(further, map(_metric, others), strict=True))
+        history.epochs.append(replace(end, validation_metrics=metrics))
 
 
 def _number(text: str, minimum: float = 0.0, maximum: float = math.inf) -> float:

@@ -39,19 +39,16 @@ def serve(
     port: int = 0,
     browser: bool = True,
     announce: Callable[[str], None] = print,
-    folder: str | None = None,
-    offline: bool | None = None,
 ) -> None:
     """Serve the page until Ctrl-C.
 
-    port              0 for any free port
-    browser           whether to open the page in a browser
-    announce          function that is called with the page's address
-    folder, offline   see `Session`
+    port       0 for any free port
+    browser    whether to open the page in a browser
+    announce   function that is called with the page's address
     """
     with _bound(port) as listening, tempfile.TemporaryDirectory() as private:
         key = Key(listening.getsockname()[1])
-        session = Session(subject, folder=folder, offline=offline)
+        session = Session(subject)
         announce(key.address)
         if browser:
             threading.Thread(target=_open, args=[key, Path(private, "page.html")], daemon=True).start()

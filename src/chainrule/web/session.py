@@ -43,21 +43,15 @@ MAX_STEPS = 1_000_000  # steps of one `advance`
 class Session:
     """The network that the page shows, and its training. Thread-safe.
 
-    folder     folder of the data; see `data.load`
-    offline    whether to load the data without downloading them; see `data.load`
     threaded   whether to start threads that load the data and train. Without them, the constructor loads the data, and
                nothing is trained
     loaded     event that is set when the data are loaded or loading has failed
     """
 
-    def __init__(
-        self, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None, threaded: bool = True
-    ) -> None:
+    def __init__(self, subject: PageSubject, *, threaded: bool = True) -> None:
         self.subject = subject
         self._threaded = threaded
         self.loaded = threading.Event()
-        self._folder = folder
-        self._offline = offline
         self._sample_images = no_images(subject.model.input_shape)
         self._running: Running | None = None
         self._class_names: tuple[str, ...] = ()
@@ -303,7 +297,7 @@ class Session:
         if folder is None or not self.loaded.is_set() or self._checkpoint_time == checkpoint_time:
             return
         try:
-            newer = subjects.of_path(folder, accept_changes=self.subject.accepted)
+            newer = subjects.of_path(folder)
         except ChainruleError:  # the folder is gone or contains another run: keep the opened one
             return
         if running is not None:
@@ -323,9 +317,7 @@ class Session:
         """Load the test images and, if training can continue, create a trainer."""
         try:
             if self.subject.choice is not None:
-                training, test = self.subject.choice.load(
-                    self.subject.recipe.seed, folder=self._folder, offline=self._offline, progress=False
-                )
+                training, test = self.subject.choice.load(self.subject.recipe.seed, progress=False)
                 self._problem = self._use(training, test)
         except ChainruleError as error:
             self._problem = str(error)
@@ -340,10 +332,10 @@ class Session:
         names = test.classes
         training = matched(training, subject.model.labels)
         test = matched(test, subject.model.labels)
-        if subject.job is not None:
-            subject.job.check_data(training, test)
-        subject.model.check_input(test.x)
         record = Record.of(subject.model, subject.recipe.ignore_label, subject.recipe.loss)
+        if subject.job is not None and subject.folder is not None:
+            subject.job.check_data(subject.folder, *subject.job.split(record, training))
+        subject.model.check_input(test.x)
         if test.is_dense:
             part = test.take(DENSE_COUNT)
             targets = traced_targets(record.read(part).targets, subject.model.loss)

@@ -65,13 +65,12 @@ class Written:
     lacking: str | None
 
 
-def write(path: Path, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None) -> Written:
+def write(path: Path, subject: PageSubject) -> Written:
     """Write the page with a subject to a file, atomically.
 
-    folder, offline   see `Session`
-    Errors            OptionError if the file would be larger than `LIMIT`
+    Errors   OptionError if the file would be larger than `LIMIT`
     """
-    session = Session(subject, folder=folder, offline=offline, threaded=False)
+    session = Session(subject, threaded=False)
     try:
         content = file_bytes(session)
         lacking = None

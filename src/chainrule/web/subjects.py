@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,10 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.models.model import Model
 from chainrule.network.fitted import UNFITTED
-from chainrule.runs import checksums, jobs, resume_point
-from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START, require_run
+from chainrule.runs import jobs, resume_point
+from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.runs.loading import load
-from chainrule.training import history_files
 from chainrule.training.history import History
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
@@ -27,6 +27,9 @@ from chainrule.web.walks import WalkStop
 
 DEFAULT = "numpy-cnn"
 UNTRAINABLE = "a model file contains no training state: open a run folder"
+PRETRAINED = (
+    "the page cannot repeat this training, which started from weights of another network that the run does not keep"
+)
 CHANGED = "training cannot continue with other data, another optimizer or another learning rate than those of the run"
 COUNT, DENSE_COUNT = 200, 12  # test images on the page; with a target for each pixel, a page of 200 would be large
 
@@ -45,8 +48,6 @@ class PageSubject:
     start         first address of the page, such as "#/network?sample=3"; None lets the page choose
     walk          stops of a custom walk; see `walks.read_walk`. None: use the page's own walk
     folder        run folder; None if the subject is not a run
-    accepted      whether files of the run that were changed since they were written may be used
-    remarks       notices to print when the subject is opened
     """
 
     title: str
@@ -62,8 +63,6 @@ class PageSubject:
     start: str | None = None
     walk: tuple[WalkStop, ...] | None = None
     folder: Path | None = None
-    accepted: bool = False
-    remarks: tuple[str, ...] = ()
 
 
 def of_name(name: str, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> PageSubject:
@@ -119,18 +118,16 @@ def of_path(
     engine: str | None = None,
     threads: int | None = None,
     precise: bool = False,
-    accept_changes: bool = False,
 ) -> PageSubject:
     """Return the subject of a run folder or a .safetensors file.
 
     engine, threads, precise   settings for a model file; a run has its own
-    accept_changes             whether files of the run that were changed since they were written may be used
     Errors                     DataError if the path does not exist or the subject needs custom code
     """
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
     if path.is_dir():
-        subject = _of_run(path, accept_changes)
+        subject = _of_run(path)
     else:
         subject = _of_file(path, load(path, engine=engine, threads=threads, precise=precise))
     parts = ", ".join(custom_parts(subject.recipe))
@@ -151,35 +148,23 @@ def custom_parts(recipe: Recipe) -> list[str]:
     return descriptions
 
 
-def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
+def _of_run(folder: Path) -> PageSubject:
     """Return a run at its last checkpoint. The folder is neither locked nor written, as the run may be training."""
-    names = (CONFIG, START, HISTORY, CHECKPOINT)
-    remarks = checksums.check(require_run(folder), names, accept=accept_changes)
     job = jobs.read_job(folder)
-    has_started = (folder / CHECKPOINT).exists() or not history_files.is_bare(folder / HISTORY)
-    if has_started:
-        point = resume_point.read_resume_point(folder, engine=job.engine, threads=job.threads, precise=job.precise)
-        model = point.model
-        moments = point.training.moments
-        steps = point.training.step - 1
-        history = history_files.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
-    else:
-        model = job.build()
-        moments = job.recipe.optimizer.init(model.parameters)
-        history = History()
+    machine: dict[str, Any] = {"engine": job.engine, "threads": job.threads, "precise": job.precise}
+    point = resume_point.read_resume_point(folder, **machine)
     return PageSubject(
         str(folder),
-        model,
+        point.model,
         job.recipe,
         job.choice,
         job,
         images=job.epoch_images,
-        moments=moments,
-        history=history,
-        fitted=has_started,
+        moments=point.training.moments,
+        history=point.history,
+        fitted=len(point.history) > 0,
+        untrainable=PRETRAINED if job.pretrained else None,
         folder=folder,
-        accepted=accept_changes,
-        remarks=tuple(remarks),
     )
 
 
@@ -208,7 +193,7 @@ def opened_frame(subject: PageSubject) -> Frame:
 
 def first_frame(subject: PageSubject, opened: Frame) -> Frame:
     """Return the frame before the first step, with weights initialized again from the seed."""
-    if not len(subject.history):
+    if not len(subject.history) or subject.untrainable == PRETRAINED:
         return opened
     model = subject.model
     if subject.job is not None:

@@ -1,4 +1,4 @@
-"""The files of a run folder: config.json and the tables, which users may edit, and the checkpoint."""
+"""The files of a run folder: config.json and history.csv, with right checksums, and the checkpoint."""
 
 import json
 import tempfile
@@ -14,7 +14,8 @@ from fuzz.mutators import bytes_of, json_of
 from safetensors.numpy import load
 
 import chainrule as cr
-from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, VALIDATION
+from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY
+from chainrule.runs.jobs import CHECKSUM, _checksum
 from chainrule.web import subjects
 
 TRAIN = "train --from model.safetensors --data tiny.npz --epochs 2 --batch-size 8 --validation 0.25 --out run --quiet"
@@ -62,19 +63,14 @@ def config() -> Any:
 
 def completed(path: Path) -> Path:
     """Return the folder of a run, with the input as one of its files, which all others join."""
-    for name in {CONFIG, HISTORY, VALIDATION} - {path.name}:
+    for name in {CONFIG, HISTORY, CHECKPOINT} - {path.name}:
         path.with_name(name).write_bytes(files()[name])
     return path.parent
 
 
 def opened(path: Path) -> None:
     """Open a run as the page does."""
-    subjects.of_path(completed(path), accept_changes=True)
-
-
-def compared(path: Path) -> None:
-    """Run `chainrule evaluate` on a run: it reads all files."""
-    command(completed(path).parent, ["evaluate", "run", "--accept-changes"])
+    subjects.of_path(completed(path))
 
 
 def rows(name: str) -> list[Any]:
@@ -95,6 +91,14 @@ def checkpoint() -> list[Any]:
     return [models.tree_of(load(content), about, "checkpoint")]
 
 
+def signed(tree: Any) -> bytes:
+    """Return a config.json with the checksum of its entries."""
+    if isinstance(tree, dict):
+        tree = {name: value for name, value in tree.items() if name != CHECKSUM}
+        tree[CHECKSUM] = _checksum(tree)
+    return json_of(tree)
+
+
 def found_config() -> dict[str, bytes]:
     """Return contents of config.json that once failed."""
     layers = [{"layer": "Flatten"}, {"layer": "Dense", "features": 10**12}]
@@ -105,7 +109,7 @@ def found_config() -> dict[str, bytes]:
         "an escape in a name": {"model": {**network, "name": "\x1b[2J\nx"}},
         "half a surrogate pair": {"model": {**network, "name": "\ud800"}},
     }
-    contents = {name: json_of({**config(), **change}) for name, change in changes.items()}
+    contents = {name: signed({**config(), **change}) for name, change in changes.items()}
     return contents | {"numbers of 5,000 digits": digits, "deep": b"[" * 100_000}
 
 
@@ -119,7 +123,6 @@ def found_history() -> dict[str, bytes]:
 
 FORMATS = (
     Format("checkpoint", f"run/{CHECKPOINT}", opened, checkpoint, models.build, (b'"step"', b'"F64"', b"optimizer.m")),
-    Format("config.json", f"run/{CONFIG}", compared, lambda: [config()], json_of, (b"null", b"{}"), found_config),
-    Format("history.csv", f"run/{HISTORY}", compared, lambda: rows(HISTORY), table, FIGURES, found_history),
-    Format("validation.csv", f"run/{VALIDATION}", compared, lambda: rows(VALIDATION), table, FIGURES),
+    Format("config.json", f"run/{CONFIG}", opened, lambda: [config()], signed, (b"null", b"{}"), found_config),
+    Format("history.csv", f"run/{HISTORY}", opened, lambda: rows(HISTORY), table, FIGURES, found_history),
 )

@@ -136,7 +136,6 @@ def test_a_notebook_shows_all_epochs_and_a_figure_the_steps() -> None:
         ("accuracy", 0.98765, "98.77 %"),
         ("validation_loss", 0.0123456, "0.01235"),
         ("seconds", 12.345, "12.3"),
-        ("validation_psnr", 31.4159, "31.42"),
         ("epoch", 12, "12"),
         ("loss", None, "–"),
         ("seconds", None, "–"),

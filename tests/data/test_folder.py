@@ -28,7 +28,7 @@ LINK = "a link, which is not followed; copy the file"
     ("files", "message"),
     [
         ("", r"expected one subfolder of images per class, or a table labels.csv, found nothing"),
-        ("other*1 class/a.txt class/b.HEIC", "class: expected .* images, found only class/a.txt, class/b.HEIC"),
+        ("other*1 class/a.txt class/b.HEIC", "class: expected .* images, found only a.txt, b.HEIC; convert to JPEG"),
         ("images/cat*1 images/dog*1", r"only one class, 'images'.*subfolders \(cat, dog\) are the classes, load"),
         (f"{IN_TRAIN} test/b*1", "test has no class 'a'; expected the same classes in train and test"),
         (f"{IN_TRAIN} test/a*1 test/b*1 test/c*1 test/d*1", "train has no class 'c', 'd'; expected the same"),

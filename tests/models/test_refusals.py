@@ -91,7 +91,7 @@ REFUSED: dict[type[ChainruleError], list[tuple[str, Use]]] = {
     ],
     ShapeError: [
         (
-            "series of different lengths",
+            "different shapes, such as 1×9 and 1×7; pad or cut them",
             lambda: cr.Sequential([cr.Conv1D(2, 3)], (1, 9), engine="numpy").predict(
                 [np.zeros((1, 9)), np.zeros((1, 7))]
             ),

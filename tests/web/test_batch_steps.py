@@ -54,7 +54,7 @@ def of_stripes(data: Path, body: tuple[Layer, ...], recipe: Recipe) -> PageSubje
 def drawn(seed: int, data: Path, folder: Path) -> PageSubject:
     """Draw options of a step: what it does to targets, to the batch, to the gradient and to single parameters."""
     random, body = np.random.default_rng(seed), BODIES[seed % len(BODIES)]
-    frozen = [("gamma",), ("gamma", "b")] if body is SMOOTH else [(), ("conv1",), ("dense1.b",)]
+    frozen = [("gamma",), ("gamma", "w")] if body is SMOOTH else [(), ("conv1",), ("dense1.w",)]
     recipe = replace(
         RECIPE,
         optimizer=OPTIMIZERS[random.integers(len(OPTIMIZERS))],

@@ -10,7 +10,7 @@ import click
 from chainrule.cli import options
 from chainrule.cli.check import LONGEST, task_options
 from chainrule.cli.output import WIDTH, format_table, print_json
-from chainrule.errors import OptionError, printable
+from chainrule.errors import printable
 
 if TYPE_CHECKING:
     from chainrule.check.autograder import GradedAssignment
@@ -22,7 +22,7 @@ UNISOLATED = (
     "chainrule: WARNING: submissions were not isolated by the kernel. Protection: {}. Grade only code that you would "
     "run. SECURITY.md shows what submissions could do, and how to grade in a container."
 )
-FORMATS = ("gradescope", "otter")
+FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
 
 @options.option_group(task_options)
@@ -43,7 +43,7 @@ def assignment_options(
     packages  (--package NAME) A package that submissions may import in addition to NumPy and the standard library; may
               be repeated.
     seed      Seed of the random inputs; by default a new one each time, which is printed.
-    draw_by   Draw the values from the seed and the name of each student.
+    draw_by   Draw the values, and the input shape by default, from the seed and the name of each student.
     """
 
 
@@ -65,7 +65,8 @@ def output_options(
     """Declare what is written.
 
     table        (--csv) Write the table as a CSV file.
-    autograders  (--autograder FILE.zip) Write an autograder for Gradescope.
+    autograders  (--autograder) Write an autograder: FILE.zip for Gradescope, FILE.yml for GitHub Classroom, FILE.py for
+                 classroom50.
     """
 
 
@@ -184,9 +185,7 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
     from chainrule.check.autograder import autograder
 
     for path in paths:
-        if path.suffix != ".zip":
-            raise OptionError(f"autograder {path}: expected FILE.zip, for Gradescope (docs/checking.md#grading)")
-        write_atomic(path, autograder(task))
+        write_atomic(path, autograder(path.suffix, task))
 
 
 def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:

@@ -223,8 +223,10 @@ def _check_classes(layout: Layout, part: str, files: Sequence[UsableFile]) -> No
             used.add(file.target)
     for entry in layout.parts[part]:
         if isinstance(entry.target, int) and entry.target not in used:
-            name = layout.classes[entry.target]
-            raise DataError(f"{layout.folder}: every image of class {name!r} in {part} is damaged")
+            images = f"every image of class {layout.classes[entry.target]!r}"
+            if part != ALL:
+                images += f" in {part}"
+            raise DataError(f"{layout.folder}: {images} is damaged")
     if not files:
         raise DataError(f"{layout.folder}: every image in {part} is damaged")
 

@@ -1,4 +1,4 @@
-"""How much code each package has, and how dense it is, beside its limits: python tests/code_size.py (make lint).
+"""How much code each package has, beside its limit, and how dense it is: python tests/code_size.py (make lint).
 
 Tokens are names, numbers, operators and strings. Comments, docstrings, layout and generated files do not count. The
 other measures are constructs per 1,000 tokens of Python. A statement is dense if its expressions hold three or more
@@ -29,7 +29,7 @@ MOST_LINES = 60  # of a function, without its docstring
 PROJECT_LIMITS = {  # of all Python but that of the tests; lower them when a value becomes smaller
     "functions with more than seven positional parameters": 2,
     "functions over 60 lines": 0,
-    "lines with Any": 1_785,
+    "lines with Any": 1_643,
 }
 KERNELS = "src/chainrule/engines/compiled/kernels"  # their functions are called by position, also by generated programs
 

@@ -87,7 +87,10 @@ def read_masks(folder: Path, options: ImageOptions) -> Dataset:
 
 def _masks(files: Sequence[UsableFile]) -> list[Mask]:
     """Return the masks of images that were read with their masks."""
-    return [cast(Mask, file.mask) for file in files]
+    masks = list[Mask]()
+    for file in files:
+        masks.append(cast(Mask, file.mask))
+    return masks
 
 
 def _with_classes(files: list[UsableFile], values: MaskValues, reader: ImageReader) -> list[UsableFile]:

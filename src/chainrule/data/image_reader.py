@@ -9,7 +9,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypedDict, cast
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.arrays import Array, Ints
 from chainrule.data.folder_layout import CLASSES, NUMBERS, relative
-from chainrule.data.image_files import ImageFiles
+from chainrule.data.image_files import ImageFiles, in_threads
 from chainrule.data.images import (
     MAX_PIXELS,
     TURNED,
@@ -254,7 +253,7 @@ def _size_text(size: Sequence[int]) -> str:
 
 
 def _examined(files: Sequence[ImageWithMask], options: ImageOptions) -> Iterator[UsableFile | ChainruleError]:
-    """Yield the result of reading each file, which threads read: Pillow decodes without the interpreter's lock."""
+    """Yield the result of reading each file, which threads read."""
 
     def examine(number: int) -> UsableFile | ChainruleError:
         try:
@@ -264,8 +263,7 @@ def _examined(files: Sequence[ImageWithMask], options: ImageOptions) -> Iterator
         except ChainruleError as error:
             return error
 
-    with ThreadPoolExecutor() as pool:
-        yield from pool.map(examine, range(len(files)))
+    yield from in_threads(examine, range(len(files)))
 
 
 def _examine(number: int, paths: ImageWithMask, options: ImageOptions) -> UsableFile:

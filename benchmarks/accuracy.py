@@ -62,7 +62,9 @@ class Split:
 
 def _divided(x: Array, y: Array, seed: int) -> Split:
     """Hold back a quarter of the samples, drawn by the seed, for the test."""
-    classes = y if y.dtype.kind in "iu" else None
+    classes = None
+    if y.dtype.kind in "iu":
+        classes = y
     x, x_test, y, y_test = selection.train_test_split(x, y, random_state=seed, stratify=classes)
     return Split(x, y, x_test, y_test)
 

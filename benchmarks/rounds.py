@@ -43,7 +43,9 @@ def in_rounds(runs: Mapping[str, Run], turn: float, continues: Callable[[int, Se
     continues  function of the number of rounds and their results, which decides whether another round follows
     """
     repetitions = {name: _repetitions(run, turn) for name, run in runs.items()}
-    seconds_of: SecondsOf = {name: [] for name in runs}
+    seconds_of: SecondsOf = {}
+    for name in runs:
+        seconds_of[name] = []
     number = 0
     while continues(number, seconds_of):
         for name in in_turn(list(runs), number):

@@ -163,7 +163,9 @@ def comparisons(
 
     A slow case is timed again, in new processes, until a measurement is not slow or `ATTEMPTS` agree.
     """
-    measured: dict[Case, list[Comparison]] = {case: [] for case in selected}
+    measured: dict[Case, list[Comparison]] = {}
+    for case in selected:
+        measured[case] = []
     failed: dict[Case, str] = {}
     for attempt in range(ATTEMPTS):
         # At first, all cases: none has a measurement that is not slow.
@@ -192,7 +194,9 @@ def compared(case: Case, both: Mapping[str, Process], threads: int) -> Compariso
             process.ask("load", **vars(case), threads=threads)
         except WorkerError as error:
             return f"{name}: {error}"
-    rounds = COLD_ROUNDS if case.kind == "first step" else ROUNDS
+    rounds = ROUNDS
+    if case.kind == "first step":
+        rounds = COLD_ROUNDS
     timings, failures = timed(both, rounds, turn=TURN_SECONDS, settle=SETTLE_SECONDS)
     if failures:
         return "; ".join(f"{name}: {reason}" for name, reason in failures.items())

@@ -55,6 +55,11 @@ assert model.evaluate(x, y).accuracy > 0.8
 model.save("model.safetensors")
 assert np.array_equal(cr.load("model.safetensors").predict(x), model.predict(x))
 assert bool(cr.check_gradients(model))
+for number, image in enumerate(x):
+    os.makedirs(f"images/{y[number]}", exist_ok=True)
+    with open(f"images/{y[number]}/{number}.pgm", "wb") as file:
+        file.write(b"P5 8 8 255 " + image.tobytes())
+model.fit(cr.data.load("images", lazy=True)[0], progress=False)
 assert "conv1.dw[0,0,1,1] = " in str(model.trace(x[:1], y[:1]).explain("conv1.dw[0,0,1,1]"))
 class Wrong:
     def __init__(self):

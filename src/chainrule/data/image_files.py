@@ -1,10 +1,11 @@
 """Image files as sources of samples: they are decoded when they are needed."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from chainrule.data.images import (
 from chainrule.data.sources import Array, HashObject, Indices, SampleSource
 from chainrule.errors import ChainruleError, DataError
 
+R = TypeVar("R")
 MAX_HEADERS = 10_000  # number of images from whose headers the default size is determined
 
 
@@ -52,8 +54,7 @@ class ImageFiles(SampleSource):
 
         Errors   DataError for a file that has been removed or changed since the data were loaded
         """
-        with ThreadPoolExecutor() as pool:  # Pillow decodes without the interpreter's lock
-            images = list(pool.map(self._decoded, indices.tolist()))
+        images = list(in_threads(self._decoded, indices.tolist()))
         return np.array(images, self.dtype).reshape(-1, *self.shape[1:])
 
     def _decoded(self, index: int) -> Array:
@@ -72,6 +73,19 @@ class ImageFiles(SampleSource):
         """Add the files' names and contents to a hash."""
         for part in (self._names, self._ends.data, self._digests):
             digest.update(part)
+
+
+def in_threads(function: Callable[[int], R], numbers: Sequence[int]) -> Iterator[R]:
+    """Yield the results for numbers, in order, which threads compute: Pillow decodes without the interpreter's lock.
+
+    Where no thread can be started, as in a browser, they are computed one after the other.
+    """
+    with ThreadPoolExecutor() as pool:
+        try:
+            results = pool.map(function, numbers)
+        except RuntimeError:
+            results = map(function, numbers)
+        yield from results
 
 
 def header_shapes(paths: Sequence[Path], most: int = MAX_HEADERS) -> list[tuple[int, int, int]]:

@@ -168,9 +168,13 @@ class BatchLoader:
 
 
 def _computed_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield batches while a thread computes the next one, so that images are decoded during a training step."""
+    """Yield batches while a thread, if one can be started, computes the next one: images are decoded during a step."""
     with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, batches, None)
+        try:
+            following = thread.submit(next, batches, None)
+        except RuntimeError:
+            yield from batches
+            return
         batch = following.result()
         while batch is not None:
             following = thread.submit(next, batches, None)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import numpy as np
 
 from chainrule import zoo as networks
 from chainrule.cli import options
@@ -84,7 +83,9 @@ def _row(entry: Entry, target: Target, folder: Path) -> tuple[list[str], bool]:
     choice, stated = DataChoice(target.data), MISSING
     if target.data == entry.choice.name:
         choice, stated = entry.choice, entry.stated
-    required = MISSING if target.value is None else f"≥ {format_target(target.metric, target.value)}"
+    required = MISSING
+    if target.value is not None:
+        required = f"≥ {format_target(target.metric, target.value)}"
     cells = [target.data, str(recipe.epochs), stated, required]
     try:
         loaded = choice.load(recipe.seed)
@@ -95,15 +96,21 @@ def _row(entry: Entry, target: Target, folder: Path) -> tuple[list[str], bool]:
     seeds = range(recipe.seed, recipe.seed + SEEDS.get(entry.name, 1))
     results = list[Result]()
     for seed in seeds:
-        title = f"{entry.name}-{target.data}" + (f"-{seed}" if len(seeds) > 1 else "")
+        title = f"{entry.name}-{target.data}"
+        if len(seeds) > 1:
+            title += f"-{seed}"
         results.append(_run(entry, choice, replace(recipe, seed=seed), loaded, folder / title))
-    reached = float(np.mean([getattr(result.evaluation, target.metric) for result in results]))
-    seconds = sum(result.seconds for result in results) / len(results)
+    reached = seconds = 0.0  # means over the runs
+    for result in results:
+        reached += float(getattr(result.evaluation, target.metric)) / len(results)
+        seconds += result.seconds / len(results)
     missed = target.value is not None and reached < target.value
-    note = [f"mean of {len(seeds)} seeds"] if len(seeds) > 1 else []
+    notes = ["missed"] * missed
+    if len(seeds) > 1:
+        notes.append(f"mean of {len(seeds)} seeds")
     cells += [format_metric(target.metric, reached), format_duration(seconds)]
     parameters = f"{results[0].model.parameters.size:,}"
-    return [entry.name, entry.source, parameters, *cells, "; ".join(["missed"] * missed + note)], not missed
+    return [entry.name, entry.source, parameters, *cells, "; ".join(notes)], not missed
 
 
 def _run(entry: Entry, choice: DataChoice, recipe: Recipe, loaded: tuple[Dataset, Dataset], folder: Path) -> Result:

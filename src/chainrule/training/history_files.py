@@ -35,7 +35,9 @@ def heading(metric: str, further: Sequence[str] = ()) -> str:
 
 def further_metrics(history: History) -> tuple[str, ...]:
     """Return the names of the further metrics of validation samples, which are known after the first epoch."""
-    return tuple(history.epochs[-1].validation_metrics) if history.epochs else ()
+    if not history.epochs:
+        return ()
+    return tuple(history.epochs[-1].validation_metrics)
 
 
 def rows(history: History, start: int = 0, further: Sequence[str] = ()) -> Iterator[str]:
@@ -50,10 +52,11 @@ def rows(history: History, start: int = 0, further: Sequence[str] = ()) -> Itera
         values += [history.losses[index], history.measures[index]]
         end = ends.get(step)
         if end is None:
-            values += [None, None, None, *(None for _ in further)]
+            values += [None] * (3 + len(further))
         else:
             values += [end.validation_loss, end.validation_measured, round(end.seconds, 3)]
-            values += [end.validation_metrics.get(name, math.nan) for name in further]
+            for name in further:
+                values.append(end.validation_metrics.get(name, math.nan))
         yield ",".join(map(_cell, values)) + "\n"
 
 

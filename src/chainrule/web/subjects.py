@@ -153,6 +153,9 @@ def _of_run(folder: Path) -> PageSubject:
     job = jobs.read_job(folder)
     machine: dict[str, Any] = {"engine": job.engine, "threads": job.threads, "precise": job.precise}
     point = resume_point.read_resume_point(folder, **machine)
+    untrainable = None
+    if job.pretrained:
+        untrainable = PRETRAINED
     return PageSubject(
         str(folder),
         point.model,
@@ -163,7 +166,7 @@ def _of_run(folder: Path) -> PageSubject:
         moments=point.training.moments,
         history=point.history,
         fitted=len(point.history) > 0,
-        untrainable=PRETRAINED if job.pretrained else None,
+        untrainable=untrainable,
         folder=folder,
     )
 

@@ -95,7 +95,7 @@ def options_of_fit() -> set[str]:
 
 def test_the_table_names_what_exists() -> None:
     options = options_of_fit()
-    for kind in cr.layers.NAMED.values():
+    for kind in (*cr.layers.NAMED.values(), *optimizers.NAMED.values()):
         options |= {*inspect.signature(kind).parameters}
     assert {name for names in words.vocabulary()["options"].values() for name in names.split()} <= options
     assert {*words.vocabulary()["names"].values()} <= {*losses.NAMES, *activations}

@@ -38,7 +38,7 @@ def trained(*data: Any, **options: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"validation_split": 0.3, "patience": 2}, {"augmentation": "shift=1,flip,mixup=0.3"},
+    {}, {"validation_split": 0.3, "patience": 2}, {"augmentation": "shift=1,flip,cutout=2"},
     {"normalization": "standardize", "class_weight": {"class1": 3.0}},
 ])  # fmt: skip
 def test_a_folder_trains_as_in_memory(folder: Path, options: dict[str, Any], tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Model(Network):
     ) -> None:
         super().__init__(layers, input_shape, wiring=wiring, **options)
         self.name = printable(name)
-        self._is_complete = True
+        self._is_complete = type(self).__module__ == __name__  # classes of users have attributes of their own
 
     history: History | None = None
     _is_complete = False

@@ -20,24 +20,14 @@ from code_size import code_tokens
 
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
-<<<<<<< HEAD
     "tokens of the loaded modules": 80_984,
     "tokens of the functions that are entered": 32_396,
-=======
-    "tokens of the loaded modules": 85_299,
-    "tokens of the functions that are entered": 33_511,
->>>>>>> issue-110
     "calls in a step": 123,
     "files in a step": 18,
     "switches between files in a step": 54,
     "modules in an import cycle": 0,
-<<<<<<< HEAD
     "modules that can be imported": 150,
     "functions that the inputs pass before the first batch": 28,
-=======
-    "modules that can be imported": 153,
-    "functions that the inputs pass before the first batch": 29,
->>>>>>> issue-110
 }
 MODULES_OF_A_FIT = ("models.model", "models.fitting", "training.trainer", "training.loop")
 

@@ -165,3 +165,20 @@ def test_a_chosen_normalization_is_that_of_every_input(kind: str) -> None:
     network = model(loss=LOSSES)
     network.fit(x, y, normalization=kind, progress=False)
     assert {part.kind for part in network.normalization.parts.values()} == {kind}
+
+
+def test_forms_of_several_are_split_alike() -> None:
+    """Divide inputs and targets by name and in order, also two vectors, which could be a list of two series."""
+    draw = np.random.default_rng(0)
+    a, b = cr.Input((3,), name="a"), cr.Input((4,), name="b")
+    h = cr.Concatenate()(a, b)
+    x, y = (
+        (draw.normal(size=(20, 3)), draw.normal(size=(20, 4))),
+        (draw.normal(size=(20, 2)), draw.normal(size=(20, 1))),
+    )
+    losses = list[Any]()
+    for inputs, targets in ((x, y), (dict(zip("ab", x, strict=True)), dict(zip("cd", y, strict=True)))):
+        network = cr.Graph([a, b], {"c": cr.Dense(2)(h), "d": cr.Dense(1)(h)}, engine="numpy", loss=["mse", "mse"])
+        history = network.fit(inputs, targets, validation_split=0.3, progress=False)
+        losses.append((history.epochs[0].validation_loss, network.parameters.tolist()))
+    assert losses[0] == losses[1]

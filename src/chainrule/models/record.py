@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core.arrays import Array, Ints
-from chainrule.data.containers import Column, Data, selected_samples
+from chainrule.data.containers import Column, Data, PassedData, selected_samples
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
 from chainrule.data.normalization import JointNormalization, Normalization
@@ -101,9 +101,13 @@ class Record:
 
     def _parts_of_several(self, data: Data, training: Ints, validation: Ints) -> tuple[Examples, Examples]:
         """Return training and validation data with several inputs, from the numbers of their samples."""
-        first = self.read(selected_samples(data, training))
+        network = self.network
+        inputs = _in_parts(network.input_ports, data.inputs, "inputs")
+        targets = _in_parts(network.output_ports, data.targets, "targets")
+        named = PassedData(inputs, targets, weights=data.weights)
+        first = self.read(selected_samples(named, training))
         later = replace(self, normalization=cast("Normalization", first.normalization))
-        return first, later.read(selected_samples(data, validation))
+        return first, later.read(selected_samples(named, validation))
 
     def _read(self, data: Data) -> Examples:
         if data.path:
@@ -253,6 +257,13 @@ def _only(columns: Mapping[Any, Column], what: str) -> Column:
     if len(columns) == 1:
         return next(iter(columns.values()))
     raise DataError(f"{what}s {', '.join(map(str, columns)) or 'none'}: expected one, for a network with one {what}")
+
+
+def _in_parts(ports: Ports | None, columns: Mapping[Any, Column], what: str) -> Mapping[Any, Column]:
+    """Return the columns of several inputs or targets by name; unchanged if there is only one, or they are packed."""
+    if ports is None or ([*columns] == [""] and ports.is_packed(columns[""].passed)):
+        return columns
+    return _named(ports, columns, what)
 
 
 def _named(ports: Ports, columns: Mapping[Any, Column], what: str) -> dict[str, Column]:

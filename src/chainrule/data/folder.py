@@ -9,7 +9,6 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -34,7 +33,7 @@ from chainrule.data.folder_layout import (
     read_layout,
     relative,
 )
-from chainrule.data.image_files import ImageFiles, header_shapes
+from chainrule.data.image_files import ImageFiles, header_shapes, in_threads
 from chainrule.data.images import (
     MAX_PIXELS,
     TURNED,
@@ -274,18 +273,17 @@ def _size_text(size: Sequence[int]) -> str:
 
 
 def _examined(entries: Sequence[LabeledFile], options: ImageOptions) -> Iterator[UsableFile | ChainruleError]:
-    """Yield the result of reading each file, which threads read: Pillow decodes without the interpreter's lock."""
+    """Yield the result of reading each file, which threads read."""
 
-    def examine(entry: LabeledFile) -> UsableFile | ChainruleError:
+    def examine(number: int) -> UsableFile | ChainruleError:
         try:
-            return _examine(entry, options)
+            return _examine(entries[number], options)
         except OptionError:  # not a fault of the file: Pillow is missing
             raise
         except ChainruleError as error:
             return error
 
-    with ThreadPoolExecutor() as pool:
-        yield from pool.map(examine, entries)
+    yield from in_threads(examine, range(len(entries)))
 
 
 def _examine(entry: LabeledFile, options: ImageOptions) -> UsableFile:

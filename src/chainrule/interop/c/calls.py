@@ -316,7 +316,7 @@ def _resample(operation: Operation) -> list[CCall]:
     lines = operation.attributes.get("lines", shapes.WHOLE_IMAGE)
     places = list[int]()
     weights = list[float]()
-    for line, size, outputs in zip(lines, image.shape[1:], result.shape[1:], strict=True):
+    for line, size, outputs in zip(lines, x.shape[1:], y.shape[1:], strict=True):
         for i in range(outputs):
             inputs = shapes.resampling_weights(operation.attributes["mode"], size, outputs, i, line)
             first, weight = inputs[0]

@@ -82,8 +82,11 @@ def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, share
 def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Gemm."""
     x, *parameters = operation.reads
-    weights = [graph.weight(tensor) for tensor in parameters if tensor is not None]
-    return graph.node("Gemm", graph.view(x), *weights, shape=operation.result.shape, transB=1)
+    w, *bias = [tensor for tensor in parameters if tensor is not None]
+    image = graph.view(x)
+    kernel = graph.kernel(graph.network.weights[w.storage], w.storage, image, *bias)
+    biases = [graph.weight(tensor) for tensor in bias]
+    return graph.node("Gemm", image, kernel, *biases, shape=operation.result.shape, transB=1)
 
 
 def read_matmul(call: Call) -> Feature:

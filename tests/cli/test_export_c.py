@@ -14,7 +14,6 @@ import chainrule as cr
 def test_c_files_are_written_with_their_sizes_and_accuracy(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     for options, printed, function in (
         ("", r"network\.c, .*; bytes: constants [\d,]+, arena [\d,]+, input 3,136, outputs 40$", "_run("),
-        ("--train", r"parameters [\d,]+, gradients [\d,]+, activations [\d,]+", "_step("),
         ("--int8", r"accuracy on digits(?:\.npz)?: ([\d.]+) %.*, ([\d.]+) %", "_run("),
     ):
         done = succeeded(invoke(f"export --c out {options}", finished))
@@ -39,8 +38,6 @@ def test_the_costs_of_layers_are_printed_and_returned_as_json(invoke: Invoke) ->
     header = Path("out/network.h").read_text()
     assert f"STACK_BYTES {record['c']['report']['stack']}\n" in header
     assert "conv1 + relu1" in header
-    trained = json.loads(succeeded(invoke("export model.safetensors --c trained --train --json")).stdout)
-    assert trained["c"]["report"] is None
 
 
 def test_streams_are_written_or_refused_in_one_line(invoke: Invoke) -> None:

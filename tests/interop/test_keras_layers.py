@@ -9,11 +9,11 @@ from interop.keras_draws import draw_layer, draw_shape
 from interop.keras_models import agree, keras
 from selection import draws
 
-from chainrule.interop.keras.layers import LAYERS
+from chainrule.interop.keras.operations import LAYERS
 
 COUNT = draws(2)
 L = keras.layers
-MERGING = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract", "Dot")
+MERGING = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
 FORMER = ("ThresholdedReLU", "BatchNormalizationV1", "BatchNormalizationV2")  # which Keras 3 does not have
 IDLE = {name for name, translate in LAYERS.items() if translate is LAYERS["Identity"]}  # test_keras_options.py
 KINDS = sorted({*LAYERS} - IDLE - {*MERGING, *FORMER, "Dropout"})
@@ -34,12 +34,6 @@ def test_a_layer_between_others(kind: str, seed: int, tmp_path: Path) -> None:
     after: list[Any] = random.choice(([], [L.Flatten(), L.BatchNormalization(), L.Dense(4)], [L.Dense(3)]))
     model = keras.Sequential([keras.Input(shape), *before, layer, *after])
     agree(tmp_path, model, seed, random.choice((".keras", ".h5")))
-
-
-@pytest.mark.parametrize("size", [(4, 9), (9, 4), (4, 4), (9, 9)], ids=str)
-def test_images_smaller_than_a_crop_along_some_axes(size: tuple[int, int], tmp_path: Path) -> None:
-    model = keras.Sequential([keras.Input((6, 7, 2)), L.CenterCrop(*size), L.Activation("tanh")])
-    agree(tmp_path, model, 0)
 
 
 def test_a_mean_and_a_variance_for_each_channel(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from numerical import assert_close
 
 import chainrule as cr
 from chainrule.errors import FormatError, ShapeError
-from chainrule.interop.keras.layers import LAYERS
+from chainrule.interop.keras.operations import LAYERS
 
 L = keras.layers
 # The options that Keras 2.0.9 to 2.15 write for each layer, with their defaults, and arguments that have none: those of

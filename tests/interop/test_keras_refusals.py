@@ -41,7 +41,10 @@ REFUSED: tuple[tuple[Any, tuple[Any, ...], str], ...] = (
     (L.Lambda(lambda x: x, name="l"), IMAGE, "Lambda 'l': Python code, which is never run"),
     (L.Conv2D(2, 1, activation="squareplus", name="c"), IMAGE, "Conv2D 'c': activation 'squareplus'; expected one"),
     (L.LeakyReLU(1.5, name="r"), (4,), "LeakyReLU 'r': slope 1.5"),
-    (L.PReLU(shared_axes=[2], name="p"), IMAGE, r"PReLU 'p': slope of shape \(6, 1, 4\)"),
+    (L.PReLU(shared_axes=[2], name="p"), IMAGE, "PReLU 'p': "),
+    (L.CenterCrop(3, 9, name="c"), IMAGE, "CenterCrop 'c': width 9 of 6; expected images that are not smaller"),
+    (L.Resizing(3, 4, crop_to_aspect_ratio=True, name="r"), IMAGE, "'r': crop_to_aspect_ratio true; expected false"),
+    (L.AdaptiveAveragePooling2D((2, 3), name="a"), IMAGE, "AdaptiveAveragePooling2D 'a': chainrule has no such layer"),
     (L.LayerNormalization(axis=1, name="n"), IMAGE, "LayerNormalization 'n': axis"),
     (L.BatchNormalization(renorm=True, name="b"), IMAGE, "BatchNormalization 'b': renorm"),
     (L.UpSampling2D(interpolation="bicubic", name="u"), IMAGE, "UpSampling2D 'u': interpolation 'bicubic'"),
@@ -52,7 +55,7 @@ REFUSED: tuple[tuple[Any, tuple[Any, ...], str], ...] = (
     (lambda x: L.Dropout(0.5, name="d")(L.ReLU()(x), training=True), (3,), "'d' is called with 'training' True"),
     (_several_originals, (4,), "Dense 'd': 0 arrays in the file; expected 2"),
     (Doubled(name="twice"), (3,), "Doubled 'twice': a custom class"),
-    (lambda x: ops.mean(x, axis=None, keepdims=True), IMAGE, "the batch axis"),
+    (lambda x: ops.mean(x, axis=None, keepdims=True), IMAGE, "axis None; expected axes of a sample"),
     (lambda x: ops.mean(x, axis=0, keepdims=True) + x, IMAGE, "axis 0"),
     (lambda x: ops.transpose(x[:, :1, :1, :1], (3, 1, 2, 0)), IMAGE, "the batch axis first"),
     (lambda x: ops.power(ops.relu(x) + 1, x), IMAGE, "exponent"),
@@ -78,7 +81,7 @@ def test_layers_without_a_counterpart_are_refused_by_name(
 @pytest.mark.filterwarnings("ignore")  # of Keras
 def test_weights_alone_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, keras.Sequential([keras.Input((3,)), L.Dense(2)]), ".weights.h5")
-    with pytest.raises(FormatError, match="a Keras file of weights, without a network"):
+    with pytest.raises(FormatError, match="weights without their network; expected a whole model"):
         cr.load(path)
 
 

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from interop.onnx_models import agree, made, ours, theirs
 from numerical import assert_close
-from onnx import helper
 
 from chainrule.errors import FormatError
 
@@ -75,53 +73,25 @@ CONSTANTS: dict[str, Any] = {
 MEAN = "ReduceMean<axes = [-2, -1], keepdims = 1>"
 NORMALIZED = f"m = {MEAN}(x) d = Sub(x, m) q = Pow(d, two) v = {MEAN}(q) w = Add(v, epsilon) s = Sqrt(w) n = Div(d, s)"
 CONVOLUTION = "Conv<pads = [1, 1, 1, 1]>"
-CONDITION = """
-    c = Conv(x, kernel)
-    d = Neg(c)
-    unused = Add(c, c)
-    s = Shape(c)
-    n = Gather<axis = 0>(s, ones)
-    same = Equal(n, {})
-    z = If(same) <
-        then_branch = then () => (float t) {{
-            no = Not(same)
-            t = If(no) <
-                then_branch = a () => (float u) {{ g = Sigmoid(unused) u = Add(g, d) }},
-                else_branch = b () => (float u) {{ g = Sigmoid(c) u = Add(g, d) }}
-            >
-        }},
-        else_branch = other () => (float e) {{ k = Constant<value_float = 3.0>() e = Mul(c, k) }}
-    >
-    y = Tanh(z)
-"""
 GRAPHS: dict[str, tuple[str, str, int]] = {  # nodes, names of layers and of what is trained ("": any), and the opset
-    "exact GELU": ("a = Div(x, root) b = Erf(a) c = Add(b, one) d = Mul(x, c) y = Mul(d, half)", "exact_gelu1", 13),
-    "exact GELU with the half first": (
-        "a = Mul(x, half) b = Mul(x, inverse) c = Erf(b) d = Add(one, c) y = Mul(a, d)",
-        "exact_gelu1",
-        13,
-    ),
     "GELU": (
         """
             a = Pow(x, three) b = Mul(a, cubic) c = Add(x, b) d = Mul(scale, c)
             e = Tanh(d) f = Add(e, one) g = Mul(x, f) y = Mul(half, g)
         """,
-        "gelu1",
+        "",
         13,
     ),
     "SiLU": ("a = Sigmoid(x) y = Mul(a, x)", "silu1", 13),
-    "Mish": ("a = Softplus(x) b = Tanh(a) y = Mul(x, b)", "mish1", 13),
-    "hard swish": ("a = Add(x, three) b = Clip(a, zero, six) c = Mul(x, b) y = Div(c, six)", "hard_swish1", 13),
     "softsign of ReLU": ("a = Relu(x) b = Add(a, one) y = Div(a, b)", "", 13),
     "nodes in any order": ("y = Sigmoid(c) c = Sub(a, b) b = Neg(a) a = Tanh(x)", "", 13),
-    "nodes that lead nowhere": ('e = Einsum<equation = "abcd->a">(x) y = Relu(x)', "relu1", 13),
+    "nodes that lead nowhere": ("e = Hardmax(x) y = Relu(x)", "relu1", 13),
     "blocks in the order of depth": ('a = DepthToSpace<blocksize = 2, mode = "CRD">(x) y = Tanh(a)', "", 13),
     "blocks in the order of places": ("a = DepthToSpace<blocksize = 2>(x) y = Tanh(a)", "", 13),
     "a constant of a shape": ("a = ConstantOfShape<value = float[1] {2.5}>(five) y = Mul(x, a)", "", 13),
-    "a norm along the last axis": ("y = LpNormalization(x)", "", 13),
     "a range and a transposition": (
         "a = Slice(x, ones, four, ones) b = Transpose<perm = [0, 2, 3, 1]>(a) y = Tanh(b)",
-        "slice1 reshape1 tanh1 permute1 reshape2",
+        "slice1 tanh1 reshape1 permute1 reshape2",
         13,
     ),
     "a bias that is read twice": ("c = Conv(x, kernel) a = Add(c, by_channel) y = Mul(a, c)", "", 13),
@@ -132,20 +102,7 @@ GRAPHS: dict[str, tuple[str, str, int]] = {  # nodes, names of layers and of wha
     ),
     "layer normalization": (
         f'{NORMALIZED} g = Mul(n, "ln.weight") y = Add(g, "ln.bias")',
-        "reshape1 ln reshape2 ln.gamma ln.beta",
-        13,
-    ),
-    "layer normalization of rows": (
-        f'{NORMALIZED.replace("-2, ", "")} g = Mul(n, "row.weight") y = Add(g, "row.bias")',
-        "reshape1 row reshape2 row.gamma row.beta",
-        13,
-    ),
-    "group normalization": (
-        """
-            r = Reshape(x, groups) i = InstanceNormalization(r, unit, none) t = Shape(x)
-            n = Reshape(i, t) g = Mul(n, "gn.weight") y = Add(g, "gn.bias")
-        """,
-        "gn gn.gamma gn.beta",
+        "",
         13,
     ),
     "constants take no name of a layer": (
@@ -171,8 +128,6 @@ GRAPHS: dict[str, tuple[str, str, int]] = {  # nodes, names of layers and of wha
         "",
         22,
     ),
-    "a condition that holds": (CONDITION.format("four"), "conv1 sigmoid1 rescaling1 add1 tanh1 conv1.w", 21),
-    "a condition that does not hold": (CONDITION.format("five"), "conv1 rescaling1 tanh1 conv1.w", 21),
     "Dropout of nothing in training": ("d = Dropout(x, zero, true) y = Tanh(d)", "tanh1", 13),
     "Dropout in inference": ("d = Dropout(x, half, false) y = Tanh(d)", "dropout1 tanh1", 13),
     "a constant repeated for every sample": (
@@ -215,26 +170,23 @@ REFUSED: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("batch axis", "t = Transpose<perm = [1, 0, 2, 3]>(x) y = GlobalMaxPool(t)", {}),
     ("several samples", "y = Reshape(x, two_rows)", {}),
     ("axis 0 of", "y = Softmax<axis = 0>(x)", {}),
-    ("version 5 of the operators; expected 6", "y = Relu(x)", {"opset": 5}),
+    ("version 8 of the operators; expected 9", "y = Relu(x)", {"opset": 8}),
     (r"unknown sizes \(h, w\)", "y = Relu(x)", {"shape": ("n", 3, "h", "w")}),
     ("5 axes", "y = Relu(x)", {"shape": ("n", 3, 4, 5, 6)}),
     ("does not depend on its input", "y = Identity(beta)", {}),
-    ("equation abcd->ab", 'y = Einsum<equation = "abcd->ab">(x)', {}),
+    ("Einsum.*no layer", 'y = Einsum<equation = "abcd->ab">(x)', {}),
     (
-        "If → 'y': input 1 depends on",
-        "g = Cast<to = 9>(x) y = If(g) <then_branch = a () => (float t) {t = Abs(x)}>",
+        "If → 'b': it reads only constants",
+        "b = If(true) <then_branch = a () => (float t) {t = Abs(x)}> y = Add(b, x)",
         {},
     ),
     ("Conv → 'y': ", "y = Conv(x, of_three)", {}),
-    ("is_test 0", "y = BatchNormalization(x, gamma, beta, beta, positive)", {"opset": 6}),
     ("5 outputs", "y, p, q, k, l = BatchNormalization(x, gamma, beta, beta, positive)", {"opset": 9}),
     (
         "training_mode 1",
         "y, p, q = BatchNormalization<training_mode = 1>(x, gamma, beta, beta, positive)",
         {"opset": 15},
     ),
-    ("spatial 0", "y = BatchNormalization<spatial = 0>(x, kernel, kernel, kernel, kernel)", {"opset": 8}),
-    ("is_test 0, ratio 0.5", "y = Dropout(x)", {"opset": 6}),
     ("training_mode true, ratio 0.5", "y = Dropout(x, half, true)", {"opset": 13}),
     ("depends on its own result", "a = Add(x, b) b = Tanh(a) y = Neg(b)", {}),
 )
@@ -249,13 +201,6 @@ def test_nodes_without_a_counterpart_are_refused_by_name(
         ours(tmp_path, made(nodes, CONSTANTS, options.get("shape", SHAPE), options.get("opset", 21)))
     assert re.match(r"\S*some\.onnx: ", str(refused.value))
     assert "\n" not in str(refused.value)
-
-
-def test_inference_that_old_versions_state(tmp_path: Path) -> None:
-    """ONNX Runtime has no such old operators: what they compute is y = (x − m) / √(v + ε), and the input."""
-    nodes = "n = BatchNormalization<is_test = 1>(x, positive, beta, beta, positive) y = Dropout<is_test = 1>(n)"
-    m = CONSTANTS["beta"][:, None, None]
-    assert_close(ours(tmp_path, made(nodes, CONSTANTS, SHAPE, 6)).predict(X), 4 * (X - m) / np.sqrt(4 + 1e-5) + m)
 
 
 def test_a_constant_opens_no_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,43 +227,3 @@ def test_a_product_of_the_only_sample_as_a_vector(product: str, end: str, tmp_pa
     nodes = f"a = Reshape(x, flat) m = {product} b = Add(m, bias) {end}"
     model = made(nodes, {**constants, "bias": weights(5), "column": np.array([5, 1])}, (1, 2, 4, 3))
     agree(tmp_path, model, weights(1, 2, 4, 3), 1e4)
-
-
-@pytest.mark.parametrize("targets", [1, 2])
-def test_operators_of_scikit_learn(targets: int, tmp_path: Path) -> None:
-    """A scaler with numbers for each feature, and a regression."""
-    domain, numbers = "ai.onnx.ml", weights(targets, 5).ravel().tolist()
-    scaler = helper.make_node(
-        "Scaler", ["x"], ["s"], domain=domain, offset=weights(5).tolist(), scale=weights(5).tolist()
-    )
-    regression = helper.make_node(
-        "LinearRegressor",
-        ["s"],
-        ["y"],
-        domain=domain,
-        coefficients=numbers,
-        intercepts=numbers[:targets],
-        targets=targets,
-    )
-    model = onnx.ModelProto.FromString(made([scaler, regression], {}, ("n", 5), 17))
-    model.opset_import.append(helper.make_opsetid(domain, 1))
-    content, x = model.SerializeToString(), X[:, 0, 0]
-    assert_close(ours(tmp_path, content).predict(x), theirs(content, x), 1e2)
-
-
-@pytest.mark.parametrize("transform", ["NONE", "SOFTMAX", "LOGISTIC"])
-@pytest.mark.parametrize("norm", ["L1", "L2"])
-def test_a_linear_classifier_of_scikit_learn(transform: str, norm: str, tmp_path: Path) -> None:
-    """Its scores are read, not its label; here they are normalized, as skl2onnx does."""
-    options: dict[str, Any] = {"coefficients": weights(3, 5).ravel().tolist(), "intercepts": weights(3).tolist()}
-    options |= {"classlabels_ints": [0, 1, 2], "post_transform": transform, "multi_class": 1}
-    domain = "ai.onnx.ml"
-    classifier = helper.make_node("LinearClassifier", ["x"], ["label", "scores"], domain=domain, **options)
-    normalizer = helper.make_node("Normalizer", ["scores"], ["y"], domain=domain, norm=norm)
-    model = onnx.ModelProto.FromString(made([classifier, normalizer], {}, ("n", 5), 17))
-    model.opset_import.append(helper.make_opsetid(domain, 1))
-    content, x = model.SerializeToString(), X[:, 0, 0]
-    assert_close(ours(tmp_path, content).predict(x), theirs(content, x), 1e2)
-    model.graph.output[0].name = "label"
-    with pytest.raises(FormatError, match="label is read; expected only the scores: --output scores"):
-        ours(tmp_path, model.SerializeToString())

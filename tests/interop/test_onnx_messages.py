@@ -59,16 +59,6 @@ def test_tensors_of_every_type(kind: int, raw: bool, data: st.DataObject) -> Non
     assert actual.dtype == drawn_as
 
 
-@pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.UINT4])
-@given(shape=extra.array_shapes(min_dims=0, max_dims=3, min_side=0), seed=st.integers(0, 99), raw=st.booleans())
-def test_integers_of_four_bits(kind: int, shape: tuple[int, ...], seed: int, raw: bool) -> None:
-    low = -8 if kind == TensorProto.INT4 else 0
-    values = np.random.default_rng(seed).integers(low, low + 16, shape)
-    stored = values.astype(helper.tensor_dtype_to_np_dtype(kind))
-    tensor = numpy_helper.from_array(stored, "w") if raw else helper.make_tensor("w", kind, shape, values.ravel())
-    assert_array_equal(tensors.array(message_of(tensor), None, Budget(1000)), values)
-
-
 @pytest.mark.parametrize("content", [b"\xff", b"\xff" * 11 + b"\x01", b"\x01\x80"])
 def test_packed_numbers_that_do_not_end(content: bytes) -> None:
     with pytest.raises(FormatError):

@@ -1,74 +1,18 @@
 """Names of layers in weight files: those that somebody chose identify layers, and those that were numbered do not."""
 
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from interop.keras_models import channels_first, filled, keras, predicted, saved
 from interop.onnx_models import made, ours, theirs
 from numerical import assert_close
 from onnx import helper
 from safetensors.numpy import save_file
-from selection import draws
 
 import chainrule as cr
 from chainrule.errors import FormatError
-
-L = keras.layers
-CONTAINERS = (".weights.h5", ".keras", ".h5")
-
-
-def built(seed: int) -> Any:
-    """Return a drawn Keras network whose layers have equal shapes, and names that are often chosen."""
-    draw = Random(seed)
-    has_names = draw.random() < 0.5
-
-    def layer(kind: Any, *options: Any, **more: Any) -> Any:
-        chosen = {"name": f"own_{draw.randrange(10**6)}"} if has_names and draw.random() < 0.5 else {}
-        return kind(*options, **more, **chosen)
-
-    source = keras.Input((4, 4, 2))
-    values = [source]
-    for _ in range(draw.randint(2, 4)):
-        x = draw.choice(values[-2:])
-        kind = draw.choice(("convolution", "normalization", "sum", "inner"))
-        if kind == "convolution":
-            convolution = draw.choice((L.Conv2D, L.Conv2DTranspose))
-            values.append(layer(convolution, 2, 3, padding="same", activation="tanh")(x))
-        elif kind == "normalization":
-            values.append(layer(L.BatchNormalization)(x))
-        elif kind == "sum":
-            values.append(L.Add()([x, values[-1]]))
-        else:
-            inner = [layer(L.Conv2D, 2, 3, padding="same"), L.ReLU(), layer(L.Conv2D, 2, 3, padding="same")]
-            values.append(keras.Sequential(inner)(x))
-    y = layer(L.Dense, 3)(L.Flatten()(layer(L.Conv2D, 2, 3, padding="same")(values[-1])))
-    return keras.Model(source, layer(L.Dense, 3)(y))
-
-
-@settings(max_examples=draws(3))
-@given(seed=st.integers(0, 2**32))
-def test_weights_of_another_session_load(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The same function builds both networks; other layers were numbered before in the second session."""
-    folder, draw = tmp_path_factory.mktemp("sessions"), Random(seed)
-    keras.backend.clear_session()
-    first = filled(built(seed), 1)
-    keras.backend.clear_session()
-    for _ in range(draw.randint(1, 4)):
-        draw.choice(
-            (lambda: L.Conv2D(1, 1), lambda: L.Conv2DTranspose(1, 1), lambda: L.Dense(1), L.BatchNormalization)
-        )()
-    second = filled(built(seed), 2)
-    x = np.random.default_rng(3).normal(size=(2, 4, 4, 2)).astype(np.float32)
-    expected, weights = predicted(first, x), saved(folder, first, draw.choice(CONTAINERS))
-    (folder / "network").mkdir()
-    network = cr.load(saved(folder / "network", second, draw.choice((".keras", ".h5"))), engine="numpy")
-    network.load_weights(weights)
-    assert_close(network.predict(channels_first(x)), expected, 1e4)
 
 
 def convolutions(order: tuple[str, str]) -> bytes:
@@ -140,22 +84,42 @@ def test_batch_normalization_that_an_export_folded_is_named(tmp_path: Path) -> N
 
 def test_what_the_file_has_beyond_the_network_is_named(tmp_path: Path) -> None:
     model = cr.Sequential([cr.Conv2D(2, 3)], (1, 5, 5), engine="numpy")
-    tensors = {"0.weight": np.ones((2, 1, 3, 3)), "0.bias": np.ones(2), "alpha": np.ones(())}
+    tensors = {"conv1.w": np.ones((2, 1, 3, 3)), "conv1.b": np.ones(2), "alpha": np.ones(())}
     save_file({name: value.astype(np.float32) for name, value in tensors.items()}, tmp_path / "w.safetensors")
     with pytest.raises(FormatError, match="alpha"):
         model.load_weights(tmp_path / "w.safetensors")
 
 
 def test_a_mapping_of_tensors_is_that_of_their_layers(tmp_path: Path) -> None:
-    """The layers that it does not contain are found by their shapes, in both cases."""
     draw = np.random.default_rng(0)
     shapes = {"p.weight": (3, 4), "p.bias": (3,), "q.weight": (5, 3), "q.bias": (5,)}
     save_file(
         {name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}, tmp_path / "w.safetensors"
     )
     loaded = []
-    for mapping in ({"dense1": "p"}, {"dense1.w": "p.weight", "dense1.b": "p.bias"}):
+    for mapping in ({"dense1": "p", "dense2": "q"}, {"dense1.w": "p.weight", "dense1.b": "p.bias", "dense2": "q"}):
         model = cr.Sequential([cr.Dense(3), cr.ReLU(), cr.Dense(5)], (4,), engine="numpy")
         model.load_weights(tmp_path / "w.safetensors", mapping=mapping)
         loaded.append(model.parameters)
     assert np.array_equal(*loaded)
+
+
+@pytest.mark.parametrize("names", [("slopes.weight", "alpha"), ("weight", "beta")])
+def test_parameters_of_the_outermost_module_and_a_slope_for_all_channels(names: Any, tmp_path: Path) -> None:
+    """As in a module of PyTorch with `nn.PReLU()` and a parameter of its own; `nn.PReLU` alone has no name."""
+    draw = np.random.default_rng(0)
+    shapes = dict(zip(names, [(1,), (3, 1, 1)], strict=True))
+    own, others = ({key: draw.normal(size=size).astype(np.float32) for key, size in shapes.items()} for _ in range(2))
+    nodes = [helper.make_node("PRelu", ["x", names[0]], ["a"]), helper.make_node("Mul", ["a", names[1]], ["y"])]
+    if names[0] == "weight":
+        nodes = [helper.make_node("PRelu", ["x", "weight"], ["y"])]
+        others.pop("beta")
+    contents: list[bytes] = []
+    for weights in (own, others):
+        content = onnx.ModelProto.FromString(made(nodes, weights, ("N", 3, 4, 5)))
+        content.producer_name = "pytorch"
+        contents.append(content.SerializeToString())
+    network = ours(tmp_path, contents[0])
+    network.load_weights(others)
+    x = draw.normal(size=(2, 3, 4, 5)).astype(np.float32)
+    assert_close(network.predict(x), theirs(contents[1], x), 1e3)

@@ -60,7 +60,6 @@ class Writer:
 
     def __init__(self, shape: Sequence[int], shapes: Mapping[int, Any] = {}, ranges: Ranges | None = None) -> None:
         self._tensors: list[tuple[Sequence[int], int, Array | None, Grid | None]] = []
-        self._sparsities: dict[int, Any] = {}
         self._operators: list[Any] = []
         self._codes: list[Any] = []
         self._random = np.random.default_rng(7)
@@ -88,25 +87,6 @@ class Writer:
         value = value.astype(dtype)
         self._tensors.append((value.shape, TYPES[dtype], value, grid))
         return len(self._tensors) - 1
-
-    def sparse(self, matrix: Array, width: int) -> int:
-        """Add a constant matrix without its blocks of `width` zeros, and return its index."""
-        blocks = matrix.reshape(len(matrix), -1, width)
-        rows, columns = np.nonzero(blocks.any(axis=2))
-        index = self.constant(blocks[rows, columns].astype(np.float32))
-        _, dtype, values, grid = self._tensors[index]
-        self._tensors[index] = (matrix.shape, dtype, values, grid)
-        ends = np.searchsorted(rows, np.arange(len(matrix) + 1)).tolist()
-        vectors = {"ArraySegments": ends, "ArrayIndices": columns.tolist()}
-        listed: dict[str, Any] = {"Format": 1}
-        for name, numbers in vectors.items():
-            listed |= {f"{name}Type": 1, name: made("Int32Vector", Values=numbers)}
-        axes = [{"DenseSize": len(matrix)}, listed, {"DenseSize": width}]
-        metadata = [made("DimensionMetadata", **axis) for axis in axes]
-        self._sparsities[index] = made(
-            "SparsityParameters", TraversalOrder=[0, 1, 2], BlockMap=[1], DimMetadata=metadata
-        )
-        return index
 
     def add(
         self, code: str, *operands: Any, results: int = 1, dtype: str = "float32", shape: Any = (1,), **values: Any
@@ -166,7 +146,6 @@ class Writer:
             if array is not None:
                 tensor.buffer = len(buffers)
                 buffers.append(made("Buffer", Data=np.frombuffer(array.tobytes(), np.uint8)))
-            tensor.sparsity = self._sparsities.get(number)
             if grid is not None:
                 scales, zeros = ([*map(kind, numbers)] for kind, numbers in ((float, grid[0]), (int, grid[1])))
                 named = {"Scale": scales, "ZeroPoint": zeros, "QuantizedDimension": grid[2]}

@@ -9,13 +9,11 @@ from random import Random
 from typing import Any
 
 import numerical
-import numpy as np
 import pytest
 from selection import draws
 
 import chainrule as cr
 from chainrule.errors import FormatError
-from chainrule.interop.torch import read_state
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 nn = torch.nn
@@ -156,35 +154,6 @@ def exported_program(module: Any, x: Any, random: Random, is_open: bool) -> byte
         options = {"opset_version": random.randint(18, 23), "dynamic_shapes": shapes, "verbose": False}
         program = torch.onnx.export(module, (x[: 2 if is_open else 1],), dynamo=True, **options)
     return program.model_proto.SerializeToString()
-
-
-def test_tensors_of_every_kind_that_torch_saves(tmp_path: Path) -> None:
-    whole = torch.arange(24.0)
-    tensors = {
-        "turned": whole.reshape(4, 6).t(),
-        "part": whole[3:9].reshape(2, 3),
-        "every_other": whole.reshape(4, 6)[:, ::2],
-        "half": torch.randn(3).half(),
-        "double": torch.randn(2, 2).double(),
-        "bfloat16": torch.randn(3, 4).bfloat16(),
-        "parameter": nn.Parameter(torch.randn(2)),
-        "number": torch.tensor(3.5),
-        "empty": torch.zeros(0, 3),
-    }
-    torch.save(tensors, tmp_path / "t.pt")
-    actual = read_state(tmp_path / "t.pt")
-    for name, tensor in tensors.items():
-        value = tensor.detach()
-        np.testing.assert_array_equal(actual[name], (value.float() if name == "bfloat16" else value).numpy())
-
-
-def test_a_whole_module_is_refused_and_the_old_format_is_read(tmp_path: Path) -> None:
-    module = nn.Linear(2, 3)
-    torch.save(module, tmp_path / "m.pt")
-    with pytest.raises(FormatError, match=r"'torch\.nn\.modules\.linear\.Linear', whose code would have to run"):
-        read_state(tmp_path / "m.pt")
-    torch.save(module.state_dict(), tmp_path / "o.pt", _use_new_zipfile_serialization=False)
-    np.testing.assert_array_equal(read_state(tmp_path / "o.pt")["weight"], module.weight.detach().numpy())
 
 
 def vision() -> Any:

@@ -35,7 +35,6 @@ class ExportRequest:
     project      With --c: form of the folder. "make" has a Makefile and a CMakeLists.txt; the others have the files of
                  a build system, an example, for microcontrollers for a board, and a test.  [default: make]
     wasm_file    (--wasm FILE) Write a .wasm file, module and page.
-    train        With --c: also a function that takes a training step (SGD).
     int8         With --c: use int8 arithmetic.
     calibration  (--calibrate) With --int8: data that determine the scales of activations, 500 samples drawn from all: a
                  data set's name, a folder or a FILE.npz with an array x.  [default: the run's training data, or the
@@ -54,7 +53,6 @@ class ExportRequest:
     name: options.Text = None
     project: Annotated[str | None, click.Choice(["make", "cmake", "arduino", "platformio", "esp-idf", "zephyr"])] = None
     wasm_file: options.InputPath = None
-    train: bool = False
     int8: bool = False
     calibration: options.DataName = None
     scales: Annotated[str | None, click.Choice(["best", "range", "percentile", "error"])] = None
@@ -74,7 +72,6 @@ class ExportRequest:
         for option, value, target, is_written in (
             ("--name", self.name, "C: add --c FOLDER", to_c),
             ("--project", self.project, "C: add --c FOLDER", to_c),
-            ("--train", self.train, "C: add --c FOLDER", to_c),
             ("--int8", self.int8, "C: add --c FOLDER", to_c),
             ("--stream", self.stream, "C: add --c FOLDER", to_c),
             ("--compact", self.compact, "C: add --c FOLDER or --wasm FILE", to_code),
@@ -86,8 +83,8 @@ class ExportRequest:
         ):
             if value not in (None, False) and not is_written:
                 raise OptionError(f"{option} applies to {target}")
-        if self.int8 and (self.train or self.raw_input):
-            raise OptionError("--int8 cannot be combined with --train or --raw-input")
+        if self.int8 and self.raw_input:
+            raise OptionError("--int8 cannot be combined with --raw-input")
         if self.onnx_file is not None and self.onnx_file.exists():
             raise RunError(f"{self.onnx_file} exists already; choose another name, or remove it")
 
@@ -158,7 +155,6 @@ def _write_c(model: "Model", job: "Job | None", folder: Path, request: ExportReq
         folder,
         name=request.name or "network",
         project=request.project or "make",
-        train=request.train,
         int8=quantized,
         compact=request.compact,
         stream=request.stream,
@@ -166,11 +162,9 @@ def _write_c(model: "Model", job: "Job | None", folder: Path, request: ExportReq
     lines = [str(files)]
     if compared is not None:
         lines += compared.splitlines()
-    costs = None
-    if files.report:
-        lines += str(files.report).splitlines()
-        costs = files.report.to_json()
-    report.add("c", "\n".join(map(printable, lines)), {"files": str(files), "int8": compared, "report": costs})
+    lines += str(files.report).splitlines()
+    facts = {"files": str(files), "int8": compared, "report": files.report.to_json()}
+    report.add("c", "\n".join(map(printable, lines)), facts)
 
 
 def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:

@@ -25,11 +25,10 @@ def import_(
     normalize: options.Text = None,
     outputs: options.Texts = (),
     shape: options.Text = None,
-    verify: bool = False,
     operators: bool = False,
     layers: bool = False,
 ) -> None:
-    """Read a network (ONNX, .keras, .h5, .tflite), or weights (.pt, .pth, .safetensors, .h5), and print its layers.
+    """Read a network (ONNX, .keras, .h5, .tflite), or weights (.safetensors), and print its layers.
 
     No code in the file is run. If a layer is not supported, an error names it; see docs/importing.md.
 
@@ -40,11 +39,9 @@ def import_(
                mean=0.48,0.45,0.41,std=0.23,0.22,0.22.
     outputs    (--output NAME) Import only this output; may be repeated.
     shape      (--shape C,H,W) Sizes of inputs that the file leaves open, such as 3,224,224.
-    verify     Compare with ONNX Runtime, LiteRT or Keras on random inputs. Exit status 1 if the outputs differ.
     operators  List the ONNX operators that can be read, and what they become.
     layers     List the Keras layers that can be read, and what they become.
     """
-    from chainrule.interop import verification
     from chainrule.interop.importing import holds_network
     from chainrule.layers import expressions
     from chainrule.models.input_normalization import description
@@ -59,8 +56,6 @@ def import_(
         return
     if file is None:
         raise OptionError("no FILE to read; name one, or use --operators or --layers")
-    if verify and outputs:
-        raise OptionError("--verify compares all outputs; leave out --output")
     if out is not None:
         run_paths.require_writable(model_path(out))
     if holds_network(file):
@@ -70,24 +65,17 @@ def import_(
         if shape is not None:
             sizes = expressions.shape(shape)
         network = load(file, outputs=outputs, shape=sizes)
-    elif outputs or shape or verify:
-        raise OptionError(f"--output, --shape and --verify apply to networks; {file} contains only weights")
+    elif outputs or shape:
+        raise OptionError(f"--output and --shape apply to networks; {file} contains only weights")
     else:
         network = _with_weights(file, model, pairs)
-    compared = None
-    if verify:
-        compared = verification.comparison(file, network)
     if normalize is not None:
         network = network.with_input_normalization(normalize)
     click.echo(network.summary())
     click.echo(f"\n{description(network.normalization, network.layers, network.wiring)}")
-    if compared is not None:
-        click.echo(compared.text)
     if out is not None:
         network.save(out)
         click.echo(out)
-    if compared is not None and not compared.agrees:
-        raise SystemExit(1)
 
 
 def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Model":
@@ -125,10 +113,9 @@ def operator_list() -> str:
 
 
 def layer_list() -> str:
-    """Return a table of Keras layers and their layers, and lists of activations and TensorFlow Lite operators."""
-
-    from chainrule.interop.keras.layers import described
-    from chainrule.interop.keras.layers.activations import FUNCTIONS
+    """Return a table of Keras layers and their ONNX operators, and lists of activations and TFLite operators."""
+    from chainrule.interop.keras.activations import FUNCTIONS
+    from chainrule.interop.keras.operations import described
     from chainrule.interop.tflite.operators import OPERATORS
     from chainrule.plotting.markdown import table
 
@@ -137,4 +124,4 @@ def layer_list() -> str:
         f"Operators of TensorFlow Lite: {', '.join(sorted(OPERATORS))}.",
     )
     paragraphs = (textwrap.fill(note, 120, break_on_hyphens=False) for note in notes)
-    return "\n\n".join((table([("Keras layer", "chainrule layer"), *described()]), *paragraphs))
+    return "\n\n".join((table([("Keras layer", "ONNX operators"), *described()]), *paragraphs))

@@ -22,6 +22,7 @@ from chainrule.layers.packing import pack_graph
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 MAX_NAME = 80  # maximum number of characters in a layer's name
 STEPS_PER_LAYER = 24
+MERGED = ("Add", "Multiply", "Maximum", "Minimum")
 ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 
 
@@ -85,17 +86,17 @@ class Assembly:
     def apply(self, kind: str, *inputs: Node, **options: object) -> Node:
         """Apply a layer without weights, and return its node. `kind` is the name of its class.
 
-        An element-wise layer is moved before a preceding permutation of axes, so that permutations can cancel.
+        An element-wise layer or a sum is moved before a preceding permutation of axes, so that permutations can cancel.
 
         Errors   OptionError for an unknown class
         """
         layer = self._layer(kind, options)
-        if kind in ELEMENTWISE:
-            source = _without_reshapes(inputs[0])
-            permutation = source.layer
-            if isinstance(permutation, layers.Permute):
-                y = layers.Permute(permutation.axes)(layer(source.inputs[0]))
-                return reshaped(y, inputs[0].shape)
+        if kind in ELEMENTWISE or kind in MERGED:
+            permutation = _without_reshapes(inputs[0]).layer
+            originals = _before_permutation(inputs)
+            if originals and isinstance(permutation, layers.Permute):
+                y = reshaped(layer(*_unreshaped(originals)), originals[0].shape)
+                return reshaped(layers.Permute(permutation.axes)(y), inputs[0].shape)
         return layer(*inputs)
 
     def clip(self, x: Node, low: float, high: float) -> Node:
@@ -282,6 +283,31 @@ def _without_reshapes(x: Node) -> Node:
     while isinstance(x.layer, layers.Reshape | layers.Flatten):
         x = x.inputs[0]
     return x
+
+
+def _before_permutation(values: Sequence[Node]) -> list[Node]:
+    """Return the values before a permutation that all have in common; none if they differ in it or in their shapes."""
+    sources = [_without_reshapes(value) for value in values]
+    permutation = sources[0].layer
+    if not isinstance(permutation, layers.Permute):
+        return []
+    originals: list[Node] = []
+    for value, source in zip(values, sources, strict=True):
+        if source.layer != permutation or value.shape != values[0].shape:
+            return []
+        originals.append(source.inputs[0])
+        if originals[-1].shape != originals[0].shape:
+            return []
+    return originals
+
+
+def _unreshaped(values: Sequence[Node]) -> Sequence[Node]:
+    """Return the values before reshapes if their shapes are equal there; otherwise the values themselves."""
+    sources = [_without_reshapes(value) for value in values]
+    for source in sources:
+        if source.shape != sources[0].shape:
+            return values
+    return sources
 
 
 def reshaped(x: Node, shape: Shape) -> Node:

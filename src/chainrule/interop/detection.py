@@ -20,7 +20,7 @@ class FileFormat(Enum):
     ONNX = "an ONNX file"
     KERAS = "a Keras archive"
     HDF5 = "an HDF5 file"
-    TORCH = "a PyTorch state dictionary"
+    TORCH = "a file of torch.save, whose code would have to run"
     TORCH_EXPORT = "a program of torch.export (.pt2)"
     TORCH_SCRIPT = "a TorchScript program"
     SAFETENSORS = "a safetensors file"
@@ -44,6 +44,11 @@ def detect(path: Path) -> FileFormat:
     suffix = path.suffix.lower()
     if file_format is None and suffix in BY_SUFFIX:
         file_format = FileFormat[BY_SUFFIX[suffix]]
+    if file_format is FileFormat.TORCH:
+        raise FormatError(
+            f"{path}: {file_format.value}; write its weights in PyTorch: "
+            "safetensors.torch.save_file(model.state_dict(), 'net.safetensors')"
+        )
     if file_format in (FileFormat.TORCH_EXPORT, FileFormat.TORCH_SCRIPT):
         raise FormatError(f"{path}: {file_format.value}; export the network with torch.onnx.export instead")
     if file_format is None:

@@ -1,7 +1,6 @@
 """Matching of the tensors of a file with the parameters of a network.
 
-Layers are matched by name, after a common prefix is removed. The others are matched by role and shape where only one
-layer on each side has them.
+Layers are matched by name, after a common prefix is removed, or by a mapping.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, one_line, quoted
 from chainrule.interop.names import NAMES, inverted
 
+SCALAR = (1,)  # shape of a number, which is broadcast to any parameter
 MAX_LISTED, MAX_NAME = 3, 30  # layers in a message, and characters of a layer's name
 ADVICE = "pass mapping={'HERE': 'THERE'} (--map HERE=THERE)"
-WRAPPERS = ("module", "orig", "mod", "model")  # parts of "module.", "_orig_mod." and "model.", which wrappers add
 ROLES = inverted(NAMES.roles)  # last part of a tensor's name → its role in the layer
 
 
@@ -43,6 +42,12 @@ class LayerTensors:
         """Roles and shapes of the layer's tensors."""
         return tuple((role, tensor.shape) for role, tensor in sorted(self.tensors.items()))
 
+    def fits(self, other: LayerTensors) -> bool:
+        """Return whether another layer has the same roles, and the tensors have its shapes or can be broadcast."""
+        if self.tensors.keys() != other.tensors.keys():
+            return False
+        return all(tensor.shape in (other.tensors[role].shape, SCALAR) for role, tensor in self.tensors.items())
+
 
 def match(
     parameters: Mapping[str, Shape],
@@ -63,15 +68,13 @@ def match(
     file_layers = groups(tensors)
     named = [group for group in model_layers if group.layer not in invented]
     counterparts = _mapped_layers(model_layers, file_layers, mapping or {})
-    mapped_count = len(counterparts)
     for _ in range(2):  # the second time, among what remains
         unmatched, candidates = _remaining(named, file_layers, counterparts)
         counterparts |= _pairs_by_name(unmatched, candidates)
-    for pair in (_pairs_by_position, _pairs_by_shape):
-        if len(counterparts) == mapped_count:  # if some names agree, those of the others mean something else
-            counterparts |= pair(*_remaining(model_layers, file_layers, counterparts))
     unmatched, candidates = _remaining(model_layers, file_layers, counterparts)
-    if unmatched or candidates:
+    if len(unmatched) == len(candidates) == 1 and candidates[0].layer == "" and candidates[0].fits(unmatched[0]):
+        counterparts[unmatched[0].layer] = candidates[0]  # weights of the outermost module, which has no name
+    elif unmatched or candidates:
         raise _without_counterparts(unmatched, candidates, invented)
     sources: dict[str, str] = {}
     for group in model_layers:
@@ -123,26 +126,16 @@ Layers = Sequence[LayerTensors]
 Pairs = dict[str, LayerTensors]  # name of a model's layer → the file's layer
 
 
-Keys = Sequence[Hashable]  # of layers: those with equal keys may belong together
-
-
-def _pairs(own: Layers, own_keys: Keys, others: Layers, other_keys: Keys) -> Pairs:
-    """Return the layers that have equal keys, roles and shapes, unless several layers on a side have them."""
-    others_by_key = _by_key(others, other_keys)
+def _pairs(own: Layers, own_keys: Sequence[Parts], others: Layers, other_keys: Sequence[Parts]) -> Pairs:
+    """Return the layers that have equal keys and fit, unless several layers on a side have the key."""
+    other_counts = Counter(other_keys)
+    own_counts = Counter(own_keys)
+    others_by_key = dict(zip(other_keys, others, strict=True))
     pairs = Pairs()
-    for key, own_layers in _by_key(own, own_keys).items():
-        other_layers = others_by_key.get(key, [])
-        if len(own_layers) == len(other_layers) == 1:
-            pairs[own_layers[0].layer] = other_layers[0]
+    for key, group in zip(own_keys, own, strict=True):
+        if own_counts[key] == other_counts[key] == 1 and others_by_key[key].fits(group):
+            pairs[group.layer] = others_by_key[key]
     return pairs
-
-
-def _by_key(layers: Layers, keys: Keys) -> dict[Hashable, list[LayerTensors]]:
-    """Return layers by their key, roles and shapes."""
-    layers_by_key: dict[Hashable, list[LayerTensors]] = {}
-    for group, key in zip(layers, keys, strict=True):
-        layers_by_key.setdefault((key, group.signature), []).append(group)
-    return layers_by_key
 
 
 def _pairs_by_name(model_layers: Layers, file_layers: Layers) -> Pairs:
@@ -193,35 +186,6 @@ def _common_prefixes(names: Sequence[Parts]) -> list[Parts]:
             counts[parts[:length]] += 1
     shared = [prefix for prefix, count in counts.items() if 2 * count > len(names)]
     return sorted(shared, key=len) or [()]
-
-
-def _pairs_by_position(model_layers: Layers, file_layers: Layers) -> Pairs:
-    """Return the counterparts of the layers of a PyTorch `Sequential`, whose names are positions: "0", "module.3".
-
-    All shapes must agree in order. Otherwise the result is empty.
-    """
-    names = _all_parts(file_layers)
-    longest_prefix = _common_prefixes(names)[-1]
-    for part in longest_prefix:
-        if part not in WRAPPERS and not part.isdigit():
-            return {}
-    positions: list[list[int]] = []
-    for parts in names:
-        position = _without(parts, longest_prefix)
-        if not all(map(str.isdigit, position)):
-            return {}
-        positions.append([*map(int, position)])
-    order = sorted(range(len(positions)), key=positions.__getitem__)
-    in_order = [file_layers[number] for number in order]
-    pairs = _pairs(model_layers, range(len(model_layers)), in_order, range(len(in_order)))
-    if not len(pairs) == len(model_layers) == len(in_order):
-        return {}
-    return pairs
-
-
-def _pairs_by_shape(model_layers: Layers, file_layers: Layers) -> Pairs:
-    """Return the counterparts of layers whose tensors have roles and shapes that no other layer has."""
-    return _pairs(model_layers, [None] * len(model_layers), file_layers, [None] * len(file_layers))
 
 
 def _without_counterparts(model_layers: Layers, file_layers: Layers, invented: Collection[str]) -> FormatError:
@@ -282,7 +246,7 @@ def _mapped_layers(model_layers: Layers, file_layers: Layers, mapping: Mapping[s
             )
         own_layer = in_model[name]
         other_layer = in_file[other]
-        if own_layer.signature != other_layer.signature:
+        if not other_layer.fits(own_layer):
             raise FormatError(
                 f"mapping: {name} {_describe(own_layer)} and {quoted(other)} {_describe(other_layer)} have different "
                 "shapes"

@@ -4,7 +4,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -13,16 +12,10 @@ class ForeignNames:
 
     types: str
     onnx: Mapping[str, str]
-    tensorflow: Mapping[str, str]
-    arguments: Mapping[str, Mapping[str, str]]
-    defaults: Mapping[str, Mapping[str, Any]]
     tflite: Mapping[str, str]
     numpy: Mapping[str, str]
     costs: Mapping[str, str]
-    opcodes: Mapping[str, Sequence[Any]]
-    keras: Mapping[str, str]
     roles: Mapping[str, str]
-    storages: Mapping[str, str]
     groups: Mapping[str, Sequence[str]]
     suffixes: Mapping[str, str]
     members: Mapping[str, str]

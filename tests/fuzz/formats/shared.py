@@ -1,21 +1,17 @@
 """Small files of which much follows: operators on constants with huge sizes, and parts that refer to one another."""
 
-import io
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import flatbuffers
-import h5py
 import numpy as np
 import onnx
 import tflite
 from fuzz.campaign import Format
-from fuzz.formats import onnx_files, torch_files
+from fuzz.formats import onnx_files
 from interop.onnx_models import made, parsed
 from onnx import helper
-
-from chainrule.interop.importing import read_weights
 
 OPSET = 24
 SIZES = (0, 1, 2, 3, 7, 100, 2**10, 2**16, 2**20, 2**26, 2**31, 2**40, -1, -(2**20))
@@ -64,43 +60,6 @@ def constants(random: Random) -> bytes:
     return made(nodes, arrays, ("n", 4), OPSET)
 
 
-def references(random: Random) -> bytes:
-    """Return a pickle whose lists, dictionaries and tuples refer to one another, in the place of values of tensors."""
-    values: list[Any] = [torch_files.state(), {}, [], "a" * random.choice((1, 100_000))]
-    for _ in range(random.choice((5, 60))):
-        count = random.choice((1, 2, 200))
-        chosen = [random.choice(values[-3:] + values[:3]) for _ in range(count)]
-        kind = random.random()
-        values.append(
-            chosen if kind < 0.3 else tuple(chosen) if kind < 0.6 else {f"k{k}": v for k, v in enumerate(chosen)}
-        )
-        if kind < 0.05:
-            values[-1].append(values[-1])
-    name = random.choice(("key", "count", "offset", "shape", "strides"))
-    state = {"a": torch_files.state(**{name: values[-1]}), "b": values[-1]} if random.random() < 0.5 else values[-1]
-    write = random.choice((torch_files.archive, torch_files.legacy))
-    return write(torch_files.pickled(state), torch_files.STORAGES)
-
-
-def groups(random: Random) -> bytes:
-    """Return an HDF5 file of weights whose groups have several names, the root among them."""
-    stream = io.BytesIO()
-    with h5py.File(stream, "w") as file:
-        children = [file["/"]]
-        for number in range(random.choice((3, 40, 300))):
-            parent = random.choice((children[-1], random.choice(children)))
-            layers = parent.require_group("layers")
-            child = layers.require_group(f"dense_{number}")
-            children.append(child)
-            for k in range(random.randint(0, 3)):
-                name = f"dense_{number}_{k}" + "x" * random.choice((0, 5000))
-                layers[name] = random.choice((child, random.choice(children)))
-            if random.random() < 0.3:
-                weights = child.require_group("vars")
-                weights["0"], weights["1"] = np.ones((3, 2), np.float32), np.ones(2, np.float32)
-    return stream.getvalue()
-
-
 def tables(random: Random) -> bytes:
     """Return a TensorFlow Lite file whose operators, tensors, names and lists of inputs are a few tables."""
     builder: Any = flatbuffers.Builder(1 << 16)
@@ -147,7 +106,5 @@ def maker(name: str, file: str, open: Any, make: Callable[[Random], bytes]) -> F
 
 FORMATS = (
     maker("ONNX constants", "some.onnx", onnx_files.read, constants),
-    maker("references in pickles", "some.pt", read_weights, references),
-    maker("HDF5 links", "some.h5", read_weights, groups),
     maker("TFLite tables", "some.tflite", onnx_files.read, tables),
 )

@@ -54,10 +54,9 @@ def of_everything(**options: Any) -> Model:
 def test_no_compiler_warns(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"needs {compiler}")
-    models = (of_everything(), (), False), (of_everything(), (), True), (WIDE, ("-O0",), False)
-    for number, (model, more, train) in enumerate((*models, (of_integers(), (), False))):
+    for number, (model, more) in enumerate(((of_everything(), ()), (WIDE, ("-O0",)), (of_integers(), ()))):
         quantized = Quantized(model, np.ones((1, *model.input_shape))) if model.name == "integers" else None
-        write_c(model, tmp_path, name=f"net{number}", int8=quantized, train=train)
+        write_c(model, tmp_path, name=f"net{number}", int8=quantized)
         command = [compiler, *STRICT, *flags, *more, "-c", f"net{number}.c"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
@@ -87,7 +86,7 @@ def test_another_network_needs_another_name(tmp_path: Path) -> None:
     model = cr.Sequential(layers, (1, 2, 3), classes=classes, engine="numpy")
     write_c(model, tmp_path)
     model.fit(np.random.default_rng(0).random((40, 1, 2, 3)), np.arange(40) % 2, epochs=1, progress=False)
-    for options in ({}, {"train": True}, {"int8": Quantized(model, np.ones((1, 1, 2, 3)))}):
+    for options in ({}, {"int8": Quantized(model, np.ones((1, 1, 2, 3)))}):
         write_c(model, tmp_path, **options)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     for other in (
@@ -242,11 +241,10 @@ def test_headers_are_cpp(tmp_path: Path, standard: str) -> None:
 
 
 @needs("gcc")
-@pytest.mark.parametrize("trained", [False, True])
-def test_the_stated_ram_is_that_of_the_program(tmp_path: Path, trained: bool) -> None:
+def test_the_stated_ram_is_that_of_the_program(tmp_path: Path) -> None:
     """Variables are in the object file; the caller passes the others."""
     model = cr.Sequential([cr.Dense(12), cr.ReLU(), cr.Dense(3), cr.Softmax()], (40,))
-    written = write_c(model, tmp_path, train=trained)
+    written = write_c(model, tmp_path)
     (tmp_path / "t.c").write_text(
         '#include "network.h"\n#include <stdio.h>\nint main(void) { printf("%d", NETWORK_RAM_BYTES); }\n'
     )
@@ -312,11 +310,11 @@ def test_any_names_give_macros_that_a_caller_in_cpp_can_read(layers: list[str], 
     )
     with tempfile.TemporaryDirectory() as folder:
         write_c(model, folder)
-        write_c(trained, folder, name="trained", train=True)
+        write_c(trained, folder, name="trained")
         macros = re.findall(r"#define (NETWORK_(?:IN|OUT)PUT_\w+)", (Path(folder) / "network.h").read_text())
         subprocess.run(["gcc", *STRICT, "-O0", "-c", "network.c", "trained.c"], cwd=folder, check=True)
         runs = [RUN.format(name="network", count=2, inputs=5, outputs=9)]
-        runs.append("    if (!trained_classes[0] || !trained_parameters())\n        return 3;")
+        runs.append("    if (!trained_classes[0])\n        return 3;")
         runs += [f"    outputs[0] = {macro};\n    fwrite(outputs, sizeof(float), 1, stdout);" for macro in macros]
         shapes, variables = [(2, 9), (5,)], VARIABLES.format(inputs=5, outputs=9)
         results, offsets = run_main(

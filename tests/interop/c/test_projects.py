@@ -81,7 +81,7 @@ EMBEDDED = {
     "esp-idf": ("components/chainrule_net", "classify/main/main.c", "selftest/main/main.c", APPLICATION, ""),
     "zephyr": ("src", "sample/src/main.c", "tests/src/main.c", "", ""),
 }
-KINDS = ("float", "int8", "uint8", "stream", "train")
+KINDS = ("float", "int8", "uint8", "stream")
 
 
 def network(seed: int, kind: str) -> tuple[Model, dict[str, Any]]:
@@ -94,8 +94,6 @@ def network(seed: int, kind: str) -> tuple[Model, dict[str, Any]]:
         return cr.Sequential(layers, (2, 7), classes=classes, engine="numpy", seed=seed), {"stream": True}
     shape = (1, *map(int, draw.integers(5, 8, 2)))
     model = cr.Sequential((cr.Conv2D(3, 3), cr.ReLU(), *ending), shape, classes=classes, engine="numpy", seed=seed)
-    if kind == "train":
-        return model, {"train": True}
     if kind == "float":
         return model, {}
     images = draw.normal(size=(20, *shape)).astype(np.float32)

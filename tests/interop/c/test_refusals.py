@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import several
 from training.made import Doubled
 
 import chainrule as cr
@@ -13,26 +12,15 @@ from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
 from chainrule.interop.c.wasm import write_wasm
 from chainrule.models.model import Model
-from chainrule.training.optimizers import Adam
 
 
 def row(*layers: Any) -> Model:
     return cr.Sequential((*layers, cr.Flatten(), cr.Dense(3), cr.Softmax()), (2, 3, 3), engine="numpy")
 
 
-def frozen() -> Model:
-    model = row()
-    model.freeze("dense1")
-    return model
-
-
 REFUSED: list[tuple[str, Any, dict[str, Any]]] = [
     ("'student1' is", lambda: row(Doubled()), {}),
     *((name, row, {"name": name}) for name in ("my network", "Network", "example", "math", "stdint", "all")),
-    ("adam", row, {"train": Adam()}),
-    ("frozen", frozen, {"train": True}),
-    ("no parameters", lambda: cr.Sequential((cr.ReLU(),), (3,), engine="numpy"), {"train": True}),
-    ("cannot be trained in C", lambda: several.model(dtype="float32", loss=several.LOSSES), {"train": True}),
 ]
 
 

@@ -201,6 +201,6 @@ def test_streams_are_of_one_dimension_and_of_floats(tmp_path: Path) -> None:
     image = cr.Sequential([cr.Conv2D(2, 3)], (2, 8, 8), engine="numpy")
     series = cr.Sequential([cr.Conv1D(2, 3)], (2, 8), engine="numpy")
     integers = Quantized(series, np.ones((2, 2, 8), "f4"))
-    for model, options in ((image, {}), (series, {"train": True}), (series, {"int8": integers})):
+    for model, options in ((image, {}), (series, {"int8": integers})):
         with pytest.raises(OptionError, match="stream"):
             write_c(model, tmp_path / "unwritten", stream=True, **options)

@@ -17,12 +17,10 @@ from chainrule.operations.scalar_code import C_NAMES
 
 MAX_AXES = 8  # maximum number of axes of `copy_strided` in kernels/geometry.c
 OF_CONVOLUTIONS: dict[str, Any] = {"dilation": (1, 1), "groups": 1, "flip": False}  # options that poolings do not have
-SEED, STEP = "seed", "step"  # C variables of a training program
-COPYING = ("broadcast", "broadcast_dx", "crop", "pad", "permute")  # operations on the axes of an array
+COPYING = ("broadcast", "crop", "pad", "permute")  # operations on the axes of an array
 FUNCTIONS = {  # operation → C function, if it has another name
     **C_NAMES,
-    **{f"batch_norm{suffix}": f"group_norm{suffix}" for suffix in ("", "_dx", "_dw")},
-    "add_dx": "copy",
+    "batch_norm": "group_norm",
 }
 
 
@@ -283,14 +281,6 @@ def _broadcast(operation: Operation) -> list[CCall]:
     return [strided("copy_strided", x, y, y.shape, _repeating_steps(x.shape, y.shape))]
 
 
-def _broadcast_dx(operation: Operation) -> list[CCall]:
-    """Return the calls of a sum of the elements that `_broadcast` copies."""
-    dy = operation.operand()
-    dx = operation.result
-    sums = strided("add_strided", dy, dx, dy.shape, steps(dy.shape), _repeating_steps(dx.shape, dy.shape))
-    return [CCall("fill", (dx, dx.size, 0)), sums]
-
-
 def _repeating_steps(single: Shape, whole: Shape) -> Shape:
     """Return the steps in an array for each axis of the array that repeats it."""
     return tuple(step * (size == length) for step, size, length in zip(steps(single), single, whole, strict=True))
@@ -300,54 +290,31 @@ def _gather(operation: Operation) -> list[CCall]:
     x = operation.operand()
     indices = operation.operand(1)
     y = operation.result
-    source = x if operation.name == "gather" else y
-    return [CCall(operation.name, (x, indices, y, indices.size, source.size))]
+    return [CCall(operation.name, (x, indices, y, indices.size, x.size))]
 
 
 def _resample(operation: Operation) -> list[CCall]:
     x = operation.operand()
     y = operation.result
-    image = x
-    result = y
-    is_gradient = operation.name == "resample_dx"
-    if is_gradient:
-        image = y
-        result = x
     lines = operation.attributes.get("lines", shapes.WHOLE_IMAGE)
     places = list[int]()
     weights = list[float]()
-    for line, size, outputs in zip(lines, image.shape[1:], result.shape[1:], strict=True):
+    for line, size, outputs in zip(lines, x.shape[1:], y.shape[1:], strict=True):
         for i in range(outputs):
             inputs = shapes.resampling_weights(operation.attributes["mode"], size, outputs, i, line)
             first, weight = inputs[0]
             _, other = inputs[-1]
             places += [first, len(inputs)]
             weights += [weight, other]
-    sizes = (*image.shape, *result.shape[1:])
+    sizes = (*x.shape, *y.shape[1:])
     tables = (Struct("int", tuple(places)), Struct("float", tuple(weights)))
-    return [CCall("resample", (x, y, *sizes, *tables, int(is_gradient)))]
-
-
-def _dropout(operation: Operation) -> list[CCall]:
-    x = operation.operand()
-    y = operation.result
-    attributes = operation.attributes
-    threshold = math.ceil(attributes["rate"] * 2.0**53)
-    whole = (f"UINT64_C({threshold})", SEED, f"UINT64_C({attributes['stream']})", STEP)
-    return [CCall("dropout", (x, y, x.size, 1 / (1 - attributes["rate"]), *whole), in_place=True)]
-
-
-def _running_statistics(operation: Operation) -> list[CCall]:
-    mean = operation.operand()
-    _, values = operation.runtime["count"]
-    attributes = operation.attributes
-    return [CCall(operation.name, (*operation.reads, mean.size, values, float(attributes["momentum"])))]
+    return [CCall("resample", (x, y, *sizes, *tables, 0))]
 
 
 IN_PLACE = {
-    *(name for kind in ELEMENTWISE for name in (kind, f"{kind}_dx")),
-    *("add", "add_dx", "multiply", "maximum", "minimum", "batch_norm_inference", *definitions.pointwise()),
-    *("softmax", "softmax_dx", "log_softmax", "log_softmax_dx"),
+    *ELEMENTWISE,
+    *("add", "multiply", "maximum", "minimum", "batch_norm_inference", *definitions.pointwise()),
+    *("softmax", "log_softmax"),
 }
 
 
@@ -357,14 +324,11 @@ def _constant(operation: Operation) -> list[CCall]:
 
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
     "broadcast": _broadcast,
-    "broadcast_dx": _broadcast_dx,
     "concatenate": _concatenate,
     "constant": _constant,
     "crop": _crop,
-    "dropout": _dropout,
     "pad": _pad,
-    **dict.fromkeys(("gather", "gather_dx"), _gather),
+    "gather": _gather,
     "permute": _permute,
-    **dict.fromkeys(("resample", "resample_dx"), _resample),
-    "running_statistics": _running_statistics,
+    "resample": _resample,
 }

@@ -20,8 +20,6 @@ from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.report import POINTER_BYTES, CostReport, report_of
 from chainrule.interop.c.routines import definitions_of, prelude
 from chainrule.interop.c.source import Structs, strings
-from chainrule.interop.c.training import ROUTINES
-from chainrule.training.optimizers import Optimizer
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
@@ -36,11 +34,10 @@ class CFiles:
     names      names of the files
     units      the values of the input
     ports      (input, outputs): sizes of the arguments of NAME_run in RAM
-    constants  size of the parameters in flash, including padding; for training, size of their initial values
+    constants  size of the parameters in flash, including padding
     arena      size of the array for activations in RAM, which the caller passes
     plain      (constants, arena) of a build without vectors, which may be smaller
-    trained    RAM of a training program, by purpose; empty for an inference program
-    report     costs by layer; None for a training program
+    report     costs by layer
     """
 
     folder: Path
@@ -48,13 +45,12 @@ class CFiles:
     constants: int
     arena: int
     plain: tuple[int, int]
-    trained: dict[str, int]
     units: str
     ports: tuple[int, int]
-    report: CostReport | None
+    report: CostReport
 
     def __str__(self) -> str:
-        sizes = self.trained or {"constants": self.constants, "arena": self.arena}
+        sizes = {"constants": self.constants, "arena": self.arena}
         shown = _format_sizes(**sizes, input=self.ports[0], outputs=self.ports[1])
         if self.plain != (self.constants, self.arena):
             shown += f" (without vectors: {_format_sizes(constants=self.plain[0], arena=self.plain[1])})"
@@ -71,7 +67,6 @@ def write_c(
     folder: str | Path,
     *,
     name: str = "network",
-    train: bool | Optimizer = False,
     int8: Quantized | None = None,
     compact: bool = False,
     stream: bool = False,
@@ -80,11 +75,9 @@ def write_c(
     """Write a model as C99: NAME.c and NAME.h with `NAME_run(arena, image, outputs)`, an example, and build files.
 
     name     prefix of the names of functions and files
-    train    also write `NAME_step(arena, image, label, rate)`, a training step with SGD (True) or with an `SGD` or
-             `Momentum` optimizer
     int8     quantized model to write instead of the float model; None: write the float model
-    compact  save memory at the expense of speed: do not use Winograd's algorithm. It is never used for training,
-             quantized models, models with `precise`, or microcontrollers
+    compact  save memory at the expense of speed: do not use Winograd's algorithm. It is never used for quantized
+             models, models with `precise`, or microcontrollers
     stream   write a network of one dimension whose input is the next samples only; see `interop.c.streaming`
     project  form of the folder: "make", with a Makefile and a CMakeLists.txt; "cmake"; or for microcontrollers
              "arduino", "platformio", "esp-idf" or "zephyr", with an example for a board and a test
@@ -97,29 +90,24 @@ def write_c(
     form = projects.find(project)
     target = files.as_path(folder)
     projects.check_names(form, name, target)
-    network = ExportedNetwork.of(model, int8, train, stream=stream)
+    network = ExportedNetwork.of(model, int8, stream=stream)
     programs = network.programs(compact=compact or form.is_embedded)
     values = placeholders.of_network(network, name) | selftest.values(network)
     values["identity"] = _identity(model)
     number_bytes = placeholders.FLOAT_BYTES if network.io == "float" else 1
     ports = number_bytes * values["inputs"], number_bytes * values["outputs"]
-    report = None
-    trained = dict[str, int]()
-    if network.trained:
-        trained = network.trained.sizes
-    else:
-        errors = int8.layer_errors if int8 else {}
-        names = values["name_bytes"] + POINTER_BYTES * values["classes"]
-        plans = network.model.plan(), network.plan
-        report = report_of(*plans, programs[1], errors, names=names, ports=sum(ports))
-        values |= placeholders.of_report(report, values["guard"])
-    (constants, arena), plain = map(network.sizes, programs)
+    errors = int8.layer_errors if int8 else {}
+    names = values["name_bytes"] + POINTER_BYTES * values["classes"]
+    plans = network.model.plan(), network.plan
+    report = report_of(*plans, programs[1], errors, names=names, ports=sum(ports))
+    values |= placeholders.of_report(report, values["guard"])
+    (constants, arena), plain = [(variant.constant_bytes, variant.arena_bytes) for variant in programs]
     values |= {"constant_bytes": constants, "arena_bytes": arena}
     if plain != (constants, arena):
         values["more"] = placeholders.PLAIN_BYTES.format(guard=values["guard"], constants=plain[0], arena=plain[1])
     _add_source(network, programs, values)
     written = projects.write(form, target, values)
-    return CFiles(target, written, constants, arena, plain, trained, values["units"], ports, report)
+    return CFiles(target, written, constants, arena, plain, values["units"], ports, report)
 
 
 def _identity(model: Model) -> str:
@@ -150,7 +138,6 @@ def _sections(
     scaling = selftest.scaling_calls(network)
     calls = [*variant.calls, *scaling]
     arrays = variant.constants()
-    names = set[str]()
     parameters = Template("float *arena, const $number *image, $number *outputs").substitute(values)
     classes = strings(placeholders.label_names(network.model), "C", ",\n    ")
     scaled = source.body(scaling, lambda _: program.IMAGE, structs)
@@ -159,11 +146,6 @@ def _sections(
         f"void {values['name']}_run({parameters})\n{{\n{variant.body(structs)}\n}}\n",
         projects.template("selftest.c").substitute(values, scaled=scaled),
     ]
-    if network.trained:
-        calls += network.trained.calls
-        arrays = [network.trained.variables()]
-        names.update(ROUTINES)
-        definitions.append(network.trained.functions(values["name"], structs))
     definitions.append(decision)
-    names.update(structs.kinds(), (call.function for call in calls))
+    names = {*structs.kinds(), *(call.function for call in calls)}
     return definitions_of(names), arrays, structs.definitions(), definitions

@@ -1,4 +1,4 @@
-"""A network in the form in which it is exported: in floats, in integers, as a stream, or with training steps."""
+"""A network in the form in which it is exported: in floats, in integers, or as a stream."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from chainrule.interop.c import program
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.streaming import Stream
-from chainrule.interop.c.training import Training
-from chainrule.training import optimizers
-from chainrule.training.optimizers import Optimizer
 from chainrule.training.target_fitting import folded
 
 if TYPE_CHECKING:
@@ -22,36 +19,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """A model, and the form in which it is exported. At most one of `int8`, `streamed` and `trained` is set.
+    """A model, and the form in which it is exported. At most one of `int8` and `streamed` is set.
 
     model      the model, whose outputs are in the units of the training data
     plan       the operations of a call
     int8       the quantized model
     streamed   the stream
-    trained    the training program
     """
 
     model: Model
     plan: Plan
     int8: Quantized | None = None
     streamed: Stream | None = None
-    trained: Training | None = None
 
     @staticmethod
-    def of(model: Model, int8: Quantized | None, train: bool | Optimizer, *, stream: bool) -> ExportedNetwork:
+    def of(model: Model, int8: Quantized | None, *, stream: bool) -> ExportedNetwork:
         """Return a model in the form that the arguments of `write_c` select."""
-        if (int8 is not None) + (train is not False) + stream > 1:
-            raise OptionError("a quantized model, a stream and a training program cannot be combined: pass one of them")
+        if int8 is not None and stream:
+            raise OptionError("a quantized model and a stream cannot be combined: pass one of them")
         if int8 is not None and getattr(int8, "model", None) is not model:
             raise OptionError("int8 does not quantize this model; pass Quantized(model, images)")
         model = folded(model)
         if stream:
             streamed = Stream.of(model)
             return ExportedNetwork(model, streamed.plan, streamed=streamed)
-        if train is False:
-            return ExportedNetwork(model, model.plan(), int8=int8)
-        optimizer = optimizers.find("sgd" if train is True else train)
-        return ExportedNetwork(model, model.plan(), trained=Training.of(model, optimizer))
+        return ExportedNetwork(model, model.plan(), int8=int8)
 
     @property
     def io(self) -> str:
@@ -65,15 +57,7 @@ class ExportedNetwork:
             return [self.int8.program()] * 2
         if self.streamed:
             return [self.streamed.program(model.normalization)] * 2
-        if self.trained:
-            return [self.trained.running] * 2
         variants = list[CProgram]()
         for is_compact in (compact or model.precise, True):
             variants.append(program.inference(self.plan, model.weights, model.normalization, compact=is_compact))
         return variants
-
-    def sizes(self, variant: CProgram) -> tuple[int, int]:
-        """Return the bytes of the constants and of the arena of one of the programs."""
-        if self.trained:
-            return self.trained.constant_bytes, self.trained.sizes["activations"]
-        return variant.constant_bytes, variant.arena_bytes

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 FLOAT_BYTES = 4
 MAX_LABELS = 1000
 STACK = 4096  # bytes of the stack of an example in addition to that of NAME_run
-TRAINING_STACK = 4096  # bytes for NAME_run of a training program, which has no report
 FLOATS = {  # placeholders of templates for an input and outputs in floats
     "order": "channel by channel, with rows from top to bottom",
     "pixel": "real",
@@ -85,7 +84,7 @@ def of_network(network: ExportedNetwork, name: str) -> dict[str, Any]:
         "guard": guard,
         "library": f"chainrule_{name}",
         "option": f"CHAINRULE_{guard}",
-        "stack": STACK + TRAINING_STACK,
+        "stack": STACK,
         "static_bytes": 0,
         "scale": "",
         "divided": "",
@@ -109,8 +108,6 @@ def of_network(network: ExportedNetwork, name: str) -> dict[str, Any]:
         floats = network.streamed.size
         values |= {"state_bytes": FLOAT_BYTES * floats, "state_floats": floats, "calls": network.streamed.calls}
         values |= _substituted(STREAM, values)
-    if network.trained:
-        values |= network.trained.header_values(values)
     return values
 
 

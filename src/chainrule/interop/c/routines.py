@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.network.losses import JOINED, NAMES
 from chainrule.operations import generator, loss_code, scalar_code
 from chainrule.operations.definitions import pointwise
 
@@ -32,7 +31,6 @@ VARIANTS = {
     "STRIDED": [
         {"STRIDED": "copy_strided", "ASSIGN": "=", "NUMBER": "float"},
         {"STRIDED": "copy_strided_int8", "ASSIGN": "=", "NUMBER": "int8_t"},
-        {"STRIDED": "add_strided", "ASSIGN": "+=", "NUMBER": "float"},
     ],
     "NUMBER": [{"_NUMBER": "", "NUMBER": "float"}, {"_NUMBER": "_int8", "NUMBER": "int8_t"}],
 }
@@ -80,14 +78,12 @@ def parameters_of(name: str) -> list[tuple[str, str]]:
 def library() -> dict[str, Definition]:
     """Return all functions and types by name; those that others use come first."""
     parts = list[str]()
-    losses = [*NAMES, *JOINED.values()]
-    gradients = map("{}_dp".format, losses)
     for file in sorted(KERNELS.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".c") and file.name != "prelude.c":
             parts += _split_definitions(file.read_text(encoding="utf-8"))
     parts += generator.sources(partial(scalar_code.c_source, literal=float_literal)).values()
-    for loss in (*losses, *gradients, *pointwise()):
-        parts.append(loss_code.loss_c_source(loss, literal=float_literal))
+    for operation in pointwise():
+        parts.append(loss_code.loss_c_source(operation, literal=float_literal))
     texts = {_defined_name(part): part for part in parts}
     definitions = dict[str, Definition]()
     for name, text in texts.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,11 @@ from chainrule.core.arrays import Array, Floats
 from chainrule.core.plan import Operation
 from chainrule.data.normalization import BYTE, Normalization
 from chainrule.errors import OptionError
+from chainrule.interop.grids import BIAS_TOLERANCE, grid_steps, is_on_grid
 
-INT8_MIN, INT8_MAX, LEVELS = -128, 127, 256
+INT8_MIN, INT8_MAX = -128, 127
 MULTIPLIER_BITS, SUM_BITS = 30, 20  # bits of multipliers: for sums of products and means, and for a + b
 MAX_MEAN_SHIFT = 40  # limit of the shift of a mean, so that its numerator and denominator fit into int64
-GRID_TOLERANCE = 1e-4  # maximum distance of a weight on a grid from a grid line, in steps
-BIAS_TOLERANCE = 0.02  # maximum distance of a bias, which may be thousands of steps
-GRID_SAMPLE = 32  # weights of a filter that are tried first
 MAX_SUM = 2**30  # limit of each sum of products and of the bias, so that their total fits into int32
 
 
@@ -123,8 +121,8 @@ def quantize_filters(weights: Array, bias: Array, x_scale: Int8Scale) -> Quantiz
     biases = bias.reshape(len(weights), -1) / x_scale.step
     smallest = sizes.sum(1) * x_scale.max_distance / (MAX_SUM - flat.shape[1] * x_scale.max_distance / 2)
     smallest = np.maximum(smallest, np.abs(biases).max(1) / (MAX_SUM - 1))
-    grid_steps = _grid_steps(flat, biases)
-    steps = np.where(grid_steps > smallest, grid_steps, np.maximum(sizes.max(1) / INT8_MAX, smallest))
+    own_steps = _own_steps(flat, biases)
+    steps = np.where(own_steps > smallest, own_steps, np.maximum(sizes.max(1) / INT8_MAX, smallest))
     steps[steps == 0] = 1.0
     multiples = np.rint(flat / steps[:, None])
     zeros = (INT8_MIN - multiples.min(1)).clip(0) + (INT8_MAX - multiples.max(1)).clip(None, 0)
@@ -139,34 +137,21 @@ def _along_filters(values: Array, array: Array) -> Array:
     return values.reshape(-1, *(1,) * (array.ndim - 1))
 
 
-def _grid_steps(weights: Floats, bias: Array) -> Floats:
+def _own_steps(weights: Floats, bias: Array) -> Floats:
     """Return the smallest step that represents all weights of a filter exactly, for each filter; 0: none.
 
     A step that also represents the bias exactly is preferred.
 
     weights, bias   (filters, numbers of a filter)
     """
-    largest = np.abs(weights).max(1)
-    largest[largest == 0] = 1.0
-    candidates = largest[:, None] / np.arange(1, LEVELS)
-    fits = _is_on_grid(weights[:, None, :GRID_SAMPLE], candidates[..., None])
-    fits &= np.ptp(weights, axis=1)[:, None] < (LEVELS - 0.5) * candidates
     steps = np.zeros(len(weights))
     has_exact = np.zeros(len(weights), bool)
-    for number in np.flatnonzero(fits.any(1)):
-        for step in candidates[number, fits[number]]:  # the largest first; smaller ones replace it
-            if not _is_on_grid(weights[number], step):
-                continue
-            is_exact = _is_on_grid(bias[number], step, BIAS_TOLERANCE)
+    for number, filters in enumerate(weights):
+        for step in grid_steps(filters):  # the largest first; smaller ones replace it
+            is_exact = is_on_grid(bias[number], step, BIAS_TOLERANCE)
             if is_exact or not has_exact[number]:
                 steps[number], has_exact[number] = step, is_exact
     return steps
-
-
-def _is_on_grid(values: Floats, step: Any, tolerance: float = GRID_TOLERANCE) -> Any:
-    """Return whether all values along the last axis are multiples of the step."""
-    multiples = values / step
-    return (np.abs(multiples - np.rint(multiples)) < tolerance).all(-1)
 
 
 def fixed_point(ratios: Floats) -> tuple[NDArray[np.int32], NDArray[np.int8]]:

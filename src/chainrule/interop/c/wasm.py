@@ -56,7 +56,7 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     if int8 is not None and int8.io != "float":
         raise OptionError(f"io {quoted(int8.io)}: WebAssembly programs have inputs and outputs in floats")
     import_optional("ziglang", "wasm", "compiling WebAssembly")
-    network = ExportedNetwork.of(model, None, False, stream=False)
+    network = ExportedNetwork.of(model, None, stream=False)
     compiled = _compile(network.model, int8, compact)
     values = placeholders.of_network(network, "network") | {
         "title": source.foreign(path.stem, "HTML"),

@@ -11,7 +11,6 @@ import numpy as np
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.keras import tensorflow
 from chainrule.interop.keras.values import ARRAYS, as_dict, as_list, decode
 
 MODELS = ("Sequential", "Functional", "Model")
@@ -183,8 +182,6 @@ def _parse_layer(description: dict[str, object], version: int, path: tuple[str, 
     with one inbound node for each call. The description of a wrapper contains that of the layer inside.
     """
     kind = expect(str, description.get("class_name"), "class_name of a layer")
-    if kind in tensorflow.CLASSES:  # first, because the options of these layers have another format
-        return _parse_layer(tensorflow.as_operation(description), version, path)
     config = expect_object(description.get("config"), f"config of a {quoted(kind)}")
     name = expect(str, decode(config.get("name", description.get("name"))), f"the name of a {quoted(kind)}")
     if not _is_builtin(description):

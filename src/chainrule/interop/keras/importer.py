@@ -4,9 +4,8 @@ Importing a file never runs code from it: the configuration is read as data, and
 of a layer is translated once, after the calls that compute its inputs.
 """
 
-import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,22 +13,19 @@ import numpy as np
 
 from chainrule._io.budget import Budget
 from chainrule._io.files import expect, expect_object, parse
-from chainrule.core.arrays import Array
-from chainrule.errors import FormatError, OptionError, ShapeError, quoted
+from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly, Imported, complete_shape
+from chainrule.interop.keras.activations import with_activation
 from chainrule.interop.keras.config import (
     KerasLayer,
     KerasModel,
     Source,
     TensorReference,
-    layer_paths,
     parse_model,
     with_shared_layers,
 )
-from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layers import LAYERS, OPERATIONS
-from chainrule.interop.keras.layers.activations import apply_activation
-from chainrule.interop.keras.layouts import KerasValue, axis_first, from_layout
+from chainrule.interop.keras.layer_call import LayerCall
+from chainrule.interop.keras.operations import LAYERS, OPERATIONS
 from chainrule.interop.keras.values import as_list, is_whole
 from chainrule.interop.keras.weights import (
     ReadWeights,
@@ -39,6 +35,9 @@ from chainrule.interop.keras.weights import (
     opened,
     renumbered,
 )
+from chainrule.interop.onnx.node_builder import BATCH
+from chainrule.interop.onnx.operator_call import Feature, Value
+from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.layers import Input, Node
 
 MAX_CONFIG = 16 << 20
@@ -62,7 +61,9 @@ def read_keras(path: Path, outputs: Sequence[str] | None = None, shape: Sequence
         else:
             config = file.attribute(file.root, "model_config")
             if config is None:
-                raise FormatError("it holds weights without their network; expected a whole model, from model.save")
+                raise FormatError(
+                    "it holds weights without their network; expected a whole model, written by model.save"
+                )
             version = _major_version(file.attribute(file.root, "keras_version") or "2")
         if not isinstance(config, str | bytes):
             config = ""
@@ -109,24 +110,29 @@ def network(
     assembly.numbered = numbered
     has_channels_last = _has_channels_last(model)
     inputs: dict[str, Input] = {}
-    values: list[KerasValue] = []
+    values: list[Feature] = []
     is_double = False
     for reference in model.inputs:
         layer = _input_layer(model, reference)
         sizes = _sample_sizes(layer)
-        order = axis_first(_channel_axis(len(sizes), has_channels_last), len(sizes))
-        sizes_in_order = [sizes[axis] for axis in order]
-        x = Input(complete_shape(quoted(layer.name), sizes_in_order, sample))
+        if has_channels_last:
+            sizes = [sizes[-1], *sizes[:-1]]
+        x = Input(complete_shape(quoted(layer.name), sizes, sample))
         inputs[layer.name] = x
-        values.append(from_layout(x, order))
+        value = Feature(x, BATCH)
+        if has_channels_last:
+            value = LayerCall(layer, [], assembly, read_weights, version).moved_axis(value, 1, -1)
+        values.append(value)
         is_double |= layer.options.get("dtype") == "float64"
-    shared = {path for path, count in Counter(layer_paths(model)).items() if count > 1}
-    results = ModelTranslator(assembly, read_weights, version, shared).run(model, values, False)
+    results = ModelTranslator(assembly, read_weights, version).run(model, values)
     outputs: dict[str, Node] = {}
     for name, result in zip(_output_names(model), results, strict=True):
-        if result.node.layer is None:
+        if result.node.layer is None and result.indices is None:
             raise FormatError(f"the model's output {quoted(name)} does not depend on its input through any layer")
-        outputs[name] = result.with_first(_channel_axis(result.rank, has_channels_last))
+        if has_channels_last:
+            layer = model.layers[model.outputs[0].layer]
+            result = LayerCall(layer, [], assembly, read_weights, version).moved_axis(result, -1, 1)
+        outputs[name] = materialized(result).node
     is_double |= np.dtype("float64") in floats
     return assembly.finish(inputs, outputs, "float64" if is_double else "float32")
 
@@ -137,11 +143,6 @@ def _input_layer(model: KerasModel, reference: TensorReference) -> KerasLayer:
     if layer is None or layer.kind != "InputLayer":
         raise FormatError(f"the model's input {quoted(reference.layer)} is not an InputLayer")
     return layer
-
-
-def _channel_axis(rank: int, is_last: bool) -> int:
-    """Return the axis of the channels in a sample with `rank` axes: the last one, or the first one."""
-    return rank - 1 if is_last else 0
 
 
 def _output_names(model: KerasModel) -> list[str]:
@@ -205,28 +206,22 @@ class ModelTranslator:
     """A translator of Keras models. Only the calls that contribute to the outputs are translated.
 
     version  version of Keras that wrote the file: 2 or 3
-    shared   paths of the layers shared by several models
     """
 
-    def __init__(
-        self, assembly: Assembly, read_weights: ReadWeights, version: int, shared: Collection[tuple[str, ...]]
-    ) -> None:
+    def __init__(self, assembly: Assembly, read_weights: ReadWeights, version: int) -> None:
         self._assembly = assembly
         self._read_weights = read_weights
         self._version = version
-        self._shared = shared
 
-    def run(self, model: KerasModel, inputs: Sequence[KerasValue], is_shared: bool) -> list[KerasValue]:
+    def run(self, model: KerasModel, inputs: Sequence[Feature]) -> list[Feature]:
         """Translate a model for the given inputs, and return its outputs.
 
         Calls are translated after the calls whose results they read, from the outputs back to the inputs. A call with
         missing sources is put back below them on the stack; if it is reached again while it waits, there is a cycle.
-
-        is_shared   whether the model is called several times
         """
         if len(inputs) != len(model.inputs):
             raise FormatError(f"a model of {len(model.inputs)} inputs is applied to {len(inputs)}")
-        results: dict[Call, list[KerasValue]] = {}
+        results: dict[Call, list[Feature]] = {}
         for reference, value in zip(model.inputs, inputs, strict=True):
             results[reference.layer, 0] = [value]
         waiting: set[Call] = set()  # calls whose sources are translated first
@@ -249,8 +244,7 @@ class ModelTranslator:
                 continue
             layer = model.layers[name]
             values = [_result(results, part) if isinstance(part, TensorReference) else part for part in sources]
-            has_several_calls = is_shared or len(layer.calls) > 1 or layer.path in self._shared
-            results[call] = self._apply(layer, values, has_several_calls)
+            results[call] = self._apply(layer, values)
         return [_result(results, reference) for reference in model.outputs]
 
     def _sources(self, model: KerasModel, call: Call) -> tuple[Source, ...]:
@@ -261,12 +255,12 @@ class ModelTranslator:
             raise FormatError(f"a layer reads call {number} of layer {quoted(name)}, which the file does not have")
         return layer.calls[number]
 
-    def _apply(self, layer: KerasLayer, values: Sequence[KerasValue | Array], is_shared: bool) -> list[KerasValue]:
+    def _apply(self, layer: KerasLayer, values: Sequence[Value]) -> list[Feature]:
         """Translate a call of a layer or a nested model, and return the results of the call."""
         self._assembly.budget.visit(STEPS_PER_CALL + len(values), f"{layer.kind} {quoted(layer.name)}")
         if layer.model is not None:
-            return self.run(layer.model, [value for value in values if isinstance(value, KerasValue)], is_shared)
-        call = KerasCall(layer, values, self._assembly, self._read_weights, self._version, is_shared)
+            return self.run(layer.model, [value for value in values if isinstance(value, Feature)])
+        call = LayerCall(layer, values, self._assembly, self._read_weights, self._version)
         has_numbers = len(call.inputs) < len(values)  # only operations have numbers; .h5 files do not mark operations
         translations = OPERATIONS if layer.operation or has_numbers else LAYERS
         if layer.kind == "Lambda":
@@ -275,18 +269,11 @@ class ModelTranslator:
             raise call.unsupported("chainrule has no such layer", "a layer in docs/importing.md")
         if not call.inputs:
             raise call.unsupported("no input", "results of other layers")
-        try:
+        with call.named_errors():
             results = translations[layer.kind](call)
             if not isinstance(results, list):
                 results = [results]
-            results = [apply_activation(call, value) for value in results]
-        except (ShapeError, OptionError, FormatError) as error:
-            text = str(error)
-            if text.startswith(f"{layer.kind} "):  # the message already contains the layer
-                raise FormatError(text) from None
-            raise call.unsupported(re.sub(r"^\w+( '\w+')?: ", "", text), "what a layer of chainrule allows") from None
-        except (TypeError, ValueError, IndexError, OverflowError) as error:  # of NumPy
-            raise call.unsupported(f"invalid options ({error})", "valid ones") from None
+            results = [with_activation(call, value) for value in results]
         call.check_options()
         return results
 
@@ -295,7 +282,7 @@ def _call_of(reference: TensorReference) -> Call:
     return reference.layer, reference.call
 
 
-def _result(results: Mapping[Call, list[KerasValue]], reference: TensorReference) -> KerasValue:
+def _result(results: Mapping[Call, list[Feature]], reference: TensorReference) -> Feature:
     values = results[_call_of(reference)]
     if not 0 <= reference.result < len(values):
         raise FormatError(

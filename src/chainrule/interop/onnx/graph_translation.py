@@ -12,13 +12,8 @@ from chainrule.interop.assembly import MAX_NAME, Assembly
 from chainrule.interop.names import NAMES
 from chainrule.interop.onnx import operators
 from chainrule.interop.onnx.folding import fold, shape_slice
-from chainrule.interop.onnx.function_recognition import FunctionRecognizer
-from chainrule.interop.onnx.graphs import (
-    constants_of,
-    required_nodes,
-)
+from chainrule.interop.onnx.graphs import required_nodes
 from chainrule.interop.onnx.messages import Attribute, GraphMessage, OnnxNode
-from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
 from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample
 from chainrule.interop.onnx.operators import quantization
 from chainrule.interop.onnx.operators.moved_elements import MERGED, RowLayout, materialized, row_layout
@@ -71,19 +66,13 @@ class GraphTranslator:
         self._finished = set[int]()
         self._original_names: dict[str, str] = {}  # of constants in another shape
         self.node_names: dict[int, str] = {}
-        self._functions = FunctionRecognizer()
-        producers: dict[str, OnnxNode] = {}
-        for node in graph.nodes:
-            for output in filter(None, node.outputs):
-                producers[output] = node
-        self._normalizations = NormalizationRecognizer(producers, values)
 
     def outputs(self, names: Sequence[str]) -> dict[str, Value]:
         """Return values by name, after translating all nodes that they depend on."""
         required = required_nodes(self._graph, names)
         self._outputs.update(names)
         for number in required:
-            for name in self._graph.nodes[number].reads:
+            for name in self._graph.nodes[number].inputs:
                 self._readers.setdefault(name, []).append(number)
         for number in required:
             if number not in self._finished:
@@ -110,7 +99,7 @@ class GraphTranslator:
         values = [self._read(node, name, layout) if name else None for name in node.inputs]
         if layout is not None:
             node = _along_last_axis(node)
-        call = self._recognized(self._call(node, values))
+        call = self._call(node, values)
         call.used_outputs = self._used_outputs(node)
         if node.domain not in ONNX_DOMAINS and operators.find(node.operator, node.domain) is None:
             raise call.unsupported(
@@ -163,19 +152,6 @@ class GraphTranslator:
         node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])
         return Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add, self._open_batch)
 
-    def _recognized(self, call: Call) -> Call:
-        """Return a call of one operator instead of the last of several nodes that compute the same."""
-        if not call.features or call.operation.domain not in ONNX_DOMAINS:
-            return call
-        function = self._functions.follow(call)
-        if function is not None:
-            return self._call(function, [self._materialized(function.inputs[0])])
-        normalization = self._normalizations.match(call)
-        if normalization is not None:
-            x = self._materialized(normalization.node.inputs[0])
-            return self._call(normalization.node, [x, normalization.gamma])
-        return call
-
     def _translate(self, call: Call) -> Sequence[Value]:
         """Return the results of a node.
 
@@ -184,8 +160,6 @@ class GraphTranslator:
         """
         operator = call.operation.operator
         features = call.features
-        if operator == "If":
-            return self._branch(call)
         if not features:
             return self._fold(call)
         if operator == "Shape":
@@ -198,17 +172,6 @@ class GraphTranslator:
                 f"the scores as the output: chainrule import --output {one_line(call.name_of(0), MAX_NAME)}",
             )
         return _results(call)
-
-    def _branch(self, call: Call) -> Sequence[Value]:
-        """Return the results of the graph that an If node with a constant condition selects."""
-        attribute = call.attribute("then_branch" if call.constant(0).any() else "else_branch")
-        if attribute is None or attribute.graph is None:
-            raise call.unsupported("a branch is missing", "two branches")
-        graph = attribute.graph
-        values = {name: self._values[name] for name in graph.captured if name in self._values}
-        values |= constants_of(graph, self._folder, self._assembly.budget)
-        inner = GraphTranslator(graph, self._opset, values, self._assembly, self._folder, open_batch=self._open_batch)
-        return [*inner.outputs(graph.output_names).values()]
 
     def _fold(self, call: Call) -> Sequence[Value]:
         """Return the results of a node that reads only constants."""
@@ -237,14 +200,14 @@ class GraphTranslator:
     def _fuse_add(self, call: Call, shape: Shape) -> Array | None:
         """Return the constant that an Add adds to a call's result, or None if that Add cannot be fused.
 
-        The Add must be the only reader of the result, and the constant must be known and fit `shape`. Before opset 7,
-        no Add is fused. A fused Add is skipped, and the call's result gets the name of the Add's result.
+        The Add must be the only reader of the result, and the constant must be known and fit `shape`. A fused Add is
+        skipped, and the call's result gets the name of the Add's result.
 
         shape   shape that the constant must fit, with as many axes as the result has in the file
         """
         result = call.outputs[0]
         readers = self._readers.get(result, [])
-        if len(readers) != 1 or result in self._outputs or self._opset < 7:
+        if len(readers) != 1 or result in self._outputs:
             return None
         add = self._graph.nodes[readers[0]]
         others = [name for name in add.inputs if name != result]

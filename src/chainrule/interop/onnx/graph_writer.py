@@ -14,6 +14,7 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, quoted
+from chainrule.interop.onnx.integer_weights import integer_weights
 from chainrule.interop.onnx.messages import (
     INTEGER,
     INTEGERS,
@@ -31,10 +32,11 @@ from chainrule.interop.onnx.messages import (
     ValueType,
 )
 from chainrule.interop.onnx.tensors import DTYPES
-from chainrule.layers import PEERED
+from chainrule.layers import PEERED, FakeQuantize
 from chainrule.network.network import Network
 
 INPUT, OUTPUT, BATCH = "x", "y", "N"
+SELECTING = ("MaxPool", "Reshape", "Flatten", "Transpose", "Slice", "Pad", "Expand")  # whose results are inputs, or 0
 MIN_OPSET = 13  # lowest opset whose operators have the inputs and attributes written here
 ADDED_IN_OPSET = {  # operators that MIN_OPSET lacks
     "LayerNormalization": 17,
@@ -86,6 +88,7 @@ class GraphWriter:
         self._counts: dict[str, int] = {}
         self._reshaped: dict[tuple[str, Shape], GraphResult] = {}
         self._stored: dict[str, GraphResult] = {}
+        self._kernels: dict[str, GraphResult] = {}
         self._shapes: dict[str, Shape] = {}  # of the tensors of stored values
 
     # ------------------------------------------------------------------ results of the plan
@@ -249,6 +252,46 @@ class GraphWriter:
         """
         assert tensor is not None
         return self.constant(self.network.weights[tensor.storage].reshape(shape or tensor.shape), tensor.storage)
+
+    def kernel(self, array: Array, name: str, x: GraphResult, b: Tensor | None = None) -> GraphResult | str:
+        """Add the weights of a layer; those of a quantized network as integers, if these represent them exactly.
+
+        Runtimes would quantize the floats again, with other scales.
+
+        x, b   input of the layer, and its bias
+        """
+        if not any(isinstance(layer, FakeQuantize) for layer in self.network.layers):
+            return self.constant(array, name)
+        if name in self._kernels:
+            return self._kernels[name]
+        scale = self._scale_of(x.name)
+        bias = None
+        if b is not None and scale is not None:
+            bias = self.network.weights[b.storage].astype(np.float64) / scale
+        weights = integer_weights(array, bias)
+        if weights is None:
+            return self.constant(array, name)
+        constants = [
+            self.constant(weights.integers, f"{name}.integers"),
+            self.constant(weights.scale, f"{name}.scale"),
+            self.constant(weights.zero, f"{name}.zero_point"),
+        ]
+        self.node("DequantizeLinear", *constants, axis=weights.axis)
+        self._nodes[-1].outputs = [name]
+        self._kernels[name] = GraphResult(name, array.shape)
+        return self._kernels[name]
+
+    def _scale_of(self, name: str) -> float | None:
+        """Return the scale of the integers that a value represents; None if it is unknown."""
+        for node in reversed(self._nodes):
+            if name not in node.outputs:
+                continue
+            if node.operator == "DequantizeLinear":
+                return float(self._constants[node.inputs[1]])
+            if node.operator not in SELECTING:
+                return None
+            name = node.inputs[0]
+        return None
 
     def channel_weight(self, tensor: Tensor | None, x: GraphResult) -> str:
         """Add a parameter with a number for each channel of x (C, …) as a constant, and return its name."""

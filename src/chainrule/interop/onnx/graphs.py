@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from chainrule._io.budget import Budget
-from chainrule._io.reading import read_bytes
 from chainrule.core.arrays import Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import complete_shape
 from chainrule.interop.onnx import messages, tensors
 from chainrule.interop.onnx.messages import (
-    MAX_BYTES,
     MAX_OPSET,
     MIN_IMPORT_OPSET,
     ONNX_DOMAINS,
@@ -24,19 +22,11 @@ from chainrule.interop.onnx.messages import (
 from chainrule.interop.onnx.operator_call import Value
 
 
-def used_inputs(path: Path) -> list[str]:
-    """Return the names of the inputs that the outputs of a file depend on."""
-    content = memoryview(read_bytes(path, MAX_BYTES, FormatError))
-    graph, _ = checked_graph(messages.parse(content, Budget(len(content))))
-    used = inputs_used_by(graph, checked_outputs(graph, None), graph.constants)
-    return [value.name for value in used]
-
-
 def inputs_used_by(graph: GraphMessage, names: Sequence[str], constants: Collection[str]) -> list[messages.Value]:
     """Return the inputs of a graph that values depend on; older files list the constants among the inputs."""
     used = set(names)
     for number in required_nodes(graph, names):
-        used.update(graph.nodes[number].reads)
+        used.update(graph.nodes[number].inputs)
     return [value for value in graph.inputs if value.name in used and value.name not in constants]
 
 
@@ -103,7 +93,7 @@ def _dependencies(graph: GraphMessage, names: Sequence[str]) -> dict[int, set[in
         if number in dependencies:
             continue
         sources = set[int]()
-        for name in graph.nodes[number].reads:
+        for name in graph.nodes[number].inputs:
             if name in producers:
                 sources.add(producers[name])
         dependencies[number] = sources

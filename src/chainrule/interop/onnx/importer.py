@@ -69,7 +69,8 @@ def network(
     file = FileGraph(graph, opset, folder, budget, constants, input_types, names)
     batch = file.batch_size
     if message.producer != exported_files.PRODUCER:  # in whose files constants are named after options of layers
-        file.parameters = frozenset(filter(is_parameter, constants))
+        is_of_torch = message.producer == "pytorch"
+        file.parameters = frozenset(name for name in constants if is_parameter(name, has_bare_names=is_of_torch))
 
     def for_batch(size: int, values: dict[str, Value]) -> Imported:
         result = file.translated(size, values, has_layer_names=exported is not None)

@@ -18,7 +18,7 @@ from chainrule.interop.onnx.protobuf import FIXED32, LENGTH_DELIMITED, VARINT, F
 
 Message = TypeVar("Message")
 
-MIN_IMPORT_OPSET, MAX_OPSET = 6, 28  # opset versions that are read
+MIN_IMPORT_OPSET, MAX_OPSET = 9, 28  # opset versions that are read
 MAX_BYTES = 2**31  # limit of Protocol Buffers for a message
 REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 ONNX_DOMAINS = ("", "ai.onnx")  # names of ONNX's own set of operators
@@ -111,7 +111,7 @@ class TensorMessage:
 
 @dataclass
 class Attribute:
-    """An option of a node: number, string, tensor, graph, or a list of them; `kind` is an AttributeProto type."""
+    """An option of a node: number, string, tensor, or a list of them; `kind` is an AttributeProto type."""
 
     name: str = _singular("text", 1, default="")
     kind: int = _singular("integer", 20, default=0)
@@ -119,7 +119,6 @@ class Attribute:
     integer: int | None = _singular("integer", 3)
     text: memoryview | bytes | None = _singular("bytes", 4)
     tensor: TensorMessage | None = _singular(TensorMessage, 5)
-    graph: GraphMessage | None = _singular("graph", 6)
     reals: list[float] = _repeated("real", 7)
     integers: list[int] = _repeated("integer", 8)
     texts: list[memoryview] = _repeated("bytes", 9)
@@ -135,15 +134,6 @@ class OnnxNode:
     operator: str = _singular("text", 4, default="")
     domain: str = _singular("text", 7, default="")
     attributes: list[Attribute] = _repeated(Attribute, 5)
-
-    @property
-    def reads(self) -> list[str]:
-        """Return the names of the inputs, and of the values that graphs of attributes read from outside."""
-        names = [*self.inputs]
-        for attribute in self.attributes:
-            if attribute.graph is not None:
-                names += attribute.graph.captured
-        return names
 
 
 @dataclass
@@ -166,17 +156,6 @@ class GraphMessage:
     def output_names(self) -> list[str]:
         """The names of the outputs."""
         return [value.name for value in self.outputs]
-
-    @property
-    def captured(self) -> list[str]:
-        """Return the names of the values that the graph reads and does not contain."""
-        own = {*self.constants}
-        read: list[str] = []
-        for node in self.nodes:
-            own.update(node.outputs)
-            read += node.reads
-        read += self.output_names
-        return [name for name in read if name not in own]
 
 
 @dataclass
@@ -216,8 +195,6 @@ def _fields(kind: type[Any]) -> dict[int, FieldFormat]:
     formats: dict[int, FieldFormat] = {}
     for item in fields(kind):
         encoding = item.metadata["encoding"]
-        if encoding == "graph":
-            encoding = GraphMessage
         for number in item.metadata["numbers"]:
             formats[number] = FieldFormat(item.name, encoding, item.default_factory is list)
     return dict(sorted(formats.items()))

@@ -8,7 +8,6 @@ Errors   FormatError, which names the tensor
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,6 @@ FLOAT64 = TYPES.index("float64")
 READ = (*range(1, 8), *range(9, 14))  # types of NumPy that are read
 DTYPES = {kind: np.dtype(TYPES[kind]).newbyteorder("<") for kind in READ}
 DTYPES[BFLOAT16] = np.dtype("<u2")  # its bits; converted to float32
-NIBBLES = {TYPES.index(f"{name}4"): np.dtype(f"{name}8") for name in ("int", "uint")}  # two numbers in a byte
 MAX_AXES = 32
 
 
@@ -63,8 +61,6 @@ def _array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
     shape = tuple(tensor.dims)
     if len(shape) > MAX_AXES or any(size < 0 for size in shape):
         raise FormatError(f"shape {quoted(shape)}: expected up to {MAX_AXES} sizes of at least 0")
-    if tensor.kind in NIBBLES:
-        return _array_of_nibbles(tensor, folder, budget)
     dtype = dtype_of(tensor.kind)
     stored_dtype = DTYPES[tensor.kind]
     count = math.prod(shape)
@@ -81,22 +77,6 @@ def _array(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
     if tensor.kind == BFLOAT16:
         entries = from_bfloat16(entries)
     array = entries.reshape(shape).astype(dtype, copy=False)
-    array.flags.writeable = False
-    return array
-
-
-def _array_of_nibbles(tensor: TensorMessage, folder: Path | None, budget: Budget) -> Array:
-    """Return 4-bit integers. A byte holds two: the first in its lower bits."""
-    dtype = NIBBLES[tensor.kind]
-    shape = tuple(tensor.dims)
-    count = math.prod(shape)
-    packed = replace(tensor, dims=[(count + 1) // 2], kind=TYPES.index("uint8"))
-    content = _array(packed, folder, budget)
-    budget.write(2 * content.size, quoted(tensor.name))
-    numbers = np.stack([content & 15, content >> 4], axis=1).reshape(-1)[:count]
-    if dtype.kind == "i":
-        numbers = (numbers.astype(dtype) ^ 8) - np.int8(8)  # the highest bit is the sign
-    array = numbers.reshape(shape).astype(dtype)
     array.flags.writeable = False
     return array
 

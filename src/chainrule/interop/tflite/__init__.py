@@ -1,4 +1,4 @@
-"""Import of TensorFlow Lite files (.tflite) with floating-point numbers.
+"""Import of TensorFlow Lite files (.tflite), in floats and quantized.
 
-The graph is translated to the layers of Keras that it was converted from, which `interop.keras` translates further.
+Operators are translated by the readers of ONNX operators; see `interop.onnx.node_builder`.
 """

@@ -8,7 +8,6 @@ from chainrule._io.extras import import_optional
 from chainrule._io.reading import decoding, read_bytes
 from chainrule.errors import FormatError
 from chainrule.interop.assembly import Imported
-from chainrule.interop.keras.importer import network
 from chainrule.interop.tflite.graph import TfliteGraph
 from chainrule.interop.tflite.operators import OPERATORS
 
@@ -25,6 +24,5 @@ def read_tflite(path: Path, outputs: Sequence[str] | None = None) -> Imported:
     library = import_optional("tflite", "tflite", "reading TensorFlow Lite files")
     content = read_bytes(path, MAX_BYTES, FormatError)
     with decoding(path, "TensorFlow Lite file"):
-        budget = Budget(len(content))
-        graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), budget)
-        return network(graph.translate(OPERATORS), graph.weights, 3, set(), budget, outputs)
+        graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), Budget(len(content)))
+        return graph.translate(OPERATORS, outputs)

@@ -1,32 +1,33 @@
-"""An operator of a TensorFlow Lite file during translation to Keras layers."""
+"""An operator of a TensorFlow Lite file during translation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from chainrule.core.arrays import Array, Shape
-from chainrule.errors import FormatError, quoted
-from chainrule.interop.keras.config import Source, TensorReference
-from chainrule.interop.names import NAMES, inverted
+from chainrule.interop.names import NAMES
+from chainrule.interop.onnx.node_builder import NodeBuilder
+from chainrule.interop.onnx.operator_call import Feature, Value
 from chainrule.interop.tflite.tensors import TfliteTensors
 
-Translation: TypeAlias = "Callable[[TfliteOperator], None]"
+Results = Feature | list[Feature] | Array
+Translation: TypeAlias = "Callable[[TfliteOperator], Results]"
 
 STEPS_PER_OPERATOR = 64
 WEIGHTED = ("FULLY_CONNECTED", "RESHAPE")  # operators that treat rows equally and have constants of any shape
 NO_ACTIVATION = 0  # ActivationFunctionType
-ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras
-FUNCTIONS = inverted(NAMES.tflite)  # operators of results and constants without options → function of keras.ops
+# ActivationFunctionType → operator
+ACTIVATIONS = {1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "TANH"}
+LIMITS = {"RELU_N1_TO_1": (-1.0, 1.0), "RELU_0_TO_1": (0.0, 1.0), "RELU6": (0.0, 6.0)}
 
 
-class TfliteOperator:
+class TfliteOperator(NodeBuilder):
     """An operator of a graph.
 
     code     name of the operator, such as CONV_2D
-    name     unique name
     inputs   indices of all input tensors; −1 for a missing one
     outputs  indices of the tensors with the results
     output   index of the tensor with the first result
@@ -37,7 +38,8 @@ class TfliteOperator:
         self._library = library
         self._operator = operator
         self.code = graph.code(operator.OpcodeIndex())
-        self.name = f"{self.code.lower()}_{number}"
+        name = f"{self.code.lower()}_{number}"
+        super().__init__(self.code, name, name, graph.assembly)
         graph.budget.visit(STEPS_PER_OPERATOR + operator.InputsLength() + operator.OutputsLength(), self.name)
         self.inputs: list[int] = operator.InputsAsNumpy().tolist() if operator.InputsLength() else []
         self.outputs: list[int] = operator.OutputsAsNumpy().tolist() if operator.OutputsLength() else []
@@ -46,17 +48,9 @@ class TfliteOperator:
         self.output = self.outputs[0]
 
     @property
-    def activation(self) -> str | None:
-        """Keras' name of the fused activation; None if there is none."""
-        options = self.options
-        code = NO_ACTIVATION
-        if hasattr(options, "FusedActivationFunction"):
-            code = options.FusedActivationFunction()
-        if code == NO_ACTIVATION:
-            return None
-        if code not in ACTIVATIONS:
-            raise self.unsupported(f"fused activation {code}", f"one of {', '.join(ACTIVATIONS.values())}")
-        return ACTIVATIONS[code]
+    def is_elementwise(self) -> bool:
+        """Whether each element of the result depends on one element of each input."""
+        return self.code in NAMES.tflite or self.code in LIMITS
 
     @property
     def options(self) -> Any:
@@ -125,23 +119,20 @@ class TfliteOperator:
             constant = self.constant(index)
             if constant is not None and constant.ndim > 1 and self.code not in WEIGHTED:
                 is_aligned = True
-        is_rowwise = self.code in FUNCTIONS or self.code in NAMES.groups["tflite_rowwise"]
+        is_rowwise = self.is_elementwise or self.code in NAMES.groups["tflite_rowwise"]
         if len(batches) > 1 or is_aligned or not is_rowwise:
             raise self.unsupported("it combines the positions of samples, which are rows", "a RESHAPE before it")
         (batch,) = batches
         assert batch is not None
         self.graph.rows[self.output] = batch
 
-    def required_result(self, index: int) -> TensorReference:
-        """Return an input that is the network's input or the result of an operator; FormatError for other inputs."""
-        result = self.graph.results.get(self.input(index))
-        if result is None:
-            raise self.unsupported(f"input {index + 1} is a constant", "a result")
-        return result
-
-    def alias(self) -> None:
-        """Add no layer: the result is the first input."""
-        self.graph.results[self.output] = self.required_result(0)
+    @property
+    def x(self) -> Feature:
+        """The first input that is the network's input or the result of an operator."""
+        for index in self.inputs:
+            if index in self.graph.results:
+                return self.graph.results[index]
+        raise self.unsupported("only constant inputs", "a result of another operator")
 
     def constant(self, index: int) -> Array | None:
         """Return an input that is a constant; None for other inputs."""
@@ -158,57 +149,35 @@ class TfliteOperator:
         """Return the numbers of an input that is a constant; FormatError for other inputs."""
         return self.required(index).reshape(-1).tolist()
 
-    def results(self) -> list[Source]:
-        """Return the inputs that are results, as operands of a Keras layer."""
-        return [self.graph.results[index] for index in self.inputs if index in self.graph.results]
-
-    def sources(self) -> list[Source]:
-        """Return all inputs, results and constants, as operands of a Keras layer."""
-        sources: list[Source] = []
+    def operands(self) -> list[Value]:
+        """Return all inputs: results, and constants as float64 numbers."""
+        operands: list[Value] = []
         for number, index in enumerate(self.inputs):
             if index in self.graph.results:
-                sources.append(self.graph.results[index])
-            else:
-                sources.append(self._reals(number))
-        return sources
+                operands.append(self.graph.results[index])
+                continue
+            constant = self.required(number)
+            self.graph.budget.write(8 * constant.size, self.name)
+            operands.append(constant.astype(np.float64))
+        return operands
 
-    def _reals(self, index: int) -> Array:
-        array = self.required(index)
-        self.graph.budget.write(8 * array.size, self.name)
-        return array.astype(np.float64)
-
-    def add(
-        self,
-        kind: str,
-        arrays: Mapping[str, Array] | None = None,
-        sources: Sequence[Source] | None = None,
-        **options: Any,
-    ) -> None:
-        """Add a Keras layer or a function of keras.ops instead of the operator, with the fused activation.
-
-        arrays    weights of the layer, by Keras' names
-        sources   operands; None: the inputs that are results
-        options   options of the layer
-        """
-        activation = self.activation
-        if activation is not None:
-            options["activation"] = activation
-        if sources is None:
-            sources = self.results()
-        self.graph.add(self.name, kind, options, sources, self.outputs, arrays)
-
-    def add_after(self, kind: str, **options: Any) -> None:
-        """Add a Keras layer that reads the result and replaces it."""
-        source = self.graph.results[self.output]
-        self.graph.add(f"{source.layer}_{kind.lower()}", kind, options, [source], self.outputs)
+    def activated(self, y: Feature) -> Feature:
+        """Return a result after the fused activation."""
+        code = NO_ACTIVATION
+        if hasattr(self.options, "FusedActivationFunction"):
+            code = self.options.FusedActivationFunction()
+        if code == NO_ACTIVATION:
+            return y
+        if code not in ACTIVATIONS:
+            raise self.unsupported(f"fused activation {code}", f"one of {', '.join(ACTIVATIONS.values())}")
+        name = ACTIVATIONS[code]
+        if name in LIMITS:
+            return self.clipped(y, *LIMITS[name])
+        return self.op(NAMES.tflite[name], y)
 
     def shape(self, index: int) -> Shape:
         """Return the shape of an input, with the batch axis."""
         return self.graph.shape(self.input(index))
-
-    def unsupported(self, actual: str, expected: str) -> FormatError:
-        """Return the error for an unsupported operator."""
-        return FormatError(f"{self.code} {quoted(self.name)}: {actual}; expected {expected}")
 
 
 def _longer_axes(shape: Shape) -> dict[int, int]:

@@ -1,5 +1,6 @@
 """Scales and zero points of the tensors of a TensorFlow Lite file."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ QUANTIZED = {
 
 
 def grid(tensor: Any, index: int, budget: Budget) -> dict[str, float] | None:
-    """Return the options of FakeQuantize for a tensor; None if it does not contain quantized numbers."""
+    """Return the options of FakeQuantize for a tensor; None if its numbers represent themselves."""
     if int(tensor.Type()) not in QUANTIZED:
         return None
     scales, zeros = _scales_and_zeros(tensor, index, budget)
+    if not len(scales):
+        return None
     if len(scales) != 1:
         raise FormatError(f"tensor {index} contains integers with {len(scales)} scales; expected one for a result")
     low, high = QUANTIZED[int(tensor.Type())]
@@ -42,6 +45,13 @@ def _scales_and_zeros(tensor: Any, index: int, budget: Budget) -> tuple[Array, A
     if parameters.ZeroPointLength():
         zeros = parameters.ZeroPointAsNumpy()
     return parameters.ScaleAsNumpy().astype(np.float64), zeros
+
+
+def rounded(x: Array, grid: Mapping[str, float]) -> Array:
+    """Return the numbers, nearest to those of a constant, that integers of a tensor represent."""
+    integers = np.rint(x / np.float32(grid["scale"])) + grid["zero"]
+    integers = np.clip(integers, grid["low"], grid["high"])
+    return ((integers - grid["zero"]) * grid["scale"]).astype(np.float32)
 
 
 def dequantized(tensor: Any, index: int, array: Array, budget: Budget) -> Array:

@@ -1,27 +1,25 @@
-"""The tensors of a TensorFlow Lite file, and the Keras layers that compute them."""
+"""The tensors of a TensorFlow Lite file."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule._io.budget import Budget
 from chainrule.core.arrays import Array, Shape
-from chainrule.errors import FormatError, quoted
-from chainrule.interop.keras.config import KerasLayer, Source, TensorReference
-from chainrule.interop.keras.layers import LAYERS
-from chainrule.interop.keras.weights import WeightShapes
-from chainrule.interop.tflite import quantization, sparsity
+from chainrule.errors import FormatError
+from chainrule.interop.assembly import Assembly
+from chainrule.interop.onnx.operator_call import Feature
+from chainrule.interop.tflite import quantization
 
 # TensorType → type of numbers
 DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8"}
 
 
 class TfliteTensors:
-    """The tensors of the main graph of a file, and the layers that are added for its operators.
+    """The tensors of the main graph of a file: its constants, and the values of those that operators compute.
 
     library   the package tflite
     model     root of the file
@@ -35,9 +33,8 @@ class TfliteTensors:
         self._model = model
         self.budget = budget
         self._graph: Any = model.Subgraphs(0)
-        self._layers: dict[str, KerasLayer] = {}
-        self._arrays: dict[str, Mapping[str, Array]] = {}
-        self.results: dict[int, TensorReference] = {}  # the Keras result of each tensor that is no constant
+        self.assembly = Assembly(budget)
+        self.results: dict[int, Feature] = {}  # the value of each tensor that is no constant
         self._constants: dict[int, Array] = {}
         self._shapes: dict[int, Shape] = {}  # of results where the file states 1 as a placeholder
         # Results between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, which distribute the elements of some axes to as many
@@ -50,39 +47,6 @@ class TfliteTensors:
     def grid(self, index: int) -> dict[str, float] | None:
         """Return the options of FakeQuantize for a tensor; None if it does not contain quantized numbers."""
         return quantization.grid(self._graph.Tensors(index), index, self.budget)
-
-    def add(
-        self,
-        name: str,
-        kind: str,
-        options: Mapping[str, Any],
-        sources: Sequence[Source],
-        results: Sequence[int] = (),
-        arrays: Mapping[str, Array] | None = None,
-    ) -> TensorReference:
-        """Add a Keras layer or a function of keras.ops, and return its first result.
-
-        results   tensors of its results
-        arrays    its weights, by Keras' names
-        """
-        if name in self._layers:
-            raise FormatError(f"two layers are called {quoted(name)}")
-        if arrays is not None:
-            self._arrays[name] = arrays
-            options = {"use_bias": "bias" in arrays, **options}
-        is_operation = kind not in LAYERS
-        self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), is_operation)
-        for number, index in enumerate(results):
-            self.results[index] = TensorReference(name, 0, number)
-        return TensorReference(name, 0, 0)
-
-    def weights(self, layer: KerasLayer, shapes: WeightShapes) -> dict[str, Array]:
-        """Return the weights of a layer by name; FormatError if the shapes differ from the expected ones."""
-        arrays = self._arrays[layer.name]
-        for name, shape in shapes.items():
-            if shape is None or arrays[name].shape != tuple(shape):
-                raise FormatError(f"{name} has shape {arrays[name].shape}; expected {shape}")
-        return {name: arrays[name] for name in shapes}
 
     def shape(self, index: int) -> Shape:
         """Return the shape of a tensor."""
@@ -134,5 +98,5 @@ class TfliteTensors:
             raise FormatError(f"tensor {index} of shape {shape} has {data.DataLength()} bytes")
         array = np.frombuffer(data.DataAsNumpy().tobytes(), dtype)
         if places is not None:
-            array = sparsity.densified(self._library, places, array, shape, self.budget)
+            raise FormatError(f"tensor {index} is sparse; expected a dense one")
         return array.reshape(shape)

@@ -33,28 +33,3 @@ static void log_softmax(const float *x, float *y, int channels, int plane)
             y[k * plane + p] = x[k * plane + p] - maximum - level;
     }
 }
-
-/* dx[k] = y[k] (dy[k] - sum over l of dy[l] y[l]), or dx[k] = dy[k] - e^y[k] sum over l of dy[l] if logarithm
-   k, l: channels, at each position of the plane; logarithm: whether y = log_softmax(x), otherwise softmax(x) */
-INLINE void softmax_gradient(const float *dy, const float *y, float *dx, int channels, int plane, int logarithm)
-{
-    for (int p = 0; p < plane; p++) {
-        float total = 0;
-        for (int k = p; k < channels * plane; k += plane)
-            total += logarithm ? dy[k] : dy[k] * y[k];
-        for (int k = p; k < channels * plane; k += plane)
-            dx[k] = logarithm ? dy[k] - exponential(y[k]) * total : y[k] * (dy[k] - total);
-    }
-}
-
-/* The gradient of softmax; see softmax_gradient */
-static void softmax_dx(const float *dy, const float *y, float *dx, int channels, int plane)
-{
-    softmax_gradient(dy, y, dx, channels, plane, 0);
-}
-
-/* The gradient of log_softmax; see softmax_gradient */
-static void log_softmax_dx(const float *dy, const float *y, float *dx, int channels, int plane)
-{
-    softmax_gradient(dy, y, dx, channels, plane, 1);
-}

@@ -294,10 +294,3 @@ static void cross_correlate_dx(const float *dy, const float *w, float *dx, const
     fill(dx, s->channels * s->height * s->width, 0);
     cross_correlate_products(0, dx, w, 0, dy, 0, s, 1);
 }
-
-/* dw[o,c,u,v] = sum over i,j of dy[o,i,j] x[c, s i + d u - top, s j + d v - left] */
-static void cross_correlate_dw(const float *x, const float *dy, float *dw, const sliding *s)
-{
-    fill(dw, s->filters * s->channels / s->groups * s->kernel_height * s->kernel_width, 0);
-    cross_correlate_products(x, 0, 0, dw, dy, 0, s, 2);
-}

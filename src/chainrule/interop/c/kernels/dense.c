@@ -31,24 +31,3 @@ INLINE void dense(const float *x, const float *w, const float *b, float *y, int 
     for (; o < outputs; o++)
         dense_rows(x, w + o * inputs, b ? b + o : b, y + o, inputs, 1);
 }
-
-/* dx[c] = sum over o of dy[o] w[o,c] */
-static void dense_dx(const float *dy, const float *w, float *dx, int inputs, int outputs)
-{
-    fill(dx, inputs, 0);
-    for (int o = 0; o < outputs; o++) {
-        INDEPENDENT
-        for (int c = 0; c < inputs; c++)
-            dx[c] += dy[o] * w[o * inputs + c];
-    }
-}
-
-/* dw[o,c] = dy[o] x[c] */
-static void dense_dw(const float *x, const float *dy, float *dw, int inputs, int outputs)
-{
-    for (int o = 0; o < outputs; o++) {
-        INDEPENDENT
-        for (int c = 0; c < inputs; c++)
-            dw[o * inputs + c] = dy[o] * x[c];
-    }
-}

@@ -43,11 +43,3 @@ static void gather_NUMBER(const NUMBER *x, const float *i, NUMBER *y, int count,
     for (int e = 0; e < count; e++)
         y[e] = x[i[e] > 0 && i[e] < size ? (int)i[e] : 0];
 }
-
-/* dx[h] = sum of dy[e] over all e with i[e] = h   count: elements of dy; size: elements of dx */
-static void gather_dx(const float *dy, const float *i, float *dx, int count, int size)
-{
-    fill(dx, size, 0);
-    for (int e = 0; e < count; e++)
-        dx[i[e] > 0 && i[e] < size ? (int)i[e] : 0] += dy[e];
-}

@@ -10,14 +10,6 @@ static void batch_norm_inference(const float *x, const float *gamma, const float
     }
 }
 
-/* dx[c,i,j] = gamma[c] / sqrt(variance[c] + epsilon) dy[c,i,j] */
-static void batch_norm_inference_dx(const float *dy, const float *gamma, const float *variance, float *dx,
-                                    int channels, int plane, float epsilon)
-{
-    for (int e = 0; e < channels * plane; e++)
-        dx[e] = gamma[e / plane] / sqrtf(variance[e / plane] + epsilon) * dy[e];
-}
-
 /* sum = sum of x - shift, squares = sum of (x - shift)^2, of `count` elements
    The sums are over blocks of 128 elements, which bounds the rounding errors. */
 INLINE void shifted_sums(const float *x, int count, float shift, float *sum, float *squares)
@@ -45,17 +37,4 @@ static void mean_and_variance(const float *x, int count, float *mean, float *var
     shifted_sums(x, count, *mean, &sum, &squares);
     sum /= M; /* the difference of the mean from its rounded value */
     *variance = squares / M - sum * sum;
-}
-
-/* running_mean[c] <- (1 - momentum) running_mean[c] + momentum mean[c]
-   running_variance[c] <- (1 - momentum) running_variance[c] + momentum variance[c] M/(M - 1)
-   M = count: number of elements from which the statistics were computed */
-static void running_statistics(const float *mean, const float *variance, float *running_mean, float *running_variance,
-                               int channels, int count, float momentum)
-{
-    float unbiased = (float)count / (float)(count > 1 ? count - 1 : 1);
-    for (int c = 0; c < channels; c++) {
-        running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
-        running_variance[c] = (1 - momentum) * running_variance[c] + momentum * (variance[c] * unbiased);
-    }
 }

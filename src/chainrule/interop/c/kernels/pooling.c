@@ -75,15 +75,6 @@ INLINE void average_pool_unpadded(const float *x, float *y, const sliding *s, in
     pool_unpadded(x, y, s, divisor, 0);
 }
 
-/* dx[c,h,k] = sum over i,j of dy[c,i,j]   over the windows whose maximum is x[c,h,k]: winner[c,i,j] = h width + k
-   plane, image: elements per channel of dy and of dx */
-static void max_pool_dx(const float *dy, const int *winner, float *dx, int channels, int plane, int image)
-{
-    fill(dx, channels * image, 0);
-    for (int e = 0; e < channels * plane; e++)
-        dx[e / plane * image + winner[e]] += dy[e];
-}
-
 /* back 0: y[c,i,j] = 1/D sum over u,v of x[c,h,k], where from = x and to = y
    back 1: dx[c,h,k] += dy[c,i,j] / D for all u,v, where from = dy and to = dx
    h = s i + u - top, k = s j + v - left; the padding is skipped
@@ -133,11 +124,4 @@ static void average_plane(const float *x, float *y, int channels, int plane)
             total += channel[p];
         y[c] = total / (float)plane;
     }
-}
-
-/* dx[c,h,k] = sum over i,j of dy[c,i,j] / D   over the windows covering x[c,h,k]; D as in average_pool_sums */
-static void average_pool_dx(const float *dy, float *dx, const sliding *s, int divisor)
-{
-    fill(dx, s->channels * s->height * s->width, 0);
-    average_pool_sums(dy, dx, s, divisor, 1);
 }

@@ -10,11 +10,3 @@ static void prelu(const float *x, const float *slope, float *y, int channels, in
 {
     prelu_dx(x, x, slope, y, channels, plane);
 }
-
-/* dslope[c] = sum over i,j of dy[c,i,j] min(0, x[c,i,j]) */
-static void prelu_dw(const float *dy, const float *x, float *dslope, int channels, int plane)
-{
-    fill(dslope, channels, 0);
-    for (int e = 0; e < channels * plane; e++)
-        dslope[e / plane] += x[e] <= 0 ? dy[e] * x[e] : 0;
-}

@@ -17,19 +17,3 @@ static void local_response_norm(const float *x, float *y, int channels, int plan
             y[c * plane + p] =
                 x[c * plane + p] * powf(response_scale(x, c, p, channels, plane, size, alpha, k), -beta);
 }
-
-/* dx[c,p] = dy[c,p] s[c,p]^-beta - 2 alpha beta/size x[c,p] sum over m of dy[m,p] x[m,p] s[m,p]^(-beta - 1)
-   m: all existing channels from c - size/2 to c + size/2 */
-static void local_response_norm_dx(const float *dy, const float *x, float *dx, int channels, int plane, int size,
-                                   float alpha, float beta, float k)
-{
-    for (int c = 0; c < channels; c++)
-        for (int p = 0; p < plane; p++) {
-            float sum = 0, own = powf(response_scale(x, c, p, channels, plane, size, alpha, k), -beta);
-            for (int m = c - size / 2; m <= c + size / 2; m++)
-                if (m >= 0 && m < channels)
-                    sum += dy[m * plane + p] * x[m * plane + p] *
-                           powf(response_scale(x, m, p, channels, plane, size, alpha, k), -beta - 1);
-            dx[c * plane + p] = dy[c * plane + p] * own - 2 * alpha * beta / (float)size * x[c * plane + p] * sum;
-        }
-}

@@ -53,8 +53,8 @@ def per_channel(call: Call, kind: type[Layer], options: dict[str, float], names:
 def _aligned(call: Call, value: Array, x: Feature) -> Array:
     """Return a parameter with as many axes as a sample; FormatError if it cannot be broadcast to the sample."""
     shape = x.node.shape
-    # Before opset 7, and in some later files, parameters (C,) are meant for channels instead of the last axis.
-    if value.shape == shape[:1] and (call.opset < 7 or shape[0] != shape[-1]):
+    # In some files, parameters (C,) are meant for channels instead of the last axis.
+    if value.shape == shape[:1] and shape[0] != shape[-1]:
         value = value.reshape(-1, *[1] * (len(shape) - 1))
     aligned = np.atleast_1d(align_constant(call, value, x))
     if np.broadcast_shapes(aligned.shape, shape) != shape:

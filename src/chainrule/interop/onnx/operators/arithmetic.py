@@ -1,5 +1,6 @@
 """Sums, products, quotients and powers of values and constants."""
 
+import itertools
 import math
 import operator
 from collections.abc import Callable
@@ -11,12 +12,16 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, combine, formula, terms, unary
+from chainrule.layers import Sigmoid
 
 
 def read_mul(call: Call) -> Feature:
-    """Return Multiply; for a constant, Rescaling by a number, or FixedAffine, or a 1×1 depthwise convolution if the
-    constant has a name like those of weights. A constant that is added next becomes the shift.
+    """Return Multiply, or SiLU for x · σ(x); for a constant, Rescaling by a number, or FixedAffine, or a 1×1 depthwise
+    convolution if the constant has a name like those of weights. A constant that is added next becomes the shift.
     """
+    for x, gate in itertools.permutations(call.features, 2):
+        if isinstance(gate.node.layer, Sigmoid) and gate.node.inputs[0] is x.node:
+            return call.layer("SiLU", x)
     variable, constant = terms(call, 2)
     product = variable * constant
     if variable.x is None:
@@ -53,20 +58,6 @@ def _number(constant: ScaledTerm) -> float:
     return float(value.reshape(-1)[0])
 
 
-def p_norm(x: ScaledTerm, p: int, total: Callable[[ScaledTerm], ScaledTerm]) -> ScaledTerm:
-    """Return the p-th root of a sum of |x| to the power of p.
-
-    total   function that adds the elements of a value
-    """
-    if p < 1:
-        raise x.call.unsupported(f"p {p}", "1 or more")
-    if p == 2:
-        powers = x * x
-    else:
-        powers = x.layer("Abs") ** p
-    return total(powers) ** (1 / p)
-
-
 def _sum(*summands: ScaledTerm) -> ScaledTerm:
     """Return the sum of variables, with one layer, and of constants."""
     call = summands[0].call
@@ -82,12 +73,6 @@ def _sum(*summands: ScaledTerm) -> ScaledTerm:
 
 def _mean(*summands: ScaledTerm) -> ScaledTerm:
     return _sum(*summands) * (1 / len(summands))
-
-
-def _scaled(x: ScaledTerm) -> ScaledTerm:
-    offset = np.array(x.call.reals("offset"), np.float32)
-    scale = np.array(x.call.reals("scale"), np.float32)
-    return (x - offset) * scale
 
 
 def write_elementwise(name: str) -> Callable[[GraphWriter, Operation], GraphResult]:
@@ -146,6 +131,5 @@ OPERATORS = (
         binary("a product of equal factors, Sqrt, Reciprocal, or Exp of a multiple of Log", _power),
     ),
     Operator("Sum", formula(None, "Add of all inputs", _sum)),
-    Operator("Scaler", unary("Rescaling or FixedAffine, (x − offset) · scale", _scaled), domains=("ai.onnx.ml",)),
     Operator("Mean", formula(None, "the mean of several inputs", _mean)),
 )

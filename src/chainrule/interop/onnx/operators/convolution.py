@@ -172,8 +172,8 @@ def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResul
 
 def _kernel_image_attributes(
     graph: GraphWriter, operation: Operation, w: Tensor | None
-) -> tuple[str, GraphResult, dict[str, Any]]:
-    """Return the name of the constant with the kernels, the image, and the attributes.
+) -> tuple[GraphResult | str, GraphResult, dict[str, Any]]:
+    """Return the kernels, the image, and the attributes.
 
     The kernels are rotated by 180° if the operation flips them.
     """
@@ -188,7 +188,10 @@ def _kernel_image_attributes(
     attributes["kernel_shape"] = shape[2:]
     attributes["pads"] = pads(_padding(x, operation))
     attributes["group"] = operation.attributes["groups"]
-    return graph.constant(array, w.storage), x, attributes
+    b = operation.reads[2] if len(operation.reads) > 2 else None
+    if b is not None and len(b.shape) > 1:
+        b = None
+    return graph.kernel(array, w.storage, x, b), x, attributes
 
 
 def _padding(x: GraphResult, operation: Operation) -> Sequence[Pair]:

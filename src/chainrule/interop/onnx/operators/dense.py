@@ -2,15 +2,12 @@
 
 import math
 import string
-from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
 from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
-from chainrule.errors import one_line
-from chainrule.interop.assembly import MAX_NAME
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.node_attributes import InvalidNodeError
 from chainrule.interop.onnx.operator_call import Call, Feature
@@ -82,38 +79,14 @@ def _dense(call: Call, x: Feature, w: Array, bias: Array | None = None, *, share
     return y.permuted([*range(1, last + 1), 0])
 
 
-def read_linear_regressor(call: Call) -> Feature:
-    """Return Dense."""
-    call.choice("post_transform", "NONE")
-    return _linear(call)
-
-
-def read_linear_classifier(call: Call) -> tuple[Feature, Feature]:
-    """Return Dense, and Softmax or Sigmoid, for the scores; the label is not read."""
-    if 0 in call.used_outputs:
-        raise call.unsupported("its label is read", f"only the scores: --output {one_line(call.outputs[1], MAX_NAME)}")
-    transform = call.choice("post_transform", "NONE", "SOFTMAX", "LOGISTIC")
-    y = _linear(call)
-    if y.node.shape == (1,):
-        raise call.unsupported("one row of coefficients", "one for each class")
-    if transform != "NONE":
-        y = call.layer("Softmax" if transform == "SOFTMAX" else "Sigmoid", y)
-    return y, y
-
-
-def _linear(call: Call) -> Feature:
-    """Return Dense with the coefficients and intercepts in a node's attributes."""
-    x = call.batched_input(2)
-    w = np.array(call.reals("coefficients"), np.float32).reshape(-1, x.shape[1])
-    intercepts = np.array(call.reals("intercepts") or [0.0], np.float32)
-    return _dense(call, x, w, np.broadcast_to(intercepts, len(w)))
-
-
 def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Gemm."""
     x, *parameters = operation.reads
-    weights = [graph.weight(tensor) for tensor in parameters if tensor is not None]
-    return graph.node("Gemm", graph.view(x), *weights, shape=operation.result.shape, transB=1)
+    w, *bias = [tensor for tensor in parameters if tensor is not None]
+    image = graph.view(x)
+    kernel = graph.kernel(graph.network.weights[w.storage], w.storage, image, *bias)
+    biases = [graph.weight(tensor) for tensor in bias]
+    return graph.node("Gemm", image, kernel, *biases, shape=operation.result.shape, transB=1)
 
 
 def read_matmul(call: Call) -> Feature:
@@ -181,21 +154,6 @@ def _matrix(call: Call, index: int, rank: int) -> Array:
     return w
 
 
-def read_einsum(call: Call) -> Feature:
-    """Return a 1×1 convolution for a value and a constant matrix, or Permute for one value."""
-    inputs, output = _subscripts(call)
-    place = call.first_feature
-    x = call.feature(place)
-    letters = inputs[place]
-    if len(inputs) == 1 and sorted(letters) == sorted(output):
-        order = _order(letters, output)
-        return moved(call, x, lambda indices: indices.transpose(order))
-    if len(inputs) != 2:
-        raise call.unsupported(f"equation {','.join(inputs)}->{output}", "a value and a constant, or a transposition")
-    other = 1 - place
-    return _contracted(call, x, call.constant(other), Subscripts(letters, inputs[other], output))
-
-
 class Subscripts(NamedTuple):
     """A letter for each axis of a value, of a constant and of the result, as in Einsum."""
 
@@ -239,26 +197,7 @@ def _order(letters: str, new_letters: str) -> list[int]:
     return [*map(letters.index, new_letters)]
 
 
-def _subscripts(call: Call) -> tuple[list[str], str]:
-    """Return the letters of each input and of the result; FormatError for repeated letters and for an ellipsis."""
-    equation = call.text("equation", "").replace(" ", "")
-    left, arrow, output = equation.partition("->")
-    inputs = left.split(",")
-    if not arrow:
-        for letter, count in sorted(Counter("".join(inputs)).items()):
-            if count == 1:
-                output += letter
-    ranks = [len(value.shape) for value in call.values if value is not None]
-    has_repeated = any(len(set(part)) != len(part) for part in (*inputs, output))
-    if has_repeated or [*map(len, inputs)] != ranks or not output:
-        raise call.unsupported(f"equation {equation!r}", "each letter once in an input, and no ellipsis")
-    return inputs, output
-
-
 OPERATORS = (
     Operator("Gemm", read_gemm, {"dense": write_gemm}),
-    Operator("LinearRegressor", read_linear_regressor, domains=("ai.onnx.ml",)),
-    Operator("LinearClassifier", read_linear_classifier, domains=("ai.onnx.ml",)),
     Operator("MatMul", read_matmul, {"resample": write_resize}),
-    Operator("Einsum", read_einsum),
 )

@@ -11,13 +11,11 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator, Results
 from chainrule.interop.onnx.operators.reductions import over
-from chainrule.interop.onnx.operators.terms import ScaledTerm, binary
+from chainrule.interop.onnx.operators.terms import ScaledTerm
 
 
 def read_batch_norm(call: Call) -> Feature:
     """Return BatchNorm2D with its running statistics."""
-    if call.integer("spatial", 1) != 1:
-        raise call.unsupported("spatial 0", "normalization by channel")
     training = _training_mode(call)
     if training is not None:
         raise call.unsupported(f"{training}: training mode", "normalization by running statistics")
@@ -57,8 +55,6 @@ def _normalized_channels(
 
 def _training_mode(call: Call) -> str | None:
     """Describe the attribute or the outputs that request batch statistics, depending on the opset; None if none do."""
-    if call.opset < 7:
-        return None if call.integer("is_test", 0) else "is_test 0"
     if call.opset >= 14:
         return "training_mode 1" if call.integer("training_mode", 0) else None
     outputs = sum(map(bool, call.operation.outputs))
@@ -161,12 +157,6 @@ def _inverse_root(variance: ScaledTerm) -> ScaledTerm:
     return (variance + variance.call.real("epsilon", 1e-5)).layer("Sqrt").layer("Reciprocal")
 
 
-def _rms_norm(x: ScaledTerm, gamma: ScaledTerm) -> ScaledTerm:
-    rank = len(x.feature.shape)
-    squares = over(x * x, range(x.call.axis("axis", -1, rank), rank), "AveragePool2D")
-    return x * _inverse_root(squares) * gamma
-
-
 def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return LayerNormalization if all groups have the same γ and β, otherwise InstanceNormalization, Mul and Add."""
     x, gamma, beta = operation.reads
@@ -216,14 +206,10 @@ def read_dropout(call: Call) -> Feature:
 def dropout_rate(call: Call) -> float:
     """Return the rate of a Dropout node; FormatError for a positive rate in training mode."""
     if call.opset < 12:
-        rate = call.real("ratio", 0.5)
-        training = call.opset < 7 and not call.integer("is_test", 0)
-    else:
-        rate = call.number_input(1, 0.5)
-        training = call.has_input(2) and bool(call.constant(2).any())
-    if training and rate:
-        stated = "is_test 0" if call.opset < 7 else "training_mode true"
-        raise call.unsupported(f"{stated}, ratio {rate:g}: training mode", "inference, or the ratio 0")
+        return call.real("ratio", 0.5)
+    rate = call.number_input(1, 0.5)
+    if rate and call.has_input(2) and call.constant(2).any():
+        raise call.unsupported(f"training_mode true, ratio {rate:g}: training mode", "inference, or the ratio 0")
     return rate
 
 
@@ -232,7 +218,6 @@ OPERATORS = (
     Operator("InstanceNormalization", read_instance_norm, {"group_norm": write_group_norm}),
     Operator("GroupNormalization", read_group_norm),
     Operator("LayerNormalization", read_layer_norm, {"group_norm": write_group_norm}),
-    Operator("RMSNormalization", binary("γ · x/√(mean of x² + ε)", _rms_norm)),
     Operator("LRN", read_local_response_norm, {"local_response_norm": write_local_response_norm}),
     Operator("Dropout", read_dropout),
 )

@@ -68,7 +68,7 @@ def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature
 
 def _border_sizes(call: Call, rank: int) -> list[Pair]:
     """Return the numbers of elements added before and after each axis; negative numbers crop."""
-    pads = call.input_or_attribute("pads", 1, 11) or call.integers("paddings", [])
+    pads = call.input_or_attribute("pads", 1, 11) or []
     axes = [*range(rank)]
     if call.opset >= 18 and call.has_input(3):
         axes = call.integer_input(3)

@@ -14,12 +14,11 @@ from chainrule.core.shapes import Pair, ceil_padding, extent, output_size
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import p_norm
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with
 from chainrule.interop.onnx.operators.shapes import moved_parts
-from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
+from chainrule.interop.onnx.operators.terms import ScaledTerm
 from chainrule.interop.onnx.operators.windows import (
     WindowOptions,
     attributes_of,
@@ -41,11 +40,6 @@ def read_max_pool(call: Call) -> Feature:
 def read_average_pool(call: Call) -> Feature:
     """Return AveragePool2D."""
     return _read_pool(call, "AveragePool2D", {"count_padding": call.integer("count_include_pad", 0) != 0})
-
-
-def _norms(x: ScaledTerm) -> ScaledTerm:
-    p = x.call.integer("p", 2)
-    return p_norm(x, p, lambda y: ScaledTerm(y.call, _read_pool(y.call, "SumPool2D", {}, y.feature)))
 
 
 def _read_pool(call: Call, kind: str, options: dict[str, Any], source: Feature | None = None) -> Feature:
@@ -159,5 +153,4 @@ def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more:
 OPERATORS = (
     Operator("MaxPool", read_max_pool, {"max_pool": write_max_pool}),
     Operator("AveragePool", read_average_pool, {"average_pool": write_average_pool}),
-    Operator("LpPool", unary("the p-th root of SumPool2D of |x| to the power of p", _norms)),
 )

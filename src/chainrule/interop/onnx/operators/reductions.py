@@ -2,18 +2,11 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import partial, reduce
 
-import numpy as np
-
-from chainrule.core.arrays import Array, Shape
-from chainrule.interop.assembly import MAX_FLOAT32
+from chainrule.core.arrays import Shape
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import p_norm
-from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
-from chainrule.interop.onnx.operators.shapes import moved_parts
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 
 MAX_FACTORS = 64  # of ReduceProd
@@ -113,58 +106,9 @@ def _mean(x: ScaledTerm) -> ScaledTerm:
     return _over_positions(x, "AveragePool2D")
 
 
-def _log_sum_exp(x: ScaledTerm) -> ScaledTerm:
-    if _axes(x.call, x.feature) is None:
-        return x
-    highest = _reduced(x, "MaxPool2D", keep=True)
-    total = _reduced((x - highest).layer("Exp")).layer("Log")
-    y = total.feature
-    return total + ScaledTerm(x.call, x.call.reshape(highest.feature, y.node.shape, scalar=y.scalar))
-
-
-def read_product(call: Call) -> Feature:
-    """Return the product of Slices."""
-    x = call.feature()
-    axes = _axes(call, x) or []
-    kept = _remaining(x.shape, axes, keep=call.integer("keepdims", 1) != 0)
-    count = math.prod(x.shape[axis] for axis in axes)
-    if count > MAX_FACTORS:
-        raise call.unsupported(f"{count} factors", f"at most {MAX_FACTORS}")
-
-    def parts(indices: Array) -> tuple[Array, ...]:
-        return tuple(np.moveaxis(indices, axes, range(len(axes))).reshape(count, *kept))
-
-    return reduce(partial(call.layer, "Multiply"), map(materialized, moved_parts(call, x, parts)))
-
-
-def _lp_normalization(x: ScaledTerm) -> ScaledTerm:
-    return _normalized(x, x.call.axis("axis", -1, len(x.feature.shape)), x.call.integer("p", 2))
-
-
-def _normalizer(x: ScaledTerm) -> ScaledTerm:
-    norm = x.call.text("norm", "MAX")
-    if norm not in NORMS:
-        raise x.call.unsupported(f"norm {norm!r}", " or ".join(NORMS))
-    return _normalized(x, 1, NORMS[norm])
-
-
-def _normalized(x: ScaledTerm, axis: int, p: int) -> ScaledTerm:
-    """Return a value divided by its p-norm along an axis in the file."""
-    norm = p_norm(x, p, lambda y: over(y, [axis], "SumPool2D"))
-    return x / norm.layer("Clip", low=SMALLEST, high=MAX_FLOAT32)
-
-
 OPERATORS = (
     Operator("GlobalMaxPool", unary(GLOBAL["MaxPool2D"], _maximum), {"max_pool": write_max_pool}),
     Operator("GlobalAveragePool", unary(GLOBAL["AveragePool2D"], _mean), {"average_pool": write_average_pool}),
-    Operator(
-        "GlobalLpPool",
-        unary(
-            "the p-th root of the sum of |x| to the power of p over all positions",
-            lambda x: p_norm(x, x.call.integer("p", 2), _over_positions),
-        ),
-    ),
-    Operator("ReduceProd", read_product),
     Operator(
         "ReduceMean", unary(f"AveragePool2D{OVER}, or GlobalAveragePool2D", lambda x: _reduced(x, "AveragePool2D"))
     ),
@@ -174,8 +118,4 @@ OPERATORS = (
     Operator("ReduceL1", unary("the sum of absolute values", lambda x: _reduced(x.layer("Abs")))),
     Operator("ReduceL2", unary("Sqrt of the sum of squares", lambda x: _reduced(x * x).layer("Sqrt"))),
     Operator("ReduceSumSquare", unary("the sum of squares", lambda x: _reduced(x * x))),
-    Operator("ReduceLogSum", unary("Log of the sum", lambda x: _reduced(x).layer("Log"))),
-    Operator("ReduceLogSumExp", unary("m + log Σ exp(x − m), where m is the maximum", _log_sum_exp)),
-    Operator("LpNormalization", unary("x divided by its norm along an axis", _lp_normalization)),
-    Operator("Normalizer", unary("x divided by its norm", _normalizer), domains=("ai.onnx.ml",)),
 )

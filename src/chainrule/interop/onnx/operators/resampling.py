@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import WHOLE_IMAGE, Line, resampling_line, resampling_weights
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.terms import fixed_value
 from chainrule.interop.onnx.operators.windows import image, restore_rank
 
 EVERY: Line = (1, 0, 1)
@@ -69,9 +67,7 @@ class Resizing(NamedTuple):
 
 
 def read_resize(call: Call) -> Feature:
-    """Return UpSample2D for whole factors, otherwise Resample2D; for cubic interpolation, the sum of four Resample2D
-    along each axis, each times a FixedValue.
-    """
+    """Return UpSample2D for whole factors, otherwise Resample2D."""
     x = call.batched_input()
     mode, rounding = _interpolation(call)
     batch, *resizings = _resizings(call, x)
@@ -81,10 +77,6 @@ def read_resize(call: Call) -> Feature:
     for axis, (size, resizing) in enumerate(zip(x.shape[1:], resizings, strict=True)):
         if resizing != (size, 1):
             axes[axis] = Positions(resizing.size, _line(call, size, resizing, mode, rounding))
-    if mode == "cubic":  # no layer interpolates it
-        for axis, positions in axes.items():
-            x = _resample_cubic(call, x, axis, positions)
-        return x
     rank = len(x.node.shape)
     if rank not in (2, 3) or not axes or 0 in axes:  # no images, or resized channels
         return resample_axes(call, x, axes, mode)
@@ -96,43 +88,6 @@ def read_resize(call: Call) -> Feature:
         return restore_rank(call, resample_axes(call, y, image_axes, mode), x)
     factor = rows if rows == columns else (rows, columns)
     return restore_rank(call, call.layer("UpSample2D", y, factor=factor, mode=mode), x)
-
-
-def _resample_cubic(call: Call, x: Feature, axis: int, positions: Positions) -> Feature:
-    """Return a value with cubic interpolation between four neighbors along an axis of a sample.
-
-        y[k] = Σ_{offset = −1, 0, 1, 2} w[offset, k] · x[below[k] + offset]        below[k] = ⌊(a·k + b) / c⌋
-
-    Each summand is a Resample2D to the nearest element, times constants. The distance of a position from the second
-    neighbor is its fractional part t. Neighbors outside the image are the nearest pixels of the image or, with
-    `exclude_outside`, are left out.
-    """
-    count, (a, b, c) = positions
-    size, *later_axes = x.node.shape[axis:]
-    below, remainders = np.divmod(a * np.arange(count) + b, c)
-    weights = _cubic_weights(remainders / c, call.real("cubic_coeff_a", -0.75))
-    if call.integer("exclude_outside", 0):
-        neighbors = below + np.arange(-1, 3)[:, None]
-        weights = np.where((neighbors >= 0) & (neighbors < size), weights, 0)
-        weights /= weights.sum(0)
-    terms: list[Feature] = []
-    for offset, factors in enumerate(weights, -1):
-        neighbor = resample_axes(call, x, {axis: Positions(count, (a, b + offset * c, c))})
-        factor = fixed_value(call, factors.reshape(-1, *[1] * len(later_axes)), neighbor)
-        terms.append(call.layer("Multiply", neighbor, factor))
-    return call.layer("Add", *terms)
-
-
-def _cubic_weights(t: Array, a: float) -> Array:
-    """Return the weights (4, positions) of the neighbors at distances 1 + t, t, 1 − t and 2 − t (Keys 1981).
-
-    a   slope of the interpolating kernel at distance 1
-    """
-    near = np.array([t, 1 - t])
-    far = np.array([1 + t, 2 - t])
-    inner = ((a + 2) * near - (a + 3)) * near * near + 1
-    outer = ((far - 5) * far + 8) * far * a - 4 * a
-    return np.array([outer[0], inner[0], inner[1], outer[1]])
 
 
 def _whole_factor(mode: str, size: int, positions: Positions | None) -> int | None:
@@ -150,14 +105,12 @@ def _whole_factor(mode: str, size: int, positions: Positions | None) -> int | No
 
 def _interpolation(call: Call) -> tuple[str, str]:
     """Return "nearest" with the rule for rounding, or "bilinear" or "cubic" with "floor"."""
-    mode = call.choice("mode", "nearest", "linear", "bilinear", "cubic")
-    if call.integer("antialias", 0) or (call.integer("exclude_outside", 0) and mode != "cubic"):
+    mode = call.choice("mode", "nearest", "linear", "bilinear")
+    if call.integer("antialias", 0) or call.integer("exclude_outside", 0):
         raise call.unsupported("antialias or exclude_outside 1", "0")
     if mode == "nearest":
         default = "round_prefer_floor" if call.opset >= 11 else "floor or ceil"
         return mode, call.text("nearest_mode", default)
-    if mode == "cubic":
-        return mode, "floor"
     return "bilinear", "floor"
 
 
@@ -209,8 +162,6 @@ def _requested_factors(call: Call, before: Sequence[int]) -> list[Resizing]:
 
 
 def _scale_factors(call: Call) -> list[float]:
-    if call.opset < 9 and not call.has_input(1):
-        return list(call.reals("scales"))
     return call.constant(2 if call.opset >= 11 else 1).reshape(-1).tolist()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import INDEX_TYPE, Call, Feature, Value
+from chainrule.interop.onnx.operator_call import INDEX_TYPE, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator, Results, Writer
 from chainrule.interop.onnx.operators.resampling import write_resize
 from chainrule.interop.onnx.operators.terms import ScaledTerm
@@ -42,16 +42,6 @@ def read_cast(call: Call) -> Feature:
     return x
 
 
-def read_cast_like(call: Call) -> Value:
-    """Return the first input; the type of the second must be a floating-point type."""
-    value, like = call.values
-    if isinstance(like, np.ndarray) and like.dtype.kind != "f":
-        raise call.unsupported(f"a type like {like.dtype}", "a type of floats")
-    if isinstance(value, np.ndarray):
-        return value.astype(np.float64)
-    return call.feature()
-
-
 # ---------------------------------------------------------------------- other shapes
 
 
@@ -61,7 +51,7 @@ def reshape(call: Call, x: Array) -> Array:
     A size of 0 means the input's size on the same axis, unless the attribute allowzero is set. One size may be −1:
     it is computed from the number of elements.
     """
-    sizes = call.integers("shape") if call.opset < 5 else call.integer_input(1)
+    sizes = call.integer_input(1)
     if sizes.count(-1) > 1 or any(size < -1 for size in sizes):
         raise call.unsupported(f"shape {sizes}", "sizes with at most one −1")
     if not call.integer("allowzero", 0):
@@ -195,22 +185,6 @@ def gather(call: Call, x: Array) -> Array:
     return np.take(x, numbers, axis)
 
 
-def gather_elements(call: Call, x: Array) -> Array:
-    """Select an element along an axis for each place."""
-    numbers = call.constant(1)
-    call.allocated(numbers.shape, x.itemsize)
-    return np.take_along_axis(x, numbers, call.axis("axis", 0, x.ndim))
-
-
-def gather_nd(call: Call, x: Array) -> Array:
-    """Select elements or parts by the indices along the first axes."""
-    if call.integer("batch_dims", 0):
-        raise call.unsupported("batch_dims", "0")
-    numbers = call.constant(1)
-    call.allocated((*numbers.shape[:-1], *x.shape[numbers.shape[-1] :]), x.itemsize)
-    return x[tuple(np.moveaxis(numbers, -1, 0))]
-
-
 def expand(call: Call, x: Array) -> Array:
     """Repeat elements along axes of size 1."""
     shape = np.broadcast_shapes(x.shape, call.allocated(call.integer_input(1), 0))
@@ -239,8 +213,6 @@ MOVING: dict[str, Callable[[Call, Array], Array | tuple[Array, ...]]] = {
     "Split": split,
     "Slice": slice_,
     "Gather": gather,
-    "GatherElements": gather_elements,
-    "GatherND": gather_nd,
     "Expand": expand,
     "Tile": tile,
 }
@@ -343,6 +315,5 @@ WRITTEN: dict[str, dict[str, Writer]] = {
 OPERATORS = (
     Operator("Identity", read_identity),
     Operator("Cast", read_cast),
-    Operator("CastLike", read_cast_like),
     *(Operator(name, read_moving, WRITTEN.get(name, {})) for name in MOVING),
 )

@@ -126,8 +126,6 @@ def terms(call: Call, count: int | None = None) -> list[ScaledTerm]:
     """Return the first inputs of a node; None for all. Truth values and integers become floats.
 
     A constant with the name of a parameter, such as block.alpha, becomes a layer of this name, which can be loaded.
-
-    Before opset 7, the attribute `axis` is the axis of the other input aligned with the first axis of a constant.
     """
     if count is None:
         count = len(call.values)
@@ -138,10 +136,6 @@ def terms(call: Call, count: int | None = None) -> list[ScaledTerm]:
             inputs.append(ScaledTerm(call, value))
             continue
         number = call.constant(index)
-        if call.opset < 7 and call.attribute("axis") and number.ndim:
-            rank = len(call.feature(1 - index).shape)
-            following_axes = rank - call.axis("axis", 0, rank) - number.ndim
-            number = number.reshape(*number.shape, *[1] * max(following_axes, 0))
         name = call.name_of(index)
         if name in call.assembly.parameters:
             parameter = constant(call, number, call.feature(call.first_feature), name)
@@ -299,7 +293,7 @@ def _align_axes(call: Call, *values: Feature) -> list[Feature]:
         raise call.invalid(problem, "sizes that are equal or 1") from None
     if len(ranks) == 1 and _are_alike(values):
         return [*values]
-    if values[0].batch != 1 or call.opset < 7:
+    if values[0].batch != 1:
         raise call.unsupported(problem, "the same number of axes, and the same batch axis")
     aligned = [value.with_axes(max(ranks)) for value in values]
     if _are_alike(aligned):

@@ -101,6 +101,34 @@ def test_code_of_other_users_never_runs(shared: Path, monkeypatch: pytest.Monkey
     assert "No module named 'planted'" in result.output
 
 
+@needs_root
+def test_the_owner_of_a_link_can_point_it_elsewhere(shared: Path) -> None:
+    """A link counts as its owner's, also on the way to a path, and wherever it points to now."""
+    mine = shared / "mine"
+    mine.mkdir(mode=0o755)
+    (mine / "file").touch()
+    shared.chmod(0o1777)
+    (shared / "link").symlink_to(mine)
+    (shared / "further").symlink_to(shared / "link")
+    assert [writers(shared / place) for place in ("link", "link/file", "further/file")] == [set()] * 3
+    os.chown(shared / "link", NEIGHBOR, NEIGHBOR, follow_symlinks=False)
+    assert [writers(shared / place) for place in ("link", "link/file", "further/file")] == [{NEIGHBOR}] * 3
+
+
+@needs_root
+@pytest.mark.parametrize("text", ["from .helper import SIZE", "import helper"])
+def test_packages_of_other_users_are_no_packages(text: str, shared: Path) -> None:
+    """Another user may write __init__.py into a folder for all above a file: it is not run."""
+    shared.chmod(0o1777)
+    folder = shared / "mine"
+    folder.mkdir()
+    (folder / "helper.py").write_text("SIZE = 2\n")
+    (folder / "layer.py").write_text(f"{text}\n{LAYER}")
+    (shared / "__init__.py").write_text("raise SystemExit('code of another user')\n")
+    os.chown(shared / "__init__.py", NEIGHBOR, NEIGHBOR)
+    assert hasattr(python_files.load(folder / "layer.py"), "Double")
+
+
 def test_a_folder_for_everybody_is_not_searched(shared: Path) -> None:
     """Others may add modules to a folder such as /tmp, but not change the file in it."""
     shared.chmod(0o1777)

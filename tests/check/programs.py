@@ -39,7 +39,6 @@ class Case(NamedTuple):
     says       part of the report, or of the error
     against    intended layer
     shape      input shape
-    constants  names of arrays that are not parameters
     """
 
     file: str
@@ -52,7 +51,6 @@ class Case(NamedTuple):
     says: str = ""
     against: str | None = None
     shape: tuple[int, ...] | None = None
-    constants: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.file}-{self.subject}-{self.title or self.code}-{self.diagnosis}"
@@ -68,7 +66,7 @@ class Case(NamedTuple):
         names = [self.subject] * bool(self.subject)
         if self.against or self.shape:
             source = getattr(code, self.subject) if names else code
-            options = {"against": self.against, "input_shape": self.shape, "constants": self.constants}
+            options = {"against": self.against, "input_shape": self.shape}
             return cr.check_gradients(source, seed=seed, **options)  # pyright: ignore
         return file_report(code, *names, seed=seed)
 
@@ -85,8 +83,7 @@ def module(source: str, name: str = "homework") -> ModuleType:
 def file_report(code: ModuleType | str, *names: str, seed: int = 0) -> Report:
     """Return the report of a file or its text, or of some of its functions and classes."""
     code = module(code) if isinstance(code, str) else code
-    report = check_file(LocalFile(code), code.__name__, seed, names=names or None)
-    return cr.check_gradients(getattr(code, names[0]), seed=seed) if report is None else report
+    return check_file(LocalFile(code), code.__name__, seed, names=names or None)
 
 
 def changed(file: str, *changes: tuple[str, str], subject: str = "") -> str:

@@ -59,14 +59,10 @@ def zeros_without_reason(row: homework.Grade) -> list[str]:
     without = list[str]()
     if row.passed < row.parts and not row.remark.strip():
         without.append("the table")
-    for name in ("gradescope", "github-classroom"):
-        result = json.loads(grade_files.results(name, [row], scheme))
-        messages = [test.get("output") or test.get("message") for test in result["tests"] if not test["score"]]
-        if not all(messages):
-            without.append(name)
-    for name in grade_files.CLASS_FORMATS:
-        table = csv.DictReader(io.StringIO(grade_files.results(name, [row], scheme).decode()))
-        *_, line = table
-        if row.passed < row.parts and not line["remark"]:
-            without.append(name)
+    result = json.loads(grade_files.results("gradescope", [row], scheme))
+    if not all(test["output"] for test in result["tests"] if not test["score"]):
+        without.append("gradescope")
+    *_, line = csv.DictReader(io.StringIO(grade_files.results("otter", [row], scheme).decode()))
+    if row.passed < row.parts and not line["remark"]:
+        without.append("otter")
     return without

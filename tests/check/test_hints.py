@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from check.programs import CASES, TEXTS, Case, file_report, planted, sampled
+from check.programs import CASES, Case, planted, sampled
 from click.testing import CliRunner
 from numerical import assert_close
 from test_docs import anchors
@@ -94,16 +93,6 @@ def test_the_terms_of_an_output_are_those_of_x() -> None:
     assert [term.actual_as for term in first.terms[1:]] == [f"2 w[{o},{f}]" for f in range(7)]
 
 
-def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:
-    """Weights of (inputs, outputs), as some courses set them."""
-    text = TEXTS["courses/functions"].replace("dx = (dout @ w.T)", "dx = (2 * dout @ w.T)")
-    first = first_of(file_report(text, "affine_backward"))
-    assert first is not None
-    n, *cell = first.index
-    flat = int(np.ravel_multi_index(cell, (2, 3, 2)))
-    assert [(term.index, term.expected_as) for term in first.terms] == [((n, o), f"w[{flat},{o}]") for o in range(4)]
-
-
 def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
     """The variance of a batch normalization is held constant."""
     wrong = planted("norms", "BatchNorm", ("normal * product", "0"))
@@ -117,7 +106,7 @@ def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
 def test_every_level_gives_away_more_and_changes_no_verdict() -> None:
     words = ["check", str(CARL), "--against", LAYER, "--input-shape", "3,4,3", "--hints", "2"]
     result = CliRunner().invoke(main, words)
-    report = cr.check_gradients(sources.find(CARL)[0], against=LAYER, input_shape=(3, 4, 3))
+    report = cr.check_gradients(sources.load(CARL).Convolution, against=LAYER, input_shape=(3, 4, 3))
     limited = [limit_hints(report, level) for level in range(len(LEVELS))]
     texts = [*map(str, limited[:2]), result.stdout, str(limited[3])]
     assert ["the first wrong number" in text for text in texts] == [False, True, True, True]

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from chainrule.check.known_interfaces import CLASSES, Case, ClassInterface
+from chainrule.check.known_interfaces import ARGUMENTS, CLASSES, Case, ClassInterface
 from chainrule.check.library_functions import LibraryLayer
-from chainrule.check.usual_options import ARGUMENTS
 from chainrule.layers import AveragePool1D, AveragePool2D, Conv1D, Conv2D, MaxPool2D
 
 WINDOWED = [entry for entry in CLASSES if entry.layer in (AveragePool1D, AveragePool2D, Conv1D, Conv2D, MaxPool2D)]
@@ -13,8 +12,9 @@ WINDOWED = [entry for entry in CLASSES if entry.layer in (AveragePool1D, Average
 
 def all_cases(interface: ClassInterface) -> list[Case]:
     """Return the cases of a class whose constructor takes all options."""
-    options = [option for option in (*interface.base, *interface.options) if option in ARGUMENTS]
-    return interface.cases([ARGUMENTS[option][0] for option in options])
+    first = interface.case([*interface.options])
+    words = [option for option in (*interface.base, *interface.options) if option in ARGUMENTS]
+    return [first, *interface.others(first.layer, len(first.shape), words)]
 
 
 def cases_of(interface: ClassInterface, advice: str) -> list[Case]:

@@ -9,6 +9,7 @@ from check.submissions import graded, written
 from numerical import assert_close
 
 from chainrule.check import homework
+from chainrule.check.assignments import Assignment
 from chainrule.check.checked_file import LocalFile
 from chainrule.check.sources import load
 
@@ -46,7 +47,7 @@ def earned(grade: homework.Grade) -> set[str]:
 def checked(folder: Path, text: str, against: str) -> dict[str, str]:
     """Return the verdicts of `check` by part."""
     file = LocalFile(load(written(folder, textwrap.dedent(text), "checked.py")))
-    report = homework.assignment(against, None).report(file, 5)[0]
+    report = Assignment.of(against, None).report(file, 5)[0]
     return {result.title: result.verdict for result in reversed(report.results)}
 
 

@@ -9,6 +9,9 @@ import pytest
 from check.submissions import filled, written
 
 from chainrule.check import sources
+from chainrule.check.checked_file import LocalFile
+from chainrule.check.file_checks import check_file
+from chainrule.custom.signatures import contents
 from chainrule.errors import StudentError
 
 LAYER = """
@@ -21,22 +24,16 @@ class {name}:
 """
 
 
-def test_a_layer_is_found_with_and_without_its_name(tmp_path: Path) -> None:
-    file = written(tmp_path, LAYER.format(name="One") + "object = One()")
-    assert sources.find(file, "One")[0].__name__ == "One"
-    assert type(sources.find(file, "object")[0]).__name__ == "One"
-    assert sources.find(file)[1] == "One"
-    with pytest.raises(StudentError, match=r"several layers.*:One, .*:Two"):
-        sources.find(written(tmp_path, LAYER.format(name="One") + LAYER.format(name="Two")))
-    assert sources.find(written(tmp_path, LAYER.format(name="Only")))[1] == "Only"
+def checked(path: Path, *names: str) -> None:
+    check_file(LocalFile(sources.load(path)), path.name, 0, names=names or None)
 
 
 def test_functions_of_a_neighbor_are_imported(tmp_path: Path) -> None:
     filled(tmp_path, {"neighbour_of_mine.py": "def forward(x): return x"})
     file = written(tmp_path, "from neighbour_of_mine import forward\ndef backward(dy, x): return dy")
     before = list(sys.path)
-    code, name = sources.find(file)
-    assert (code.forward(3), name) == (3, "mine")
+    code = sources.load(file)
+    assert code.forward(3) == 3
     assert sys.path == before
 
 
@@ -50,9 +47,9 @@ def test_only_named_files_are_run(tmp_path: Path) -> None:
     )
     os.mkfifo(tmp_path / "pipe.py")
     file = written(tmp_path, "def relu_forward(x): return x * (x > 0), x")
-    assert sources.contents(sources.load(file)).functions == ("relu_forward",)
+    assert [*contents(sources.load(file))] == ["relu_forward"]
     assert not mark.exists()
-    assert sources.contents(sources.load(file, neighbor)).functions == ("relu_forward", "relu_backward")
+    assert [*contents(sources.load(file, neighbor))] == ["relu_forward", "relu_backward"]
     assert mark.exists()
 
 
@@ -75,16 +72,16 @@ def test_only_named_files_are_run(tmp_path: Path) -> None:
 def test_unusable_files_are_refused(tmp_path: Path, text: str | list[object], part: str) -> None:
     """Texts are files, and lists the cells of notebooks."""
     with pytest.raises(StudentError) as caught:
-        sources.find(written(tmp_path, text) if isinstance(text, str) else notebook(tmp_path, *text))
+        checked(written(tmp_path, text) if isinstance(text, str) else notebook(tmp_path, *text))
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_files_and_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StudentError, match="no such file"):
-        sources.find(tmp_path / "none.py")
+        sources.load(tmp_path / "none.py")
     with pytest.raises(StudentError, match="has no Two; it has: One"):
-        sources.find(written(tmp_path, LAYER.format(name="One")), "Two")
+        checked(written(tmp_path, LAYER.format(name="One")), "Two")
 
 
 @pytest.mark.parametrize(
@@ -108,12 +105,12 @@ def notebook(folder: Path, *cells: object) -> Path:
 
 def test_cells_of_a_notebook_are_run(tmp_path: Path) -> None:
     cells = ["%pip install x\nimport math\n", "1 / 0", LAYER.format(name="One"), "%%bash\nexit", "One.e = math.e"]
-    layer, name = sources.find(notebook(tmp_path, *cells))
-    assert (name, round(layer.e, 2)) == ("One", 2.72)
-    assert sources.find(notebook(tmp_path, LAYER.format(name="One").splitlines(keepends=True)))[1] == "One"
+    assert round(sources.load(notebook(tmp_path, *cells)).One.e, 2) == 2.72
+    lines = LAYER.format(name="One").splitlines(keepends=True)
+    assert [*contents(sources.load(notebook(tmp_path, lines)))] == ["One"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', "[" * 100_000, "\xff"])
 def test_other_texts_are_no_notebooks(tmp_path: Path, text: str) -> None:
     with pytest.raises(StudentError, match="not a Jupyter notebook"):
-        sources.find(written(tmp_path, text, "mine.ipynb"))
+        sources.load(written(tmp_path, text, "mine.ipynb"))

@@ -8,6 +8,7 @@ import pytest
 from check.submissions import filled
 
 from chainrule.check.submissions import MAX_FILES, Submission, entries, ignored_entries
+from chainrule.errors import DataError
 
 BOTH = "class Layer:\n    def forward(self, x): ...\n    def backward(self, dy): ...\n"
 
@@ -71,12 +72,22 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     (folder / "d" / "more" / "x.py").symlink_to(outside / "secret.py")
     (folder / "e" / "in").symlink_to(outside / "deep")
     (folder / "_given").symlink_to(outside)
-    (folder / "_more").mkdir()
-    (folder / "_more" / "given").symlink_to(outside)
     *others, last = entries(folder)
     assert last.readable == (folder / "f.py",)
     assert [entry.name for entry in others] == ["a.py", "b", "c", "d", "e"]
     assert all("a link, and links are not followed" in entry.reason and entry.file is None for entry in others)
+    with pytest.raises(DataError, match="--shared _given"):
+        entries(folder, shared=["_given"])
+
+
+@pytest.mark.parametrize("name", ["_none.py", "../_given.py", "_csv.py", "csv.py"])
+def test_only_the_files_of_a_teacher_are_shared(name: str, tmp_path: Path) -> None:
+    """Neither files of students, nor names of Python's own modules, are copied for all."""
+    filled(tmp_path, {"_given.py": "", "_mallory.py": "", "_csv.py": "", "csv.py": "", "a.py": ""})
+    first, _ = entries(tmp_path, shared=["_given.py"])
+    assert {place.name for place in first.readable} == {"a.py", "_given.py"}
+    with pytest.raises(DataError, match="--shared"):
+        entries(tmp_path, shared=[name])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names and files of POSIX")
@@ -99,4 +110,4 @@ def test_entries_that_are_no_files_and_names_that_are_no_text(tmp_path: Path) ->
 def test_some_names_are_left_out(tmp_path: Path) -> None:
     filled(tmp_path, {".DS_Store": "", "_given.py": "", "__MACOSX/x.py": "", "a.py": ""})
     assert ignored_entries(tmp_path) == [".DS_Store", "__MACOSX", "_given.py"]
-    assert {place.name for place in only(tmp_path).readable} == {"a.py", "_given.py", "__MACOSX"}
+    assert {place.name for place in only(tmp_path).readable} == {"a.py"}

@@ -17,13 +17,14 @@ from docs.pages import ROOT, text
 
 import chainrule as cr
 from chainrule.check.assignments import Assignment
-from chainrule.check.homework import assignment
 from chainrule.check.points import read
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")
 
 COURSE = ROOT / "docs" / "course"
-COMMAND = re.compile(r"^chainrule check skeleton.py --against (\"[^\"]+\"|\w+)(?: --ties (first))?$", re.M)
+COMMAND = re.compile(
+    r"^chainrule check skeleton.py --against (\"[^\"]+\"|\w+)(?: --ties (first))?(?: --contract \"([^\"]+)\")?$", re.M
+)
 WORDS_PER_MINUTE = 200
 ADDRESS = re.compile(
     r"#/network(?:/(?:forward|backward|update)(?:/([\w.]+)\[([\d,]+)\])?)?\?sample=(\d+)(?:&hold=([\w.]+)\[([\d,]+)\])?"
@@ -57,18 +58,11 @@ def lesson_of(exercise: Path) -> Path:
     return linking
 
 
-def options(exercise: Path) -> tuple[str, str | None]:
-    """Return what the lesson checks an exercise against, and its ties, in the first command after the link."""
+def options(exercise: Path) -> dict[str, Any]:
+    """Return the options of the first command after the link in the lesson."""
     _, rest = text(lesson_of(exercise)).split(f"{exercise.name}/skeleton.py")
-    against, ties = COMMAND.findall(rest)[0]
-    return against.strip('"'), ties or None
-
-
-def answer(file: Path, against: str) -> Any:
-    """Return what the checker is given: a module of functions or of named classes, or its one class."""
-    loaded = module(file)
-    classes = [value for value in vars(loaded).values() if isinstance(value, type)]
-    return classes[0] if len(classes) == 1 and isinstance(assignment(against, None), Assignment) else loaded
+    against, ties, contract = COMMAND.findall(rest)[0]
+    return {"against": against.strip('"'), "ties": ties or None, "contract": contract or None}
 
 
 def test_there_are_eleven_lessons() -> None:
@@ -104,12 +98,13 @@ def test_the_reading_time_is_that_of_the_words(lesson: Path) -> None:
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda path: path.name)
 def test_an_exercise(exercise: Path) -> None:
     """The solution is right in every part that has points, and the skeleton in none."""
-    layer, ties = options(exercise)
-    assert cr.check_gradients(answer(exercise / "solution.py", layer), against=layer, ties=ties)
-    task = assignment(layer, None)
+    chosen = options(exercise)
+    report = cr.check_gradients(module(exercise / "solution.py"), **chosen)
+    assert report, str(report)
+    task = Assignment.of(chosen["against"], None)
     points = read(exercise / "grade.toml", task.parts).points
 
-    skeleton = cr.check_gradients(answer(exercise / "skeleton.py", layer), against=layer, ties=ties)
+    skeleton = cr.check_gradients(module(exercise / "skeleton.py"), **chosen)
     assert not skeleton
     assert not any(points[task.part(result)] for result in skeleton.results if result.ok)
     assert "not written yet" in str(skeleton)

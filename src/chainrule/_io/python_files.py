@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chainrule._io.trust import import_folders
+from chainrule._io.trust import import_folders, is_trusted
 from chainrule.errors import StudentError
 
 RELATIVE_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.+)", re.M)
@@ -58,17 +58,25 @@ def _module_name(path: Path) -> tuple[str, Path | None]:
     """Return the name of a file's module, and the folder of its top-level package or None.
 
     The name includes the packages if the file uses relative imports. A package is a folder with a file __init__.py, or
-    one that a relative import refers to.
+    one that a relative import refers to. Folders that other users may write to are no packages.
     """
     text = path.read_text(encoding="utf-8", errors="replace")
     levels = max(map(len, RELATIVE_IMPORT.findall(text)), default=0)
     most = len(path.parents) - 1
     depth = levels
-    while depth < most and (path.parents[depth] / "__init__.py").is_file():
+    for folder in path.parents[:depth]:
+        if not is_trusted(folder, path):
+            raise ImportError(f"a relative import uses the folder {folder}, to which other users may add files")
+    while depth < most and _is_package(path.parents[depth], path):
         depth += 1
     top = path.parents[min(depth, most)]
     names = path.relative_to(top).with_suffix("").parts
     return ".".join(names) if levels else f"learner_{path.stem}", top / names[0] if depth else None
+
+
+def _is_package(folder: Path, file: Path) -> bool:
+    init = folder / "__init__.py"
+    return init.is_file() and is_trusted(init, file) and is_trusted(folder, file)
 
 
 def _run(name: str, path: Path) -> ModuleType:

@@ -1,17 +1,13 @@
-"""Autograders for upload: a zip for Gradescope, a workflow for GitHub Classroom, a script for classroom50.
+"""The autograder for Gradescope, a zip for upload.
 
-Sources  Gradescope: gradescope-autograders.readthedocs.io, "Autograder Specifications" (setup.sh and run_autograder in
-         the root of the zip; the folders source, submission and results of /autograder) and "Submission Metadata"
-         GitHub Classroom: github.com/classroom-resources/autograding-grading-reporter, README.md (the names of the
-         workflow and of its only job; the variable that passes a runner's result to the reporter)
-         classroom50: github.com/foundation50/classroom50, wiki/Advanced-Autograding.md, "Contract"
+Source  gradescope-autograders.readthedocs.io, "Autograder Specifications" (setup.sh and run_autograder in the root of
+        the zip; the folders source, submission and results of /autograder) and "Submission Metadata"
 """
 
 import io
 import shlex
-import textwrap
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +15,6 @@ from pathlib import Path
 from chainrule.check.course_contracts import COURSES, course_file
 from chainrule.check.points import PointScheme
 from chainrule.errors import OptionError, quoted
-from chainrule.version import __version__
 
 LIBRARY = Path(__file__).parents[1]
 EXCLUDED_FOLDERS = {"__pycache__", "web"}  # folders of this library that are not needed for grading
@@ -71,73 +66,6 @@ cd "$ROOT"
     --points "$ROOT/source/points.toml" --results gradescope "$ROOT/results/results.json" || [ $? -eq 3 ]
 """
 
-WORKFLOW = """\
-# Grades a student's repository for GitHub Classroom. Students who can change this file can change their grade: protect
-# .github in the settings of the organization, or grade again with your own copy.
-name: Autograding Tests
-on: [push, workflow_dispatch]
-permissions:
-  contents: read
-jobs:
-  run-autograding-tests:
-    runs-on: ubuntu-latest
-    if: github.actor != 'github-classroom[bot]'
-    steps:
-      - uses: actions/checkout@fbc6f3992d24b796d5a048ff273f7fcc4a7b6c09  # v5.1.0
-        with:
-          path: submission
-          persist-credentials: false
-      - uses: actions/setup-python@ece7cb06caefa5fff74198d8649806c4678c61a1  # v6.3.0
-        with:
-          python-version: "3.13"
-      - run: python -m pip install @REQUIREMENTS@
-      - name: Let the grader isolate submissions in namespaces
-        run: sudo sysctl --write kernel.apparmor_restrict_unprivileged_userns=0 || true
-      - name: Grade
-        id: chainrule
-        run: |
-          cat > "$RUNNER_TEMP/points.toml" << 'END_OF_POINTS'
-@POINTS@
-          END_OF_POINTS
-@COURSE@          rm -rf submission/.git submission/.github
-          python -P -m chainrule grade submission --single @WORDS@ \\
-              --points "$RUNNER_TEMP/points.toml" --results github-classroom "$RUNNER_TEMP/result.json" || [ $? -eq 3 ]
-          echo "result=$(base64 --wrap=0 "$RUNNER_TEMP/result.json")" >> "$GITHUB_OUTPUT"
-      - uses: classroom-resources/autograding-grading-reporter@d13b5912daf5042ac1b71bc38bdb4a6bcd61d8ca  # v1
-        env:
-          CHAINRULE_RESULTS: ${{ steps.chainrule.outputs.result }}
-        with:
-          runners: chainrule
-"""
-
-SCRIPT = '''\
-"""Grade the submission in the working directory, for classroom50: CLASSROOM/autograders/ASSIGNMENT/autograder.py."""
-
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
-POINTS = @POINTS@
-REQUIREMENTS = @REQUIREMENTS@
-WORDS = @WORDS@
-COURSE = @COURSE@  # contracts of a course that chainrule does not have
-
-subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
-with tempfile.TemporaryDirectory() as folder:
-    points, submission = Path(folder, "points.toml"), Path(folder, "submission")
-    points.write_text(POINTS, encoding="utf-8")
-    shutil.copytree(".", submission, symlinks=True, ignore=shutil.ignore_patterns(".*"))
-    command = [sys.executable, "-P", "-m", "chainrule", "grade", str(submission), "--single", *WORDS]
-    if COURSE is not None:
-        course = Path(folder, "course.toml")
-        course.write_text(COURSE, encoding="utf-8")
-        command += ["--course", str(course)]
-    done = subprocess.run([*command, "--points", str(points), "--results", "classroom50", "result.json"])
-sys.exit(0 if done.returncode == 3 else done.returncode)
-'''
-
 
 @dataclass(frozen=True)
 class GradedAssignment:
@@ -148,6 +76,7 @@ class GradedAssignment:
     seconds      time limit for each submission; None: the default
     memory       memory limit in MB; None: the default
     packages     packages that submissions may import in addition to NumPy and the standard library
+    shared       names of entries that submissions may import
     seed         seed of the random values; None: a new seed each time
     ties         "first" if max pooling must pass dy to the first of several largest elements
     samples      "one" if submissions should take one sample at a time
@@ -163,6 +92,7 @@ class GradedAssignment:
     seconds: int | None = None
     memory: int | None = None
     packages: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
     seed: int | None = None
     draw_by: str | None = None
     hints: int | None = None
@@ -196,19 +126,12 @@ class GradedAssignment:
         return course_file(self.course).read_text(encoding="utf-8")
 
 
-def autograder(kind: str, task: GradedAssignment) -> bytes:
-    """Return the contents of an autograder file. Equal options produce equal bytes.
-
-    kind  file suffix: ".zip" for Gradescope, ".yml" for GitHub Classroom, ".py" for classroom50
-    """
-    if kind not in AUTOGRADERS:
-        raise OptionError(f"autograder suffix {quoted(kind)}: expected {', '.join(AUTOGRADERS)}")
+def autograder(task: GradedAssignment) -> bytes:
+    """Return the contents of the zip. Equal options produce equal bytes."""
     if not all(word.isprintable() for word in task.arguments):
         raise OptionError(f"{quoted(' '.join(task.arguments))}: expected printable characters only")
-    return AUTOGRADERS[kind](task)
-
-
-def _zip(task: GradedAssignment) -> bytes:
+    if task.shared:
+        raise OptionError(f"--shared {task.shared[0]}: an autograder has no files beside the submission")
     if task.draw_by is not None and task.seed is None:
         raise OptionError("--draw-by name needs --seed in an autograder: a second grading must draw the same values")
     student = ""
@@ -239,39 +162,6 @@ def _zip(task: GradedAssignment) -> bytes:
     return stream.getvalue()
 
 
-def _workflow(task: GradedAssignment) -> bytes:
-    if task.draw_by is not None:
-        raise OptionError("a workflow does not support --draw-by name: students could read the seed in it")
-    points = textwrap.indent(task.scheme.to_toml().rstrip(), " " * 10)
-    words = task.arguments
-    course = ""
-    if task.own_course is not None:
-        words += ["--course", "course.toml"]
-        course = textwrap.indent(
-            f"cat > course.toml << 'END_OF_COURSE'\n{task.own_course.rstrip()}\nEND_OF_COURSE\n", " " * 10
-        )
-    text = WORKFLOW.replace("@REQUIREMENTS@", shlex.join(_published(task)))
-    return text.replace("@WORDS@", shlex.join(words)).replace("@COURSE@", course).replace("@POINTS@", points).encode()
-
-
-def _script(task: GradedAssignment) -> bytes:
-    if task.draw_by is not None:
-        raise OptionError("classroom50 does not support --draw-by name: its autograders are public, with the seed")
-    values: dict[str, object] = {
-        "@POINTS@": task.scheme.to_toml(),
-        "@REQUIREMENTS@": _published(task),
-        "@WORDS@": task.arguments,
-    }
-    values["@COURSE@"] = task.own_course
-    text = SCRIPT
-    for name, value in values.items():
-        text = text.replace(name, repr(value))
-    return text.encode()
-
-
-AUTOGRADERS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".yml": _workflow, ".py": _script}
-
-
 def _library() -> Iterator[tuple[str, bytes]]:
     """Yield the path and contents of every file of this library that is needed for grading, in alphabetical order."""
     for path in sorted(LIBRARY.rglob("*"), key=lambda path: path.relative_to(LIBRARY).as_posix()):
@@ -287,10 +177,6 @@ def _requirements(task: GradedAssignment) -> list[str]:
         if "extra ==" not in line:
             requirements.append(line)
     return sorted({*requirements, *_distributions(task)})
-
-
-def _published(task: GradedAssignment) -> list[str]:
-    return [f"chainrule=={__version__}", *_distributions(task)]
 
 
 def _distributions(task: GradedAssignment) -> list[str]:

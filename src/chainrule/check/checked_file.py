@@ -1,73 +1,57 @@
 """A learner's file, which is loaded in this process or in another one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from chainrule.check import sources
-from chainrule.check.sources import FileContents
-from chainrule.custom.autograd import Expression
+from chainrule.custom import signatures
 from chainrule.custom.calls import Array
-from chainrule.custom.interface import LossCode
-from chainrule.custom.learner_layer import LearnerLayer
+from chainrule.custom.interface import Code, LossCode
 from chainrule.custom.optimizers import Descent
+
+NO_OPTIONS: Mapping[str, Any] = {}
 
 
 class CheckedFile(ABC):
-    """The names in a learner's file, and its layers and losses."""
+    """The calls in a learner's file, and its layers and losses under contracts."""
 
     @abstractmethod
-    def contents(self) -> FileContents:
-        """Return the names in the file."""
+    def contents(self, names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+        """Return the calls of each function and class in the file, by name (`custom.signatures.contents`)."""
 
     @abstractmethod
-    def evaluate(self, name: str | None, task: Expression | Descent) -> dict[str, Array]:
-        """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
+    def uses(self) -> dict[str, tuple[str, ...]]:
+        """Return the names in the file that each of its functions and classes uses."""
 
     @abstractmethod
-    def start_part(self) -> None:
+    def explore(
+        self, contract: str, values: Mapping[str, Array], options: Mapping[str, Any] = NO_OPTIONS
+    ) -> dict[str, Array]:
+        """Run a contract once, and return the arrays in its results by their places."""
+
+    @abstractmethod
+    def evaluate(self, task: Descent) -> dict[str, Array]:
+        """Return the results of an optimizer's run."""
+
+    @abstractmethod
+    def bind(self, contract: str, loss: bool, options: Mapping[str, Any]) -> Any:
+        """Return a layer or a loss under a contract."""
+
+    def start_part(self) -> None:  # noqa: B027 - only another process has a time limit
         """Restart the time limit, for the check of the next function or class."""
 
-    @abstractmethod
-    def restart(self) -> None:
+    def restart(self) -> None:  # noqa: B027
         """Continue with another process, which loads the file again."""
 
-    @abstractmethod
-    def bind(self, selection: Mapping[str, object]) -> tuple[Any, str]:
-        """Return a layer or a loss, and its name; see `sources.bind`."""
+    def layer(self, contract: str, options: Mapping[str, Any] = NO_OPTIONS) -> Code:
+        """Return a layer under a contract."""
+        return self.bind(contract, False, options)
 
-    def layer(
-        self,
-        name: str | None = None,
-        *,
-        backward: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        contract: str | None = None,
-    ) -> LearnerLayer:
-        """Return a layer, or a pair of functions.
-
-        name      name of a class, an object or a forward function; None: the only one
-        backward  name of the backward function; None for a class or an object
-        options   values for constructor arguments, or for arguments of forward
-        contract  how the layer is called, instead of the name and the options
-        """
-        return LearnerLayer.around(*self._selected(name, backward, False, options or {}, contract))
-
-    def loss(self, name: str | None = None, *, backward: str | None = None, contract: str | None = None) -> LossCode:
-        """Return the loss with this name, or that of a contract."""
-        return self._selected(name, backward, True, {}, contract)[0]
-
-    def _selected(
-        self,
-        name: str | None,
-        backward: str | None,
-        loss: bool,
-        options: Mapping[str, Any],
-        contract: str | None,
-    ) -> tuple[Any, str]:
-        return self.bind({"name": name, "backward": backward, "loss": loss, "options": options, "contract": contract})
+    def loss(self, contract: str) -> LossCode:
+        """Return a loss under a contract."""
+        return self.bind(contract, True, NO_OPTIONS)
 
 
 class LocalFile(CheckedFile):
@@ -76,20 +60,24 @@ class LocalFile(CheckedFile):
     def __init__(self, module: ModuleType) -> None:
         self._module = module
 
-    def contents(self) -> FileContents:
-        """Return the names in the module."""
-        return sources.contents(self._module)
+    def contents(self, names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+        """Return the calls in the module."""
+        return signatures.contents(self._module, names)
 
-    def evaluate(self, name: str | None, task: Expression | Descent) -> dict[str, Array]:
-        """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
-        return sources.evaluate(self._module, Path(self._module.__name__), name, task)
+    def uses(self) -> dict[str, tuple[str, ...]]:
+        """Return the names in the module that each of its functions and classes uses."""
+        return signatures.uses(self._module)
 
-    def start_part(self) -> None:
-        """Do nothing."""
+    def explore(
+        self, contract: str, values: Mapping[str, Array], options: Mapping[str, Any] = NO_OPTIONS
+    ) -> dict[str, Array]:
+        """Run a contract once, and return the arrays in its results by their places."""
+        return sources.explore(self._module, contract, values, options)
 
-    def restart(self) -> None:
-        """Do nothing."""
+    def evaluate(self, task: Descent) -> dict[str, Array]:
+        """Return the results of an optimizer's run."""
+        return sources.evaluate(self._module, task)
 
-    def bind(self, selection: Mapping[str, object]) -> tuple[Any, str]:
-        """Return a layer or a loss, and its name."""
-        return sources.bind(self._module, Path(self._module.__name__), selection)
+    def bind(self, contract: str, loss: bool, options: Mapping[str, Any]) -> Any:
+        """Return a layer or a loss under a contract."""
+        return sources.bind(self._module, {"contract": contract, "loss": loss, "options": options})

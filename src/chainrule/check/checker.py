@@ -4,7 +4,6 @@ import copy
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any, cast
 
@@ -12,32 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.check import random_inputs
+from chainrule.check.assignments import quiet
 from chainrule.check.checked_file import LocalFile
 from chainrule.check.examination import check_ties, examine, make_test_case, with_diagnoses
-from chainrule.check.file_assignments import FileAssignment
-from chainrule.check.file_checks import check_file
-from chainrule.check.learner_checks import FIRST, check_layer, extra_results, shape_note
+from chainrule.check.homework import file_report
+from chainrule.check.learner_checks import FIRST, extra_results, shape_note
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.library_functions import LibraryLayer, LibraryLoss, LibraryModel
-from chainrule.check.loss_checks import check_loss
-from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_results
 from chainrule.check.references import LayerReference, LossReference
 from chainrule.check.report import CheckResult, Report
-from chainrule.check.results import parameters_without_gradient
 from chainrule.check.tie_results import TIE_OPERATIONS
-from chainrule.check.verification import quiet
 from chainrule.core.options import checked_options
-from chainrule.custom.learner_layer import LearnerLayer
-from chainrule.custom.losses import LossFunctions
-from chainrule.custom.optimizers import descend, signatures
-from chainrule.custom.sample_axis import ONE
 from chainrule.errors import OptionError, quoted
-from chainrule.layers import Layer, expressions
+from chainrule.layers import Layer
 from chainrule.layers.node import checked_shape
 from chainrule.network import losses
 from chainrule.network.losses import CustomLoss, Loss
 from chainrule.network.network import Network
 
+ONE = "one"
 MODEL_LIMIT = 8  # number of elements per tensor of a model that are checked individually
 MODEL_SAMPLES = 2
 
@@ -52,7 +44,7 @@ def check_gradients(
     engine: str | None = None,
     seed: int = 0,
     name: str | None = None,
-    constants: list[str] | tuple[str, ...] = (),
+    contract: str | None = None,
     ties: str | None = None,
     samples: str | None = None,
 ) -> Report:
@@ -69,7 +61,7 @@ def check_gradients(
     engine       engine whose gradients are checked; None: the model's own, or the default engine
     seed         seed of all random values
     name         name of a model or a learner's code in the report; None: choose one
-    constants    names of arrays in a learner's object that are not parameters and need no gradient
+    contract     how a learner's code is called; None: propose it
     ties         "first" if max pooling must pass dy to the first of several largest elements; None: to any of them
     samples      "one" if a learner's code should take one sample at a time; None: it should take batches
 
@@ -89,62 +81,39 @@ def check_gradients(
     if against is not None and (code is None or isinstance(code, str | Layer | Network)):
         raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
     shape = None if input_shape is None else checked_shape(input_shape)
-    base = LearnerTask(None, shape, constants=tuple(constants), ties=ties, samples=samples)
-    if isinstance(against, str) and isinstance(code, ModuleType):
-        parts = FileAssignment.of(against)
-        if parts is not None:
-            return parts.report(LocalFile(code), seed, base=base)[0]
     with quiet():
-        if isinstance(against, str) and isinstance(code, type | FunctionType):
-            kind = optimizer_kind(against)
-            if kind is not None:
-                return _optimizer(cast("Any", code), kind, name, seed)
-        if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES:
-            against = expressions.layer(against)
-        return _check(code, against, base, loss, engine, seed, name)
+        if code is None:
+            return check_everything(engine, seed)
+        if isinstance(code, Network):
+            return _model(code, loss, engine, seed, name)
+        if isinstance(code, str):
+            return Report(code, tuple(_loss(losses.find(code), engine, seed)))
+        if isinstance(code, Layer):
+            layer = LibraryLayer(code, shape or random_inputs.input_shape_for(code), engine=engine)
+            return Report(layer.name, tuple(_layer(layer, seed)), (shape_note(layer.shape),))
+        base = LearnerTask(None, shape, ties=ties, samples=samples, contract=contract)
+        text = against.describe() if isinstance(against, Layer) else against
+        module, only = _module(code)
+        report = file_report(LocalFile(module), name or only or module.__name__, only, text, base, seed)
+        return replace(report, brief=report.brief and only is None)
 
 
-def _optimizer(source: Any, kind: str, name: str | None, seed: int) -> Report:
-    """Return the report of an optimizer: a class, or a function of a parameter and its gradient."""
-    title = name or str(source.__name__)
-    run = partial(descend, {source.__name__: source})
-    return Report(
-        title, tuple(optimizer_results(title, kind, run, optimizer_contracts(kind, signatures(source)), seed))
-    )
-
-
-def _check(
-    code: Any,
-    against: str | Layer | None,
-    base: LearnerTask,
-    loss: str | None,
-    engine: str | None,
-    seed: int,
-    name: str | None,
-) -> Report:
-    """Return the report of a code of any supported type. ``base`` contains the input shape and the constants."""
-    shape = base.shape
-    constants = base.constants
-    if code is None:
-        return check_everything(engine, seed)
-    if isinstance(code, Network):
-        return _model(code, loss, engine, seed, name, constants)
-    if isinstance(code, str):
-        return Report(code, tuple(_loss(losses.find(code), engine, seed)))
-    if isinstance(code, Layer):
-        layer = LibraryLayer(code, shape or random_inputs.input_shape_for(code), engine=engine)
-        return Report(layer.name, tuple(_layer(layer, seed)), (shape_note(layer.shape),))
-    if isinstance(against, str):
-        return check_loss(LossFunctions(code, name), [LibraryLoss(losses.find(against), engine="reference")], seed)
-    if isinstance(code, ModuleType) and against is None and shape is None:
-        report = check_file(LocalFile(code), name or code.__name__, seed, base)
-        if report is not None:
-            return report
-    if isinstance(code, LearnerLayer):
-        learner_layer = code
+def _module(code: Any) -> tuple[ModuleType, str | None]:
+    """Return a module that contains a class, an object or two functions, and the name in it; a module as it is."""
+    if isinstance(code, ModuleType):
+        return code, None
+    module = ModuleType("code")
+    if isinstance(code, tuple | list):
+        parts = dict(zip(("forward", "backward"), cast("Sequence[Any]", code), strict=True))
     else:
-        learner_layer = LearnerLayer(code, name)
-    return check_layer(learner_layer, replace(base, against=against), seed)
+        title = getattr(code, "__name__", type(code).__name__)
+        parts = {title if title.isidentifier() else "layer": code}
+    for name, part in parts.items():
+        setattr(module, name, part)
+    for part in parts.values():
+        kind: Any = part if isinstance(part, type | FunctionType) else type(cast("object", part))
+        module.__name__ = kind.__module__
+    return module, next(iter(parts))
 
 
 def check_everything(engine: str | None, seed: int) -> Report:
@@ -176,9 +145,7 @@ def _loss(loss: str, engine: str | None, seed: int) -> list[CheckResult]:
     return with_diagnoses([examine(test_case)])
 
 
-def _model(
-    network: Network, loss: str | None, engine: str | None, seed: int, name: str | None, constants: Sequence[str]
-) -> Report:
+def _model(network: Network, loss: str | None, engine: str | None, seed: int, name: str | None) -> Report:
     copied = Network(
         [copy.deepcopy(layer) for layer in network.layers],
         network.input_shape,
@@ -203,10 +170,9 @@ def _model(
     if not function.tensors:
         raise OptionError(f"{title} has no parameters: there is no gradient to check")
     results = examine(make_test_case(function, function.values, seed), limit=MODEL_LIMIT).results
-    unchecked = parameters_without_gradient(copied, title, constants)
     return Report(
         title,
-        (*results, *unchecked),
+        tuple(results),
         (f"{title} with {losses.described(used_loss)}, {MODEL_SAMPLES} samples, engine {copied.engine.name}",),
     )
 

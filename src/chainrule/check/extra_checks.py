@@ -14,7 +14,7 @@ from chainrule.check.failures import failure_result
 from chainrule.check.input_checks import LARGE_FACTOR, check_batch_sizes, check_large_inputs, check_other_inputs
 from chainrule.check.report import DY_OVERWRITTEN, CheckResult, Diagnosis
 from chainrule.check.submitted_functions import SubmittedLayer, SubmittedLoss
-from chainrule.custom.calls import EARLIER, OPTION
+from chainrule.custom.calls import EARLIER
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
@@ -22,7 +22,6 @@ OVERWRITTEN = "arrays-overwritten"
 FLOAT32_TOLERANCE = 1e-3  # tolerance for float32 inputs
 
 OVERWRITING = {  # by kind of array
-    OPTION: "changes or removes {}: the caller's next call needs the original",
     EARLIER: "overwrites the {} of an earlier call: return a new array in every call",
     "caller": "overwrites {}: work on a copy, since the caller still needs the original",
     "parameter": "changes {}: leave updates to the optimizer, after backward",
@@ -113,8 +112,6 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
             kind = "caller"
         elif name.startswith(EARLIER):
             kind = EARLIER
-        elif name.startswith(OPTION):
-            kind = OPTION
         else:
             kind = "parameter"
         arrays[kind].append(name.removeprefix(kind))
@@ -208,6 +205,8 @@ def check_linearity(checked: CheckedCase) -> list[CheckResult]:
             if gradients.keys() != checked.claimed.keys():  # code that fails for such a dy
                 return []
             for name, gradient in gradients.items():
+                if gradient.shape != checked.claimed[name].shape:  # already wrong: it changes from call to call
+                    return []
                 sums[name] = gradient if number == 0 else sums[name] + gradient
         whole = {name: sums[name] / factor for name in checked.claimed}
         results = checked.compare(method, whole, checked.claimed, NONLINEAR)

@@ -1,163 +1,245 @@
-"""The check of a whole file. Its pairs of functions, layers and losses are checked one after another.
+"""The check of a file: its layers, losses and optimizers, each under a contract, are checked one after another."""
 
-`known_interfaces` contains the interfaces of functions and classes in courses.
-"""
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
-from itertools import chain
-
-from chainrule.check import sources
-from chainrule.check.autograd import engine_results
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.class_checks import OF_VECTORS, Findings, results_of_class
+from chainrule.check.contracts import contract_note, layer_report, uncovered_results
 from chainrule.check.failures import failure_result
-from chainrule.check.function_pairs import FunctionPair, find_pairs, tutorial_pairs
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.known_interfaces import class_interface
+from chainrule.check.known_interfaces import DATA, NAMES, class_interface
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
+from chainrule.check.loss_checks import check_loss
+from chainrule.check.loss_interface import losses_of, read_loss
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_results
-from chainrule.check.option_checks import (
-    LayerSignature,
-)
-from chainrule.check.pair_checks import other_pair_results, pair_results
+from chainrule.check.reading import AmbiguousError, Code, read
 from chainrule.check.report import CheckResult, Report
-from chainrule.check.sources import FileContents
 from chainrule.custom.calls import InterfaceError
-from chainrule.layers import Dropout, Softmax
+from chainrule.custom.contract import PARAMETERS, parse
+from chainrule.custom.gradient_names import role_of
+from chainrule.custom.losses import is_loss
+from chainrule.custom.names import NAMES as USUAL_NAMES
+from chainrule.custom.signatures import CallSignature
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
+from chainrule.layers import Layer, expressions
+from chainrule.network import losses
 
-
-def check_file(
-    file: CheckedFile, title: str, seed: int, base: LearnerTask = ANY_LAYER, names: Collection[str] | None = None
-) -> Report | None:
-    """Return the report of a file's functions and classes, or None if the file must be checked as a single layer.
-
-    Classes whose form depends on that of others are checked last (`_is_last`), but reported in the order of the file.
-
-    base    names of constants, and the treatment of ties
-    names   names of the functions and classes to check; None: all
-    """
-    contents = file.contents()
-    selected = Selection.of(contents, names)
-    methods = set[str]()
-    for call in chain(*contents.methods.values()):
-        methods.add(call.partition("(")[0])
-    # The check of a single layer only calls methods with usual names, such as forward and backward.
-    has_unusual_methods = contents.methods and methods.isdisjoint(sources.METHODS)
-    has_functions = selected.pairs or selected.other_pairs or selected.engines or selected.optimizers
-    if not (has_functions or has_unusual_methods or contents.losses or _are_checkable(selected.classes)):
-        return None
-    seen = list[CheckResult]()
-    notes = list[str]()
-    if selected.missing and names is None:
-        notes.append(f"not in the file: {', '.join(selected.missing)}")
-    # The iterators of results run in the loop below, in this order. Those of classes read `seen`, the earlier results.
-    checks = dict[str, Iterator[CheckResult]]()
-    places = dict[str, int]()
-    for pair in selected.pairs:
-        places[pair.title] = len(places)
-        checks[pair.title] = pair_results(file, pair, pair.backward in contents.functions, base, seed)
-    for key in selected.classes:
-        places[key] = len(places)
-    for key in sorted(selected.classes, key=_is_last):
-        signature = LayerSignature(selected.classes[key], contents.required.get(key, ()), contents.methods.get(key, ()))
-        checks[key] = results_of_class(file, key, signature, seed, base, Findings(notes, seen), key in contents.losses)
-    for name in selected.engines:
-        checks[name] = engine_results(name, partial(file.evaluate, name), seed)
-    for name, kind in selected.optimizers.items():
-        tried = optimizer_contracts(kind, contents.optimizers[name])
-        checks[name] = optimizer_results(name, kind, partial(file.evaluate, None), tried, seed)
-    for pair in selected.other_pairs:
-        checks[" / ".join(pair)] = other_pair_results(file, *pair, base, seed)
-    for result in _results(file, checks):
-        seen.append(result)
-    results = sorted(dict.fromkeys(seen), key=lambda result: places.get(result.name, -1))
-    return Report(title, tuple(results), tuple(dict.fromkeys(notes)), brief=True)
+COMPLETE = '{name}: state how it is called: --contract "{contract}" (docs/checking.md#contracts)'
+PROBABILITIES = {"softmax_cross_entropy": "categorical_cross_entropy"}
 
 
 @dataclass
-class Selection:
-    """The functions and classes of a file that are checked.
+class Item:
+    """A function, a class or a pair of functions in a file.
 
-    pairs        functions of courses; `missing` are those that the file lacks
-    other_pairs  (forward, backward) of other functions
-    classes      arguments of the constructor, by class
-    optimizers   name in this library, by class or function
+    calls     its calls; those of a pair are its two functions
+    backward  name of the second function; None for others
     """
 
-    pairs: list[FunctionPair]
-    missing: list[str]
-    other_pairs: list[tuple[str, str]]
-    classes: dict[str, tuple[str, ...]]
-    engines: list[str]
-    optimizers: dict[str, str]
-
-    @classmethod
-    def of(cls, contents: FileContents, names: Collection[str] | None) -> "Selection":
-        """Return the selected contents; all of them if ``names`` is None."""
-
-        def is_selected(*candidates: str | None) -> bool:
-            return names is None or not set(names).isdisjoint(candidates)
-
-        pairs, missing = find_pairs(contents.functions)
-        selected = cls([], missing, [], {}, [], {})
-        for pair in pairs:
-            if is_selected(pair.forward, pair.backward):
-                selected.pairs.append(pair)
-        for forward, backward in tutorial_pairs(contents.functions):
-            if is_selected(forward, backward):
-                selected.other_pairs.append((forward, backward))
-        for name in filter(is_selected, contents.engines):
-            selected.engines.append(name)
-        for name in filter(is_selected, contents.optimizers):
-            kind = optimizer_kind(name)
-            if kind is not None:
-                selected.optimizers[name] = kind
-        for name in filter(is_selected, contents.layers):
-            if name not in selected.optimizers:
-                selected.classes[name] = contents.layers[name]
-        return selected
+    name: str
+    calls: Sequence[str]
+    backward: str | None = None
 
 
-def _is_last(name: str) -> bool:
-    """Return whether a class is one of `OF_VECTORS` or a loss, whose form may depend on that of the other classes."""
-    known_interface = class_interface(name)
-    return known_interface is not None and known_interface.layer in (*OF_VECTORS, None)
+def items_of(contents: Mapping[str, Sequence[str]]) -> dict[str, Item]:
+    """Return the classes, and the functions with their backward functions, that a file contains."""
+    items = dict[str, Item]()
+    used = set[str]()
+    for name, calls in contents.items():
+        if name in used:
+            continue
+        if calls[0].startswith("self = "):
+            code = Code.of_class(name, calls)
+            if (
+                code.usual
+                or (code.forward and code.backward)
+                or is_loss(calls)
+                or optimizer_kind(name)
+                or code.has_forward
+            ):
+                items[name] = Item(name, calls)
+            continue
+        partner = next((other for other in _backward_names(name) if other in contents and other not in used), None)
+        if partner is not None:
+            used |= {name, partner}
+            items[name] = Item(name, [*calls, *contents[partner]], partner)
+        elif is_loss(calls) or optimizer_kind(name) or _is_forward(name):
+            items[name] = Item(name, calls)
+    return {name: item for name, item in items.items() if name not in used or item.backward is not None}
 
 
-def _results(file: CheckedFile, checks: Mapping[str, Iterable[CheckResult]]) -> Iterator[CheckResult]:
-    """Yield the results of all checks. If the file's process ends, another one runs the remaining checks."""
-    for title, results in checks.items():
-        finished = set[str]()
-        try:
-            file.start_part()
-            for result in results:
-                finished.add(result.name)
-                yield result
-        except GuestEnded as end:
-            names = title.split(" / ")  # of the functions of a pair
-            unfinished = [name for name in names if name not in finished]
-            for name in unfinished or names[-1:]:
-                if SLOW in str(end):
-                    yield _slow_result(name, end)
-                else:
-                    yield failure_result(name, str(end))
-            if not isinstance(end, GuestSlow):
-                file.restart()
+def _is_forward(name: str) -> bool:
+    return any(word in name for word, _ in NAMES["pair_words"])
 
 
-def _slow_result(name: str, error: GuestEnded) -> CheckResult:
-    """Return the result of code that is too slow for all calls: it is neither right nor wrong."""
-    return failure_result(name, InterfaceError(f"it {error}"), tensor="y")
+def _backward_names(forward: str) -> Iterator[str]:
+    if forward == "forward":
+        yield "backward"
+    for old, new in NAMES["pair_words"]:
+        if old in forward:
+            yield forward.replace(old, new, 1)
+    for suffix in NAMES["pair_suffixes"] + NAMES["derivative_suffixes"]:
+        yield f"{forward}{suffix}"
+    for prefix in NAMES["pair_prefixes"] + NAMES["derivative_prefixes"]:
+        yield f"{prefix}{forward}"
 
 
-def _are_checkable(classes: Mapping[str, tuple[str, ...]]) -> bool:
-    """Return whether there are several classes, or one that accepts arguments or is a loss, a softmax or a dropout."""
-    if len(classes) > 1 or any(classes.values()):
-        return True
-    for name in classes:
-        known_interface = class_interface(name)
-        if known_interface is not None and known_interface.layer in (None, Softmax, Dropout):
-            return True
-    return False
+def check_file(
+    file: CheckedFile,
+    title: str,
+    seed: int,
+    base: LearnerTask = ANY_LAYER,
+    names: Collection[str] | None = None,
+    against: str | None = None,
+) -> Report:
+    """Return the report of a file's functions and classes.
+
+    base     the input shape, and the treatment of ties
+    names    names of the functions and classes to check; None: all
+    against  the layer, the loss or the optimizer that all of them should compute; None: find out
+    """
+    contents = file.contents([*(names or ())])
+    selected = dict[str, Item]()
+    for name, item in items_of(contents).items():
+        if names is None or not {name, item.backward}.isdisjoint(names):
+            selected[name] = item
+    if names is not None and not selected:
+        raise StudentError(
+            f"{title} has no {', '.join(names)}; it has: {', '.join(items_of(contents)) or 'nothing to check'}"
+        )
+    results = list[CheckResult]()
+    notes = list[str]()
+    for item in selected.values():
+        file.start_part()
+        part = _item_report(file, item, base, seed, against)
+        results += part.results
+        notes += part.notes
+    if names is None:
+        covered = {*selected, *(item.backward for item in selected.values() if item.backward is not None)}
+        results += uncovered_results(file, covered)
+    if not results:
+        held = ", ".join(contents) or "no class or function"
+        raise StudentError(f"{title}: no class, object or pair of functions with forward and backward; it has {held}")
+    return Report(title, tuple(dict.fromkeys(results)), tuple(dict.fromkeys(notes)), brief=True)
+
+
+def _item_report(file: CheckedFile, item: Item, base: LearnerTask, seed: int, against: str | None) -> Report:
+    """Return the report of one function or class. If the file's process ends, another one is started."""
+    finished = list[CheckResult]()
+    notes = list[str]()
+    try:
+        for result in _item_results(file, item, base, seed, against, notes):
+            finished.append(_named(result, item))
+    except UnwrittenError as error:
+        finished.append(failure_result(item.name, error))
+    except InterfaceError as error:
+        contract = error.contract if isinstance(error, AmbiguousError) else _template(item)
+        finished.append(failure_result(item.name, error, notes=(COMPLETE.format(name=item.name, contract=contract),)))
+    except (StudentError, ShapeError) as error:
+        failure = error if isinstance(error, StudentError) else str(error)
+        finished.append(failure_result(item.name, failure, checked=bool(finished)))
+    except GuestEnded as end:
+        error = InterfaceError(f"it {end}") if SLOW in str(end) else str(end)
+        finished.append(failure_result(item.backward if finished and item.backward else item.name, error))
+        if not isinstance(end, GuestSlow):
+            file.restart()
+    return Report(item.name, tuple(finished), tuple(notes))
+
+
+def _named(result: CheckResult, item: Item) -> CheckResult:
+    """Return a result under the name of its function: the second one of a pair has the gradients."""
+    if item.backward is not None and result.tensor != "y":
+        return replace(result, name=item.backward)
+    return replace(result, name=item.name)
+
+
+def _template(item: Item) -> str:
+    """Return a contract to complete, with the names of the code."""
+    signatures = [CallSignature.of(call) for call in item.calls]
+    if item.backward is not None:
+        first, second = signatures
+        forward = {name: role_of(name) or name for name in first.arguments}
+        forward |= dict.fromkeys([*first.arguments][:1], "x")
+        backward = {name: "dy" if name in USUAL_NAMES.upstream else name for name in second.arguments}
+        gradients = ["dx", *(f"d{name}" for name in forward.values() if name in PARAMETERS)]
+        return f"y, cache = {first.call(forward)}; {', '.join(gradients)} = {second.call(backward)}"
+    code = Code.of_class(item.name, item.calls)
+    lines = [signatures[0].call({argument: argument for argument in signatures[0].required}), "self.W = w"]
+    backwards = [call for call in code.backward if call not in code.forward[:1]]
+    for calls, line in ((code.forward, "y = {}"), (backwards, "dx = {}")):
+        for call in calls[:1]:
+            lines.append(line.format(call.call({argument: argument for argument in call.required})))
+    return "; ".join([*lines, "dw = self.dW"])
+
+
+def _item_results(
+    file: CheckedFile, item: Item, base: LearnerTask, seed: int, against: str | None, notes: list[str]
+) -> Iterator[CheckResult]:
+    """Yield the results of an optimizer, a loss or a layer."""
+    kind = optimizer_kind(against or item.name)
+    if kind is not None:
+        yield from optimizer_results(item.name, kind, file.evaluate, optimizer_contracts(kind, item.calls), seed)
+        return
+    known = class_interface(item.name)
+    is_named_loss = against is not None and against.replace("-", "_") in losses.NAMES
+    is_known_loss = known is not None and known.layer is None and known.against in losses.NAMES
+    is_layer = known is not None and known.layer is not None and "loss" not in item.name.lower()
+    seems_loss = is_loss(item.calls) and not is_layer and not _takes_options(item)
+    if is_named_loss or (against is None and (is_known_loss or seems_loss)):
+        yield from _loss_results(file, item, against, seed, notes)
+        return
+    layer = None if against is None else expressions.layer(against)
+    yield from layer_results(file, item, layer, base, seed, notes)
+
+
+def _takes_options(item: Item) -> bool:
+    """Return whether an argument of forward is a dictionary of options."""
+    return not DATA["dictionaries"].keys().isdisjoint(CallSignature.of(item.calls[0]).arguments)
+
+
+def _loss_results(
+    file: CheckedFile, item: Item, against: str | None, seed: int, notes: list[str]
+) -> Iterator[CheckResult]:
+    known = class_interface(item.name)
+    name = against
+    if name is None and known is not None and (known.against in losses.NAMES or known.against == "multiclass_hinge"):
+        name = known.against
+    elif name is None and known is not None and known.against == "Softmax":
+        name = "softmax_cross_entropy"
+    candidates = losses_of(name)
+    if against is None and name in PROBABILITIES and "softmax" not in item.name.lower():
+        candidates += losses_of(PROBABILITIES[name])
+    reading = read_loss(file, item.name, item.calls, candidates, seed, lenient=against is None)
+    notes += [f"{item.name}: {reading.note}"] * bool(reading.note)
+    notes.append(f"{item.name}: {contract_note(parse(reading.contract))}")
+    yield from check_loss(file.loss(reading.contract), reading.intended, seed, reading.one_hot).results
+
+
+def code_of(item: Item) -> Code:
+    """Return the calls of a class or a pair of functions for `read`."""
+    signatures = [CallSignature.of(call) for call in item.calls]
+    if not signatures[0].name.startswith("self = "):
+        return Code(item.name, None, (signatures[0],), tuple(signatures[1:]), usual=True)
+    return Code.of_class(item.name, item.calls)
+
+
+def layer_results(
+    file: CheckedFile, item: Item, layer: Layer | None, base: LearnerTask, seed: int, notes: list[str]
+) -> Iterator[CheckResult]:
+    """Yield the results of a layer: with the first options of its kind, and with others if these are right."""
+    reading = read(file, code_of(item), layer, base.shape, base.samples)
+    case = reading.case
+    if case is None:
+        task = replace(base, shape=reading.shape, shapes=reading.shapes, contract=reading.contract)
+    else:
+        task = replace(
+            base,
+            against=case.layer,
+            shape=case.shape,
+            larger=case.larger,
+            contract=reading.contract,
+            options=case.options,
+        )
+    report = layer_report(file, task, seed)
+    notes += [f"{item.name}: {note}" for note in report.notes if note.startswith("contract")]
+    yield from report.results

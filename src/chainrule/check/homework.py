@@ -13,9 +13,8 @@ from pathlib import Path
 
 from chainrule._io.files import csv_bytes, write_atomic
 from chainrule.check import contracts
-from chainrule.check.assignments import Assignment, StudentTask, draw_task, load_layer
+from chainrule.check.assignments import MAX_REPLY, Assignment, StudentTask, draw_task, is_expression
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.file_assignments import CourseAssignment, FileAssignment
 from chainrule.check.file_checks import check_file
 from chainrule.check.host import (
     Limits,
@@ -25,13 +24,12 @@ from chainrule.check.host import (
     package_folders,
 )
 from chainrule.check.host.process import SLOW
-from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.report import NOT_CHECKED, SINGLE_ONLY, UNWRITTEN, CheckResult, Diagnosis, Report
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
 from chainrule.custom.calls import InterfaceError
-from chainrule.errors import ChainruleError, OptionError, one_line
+from chainrule.errors import ChainruleError, one_line
 
 REFUSAL = re.compile("a submission may not .*: it is checked in isolation")  # printed by guest/fence.py
 VERDICTS, NUMBERS, TERMS, ALL = range(4)  # levels of hints
@@ -154,6 +152,7 @@ def grade(
     hints: int = ALL,
     ties: str | None = None,
     samples: str | None = None,
+    shared: Sequence[str] = (),
 ) -> Iterator[Grade]:
     """Yield the grade of each entry of a folder, in the order of `submissions.entries`.
 
@@ -171,8 +170,9 @@ def grade(
     hints     how much the grades reveal, from 0 (verdicts) to 3 (mistakes)
     ties      "first" if max pooling must pass dy to the first of several largest elements
     samples   "one" if submissions should take one sample at a time; what fails for batches otherwise earns no points
+    shared    names of entries of the folder that all submissions may import, which are no submissions
     """
-    task = assignment(against, None if shape is None else tuple(shape), course)
+    task = Assignment.of(against, None if shape is None else tuple(shape), course)
     base = LearnerTask(ties=ties, samples=samples, contract=None if contract is None else contracts.read(contract))
     if seed is None:
         grading_seed = secrets.randbelow(SEED_COUNT)
@@ -180,9 +180,9 @@ def grade(
         grading_seed = seed
     folders = package_folders(packages)
     if single:
-        submissions = [single_entry(folder, task.definitions)]
+        submissions = [single_entry(folder, task.definitions, shared)]
     else:
-        submissions = entries(folder, task.definitions)
+        submissions = entries(folder, task.definitions, shared)
 
     def result(entry: Submission) -> Grade:
         name = student or student_of(entry.name)
@@ -196,49 +196,28 @@ def grade(
     return map(result, submissions)
 
 
-def assignment(
-    against: str | None, shape: tuple[int, ...] | None, course: str | None = None
-) -> Assignment | FileAssignment:
-    """Return the assignment for a layer expression, a loss name, or names of functions and classes of known formats.
-
-    course  name of the course that the names belong to; None: any
-    """
-    if course is not None:
-        return CourseAssignment.of_course(course, against)
-    if against is None:
-        raise OptionError("state what to grade: --against LAYER, or --course NAME")
-    file_assignment = FileAssignment.of(against)
-    if file_assignment is not None and shape is not None:
-        raise OptionError("the input shape applies to a single layer: functions and classes have fixed input shapes")
-    return file_assignment or Assignment.of(against, shape)
-
-
 def file_report(
     file: CheckedFile, title: str, name: str | None, against: str | None, base: LearnerTask, seed: int
 ) -> Report:
     """Return the report of a file, as `chainrule check` prints it.
 
     name      a class, an object or a function in the file; None: all
-    against   the layer or loss to implement, or names of functions and classes; None: find out
-    base      the contract or the course, the input shape, names of constants, the treatment of ties and of samples
-
-    With ``against`` or a shape, the report is on a single layer or loss, or on the functions and classes that
-    ``against`` names. Otherwise, it is on NAME or the whole file, if these are functions or classes in known formats.
+    against   the layer, loss or optimizer to implement, or names of functions and classes; None: find out
+    base      the contract or the course, the input shape, the treatment of ties and of samples
     """
     names = None if name is None else [name]
+    base = replace(base, one_shape=base.shape is not None)
     if base.course is not None:
         return contracts.course_report(file, base.course, base, seed, title, names)
-    if against is not None:
-        return assignment(against, base.shape).report(file, seed, name, base)[0]
     if base.contract is not None:
-        return contracts.stated_report(file, base.contract, None, base, seed)
-    if base.shape is None:
-        report = check_file(file, title, seed, base, names)
-    else:
-        report = None
-    if report is not None:
-        return report
-    return check_layer(*load_layer(file, name, base, {}), seed)
+        if names is None:
+            return contracts.file_report(file, base.contract, against, base, seed)
+        return contracts.stated_report(file, base.contract, against, base, seed)
+    if against is not None and is_expression(against):
+        return Assignment.of(against, base.shape).report(file, seed, name, base)[0]
+    if against is not None:
+        names = [part.strip() for part in against.split(",")]
+    return check_file(file, title, seed, base, names)
 
 
 def write_csv(grades: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] | None = None) -> None:
@@ -277,21 +256,22 @@ def _grade_entry(
     begin = time.monotonic()
     printed = list[str]()
     try:
-        limits = Limits(seconds, task.max_reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
+        limits = Limits(seconds, MAX_REPLY, 1 if task.against is not None else len(task.parts))
         with open_file(entry.file, limits, permissions=permissions, on_output=printed.append) as file:
             report, wrong = task.report(file, drawn.seed, base=base)
         grade = _with_report(grade, limit_hints(report, hints), task, wrong)
     except InterfaceError as error:
         grade = replace(grade, remark=f"not graded: {error}", graded=False)
     except ChainruleError as error:
-        hint = IMPORT_HINT if "No module named" in str(error) else ""
-        grade = replace(grade, remark=f"{error}{hint}")
+        grade = replace(grade, remark=str(error))
     except Exception as error:  # a bug in the grader must not prevent the grading of other submissions
         message = one_line(f"{type(error).__name__}: {error}")
         remark = f"could not be graded because of an error in the grader: {message}"
         grade = replace(grade, remark=remark, graded=False)
     output = "".join(printed)
     remark = _with_refusals(grade.remark, output)
+    if "No module named" in remark:
+        remark += IMPORT_HINT
     return replace(grade, remark=remark, seconds=round(time.monotonic() - begin, 2), output=output)
 
 
@@ -306,9 +286,7 @@ def _with_refusals(remark: str, output: str) -> str:
     return " ".join(sentences)
 
 
-def _with_report(
-    grade: Grade, report: Report, task: Assignment | FileAssignment, unverified: Mapping[str, str]
-) -> Grade:
+def _with_report(grade: Grade, report: Report, task: Assignment, unverified: Mapping[str, str]) -> Grade:
     """Return a grade with the number of right parts, the mistakes by name and in sentences, and the verdicts by part.
 
     unverified  sentences about parts that do not count, even if the report calls them right

@@ -1,28 +1,51 @@
-"""Interfaces of functions and classes in courses: their usual names, the intended layer or loss, options and layouts.
+"""What names of courses mean: the layer, loss or optimizer of a class, and the option of an argument.
 
 They are data in the folder `interfaces`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
-from chainrule.check.layer_sequence import LayerSequence
-from chainrule.check.parameters import ArrayLayout
 from chainrule.check.report import Diagnosis
-from chainrule.check.usual_options import ARGUMENTS, DATA, NAMES, Names, Options, OptionValue, function_values
 from chainrule.core.shapes import text
-from chainrule.layers import IN_A_ROW, Layer, expressions
+from chainrule.layers import IN_A_ROW, PEERED, BatchNorm2D, Layer, expressions
 
-KNOWN_OPTIONS = "stride, s, pad, padding, f, pool_size, hparameters, conv_param, pool_param, mode"
+
+def _tuples(value: object) -> Any:
+    """Return a value with tuples instead of lists."""
+    if isinstance(value, dict):
+        return {key: _tuples(part) for key, part in cast("dict[str, object]", value).items()}
+    if isinstance(value, list):
+        return tuple(map(_tuples, cast("list[object]", value)))
+    return value
+
+
+def _read() -> dict[str, Any]:
+    """Return the tables of all files in the folder `interfaces`."""
+    tables = dict[str, Any]()
+    for path in sorted(Path(__file__).with_name("interfaces").glob("*.toml")):
+        tables |= _tuples(tomllib.loads(path.read_text(encoding="utf-8")))
+    return tables
+
+
+DATA = _read()
+ARGUMENTS: dict[str, tuple[str, ...]] = DATA["arguments"]  # option, or size of an input → usual names of arguments
+NAMES: dict[str, Any] = DATA["names"]
 BOUNDS: dict[str, tuple[float, float]] = DATA["bounds"]
-DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # defaults of options that a dictionary may omit
+DEFAULT_EPSILON = BatchNorm2D().epsilon
+SIZES = {"inputs": "D", "channels": "C", "features": "O", "filters": "O"}  # letters of contracts
 ADVICE = {
     "uneven": "no window covers the last positions, so their dx is 0; take the shape of dx from x",
     "oblong": "the window is not square: its height belongs to the rows, its width to the columns",
 }
-SMALL_SCALE = 3e-3  # standard deviation of inputs; their variance is close to the usual ε
-SQUARE = (3, 7, 7)  # images for code that assumes that height and width are equal
+OPEN = {"kernel": ("kernel", "K", "w"), "window": ("window", "kernel", "rows")}  # words of contracts, by option
+LAYERS_BY_NAME: dict[str, Layer] = {
+    **{name: kind() for kind in PEERED for name in kind.peers.classes},
+    **{name: expressions.layer(layer) for name, layer in DATA["layers_by_name"].items()},
+}
 
 
 @dataclass(frozen=True)
@@ -30,104 +53,52 @@ class Case:
     """A layer that code should compute, and the shape of one input.
 
     larger   a larger shape; None: choose one
-    layouts  layouts of x, y and the parameters, where they differ from this library's
-    omitted  name of an option that dictionaries omit, which tests its default; None: no option
     advice   name of the advice for options that the code may reject; None: the code must accept them
     """
 
     layer: Layer
     shape: tuple[int, ...]
     larger: tuple[int, ...] | None = None
-    layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
-    omitted: str | None = None
     advice: str | None = None
-
-    @classmethod
-    def of(cls, layer: str, layouts: Mapping[str, Any] | None = None, **others: Any) -> "Case":
-        """Return an entry of `interfaces/functions.toml`."""
-        named = dict[str, ArrayLayout]()
-        for name, layout in (layouts or {}).items():
-            named[name] = ArrayLayout(**layout)
-        first, *rest = map(expressions.layer, layer.split("|"))
-        if rest:
-            return cls(LayerSequence((first, *rest)), layouts=named, **others)
-        return cls(first, layouts=named, **others)
 
     @property
     def options(self) -> dict[str, Any]:
-        """Values of the layer's options for arguments of functions."""
-        return function_values(self.layer, self.omitted)
-
-    @property
-    def scale(self) -> float:
-        """Factor for the inputs: small if ε is omitted, so that its default affects the result."""
-        if self.omitted is not None:
-            return SMALL_SCALE
-        return 1.0
+        """Values of the layer's options, which contracts may use. A pair of equal numbers is a single number."""
+        values = dict[str, Any]()
+        held = vars(self.layer)
+        for option in ARGUMENTS:
+            value = _scalar(held.get(option))
+            if value is not None:
+                values[option] = value
+        if held.get("padding") == "valid":
+            values["padding"] = 0
+        window = values.get("window", values.get("kernel"))
+        if window is not None:
+            values.setdefault("stride", window)
+            values["rows"], values["columns"] = window if isinstance(window, tuple) else (window, window)
+        if "momentum" in held:
+            values["momentum"] = 1 - held["momentum"]  # courses weight the old statistics
+        return values
 
     @property
     def remedy(self) -> str:
         """Advice for code that returns wrong results."""
-        if self.omitted is not None:
-            return f"{self.omitted} is {DEFAULTS[self.omitted]:g} if the dictionary does not contain it"
-        if self.advice is not None:
-            return ADVICE[self.advice]
-        return "use the options that are passed instead of constants"
+        return ADVICE.get(self.advice or "", "use the options that are passed instead of constants")
 
     @property
     def description(self) -> str:
         """The input shape and the layer as text."""
-        if self.omitted is not None:
-            return f"inputs {text(self.shape)} without {self.omitted}"
         return f"inputs {text(self.shape)} as {self.layer.describe()}"
 
 
 @dataclass(frozen=True)
-class FunctionInterface:
-    """The interface of a loss (x, y) → (loss, dx), or of a pair forward(x, …) → (out, cache) and backward(dout, cache).
-
-    name    common prefix of both names, or the name of a loss function
-    cases   the layer with its first options, then with others; empty for a loss
-    loss    the loss; None for a layer
-    extra   name of the argument for further checks in `mode_checks`; None: no further checks
-    """
-
-    name: str
-    cases: tuple[Case, ...] = ()
-    loss: str | None = None
-    extra: str | None = None
-
-    @property
-    def forward(self) -> str:
-        """Name of the forward function, without suffix, or of the loss."""
-        if self.loss is not None:
-            return self.name
-        return f"{self.name}_forward"
-
-    @property
-    def backward(self) -> str | None:
-        """Name of the backward function, without suffix; None for a loss."""
-        if self.loss is not None:
-            return None
-        return f"{self.name}_backward"
-
-    def variants(self) -> "Iterator[FunctionInterface]":
-        """Yield variants for a convolution or a pooling: square windows, other options, and square images."""
-        data = DATA["variants"].get(type(self.cases[0].layer).__name__, {"layers": (), "others": ()})
-        others = tuple(Case.of(**other) for other in data["others"])
-        for shape, larger in (((3, 7, 9), (3, 9, 13)), (SQUARE, (3, 9, 9))):
-            for layer in data["layers"]:
-                yield replace(self, cases=(Case.of(layer, shape=shape, larger=larger), *others), extra=None)
-
-
-@dataclass(frozen=True)
 class ClassInterface:
-    """The interface of a class, with the fields that `interfaces/classes.toml` describes."""
+    """The meaning of the name of a class, with the fields that `interfaces/classes.toml` describes."""
 
-    words: Names
+    words: tuple[str, ...]
     against: str
-    base: Mapping[str, OptionValue] = field(default_factory=Options)
-    options: Mapping[str, OptionValue] = field(default_factory=Options)
+    base: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shape: tuple[int, ...] = ()
     larger: tuple[int, ...] | None = None
     further: tuple[Mapping[str, Any], ...] = DATA["alternative"]
@@ -137,88 +108,115 @@ class ClassInterface:
         """The class of the intended layer; None for a loss or an optimizer."""
         return IN_A_ROW.get(self.against)
 
-    @property
-    def fixed_layer(self) -> Layer | None:
-        """The layer, if the name alone determines it. None for layers with options and for losses."""
-        if self.layer is None or self.base or self.options:
-            return None
-        return self.layer()
+    def meanings(self, names: Collection[str]) -> dict[str, str]:
+        """Return the option or the size that each of these arguments means."""
+        found = dict[str, str]()
+        for name in names:
+            for option in (*self.base, *self.options, *SIZES):
+                if name not in found and name.lower() in ARGUMENTS[option]:
+                    found[name] = option
+        return found
 
-    def resizable(self, arguments: Sequence[str]) -> bool:
-        """Return whether a constructor with these arguments allows parameters of any size."""
-        words = set(map(str.lower, arguments))
-        for option in self.base:
-            if option in ("features", "filters", "kernel", "window") and words.isdisjoint(ARGUMENTS[option]):
-                return False
-        for size, option in (("channels", "filters"), ("inputs", "features")):
-            if option in self.base and words.isdisjoint(ARGUMENTS[size]):
-                return False
-        return True
+    def case(self, given: Collection[str], padding: str | None = None) -> Case:
+        """Return the layer for code that takes these options. Code without a stride may divide images into windows.
 
-    def cases(self, arguments: Sequence[str]) -> list[Case]:
-        """Return the layer for a class with these constructor arguments, then the same layer with other options.
-
-        A class whose default padding is a text is checked with this padding; if it is "same", with stride 1.
+        padding   text that the code has as the default of its padding; None: a number
         """
-        words = set(map(str.lower, arguments))
-        make = cast("Any", self.layer)
-        cases = [Case(make(**self._case_options(words, {})), self.shape, self.larger)]
+        layer = cast("Any", self.layer)(**self._case_options(given, padding))
+        if "stride" in self.options and "stride" not in given:
+            return _divided(Case(layer, self.shape, self.larger))
+        return Case(layer, self.shape, self.larger)
+
+    def others(self, layer: Layer, axes: int, words: Collection[str]) -> Iterator[Case]:
+        """Yield a layer with other values of the options that a contract leaves open, on inputs of other shapes.
+
+        axes    number of axes of one input
+        words   names that the contract uses
+        """
         for entry in self.further:
             advice = entry.get("advice")
-            if not self._applies(advice):
+            if advice == "uneven" and not ("stride" in words and hasattr(layer, "stride")):
                 continue
-            options = self._case_options(words, entry["values"])
+            if advice == "oblong" and not _is_oblong(layer, axes, words):
+                continue
+            options = dict[str, Any]()
+            for name, value in entry["values"].items():
+                is_own = name == "epsilon" and getattr(layer, name, None) != DEFAULT_EPSILON  # the code has its own
+                if hasattr(layer, name) and self._is_open(name, words) and not is_own:
+                    options[name] = value
+            if getattr(layer, "padding", 0) == "same":
+                options.pop("padding", None)
+                options.pop("stride", None)
+            elif "window" in options and "padding" in options:  # every window of size 2 must overlap the input
+                options["padding"] = min(options["padding"], 1)
             for shape in entry["shapes"]:
-                if len(shape) == len(self.shape):
-                    cases.append(Case(make(**options), shape, advice=advice))
+                if len(shape) == axes:
+                    case = Case(replace(layer, **options), shape, advice=advice)
+                    yield _divided(case) if getattr(layer, "stride", 0) is None and not advice else case
                     break
-        return cases
 
-    def _applies(self, advice: str | None) -> bool:
-        """Return whether other options with this advice concern the layer: it has a stride, or windows."""
-        if advice == "uneven":
-            return "stride" in self.options
-        if advice == "oblong":
-            return len(self.shape) == 3 and 3 in self.base.values()
-        return True
+    def _is_open(self, name: str, words: Collection[str]) -> bool:
+        """Return whether a contract leaves an option of the layer open: it passes it, or arrays of any size."""
+        if name in ("features", "filters"):
+            return "O" in words or "groups" in self.base
+        if name == "groups" and "filters" in self.base:  # those of a depthwise convolution are its channels
+            return name in self.base or name in words
+        return not {*OPEN.get(name, (name,))}.isdisjoint(words)
 
-    def _case_options(self, words: set[str], values: Mapping[str, OptionValue]) -> Options:
-        """Return the layer's options: these values, or the usual ones, of the options among the class's arguments."""
-        options = Options()
-        for name, usual in self.base.items():
-            options[name] = usual if usual == 1 else values.get(name, usual)
+    def _case_options(self, given: Collection[str], padding: str | None) -> dict[str, Any]:
+        """Return the usual values of the options that the code takes."""
+        options = dict(self.base)
         for name, usual in self.options.items():
-            if words.intersection(ARGUMENTS[name]):
-                options[name] = values.get(name, usual)
-        padding = options.get("padding")
-        if "window" in options and isinstance(padding, int):  # every window of size 2 must overlap the input
-            options["padding"] = min(padding, 1)
-        for word in words:
-            if word.startswith(NAMES["text_paddings"]):
-                padding = word.partition("=")[2]
-                if padding in ("same", "valid"):
-                    options["padding"] = padding
-                if padding == "same" and "stride" in options:
-                    options["stride"] = 1
-                break
+            if name in given:
+                options[name] = usual
+        if "window" in options and "padding" in options:
+            options["padding"] = min(options["padding"], 1)
+        if padding in ("same", "valid"):
+            options["padding"] = padding
+            if padding == "same" and "stride" in options:
+                options["stride"] = 1
         return options
 
 
-FUNCTIONS = tuple(
-    replace(FunctionInterface(**entry), cases=tuple(Case.of(**case) for case in entry.get("cases", ())))
-    for entry in DATA["pair"]
-)
+def _divided(case: Case) -> Case:
+    """Return a case whose inputs are divided into windows without a rest."""
+    window = getattr(case.layer, "window", None)
+    if not isinstance(window, int):
+        return case
+    shape = (case.shape[0], *(window * (size // window) for size in case.shape[1:]))
+    return replace(case, shape=shape, larger=(shape[0], *(size + window for size in shape[1:])))
+
+
+def _is_oblong(layer: Layer, axes: int, words: Collection[str]) -> bool:
+    """Return whether a contract may be for windows of unequal sides: images, and not the size of one side only."""
+    square = "K" in words and "L" not in words
+    return axes == 3 and not square and hasattr(layer, "kernel" if "kernel" in vars(layer) else "window")
+
+
 CLASSES = (
     *(ClassInterface(**entry) for entry in DATA["class"]),
     *(ClassInterface(words, against, shape=(6,)) for against, words in DATA["fixed"].items()),
 )
-ENGINE = ClassInterface(NAMES["engines"], "")  # a class of automatic differentiation, which is no layer
 
 
 def class_interface(name: str) -> ClassInterface | None:
     """Return the interface of the class with this name, or None if the name is not a usual one."""
+    plain = normalized_name(name)
     for known_interface in CLASSES:
-        if normalized_name(name) in known_interface.words:
+        if plain in known_interface.words:
+            return known_interface
+    if plain in LAYERS_BY_NAME:
+        return ClassInterface((plain,), plain, shape=(6,))
+    return None
+
+
+def interface_of(layer: Layer, name: str = "") -> ClassInterface | None:
+    """Return the interface for layers of this kind: that of a class with this name, or the first; None for none."""
+    named = class_interface(name)
+    if named is not None and named.layer is type(layer):
+        return named
+    for known_interface in CLASSES:
+        if known_interface.layer is type(layer):
             return known_interface
     return None
 
@@ -246,3 +244,14 @@ def normalized_name(name: str) -> str:
     if base.startswith(("conv", "linear", "dense", "max", "avg", "mean")):
         return base.replace("layer", "", 1)
     return base
+
+
+def _scalar(value: Any) -> Any:
+    """Return the number in a nested tuple of equal numbers, None for a named padding, and other values unchanged."""
+    while isinstance(value, tuple) and value:
+        parts = cast("tuple[Any, ...]", value)
+        if len({*map(str, parts)}) != 1:
+            return parts
+        value = parts[0]
+    number: Any = value
+    return None if isinstance(number, str) else number

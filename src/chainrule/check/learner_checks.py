@@ -1,13 +1,13 @@
 """Checks of a learner's layer or loss on several test cases, batch sizes and inputs."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
 
-from chainrule.check import input_formats, random_inputs, submitted_functions
+from chainrule.check import random_inputs, submitted_functions
 from chainrule.check.checked_case import CheckedCase
 from chainrule.check.examination import Examination, examine, make_test_case, quick_check, with_diagnoses
 from chainrule.check.extra_checks import OVERWRITTEN, extra_checks
@@ -15,25 +15,18 @@ from chainrule.check.failures import failure_result
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.host.process import GuestSlow
 from chainrule.check.input_checks import BATCH_OF_ONE
-from chainrule.check.intended_layer import misnamed_results
-from chainrule.check.interface_search import match_layer, with_intended_layer, with_layer_of_output
-from chainrule.check.layer_interface import fit
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.library_functions import LibraryLayer, Values
 from chainrule.check.mode_checks import dropout_results
-from chainrule.check.pairing import match_parameters
-from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
 from chainrule.check.references import LayerReference
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, CheckResult, Diagnosis, Report, has_wrong
-from chainrule.check.results import TestCase, find_unnamed_gradients, half_precision_result, output_result
-from chainrule.check.submitted_functions import OneNonzero, SubmittedLayer, failed_in_backward
+from chainrule.check.results import TestCase, half_precision_result, output_result
+from chainrule.check.submitted_functions import SubmittedLayer, failed_in_backward
 from chainrule.check.tie_results import TIE_OPERATIONS, with_ties
 from chainrule.core.shapes import text
-from chainrule.custom.calls import Array
-from chainrule.custom.learner_layer import LearnerLayer
-from chainrule.custom.sample_axis import ONE
+from chainrule.custom.interface import Code
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import BatchNorm2D, Dropout, Layer
+from chainrule.layers import BatchNorm2D, Dropout
 
 FIRST = "first"  # value of `LearnerTask.ties`
 MIN_TOLERANCE = 1e-9  # tolerance on further test cases
@@ -41,173 +34,103 @@ UNKNOWN_OUTPUT = Diagnosis(
     "not-checked",
     "is not checked: the output identifies none of the layers of this library; pass the layer: --against LAYER",
 )
-ONLY_SQUARE = Diagnosis(
-    "only-square",
-    "is computed for square images only: take height and width from the shape of x, or pass --input-shape if all "
-    "images are square",
-)
 DROPOUT_NOTE = "the numbers of a dropout are random: its mask, scale and gradient are checked, in training"
-ONE_NONZERO_NOTE = "backward is right only if a single element of dy is not 0, as for the logarithm of one probability"
 QUICK_TOLERANCE = 1e-6  # tolerance of the comparison with the reference that precedes all other checks
 
 
-def check_layer(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a learner's layer. Each unwritten function gets a result that reports it as missing.
+def check_layer(code: Code, task: LearnerTask, seed: int) -> Report:
+    """Return the report of a learner's layer under the contract of its task. An unwritten function has a result.
 
     If backward fails or is missing, the report still contains the result of y: a wrong output may be the cause.
 
-    Errors   StudentError if forward fails, or if backward fails and nothing is known about y: the error alone is then
-             the result
+    Errors   StudentError if forward fails
     """
+    intended = None
+    if task.against is not None:
+        intended = LibraryLayer(task.against, task.shape or random_inputs.input_shape_for(task.against))
     try:
         if isinstance(task.against, Dropout) and task.against.rate:
-            shape = task.shape or random_inputs.input_shape_for(task.against)
-            return _dropout_report(learner_layer, task.against.rate, shape, seed, task.options_given)
-        return _check_written_layer(learner_layer, task, seed)
+            return _dropout_report(code, task.against.rate, cast("LibraryLayer", intended).shape, seed)
+        return _check_written_layer(code, task, intended, seed)
     except StudentError as error:
-        result = failure_result(learner_layer.name, error)
-        is_unwritten = isinstance(error, UnwrittenError)
+        result = failure_result(code.kind, error)
         if result.tensor == "y":  # forward fails; a failure of backward has the result of x
-            if is_unwritten:
-                return Report(learner_layer.name, (result,))
+            if isinstance(error, UnwrittenError):
+                return Report(code.kind, (result,))
             raise
-        if task.against is None and not is_unwritten:  # that it is missing needs no explanation
-            task = with_layer_of_output(learner_layer, task, seed)
-        output = check_output(learner_layer, task, seed)
-        if not output and not is_unwritten:
-            raise
-        if task.against is None:
-            tensors = ("x",)
-        else:
-            tensors = _tensors(task)
-        return Report(learner_layer.name, (*output, *(replace(result, tensor=tensor) for tensor in tensors)))
+        if intended is None:
+            return Report(code.kind, (result,))
+        test_case = layer_case(code, intended, seed)
+        output = with_diagnoses([Examination(test_case, {}, (output_result(test_case),))])
+        failed = [replace(result, tensor=tensor) for tensor in intended.tensors]
+        return Report(code.kind, (*output, *failed))
 
 
-def _tensors(task: LearnerTask) -> tuple[str, ...]:
-    """Return the names of the tensors of a task's intended layer."""
-    layer = cast("Layer", task.against)
-    return LibraryLayer(layer, task.shape or random_inputs.input_shape_for(layer)).tensors
-
-
-def _dropout_report(
-    learner_layer: LearnerLayer, rate: float, shape: tuple[int, ...], seed: int, rate_is_given: bool
-) -> Report:
-    """Return the report of a learner's dropout in training.
-
-    rate_is_given  whether the code was given the rate
-    """
+def _dropout_report(code: Code, rate: float, shape: tuple[int, ...], seed: int) -> Report:
+    """Return the report of a learner's dropout in training."""
     results = list[CheckResult]()
     try:
-        results.extend(dropout_results(learner_layer, rate, shape, seed, rate_is_given))
+        results.extend(dropout_results(code, rate, shape, seed))
     except StudentError as error:
         if not results:
             raise
-        results.append(failure_result(learner_layer.name, error))
-    return Report(learner_layer.name, tuple(results), (shape_note(shape), DROPOUT_NOTE))
+        results.append(failure_result(code.kind, error))
+    return Report(code.kind, tuple(results), (shape_note(shape), DROPOUT_NOTE))
 
 
-def check_output(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> list[CheckResult]:
-    """Return the result of y for a layer without backward, or an empty list if the intended layer is unknown."""
-    if task.against is None:
-        return []
-    shape = task.shape or random_inputs.input_shape_for(task.against)
-    intended = LibraryLayer(task.against, shape)
-    interface = fit(learner_layer, intended, layouts=task.layouts)
-    if interface is not None and interface.exact:
-        layouts = interface.submitted.layouts
-    else:
-        layouts = task.layouts
-    test_case = reference_case(learner_layer, task.against, shape, layouts, seed)
-    return with_diagnoses([Examination(test_case, {}, (output_result(test_case),))])
+def submitted_layer(code: Code, intended: LibraryLayer) -> SubmittedLayer:
+    """Return a learner's layer as the intended layer. Parameters that its contract does not use are neutral."""
+    return SubmittedLayer(code, intended.shape, [name for name in intended.parameters if name in code.parameters])
 
 
-def reference_case(
-    learner_layer: LearnerLayer,
-    against: Layer,
-    shape: tuple[int, ...] | None,
-    layouts: Mapping[str, ArrayLayout],
-    seed: int,
-    scale: float = 1.0,
-) -> TestCase:
+def layer_case(code: Code, intended: LibraryLayer, seed: int, scale: float = 1.0) -> TestCase:
     """Return a test case for a copy of a learner's layer, with a reference for the intended layer.
 
     scale  factor for the inputs
     """
-    intended = LibraryLayer(against, shape or random_inputs.input_shape_for(against))
-    submitted = match_parameters(copy.deepcopy(learner_layer), intended, layouts)
-    values = submitted_functions.draw_values(submitted, random_inputs.batch_size(intended.shape), seed, intended)
-    reference = LayerReference(intended, submitted.layouts)
-    return make_test_case(submitted, {**values, "x": scale * values["x"]}, seed, reference)
+    submitted = submitted_layer(copy.deepcopy(code), intended)
+    values = submitted_functions.draw_values(
+        submitted, random_inputs.batch_size(intended.shape), seed, intended.parameters
+    )
+    return make_test_case(submitted, {**values, "x": scale * values["x"]}, seed, LayerReference(intended))
 
 
-def _check_written_layer(learner_layer: LearnerLayer, task: LearnerTask, seed: int) -> Report:
+def _check_written_layer(code: Code, task: LearnerTask, intended: LibraryLayer | None, seed: int) -> Report:
     """Return the report of a learner's layer, assuming that its functions are written."""
-    submitted, intended, notes = match_layer(learner_layer, task, seed)
-    constants = task.constants
-    count = random_inputs.batch_size(submitted.shape)
-    first = submitted_functions.draw_values(submitted, count, seed + 2, intended)
-    unchecked = find_unnamed_gradients(submitted, first, constants, intended is not None, seed)
-    if intended is None and not unchecked:
-        submitted, intended = with_intended_layer(submitted, seed)
-    values = submitted_functions.draw_values(submitted, count, seed, intended)
-    earlier = submitted_functions.draw_values(submitted, count, seed + 2, intended)
-    notes.insert(0, shape_note(submitted.shape))
-    if intended is not None:
-        reference = LayerReference(intended, submitted.layouts)
-    else:
+    if intended is None:
+        submitted = SubmittedLayer(code, task.shape or (), [*task.shapes])
+        shapes = task.shapes
         reference = None
+    else:
+        submitted = submitted_layer(code, intended)
+        shapes = intended.parameters
+        reference = LayerReference(intended)
+    count = random_inputs.batch_size(submitted.shape)
+    values = submitted_functions.draw_values(submitted, count, seed, shapes)
+    earlier = submitted_functions.draw_values(submitted, count, seed + 2, shapes)
+    submitted.gradients(earlier, np.resize(1.0, submitted.output(earlier).shape))
     test_case = make_test_case(submitted, values, seed, reference)
     cheap = quick_check(
         replace(test_case, function=copy.deepcopy(submitted)), dict.fromkeys(("y", *submitted.tensors), QUICK_TOLERANCE)
     )
+    notes = [shape_note(submitted.shape)]
     try:
-        report = _complete_report(learner_layer, task, test_case, earlier, notes, unchecked, seed)
+        return _complete_report(code, task, test_case, earlier, notes, seed)
     except GuestSlow as slow:
         if not cheap.results:
             raise
-        report = Report(
-            learner_layer.name, (*with_diagnoses([cheap]), *unchecked), (*notes, f"{learner_layer.name} {slow}")
-        )
-    if ONE == submitted.learner_layer.adapted_axis != task.samples:
-        return of_single_samples(report)
-    return report
-
-
-def of_single_samples(report: Report) -> Report:
-    """Return the report of code that takes one sample at a time, although batches are expected."""
-    return replace(report, results=tuple(replace(result, single=True) for result in report.results))
+        return Report(code.kind, tuple(with_diagnoses([cheap])), (*notes, f"{code.kind} {slow}"))
 
 
 def _complete_report(
-    learner_layer: LearnerLayer,
-    task: LearnerTask,
-    test_case: TestCase,
-    earlier: Values,
-    notes: Sequence[str],
-    unchecked: Sequence[CheckResult],
-    seed: int,
+    code: Code, task: LearnerTask, test_case: TestCase, earlier: Values, notes: Sequence[str], seed: int
 ) -> Report:
-    """Return the report of all checks of a learner's layer.
-
-    earlier    values of an earlier call
-    unchecked  results of parameters that cannot be checked
-    """
+    """Return the report of all checks of a learner's layer. ``earlier`` are values of an earlier call."""
     submitted = cast("SubmittedLayer", test_case.function)
     reference = cast("LayerReference | None", test_case.reference)
-    if unchecked:
-        unknown_output = []
-    else:
-        unknown_output = unknown_output_results(test_case)
+    unknown_output = unknown_output_results(test_case)
     examination = examine(test_case, earlier=earlier)
-    if learner_layer.rate and _returns_probabilities(test_case.output) and has_wrong(examination.results):
-        single = examine(replace(test_case, function=OneNonzero(submitted)))
-        if not has_wrong(single.results):
-            results = (*single.results, *extra_results(single, earlier), *unchecked, *unknown_output)
-            return Report(learner_layer.name, results, (*notes, ONE_NONZERO_NOTE))
     other_sizes, batch_of_one = _check_other_sizes(submitted, examination, task.larger, seed)
-    if task.against is None and reference is not None and _hides_window(reference.intended):
-        own = examination.test_case.values["x"].shape[1:]
-        other_sizes = [other for other in other_sizes if other.test_case.values["x"].shape[1:] == own]
     results = with_first_wrong_entry(with_diagnoses([examination, *other_sizes]), examination)
     if reference is not None:
         forward = reference.intended.plan.forward
@@ -216,44 +139,14 @@ def _complete_report(
     if forward and forward[0].name in TIE_OPERATIONS:
         results = with_ties(results, examination, exact=task.ties == FIRST and forward[0].name == TIE_OPERATIONS[0])
     if not has_wrong(results):
-        right = set[str]()
-        for result in examination.results:
-            if result.ok:
-                right.add(result.tensor)
+        right = {result.tensor for result in examination.results if result.ok}
         for result in batch_of_one:
             if result.tensor in right:
                 results.append(result)
-    results += _square_results(learner_layer, submitted, task)
     for name, shape in submitted.reshaped.items():
         results.append(_reshaped_result(submitted, name, shape))
     results += [result for result in extra_results(examination, earlier) if not _is_reported(result, results)]
-    if task.against is None and not (unchecked or task.constants) and not has_wrong(results):
-        intended = reference and reference.intended
-        unknown_output = misnamed_results(learner_layer.kind, submitted, intended, test_case.values) or unknown_output
-    return Report(learner_layer.name, (*results, *unchecked, *unknown_output), tuple(notes))
-
-
-def _hides_window(intended: LibraryLayer) -> bool:
-    """Return whether the output suggests one window along an axis, which may have any size or stride elsewhere."""
-    return len(intended.output_shape) < len(intended.shape) or 1 in intended.output_shape[1:]
-
-
-def _square_results(learner_layer: LearnerLayer, submitted: SubmittedLayer, task: LearnerTask) -> list[CheckResult]:
-    """Return the result of a layer that takes square images only, unless the task or the code specifies their size."""
-    shape = submitted.shape
-    if (
-        len(shape) != 3
-        or shape[1] != shape[2]
-        or shape == task.shape
-        or input_formats.stores_shape(learner_layer, shape)
-    ):
-        return []
-    return [CheckResult(submitted.name, "y", "oblong images", diagnoses=(ONLY_SQUARE,))]
-
-
-def _returns_probabilities(y: Array) -> bool:
-    """Return whether the outputs of each sample are not negative and add up to 1."""
-    return y.ndim > 1 and y.min() >= 0 and bool(np.allclose(y.reshape(len(y), -1).sum(axis=1), 1))
+    return Report(code.kind, (*results, *unknown_output), tuple(notes))
 
 
 def unknown_output_results(test_case: TestCase) -> list[CheckResult]:
@@ -339,7 +232,6 @@ def _check_other_sizes(
     large_batch = random_inputs.large_batch_size(submitted.shape, seed)
     sizes_to_check = (  # input shape, batch size, seed of the values, batch size with repeated samples or 0
         (larger, count + 1, seed + 1, 0),
-        (_several_channels(submitted), count, seed + 1, 0),
         (submitted.shape, count, seed + 1, 0),
         (submitted.shape, count, seed, large_batch),
         (submitted.shape, 1, seed + 1, 0),
@@ -350,17 +242,17 @@ def _check_other_sizes(
         if samples == 1 and isinstance(reference.intended.layer, BatchNorm2D):
             continue  # the variance of a single value is zero
         intended = LibraryLayer(reference.intended.layer, shape)
-        other = SubmittedLayer(submitted.learner_layer, shape, submitted.names, submitted.layouts)
+        other = SubmittedLayer(submitted.code, shape, submitted.names, submitted.name)
         try:
             test_case = make_test_case(
                 other,
-                submitted_functions.draw_values(other, samples, values_seed, intended, repeated),
+                submitted_functions.draw_values(other, samples, values_seed, intended.parameters, repeated),
                 seed,
-                LayerReference(intended, submitted.layouts),
+                LayerReference(intended),
             )
             examinations.append(quick_check(test_case, tolerances))
         except StudentError as error:
-            if shape == submitted.shape or (_is_adapted(submitted) and failed_in_backward(str(error))):
+            if shape == submitted.shape or failed_in_backward(str(error)):
                 return examinations, [failure_result(submitted.name, error, f"batch of {repeated or samples}")]
     if len(examinations[-1].test_case.values["x"]) == 1:
         wrong = [result for result in examinations[-1].results if result.is_wrong]
@@ -370,18 +262,6 @@ def _check_other_sizes(
     for result in wrong:
         single.append(replace(result, method="batch of 1", diagnoses=result.diagnoses or (BATCH_OF_ONE,)))
     return [examination for examination in examinations if len(examination.test_case.values["x"]) > 1], single
-
-
-def _several_channels(submitted: SubmittedLayer) -> tuple[int, ...]:
-    """Return the input shape, with three channels instead of one if the code accepts channels."""
-    shape = submitted.shape
-    if len(shape) == 3 and shape[0] == 1 and submitted.layouts.get("x") != NO_CHANNELS:
-        return (3, *shape[1:])
-    return shape
-
-
-def _is_adapted(submitted: SubmittedLayer) -> bool:
-    return bool(submitted.learner_layer.adapted_axis) or "x" in submitted.layouts
 
 
 def _has_same_parameters(reference: LayerReference, shape: tuple[int, ...]) -> bool:

@@ -1,6 +1,5 @@
 """Checks of a learner's loss on several batch sizes and numbers of classes."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,39 +11,26 @@ from chainrule.check.failures import failure_result
 from chainrule.check.input_checks import BATCH_OF_ONE, BATCH_SIZE
 from chainrule.check.learner_checks import extra_results, further_tolerances, with_first_wrong_entry
 from chainrule.check.library_functions import DifferentiableFunction
-from chainrule.check.loss_interface import LossInterface, find_loss_interface
 from chainrule.check.references import FOREIGN, LossReference
 from chainrule.check.report import CheckResult, Report
 from chainrule.check.submitted_functions import SubmittedLoss
 from chainrule.core.shapes import text
 from chainrule.custom.interface import LossCode
-from chainrule.custom.losses import ONLY_LOSS
-from chainrule.custom.sample_axis import AdaptedLoss
 from chainrule.errors import StudentError, UnwrittenError
 
 
-def check_loss(code: LossCode, candidates: Sequence[DifferentiableFunction], seed: int, labels: bool = False) -> Report:
+def check_loss(code: LossCode, intended: DifferentiableFunction, seed: int, one_hot: bool = False) -> Report:
     """Return the report of a learner's loss.
 
-    candidates  losses that the code may compute
-    labels      whether the targets are certainly class indices
+    one_hot   whether the targets must be one-hot
     """
+    submitted = SubmittedLoss(code, code.name, intended)
+    values = random_inputs.draw_predictions(intended.name, seed, one_hot)
+    other = random_inputs.draw_predictions(intended.name, seed + 2, one_hot)
     try:
-        of_labels = LossInterface(AdaptedLoss(code, labels=True), candidates[0], one_hot=True)
-        return check_loss_interface(of_labels if labels else find_loss_interface(code, candidates, seed), seed)
+        submitted.gradients(other, np.array(1.0))
     except UnwrittenError as error:
-        result = failure_result(code.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
-        return Report(result.name, (result,))
-
-
-def check_loss_interface(interface: LossInterface, seed: int) -> Report:
-    """Return the report of a learner's loss that has been read; UnwrittenError if it is not written."""
-    intended = interface.intended
-    labels = interface.one_hot
-    submitted = SubmittedLoss(interface.code, interface.code.name, intended)
-    values = random_inputs.draw_predictions(intended.name, seed, labels)
-    other = random_inputs.draw_predictions(intended.name, seed + 2, labels)
-    submitted.gradients(other, np.array(1.0))
+        return Report(code.name, (failure_result(code.name, error, tensor="y"),))
     examination = examine(make_test_case(submitted, values, seed, LossReference(intended)), earlier=other)
     results = with_first_wrong_entry(with_diagnoses([examination]), examination)
     if any(
@@ -54,9 +40,8 @@ def check_loss_interface(interface: LossInterface, seed: int) -> Report:
             if _is_foreign(result):
                 results[place] = replace(result, ok=True, diagnoses=(), first=None)
     if all(result.ok for result in results):
-        results += _other_predictions(submitted, examination, labels, seed)
-    notes = ("on predictions of shape 5×3", *interface.notes)
-    return Report(submitted.name, (*results, *extra_results(examination, other)), notes)
+        results += _other_predictions(submitted, examination, one_hot, seed)
+    return Report(submitted.name, (*results, *extra_results(examination, other)), ("on predictions of shape 5×3",))
 
 
 def _is_foreign(result: CheckResult) -> bool:

@@ -1,17 +1,17 @@
-"""Read a learner's loss: try intended losses, forms of targets, and scales."""
+"""Propose the contract of a learner's loss, and the loss that it should compute."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
 from chainrule.check import random_inputs
+from chainrule.check.checked_file import CheckedFile
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.library_functions import DifferentiableFunction, LibraryLoss, MulticlassHinge
-from chainrule.custom.interface import LossCode
-from chainrule.custom.sample_axis import AdaptedLoss
-from chainrule.engines.protocol import Array
+from chainrule.custom.calls import InterfaceError
+from chainrule.custom.losses import loss_contracts
 from chainrule.errors import StudentError, UnwrittenError
 from chainrule.network import losses
 
@@ -25,92 +25,91 @@ OTHER_SCALES = {
 SCALE_NOTE = "the loss and its gradient are {} times those of {}, which is right by another usual definition"
 
 
-@dataclass(frozen=True)
-class LossInterface:
-    """One way to call a learner's loss.
+class LossReading(NamedTuple):
+    """How a learner's loss is called, and what it should compute.
 
-    code      the loss, which takes predictions and targets (N, K)
-    intended  the loss that it should compute
     one_hot   whether the targets must be one-hot
-    right     whether the loss has the right value
-    notes     notes for the report
+    note      a note for the report; empty for none
     """
 
-    code: LossCode
+    contract: str
     intended: DifferentiableFunction
     one_hot: bool = False
+    note: str = ""
     right: bool = False
-    notes: tuple[str, ...] = ()
 
 
-def find_loss_interface(
-    code: LossCode, candidates: Sequence[DifferentiableFunction], seed: int, lenient: bool = False
-) -> LossInterface:
-    """Return the first interface of a learner's loss whose value is right.
+def losses_of(name: str | None) -> list[DifferentiableFunction]:
+    """Return the losses that code may compute: the named one, or all but that of a quantile, whose level is unknown."""
+    if name is None:
+        return [LibraryLoss(loss, engine="reference") for loss in losses.NAMES if loss != losses.QUANTILE]
+    if name == MulticlassHinge.name:
+        return [MulticlassHinge()]
+    return [LibraryLoss(losses.find(name), engine="reference")]
 
-    If there is none, return the first one with a finite value, or the last one. Unusual interfaces, which have notes,
-    are no fallback, because wrong code may run in them by chance. Class indices are passed to code that fails for
-    targets (N, K).
 
-    candidates  losses that the code may compute
-    lenient     whether the code may be right for one-hot targets only
+def read_loss(
+    file: CheckedFile,
+    name: str,
+    calls: Sequence[str],
+    candidates: Sequence[DifferentiableFunction],
+    seed: int,
+    lenient: bool,
+) -> LossReading:
+    """Return the first reading of a learner's loss whose value is right; if there is none, the first that runs.
 
-    Errors   UnwrittenError
+    lenient   whether code may be right for one-hot targets only
+
+    Errors   InterfaceError if none runs, or several losses are possible and none has the right value
     """
-    interfaces = list[LossInterface]()
-    for intended in candidates:
-        interfaces += _interfaces(code, intended, lenient)
-    values = [_value(interface, seed) for interface in interfaces]
-    for interface, value in zip(interfaces, values, strict=True):
-        if value is not None and _is_right(interface, value, seed):
-            return replace(interface, right=True)
-    fallback = interfaces[0]
-    for interface, value in zip(interfaces, values, strict=True):
-        if not interface.notes:
-            fallback = interface
-            if value is not None and np.isfinite(value):
-                break
-    return fallback
+    first: LossReading | None = None
+    failure: StudentError | None = None
+    texts = [*dict.fromkeys(loss_contracts(calls))]
+    for intended, text in product(candidates, texts):
+        labels = text.startswith("t: N")
+        if labels and intended.name not in CLASSIFICATIONS:
+            continue
+        forms = (False, True) if lenient else (False,)
+        for one_hot in (True,) if labels or intended.name == MulticlassHinge.name else forms:
+            reading = LossReading(text, intended, one_hot)
+            try:
+                value = _value(file, reading, seed)
+            except UnwrittenError:
+                raise
+            except StudentError as error:
+                failure = failure or error
+                continue
+            if value is None:
+                continue
+            expected = intended.output(random_inputs.draw_predictions(intended.name, seed, one_hot))
+            if nearly_equal(value, expected, TOLERANCE):
+                return reading._replace(right=True)
+            power = OTHER_SCALES.get(intended.name)
+            if power is not None and nearly_equal(value, expected * 3.0**power, TOLERANCE):
+                scaled = LibraryLoss(intended.name, engine="reference", power=power)
+                note = SCALE_NOTE.format("K" if power > 0 else "1/K", intended.name)
+                if _has_right_gradient(file, text, scaled, seed, one_hot):
+                    return LossReading(text, scaled, one_hot, note, right=True)
+            if first is None and np.isfinite(value):
+                first = reading
+    if first is not None and len(candidates) <= 2:
+        return first
+    raise InterfaceError(str(failure or f"{name}: its values are those of no loss of this library"))
 
 
-def all_losses() -> list[LibraryLoss]:
-    """Return all losses of this library, without that of a quantile, whose level is not known."""
-    return [LibraryLoss(name, engine="reference") for name in losses.NAMES if name != losses.QUANTILE]
-
-
-def _interfaces(code: LossCode, intended: DifferentiableFunction, lenient: bool) -> Iterator[LossInterface]:
-    """Yield the interfaces of a loss with each form of targets and each usual scale."""
-    if intended.name != MulticlassHinge.name:
-        yield LossInterface(code, intended)
-    if intended.name in CLASSIFICATIONS:
-        if lenient:
-            yield LossInterface(code, intended, one_hot=True)
-        yield LossInterface(AdaptedLoss(code, labels=True), intended, one_hot=True)
-    if power := OTHER_SCALES.get(intended.name):
-        note = SCALE_NOTE.format("K" if power > 0 else "1/K", intended.name)
-        yield LossInterface(code, LibraryLoss(intended.name, engine="reference", power=power), notes=(note,))
-
-
-def _value(interface: LossInterface, seed: int) -> Array | None:
-    """Return the mean loss on a test case; None if the code fails, or returns neither one loss nor one per sample."""
-    values = random_inputs.draw_predictions(interface.intended.name, seed, interface.one_hot)
-    try:
-        loss = interface.code.forward(**values).arrays["y"]
-    except UnwrittenError:
-        raise
-    except StudentError:
+def _value(file: CheckedFile, reading: LossReading, seed: int) -> np.ndarray | None:
+    """Return the mean loss on a test case; None if the code returns neither one loss nor one per sample."""
+    values = random_inputs.draw_predictions(reading.intended.name, seed, reading.one_hot)
+    code = file.loss(reading.contract)
+    loss = code.forward(**values).arrays["y"]
+    if loss.size not in (1, len(values["p"])):
         return None
-    if loss.size in (1, len(values["p"])):
-        return np.asarray(loss.mean())
-    return None
+    gradient = code.backward(**values).arrays["dp"]
+    return np.asarray(loss.mean()) if gradient.size else None
 
 
-def _is_right(interface: LossInterface, value: Array, seed: int) -> bool:
-    """Return whether the mean loss is right, and for a loss of another scale also its gradient."""
-    values = random_inputs.draw_predictions(interface.intended.name, seed, interface.one_hot)
-    if not nearly_equal(value, interface.intended.output(values), TOLERANCE):
-        return False
-    with suppress(StudentError):
-        expected = interface.intended.gradients(values, np.array(1.0))["p"]
-        return not interface.notes or nearly_equal(interface.code.backward(**values).arrays["dp"], expected, TOLERANCE)
-    return False
+def _has_right_gradient(file: CheckedFile, text: str, intended: LibraryLoss, seed: int, one_hot: bool) -> bool:
+    values = random_inputs.draw_predictions(intended.name, seed, one_hot)
+    code = file.loss(text)
+    code.forward(**values)
+    return nearly_equal(code.backward(**values).arrays["dp"], intended.gradients(values, np.array(1.0))["p"], TOLERANCE)

@@ -9,14 +9,12 @@ from itertools import product
 
 import numpy as np
 
-from chainrule.check.constructors import CONTRACT
 from chainrule.check.failures import failure_result
-from chainrule.check.known_interfaces import class_interface, impossible_value
+from chainrule.check.known_interfaces import DATA, class_interface, impossible_value
 from chainrule.check.optimizer_contracts import contracts
 from chainrule.check.optimizer_rules import MISTAKES, Rule, Trajectory
 from chainrule.check.report import CheckResult, Diagnosis
 from chainrule.check.results import NOT_CHECKED
-from chainrule.check.usual_options import DATA
 from chainrule.check.wrong_numbers import FirstWrong
 from chainrule.custom.calls import Array, InterfaceError
 from chainrule.custom.optimizers import Descent
@@ -29,6 +27,7 @@ OPTIONS: dict[str, tuple[str, ...]] = DATA["optimizers"]["options"]  # by name i
 WORDS: dict[str, tuple[str, ...]] = DATA["optimizers"]["words"]
 RANGES: dict[str, tuple[float, float]] = DATA["optimizers"]["ranges"]
 USUAL: dict[str, tuple[float, ...]] = DATA["optimizers"]["usual"]
+CONTRACT = '{name}: state how it is called: --contract "{contract}" (docs/checking.md#contracts)'
 PAGES = {kind: f"docs/derivations/updates.md#{kind.removesuffix('w')}" for kind in OPTIONS}
 VISIBLE = 10  # smallest effect of an option on the steps, in tolerances, that shows whether it is used
 CHANGED = Diagnosis("arguments-overwritten", "is right, but it changes its arguments: return new arrays")

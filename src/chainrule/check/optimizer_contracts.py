@@ -5,11 +5,12 @@ new parameters, with its state if it takes any, or changes them in place.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from chainrule.custom.names import NAMES
 from chainrule.custom.optimizers import is_gradient
+from chainrule.custom.signatures import CallSignature
 
+FURTHER = ("init", "pre_update_params", "post_update_params")  # methods beside that of the update
 Words = Mapping[str, Sequence[str]]
 WEIGHTS, BIASES = "{0}[:6].reshape(2, 3)", "{0}[6:].reshape(1, 3)"  # the parameters in two parts
 CONTAINERS = (  # forms of parameters, and of gradients and moments
@@ -33,77 +34,37 @@ PAIR = (
 )
 
 
-@dataclass(frozen=True)
-class CallSignature:
-    """A call of a learner's code.
+def options_of(call: CallSignature, words: Words) -> dict[str, str]:
+    """Return the option of each argument that is the value of one.
 
-    name       what is called, such as self.update
-    arguments  whether each argument is required, by name
-    named      arguments that are passed by name only
+    words   usual names by option; each name is used for the first option that has it
     """
-
-    name: str
-    arguments: Mapping[str, bool]
-    named: Sequence[str]
-
-    @classmethod
-    def of(cls, text: str) -> "CallSignature":
-        """Return the signature with a text such as "self.update(w, dw, *step, rate=)"; see `custom.optimizers`."""
-        name, _, rest = text.removesuffix(")").partition("(")
-        arguments = dict[str, bool]()
-        named = list[str]()
-        for argument in filter(None, rest.split(", ")):
-            plain = argument.strip("*=")
-            arguments[plain] = not argument.endswith("=")
-            if argument.startswith("*"):
-                named.append(plain)
-        return cls(name, arguments, named)
-
-    @property
-    def required(self) -> list[str]:
-        """Arguments without a default."""
-        return [argument for argument, is_required in self.arguments.items() if is_required]
-
-    def options(self, words: Words) -> dict[str, str]:
-        """Return the option of each argument that is the value of one.
-
-        words   usual names by option; each name is used for the first option that has it
-        """
-        options = dict[str, str]()
-        for option, usual in words.items():
-            for word in usual:
-                if word in self.arguments and word not in options:
-                    options[word] = option
-                    break
-        return options
-
-    def call(self, values: Mapping[str, str]) -> str:
-        """Return the call with these values by argument; those after an argument without a value are named."""
-        passed = list[str]()
-        is_positional = True
-        for argument in self.arguments:
-            is_positional = is_positional and argument in values and argument not in self.named
-            if is_positional:
-                passed.append(values[argument])
-            elif argument in values:
-                passed.append(f"{argument}={values[argument]}")
-        return f"{self.name}({', '.join(passed)})"
+    options = dict[str, str]()
+    for option, usual in words.items():
+        for word in usual:
+            if word in call.arguments and word not in options:
+                options[word] = option
+                break
+    return options
 
 
 def contracts(calls: Sequence[str], words: Words, unsure: Sequence[str]) -> Iterator[str]:
     """Yield the contracts to try for an optimizer, beginning with the most usual one; none if nothing updates.
 
-    calls   its signatures (`custom.optimizers.signatures`)
+    calls   its signatures (`custom.signatures`)
     words   usual names of arguments by option
     unsure  options that a function with a dictionary of options may not know
     """
-    first, *methods = map(CallSignature.of, calls)
+    first, *others = map(CallSignature.of, calls)
+    by_name = {call.name.partition(".")[2] or "__call__": call for call in others}
+    methods = [by_name[name] for name in NAMES.updates if name in by_name][:1]
+    methods += [by_name[name] for name in FURTHER if name in by_name and methods]
     if not first.name.startswith("self = "):
         yield from _updates(first, [], words, unsure)
         return
     if not methods:
         return
-    making = [first.call({**MODELS, **first.options(words)})]
+    making = [first.call({**MODELS, **options_of(first, words)})]
     update = methods[0]
     required = methods[0].required
     names = list[str]()
@@ -123,10 +84,10 @@ def _with_moments(update: CallSignature, making: Sequence[str], words: Words) ->
     """Return the contract of a class in this library's form, whose update returns new parameters and moments."""
     rest = list[str]()
     for argument in update.required:
-        if argument not in (*update.options(words), *NAMES.steps):
+        if argument not in (*options_of(update, words), *NAMES.steps):
             rest.append(argument)
     values = {**dict(zip(rest, ("w", "dw"), strict=False)), **dict.fromkeys(rest[2:], "moments")}
-    values |= update.options(words) | dict.fromkeys(NAMES.steps, "step")
+    values |= options_of(update, words) | dict.fromkeys(NAMES.steps, "step")
     return "; ".join([*making, "moments = self.init(start)", f"w, moments = {update.call(values)}"])
 
 
@@ -159,13 +120,13 @@ def _updates(update: CallSignature, making: Sequence[str], words: Words, unsure:
     sgd(w, dw, config), for example, takes a dictionary of options; adam(w, dw, m, v, t) moments that start at 0 and
     the number of the step; sgd(w, b, dw, db) parameters in two parts.
     """
-    options = update.options(words)
+    options = options_of(update, words)
     names = list[str]()
     required = list[str]()
-    for argument, is_required in update.arguments.items():
+    for argument, default in update.arguments.items():
         if argument not in (*options, *NAMES.steps):
             names.append(argument)
-            if is_required:
+            if default is None:
                 required.append(argument)
     w = "v"
     containers = CONTAINERS

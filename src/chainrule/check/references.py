@@ -5,14 +5,12 @@ A reference also explains the calculation of correct results, with the names and
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 
 from chainrule.check.diagnoses import EXACT, GroundTruth, diagnose, layer_truth, loss_truth
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.library_functions import DifferentiableFunction, LibraryLayer, LibraryLoss, MulticlassHinge, Values
-from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner
 from chainrule.check.report import Diagnosis
 from chainrule.core.plan import gradient_name
 from chainrule.engines.protocol import Array
@@ -64,12 +62,10 @@ class ExplainedResults:
     """The correct results of a layer or loss for the given values, with an explanation of every element.
 
     names     names of x, y (p, t) and the parameters in the trace
-    layouts   the learner's layouts of these tensors, where they differ from this library's
     """
 
     trace: PlanTrace
     names: Mapping[str, str]
-    layouts: Mapping[str, ArrayLayout]
 
     def explanation(self, tensor: str, cell: Index) -> ElementExplanation | None:
         """Return the explanation of an element of y or of a gradient, at the learner's index; None if there is none."""
@@ -77,7 +73,7 @@ class ExplainedResults:
         if tensor != "y":
             stored = gradient_name(stored)
         try:
-            operation, details = self.trace.explain(stored, int(self._flat_indices(tensor)[cell]))
+            operation, details = self.trace.explain(stored, int(np.ravel_multi_index(cell, self._shape(tensor))))
         except KeyError:  # the layer only renames axes
             return None
         terms = list[tuple[NamedFactor, ...]]()
@@ -95,7 +91,7 @@ class ExplainedResults:
         stored, flat_index = self.trace.place(factor.cell)
         for name, storage_name in self.names.items():
             if stored in (storage_name, gradient_name(storage_name)):
-                (index,) = np.argwhere(self._flat_indices(name) == flat_index)
+                index = np.unravel_index(flat_index, self._shape(name))
                 if stored == storage_name:
                     title = name
                 else:
@@ -103,19 +99,11 @@ class ExplainedResults:
                 return NamedFactor(title, tuple(map(int, index)), title, factor.value)
         return NamedFactor(None, (), factor.name, factor.value)
 
-    def _flat_indices(self, tensor: str) -> Array:
-        """Return, for every element of the learner's array, its flat index in the trace."""
+    def _shape(self, tensor: str) -> tuple[int, ...]:
+        """Return the shape of an array with all of its axes."""
         # y may be a reshaped view
-        if tensor == "y":
-            stored = gradient_name(self.names["y"])
-        else:
-            stored = self.names[tensor]
-        return _flat_indices(self.layouts.get(tensor, SAME), self.trace.catalogue.full_shape(stored))
-
-
-@cache
-def _flat_indices(layout: ArrayLayout, shape: tuple[int, ...]) -> Array:
-    return layout.flat_indices(shape)
+        stored = gradient_name(self.names["y"]) if tensor == "y" else self.names[tensor]
+        return self.trace.catalogue.full_shape(stored)
 
 
 class Reference:
@@ -143,10 +131,6 @@ class Reference:
         """Return the correct quantities, from which the results of classic mistakes are computed."""
         raise NotImplementedError
 
-    def to_library(self, tensor: str, array: Array, values: Values) -> Array:
-        """Convert a learner's y, or gradient with respect to a tensor, to the layout of the ground truth."""
-        return array
-
     def rotated(self) -> "Reference | None":
         """Return the reference with the kernel rotated by 180°, or None for layers without a kernel."""
         return None
@@ -157,55 +141,26 @@ class Reference:
 
 
 class LayerReference(Reference):
-    """Correct results of the layer that a function should implement.
+    """Correct results of the layer that a function should implement."""
 
-    layouts   the learner's layouts of x, y and the parameters, where they differ from this library's
-    """
-
-    def __init__(self, intended: LibraryLayer, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
+    def __init__(self, intended: LibraryLayer) -> None:
         self.intended = LibraryLayer(intended.layer, intended.shape, engine="reference")
-        self.layouts = dict(layouts or {})
         super().__init__(self.intended)
-
-    def output(self, values: Values) -> Array:
-        """Return the correct output."""
-        return arrays_to_learner(self.layouts, {"y": self.intended.output(self._point(values))})["y"]
-
-    def gradients(self, values: Values, dy: Array) -> Values:
-        """Return the correct gradients."""
-        gradients = self.intended.gradients(self._point(values), self.to_library("y", dy, values))
-        return arrays_to_learner(self.layouts, gradients)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the correct quantities of the layer's first operation."""
-        return layer_truth(self.intended, self._point(values), self.to_library("y", dy, values))
-
-    def to_library(self, tensor: str, array: Array, values: Values) -> Array:
-        """Convert a learner's y, or gradient with respect to a tensor, to this library's layout."""
-        if tensor not in self.layouts:
-            return array
-        sizes = {"x": self.intended.shape, "y": self.intended.output_shape}
-        if tensor in sizes:
-            batch = (len(values["x"]), *sizes[tensor])
-        else:
-            batch = self.intended.parameters[tensor]
-        return self.layouts[tensor].to_library(array, batch)
+        return layer_truth(self.intended, values, dy)
 
     def rotated(self) -> "LayerReference | None":
         """Return the reference of the true convolution for a cross-correlation, or vice versa."""
         layer = self.intended.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
-        rotated_layer = replace(layer, convolution=not layer.convolution)
-        return LayerReference(LibraryLayer(rotated_layer, self.intended.shape), self.layouts)
+        return LayerReference(LibraryLayer(replace(layer, convolution=not layer.convolution), self.intended.shape))
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults:
         """Return the correct results of the layer with explanations."""
-        trace = self.intended.trace(self._point(values), self.to_library("y", dy, values))
-        return ExplainedResults(trace, self.intended.storage_names, self.layouts)
-
-    def _point(self, values: Values) -> Values:
-        return {name: self.to_library(name, value, values) for name, value in values.items()}
+        return ExplainedResults(self.intended.trace(values, dy), self.intended.storage_names)
 
 
 class LossReference(Reference):
@@ -225,7 +180,7 @@ class LossReference(Reference):
         if isinstance(self._reference, MulticlassHinge) or self._power:
             return None
         dp = self.gradients(values, dy)["p"]
-        return ExplainedResults(PlanTrace.of_loss(self.name, values["p"], values["t"], dp), {"p": "p", "t": "t"}, {})
+        return ExplainedResults(PlanTrace.of_loss(self.name, values["p"], values["t"], dp), {"p": "p", "t": "t"})
 
 
 @dataclass(frozen=True)
@@ -242,10 +197,6 @@ class CheckedResult:
     dy: Array
     output: Array
     result: Array
-
-    def to_library(self, tensor: str, array: Array) -> Array:
-        """Convert the function's output or result to the layout of the ground truth."""
-        return self.reference.to_library(tensor, array, self.values)
 
 
 def explain(tensor: str, cases: Sequence[CheckedResult], tolerance: float) -> tuple[Diagnosis, ...]:
@@ -264,9 +215,7 @@ def explain(tensor: str, cases: Sequence[CheckedResult], tolerance: float) -> tu
         exact = tolerance
     else:
         exact = EXACT
-    results = list[Array]()
-    for case in cases:
-        results.append(case.to_library(tensor, case.result))
+    results = [case.result for case in cases]
     truths = intended = [case.reference.ground_truth(case.values, case.dy) for case in cases]
     # If a result that was judged wrong equals the intended gradient, forward is only almost the intended layer.
     forward_is_intended = tensor == "y" or (
@@ -295,7 +244,7 @@ def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Arra
 def _computed(cases: Sequence[CheckedResult], truths: Sequence[GroundTruth], exact: float) -> bool:
     """Return whether the output of forward is correct on all test cases, according to these ground truths."""
     for case, truth in zip(cases, truths, strict=True):
-        output = case.to_library("y", case.output)
+        output = case.output
         if output.size != truth.y.size or not nearly_equal(output, truth.y.reshape(output.shape), exact):
             return False
     return True

@@ -264,7 +264,8 @@ class Report:
             if result.failed and (result.name, result.diagnoses) in failures:
                 continue
             failures.add((result.name, result.diagnoses))
-            prefix = f"{result.name}: " if self.brief else ""
+            has_name = self.brief or len({other.name for other in self.results}) > 1
+            prefix = f"{result.name}: " if has_name else ""
             for line in _result_lines(result, has_inline_notes):
                 lines.append(line if line.startswith(" ") else f"{prefix}{line}")
         if has_terms:

@@ -3,8 +3,7 @@
 Parameters that cannot be checked also get a result, so that their layer does not count as right.
 """
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,15 +14,10 @@ from chainrule.check.derivatives import COMPLEX, Derivative, Scalar
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.library_functions import DifferentiableFunction, Values
-from chainrule.check.parameters import gradient_of, influential_arrays
 from chainrule.check.references import Reference
 from chainrule.check.report import NOT_RETURNED, PADDING_ZERO, CheckResult, Diagnosis
-from chainrule.check.submitted_functions import SubmittedLayer
 from chainrule.core.shapes import text
-from chainrule.custom.learner_layer import whole_name
 from chainrule.engines.protocol import Array
-from chainrule.layers import CustomLayer
-from chainrule.network.network import Network
 
 FLOAT32_NOTE = "the code computes in float32 or lower precision: tolerances are adapted to its rounding errors"
 REFERENCE_LOOPS = "reference loops"
@@ -46,10 +40,7 @@ WIDTH_FROM_HEIGHT = Diagnosis(
 BRANCH_LEFT_OUT = Diagnosis(
     "branch-left-out", "is dy: the gradient of f is missing, alone or beside a shortcut, as in y = x + f(x)"
 )
-NO_GRADIENT = (
-    "is not checked: {0} changes the output, but no gradient of it was recognized; "
-    "name the gradient d{1}, dLd{1}, grad_{1} or {1}_grad, or declare that {0} is not a parameter: --constant {0}"
-)
+NO_GRADIENT = "is not checked: the contract states no place of d{0}, or there is nothing in it after backward"
 
 
 @dataclass(frozen=True)
@@ -313,74 +304,7 @@ def _backward_noise(test_case: TestCase, tensor: str) -> float:
     return comparison.noise(gradient, test_case.dy, test_case.generator)
 
 
-def find_unnamed_gradients(
-    function: SubmittedLayer, values: Values, constants: Sequence[str], has_intended_layer: bool, seed: int
-) -> list[CheckResult]:
-    """Identify gradients with unusual names, and return a result for each parameter without a gradient.
-
-    values              a point; the learner's code is called with these values
-    has_intended_layer  whether the intended layer is known, so that the function already has all of its parameters
-    """
-    learner_layer = function.learner_layer
-    point = dict(values)
-    adopt_unnamed_gradients(function, values, seed)
-    results = list[CheckResult]()
-    for name in influential_arrays(learner_layer, values["x"], {*map(whole_name, function.names.values()), *constants}):
-        extended = SubmittedLayer(
-            copy.deepcopy(learner_layer), function.shape, {**function.names, name: name}, function.layouts
-        )
-        extended.learner_layer.declare(*extended.names.values())
-        array = np.asarray(learner_layer.copy_of(name), np.float64)
-        if has_intended_layer:
-            gradient = None
-        else:
-            gradient = _find_gradient(extended, name, {**point, name: array}, seed)
-        if gradient is None:
-            results.append(_result(function.name, name, name))
-        else:
-            point[name] = array
-            function.add(name)
-            learner_layer.adopt(name, gradient)
-    return results
-
-
-def adopt_unnamed_gradients(function: SubmittedLayer, values: Values, seed: int) -> None:
-    """Identify gradients with unusual names by their values. The learner's code is called with these values."""
-    claimed = function.gradients(values, _upstream(function, values, seed))
-    for parameter, learner_name in function.names.items():
-        if parameter not in claimed and (gradient := _find_gradient(function, parameter, values, seed)) is not None:
-            function.learner_layer.adopt(learner_name, gradient)
-
-
-def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[CheckResult]:
-    """Return a result for each parameter of a network's custom layers whose gradient is unknown."""
-    results: list[CheckResult] = []
-    for layer_name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
-        if isinstance(layer, CustomLayer):
-            x = np.random.default_rng(0).normal(size=(2, *shape))
-            names = influential_arrays(layer.learner_layer, x, {*layer.learner_layer.names, *constants})
-            for name in names:
-                results.append(_result(title, f"{layer_name}.{name}", name))
-    return results
-
-
 def _result(function: str, tensor: str, name: str) -> CheckResult:
     """Return the result of an unchecked parameter."""
-    diagnosis = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(name, name.rpartition(".")[2]))
+    diagnosis = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(name))
     return CheckResult(function, tensor, "none", diagnoses=(diagnosis,), checked=False)
-
-
-def _find_gradient(function: SubmittedLayer, parameter: str, values: Values, seed: int) -> str | None:
-    """Return the name of the array that equals a parameter's derivative after backward, or None if there is none."""
-    generator = np.random.default_rng(seed)
-    dy = _upstream(function, values, seed)
-    f = partial(function_of, function, values, parameter)
-    noise = comparison.noise(f, values[parameter], generator)
-    derivative = derivatives.derive(f, values[parameter], dy, generator, noise=noise, limit=ENTRIES)
-    function.gradients(values, dy)
-    learner_name = function.names[parameter]
-    return gradient_of(function.learner_layer, learner_name, derivative, set(function.names.values()))
-
-
-def _upstream(function: SubmittedLayer, values: Values, seed: int) -> Array:
-    return np.random.default_rng(seed).normal(size=function.output(values).shape)

@@ -2,12 +2,13 @@
 
 A submission is a Python file, a notebook, or a folder with one of these. If a folder contains several Python files, the
 file that defines both forward and backward is graded. Links are not followed, and archives are not opened. Names that
-begin with _ or . are not submissions, but submissions may import them (`_given.py`).
+begin with _ or . are not submissions. Submissions may import those that the teacher names (`_given.py`).
 """
 
 import os
 import re
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -42,26 +43,27 @@ class Submission:
     reason: str | None = None
 
 
-def entries(folder: Path, definitions: Definitions = DEFINITIONS) -> list[Submission]:
+def entries(folder: Path, definitions: Definitions = DEFINITIONS, shared: Sequence[str] = ()) -> list[Submission]:
     """Return all entries of a folder, sorted by name; DataError if there are none.
 
     definitions   patterns that identify the file to grade if there are several Python files
+    shared        names of entries that all submissions may import
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     paths = sorted(path for path in folder.iterdir() if not _is_ignored(path))
     if not paths:
         raise DataError(f"{folder}: no submissions (files *.py or *.ipynb, or folders with one)")
-    shared = _shared(folder)
-    return [_entry(path, shared, definitions) for path in paths]
+    given = _shared(folder, shared)
+    return [_entry(path, given, definitions) for path in paths if path not in given]
 
 
-def single_entry(path: Path, definitions: Definitions = DEFINITIONS) -> Submission:
+def single_entry(path: Path, definitions: Definitions = DEFINITIONS, shared: Sequence[str] = ()) -> Submission:
     """Return the entry of a single submission, a file or a folder; DataError if the path does not exist."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     path = path.resolve()
-    return _entry(path, _shared(path.parent) if path.is_file() else (), definitions)
+    return _entry(path, _shared(path.parent, shared), definitions)
 
 
 def ignored_entries(folder: Path) -> list[str]:
@@ -78,9 +80,17 @@ def student_of(submission: str) -> str:
     return name.name
 
 
-def _shared(folder: Path) -> tuple[Path, ...]:
-    """Return the paths that submissions may import in addition to their own files."""
-    return tuple(path for path in folder.iterdir() if path.name.startswith("_") and _holds_no_links(path))
+def _shared(folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    """Return the entries that all submissions may import; DataError for others, and for names of Python's modules."""
+    paths = list[Path]()
+    for name in names:
+        path = folder / name
+        if Path(name).name != name or not path.exists() or not _holds_no_links(path):
+            raise DataError(f"--shared {name}: expected a file or a folder without links in {folder}")
+        if path.stem in sys.stdlib_module_names:
+            raise DataError(f"--shared {name}: Python has a module of this name; rename the file")
+        paths.append(path)
+    return tuple(paths)
 
 
 def _is_ignored(path: Path) -> bool:

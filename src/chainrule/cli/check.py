@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from chainrule.cli import options
 from chainrule.cli.output import print_json, print_line
-from chainrule.errors import OptionError, StudentError, unknown_name
+from chainrule.errors import OptionError, StudentError
 
 if TYPE_CHECKING:
     from chainrule.check.learner_task import LearnerTask
@@ -64,21 +64,17 @@ def task_options(
 
 
 @click.command(short_help="Check gradients, and diagnose wrong ones.")
-@click.argument("code", required=False, metavar="[MODEL|FILE.py:NAME]")
+@click.argument("code", metavar="FILE.py[:NAME]")
 @click.argument("others", nargs=-1, metavar="[FILE.py]...", type=click.Path(path_type=Path))
 @task_options
 @options.declared
-@options.engine
 @options.as_json
 def check(
-    code: str | None,
+    code: str,
     others: tuple[Path, ...],
     *,
     against: str | None,
     input_shape: str | None,
-    loss: options.Text = None,
-    constants: options.Texts = (),
-    engine: str | None,
     seconds: Annotated[int, options.BoundedInteger(1, LONGEST)] = SECONDS,
     root: Annotated[Path | None, click.Path(exists=True, file_okay=False, path_type=Path)] = None,
     ties: str | None,
@@ -89,24 +85,18 @@ def check(
     hints: int | None,
     as_json: bool,
 ) -> None:
-    """Check every gradient numerically, and diagnose classic mistakes in wrong ones.
+    """Check the layers, losses and optimizers in FILE.py, and diagnose classic mistakes.
 
-    MODEL is a named network (chainrule models), a run folder, a model file, a layer such as "Conv2D(4, 3)", or the
-    name of a loss. FILE.py:NAME is a custom layer: a class or an object with forward(x) and backward(dy). With
-    FILE.py alone, every layer in the file is checked, the functions forward(x, w, b) and backward(dy, x, w, b), and
-    functions from course assignments, such as conv_forward_naive(x, w, b, conv_param) and
-    conv_backward_naive(dout, cache). A notebook, FILE.ipynb, is run cell by cell. Without an argument, every layer and
-    loss of this library is checked. Functions in further files belong to FILE.py; no file that is neither named nor
-    imported is run.
+    Each class, and each pair of functions such as conv_forward and conv_backward, is called under a contract, which is
+    printed. With FILE.py:NAME, only this one is checked. A notebook, FILE.ipynb, is run cell by cell. Functions in
+    further files belong to FILE.py; no file that is neither named nor imported is run.
 
     Code in a file runs in a separate process with your permissions: check only code that you would run. The first
     40 lines of its output are printed to stderr.
 
     Exits with 0 if everything is correct, 1 if something is wrong, 2 if the file cannot be used, and 3 if nothing is
-    wrong but something could not be checked, such as a parameter whose gradient could not be identified.
+    wrong but something could not be judged, such as a function that no contract covers.
 
-    loss       (--loss NAME) Loss to check a model with; by default the model's own.
-    constants  (--constant NAME) An array of your object that is not a parameter and needs no gradient; may be repeated.
     seconds    Time limit for the code in FILE.py, or for each of its functions and classes.
     root       (--root FOLDER) Folder that FILE.py imports its packages from; by default, FILE's own folder and its
                package.
@@ -115,32 +105,17 @@ def check(
     from chainrule.check import sources
     from chainrule.check.homework import ALL, limit_hints
 
-    protection = None  # nothing of others is run
-    if sources.split(code or "")[0].suffix.lower() in sources.SUFFIXES:
-        base = _task(input_shape, constants, ties, samples, contract, course)
-        protection = TRUSTED
-        process = Process(seconds, root, others)
-        report = _report_of_file(str(code), against, base, process, seed)
-    elif others:
-        raise OptionError(f"{others[0]}: further files belong to FILE.py; found {code}")
-    elif contract or course:
-        raise OptionError(f"a contract says how the code in FILE.py is called; found {code}")
-    else:
-        report = _report_of_library(
-            code,
-            against=against,
-            input_shape=input_shape,
-            loss=loss,
-            constants=constants,
-            engine=engine,
-            seed=seed,
+    if sources.split(code)[0].suffix.lower() not in sources.SUFFIXES:
+        raise OptionError(
+            f"{code}: expected FILE.py or FILE.ipynb; in Python, check_gradients checks layers and models"
         )
-    _finish(limit_hints(report, ALL if hints is None else hints), protection, as_json)
+    base = _task(input_shape, ties, samples, contract, course)
+    report = _report_of_file(code, against, base, Process(seconds, root, others), seed)
+    _finish(limit_hints(report, ALL if hints is None else hints), TRUSTED, as_json)
 
 
 def _task(
     input_shape: str | None,
-    constants: Sequence[str],
     ties: str | None,
     samples: str | None,
     contract: str | None,
@@ -153,7 +128,6 @@ def _task(
 
     return LearnerTask(
         shape=None if input_shape is None else expressions.shape(input_shape),
-        constants=tuple(constants),
         ties=ties,
         samples=samples,
         contract=None if contract is None else contracts.read(contract),
@@ -161,47 +135,16 @@ def _task(
     )
 
 
-def _report_of_library(
-    code: str | None,
-    *,
-    against: str | None,
-    input_shape: str | None,
-    loss: str | None,
-    constants: tuple[str, ...],
-    engine: str | None,
-    seed: int,
-) -> "Report":
-    """Check a model, a layer or a loss of this library, or all of them."""
-    from chainrule.check.checker import check_gradients
-    from chainrule.layers import expressions
-
-    shape = None
-    if input_shape is not None:
-        shape = expressions.shape(input_shape)
-    library_code, name = _find_library_code(code, engine)
-    return check_gradients(
-        library_code,
-        against=against,
-        input_shape=shape,
-        loss=loss,
-        constants=constants,
-        engine=engine,
-        seed=seed,
-        name=name,
-    )
-
-
-def _finish(report: "Report", protection: str | None, as_json: bool) -> None:
+def _finish(report: "Report", protection: str, as_json: bool) -> None:
     """Print a report, and exit with its code unless it is 0.
 
-    protection  what protected the user from the code in a file; None if no file was run
+    protection  what protected the user from the code in the file
     """
     if as_json:
         print_json({**report.to_json(), "protection": protection})
     else:
         _print(report)
-        if protection is not None:
-            click.echo(f"protection: {protection}")
+        click.echo(f"protection: {protection}")
     if report.exit_code:
         raise SystemExit(report.exit_code)
 
@@ -212,9 +155,9 @@ def _report_of_file(text: str, against: str | None, base: "LearnerTask", process
     base   the input shape, names of constants, the treatment of ties, and whether the code takes single samples
     """
     from chainrule.check import sources
+    from chainrule.check.assignments import quiet
     from chainrule.check.homework import file_report
     from chainrule.check.host import Limits, open_file
-    from chainrule.check.verification import quiet
 
     path, name = sources.split(text)
     opened = open_file(path, Limits(process.seconds), on_output=_echo, root=process.root, others=process.others)
@@ -248,26 +191,6 @@ def _echo(printed: str) -> None:
 
     for output_line in printed.splitlines():
         print_line(output_line.expandtabs(), err=True)
-
-
-def _find_library_code(text: str | None, engine: str | None) -> tuple[Any, str | None]:
-    """Return a model, layer or loss of this library, and its name in the report; (None, None) for all of them."""
-    from chainrule import zoo
-    from chainrule.cli.loading import load_model_and_job
-    from chainrule.layers import IN_A_ROW, expressions
-    from chainrule.network import losses
-
-    if text is None:
-        return None, None
-    if text in zoo.NAMED:
-        return zoo.find(text).build(engine=engine), text
-    if text.replace("-", "_") in losses.NAMES:
-        return text, None
-    if Path(text).exists():
-        return load_model_and_job(Path(text), options.Execution(engine))[0], None
-    if "(" in text or text in IN_A_ROW:
-        return expressions.layer(text), None
-    raise unknown_name("model", text, [*zoo.NAMED, "a layer, a loss, a run folder, FILE.py:NAME"])
 
 
 def _print(report: "Report") -> None:

@@ -10,7 +10,7 @@ import click
 from chainrule.cli import options
 from chainrule.cli.check import LONGEST, task_options
 from chainrule.cli.output import WIDTH, format_table, print_json
-from chainrule.errors import printable
+from chainrule.errors import OptionError, printable
 
 if TYPE_CHECKING:
     from chainrule.check.autograder import GradedAssignment
@@ -22,7 +22,7 @@ UNISOLATED = (
     "chainrule: WARNING: submissions were not isolated by the kernel. Protection: {}. Grade only code that you would "
     "run. SECURITY.md shows what submissions could do, and how to grade in a container."
 )
-FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
+FORMATS = ("gradescope", "otter")
 
 
 @options.option_group(task_options)
@@ -32,6 +32,7 @@ def assignment_options(
     seconds: Annotated[int | None, options.BoundedInteger(1, LONGEST)] = None,
     memory: Annotated[int | None, options.BoundedInteger(256, 1_000_000)] = None,
     packages: options.Texts = (),
+    shared: options.Texts = (),
     seed: Annotated[int | None, options.BoundedInteger(0)] = None,
     draw_by: Annotated[str | None, click.Choice(["name"])] = None,
 ) -> None:
@@ -42,8 +43,9 @@ def assignment_options(
     memory    (--memory MB) Memory limit for each submission; 2048 by default.
     packages  (--package NAME) A package that submissions may import in addition to NumPy and the standard library; may
               be repeated.
+    shared    (--shared NAME) A file in FOLDER, such as _given.py, that submissions may import; may be repeated.
     seed      Seed of the random inputs; by default a new one each time, which is printed.
-    draw_by   Draw the values, and the input shape by default, from the seed and the name of each student.
+    draw_by   Draw the values from the seed and the name of each student.
     """
 
 
@@ -65,8 +67,7 @@ def output_options(
     """Declare what is written.
 
     table        (--csv) Write the table as a CSV file.
-    autograders  (--autograder) Write an autograder: FILE.zip for Gradescope, FILE.yml for GitHub Classroom, FILE.py for
-                 classroom50.
+    autograders  (--autograder FILE.zip) Write an autograder for Gradescope.
     """
 
 
@@ -127,13 +128,13 @@ def grade(
 def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
     """Return the assignment defined by the options."""
     from chainrule.check import contracts, points
+    from chainrule.check.assignments import Assignment
     from chainrule.check.autograder import GradedAssignment
-    from chainrule.check.homework import assignment
     from chainrule.layers import expressions
 
     shape = arguments["input_shape"]
     size = None if shape is None else expressions.shape(shape)
-    parts = assignment(arguments["against"], size, arguments["course"]).parts
+    parts = Assignment.of(arguments["against"], size, arguments["course"]).parts
     if arguments["contract"] is not None:
         arguments["contract"] = contracts.read(arguments["contract"])
     scheme = points.one_point_each(parts) if arguments["points"] is None else points.read(arguments["points"], parts)
@@ -149,8 +150,8 @@ def _graded(
     from chainrule.layers import expressions
 
     rows = list["Grade"]()
-    count = 1 if single else len(submissions.entries(folder))
-    names = ("seed", "seconds", "memory", "packages", "hints", "ties", "samples", "contract", "course")
+    count = 1 if single else len(submissions.entries(folder, shared=task.shared))
+    names = ("seed", "seconds", "memory", "packages", "hints", "ties", "samples", "contract", "course", "shared")
     options: dict[str, Any] = {name: value for name in names if (value := getattr(task, name)) is not None}
     if task.input_shape is not None:
         options["shape"] = expressions.shape(task.input_shape)
@@ -185,7 +186,9 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
     from chainrule.check.autograder import autograder
 
     for path in paths:
-        write_atomic(path, autograder(path.suffix, task))
+        if path.suffix != ".zip":
+            raise OptionError(f"autograder {path}: expected FILE.zip, for Gradescope (docs/checking.md#grading)")
+        write_atomic(path, autograder(task))
 
 
 def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:

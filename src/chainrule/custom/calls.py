@@ -4,7 +4,7 @@ import dis
 import inspect
 import re
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType
 from typing import Any, TypeAlias, cast
@@ -30,8 +30,6 @@ SIZE_MISMATCHES = (  # NumPy's messages for a @ b or np.matmul, and for a.dot(b)
     re.compile(r"shapes \(.*\) and \(.*\) not aligned: (\d+) \(dim \d+\) != (\d+) \(dim \d+\)"),
 )
 EARLIER = "earlier "  # prefix for arrays from earlier calls, in the list of overwritten arrays
-OPTION = "option "  # prefix for options in this list
-POSITION = "returned "  # prefix for gradients that an object's backward returns without names
 EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # opcodes of `pass`
 
 
@@ -45,7 +43,7 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
     """
     try:
         with np.errstate(all="ignore"):  # results that are not finite are reported instead of NumPy's warnings
-            result = tensors.call(getattr(function, "__self__", function), function, *arguments, **named)
+            result = tensors.call(_owner(function), function, *arguments, **named)
     except StudentError:
         raise
     except (Exception, SystemExit) as error:
@@ -66,6 +64,12 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
     return result
 
 
+def _owner(function: Callable[..., Any]) -> Any:
+    """Return the object or the class of a method, also of a static one; the function itself for others."""
+    kind = getattr(function, "__qualname__", "").partition(".")[0]
+    return getattr(function, "__self__", getattr(function, "__globals__", {}).get(kind, function))
+
+
 def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
     """Describe the shapes of a call's array arguments, for a message: "; shapes: x 5×7, w 1×7"."""
     names = [name for name, _ in defaults(function) or ()]
@@ -82,18 +86,6 @@ def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Map
 def code_of(function: object) -> CodeType | None:
     """Return the bytecode of a function or method; None for other callables."""
     return getattr(getattr(function, "__func__", function), "__code__", None)
-
-
-def reads(function: object, attribute: str) -> bool:
-    """Return whether a function refers to an attribute by its name; True for a callable without bytecode."""
-    code = code_of(function)
-    return code is None or attribute in code.co_names
-
-
-def is_unwritten(function: object) -> bool:
-    """Return whether a function's body is empty, such as `pass`, or refers to NotImplementedError."""
-    code = code_of(function)
-    return _is_empty(function) or (code is not None and NotImplementedError.__name__ in code.co_names)
 
 
 def _is_empty(function: object) -> bool:
@@ -286,99 +278,3 @@ def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
 
 
 NO_DEFAULT: Any = inspect.Parameter.empty
-
-
-def split_object_results(result: object, label: str) -> tuple[object, dict[str, object]]:
-    """Split the result of the method `backward` of an object into dx and the other gradients, by name.
-
-    The result can have one of these forms, here for parameters w and b:
-
-        dx                      if the object stores dw and db, or has no parameters; it may be a list of numbers
-        (dx, dw, db)            gradients without names, which are numbered: "returned 1", "returned 2"
-        (dx, [dw, db])          an inner list or tuple of arrays only
-        (dx, {"dw": dw, …})     a dictionary of the other gradients
-        {"dx": dx, "dw": dw, …}
-
-    label    name of the function, for messages
-    Errors   InterfaceError for any other result
-    """
-    named = _split_dictionary(result, label)
-    if named is not None:
-        return named
-    if not isinstance(result, tuple):
-        return result, {}
-    returned = _flattened(cast("tuple[object, ...]", result))
-    if not returned:
-        raise InterfaceError(f"{label} returned an empty tuple; expected dx")
-    gradients = dict[str, object]()
-    for number, gradient in enumerate(returned[1:], 1):
-        if gradient is not None:
-            gradients[f"{POSITION}{number}"] = gradient
-    return returned[0], gradients
-
-
-def split_function_results(
-    result: object, label: str, shapes: Mapping[str, tuple[int, ...]]
-) -> tuple[object, dict[str, object]]:
-    """Split the result of a plain function `backward` into dx and the other gradients, by name.
-
-    It can have the forms that `split_object_results` describes. Gradients without names, in a tuple or a list, are in
-    the order of the parameters. If they have exactly the shapes of all parameters, dx is missing, as in the first layer
-    of a network, and None is returned. Gradients of options, which must be None, may follow.
-
-    shapes   shapes of the parameters by name, in their order
-    """
-    named = _split_dictionary(result, label)
-    if named is not None:
-        return named
-    # A list of numbers is dx itself; a list with a gradient for each parameter is not.
-    if isinstance(result, tuple):
-        returned = _flattened(cast("tuple[object, ...]", result))
-    elif isinstance(result, list) and shapes:
-        returned = _flattened(cast("list[object]", result))
-    else:
-        return cast("object", result), {}
-    if shapes and [np.shape(cast("Array", part)) for part in returned] == [*shapes.values()]:
-        returned = [None, *returned]
-    count = 1 + len(shapes)
-    while shapes and len(returned) > count and returned[-1] is None:
-        returned.pop()
-    names = [f"d{name}" for name in shapes]
-    if len(returned) == count:
-        return returned[0], dict(zip(names, returned[1:], strict=True))
-    if isinstance(result, list):
-        return cast("object", result), {}
-    expected = ", ".join(["dx", *names])
-    raise InterfaceError(f"{label} returned {len(returned)} values; expected {expected}, or dx and a dictionary")
-
-
-def _split_dictionary(result: object, label: str) -> tuple[object, dict[str, object]] | None:
-    """Return dx and the other gradients of {"dx": dx, "dw": dw, …} or (dx, {"dw": dw, …}); None for other forms."""
-    if isinstance(result, Mapping):
-        entries = _named_entries(cast("Mapping[object, object]", result), label)
-        if "dx" not in entries:
-            raise InterfaceError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
-        return entries.pop("dx"), entries
-    if isinstance(result, tuple | list):
-        parts = cast("tuple[object, ...]", result)
-        if len(parts) == 2 and isinstance(parts[1], Mapping):
-            return parts[0], _named_entries(cast("Mapping[object, object]", parts[1]), label)
-    return None
-
-
-def _flattened(results: Sequence[object]) -> list[object]:
-    """Return (dx, dw, db) for (dx, [dw, db]) if the inner list contains arrays only; other results as they are."""
-    if len(results) == 2 and isinstance(results[1], tuple | list):
-        inner = cast("list[object]", results[1])
-        if all(isinstance(part, np.ndarray) for part in inner):
-            return [results[0], *inner]
-    return list(results)
-
-
-def _named_entries(mapping: Mapping[object, object], label: str) -> dict[str, object]:
-    entries = dict[str, object]()
-    for key, value in mapping.items():
-        if not isinstance(key, str):
-            raise InterfaceError(f"{label} returned a dictionary with the key {key!r}; expected names such as 'dw'")
-        entries[key] = value
-    return entries

@@ -26,6 +26,22 @@ ACTIVATIONS = {1: "N", 2: "ND", 3: "NCW", 4: "NCHW"}  # axes of this library's x
 WEIGHTS = {1: "O", 2: "OD", 3: "OCK", 4: "OCKL"}
 BATCHES = ("x", "y", "p")  # arrays with a batch axis
 INPUTS = ("x", "p", "t", "dy", "dw", "mode", "train", "step")  # values of a call
+OPTIONS = (
+    "stride",
+    "padding",
+    "kernel",
+    "window",
+    "dilation",
+    "groups",
+    "epsilon",
+    "alpha",
+    "rate",
+    "factor",
+    "momentum",
+    "rows",
+    "columns",
+    "seed",
+)
 FIRST_VALUE = "start"  # the first parameters of an optimizer
 PARAMETERS = ("w", "b", "gamma", "beta", "slope")  # of this library's layers
 LAYOUT = re.compile(r"(\w+)\s*:\s*([A-Z1](?:\s*,\s*[A-Z1])*)$")
@@ -107,7 +123,14 @@ class Contract:
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters that the contract uses: those of this library's layers, and those with axes."""
         names = dict.fromkeys([*PARAMETERS, *self.layouts])
-        return tuple(name for name in names if name in self.reads and name not in INPUTS)
+        for line in self.lines:
+            if line.put is not None and line.put[1].islower():
+                names[line.put[1]] = None
+        assigned = self.assigns
+        names |= {name.removeprefix("d"): None for name in sorted(assigned) if name.startswith("d")}
+        return tuple(
+            name for name in names if name in self.reads and name not in (*INPUTS, *OPTIONS, *assigned - {"w"})
+        )
 
     @property
     def single(self) -> bool:
@@ -155,8 +178,11 @@ def _without_gradient(name: str) -> str:
     return name
 
 
-def parse(text: str) -> Contract:
-    """Return the contract that a text states: lines, or statements between semicolons; OptionError if it is none."""
+def parse(text: str, complete: bool = True) -> Contract:
+    """Return the contract that a text states: lines, or statements between semicolons; OptionError if it is none.
+
+    complete   whether a line must state y, or w
+    """
     lines = list[Line]()
     layouts = dict[str, str]()
     for part in re.split(r"[;\n]", text):
@@ -170,7 +196,7 @@ def parse(text: str) -> Contract:
         elif line:
             lines.append(Line(ast.unparse(statement(line))))
     contract = Contract(tuple(lines), layouts)
-    if not contract.assigns & {"y", "w"}:
+    if complete and not contract.assigns & {"y", "w"}:
         raise OptionError(f"contract {quoted(text)}: no line says what y is, as in y = self.forward(x)")
     return contract
 

@@ -1,11 +1,15 @@
 """A learner's code under a contract, with the interfaces of layers and losses."""
 
+import ast
 import copy
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.custom.calls import (
+    EARLIER,
     UNWRITTEN,
     Array,
     InterfaceError,
@@ -14,13 +18,16 @@ from chainrule.custom.calls import (
     call,
     copy_for_call,
     overwritten,
+    same,
 )
-from chainrule.custom.contract import ACTIVATIONS, WEIGHTS, Contract, Line
+from chainrule.custom.contract import ACTIVATIONS, INPUTS, WEIGHTS, Contract, Line
 from chainrule.custom.contract_run import ContractRun, MissingError
 from chainrule.custom.interface import CallResult
-from chainrule.errors import UnwrittenError
+from chainrule.custom.signatures import MAX_PLACES, places
+from chainrule.errors import StudentError, UnwrittenError
 
 TRAIN = "train"  # name under which `ContractLayer.set` changes the mode: 1 for training, 0 for testing
+EXPLORED = ("self", "y", "q", "r")  # names of a contract whose places `explore` returns
 
 
 def arranged(values: Array, axes: str | None, other: str | None) -> Array:
@@ -39,6 +46,8 @@ def arranged(values: Array, axes: str | None, other: str | None) -> Array:
             sizes[axis] = size
     present = axes.replace("1", "")
     if sorted(present) != sorted(other.replace("1", "")) or len(sizes) != len(present):
+        return values
+    if values.size != math.prod(sizes.values()):  # an axis that is stated as 1 is longer
         return values
     order = [present.index(axis) for axis in other if axis != "1"]
     shape = [sizes.get(axis, 1) for axis in other]
@@ -63,50 +72,38 @@ def sizes_of(values: Mapping[str, Array], single: bool) -> dict[str, int]:
 
 
 class ContractLayer:
-    """A learner's layer under a contract, with the interface `Code`. Its arrays have this library's axes.
+    """A learner's layer under a contract, with the interface `Code`.
 
-    names  the names in the learner's file
+    names    the names in the learner's file
+    options  values of the contract's options, such as stride
     """
 
-    independent = True
-    rate: str | None = None
-
-    def __init__(self, contract: Contract, names: Mapping[str, object]) -> None:
+    def __init__(
+        self, contract: Contract, names: Mapping[str, object], options: Mapping[str, Any] | None = None
+    ) -> None:
         self.kind = contract.name
-        self.arguments: tuple[str, ...] | None = contract.parameters
+        self.parameters = tuple(name for name in contract.parameters if name not in (options or {}))
         self._contract = contract
         self._file = names
-        self._interpreter = ContractRun(contract, names, self.kind)
+        self._options = dict(options or {})
+        self._run = ContractRun(contract, names, self.kind)
+        self._run.scope.update(self._options)
+        self.independent = not self._run.shares
         self._values = dict[str, Array]()
         self._passed = dict[str, Array]()  # copies of the arrays that the last forward received
         self._trains = True
+        self._x: Array | None = None
         self._rank = 0  # number of axes of the last x
         self._detector = OverwriteDetector()
-        self._forward, self._backward = _divided(self._interpreter.each, at_last=True)
+        self._forward, self._backward = divided(self._run.each, at_last=True)
+        # a call before forward without arrays, such as self.zero_grad(): each backward then needs its own forward
+        inputs = {*INPUTS, *contract.parameters}
+        self._resets = any(
+            isinstance(line.node, ast.Expr) and not line.mode and not line.reads & inputs for line in self._forward
+        )
+        self._is_used = False  # whether a backward has followed the last forward
         # a contract that compares parameters before and after backward says that it updates them
-        self._updates = False
-        for line in self._backward:
-            if not line.reads.isdisjoint(contract.parameters):
-                self._updates = True
-
-    def names(self) -> tuple[str, ...]:
-        """Return nothing: the contract names every parameter and gradient."""
-        return ()
-
-    def has(self, name: str) -> bool:
-        """Return whether the contract uses a parameter with this name."""
-        return name in (self.arguments or ())
-
-    def get(self, name: str) -> Array | None:
-        """Return the value of a parameter, as the code holds it after its last call."""
-        held = self._values.get(name)
-        if held is None or self._updates or "ready" not in self._interpreter.scope:
-            return held
-        for line in self._forward:
-            if line.put is not None and line.put[1] == name:
-                in_code = array(self._interpreter.place(line.put[0]), f"{self.kind}: {name} is")
-                return self._from_learner(name, in_code, held.ndim)
-        return held
+        self._updates = any(not line.reads.isdisjoint(contract.parameters) for line in self._backward)
 
     def set(self, name: str, value: Array) -> None:
         """Set a parameter for the next forward, or the mode."""
@@ -116,8 +113,74 @@ class ContractLayer:
             self._values[name] = np.array(value)
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
-        """Run the lines up to that of y."""
-        scope = self._interpreter.scope
+        """Run the lines up to that of y, once for each sample if the contract takes single samples."""
+        self._x = np.array(x)
+        if not self._contract.single:
+            return self._call_forward(x, strided)
+        results = [self._call_forward(sample, strided) for sample in x]
+        if len({result.arrays["y"].shape for result in results}) > 1:
+            raise StudentError(f"{self.kind}: forward returned different shapes for samples of the same shape")
+        return CallResult({"y": np.stack([result.arrays["y"] for result in results])}, _changed(results))
+
+    def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
+        """Run the lines after that of y. A gradient whose place does not exist has no entry."""
+        if not self._backward and not any(name.startswith("d") for line in self._forward for name in line.assigns):
+            raise UnwrittenError(UNWRITTEN.format(f"{self.kind}.backward"))
+        if not self._contract.single or self._x is None:
+            return self._call_backward(dy, strided)
+        results = list[CallResult]()
+        for sample, part in zip(self._x, dy, strict=True):
+            self._call_forward(sample, False)
+            results.append(self._call_backward(part, strided))
+        gradients = dict[str, Array]()
+        for name in results[0].arrays:
+            parts = [result.arrays[name] for result in results if name in result.arrays]
+            if len(parts) < len(results):
+                raise StudentError(f"{self.kind}.backward did not compute {name} in every call")
+            gradients[name] = np.stack(parts) if name == "dx" else np.sum(parts, axis=0)
+        return CallResult(gradients, _changed(results))
+
+    def explore(self, x: Array, dy: Array | None) -> dict[str, Array]:
+        """Run all lines, and return the arrays in the results and in self by their places."""
+        if self._contract.single:
+            x = x[0]
+            dy = None if dy is None else dy[0]
+        self._prepare(x, False)
+        scope = self._run.scope
+        if dy is not None:
+            scope["dy"] = self._to_learner("dy", dy)
+        for line in self._run.each:
+            self._run.run(line)
+        found = dict[str, Array]()
+        for name in EXPLORED:
+            held: Any = scope.get(name)
+            if isinstance(held, tuple | list) and name != "self":
+                found[f"#{name}"] = np.array(len(cast("list[Any]", held)))
+            for place, value in places(held, name):
+                if value.dtype.kind != "b" or value.size or name == "self":
+                    found[place] = value
+                if len(found) > MAX_PLACES:
+                    raise InterfaceError(f"{self.kind} contains more than {MAX_PLACES:,} arrays and numbers")
+        return {place: value for place, value in found.items() if value.dtype.kind in "bfciu"}
+
+    def another(self) -> "ContractLayer":
+        """Return another object of the same class."""
+        duplicate = ContractLayer(self._contract, self._file, self._options)
+        duplicate._values = dict(self._values)
+        duplicate._trains = self._trains
+        return duplicate
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "ContractLayer":
+        """Return a copy with a copy of the learner's object."""
+        duplicate = self.another()
+        duplicate._run = copy.copy(self._run)
+        duplicate._run.scope = call(f"{self.kind}: a copy", copy.deepcopy, self._run.scope, memo)
+        duplicate._passed = dict(self._passed)
+        duplicate._x, duplicate._rank, duplicate._is_used = self._x, self._rank, self._is_used
+        return duplicate
+
+    def _prepare(self, x: Array, strided: bool) -> None:
+        scope = self._run.scope
         scope["train"] = self._trains
         scope["mode"] = "train" if self._trains else "test"
         self._rank = x.ndim
@@ -127,45 +190,68 @@ class ContractLayer:
             passed = self._to_learner(name, value)
             self._passed[name] = passed
             scope[name] = copy_for_call(passed, strided and name == "x")
-        self._interpreter.prepare(sizes_of(values, self._contract.single))
+        self._run.prepare(sizes_of(values, self._contract.single))
+
+    def _call_forward(self, x: Array, strided: bool) -> CallResult:
+        self._prepare(x, strided)
+        self._is_used = False
         for line in self._forward:
-            self._interpreter.run(line)
+            self._run.run(line)
+        scope = self._run.scope
         returned = scope["y"]
         y = self._from_learner("y", array(returned, f"{self.kind}: y is"), x.ndim)
         handed = dict[str, tuple[object, Array]]()
         for name, value in self._passed.items():
             handed[name] = (scope[name], value)
-        return CallResult({"y": y}, self._detector.after_forward(handed, returned))
+        changed = self._detector.after_forward(handed, returned)
+        return CallResult({"y": y}, (*changed, *self._changed_places(changed)))
 
-    def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Run the lines after that of y. A gradient whose place does not exist has no entry."""
-        scope = self._interpreter.scope
+    def _call_backward(self, dy: Array, strided: bool) -> CallResult:
+        scope = self._run.scope
+        if self._is_used and self._resets and self._x is not None:
+            self._call_forward(self._x, strided)
+        self._is_used = True
         upstream = self._to_learner("dy", dy)
         scope["dy"] = copy_for_call(upstream, strided)
         ranks = {"x": self._rank}
-        for name in self.arguments or ():
+        for name in self.parameters:
             ranks[name] = self._values[name].ndim
         for name in ranks:
             scope.pop(f"d{name}", None)
         if self._updates:  # an earlier backward may have updated the parameters
             for line in self._forward:
                 if line.put is not None and line.put[1] in self._values:
-                    self._interpreter.run(line)
+                    self._run.run(line)
         self._run_backward()
         gradients = dict[str, Array]()
         for name, rank in ranks.items():
             stored = scope.get(f"d{name}")
             if stored is not None:
-                gradient = array(stored, f"{self.kind}: d{name} is")
+                gradient = array(stored, f"{self.kind}.backward: d{name} is")
                 gradients[f"d{name}"] = self._from_learner(f"d{name}", gradient, rank)
-        return CallResult(gradients, self._detector.after_backward({"dy": (scope["dy"], upstream)}, scope.get("dx")))
+        changed = self._detector.after_backward({"dy": (scope["dy"], upstream)}, scope.get("dx"))
+        return CallResult(gradients, (*changed, *self._changed_places(changed)))
+
+    def _changed_places(self, reported: Sequence[str]) -> list[str]:
+        """Return the parameters whose places no longer hold what was put there."""
+        changed = list[str]()
+        for line in self._forward:
+            if line.put is None or line.put[1] not in self._passed or self._updates or line.put[1] in (*reported, "x"):
+                continue
+            place, name = line.put
+            held = self._run.place(place)
+            if not isinstance(held, np.ndarray):
+                continue
+            if not same(np.ravel(cast("Array", held)), np.ravel(self._passed[name])):
+                changed.append(name)
+        return changed
 
     def _run_backward(self) -> None:
         """Run the lines after that of y. Until dy is passed, what the code lacks is its backward."""
         called = False
         for line in self._backward:
             try:
-                self._interpreter.run(line)
+                self._run.run(line)
             except MissingError as error:
                 if not called:
                     raise UnwrittenError(UNWRITTEN.format(f"{self.kind}.backward") + f": {error}") from error
@@ -174,26 +260,6 @@ class ContractLayer:
                     raise InterfaceError(f"{self.kind}.backward: {error}") from error
             if "dy" in line.reads:
                 called = True
-
-    def another(self) -> "ContractLayer":
-        """Return another object of the same class."""
-        duplicate = ContractLayer(self._contract, self._file)
-        duplicate._values = dict(self._values)
-        duplicate._trains = self._trains
-        return duplicate
-
-    def adapted(self, axis: str) -> "ContractLayer":
-        """Return a copy: the contract states the axes."""
-        return copy.deepcopy(self)
-
-    def __deepcopy__(self, memo: dict[int, object]) -> "ContractLayer":
-        """Return a copy with a copy of the learner's object."""
-        duplicate = self.another()
-        duplicate._interpreter = copy.copy(self._interpreter)
-        duplicate._interpreter.scope = call(f"{self.kind}: a copy", copy.deepcopy, self._interpreter.scope, memo)
-        duplicate._passed = dict(self._passed)
-        duplicate._rank = self._rank
-        return duplicate
 
     def _to_learner(self, name: str, value: Array) -> Array:
         own = self._contract.own_axes(name, value.ndim)
@@ -206,37 +272,41 @@ class ContractLayer:
         return np.array(arranged(value, stated, self._contract.own_axes(name, rank)))
 
 
-def _divided(lines: Sequence[Line], *, at_last: bool) -> tuple[Sequence[Line], Sequence[Line]]:
+def _changed(results: Sequence[CallResult]) -> tuple[str, ...]:
+    """Return the names of the arrays that any of the calls has overwritten. Arrays of earlier calls are ignored."""
+    names = dict[str, None]()
+    for result in results:
+        names |= dict.fromkeys(result.changed)
+    return tuple(name for name in names if not name.startswith(EARLIER))
+
+
+def divided(lines: Sequence[Line], *, at_last: bool) -> tuple[Sequence[Line], Sequence[Line]]:
     """Return the lines up to that of y, and the others. All are the first part if none assigns y.
 
     at_last   whether the last of several lines that assign y divides them, or the first
     """
-    places = list[int]()
-    for place, line in enumerate(lines, 1):
-        if "y" in line.assigns:
-            places.append(place)
-    if not places:
+    ends = [place for place, line in enumerate(lines, 1) if "y" in line.assigns]
+    if not ends:
         return lines, ()
-    end = places[-1] if at_last else places[0]
+    end = ends[-1] if at_last else ends[0]
     return lines[:end], lines[end:]
 
 
 class ContractLoss:
     """A learner's loss under a contract, with the interface `LossCode`."""
 
-    independent = True
-
     def __init__(self, contract: Contract, names: Mapping[str, object]) -> None:
         self.name = contract.name
         self._contract = contract
         self._file = names
-        self._interpreter = ContractRun(contract, names, self.name)
-        self._forward, self._backward = _divided(self._interpreter.each, at_last=False)
+        self._run = ContractRun(contract, names, self.name)
+        self.independent = not self._run.shares
+        self._forward, self._backward = divided(self._run.each, at_last=False)
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Run the lines up to that of y."""
-        changed = self._run(p, t, self._forward)
-        return CallResult({"y": array(self._interpreter.scope["y"], f"{self.name}: y is")}, changed)
+        changed = self._call(p, t, self._forward)
+        return CallResult({"y": array(self._run.scope["y"], f"{self.name}: y is")}, changed)
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Run the lines after that of y, or all lines if y and dp are results of one call."""
@@ -244,14 +314,14 @@ class ContractLoss:
         for line in self._forward:
             if "dp" in line.assigns:
                 lines = self._forward
-        changed = self._run(p, t, lines)
-        return CallResult({"dp": array(self._interpreter.scope["dp"], f"{self.name}: dp is")}, changed)
+        changed = self._call(p, t, lines)
+        return CallResult({"dp": array(self._run.scope["dp"], f"{self.name}: dp is")}, changed)
 
     def another(self) -> "ContractLoss":
         """Return another loss that runs the same code."""
         return ContractLoss(self._contract, self._file)
 
-    def _run(self, p: Array, t: Array, lines: Sequence[Line]) -> tuple[str, ...]:
+    def _call(self, p: Array, t: Array, lines: Sequence[Line]) -> tuple[str, ...]:
         """Run lines with new copies of p and t, and return the names of those that the code has overwritten."""
         if self._contract.axes("t") == "N" and t.ndim > 1:  # class numbers
             targets = t.argmax(axis=1)
@@ -259,8 +329,8 @@ class ContractLoss:
             targets = t.copy()
         predictions = p.copy()
         passed = {"p": (predictions, p), "t": (targets, targets.copy())}
-        self._interpreter.scope.update({"p": predictions, "t": targets, "dy": 1.0})
-        self._interpreter.prepare(sizes_of({"p": p}, False))
+        self._run.scope.update({"p": predictions, "t": targets, "dy": 1.0})
+        self._run.prepare(sizes_of({"p": p}, False))
         for line in lines:
-            self._interpreter.run(line)
+            self._run.run(line)
         return overwritten(passed)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.custom.calls import (
+    UNWRITTEN,
     Array,
     InterfaceError,
     call,
@@ -15,10 +16,9 @@ from chainrule.custom.calls import (
     is_theirs,
 )
 from chainrule.custom.contract import INPUTS, Contract, Line
-from chainrule.custom.held_arrays import Namespace, squeezed
-from chainrule.custom.tensors import SavedContext
-from chainrule.custom.updates import KeptGradients
-from chainrule.errors import StudentError
+from chainrule.custom.stand_ins import KeptGradients, Namespace
+from chainrule.custom.tensors import SavedContext, is_tensor, to_tensor
+from chainrule.errors import StudentError, UnwrittenError
 
 
 class MissingError(InterfaceError):
@@ -54,6 +54,8 @@ class ContractRun:
         self.contract = contract
         self.label = label
         self._fits = False  # whether the current line puts a parameter, whose shape must fit
+        self._is_name = False  # whether the current line assigns the value of a name
+        self._puts = False  # whether the current line puts a value into a place that the object must have
         self.ignored = False  # whether a call has returned a result that its line does not use
         usual = {"Recorder": KeptGradients, "Context": SavedContext, "Namespace": Namespace}
         self.scope = ContractNames(names, usual)
@@ -64,6 +66,8 @@ class ContractRun:
             if line.mode or line.reads & data_names:
                 first = place
                 break
+        # an object in the file is copied, so that copies of the code are independent as far as its functions allow
+        self.shares = any(isinstance(line.node.value, ast.Name) and "self" in line.assigns for line in lines[:first])
         self.once = lines[:first]
         self.each = lines[first:]
         self._sizes = dict[str, int]()  # those of the last preparation
@@ -91,6 +95,10 @@ class ContractRun:
             return
         node = line.node
         self._fits = isinstance(node.value, ast.Name) and node.value.id in self.contract.parameters
+        self._is_name = isinstance(node.value, ast.Name)
+        self._puts = False
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Constant):
+            self._puts = ast.unparse(node.targets[0]).startswith("self")
         try:
             value = self._value(node.value)
             if isinstance(node, ast.Assign):
@@ -102,7 +110,9 @@ class ContractRun:
         except StudentError:
             raise
         except Exception as error:
-            if is_theirs(error):  # in a property of the learner's class
+            if isinstance(error, NotImplementedError):  # in an operator of the learner's class
+                raise UnwrittenError(f"{UNWRITTEN.format(self.label)}: {describe_error(self.label, error)}") from error
+            if is_theirs(error):
                 raise StudentError(describe_error(self.label, error)) from error
             raise InterfaceError(f"{self.label}: {line.text}: {type(error).__name__}: {error}") from error
 
@@ -139,7 +149,9 @@ class ContractRun:
                 named = dict[str, Any]()
                 for word in node.keywords:
                     named[str(word.arg)] = self._value(word.value)
-                function = self._value(node.func)
+                function: Any = self._value(node.func)
+                if isinstance(node.func, ast.Name) and not callable(function):  # a class that is called like a size
+                    function = self.scope.file.get(node.func.id, function)
                 arguments = [*map(self._value, node.args)]
                 return call(self._label_of(node.func), function, *arguments, **named)
             case ast.BinOp():
@@ -172,9 +184,12 @@ class ContractRun:
         """Assign a value to a name, an attribute, an index, or several of these. Arrays are copied into places."""
         match target:
             case ast.Name():
-                self.scope[target.id] = value
+                is_of_file = target.id == "self" and self._is_name
+                self.scope[target.id] = copy.deepcopy(value) if is_of_file else value
             case ast.Attribute():
                 thing = self._value(target.value)
+                if self._puts and not hasattr(thing, target.attr):
+                    raise MissingError(f"{type(thing).__name__} has no {target.attr}")
                 setattr(thing, target.attr, self._fitted(value, getattr(thing, target.attr, None), target))
             case ast.Subscript():
                 self._assign_index(target, value)
@@ -189,14 +204,17 @@ class ContractRun:
             case _:
                 raise InterfaceError(f"{ast.unparse(target)} is no place for a value")
 
-    def _fitted(self, value: object, held: object, place: ast.expr) -> Any:
+    def _fitted(self, value: object, held: Any, place: ast.expr) -> Any:
         """Return a copy of an array; a parameter gets the shape of the one that it replaces, up to axes of length 1."""
         if not isinstance(value, np.ndarray):
             return value
         new = cast("Array", value)
         shape = getattr(held, "shape", None)
-        if not self._fits or shape is None or tuple(shape) == new.shape:
+        if not self._fits or shape is None or (tuple(shape) == new.shape and not is_tensor(held)):
             return new.copy()
+        if is_tensor(held):  # the tensor may be a parameter that other objects hold
+            held.data = to_tensor(new.copy().reshape(tuple(shape)))
+            return held
         if squeezed(shape) != squeezed(new.shape):
             raise InterfaceError(f"{ast.unparse(place)} has the shape {tuple(shape)}, not {new.shape}: state its axes")
         return new.copy().reshape(shape)
@@ -207,6 +225,8 @@ class ContractRun:
         if not isinstance(thing, np.ndarray):
             if isinstance(thing, dict):
                 held = cast("dict[Any, Any]", thing).get(key)
+                if self._puts and key not in thing:
+                    raise MissingError(f"{ast.unparse(target.value)} has no {key!r}")
             else:
                 held = None
             thing[key] = self._fitted(value, held, target)
@@ -224,6 +244,11 @@ class ContractRun:
             self._assign(target.value, real.astype(kind))
             numbers = cast("Array", self._value(target.value))
         numbers[key] = fitted
+
+
+def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape without its axes of length 1."""
+    return tuple(size for size in shape if size > 1)
 
 
 def _combined(operation: ast.operator, left: Any, right: Any) -> Any:

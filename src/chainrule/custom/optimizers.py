@@ -4,23 +4,17 @@ The contract may use `Namespace()`, a layer or a parameter whose arrays have sev
 parameters.
 """
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.custom import calling
-from chainrule.custom.calls import NO_DEFAULT, Array, InterfaceError, array, defaults, is_numeric
+from chainrule.custom.calls import Array, InterfaceError, array, is_numeric
 from chainrule.custom.contract import FIRST_VALUE, parse
 from chainrule.custom.contract_run import ContractRun
-from chainrule.custom.held_arrays import Namespace
-from chainrule.custom.names import NAMES
+from chainrule.custom.stand_ins import Namespace
 from chainrule.errors import StudentError
-
-FURTHER = ("init", "pre_update_params", "post_update_params")  # methods beside that of the update
 
 
 @dataclass(frozen=True)
@@ -41,52 +35,9 @@ class Descent:
     contract: str
 
 
-def is_optimizer(source: object) -> bool:
-    """Return whether a class or a function of a file may be an optimizer: it updates, or takes a gradient second."""
-    if isinstance(source, FunctionType):
-        names = list[str]()
-        for name, _ in defaults(source) or ():
-            if name.lower() not in NAMES.steps:
-                names.append(name)
-        return len(names) >= 2 and is_gradient(names[1])
-    return (
-        isinstance(source, type) and calling.method(source, NAMES.updates) is not None and not calling.is_layer(source)
-    )
-
-
 def is_gradient(name: str) -> bool:
     """Return whether an argument has the name of a gradient, such as dw or grads."""
     return name.lower()[:1] in ("d", "g")
-
-
-def signatures(source: Any) -> tuple[str, ...]:
-    """Return the calls of a function, or of a class and its methods, such as "self.update(w, dw, *step, rate=)".
-
-    Arguments that are passed by name only begin with *, and those with a default end with =.
-    """
-    if isinstance(source, FunctionType):
-        return (_signature(source.__name__, source),)
-    calls = [_signature(f"self = {source.__name__}", source)]
-    update = calling.method(source, NAMES.updates)
-    for name in (update, *FURTHER):
-        method = getattr(source, name or "", None)
-        if callable(method):
-            calls.append(_signature(f"self.{name}".removesuffix(".__call__"), method))
-    return tuple(calls)
-
-
-def _signature(name: str, function: Any) -> str:
-    try:
-        parameters = [*inspect.signature(function).parameters.values()]
-    except (ValueError, TypeError):  # classes written in C may have no signature
-        parameters = list[inspect.Parameter]()
-    arguments = list[str]()
-    for parameter in parameters:
-        prefix = "*" * (parameter.kind is parameter.KEYWORD_ONLY)
-        suffix = "=" * (parameter.default is not NO_DEFAULT)
-        if parameter.name != "self" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            arguments.append(prefix + parameter.name + suffix)
-    return f"{name}({', '.join(arguments)})"
 
 
 def descend(names: Mapping[str, object], descent: Descent) -> dict[str, Array]:

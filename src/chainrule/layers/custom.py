@@ -27,6 +27,7 @@ class CustomLayer(Layer):
     """Custom layer around a class, an object, a module, or (forward, backward); see docs/own-layers.md.
 
     source      the custom code; a class is instantiated without arguments
+    contract    how the code is called (docs/checking.md#contracts); None: by its names
     parameters  initial values by name, for plain functions, which cannot store values themselves
 
     `Sequential` wraps every object with `forward` and `backward` in a `CustomLayer`. A trial run on two random samples
@@ -40,10 +41,10 @@ class CustomLayer(Layer):
 
     kind: ClassVar[str] = CUSTOM
 
-    def __init__(self, source: Any, /, **parameters: ArrayLike) -> None:
-        from chainrule.custom.learner_layer import LearnerLayer
+    def __init__(self, source: Any, /, contract: str | None = None, **parameters: ArrayLike) -> None:
+        from chainrule.custom.own_layer import OwnLayer
 
-        self.learner_layer = LearnerLayer(source, parameters=parameters)
+        self.learner_layer = OwnLayer(source, parameters, contract)
         self._lock = ThreadLock()
         self._trials: dict[Shape, tuple[Shape, tuple[Parameter, ...]]] = {}
 
@@ -102,7 +103,7 @@ class CustomLayer(Layer):
                         f"{self.learner_layer.kind} {name!r}: forward returned the shape {text(y.shape) or '()'} for "
                         f"{TRIAL} samples of {text(shape)}; expected {TRIAL}×…"
                     )
-                values = self.learner_layer.parameters
+                values = self.learner_layer.values
             parameters = tuple(Parameter(key, value.shape, "zeros", values=value) for key, value in values.items())
             self._trials[shape] = (y.shape[1:], parameters)
         return self._trials[shape]
@@ -110,27 +111,21 @@ class CustomLayer(Layer):
     def _forward(self, x: Array, *values: Array) -> tuple[Array]:
         """Run the custom forward on a batch."""
         with self._lock:
-            return (self._run(x, values),)
-
-    def _backward(self, dy: Array, x: Array, *values: Array) -> tuple[Array, ...]:
-        """Run the custom backward on a batch, after rerunning forward if its last call had other arguments."""
-        with self._lock:
-            if not self.learner_layer.is_current(x, dict(zip(self.learner_layer.names, values, strict=True))):
-                self._run(x, values)
-            dx, gradients = self.learner_layer.backward(dy)
-        return tuple(self._real(gradient, x.dtype) for gradient in (dx, *gradients.values()))
-
-    def _run(self, x: Array, values: tuple[Array, ...]) -> Array:
-        for name, value in zip(self.learner_layer.names, values, strict=True):
-            self.learner_layer.set(name, value)
-        y = self.learner_layer.forward(x)
+            y = self.learner_layer.forward(x, dict(zip(self.learner_layer.names, values, strict=True)))
         expected = (len(x), *self._trials[x.shape[1:]][0])
         if y.shape != expected:
             raise StudentError(
                 f"{self.learner_layer.kind}: forward returned the shape {text(y.shape) or '()'} for {text(x.shape)}; "
                 f"expected {text(expected)}"
             )
-        return self._real(y, x.dtype)
+        return (self._real(y, x.dtype),)
+
+    def _backward(self, dy: Array, x: Array, *values: Array) -> tuple[Array, ...]:
+        """Run the custom backward on a batch, after rerunning forward if its last call had other arguments."""
+        with self._lock:
+            named = dict(zip(self.learner_layer.names, values, strict=True))
+            gradients = self.learner_layer.backward(dy, x, named)
+        return tuple(self._real(gradient, x.dtype) for gradient in gradients)
 
     def _real(self, values: Array, dtype: DTypeLike) -> Array:
         if np.iscomplexobj(values) and np.dtype(dtype).kind == "f":

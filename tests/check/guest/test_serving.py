@@ -43,13 +43,13 @@ def test_every_request_is_answered(samples: int, tmp_path: Path, monkeypatch: py
     """Call a layer whose output exceeds the capacity of a pipe, then code that raises an error, and go on."""
     monkeypatch.setattr(sys, "argv", ["boot.py"])
     path = str(written(tmp_path, LAYER, "repeated.py"))
-    selection = {"name": "Repeat", "backward": None, "loss": False, "options": {}, "contract": None}
+    contract = "self = Repeat(); y = self.forward(x); dx = self.backward(dy)"
     x = np.random.default_rng(samples).normal(size=(samples, 7))
     calls = [
-        ["load", 0, [path], selection],
+        ["load", 0, [path], contract, False, {}],
         ["forward", 0, {"x": x, "strided": False}],
         ["backward", 0, {"dy": x, "strided": False}],
-        ["look", 0],
+        ["list", 0, [path], []],
     ]
     (requests, to_server), (from_server, replies) = os.pipe(), os.pipe()
 
@@ -64,12 +64,12 @@ def test_every_request_is_answered(samples: int, tmp_path: Path, monkeypatch: py
         server.start()
         answers = list[dict[str, object]]()
         for call in calls:
-            os.write(to_server, frames.encode({"steps": [call], "requested": [], "names": False}))
+            os.write(to_server, frames.encode({"steps": [call]}))
             answers.append(read_frame(from_server))
         os.close(to_server)
         server.join(timeout=60)
     os.close(from_server)
-    _, forward, backward, look = answers
+    _, forward, backward, listed = answers
     assert forward["value"]["arrays"]["y"].tolist() == np.repeat(x, 1000, axis=0).tolist()  # pyright: ignore
     assert "nothing to return" in str(backward["error"])
-    assert look["value"] is None
+    assert [*listed["value"]] == ["Repeat"]  # pyright: ignore

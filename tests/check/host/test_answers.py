@@ -10,21 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from selection import draws
 
-import chainrule as cr
 from chainrule.check.guest.frames import FrameError, encode
 from chainrule.check.host.process import GuestEnded
-from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
+from chainrule.check.host.remote import PLACE, Connection, RemoteCode, RemoteLoss, text_line
+from chainrule.check.learner_checks import check_layer
+from chainrule.check.learner_task import LearnerTask
 from chainrule.custom.interface import CallResult
-from chainrule.custom.learner_layer import LearnerLayer
 from chainrule.errors import ChainruleError, printable
+from chainrule.layers import Dense
 
 ARRAY = np.arange(6.0).reshape(2, 3)
 GOOD = {
     "value": {"arrays": {"y": ARRAY, "dx": ARRAY, "dp": ARRAY, "dw": ARRAY}, "changed": ["x"]},
-    "held": {"w": [True, ARRAY], "b": [True, ARRAY[0]]},
-    "names": ["w", "b", "dw"],
 }
-KEYS = ["value", "held", "names", "error", "step", "arrays", "changed", "y", "dx", "w", "b"]
+KEYS = ["value", "error", "kind", "arrays", "changed", "y", "dx", "w", "b"]
 REPLIES = st.one_of(
     st.dictionaries(st.sampled_from(KEYS), VALUES | st.dictionaries(st.sampled_from(KEYS), VALUES)),
     st.tuples(st.integers(0, 400), st.integers(0, 255)).map(lambda change: damaged(*change)),
@@ -55,30 +54,24 @@ class Answering:
 
 
 def code(replies: list[dict[str, Any]]) -> RemoteCode:
-    return RemoteCode(Connection(Answering(replies)), 0, "Layer", None)  # pyright: ignore
+    return RemoteCode(Connection(Answering(replies)), 0, "Layer", ("w", "b"), True)  # pyright: ignore
 
 
 def test_a_good_answer_is_read() -> None:
     remote = code([GOOD])
     assert remote.forward(ARRAY).arrays["y"].tolist() == ARRAY.tolist()
     assert remote.backward(ARRAY).changed == ("x",)
-    assert (remote.has("w"), remote.names()) == (True, ("w", "b", "dw"))
-    w = remote.get("w")
-    assert w is not None
-    w[:] = 0
-    assert remote.get("w").tolist() == ARRAY.tolist()  # pyright: ignore
+    assert Connection(Answering([{"value": {"w": ARRAY}}])).arrays("explore", 0)["w"].tolist() == ARRAY.tolist()  # pyright: ignore
 
 
 @settings(max_examples=draws(26))
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=4))
 def test_any_answer_is_a_result_or_an_error(replies: list[dict[str, Any]]) -> None:
-    remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), 0, "Loss")  # pyright: ignore
+    remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), 0, "Loss", True)  # pyright: ignore
     for call in (
         lambda: remote.forward(ARRAY),
         lambda: remote.backward(ARRAY),
-        lambda: remote.get("w"),
-        lambda: remote.has("b"),
-        remote.names,
+        lambda: Connection(Answering(replies)).arrays("explore", 0),  # pyright: ignore
         lambda: remote.set("w", ARRAY),
         lambda: deepcopy(remote),
         lambda: loss.forward(ARRAY, ARRAY),
@@ -92,7 +85,7 @@ def test_any_answer_is_a_result_or_an_error(replies: list[dict[str, Any]]) -> No
             message = str(error)
         assert printable(message) == message
         assert len(message) < 1000
-        assert result is None or isinstance(result, bool | tuple | np.ndarray | RemoteCode | CallResult)
+        assert result is None or isinstance(result, dict | RemoteCode | CallResult)
 
 
 @settings(max_examples=draws(20))
@@ -100,10 +93,18 @@ def test_any_answer_is_a_result_or_an_error(replies: list[dict[str, Any]]) -> No
 def test_any_answer_is_judged(replies: list[dict[str, Any]]) -> None:
     """Let the checker itself receive arrays of any shape and type."""
     try:
-        report = cr.check_gradients(LearnerLayer.around(code(replies), "Layer"), against="Dense(3)", input_shape=(3,))
+        report = check_layer(code(replies), LearnerTask(Dense(3), (3,)), 0)
     except (ChainruleError, GuestEnded):
         return
     assert not report.ok
+
+
+def test_places_are_expressions_without_calls() -> None:
+    """They become lines of contracts, so a submission must not write others."""
+    for place in ("self", "self.conv.params['W']", "r[1]['dw']", "#r", "q[-1]"):
+        assert PLACE.fullmatch(place), place
+    for place in ("self.W[:open('x', 'w')]", "self.W; y = 1", "os.name", "self.f()", "self['a\\']", "self.W = y", ""):
+        assert not PLACE.fullmatch(place), place
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "x" * 10_000, "\u202e", None, 7, "\ud800"])

@@ -37,6 +37,8 @@ from chainrule.check.guest import fence
 fence.install = lambda *_: None
 boot.main(sys.argv[1])
 """
+CONTRACT = "self = {0}(); y = self.forward(x); dx = self.backward(dy)"
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces of Linux")
 
 
@@ -63,7 +65,7 @@ def stopped(folder: Path) -> dict[str, bool]:
         submission = written(folder, f"TARGETS = {targets!r}\n{text}", "submission.py")
         permissions = Permissions((submission,), host.package_folders(), 2 << 30)
         with open_file(submission, Limits(60), permissions=permissions) as file:
-            outputs = file.layer("Trial").forward(np.ones((1, 1)))
+            outputs = file.layer(CONTRACT.format("Trial")).forward(np.ones((1, 1))).arrays["y"]
     succeeded = dict(zip(attempts.ATTEMPTS, map(bool, outputs), strict=True))
     succeeded[attempts.LEAVE] = succeeded[attempts.LEAVE] and is_left()
     return {name: not success for name, success in succeeded.items()}
@@ -194,7 +196,7 @@ def test_a_submission_has_the_reported_protection(
     submission = written(folder, LOOK.replace("OWN", str(os.getuid())), "look.py")
     permissions = Permissions((submission,), host.package_folders(), 2 << 30)
     with open_file(submission, Limits(60), permissions=permissions) as file:
-        (seen,) = file.layer("Look").forward(np.ones((1, 1)))
+        (seen,) = file.layer(CONTRACT.format("Look")).forward(np.ones((1, 1))).arrays["y"]
     assert [*map(bool, seen)] == [True, granted.user, call_filter]
     words = ("Linux namespaces", "another user", "filter of system calls")
     assert [word in str(chosen) for word in words] == [True, granted.user, call_filter]
@@ -232,7 +234,7 @@ def test_a_submission_starts_with_nothing(folder: Path, monkeypatch: pytest.Monk
     submission = written(folder, NOTHING, "nothing.py")
     permissions = Permissions((submission,), host.package_folders(), 2 << 30)
     with open_file(submission, Limits(60), permissions=permissions) as file:
-        assert file.layer("Nothing").forward(np.ones((1, 1))) == 1
+        assert file.layer(CONTRACT.format("Nothing")).forward(np.ones((1, 1))).arrays["y"] == 1
 
 
 def test_a_submission_does_not_run_if_its_isolation_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,6 @@ import copy
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,14 @@ import pytest
 from check.programs import changed, module
 from check.submissions import written
 
-import chainrule as cr
 from chainrule.check import guest
+from chainrule.check.checked_file import LocalFile
+from chainrule.check.file_checks import check_file
 from chainrule.check.host import Limits, Permissions, open_file, package_folders
-from chainrule.custom.learner_layer import LearnerLayer
-from chainrule.custom.losses import LossFunctions
 from chainrule.errors import StudentError
 
 LIMITS = Limits(60)
+VALUES = {"x": np.arange(12.0).reshape(4, 3), "w": np.arange(6.0).reshape(2, 3), "b": np.array([2.0, 3.0])}
 ODD = """
     import numpy as np
 
@@ -50,45 +48,35 @@ ODD = """
 """
 
 
-@contextmanager
-def hosted(file: Path, name: str | None = None, loss: bool = False, permissions: Permissions | None = None):
-    """Open an object of a file in another process."""
-    with open_file(file, LIMITS, permissions=permissions) as opened:
-        yield opened.loss(name) if loss else opened.layer(name)
+CONTRACT = (
+    "self = Odd(); self.params['W'] = w; self.params['b'] = b; y = self.forward(x); dx = self.backward(dy); "
+    "dw = self.grads['W']; db = self.grads['b']"
+)
 
 
-@pytest.fixture
-def odd(tmp_path: Path) -> Iterator[tuple[LearnerLayer, Any]]:
-    """Return a learner's class in this process, and in another."""
+def test_answers_equal_those_of_local_code(tmp_path: Path) -> None:
     text = textwrap.dedent(ODD)
-    with hosted(written(tmp_path, text), "Odd") as there:
-        yield LearnerLayer(module(text, "mine").Odd), there
-
-
-def test_answers_equal_those_of_local_code(odd: tuple[LearnerLayer, Any]) -> None:
-    here, there = odd
-    for learner_layer in odd:
-        learner_layer.put("params.b", np.array([2.0, 3.0]))
-        learner_layer.put("scale", np.array(3.0))
+    here = LocalFile(module(text, "mine"))
     x, dy = np.arange(12.0).reshape(4, 3), np.ones((4, 2))
-    for number in (x, x.astype(np.float32), x + 1e-9j):
-        y, other = here.forward(number), there.forward(number)
-        assert (y.dtype, y.tolist()) == (other.dtype, other.tolist())
-        assert here.changed == there.changed == ("x",)
-    assert here.array_names() == there.array_names()
-    for name in (*here.array_names(), "text", "nothing", "none", "double"):
-        assert here.has(name) == there.has(name), name
-        array, other = here.copy_of(name), there.copy_of(name)
-        assert (array is None) == (other is None), name
-        if array is not None and other is not None:
-            assert (array.dtype, array.tolist()) == (other.dtype, other.tolist()), name
-    (dx, gradients), (other, others) = here.backward(dy, strict=False), there.backward(dy, strict=False)
-    assert dx.tolist() == other.tolist()
-    assert {key: value.tolist() for key, value in gradients.items()} == {
-        key: value.tolist() for key, value in others.items()
-    }
-    with pytest.raises(StudentError, match=r"line \d+ of mine\.py"):
-        there.forward(np.ones((4, 5)))
+    with open_file(written(tmp_path, text), LIMITS) as there:
+        assert there.contents() == here.contents()
+        assert there.uses() == here.uses()
+        values = {**VALUES, "dy": dy}
+        assert str(there.explore(CONTRACT, values)) == str(here.explore(CONTRACT, values))
+        codes = [file.layer(CONTRACT) for file in (here, there)]
+        for number in (x, x.astype(np.float32), x + 1e-9j):
+            results = list[list[Any]]()
+            for code in codes:
+                for name in "wb":
+                    code.set(name, VALUES[name])
+                forward, backward = code.forward(number), code.backward(dy)
+                arrays = {**forward.arrays, **backward.arrays}
+                shown = {name: (value.dtype, value.tolist()) for name, value in arrays.items()}
+                results.append([shown, forward.changed, backward.changed])
+            assert results[0] == results[1]
+            assert "x" in results[0][1]
+        with pytest.raises(StudentError, match=r"line \d+ of mine\.py"):
+            codes[1].forward(np.ones((4, 5)))
 
 
 MISTAKES = [
@@ -101,36 +89,30 @@ MISTAKES = [
 @pytest.mark.parametrize(("file", "name", "old", "new"), MISTAKES)
 def test_reports_equal_those_of_local_code(tmp_path: Path, file: str, name: str, old: str, new: str) -> None:
     text = changed(f"planted/{file}", (old, new), subject=name)
-    here = cr.check_gradients(getattr(module(text), name))
-    with hosted(written(tmp_path, text), name) as hosting:
-        there = cr.check_gradients(hosting, name=hosting.name)
+    here = check_file(LocalFile(module(text)), "file", 0, names=[name])
+    with open_file(written(tmp_path, text, "homework.py"), LIMITS) as hosted:
+        there = check_file(hosted, "file", 0, names=[name])
     assert not there.ok
     assert str(here) == str(there)
 
 
-@pytest.mark.parametrize("name", ["SquaredError", "CrossEntropy"])
-def test_losses_equal_those_of_local_code(tmp_path: Path, name: str) -> None:
-    text = changed("planted/losses")
-    p, t = np.random.default_rng(0).random((2, 5, 4))
-    here = LossFunctions(getattr(module(text), name), name)
-    with hosted(written(tmp_path, text), name, loss=True) as hosting:
-        for method, tensor in (("forward", "y"), ("backward", "dp")):
-            results, expected = (getattr(loss, method)(p, t).arrays[tensor] for loss in (hosting, here))
-            assert results.tolist() == expected.tolist()
+def test_copies_share_nothing(tmp_path: Path) -> None:
+    with open_file(written(tmp_path, textwrap.dedent(ODD)), LIMITS) as file:
+        first = file.layer(CONTRACT)
+        for name in "wb":
+            first.set(name, VALUES[name])
+        y = first.forward(np.ones((4, 3))).arrays["y"]
+        second = copy.deepcopy(first)
+        second.set("w", 0 * VALUES["w"])
+        assert not np.array_equal(second.forward(np.ones((4, 3))).arrays["y"], y)
+        assert np.array_equal(first.forward(np.ones((4, 3))).arrays["y"], y)
 
 
-def test_copies_share_nothing(odd: tuple[LearnerLayer, Any]) -> None:
-    _, first = odd
-    second = copy.deepcopy(first)
-    second.put("scale", np.array(5.0))
-    assert (float(first.copy_of("scale")), float(second.copy_of("scale"))) == (2.0, 5.0)
-
-
-def test_a_property_cannot_be_set(odd: tuple[LearnerLayer, Any]) -> None:
-    _, there = odd
-    there.put("double", np.array(5.0))
-    with pytest.raises(StudentError, match="double cannot be set: AttributeError"):
-        there.forward(np.ones((4, 3)))
+def seen(path: Path, permissions: Permissions | None) -> dict[str, float]:
+    """Return the numbers in an attribute of a class."""
+    with open_file(path, LIMITS, permissions=permissions) as file:
+        places = file.explore("self = Layer(); y = self.forward(x)", {"x": np.ones((2, 3))})
+    return {name: float(places[f"self.seen['{name}']"]) for name in ("known", "variables", "one")}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
@@ -153,10 +135,9 @@ def test_a_stranger_sees_no_more_than_it_should(tmp_path: Path) -> None:
     file = written(tmp_path, textwrap.dedent(text))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONE", "1")
-        with hosted(file, permissions=Permissions((file,), package_folders(), 2 << 30)) as hosting:
-            strange = {name: float(hosting.copy_of(f"seen.{name}")) for name in ("known", "variables", "one")}  # pyright: ignore
-        with hosted(file) as hosting:
-            own = {name: float(hosting.copy_of(f"seen.{name}")) for name in ("variables", "one")}  # pyright: ignore
+        strange, own = (
+            seen(file, permissions) for permissions in (Permissions((file,), package_folders(), 2 << 30), None)
+        )
     assert (strange["known"], strange["one"], own["one"]) == (0, 0, 1)
     assert strange["variables"] <= 12 < own["variables"] + 12
 

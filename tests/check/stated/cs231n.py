@@ -16,21 +16,22 @@ def relu_backward(dout, cache):
 
 
 def conv_forward_naive(x, w, b, conv_param):
-    p = conv_param["pad"]
-    return conv(x, w, b, p, p), (x, w, p)
+    p, s = conv_param["pad"], conv_param["stride"]
+    return conv(x, w, b, p, p, s), (x, w, p, s)
 
 
 def conv_backward_naive(dout, cache):
-    x, w, p = cache
-    return conv_dx(dout, w, x.shape, p, p), conv_dw(dout, x, w.shape, p, p), over_positions(dout)
+    x, w, p, s = cache
+    return conv_dx(dout, w, x.shape, p, p, s), conv_dw(dout, x, w.shape, p, p, s), over_positions(dout)
 
 
 def max_pool_forward_naive(x, pool_param):
-    return max_pool(x), x
+    options = (pool_param["pool_height"], pool_param["pool_width"]), pool_param["stride"]
+    return max_pool(x, *options), (x, *options)
 
 
 def max_pool_backward_naive(dout, cache):
-    return max_pool_dx(dout, cache)
+    return max_pool_dx(dout, *cache)
 
 
 def softmax_loss(x, y):

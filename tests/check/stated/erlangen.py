@@ -34,14 +34,14 @@ class Conv:
 
 class Pooling:
     def __init__(self, stride_shape, pooling_shape):
-        pass
+        self.options = pooling_shape, stride_shape[0]
 
     def forward(self, x):
         self.x = x
-        return max_pool(x)
+        return max_pool(x, *self.options)
 
     def backward(self, dy):
-        return max_pool_dx(dy, self.x)
+        return max_pool_dx(dy, self.x, *self.options)
 
 
 class SgdWithMomentum:

@@ -13,15 +13,16 @@ class Affine:
 
 class Convolution:
     def __init__(self, W, b, stride=1, pad=0):
-        self.W, self.b, self.pad = W, b, pad
+        self.W, self.b, self.pad, self.stride = W, b, pad, stride
 
     def forward(self, x):
         self.x = x
-        return conv(x, self.W, self.b, self.pad, self.pad)
+        return conv(x, self.W, self.b, self.pad, self.pad, self.stride)
 
     def backward(self, dout):
-        self.dW, self.db = conv_dw(dout, self.x, self.W.shape, self.pad, self.pad), over_positions(dout)
-        return conv_dx(dout, self.W, self.x.shape, self.pad, self.pad)
+        self.dW = conv_dw(dout, self.x, self.W.shape, self.pad, self.pad, self.stride)
+        self.db = over_positions(dout)
+        return conv_dx(dout, self.W, self.x.shape, self.pad, self.pad, self.stride)
 
 
 class Momentum:

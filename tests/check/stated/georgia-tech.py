@@ -13,14 +13,14 @@ class Linear:
 
 class MaxPooling:
     def __init__(self, kernel_size, stride):
-        pass
+        self.options = (kernel_size, kernel_size), stride
 
     def forward(self, x):
         self.cache = x
-        return max_pool(x)
+        return max_pool(x, *self.options)
 
     def backward(self, dout):
-        self.dx = max_pool_dx(dout, self.cache)
+        self.dx = max_pool_dx(dout, self.cache, *self.options)
 
 
 class SoftmaxCrossEntropy:

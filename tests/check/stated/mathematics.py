@@ -23,22 +23,27 @@ def padded(x, p, q):
     return np.pad(x, ((0, 0), (0, 0), (p, p), (q, q)))
 
 
-def conv(x, w, b, p, q):
-    windows = np.lib.stride_tricks.sliding_window_view(padded(x, p, q), w.shape[2:], axis=(2, 3))
-    return np.einsum("ncijuv,ocuv->noij", windows, w) + b[:, None, None]
+def places(dy, u, v, s):
+    """Return the positions under element (u, v) of the window, one for each output."""
+    return np.s_[:, :, u : u + s * (dy.shape[2] - 1) + 1 : s, v : v + s * (dy.shape[3] - 1) + 1 : s]
 
 
-def conv_dw(dy, x, shape, p, q):
-    windows = np.lib.stride_tricks.sliding_window_view(padded(x, p, q), shape[2:], axis=(2, 3))
-    return np.einsum("noij,ncijuv->ocuv", dy, windows)
+def windows(x, size, s):
+    return np.lib.stride_tricks.sliding_window_view(x, size, axis=(2, 3))[:, :, ::s, ::s]
 
 
-def conv_dx(dy, w, shape, p, q):
+def conv(x, w, b, p, q, s=1):
+    return np.einsum("ncijuv,ocuv->noij", windows(padded(x, p, q), w.shape[2:], s), w) + b[:, None, None]
+
+
+def conv_dw(dy, x, shape, p, q, s=1):
+    return np.einsum("noij,ncijuv->ocuv", dy, windows(padded(x, p, q), shape[2:], s))
+
+
+def conv_dx(dy, w, shape, p, q, s=1):
     dx = padded(np.zeros(shape), p, q)
-    h, k = dy.shape[2:]
-    for u in range(w.shape[2]):
-        for v in range(w.shape[3]):
-            dx[:, :, u : u + h, v : v + k] += np.einsum("noij,oc->ncij", dy, w[:, :, u, v])
+    for u, v in np.ndindex(w.shape[2:]):
+        dx[places(dy, u, v, s)] += np.einsum("noij,oc->ncij", dy, w[:, :, u, v])
     return dx[:, :, p : dx.shape[2] - p, q : dx.shape[3] - q]
 
 
@@ -46,26 +51,26 @@ def over_positions(dy):
     return dy.sum(axis=(0, 2, 3))
 
 
-def blocks(x):
-    n, c, h, w = x.shape
-    return x.reshape(n, c, h // 2, 2, w // 2, 2)
+def max_pool(x, size, s):
+    return windows(x, size, s).max(axis=(4, 5))
 
 
-def max_pool(x):
-    return blocks(x).max(axis=(3, 5))
+def max_pool_dx(dy, x, size, s):
+    y, dx = max_pool(x, size, s), np.zeros_like(x)
+    for u, v in np.ndindex(*size):
+        dx[places(dy, u, v, s)] += dy * (x[places(dy, u, v, s)] == y)
+    return dx
 
 
-def max_pool_dx(dy, x):
-    winners = blocks(x) == max_pool(x)[:, :, :, None, :, None]
-    return (winners * dy[:, :, :, None, :, None]).reshape(x.shape)
+def mean_pool(x, size):
+    return windows(x, (size, size), size).mean(axis=(4, 5))
 
 
-def mean_pool(x):
-    return blocks(x).mean(axis=(3, 5))
-
-
-def mean_pool_dx(dy):
-    return dy.repeat(2, axis=2).repeat(2, axis=3) / 4
+def mean_pool_dx(dy, shape, size):
+    dx = np.zeros(shape)
+    for u, v in np.ndindex(size, size):
+        dx[places(dy, u, v, size)] += dy / size**2
+    return dx
 
 
 def relu(x):

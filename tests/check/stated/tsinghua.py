@@ -8,8 +8,8 @@ def conv2d_backward(input, grad_output, W, b, kernel_size, pad):
 
 
 def avgpool2d_forward(input, kernel_size, pad):
-    return mean_pool(input)
+    return mean_pool(input, kernel_size)
 
 
 def avgpool2d_backward(input, grad_output, kernel_size, pad):
-    return mean_pool_dx(grad_output)
+    return mean_pool_dx(grad_output, input.shape, kernel_size)

@@ -1,16 +1,18 @@
 """Exercise 11: automatic differentiation. Write all methods except the constructor."""
 
+import numpy as np
+
 
 class Value:
-    """A number that remembers the numbers that it was computed from.
+    """An array that remembers the arrays that it was computed from, element by element.
 
-    data      the number
-    grad      the gradient of the loss with respect to it
-    operands  pairs (value, slope): the numbers that it was computed from, and its slope in each of them
+    data      the numbers
+    grad      the gradient of the loss with respect to them
+    operands  pairs (value, slope): what it was computed from, and its slope in each of them
     """
 
     def __init__(self, data, operands=()):
-        self.data = float(data)
+        self.data = np.asarray(data)
         self.grad = 0.0
         self.operands = operands
 
@@ -27,5 +29,5 @@ class Value:
         raise NotImplementedError("sigmoid is yours to write")
 
     def backward(self):
-        """Let this value be the loss: add the gradients of all values that it depends on to their grad."""
+        """Let the sum of this value be the loss: add the gradients of all values that it depends on to their grad."""
         raise NotImplementedError("backward is yours to write")

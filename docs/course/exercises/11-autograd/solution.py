@@ -1,18 +1,18 @@
 """Exercise 11, solved: automatic differentiation."""
 
-import math
+import numpy as np
 
 
 class Value:
-    """A number that remembers the numbers that it was computed from.
+    """An array that remembers the arrays that it was computed from, element by element.
 
-    data      the number
-    grad      the gradient of the loss with respect to it
-    operands  pairs (value, slope): the numbers that it was computed from, and its slope in each of them
+    data      the numbers
+    grad      the gradient of the loss with respect to them
+    operands  pairs (value, slope): what it was computed from, and its slope in each of them
     """
 
     def __init__(self, data, operands=()):
-        self.data = float(data)
+        self.data = np.asarray(data)
         self.grad = 0.0
         self.operands = operands
 
@@ -26,7 +26,7 @@ class Value:
 
     def sigmoid(self):
         """Return 1 / (1 + exp(-data)) as a new value."""
-        y = 1 / (1 + math.exp(-self.data))
+        y = 1 / (1 + np.exp(-self.data))
         return Value(y, ((self, y * (1 - y)),))
 
     def backward(self):

@@ -4,18 +4,15 @@ Only arrays and plain values are exchanged (`guest.frames`). The learner's proce
 nor any correct results. It can only reply, time out, or exit.
 """
 
-import dataclasses
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from chainrule._io.reading import open_regular
 from chainrule._io.trust import import_folders
-from chainrule.check.checked_file import CheckedFile
+from chainrule.check.checked_file import NO_OPTIONS, CheckedFile
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess, Limits
 from chainrule.check.host.protection import (
     Permissions,
@@ -25,9 +22,7 @@ from chainrule.check.host.protection import (
     confine,
     package_folders,
 )
-from chainrule.check.host.remote import MAX_NAME, Connection, RemoteCode, RemoteLoss, text_line, text_lines
-from chainrule.check.sources import FileContents
-from chainrule.custom.autograd import Expression
+from chainrule.check.host.remote import MAX_NAME, PLACE, Connection, RemoteCode, RemoteLoss, text_line, text_lines
 from chainrule.custom.calls import Array
 from chainrule.custom.optimizers import Descent
 from chainrule.errors import StudentError
@@ -66,55 +61,45 @@ class HostedFile(CheckedFile):
         """Restart the time limit, for the check of the next function or class."""
         self._process.start_part()
 
-    def contents(self) -> FileContents:
-        """Return the names in the file."""
-        contents: Any = self._connection.request("list", 0, self._paths).get("value")
-        if not isinstance(contents, dict):
+    def contents(self, names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+        """Return the calls in the file."""
+        return self._texts("list", list(names))
+
+    def uses(self) -> dict[str, tuple[str, ...]]:
+        """Return the names in the file that each of its functions and classes uses."""
+        return self._texts("uses")
+
+    def _texts(self, action: str, *arguments: object) -> dict[str, tuple[str, ...]]:
+        listed: Any = self._connection.request(action, 0, self._paths, *arguments)
+        if not isinstance(listed, dict):
             raise GuestEnded(NO_ANSWER)
-        fields = dict[str, Any]()
-        for field in dataclasses.fields(FileContents):
-            value = cast("dict[str, Any]", contents).get(field.name)
-            is_mapping = "dict" in str(field.type)
-            if isinstance(value, dict) != is_mapping:
-                raise GuestEnded(NO_ANSWER)
-            if is_mapping:
-                fields[field.name] = _arguments_by_name(cast("dict[str, Any]", value))
-            else:
-                fields[field.name] = text_lines(value)
-        return FileContents(**fields)
+        texts = dict[str, tuple[str, ...]]()
+        for name, lines in cast("dict[str, Any]", listed).items():
+            texts[text_line(name, MAX_NAME)] = text_lines(lines)
+        return texts
 
-    def evaluate(self, name: str | None, task: Expression | Descent) -> dict[str, Array]:
-        """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
-        results: Any = self._connection.request("evaluate", 0, self._paths, name, vars(task)).get("value")
-        if isinstance(results, dict):
-            arrays = cast("dict[str, Any]", results)
-        else:
-            arrays = {}
-        return {key: cast("Array", value) for key, value in arrays.items() if isinstance(value, np.ndarray)}
+    def explore(
+        self, contract: str, values: Mapping[str, Array], options: Mapping[str, Any] = NO_OPTIONS
+    ) -> dict[str, Array]:
+        """Run a contract once, and return the arrays in its results by their places."""
+        arrays = self._connection.arrays("explore", 0, self._paths, contract, dict(values), dict(options))
+        return {place: value for place, value in arrays.items() if PLACE.fullmatch(place)}
 
-    def bind(self, selection: Mapping[str, Any]) -> tuple[RemoteCode | RemoteLoss, str]:
-        """Load a layer or a loss, and return it with its name."""
-        loaded: Any = self._connection.request("load", 0, self._paths, dict(selection)).get("value")
+    def evaluate(self, task: Descent) -> dict[str, Array]:
+        """Return the results of an optimizer's run."""
+        return self._connection.arrays("evaluate", 0, self._paths, vars(task))
+
+    def bind(self, contract: str, loss: bool, options: Mapping[str, Any]) -> RemoteCode | RemoteLoss:
+        """Load a layer or a loss under a contract."""
+        loaded: Any = self._connection.request("load", 0, self._paths, contract, loss, dict(options))
         match loaded:
-            case {"name": str(name), "kind": str(kind), "number": int(number)}:
-                description = cast("dict[str, Any]", loaded)
+            case {"kind": str(kind), "number": int(number), "parameters": parameters, "independent": bool(independent)}:
+                kind = text_line(kind, MAX_NAME)
             case _:
                 raise GuestEnded(NO_ANSWER)
-        name = text_line(name, MAX_NAME)
-        independent = description.get("independent") is not False
-        if selection["loss"]:
-            return RemoteLoss(self._connection, number, name, independent), name
-        arguments = description.get("arguments")
-        rate = text_line(description.get("rate"), MAX_NAME) or None
-        if arguments is None:
-            names = None
-        else:
-            names = text_lines(arguments)
-        return RemoteCode(self._connection, number, text_line(kind, MAX_NAME), names, independent, rate), name
-
-
-def _arguments_by_name(names: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {text_line(name, MAX_NAME): text_lines(arguments) for name, arguments in names.items()}
+        if loss:
+            return RemoteLoss(self._connection, number, kind, independent)
+        return RemoteCode(self._connection, number, kind, text_lines(parameters), independent)
 
 
 @contextmanager

@@ -1,10 +1,9 @@
 """A learner's code in another process, with the interface of local code (`chainrule.custom.interface`).
 
-Each call takes one round trip. Pending assignments are sent with the call. The reply contains the current values of all
-names that have been read so far, because they will be read again.
+Each call takes one round trip. Pending assignments are sent with the call.
 """
 
-from collections.abc import Mapping
+import re
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +14,7 @@ from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
 EMPTY_SLICE = "a slice such as [p:-p] is empty if p is 0"
+PLACE = re.compile(r"#?(self|y|q|r)(\.\w+|\[-?\d+\]|\['[^'\\]*'\])*")  # of an array, as an expression without calls
 MAX_MESSAGE, MAX_NAME = 500, 200  # maximum lengths of a message and of a name from a learner's code
 
 
@@ -29,112 +29,71 @@ class Connection:
         """Queue a step for execution before the next request."""
         self._queued.append(list(step))
 
-    def request(self, *step: object, requested: list[str] | None = None, names: bool = False) -> dict[str, Any]:
-        """Return the reply to a step; StudentError if the learner's code raises an error."""
+    def request(self, *step: object) -> Any:
+        """Return the value of a step; StudentError if the learner's code raises an error."""
         steps = [*self._queued, list(step)]
         self._queued = []
-        reply = self._process.request({"steps": steps, "requested": requested or [], "names": names})
+        reply = self._process.request({"steps": steps})
         if "error" in reply:
             kinds = {"unwritten": UnwrittenError, "interface": InterfaceError}
             message = text_line(reply["error"])
             if not message:
                 raise GuestEnded(NO_ANSWER)
             raise kinds.get(str(reply.get("kind")), StudentError)(message)
-        return reply
+        return reply.get("value")
+
+    def arrays(self, *step: object) -> dict[str, Array]:
+        """Return the arrays by name that are the value of a step."""
+        value = self.request(*step)
+        if not isinstance(value, dict):
+            raise GuestEnded(NO_ANSWER)
+        arrays = dict[str, Array]()
+        for name, array in cast("dict[str, Any]", value).items():
+            if isinstance(array, np.ndarray):
+                arrays[text_line(name, MAX_NAME)] = cast("Array", array)
+        return arrays
 
 
 class RemoteCode:
     """A learner's layer in another process.
 
-    number     number of the code in that process
-    arguments  argument names of plain functions; None for an object
+    number      number of the code in that process
+    parameters  names of the parameters that its contract uses
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        number: int,
-        kind: str,
-        arguments: tuple[str, ...] | None,
-        independent: bool = True,
-        rate: str | None = None,
+        self, connection: Connection, number: int, kind: str, parameters: tuple[str, ...], independent: bool
     ) -> None:
         self.kind = kind
-        self.arguments = arguments
+        self.parameters = parameters
         self.independent = independent
-        self.rate = rate
         self._connection = connection
         self._number = number
-        self._names: tuple[str, ...] | None = None
-        self._requested: dict[str, None] = {}  # names that have been read so far, in order
-        self._present: dict[str, bool] = {}  # whether a name exists; assignments neither create nor remove names
-        self._values: dict[str, Array | None] = {}
-
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the code's arrays and numbers."""
-        if self._names is None:
-            self._request("look", names=True)
-        return self._names or ()
-
-    def has(self, name: str) -> bool:
-        """Return whether the code has a value with this name."""
-        self._fetch(name, self._present)
-        return self._present[name]
-
-    def get(self, name: str) -> Array | None:
-        """Return a copy of the array with this name, or None if there is none."""
-        self._fetch(name, self._values)
-        value = self._values[name]
-        if value is None:
-            return None
-        return value.copy()
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value with this name. It is sent with the next request."""
+        """Set a parameter or the mode. It is sent with the next request."""
         self._connection.queue("set", self._number, name, np.asarray(value))
-        self._values.clear()
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward."""
-        return _result(self._request("forward", {"x": np.asarray(x), "strided": strided}), "y")
+        values = {"x": np.asarray(x), "strided": strided}
+        return _result(self._connection.request("forward", self._number, values), "y")
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call backward."""
-        return _result(self._request("backward", {"dy": np.asarray(dy), "strided": strided}), "dx")
+        values = {"dy": np.asarray(dy), "strided": strided}
+        return _result(self._connection.request("backward", self._number, values), "dx")
 
     def another(self) -> "RemoteCode":
         """Return another object of the same class."""
         return self._twin("another")
 
-    def adapted(self, axis: str) -> "RemoteCode":
-        """Return an adapter for a copy, which takes samples along another axis."""
-        return self._twin("adapted", axis)
-
     def __deepcopy__(self, memo: dict[int, object]) -> "RemoteCode":
         return self._twin("copy")
 
-    def _twin(self, action: str, *arguments: object) -> "RemoteCode":
-        number = _number(self._connection.request(action, self._number, *arguments).get("value"))
-        return RemoteCode(self._connection, number, self.kind, self.arguments, self.independent, self.rate)
-
-    def _fetch(self, name: str, cache: Mapping[str, object]) -> None:
-        self._requested[name] = None
-        if name not in cache:
-            self._request("look")
-
-    def _request(self, action: str, *arguments: object, names: bool = False) -> Any:
-        """Execute a step, update the values of all names read so far, and return the step's value."""
-        names = names or self._names is not None
-        reply = self._connection.request(action, self._number, *arguments, requested=[*self._requested], names=names)
-        if isinstance(reported := reply.get("held"), dict):
-            values = cast("dict[str, Any]", reported)
-        else:
-            values = {}
-        for name in self._requested:
-            self._present[name], self._values[name] = _presence(values.get(name))
-        if names:
-            self._names = text_lines(reply.get("names"))
-        return reply.get("value")
+    def _twin(self, action: str) -> "RemoteCode":
+        number = _number(self._connection.request(action, self._number))
+        return RemoteCode(self._connection, number, self.kind, self.parameters, self.independent)
 
 
 class RemoteLoss:
@@ -148,15 +107,15 @@ class RemoteLoss:
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward."""
-        return _result(self._connection.request("forward", self._number, {"p": p, "t": t}).get("value"), "y")
+        return _result(self._connection.request("forward", self._number, {"p": p, "t": t}), "y")
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward."""
-        return _result(self._connection.request("backward", self._number, {"p": p, "t": t}).get("value"), "dp")
+        return _result(self._connection.request("backward", self._number, {"p": p, "t": t}), "dp")
 
     def another(self) -> "RemoteLoss":
         """Return another loss with the same code."""
-        number = _number(self._connection.request("another", self._number).get("value"))
+        number = _number(self._connection.request("another", self._number))
         return RemoteLoss(self._connection, number, self.name, self.independent)
 
 
@@ -165,15 +124,6 @@ def _number(value: object) -> int:
     if not isinstance(value, int):
         raise GuestEnded(NO_ANSWER)
     return value
-
-
-def _presence(pair: object) -> tuple[bool, Array | None]:
-    """Return whether a name exists, and its array."""
-    match pair:
-        case [bool(exists), np.ndarray() | None as value]:
-            return exists, cast("Array | None", value)
-        case _:
-            raise GuestEnded(NO_ANSWER)
 
 
 def _result(result: object, required: str) -> CallResult:
@@ -194,8 +144,7 @@ def _result(result: object, required: str) -> CallResult:
             raise StudentError("forward returned an empty array y")
         raise StudentError(f"backward returned an empty array {required}: {EMPTY_SLICE}")
     described = cast("dict[str, Any]", result)
-    needed = text_line(described.get("needed"), MAX_NAME) or None
-    return CallResult(arrays_by_name, text_lines(described.get("changed")), needed)
+    return CallResult(arrays_by_name, text_lines(described.get("changed")))
 
 
 def _is_numbers(value: object) -> bool:

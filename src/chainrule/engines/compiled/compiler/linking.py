@@ -149,7 +149,7 @@ def _helper_processes(kernels: int, source: str) -> Generator[None]:
 def _write_source(file: Path, source: str) -> bool:
     """Write a program's source to a file for the helper processes, and return whether this succeeded."""
     with contextlib.suppress(OSError, RunError):
-        files.write_atomic(file, source.encode())
+        files.write_atomic(file, source.encode(), 0o600)
         return True
     return False
 

@@ -1,0 +1,1005 @@
+"""Propose the contract of a learner's layer: names draft it, and the numbers of its output confirm it.
+
+A draft is confirmed if its output is right for a batch of different samples. Names alone count only for code that is
+called as its course calls it; anything else is not judged, and the report prints the contract to complete.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice, permutations, product
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from chainrule.check.checked_file import CheckedFile
+from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.known_interfaces import (
+    DATA,
+    LAYERS_BY_NAME,
+    SIZES,
+    Case,
+    ClassInterface,
+    class_interface,
+    interface_of,
+    normalized_name,
+)
+from chainrule.check.library_functions import LibraryLayer
+from chainrule.custom.calls import Array, InterfaceError
+from chainrule.custom.contract import WEIGHTS, parse
+from chainrule.custom.contract_code import arranged
+from chainrule.custom.contract_run import squeezed
+from chainrule.custom.gradient_names import arrays_named, owners, role_of
+from chainrule.custom.names import NAMES
+from chainrule.custom.signatures import CallSignature, dotted
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
+from chainrule.layers import (
+    ELU,
+    AveragePool2D,
+    BatchNorm2D,
+    Conv2D,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    GlobalMaxPool2D,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Rescaling,
+    Softmax,
+)
+from chainrule.layers.kinds import EXAMPLES
+
+SAMPLES = 3
+TOLERANCE = 1e-4  # relative; sufficient for float32 code
+RATE = "0.5"  # learning rate in calls of backward; a power of 2, so that dividing by it is exact
+MAX_MAKERS, MAX_PUTS = 24, 12  # numbers of constructor calls and of places of parameters that are tried
+EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of normalizations
+PARTS: dict[str, Any] = {  # of arrays that hold the weights and the bias; places are never evaluated: others write them
+    "[:-1]": np.s_[:-1], "[-1]": np.s_[-1], "[1:]": np.s_[1:], "[0]": np.s_[0],
+    "[:, :-1]": np.s_[:, :-1], "[:, -1]": np.s_[:, -1], "[:, 1:]": np.s_[:, 1:], "[:, 0]": np.s_[:, 0],
+}
+SLOPES = (0.01, 0.1, 0.2, 0.3, 0.05, 0.02)  # usual ones of leaky ReLU
+LAYOUTS = {  # axes of x that are tried, by number of axes of a batch; batches before single samples
+    2: ("", "D,N", "D", "D,1", "1,D"),
+    3: ("", "N,W,C", "C,W"),
+    4: ("", "N,H,W,C", "N,H,W", "C,H,W", "H,W,C", "H,W"),
+}
+KERNELS = ("K,L,C,O", "O,K,L,C", "C,O,K,L", "C,K,L,O")  # axes of kernels that functions take
+UNKNOWN_KINDS = ("dense", "conv2d", "batchnorm", "layernorm", "conv1d")  # tried for classes with other names
+SHAPES = ((7,), (3, 7, 6), (3, 9))  # inputs of layers that this library does not have
+PARAMETERLESS = (
+    *((layer, (6,)) for group in EXAMPLES.values() for layer in group),
+    *((layer, (3, 7, 6)) for layer in (GlobalAveragePool2D(), GlobalMaxPool2D(), Flatten())),
+    *((layer, (6,)) for layer in (Softmax(), Rescaling(1.0))),
+)
+TRAINING = {**dict.fromkeys(NAMES.training, "train"), "mode": "mode"}
+TESTING = ("eval", "evaluate", "test")  # arguments that are True in test mode
+MODAL = (BatchNorm2D, Dropout)
+
+
+class AmbiguousError(InterfaceError):
+    """Code that is right in a weak layout only, which must be stated: `contract`."""
+
+    def __init__(self, message: str, contract: str) -> None:
+        super().__init__(message)
+        self.contract = contract
+
+
+class Reading(NamedTuple):
+    """How a learner's layer is called, and what it should compute.
+
+    contract   text of the contract
+    case       the intended layer; None if it is none of this library
+    confirmed  whether its output is right
+    right      whether its gradients are right, too
+    shapes     shapes of the parameters, if there is no case
+    shape      shape of one input, if there is no case
+    """
+
+    contract: str
+    case: Case | None
+    confirmed: bool
+    right: bool = False
+    shapes: Mapping[str, tuple[int, ...]] = {}
+    shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Code:
+    """The calls of a class, an object, or a pair of functions.
+
+    make      the line that makes the object; None for functions
+    forward   calls to try
+    backward  calls to try
+    methods   names of all methods
+    """
+
+    name: str
+    make: CallSignature | None
+    forward: tuple[CallSignature, ...]
+    backward: tuple[CallSignature, ...]
+    methods: frozenset[str] = frozenset()
+    usual: bool = True  # whether the names of the methods are usual
+
+    @property
+    def has_forward(self) -> bool:
+        """Whether there is a forward with a usual name."""
+        return any(word in self.methods for word in NAMES.forward if word != "__call__")
+
+    @classmethod
+    def of_class(cls, name: str, calls: Sequence[str]) -> "Code":
+        """Return the calls of a class or an object."""
+        signatures = [CallSignature.of(call) for call in calls]
+        methods = dict[str, CallSignature]()
+        for signature in signatures[1:]:
+            methods[signature.name.partition(".")[2] or "__call__"] = signature
+        forward = tuple(methods[word] for word in NAMES.forward if word in methods)
+        backward = tuple(methods[word] for word in NAMES.backward if word in methods)
+        usual = bool(forward) and (bool(backward) or forward[0].name != "self")
+        public = [method for method in methods.values() if method not in (*forward, *backward)]
+        if not forward:
+            forward = tuple(method for method in public if len(method.required) == 1)[:3]
+        if not backward and not usual:
+            backward = tuple(method for method in public if method.required)[:4]
+        is_static = bool(forward) and not forward[0].name.startswith("self")
+        make = None if is_static else signatures[0]
+        return cls(name, make, forward, backward, frozenset(methods), usual)
+
+
+@dataclass
+class Search:
+    """The search for a contract of code as one layer."""
+
+    file: CheckedFile
+    code: Code
+    case: Case
+    interface: ClassInterface | None
+    layouts: tuple[str, ...] = ()
+    documented: str | None = None  # the first draft that runs, and whose names are all usual
+    documented_y: Array = field(default_factory=lambda: np.zeros(0))  # its output
+    failure: StudentError | None = None
+    axes: Mapping[str, str] = field(default_factory=dict[str, str])  # of the draft
+    is_guess: bool = False  # whether the draft guesses the values of arguments of the constructor
+    complete: bool = False  # whether the last backward ran, and dx had the shape of x
+    intended: LibraryLayer = field(init=False)
+    values: dict[str, Array] = field(init=False)
+    options: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.intended = LibraryLayer(self.case.layer, self.case.shape)
+        self.options = self.case.options
+        generator = np.random.default_rng(5)
+        self.values = {name: generator.normal(size=size) for name, size in self.intended.parameters.items()}
+        self.values["x"] = generator.normal(size=(SAMPLES, *self.case.shape))
+
+    def explore(self, text: str, **further: Array) -> dict[str, Array]:
+        """Return the arrays by place after a run of these lines."""
+        return self.file.explore(text, {**self.values, **further}, self.options)
+
+    def drafts(self) -> Iterator[tuple[str, str, Array]]:
+        """Yield layouts of x, texts up to y, and y in this library's axes."""
+        rank = len(self.case.shape) + 1
+        for layout in self.layouts or LAYOUTS.get(rank, ("",)):
+            axes = [f"x: {layout}"] * bool(layout)
+            for made, places, usual in self._makers():
+                for puts, named in self._puts(places):
+                    for text, y in self._outputs("; ".join([*axes, *made, *puts]), axes, places):
+                        is_usual = usual and named and not layout and self.code.usual
+                        has_parameters = {*self.intended.parameters} - {"b"} <= parse(text).reads
+                        if self.documented is None and is_usual and has_parameters and self._has_axes(y):
+                            self.documented = text
+                            self.documented_y = y
+                        yield layout, text, y
+
+    def _has_axes(self, y: Array) -> bool:
+        """Return whether an output may be a batch: of vectors, or of images with the axes N, C, H, W."""
+        expected = (SAMPLES, *self.intended.output_shape)
+        return y.ndim == len(expected) and y.shape[: 1 + (y.ndim > 3)] == expected[: 1 + (y.ndim > 3)]
+
+    def _makers(self) -> Iterator[tuple[list[str], dict[str, Array], bool]]:
+        """Yield lines that make the object, the places in it, and whether the meanings of all arguments are known."""
+        make = self.code.make
+        self.is_guess = False
+        if make is None:
+            yield [], {}, True
+            return
+        meanings = {} if self.interface is None else self.interface.meanings(make.arguments)
+        values = dict[str, str]()
+        unknown = list[str]()
+        for argument, default in make.arguments.items():
+            option = meanings.get(argument)
+            if option is not None and (option in SIZES or option in self.options):
+                if default is not None and default.startswith("'"):
+                    continue
+                word = SIZES.get(option, option)
+                if default == "()" and option not in SIZES:
+                    word = "(rows, columns)" if option == "window" else f"({word}, {word})"
+                values[argument] = word
+            elif default is None:
+                unknown.append(argument)
+        for chosen in islice(product(*map(_suggestions, unknown)), MAX_MAKERS):
+            line = make.call({**values, **dict(zip(unknown, chosen, strict=True))})
+            try:
+                places = self.explore(line)
+            except UnwrittenError:
+                raise
+            except StudentError as error:
+                self.failure = self.failure or error
+                continue
+            anything = DATA["suggestions"][-1][1]
+            self.is_guess = any(_suggestions(argument) is anything for argument in unknown)
+            yield [line], places, not unknown
+
+    def _puts(self, places: Mapping[str, Array]) -> Iterator[tuple[list[str], bool]]:
+        """Yield lines that put the parameters into an object, and whether the places have usual names."""
+        parameters = self.intended.parameters
+        if self.code.make is None or not parameters:
+            yield [], True
+            return
+        held = {place: value for place, value in places.items() if value.dtype.kind == "f" and value.ndim}
+        if not held:  # the parameters are made in the first call
+            yield [], True
+            return
+        yield from self._bias_inside(held)
+        options = list[list[tuple[list[str], str, bool]]]()
+        for name, shape in parameters.items():
+            by_name = {dotted(place): place for place in held}
+            usual = [by_name[key] for key in arrays_named(name, by_name)]
+            if name == "gamma":
+                usual += [by_name[key] for key in arrays_named("w", by_name)]
+            fitting = list[tuple[list[str], str, bool]]()
+            for place in dict.fromkeys([*usual, *held]):
+                named = place in usual
+                for axes in _axes(shape, held[place].shape, name):
+                    fitting.append(([f"{name}: {axes}"] * bool(axes), f"{place} = {name}", named))
+            if not fitting and name == "b" and getattr(self.case.layer, "bias", False) is True and not usual:
+                fitting.append(([], "", True))  # the learner may omit it
+            options.append(fitting)
+        for chosen in islice(product(*options), MAX_PUTS):
+            lines = [put for _, put, _ in chosen if put]
+            if len({line.partition(" = ")[0] for line in lines}) < len(lines):
+                continue
+            axes = [line for layout, _, _ in chosen for line in layout]
+            yield [*axes, *lines], all(named for _, _, named in chosen)
+
+    def _bias_inside(self, held: Mapping[str, Array]) -> Iterator[tuple[list[str], bool]]:
+        """Yield lines for weights whose last or first row or column is the bias."""
+        parameters = self.intended.parameters
+        if parameters.keys() != {"w", "b"} or len(parameters["w"]) != 2:
+            return
+        rows, columns = parameters["w"]
+        for place, value in held.items():
+            for weights, bias in (("[:-1]", "[-1]"), ("[1:]", "[0]")):
+                if value.shape == (columns + 1, rows):
+                    yield ["w: D,O", f"{place}{weights} = w", f"{place}{bias} = b"], True
+                if value.shape == (rows, columns + 1):
+                    yield [f"{place}[:, {weights[1:]} = w", f"{place}[:, {bias[1:]} = b"], True
+
+    def _outputs(self, text: str, axes: Sequence[str], places: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+        """Yield texts with the line of y, and y."""
+        needs_put = self.code.make is not None and self.intended.parameters and not _held(places)
+        flags = self._flags(places)
+        for call in self.code.forward:
+            for layouts, line in self._forward_lines(call, places):
+                attributes = [line for line in layouts if line.startswith("self.")]
+                parts = [*(line for line in layouts if line not in attributes), text, *flags, *attributes]
+                if needs_put:  # the parameters are made in the first call
+                    warm = "; ".join(filter(None, [*parts, line.removeprefix("q = ")]))
+                    try:
+                        lazy = self.explore(warm)
+                    except StudentError as error:
+                        self.failure = self.failure or error
+                        continue
+                    for puts, _ in self._puts(lazy):
+                        yield from self._output("; ".join([warm, *puts]), line, axes)
+                    continue
+                yield from self._output("; ".join(filter(None, parts)), line, axes)
+
+    def _output(self, text: str, line: str, axes: Sequence[str]) -> Iterator[tuple[str, Array]]:
+        call = line.removeprefix("q = ")
+        try:
+            places = self.explore(f"{text}; {line}" if text else line)
+        except UnwrittenError:
+            raise
+        except StudentError as error:
+            self.failure = self.failure or error
+            return
+        prefix = f"{text}; " if text else ""
+        if "q" in places:
+            drafts = [(f"{prefix}y = {call}", places["q"])]
+        elif "#q" in places and "q[0]" in places:
+            names = (
+                ["y", "cache"] if int(places["#q"]) == 2 else ["y", *(f"cache{n}" for n in range(1, int(places["#q"])))]
+            )
+            drafts = [(f"{prefix}{', '.join(names)} = {call}", places["q[0]"])]
+        else:
+            drafts = list[tuple[str, Array]]()
+            for word in NAMES.outputs:
+                if f"self.{word}" in places:
+                    drafts.append((f"{prefix}{call}; y = self.{word}", places[f"self.{word}"]))
+        for draft, y in drafts:
+            yield draft, _to_library(draft, "y", y, len(self.case.shape) + 1)
+
+    def _forward_lines(self, call: CallSignature, places: Mapping[str, Array]) -> Iterator[tuple[list[str], str]]:
+        """Yield layouts of parameters that are arguments, and the call of forward."""
+        values = self.argument_values(call, ["x"], is_backward=False)
+        if values is None:
+            return
+        if not call.arguments and self.code.make is not None:  # x is in an attribute
+            for place, value in places.items():
+                if not value.size and place.rpartition(".")[2].lower() in ("x", *NAMES.roles["x"]):
+                    yield [f"{place} = x"], f"q = {call.call({})}"
+            return
+        for axes in self._axes_of_arguments():
+            context = ["ctx = Context()"] * ("ctx" in values.values())
+            for argument in [argument for argument, value in values.items() if value == "config"]:
+                context += [f"config = {self._entries_of(argument)}", "config['mode'] = mode"]
+            yield [*axes, *context], f"q = {call.call(values)}"
+        switches = [name for name, default in call.arguments.items() if default == "False" and name not in values]
+        if switches and self.code.make is not None:  # backward may need what forward saves on request
+            yield [], f"q = {call.call({**values, **dict.fromkeys(switches, 'True')})}"
+
+    def _axes_of_arguments(self) -> Sequence[Sequence[str]]:
+        """Return the axes to try for parameters that are arguments of functions."""
+        parameters = self.intended.parameters
+        if self.code.make is None and len(parameters.get("w", ())) == 2:
+            return ((), ("w: D,O",))
+        if self.code.make is None and len(parameters.get("w", ())) == 4:
+            return ((), *((f"w: {axes}",) for axes in KERNELS))
+        if self.code.make is None and "gamma" in parameters and len(self.case.shape) == 3:
+            return ((), ("gamma: 1,O,1,1", "beta: 1,O,1,1"))
+        return ((),)
+
+    def argument_values(self, call: CallSignature, free: Sequence[str], *, is_backward: bool) -> dict[str, str] | None:
+        """Return the expressions of the arguments of a call; None if the meaning of a required one is unknown."""
+        words = dict[str, str]()
+        options = {} if self.interface is None else self.interface.meanings(call.arguments)
+        for argument, option in options.items():
+            if self.code.make is None and option in self.options:
+                words[argument] = option
+        if is_backward:
+            words |= dict.fromkeys(NAMES.upstream, "dy") | dict.fromkeys(NAMES.rates, RATE)
+            words |= {word: "y" for word in NAMES.outputs if word not in words}
+        words |= dict.fromkeys(("x", *NAMES.roles["x"]), "x") | dict.fromkeys(("cache", *NAMES.roles["cache"]), "cache")
+        words |= dict.fromkeys(CONTEXTS, "ctx")
+        if isinstance(self.case.layer, MODAL):
+            words |= {word: value for word, value in TRAINING.items() if word not in words}
+        values = dict[str, str]()
+        remaining = [*free]
+        first = next(iter(call.arguments), None)
+        for argument, default in call.arguments.items():
+            role = role_of(argument)
+            expression = words.get(argument, words.get(argument.lower()))
+            if argument in DATA["dictionaries"]:
+                has_mode = "mode" in DATA["dictionaries"][argument]
+                expression = "config" if has_mode else self._entries_of(argument)
+            elif (
+                self.code.make is None
+                and options.get(argument) != "groups"
+                and role in self.intended.parameters
+                and (expression not in ("dy", "x") or role == "w")
+            ):
+                expression = role
+            if not is_backward and argument == first and expression not in ("x", "ctx"):
+                expression = "x"
+            if expression in remaining:
+                remaining.remove(expression)
+            if expression is None and default is None:
+                if not remaining:
+                    return None
+                expression = remaining.pop(0)
+            if expression is not None and (
+                default is None or expression not in ("y", "x", "cache") or argument == first
+            ):
+                values[argument] = expression
+        return values
+
+    def _entries_of(self, argument: str) -> str:
+        """Return a dictionary of options as an expression, without the mode, which changes."""
+        entries = list[str]()
+        for key, option in DATA["dictionaries"][argument].items():
+            if option in self.options and not (option == "padding" and hasattr(self.case.layer, "window")):
+                entries.append(f"'{key}': {option}")
+        return "{" + ", ".join(entries) + "}"
+
+    def _flags(self, places: Mapping[str, Array]) -> list[str]:
+        """Return the lines that choose training or test mode by an attribute or a method."""
+        optimizers = [
+            f"{place} = Recorder()" for place, value in places.items() if place == "self.optimizer" and not value.size
+        ]
+        if not isinstance(self.case.layer, MODAL) or self.code.make is None:
+            return optimizers
+        if isinstance(self.case.layer, BatchNorm2D) and not any(re.search("running|moving", place) for place in places):
+            return optimizers  # without running statistics, there is no test mode
+        for place, value in places.items():
+            word = place.rpartition(".")[2]
+            if value.dtype.kind == "b" and place.count(".") == 1:
+                if word in NAMES.training:
+                    return [f"{place} = train"]
+                if word in NAMES.testing:
+                    return [f"train: {place} = False", f"test: {place} = True"]
+        if {"train", "eval"} <= self.code.methods:
+            return ["train: self.train()", "test: self.eval()"]
+        return []
+
+    def gradients(self, text: str, y: Array, expected: Mapping[str, Array], dy: Array) -> tuple[str, int]:
+        """Return the text with the lines of backward, and the number of right gradients. Names come first."""
+        best = (text, -1)
+        self.complete = False
+        for call in self.code.backward:
+            if f"{call.name}(" in text:  # it is forward
+                continue
+            values = self.argument_values(
+                call, ["dy", "cache" if "cache" in parse(text).assigns else "x", "y"], is_backward=True
+            )
+            if values is None:
+                continue
+            for (expression, updates), (first, lines) in product(
+                self.backward_calls(call, values), self._with_resets(text)
+            ):
+                before = "; ".join([first, *lines])
+                try:
+                    places = self.explore(f"{before}; r = {expression}", dy=dy)
+                except StudentError as error:
+                    self.failure = error
+                    candidate = (f"{before}; dx = {expression}", 0)
+                else:
+                    found = [places[place].shape for place in self._places_of_dx(places, [*expected][1:])[:1]]
+                    shape = self.values["x"].shape[parse(text).single :]
+                    has_shape = not found or sorted(squeezed(found[0])) == sorted(squeezed(shape))
+                    self.complete = self.complete or has_shape
+                    candidate = self._with_places(before, expression, places, expected, updates)
+                if candidate[1] > best[1]:
+                    best = candidate
+                if best[1] == len(expected):
+                    return best
+        return best
+        return best
+
+    def backward_calls(self, call: CallSignature, values: dict[str, str]) -> Iterator[tuple[str, bool]]:
+        """Yield expressions of a call of backward, and whether it takes a learning rate."""
+        if "dy" in values.values() or not call.arguments:
+            yield call.call(values), RATE in values.values()
+            return
+        first = next(iter(call.arguments))
+        if self.code.make is None and len(call.required) == 1:  # the derivative of a function of one variable
+            for variable in ("x", "y"):
+                yield f"dy * {call.call({first: variable})}", False
+        yield call.call({**values, first: "dy"}), RATE in values.values()
+
+    def _with_resets(self, text: str) -> Iterator[tuple[str, list[str]]]:
+        """Yield the lines up to y, and those that reset gradients, before backward and then before forward."""
+        resets = [f"self.{name}()" for name in ("zero_grad", "zeroGradParameters") if name in self.code.methods]
+        yield text, [*resets, *self._resets(text)]
+        if resets:
+            *before, last = text.split("; ")
+            yield "; ".join([*before, *resets, last]), self._resets(text)
+
+    def _resets(self, text: str) -> list[str]:
+        """Return lines that reset the gradients in parameter objects."""
+        lines = list[str]()
+        for line in parse(text).lines:
+            if line.put is not None:
+                place = str(line).partition(" = ")[0]
+                for word in NAMES.values:
+                    if place.endswith(f".{word}"):
+                        gradient = f"{place.removesuffix(f'.{word}')}.grad"
+                        lines.append(f"{gradient} = {place} * 0")
+        return lines
+
+    def _with_places(
+        self, text: str, call: str, places: Mapping[str, Array], expected: Mapping[str, Array], updates: bool
+    ) -> tuple[str, int]:
+        """Return the text with the call of backward and the places of the gradients, and how many are right."""
+        puts = dict[str, str]()
+        for line in parse(text).lines:
+            if line.put is not None and line.put[1] in self.intended.parameters:
+                puts[line.put[1]] = str(line).partition(" = ")[0]
+        parameters = list[str]()
+        for name in expected:
+            is_argument = self.code.make is None and name in parse(text).reads
+            if name != "x" and (name in puts or is_argument):
+                parameters.append(name)
+        lines = list[str]()
+        count = 0
+        for name, tried in self._candidates(text, puts, parameters, places, expected, updates).items():
+            chosen, is_right = self._chosen(text, name, tried, places, expected)
+            count += is_right
+            if chosen is None and name == "x" and int(places.get("#r", 0)) > len(parameters):
+                chosen = "r[0]"
+            if chosen is None and name != "x" and name in puts:
+                chosen = self._by_numbers(text, name, places, expected[name])
+            if chosen is not None:
+                lines.append(f"d{name} = {chosen}")
+        order = self._returned(places)
+        whole = [line for line in lines if line.endswith(" = r")]
+        if whole:
+            lines.remove(whole[0])
+            return "; ".join([text, f"{whole[0].removesuffix('r')}{call}", *lines]), count
+        uses_result = any(re.search(r"\br\b", line) for line in lines)
+        if order and uses_result and 1 < len(order) == len(lines) == int(places.get("#r", 0)):
+            targets = {line.partition(" = ")[2]: line.partition(" = ")[0] for line in lines}
+            if [*targets] == order:
+                return f"{text}; {', '.join(targets.values())} = {call}", count
+        return "; ".join([text, f"r = {call}" if uses_result else call, *lines]), count
+
+    def _candidates(
+        self,
+        text: str,
+        puts: Mapping[str, str],
+        parameters: Sequence[str],
+        places: Mapping[str, Array],
+        expected: Mapping[str, Array],
+        updates: bool,
+    ) -> dict[str, list[str]]:
+        """Return the places to try for each gradient: usual names, then the order of the results, then keys."""
+        candidates = {"x": self._places_of_dx(places, parameters)}
+        named = self._places_by_name(puts, places)
+        order = self._returned(places)
+        for number, name in enumerate(parameters):
+            tried = [*named.get(name, [])]
+            position = number + 1 if len(order) > len(parameters) else number
+            if position < len(order) and self._fits(text, name, places[order[position]], expected[name]):
+                tried.append(order[position])
+            elif position < len(order) and not tried:  # the results may be in another order
+                tried += [place for place in order if self._fits(text, name, places[place], expected[name])]
+                tried.append(order[position])
+            for key, place in self._entries(places):
+                if role_of(re.sub(r"^(d_?|grad_?)", "", key)) == name:
+                    tried.append(place)
+            if updates and name in puts:
+                tried.append(f"({name} - {puts[name]}) / {RATE}")
+            candidates[name] = tried
+        return candidates
+
+    def _fits(self, text: str, name: str, value: Array, expected: Array) -> bool:
+        shown = _to_library(text, f"d{name}", value, expected.ndim)
+        return squeezed(shown.shape) == squeezed(expected.shape)
+
+    def _chosen(
+        self, text: str, name: str, tried: Sequence[str], places: Mapping[str, Array], expected: Mapping[str, Array]
+    ) -> tuple[str | None, bool]:
+        """Return the place of a gradient, and whether its numbers are right: the first of those that are, or at all."""
+        chosen = None
+        for place in tried:
+            value = self._value(place, places)
+            if value is None:
+                continue
+            fits = self._fits(text, name, value, expected[name])
+            of_other = [other for other in expected if other != "x" and self._fits(text, name, value, expected[other])]
+            if chosen is None and (fits or place != "r" or (name == "x" and not of_other)):
+                chosen = place
+            shown = _to_library(text, f"d{name}", value, expected[name].ndim)
+            if fits and nearly_equal(shown.reshape(expected[name].shape), expected[name], TOLERANCE):
+                return place, True
+        return chosen, False
+
+    def _places_of_dx(self, places: Mapping[str, Array], parameters: Sequence[str]) -> list[str]:
+        found = [place for place in ("r", "r['dx']", "r['x']") if place in places]
+        order = self._returned(places)
+        if order and len(order) > len(parameters):
+            found.append(order[0])
+        if "#r" not in places and "r" not in places and not any(place.startswith("r[") for place in places):
+            for word in NAMES.input_gradients:
+                if f"self.{word}" in places:
+                    found.append(f"self.{word}")
+        return found
+
+    def _returned(self, places: Mapping[str, Array]) -> list[str]:
+        """Return the places of gradients without names, in order: those of (dx, dw, db) or of (dx, [dw, db])."""
+        count = int(places.get("#r", 0))
+        order = list[str]()
+        for number in range(count):
+            place = f"r[{number}]"
+            if place in places:
+                order.append(place)
+            else:
+                inner = 0
+                while f"{place}[{inner}]" in places:
+                    order.append(f"{place}[{inner}]")
+                    inner += 1
+        return order
+
+    def _entries(self, places: Mapping[str, Array]) -> list[tuple[str, str]]:
+        """Return key and place of the entries of returned dictionaries, and of those that an optimizer received."""
+        found = list[tuple[str, str]]()
+        for place in places:
+            match = re.match(r"(?:r(?:\[1\])?|self\.optimizer\.grads)\['(\w+)'\]$", place)
+            if match is not None:
+                found.append((match[1], place))
+        return found
+
+    def _places_by_name(self, puts: Mapping[str, str], places: Mapping[str, Array]) -> dict[str, list[str]]:
+        """Return the places in the object that have the name of each parameter's gradient."""
+        by_dots = {
+            dotted(place): place for place in places if place.startswith("self") and places[place].dtype.kind in "fc"
+        }
+        by_array = owners(by_dots, by_dots)
+        found = dict[str, list[str]]()
+        for name, place in puts.items():
+            whole, bracket, part = place.partition("[:") if "[:" in place else (place, "", "")
+            for end in ("[-1]", "[0]"):
+                if (
+                    place.endswith(end)
+                    and place.removesuffix(end) in places
+                    and places[place.removesuffix(end)].ndim == 2
+                ):
+                    whole, bracket, part = place.removesuffix(end), end, ""
+            gradient = by_array.get(dotted(whole))
+            if gradient is not None:
+                suffix = bracket + part
+                found[name] = [by_dots[gradient] + suffix]
+        return found
+
+    def _value(self, place: str, places: Mapping[str, Array]) -> Array | None:
+        """Return the array at a place, or at a part of one; that of (w - self.w) / rate."""
+        if place in places:
+            return places[place]
+        update = re.match(r"\((\w+) - (.+)\) / 0.5$", place)
+        if update is not None:
+            held = places.get(update[2])
+            if held is None:
+                return None
+            axes = _stated(self.axes, update[1])
+            before = arranged(self.values[update[1]], _own_axes(update[1], self.values[update[1]].ndim, axes), axes)
+            return (before.reshape(held.shape) - held) / 0.5 if before.size == held.size else None
+        for part, index in PARTS.items():
+            if place.endswith(part) and place.removesuffix(part) in places:
+                return places[place.removesuffix(part)][index]
+        return None
+
+    def _by_numbers(self, text: str, name: str, places: Mapping[str, Array], expected: Array) -> str | None:
+        """Return the place of an array that equals a gradient; None if there is none."""
+        for place, value in places.items():
+            if place.startswith(("self", "r")) and squeezed(value.shape) and value.dtype.kind == "f":
+                shown = _to_library(text, f"d{name}", value, expected.ndim)
+                if squeezed(shown.shape) == squeezed(expected.shape) and nearly_equal(
+                    shown.reshape(expected.shape), expected, TOLERANCE
+                ):
+                    return place
+        return None
+
+
+CONTEXTS = tuple(NAMES.contexts)
+
+
+def _held(places: Mapping[str, Array]) -> bool:
+    return any(value.dtype.kind == "f" and value.ndim for place, value in places.items() if place.startswith("self"))
+
+
+def _suggestions(argument: str) -> Sequence[str]:
+    plain = argument.replace("_", "").lower()
+    for words, values in DATA["suggestions"]:
+        for word in words:
+            if word in plain:
+                return values
+    raise LookupError(plain)
+
+
+def _axes(shape: tuple[int, ...], held: tuple[int, ...], name: str) -> Iterator[str]:
+    """Yield the axes of a parameter that is held in another shape; "" if it is the same."""
+    letters = WEIGHTS.get(len(shape), "")
+    for order in permutations(range(len(shape))):
+        moved = [shape[place] for place in order]
+        if [size for size in moved if size > 1] != [size for size in held if size > 1]:
+            continue
+        if tuple(moved) == held:
+            yield "" if order == tuple(range(len(shape))) else ",".join(letters[place] for place in order)
+        elif len(moved) > 1 and order == tuple(range(len(shape))):
+            yield ""  # without axes of length 1
+        elif len(moved) == 1:
+            sizes = iter("O")
+            yield ",".join(next(sizes) if size == shape[0] and size > 1 else "1" for size in held)
+
+
+def _stated(axes: Mapping[str, str], name: str) -> str | None:
+    return axes.get(name)
+
+
+def _own_axes(name: str, rank: int, stated: str | None) -> str | None:
+    return re.sub("[1N]", "", stated or "") if rank == 1 else WEIGHTS.get(rank)
+
+
+def _to_library(text: str, name: str, value: Array, rank: int) -> Array:
+    """Return an array of the learner with this library's axes, under the layouts of a contract."""
+    contract = parse(text, complete=False)
+    stated = contract.axes(name)
+    if name == "y" and stated is not None:
+        rank = len(stated.replace("1", "")) or rank
+    return np.asarray(arranged(value, stated, contract.own_axes(name, rank)))
+
+
+def variants(case: Case) -> Iterator[Case]:
+    """Yield a case, and the same layer by other usual definitions that code may choose itself."""
+    yield case
+    layer = case.layer
+    if isinstance(layer, AveragePool2D) and layer.padding != "valid":
+        yield replace(case, layer=replace(layer, count_padding=True))
+    elif isinstance(layer, BatchNorm2D | LayerNorm):
+        for epsilon in EPSILONS:
+            yield replace(case, layer=replace(layer, epsilon=epsilon))
+    elif isinstance(layer, LeakyReLU):
+        for slope in SLOPES:
+            yield replace(case, layer=LeakyReLU(slope))
+    elif isinstance(layer, ELU):
+        yield replace(case, layer=ELU())
+    elif getattr(layer, "bias", False) is True:
+        yield replace(case, layer=replace(layer, bias=False))
+
+
+def read(
+    file: CheckedFile, code: Code, against: Layer | None, shape: tuple[int, ...] | None, samples: str | None
+) -> Reading:
+    """Return the contract of a learner's layer.
+
+    against   the intended layer; None: that of the name, or the one that the output shows
+    shape     shape of one input; None: choose one
+
+    Errors    InterfaceError if no contract is confirmed; StudentError for an error in code that is called as usual
+    """
+    failure: StudentError | None = None
+    documented: Reading | None = None
+    for case, interface in _candidates(code, against, shape):
+        try:
+            search = Search(file, code, case, interface)
+        except ShapeError:
+            continue
+        confirmed = _confirmed(search, samples)
+        if confirmed is not None and (code.usual or confirmed.right or len(code.backward) <= 2):
+            return confirmed
+        failure = failure or search.failure
+        if search.documented is not None and documented is None and interface is not None:
+            text = _with_backward(search, search.documented, search.documented_y)
+            documented = Reading(text, case, False)
+            is_varying = normalized_name(code.name) in DATA["names"]["varying"]
+            if against is not None or (class_interface(code.name) is not None and not is_varying):
+                return documented
+        if isinstance(failure, UnwrittenError):
+            raise failure
+    if against is None:
+        own = _own_layer(file, code, SHAPES if shape is None else (shape,))
+        if own is not None:
+            return own
+    if failure is not None and against is None and code.usual:
+        raise InterfaceError(str(failure))
+    raise InterfaceError(str(failure) if failure else f"{code.name}: its output is that of no layer in any usual form")
+
+
+def _candidates(
+    code: Code, against: Layer | None, shape: tuple[int, ...] | None
+) -> Iterator[tuple[Case, ClassInterface | None]]:
+    """Yield the layers that code may be, and what the names of its arguments mean."""
+    known = class_interface(code.name) if against is None else interface_of(against)
+    arguments = [*(code.make.arguments if code.make else ())]
+    for call in code.forward[:1]:
+        arguments += call.arguments
+    if against is not None:
+        from chainrule.check.random_inputs import input_shape_for
+
+        shapes = (
+            [shape]
+            if shape
+            else ([(6,)] if isinstance(against, BatchNorm2D | LayerNorm) else []) + [input_shape_for(against)]
+        )
+        for tried in shapes:
+            yield Case(against, tried), known or ClassInterface((), type(against).__name__)
+        return
+    names = [known] if known is not None and (known.layer is not None or known.against in LAYERS_BY_NAME) else []
+    if known is None:
+        names += [class_interface(kind) for kind in UNKNOWN_KINDS]
+    for interface in names:
+        if interface is None:
+            continue
+        if interface.layer is None:
+            yield Case(LAYERS_BY_NAME[interface.against], shape or (6,)), interface
+            continue
+        given = {*interface.meanings(arguments).values()}
+        for argument in arguments:
+            entries = {*DATA["dictionaries"].get(argument, {}).values()}
+            given |= entries - {"padding"} if "window" in interface.base else entries
+        padding = None
+        made = dict[str, str | None]() if code.make is None else code.make.arguments
+        for argument, default in made.items():
+            if argument in ("padding", "pad") and default is not None and default.startswith("'"):
+                padding = default.strip("'")
+        case = interface.case(given, padding)
+        if interface.base.get("window", 1) != 1 and not {"window", "kernel", "rows"} & given:  # the code has its own
+            for window in (2, 3):
+                layer = replace(cast("Any", case.layer), window=window)
+                sizes = (case.shape[0], *(window * (size // window) for size in case.shape[1:]))
+                yield Case(layer, sizes), None
+            continue
+        if code.make is None and len(case.shape) == 3 and "kernel" in case.options and "kernel" not in given:
+            case = replace(case, layer=replace(cast("Any", case.layer), kernel=(3, 2)))
+        case = replace(case, shape=shape) if shape else case
+        yield case, interface
+        if isinstance(case.layer, Conv2D):
+            yield replace(case, layer=replace(case.layer, bias="untied")), interface
+    if known is None or not (code.make and code.make.arguments):
+        for layer, usual in PARAMETERLESS:
+            yield Case(layer, shape or usual), None
+
+
+def _confirmed(search: Search, samples: str | None) -> Reading | None:
+    """Return the reading whose output is right, with the most right gradients; None if there is none."""
+    if isinstance(search.case.layer, Dropout):
+        return _confirmed_dropout(search)
+    best: tuple[int, str, Case] | None = None
+    is_guess = False  # whether the best draft guesses values, which may be the cause of wrong gradients
+    expected = dict[Case, Array]()
+    for case in variants(search.case):
+        expected[case] = LibraryLayer(case.layer, case.shape).output(search.values)
+    confirmed_layout: str | None = None
+    runs = False  # whether the code returns a wrong y of the right shape for a batch
+    for layout, text, y in search.drafts():
+        if confirmed_layout is not None and layout != confirmed_layout:
+            break  # a wrong gradient may seem right in a weaker layout, such as one of single samples
+        contract = parse(text)
+        used = {name for name in search.intended.parameters if name in contract.reads}
+        for case, right in sorted(expected.items(), key=lambda entry: _distance(y, entry[1])):
+            intended = LibraryLayer(case.layer, case.shape)
+            if not {*intended.parameters} - {"b"} <= used:
+                right = intended.output(_neutral(search.values, {*intended.parameters} - used))
+            if ("b" in intended.parameters) != ("b" in used) and "b" in search.intended.parameters:
+                continue
+            wanted = right[0] if contract.single else right
+            if y.shape != wanted.shape or not nearly_equal(y, wanted, TOLERANCE):
+                runs = runs or (not layout and y.shape == wanted.shape)
+                continue
+            # code that runs on batches is no code of single samples, and no names tell columns from rows
+            is_degenerate = contract.single or (layout == "D,N" and not used)
+            if is_degenerate and samples is None and runs:
+                message = f"{search.code.name}: right for x: {layout}, wrong for batches; state the contract if meant"
+                raise AmbiguousError(message, _with_backward(search, text, right))
+            dy = np.random.default_rng(7).normal(size=right.shape)
+            gradients = _right_gradients(intended, search.values, dy, contract.single, used)
+            search.axes = contract.layouts
+            full, count = search.gradients(_with_test_line(search, text), y, gradients, dy)
+            if search.complete:
+                confirmed_layout = layout
+            if best is None or count > best[0]:
+                best = (count, full, replace(search.case, layer=case.layer))
+                is_guess = search.is_guess
+            is_nothing = isinstance(case.layer, Rescaling) and search.is_guess  # Activation('identity') shows nothing
+            if count == len(gradients) and not is_nothing:
+                return Reading(full, best[2], True, True)
+    if best is None:
+        return None
+    if is_guess:
+        raise AmbiguousError(f"{search.code.name}: state the arguments that the constructor needs", best[1])
+    return Reading(best[1], best[2], True)
+
+
+def _confirmed_dropout(search: Search) -> Reading | None:
+    """Return the first reading of a dropout whose output has the shape of x."""
+    x = search.values["x"]
+    for _, text, y in search.drafts():
+        has_rate = "rate" in parse(text).reads
+        if y.shape != x.shape or (search.is_guess and not has_rate):
+            continue
+        full = _with_backward(search, _with_test_line(search, text), y)
+        if np.array_equal(y, x):
+            raise AmbiguousError(f"{search.code.name}: it drops nothing; state the line of its training mode", full)
+        case = search.case
+        if not has_rate:  # the code has its own, which its scale shows
+            case = replace(case, layer=Dropout(_dropped(y / x)))
+        return Reading(full, case, True)
+    return None
+
+
+def _neutral(values: Mapping[str, Array], names: Collection[str]) -> dict[str, Array]:
+    """Return the values, with neutral ones of some parameters."""
+    changed = dict(values)
+    for name in names:
+        changed[name] = np.full_like(values[name], float(name == "gamma"))
+    return changed
+
+
+def _right_gradients(
+    intended: LibraryLayer, values: Mapping[str, Array], dy: Array, single: bool, used: Collection[str]
+) -> dict[str, Array]:
+    """Return the right gradients of x and of the parameters in use; for single samples, those of the first."""
+    if single:
+        gradients = dict(intended.gradients({**values, "x": values["x"][:1]}, dy[:1]))
+        gradients["x"] = gradients["x"][0]
+    else:
+        gradients = dict(intended.gradients(dict(values), dy))
+    return {name: value for name, value in gradients.items() if name in used or name == "x"}
+
+
+def _distance(y: Array, right: Array) -> float:
+    """Return the largest difference of two outputs; infinity if they have other shapes."""
+    if y.shape != right.shape:
+        return np.inf
+    return float(np.abs(y - right).max())
+
+
+def _dropped(ratio: Array) -> float:
+    """Return the probability of dropping, from y / x: 1 − 1/scale, or the fraction of zeros if nothing is scaled."""
+    kept = ratio[ratio != 0]
+    scale = float(np.median(kept)) if kept.size else 1.0
+    if scale > 1:
+        return 1 - 1 / scale
+    return round(float((ratio == 0).mean()), 1)
+
+
+def _with_backward(search: Search, text: str, y: Array) -> str:
+    """Return the text with the lines of backward, whose places have usual names."""
+    if isinstance(search.failure, UnwrittenError):
+        return text
+    dy = np.random.default_rng(7).normal(size=y.shape)
+    expected = {"x": search.values["x"], **{name: search.values[name] for name in search.intended.parameters}}
+    if parse(text).single:
+        expected["x"] = expected["x"][0]
+    search.axes = parse(text).layouts
+    return search.gradients(text, y, expected, dy)[0]
+
+
+def _with_test_line(search: Search, text: str) -> str:
+    """Return the text with a line of y for test mode, if an argument such as eval=False chooses it."""
+    if not isinstance(search.case.layer, MODAL):
+        return text
+    for call in search.code.forward:
+        for argument, default in call.arguments.items():
+            if argument in TESTING and default == "False":
+                *before, last = text.split("; ")
+                return "; ".join([*before, f"train: {last}", f"test: {last.removesuffix(')')}, {argument}=True)"])
+    return text
+
+
+def _own_layer(file: CheckedFile, code: Code, shapes: Sequence[tuple[int, ...]]) -> Reading | None:
+    """Return the contract of a layer that this library does not have: its gradients have usual names."""
+    for shape in shapes:
+        for interface in (class_interface("dense"), class_interface("conv2d")):
+            layer = Rescaling(1.0)
+            search = Search(file, code, Case(layer, shape), interface, layouts=("",))
+            for _, text, y in search.drafts():
+                if y.ndim == 0 or len(y) != SAMPLES:
+                    continue
+                found = _with_own_gradients(search, text, np.random.default_rng(7).normal(size=y.shape))
+                if found is not None:
+                    return Reading(found[0], None, False, False, found[1], shape)
+    return None
+
+
+def _with_own_gradients(search: Search, text: str, dy: Array) -> tuple[str, dict[str, tuple[int, ...]]] | None:
+    """Return the text with the parameters, backward and the gradients that have names, and the parameters' shapes."""
+    for call in search.code.backward:
+        values = search.argument_values(
+            call, ["dy", "cache" if "cache" in parse(text).assigns else "x", "y"], is_backward=True
+        )
+        if values is None:
+            continue
+        for expression, _ in search.backward_calls(call, values):
+            try:
+                places = search.explore(f"{text}; r = {expression}", dy=dy)
+            except StudentError:
+                continue
+            if places.get("r", dy).shape != search.values["x"].shape and "#r" not in places:
+                continue
+            by_dots = {
+                dotted(place): place for place in places if place.startswith("self") and places[place].dtype.kind == "f"
+            }
+            names = dict[str, str]()  # place by name
+            gradients = list[str]()
+            shapes = dict[str, tuple[int, ...]]()
+            for array, gradient in owners(by_dots, by_dots).items():
+                name = re.sub(r"\W|_", "", array.rpartition(".")[2]).lower() or "p"
+                held = places[by_dots[array]]
+                if (
+                    held.shape != places[by_dots[gradient]].shape
+                    or held.shape[:1] == (SAMPLES,)
+                    or name in (*names, "x", "y")
+                ):
+                    continue
+                names[name] = f"{by_dots[array]} = {name}"
+                gradients.append(f"d{name} = {by_dots[gradient]}")
+                shapes[name] = held.shape
+            *made, last = text.split("; ")
+            if not made:
+                made, last = [last], ""
+            body = "; ".join(filter(None, [*made, *names.values(), last]))
+            first = f"dx = {expression}" if "r" in places else f"r = {expression}; dx = r[0]"
+            return "; ".join([body, first, *gradients]), shapes
+    return None

@@ -91,9 +91,7 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.training.recipe": "Recipe",
 }
 
-_MODULE_OF = dict[str, str]()
-for _module, _names in PUBLIC_NAMES.items():
-    _MODULE_OF |= dict.fromkeys(_names.split(), _module)
+_MODULE_OF = {name: module for module, names in PUBLIC_NAMES.items() for name in names.split()}
 _LAYERS = "chainrule.layers"  # all its public names are also attributes of the package
 
 

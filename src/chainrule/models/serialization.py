@@ -158,9 +158,7 @@ def model_path(path: str | Path) -> Path:
     """Return the path of a model file; OptionError unless its suffix is .safetensors."""
     file = files.as_path(path)
     if file.suffix.lower() != SUFFIX:
-        hint = ""
-    if file.suffix.lower() == ".onnx":
-        hint = "; chainrule.export_onnx writes .onnx"
+        hint = "; chainrule.export_onnx writes .onnx" if file.suffix.lower() == ".onnx" else ""
         raise OptionError(f"{file}: suffix {quoted(file.suffix)} of a model file; expected {SUFFIX}{hint}")
     return file
 

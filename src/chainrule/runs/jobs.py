@@ -12,6 +12,7 @@ import numpy as np
 from chainrule import data
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
+from chainrule.core.options import checked_options
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.sources import SampleSource
@@ -37,6 +38,7 @@ EPOCH_SAMPLES = "epoch_samples"  # property: number of training samples without 
 PLANNED = ("epochs", "patience", "schedule")  # settings of a recipe that may change when a run is extended
 
 
+@checked_options
 @dataclass(frozen=True)
 class DataChoice:
     """Selection of the data that a run is trained and tested on.

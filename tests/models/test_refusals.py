@@ -54,6 +54,7 @@ REFUSED: dict[type[ChainruleError], list[tuple[str, Use]]] = {
         ),
         ("nothing to train", lambda: small(cr.Softmax()).fit(IMAGES, LABELS)),
         (r"run='runs/mine'", lambda: small().fit(IMAGES, LABELS, run="runs/mine")),  # pyright: ignore
+        ("workers 2", lambda: small().fit(IMAGES, LABELS, workers=2)),  # pyright: ignore
         ("export_onnx", lambda: small().save("small.onnx")),
         *(
             ("end with Sigmoid", lambda use=use: getattr(small(), use)(IMAGES, LABELS, loss="bce"))

@@ -9,6 +9,7 @@ from numerical import assert_close
 
 import chainrule as cr
 from chainrule.network import tasks
+from chainrule.training import lr_finder
 from chainrule.training.components import Component, clipping
 from chainrule.training.criterion import Criterion
 from chainrule.training.examples import Examples
@@ -74,6 +75,12 @@ def test_metrics_of_several_outputs_are_called_for_each() -> None:
     assert (figures["kind_share"], figures["size_share"]) == (24, 24)
 
 
+def test_the_weights_with_the_largest_score_are_restored() -> None:
+    model = small()
+    history = model.fit(X, Y, epochs=6, validation_data=(X[:8], Y[:8]), patience=6, monitor="mean_f1", progress=False)
+    assert_close(model.evaluate(X[:8], Y[:8]).mean_f1, max(history["validation_mean_f1"]))
+
+
 # ------------------------------------------------------------------------------------------------ frozen everywhere
 
 
@@ -90,7 +97,7 @@ class Steps:
 @pytest.mark.parametrize("names", [("backbone",), ("conv*", "norm1"), ("gamma", "w"), ("dense1.b",)])
 @pytest.mark.parametrize("optimizer", ["sgd", cr.AdamW(0.1, weight_decay=0.5), Steps()])
 def test_every_way_of_training_keeps_what_is_frozen(names: tuple[str, ...], optimizer: Any) -> None:
-    """These are `fit`, a trainer, `train_step`, and the step that a trace shows."""
+    """These are `fit`, a trainer, `train_step`, the search for a learning rate, and the step that a trace shows."""
     model = small(dtype="float64")
     model.freeze(*names)
     changes = changed(copy.deepcopy(model), X, Y, optimizer=optimizer)
@@ -98,6 +105,14 @@ def test_every_way_of_training_keeps_what_is_frozen(names: tuple[str, ...], opti
     trainer = twin.trainer(cr.Recipe(optimizer=optimizer), Examples.of(X, Y, (2,)))
     train(trainer)
     assert differing(twin, model) == changes
+    search = small(dtype="float64")
+    search.freeze(*names)
+    with pytest.MonkeyPatch.context() as patch:
+        searched = list[Any]()
+        patch.setattr(lr_finder, "search_learning_rates", lambda trainer, *rates: searched.append(trainer))
+        search.find_learning_rate(X, Y, optimizer=optimizer)
+    train(searched[0])
+    assert differing(searched[0].network, search) == changes
     stepped = copy.deepcopy(model)
     stepped.fit(X, Y, epochs=1, learning_rate=1e-3, progress=False)  # for the normalization
     before = copy.deepcopy(stepped)
@@ -129,6 +144,15 @@ def test_another_training_continues_from_the_predictions(frozen: tuple[str, ...]
     model.freeze(*frozen)
     model.fit(X, targets, learning_rate=1e-9, progress=False)
     assert_close(model.predict(X), before, roundings=1e4)
+
+
+def test_a_search_for_a_learning_rate_standardizes_as_the_training() -> None:
+    targets = 50 + 20 * X[:, 0, 0, :2]
+    layers = [cr.Flatten(), cr.Dense(2)]
+    model = cr.Sequential(layers, (1, 6, 6), loss="mean_squared_error", engine="numpy")
+    search = model.find_learning_rate(X, targets, low=1e-9, high=1e-8)
+    history = model.fit(X, targets, learning_rate=1e-9, progress=False)
+    assert_close(search.losses[0], history.losses[0], roundings=1e4)
 
 
 class Noise(Component):

@@ -143,8 +143,8 @@ def _complete_report(
         for result in batch_of_one:
             if result.tensor in right:
                 results.append(result)
-    for name, shape in submitted.reshaped.items():
-        results.append(_reshaped_result(submitted, name, shape))
+    for name in sorted(submitted.reshaped):
+        results.append(_reshaped_result(submitted, name))
     results += [result for result in extra_results(examination, earlier) if not _is_reported(result, results)]
     return Report(code.kind, (*results, *unknown_output), tuple(notes))
 
@@ -161,9 +161,9 @@ def unknown_output_results(test_case: TestCase) -> list[CheckResult]:
     ]
 
 
-def _reshaped_result(submitted: SubmittedLayer, name: str, shape: tuple[int, ...]) -> CheckResult:
+def _reshaped_result(submitted: SubmittedLayer, name: str) -> CheckResult:
     """Return the result of a right gradient whose shape has other axes of length 1."""
-    message = f"has the shape {text(shape)}, unlike {name}: reshape it, or change keepdims in the sum"
+    message = f"does not have the shape of {name}: reshape it, or change keepdims in the sum"
     return CheckResult(submitted.name, name, "its shape", diagnoses=(Diagnosis(RESHAPED, message),))
 
 

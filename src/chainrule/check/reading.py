@@ -56,8 +56,14 @@ RATE = "0.5"  # learning rate in calls of backward; a power of 2, so that dividi
 MAX_MAKERS, MAX_PUTS = 24, 12  # numbers of constructor calls and of places of parameters that are tried
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of normalizations
 PARTS: dict[str, Any] = {  # of arrays that hold the weights and the bias; places are never evaluated: others write them
-    "[:-1]": np.s_[:-1], "[-1]": np.s_[-1], "[1:]": np.s_[1:], "[0]": np.s_[0],
-    "[:, :-1]": np.s_[:, :-1], "[:, -1]": np.s_[:, -1], "[:, 1:]": np.s_[:, 1:], "[:, 0]": np.s_[:, 0],
+    "[:-1]": np.s_[:-1],
+    "[-1]": np.s_[-1],
+    "[1:]": np.s_[1:],
+    "[0]": np.s_[0],
+    "[:, :-1]": np.s_[:, :-1],
+    "[:, -1]": np.s_[:, -1],
+    "[:, 1:]": np.s_[:, 1:],
+    "[:, 0]": np.s_[:, 0],
 }
 SLOPES = (0.01, 0.1, 0.2, 0.3, 0.05, 0.02)  # usual ones of leaky ReLU
 LAYOUTS = {  # axes of x that are tried, by number of axes of a batch; batches before single samples

@@ -38,7 +38,7 @@ class SubmittedLayer(DifferentiableFunction):
         self.names = tuple(names)
         self.tensors = ("x", *names)
         self.changed: tuple[str, ...] = ()  # names of arrays overwritten by the last call: x, dy, y, or a parameter
-        self.reshaped: dict[str, tuple[int, ...]] = {}  # shapes of gradients with other axes of length 1
+        self.reshaped: set[str] = set()  # parameters whose gradients have other axes of length 1
 
     def forward(self, values: Values) -> Array:
         """Return the output of the learner's `forward` for these values."""
@@ -77,7 +77,7 @@ class SubmittedLayer(DifferentiableFunction):
                 and gradient.ndim
                 and squeezed(gradient.shape) == squeezed(shape)
             ):
-                self.reshaped[name] = gradient.shape
+                self.reshaped.add(name)
                 gradient = gradient.reshape(shape)
             gradients[name] = gradient
         return gradients

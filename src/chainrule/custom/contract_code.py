@@ -269,6 +269,8 @@ class ContractLayer:
         stated = self._contract.axes(name)
         if name == "y" and stated is not None:
             rank = len(stated.replace("1", "")) or rank
+        elif stated is not None and name != "dx" and value.ndim and value.ndim != len(stated):
+            return np.array(value[None])  # a gradient without the axes of its parameter, which are of length 1
         return np.array(arranged(value, stated, self._contract.own_axes(name, rank)))
 
 

@@ -70,7 +70,7 @@ ERRORS = (
 )
 DATA = (
     *("load", "load_image", "load_digit", "as_mnist", "read_idx", "known_names"),
-    *("catalogue", "clear", "split_validation", "validation_count", "batch_count", "order", "DatasetInfo", "Inventory"),
+    *("catalogue", "clear", "split_validation", "validation_count", "batch_count", "order", "DatasetInfo"),
 )
 INITIALIZERS = (
     *("NAMED", "zeros", "ones", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform"),
@@ -150,7 +150,7 @@ PAGES = {
     "data": Page(
         "Data",
         "Load known data sets, image folders and files; augment and normalize images.",
-        {"": ("Dataset", "Augmentation", "Views", "Normalization", *(f"data.{name}" for name in DATA))},
+        {"": ("Dataset", "Augmentation", "Normalization", *(f"data.{name}" for name in DATA))},
         """
         training, test = cr.data.load("mnist")
         training, test = cr.data.load("pets", size=(64, 64))    # a folder with one subfolder per class

@@ -13,6 +13,7 @@ from chainrule.core.arrays import Array
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras.values import ARRAYS, as_dict, as_list, decode
 
+FUNCTIONS_OF_TENSORFLOW = ("TFOpLambda", "TensorFlowOpLayer")  # in files of Keras 2
 MODELS = ("Sequential", "Functional", "Model")
 # Wrappers without effect in inference, and the layers in them that are read.
 WRAPPERS = {
@@ -187,6 +188,8 @@ def _parse_layer(description: dict[str, object], version: int, path: tuple[str, 
     if not _is_builtin(description):
         problem = f"{kind} {quoted(name)}: a custom class, whose code would have to run"
         raise FormatError(f"{problem}; expected layers of Keras itself")
+    if kind in FUNCTIONS_OF_TENSORFLOW:
+        raise FormatError(f"{kind} {quoted(name)}: a function of TensorFlow; convert the network to ONNX with tf2onnx")
     wrapper = None
     if kind in WRAPPERS:
         wrapper = kind

@@ -9,9 +9,6 @@ from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 
-MAX_FACTORS = 64  # of ReduceProd
-SMALLEST = 2.0**-126  # replaces a norm of 0
-NORMS = {"L1": 1, "L2": 2}  # of Normalizer
 OVER = " over axes of a sample"
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 

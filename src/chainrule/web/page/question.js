@@ -105,7 +105,7 @@ async function frameOf(source, step) {
  * @param {Trace} trace  of a step, without an image @returns {string | undefined}
  */
 function searchedTensor({ description: { plan, step, shapes }, values }) {
-  const isLearned = (/** @type {string} */ name) => step.factors[name] !== 0 && values.has(`${name}.g`);
+  const isLearned = (/** @type {string} */ name) => !step.frozen.includes(name) && values.has(`${name}.g`);
   const layers = plan.forward.filter(({ reads }) => reads[1]?.kind === "parameter" && isLearned(reads[1].storage));
   const convolutions = layers.filter(({ name }) => name === "cross_correlate");
   const last = convolutions.findLastIndex(({ reads }) => Math.max(...(shapes[reads[1]?.storage ?? ""] ?? []).slice(2)) > 1);

@@ -42,6 +42,7 @@ def test_code_locations_are_those_of_python(operation):
     assert (SOURCE.parent.parent / derivation(operation)).is_file()
 
 
+@pytest.mark.skipif(lanes(4) < 8, reason="narrow registers have other kernels for these shapes")
 def test_the_kernel_that_ran_is_named():
     """The one chosen for the shapes; a ReLU that no other operation needs is done by the convolution before it."""
     layers = [cr.Conv2D(lanes(4), 3), cr.ReLU(), cr.Conv2D(3, 2), cr.Tanh(), cr.Flatten(), cr.Dense(2)]

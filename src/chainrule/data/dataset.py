@@ -85,8 +85,10 @@ class Dataset(Data):
         _check_targets(self)
         if self.weights is not None:
             object.__setattr__(self, "weights", checked_weights(self.weights, len(self)))
-        if self.names is not None and np.shape(self.names) != (len(self),):
-            raise DataError(f"{self.name}: names of shape ({text(np.shape(self.names))}); expected one for each sample")
+        if self.names is not None:
+            shape = np.array(self.names, object).shape
+            if shape != (len(self),):
+                raise DataError(f"{self.name}: names of shape ({text(shape)}); expected one for each sample")
 
     def __len__(self) -> int:
         return len(self.x)

@@ -46,13 +46,13 @@ class Wrong:
 
 NOT_LOSSES = [
     (lambda target, label: (0.0, target), "both arguments"),
-    (lambda p, t: ((p - t) ** 2).mean(), "returns only the loss"),
+    (lambda p, t: ((p - t) ** 2).mean(), "2 results are stated, and one returned"),
     (5, "int is not a loss"),
     ("hinge", "unknown loss 'hinge'"),
-    (Wrong("text"), "Wrong.forward returned not an array of numbers"),
+    (Wrong("text"), "y is not an array of numbers"),
     (Wrong(np.ones(3)), "returned the shape 3 for predictions 20×1; expected 20"),
     (Wrong(1.0, np.ones((2, 2))), "Wrong.backward returned the shape 2×2"),
-    (Wrong(1.0, None), "Wrong.backward returned None: is its return missing"),
+    (Wrong(1.0, None), "dp is None: is a return missing"),
     (Wrong(np.nan, np.zeros((20, 1))), "y of loss is not finite"),
 ]
 

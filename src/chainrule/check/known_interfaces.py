@@ -253,5 +253,4 @@ def _scalar(value: Any) -> Any:
         if len({*map(str, parts)}) != 1:
             return parts
         value = parts[0]
-    number: Any = value
-    return None if isinstance(number, str) else number
+    return None if isinstance(value, str) else cast("Any", value)

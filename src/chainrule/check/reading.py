@@ -112,7 +112,7 @@ class Reading(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Code:
+class LearnerCode:
     """The calls of a class, an object, or a pair of functions.
 
     make      the line that makes the object; None for functions
@@ -134,7 +134,7 @@ class Code:
         return any(word in self.methods for word in NAMES.forward if word != "__call__")
 
     @classmethod
-    def of_class(cls, name: str, calls: Sequence[str]) -> "Code":
+    def of_class(cls, name: str, calls: Sequence[str]) -> "LearnerCode":
         """Return the calls of a class or an object."""
         signatures = [CallSignature.of(call) for call in calls]
         methods = dict[str, CallSignature]()
@@ -158,7 +158,7 @@ class Search:
     """The search for a contract of code as one layer."""
 
     file: CheckedFile
-    code: Code
+    code: LearnerCode
     case: Case
     interface: ClassInterface | None
     layouts: tuple[str, ...] = ()
@@ -735,7 +735,7 @@ def variants(case: Case) -> Iterator[Case]:
 
 
 def read(
-    file: CheckedFile, code: Code, against: Layer | None, shape: tuple[int, ...] | None, samples: str | None
+    file: CheckedFile, code: LearnerCode, against: Layer | None, shape: tuple[int, ...] | None, samples: str | None
 ) -> Reading:
     """Return the contract of a learner's layer.
 
@@ -773,7 +773,7 @@ def read(
 
 
 def _candidates(
-    code: Code, against: Layer | None, shape: tuple[int, ...] | None
+    code: LearnerCode, against: Layer | None, shape: tuple[int, ...] | None
 ) -> Iterator[tuple[Case, ClassInterface | None]]:
     """Yield the layers that code may be, and what the names of its arguments mean."""
     known = class_interface(code.name) if against is None else interface_of(against)
@@ -954,7 +954,7 @@ def _with_test_line(search: Search, text: str) -> str:
     return text
 
 
-def _own_layer(file: CheckedFile, code: Code, shapes: Sequence[tuple[int, ...]]) -> Reading | None:
+def _own_layer(file: CheckedFile, code: LearnerCode, shapes: Sequence[tuple[int, ...]]) -> Reading | None:
     """Return the contract of a layer that this library does not have: its gradients have usual names."""
     for shape in shapes:
         for interface in (class_interface("dense"), class_interface("conv2d")):

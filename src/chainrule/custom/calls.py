@@ -148,11 +148,7 @@ def array(value: Any, what: str) -> Array:
     Errors   StudentError for values that are not numbers
     """
     if value is None:
-        if what.endswith("returned"):
-            hint = ": is its return missing?"
-        else:
-            hint = ""
-        raise StudentError(f"{what} None{hint}")
+        raise StudentError(f"{what} None: is a return missing?")
     try:
         converted = np.array(tensors.to_arrays(value))
     except (ValueError, TypeError) as error:

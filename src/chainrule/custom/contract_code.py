@@ -76,17 +76,22 @@ class ContractLayer:
 
     names    the names in the learner's file
     options  values of the contract's options, such as stride
+    copies   whether an object in the file is copied
     """
 
     def __init__(
-        self, contract: Contract, names: Mapping[str, object], options: Mapping[str, Any] | None = None
+        self,
+        contract: Contract,
+        names: Mapping[str, object],
+        options: Mapping[str, Any] | None = None,
+        copies: bool = True,
     ) -> None:
         self.kind = contract.name
         self.parameters = tuple(name for name in contract.parameters if name not in (options or {}))
         self._contract = contract
         self._file = names
         self._options = dict(options or {})
-        self._run = ContractRun(contract, names, self.kind)
+        self._run = ContractRun(contract, names, self.kind, copies)
         self._run.scope.update(self._options)
         self.independent = not self._run.shares
         self._values = dict[str, Array]()
@@ -297,8 +302,8 @@ def divided(lines: Sequence[Line], *, at_last: bool) -> tuple[Sequence[Line], Se
 class ContractLoss:
     """A learner's loss under a contract, with the interface `LossCode`."""
 
-    def __init__(self, contract: Contract, names: Mapping[str, object]) -> None:
-        self.name = contract.name
+    def __init__(self, contract: Contract, names: Mapping[str, object], name: str | None = None) -> None:
+        self.name = name or contract.name
         self._contract = contract
         self._file = names
         self._run = ContractRun(contract, names, self.name)
@@ -321,7 +326,7 @@ class ContractLoss:
 
     def another(self) -> "ContractLoss":
         """Return another loss that runs the same code."""
-        return ContractLoss(self._contract, self._file)
+        return ContractLoss(self._contract, self._file, self.name)
 
     def _call(self, p: Array, t: Array, lines: Sequence[Line]) -> tuple[str, ...]:
         """Run lines with new copies of p and t, and return the names of those that the code has overwritten."""

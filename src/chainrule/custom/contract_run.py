@@ -47,12 +47,15 @@ class ContractNames(dict[str, Any]):
 class ContractRun:
     """Runs the lines of a contract on the names in a learner's file.
 
+    copies   whether an object in the file is copied, so that copies of the code are as independent as possible
+
     Errors   InterfaceError for a place or a call that the code does not have; StudentError for an error in the code
     """
 
-    def __init__(self, contract: Contract, names: Mapping[str, object], label: str) -> None:
+    def __init__(self, contract: Contract, names: Mapping[str, object], label: str, copies: bool = True) -> None:
         self.contract = contract
         self.label = label
+        self._copies = copies
         self._fits = False  # whether the current line puts a parameter, whose shape must fit
         self._is_name = False  # whether the current line assigns the value of a name
         self._puts = False  # whether the current line puts a value into a place that the object must have
@@ -66,7 +69,6 @@ class ContractRun:
             if line.mode or line.reads & data_names:
                 first = place
                 break
-        # an object in the file is copied, so that copies of the code are independent as far as its functions allow
         self.shares = any(isinstance(line.node.value, ast.Name) and "self" in line.assigns for line in lines[:first])
         self.once = lines[:first]
         self.each = lines[first:]
@@ -184,8 +186,8 @@ class ContractRun:
         """Assign a value to a name, an attribute, an index, or several of these. Arrays are copied into places."""
         match target:
             case ast.Name():
-                is_of_file = target.id == "self" and self._is_name
-                self.scope[target.id] = copy.deepcopy(value) if is_of_file else value
+                is_copied = self._copies and target.id == "self" and self._is_name
+                self.scope[target.id] = copy.deepcopy(value) if is_copied else value
             case ast.Attribute():
                 thing = self._value(target.value)
                 if self._puts and not hasattr(thing, target.attr):

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule._io.locks import ThreadLock
 from chainrule.core.shapes import text
-from chainrule.custom.calls import Array
+from chainrule.custom.calls import Array, InterfaceError
 from chainrule.custom.contract import parse
 from chainrule.custom.contract_code import ContractLoss
 from chainrule.custom.names import NAMES
@@ -112,6 +112,10 @@ class TrainableLoss:
         self._contracts = [*loss_contracts(calls)]
         if not self._contracts:
             raise StudentError(self.name + NO_LOSS)
+        if _roles(CallSignature.of(calls[0])) == ["t", "t"]:
+            raise StudentError(
+                f"{self.name}: both arguments have names of targets; call them (p, t) or (y_true, y_pred)"
+            )
         self._code: ContractLoss | None = None
         self._lock = ThreadLock()
 
@@ -134,21 +138,26 @@ class TrainableLoss:
         return _real(np.full(len(p), losses) if losses.ndim == 0 else losses, f"{self.name}.forward", (len(p),), p)
 
     def _first(self, p: Array, t: Array) -> ContractLoss:
-        """Return the loss under the first contract that its code keeps to."""
-        failure: StudentError | None = None
+        """Return the loss under the first contract whose results have the right shapes, or else that runs."""
+        running: ContractLoss | None = None
+        failures = list[StudentError]()
         for contract in self._contracts:
-            code = ContractLoss(parse(contract), self._file)
+            code = ContractLoss(parse(contract), self._file, self.name)
             try:
-                if (
-                    code.forward(p, t).arrays["y"].size in (1, len(p))
-                    and code.backward(p, t).arrays["dp"].shape == p.shape
-                ):
-                    return code
+                losses = code.forward(p, t).arrays["y"]
+                gradient = code.backward(p, t).arrays["dp"]
             except UnwrittenError:
                 raise
             except StudentError as error:
-                failure = failure or error
-        raise failure or StudentError(self.name + NO_LOSS)
+                failures.append(error)
+                continue
+            if losses.size in (1, len(p)) and gradient.shape == p.shape:
+                return code
+            running = running or code
+        if running is None:
+            failures.sort(key=lambda error: isinstance(error, InterfaceError))  # errors in the loss itself come first
+            raise failures[0]
+        return running
 
     def __deepcopy__(self, memo: dict[int, object]) -> "TrainableLoss":
         """Return the same object: it keeps no state between two calls, and calls are serialized by a lock."""

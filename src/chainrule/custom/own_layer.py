@@ -61,7 +61,7 @@ class OwnLayer:
         """Find the contract and the parameters with a trial input, and return y."""
         if self._code is None:
             contract = self._contract or self._usual(x)
-            self._code = ContractLayer(parse(contract), self._file)
+            self._code = ContractLayer(parse(contract), self._file, copies=False)
             self._code.kind = self.kind
         return self.forward(x, self.values)
 

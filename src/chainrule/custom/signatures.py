@@ -220,9 +220,8 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
         if thing.grad is not None:
             yield ".grad", thing.grad
     elif type(cast("object", thing)) is not np.ndarray:
-        instance = cast("Any", thing)
-        held = dict.fromkeys([*getattr(instance, "__dict__", {})])
-        for base in type(instance).__mro__[:-1]:
+        held = dict.fromkeys([*getattr(thing, "__dict__", {})])
+        for base in type(thing).__mro__[:-1]:
             slots: Any = vars(base).get("__slots__", ())
             held |= dict.fromkeys((slots,) if isinstance(slots, str) else slots)
             if base.__module__ not in ("builtins", "numpy"):
@@ -232,7 +231,7 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
         for name in held:
             if not name.startswith("__"):
                 try:
-                    yield f".{name}", getattr(instance, name)
+                    yield f".{name}", getattr(thing, name)
                 except Exception:  # a property of the learner's class may fail
                     continue
 

@@ -52,7 +52,17 @@ def test_the_command_states_each_reason_and_the_protection(tmp_path: Path) -> No
     text = "def relu_forward(x):\n    return -x, x\ndef relu_backward(dout, cache):\n    raise NotImplementedError\n"
     folder = filled(tmp_path / "class", {"mine.py": text, "empty/": ""})
     against = "relu_forward, relu_backward, affine_forward"
-    command = ["grade", str(folder), "--against", against, "--seed", "1", "--csv", str(tmp_path / "grades.csv")]
+    command = [
+        "grade",
+        str(folder),
+        "--against",
+        against,
+        "--seed",
+        "1",
+        "--csv",
+        str(tmp_path / "grades.csv"),
+        "--trust",
+    ]
     printed = CliRunner().invoke(main, command)
     rows = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)
     with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 UNGRADED = 3  # exit status if a part of an entry could not be graded
 UNISOLATED = (
-    "chainrule: WARNING: submissions were not isolated by the kernel. Protection: {}. Grade only code that you would "
-    "run. SECURITY.md shows what submissions could do, and how to grade in a container."
+    "submissions cannot be isolated here ({}): grade in a container (SECURITY.md), or pass --trust to run them with "
+    "your permissions"
 )
 FORMATS = ("gradescope", "otter")
 
@@ -81,6 +81,7 @@ def grade(
     *,
     single: bool = False,
     student: options.Text = None,
+    trust: bool = False,
     protection: bool = False,
     **arguments: Any,
 ) -> None:
@@ -96,6 +97,7 @@ def grade(
     Exits with 0 if every part of every entry was graded, right or wrong, and with 3 if one could not be graded.
 
     single      FOLDER is one submission, or a file that is one.
+    trust       Grade even if this machine cannot isolate the submissions; they then run with your permissions.
     protection  Instead of grading, print how this machine isolates submissions.
     student     (--student NAME) Name of the student of a single submission, for --draw-by.
     """
@@ -112,10 +114,10 @@ def grade(
     _write_autograders(task, arguments["autograders"])
     if folder is None:
         return
-    rows, ignored = _graded(folder, task, single, student, arguments["quiet"])
     granted = available_protection()
-    if _protection(rows) == str(granted) and not granted.namespaces:
-        click.echo(UNISOLATED.format(granted), err=True)
+    if not granted.namespaces and not trust:
+        raise OptionError(UNISOLATED.format("; ".join(granted.missing)))
+    rows, ignored = _graded(folder, task, single, student, arguments["quiet"])
     if arguments["as_json"]:
         print_json([{**asdict(row), "ok": row.ok, **_points(row, task, arguments)} for row in rows])
     else:

@@ -62,11 +62,15 @@ def assignment_options(
     options.as_json,
 )
 def output_options(
-    *, table: options.OutputFile = None, autograders: Annotated[tuple[Any, ...], options.FILE] = ()
+    *,
+    table: options.OutputFile = None,
+    feedback: options.OutputFolder = None,
+    autograders: Annotated[tuple[Any, ...], options.FILE] = (),
 ) -> None:
     """Declare what is written.
 
-    table        (--csv) Write the table as a CSV file.
+    table        (--csv) Write the table as a CSV file, with the points of each part.
+    feedback     (--feedback FOLDER) Write a text for each student, with the points and the reason of each part.
     autograders  (--autograder FILE.zip) Write an autograder for Gradescope.
     """
 
@@ -167,18 +171,23 @@ def _graded(
 
 
 def _points(row: "Grade", task: "GradedAssignment", arguments: dict[str, Any]) -> dict[str, float]:
-    """Return a submission's points and the maximum, by column name; empty without a point scheme."""
-    return {"points": task.scheme.score(row), "max_points": task.scheme.total} if arguments["points"] else {}
+    """Return the points of each part by column name, with a point scheme also their sum and the maximum."""
+    total = {"points": task.scheme.score(row), "max_points": task.scheme.total} if arguments["points"] else {}
+    return total | {f"points_{part}": points for part, points in task.scheme.scores(row).items()}
 
 
 def _write(rows: "list[Grade]", task: "GradedAssignment", arguments: dict[str, Any]) -> None:
     """Write the table and the files for graders."""
     from chainrule._io.files import write_atomic
     from chainrule.check import homework
-    from chainrule.check.grade_files import results
+    from chainrule.check.grade_files import feedback, results
 
     if arguments["table"] is not None:
         homework.write_csv(rows, arguments["table"], [_points(row, task, arguments) for row in rows])
+    if (folder := arguments["feedback"]) is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in rows:
+            write_atomic(folder / f"{Path(row.submission).parts[0]}.txt", feedback(row, task.scheme))
     for name, path in arguments["written"]:
         write_atomic(path, results(name, rows, task.scheme))
 

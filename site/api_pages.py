@@ -168,7 +168,7 @@ PAGES = {
     ),
     "check": Page(
         "Gradient checks",
-        "Compare gradients with numerical derivatives, and name classic mistakes.",
+        "Check the gradients of layers and losses of your own, and name classic mistakes.",
         {"": ("check_gradients",)},
         """
         print(cr.check_gradients(MyConvolution, against="Conv2D(4, (3, 2), stride=2)"))

@@ -11,58 +11,41 @@ from check.processes import orphaned_submissions
 from check.submissions import graded, relu, written, zeros_without_reason
 
 import chainrule
-from chainrule.check import homework, host
-from chainrule.check.host import Protection
+from chainrule.check import homework
 
 SOURCE = Path(chainrule.__file__).parent
-OF_FENCE = ("may not", "has no attribute")  # beginnings of remarks that only the fence causes
 SHAPE = (2, 3, 2)  # small: what is tried here does not depend on it
-FORBIDDEN = {name for name, (_, remark) in HARMFUL.items() if not remark or remark.startswith(OF_FENCE)}
 LATE = {name for name, (_, remark) in HARMFUL.items() if remark == "stopped after"}
 GROUPS = {
     "forged": FORGED,
-    "forbidden": {name: HARMFUL[name][0] for name in HARMFUL if name in FORBIDDEN},
     "late": {name: HARMFUL[name][0] for name in HARMFUL if name in LATE},
-    "other": {name: text for name, (text, _) in HARMFUL.items() if name not in FORBIDDEN | LATE},
+    "other": {name: text for name, (text, _) in HARMFUL.items() if name not in LATE},
 }
-USUAL = {"forged": ("fence",), "forbidden": ("fence",), "late": ("machine",), "other": ("machine",)}
-Grades = Callable[[str, str], dict[str, homework.Grade]]
+Grades = Callable[[str], dict[str, homework.Grade]]
 
 pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")]
 
 
 @pytest.fixture(scope="module")
 def grades(tmp_path_factory: pytest.TempPathFactory) -> Grades:
-    """Return a function that grades a group once, with the fence alone or with the protections of this machine."""
-
-    call_filter = host.available_protection().call_filter
+    """Return a function that grades a group once."""
 
     @cache
-    def grade(guard: str, group: str) -> dict[str, homework.Grade]:
-        with pytest.MonkeyPatch.context() as patch:
-            if guard == "fence":
-                patch.setattr(host, "available_protection", lambda: Protection(False, False, call_filter))
-            texts = GROUPS[group]
-            if group == "late":
-                folder = tmp_path_factory.mktemp("late")
-                # enough time to load it on a busy machine
-                return {name: graded(folder, text, shape=SHAPE, seconds=3) for name, text in texts.items()}
-            return class_grades(tmp_path_factory.mktemp("class"), texts, seconds=120)
+    def grade(group: str) -> dict[str, homework.Grade]:
+        texts = GROUPS[group]
+        if group == "late":
+            folder = tmp_path_factory.mktemp("late")
+            # enough time to load it on a busy machine
+            return {name: graded(folder, text, shape=SHAPE, seconds=3) for name, text in texts.items()}
+        return class_grades(tmp_path_factory.mktemp("class"), texts, seconds=120)
 
     return grade
 
 
 def submissions(*groups: str) -> pytest.MarkDecorator:
-    """Return the parameters of a test for each submission of some groups: a guard, the group, and the name."""
-    return pytest.mark.parametrize(
-        ("guard", "group", "name"),
-        [
-            pytest.param(guard, group, name, marks=() if guard in USUAL[group] else pytest.mark.thorough)
-            for guard in ("fence", "machine")
-            for group in groups
-            for name in GROUPS[group]
-        ],
-    )
+    """Return the parameters of a test for each submission of some groups: the group, and the name."""
+    cases = [(group, name) for group in groups for name in GROUPS[group]]
+    return pytest.mark.parametrize(("group", "name"), cases)
 
 
 def class_grades(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
@@ -80,8 +63,8 @@ def class_grades(folder: Path, texts: dict[str, str], seconds: int) -> dict[str,
 
 
 @submissions("forged")
-def test_no_mark_is_forged(grades: Grades, guard: str, group: str, name: str) -> None:
-    row = grades(guard, group)[name]
+def test_no_mark_is_forged(grades: Grades, group: str, name: str) -> None:
+    row = grades(group)[name]
     assert not row.ok
     assert row.graded
     assert 0 <= row.passed < row.parts == 2
@@ -90,15 +73,15 @@ def test_no_mark_is_forged(grades: Grades, guard: str, group: str, name: str) ->
 
 def test_a_wrong_forward_earns_nothing_with_the_gradients_of_itself(grades: Grades) -> None:
     for name in ("a constant with its gradient", "half of everything", "a constant that overwrites its input"):
-        assert grades("fence", "forged")[name].passed == 0
+        assert grades("forged")[name].passed == 0
 
 
-@submissions("forbidden", "late", "other")
-def test_harm_is_a_row(grades: Grades, guard: str, group: str, name: str) -> None:
-    row, remark = grades(guard, group)[name], HARMFUL[name][1]
+@submissions("late", "other")
+def test_harm_is_a_row(grades: Grades, group: str, name: str) -> None:
+    row, remark = grades(group)[name], HARMFUL[name][1]
     assert not row.ok
     assert row.graded
-    assert remark in row.remark or (guard == "machine" and remark.startswith(OF_FENCE))
+    assert remark in row.remark
     assert row.remark.isprintable()
     assert len(row.remark) < 1000
     assert len(row.submission) < 100
@@ -106,9 +89,8 @@ def test_harm_is_a_row(grades: Grades, guard: str, group: str, name: str) -> Non
 
 
 def test_nothing_was_left_behind(grades: Grades) -> None:
-    for group, guards in USUAL.items():
-        for guard in guards:
-            grades(guard, group)
+    for group in GROUPS:
+        grades(group)
     assert not Path("/tmp/chainrule-was-here").exists()
     assert orphaned_submissions() == []
 

@@ -133,7 +133,7 @@ def test_every_link_leads_to_a_section() -> None:
 def test_a_grade_gives_away_no_more_than_the_hints(tmp_path: Path) -> None:
     """Write what students read on every service, and look for what each level withholds."""
     results, table = tmp_path / "results.json", tmp_path / "grades.csv"
-    command = ["grade", str(CARL), "--single", "--against", LAYER, "--input-shape", "3,4,3", "--quiet"]
+    command = ["grade", str(CARL), "--single", "--against", LAYER, "--input-shape", "3,4,3", "--quiet", "--trust"]
     texts = []
     for level in (0, 3):
         options = ["--hints", str(level), "--results", "gradescope", str(results), "--csv", str(table)]

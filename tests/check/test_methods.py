@@ -8,7 +8,7 @@ from numerical import assert_close
 from selection import draws
 
 from chainrule.check import comparison, derivatives
-from chainrule.check.derivatives import CENTRAL, COMPLEX, JACOBIAN, slopes_at_ties
+from chainrule.check.derivatives import slopes_at_ties
 from chainrule.check.differences import DirectionalDerivatives
 from chainrule.engines.protocol import Array
 
@@ -22,53 +22,37 @@ def derive(f, v: Array = V, dy: Array = DY, **options: object) -> derivatives.De
 
 
 @pytest.mark.parametrize(
-    ("f", "gradient", "method"),
+    ("f", "gradient"),
     [
-        (lambda x: MATRIX @ x + 7, MATRIX.T @ DY, JACOBIAN),
-        (lambda x: MATRIX @ np.real(x), MATRIX.T @ DY, JACOBIAN),
-        (lambda x: MATRIX @ np.sin(x), np.cos(V) * (MATRIX.T @ DY), COMPLEX),
-        (lambda x: MATRIX @ np.exp(3 * x), 3 * np.exp(3 * V) * (MATRIX.T @ DY), COMPLEX),
-        (lambda x: MATRIX @ np.maximum(x, 0), (V > 0) * (MATRIX.T @ DY), COMPLEX),
-        (lambda x: MATRIX @ np.sin(np.real(x)), np.cos(V) * (MATRIX.T @ DY), CENTRAL),
-        (lambda x: MATRIX @ np.abs(x), np.sign(V) * (MATRIX.T @ DY), CENTRAL),
-        (lambda x: MATRIX @ np.sin(x.astype(float)), np.cos(V) * (MATRIX.T @ DY), CENTRAL),
-        (
-            lambda x: MATRIX @ np.where(x > 0, np.sin(x), np.real(x)),
-            np.where(V > 0, np.cos(V), 1) * (MATRIX.T @ DY),
-            CENTRAL,
-        ),
+        (lambda x: MATRIX @ x + 7, MATRIX.T @ DY),
+        (lambda x: MATRIX @ np.sin(x), np.cos(V) * (MATRIX.T @ DY)),
+        (lambda x: MATRIX @ np.exp(3 * x), 3 * np.exp(3 * V) * (MATRIX.T @ DY)),
+        (lambda x: MATRIX @ np.abs(x), np.sign(V) * (MATRIX.T @ DY)),
     ],
 )
-def test_the_sharpest_method_is_chosen_and_is_that_sharp(f, gradient: Array, method: str) -> None:
+def test_differences_are_as_accurate_as_their_tolerance(f, gradient: Array) -> None:
     derivative = derive(f)
-    assert derivative.method == method
     scale = np.abs(gradient).max()
     assert_close(derivative.gradient / scale, gradient / scale, error=derivative.tolerance / 10)
     for u, slope in derivative.directions:
         assert abs(slope.value - gradient @ u) <= derivative.tolerance / 10 * scale * np.linalg.norm(u)
 
 
-def test_a_function_that_is_affine_only_where_the_point_lies_is_not_affine() -> None:
-    assert derive(lambda x: MATRIX @ np.maximum(x, -10)).method != JACOBIAN
-    assert derive(lambda x: MATRIX @ (x * x), np.zeros(6)).method != JACOBIAN
-
-
 def test_the_number_of_entries_is_limited() -> None:
     derivative = derive(lambda x: MATRIX @ x, limit=4)
     assert len(derivative.indices) == 4
     assert len(derivative.directions) == derivatives.DIRECTIONS
-    assert_close(derivative.gradient, (MATRIX.T @ DY)[derivative.indices])
+    assert_close(derivative.gradient, (MATRIX.T @ DY)[derivative.indices], error=1e-8)
 
 
 def test_code_may_fail_outside_of_its_domain() -> None:
     def picky(x: Array) -> Array:
-        if np.iscomplexobj(x) or (x <= 0).any():
+        if (x <= 0).any():
             raise ValueError("positive numbers, please")
         return np.log(x)
 
     v = np.abs(V) + 1
     derivative = derive(picky, v, np.ones(6))
-    assert derivative.method == CENTRAL
     assert_close(derivative.gradient, 1 / v, error=1e-8)
 
 

@@ -52,7 +52,19 @@ def test_the_command_states_each_reason_and_the_protection(tmp_path: Path) -> No
     text = "def relu_forward(x):\n    return -x, x\ndef relu_backward(dout, cache):\n    raise NotImplementedError\n"
     folder = filled(tmp_path / "class", {"mine.py": text, "empty/": ""})
     against = "relu_forward, relu_backward, affine_forward"
-    command = ["grade", str(folder), "--against", against, "--seed", "1", "--csv", str(tmp_path / "grades.csv")]
+    command = [
+        "grade",
+        str(folder),
+        "--against",
+        against,
+        "--seed",
+        "1",
+        "--csv",
+        str(tmp_path / "grades.csv"),
+        "--feedback",
+        str(tmp_path / "texts"),
+        "--trust",
+    ]
     printed = CliRunner().invoke(main, command)
     rows = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)
     with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
@@ -63,6 +75,14 @@ def test_the_command_states_each_reason_and_the_protection(tmp_path: Path) -> No
         assert row["remark"] == line["remark"] != ""
         assert row["remark"] in words
         assert all(result["remark"] for result in row["results"] if not result["ok"])
+        parts = [result["part"] for result in row["results"]]
+        assert [float(line[f"points_{part}"]) for part in parts] == [float(result["ok"]) for result in row["results"]]
+        text = (tmp_path / "texts" / f"{row['submission']}.txt").read_text(encoding="utf-8")
+        assert text.startswith(f"{row['submission']}: {row['passed']} of {row['parts']} points\n")
+        for result in row["results"]:
+            assert f"\n{result['part']}: {int(result['ok'])} of 1" in text
+            assert (result["remark"] or "") in text
+        assert row["results"] or row["remark"] in text
         assert row["protection"] == line["protection"]
         assert row["protection"] in (homework.NOT_RUN, printed.stdout.splitlines()[-1].removeprefix("protection: "))
 

@@ -113,7 +113,7 @@ def _wrong_results_of_graph(configuration: GraphConfiguration, seed: int) -> lis
     function = GraphFunction(network, engine=configuration.engine)
     values = random_inputs.draw_values(function.shape, function.parameters, configuration.samples, seed)
     other = random_inputs.draw_values(function.shape, function.parameters, configuration.samples, seed + 1)
-    test_case = replace(make_test_case(function, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
+    test_case = make_test_case(function, values, configuration.number, tolerance=FAR_TOLERANCE)
     examination = examine(test_case, limit=GRAPH_ENTRIES)
     wrong = _wrong(examination.results)
     if wrong:

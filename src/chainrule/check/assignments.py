@@ -87,7 +87,7 @@ class Assignment:
             for name in names:
                 forward = name.replace("_backward", "_forward")
                 parts += dict.fromkeys((forward, forward.replace("_forward", "_backward")))
-            return cls(None, shape, tuple(parts))
+            return cls(None, shape, tuple(dict.fromkeys(parts)))
         layer = expressions.layer(against)
         intended = LibraryLayer(layer, shape or random_inputs.input_shape_for(layer))
         return cls(against, shape, ("y", *(f"d{name}" for name in intended.tensors)))

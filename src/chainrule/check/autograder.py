@@ -54,7 +54,8 @@ chmod -R go-rwx "$ROOT/source"  # submissions do not run as root and cannot read
 
 RUN = """\
 #!/usr/bin/env bash
-# Grades the submission and writes results/results.json. AUTOGRADER_ROOT is for trials elsewhere.
+# Grades the submission, as another user of the container, and writes results/results.json.
+# AUTOGRADER_ROOT is for trials elsewhere.
 set -euo pipefail
 ROOT="${AUTOGRADER_ROOT:-/autograder}"
 PYTHON="${AUTOGRADER_PYTHON:-$ROOT/environment/bin/python}"
@@ -62,7 +63,7 @@ export PYTHONPATH="$ROOT/source/library" PYTHONDONTWRITEBYTECODE=1
 mkdir -p "$ROOT/results"
 chmod go-rwx "$ROOT/results"
 cd "$ROOT"
-@STUDENT@"$PYTHON" -P -m chainrule grade "$ROOT/submission" --single @WORDS@ \\
+@STUDENT@"$PYTHON" -P -m chainrule grade "$ROOT/submission" --single --trust @WORDS@ \\
     --points "$ROOT/source/points.toml" --results gradescope "$ROOT/results/results.json" || [ $? -eq 3 ]
 """
 

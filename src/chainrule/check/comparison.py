@@ -72,14 +72,6 @@ def _along(claimed: Array, u: Array, slope: Slope) -> float:
     return max(gap, 0.0) / max(float(np.linalg.norm(u)), TINY)
 
 
-def agree(first: Derivative, second: Derivative, scale: float) -> bool:
-    """Return whether two derivatives at the same elements agree within the larger of their tolerances."""
-    if not np.array_equal(first.indices, second.indices):
-        return False
-    gaps = np.abs(first.gradient - second.gradient) / max(scale, TINY)
-    return bool(gaps.max(initial=0.0) <= max(first.tolerance, second.tolerance))
-
-
 def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) -> Comparison:
     """Compare arrays of equal shapes. Errors are relative to the largest expected element, at least ``min_scale``."""
     finite = np.isfinite(expected)

@@ -143,7 +143,7 @@ def _with_epsilon(file: CheckedFile, task: LearnerTask) -> LearnerTask:
     values = {name: np.full(size, NEUTRAL.get(name, 0.0)) for name, size in intended.parameters.items()}
     values["x"] = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *intended.shape))
     try:
-        y = code.forward(values)
+        y = code.output(values)
     except StudentError:
         return replace(task, shape=intended.shape)
     for epsilon in EPSILONS:

@@ -1,4 +1,4 @@
-"""Result files of graders: Gradescope and Otter-Grader. Others read the table of `--csv`."""
+"""Result files of graders: Gradescope and Otter-Grader; others read the table of `--csv`. A text for each student."""
 
 from collections.abc import Sequence
 
@@ -55,6 +55,16 @@ def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, b
         message = "\n\n".join(filter(None, (remark, part_result.details)))
         tests.append((part_result, scores[part_result.part], passed, message))
     return tests
+
+
+def feedback(grade: Grade, scheme: PointScheme) -> bytes:
+    """Return a text for the student: the points of the submission, then those of each part with the reason."""
+    parts = [f"{grade.submission}: {scheme.score(grade)} of {scheme.total} points"]
+    if not grade.results:
+        parts.append(grade.remark)
+    for part_result, score, _, message in _tests(grade, scheme) if grade.results else ():
+        parts.append(f"{part_result.part}: {score} of {scheme.points[part_result.part]}\n{message}".strip())
+    return ("\n\n".join(parts) + "\n").encode(errors="backslashreplace")
 
 
 def otter(grades: Sequence[Grade], scheme: PointScheme) -> bytes:

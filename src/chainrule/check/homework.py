@@ -4,7 +4,6 @@ A submission's process returns only arrays and plain values (`host`). SECURITY.m
 provides. The level of hints determines how much a report reveals, from verdicts only to mistakes and corrections.
 """
 
-import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +30,6 @@ from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
 from chainrule.custom.calls import InterfaceError
 from chainrule.errors import ChainruleError, one_line
 
-REFUSAL = re.compile("a submission may not .*: it is checked in isolation")  # printed by guest/fence.py
 VERDICTS, NUMBERS, TERMS, ALL = range(4)  # levels of hints
 LEVELS = (
     "verdicts only",
@@ -269,21 +267,10 @@ def _grade_entry(
         remark = f"could not be graded because of an error in the grader: {message}"
         grade = replace(grade, remark=remark, graded=False)
     output = "".join(printed)
-    remark = _with_refusals(grade.remark, output)
+    remark = grade.remark
     if "No module named" in remark:
         remark += IMPORT_HINT
     return replace(grade, remark=remark, seconds=round(time.monotonic() - begin, 2), output=output)
-
-
-def _with_refusals(remark: str, output: str) -> str:
-    """Return a remark with the refused actions that a submission's output reports, and that it does not mention."""
-    sentences = list[str]()
-    if remark:
-        sentences.append(remark)
-    for refusal in dict.fromkeys(REFUSAL.findall(output)):
-        if refusal not in remark:
-            sentences.append(f"{refusal}.")
-    return " ".join(sentences)
 
 
 def _with_report(grade: Grade, report: Report, task: Assignment, unverified: Mapping[str, str]) -> Grade:

@@ -1,30 +1,21 @@
-"""Layers, losses and models of this library as functions of named tensors, with the gradients to check.
-
-A function has an exact form for differentiation (in float64, and complex128 if possible), and the results of its own
-code: the output and the gradients.
-"""
+"""Layers and losses of this library as functions of named tensors, with the gradients to check."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.engines import loader
-from chainrule.engines.interpreter import Interpreter, ModuleEngine
-from chainrule.engines.numpy import pooling
+from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array, Engine
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Layer
 from chainrule.network import losses
-from chainrule.network.losses import Loss
-from chainrule.network.network import Network
 
 Values = Mapping[str, Array]
-SEED, STEP = 9, 4  # seed and step of dropout masks (arbitrary constants)
 
 
 class DifferentiableFunction:
@@ -32,23 +23,17 @@ class DifferentiableFunction:
 
     name      name for headings
     tensors   names of the tensors whose gradients are checked, starting with the input
-    analytic  whether the function is known to compute in float64 and to support complex arguments
     """
 
     name: str
     tensors: tuple[str, ...]
-    analytic = False
-
-    def forward(self, values: Values) -> Array:
-        """Return the value of the function to differentiate."""
-        raise NotImplementedError
 
     def output(self, values: Values) -> Array:
-        """Return the output of the code of the function."""
-        return self.forward(values)
+        """Return the output."""
+        raise NotImplementedError
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients of ⟨dy, forward(values)⟩ that the checked function computes.
+        """Return the gradients of ⟨dy, output(values)⟩ that the checked function computes.
 
         Their shapes are not checked. A gradient that the code does not compute has no entry.
         """
@@ -102,7 +87,6 @@ class LibraryPlan(DifferentiableFunction):
         self._prefix = prefix
         self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
         self.output_shape = self.plan.output.shape
-        self.analytic = not _calls_custom_code(self.plan)
         self.tensors = ("x", *self.parameters)
 
     @property
@@ -136,10 +120,6 @@ class LibraryPlan(DifferentiableFunction):
             size = max(size, last)
         buffers = LibraryBuffers(np.concatenate(parts), np.linspace(0.5, 1.5, size, dtype=values["x"].dtype))
         return Interpreter(engine, self.plan, layout, buffers)
-
-    def forward(self, values: Values) -> Array:
-        """Return the output in float64 or complex128."""
-        return self._interpreter(EXACT_ENGINE, values).forward(values["x"])
 
     def output(self, values: Values, engine: str | None = None) -> Array:
         """Return the output in the function's dtype, computed by ``engine``; None: its own engine."""
@@ -212,68 +192,21 @@ class LibraryLoss(DifferentiableFunction):
     """
 
     tensors = ("p",)
-    analytic = True
 
-    def __init__(self, loss: str, *, engine: str | None = None, power: int = 0) -> None:
+    def __init__(self, loss: str, *, engine: str = "reference", power: int = 0) -> None:
         self.name = losses.find(loss)
         self.power = power
         self.engine = loader.find(engine)
 
-    def forward(self, values: Values) -> Array:
-        """Return the mean loss as a zero-dimensional array."""
-        return self._mean(EXACT_ENGINE, values)
-
     def output(self, values: Values) -> Array:
-        """Return the mean loss, computed by the function's engine."""
-        return self._mean(self.engine, values)
+        """Return the mean loss as a zero-dimensional array."""
+        (sample_losses,) = self.engine.run(self.name, (values["p"], values["t"]), {})
+        return np.asarray(sample_losses.mean() * float(values["p"].shape[1]) ** self.power)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradient of the mean loss with respect to p, times dy."""
         (dp,) = self.engine.run(f"{self.name}_dp", (values["p"], values["t"]), {"batch": len(values["p"])})
         return {"p": dp * dy * float(dp.shape[1]) ** self.power}
-
-    def _mean(self, engine: Engine, values: Values) -> Array:
-        (sample_losses,) = engine.run(self.name, (values["p"], values["t"]), {})
-        return np.asarray(sample_losses.mean() * float(values["p"].shape[1]) ** self.power)
-
-
-class LibraryModel(DifferentiableFunction):
-    """A whole model with its loss: the mean loss of a batch as a function of all parameters."""
-
-    def __init__(self, network: Network, loss: Loss, x: Array, t: Array, name: str) -> None:
-        self.name = name
-        self._network = network
-        self._x = x
-        self._t = t
-        self._plan = network.plan(loss)
-        self.analytic = not _calls_custom_code(self._plan)
-        self._exact = LibraryBuffers(network.parameters, network.statistics.astype(np.float64))
-        self._interpreter = Interpreter(EXACT_ENGINE, self._plan, network.layout, self._exact)
-        self._compiled = network.compile(self._plan)
-        self.values = dict[str, Array]()
-        for tensor, (first, last) in network.layout.items():
-            value = network.weights[tensor]
-            if last > first and np.shares_memory(value, network.parameters):  # no running statistics
-                self.values[tensor] = value.astype(np.float64)
-        self.tensors = tuple(self.values)
-
-    def forward(self, values: Values) -> Array:
-        """Return the mean loss as a zero-dimensional array."""
-        self._exact.parameters = np.concatenate([values[name].reshape(-1) for name in self.values])
-        self._interpreter.forward(self._x, self._t, seed=SEED, step=STEP)
-        return np.asarray(self._interpreter.read(self._plan.loss_tensors[1]).mean())
-
-    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients, computed by the model's engine in its dtype."""
-        parts = [values[name].reshape(-1) for name in self.values]
-        self._network.parameters[:] = np.concatenate(parts)
-        dtype = self._network.dtype
-        flat = self._compiled.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
-        gradients = dict[str, Array]()
-        for name, value in self.values.items():
-            first, last = self._network.layout[name]
-            gradients[name] = flat[first:last].reshape(value.shape) * dy
-        return gradients
 
 
 def _offsets(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
@@ -285,11 +218,6 @@ def _tensor(name: str, shape: tuple[int, ...], trained: bool) -> Tensor:
     return Tensor(name, shape, "parameter" if trained else "state")
 
 
-def _calls_custom_code(plan: Plan) -> bool:
-    """Return whether a plan calls custom code, which may not support complex numbers."""
-    return any(operation.call for operation in plan.operations)
-
-
 class MulticlassHinge(DifferentiableFunction):
     """The multiclass hinge loss: the mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), with the sample's class k.
 
@@ -299,7 +227,7 @@ class MulticlassHinge(DifferentiableFunction):
     tensors = ("p",)
     name = "multiclass_hinge"
 
-    def forward(self, values: Values) -> Array:
+    def output(self, values: Values) -> Array:
         """Return the mean loss as a zero-dimensional array."""
         return np.asarray(self._margins(values).sum() / len(values["p"]))
 
@@ -312,71 +240,3 @@ class MulticlassHinge(DifferentiableFunction):
         p = values["p"]
         t = values["t"]
         return np.maximum(0, p - (p * t).sum(axis=1, keepdims=True) + 1) * (1 - t)
-
-
-LINEAR_OPERATIONS = {
-    *("cross_correlate", "cross_correlate_dx", "add_bias", "dense", "average_pool"),
-    *("batch_norm", "group_norm", "dropout", "tanh", "arctan", "pad", "crop", "permute", "resample"),
-    *("add", "multiply", "concatenate", "broadcast", "gather"),
-}
-
-
-def _sigmoid(x: Array) -> Array:
-    """Return the sigmoid. The formula depends on the sign of the real part, to avoid overflow."""
-    e = np.exp(np.where(np.real(x) > 0, -x, x))
-    return np.where(np.real(x) > 0, 1 / (1 + e), e / (1 + e))
-
-
-def _relu(x: Array) -> Array:
-    return x * (np.real(x) > 0)
-
-
-def _leaky_relu(x: Array, *, slope: float) -> Array:
-    return x * np.where(np.real(x) > 0, 1.0, slope)
-
-
-def _max_pool(x: Array, **options: Any) -> tuple[Array, Array]:
-    """Return the elements with the largest real parts, and their flat indices."""
-    _, winner = pooling.max_pool(np.ascontiguousarray(np.real(x)), **options)
-    cells = np.take_along_axis(x.reshape(*x.shape[:2], -1), winner.reshape(*x.shape[:2], -1).astype(np.intp), axis=2)
-    return cells.reshape(winner.shape), winner
-
-
-COMPLEX_OPERATIONS: dict[str, Callable[..., Any]] = {
-    "sigmoid": _sigmoid,
-    "relu": _relu,
-    "leaky_relu": _leaky_relu,
-    "max_pool": _max_pool,
-}
-
-
-class ExactEngine(ModuleEngine):
-    """The NumPy engine for real arrays. For complex arrays, it uses operations that preserve imaginary parts."""
-
-    def __init__(self) -> None:
-        super().__init__("numpy")
-        self.name = "exact"
-        self._reference = loader.find("reference")
-
-    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Run the operation with all arrays converted to their common type, at least float64."""
-        numbers = [array.dtype for array in arrays if array is not None and array.dtype.kind in "fc"]
-        dtype = np.result_type(np.float64, *numbers)
-        inputs = tuple(None if array is None else _cast(array, dtype) for array in arrays)
-        if dtype.kind != "c" or name in LINEAR_OPERATIONS:
-            return super().run(name, inputs, attributes)
-        if name in COMPLEX_OPERATIONS:
-            results: Array | tuple[Array, ...] = COMPLEX_OPERATIONS[name](*inputs, **attributes)
-            if isinstance(results, tuple):
-                return results
-            return (results,)
-        return self._reference.run(name, inputs, attributes)
-
-
-def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
-    if array.dtype.kind in "fc":
-        return array.astype(dtype)
-    return array
-
-
-EXACT_ENGINE = ExactEngine()

@@ -42,10 +42,10 @@ class LossReading(NamedTuple):
 def losses_of(name: str | None) -> list[DifferentiableFunction]:
     """Return the losses that code may compute: the named one, or all but that of a quantile, whose level is unknown."""
     if name is None:
-        return [LibraryLoss(loss, engine="reference") for loss in losses.NAMES if loss != losses.QUANTILE]
+        return [LibraryLoss(loss) for loss in losses.NAMES if loss != losses.QUANTILE]
     if name == MulticlassHinge.name:
         return [MulticlassHinge()]
-    return [LibraryLoss(losses.find(name), engine="reference")]
+    return [LibraryLoss(losses.find(name))]
 
 
 def read_loss(
@@ -86,7 +86,7 @@ def read_loss(
                 return reading._replace(right=True)
             power = OTHER_SCALES.get(intended.name)
             if power is not None and nearly_equal(value, expected * 3.0**power, TOLERANCE):
-                scaled = LibraryLoss(intended.name, engine="reference", power=power)
+                scaled = LibraryLoss(intended.name, power=power)
                 note = SCALE_NOTE.format("K" if power > 0 else "1/K", intended.name)
                 if _has_right_gradient(file, text, scaled, seed, one_hot):
                     return LossReading(text, scaled, one_hot, note, right=True)

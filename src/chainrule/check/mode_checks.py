@@ -70,8 +70,8 @@ def dropout_results(code: Code, rate: float, shape: tuple[int, ...], seed: int) 
     dy = generator.normal(size=x.shape)
     result = partial(mode_result, code.kind)
     submitted = SubmittedLayer(code, shape, ())
-    first = submitted.forward({"x": x})
-    notes = (SAME_MASK,) * is_same(submitted.forward({"x": x}), first)
+    first = submitted.output({"x": x})
+    notes = (SAME_MASK,) * is_same(submitted.output({"x": x}), first)
     yield replace(_masked(result, x, first, rate), notes=notes)
     yield _mask_gradient(result, submitted, x, dy)
     checked = CheckedCase(TestCase(submitted, {"x": x}, dy, first, generator), {}, {}, frozenset(), {"x": x / 2})
@@ -91,7 +91,7 @@ def identity_result(code: Code, rate: float, shape: tuple[int, ...], seed: int) 
 
 def _mask_gradient(result: Callable[..., CheckResult], training: SubmittedLayer, x: Array, dy: Array) -> CheckResult:
     """Return the result of dx, which must be dy times the mask and the scale of the last forward."""
-    y = training.forward({"x": x})
+    y = training.output({"x": x})
     masked = y / x
     dx = training.backward({"x": x}, dy).get("x")
     unscaled = is_same(dx, dy * (masked != 0), y) and not np.isclose(masked.max(), 1)

@@ -324,6 +324,9 @@ class Search:
             for word in NAMES.outputs:
                 if f"self.{word}" in places:
                     drafts.append((f"{prefix}{call}; y = self.{word}", places[f"self.{word}"]))
+            if not drafts:
+                message = f"{self.code.name}: forward returned no array of numbers, or an empty one"
+                self.failure = self.failure or StudentError(message)
         for draft, y in drafts:
             yield draft, _to_library(draft, "y", y, len(self.case.shape) + 1)
 

@@ -169,7 +169,7 @@ class LossReference(Reference):
     def __init__(self, intended: DifferentiableFunction) -> None:
         self._power = getattr(intended, "power", 0)
         is_hinge = isinstance(intended, MulticlassHinge)
-        super().__init__(intended if is_hinge else LibraryLoss(intended.name, engine="reference", power=self._power))
+        super().__init__(intended if is_hinge else LibraryLoss(intended.name, power=self._power))
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the correct quantities of the loss."""

@@ -3,14 +3,14 @@
 Parameters that cannot be checked also get a result, so that their layer does not count as right.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from chainrule.check import comparison, derivatives
-from chainrule.check.derivatives import COMPLEX, Derivative, Scalar
+from chainrule.check.derivatives import Derivative
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.library_functions import DifferentiableFunction, Values
@@ -20,8 +20,8 @@ from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 
 FLOAT32_NOTE = "the code computes in float32 or lower precision: tolerances are adapted to its rounding errors"
-REFERENCE_LOOPS = "reference loops"
-EXACT_TOLERANCE = 1e-12  # tolerance of outputs in float64
+REFERENCE_LOOPS, CENTRAL = "reference loops", "central differences"
+EXACT_TOLERANCE, GRADIENT_TOLERANCE = 1e-12, 1e-10  # tolerances of outputs and of gradients in float64
 NOT_FINITE = "not-finite"
 HALF_PRECISION = "half-precision"
 DTYPE_ADVICE = "compute in the dtype of x"
@@ -50,7 +50,6 @@ class TestCase:
     output     the function's output for these values
     reference      source of correct results; None if they are unknown
     tolerance  tolerance of the output; larger for code that does not compute in float64
-    affine     False if the function seems affine but may have kinks, such as a mostly constant graph
     """
 
     function: DifferentiableFunction
@@ -60,7 +59,6 @@ class TestCase:
     generator: np.random.Generator
     reference: Reference | None = None
     tolerance: float = EXACT_TOLERANCE
-    affine: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,55 +66,54 @@ class NumericalDerivatives:
     """Numerical derivatives and their accuracy.
 
     derivatives  derivative with respect to each tensor
-    scalars      the differentiated function of each tensor
     noise        relative rounding error of the differentiated code
     min_scale    minimum scale for relative errors, since even zero gradients have rounding errors
     """
 
     derivatives: Mapping[str, Derivative]
-    scalars: Mapping[str, Scalar]
     noise: float
     min_scale: float
 
 
-def numerical_derivatives(test_case: TestCase, limit: int) -> NumericalDerivatives:
+def code_noise(test_case: TestCase) -> float:
+    """Return the relative rounding error of the code of a function."""
+    errors = list[float]()
+    for name in test_case.function.tensors:
+        f = partial(function_of, test_case.function, test_case.values, name)
+        errors.append(comparison.noise(f, test_case.values[name], test_case.generator))
+    return max(errors)
+
+
+def numerical_derivatives(test_case: TestCase, limit: int, noise: float | None = None) -> NumericalDerivatives:
     """Return the numerical derivatives with respect to all tensors.
 
     limit   number of elements per tensor that are checked individually
+    noise   that of the code; None: estimate it
     """
-    values = test_case.values
-    generator = test_case.generator
-    analytic = test_case.function.analytic
-    functions = dict[str, partial[Array]]()
-    for name in test_case.function.tensors:
-        functions[name] = partial(function_of, test_case.function, values, name)
-    noise = 0.0
-    if not analytic:
-        noise = max(comparison.noise(f, values[name], generator) for name, f in functions.items())
+    if noise is None:
+        noise = code_noise(test_case)
     by_name = dict[str, Derivative]()
-    scalars = dict[str, Scalar]()
-    largest = 0.0
-    typical = 0.0
-    dy_times_y = float(np.abs(test_case.dy).max(initial=0.0) * np.abs(test_case.output).max(initial=0.0))
-    for name, f in functions.items():
-        by_name[name] = derivatives.derive(
-            f,
-            values[name],
-            test_case.dy,
-            generator,
-            noise=noise,
-            limit=limit,
-            analytic=analytic,
-            affine=test_case.affine,
-        )
-        scalars[name] = Scalar(f, values[name], test_case.dy, noise)
-        largest = max(largest, by_name[name].size)
-        typical = max(typical, dy_times_y / scalars[name].scale)
+    for name in test_case.function.tensors:
+        f = partial(function_of, test_case.function, test_case.values, name)
+        value = test_case.values[name]
+        by_name[name] = derivatives.derive(f, value, test_case.dy, test_case.generator, noise=noise, limit=limit)
+    sizes = [derivative.size for derivative in by_name.values()]
+    return NumericalDerivatives(by_name, noise, min_scale(test_case, sizes))
+
+
+def min_scale(test_case: TestCase, sizes: Sequence[float]) -> float:
+    """Return the smallest scale for errors: those of a gradient that is almost 0 are relative to the largest, or dy·y.
+
+    sizes   largest absolute values of the gradients
+    """
     relative = MIN_SCALE_FLOAT32
     if test_case.tolerance <= EXACT_TOLERANCE:
         relative = MIN_SCALE
-    # Errors of a gradient that is 0, or almost, are relative to the largest one, or to dy · y, instead of itself.
-    return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, relative * typical))
+    typical = 0.0
+    dy_times_y = float(np.abs(test_case.dy).max(initial=0.0) * np.abs(test_case.output).max(initial=0.0))
+    for name in test_case.function.tensors:
+        typical = max(typical, dy_times_y / derivatives.scale_of(test_case.values[name]))
+    return max(1e-3 * max(sizes), relative * typical)
 
 
 def has_output_shape(test_case: TestCase) -> bool:
@@ -126,7 +123,7 @@ def has_output_shape(test_case: TestCase) -> bool:
 
 def function_of(function: DifferentiableFunction, values: Values, name: str, value: Array) -> Array:
     """Return the function's output with one tensor replaced."""
-    return function.forward({**values, name: value})
+    return function.output({**values, name: value})
 
 
 def output_result(test_case: TestCase, noise: float = 0.0) -> CheckResult:
@@ -162,6 +159,31 @@ def comparison_result(
     return replace(result, error=compared.error, ok=compared.error <= tolerance, worst=compared.worst)
 
 
+def reference_result(
+    test_case: TestCase, tensor: str, claimed: Array | None, expected: Mapping[str, Array], noise: float
+) -> CheckResult:
+    """Return the result of a gradient compared with that of the intended layer, which forward computes.
+
+    expected   the right gradients of all tensors
+    noise      relative rounding error of forward
+    """
+    tolerance = max(GRADIENT_TOLERANCE, test_case.tolerance)
+    shown = comparison_result(test_case, tensor, claimed, expected[tensor], tolerance, REFERENCE_LOOPS)
+    if claimed is None or shown.error is None or shown.ok:
+        return shown
+    noise = max(noise, _backward_noise(test_case, tensor))
+    tolerance = max(tolerance, 200 * noise)
+    sizes = [float(np.abs(gradient).max(initial=0.0)) for gradient in expected.values()]
+    compared = comparison.compare_with_array(claimed, expected[tensor], min_scale(test_case, sizes))
+    return replace(
+        shown,
+        error=compared.error,
+        tolerance=tolerance,
+        ok=compared.error <= tolerance,
+        notes=(FLOAT32_NOTE,) * bool(noise),
+    )
+
+
 def gradient_result(
     test_case: TestCase, tensor: str, claimed: Array | None, numerical: NumericalDerivatives
 ) -> CheckResult:
@@ -172,7 +194,7 @@ def gradient_result(
 
     derivative = numerical.derivatives[tensor]
     size = test_case.values[tensor].size
-    result = CheckResult(test_case.function.name, tensor, derivative.method, None, derivative.tolerance, False)
+    result = CheckResult(test_case.function.name, tensor, CENTRAL, None, derivative.tolerance, False)
     if (
         incomparable := _incomparable_result(result, claimed, test_case.values[tensor].shape, is_right)
     ) or claimed is None:
@@ -180,13 +202,9 @@ def gradient_result(
     noise = max(numerical.noise, _backward_noise(test_case, tensor))
     derivative = replace(derivative, tolerance=max(derivative.tolerance, test_case.tolerance, 200 * noise))
     scale = max(derivative.size, numerical.min_scale)
-    if derivative.method == COMPLEX and not test_case.function.analytic:
-        derivative = _without_dropped_parts(derivative, claimed, numerical.scalars[tensor], test_case, scale)
     compared = comparison.compare_with_derivative(claimed, derivative, scale)
     notes = ((FLOAT32_NOTE,) if noise else ()) + _accuracy_notes(result.title, derivative, compared.kinks, scale, size)
-    result = replace(
-        result, method=derivative.method, tolerance=derivative.tolerance, error=compared.error, notes=notes
-    )
+    result = replace(result, tolerance=derivative.tolerance, error=compared.error, notes=notes)
     if compared.excess > derivative.tolerance:
         comparable = tensor == "x" and test_case.reference is None and claimed.shape == test_case.dy.shape
         if comparable:
@@ -198,24 +216,6 @@ def gradient_result(
     if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
         return replace(result, checked=False, diagnoses=(HIDDEN_BY_KINKS,))
     return replace(result, ok=True, worst=compared.worst)
-
-
-def _without_dropped_parts(
-    by_complex_step: Derivative, claimed: Array, scalar: Scalar, test_case: TestCase, scale: float
-) -> Derivative:
-    """Return the derivative by differences if it confirms a gradient that a complex step contradicts.
-
-    This is the case for code that drops imaginary parts.
-    """
-    if comparison.compare_with_derivative(claimed, by_complex_step, scale).excess <= by_complex_step.tolerance:
-        return by_complex_step
-    by_differences = derivatives.by_differences(scalar, test_case.generator)
-    compared = comparison.compare_with_derivative(claimed, by_differences, scale)
-    confirms = compared.excess <= by_differences.tolerance
-    differ = not comparison.agree(by_complex_step, by_differences, scale)
-    if confirms and differ:
-        return by_differences
-    return by_complex_step
 
 
 def _accuracy_notes(title: str, derivative: Derivative, kinks: int, scale: float, size: int) -> tuple[str, ...]:
@@ -299,8 +299,6 @@ def _backward_noise(test_case: TestCase, tensor: str) -> float:
     def gradient(dy: Array) -> Array:
         return test_case.function.gradients(test_case.values, dy)[tensor]
 
-    if test_case.function.analytic:
-        return 0.0
     return comparison.noise(gradient, test_case.dy, test_case.generator)
 
 

@@ -40,23 +40,20 @@ class SubmittedLayer(DifferentiableFunction):
         self.changed: tuple[str, ...] = ()  # names of arrays overwritten by the last call: x, dy, y, or a parameter
         self.reshaped: set[str] = set()  # parameters whose gradients have other axes of length 1
 
-    def forward(self, values: Values) -> Array:
+    def output(self, values: Values) -> Array:
         """Return the output of the learner's `forward` for these values."""
         for name in self.names:
             self.code.set(name, values[name])
         result = self.code.forward(values["x"], strided=self.strided)
         self.changed = result.changed
-        y = result.arrays["y"]
-        if any(np.iscomplexobj(value) for value in values.values()):
-            return y
-        return _real(y, f"{self.name}.forward")
+        return _real(result.arrays["y"], f"{self.name}.forward")
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Run the learner's `forward` and `backward`, and return the gradients.
 
         Their shapes are not checked. A gradient that the code does not compute has no entry.
         """
-        self.forward(values)
+        self.output(values)
         return self.backward(values, dy)
 
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
@@ -108,7 +105,7 @@ class SubmittedLoss(DifferentiableFunction):
         self.intended = intended
         self.changed: tuple[str, ...] = ()
 
-    def forward(self, values: Values) -> Array:
+    def output(self, values: Values) -> Array:
         """Return the mean loss; StudentError unless the code returns one loss, or one per sample."""
         result = self._code.forward(values["p"], values["t"])
         self.changed = result.changed
@@ -123,7 +120,7 @@ class SubmittedLoss(DifferentiableFunction):
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Run forward and backward, and return the learner's gradient of the mean loss, times dy."""
-        self.forward(values)
+        self.output(values)
         before = self.changed
         gradients = self.backward(values, dy)
         self.changed = (*before, *self.changed)

@@ -107,7 +107,7 @@ def check(
 
     if sources.split(code)[0].suffix.lower() not in sources.SUFFIXES:
         raise OptionError(
-            f"{code}: expected FILE.py or FILE.ipynb; in Python, check_gradients checks layers and models"
+            f"{code}: expected FILE.py or FILE.ipynb; in Python, check_gradients checks a layer of your own"
         )
     base = _task(input_shape, ties, samples, contract, course)
     report = _report_of_file(code, against, base, Process(seconds, root, others), seed)

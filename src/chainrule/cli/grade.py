@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 UNGRADED = 3  # exit status if a part of an entry could not be graded
 UNISOLATED = (
-    "chainrule: WARNING: submissions were not isolated by the kernel. Protection: {}. Grade only code that you would "
-    "run. SECURITY.md shows what submissions could do, and how to grade in a container."
+    "submissions cannot be isolated here ({}): grade in a container (SECURITY.md), or pass --trust to run them with "
+    "your permissions"
 )
 FORMATS = ("gradescope", "otter")
 
@@ -62,11 +62,15 @@ def assignment_options(
     options.as_json,
 )
 def output_options(
-    *, table: options.OutputFile = None, autograders: Annotated[tuple[Any, ...], options.FILE] = ()
+    *,
+    table: options.OutputFile = None,
+    feedback: options.OutputFolder = None,
+    autograders: Annotated[tuple[Any, ...], options.FILE] = (),
 ) -> None:
     """Declare what is written.
 
-    table        (--csv) Write the table as a CSV file.
+    table        (--csv) Write the table as a CSV file, with the points of each part.
+    feedback     (--feedback FOLDER) Write a text for each student, with the points and the reason of each part.
     autograders  (--autograder FILE.zip) Write an autograder for Gradescope.
     """
 
@@ -81,6 +85,7 @@ def grade(
     *,
     single: bool = False,
     student: options.Text = None,
+    trust: bool = False,
     protection: bool = False,
     **arguments: Any,
 ) -> None:
@@ -96,6 +101,7 @@ def grade(
     Exits with 0 if every part of every entry was graded, right or wrong, and with 3 if one could not be graded.
 
     single      FOLDER is one submission, or a file that is one.
+    trust       Grade even if this machine cannot isolate the submissions; they then run with your permissions.
     protection  Instead of grading, print how this machine isolates submissions.
     student     (--student NAME) Name of the student of a single submission, for --draw-by.
     """
@@ -112,10 +118,10 @@ def grade(
     _write_autograders(task, arguments["autograders"])
     if folder is None:
         return
-    rows, ignored = _graded(folder, task, single, student, arguments["quiet"])
     granted = available_protection()
-    if _protection(rows) == str(granted) and not granted.namespaces:
-        click.echo(UNISOLATED.format(granted), err=True)
+    if not granted.namespaces and not trust:
+        raise OptionError(UNISOLATED.format("; ".join(granted.missing)))
+    rows, ignored = _graded(folder, task, single, student, arguments["quiet"])
     if arguments["as_json"]:
         print_json([{**asdict(row), "ok": row.ok, **_points(row, task, arguments)} for row in rows])
     else:
@@ -165,18 +171,23 @@ def _graded(
 
 
 def _points(row: "Grade", task: "GradedAssignment", arguments: dict[str, Any]) -> dict[str, float]:
-    """Return a submission's points and the maximum, by column name; empty without a point scheme."""
-    return {"points": task.scheme.score(row), "max_points": task.scheme.total} if arguments["points"] else {}
+    """Return the points of each part by column name, with a point scheme also their sum and the maximum."""
+    total = {"points": task.scheme.score(row), "max_points": task.scheme.total} if arguments["points"] else {}
+    return total | {f"points_{part}": points for part, points in task.scheme.scores(row).items()}
 
 
 def _write(rows: "list[Grade]", task: "GradedAssignment", arguments: dict[str, Any]) -> None:
     """Write the table and the files for graders."""
     from chainrule._io.files import write_atomic
     from chainrule.check import homework
-    from chainrule.check.grade_files import results
+    from chainrule.check.grade_files import feedback, results
 
     if arguments["table"] is not None:
         homework.write_csv(rows, arguments["table"], [_points(row, task, arguments) for row in rows])
+    if (folder := arguments["feedback"]) is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in rows:
+            write_atomic(folder / f"{Path(row.submission).parts[0]}.txt", feedback(row, task.scheme))
     for name, path in arguments["written"]:
         write_atomic(path, results(name, rows, task.scheme))
 

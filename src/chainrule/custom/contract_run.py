@@ -236,14 +236,8 @@ class ContractRun:
         numbers = cast("Array", thing)
         fitted = self._fitted(value, numbers[key], target)
         kind = np.result_type(numbers, fitted)
-        if numbers.dtype.kind == "c" and not np.iscomplexobj(fitted):
-            kind = np.result_type(np.real(numbers), fitted)
-        if kind != numbers.dtype:  # a part of an array in another dtype, such as complex numbers for a derivative
-            if kind.kind != "c":
-                real = np.real(numbers)
-            else:
-                real = numbers
-            self._assign(target.value, real.astype(kind))
+        if kind != numbers.dtype:  # a part of an array in another dtype, such as integers
+            self._assign(target.value, numbers.astype(kind))
             numbers = cast("Array", self._value(target.value))
         numbers[key] = fitted
 

@@ -1,6 +1,7 @@
-"""What the kernel and the fence stop, tried out and compared with SECURITY.md; and gradings without namespaces."""
+"""What the kernel stops, tried out and compared with SECURITY.md; and gradings without namespaces."""
 
 import errno
+import json
 import os
 import re
 import signal
@@ -18,23 +19,25 @@ import numpy as np
 import pytest
 from check import attempts
 from check.processes import orphaned_submissions
-from check.submissions import graded, relu, written
+from check.submissions import relu, written
+from click.testing import CliRunner
 
 from chainrule.check import homework, host
 from chainrule.check.host import Limits, Permissions, Protection, available_protection, open_file, process, protection
+from chainrule.cli import main
 from chainrule.errors import StudentError
 
 SECURITY = Path(__file__).parents[3] / "SECURITY.md"
 SOURCE = Path(host.__file__).parents[2]
 HARMLESS = "Call a function of the C library"  # what native code does is what matters
-BOOT_WITHOUT_FENCE = f"""
+BOOT = f"""
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("boot", {str(process.BOOT)!r})
 boot = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(boot)
 boot._install_empty_packages()
-from chainrule.check.guest import fence
-fence.install = lambda *_: None
+from chainrule.check.guest import isolation
+{{}}
 boot.main(sys.argv[1])
 """
 CONTRACT = "self = {0}(); y = self.forward(x); dx = self.backward(dy)"
@@ -83,7 +86,7 @@ def is_left() -> bool:
 
 def stated(column: int) -> dict[str, bool]:
     """Return a column of the table in SECURITY.md: whether an attempt is stopped."""
-    rows = re.findall(r"^\| (.+?) +" + r"\| (stopped|–) +" * 4 + r"\|$", SECURITY.read_text(encoding="utf-8"), re.M)
+    rows = re.findall(r"^\| (.+?) +" + r"\| (stopped|–) +" * 3 + r"\|$", SECURITY.read_text(encoding="utf-8"), re.M)
     return {name: cells[column] == "stopped" for name, *cells in rows}
 
 
@@ -101,32 +104,25 @@ def test_the_kernel_stops_some_attempts_without_namespaces(folder: Path, monkeyp
     user = os.getuid() == 0 and not protection._failure(Protection(False, True, False))
     if os.getuid() == 0 and not user:
         pytest.skip("another user could not read Python here")
-    monkeypatch.setattr(process, "BOOT", written(folder, BOOT_WITHOUT_FENCE, "boot.py"))
     without_namespaces = Protection(False, user, available_protection().call_filter)
     monkeypatch.setattr(host, "available_protection", lambda: without_namespaces)
     assert stopped(folder) == stated(2 if user else 1)
 
 
-def test_the_fence_stops_what_is_stated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare the last column. The limits stop some of the other attempts too, depending on the user."""
-    fence = Protection(False, False, available_protection().call_filter)
-    monkeypatch.setattr(host, "available_protection", lambda: fence)
-    tried = stopped(folder)
-    assert [name for name, is_stopped in stated(3).items() if is_stopped and not tried[name]] == []
-
-
 def test_without_namespaces_the_reason_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Grade on, and report why the kernel has not isolated the submission."""
+    """Refuse to grade in one line with the reason; with --trust, grade on and report it."""
     monkeypatch.setattr(protection, "_failure", lambda _: "unshare: Operation not permitted")
-    monkeypatch.setattr(homework, "available_protection", available_protection.__wrapped__)
-    monkeypatch.setattr(host, "available_protection", available_protection.__wrapped__)
-    row = graded(tmp_path, relu(), shape=(2, 3, 2))
-    assert row.ok
-    assert "fence" in row.protection
-    assert row.protection.count("unshare: Operation not permitted") == 2  # neither namespaces nor a filter
-    caught = "try: open('/etc/passwd')\nexcept OSError: pass\n"
-    row = graded(tmp_path, caught + relu(), shape=(2, 3, 2))
-    assert (row.ok, "may not read /etc/passwd" in row.remark) == (True, True)
+    for module in (homework, host):
+        monkeypatch.setattr(module, "available_protection", available_protection.__wrapped__)
+    written(tmp_path, relu())
+    command = ["grade", str(tmp_path), "--against", "ReLU()", "--input-shape", "2,3,2", "--json", "--quiet"]
+    refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 2
+    assert "--trust" in refused.stderr
+    assert refused.stderr.count("unshare: Operation not permitted") == 2  # neither namespaces nor a filter
+    (row,) = json.loads(CliRunner().invoke(main, [*command, "--trust"]).stdout)
+    assert row["ok"]
+    assert row["protection"].count("unshare: Operation not permitted") == 2
 
 
 def refuse(number: int) -> Callable[..., Any]:
@@ -247,9 +243,7 @@ def test_a_submission_does_not_run_if_its_isolation_fails(folder: Path, monkeypa
     permissions = Permissions((submission,), host.package_folders(), 2 << 30)
     for step in ("unshare", "pivot", "refuse_calls", "control", "give_up_rights"):
         failing = f"isolation.{step} = lambda *_: isolation.mount('nothing', '/nowhere', 'tmpfs', 0)"
-        boot = BOOT_WITHOUT_FENCE.replace("fence.install = lambda *_: None", failing)
-        boot = boot.replace("import fence", "import fence, isolation")
-        monkeypatch.setattr(process, "BOOT", written(folder, boot, "boot.py"))
+        monkeypatch.setattr(process, "BOOT", written(folder, BOOT.format(failing), "boot.py"))
         with pytest.raises(StudentError), open_file(submission, Limits(60), permissions=permissions) as file:
             file.contents()
         assert not mark.exists(), step

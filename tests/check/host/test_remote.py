@@ -147,7 +147,7 @@ def test_nothing_that_knows_an_answer_is_loaded() -> None:
     lines = (
         "import boot, sys",
         "boot._install_empty_packages()",
-        "from chainrule.check.guest import fence, serving",
+        "from chainrule.check.guest import isolation, serving",
         "print(*sys.modules)",
         "boot._remove_empty_packages()",
         "print(*sys.modules)",

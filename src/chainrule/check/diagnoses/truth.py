@@ -162,7 +162,7 @@ def _single_operation(layer: LibraryLayer) -> Operation | None:
 def loss_truth(intended: DifferentiableFunction, values: Values, dy: Array) -> GroundTruth:
     """Return the correct quantities of a loss, computed by the reference."""
     return GroundTruth(
-        intended.name, values, intended.forward(values), dy, intended.gradients(values, dy), {}, intended.gradients
+        intended.name, values, intended.output(values), dy, intended.gradients(values, dy), {}, intended.gradients
     )
 
 

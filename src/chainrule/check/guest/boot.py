@@ -5,11 +5,11 @@ OPTIONS is a JSON object:
 path         folders that are searched first for imports
 confinement  null for a trusted file; otherwise, an object with these fields:
 
-    packages    folders of packages by name, which may be imported in addition to the standard library
+    packages    folders of packages by name, which are found in addition to the standard library
     installed   paths of these packages
     submission  folder with a copy of the submission
     work        working folder, the only one that may be written to
-    namespaces  whether to isolate the process in Linux namespaces; otherwise, an audit hook restricts it (`fence`)
+    namespaces  whether to isolate the process in Linux namespaces
     user        id of the user that the process switches to, or null
     call_filter  whether some system calls are refused
     seconds     limit on the processor time
@@ -64,7 +64,7 @@ def main(text: str) -> None:
         _watch_host()
     else:
         try:
-            _confine(**confinement)
+            _confine(**{name: value for name, value in confinement.items() if name != "packages"})
         except OSError as error:
             sys.exit(error.strerror or str(error))
     _remove_empty_packages()
@@ -76,7 +76,6 @@ def main(text: str) -> None:
 
 def _confine(
     *,
-    packages: Mapping[str, str],
     installed: Sequence[str],
     submission: str,
     work: str,
@@ -87,7 +86,7 @@ def _confine(
     memory: int,
 ) -> None:
     """Restrict this process. The parameters are the fields in the module docstring; OSError if the kernel refuses."""
-    from chainrule.check.guest import fence, isolation
+    from chainrule.check.guest import isolation
 
     if user is None:
         tasks = _running_tasks()
@@ -102,8 +101,6 @@ def _confine(
     if call_filter:
         isolation.refuse_calls()
     _limit(seconds, memory, tasks)
-    if not namespaces:
-        fence.install(installed, submission, work, [*packages.values()])
 
 
 def _watch_host() -> None:

@@ -22,13 +22,10 @@ another                                    the number of another object of the s
 import copy
 import os
 import sys
-import warnings
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
-
-import numpy as np
 
 from chainrule.check import sources
 from chainrule.check.guest import frames
@@ -47,7 +44,6 @@ def serve(requests: int, replies: int) -> None:
     """Answer requests until the host closes the pipe."""
     codes: list[Any] = []
     sys.argv[1:] = []  # a file may read them when it is run
-    warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # caused by the checker's complex steps
     with open(requests, "rb") as stream:
         while head := stream.read(frames.SIZES.size):
             text, data = map(stream.read, frames.sizes(head))

@@ -40,7 +40,7 @@ class Protection:
     missing: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        parts = ["Linux namespaces" if self.namespaces else "fence of Python code"]
+        parts = ["Linux namespaces" if self.namespaces else "not isolated by the kernel"]
         if self.user:
             parts.append("another user")
         if self.call_filter:

@@ -141,18 +141,12 @@ class LibraryPlan(DifferentiableFunction):
         """Return the output in float64 or complex128."""
         return self._interpreter(EXACT_ENGINE, values).forward(values["x"])
 
-    def output(self, values: Values, engine: Engine | str | None = None) -> Array:
+    def output(self, values: Values, engine: Engine | None = None) -> Array:
         """Return the output in the function's dtype, computed by ``engine``; None: its own engine."""
         inputs = dict[str, Array]()
         for name, value in values.items():
             inputs[name] = value.astype(self.dtype)
-        return self._interpreter(self._selected(engine), inputs).forward(inputs["x"])
-
-    def _selected(self, engine: Engine | str | None) -> Engine:
-        """Return an engine, or the one with a name; None: the function's own."""
-        if engine is None:
-            return self.engine
-        return loader.find(engine) if isinstance(engine, str) else engine
+        return self._interpreter(engine or self.engine, inputs).forward(inputs["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
         """Return all arrays of a forward and a backward pass by the reference engine, for explanations of elements."""
@@ -171,12 +165,12 @@ class LibraryPlan(DifferentiableFunction):
             shapes[f"{self._prefix}{name}"] = shape
         return PlanTrace.of_layer(self.plan, shapes, arrays)
 
-    def gradients(self, values: Values, dy: Array, engine: Engine | str | None = None) -> dict[str, Array]:
+    def gradients(self, values: Values, dy: Array, engine: Engine | None = None) -> dict[str, Array]:
         """Return the gradients in the function's dtype, computed by ``engine``; None: its own engine."""
         inputs = dict[str, Array]()
         for name, value in values.items():
             inputs[name] = value.astype(self.dtype)
-        interpreter = self._interpreter(self._selected(engine), inputs)
+        interpreter = self._interpreter(engine or self.engine, inputs)
         interpreter.forward(inputs["x"])
         flat = interpreter.pull_back(dy.astype(self.dtype))
         gradients = {

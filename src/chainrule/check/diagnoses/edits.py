@@ -7,6 +7,7 @@ that of a learner. `small_edits` are changes of an index, a sign or a term, whic
 
 import ast
 import inspect
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -31,6 +32,15 @@ TABLE = Path(__file__).with_name("mistakes.toml")
 DESCRIPTIONS = ("name", "message", "tensors")  # keys of an entry that are not operations
 MAX_WORK = 40_000  # maximum number of products in loops that run once for every listed mistake
 MAX_SMALL_WORK = 8_000  # the same for loops that run once for every small edit
+SMALL = {  # name of a small mistake → its message
+    "axes-exchanged": "swaps two axes",
+    "axis-reversed": "reverses other axes than the right answer",
+    "mean-for-sum": "is a mean along an axis, not a sum",
+    "range-shortened": "leaves out the first or the last index",
+    "sign-changed": "has a wrong sign inside",
+    "sum-overwritten": "overwrites a sum, instead of adding to it",
+    "term-changed": "lacks a term or a factor",
+}
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,12 @@ class Edit:
         return tensor in self.tensors or ("parameters" in self.tensors and tensor not in ("x", "y", "p"))
 
     def mistake(self, tensor: str) -> Mistake:
-        """Return the edit as a mistake in a result."""
-        return Mistake(tensor, self.diagnosis, partial(self._results, tensor))
+        """Return the edit as a mistake in a result. A result that is 0 everywhere says nothing, and is left out."""
+
+        def results(truth: GroundTruth) -> Iterator[Array]:
+            return (result for result in self._results(tensor, truth) if result.any())
+
+        return Mistake(self.diagnosis, results)
 
     def _results(self, tensor: str, truth: GroundTruth) -> Iterator[Array]:
         """Yield the result of the edited loops, or each one if they return a list."""
@@ -60,8 +74,7 @@ class Edit:
             yield truth.replay(tensor, EditedEngine(self.operation, self._function(truth)))
         except SeveralResults as several:
             for result in several.results:
-                engine = EditedEngine(self.operation, partial(_constant, result))
-                yield truth.replay(tensor, engine)
+                yield truth.replay(tensor, EditedEngine(self.operation, partial(_constant, result)))
 
     def _function(self, truth: GroundTruth) -> Callable[..., Any]:
         """Return the edited loops for a test case."""
@@ -175,7 +188,7 @@ def small_edits(operation: str) -> tuple[Edit, ...]:
             continue
         old = ast.get_source_segment(source, node) or ""
         for name, new in _changes(node):
-            message = f"equals the reference loops of {operation} with {new} instead of {old}"
+            message = f"{SMALL[name]}: it equals the reference loops of {operation} with {new} instead of {old}"
             diagnosis = Diagnosis(name, message, derivation_link(operation))
             text = _spliced(source, node, new)
             edits.setdefault(text, Edit(operation, diagnosis, _tensors(operation), text))
@@ -191,7 +204,8 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, str]]:
             if not isinstance(op, ast.Div):
                 yield "term-changed", second
             if isinstance(op, ast.Add | ast.Sub):
-                yield "sign-changed", f"{first} {'-' if isinstance(op, ast.Add) else '+'} ({second})"
+                sign = "-" if isinstance(op, ast.Add) else "+"
+                yield "sign-changed", f"{first} {sign} {f'({second})' if isinstance(right, ast.BinOp) else second}"
         case ast.AugAssign(target, _, value):
             sums, terms = ast.unparse(target), ast.unparse(value)
             yield "sum-overwritten", f"{sums} = {terms}"
@@ -201,6 +215,11 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, str]]:
                     yield "mean-for-sum", f"{sums} += ({terms}) / {size}"
                     for condition in (f"{index} > 0", f"{index} < {size} - 1"):
                         yield "range-shortened", f"{sums} += ({terms}) * ({condition})"
+        case ast.Call(_, [*arguments]):
+            for argument in arguments:
+                if isinstance(argument, ast.Name):
+                    call = ast.unparse(node)
+                    yield "sign-changed", re.sub(rf"(?<=[(, ]){argument.id}(?=[,)])", f"-{argument.id}", call)
         case ast.Subscript(array, ast.Tuple(indices)) if _indices(node):
             texts, name = [*map(ast.unparse, indices)], ast.unparse(array)
             axes = [axis for axis, _ in _indices(node)]

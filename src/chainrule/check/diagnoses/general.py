@@ -74,7 +74,7 @@ def mistakes(tensor: str) -> list[Mistake]:
             builds += [(AVERAGED, _averages)]
         if tensor not in ("x", "p", "b"):
             builds += [(UNSUMMED, _samples)]
-    return [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in builds]
+    return [Mistake(diagnosis, partial(build, tensor)) for diagnosis, build in builds]
 
 
 def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> Diagnosis | None:
@@ -96,7 +96,7 @@ def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> D
 
 def vague(tensor: str) -> list[Mistake]:
     """Return the mistakes that are tried only if no other explains a result."""
-    return [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in VAGUE]
+    return [Mistake(diagnosis, partial(build, tensor)) for diagnosis, build in VAGUE]
 
 
 def _fixed(tensor: str, t: GroundTruth) -> Candidates:

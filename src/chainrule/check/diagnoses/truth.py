@@ -9,7 +9,8 @@ import numpy as np
 
 from chainrule.check.library_functions import LibraryLayer, LibraryLoss, Values
 from chainrule.check.report import Diagnosis
-from chainrule.core.plan import gradient_name
+from chainrule.core.plan import Tensor, gradient_name
+from chainrule.engines import loader
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError
@@ -60,12 +61,11 @@ Candidates: TypeAlias = Iterable[Array]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A classic mistake: the affected tensor, the diagnosis, and the results of the mistake.
+    """A classic mistake in a tensor: its diagnosis, and its results.
 
     build   function that returns the result of every variant of the mistake
     """
 
-    tensor: str
     diagnosis: Diagnosis
     build: Callable[[GroundTruth], Candidates]
 
@@ -114,35 +114,44 @@ def layer_truth(layer: LibraryLayer, values: Values, dy: Array) -> GroundTruth:
     The NumPy engine computes them, because many mistakes are derived from them. Verdicts do not depend on them.
     """
 
+    numpy = loader.find("numpy")
+
     def compute(others: Values, upstream: Array) -> Values:
-        return layer.gradients(others, upstream, "numpy")
+        return layer.gradients(others, upstream, numpy)
 
     def replay(tensor: str, engine: EditedEngine) -> Array:
-        place = _place(layer, tensor, engine.operation)
+        place, planned = _written(layer, tensor, engine.operation)
         try:
             result = layer.output(values, engine) if tensor == "y" else layer.gradients(values, dy, engine)[tensor]
         except ValueError:  # a result of another shape
-            if place is None or not engine.results:
+            if planned is None or not engine.results:
                 raise
-            return engine.results[place]
-        return result if place is None else engine.results[place]
+        else:
+            if planned is None or engine.results[place].shape[-len(planned.shape) :] == planned.shape:
+                return result
+        result = engine.results[place]
+        expected = y if tensor == "y" else gradients[tensor]
+        if len(planned.shape) + planned.per_sample > expected.ndim:  # an image, for a layer of one dimension
+            return result.reshape(*result.shape[:-2], -1)
+        return result
 
     names = tuple(dict.fromkeys(operation.name for operation in layer.plan.operations))
     attributes: Mapping[str, Any] = layer.plan.forward[0].attributes if layer.plan.forward else {}
-    y = layer.output(values, "numpy")
-    return GroundTruth(values, y, dy, compute(values, dy), compute, names, attributes, replay)
+    y = layer.output(values, numpy)
+    gradients = compute(values, dy)
+    return GroundTruth(values, y, dy, gradients, compute, names, attributes, replay)
 
 
-def _place(layer: LibraryLayer, tensor: str, operation: str) -> int | None:
-    """Return the place of y or of a gradient among the results of an operation; None if it is not among them."""
+def _written(layer: LibraryLayer, tensor: str, operation: str) -> tuple[int, Tensor | None]:
+    """Return y or a gradient in the plan, with its place among the results of an operation; None if it is elsewhere."""
     stored = layer.storage_names[tensor]
     if tensor != "y":
         stored = gradient_name(stored)
     for planned in layer.plan.operations:
-        storages = [written.storage for written in planned.writes]
-        if planned.name == operation and stored in storages:
-            return storages.index(stored)
-    return None
+        for place, written in enumerate(planned.writes):
+            if planned.name == operation and written.storage == stored:
+                return place, written
+    return 0, None
 
 
 def loss_truth(intended: LibraryLoss, values: Values, dy: Array) -> GroundTruth:

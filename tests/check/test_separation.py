@@ -68,10 +68,10 @@ def same(first: Sequence[Array], second: Sequence[Array]) -> bool:
 def inseparable(truths: Iterator[GroundTruth]) -> list[tuple[str, str, str]]:
     """Return (tensor, first mistake, second mistake) of all pairs with variants that agree on every test case."""
     pairs, first = list[tuple[str, str, str]](), next(truths)
-    probed = [first, *(truth for truth in truths if truth.operation == first.operation)]
+    probed = [first, *(truth for truth in truths if truth.operations == first.operations)]
     for tensor in ("y", *first.gradients):
         right, wrong = [truth.expected(tensor) for truth in probed], list[tuple[str, list[tuple[Array, ...]]]]()
-        for mistake in mistakes_for(first.operation, tensor):
+        for mistake in mistakes_for(first, tensor):
             variants = [*zip(*(mistake.results(truth) for truth in probed), strict=False)]
             if variants and not same(variants[0], right):
                 wrong.append((mistake.diagnosis.name, variants))

@@ -12,7 +12,7 @@ from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.loss_checks import check_loss
 from chainrule.check.loss_interface import losses_of, read_loss
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_results
-from chainrule.check.reading import AmbiguousError, Code, read
+from chainrule.check.reading import AmbiguousError, LearnerCode, read
 from chainrule.check.report import CheckResult, Report
 from chainrule.custom.calls import InterfaceError
 from chainrule.custom.contract import PARAMETERS, parse
@@ -49,7 +49,7 @@ def items_of(contents: Mapping[str, Sequence[str]]) -> dict[str, Item]:
         if name in used:
             continue
         if calls[0].startswith("self = "):
-            code = Code.of_class(name, calls)
+            code = LearnerCode.of_class(name, calls)
             if (
                 code.usual
                 or (code.forward and code.backward)
@@ -163,7 +163,7 @@ def _template(item: Item) -> str:
         backward = {name: "dy" if name in USUAL_NAMES.upstream else name for name in second.arguments}
         gradients = ["dx", *(f"d{name}" for name in forward.values() if name in PARAMETERS)]
         return f"y, cache = {first.call(forward)}; {', '.join(gradients)} = {second.call(backward)}"
-    code = Code.of_class(item.name, item.calls)
+    code = LearnerCode.of_class(item.name, item.calls)
     lines = [signatures[0].call({argument: argument for argument in signatures[0].required}), "self.W = w"]
     backwards = [call for call in code.backward if call not in code.forward[:1]]
     for calls, line in ((code.forward, "y = {}"), (backwards, "dx = {}")):
@@ -215,12 +215,12 @@ def _loss_results(
     yield from check_loss(file.loss(reading.contract), reading.intended, seed, reading.one_hot).results
 
 
-def code_of(item: Item) -> Code:
+def code_of(item: Item) -> LearnerCode:
     """Return the calls of a class or a pair of functions for `read`."""
     signatures = [CallSignature.of(call) for call in item.calls]
     if not signatures[0].name.startswith("self = "):
-        return Code(item.name, None, (signatures[0],), tuple(signatures[1:]), usual=True)
-    return Code.of_class(item.name, item.calls)
+        return LearnerCode(item.name, None, (signatures[0],), tuple(signatures[1:]), usual=True)
+    return LearnerCode.of_class(item.name, item.calls)
 
 
 def layer_results(

@@ -1,15 +1,16 @@
 """Layers and losses of this library as functions of named tensors, with the gradients to check."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.engines import loader
-from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.interpreter import Interpreter, ModuleEngine
 from chainrule.engines.protocol import Array, Engine
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Layer
@@ -121,16 +122,12 @@ class LibraryPlan(DifferentiableFunction):
         buffers = LibraryBuffers(np.concatenate(parts), np.linspace(0.5, 1.5, size, dtype=values["x"].dtype))
         return Interpreter(engine, self.plan, layout, buffers)
 
-    def output(self, values: Values, engine: str | None = None) -> Array:
+    def output(self, values: Values, engine: Engine | None = None) -> Array:
         """Return the output in the function's dtype, computed by ``engine``; None: its own engine."""
         inputs = dict[str, Array]()
         for name, value in values.items():
             inputs[name] = value.astype(self.dtype)
-        if engine is None:
-            selected = self.engine
-        else:
-            selected = loader.find(engine)
-        return self._interpreter(selected, inputs).forward(inputs["x"])
+        return self._interpreter(engine or self.engine, inputs).forward(inputs["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
         """Return all arrays of a forward and a backward pass by the reference engine, for explanations of elements."""
@@ -149,12 +146,12 @@ class LibraryPlan(DifferentiableFunction):
             shapes[f"{self._prefix}{name}"] = shape
         return PlanTrace.of_layer(self.plan, shapes, arrays)
 
-    def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
+    def gradients(self, values: Values, dy: Array, engine: Engine | None = None) -> dict[str, Array]:
         """Return the gradients in the function's dtype, computed by ``engine``; None: its own engine."""
         inputs = dict[str, Array]()
         for name, value in values.items():
             inputs[name] = value.astype(self.dtype)
-        interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), inputs)
+        interpreter = self._interpreter(engine or self.engine, inputs)
         interpreter.forward(inputs["x"])
         flat = interpreter.pull_back(dy.astype(self.dtype))
         gradients = {
@@ -218,25 +215,31 @@ def _tensor(name: str, shape: tuple[int, ...], trained: bool) -> Tensor:
     return Tensor(name, shape, "parameter" if trained else "state")
 
 
-class MulticlassHinge(DifferentiableFunction):
-    """The multiclass hinge loss: the mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), with the sample's class k.
+def multiclass_hinge(p: Array, t: Array) -> Array:
+    """loss[n] = Σ_{j≠k} max(0, p[n,j] − p[n,k] + 1)        k: the class of sample n"""
+    return (np.maximum(0, p - (p * t).sum(axis=1, keepdims=True) + 1) * (1 - t)).sum(axis=1)
 
-    The gradient of a sample is 1/N at every j with a positive margin, and −1/N times the number of such j at k.
-    """
 
-    tensors = ("p",)
+def multiclass_hinge_dp(p: Array, t: Array, *, batch: int) -> Array:
+    """dp[n,j] = 1/batch at every j ≠ k with a positive margin, and −1/batch times the number of such j at k"""
+    positive = ((p - (p * t).sum(axis=1, keepdims=True) + 1 > 0) * (1 - t)).astype(float)
+    return (positive - t * positive.sum(axis=1, keepdims=True)) / batch
+
+
+class HingeEngine(ModuleEngine):
+    """An engine for the multiclass hinge loss, which is no operation of this library."""
+
+    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+        """Return the result of `multiclass_hinge` or `multiclass_hinge_dp`."""
+        function: Callable[..., Array] = {"multiclass_hinge": multiclass_hinge}.get(name, multiclass_hinge_dp)
+        return (function(*arrays, **attributes),)
+
+
+class MulticlassHinge(LibraryLoss):
+    """The multiclass hinge loss, the mean over the batch of `multiclass_hinge`."""
+
     name = "multiclass_hinge"
 
-    def output(self, values: Values) -> Array:
-        """Return the mean loss as a zero-dimensional array."""
-        return np.asarray(self._margins(values).sum() / len(values["p"]))
-
-    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradient of the mean loss with respect to p, times dy."""
-        positive = (self._margins(values) > 0).astype(float)
-        return {"p": dy * (positive - values["t"] * positive.sum(axis=1, keepdims=True)) / len(positive)}
-
-    def _margins(self, values: Values) -> Array:
-        p = values["p"]
-        t = values["t"]
-        return np.maximum(0, p - (p * t).sum(axis=1, keepdims=True) + 1) * (1 - t)
+    def __init__(self) -> None:
+        self.power = 0
+        self.engine = HingeEngine("numpy")

@@ -10,7 +10,7 @@ from chainrule.check.extra_checks import NUMBER_OF_CLASSES, OTHER_VALUES
 from chainrule.check.failures import failure_result
 from chainrule.check.input_checks import BATCH_OF_ONE, BATCH_SIZE
 from chainrule.check.learner_checks import extra_results, further_tolerances, with_first_wrong_entry
-from chainrule.check.library_functions import DifferentiableFunction
+from chainrule.check.library_functions import LibraryLoss
 from chainrule.check.references import FOREIGN, LossReference
 from chainrule.check.report import CheckResult, Report
 from chainrule.check.submitted_functions import SubmittedLoss
@@ -19,7 +19,7 @@ from chainrule.custom.interface import LossCode
 from chainrule.errors import StudentError, UnwrittenError
 
 
-def check_loss(code: LossCode, intended: DifferentiableFunction, seed: int, one_hot: bool = False) -> Report:
+def check_loss(code: LossCode, intended: LibraryLoss, seed: int, one_hot: bool = False) -> Report:
     """Return the report of a learner's loss.
 
     one_hot   whether the targets must be one-hot

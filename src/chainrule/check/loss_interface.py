@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.check import random_inputs
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.library_functions import DifferentiableFunction, LibraryLoss, MulticlassHinge
+from chainrule.check.library_functions import LibraryLoss, MulticlassHinge
 from chainrule.custom.calls import InterfaceError
 from chainrule.custom.losses import loss_contracts
 from chainrule.errors import StudentError, UnwrittenError
@@ -33,13 +33,13 @@ class LossReading(NamedTuple):
     """
 
     contract: str
-    intended: DifferentiableFunction
+    intended: LibraryLoss
     one_hot: bool = False
     note: str = ""
     right: bool = False
 
 
-def losses_of(name: str | None) -> list[DifferentiableFunction]:
+def losses_of(name: str | None) -> list[LibraryLoss]:
     """Return the losses that code may compute: the named one, or all but that of a quantile, whose level is unknown."""
     if name is None:
         return [LibraryLoss(loss) for loss in losses.NAMES if loss != losses.QUANTILE]
@@ -52,7 +52,7 @@ def read_loss(
     file: CheckedFile,
     name: str,
     calls: Sequence[str],
-    candidates: Sequence[DifferentiableFunction],
+    candidates: Sequence[LibraryLoss],
     seed: int,
     lenient: bool,
 ) -> LossReading:

@@ -166,18 +166,17 @@ class LayerReference(Reference):
 class LossReference(Reference):
     """Correct results of the loss that a function should implement."""
 
-    def __init__(self, intended: DifferentiableFunction) -> None:
-        self._power = getattr(intended, "power", 0)
-        is_hinge = isinstance(intended, MulticlassHinge)
-        super().__init__(intended if is_hinge else LibraryLoss(intended.name, power=self._power))
+    def __init__(self, intended: LibraryLoss) -> None:
+        self._loss = intended
+        super().__init__(intended)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the correct quantities of the loss."""
-        return loss_truth(self._reference, values, dy)
+        return loss_truth(self._loss, values, dy)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
         """Return the correct gradient with explanations, or None if the explainer does not support the loss."""
-        if isinstance(self._reference, MulticlassHinge) or self._power:
+        if isinstance(self._loss, MulticlassHinge) or self._loss.power:
             return None
         dp = self.gradients(values, dy)["p"]
         return ExplainedResults(PlanTrace.of_loss(self.name, values["p"], values["t"], dp), {"p": "p", "t": "t"})

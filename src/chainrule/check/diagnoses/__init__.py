@@ -1,29 +1,18 @@
 """Diagnose wrong results as classic mistakes.
 
-Each mistake has a small function that computes its result from the correct quantities, a `GroundTruth` t. If this
-result matches the wrong result on every test case, the mistake is the diagnosis.
+Each mistake has a function that computes its result from the correct quantities, a `GroundTruth` t: edited reference
+loops (`edits.py`), or a change that makes sense for any layer (`general.py`). If this result matches the wrong result
+on every test case, the mistake is the diagnosis.
 """
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from chainrule.check.diagnoses import (
-    activations,
-    convolution,
-    dense,
-    general,
-    geometry,
-    kernels,
-    losses,
-    normalization,
-    pooling,
-)
-from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, layer_truth, loss_truth, nearly_equal
+from chainrule.check.diagnoses import edits, general
+from chainrule.check.diagnoses.truth import GroundTruth, Mistake, layer_truth, loss_truth, nearly_equal
 from chainrule.check.report import Diagnosis
 from chainrule.engines.protocol import Array
-from chainrule.layers.kinds import ELEMENTWISE
-from chainrule.network.losses import NAMES as LOSSES
 
 __all__ = ["GroundTruth", "diagnose", "layer_truth", "loss_truth", "mistakes_for"]
 
@@ -31,34 +20,10 @@ EXACT = 1e-9  # relative tolerance for float64 results
 ROUNDING = 1e-15  # minimum relative tolerance
 TINY = 1e-300  # avoids divisions by zero
 
-CATALOGUES: dict[str, Iterable[Mistake]] = {
-    "cross_correlate": (*convolution.OUTPUTS, *convolution.INPUTS, *kernels.KERNELS, *dense.BIAS),
-    "cross_correlate_dx": (*kernels.TRANSPOSED, *dense.BIAS),
-    "dense": (*dense.DENSE, *dense.BIAS),
-    "max_pool": pooling.MAXIMUM,
-    "average_pool": pooling.AVERAGE,
-    "resample": geometry.RESAMPLE,
-    "pad": geometry.PAD,
-    "crop": geometry.CROP,
-    "permute": geometry.PERMUTE,
-    "softmax": activations.SOFTMAX,
-    "batch_norm": normalization.BATCH_NORM,
-    "group_norm": normalization.GROUP_NORM,
-    "prelu": activations.PRELU,
-    "local_response_norm": normalization.RESPONSE_NORM,
-    "multiclass_hinge": losses.HINGE,
-    **dict.fromkeys(ELEMENTWISE, activations.ELEMENTWISE),
-    **dict.fromkeys(LOSSES, losses.LOSSES),
-}
 
-
-def mistakes_for(operation: str | None, tensor: str) -> list[Mistake]:
-    """Return the possible mistakes for a tensor of an operation. Specific mistakes come before general ones."""
-    specific = list[Mistake]()
-    for mistake in CATALOGUES.get(operation or "", ()):
-        if mistake.tensor == tensor:
-            specific.append(mistake)
-    return [*specific, *general.mistakes(tensor)]
+def mistakes_for(truth: GroundTruth, tensor: str) -> list[Mistake]:
+    """Return the possible mistakes for a tensor of a layer. Specific mistakes come before general ones."""
+    return [*edits.mistakes(truth, tensor), *general.mistakes(tensor)]
 
 
 def diagnose(
@@ -66,19 +31,23 @@ def diagnose(
 ) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain the results on all test cases.
 
-    If no single mistake does, vague ones are tried, such as reordered axes, then pairs of mistakes. A mistake only
-    explains a result if it is at least ten times closer to it than the correct result is.
+    If no single mistake does, vague ones are tried, such as reordered axes, then pairs of mistakes, and small edits of
+    the reference loops. A mistake only explains a result if it is at least ten times closer to it than the correct
+    result is.
 
     cases   (truth, result) for each test case with a wrong result
     """
     if not cases:
         return ()
+    ordered = sorted(cases, key=lambda case: case[0].dy.size)  # most mistakes are ruled out by the smallest case
     limit = tolerance
     for truth, result in cases:
         limit = min(limit, _relative_error(truth.expected(tensor), result) / 10)
     limit = max(limit, ROUNDING)
-    specific = mistakes_for(cases[0][0].operation, tensor)
-    single = _explaining(specific, cases, tensor, limit) or _explaining(general.vague(tensor), cases, tensor, limit)
+    truth = ordered[0][0]
+    specific = _computed(mistakes_for(truth, tensor), truth)
+    single = _explaining(specific, ordered, tensor, limit)
+    single = single or _explaining(_computed(general.vague(tensor), truth), ordered, tensor, limit)
     if single:
         return single
     factor = general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], limit)
@@ -88,23 +57,39 @@ def diagnose(
     # The two mistakes that most often accompany another one are undone; the rest is compared with single mistakes.
     for added in (general.SIGN, general.BATCH):
         without = list[tuple[GroundTruth, Array]]()
-        for truth, result in cases:
+        for truth, result in ordered:
             factor = -1 if added is general.SIGN else len(truth.x)
             without.append((truth, factor * result))
         for diagnosis in _explaining(specific, without, tensor, limit):
             if diagnosis not in general.UNPAIRED:
                 message = f"{added.message}; in addition, it {diagnosis.message}"
                 pairs.append(Diagnosis(f"{diagnosis.name}+{added.name}", message, diagnosis.page))
-    return tuple(pairs)
+    if pairs:
+        return tuple(pairs)
+    truth = ordered[0][0]
+    return _explaining(_computed(edits.mistakes(truth, tensor, small=True), truth), ordered, tensor, limit)[:1]
+
+
+def _computed(mistakes: Iterable[Mistake], truth: GroundTruth) -> list[tuple[Mistake, list[Array]]]:
+    """Return mistakes with their results on the smallest test case."""
+    return [(mistake, mistake.results(truth)) for mistake in mistakes]
 
 
 def _explaining(
-    mistakes: Iterable[Mistake], cases: Sequence[tuple[GroundTruth, Array]], tensor: str, tolerance: float
+    mistakes: Iterable[tuple[Mistake, list[Array]]],
+    cases: Sequence[tuple[GroundTruth, Array]],
+    tensor: str,
+    tolerance: float,
 ) -> tuple[Diagnosis, ...]:
-    """Return the diagnoses of the mistakes that reproduce every result."""
+    """Return the diagnoses of the mistakes that reproduce every result.
+
+    mistakes  mistakes with their results on the first case
+    """
     diagnoses = list[Diagnosis]()
-    for mistake in mistakes:
-        if all(_explains(mistake, *case, tensor, tolerance) for case in cases):
+    for mistake, results in mistakes:
+        if mistake.diagnosis in diagnoses or not _explains(results, *cases[0], tensor, tolerance):
+            continue
+        if all(_explains(mistake.results(truth), truth, result, tensor, tolerance) for truth, result in cases[1:]):
             diagnoses.append(mistake.diagnosis)
     return tuple(diagnoses)
 
@@ -120,15 +105,12 @@ def _relative_error(expected: Array, result: Array) -> float:
     return np.inf
 
 
-def _explains(mistake: Mistake, truth: GroundTruth, result: Array, tensor: str, tolerance: float) -> bool:
-    """Return whether a mistake reproduces a result and differs from the correct result."""
+def _explains(candidates: Iterable[Array], truth: GroundTruth, result: Array, tensor: str, tolerance: float) -> bool:
+    """Return whether a mistake with these results reproduces a result and differs from the correct result."""
     expected = truth.expected(tensor)
     if result.size == expected.size and tensor == "y":
         result = result.reshape(expected.shape)
-    image = as_image(result, truth.one_dimensional)
-    for candidate in mistake.results(truth):
-        if nearly_equal(expected, candidate, tolerance):
-            continue
-        if nearly_equal(result, candidate, tolerance) or nearly_equal(image, candidate, tolerance):
+    for candidate in candidates:
+        if not nearly_equal(expected, candidate, tolerance) and nearly_equal(result, candidate, tolerance):
             return True
     return False

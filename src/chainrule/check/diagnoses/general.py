@@ -74,7 +74,7 @@ def mistakes(tensor: str) -> list[Mistake]:
             builds += [(AVERAGED, _averages)]
         if tensor not in ("x", "p", "b"):
             builds += [(UNSUMMED, _samples)]
-    return [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in builds]
+    return [Mistake(diagnosis, partial(build, tensor)) for diagnosis, build in builds]
 
 
 def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> Diagnosis | None:
@@ -96,7 +96,7 @@ def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> D
 
 def vague(tensor: str) -> list[Mistake]:
     """Return the mistakes that are tried only if no other explains a result."""
-    return [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in VAGUE]
+    return [Mistake(diagnosis, partial(build, tensor)) for diagnosis, build in VAGUE]
 
 
 def _fixed(tensor: str, t: GroundTruth) -> Candidates:
@@ -228,7 +228,7 @@ def _other_gradients(tensor: str, t: GroundTruth) -> Candidates:
 
 def _samples(tensor: str, t: GroundTruth) -> Candidates:
     """Yield gradients of single samples: stacked, stacked without axes of length 1, the last, and the first."""
-    if t.operation == "batch_norm":
+    if "batch_norm" in t.operations:
         return
     gradients = list[Array]()
     for n in range(len(t.x)):

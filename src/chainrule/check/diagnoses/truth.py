@@ -1,45 +1,53 @@
-"""The correct quantities of an operation on a test case, used to compute the results of classic mistakes."""
+"""The correct quantities of a layer or loss on a test case, used to compute the results of classic mistakes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from math import prod
-from typing import Any, TypeAlias, TypeVar
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.check.library_functions import DifferentiableFunction, LibraryLayer, Values
+from chainrule.check.library_functions import LibraryLayer, LibraryLoss, Values
 from chainrule.check.report import Diagnosis
-from chainrule.core.plan import Operation
+from chainrule.core.plan import Tensor, gradient_name
+from chainrule.engines import loader
+from chainrule.engines.interpreter import ModuleEngine
 from chainrule.engines.protocol import Array
+from chainrule.errors import ChainruleError
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The correct quantities of one operation on one test case, in the notation of reference/.
+    """The correct quantities of a layer or loss on one test case.
 
-    operation        name of the layer's first forward operation, or of the loss; None if the layer only reshapes,
-                     starts with padding, or multiplies by constants
-    values           x (p and t for a loss) and the parameters
-    y, dy            the output and the upstream gradient
-    gradients        the correct gradients by tensor
-    attributes       attributes of the operation
-    compute          function that returns the correct gradients for other values and another dy
-    one_dimensional  whether the layer is one-dimensional; its arrays then have an additional vertical axis
+    values      x (p and t for a loss) and the parameters
+    y, dy       the output and the upstream gradient
+    gradients   the correct gradients by tensor
+    compute     function that returns the correct gradients for other values and another dy
+    operations  names of all operations of the layer or loss and of its gradients
+    attributes  attributes of the first operation
+    replay      function that returns the result for a tensor, computed by an engine with an edited operation
     """
 
-    operation: str | None
     values: Values
     y: Array
     dy: Array
     gradients: Values
-    attributes: Mapping[str, Any]
     compute: Callable[[Values, Array], Values]
-    one_dimensional: bool = False
+    operations: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    replay: Callable[[str, "EditedEngine"], Array]
 
     @property
     def x(self) -> Array:
         """The input."""
         return next(iter(self.values.values()))
+
+    @property
+    def work(self) -> int:
+        """About the number of products in the longest loops."""
+        _, *parameters = self.values.values()
+        return self.dy.size * max((array.size // len(array) for array in parameters if array.ndim > 1), default=1)
 
     def expected(self, tensor: str) -> Array:
         """Return the correct result for a tensor: y, or the gradient with respect to the tensor."""
@@ -49,134 +57,114 @@ class GroundTruth:
 
 
 Candidates: TypeAlias = Iterable[Array]
-ByTensor: TypeAlias = Iterable[Mapping[str, Array]]  # candidates of a mistake that affects several tensors
-Build: TypeAlias = Callable[[GroundTruth], Candidates | ByTensor]
-AnyBuild = TypeVar("AnyBuild", bound=Build)
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A classic mistake: the affected tensor, the diagnosis, and the results of the mistake.
+    """A classic mistake in a tensor: its diagnosis, and its results.
 
     build   function that returns the result of every variant of the mistake
     """
 
-    tensor: str
     diagnosis: Diagnosis
-    build: Build
+    build: Callable[[GroundTruth], Candidates]
 
     def results(self, truth: GroundTruth) -> list[Array]:
-        """Return the result of every variant, or an empty list if the mistake is impossible for these shapes."""
+        """Return the result of every variant, up to one that is impossible for these shapes."""
         results = list[Array]()
         try:
             with np.errstate(all="ignore"):
-                for candidate in self.build(truth):
-                    results.append(candidate[self.tensor] if isinstance(candidate, Mapping) else candidate)
-        except (ValueError, LookupError, ZeroDivisionError):  # impossible for these shapes or this operation
-            return []
+                results.extend(self.build(truth))
+        except (ChainruleError, ArithmeticError, LookupError, TypeError, ValueError):  # impossible for these shapes
+            pass
         return results
 
 
-class Catalogue:
-    """The mistakes of a group of operations, tried in this order.
+class SeveralResults(Exception):
+    """Raised by an edited operation that returns a list of results, one for each variant of a mistake."""
 
-    page    page of the derivations; None if there is none
-    shared  catalogues whose mistakes come first; they get the same page
-    """
+    def __init__(self, results: list[Any]) -> None:
+        super().__init__("an edited operation returned several results")
+        self.results = results
 
-    def __init__(self, page: str | None, *shared: "Catalogue") -> None:
-        self._traps = None
-        if page is not None:
-            self._traps = f"docs/derivations/{page}.md#traps"
-        self._mistakes = list[Mistake]()
-        for catalogue in shared:
-            for mistake in catalogue:
-                diagnosis = replace(mistake.diagnosis, page=self._traps)
-                self._mistakes.append(replace(mistake, diagnosis=diagnosis))
 
-    def __iter__(self) -> Iterator[Mistake]:
-        return iter(self._mistakes)
+class EditedEngine(ModuleEngine):
+    """The NumPy engine with another function for one operation, whose last results are kept."""
 
-    def mistake(self, name: str, message: str, *tensors: str) -> Callable[[AnyBuild], AnyBuild]:
-        """Return a decorator that adds a mistake. The decorated function yields the result of every variant of it.
+    def __init__(self, operation: str, function: Callable[..., Any]) -> None:
+        super().__init__("numpy")
+        self.operation = operation
+        self.results: tuple[Array, ...] = ()
+        self._function = function
 
-        message  the mistake and its correction, as a predicate after "dx "
-        tensors  the affected tensors; if there are several, the function yields its results by tensor
-        """
-        diagnosis = Diagnosis(name, message, self._traps)
-
-        def add(build: AnyBuild) -> AnyBuild:
-            for tensor in tensors:
-                self._mistakes.append(Mistake(tensor, diagnosis, build))
-            return build
-
-        return add
+    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+        """Run an operation; SeveralResults if the other function returns a list."""
+        if name != self.operation:
+            return super().run(name, arrays, attributes)
+        results: Any = self._function(*arrays, **attributes)
+        if isinstance(results, list):
+            raise SeveralResults([*results])
+        self.results = results if isinstance(results, tuple) else (results,)
+        return self.results
 
 
 def layer_truth(layer: LibraryLayer, values: Values, dy: Array) -> GroundTruth:
     """Return the correct quantities of a layer.
 
     The NumPy engine computes them, because many mistakes are derived from them. Verdicts do not depend on them.
-
-    Mistakes are known by operation. A layer counts as its first operation only if this operation alone determines the
-    size of the output, and reads no state, such as running statistics. Otherwise, the operation is None. Arrays of
-    one-dimensional layers get an axis of height 1, so that the mistakes are those of two-dimensional ones.
     """
-    operation = _single_operation(layer)
-    if operation is None:
-        name = None
-        attributes = dict[str, Any]()
-        one_dimensional = False
-        shape = (len(dy), *layer.output_shape)
-    else:
-        name = operation.name
-        attributes = dict(operation.attributes)
-        x = operation.reads[0]
-        one_dimensional = x is not None and len(x.shape) == len(layer.shape) + 1
-        shape = (len(dy), *operation.result.shape)
 
-    def compute(others: Values, dy: Array) -> Values:
-        inputs = {name: _as_line(value, one_dimensional) for name, value in others.items()}
-        gradients = layer.gradients(inputs, dy.reshape(len(dy), *layer.output_shape), "numpy")
-        return {name: as_image(value, one_dimensional) for name, value in gradients.items()}
+    numpy = loader.find("numpy")
 
-    point = {name: as_image(value, one_dimensional) for name, value in values.items()}
-    upstream = dy.reshape(shape)
-    y = layer.output(values, "numpy").reshape(shape)
-    return GroundTruth(name, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
+    def compute(others: Values, upstream: Array) -> Values:
+        return layer.gradients(others, upstream, numpy)
 
+    def replay(tensor: str, engine: EditedEngine) -> Array:
+        place, planned = _written(layer, tensor, engine.operation)
+        try:
+            result = layer.output(values, engine) if tensor == "y" else layer.gradients(values, dy, engine)[tensor]
+        except ValueError:  # a result of another shape
+            if planned is None or not engine.results:
+                raise
+        else:
+            if planned is None or engine.results[place].shape[-len(planned.shape) :] == planned.shape:
+                return result
+        result = engine.results[place]
+        expected = y if tensor == "y" else gradients[tensor]
+        if len(planned.shape) + planned.per_sample > expected.ndim:  # an image, for a layer of one dimension
+            return result.reshape(*result.shape[:-2], -1)
+        return result
 
-def _single_operation(layer: LibraryLayer) -> Operation | None:
-    """Return the first operation of a layer if it alone determines the output's size and reads no state; else None."""
-    if not layer.plan.forward:
-        return None
-    operation = layer.plan.forward[0]
-    for tensor in operation.reads:
-        if tensor and tensor.kind == "state":
-            return None
-    if operation.result.size != prod(layer.output_shape):
-        return None
-    return operation
+    names = tuple(dict.fromkeys(operation.name for operation in layer.plan.operations))
+    attributes: Mapping[str, Any] = layer.plan.forward[0].attributes if layer.plan.forward else {}
+    y = layer.output(values, numpy)
+    gradients = compute(values, dy)
+    return GroundTruth(values, y, dy, gradients, compute, names, attributes, replay)
 
 
-def loss_truth(intended: DifferentiableFunction, values: Values, dy: Array) -> GroundTruth:
+def _written(layer: LibraryLayer, tensor: str, operation: str) -> tuple[int, Tensor | None]:
+    """Return y or a gradient in the plan, with its place among the results of an operation; None if it is elsewhere."""
+    stored = layer.storage_names[tensor]
+    if tensor != "y":
+        stored = gradient_name(stored)
+    for planned in layer.plan.operations:
+        for place, written in enumerate(planned.writes):
+            if planned.name == operation and written.storage == stored:
+                return place, written
+    return 0, None
+
+
+def loss_truth(intended: LibraryLoss, values: Values, dy: Array) -> GroundTruth:
     """Return the correct quantities of a loss, computed by the reference."""
-    return GroundTruth(
-        intended.name, values, intended.output(values), dy, intended.gradients(values, dy), {}, intended.gradients
-    )
 
+    def replay(tensor: str, engine: EditedEngine) -> Array:
+        loss = copy.copy(intended)
+        loss.engine = engine
+        return loss.output(values) if tensor == "y" else loss.gradients(values, dy)[tensor]
 
-def as_image(array: Array, one_dimensional: bool) -> Array:
-    """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W). Tied biases are unchanged."""
-    if one_dimensional and array.ndim > 1:
-        return array[..., None, :]
-    return array
-
-
-def _as_line(array: Array, one_dimensional: bool) -> Array:
-    if one_dimensional and array.ndim > 1:
-        return array[..., 0, :]
-    return array
+    y, gradients = intended.output(values), intended.gradients(values, dy)
+    names = (intended.name, f"{intended.name}_dp")
+    return GroundTruth(values, y, dy, gradients, intended.gradients, names, {}, replay)
 
 
 def nearly_equal(result: Array, candidate: Array, tolerance: float) -> bool:

@@ -37,6 +37,12 @@ PRODUCTS = ("Einsum", "Gemm", "MatMul", "MatMulInteger")  # their cost is that o
 SELECTIONS = ("Compress", "NonZero", "Unique")  # the inputs determine the sizes of the results, and bound them
 
 
+def is_foldable(call: Call) -> bool:
+    """Return whether the results of a node that reads only constants can be computed when the file is read."""
+    operator = call.operation.operator
+    return any(operator in table for table in (MOVING, ELEMENTWISE, FOLDED, COSTS))
+
+
 def fold(call: Call) -> tuple[Array, ...]:
     """Return the results of a node that reads only constants; FormatError for an unsupported or invalid node."""
     operator = call.operation.operator

@@ -86,6 +86,7 @@ MaxPool (x) kernel_shape = [3, 2]; auto_pad = "SAME_UPPER"; auto_pad = "SAME_LOW
     "VALID"; auto_pad = "NOTSET"; strides = [2, 3], ceil_mode = 1; dilations = [1, 2]; pads = [1, 0, 1, 1];
     storage_order = 0; dilations = [2, 1], strides = [1, 2], pads = [0, 1, 1, 0], ceil_mode = 1
 Mean (x, v); (x); (x, v, image)
+MeanVarianceNormalization (x) axes = [2, 3]; axes = [1, 2, 3]; axes = [3, 1]; axes = [0, 2, 3]!
 Min (x, v); (x); (x, number); (x, v, image, number)
 Mish (x)
 Mul (x, v); (x, number); (image, x); (by_channel, x); (x, row)

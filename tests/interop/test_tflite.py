@@ -109,6 +109,18 @@ def computed_positions(net: Writer) -> int:
     return net.add("RESHAPE", y, target, shape=(1, 1, 1, 1))
 
 
+def test_bytes_are_cast_and_constants_are_quantized(tmp_path: Path) -> None:
+    net, x = Writer(SHAPE, dict.fromkeys(range(9), SHAPE)), RANDOM.integers(0, 256, (3, *SHAPE[1:])).astype(np.uint8)
+    net.store(0, "uint8")
+    constant = net.add("QUANTIZE", net.constant(net.weights(*SHAPE)))
+    net.store(constant, "int8", (np.array([0.02]), np.array([3]), 0))
+    shifted = net.add("ADD", net.add("MUL", net.add("CAST", 0, InDataType=3), 0.01), net.add("DEQUANTIZE", constant))
+    content = net.finish(net.add("TANH", shifted))
+    (tmp_path / "m.tflite").write_bytes(content)
+    y = cr.load(tmp_path / "m.tflite", engine="numpy").predict(channels_first(x))
+    assert_close(y, channels_first(computed(content, x)), 1e3)
+
+
 def test_shapes_that_a_file_computes(tmp_path: Path) -> None:
     net, x = Writer(SHAPE), normal(3, *SHAPE[1:])
     content = net.finish(computed_positions(net))

@@ -128,10 +128,14 @@ class Writer:
         if self.ranges is None:
             return self.add("LEAKY_RELU", x, Alpha=1.0)
         y = self.add("QUANTIZE", x)
-        shape, _, _, grid = self._tensors[place := x if of_input else y]
+        _, _, _, grid = self._tensors[y]
         assert grid is not None
-        self._tensors[place] = (shape, TYPES["uint8"], None, (grid[0], grid[1] + 128, 0))
+        self.store(x if of_input else y, "uint8", (grid[0], grid[1] + 128, 0))
         return y
+
+    def store(self, index: int, dtype: str, grid: Grid | None = None) -> None:
+        """Let a result or the input contain integers, which represent numbers on a grid if there is one."""
+        self._tensors[index] = (self._tensors[index][0], TYPES[dtype], None, grid)
 
     def _quantize_weights(self, inputs: Sequence[int], axis: int) -> None:
         """Quantize the weights and the bias of an operator, with a scale for each output."""

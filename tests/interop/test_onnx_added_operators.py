@@ -1,7 +1,6 @@
-"""Operators that are added: in the project, where tests name what is missing, and by installed packages."""
+"""Operators that are added by installed packages."""
 
 import importlib
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,21 +111,3 @@ def test_a_broken_package_is_named(name: str, tmp_path: Path) -> None:
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", [x], [y])), str(tmp_path / "m.onnx"))
     with pytest.raises(OptionError, match=name):
         cr.load(tmp_path / "m.onnx")
-
-
-QUANTIZED = {operator.name for operator in operators.quantization.OPERATORS}  # ONNX Runtime writes them in its tests
-CASES = [path.stem.replace("_", "") for path in (Path(onnx.__file__).parent / "backend/test/case/node").iterdir()]
-
-
-@pytest.mark.parametrize("name", sorted(operators.OPERATORS.keys() - QUANTIZED))
-def test_what_a_new_operator_needs(name: str) -> None:
-    """Its layers are described, and a test reads it: one of ours, or a node of ONNX's own tests."""
-    read = operators.OPERATORS[name].read
-    assert read is None or re.match(r"Return \S", read.__doc__ or ""), (
-        f"{name}: the docstring of its reader begins with Return, and names the layers"
-    )
-    files = [path for path in Path(__file__).parent.glob("*onnx*.py") if path.name != Path(__file__).name]
-    texts = (path.read_text(encoding="utf-8") for path in files)
-    assert name.lower() in CASES or any(re.search(rf"\b{name}\b", text) for text in texts), (
-        f"{name}: no test reads it; add nodes to GRAPHS in tests/interop/test_onnx_graph.py"
-    )

@@ -40,9 +40,8 @@ def loads_as_onnx_runtime_computes(folder: Path, drawn: Chain) -> bool:
     return True
 
 
-@pytest.mark.parametrize("operator", [*[""] * 8, *["Resize"] * 2, "Pad", "Slice"])
-def test_chains_of_operators(operator: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """Chains of any operators, or one operator on images with any options."""
-    random = Random(request.node.name)
-    loaded = sum(loads_as_onnx_runtime_computes(tmp_path, chain(random, operator)) for _ in range(COUNT))
+@pytest.mark.parametrize("seed", range(8))
+def test_chains_of_operators(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    loaded = sum(loads_as_onnx_runtime_computes(tmp_path, chain(random)) for _ in range(COUNT))
     assert loaded >= COUNT // 4

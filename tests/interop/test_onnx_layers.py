@@ -1,6 +1,7 @@
 """Every layer with drawn options, and drawn networks of them, as ONNX Runtime computes them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from drawn_networks import LAYERS, OF_POSITIVE, draw_network, fitting
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
-from interop.onnx_files import agree, check, exported, newest_opset
+from interop.onnx_files import agree, check, difference, exported, newest_opset
+from interop.onnx_models import ours
 from selection import draws
 
 import chainrule as cr
@@ -35,14 +37,26 @@ def batch(seed: Seed, shape: tuple[int, ...], count: int = 3) -> Any:
     return np.random.default_rng(seed).normal(size=(count, *shape)).astype(np.float32)
 
 
+def comes_back(network: Network, x: Any, folder: Path) -> None:
+    expected = network.apply(x)
+    assert difference(ours(folder, exported(network)).apply(x).reshape(expected.shape), expected) <= 1e-5
+
+
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_layer(name: str) -> None:
-    """It is computed alike, and written with the operators that the table lists for its operations."""
+def test_a_layer(name: str, tmp_path: Path) -> None:
+    """It is computed alike, written with the operators that the table lists for its operations, and read again."""
     for number in range(COUNT):
         draw = np.random.default_rng([number, len(name)])
         layer, shape = fitting(draw, name)
         network, x = network_of(layer, shape, draw), batch(draw, shape)
-        agree(network, np.abs(x) + np.float32(0.1) if name in OF_POSITIVE else x)
+        x = np.abs(x) + np.float32(0.1) if name in OF_POSITIVE else x
+        agree(network, x)
+        comes_back(network, x, tmp_path)
+        start = cr.Input((2,))
+        y = cr.Flatten()(layer(cr.Softplus()(cr.FixedValue(shape)(start))))
+        branched = cr.Graph(start, cr.Concatenate()(cr.Dense(3)(start), y), engine="numpy")
+        branched.parameters += draw.normal(size=branched.parameters.shape).astype(np.float32)
+        comes_back(branched, batch(draw, (2,)), tmp_path)
         written = {node.op_type for node in check(exported(network)).graph.node}
         assert written <= READERS.keys() | {"Shape"}
         if name == "FakeQuantize" or written == {"Identity"}:  # written as its formula; a crop of nothing
@@ -83,14 +97,17 @@ MERGING = (Add, Multiply, Maximum, Minimum, lambda: cr.Compare("greater"), lambd
 
 @pytest.mark.parametrize("kind", MERGING)
 @pytest.mark.parametrize("small", [(4, 1, 1), (1, 5, 3)], ids=str)
-def test_inputs_that_are_repeated(kind: Callable[[], Merge], small: tuple[int, ...]) -> None:
-    """Several small inputs come before the large one, and are joined among themselves first."""
+def test_inputs_that_are_repeated(kind: Callable[[], Merge], small: tuple[int, ...], tmp_path: Path) -> None:
+    """Several small inputs come before the large one, and are joined among themselves first; one may be constant."""
     x = cr.Input((4, 5, 3))
     pooled = cr.AveragePool2D((5, 3))(x) if small[0] == 4 else cr.Conv2D(1, 1)(x)
     assert pooled.shape == small
-    for inputs in ((pooled, x), (x, pooled), (pooled, cr.Tanh()(pooled), x), (pooled, x, pooled)):
+    fixed = cr.FixedValue(small)(x)
+    for inputs in ((pooled, x), (x, fixed), (fixed, x), (pooled, cr.Tanh()(pooled), x), (pooled, fixed, x)):
         if kind().count in (0, len(inputs)):
-            agree(cr.Graph(x, kind()(*inputs), engine="numpy"), batch(0, (4, 5, 3)))
+            network = cr.Graph(x, kind()(*inputs), engine="numpy")
+            agree(network, batch(0, (4, 5, 3)))
+            comes_back(network, batch(0, (4, 5, 3)), tmp_path)
 
 
 def test_weights_that_layers_share_are_written_once() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from interop.onnx_models import made, theirs
+from interop.onnx_models import agree, made, ours, theirs
 from models.several import LOSSES, WEIGHTS, batch, model, scaled_batch
 from numerical import assert_close
-from onnx import TensorProto
+from onnx import TensorProto, parser
 from selection import draws
 
 import chainrule as cr
@@ -71,6 +71,34 @@ def test_outputs_that_cannot_be_read(tmp_path: Path) -> None:
     model().save(tmp_path / "m.safetensors")
     with pytest.raises(OptionError, match="outputs and shape apply to networks"):
         cr.load(tmp_path / "m.safetensors", outputs="digit")
+
+
+def test_open_sizes_are_chosen_by_their_names(tmp_path: Path) -> None:
+    shapes: dict[str, Any] = {"a": ("N", 3, "T"), "b": ("N", "C", "T")}
+    model, draw = made("y = Concat<axis = 1>(a, b)", {}, shapes), np.random.default_rng(0)
+    (tmp_path / "m.onnx").write_bytes(model)
+    with pytest.raises(FormatError, match=r"unknown sizes \(C\)"):
+        cr.load(tmp_path / "m.onnx", shape={"T": 7})
+    x = {name: draw.normal(size=(2, size, 7)).astype(np.float32) for name, size in (("a", 3), ("b", 2))}
+    loaded = cr.load(tmp_path / "m.onnx", shape={"T": 7, "C": 2}, engine="numpy")
+    assert_close(loaded.predict(x), theirs(model, x)["y"])
+
+
+FUNCTIONS = """
+    <ir_version: 8, opset_import: ["": 18, "own": 1]> g (float[N, 4, 6] x) => (float[N, 4, 6] y)
+    <float[4] w = {1.0, 2.0, -3.0, 0.5}> { a = own.Twice<slope = 0.3>(x, w) y = own.Twice(a, w) }
+    <domain: "own", opset_import: ["": 18, "own": 1]> Twice <slope: float = 0.2>(x, w) => (y) {
+        a = own.Act<alpha: float = @slope>(x) b = InstanceNormalization(a, w, w) y = own.Act<alpha = 0.4>(b) }
+    <domain: "own", opset_import: ["": 18, "own": 1]> Act <alpha>(x) => (y) {
+        a = LeakyRelu<alpha: float = @alpha>(x) y = ENDS(a) }
+"""
+
+
+def test_functions_are_replaced_by_their_nodes(tmp_path: Path) -> None:
+    model = parser.parse_model(FUNCTIONS.replace("ENDS", "Tanh")).SerializeToString()
+    agree(tmp_path, model, np.random.default_rng(0).normal(size=(3, 4, 6)).astype(np.float32), 1000)
+    with pytest.raises(FormatError, match="function 'Act': calls nested"):
+        ours(tmp_path, parser.parse_model(FUNCTIONS.replace("ENDS", "own.Act")).SerializeToString())
 
 
 @pytest.mark.parametrize("scaled", [False, True])

@@ -16,6 +16,7 @@ from selection import draws
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
+from chainrule.interop.c import Quantized
 
 Array = NDArray[Any]
 Build = Callable[[Writer], int]  # adds operators and returns the index of the output
@@ -108,6 +109,18 @@ def computed_positions(net: Writer) -> int:
     return net.add("RESHAPE", y, target, shape=(1, 1, 1, 1))
 
 
+def test_bytes_are_cast_and_constants_are_quantized(tmp_path: Path) -> None:
+    net, x = Writer(SHAPE, dict.fromkeys(range(9), SHAPE)), RANDOM.integers(0, 256, (3, *SHAPE[1:])).astype(np.uint8)
+    net.store(0, "uint8")
+    constant = net.add("QUANTIZE", net.constant(net.weights(*SHAPE)))
+    net.store(constant, "int8", (np.array([0.02]), np.array([3]), 0))
+    shifted = net.add("ADD", net.add("MUL", net.add("CAST", 0, InDataType=3), 0.01), net.add("DEQUANTIZE", constant))
+    content = net.finish(net.add("TANH", shifted))
+    (tmp_path / "m.tflite").write_bytes(content)
+    y = cr.load(tmp_path / "m.tflite", engine="numpy").predict(channels_first(x))
+    assert_close(y, channels_first(computed(content, x)), 1e3)
+
+
 def test_shapes_that_a_file_computes(tmp_path: Path) -> None:
     net, x = Writer(SHAPE), normal(3, *SHAPE[1:])
     content = net.finish(computed_positions(net))
@@ -161,6 +174,13 @@ def enlarged(net: Writer) -> int:
     return net.add("TRANSPOSE_CONV", [1, 33, 54, 2], net.weights(2, 3, 2, 5), y, Padding=1, **steps)
 
 
+def of_bytes(net: Writer) -> int:
+    """Return a classifier whose input and probabilities are uint8, and that computes with int8."""
+    x = net.add("CONV_2D", net.to_bytes(0, of_input=True), net.weights(6, 3, 2, 4), net.weights(6), **RELU)
+    x = net.add("FULLY_CONNECTED", net.add("MEAN", x, [1, 2], KeepDims=False), net.weights(5, 6), net.weights(5))
+    return net.to_bytes(net.add("SOFTMAX", x, Beta=1.0), of_input=False)
+
+
 def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -> None:
     net = Writer(SHAPE, {2: SHAPE, 3: (1, 4)})
     other = net.input((1, 4))
@@ -182,7 +202,7 @@ def test_results_are_those_of_litert(build: Build, tmp_path: Path) -> None:
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("build", [*map(drawn, range(draws(5))), enlarged])
+@pytest.mark.parametrize("build", [*map(drawn, range(draws(5))), enlarged, of_bytes])
 def test_int8_networks_and_their_c_programs_compute_what_litert_computes(build: Build, tmp_path: Path) -> None:
     """Outputs are equal, or differ by one step."""
     x = np.random.default_rng(1).standard_normal((6, *SHAPE[1:])).astype(np.float32)
@@ -191,6 +211,8 @@ def test_int8_networks_and_their_c_programs_compute_what_litert_computes(build: 
     expected, images = channels_first(computed(content, x)), np.ascontiguousarray(channels_first(x))
     model = cr.load(tmp_path / "m.tflite", engine="numpy")
     assert np.ptp(expected) > 20 * step(content)
+    integers = Quantized(model, io="uint8")
+    assert integers.predict(images).shape == model.predict(images).shape
     for outputs in (model.predict(images), int8_outputs(tmp_path, model, images)):
         assert np.abs(outputs.reshape(expected.shape) - expected).max() < 1.01 * step(content)
 

@@ -17,7 +17,7 @@ flatbuffers: Any = pytest.importorskip("flatbuffers", reason="needs flatbuffers"
 Array = NDArray[Any]
 Ranges = Mapping[int, tuple[float, float]]
 Grid = tuple[Array, Array, int]  # scales, zero points and the axis that they belong to
-TYPES = {"float32": 0, "float16": 1, "int32": 2, "bool": 6, "int8": 9}
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "bool": 6, "int8": 9}
 VERSIONS = {
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 3,
@@ -40,6 +40,7 @@ KEEPING = (
     "TRANSPOSE",
     "PAD",
     "CONCATENATION",
+    "QUANTIZE",
 )  # LiteRT requires the scale of the input
 
 
@@ -121,6 +122,20 @@ class Writer:
         self._codes.append(made("OperatorCode", **codes, Version=version))
         self._operators.append(made("Operator", **named))
         return outputs[0]
+
+    def to_bytes(self, x: int, *, of_input: bool) -> int:
+        """Convert integers between int8 and uint8, as TensorFlow does at inputs and outputs; numbers do not change."""
+        if self.ranges is None:
+            return self.add("LEAKY_RELU", x, Alpha=1.0)
+        y = self.add("QUANTIZE", x)
+        _, _, _, grid = self._tensors[y]
+        assert grid is not None
+        self.store(x if of_input else y, "uint8", (grid[0], grid[1] + 128, 0))
+        return y
+
+    def store(self, index: int, dtype: str, grid: Grid | None = None) -> None:
+        """Let a result or the input contain integers, which represent numbers on a grid if there is one."""
+        self._tensors[index] = (self._tensors[index][0], TYPES[dtype], None, grid)
 
     def _quantize_weights(self, inputs: Sequence[int], axis: int) -> None:
         """Quantize the weights and the bias of an operator, with a scale for each output."""

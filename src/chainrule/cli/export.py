@@ -292,7 +292,7 @@ def _int8_difference(model: "Model", quantized: "Quantized", images: "Array", na
     """Return a line with the difference between the outputs in floats and in int8; labels are not used."""
     import numpy as np
 
-    outputs = np.asarray(model.predict(images)).reshape(len(images), -1)
+    outputs = np.asarray(model.predict(images))
     int8_outputs = quantized.predict(images)
     difference = np.abs(int8_outputs - outputs).max()
     largest = np.abs(outputs).max()

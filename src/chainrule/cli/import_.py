@@ -38,7 +38,7 @@ def import_(
     normalize  (--normalize mean=…,std=…) Normalize inputs: imagenet, or a number or one for each channel:
                mean=0.48,0.45,0.41,std=0.23,0.22,0.22.
     outputs    (--output NAME) Import only this output; may be repeated.
-    shape      (--shape C,H,W) Sizes of inputs that the file leaves open, such as 3,224,224.
+    shape      (--shape C,H,W) Sizes of inputs that the file leaves open, such as 3,224,224, or by their names: T=128.
     operators  List the ONNX operators that can be read, and what they become.
     layers     List the Keras layers that can be read, and what they become.
     """
@@ -63,7 +63,7 @@ def import_(
             raise OptionError(f"--model and --map apply to files of weights; {file} contains its network")
         sizes = None
         if shape is not None:
-            sizes = expressions.shape(shape)
+            sizes = expressions.shape(shape) if "=" not in shape else _named_sizes(shape)
         network = load(file, outputs=outputs, shape=sizes)
     elif outputs or shape:
         raise OptionError(f"--output and --shape apply to networks; {file} contains only weights")
@@ -76,6 +76,14 @@ def import_(
     if out is not None:
         network.save(out)
         click.echo(out)
+
+
+def _named_sizes(text: str) -> dict[str, int]:
+    """Return sizes by name from a text such as H=224,W=224."""
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    if not all(name and size.isdigit() for name, _, size in pairs):
+        raise OptionError(f"--shape {text!r}: expected sizes such as 3,224,224, or H=224,W=224")
+    return {name: int(size) for name, _, size in pairs}
 
 
 def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Model":

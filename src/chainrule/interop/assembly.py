@@ -23,6 +23,7 @@ MAX_FLOAT32 = float(np.finfo(np.float32).max)
 MAX_NAME = 80  # maximum number of characters in a layer's name
 STEPS_PER_LAYER = 24
 MERGED = ("Add", "Multiply", "Maximum", "Minimum")
+Sizes = Sequence[int] | Mapping[str, int]  # shape of a sample, or sizes by their names in the file
 ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 
 
@@ -228,15 +229,19 @@ class Assembly:
         return f"{prefix}{number}"
 
 
-def complete_shape(name: str, sizes: Sequence[int | str], shape: Sequence[int] | None) -> Shape:
+def complete_shape(name: str, sizes: Sequence[int | str], shape: Sizes | None) -> Shape:
     """Return the shape of a sample of an input, whose unknown sizes are those that a user specifies.
 
     name    quoted name of the input
     sizes   sizes in the file, channels first; names of the unknown ones
-    shape   shape that the user specifies; None: none
+    shape   shape, or sizes by name, that the user specifies; None: none
 
     Errors  FormatError for unknown sizes without a shape, or for a shape that does not fit
     """
+    if isinstance(shape, Mapping):
+        named = shape
+        sizes = [size if isinstance(size, int) else named.get(size, size) for size in sizes]
+        shape = None
     known: list[int] = []
     unknown: list[str] = []
     for size in sizes:
@@ -250,7 +255,7 @@ def complete_shape(name: str, sizes: Sequence[int | str], shape: Sequence[int] |
     if shape is None:
         raise FormatError(
             f"input {name} has unknown sizes ({', '.join(unknown)}); choose them with --shape {','.join(texts)} or "
-            "shape="
+            f"shape=, or by their names: shape={{{unknown[0]!r}: 128}}"
         )
     if not _fits(shape, sizes):
         raise FormatError(f"shape {text(tuple(shape))} for input {name}; expected {'×'.join(texts)}")

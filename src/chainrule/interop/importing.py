@@ -15,7 +15,7 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.core.options import checked_options
 from chainrule.core.shapes import text
 from chainrule.errors import FormatError
-from chainrule.interop.assembly import Imported
+from chainrule.interop.assembly import Imported, Sizes
 from chainrule.interop.detection import FileFormat, detect
 from chainrule.interop.matching import LayerTensors, groups, listed, match
 from chainrule.layers import FixedAffine, FixedValue, Gather
@@ -41,11 +41,12 @@ def naming(path: Path) -> Generator[None]:
         raise FormatError(message) from None
 
 
-def read_network(path: Path, outputs: Sequence[str] | None = None, shape: Sequence[int] | None = None) -> Imported:
+def read_network(path: Path, outputs: Sequence[str] | None = None, shape: Sizes | None = None) -> Imported:
     """Return the network of a file.
 
     outputs   names of the outputs to import; None: all outputs
-    shape     shape of a sample, (C, H, W), (C, W) or (F,), for inputs with unknown sizes in the file
+    shape     shape of a sample, (C, H, W), (C, W) or (F,), or sizes by their names in the file, for inputs with unknown
+              sizes
 
     Errors    FormatError for a damaged file, an unsupported layer or an unknown output
     """

@@ -15,6 +15,7 @@ from chainrule.core.options import checked_options
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, RunError, ShapeError, explain_memory_errors
 from chainrule.interop import importing
+from chainrule.interop.assembly import Sizes
 from chainrule.models.model import Graph, Model
 from chainrule.network import tasks
 from chainrule.network.tasks import METRICS
@@ -34,7 +35,7 @@ def load(
     threads: int | None = None,
     precise: bool = False,
     outputs: str | list[str] | tuple[str, ...] | None = None,
-    shape: list[int] | tuple[int, ...] | None = None,
+    shape: list[int] | tuple[int, ...] | dict[str, int] | None = None,
 ) -> Model:
     """Load a model from a file written by `Model.save`, an ONNX, Keras or TensorFlow Lite file, or a run folder.
 
@@ -43,7 +44,8 @@ def load(
     engine, threads, precise   as in `Sequential`; they are not saved in files
     outputs   name of the output, or names of the outputs, to import from an ONNX, Keras or TensorFlow Lite file; None:
               all outputs
-    shape     shape of a sample, (C, H, W), (C, W) or (F,), for inputs whose sizes an ONNX or Keras file leaves open
+    shape     shape of a sample, (C, H, W), (C, W) or (F,), for inputs whose sizes an ONNX or Keras file leaves open, or
+              these sizes by their names in the file
 
     Errors   FormatError for an invalid file; RunError for a folder without a model
 
@@ -69,7 +71,7 @@ def load(
 def _import(
     path: Path,
     outputs: Sequence[str],
-    shape: Sequence[int] | None,
+    shape: Sizes | None,
     *,
     engine: str | None,
     threads: int | None,

@@ -130,7 +130,9 @@ class Quantized:
 
     def _build(self, scales: Scales) -> None:
         """Build the steps with scales; those of FakeQuantize layers take precedence."""
-        fused, weights = fusing.fuse(move_roundings(self._plan), self._model.weights, int8=True)
+        # Copies, since the engine packs weights again in each step while there are views of them.
+        copies = {name: np.array(values) for name, values in self._model.weights.items()}
+        fused, weights = fusing.fuse(move_roundings(self._plan), copies, int8=True)
         operations, own_scales = absorb(fused, self._plan)
         self._steps = Int8Steps(weights, Scales(scales | own_scales), own_scales)
         in_floats = float_tail(operations, self._plan, own_scales)
@@ -194,7 +196,7 @@ class Quantized:
         outputs = list[Array]()
         for start in range(0, len(x), 256):
             result = self.steps[-1].result.storage
-            last = self._activations(x[start : start + 256])[result].reshape(-1, self._plan.output.size)
+            last = self._activations(x[start : start + 256])[result].reshape(-1, *self._model.output_shape)
             outputs.append(last if self.io == "float" else self._steps.scales[result].values(last).astype(np.float32))
         return np.concatenate(outputs)
 

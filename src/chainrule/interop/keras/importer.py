@@ -14,7 +14,7 @@ import numpy as np
 from chainrule._io.budget import Budget
 from chainrule._io.files import expect, expect_object, parse
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.assembly import Assembly, Imported, complete_shape
+from chainrule.interop.assembly import Assembly, Imported, Sizes, complete_shape
 from chainrule.interop.keras.activations import with_activation
 from chainrule.interop.keras.config import (
     KerasLayer,
@@ -45,7 +45,7 @@ STEPS_PER_CALL = 24
 Call = tuple[str, int]  # layer, index of the call
 
 
-def read_keras(path: Path, outputs: Sequence[str] | None = None, shape: Sequence[int] | None = None) -> Imported:
+def read_keras(path: Path, outputs: Sequence[str] | None = None, shape: Sizes | None = None) -> Imported:
     """Return the network of a Keras file.
 
     outputs   names of the outputs to import, which are those of their layers; None: all outputs
@@ -90,7 +90,7 @@ def network(
     floats: set[np.dtype[np.generic]],
     budget: Budget,
     output_names: Sequence[str] | None = None,
-    sample: Sequence[int] | None = None,
+    sample: Sizes | None = None,
 ) -> Imported:
     """Translate a model to a network.
 

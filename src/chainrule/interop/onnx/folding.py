@@ -33,8 +33,18 @@ NUMBERS = {  # attribute of Constant → field of the attribute, and type
 IR_VERSION = 8  # of the format of the nodes that the package onnx evaluates
 COSTS = inverted(NAMES.costs)  # operators that the package onnx may evaluate → bytes charged per byte
 LEAST_OPSET = 14  # for BatchNormalization, which the package evaluates as in training before
-PRODUCTS = ("Einsum", "Gemm", "MatMul", "MatMulInteger")  # their cost is that of all products
-SELECTIONS = ("Compress", "NonZero", "Unique")  # the inputs determine the sizes of the results, and bound them
+PRODUCTS = ("Gemm", "MatMul", "MatMulInteger")  # their cost is that of all products
+
+
+def is_foldable(call: Call) -> bool:
+    """Return whether the results of a node that reads only constants can be computed when the file is read.
+
+    The package onnx evaluates Softmax of all opsets along one axis.
+    """
+    operator = call.operation.operator
+    if operator in ("Softmax", "LogSoftmax") and call.opset < 13:
+        return False
+    return any(operator in table for table in (MOVING, ELEMENTWISE, FOLDED, COSTS))
 
 
 def fold(call: Call) -> tuple[Array, ...]:
@@ -105,7 +115,7 @@ def _single_node_model(call: Call) -> ModelMessage:
 
 def _inferred_size(call: Call, tensor_type: Any) -> int:
     """Return the number of elements of a result of the package onnx; FormatError if it is unknown."""
-    if call.operation.operator in SELECTIONS:
+    if call.operation.operator == "NonZero":  # whose input bounds the size
         return 0
     sizes: list[int] = []
     for size in tensor_type.shape.dim:
@@ -119,12 +129,10 @@ def _inferred_size(call: Call, tensor_type: Any) -> int:
 def _product_count(operator: str, input_sizes: list[int], result_sizes: list[int]) -> int:
     """Return a bound of the number of products of elements that an operator computes.
 
-    A matrix product has √(m k · k n · m n) products. Each element of an Einsum may be multiplied by all others.
+    A matrix product has √(m k · k n · m n) products.
     """
     if operator not in PRODUCTS:
         return 0
-    if operator == "Einsum":
-        return math.prod(input_sizes)
     return math.isqrt(math.prod((*input_sizes[:2], *result_sizes)))
 
 

@@ -11,7 +11,7 @@ from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quo
 from chainrule.interop.assembly import MAX_NAME, Assembly
 from chainrule.interop.names import NAMES
 from chainrule.interop.onnx import operators
-from chainrule.interop.onnx.folding import fold, shape_slice
+from chainrule.interop.onnx.folding import fold, is_foldable, shape_slice
 from chainrule.interop.onnx.graphs import required_nodes
 from chainrule.interop.onnx.messages import Attribute, GraphMessage, OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample
@@ -19,6 +19,7 @@ from chainrule.interop.onnx.operators import quantization
 from chainrule.interop.onnx.operators.moved_elements import MERGED, RowLayout, materialized, row_layout
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
+from chainrule.interop.onnx.operators.terms import fixed_value
 
 STEPS_PER_NODE = 8
 
@@ -174,10 +175,21 @@ class GraphTranslator:
         return _results(call)
 
     def _fold(self, call: Call) -> Sequence[Value]:
-        """Return the results of a node that reads only constants."""
+        """Return the results of a node that reads only constants, or of layers that read a constant."""
+        if not is_foldable(call) and operators.find(call.operation.operator, call.operation.domain) is not None:
+            call.values = [self._as_feature(call, call.constant(0)), *call.values[1:]]
+            return _results(call)
         if call.operation.operator in RESHAPING:
             self._original_names[call.outputs[0]] = call.operation.inputs[0]
         return fold(call)
+
+    def _as_feature(self, call: Call, value: Array) -> Feature:
+        """Return a constant that has equal rows for all samples, as in own files, as the result of a layer."""
+        like = next(other for other in self._values.values() if isinstance(other, Feature))
+        sample = for_one_sample(value, (like.batch, *value.shape[1:]))
+        if value.ndim < 2 or len(value) != like.batch or len(sample) != 1:
+            raise call.unsupported(f"a constant of shape {value.shape}", "one that is equal for all samples")
+        return fixed_value(call, sample[0], like.with_node(like.node, scalar=False))
 
     def _read(self, node: OnnxNode, name: str, layout: RowLayout | None) -> Value:
         """Return an input of a node, after the layers that move its elements unless the node moves them further."""

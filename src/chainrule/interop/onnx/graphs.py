@@ -1,7 +1,8 @@
 """The parts of an ONNX graph before translation: its inputs, constants and outputs, and the order of its nodes."""
 
 import heapq
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -9,17 +10,20 @@ from typing import NamedTuple, cast
 from chainrule._io.budget import Budget
 from chainrule.core.arrays import Shape
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.assembly import complete_shape
+from chainrule.interop.assembly import Sizes, complete_shape
 from chainrule.interop.onnx import messages, tensors
 from chainrule.interop.onnx.messages import (
     MAX_OPSET,
     MIN_IMPORT_OPSET,
     ONNX_DOMAINS,
     Dimension,
+    Function,
     GraphMessage,
     ModelMessage,
+    OnnxNode,
 )
 from chainrule.interop.onnx.operator_call import Value
+from chainrule.interop.onnx.protobuf import MAX_DEPTH
 
 
 def inputs_used_by(graph: GraphMessage, names: Sequence[str], constants: Collection[str]) -> list[messages.Value]:
@@ -116,6 +120,50 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
     return message.graph, opset
 
 
+def inline_functions(message: ModelMessage, graph: GraphMessage, budget: Budget) -> None:
+    """Replace nodes that call functions of the file by the nodes of these functions."""
+    functions = {(function.domain, function.name): function for function in message.functions}
+    if functions:
+        nodes: list[OnnxNode] = []
+        for node in graph.nodes:
+            nodes += _inlined(node, functions, budget, 0)
+        graph.nodes = nodes
+
+
+def _inlined(
+    node: OnnxNode, functions: Mapping[tuple[str, str], Function], budget: Budget, depth: int
+) -> Iterator[OnnxNode]:
+    """Yield the nodes of the function that a node calls; the node itself if it is an operator.
+
+    depth   number of functions around this node
+
+    Errors  FormatError for a function that calls itself
+    """
+    function = functions.get((node.domain, node.operator))
+    if function is None:
+        yield node
+        return
+    if depth > MAX_DEPTH:
+        raise FormatError(f"function {quoted(node.operator)}: calls nested more than {MAX_DEPTH} deep")
+    budget.visit(len(function.nodes), f"function {quoted(node.operator)}")
+    names = {"": "", **dict.fromkeys(function.inputs, "")}
+    names |= zip(function.inputs, node.inputs, strict=False)
+    names |= zip(function.outputs, node.outputs, strict=False)
+    attributes = {attribute.name: attribute for attribute in (*function.defaults, *node.attributes)}
+    for inner in function.nodes:
+        for name in (*inner.inputs, *inner.outputs):
+            names.setdefault(name, f"{depth}:{node.outputs[0]}/{name}")
+        options = [
+            attribute if not attribute.reference else replace(attributes[attribute.reference], name=attribute.name)
+            for attribute in inner.attributes
+            if not attribute.reference or attribute.reference in attributes
+        ]
+        inputs = [names[name] for name in inner.inputs]
+        outputs = [names[name] for name in inner.outputs]
+        call = replace(inner, inputs=inputs, outputs=outputs, attributes=options)
+        yield from _inlined(call, functions, budget, depth + 1)
+
+
 def is_quantized(value: messages.Value) -> bool:
     """Return whether an input contains 8-bit integers, which represent real numbers by a scale and a zero point."""
     tensor_type = value.type.tensor
@@ -132,10 +180,10 @@ class InputType(NamedTuple):
     is_double: bool
 
 
-def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> InputType:
+def input_type(value: messages.Value, shape: Sizes | None = None) -> InputType:
     """Return the type of an input.
 
-    shape   shape of a sample, for an input with unknown sizes
+    shape   shape of a sample, or sizes by name, for an input with unknown sizes
     """
     tensor_type = value.type.tensor
     name = quoted(value.name)

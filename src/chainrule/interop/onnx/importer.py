@@ -7,7 +7,7 @@ from pathlib import Path
 from chainrule._io.budget import Budget
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.assembly import Assembly, Imported
+from chainrule.interop.assembly import Assembly, Imported, Sizes
 from chainrule.interop.onnx import exported_files, messages
 from chainrule.interop.onnx.batch_sizes import for_any_batch
 from chainrule.interop.onnx.exported_files import ExportedModel
@@ -17,6 +17,7 @@ from chainrule.interop.onnx.graphs import (
     checked_graph,
     checked_outputs,
     constants_of,
+    inline_functions,
     input_type,
     inputs_used_by,
     is_quantized,
@@ -29,11 +30,11 @@ from chainrule.layers import Input, Node, Reshape
 from chainrule.layers.node import ordered
 
 
-def read_onnx(path: Path, outputs: Sequence[str] | None = None, shape: Sequence[int] | None = None) -> Imported:
+def read_onnx(path: Path, outputs: Sequence[str] | None = None, shape: Sizes | None = None) -> Imported:
     """Return the network of an ONNX file.
 
     outputs   names of the outputs, or of results of nodes, to import; None: all outputs of the file
-    shape     shape of a sample, for inputs with unknown sizes
+    shape     shape of a sample, or sizes by name, for inputs with unknown sizes
 
     Errors    FormatError for a damaged file or a node that chainrule cannot express
     """
@@ -47,7 +48,7 @@ def network(
     folder: Path | None,
     budget: Budget,
     output_names: Sequence[str] | None = None,
-    shape: Sequence[int] | None = None,
+    shape: Sizes | None = None,
 ) -> Imported:
     """Return the network in a parsed file.
 
@@ -56,6 +57,7 @@ def network(
     output_names, shape  as in `read_onnx`
     """
     graph, opset = checked_graph(message)
+    inline_functions(message, graph, budget)
     exported = exported_files.exported_model(message, graph)
     if exported is not None:
         graph = exported.graph

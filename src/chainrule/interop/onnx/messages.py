@@ -122,6 +122,7 @@ class Attribute:
     reals: list[float] = _repeated("real", 7)
     integers: list[int] = _repeated("integer", 8)
     texts: list[memoryview] = _repeated("bytes", 9)
+    reference: str = _singular("text", 21, default="")  # name of the attribute of the function around the node
 
 
 @dataclass
@@ -159,6 +160,18 @@ class GraphMessage:
 
 
 @dataclass
+class Function:
+    """A function of a model, which nodes call as an operator; `defaults` are attributes that a call may omit."""
+
+    name: str = _singular("text", 1, default="")
+    domain: str = _singular("text", 10, default="")
+    inputs: list[str] = _repeated("text", 4)
+    outputs: list[str] = _repeated("text", 5)
+    nodes: list[OnnxNode] = _repeated(OnnxNode, 7)
+    defaults: list[Attribute] = _repeated(Attribute, 11)
+
+
+@dataclass
 class ModelMessage:
     """An ONNX file."""
 
@@ -168,6 +181,7 @@ class ModelMessage:
     producer_version: str = _singular("text", 3, default="")
     ir_version: int = _singular("integer", 1, default=0)
     metadata: list[Pair] = _repeated(Pair, 14)
+    functions: list[Function] = _repeated(Function, 25)
 
 
 # Encoding → function that returns the values in a field.

@@ -15,7 +15,7 @@ from chainrule.interop.onnx.operator_call import Feature
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.tflite import shape_arithmetic
 from chainrule.interop.tflite.operator import TfliteOperator, Translation
-from chainrule.interop.tflite.quantization import QUANTIZED
+from chainrule.interop.tflite.quantization import QUANTIZED, is_rounded
 from chainrule.interop.tflite.tensors import TfliteTensors
 from chainrule.layers import Input, Node
 
@@ -153,9 +153,9 @@ class TfliteGraph(TfliteTensors):
                 return
             for index in operator.outputs:
                 grid = self.grid(index)
-                if grid is not None:
+                if grid is not None and not is_rounded(self.results[index].node, grid):
                     self.results[index] = operator.layer(self.results[index], "FakeQuantize", **grid)
-                elif self.kind(index) in QUANTIZED:
+                elif grid is None and self.kind(index) in QUANTIZED:
                     raise operator.unsupported("a result of integers without a scale", "one scale")
 
     def _named(self, tensors: Sequence[int], kind: str, only: str) -> dict[str, int]:

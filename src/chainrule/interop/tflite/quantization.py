@@ -9,6 +9,7 @@ from chainrule._io.budget import Budget
 from chainrule.core.arrays import Array
 from chainrule.errors import FormatError
 from chainrule.interop.onnx.operators import quantization
+from chainrule.layers import FakeQuantize, Node
 
 QUANTIZED = {
     3: (0, 255),
@@ -45,6 +46,20 @@ def _scales_and_zeros(tensor: Any, index: int, budget: Budget) -> tuple[Array, A
     if parameters.ZeroPointLength():
         zeros = parameters.ZeroPointAsNumpy()
     return parameters.ScaleAsNumpy().astype(np.float64), zeros
+
+
+def is_rounded(x: Node, grid: Mapping[str, float]) -> bool:
+    """Return whether a value was rounded to the same numbers, perhaps as integers of another type.
+
+    Files whose inputs or outputs are uint8 convert them from and to int8, which moves the zero point.
+    """
+    layer = x.layer
+    if not isinstance(layer, FakeQuantize) or layer.scale != grid["scale"]:
+        return False
+    return (layer.low - layer.zero, layer.high - layer.zero) == (
+        grid["low"] - grid["zero"],
+        grid["high"] - grid["zero"],
+    )
 
 
 def rounded(x: Array, grid: Mapping[str, float]) -> Array:

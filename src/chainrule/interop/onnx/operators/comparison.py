@@ -11,7 +11,7 @@ from chainrule.interop.onnx.graph_writer import TYPE_CODES, GraphResult, GraphWr
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import write_elementwise
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, combine, formula, unary
+from chainrule.interop.onnx.operators.terms import ScaledTerm, binary, formula, terms, unary
 from chainrule.interop.onnx.tensors import BOOLEAN
 
 
@@ -45,20 +45,18 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
     kind = "Maximum" if below else "Minimum"
 
     def read(call: Call) -> Feature:
-        features = call.features
-        y = features[0]
-        if len(features) > 1:
-            y = combine(call, kind, *features)
-        for value in call.values:
-            if not isinstance(value, np.ndarray):
-                continue
-            if value.size != 1 or value.ndim > len(y.shape):
-                raise call.unsupported(f"bounds of shape {value.shape}", "one number")
-            bound = float(value.reshape(-1)[0])
-            if below:
-                y = y.with_node(call.assembly.clip(y.node, bound, MAX_FLOAT32))
+        bounds: list[float] = []
+        values: list[ScaledTerm] = []
+        for term in terms(call):
+            number = np.asarray(term.shift)
+            if term.x is None and number.size == 1 and number.ndim <= len(call.features[0].shape):
+                bounds.append(float(number.item()))
             else:
-                y = y.with_node(call.assembly.clip(y.node, -MAX_FLOAT32, bound))
+                values.append(term)
+        y = values[0].exactly(kind, *values[1:]).feature if len(values) > 1 else values[0].feature
+        for bound in bounds:
+            low, high = (bound, MAX_FLOAT32) if below else (-MAX_FLOAT32, bound)
+            y = y.with_node(call.assembly.clip(y.node, low, high))
         return y
 
     read.__doc__ = f"Return {kind}; for one number as the bound, ReLU or Clip."

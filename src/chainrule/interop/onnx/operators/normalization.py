@@ -11,7 +11,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator, Results
 from chainrule.interop.onnx.operators.reductions import over
-from chainrule.interop.onnx.operators.terms import ScaledTerm
+from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 
 
 def read_batch_norm(call: Call) -> Feature:
@@ -145,6 +145,15 @@ def _layer_norm(call: Call, x: Feature, file_axis: int) -> Feature:
     return call.reshape(y, shape)
 
 
+def _standardized(x: ScaledTerm) -> ScaledTerm:
+    call = x.call
+    rank = len(x.feature.shape)
+    axes = sorted(call.normalize_axis(axis, rank) for axis in call.integers("axes", (0, 2, 3)))
+    centered = x - over(x, axes, "AveragePool2D")
+    deviation = over(centered * centered, axes, "AveragePool2D").layer("Sqrt")
+    return centered / (deviation + 1e-9)
+
+
 def _moments(x: ScaledTerm, axes: range) -> tuple[ScaledTerm, ScaledTerm]:
     """Return the mean of values, and the reciprocal of their standard deviation."""
     mean = over(x, axes, "AveragePool2D")
@@ -218,6 +227,7 @@ OPERATORS = (
     Operator("InstanceNormalization", read_instance_norm, {"group_norm": write_group_norm}),
     Operator("GroupNormalization", read_group_norm),
     Operator("LayerNormalization", read_layer_norm, {"group_norm": write_group_norm}),
+    Operator("MeanVarianceNormalization", unary("the quotient of x − mean and the deviation over axes", _standardized)),
     Operator("LRN", read_local_response_norm, {"local_response_norm": write_local_response_norm}),
     Operator("Dropout", read_dropout),
 )

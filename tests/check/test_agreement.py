@@ -115,6 +115,13 @@ def test_dropout_is_judged_by_its_mask(scale: str, dx: str, right: str, tmp_path
     assert checked == graded == {part: part in right.split() for part in ("y", "dx")}
 
 
+def test_a_dropout_that_sets_its_seed_is_wrong(tmp_path: Path) -> None:
+    text = DROPOUT.format(scale="(1 - self.p)", dx="dy * self.mask")
+    path = written(tmp_path, text.replace("self.mask =", "np.random.seed(0)\n        self.mask ="))
+    checked, graded = verdicts(path, "Dropout(0.3)")
+    assert checked == graded == {"y": False, "dx": True}
+
+
 def test_ties_are_those_of_the_assignment_with_other_options_too() -> None:
     for ties, code in ((None, 0), ("first", 1)):
         report = check_file(LocalFile(module(POOL)), "pool", 1, LearnerTask(ties=ties))

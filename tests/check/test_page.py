@@ -8,7 +8,7 @@ import pytest
 from check.submissions import written
 from click.testing import CliRunner
 
-from chainrule.check import derivatives
+from chainrule.check import derivatives, results
 from chainrule.cli import main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checking.md").read_text(encoding="utf-8")
@@ -35,7 +35,12 @@ def test_examples_are_checked_as_shown(
 
 
 def test_methods_and_tolerances_are_on_the_page() -> None:
-    powers = {1e-12: "10⁻¹²", 1e-10: "10⁻¹⁰", 1e-7: "10⁻⁷"}
-    for method, tolerance in derivatives.TOLERANCES.items():
-        (row,) = (line for line in PAGE.splitlines() if line.startswith(f"| {method} |"))
-        assert powers[tolerance] in row
+    tolerances = {
+        "10⁻¹²": (results.REFERENCE_LOOPS, results.EXACT_TOLERANCE),
+        "10⁻¹⁰": (results.REFERENCE_LOOPS, results.GRADIENT_TOLERANCE),
+        "10⁻⁷": (results.CENTRAL, derivatives.TOLERANCE),
+    }
+    for power, (method, tolerance) in tolerances.items():
+        (row,) = (line for line in PAGE.splitlines() if line.endswith(f"| {power} |"))
+        assert row.startswith(f"| {method} |")
+        assert tolerance == 10.0 ** int(power[2:].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))

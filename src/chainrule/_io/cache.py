@@ -1,8 +1,8 @@
 """The cache folder on disk, and the compiled programs in it.
 
 Compiled programs are stored in one folder per version of the kernels, identified by a fingerprint and shared by all
-processes with the same kernels. When a folder is created, folders that have not been used for a month are removed,
-except those in use by running processes.
+processes with the same kernels. When a folder is created, folders that no process has begun to use for a month are
+removed.
 """
 
 import os
@@ -13,13 +13,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from chainrule._io import process_locks
 from chainrule._io.reading import expanded
 from chainrule._io.trust import writers
 from chainrule.errors import OptionError
 
 CACHE_VARIABLE = "CHAINRULE_CACHE"
-LOCKS = "locks"  # lock file in each folder; its modification time is the folder's time of last use
+LOCKS = "locks"  # lock file in each folder
 DAY = 24 * 3600.0  # seconds
 UNUSED_DAYS = 30
 REMOVED_PREFIX = ".removed-"  # prefix of the names of folders being removed
@@ -78,20 +77,16 @@ def use_programs(fingerprint: str) -> Path:
     make_private(folder)
     if writers(folder) or not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(13, "Permission denied", str(folder))
-    (folder / LOCKS).touch()
+    os.utime(folder)  # its modification time is its time of last use
     if is_new:
         remove_unused_programs()
     return folder
 
 
 def remove_unused_programs(days: float = UNUSED_DAYS) -> int:
-    """Remove folders that have not been used for `days` days and are not in use. Return the number of bytes freed."""
+    """Remove folders that no process has begun to use for `days` days. Return the number of bytes freed."""
     limit = time.time() - days * DAY
-    return sum(
-        _remove(folder)
-        for folder in _folders()
-        if _last_used(folder) < limit and not process_locks.in_use(folder / LOCKS)
-    )
+    return sum(_remove(folder) for folder in _folders() if _last_used(folder) < limit)
 
 
 def clear_programs() -> int:
@@ -117,8 +112,8 @@ def _folders() -> list[Path]:
 def _last_used(folder: Path) -> float:
     """Return the time of last use in seconds since the epoch; the current time if the folder no longer exists."""
     try:
-        return max(path.stat().st_mtime for path in (folder, folder / LOCKS) if path.exists())
-    except (OSError, ValueError):
+        return folder.stat().st_mtime
+    except OSError:
         return time.time()
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 LOCK_TIMEOUT = 120.0  # maximum seconds to wait for a lock, whose owner may be stuck
 POLL_INTERVAL = 0.01  # seconds between attempts to acquire a lock
-IN_USE = 0  # offset of the byte that every process using the folder locks in shared mode
-NAMES = 1 << 30  # number of bytes after IN_USE that names are hashed to
+NAMES = 1 << 30  # number of bytes that names are hashed to
 
 
 class Locks:
@@ -28,12 +27,11 @@ class Locks:
         self._mutex = threading.Lock()
         with suppress(OSError):
             self._handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-            _share(self._handle, IN_USE)
 
     @contextmanager
     def hold(self, name: str, timeout: float = LOCK_TIMEOUT) -> Generator[bool]:
         """Hold a lock within a `with` block. Yield whether it was acquired within `timeout` seconds."""
-        byte = 1 + zlib.crc32(name.encode()) % NAMES
+        byte = zlib.crc32(name.encode()) % NAMES
         deadline = time.monotonic() + timeout
         while not (acquired := self._take(byte)) and time.monotonic() < deadline:
             time.sleep(POLL_INTERVAL)
@@ -67,18 +65,6 @@ class Locks:
         self._holding.clear()
 
 
-def in_use(file: Path) -> bool:
-    """Return whether another process has created `Locks` for this file, and thus uses the folder of the file."""
-    try:
-        handle = os.open(file, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return not _lock(handle, IN_USE)
-    finally:
-        os.close(handle)  # also releases the lock if acquired
-
-
 if sys.platform == "win32":
     import msvcrt
 
@@ -95,9 +81,6 @@ if sys.platform == "win32":
         with suppress(OSError):
             msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
 
-    def _share(handle: int, byte: int) -> None:
-        """Do nothing: Windows has no shared locks, and a folder with an open file cannot be removed."""
-
 else:
     import fcntl
 
@@ -113,7 +96,3 @@ else:
     def _unlock(handle: int, byte: int) -> None:
         with suppress(OSError):
             fcntl.lockf(handle, fcntl.LOCK_UN, 1, byte)
-
-    def _share(handle: int, byte: int) -> None:
-        with suppress(OSError):
-            fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, byte)

@@ -3,7 +3,6 @@
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,11 +18,21 @@ def writers(path: Path) -> set[int]:
     judged by the folders above it. On Windows, the result is empty.
     """
     others = set[int]()
-    if sys.platform == "win32":
-        return others
-    for link in _links(path):
-        others |= {link.lstat().st_uid} | _owners(link.parent, is_inside=True)
-    return (others | _owners(path.resolve(), is_inside=False)) - {os.getuid(), 0}
+    pending = [(path.absolute(), True)] * (sys.platform != "win32")  # places, and whether they are the path itself
+    for place, is_path in pending:  # which grows meanwhile
+        for above in (place, *place.parents):
+            is_last = is_path and above == place
+            with suppress(OSError):
+                status = above.lstat()
+                others.add(status.st_uid)
+                if stat.S_ISLNK(status.st_mode):
+                    if len(pending) < MAX_LINKS:
+                        pending.append((above.parent / above.readlink(), is_last))
+                elif status.st_mode & (0o22 if status.st_gid else 0o2) and (
+                    is_last or not status.st_mode & stat.S_ISVTX
+                ):
+                    others.add(-1 - status.st_gid)
+    return others and others - {os.getuid(), 0}
 
 
 def is_trusted(path: Path, file: Path) -> bool:
@@ -38,32 +47,3 @@ def import_folders(file: Path) -> list[str]:
     """
     folder = file.resolve().parent
     return [str(folder)] * is_trusted(folder, file)
-
-
-def _links(path: Path) -> Iterator[Path]:
-    """Yield the links in a path, and in the paths that they point to."""
-    pending = [path.absolute()]
-    for place in pending:  # which grows meanwhile
-        if len(pending) > MAX_LINKS:
-            return
-        for above in (place, *place.parents):
-            if above.is_symlink():
-                yield above
-                with suppress(OSError):
-                    pending.append(above.parent / above.readlink())
-
-
-def _owners(place: Path, is_inside: bool) -> set[int]:
-    """Return the owners of a path and of the folders above it, and the groups that may write to them.
-
-    is_inside   whether only an entry of the last folder counts, which a sticky bit protects
-    """
-    found = set[int]()
-    for above in (place, *place.parents):
-        with suppress(OSError):
-            status = above.stat()
-            found.add(status.st_uid)
-            is_open = (above == place and not is_inside) or not status.st_mode & stat.S_ISVTX
-            if is_open and status.st_mode & (0o22 if status.st_gid else 0o2):
-                found.add(-1 - status.st_gid)
-    return found

@@ -6,7 +6,7 @@ print(cr.check_gradients(MyConvolution, against="Conv2D(4, (3, 2), stride=2)"))
 
 Terms of this package:
 
-function        what is checked: a layer, model or loss of this library or a learner, as a function of named tensors
+function        what is checked: a layer or loss of this library or a learner, as a function of named tensors
 learner         the author of code outside this library, which is called a learner's layer or a learner's loss
 tensors         the input (x, or p for a loss) and the parameters; every tensor has a gradient, such as dx or dw
 y, dy           the output, and the upstream gradient

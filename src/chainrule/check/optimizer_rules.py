@@ -167,120 +167,88 @@ class RuleMistake:
     change: Callable[[Rule], Rule]
 
 
-MISTAKES = list[RuleMistake]()  # tried in this order
-
-
-def _mistake(name: str, message: str) -> Callable[[Callable[[Rule], Rule]], Callable[[Rule], Rule]]:
-    """Return a decorator that adds the change of a rule to `MISTAKES`."""
-
-    def add(change: Callable[[Rule], Rule]) -> Callable[[Rule], Rule]:
-        MISTAKES.append(RuleMistake(name, message, change))
-        return change
-
-    return add
-
-
-@_mistake(VELOCITY_MEAN, "uses the mean v ← μ v + (1 − μ) g, with steps 1 − μ times as long as those of v ← μ v + g")
-def _velocity_mean(rule: Rule) -> Rule:
-    return replace(rule, share=1 - rule.first)
-
-
-@_mistake(EPSILON_INSIDE, "adds ε under the root; the usual form is √v + ε")
-def _epsilon_inside(rule: Rule) -> Rule:
-    return replace(rule, inside=True)
-
-
-@_mistake(
-    EPSILON_SCALED,
-    "adds ε to √v before the correction, p ← p − α √(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε), as in section 2 of Kingma & Ba; "
-    "the usual form adds it to √(v/(1 − β₂ᵗ))",
-)
-def _epsilon_scaled(rule: Rule) -> Rule:
-    return replace(rule, uncorrected=True)
-
-
-@_mistake("gradient-added", "moves along the gradient: subtract the step")
-def _gradient_added(rule: Rule) -> Rule:
-    return replace(rule, rate=-rule.rate, decay=-rule.decay)
-
-
-@_mistake("no-bias-correction", "is not corrected for moments that start at 0: divide m by 1 − β₁ᵗ and v by 1 − β₂ᵗ")
-def _no_bias_correction(rule: Rule) -> Rule:
-    return replace(rule, corrected=(False, False))
-
-
-@_mistake("first-moment-not-corrected", "is not corrected for an m that starts at 0: divide it by 1 − β₁ᵗ")
-def _first_moment_not_corrected(rule: Rule) -> Rule:
-    return replace(rule, corrected=(False, rule.corrected[1]))
-
-
-@_mistake("second-moment-not-corrected", "is not corrected for a v that starts at 0: divide it by 1 − β₂ᵗ")
-def _second_moment_not_corrected(rule: Rule) -> Rule:
-    return replace(rule, corrected=(rule.corrected[0], False))
-
-
-@_mistake("step-number", "is corrected with the next step's number: the first step is t = 1")
-def _step_number(rule: Rule) -> Rule:
-    return replace(rule, shift=1)
-
-
-@_mistake("root-missing", "divides by v instead of its root")
-def _root_missing(rule: Rule) -> Rule:
-    return replace(rule, root=1.0)
-
-
-@_mistake("not-scaled", "does not divide by √v + ε")
-def _not_scaled(rule: Rule) -> Rule:
-    return replace(rule, scaled=False)
-
-
-@_mistake("moments-forgotten", "forgets the moments of the steps before: return or store them")
-def _moments_forgotten(rule: Rule) -> Rule:
-    return replace(rule, forgets=True)
-
-
-@_mistake("no-momentum", "does not use the velocity")
-def _no_momentum(rule: Rule) -> Rule:
-    return replace(rule, first=0.0, share=1.0, nesterov=False)
-
-
-@_mistake("betas-swapped", "swaps β and 1 − β")
 def _betas_swapped(rule: Rule) -> Rule:
     if rule.scaled:
         return replace(rule, first=rule.share, share=rule.first, second=rule.second_share, second_share=rule.second)
     return rule
 
 
-@_mistake("learning-rate-twice", "is multiplied by the learning rate twice")
-def _learning_rate_twice(rule: Rule) -> Rule:
-    return replace(rule, rate=rule.rate**2, decay=rule.decay / rule.rate)
-
-
-@_mistake("decay-left-out", "has no weight decay")
-def _decay_left_out(rule: Rule) -> Rule:
-    return replace(rule, decay=0.0, coupled=0.0)
-
-
-@_mistake("decay-in-gradient", "has the weight decay in the gradient: multiply p by 1 − rate·decay instead")
-def _decay_in_gradient(rule: Rule) -> Rule:
-    return replace(rule, coupled=rule.decay, decay=0.0)
-
-
-@_mistake("decay-without-rate", "has a weight decay that is not multiplied by the learning rate")
-def _decay_without_rate(rule: Rule) -> Rule:
-    return replace(rule, decay=rule.decay / rule.rate)
-
-
-@_mistake("decay-after-step", "shrinks the parameters after the step: multiply p by 1 − rate·decay before it")
-def _decay_after_step(rule: Rule) -> Rule:
-    return replace(rule, late=True)
-
-
-@_mistake("nesterov-left-out", "is that of plain momentum: the step is g + μ v")
-def _nesterov_left_out(rule: Rule) -> Rule:
-    return replace(rule, nesterov=False)
-
-
-@_mistake("nesterov", "is that of Nesterov's momentum: the step is v")
-def _nesterov(rule: Rule) -> Rule:
-    return replace(rule, nesterov=True)
+MISTAKES = (  # tried in this order
+    RuleMistake(
+        VELOCITY_MEAN,
+        "uses the mean v ← μ v + (1 − μ) g, with steps 1 − μ times as long as those of v ← μ v + g",
+        lambda rule: replace(rule, share=1 - rule.first),
+    ),
+    RuleMistake(
+        EPSILON_INSIDE, "adds ε under the root; the usual form is √v + ε", lambda rule: replace(rule, inside=True)
+    ),
+    RuleMistake(
+        EPSILON_SCALED,
+        "adds ε to √v before the correction, p ← p − α √(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε), as in section 2 of Kingma & "
+        "Ba; the usual form adds it to √(v/(1 − β₂ᵗ))",
+        lambda rule: replace(rule, uncorrected=True),
+    ),
+    RuleMistake(
+        "gradient-added",
+        "moves along the gradient: subtract the step",
+        lambda rule: replace(rule, rate=-rule.rate, decay=-rule.decay),
+    ),
+    RuleMistake(
+        "no-bias-correction",
+        "is not corrected for moments that start at 0: divide m by 1 − β₁ᵗ and v by 1 − β₂ᵗ",
+        lambda rule: replace(rule, corrected=(False, False)),
+    ),
+    RuleMistake(
+        "first-moment-not-corrected",
+        "is not corrected for an m that starts at 0: divide it by 1 − β₁ᵗ",
+        lambda rule: replace(rule, corrected=(False, rule.corrected[1])),
+    ),
+    RuleMistake(
+        "second-moment-not-corrected",
+        "is not corrected for a v that starts at 0: divide it by 1 − β₂ᵗ",
+        lambda rule: replace(rule, corrected=(rule.corrected[0], False)),
+    ),
+    RuleMistake(
+        "step-number",
+        "is corrected with the next step's number: the first step is t = 1",
+        lambda rule: replace(rule, shift=1),
+    ),
+    RuleMistake("root-missing", "divides by v instead of its root", lambda rule: replace(rule, root=1.0)),
+    RuleMistake("not-scaled", "does not divide by √v + ε", lambda rule: replace(rule, scaled=False)),
+    RuleMistake(
+        "moments-forgotten",
+        "forgets the moments of the steps before: return or store them",
+        lambda rule: replace(rule, forgets=True),
+    ),
+    RuleMistake(
+        "no-momentum", "does not use the velocity", lambda rule: replace(rule, first=0.0, share=1.0, nesterov=False)
+    ),
+    RuleMistake("betas-swapped", "swaps β and 1 − β", _betas_swapped),
+    RuleMistake(
+        "learning-rate-twice",
+        "is multiplied by the learning rate twice",
+        lambda rule: replace(rule, rate=rule.rate**2, decay=rule.decay / rule.rate),
+    ),
+    RuleMistake("decay-left-out", "has no weight decay", lambda rule: replace(rule, decay=0.0, coupled=0.0)),
+    RuleMistake(
+        "decay-in-gradient",
+        "has the weight decay in the gradient: multiply p by 1 − rate·decay instead",
+        lambda rule: replace(rule, coupled=rule.decay, decay=0.0),
+    ),
+    RuleMistake(
+        "decay-without-rate",
+        "has a weight decay that is not multiplied by the learning rate",
+        lambda rule: replace(rule, decay=rule.decay / rule.rate),
+    ),
+    RuleMistake(
+        "decay-after-step",
+        "shrinks the parameters after the step: multiply p by 1 − rate·decay before it",
+        lambda rule: replace(rule, late=True),
+    ),
+    RuleMistake(
+        "nesterov-left-out",
+        "is that of plain momentum: the step is g + μ v",
+        lambda rule: replace(rule, nesterov=False),
+    ),
+    RuleMistake("nesterov", "is that of Nesterov's momentum: the step is v", lambda rule: replace(rule, nesterov=True)),
+)

@@ -371,7 +371,7 @@ class Search:
             words |= dict.fromkeys(NAMES.upstream, "dy") | dict.fromkeys(NAMES.rates, RATE)
             words |= {word: "y" for word in NAMES.outputs if word not in words}
         words |= dict.fromkeys(("x", *NAMES.roles["x"]), "x") | dict.fromkeys(("cache", *NAMES.roles["cache"]), "cache")
-        words |= dict.fromkeys(CONTEXTS, "ctx")
+        words |= dict.fromkeys(NAMES.contexts, "ctx")
         if isinstance(self.case.layer, MODAL):
             words |= {word: value for word, value in TRAINING.items() if word not in words}
         values = dict[str, str]()
@@ -463,7 +463,6 @@ class Search:
                     best = candidate
                 if best[1] == len(expected):
                     return best
-        return best
         return best
 
     def backward_calls(self, call: CallSignature, values: dict[str, str]) -> Iterator[tuple[str, bool]]:
@@ -650,7 +649,7 @@ class Search:
             held = places.get(update[2])
             if held is None:
                 return None
-            axes = _stated(self.axes, update[1])
+            axes = self.axes.get(update[1])
             before = arranged(self.values[update[1]], _own_axes(update[1], self.values[update[1]].ndim, axes), axes)
             return (before.reshape(held.shape) - held) / 0.5 if before.size == held.size else None
         for part, index in PARTS.items():
@@ -668,9 +667,6 @@ class Search:
                 ):
                     return place
         return None
-
-
-CONTEXTS = tuple(NAMES.contexts)
 
 
 def _held(places: Mapping[str, Array]) -> bool:
@@ -700,10 +696,6 @@ def _axes(shape: tuple[int, ...], held: tuple[int, ...], name: str) -> Iterator[
         elif len(moved) == 1:
             sizes = iter("O")
             yield ",".join(next(sizes) if size == shape[0] and size > 1 else "1" for size in held)
-
-
-def _stated(axes: Mapping[str, str], name: str) -> str | None:
-    return axes.get(name)
 
 
 def _own_axes(name: str, rank: int, stated: str | None) -> str | None:

@@ -1,52 +1,14 @@
-"""Names of the arguments of a user's functions: those of losses, metrics and schedules."""
+"""Names of the arguments of a user's schedules."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from chainrule.custom.calls import NO_DEFAULT, defaults
-from chainrule.custom.names import NAMES, Words
+from chainrule.custom.names import Words
 from chainrule.errors import OptionError
 
 SCHEDULE_ARGUMENTS = ("step", "steps", "epoch_steps", "epoch")
-
-
-def method(subject: object, names: Words) -> str | None:
-    """Return the first of these names that is a method of a class, an object or a module; None if there is none."""
-    kind = cast("type[Any]", subject if isinstance(subject, type) else type(subject))
-    for name in names:
-        if name == "__call__":
-            if _defines_call(kind):
-                return name
-        elif callable(getattr(subject, name, None)):
-            return name
-    return None
-
-
-def _defines_call(kind: type[Any]) -> bool:
-    for base in kind.__mro__:
-        if base.__module__ != "builtins" and "__call__" in vars(base):
-            return True
-    return False
-
-
-def argument_roles(function: Callable[..., Any], start: int = 0) -> tuple[str | None, str | None]:
-    """Return the roles of two arguments, from an index on, by usual names: "p" predictions, "t" targets, or None.
-
-    The argument self of a method does not count.
-    """
-    roles = list[str | None]()
-    for name, _ in defaults(function) or ():
-        if name == "self":
-            continue
-        if name.lower() in NAMES.targets:
-            roles.append("t")
-        elif name.lower() in NAMES.predictions:
-            roles.append("p")
-        else:
-            roles.append(None)
-    first, second = [*roles[start : start + 2], None, None][:2]
-    return first, second
 
 
 def required(function: Callable[..., Any]) -> list[str]:

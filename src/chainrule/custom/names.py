@@ -24,7 +24,6 @@ class Names:
     training: Words
     testing: Words
     updates: Words
-    builders: Words
     steps: Words
     states: Words
     losses: Words

@@ -173,8 +173,6 @@ def _running_tasks() -> int:
         with suppress(OSError):
             if folder.stat().st_uid == os.getuid():
                 count += len(os.listdir(folder))
-            else:
-                count += 0
     return count or UNKNOWN_TASKS
 
 

@@ -66,8 +66,10 @@ def diagnose(
                 pairs.append(Diagnosis(f"{diagnosis.name}+{added.name}", message, diagnosis.page))
     if pairs:
         return tuple(pairs)
-    truth = ordered[0][0]
-    return _explaining(_computed(edits.mistakes(truth, tensor, small=True), truth), ordered, tensor, limit)[:1]
+    for mistake in edits.mistakes(ordered[0][0], tensor, small=True):
+        if explained := _explaining(_computed([mistake], ordered[0][0]), ordered, tensor, limit):
+            return explained
+    return ()
 
 
 def _computed(mistakes: Iterable[Mistake], truth: GroundTruth) -> list[tuple[Mistake, list[Array]]]:

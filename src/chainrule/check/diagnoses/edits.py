@@ -108,8 +108,8 @@ def listed(operation: str) -> tuple[Edit, ...]:
     """Return the listed edits of an operation, one for each way to make a mistake."""
     edits = list[Edit]()
     for entry in entries():
-        page = None if operation.startswith("multiclass_hinge") else derivation_link(operation).partition("#")[0]
-        diagnosis = Diagnosis(entry["name"], entry["message"].strip(), page and f"{page}#traps")
+        page = _page(operation)
+        diagnosis = Diagnosis(entry["name"], entry["message"].strip(), page and f"{page.partition('#')[0]}#traps")
         tensors = tuple(entry.get("tensors", _tensors(operation)))
         for key, ways in entry.items():
             if key not in DESCRIPTIONS and any(matches(operation, pattern) for pattern in key.split()):
@@ -141,6 +141,11 @@ def _tensors(operation: str) -> tuple[str, ...]:
     return (tensor,) if name and tensor in ("x", "p") else ("y",)
 
 
+def _page(operation: str) -> str | None:
+    """Return the section that derives an operation; None for the hinge loss, which is none of this library's."""
+    return derivation_link(operation) if hasattr(reference, operation) else None
+
+
 def _function(operation: str) -> Callable[..., Any]:
     return getattr(reference, operation, None) or getattr(library_functions, operation)
 
@@ -148,9 +153,13 @@ def _function(operation: str) -> Callable[..., Any]:
 @cache
 def source_of(operation: str) -> str:
     """Return the source of the loops of an operation, without the docstring."""
-    function = _function(operation)
-    source = inspect.getsource(function)
-    return source.replace(f'"""{function.__doc__}"""', "pass")
+    source = inspect.getsource(_function(operation))
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    lines = source.splitlines(keepends=True)
+    docstring = function.body[0]
+    lines[docstring.lineno - 1 : docstring.end_lineno] = ["    pass\n"]
+    return "".join(lines)
 
 
 @cache
@@ -189,7 +198,7 @@ def small_edits(operation: str) -> tuple[Edit, ...]:
         old = ast.get_source_segment(source, node) or ""
         for name, new in _changes(node):
             message = f"{SMALL[name]}: it equals the reference loops of {operation} with {new} instead of {old}"
-            diagnosis = Diagnosis(name, message, derivation_link(operation))
+            diagnosis = Diagnosis(name, message, _page(operation))
             text = _spliced(source, node, new)
             edits.setdefault(text, Edit(operation, diagnosis, _tensors(operation), text))
     return tuple(edits.values())
@@ -206,30 +215,29 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, str]]:
             if isinstance(op, ast.Add | ast.Sub):
                 sign = "-" if isinstance(op, ast.Add) else "+"
                 yield "sign-changed", f"{first} {sign} {f'({second})' if isinstance(right, ast.BinOp) else second}"
-        case ast.AugAssign(target, _, value):
+        case ast.AugAssign(target, op, value):
             sums, terms = ast.unparse(target), ast.unparse(value)
-            yield "sum-overwritten", f"{sums} = {terms}"
+            sign = "-" if isinstance(op, ast.Sub) else "+"
+            yield "sum-overwritten", f"{sums} = {sign}({terms})"
             for part in ast.walk(value):
                 for axis, index in _indices(part):
                     size = f"{ast.unparse(part).partition('[')[0]}.shape[{axis}]"
-                    yield "mean-for-sum", f"{sums} += ({terms}) / {size}"
+                    yield "mean-for-sum", f"{sums} {sign}= ({terms}) / {size}"
                     for condition in (f"{index} > 0", f"{index} < {size} - 1"):
-                        yield "range-shortened", f"{sums} += ({terms}) * ({condition})"
+                        yield "range-shortened", f"{sums} {sign}= ({terms}) * ({condition})"
         case ast.Call(_, [*arguments]):
             for argument in arguments:
                 if isinstance(argument, ast.Name):
                     call = ast.unparse(node)
                     yield "sign-changed", re.sub(rf"(?<=[(, ]){argument.id}(?=[,)])", f"-{argument.id}", call)
-        case ast.Subscript(array, ast.Tuple(indices)) if _indices(node):
+        case ast.Subscript(array, ast.Tuple(indices), ast.Load()) if _indices(node):
             texts, name = [*map(ast.unparse, indices)], ast.unparse(array)
             axes = [axis for axis, _ in _indices(node)]
-            for count in range(1, len(axes) + 1):
-                for reversed_axes in combinations(axes, count):
-                    changed = [f"-1 - {text}" if axis in reversed_axes else text for axis, text in enumerate(texts)]
-                    yield "axis-reversed", f"{name}[{', '.join(changed)}]"
-            if isinstance(node.ctx, ast.Load):
-                for pair in combinations(axes, 2):
-                    yield "axes-exchanged", f"{name}.swapaxes{pair}.reshape({name}.shape)[{', '.join(texts)}]"
+            for reversed_axes in (*combinations(axes, 1), *combinations(axes, 2), axes):
+                changed = [f"-1 - {text}" if axis in reversed_axes else text for axis, text in enumerate(texts)]
+                yield "axis-reversed", f"{name}[{', '.join(changed)}]"
+            for pair in combinations(axes, 2):
+                yield "axes-exchanged", f"{name}.swapaxes{pair}.reshape({name}.shape)[{', '.join(texts)}]"
         case _:
             return
 

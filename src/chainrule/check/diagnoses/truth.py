@@ -135,7 +135,7 @@ def layer_truth(layer: LibraryLayer, values: Values, dy: Array) -> GroundTruth:
             return result.reshape(*result.shape[:-2], -1)
         return result
 
-    names = tuple(dict.fromkeys(operation.name for operation in layer.plan.operations))
+    names = tuple(dict.fromkeys(operation.name for operation in layer.plan.operations if not operation.call))
     attributes: Mapping[str, Any] = layer.plan.forward[0].attributes if layer.plan.forward else {}
     y = layer.output(values, numpy)
     gradients = compute(values, dy)

@@ -117,14 +117,13 @@ def drawn_values(draft: Draft, operator: str) -> dict[str, Any]:
     axes = random.sample(range(rank), random.randint(1, min(2, rank)))
     ones = [axis for axis, size in enumerate(shape) if size == 1]
     amounts = [random.choice((0, 0, 1)) for _ in range(2 * rank)]
-    scales = [random.choice((0.75, 1.0, 1.0, 1.5, 2.0)) for _ in shape]
     if random.random() < 0.8:  # samples and channels keep their number
-        scales[:2], amounts[0], amounts[rank] = [1.0] * min(2, rank), 0, 0
+        amounts[0], amounts[rank] = 0, 0
     repeated = [random.choice((1, size)) for size in shape][random.randint(0, rank) :]
     repeated = [random.choice((1, 3))] * (rank + 1 - len(repeated)) + repeated if random.random() < 0.1 else repeated
     constant, statistics = draft.normal(*repeated), draft.normal(channels)
     constant = random.choice((constant, np.full_like(constant, constant.flat[0])))
-    mode = random.choice(("nearest", "linear") if operator == "Resize" else ("constant", "edge", "reflect"))
+    mode = random.choice(("constant", "edge", "reflect"))
     order, kernel = random.sample(range(rank), rank), [random.choice((1, 1, 2))] * positions
     values: dict[str, Any] = {name: [random.choice(ENDS)] for name in ("starts", "ends")}
     values |= {"axis": axis, "axes": axes, "keepdims": random.randint(0, 1), "perm": order}
@@ -132,12 +131,7 @@ def drawn_values(draft: Draft, operator: str) -> dict[str, Any]:
     values |= {"split": [first, size - first][: size - first + 1], "steps": [random.choice((1, 1, 1, 2, -1))]}
     values |= {"B": constant, "slope": constant, "Y": 2.0, "exponent": 2.0, "C": 0.5, "min": -0.3, "max": 0.4}
     values |= {"pads": amounts, "repeats": [1 + each for each in amounts[:rank]], "constant_value": 1.25, "mode": mode}
-    values |= {"scales": scales, "roi": "", "kernel_shape": kernel}
-    values |= {
-        "sizes": [max(1, int(size * scale)) + (scale > 1.5) for size, scale in zip(shape, scales, strict=True)],
-        "nearest_mode": random.choice(ROUNDINGS),
-    }
-    values |= {"coordinate_transformation_mode": random.choice(RULES), "Scale": draft.normal(*shape[axis:])}
+    values |= {"kernel_shape": kernel, "Scale": draft.normal(*shape[axis:])}
     values |= {"W": draft.normal(2, channels, *kernel), "epsilon": 0.1, "p": random.choice((1, 2)), "size": 3}
     values |= {"scale": statistics, "mean": statistics[::-1], "var": 0.5 + abs(statistics), "alpha": 0.5}
     values |= {"input_mean": statistics[::-1], "input_var": 0.5 + abs(statistics), "blocksize": 1}
@@ -207,15 +201,13 @@ def with_folded(draft: Draft) -> None:
     draft.node("Mul", value)
 
 
-RULES = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")
-ROUNDINGS = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
 TRIES = 8  # for values that fit an operator
 SWAPPED = ("Add", "Mul", "Sub", "Div", "Max", "Min", "Pow", "Concat")
 REDUCTIONS = ("Mean", "Max", "Min", "Sum", "L1", "L2", "SumSquare")
 OPERATORS = (
     *("Squeeze", "Unsqueeze", "Softmax", "LayerNormalization", "Concat", *["Slice"] * 4, "Gather", "Pad", "Pad"),
     *("Split", "Transpose", "Flatten", "Reshape", *SWAPPED, "PRelu", "MatMul", "Gemm", "Pad", "Tile", "Expand"),
-    *(*["Resize"] * 6, "Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
+    *("Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
     *("BatchNormalization", "InstanceNormalization", "LRN", "DepthToSpace", "Relu", "Identity", "Neg", "Dropout"),
     *("Gelu", "Clip", "Abs", "Sign", "Softplus", "Round", *(f"Reduce{kind}" for kind in REDUCTIONS)),
 )

@@ -31,7 +31,7 @@ Add (x, v); (x, number); (image, x); (by_channel, x); (x, row); (v, x)
 And (p, q); (p, true)
 Atan (x)
 AveragePool (x) kernel_shape = [3, 2]; auto_pad = "SAME_UPPER"; auto_pad = "SAME_LOWER", strides = [2, 3]; auto_pad =
-    "VALID"; auto_pad = "NOTSET"; strides = [2, 3], ceil_mode = 1; dilations = [1, 2]; pads = [1, 0, 1, 1]; pads = [1,
+    "VALID"; auto_pad = "NOTSET"; strides = [2, 3], ceil_mode = 1; dilations = [1, 2]!; pads = [1, 0, 1, 1]; pads = [1,
     0, 1, 1], count_include_pad = 1; pads = [1, 1, 1, 1], strides = [2, 3], count_include_pad = 1, ceil_mode = 1
 BatchNormalization (x, channels, channels, channels, positive); epsilon = 0.1; momentum = 0.5; training_mode = 0
 Cast (x) to = 1; (p); to = 11; to = 9; (p) to = 9; to = 7!
@@ -83,8 +83,8 @@ LogSoftmax (x); axis = 2
 MatMul (x, square); (square6, x); (x, row); (r, matrix)
 Max (x, v); (x); (x, number); (x, v, image, number); (by_channel, x)
 MaxPool (x) kernel_shape = [3, 2]; auto_pad = "SAME_UPPER"; auto_pad = "SAME_LOWER", strides = [2, 3]; auto_pad =
-    "VALID"; auto_pad = "NOTSET"; strides = [2, 3], ceil_mode = 1; dilations = [1, 2]; pads = [1, 0, 1, 1];
-    storage_order = 0; dilations = [2, 1], strides = [1, 2], pads = [0, 1, 1, 0], ceil_mode = 1
+    "VALID"; auto_pad = "NOTSET"; strides = [2, 3], ceil_mode = 1; dilations = [1, 2]!; pads = [1, 0, 1, 1];
+    storage_order = 0; strides = [1, 2], pads = [0, 1, 1, 0], ceil_mode = 1
 Mean (x, v); (x); (x, v, image)
 MeanVarianceNormalization (x) axes = [2, 3]; axes = [1, 2, 3]; axes = [3, 1]; axes = [0, 2, 3]!
 Min (x, v); (x); (x, number); (x, v, image, number)
@@ -116,8 +116,8 @@ ReduceSumSquare:18 (x, axes2); (x, axis1); keepdims = 0; noop_with_empty_axes = 
 ReduceSumSquare (x) axes = [2, 3]; axes = [1]; axes = [-1], keepdims = 0
 Relu (x)
 Reshape (x, flat); (x, merged); (x, other); (x, kept) allowzero = 0
-Resize:18 (x, "", "", sizes2) axes = [2, 3]; keep_aspect_ratio_policy = "not_larger"; mode = "linear";
-    keep_aspect_ratio_policy = "not_smaller"; keep_aspect_ratio_policy = "stretch"; antialias = 1, mode = "linear"!
+Resize:18 (x, "", "", sizes2) axes = [2, 3]; keep_aspect_ratio_policy = "not_larger"!; mode = "linear";
+    keep_aspect_ratio_policy = "not_smaller"!; keep_aspect_ratio_policy = "stretch"; antialias = 1, mode = "linear"!
 Resize:13 (x, "", scales); RESIZED; mode = "cubic"!; exclude_outside = 1, mode = "cubic"!; cubic_coeff_a = -0.5, mode
     = "cubic"!; coordinate_transformation_mode = "tf_crop_and_resize", extrapolation_value = 1.0!
 Resize:11 (x, nothing, scales); mode = "linear"

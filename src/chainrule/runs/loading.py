@@ -15,7 +15,6 @@ from chainrule.core.options import checked_options
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, RunError, ShapeError, explain_memory_errors
 from chainrule.interop import importing
-from chainrule.interop.assembly import Sizes
 from chainrule.models.model import Graph, Model
 from chainrule.network import tasks
 from chainrule.network.tasks import METRICS
@@ -54,7 +53,7 @@ def load(
     file = files.as_path(path)
     names = outputs or ()
     if isinstance(names, str):
-        names = (names,)
+        names = [names]
     is_foreign = not file.is_dir() and importing.holds_network(file)
     if (names or shape) and not is_foreign:
         raise OptionError(f"{file}: outputs and shape apply to networks of other frameworks, such as ONNX files")
@@ -71,7 +70,7 @@ def load(
 def _import(
     path: Path,
     outputs: Sequence[str],
-    shape: Sizes | None,
+    shape: importing.Sizes | None,
     *,
     engine: str | None,
     threads: int | None,
@@ -80,9 +79,15 @@ def _import(
     """Return the network in a file of another framework, named after the file, with all or some of its outputs."""
     network = importing.read_network(path, outputs or None, shape)
     try:
-        options: dict[str, Any] = {"name": path.stem, "dtype": network.dtype}
-        options |= {"engine": engine, "threads": threads, "precise": precise}
-        options |= {"weights": network.weights, **network.options}
+        options: dict[str, Any] = {
+            "name": path.stem,
+            "dtype": network.dtype,
+            "engine": engine,
+            "threads": threads,
+            "precise": precise,
+            "weights": network.weights,
+            **network.options,
+        }
         model = Graph(network.x, network.y, **options)
         if network.task is not None:
             task = tasks.find(network.task)

@@ -134,9 +134,8 @@ def _helper_processes(kernels: int, source: str) -> Generator[None]:
         return
     with object_files.locks(folder).hold("ahead", timeout=0) as acquired:
         file = folder / "new_program.py"
-        can_start = acquired and _write_source(file, source)
         processes = []
-        if can_start:
+        if acquired and _write_source(file, source):
             processes = [_start_process(file, k / count) for k in range(1, count)]
         try:
             yield

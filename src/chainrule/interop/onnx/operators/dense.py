@@ -1,8 +1,6 @@
 """Dense layers: products of values and constant matrices."""
 
 import math
-import string
-from typing import NamedTuple
 
 import numpy as np
 
@@ -102,14 +100,12 @@ def _times_matrix(call: Call) -> Feature:
     """Return the products of the last axis of a value with the columns of a constant matrix, or with a vector."""
     x = call.feature(0)
     w = _matrix(call, 1, len(x.shape))
-    rank = len(x.shape)
     if x.shape[-1] != len(w):
         raise _misfit(call, x, w)
-    if w.ndim == 1:
-        letters = string.ascii_lowercase[:rank]
-        return _contracted(call, x, w, Subscripts(letters, letters[-1], letters[:-1]))
-    if x.batched and rank == 1:
+    if x.batched and len(x.shape) == 1:
         x, _ = call.sample_axes(x, [0])
+    if w.ndim == 1:
+        return _without_axis(call, _dense(call, x, w[None]), len(x.shape) - 1)
     bias = call.fuse_following_add((*[1] * (len(x.shape) - 1), w.shape[1]))
     if bias is None:
         return _dense(call, x, w.T)
@@ -123,16 +119,21 @@ def _matrix_times(call: Call) -> Feature:
     """
     x = call.feature(1)
     w = _matrix(call, 0, len(x.shape))
-    rank = len(x.shape)
-    axis = max(rank - 2, 0)
+    axis = max(len(x.shape) - 2, 0)
     if x.shape[axis] != w.shape[-1]:
         raise _misfit(call, x, w)
-    letters = string.ascii_lowercase[:rank]
-    summed = letters[axis]
-    added = ""
-    if w.ndim > 1:
-        added = "Z"
-    return _contracted(call, x, w, Subscripts(letters, added + summed, letters.replace(summed, added)))
+    rows = materialized(moved(call, x, lambda indices: np.moveaxis(indices, axis, -1)))
+    if rows.batched and len(rows.shape) == 1:
+        rows, _ = call.sample_axes(rows, [0])
+    y = _dense(call, rows, np.atleast_2d(w))
+    if w.ndim == 1:
+        return _without_axis(call, y, len(y.shape) - 1)
+    return moved(call, y, lambda indices: np.moveaxis(indices, -1, axis))
+
+
+def _without_axis(call: Call, x: Feature, axis: int) -> Feature:
+    """Return a value without an axis of size 1."""
+    return moved(call, x, lambda indices: indices.squeeze(axis))
 
 
 def _misfit(call: Call, x: Feature, w: Array) -> InvalidNodeError:
@@ -152,49 +153,6 @@ def _matrix(call: Call, index: int, rank: int) -> Array:
     if not 1 <= w.ndim <= 2 or (constant.ndim > most_axes and w.ndim > 1):
         raise call.unsupported(f"a constant of shape {constant.shape}", "a matrix")
     return w
-
-
-class Subscripts(NamedTuple):
-    """A letter for each axis of a value, of a constant and of the result, as in Einsum."""
-
-    value: str
-    constant: str
-    result: str
-
-
-def _contracted(call: Call, x: Feature, w: Array, subscripts: Subscripts) -> Feature:
-    """Return a sum of products of a value with a constant, as Einsum defines it.
-
-    In ncw,kc->nkw, c is summed, k is added, and n and w are kept. The value becomes rows (n, w, c), the constant a
-    matrix (k, c), and Dense gives (n, w, k), whose axes are then permuted to (n, k, w).
-    """
-    value, constant, result = subscripts
-    summed = ""
-    kept = ""
-    for letter in value:
-        if letter in constant and letter not in result:
-            summed += letter
-        elif letter in result and letter not in constant:
-            kept += letter
-    added = ""
-    for letter in constant:
-        if letter in result and letter not in value:
-            added += letter
-    if len(summed) + len(added) != len(constant) or len(summed) + len(kept) != len(value) or not summed:
-        raise call.unsupported(f"equation {value},{constant}->{result}", "a sum of products with a constant matrix")
-    matrix = w.transpose(_order(constant, added + summed))
-    added_sizes = matrix.shape[: len(added)]
-    input_order = _order(value, kept + summed)
-    kept_sizes = [x.shape[axis] for axis in input_order[: len(kept)]]
-    rows = materialized(moved(call, x, lambda indices: indices.transpose(input_order).reshape(*kept_sizes, -1)))
-    y = _dense(call, rows, matrix.reshape(math.prod(added_sizes), -1))
-    output_order = _order(kept + added, result)
-    return moved(call, y, lambda indices: indices.reshape(*kept_sizes, *added_sizes).transpose(output_order))
-
-
-def _order(letters: str, new_letters: str) -> list[int]:
-    """Return the permutation of axes that brings their letters into another order."""
-    return [*map(letters.index, new_letters)]
 
 
 OPERATORS = (

@@ -9,7 +9,7 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.operator import Operator, Results
+from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.reductions import over
 from chainrule.interop.onnx.operators.terms import ScaledTerm, unary
 
@@ -109,29 +109,21 @@ def _following_shift(call: Call, shape: Shape) -> Array:
     return np.broadcast_to(shift, (1, *shape)).reshape(shape[0])
 
 
-def read_layer_norm(call: Call) -> Results:
-    """Return LayerNorm over the last axes, which are merged into one; mean and deviation are computed separately."""
-    x = call.feature()
-    axis = call.axis("axis", -1, len(x.shape))
-    if call.last_used_output > 0:
-        moments = _moments(ScaledTerm(call, x), range(axis, len(x.shape)))
-        return (_layer_norm(call, x, axis), *(moment.feature for moment in moments))
-    return _layer_norm(call, x, axis)
+def read_layer_norm(call: Call) -> Feature:
+    """Return LayerNorm over the last axes, which are merged into one. A constant that is added next becomes β.
 
-
-def _layer_norm(call: Call, x: Feature, file_axis: int) -> Feature:
-    """Return LayerNorm over all axes from an axis of the file on. A constant that is added next becomes β.
-
-    The layer normalizes over the last axis, so the axes before and the normalized ones are merged to (rows, size). A
-    following Add is not fused if the mean or the variance is also read.
+    The layer normalizes over the last axis, so the axes before and the normalized ones are merged to (rows, size).
     """
-    sample, (axis,) = call.sample_axes(x, [file_axis])
+    if call.last_used_output > 0:
+        raise call.unsupported("the mean or the deviation is read", "only the values to be read")
+    x = call.feature()
+    sample, (axis,) = call.sample_axes(x, [call.axis("axis", -1, len(x.shape))])
     shape = sample.node.shape
     normalized = shape[axis:]
     rows = math.prod(shape[:axis])
     size = math.prod(normalized)
     beta = call.optional_constant(2)
-    if beta is None and call.last_used_output == 0:
+    if beta is None:
         beta = call.fuse_following_add((*[1] * (len(x.shape) - len(normalized)), *normalized))
     if beta is None:
         beta = np.zeros(1)
@@ -152,18 +144,6 @@ def _standardized(x: ScaledTerm) -> ScaledTerm:
     centered = x - over(x, axes, "AveragePool2D")
     deviation = over(centered * centered, axes, "AveragePool2D").layer("Sqrt")
     return centered / (deviation + 1e-9)
-
-
-def _moments(x: ScaledTerm, axes: range) -> tuple[ScaledTerm, ScaledTerm]:
-    """Return the mean of values, and the reciprocal of their standard deviation."""
-    mean = over(x, axes, "AveragePool2D")
-    centered = x - mean
-    return mean, _inverse_root(over(centered * centered, axes, "AveragePool2D"))
-
-
-def _inverse_root(variance: ScaledTerm) -> ScaledTerm:
-    """Return 1/√(variance + ε)."""
-    return (variance + variance.call.real("epsilon", 1e-5)).layer("Sqrt").layer("Reciprocal")
 
 
 def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:

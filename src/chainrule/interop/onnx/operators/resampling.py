@@ -137,16 +137,13 @@ def _resizings(call: Call, x: Feature) -> list[Resizing]:
 
 
 def _requested_sizes(call: Call, before: Sequence[int]) -> list[Resizing]:
-    """Return the sizes of the input `sizes` and their factors, or as close to them as one factor for all comes."""
+    """Return the sizes of the input `sizes` and their factors."""
     sizes = call.integer_input(3)
     if len(sizes) != len(before) or min(sizes, default=1) < 1:
         raise call.unsupported(f"sizes {sizes}", f"{len(before)} sizes above 0")
     scales = [*map(Fraction, sizes, before)]
-    policy = call.choice("keep_aspect_ratio_policy", "stretch", "not_larger", "not_smaller")
-    if policy == "stretch":
-        return [*map(Resizing, sizes, scales)]
-    scale = min(scales) if policy == "not_larger" else max(scales)
-    return [Resizing(math.floor(own * scale + Fraction(1, 2)), scale) for own in before]
+    call.choice("keep_aspect_ratio_policy", "stretch")
+    return [*map(Resizing, sizes, scales)]
 
 
 def _requested_factors(call: Call, before: Sequence[int]) -> list[Resizing]:

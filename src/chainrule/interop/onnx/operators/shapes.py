@@ -234,11 +234,6 @@ def moved(call: Call, x: Feature, move: Callable[[Array], Array]) -> Feature:
     return replace(x, indices=_moved_indices(call, x, move), moved_by=call)
 
 
-def moved_parts(call: Call, x: Feature, move: Callable[[Array], tuple[Array, ...]]) -> tuple[Feature, ...]:
-    """Return the values to which a function moves the elements of an array."""
-    return _at(call, x, _moved_indices(call, x, move))
-
-
 def _at(call: Call, x: Feature, parts: tuple[Array, ...]) -> tuple[Feature, ...]:
     """Return the elements of a value at the indices of each part."""
     return tuple(replace(x, indices=part, moved_by=call) for part in parts)

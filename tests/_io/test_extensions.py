@@ -90,14 +90,14 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.usefixtures("installed")
 def test_a_broken_package_is_named_in_one_line() -> None:
-    done = command("check", "mlp", "--engine", "broken")
+    done = command("profile", "mlp", "--engine", "broken")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "loops" in done.stderr
 
 
 def test_two_packages_with_one_name_are_refused(installed: Path) -> None:
     install(installed, "rival", "[chainrule.engines]\nloops = rival:Loops\n")
-    done = command("check", "mlp", "--engine", "loops")
+    done = command("profile", "mlp", "--engine", "loops")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert "loops and rival" in done.stderr
 

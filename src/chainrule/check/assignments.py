@@ -24,7 +24,7 @@ from chainrule.check.optimizer_checks import optimizer_kind
 from chainrule.check.report import CheckResult, Report
 from chainrule.check.submissions import DEFINITIONS
 from chainrule.errors import OptionError, StudentError, UnwrittenError, unknown_name
-from chainrule.layers import Layer, expressions
+from chainrule.layers import IN_A_ROW, Layer, expressions
 from chainrule.network import losses
 
 MAX_REPLY = 1 << 24  # bytes of the largest reply that is accepted from a submission's process
@@ -43,11 +43,7 @@ def is_expression(against: str) -> bool:
     """Return whether a text is a layer, a loss or an optimizer, rather than names of functions and classes."""
     if against.replace("-", "_") in losses.NAMES or optimizer_kind(against) == against:
         return True
-    try:
-        expressions.layer(against)
-    except OptionError:
-        return False
-    return True
+    return "(" in against or against in IN_A_ROW
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from chainrule.interop.onnx.messages import (
     MIN_IMPORT_OPSET,
     ONNX_DOMAINS,
     Dimension,
-    Function,
     GraphMessage,
+    ModelFunction,
     ModelMessage,
     OnnxNode,
 )
@@ -131,7 +131,7 @@ def inline_functions(message: ModelMessage, graph: GraphMessage, budget: Budget)
 
 
 def _inlined(
-    node: OnnxNode, functions: Mapping[tuple[str, str], Function], budget: Budget, depth: int
+    node: OnnxNode, functions: Mapping[tuple[str, str], ModelFunction], budget: Budget, depth: int
 ) -> Iterator[OnnxNode]:
     """Yield the nodes of the function that a node calls; the node itself if it is an operator.
 

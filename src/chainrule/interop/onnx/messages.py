@@ -160,7 +160,7 @@ class GraphMessage:
 
 
 @dataclass
-class Function:
+class ModelFunction:
     """A function of a model, which nodes call as an operator; `defaults` are attributes that a call may omit."""
 
     name: str = _singular("text", 1, default="")
@@ -181,7 +181,7 @@ class ModelMessage:
     producer_version: str = _singular("text", 3, default="")
     ir_version: int = _singular("integer", 1, default=0)
     metadata: list[Pair] = _repeated(Pair, 14)
-    functions: list[Function] = _repeated(Function, 25)
+    functions: list[ModelFunction] = _repeated(ModelFunction, 25)
 
 
 # Encoding → function that returns the values in a field.

@@ -10,13 +10,14 @@ from test_docs import anchors
 
 import chainrule as cr
 from chainrule.check import sources
-from chainrule.check.diagnoses import CATALOGUES
+from chainrule.check.diagnoses import edits
 from chainrule.check.homework import LEVELS, limit_hints
 from chainrule.check.report import Report
 from chainrule.check.wrong_numbers import FirstWrong
 from chainrule.cli import main
 from chainrule.explain.code import derivation_link
 from chainrule.explain.explainers import EXPLAINERS
+from chainrule.operations import reference
 
 ROOT = Path(__file__).parents[2]
 CARL = ROOT / "examples" / "homework" / "submissions" / "carl.py"
@@ -122,8 +123,8 @@ def test_every_level_gives_away_more_and_changes_no_verdict() -> None:
 
 
 def test_every_link_leads_to_a_section() -> None:
-    mistakes = [mistake for mistakes in CATALOGUES.values() for mistake in mistakes]
-    links = {mistake.diagnosis.page for mistake in mistakes} | {derivation_link(name) for name in EXPLAINERS}
+    links = {edit.diagnosis.page for operation in reference.__all__ for edit in edits.listed(operation)}
+    links |= {derivation_link(name) for name in EXPLAINERS}
     assert len(links) > 20
     for link in links - {None, ""}:
         page, _, section = link.partition("#")

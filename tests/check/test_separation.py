@@ -80,7 +80,7 @@ def inseparable(truths: Iterator[GroundTruth]) -> list[tuple[str, str, str]]:
             for (name, variants), (other, others) in combinations(wrong, 2)
             if name != other and any(same(*both) and not same(both[0], right) for both in product(variants, others))
         ]
-    return pairs
+    return [*dict.fromkeys(pairs)]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,10 @@ OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32
 UNCOVERED = Diagnosis(
     NOT_CHECKED, "is not judged: no contract covers it; state one with --contract (docs/checking.md#contracts)"
 )
+UNUSUAL_EPSILON = Diagnosis(
+    "default-epsilon", "is wrong if ε is not passed: its default must be a usual one, such as 1e-5"
+)
+DEFAULTED = re.compile(r"'\w+': (epsilon|momentum)(, )?")  # entries of a dictionary of options
 SMALL_SCALE, EXACT = 3e-3, 1e-10  # standard deviation of inputs whose variance is close to the usual ε; tolerance
 SIZES = {"D": 7, "O": 4, "C": 3, "H": 6, "W": 8, "K": 3, "L": 2, "N": 5}  # of code that is no layer of this library
 
@@ -114,6 +118,7 @@ def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
         results += _mode_results(file, contract, task, seed)
     if task.against is not None and all_right(results):
         results += _other_options(file, contract, task, seed)
+        results += _default_results(file, contract, task)
     if contract.single and task.samples is None:
         results = [replace(result, single=True) for result in results]
     return replace(report, results=tuple(results), notes=(*report.notes, contract_note(contract)))
@@ -138,19 +143,39 @@ def _of_contract(result: CheckResult, contract: Contract) -> CheckResult:
 def _with_epsilon(file: CheckedFile, task: LearnerTask) -> LearnerTask:
     """Return the task with the usual ε that the output of a normalization shows, which a contract may leave open."""
     layer: Any = task.against
-    intended = LibraryLayer(layer, task.shape or random_inputs.input_shape_for(layer))
-    code = submitted_layer(file.layer(task.contract or "", task.options), intended)
-    values = {name: np.full(size, NEUTRAL.get(name, 0.0)) for name, size in intended.parameters.items()}
-    values["x"] = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *intended.shape))
+    shape = task.shape or random_inputs.input_shape_for(layer)
     try:
-        y = code.output(values)
+        epsilon = _shown_epsilon(file, task.contract or "", task, shape)
     except StudentError:
-        return replace(task, shape=intended.shape)
+        epsilon = None
+    return replace(task, shape=shape, against=layer if epsilon is None else replace(layer, epsilon=epsilon))
+
+
+def _shown_epsilon(file: CheckedFile, contract: str, task: LearnerTask, shape: tuple[int, ...]) -> float | None:
+    """Return the usual ε that the output of a normalization under a contract shows; None if there is none."""
+    layer: Any = task.against
+    intended = LibraryLayer(layer, shape)
+    values = {name: np.full(size, NEUTRAL.get(name, 0.0)) for name, size in intended.parameters.items()}
+    values["x"] = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
+    y = submitted_layer(file.layer(contract, task.options), intended).output(values)
     for epsilon in EPSILONS:
-        variant = replace(layer, epsilon=epsilon)
-        if nearly_equal(y, LibraryLayer(variant, intended.shape).output(values), EXACT):
-            return replace(task, shape=intended.shape, against=variant)
-    return replace(task, shape=intended.shape)
+        if nearly_equal(y, LibraryLayer(replace(layer, epsilon=epsilon), shape).output(values), EXACT):
+            return epsilon
+    return None
+
+
+def _default_results(file: CheckedFile, contract: Contract, task: LearnerTask) -> Iterator[CheckResult]:
+    """Yield a result if a normalization is wrong without its ε and momentum, which may be entries of a dictionary."""
+    layer = cast("Layer", task.against)
+    shorter = DEFAULTED.sub("", str(contract))
+    if shorter == str(contract):
+        return
+    try:
+        epsilon = _shown_epsilon(file, shorter, task, task.shape or random_inputs.input_shape_for(layer))
+    except StudentError:  # the entries are required
+        return
+    if epsilon is None:
+        yield CheckResult(contract.name, "y", "default options", diagnoses=(UNUSUAL_EPSILON,))
 
 
 def _usual_shape(contract: Contract) -> tuple[int, ...]:

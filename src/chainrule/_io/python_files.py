@@ -66,7 +66,7 @@ def _module_name(path: Path) -> tuple[str, Path | None]:
     depth = levels
     for folder in path.parents[:depth]:
         if not is_trusted(folder, path):
-            raise ImportError(f"a relative import uses the folder {folder}, to which other users may add files")
+            raise ImportError(f"a relative import uses the folder {folder}, and other users may add files to it")
     while depth < most and _is_package(path.parents[depth], path):
         depth += 1
     top = path.parents[min(depth, most)]

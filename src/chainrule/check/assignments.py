@@ -65,12 +65,12 @@ class Assignment:
     def of(cls, against: str | None, shape: tuple[int, ...] | None, course_name: str | None = None) -> "Assignment":
         """Return the assignment for a layer expression, a loss, an optimizer, or names; OptionError for other text."""
         if course_name is not None:
-            known = list(dict.fromkeys(entry.names[0] for entry in course(course_name)))
-            chosen = known if against is None else [part.strip() for part in against.split(",")]
-            for part in chosen:
-                if part not in known:
-                    raise unknown_name(f"part of the course {course_name}", part, known)
-            return cls(None, shape, tuple(chosen), course_name)
+            usual_names = list(dict.fromkeys(entry.names[0] for entry in course(course_name)))
+            selected = usual_names if against is None else [part.strip() for part in against.split(",")]
+            for part in selected:
+                if part not in usual_names:
+                    raise unknown_name(f"part of the course {course_name}", part, usual_names)
+            return cls(None, shape, tuple(selected), course_name)
         if against is None:
             raise OptionError("state what to grade: --against LAYER, or --course NAME")
         if against.replace("-", "_") in losses.NAMES:
@@ -148,12 +148,12 @@ class Assignment:
     def _only(self, file: CheckedFile) -> str:
         """Return the class or the function of a file that should be the layer: by its name, or because it is alone."""
         items = [*items_of(file.contents())]
-        known = self.layer and interface_of(self.layer)
-        named = [item for item in items if known is not None and class_interface(item) is known]
+        interface = self.layer and interface_of(self.layer)
+        named = [item for item in items if interface is not None and class_interface(item) is interface]
         others = [item for item in items if class_interface(item) is None]
-        for chosen in (named, items if len(items) == 1 else [], others):
-            if len(chosen) == 1:
-                return chosen[0]
+        for selected in (named, items if len(items) == 1 else [], others):
+            if len(selected) == 1:
+                return selected[0]
         if not items:
             raise StudentError("no class, object or pair of functions with forward and backward")
         raise StudentError(f"several classes or functions; select one: {', '.join(items)}")

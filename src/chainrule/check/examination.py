@@ -1,7 +1,7 @@
 """The check of a function on one test case: its output, if the correct one is known, and every gradient.
 
-The output is compared with that of the intended layer. If it is right, so are the gradients. Otherwise, these are
-compared with numerical derivatives of the function's own forward pass.
+The output is compared with that of the intended layer. If it is right, the gradients are compared
+with the right ones. Otherwise, these are compared with numerical derivatives of the function's own forward pass.
 """
 
 import zlib

@@ -180,10 +180,10 @@ def _item_results(
     if kind is not None:
         yield from optimizer_results(item.name, kind, file.evaluate, optimizer_contracts(kind, item.calls), seed)
         return
-    known = class_interface(item.name)
+    interface = class_interface(item.name)
     is_named_loss = against is not None and against.replace("-", "_") in losses.NAMES
-    is_known_loss = known is not None and known.layer is None and known.against in losses.NAMES
-    is_layer = known is not None and known.layer is not None and "loss" not in item.name.lower()
+    is_known_loss = interface is not None and interface.layer is None and interface.against in losses.NAMES
+    is_layer = interface is not None and interface.layer is not None and "loss" not in item.name.lower()
     seems_loss = is_loss(item.calls) and not is_layer and not _takes_options(item)
     if is_named_loss or (against is None and (is_known_loss or seems_loss)):
         yield from _loss_results(file, item, against, seed, notes)
@@ -200,11 +200,11 @@ def _takes_options(item: Item) -> bool:
 def _loss_results(
     file: CheckedFile, item: Item, against: str | None, seed: int, notes: list[str]
 ) -> Iterator[CheckResult]:
-    known = class_interface(item.name)
+    interface = class_interface(item.name)
     name = against
-    if name is None and known is not None and (known.against in losses.NAMES or known.against == "multiclass_hinge"):
-        name = known.against
-    elif name is None and known is not None and known.against == "Softmax":
+    if name is None and interface is not None and interface.against in (*losses.NAMES, "multiclass_hinge"):
+        name = interface.against
+    elif name is None and interface is not None and interface.against == "Softmax":
         name = "softmax_cross_entropy"
     candidates = losses_of(name)
     if against is None and name in PROBABILITIES and "softmax" not in item.name.lower():

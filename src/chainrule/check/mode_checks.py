@@ -45,7 +45,7 @@ def is_same(result: Array | None, expected: Array, *others: Array) -> bool:
 
 
 def tolerance_of(*results: Array) -> float:
-    """Return the tolerance of results, one of which may be in float32."""
+    """Return the tolerance of results, which may be in float32."""
     if any(result.dtype.itemsize < 8 for result in results):
         return SINGLE_TOLERANCE
     return TOLERANCE

@@ -188,9 +188,9 @@ class Search:
         rank = len(self.case.shape) + 1
         for layout in self.layouts or LAYOUTS.get(rank, ("",)):
             axes = [f"x: {layout}"] * bool(layout)
-            for made, places, usual in self._makers():
+            for creation, places, usual in self._makers():
                 for puts, named in self._puts(places):
-                    for text, y in self._outputs("; ".join([*axes, *made, *puts]), axes, places):
+                    for text, y in self._outputs("; ".join([*axes, *creation, *puts]), axes, places):
                         is_usual = usual and named and not layout and self.code.usual
                         has_parameters = {*self.intended.parameters} - {"b"} <= parse(text).reads
                         if self.documented is None and is_usual and has_parameters and self._has_axes(y):
@@ -224,8 +224,8 @@ class Search:
                 values[argument] = word
             elif default is None:
                 unknown.append(argument)
-        for chosen in islice(product(*map(_suggestions, unknown)), MAX_MAKERS):
-            line = make.call({**values, **dict(zip(unknown, chosen, strict=True))})
+        for choice in islice(product(*map(_suggestions, unknown)), MAX_MAKERS):
+            line = make.call({**values, **dict(zip(unknown, choice, strict=True))})
             try:
                 places = self.explore(line)
             except UnwrittenError:
@@ -262,12 +262,12 @@ class Search:
             if not fitting and name == "b" and getattr(self.case.layer, "bias", False) is True and not usual:
                 fitting.append(([], "", True))  # the learner may omit it
             options.append(fitting)
-        for chosen in islice(product(*options), MAX_PUTS):
-            lines = [put for _, put, _ in chosen if put]
+        for choice in islice(product(*options), MAX_PUTS):
+            lines = [put for _, put, _ in choice if put]
             if len({line.partition(" = ")[0] for line in lines}) < len(lines):
                 continue
-            axes = [line for layout, _, _ in chosen for line in layout]
-            yield [*axes, *lines], all(named for _, _, named in chosen)
+            axes = [line for layout, _, _ in choice for line in layout]
+            yield [*axes, *lines], all(named for _, _, named in choice)
 
     def _bias_inside(self, held: Mapping[str, Array]) -> Iterator[tuple[list[str], bool]]:
         """Yield lines for weights whose last or first row or column is the bias."""
@@ -454,9 +454,9 @@ class Search:
                     self.failure = error
                     candidate = (f"{before}; dx = {expression}", 0)
                 else:
-                    found = [places[place].shape for place in self._places_of_dx(places, [*expected][1:])[:1]]
+                    discovered = [places[place].shape for place in self._places_of_dx(places, [*expected][1:])[:1]]
                     shape = self.values["x"].shape[parse(text).single :]
-                    has_shape = not found or sorted(squeezed(found[0])) == sorted(squeezed(shape))
+                    has_shape = not discovered or sorted(squeezed(discovered[0])) == sorted(squeezed(shape))
                     self.complete = self.complete or has_shape
                     candidate = self._with_places(before, expression, places, expected, updates)
                 if candidate[1] > best[1]:
@@ -512,14 +512,14 @@ class Search:
         lines = list[str]()
         count = 0
         for name, tried in self._candidates(text, puts, parameters, places, expected, updates).items():
-            chosen, is_right = self._chosen(text, name, tried, places, expected)
+            choice, is_right = self._chosen(text, name, tried, places, expected)
             count += is_right
-            if chosen is None and name == "x" and int(places.get("#r", 0)) > len(parameters):
-                chosen = "r[0]"
-            if chosen is None and name != "x" and name in puts:
-                chosen = self._by_numbers(text, name, places, expected[name])
-            if chosen is not None:
-                lines.append(f"d{name} = {chosen}")
+            if choice is None and name == "x" and int(places.get("#r", 0)) > len(parameters):
+                choice = "r[0]"
+            if choice is None and name != "x" and name in puts:
+                choice = self._by_numbers(text, name, places, expected[name])
+            if choice is not None:
+                lines.append(f"d{name} = {choice}")
         order = self._returned(places)
         whole = [line for line in lines if line.endswith(" = r")]
         if whole:
@@ -569,30 +569,30 @@ class Search:
         self, text: str, name: str, tried: Sequence[str], places: Mapping[str, Array], expected: Mapping[str, Array]
     ) -> tuple[str | None, bool]:
         """Return the place of a gradient, and whether its numbers are right: the first of those that are, or at all."""
-        chosen = None
+        choice = None
         for place in tried:
             value = self._value(place, places)
             if value is None:
                 continue
             fits = self._fits(text, name, value, expected[name])
             of_other = [other for other in expected if other != "x" and self._fits(text, name, value, expected[other])]
-            if chosen is None and (fits or place != "r" or (name == "x" and not of_other)):
-                chosen = place
+            if choice is None and (fits or place != "r" or (name == "x" and not of_other)):
+                choice = place
             shown = _to_library(text, f"d{name}", value, expected[name].ndim)
             if fits and nearly_equal(shown.reshape(expected[name].shape), expected[name], TOLERANCE):
                 return place, True
-        return chosen, False
+        return choice, False
 
     def _places_of_dx(self, places: Mapping[str, Array], parameters: Sequence[str]) -> list[str]:
-        found = [place for place in ("r", "r['dx']", "r['x']") if place in places]
+        discovered = [place for place in ("r", "r['dx']", "r['x']") if place in places]
         order = self._returned(places)
         if order and len(order) > len(parameters):
-            found.append(order[0])
+            discovered.append(order[0])
         if "#r" not in places and "r" not in places and not any(place.startswith("r[") for place in places):
             for word in NAMES.input_gradients:
                 if f"self.{word}" in places:
-                    found.append(f"self.{word}")
-        return found
+                    discovered.append(f"self.{word}")
+        return discovered
 
     def _returned(self, places: Mapping[str, Array]) -> list[str]:
         """Return the places of gradients without names, in order: those of (dx, dw, db) or of (dx, [dw, db])."""
@@ -611,12 +611,12 @@ class Search:
 
     def _entries(self, places: Mapping[str, Array]) -> list[tuple[str, str]]:
         """Return key and place of the entries of returned dictionaries, and of those that an optimizer received."""
-        found = list[tuple[str, str]]()
+        discovered = list[tuple[str, str]]()
         for place in places:
             match = re.match(r"(?:r(?:\[1\])?|self\.optimizer\.grads)\['(\w+)'\]$", place)
             if match is not None:
-                found.append((match[1], place))
-        return found
+                discovered.append((match[1], place))
+        return discovered
 
     def _places_by_name(self, puts: Mapping[str, str], places: Mapping[str, Array]) -> dict[str, list[str]]:
         """Return the places in the object that have the name of each parameter's gradient."""
@@ -624,7 +624,7 @@ class Search:
             dotted(place): place for place in places if place.startswith("self") and places[place].dtype.kind in "fc"
         }
         by_array = owners(by_dots, by_dots)
-        found = dict[str, list[str]]()
+        discovered = dict[str, list[str]]()
         for name, place in puts.items():
             whole, bracket, part = place.partition("[:") if "[:" in place else (place, "", "")
             for end in ("[-1]", "[0]"):
@@ -637,8 +637,8 @@ class Search:
             gradient = by_array.get(dotted(whole))
             if gradient is not None:
                 suffix = bracket + part
-                found[name] = [by_dots[gradient] + suffix]
-        return found
+                discovered[name] = [by_dots[gradient] + suffix]
+        return discovered
 
     def _value(self, place: str, places: Mapping[str, Array]) -> Array | None:
         """Return the array at a place, or at a part of one; that of (w - self.w) / rate."""
@@ -771,7 +771,7 @@ def _candidates(
     code: LearnerCode, against: Layer | None, shape: tuple[int, ...] | None
 ) -> Iterator[tuple[Case, ClassInterface | None]]:
     """Yield the layers that code may be, and what the names of its arguments mean."""
-    known = class_interface(code.name) if against is None else interface_of(against)
+    usual = class_interface(code.name) if against is None else interface_of(against)
     arguments = [*(code.make.arguments if code.make else ())]
     for call in code.forward[:1]:
         arguments += call.arguments
@@ -784,10 +784,10 @@ def _candidates(
             else ([(6,)] if isinstance(against, BatchNorm2D | LayerNorm) else []) + [input_shape_for(against)]
         )
         for tried in shapes:
-            yield Case(against, tried), known or ClassInterface((), type(against).__name__)
+            yield Case(against, tried), usual or ClassInterface((), type(against).__name__)
         return
-    names = [known] if known is not None and (known.layer is not None or known.against in LAYERS_BY_NAME) else []
-    if known is None:
+    names = [usual] if usual is not None and (usual.layer is not None or usual.against in LAYERS_BY_NAME) else []
+    if usual is None:
         names += [class_interface(kind) for kind in UNKNOWN_KINDS]
     for interface in names:
         if interface is None:
@@ -795,29 +795,30 @@ def _candidates(
         if interface.layer is None:
             yield Case(LAYERS_BY_NAME[interface.against], shape or (6,)), interface
             continue
-        given = {*interface.meanings(arguments).values()}
+        options_read = {*interface.meanings(arguments).values()}
         for argument in arguments:
             entries = {*DATA["dictionaries"].get(argument, {}).values()}
-            given |= entries - {"padding"} if "window" in interface.base else entries
+            options_read |= entries - {"padding"} if "window" in interface.base else entries
         padding = None
-        made = dict[str, str | None]() if code.make is None else code.make.arguments
-        for argument, default in made.items():
+        creation = dict[str, str | None]() if code.make is None else code.make.arguments
+        for argument, default in creation.items():
             if argument in ("padding", "pad") and default is not None and default.startswith("'"):
                 padding = default.strip("'")
-        case = interface.case(given, padding)
-        if interface.base.get("window", 1) != 1 and not {"window", "kernel", "rows"} & given:  # the code has its own
+        case = interface.case(options_read, padding)
+        # the code may have its own window
+        if interface.base.get("window", 1) != 1 and not {"window", "kernel", "rows"} & options_read:
             for window in (2, 3):
                 layer = replace(cast("Any", case.layer), window=window)
                 sizes = (case.shape[0], *(window * (size // window) for size in case.shape[1:]))
                 yield Case(layer, sizes), None
             continue
-        if code.make is None and len(case.shape) == 3 and "kernel" in case.options and "kernel" not in given:
+        if code.make is None and len(case.shape) == 3 and "kernel" in case.options and "kernel" not in options_read:
             case = replace(case, layer=replace(cast("Any", case.layer), kernel=(3, 2)))
         case = replace(case, shape=shape) if shape else case
         yield case, interface
         if isinstance(case.layer, Conv2D):
             yield replace(case, layer=replace(case.layer, bias="untied")), interface
-    if known is None or not (code.make and code.make.arguments):
+    if usual is None or not (code.make and code.make.arguments):
         for layer, usual in PARAMETERLESS:
             yield Case(layer, shape or usual), None
 
@@ -844,9 +845,9 @@ def _confirmed(search: Search, samples: str | None) -> Reading | None:
                 right = intended.output(_neutral(search.values, {*intended.parameters} - used))
             if ("b" in intended.parameters) != ("b" in used) and "b" in search.intended.parameters:
                 continue
-            wanted = right[0] if contract.single else right
-            if y.shape != wanted.shape or not nearly_equal(y, wanted, TOLERANCE):
-                runs = runs or (not layout and y.shape == wanted.shape)
+            target = right[0] if contract.single else right
+            if y.shape != target.shape or not nearly_equal(y, target, TOLERANCE):
+                runs = runs or (not layout and y.shape == target.shape)
                 continue
             # code that runs on batches is no code of single samples, and no names tell columns from rows
             is_degenerate = contract.single or (layout == "D,N" and not used)
@@ -958,9 +959,9 @@ def _own_layer(file: CheckedFile, code: LearnerCode, shapes: Sequence[tuple[int,
             for _, text, y in search.drafts():
                 if y.ndim == 0 or len(y) != SAMPLES:
                     continue
-                found = _with_own_gradients(search, text, np.random.default_rng(7).normal(size=y.shape))
-                if found is not None:
-                    return Reading(found[0], None, False, False, found[1], shape)
+                discovered = _with_own_gradients(search, text, np.random.default_rng(7).normal(size=y.shape))
+                if discovered is not None:
+                    return Reading(discovered[0], None, False, False, discovered[1], shape)
     return None
 
 
@@ -997,10 +998,10 @@ def _with_own_gradients(search: Search, text: str, dy: Array) -> tuple[str, dict
                 names[name] = f"{by_dots[array]} = {name}"
                 gradients.append(f"d{name} = {by_dots[gradient]}")
                 shapes[name] = held.shape
-            *made, last = text.split("; ")
-            if not made:
-                made, last = [last], ""
-            body = "; ".join(filter(None, [*made, *names.values(), last]))
+            *creation, last = text.split("; ")
+            if not creation:
+                creation, last = [last], ""
+            body = "; ".join(filter(None, [*creation, *names.values(), last]))
             first = f"dx = {expression}" if "r" in places else f"r = {expression}; dx = r[0]"
             return "; ".join([body, first, *gradients]), shapes
     return None

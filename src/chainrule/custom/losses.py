@@ -46,13 +46,13 @@ def loss_contracts(calls: Sequence[str]) -> Iterator[str]:
         value, gradient = _methods(signatures)
         if value is None or gradient is None:
             continue
-        made = f"{layout}{signatures[0].call({})}"
+        creation = f"{layout}{signatures[0].call({})}"
         forward = value.call(_arguments(value))
         backward = gradient.call(_arguments(gradient, ("dy",)))
         for first in (f"y = {forward}", f"y, cache = {forward}", f"cache, y = {forward}", f"{forward}; y = self.loss"):
-            yield f"{made}; {first}; dp = {backward}"
+            yield f"{creation}; {first}; dp = {backward}"
         for word in GRADIENTS:
-            yield f"{made}; y = {forward}; {backward}; dp = self.{word}"
+            yield f"{creation}; y = {forward}; {backward}; dp = self.{word}"
 
 
 def _methods(signatures: Sequence[CallSignature]) -> tuple[CallSignature | None, CallSignature | None]:
@@ -76,11 +76,11 @@ def _arguments(call: CallSignature, single: Sequence[str] = ("p",)) -> dict[str,
     names = call.required or [*call.arguments]
     roles = dict(zip(call.arguments, _roles(call), strict=True))
     order = {0: [], 1: [*single], 2: ["p", "t"]}.get(len(names), ["dy", "p", "t"])
-    chosen = [roles[name] for name in names]
-    if sorted(filter(None, chosen)) in (["p", "t"], ["t"]) and len(names) <= 2:
-        first = [role or ("p" if "t" in chosen else "t") for role in chosen]
+    argument_roles = [roles[name] for name in names]
+    if sorted(filter(None, argument_roles)) in (["p", "t"], ["t"]) and len(names) <= 2:
+        first = [role or ("p" if "t" in argument_roles else "t") for role in argument_roles]
         return dict(zip(names, first, strict=True))
-    if len(names) == 2 and chosen[1] == "p":
+    if len(names) == 2 and argument_roles[1] == "p":
         order = ["t", "p"]
     return dict(zip(names, order, strict=False))
 

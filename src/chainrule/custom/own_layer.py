@@ -104,20 +104,20 @@ class OwnLayer:
         make, *calls = map(CallSignature.of, signatures("layer", self._file["layer"]))
         for call in calls:
             methods[call.name.partition(".")[2] or "__call__"] = call
-        chosen = list[CallSignature]()
+        pair = list[CallSignature]()
         for words, shown in ((NAMES.forward, "forward(x)"), (NAMES.backward, "backward(dy)")):
             name = next((word for word in words if word in methods), None)
             if name is None:
                 raise StudentError(f"{self.kind} has no {shown}")
-            chosen.append(methods[name])
-        forward, backward = chosen
-        made = [make.call({})]
-        before = self._explore(made, x)
+            pair.append(methods[name])
+        forward, backward = pair
+        creation = [make.call({})]
+        before = self._explore(creation, x)
         first = forward.call(_values(forward, WORDS, ["x"]))
         reset = ["self.zero_grad()"] * ("zero_grad" in methods)
-        given = _values(backward, WORDS, ["dy", "x"])
-        called = backward.call(given if "dy" in given.values() else {**given, next(iter(backward.arguments)): "dy"})
-        after = self._explore([*made, f"q = {first}", *reset, f"r = {called}"], x)
+        values = _values(backward, WORDS, ["dy", "x"])
+        called = backward.call(values if "dy" in values.values() else {**values, next(iter(backward.arguments)): "dy"})
+        after = self._explore([*creation, f"q = {first}", *reset, f"r = {called}"], x)
         names = {dotted(place): place for place in after if place.startswith("self") and after[place].dtype.kind == "f"}
         lines = list[str]()
         gradients = list[str]()
@@ -150,7 +150,7 @@ class OwnLayer:
             gradients.append(f"d{name} = {gradient}")
         last = _last_lines(called, after)
         y = _line_of_y(first, after)
-        return "; ".join([*made, *[first] * is_lazy, *lines, y, *reset, *last, *gradients])
+        return "; ".join([*creation, *[first] * is_lazy, *lines, y, *reset, *last, *gradients])
 
     def _usual_functions(self, x: Array) -> str:
         """Return the contract of two functions."""

@@ -1,7 +1,7 @@
 """Mistakes as edits of the reference loops: which edited operation gives a wrong result?
 
 `mistakes.toml` lists classic mistakes as replacements of text in the source of an operation in `operations/reference`.
-The edited source is compiled, and runs in place of the operation. Only source of this library is compiled here, never
+The edited source is compiled, and replaces the operation. Only source of this library is compiled here, never
 that of a learner. `small_edits` are changes of an index, a sign or a term, which need no entry in the table.
 """
 
@@ -47,7 +47,7 @@ SMALL = {  # name of a small mistake → its message
 class Edit:
     """An edit of an operation's loops.
 
-    tensors  results in which the mistake shows; "parameters" stands for the gradients of all parameters
+    tensors  results that show the mistake; "parameters" means the gradients of all parameters
     source   source of the edited loops
     """
 

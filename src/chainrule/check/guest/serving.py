@@ -1,6 +1,6 @@
 """The server in a learner's process. It calls the learner's code on request and returns the resulting arrays.
 
-Every loaded layer or loss, called a code, has a number, from 0 in the order in which codes are loaded and copied. A
+Every loaded layer or loss, called a code, has a number: they are counted from 0 as they are loaded and copied. A
 request is {"steps": list of steps}. A step is [action, number of a code, *arguments]; `list`, `uses`, `load`, `explore`
 and `evaluate` ignore the number. The steps are executed in order until one fails.
 

@@ -1,4 +1,4 @@
-"""A network in the form in which it is exported: in floats, in integers, or as a stream."""
+"""A network in the form to export: in floats, in integers, or as a stream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """A model, and the form in which it is exported. At most one of `int8` and `streamed` is set.
+    """A model, and the form to export. At most one of `int8` and `streamed` is set.
 
     model      the model, whose outputs are in the units of the training data
     plan       the operations of a call

@@ -93,7 +93,7 @@ class NodeBuilder:
         return self.moved_parts(x, lambda indices: [move(indices)])[0]
 
     def moved_parts(self, x: Feature, move: Callable[[Array], Sequence[Array]]) -> list[Feature]:
-        """Return the values to which a function moves the elements of an array."""
+        """Return the parts into which a function moves the elements of an array."""
         call = self._call(self.kind, [""])
         call.charge(4 * math.prod(x.shape))
         return [replace(x, indices=part, moved_by=call) for part in move(x.element_indices)]

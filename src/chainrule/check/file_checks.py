@@ -12,13 +12,14 @@ from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.loss_checks import check_loss
 from chainrule.check.loss_interface import losses_of, read_loss
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_results
-from chainrule.check.reading import AmbiguousError, LearnerCode, read
+from chainrule.check.reading import AmbiguousError, read
 from chainrule.check.report import CheckResult, Report
 from chainrule.custom.calls import InterfaceError
 from chainrule.custom.contract import PARAMETERS, parse
 from chainrule.custom.gradient_names import role_of
 from chainrule.custom.losses import is_loss
 from chainrule.custom.names import NAMES as USUAL_NAMES
+from chainrule.custom.proposal import LearnerCode
 from chainrule.custom.signatures import CallSignature
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import Layer, expressions
@@ -212,7 +213,7 @@ def _loss_results(
     reading = read_loss(file, item.name, item.calls, candidates, seed, lenient=against is None)
     notes += [f"{item.name}: {reading.note}"] * bool(reading.note)
     notes.append(f"{item.name}: {contract_note(parse(reading.contract))}")
-    yield from check_loss(file.loss(reading.contract), reading.intended, seed, reading.one_hot).results
+    yield from check_loss(file.layer(reading.contract), reading.intended, seed, reading.one_hot).results
 
 
 def code_of(item: Item) -> LearnerCode:

@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 
 from chainrule.check.failures import failure_result
+from chainrule.check.guest.optimizers import Descent
 from chainrule.check.known_interfaces import DATA, class_interface, impossible_value
 from chainrule.check.optimizer_contracts import contracts
 from chainrule.check.optimizer_rules import MISTAKES, Rule, Trajectory
@@ -17,7 +18,6 @@ from chainrule.check.report import CheckResult, Diagnosis
 from chainrule.check.results import NOT_CHECKED
 from chainrule.check.wrong_numbers import FirstWrong
 from chainrule.custom.calls import Array, InterfaceError
-from chainrule.custom.optimizers import Descent
 from chainrule.errors import OptionError, StudentError, UnwrittenError
 from chainrule.training.optimizers import NAMED, Optimizer
 

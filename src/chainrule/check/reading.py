@@ -31,6 +31,18 @@ from chainrule.custom.contract_code import arranged
 from chainrule.custom.contract_run import squeezed
 from chainrule.custom.gradient_names import arrays_named, owners, role_of
 from chainrule.custom.names import NAMES
+from chainrule.custom.proposal import (
+    BACKWARD_WORDS,
+    FORWARD_WORDS,
+    RATE,
+    LearnerCode,
+    OwnContract,
+    argument_values,
+    inner_name,
+    output_lines,
+    own_contract,
+    upstream_call,
+)
 from chainrule.custom.signatures import CallSignature, dotted
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import (
@@ -52,7 +64,6 @@ from chainrule.layers.kinds import EXAMPLES
 
 SAMPLES = 3
 TOLERANCE = 1e-4  # relative; sufficient for float32 code
-RATE = "0.5"  # learning rate in calls of backward; a power of 2, so that dividing by it is exact
 MAX_MAKERS, MAX_PUTS = 24, 12  # numbers of constructor calls and of places of parameters that are tried
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of normalizations
 PARTS: dict[str, Any] = {  # of arrays that hold the weights and the bias; places are never evaluated: others write them
@@ -109,48 +120,6 @@ class Reading(NamedTuple):
     right: bool = False
     shapes: Mapping[str, tuple[int, ...]] = {}
     shape: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class LearnerCode:
-    """The calls of a class, an object, or a pair of functions.
-
-    make      the line that makes the object; None for functions
-    forward   calls to try
-    backward  calls to try
-    methods   names of all methods
-    """
-
-    name: str
-    make: CallSignature | None
-    forward: tuple[CallSignature, ...]
-    backward: tuple[CallSignature, ...]
-    methods: frozenset[str] = frozenset()
-    usual: bool = True  # whether the names of the methods are usual
-
-    @property
-    def has_forward(self) -> bool:
-        """Whether there is a forward with a usual name."""
-        return any(word in self.methods for word in NAMES.forward if word != "__call__")
-
-    @classmethod
-    def of_class(cls, name: str, calls: Sequence[str]) -> "LearnerCode":
-        """Return the calls of a class or an object."""
-        signatures = [CallSignature.of(call) for call in calls]
-        methods = dict[str, CallSignature]()
-        for signature in signatures[1:]:
-            methods[signature.name.partition(".")[2] or "__call__"] = signature
-        forward = tuple(methods[word] for word in NAMES.forward if word in methods)
-        backward = tuple(methods[word] for word in NAMES.backward if word in methods)
-        usual = bool(forward) and (bool(backward) or forward[0].name != "self")
-        public = [method for method in methods.values() if method not in (*forward, *backward)]
-        if not forward:
-            forward = tuple(method for method in public if len(method.required) == 1)[:3]
-        if not backward and not usual:
-            backward = tuple(method for method in public if method.required)[:4]
-        is_static = bool(forward) and not forward[0].name.startswith("self")
-        make = None if is_static else signatures[0]
-        return cls(name, make, forward, backward, frozenset(methods), usual)
 
 
 @dataclass
@@ -311,24 +280,13 @@ class Search:
         except StudentError as error:
             self.failure = self.failure or error
             return
-        prefix = f"{text}; " if text else ""
-        if "q" in places:
-            drafts = [(f"{prefix}y = {call}", places["q"])]
-        elif "#q" in places and "q[0]" in places:
-            names = (
-                ["y", "cache"] if int(places["#q"]) == 2 else ["y", *(f"cache{n}" for n in range(1, int(places["#q"])))]
-            )
-            drafts = [(f"{prefix}{', '.join(names)} = {call}", places["q[0]"])]
-        else:
-            drafts = list[tuple[str, Array]]()
-            for word in NAMES.outputs:
-                if f"self.{word}" in places:
-                    drafts.append((f"{prefix}{call}; y = self.{word}", places[f"self.{word}"]))
-            if not drafts:
-                message = f"{self.code.name}: forward returned no array of numbers, or an empty one"
-                self.failure = self.failure or StudentError(message)
-        for draft, y in drafts:
-            yield draft, _to_library(draft, "y", y, len(self.case.shape) + 1)
+        lines = output_lines(call, places)
+        if not lines:
+            message = f"{self.code.name}: forward returned no array of numbers, or an empty one"
+            self.failure = self.failure or StudentError(message)
+        for last, place in lines:
+            draft = f"{text}; {last}" if text else last
+            yield draft, _to_library(draft, "y", places[place], len(self.case.shape) + 1)
 
     def _forward_lines(self, call: CallSignature, places: Mapping[str, Array]) -> Iterator[tuple[list[str], str]]:
         """Yield layouts of parameters that are arguments, and the call of forward."""
@@ -368,41 +326,34 @@ class Search:
             if self.code.make is None and option in self.options:
                 words[argument] = option
         if is_backward:
-            words |= dict.fromkeys(NAMES.upstream, "dy") | dict.fromkeys(NAMES.rates, RATE)
-            words |= {word: "y" for word in NAMES.outputs if word not in words}
-        words |= dict.fromkeys(("x", *NAMES.roles["x"]), "x") | dict.fromkeys(("cache", *NAMES.roles["cache"]), "cache")
-        words |= dict.fromkeys(NAMES.contexts, "ctx")
+            words = {
+                **BACKWARD_WORDS,
+                **words,
+                **dict.fromkeys(NAMES.upstream, "dy"),
+                **dict.fromkeys(NAMES.rates, RATE),
+            }
+        words |= FORWARD_WORDS | dict.fromkeys(NAMES.contexts, "ctx")
         if isinstance(self.case.layer, MODAL):
-            words |= {word: value for word, value in TRAINING.items() if word not in words}
-        values = dict[str, str]()
-        remaining = [*free]
-        first = next(iter(call.arguments), None)
-        for argument, default in call.arguments.items():
+            words = {**TRAINING, **words}
+        for argument in call.arguments:
             role = role_of(argument)
             expression = words.get(argument, words.get(argument.lower()))
             if argument in DATA["dictionaries"]:
                 has_mode = "mode" in DATA["dictionaries"][argument]
-                expression = "config" if has_mode else self._entries_of(argument)
+                words[argument] = "config" if has_mode else self._entries_of(argument)
             elif (
                 self.code.make is None
                 and options.get(argument) != "groups"
                 and role in self.intended.parameters
                 and (expression not in ("dy", "x") or role == "w")
             ):
-                expression = role
-            if not is_backward and argument == first and expression not in ("x", "ctx"):
-                expression = "x"
-            if expression in remaining:
-                remaining.remove(expression)
-            if expression is None and default is None:
-                if not remaining:
-                    return None
-                expression = remaining.pop(0)
-            if expression is not None and (
-                default is None or expression not in ("y", "x", "cache") or argument == first
-            ):
-                values[argument] = expression
-        return values
+                words[argument] = role
+        return argument_values(call, words, free)
+
+    def backward_values(self, call: CallSignature, text: str) -> dict[str, str] | None:
+        """Return the expressions of the arguments of a call of backward after the lines up to y."""
+        free = ["dy", "cache" if "cache" in parse(text).assigns else "x", "y"]
+        return self.argument_values(call, free, is_backward=True)
 
     def _entries_of(self, argument: str) -> str:
         """Return a dictionary of options as an expression, without the mode, which changes."""
@@ -439,9 +390,7 @@ class Search:
         for call in self.code.backward:
             if f"{call.name}(" in text:  # it is forward
                 continue
-            values = self.argument_values(
-                call, ["dy", "cache" if "cache" in parse(text).assigns else "x", "y"], is_backward=True
-            )
+            values = self.backward_values(call, text)
             if values is None:
                 continue
             for (expression, updates), (first, lines) in product(
@@ -467,14 +416,10 @@ class Search:
 
     def backward_calls(self, call: CallSignature, values: dict[str, str]) -> Iterator[tuple[str, bool]]:
         """Yield expressions of a call of backward, and whether it takes a learning rate."""
-        if "dy" in values.values() or not call.arguments:
-            yield call.call(values), RATE in values.values()
-            return
-        first = next(iter(call.arguments))
-        if self.code.make is None and len(call.required) == 1:  # the derivative of a function of one variable
-            for variable in ("x", "y"):
-                yield f"dy * {call.call({first: variable})}", False
-        yield call.call({**values, first: "dy"}), RATE in values.values()
+        if "dy" not in values.values() and self.code.make is None and len(call.required) == 1:
+            for variable in ("x", "y"):  # the derivative of a function of one variable
+                yield f"dy * {call.call({next(iter(call.arguments)): variable})}", False
+        yield upstream_call(call, values), RATE in values.values()
 
     def _with_resets(self, text: str) -> Iterator[tuple[str, list[str]]]:
         """Yield the lines up to y, and those that reset gradients, before backward and then before forward."""
@@ -953,54 +898,35 @@ def _own_layer(file: CheckedFile, code: LearnerCode, shapes: Sequence[tuple[int,
     """Return the contract of a layer that this library does not have: its gradients have usual names."""
     for shape in shapes:
         for interface in (class_interface("dense"), class_interface("conv2d")):
-            layer = Rescaling(1.0)
-            search = Search(file, code, Case(layer, shape), interface, layouts=("",))
+            search = Search(file, code, Case(Rescaling(1.0), shape), interface, layouts=("",))
             for _, text, y in search.drafts():
-                if y.ndim == 0 or len(y) != SAMPLES:
-                    continue
-                found = _with_own_gradients(search, text, np.random.default_rng(7).normal(size=y.shape))
-                if found is not None:
-                    return Reading(found[0], None, False, False, found[1], shape)
+                if y.ndim and len(y) == SAMPLES:
+                    own = _with_own_gradients(search, text, np.random.default_rng(7).normal(size=y.shape))
+                    if own is not None:
+                        sizes = {inner_name(name): value.shape for name, value in own.values.items()}
+                        return Reading(own.contract, None, False, False, sizes, shape)
     return None
 
 
-def _with_own_gradients(search: Search, text: str, dy: Array) -> tuple[str, dict[str, tuple[int, ...]]] | None:
-    """Return the text with the parameters, backward and the gradients that have names, and the parameters' shapes."""
+def _with_own_gradients(search: Search, text: str, dy: Array) -> OwnContract | None:
+    """Return the first contract with the lines of backward whose dx has the shape of x, or that returns several."""
+    *made, last = text.split("; ")
+    x = search.values["x"]
     for call in search.code.backward:
-        values = search.argument_values(
-            call, ["dy", "cache" if "cache" in parse(text).assigns else "x", "y"], is_backward=True
-        )
+        values = search.backward_values(call, text)
         if values is None:
             continue
         for expression, _ in search.backward_calls(call, values):
             try:
-                places = search.explore(f"{text}; r = {expression}", dy=dy)
+                own = own_contract(
+                    made,
+                    last.partition(" = ")[2],
+                    expression,
+                    x,
+                    lambda lines: search.explore("; ".join(lines), dy=dy),
+                )
             except StudentError:
                 continue
-            if places.get("r", dy).shape != search.values["x"].shape and "#r" not in places:
-                continue
-            by_dots = {
-                dotted(place): place for place in places if place.startswith("self") and places[place].dtype.kind == "f"
-            }
-            names = dict[str, str]()  # place by name
-            gradients = list[str]()
-            shapes = dict[str, tuple[int, ...]]()
-            for array, gradient in owners(by_dots, by_dots).items():
-                name = re.sub(r"\W|_", "", array.rpartition(".")[2]).lower() or "p"
-                held = places[by_dots[array]]
-                if (
-                    held.shape != places[by_dots[gradient]].shape
-                    or held.shape[:1] == (SAMPLES,)
-                    or name in (*names, "x", "y")
-                ):
-                    continue
-                names[name] = f"{by_dots[array]} = {name}"
-                gradients.append(f"d{name} = {by_dots[gradient]}")
-                shapes[name] = held.shape
-            *made, last = text.split("; ")
-            if not made:
-                made, last = [last], ""
-            body = "; ".join(filter(None, [*made, *names.values(), last]))
-            first = f"dx = {expression}" if "r" in places else f"r = {expression}; dx = r[0]"
-            return "; ".join([body, first, *gradients]), shapes
+            if own.places.get("r", dy).shape == x.shape or "#r" in own.places:
+                return own
     return None

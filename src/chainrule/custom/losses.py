@@ -10,7 +10,7 @@ from chainrule._io.locks import ThreadLock
 from chainrule.core.shapes import text
 from chainrule.custom.calls import Array, InterfaceError
 from chainrule.custom.contract import parse
-from chainrule.custom.contract_code import ContractLoss
+from chainrule.custom.contract_code import ContractLayer
 from chainrule.custom.names import NAMES
 from chainrule.custom.signatures import CallSignature, signatures
 from chainrule.errors import StudentError, UnwrittenError
@@ -116,7 +116,7 @@ class TrainableLoss:
             raise StudentError(
                 f"{self.name}: both arguments have names of targets; call them (p, t) or (y_true, y_pred)"
             )
-        self._code: ContractLoss | None = None
+        self._code: ContractLayer | None = None
         self._lock = ThreadLock()
 
     def losses(self, p: Array, t: Array) -> Array:
@@ -128,24 +128,24 @@ class TrainableLoss:
         """Call `forward`, then return the gradient of the mean loss with respect to p, (N, K)."""
         with self._lock:
             self._losses(p, t)
-            dp = cast("ContractLoss", self._code).backward(p, t).arrays["dp"]
+            dp = cast("ContractLayer", self._code).backward(np.array(1.0)).arrays["dp"]
         return _real(dp, f"{self.name}.backward", p.shape, p)
 
     def _losses(self, p: Array, t: Array) -> Array:
         if self._code is None:
             self._code = self._first(p, t)
-        losses = self._code.forward(p, t).arrays["y"]
+        losses = _forward(self._code, p, t)
         return _real(np.full(len(p), losses) if losses.ndim == 0 else losses, f"{self.name}.forward", (len(p),), p)
 
-    def _first(self, p: Array, t: Array) -> ContractLoss:
+    def _first(self, p: Array, t: Array) -> ContractLayer:
         """Return the loss under the first contract whose results have the right shapes, or else that runs."""
-        running: ContractLoss | None = None
+        running: ContractLayer | None = None
         failures = list[StudentError]()
         for contract in self._contracts:
-            code = ContractLoss(parse(contract), self._file, self.name)
+            code = ContractLayer(parse(contract), self._file, kind=self.name)
             try:
-                losses = code.forward(p, t).arrays["y"]
-                gradient = code.backward(p, t).arrays["dp"]
+                losses = _forward(code, p, t)
+                gradient = code.backward(np.array(1.0)).arrays["dp"]
             except UnwrittenError:
                 raise
             except StudentError as error:
@@ -162,6 +162,11 @@ class TrainableLoss:
     def __deepcopy__(self, memo: dict[int, object]) -> "TrainableLoss":
         """Return the same object: it keeps no state between two calls, and calls are serialized by a lock."""
         return self
+
+
+def _forward(code: ContractLayer, p: Array, t: Array) -> Array:
+    code.set("t", t)
+    return code.forward(p).arrays["y"]
 
 
 def _name(source: object) -> str:

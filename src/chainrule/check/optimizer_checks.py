@@ -13,7 +13,7 @@ from chainrule.check.failures import failure_result
 from chainrule.check.guest.optimizers import Descent
 from chainrule.check.known_interfaces import DATA, class_interface, impossible_value
 from chainrule.check.optimizer_contracts import contracts
-from chainrule.check.optimizer_rules import MISTAKES, Rule, Trajectory
+from chainrule.check.optimizer_rules import Rule, Trajectory, mistakes
 from chainrule.check.report import CheckResult, Diagnosis
 from chainrule.check.results import NOT_CHECKED
 from chainrule.check.wrong_numbers import FirstWrong
@@ -119,9 +119,9 @@ def _mistake(path: Trajectory, rules: Sequence[Rule], used: Mapping[str, float])
             if impossible:
                 return impossible
     for rule in rules:
-        for mistake in MISTAKES:
-            if path.compare(mistake.change(rule)).error <= path.tolerance:
-                return (Diagnosis(mistake.name, mistake.message),)
+        for diagnosis, step in mistakes():
+            if path.compare(replace(rule, step=step)).error <= path.tolerance:
+                return (diagnosis,)
     return ()
 
 

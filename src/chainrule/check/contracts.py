@@ -351,11 +351,7 @@ def _first_report(file: CheckedFile, name: str, entries: Sequence[CourseEntry], 
         try:
             report = stated_report(file, entry.text(name), entry.against, task, seed)
         except (StudentError, ShapeError) as error:
-            if isinstance(error, StudentError):
-                failure = error
-            else:
-                failure = str(error)
-            report = Report(name, (failure_result(name, failure),), (contract_note(parse(entry.text(name))),))
+            report = Report(name, (failure_result(name, error),), (contract_note(parse(entry.text(name))),))
         if any(result.checked for result in report.results):
             break
     return report

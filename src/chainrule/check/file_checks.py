@@ -137,8 +137,7 @@ def _item_report(file: CheckedFile, item: Item, base: LearnerTask, seed: int, ag
         contract = error.contract if isinstance(error, AmbiguousError) else _template(item)
         finished.append(failure_result(item.name, error, notes=(COMPLETE.format(name=item.name, contract=contract),)))
     except (StudentError, ShapeError) as error:
-        failure = error if isinstance(error, StudentError) else str(error)
-        finished.append(failure_result(item.name, failure, checked=bool(finished)))
+        finished.append(failure_result(item.name, error, checked=bool(finished)))
     except GuestEnded as end:
         error = InterfaceError(f"it {end}") if SLOW in str(end) else str(end)
         finished.append(failure_result(item.backward if finished and item.backward else item.name, error))

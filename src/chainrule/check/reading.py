@@ -66,16 +66,6 @@ SAMPLES = 3
 TOLERANCE = 1e-4  # relative; sufficient for float32 code
 MAX_MAKERS, MAX_PUTS = 24, 12  # numbers of constructor calls and of places of parameters that are tried
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of normalizations
-PARTS: dict[str, Any] = {  # of arrays that hold the weights and the bias; places are never evaluated: others write them
-    "[:-1]": np.s_[:-1],
-    "[-1]": np.s_[-1],
-    "[1:]": np.s_[1:],
-    "[0]": np.s_[0],
-    "[:, :-1]": np.s_[:, :-1],
-    "[:, -1]": np.s_[:, -1],
-    "[:, 1:]": np.s_[:, 1:],
-    "[:, 0]": np.s_[:, 0],
-}
 SLOPES = (0.01, 0.1, 0.2, 0.3, 0.05, 0.02)  # usual ones of leaky ReLU
 LAYOUTS = {  # axes of x that are tried, by number of axes of a batch; batches before single samples
     2: ("", "D,N", "D", "D,1", "1,D"),
@@ -134,7 +124,6 @@ class Search:
     documented: str | None = None  # the first draft that runs, and whose names are all usual
     documented_y: Array = field(default_factory=lambda: np.zeros(0))  # its output
     failure: StudentError | None = None
-    axes: Mapping[str, str] = field(default_factory=dict[str, str])  # of the draft
     is_guess: bool = False  # whether the draft guesses the values of arguments of the constructor
     complete: bool = False  # whether the last backward ran, and dx had the shape of x
     intended: LibraryLayer = field(init=False)
@@ -387,6 +376,7 @@ class Search:
         """Return the text with the lines of backward, and the number of right gradients. Names come first."""
         best = (text, -1)
         self.complete = False
+        self.values["dy"] = dy
         for call in self.code.backward:
             if f"{call.name}(" in text:  # it is forward
                 continue
@@ -398,7 +388,7 @@ class Search:
             ):
                 before = "; ".join([first, *lines])
                 try:
-                    places = self.explore(f"{before}; r = {expression}", dy=dy)
+                    places = self.explore(f"{before}; r = {expression}")
                 except StudentError as error:
                     self.failure = error
                     candidate = (f"{before}; dx = {expression}", 0)
@@ -457,7 +447,7 @@ class Search:
         lines = list[str]()
         count = 0
         for name, tried in self._candidates(text, puts, parameters, places, expected, updates).items():
-            chosen, is_right = self._chosen(text, name, tried, places, expected)
+            chosen, is_right = self._chosen(text, call, name, tried, places, expected)
             count += is_right
             if chosen is None and name == "x" and int(places.get("#r", 0)) > len(parameters):
                 chosen = "r[0]"
@@ -511,12 +501,18 @@ class Search:
         return squeezed(shown.shape) == squeezed(expected.shape)
 
     def _chosen(
-        self, text: str, name: str, tried: Sequence[str], places: Mapping[str, Array], expected: Mapping[str, Array]
+        self,
+        text: str,
+        call: str,
+        name: str,
+        tried: Sequence[str],
+        places: Mapping[str, Array],
+        expected: Mapping[str, Array],
     ) -> tuple[str | None, bool]:
         """Return the place of a gradient, and whether its numbers are right: the first of those that are, or at all."""
         chosen = None
         for place in tried:
-            value = self._value(place, places)
+            value = self._value(text, call, place, places)
             if value is None:
                 continue
             fits = self._fits(text, name, value, expected[name])
@@ -585,22 +581,14 @@ class Search:
                 found[name] = [by_dots[gradient] + suffix]
         return found
 
-    def _value(self, place: str, places: Mapping[str, Array]) -> Array | None:
-        """Return the array at a place, or at a part of one; that of (w - self.w) / rate."""
+    def _value(self, text: str, call: str, place: str, places: Mapping[str, Array]) -> Array | None:
+        """Return the array at a place, which may be an expression; None if there is none."""
         if place in places:
             return places[place]
-        update = re.match(r"\((\w+) - (.+)\) / 0.5$", place)
-        if update is not None:
-            held = places.get(update[2])
-            if held is None:
-                return None
-            axes = self.axes.get(update[1])
-            before = arranged(self.values[update[1]], _own_axes(update[1], self.values[update[1]].ndim, axes), axes)
-            return (before.reshape(held.shape) - held) / 0.5 if before.size == held.size else None
-        for part, index in PARTS.items():
-            if place.endswith(part) and place.removesuffix(part) in places:
-                return places[place.removesuffix(part)][index]
-        return None
+        try:
+            return self.explore(f"{text}; r = {call}; q = {place}").get("q")
+        except StudentError:
+            return None
 
     def _by_numbers(self, text: str, name: str, places: Mapping[str, Array], expected: Array) -> str | None:
         """Return the place of an array that equals a gradient; None if there is none."""
@@ -641,10 +629,6 @@ def _axes(shape: tuple[int, ...], held: tuple[int, ...], name: str) -> Iterator[
         elif len(moved) == 1:
             sizes = iter("O")
             yield ",".join(next(sizes) if size == shape[0] and size > 1 else "1" for size in held)
-
-
-def _own_axes(name: str, rank: int, stated: str | None) -> str | None:
-    return re.sub("[1N]", "", stated or "") if rank == 1 else WEIGHTS.get(rank)
 
 
 def _to_library(text: str, name: str, value: Array, rank: int) -> Array:
@@ -800,7 +784,6 @@ def _confirmed(search: Search, samples: str | None) -> Reading | None:
                 raise AmbiguousError(message, _with_backward(search, text, right))
             dy = np.random.default_rng(7).normal(size=right.shape)
             gradients = _right_gradients(intended, search.values, dy, contract.single, used)
-            search.axes = contract.layouts
             full, count = search.gradients(_with_test_line(search, text), y, gradients, dy)
             if search.complete:
                 confirmed_layout = layout
@@ -878,7 +861,6 @@ def _with_backward(search: Search, text: str, y: Array) -> str:
     expected = {"x": search.values["x"], **{name: search.values[name] for name in search.intended.parameters}}
     if parse(text).single:
         expected["x"] = expected["x"][0]
-    search.axes = parse(text).layouts
     return search.gradients(text, y, expected, dy)[0]
 
 

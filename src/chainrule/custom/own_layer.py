@@ -3,7 +3,6 @@
 import copy
 import re
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +21,7 @@ from chainrule.custom.proposal import (
     inner_name,
     output_lines,
     own_contract,
+    parts_of,
     upstream_call,
 )
 from chainrule.custom.signatures import CallSignature, signatures
@@ -40,15 +40,9 @@ class OwnLayer:
 
     def __init__(self, source: Any, parameters: Mapping[str, ArrayLike], contract: str | None = None) -> None:
         self.values = {name: array(value, f"the value of {name} is") for name, value in parameters.items()}
-        if isinstance(source, ModuleType):
-            source = (getattr(source, "forward", None), getattr(source, "backward", None))
-        if isinstance(source, tuple | list):
-            forward, backward = cast("tuple[Any, Any]", source)
-            self._file: dict[str, Any] = {"forward": forward, "backward": backward}
-            self.kind = getattr(forward, "__name__", "functions")
-        else:
-            self._file = {"layer": source}
-            self.kind = getattr(source, "__name__", type(source).__name__)
+        self._file = parts_of(source, "layer")
+        first = next(iter(self._file.values()))
+        self.kind = getattr(first, "__name__", type(first).__name__)
         self._contract = contract
         self._code: ContractLayer | None = None
         self._last: tuple[Array, dict[str, Array]] | None = None

@@ -6,7 +6,8 @@ The checker confirms such proposals by numbers where it knows the intended layer
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple, cast
 
 from chainrule.custom.calls import Array, same
 from chainrule.custom.contract import INPUTS, OPTIONS
@@ -67,6 +68,15 @@ class LearnerCode:
         is_static = bool(forward) and not forward[0].name.startswith("self")
         make = None if is_static else signatures[0]
         return cls(name, make, forward, backward, frozenset(methods), usual)
+
+
+def parts_of(source: Any, name: str) -> dict[str, Any]:
+    """Return the functions of a module or of a pair as forward and backward, or a class or an object by a name."""
+    if isinstance(source, ModuleType):
+        source = (getattr(source, "forward", None), getattr(source, "backward", None))
+    if isinstance(source, tuple | list):
+        return dict(zip(("forward", "backward"), cast("tuple[Any, ...]", source), strict=False))
+    return {name: source}
 
 
 def argument_values(call: CallSignature, words: Mapping[str, str], free: Sequence[str]) -> dict[str, str] | None:

@@ -137,10 +137,10 @@ class Trajectory:
 @cache
 def mistakes() -> tuple[tuple[Diagnosis, Step], ...]:
     """Return the classic mistakes, in the order of the table, with the rule that each edit of `update` gives."""
-    found = list[tuple[Diagnosis, Step]]()
+    steps = list[tuple[Diagnosis, Step]]()
     for entry in tomllib.loads(TABLE.read_text(encoding="utf-8"))["mistake"]:
         for source in replaced(inspect.getsource(update), entry["update"]):
             names: dict[str, Any] = dict(globals())
             exec(compile(source, "edited update", "exec"), names)
-            found.append((Diagnosis(entry["name"], entry["message"]), names["update"]))
-    return tuple(found)
+            steps.append((Diagnosis(entry["name"], entry["message"]), names["update"]))
+    return tuple(steps)

@@ -137,7 +137,7 @@ class OwnContract(NamedTuple):
 
 
 def own_contract(
-    made: Sequence[str],
+    making: Sequence[str],
     call: str,
     backward: str,
     x: Array,
@@ -146,19 +146,19 @@ def own_contract(
 ) -> OwnContract:
     """Return the contract of a layer whose parameters and gradients have usual names, or are returned in order.
 
-    made             lines before the call of forward
+    making           lines before the call of forward
     call, backward   calls of forward and of backward
     explore          returns the arrays by place after some lines
     resets           lines that reset the gradients before backward
 
     Errors   StudentError if forward returns no array, and any error in the code
     """
-    before = explore(made) if made else dict[str, Array]()
-    lines_of_y = output_lines(call, explore([*made, f"q = {call}"]))
+    before = explore(making) if making else dict[str, Array]()
+    lines_of_y = output_lines(call, explore([*making, f"q = {call}"]))
     if not lines_of_y:
         raise StudentError(f"{call.partition('(')[0]} returned no array of numbers")
     y = lines_of_y[0][0]
-    after = explore([*made, y, *resets, f"r = {backward}"])
+    after = explore([*making, y, *resets, f"r = {backward}"])
     held = {dotted(place): place for place in after if place.startswith("self") and after[place].dtype.kind == "f"}
     by_array = owners(held, held)
     returned = [place for place in after if re.match(r"r\[\d\]$", place)]
@@ -189,7 +189,7 @@ def own_contract(
         values[re.sub(r"\W+", "_", key)] = value
         puts.append(f"{place} = {name}")
         gradients.append(f"d{name} = {gradient}")
-    contract = [*made, *[call] * is_lazy, *puts, y, *resets, *_lines_of_dx(backward, after), *gradients]
+    contract = [*making, *[call] * is_lazy, *puts, y, *resets, *_lines_of_dx(backward, after), *gradients]
     return OwnContract("; ".join(contract), values, missing, after)
 
 

@@ -12,7 +12,7 @@ from selection import draws
 
 from chainrule.check.guest.frames import FrameError, encode
 from chainrule.check.host.process import GuestEnded
-from chainrule.check.host.remote import PLACE, Connection, RemoteCode, RemoteLoss, text_line
+from chainrule.check.host.remote import PLACE, Connection, RemoteCode, text_line
 from chainrule.check.learner_checks import check_layer
 from chainrule.check.learner_task import LearnerTask
 from chainrule.custom.interface import CallResult
@@ -67,15 +67,13 @@ def test_a_good_answer_is_read() -> None:
 @settings(max_examples=draws(26))
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=4))
 def test_any_answer_is_a_result_or_an_error(replies: list[dict[str, Any]]) -> None:
-    remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), 0, "Loss", True)  # pyright: ignore
+    remote = code(replies)
     for call in (
         lambda: remote.forward(ARRAY),
         lambda: remote.backward(ARRAY),
         lambda: Connection(Answering(replies)).arrays("explore", 0),  # pyright: ignore
         lambda: remote.set("w", ARRAY),
         lambda: deepcopy(remote),
-        lambda: loss.forward(ARRAY, ARRAY),
-        lambda: loss.backward(ARRAY, ARRAY),
     ):
         result: Any = None
         message = ""

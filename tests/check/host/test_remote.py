@@ -164,7 +164,8 @@ def test_nothing_that_knows_an_answer_is_loaded() -> None:
     )
     known = ("chainrule.custom", "chainrule.check.guest")
     assert {name for name in before if not name.startswith(known)} <= {
-        "chainrule", "chainrule.check", "chainrule.check.notebooks", "chainrule.check.sources", "chainrule.errors",
+        "chainrule", "chainrule.check", "chainrule.check.checked_file", "chainrule.check.notebooks",
+        "chainrule.check.sources", "chainrule.errors",
         "chainrule._io", "chainrule._io.locks", "chainrule._io.python_files", "chainrule._io.trust",
         "chainrule.core", "chainrule.core.shapes",
     }  # fmt: skip

@@ -1,19 +1,16 @@
 """What the kernel stops, tried out and compared with SECURITY.md; and gradings without namespaces."""
 
-import errno
 import json
 import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -125,35 +122,6 @@ def test_without_namespaces_the_reason_is_reported(tmp_path: Path, monkeypatch: 
     assert row["protection"].count("unshare: Operation not permitted") == 2
 
 
-def refuse(number: int) -> Callable[..., Any]:
-    """Return a function that raises the system's error with this number."""
-
-    def call(*_: Any, **options: Any) -> None:
-        raise OSError(number, os.strerror(number))
-
-    return call
-
-
-def test_only_the_owner_of_files_is_a_reason_to_keep_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors of the system, such as a full disk, do not lower the protection: they end the grading."""
-    trial = Protection(False, True, False)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "chown", refuse(errno.EPERM))
-        assert os.strerror(errno.EPERM) in protection._failure(trial)
-    for owner, name, number in (
-        (tempfile, "mkdtemp", errno.ENOSPC),
-        (Path, "mkdir", errno.EIO),
-        (subprocess, "Popen", errno.EAGAIN),
-    ):
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "chown", lambda *_, **options: None)
-            patch.setattr(owner, name, refuse(number))
-            with pytest.raises(OSError, match=os.strerror(number)):
-                protection._failure(trial)
-            with pytest.raises(OSError, match=os.strerror(number)):
-                available_protection.__wrapped__()
-
-
 def test_private_submissions_are_graded(tmp_path: Path) -> None:
     """Grade files that only the grader may read, also where submissions run as another user."""
     (tmp_path / "ada").mkdir(mode=0o700)
@@ -196,41 +164,6 @@ def test_a_submission_has_the_reported_protection(
     assert [*map(bool, seen)] == [True, granted.user, call_filter]
     words = ("Linux namespaces", "another user", "filter of system calls")
     assert [word in str(chosen) for word in words] == [True, granted.user, call_filter]
-
-
-NOTHING = """
-import importlib.util, os, resource, sys
-import numpy as np
-
-class Nothing:
-    def forward(self, x):
-        packages = [name for name in ("chainrule", "click", "rich", "PIL") if importlib.util.find_spec(name)]
-        limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU,
-                  resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE)]
-        assert "SECRET" not in os.environ, "the environment"
-        assert os.listdir(".") == [], "the working folder"
-        assert sys.stdin.read() == "", "the input"
-        assert packages == [], "packages"
-        assert all(0 <= limit < 1 << 40 for limit in limits), "limits"
-        return np.ones((1, 1))
-
-    def backward(self, dy):
-        return dy
-"""
-
-
-@pytest.mark.parametrize("namespaces", [True, False])
-def test_a_submission_starts_with_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, namespaces: bool) -> None:
-    granted = available_protection()
-    if namespaces and not granted.namespaces:
-        pytest.skip(f"here: {granted}")
-    monkeypatch.setenv("SECRET", "of the grader")
-    chosen = Protection(namespaces, granted.user and namespaces, granted.call_filter)
-    monkeypatch.setattr(host, "available_protection", lambda: chosen)
-    submission = written(folder, NOTHING, "nothing.py")
-    permissions = Permissions((submission,), host.package_folders(), 2 << 30)
-    with open_file(submission, Limits(60), permissions=permissions) as file:
-        assert file.layer(CONTRACT.format("Nothing")).forward(np.ones((1, 1))).arrays["y"] == 1
 
 
 def test_a_submission_does_not_run_if_its_isolation_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

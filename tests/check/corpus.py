@@ -1,18 +1,13 @@
 """Generated homework: each layer in each form and layout. All of it is right; mutants of it are wrong."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, product
-from pathlib import Path
 from textwrap import indent
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from check.mutants import is_wrong, pair
 from check.programs import file_report, module
 from mutation.changes import mutant

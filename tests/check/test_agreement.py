@@ -51,6 +51,15 @@ def test_check_and_grade_agree(seed: int, tmp_path: Path) -> None:
     assert checked == graded, path.read_text(encoding="utf-8")
 
 
+def test_single_samples_earn_points_only_if_asked_for(tmp_path: Path) -> None:
+    path = written(tmp_path, source("attributes", "Linear", "one"))
+    for against in AGAINST["Linear"]:
+        for options, right in (({}, False), ({"samples": "one"}, True)):
+            checked, graded = verdicts(path, against, **options)
+            assert checked == graded
+            assert all(graded.values()) == right
+
+
 def test_all_ties_are_wrong_only_if_the_first_is_asked_for(tmp_path: Path) -> None:
     path = written(tmp_path, source("attributes", "MaxPool2d", "batch"))
     for options, right in (({}, True), ({"ties": "first"}, False)):

@@ -91,6 +91,12 @@ def test_equal_options_give_equal_bytes() -> None:
     assert autograder(TASK) != autograder(GradedAssignment("ReLU()", SCHEME))
 
 
+def test_packages_are_installed_too(tmp_path: Path) -> None:
+    unpacked(tmp_path, GradedAssignment("ReLU()", SCHEME, packages=("scipy",)))
+    assert "\nscipy==" in (tmp_path / "source" / "requirements.txt").read_text()
+    assert "--package scipy" in (tmp_path / "run_autograder").read_text()
+
+
 @pytest.mark.parametrize(
     ("task", "part"),
     [

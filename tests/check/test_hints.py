@@ -60,6 +60,16 @@ def test_the_terms_of_a_gradient_name_the_weights(seed: int) -> None:
     assert_close(sum(term.value * term.actual for term in first.terms), first.actual, dtype=float)
 
 
+def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
+    """The variance of a batch normalization is held constant."""
+    wrong = planted("norms", "BatchNorm", ("normal * product", "0"))
+    report = cr.check_gradients(wrong, against="BatchNorm2D()")
+    first = first_of(report)
+    assert first is not None
+    assert f"{first.expected:.3g}"[:4] in first.steps[-1].replace("−", "-")
+    assert "see-derivation" not in str(limit_hints(report, 2))
+
+
 def test_every_level_gives_away_more_and_changes_no_verdict() -> None:
     words = ["check", str(CARL), "--against", LAYER, "--input-shape", "3,4,3", "--hints", "2"]
     result = CliRunner().invoke(main, words)

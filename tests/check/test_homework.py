@@ -81,6 +81,12 @@ def test_a_part_that_ends_leaves_the_others_as_they_are(end: str, tmp_path: Path
         assert {part.part: part.ok for part in row.results} == {"ReLU": True, "Sigmoid": False, "Tanh": right}
 
 
+def test_a_loop_at_import_costs_one_time_limit(tmp_path: Path) -> None:
+    row = graded(tmp_path, f"while True: pass\n{ACTIVATIONS}", "ReLU, Sigmoid, Tanh", seconds=1)
+    assert (row.passed, row.results) == (0, ())  # no part was tried
+    assert "stopped after 1 s" in row.remark
+
+
 UNKNOWN = """
 class Linear:
     def __init__(self, plan):

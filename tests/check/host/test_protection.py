@@ -1,16 +1,19 @@
 """What the kernel stops, tried out and compared with SECURITY.md; and gradings without namespaces."""
 
+import errno
 import json
 import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +123,35 @@ def test_without_namespaces_the_reason_is_reported(tmp_path: Path, monkeypatch: 
     (row,) = json.loads(CliRunner().invoke(main, [*command, "--trust"]).stdout)
     assert row["ok"]
     assert row["protection"].count("unshare: Operation not permitted") == 2
+
+
+def refuse(number: int) -> Callable[..., Any]:
+    """Return a function that raises the system's error with this number."""
+
+    def call(*_: Any, **options: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+def test_only_the_owner_of_files_is_a_reason_to_keep_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors of the system, such as a full disk, do not lower the protection: they end the grading."""
+    trial = Protection(False, True, False)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "chown", refuse(errno.EPERM))
+        assert os.strerror(errno.EPERM) in protection._failure(trial)
+    for owner, name, number in (
+        (tempfile, "mkdtemp", errno.ENOSPC),
+        (Path, "mkdir", errno.EIO),
+        (subprocess, "Popen", errno.EAGAIN),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "chown", lambda *_, **options: None)
+            patch.setattr(owner, name, refuse(number))
+            with pytest.raises(OSError, match=os.strerror(number)):
+                protection._failure(trial)
+            with pytest.raises(OSError, match=os.strerror(number)):
+                available_protection.__wrapped__()
 
 
 def test_private_submissions_are_graded(tmp_path: Path) -> None:

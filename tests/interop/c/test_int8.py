@@ -150,6 +150,26 @@ def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
 
 
 @needs("gcc")
+@pytest.mark.parametrize("seed", range(3))
+def test_elements_are_repeated_and_selected(tmp_path: Path, seed: int) -> None:
+    """In floats and in integers, along any axis and by drawn indices."""
+    draw = np.random.default_rng(seed)
+    image = cr.Input((3, 4, 5))
+    axes = draw.permutation(3)
+    single = cr.Slice(int(axes[1]), 1, 2)(cr.Slice(int(axes[0]), 0, 1)(image))
+    total = cr.Add()(cr.Conv2D(3, 3, padding="same")(image), single)
+    selected = cr.Gather((2, 4, 5))(total)
+    model = cr.Graph(image, cr.Concatenate()(selected, cr.Broadcast((3, 4, 5))(single)), engine="numpy")
+    model.weights["gather1.indices"][:] = draw.integers(0, 60, 40)
+    x = draw.normal(size=(9, 3, 4, 5)).astype("f4")
+    (in_floats,) = outputs(tmp_path / "floats", [model], [x], ())
+    assert_close(in_floats, model.predict(x).reshape(9, -1))
+    integers = Quantized(model, x)
+    assert deviation(integers.predict(x), model.predict(x)) < 0.03
+    assert_close(int8_outputs(tmp_path, model, x, integers), integers.predict(x).reshape(9, -1))
+
+
+@needs("gcc")
 @pytest.mark.parametrize("by", ["greater", "equal"])
 def test_a_selection_takes_rounded_elements(tmp_path: Path, by: str) -> None:
     """Also of a constant, and of values on other scales than that of the result."""

@@ -285,10 +285,10 @@ def test_a_project_is_written_again_but_not_over_other_files(project: str, tmp_p
     assert write_c(model, folder, project=project, **options).names == names
     for name in names:
         content = (folder / name).read_bytes()
-        (folder / name).write_text("mine")
+        (folder / name).write_bytes(b"all:\xff\n")
         with pytest.raises(OptionError, match=re.escape(name)):
             write_c(model, folder, project=project, **options)
-        assert (folder / name).read_text() == "mine"
+        assert (folder / name).read_bytes() == b"all:\xff\n"
         (folder / name).write_bytes(content)
     if project == "platformio":
         library = json.loads((folder / "lib/chainrule_network/library.json").read_text())

@@ -13,11 +13,10 @@ import numpy as np
 from chainrule._io.files import as_path, read_safetensors
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.options import checked_options
-from chainrule.core.shapes import text
 from chainrule.errors import FormatError
 from chainrule.interop.assembly import Imported, Sizes
 from chainrule.interop.detection import FileFormat, detect
-from chainrule.interop.matching import LayerTensors, groups, listed, match
+from chainrule.interop.matching import match
 from chainrule.layers import FixedAffine, FixedValue, Gather
 
 if TYPE_CHECKING:
@@ -83,35 +82,15 @@ def _shapes(tensors: Mapping[str, Array]) -> dict[str, Shape]:
 
 
 def only_weights(path: Path) -> FormatError:
-    """Return the error for a file of weights where a network is expected.
-
-    Its message lists the layers that the file seems to contain, and the commands that load them into a network.
-    """
+    """Return the error for a file of weights where a network is expected."""
     try:
-        shapes = _shapes(read_weights(path))
+        read_weights(path)
     except FormatError as error:
         return error
-    seeming = listed(groups(shapes), _seeming_layer)
     return FormatError(
-        f"{path}: a file of weights, without a network; it seems to have {seeming}. Load it into a network with "
+        f"{path}: a file of weights, without a network; expected a network. Load the weights into one with "
         "chainrule import FILE --model NAME or model.load_weights"
     )
-
-
-def _seeming_layer(group: LayerTensors) -> str:
-    """Return the kind of layer that tensors seem to belong to: "Conv2D(16, 3×3)"."""
-    if "running_mean" in group.tensors:
-        return "BatchNorm"
-    if "w" not in group.tensors:
-        return "(vector)"
-    kernel = group.tensors["w"].shape
-    if len(kernel) > 2:
-        return f"Conv{len(kernel) - 2}D({kernel[0]}, {text(kernel[2:])})"
-    if len(kernel) == 2:
-        return f"Dense({kernel[0]})"
-    if "b" in group.tensors:
-        return "(normalization)"
-    return "(vector)"
 
 
 @checked_options

@@ -6,6 +6,7 @@ The checker confirms such proposals by numbers where it knows the intended layer
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from types import ModuleType
 from typing import Any, NamedTuple, cast
 
@@ -209,4 +210,4 @@ def _lines_of_dx(call: str, places: Mapping[str, Array]) -> list[str]:
 def inner_name(key: str) -> str:
     """Return the name of a parameter in a contract: its own, unless the name has another meaning there."""
     name = re.sub(r"\W+", "_", key)
-    return f"{name}_" if name in (*INPUTS, *OPTIONS, "y", "q", "r", "self") else name
+    return f"{name}_" if name in (*INPUTS, *OPTIONS, *ascii_uppercase, "y", "q", "r", "self") else name

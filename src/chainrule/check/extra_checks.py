@@ -53,6 +53,7 @@ NUMBER_OF_CLASSES = Diagnosis(
 )
 OTHER_VALUES = Diagnosis("other-values", "is right for some values but wrong for others")
 FLOAT32_INPUTS = Diagnosis("float32-inputs", "is wrong for inputs in float32: create new arrays in the dtype of x")
+FLATTENED = Diagnosis("flattened-dx", "is flattened like x in forward: backward must restore the shape of x")
 NONLINEAR = Diagnosis(
     "not-linear-in-dy", "is right for one dy but wrong for its multiples or parts: a gradient is linear in dy"
 )
@@ -187,6 +188,24 @@ def check_second_backward(checked: CheckedCase) -> list[CheckResult]:
     return checked.compare("backward twice", second, first, CONSUMED)
 
 
+def check_flattened_inputs(checked: CheckedCase) -> list[CheckResult]:
+    """Check that dx has the shape of x if forward flattens samples of several axes, as a dense layer may."""
+    values = checked.test_case.values
+    function = checked.function
+    if not isinstance(function, SubmittedLayer) or not {"x", "y"} <= checked.right or values["x"].ndim != 2:
+        return []
+    stacked = {**values, "x": values["x"][..., np.newaxis]}
+    try:
+        y = function.output(stacked)
+    except StudentError:
+        return []
+    if checked.compare("samples of several axes", {"y": y}, {"y": checked.test_case.output}, FLATTENED):
+        return []
+    gradients = function.gradients(stacked, checked.test_case.dy)
+    expected = {"x": checked.claimed["x"][..., np.newaxis]}
+    return checked.compare("samples of several axes", gradients, expected, FLATTENED)
+
+
 def check_linearity(checked: CheckedCase) -> list[CheckResult]:
     """Check that gradients are linear in dy, for a dy that is multiplied, divided, or split into a sum of parts."""
     values = checked.test_case.values
@@ -275,5 +294,6 @@ def check_float32_inputs(checked: CheckedCase) -> list[CheckResult]:
 
 CHECKS = (
     *(check_unchanged_arrays, check_another_forward, check_another_instance, check_second_backward, check_linearity),
-    *(check_strided_arrays, check_float32_inputs, check_other_inputs, check_batch_sizes, check_large_inputs),
+    *(check_flattened_inputs, check_strided_arrays, check_float32_inputs, check_other_inputs, check_batch_sizes),
+    check_large_inputs,
 )

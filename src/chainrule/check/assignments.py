@@ -1,8 +1,6 @@
-"""Homework assignments: one layer, loss or optimizer, or named functions and classes of a file; and students' tasks."""
+"""Homework assignments: one layer, loss or optimizer, or named functions and classes of a file."""
 
-import hashlib
 import re
-import unicodedata
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -180,23 +178,3 @@ class Assignment:
         for part in self.parts:
             if part not in present:
                 yield failure_result(part, UnwrittenError(f"{part} is not in the file"))
-
-
-@dataclass(frozen=True)
-class StudentTask:
-    """A student's assignment, and the seed of the values.
-
-    record  description of the random draw, for the report; None if all students get the same values
-    """
-
-    task: Assignment
-    seed: int
-    record: str | None = None
-
-
-def draw_task(task: Assignment, seed: int, name: str) -> StudentTask:
-    """Return a student's assignment, drawn from a hash of seed and name; case and spacing in names are ignored."""
-    plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    digest = hashlib.sha256(f"{seed}\n{plain}".encode(errors="backslashreplace")).digest()
-    drawn = int.from_bytes(digest[:4], "little")
-    return StudentTask(task, drawn, f"{plain}: seed {drawn}")

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
-from chainrule.custom import tensors
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError, UnwrittenError
 
@@ -43,7 +42,7 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
     """
     try:
         with np.errstate(all="ignore"):  # results that are not finite are reported instead of NumPy's warnings
-            result = tensors.call(_owner(function), function, *arguments, **named)
+            result = function(*arguments, **named)
     except StudentError:
         raise
     except (Exception, SystemExit) as error:
@@ -62,12 +61,6 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
     if result is None and _is_empty(function):
         raise UnwrittenError(f"{label} returned None: it is not written yet")
     return result
-
-
-def _owner(function: Callable[..., Any]) -> Any:
-    """Return the object or the class of a method, also of a static one; the function itself for others."""
-    kind = getattr(function, "__qualname__", "").partition(".")[0]
-    return getattr(function, "__self__", getattr(function, "__globals__", {}).get(kind, function))
 
 
 def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
@@ -150,8 +143,8 @@ def array(value: Any, what: str) -> Array:
     if value is None:
         raise StudentError(f"{what} None: is a return missing?")
     try:
-        converted = np.array(tensors.to_arrays(value))
-    except (ValueError, TypeError) as error:
+        converted = np.array(value)
+    except (ValueError, TypeError, RuntimeError) as error:
         raise StudentError(f"{what} not an array of numbers: {error}") from None
     if converted.dtype.kind not in "fciub":
         raise StudentError(f"{what} not an array of numbers but {type(value).__name__}")
@@ -165,8 +158,8 @@ def is_numeric(value: object) -> bool:
     if value is None or isinstance(value, bool | str):
         return False
     try:
-        return np.asarray(tensors.to_arrays(value)).dtype.kind in "fciu"
-    except (ValueError, TypeError):
+        return np.asarray(value).dtype.kind in "fciu"
+    except (ValueError, TypeError, RuntimeError):
         return False
 
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from chainrule.custom.calls import Array, code_of, is_numeric
 from chainrule.custom.names import NAMES
-from chainrule.custom.tensors import is_tensor, to_arrays
 
 MAX_DEPTH, MAX_PLACES = 5, 2000
 SPECIAL = ("__call__",)
@@ -192,10 +191,8 @@ def places(
     """Yield the places of arrays, numbers and flags in an object, and their values: self.conv.params['W']."""
     if thing is None:
         yield path, np.empty(0, bool)
-    elif isinstance(thing, bool | np.bool_):
+    elif isinstance(thing, bool | np.bool_) or (is_numeric(thing) and not _holds_arrays(thing)):
         yield path, np.array(thing)
-    elif is_numeric(thing) and not _holds_arrays(thing):
-        yield path, np.array(to_arrays(thing))
     identity = id(cast("object", thing))
     if not depth or thing is None or isinstance(thing, OPAQUE) or identity in seen:
         return
@@ -216,9 +213,6 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
         if _holds_arrays(parts) or not is_numeric(parts):
             for place, value in enumerate(parts):
                 yield f"[{place}]", value
-    elif is_tensor(thing):
-        if thing.grad is not None:
-            yield ".grad", thing.grad
     elif type(cast("object", thing)) is not np.ndarray:
         held = dict.fromkeys([*getattr(thing, "__dict__", {})])
         for base in type(thing).__mro__[:-1]:

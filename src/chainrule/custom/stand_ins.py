@@ -1,4 +1,4 @@
-"""Objects that contracts pass to a learner's code: an optimizer that changes nothing, a layer with any names."""
+"""Objects that contracts pass to code: a context, an optimizer that changes nothing, a layer with any names."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -42,3 +42,14 @@ class KeptGradients:
         if len(arguments) == 2 and not held:
             return arguments[0]
         return None
+
+
+class SavedContext:
+    """The argument ctx of functions in the style of PyTorch's autograd.Function."""
+
+    saved_tensors: tuple[Any, ...] = ()
+    needs_input_grad = (True,) * 32  # more than functions have arguments
+
+    def save_for_backward(self, *values: Any) -> None:
+        """Save values for backward."""
+        self.saved_tensors = values

@@ -15,7 +15,7 @@ from chainrule.check.autograder import GradedAssignment, autograder
 from chainrule.check.grade_files import PointScheme
 from chainrule.errors import OptionError
 
-SCHEME = PointScheme({"y": 1, "dx": 3}, "the teacher's $HOME `id`", "after_published")
+SCHEME = PointScheme({"y": 1, "dx": 3}, "after_published")
 TASK = GradedAssignment("ReLU()", SCHEME, input_shape="2,3,2", seconds=120)
 SEEDED = GradedAssignment("ReLU()", SCHEME, seconds=120, seed=11)
 

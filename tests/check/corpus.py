@@ -192,13 +192,6 @@ FORMS = {
     "no dx": functions(CACHED.replace("{returned}", "{others}")),
     "static functions": functions(STATIC),
     "ctx": functions(CONTEXT),
-    "a switch": Form(inputs=", x, keep=False", saved="self.x = x if keep else None"),
-    "x in an attribute": Form(first="self.x = None", inputs="", saved="x = self.x"),
-    "an optimizer": Form(
-        given="",
-        first="self.optimizer = None",
-        results=("return {0}", "self.optimizer.update(self, {1})\n        return {0}"),
-    ),
 }
 
 

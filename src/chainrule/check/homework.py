@@ -12,9 +12,7 @@ from pathlib import Path
 
 from chainrule._io.files import csv_bytes, write_atomic
 from chainrule.check import contracts
-from chainrule.check.assignments import MAX_REPLY, Assignment, is_expression
-from chainrule.check.checked_file import CheckedFile
-from chainrule.check.file_checks import check_file
+from chainrule.check.assignments import MAX_REPLY, Assignment
 from chainrule.check.host import (
     Limits,
     Permissions,
@@ -181,31 +179,6 @@ def grade(
         return _grade_entry(entry, task, grading_seed, seconds, permissions, hints, base)
 
     return map(result, submissions)
-
-
-def file_report(
-    file: CheckedFile, title: str, name: str | None, against: str | None, base: LearnerTask, seed: int
-) -> Report:
-    """Return the report of a file, as `chainrule check` prints it.
-
-    name      a class, an object or a function in the file; None: all
-    against   the layer, loss or optimizer to implement, or names of functions and classes; None: find out
-    base      the contract or the course, the input shape, the treatment of ties and of samples
-    """
-    names = None if name is None else [name]
-    base = replace(base, one_shape=base.shape is not None)
-    if base.course is not None:
-        return contracts.course_report(file, base.course, base, seed, title, names)
-    if base.contract is not None:
-        if names is None:
-            return contracts.file_report(file, base.contract, against, base, seed)
-        return contracts.stated_report(file, base.contract, against, base, seed)
-    if against is not None and is_expression(against):
-        return Assignment.of(against, base.shape).report(file, seed, name, base)[0]
-    if against is not None and names is None:
-        names = [part.strip() for part in against.split(",")]
-        against = None
-    return check_file(file, title, seed, base, names, against)
 
 
 def write_csv(grades: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import dis
 import inspect
-import re
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,10 +23,6 @@ class InterfaceError(StudentError):
 
 
 UNWRITTEN = "{} is not written yet"
-SIZE_MISMATCHES = (  # NumPy's messages for a @ b or np.matmul, and for a.dot(b), np.dot or np.inner
-    re.compile(r"matmul: .*gufunc signature.*\(size (\d+) is different from (\d+)\)"),
-    re.compile(r"shapes \(.*\) and \(.*\) not aligned: (\d+) \(dim \d+\) != (\d+) \(dim \d+\)"),
-)
 EARLIER = "earlier "  # prefix for arrays from earlier calls, in the list of overwritten arrays
 EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # opcodes of `pass`
 
@@ -46,11 +41,7 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
     except StudentError:
         raise
     except (Exception, SystemExit) as error:
-        if arguments:
-            axes = len(getattr(arguments[0], "shape", ()))
-        else:
-            axes = 0
-        message = describe_error(label, error, axes)
+        message = describe_error(label, error)
         if isinstance(error, NotImplementedError):
             raise UnwrittenError(f"{UNWRITTEN.format(label)}: {message}") from error
         if not _frames(error) and isinstance(error, TypeError):
@@ -95,24 +86,9 @@ def with_advice(message: str) -> str:
     return message
 
 
-def describe_error(label: str, error: BaseException, axes: int = 0) -> str:
-    """Return an error's message with the line number of the innermost call in the learner's file.
-
-    axes   number of axes of the first argument
-    """
-    message = " ".join(f"{type(error).__name__}: {error}".split())
-    message = with_advice(message)
-    for pattern in SIZE_MISMATCHES:
-        mismatch = pattern.search(message)
-        if mismatch is None:
-            continue
-        sizes = " and ".join(mismatch.groups())
-        if axes > 2:
-            advice = "flatten x first: x.reshape(len(x), -1)"
-        else:
-            advice = "transpose a factor, such as w.T"
-        message = f"ValueError: the inner sizes {sizes} of a matrix product differ: {advice}"
-        break
+def describe_error(label: str, error: BaseException) -> str:
+    """Return an error's message with the line number of the innermost call in the learner's file."""
+    message = with_advice(" ".join(f"{type(error).__name__}: {error}".split()))
     frames = _frames(error)
     if not frames:
         return f"{label} cannot be called: {message}"

@@ -16,7 +16,7 @@ from chainrule.custom.calls import (
     is_theirs,
 )
 from chainrule.custom.contract import INPUTS, Contract, Line
-from chainrule.custom.stand_ins import KeptGradients, Namespace, SavedContext
+from chainrule.custom.stand_ins import Namespace, SavedContext
 from chainrule.errors import StudentError, UnwrittenError
 
 TENSORS = "; the file imports PyTorch, but its arguments are NumPy arrays: write it with NumPy"
@@ -61,7 +61,7 @@ class ContractRun:
         self._is_name = False  # whether the current line assigns the value of a name
         self._puts = False  # whether the current line puts a value into a place that the object must have
         self.ignored = False  # whether a call has returned a result that its line does not use
-        usual = {"Recorder": KeptGradients, "Context": SavedContext, "Namespace": Namespace}
+        usual = {"Context": SavedContext, "Namespace": Namespace}
         self.scope = ContractNames(names, usual)
         lines = contract.lines
         data_names = {*INPUTS, *contract.parameters}

@@ -88,10 +88,6 @@ def contents(module: ModuleType, names: Collection[str] = ()) -> dict[str, tuple
         if kind.__module__ != module.__name__ or (is_inner and name not in names):
             continue
         calls[name] = signatures(name, value)
-    if not calls:  # a file that only collects functions
-        for name, value in vars(module).items():
-            if isinstance(value, FunctionType):
-                calls[name] = signatures(name, value)
     return calls
 
 
@@ -216,8 +212,6 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
     elif type(cast("object", thing)) is not np.ndarray:
         held = dict.fromkeys([*getattr(thing, "__dict__", {})])
         for base in type(thing).__mro__[:-1]:
-            slots: Any = vars(base).get("__slots__", ())
-            held |= dict.fromkeys((slots,) if isinstance(slots, str) else slots)
             if base.__module__ not in ("builtins", "numpy"):
                 for name, value in vars(base).items():
                     if isinstance(value, property) or not hasattr(value, "__get__"):

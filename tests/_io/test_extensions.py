@@ -1,4 +1,4 @@
-"""Commands, engines and contracts of homework that another installed package declares as entry points."""
+"""Commands and engines that another installed package declares as entry points."""
 
 import subprocess
 import sys
@@ -10,7 +10,6 @@ from chainrule._io import extensions
 from chainrule.errors import OptionError
 
 MODULE = """
-from pathlib import Path
 import click
 from chainrule.engines.interpreter import ModuleEngine
 
@@ -23,31 +22,10 @@ def greet(name):
 class Loops(ModuleEngine):
     def __init__(self):
         super().__init__("reference")
-
-contracts = Path(__file__).with_name("contracts.toml")
-"""
-CONTRACTS = """
-[[code]]
-names = ["Affine"]
-against = "Dense(4)"
-contract = "self = {C}(); self.kernel = w; self.shift = b; y = self.apply(x); dx, dw, db = self.pull(dy)"
-"""
-HOMEWORK = """
-class Affine:
-    def apply(self, x):
-        self.x = x
-        return x @ self.kernel.T + self.shift
-
-    def pull(self, dy):
-        return dy @ self.kernel, dy.T @ self.x, dy.sum(axis=0)
 """
 POINTS = """[chainrule.engines]
 loops = loops_for_chainrule:Loops
 broken = loops_for_chainrule:missing
-
-[chainrule.courses]
-mine = loops_for_chainrule:contracts
-wrong = loops_for_chainrule:greet
 """
 SAME_NUMBERS = """
 import numpy as np
@@ -79,7 +57,6 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder on the path, with one package."""
     install(tmp_path, "loops", POINTS)
     (tmp_path / "loops_for_chainrule.py").write_text(MODULE)
-    (tmp_path / "contracts.toml").write_text(CONTRACTS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return tmp_path
 
@@ -129,16 +106,3 @@ def test_extensions_are_imported_by_name(installed: Path, monkeypatch: pytest.Mo
     finally:
         extensions.declared.cache_clear()
         sys.modules.pop("loops_for_chainrule", None)
-
-
-def test_contracts_of_another_package_are_used(installed: Path) -> None:
-    homework = installed / "homework.py"
-    verdicts = list[int]()
-    for text in (HOMEWORK, HOMEWORK.replace("dy.sum(axis=0)", "dy.mean(axis=0)")):
-        homework.write_text(text)
-        verdicts.append(command("check", str(homework), "--course", "mine").returncode)
-    assert verdicts == [0, 1]
-    refused = command("check", str(homework), "--course", "mines")
-    assert refused.returncode == 2
-    assert "mine" in refused.stderr
-    assert command("check", str(homework), "--course", "wrong").returncode == 2

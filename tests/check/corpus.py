@@ -99,7 +99,7 @@ LAYOUTS = {  # text that converts an argument to (N, …), and a result back, by
 
 
 CLASS = """
-class {name}{form.base}:
+class {name}:
     def __init__(self{options}):
         {made}
 
@@ -134,23 +134,6 @@ class {name}:
         {gradients} = {results}
         return {returned}
 """
-FUNCTION = """
-import torch
-
-class {name}(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x{arguments}):
-        ctx.save_for_backward({values})
-        {values} = [value.numpy() for value in ({values})]
-        {y}
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        dout = grad_output.numpy()
-        {values} = [value.numpy() for value in ctx.saved_tensors]
-        {gradients} = {results}
-        return tuple(map(torch.tensor, [{returned}]))
-"""
 
 
 @dataclass(frozen=True)
@@ -178,7 +161,6 @@ class Form:
     dy: str = "dout"
     returned: str = "{0}"
     results: tuple[str, str] = ("return {0}", "return {0}")
-    base: str = ""
     text: str = CLASS
 
 
@@ -210,25 +192,6 @@ FORMS = {
     "no dx": functions(CACHED.replace("{returned}", "{others}")),
     "static functions": functions(STATIC),
     "ctx": functions(CONTEXT),
-    "autograd.Function": functions(FUNCTION, "return torch.tensor({0})"),
-    "nn.Module": Form(
-        "self.{}.numpy()",
-        "self.{} = torch.nn.Parameter(torch.tensor({}))",
-        "self.{0}.grad = torch.tensor(d{0})",
-        first="super().__init__()",
-        saved="self.x = x = x.numpy()",
-        dy="dout.numpy()",
-        results=("return torch.tensor({0})",) * 2,
-        base="(torch.nn.Module)",
-        text=f"\nimport torch\n{CLASS}",
-    ),
-    "a switch": Form(inputs=", x, keep=False", saved="self.x = x if keep else None"),
-    "x in an attribute": Form(first="self.x = None", inputs="", saved="x = self.x"),
-    "an optimizer": Form(
-        given="",
-        first="self.optimizer = None",
-        results=("return {0}", "self.optimizer.update(self, {1})\n        return {0}"),
-    ),
 }
 
 

@@ -10,9 +10,10 @@ from click.testing import CliRunner, Result
 
 from chainrule.check.assignments import Assignment, quiet
 from chainrule.check.checked_file import LocalFile
-from chainrule.check.contracts import course_report, stated_report
+from chainrule.check.contracts import stated_report
 from chainrule.check.course_contracts import COURSES, course
-from chainrule.check.learner_task import ANY_LAYER, LearnerTask
+from chainrule.check.file_checks import check_file
+from chainrule.check.learner_task import LearnerTask
 from chainrule.check.report import Report
 from chainrule.check.sources import load
 from chainrule.cli import main
@@ -39,7 +40,7 @@ def mutants(text: str) -> list[tuple[str, str]]:
 def report(folder: Path, name: str, text: str, *selected: str) -> Report:
     file = LocalFile(load(written(folder, f"{MATHEMATICS}\n\n{text}")))
     with quiet():
-        return course_report(file, name, ANY_LAYER, 0, "homework", selected or None)
+        return check_file(file, "homework", 0, LearnerTask(course=name), selected or None)
 
 
 def checked(path: Path, *arguments: str) -> Result:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from check.programs import TEXTS
 from check.submissions import filled, written
 from click.testing import CliRunner, Result
@@ -24,16 +23,6 @@ def test_the_command_tells_what_is_right_wrong_and_missing(tmp_path: Path) -> No
     assert lines["affine_backward"].split()[1:] == ["WRONG", "dx,", "dw", "WRONG,", "db"]
     assert lines["conv_backward_naive"].split()[1:] == ["right", "dx,", "dw,", "db"]
     assert "affine_backward: dw is zero everywhere." in result.stdout
-
-
-@pytest.mark.parametrize(("sign", "code"), [("", 0), ("-", 1)])
-def test_forward_and_backward_may_be_in_two_files(sign: str, code: int, tmp_path: Path) -> None:
-    forward = "def linear_forward(x, W, b):\n    return x @ W.T + b, (x, W, b)\n"
-    backward = (
-        "def linear_backward(dout, cache):\n    x, W, b = cache\n    return {}dout @ W, dout.T @ x, dout.sum(0)\n"
-    )
-    result = invoked(tmp_path, forward=forward, backward=backward.format(sign))
-    assert result.exit_code == code, result.output
 
 
 def test_a_column_bias_is_judged_against_a_layer(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from chainrule.check.grade_files import PointScheme
 from chainrule.check.homework import Grade, PartResult
 from chainrule.errors import OptionError
 
-SCHEME = PointScheme({"y": 2, "dx": 4, "db": 1.5}, "Homework 3", "after_due_date")
+SCHEME = PointScheme({"y": 2, "dx": 4, "db": 1.5}, "after_due_date")
 WRONG = PartResult("dx", False, "sign", "dx has the wrong sign.")
 RIGHT = tuple(PartResult(part, True) for part in SCHEME.points)
 ALL_RIGHT = Grade("ada.py", 3, 3, "", "", 1.25, seed=7, results=RIGHT)

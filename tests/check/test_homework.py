@@ -159,7 +159,7 @@ def test_a_defect_of_the_grader_is_a_row(tmp_path: Path, monkeypatch: pytest.Mon
     def check(*_: object, **__: object) -> Report:
         raise TypeError("=cmd()\x1b[2J")
 
-    monkeypatch.setattr(assignments, "check_file", check)
+    monkeypatch.setattr(assignments, "file_report", check)
     row = graded(filled(tmp_path, {"two.py": relu()}), relu())
     assert (row.passed, row.graded) == (0, False)
     assert row.remark.endswith("TypeError: =cmd()\\x1b[2J")
@@ -189,7 +189,7 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
         (cells,) = csv.DictReader(stream)
     assert cells == {
         "submission": f"'{begin}1+1.py", "passed": "1", "parts": "2", "diagnosis": f"'{begin}dx",
-        "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3", "draw": "",
+        "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3",
         "protection": "not run", "ungraded": "",
     }  # fmt: skip
 

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from chainrule.check.assignments import quiet
 from chainrule.check.checked_file import LocalFile
-from chainrule.check.contracts import course_report, stated_report
+from chainrule.check.contracts import stated_report
 from chainrule.check.file_checks import check_file
-from chainrule.check.learner_task import ANY_LAYER
+from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.report import Report
 from chainrule.cli import main
 
@@ -55,7 +55,7 @@ def reports(text: str) -> list[Report]:
         return [
             stated_report(LocalFile(module(text)), CONTRACT, "Conv2D(4, 3)", ANY_LAYER, 0),
             check_file(LocalFile(module(text)), "file", 0),
-            course_report(LocalFile(module(text)), "georgia-tech", ANY_LAYER, 0, "file"),
+            check_file(LocalFile(module(text)), "file", 0, LearnerTask(course="georgia-tech")),
         ]
 
 
@@ -107,7 +107,7 @@ def test_what_no_contract_covers_is_listed(tmp_path: Path) -> None:
 
 def test_a_wrong_shape_of_a_gradient_costs_this_gradient_only() -> None:
     code = LocalFile(module(LINEAR.format(db="dLdZ")))
-    report = course_report(code, "cmu", ANY_LAYER, 0, "file")
+    report = check_file(code, "file", 0, LearnerTask(course="cmu"))
     assert {result.title: result.verdict for result in report.results} == {
         "y": "right", "dx": "right", "dw": "right", "db": "WRONG",
     }  # fmt: skip
@@ -115,7 +115,7 @@ def test_a_wrong_shape_of_a_gradient_costs_this_gradient_only() -> None:
 
 def test_a_place_that_the_object_lacks_is_not_judged() -> None:
     text = LINEAR.format(db=SUMMED).replace("self.W", "self.weights")
-    report = course_report(LocalFile(module(text)), "cmu", ANY_LAYER, 0, "file")
+    report = check_file(LocalFile(module(text)), "file", 0, LearnerTask(course="cmu"))
     assert (report.exit_code, "Linear has no W" in str(report)) == (3, True)
 
 

@@ -52,6 +52,13 @@ def test_the_command_and_the_grade_list_unchecked_parts(tmp_path: Path) -> None:
     assert {row["verdict"] for row in report["results"]} == {"right", "not checked"}
 
 
+def test_code_that_takes_tensors_is_not_judged() -> None:
+    contract = "y = rectified(x); dx = rectified(dy)"
+    for text, code in (("", 1), ("torch = None\n", 3)):
+        file = module(f"{text}def rectified(x):\n    return x.clamp(0)\n")
+        assert cr.check_gradients(file, against="ReLU()", contract=contract).exit_code == code
+
+
 SHAPED = """
 class Shaped:
     def forward(self, x):

@@ -57,6 +57,7 @@ def backward(dy, x, w, b):
 
 FUNCTIONS = ModuleType("mydense")
 FUNCTIONS.forward, FUNCTIONS.backward = forward, backward
+CALLS = "y = forward(x, w, b); dx, dw, db = backward(dy, x, w, b)"
 FIRST = np.random.default_rng(2).normal(0, 0.1, (3, 48))
 
 
@@ -90,7 +91,7 @@ def begun_alike(own: cr.Sequential, **options) -> cr.Sequential:
 )
 def test_own_layers_train_as_ours_do(engine: str, dtype: str, optimizer: str) -> None:
     """Include layers in the form of functions."""
-    functions = cr.CustomLayer(FUNCTIONS, w=FIRST, b=np.zeros(3))
+    functions = cr.CustomLayer(FUNCTIONS, CALLS, w=FIRST, b=np.zeros(3))
     own = mixed(MyDense if dtype == "float64" else functions, engine=engine, dtype=dtype)
     twin = begun_alike(own, dtype=dtype)
     np.testing.assert_array_equal(own.weights["student2.w"], FIRST.astype(dtype))
@@ -167,7 +168,7 @@ BAD = [
     (changed(lambda y: y / (len(y) == 2)), "y of student1 is not finite (Changed.forward)"),
     (lambda x: x, "layer 2 is not a layer but"),
     (cr.ReLU, "layer 2 is not a layer but"),
-    ((forward, backward), "forward needs w, b: pass initial values by name"),
+    ((forward, backward), "forward: state how the functions are called"),
     *((other, "layer 2 is not a layer but") for other in ((forward, 3), (forward, backward, forward))),
     (cr.Dense(3), "expected an input vector"),
 ]

@@ -1,8 +1,6 @@
-"""Homework assignments: one layer, loss or optimizer, or named functions and classes of a file; and students' tasks."""
+"""Homework assignments: one layer, loss or optimizer, or named functions and classes of a file."""
 
-import hashlib
 import re
-import unicodedata
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,19 +10,17 @@ import numpy as np
 
 from chainrule.check import random_inputs
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.contracts import course_report, entries_of_file, stated_report
 from chainrule.check.course_contracts import course
 from chainrule.check.diagnoses.general import FACTOR, ZERO
 from chainrule.check.failures import failure_result
-from chainrule.check.file_checks import check_file, items_of
-from chainrule.check.known_interfaces import class_interface, interface_of
+from chainrule.check.file_checks import file_report, is_expression
 from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.library_functions import LibraryLayer
 from chainrule.check.optimizer_checks import optimizer_kind
 from chainrule.check.report import CheckResult, Report
 from chainrule.check.submissions import DEFINITIONS
-from chainrule.errors import OptionError, StudentError, UnwrittenError, unknown_name
-from chainrule.layers import IN_A_ROW, Layer, expressions
+from chainrule.errors import OptionError, UnwrittenError, unknown_name
+from chainrule.layers import expressions
 from chainrule.network import losses
 
 MAX_REPLY = 1 << 24  # bytes of the largest reply that is accepted from a submission's process
@@ -37,13 +33,6 @@ def quiet() -> Generator[None]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
-
-
-def is_expression(against: str) -> bool:
-    """Return whether a text is a layer, a loss or an optimizer, rather than names of functions and classes."""
-    if against.replace("-", "_") in losses.NAMES or optimizer_kind(against) == against:
-        return True
-    return "(" in against or against in IN_A_ROW
 
 
 @dataclass(frozen=True)
@@ -89,13 +78,6 @@ class Assignment:
         return cls(against, shape, ("y", *(f"d{name}" for name in intended.tensors)))
 
     @property
-    def layer(self) -> Layer | None:
-        """The layer; None for others."""
-        if self.against is None or self.parts in (("y", "dp"), ("update",)):
-            return None
-        return expressions.layer(self.against)
-
-    @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
         """Patterns that a submission's text must match."""
         if self.against is not None:
@@ -106,57 +88,35 @@ class Assignment:
         """Return the part that a result of a report is about; None if there is none."""
         if self.against is not None:
             return result.title
+        return self._part_of(result.name)
+
+    def _part_of(self, name: str) -> str | None:
+        """Return the part that a function or a class belongs to; None if there is none."""
         for entry in course(self.course) if self.course is not None else ():
-            if entry.names[0] in self.parts and result.name.lower() in map(str.lower, entry.names):
+            if entry.names[0] in self.parts and name.lower() in map(str.lower, entry.names):
                 return entry.names[0]
         for part in sorted(self.parts, key=len, reverse=True):
-            if result.name == part or result.name.startswith(f"{part}_"):
+            if name == part or name.startswith(f"{part}_"):
                 return part
         return None
 
-    def report(
-        self, file: CheckedFile, seed: int, name: str | None = None, base: LearnerTask = ANY_LAYER
-    ) -> tuple[Report, dict[str, str]]:
+    def report(self, file: CheckedFile, seed: int, base: LearnerTask = ANY_LAYER) -> tuple[Report, dict[str, str]]:
         """Return the report of a file, and a sentence for each part that earns no points although it is right.
 
-        name   name of the class or the function in the file; None: the one that fits
         base   the treatment of ties, the contract, and whether the code should take single samples
         """
-        base = replace(base, shape=self.shape, one_shape=self.shape is not None)
+        task = replace(base, shape=self.shape, course=self.course)
+        names = list[str]()
+        report = Report("homework", ())
         with quiet():
-            if self.course is not None:
-                by_name = entries_of_file(file, self.course, None)
-                names = [held for held, entries in by_name.items() if entries[0].names[0] in self.parts]
-                report = course_report(file, self.course, base, seed, "homework", names)
-            elif base.contract is not None:
-                report = stated_report(file, base.contract, self.against or self.parts[0], base, seed)
-            elif self.against is None:
-                names = [
-                    held
-                    for held in file.contents(self.parts)
-                    if any(held == part or held.startswith(f"{part}_") for part in self.parts)
-                ]
-                report = check_file(file, "homework", seed, base, names) if names else Report("homework", ())
-            else:
-                report = check_file(file, "homework", seed, base, [name or self._only(file)], self.against)
-                report = replace(report, brief=False)
+            if self.against is None:
+                names = [held for held in file.contents(self.parts) if self._part_of(held) is not None]
+            if self.against is not None or names:
+                report = file_report(file, "homework", names, self.against, task, seed)
         if self.against is None:
             kept = [result for result in report.results if self.part(result) is not None]
             report = replace(report, results=(*kept, *self._absent(kept)), brief=True)
         return report, self._unearned(report)
-
-    def _only(self, file: CheckedFile) -> str:
-        """Return the class or the function of a file that should be the layer: by its name, or because it is alone."""
-        items = [*items_of(file.contents())]
-        interface = self.layer and interface_of(self.layer)
-        named = [item for item in items if interface is not None and class_interface(item) is interface]
-        others = [item for item in items if class_interface(item) is None]
-        for selected in (named, items if len(items) == 1 else [], others):
-            if len(selected) == 1:
-                return selected[0]
-        if not items:
-            raise StudentError("no class, object or pair of functions with forward and backward")
-        raise StudentError(f"several classes or functions; select one: {', '.join(items)}")
 
     def _unearned(self, report: Report) -> dict[str, str]:
         """Return the parts that do not count: the gradients of a forward that is wrong in an unknown way."""
@@ -180,23 +140,3 @@ class Assignment:
         for part in self.parts:
             if part not in present:
                 yield failure_result(part, UnwrittenError(f"{part} is not in the file"))
-
-
-@dataclass(frozen=True)
-class StudentTask:
-    """A student's assignment, and the seed of the values.
-
-    record  description of the random draw, for the report; None if all students get the same values
-    """
-
-    task: Assignment
-    seed: int
-    record: str | None = None
-
-
-def draw_task(task: Assignment, seed: int, name: str) -> StudentTask:
-    """Return a student's assignment, drawn from a hash of seed and name; case and spacing in names are ignored."""
-    plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    digest = hashlib.sha256(f"{seed}\n{plain}".encode(errors="backslashreplace")).digest()
-    drawn = int.from_bytes(digest[:4], "little")
-    return StudentTask(task, drawn, f"{plain}: seed {drawn}")

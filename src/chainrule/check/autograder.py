@@ -19,10 +19,6 @@ from chainrule.errors import OptionError, quoted
 LIBRARY = Path(__file__).parents[1]
 EXCLUDED_FOLDERS = {"__pycache__", "web"}  # folders of this library that are not needed for grading
 EPOCH = (1980, 1, 1, 0, 0, 0)  # timestamp of all files, for reproducible bytes; the earliest in a zip
-STUDENT_NAMES_CODE = (
-    "import json, sys; "
-    "print(' + '.join(sorted(user['name'] for user in json.load(open(sys.argv[1], encoding='utf-8'))['users'])))"
-)
 
 SETUP = """\
 #!/usr/bin/env bash
@@ -63,7 +59,7 @@ export PYTHONPATH="$ROOT/source/library" PYTHONDONTWRITEBYTECODE=1
 mkdir -p "$ROOT/results"
 chmod go-rwx "$ROOT/results"
 cd "$ROOT"
-@STUDENT@"$PYTHON" -P -m chainrule grade "$ROOT/submission" --single --trust @WORDS@ \\
+"$PYTHON" -P -m chainrule grade "$ROOT/submission" --single --trust @WORDS@ \\
     --points "$ROOT/source/points.toml" --results gradescope "$ROOT/results/results.json" || [ $? -eq 3 ]
 """
 
@@ -84,7 +80,6 @@ class GradedAssignment:
     contract     how the code is called; None: find out
     course       name of a course whose contracts apply; None: none
     hints        amount of information in the results, from 0 to 3; None: the default
-    draw_by      "name": draw values and shapes from the student's name; None: the same values for all students
     """
 
     against: str | None
@@ -95,7 +90,6 @@ class GradedAssignment:
     packages: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     seed: int | None = None
-    draw_by: str | None = None
     hints: int | None = None
     ties: str | None = None
     samples: str | None = None
@@ -107,7 +101,7 @@ class GradedAssignment:
         """The command-line arguments for these options, without the folder and the points."""
         words = list[str]()
         for name in (
-            *("against", "contract", "input_shape", "seconds", "memory", "seed", "draw_by"),
+            *("against", "contract", "input_shape", "seconds", "memory", "seed"),
             *("hints", "ties", "samples"),
         ):
             value = getattr(self, name)
@@ -133,20 +127,13 @@ def autograder(task: GradedAssignment) -> bytes:
         raise OptionError(f"{quoted(' '.join(task.arguments))}: expected printable characters only")
     if task.shared:
         raise OptionError(f"--shared {task.shared[0]}: an autograder has no files beside the submission")
-    if task.draw_by is not None and task.seed is None:
-        raise OptionError("--draw-by name needs --seed in an autograder: a second grading must draw the same values")
-    student = ""
     words = task.arguments
     course = task.own_course
     if course is not None:
         words += ["--course", "source/course.toml"]
-    arguments = shlex.join(words)
-    if task.draw_by is not None:
-        student = f'STUDENT=$("$PYTHON" -c {shlex.quote(STUDENT_NAMES_CODE)} "$ROOT/submission_metadata.json")\n'
-        arguments += ' --student "$STUDENT"'
     files = {
         "setup.sh": SETUP.encode(),
-        "run_autograder": RUN.replace("@STUDENT@", student).replace("@WORDS@", arguments).encode(),
+        "run_autograder": RUN.replace("@WORDS@", shlex.join(words)).encode(),
         "points.toml": task.scheme.to_toml().encode(),
         "requirements.txt": "".join(f"{line}\n" for line in _requirements(task)).encode(),
         **{f"library/chainrule/{name}": content for name, content in _library()},

@@ -9,7 +9,7 @@ from chainrule.check import random_inputs
 from chainrule.check.assignments import quiet
 from chainrule.check.checked_file import LocalFile
 from chainrule.check.examination import check_ties, examine, make_test_case, with_diagnoses
-from chainrule.check.homework import file_report
+from chainrule.check.file_checks import file_report
 from chainrule.check.learner_checks import FIRST, extra_results, shape_note
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.library_functions import LibraryLayer
@@ -78,7 +78,8 @@ def check_gradients(
         base = LearnerTask(None, shape, ties=ties, samples=samples, contract=contract)
         text = against.describe() if isinstance(against, Layer) else against
         module, only = _module(code)
-        report = file_report(LocalFile(module), name or only or module.__name__, only, text, base, seed)
+        names = None if only is None else [only]
+        report = file_report(LocalFile(module), name or only or module.__name__, names, text, base, seed)
         return replace(report, brief=report.brief and only is None)
 
 

@@ -1,8 +1,4 @@
-"""Checks of code under a stated contract, which says how it is called, and the contracts of courses.
-
-The contracts of a course are data in the folder `courses`: names of classes or functions, the intended layer, loss or
-optimizer, the shape of one input, and the text of the contract, where {C} is the name in the file.
-"""
+"""Checks of code under a written contract, which says how it is called."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -14,16 +10,15 @@ import numpy as np
 
 from chainrule.check import random_inputs
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.course_contracts import CourseEntry, course
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.examination import check_ties, quick_check, with_diagnoses
 from chainrule.check.failures import failure_result
 from chainrule.check.known_interfaces import Case, interface_of
 from chainrule.check.learner_checks import FIRST, check_layer, layer_case, submitted_layer
 from chainrule.check.learner_task import LearnerTask
-from chainrule.check.library_functions import LibraryLayer, MulticlassHinge
+from chainrule.check.library_functions import LibraryLayer, LibraryLoss
 from chainrule.check.loss_checks import check_loss
-from chainrule.check.loss_interface import losses_of
+from chainrule.check.loss_interface import losses_of, read_loss
 from chainrule.check.mode_checks import dropout_results, identity_result, normalization_results
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_results
 from chainrule.check.reading import EPSILONS
@@ -57,13 +52,6 @@ def read(argument: str) -> str:
     return str(parse(path.read_text(encoding="utf-8") if is_file else argument))
 
 
-def file_report(file: CheckedFile, text: str, against: str | None, base: LearnerTask, seed: int) -> Report:
-    """Return the report of a file under a stated contract, with the functions and classes that it does not cover."""
-    report = stated_report(file, text, against, base, seed)
-    covered = parse(text).reads
-    return replace(report, results=(*report.results, *uncovered_results(file, covered)))
-
-
 def stated_report(file: CheckedFile, text: str, against: str | None, base: LearnerTask, seed: int) -> Report:
     """Return the report of code under a contract.
 
@@ -80,24 +68,29 @@ def stated_report(file: CheckedFile, text: str, against: str | None, base: Learn
         results = tuple(optimizer_results(contract.name, kind, file.evaluate, [str(contract)], seed))
         return Report(contract.name, results, (contract_note(contract),))
     if "p" in contract.reads:
-        return replace(_loss_report(file, text, against, seed), brief=False)
+        try:
+            return loss_report(file, contract.name, [str(contract)], losses_of(against), seed)
+        except StudentError as error:
+            return Report(contract.name, (failure_result(contract.name, error),), (contract_note(contract),))
     task = replace(base, against=None if against is None else expressions.layer(against), contract=text)
     if task.against is not None:
         task = replace(task, options=Case(task.against, ()).options)
     return layer_report(file, task, seed)
 
 
-def _loss_report(file: CheckedFile, text: str, against: str | None, seed: int) -> Report:
-    """Return the report of a loss under a contract: of the first loss whose value is right, or of the stated one."""
-    labels = text.replace(" ", "").startswith("t:N") or parse(text).axes("t") == "N"
-    candidates = losses_of(against)
-    reports = list[Report]()
-    for intended in candidates:
-        report = check_loss(file.layer(text), intended, seed, labels or intended.name == MulticlassHinge.name)
-        reports.append(replace(report, notes=(*report.notes, contract_note(parse(text)))))
-        if report.results and report.results[0].ok:
-            return reports[-1]
-    return reports[0]
+def loss_report(
+    file: CheckedFile,
+    name: str,
+    contracts: Sequence[str],
+    candidates: Sequence[LibraryLoss],
+    seed: int,
+    lenient: bool = False,
+) -> Report:
+    """Return the report of a loss under the first contract with the value of a candidate; see `read_loss`."""
+    reading = read_loss(file, name, contracts, candidates, seed, lenient)
+    report = check_loss(file.layer(reading.contract), reading.intended, seed, reading.one_hot)
+    notes = [reading.note] * bool(reading.note)
+    return replace(report, notes=(*report.notes, *notes, contract_note(parse(reading.contract))))
 
 
 def layer_report(file: CheckedFile, task: LearnerTask, seed: int) -> Report:
@@ -317,66 +310,3 @@ def contract_note(contract: Contract) -> str:
         if f"d{name}" not in contract.assigns:
             left_out.append(f"d{name}")
     return f"contract: {contract}" + f" (states no {', '.join(left_out)})" * bool(left_out)
-
-
-def entries_of_file(file: CheckedFile, name: str, selected: Collection[str] | None) -> dict[str, list[CourseEntry]]:
-    """Return the contracts of a course by the names in a file that they are for.
-
-    selected  names in the file; None: all
-    """
-    contents = file.contents([*(selected or ())])
-    course_entries = course(name)
-    classes = {held for held, calls in contents.items() if calls[0].startswith("self = ")}
-    entries_by_name = dict[str, list[CourseEntry]]()
-    for held in contents:
-        if selected is not None and held not in selected:
-            continue
-        for entry in course_entries:
-            if held in entry.names or (held in classes and held.lower() in map(str.lower, entry.names)):
-                entries_by_name.setdefault(held, []).append(entry)
-    return entries_by_name
-
-
-def course_report(
-    file: CheckedFile, name: str, base: LearnerTask, seed: int, title: str, selected: Collection[str] | None = None
-) -> Report:
-    """Return the report of the classes and functions of a file that a course has contracts for.
-
-    Of several contracts for one name, the first that the code keeps to is used.
-
-    Errors   StudentError if there are none
-    """
-    entries_by_name = entries_of_file(file, name, selected)
-    if not entries_by_name and selected is None:
-        usual = ", ".join(dict.fromkeys(entry.names[0] for entry in course(name)))
-        raise StudentError(f"{title} has none of the names of the course {name}: {usual}")
-    results = list[CheckResult]()
-    notes = list[str]()
-    for held, entries in entries_by_name.items():
-        file.start_part()
-        report = _first_report(file, held, entries, base, seed)
-        for result in report.results:
-            results.append(replace(result, name=held))
-        for note in report.notes:
-            if note.startswith("contract: "):
-                notes.append(f"{held}: {note}")
-    if selected is None:
-        covered = {*entries_by_name}
-        for note in notes:
-            covered |= parse(note.partition("contract: ")[2].partition(" (states")[0]).reads
-        results += uncovered_results(file, covered)
-    return Report(title, tuple(results), tuple(notes), brief=True)
-
-
-def _first_report(file: CheckedFile, name: str, entries: Sequence[CourseEntry], base: LearnerTask, seed: int) -> Report:
-    """Return the report under the first contract that the code keeps to; if there is none, that under the last one."""
-    report = Report(name, ())
-    for entry in entries:
-        task = replace(base, shape=entry.shape)
-        try:
-            report = stated_report(file, entry.text(name), entry.against, task, seed)
-        except (StudentError, ShapeError) as error:
-            report = Report(name, (failure_result(name, error),), (contract_note(parse(entry.text(name))),))
-        if any(result.checked for result in report.results):
-            break
-    return report

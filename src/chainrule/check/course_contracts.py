@@ -1,4 +1,4 @@
-"""Contracts of courses: those of this library, those of other installed packages, and those in a teacher's file.
+"""Contracts of courses: those of this library, and those in a teacher's file.
 
 A course is a TOML file with a table for each class, function or pair of functions:
 
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from chainrule._io import extensions
 from chainrule._io.files import read_toml
 from chainrule.custom.contract import parse
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
@@ -65,13 +64,7 @@ def course_file(name: str) -> Path:
         return FOLDER / f"{name}{SUFFIX}"
     if name.endswith(SUFFIX):
         return Path(name)
-    declared = extensions.declared(extensions.COURSES)
-    if name not in declared:
-        raise unknown_name("course", name, (*COURSES, *declared, f"FILE{SUFFIX}"))
-    path = extensions.load(extensions.COURSES, name)
-    if not isinstance(path, str | Path):
-        raise OptionError(f"the course {name!r} of another package is {quoted(path)}; expected the path of a TOML file")
-    return Path(path)
+    raise unknown_name("course", name, (*COURSES, f"FILE{SUFFIX}"))
 
 
 def _entry(entry: Any, path: Path) -> CourseEntry:

@@ -183,4 +183,4 @@ class DirectionalDerivatives:
 
     def _at(self, u: Array, step: float) -> Array:
         """Return all outputs after a step along u, as a flat, real float64 array."""
-        return np.real(np.asarray(self._f(self._v + step * u))).astype(np.float64).reshape(-1)
+        return np.asarray(self._f(self._v + step * u)).astype(np.float64).reshape(-1)

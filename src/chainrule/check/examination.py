@@ -208,15 +208,12 @@ def _batch_size_diagnosis(result: CheckResult, first: Examination, other: Examin
 def _diagnoses(result: CheckResult, examinations: Sequence[Examination]) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain all wrong results for the tensor of a result.
 
-    Results of an earlier call come first: they would not equal those of any mistake on this call's values. If several
-    mistakes explain the results, values with ties may rule out some of them.
+    Results of an earlier call come first: they would not equal those of any mistake on this call's values.
     """
     cases = list[CheckedResult]()
-    first_wrong: Examination | None = None
     for examination in examinations:
         if not any(other.tensor == result.tensor and other.is_wrong for other in examination.results):
             continue
-        first_wrong = first_wrong or examination
         case = examination.case(result.tensor)
         if case is None:
             continue
@@ -224,31 +221,9 @@ def _diagnoses(result: CheckResult, examinations: Sequence[Examination]) -> tupl
         if earlier and _is_stale(result.tensor, case, earlier):
             return (STALE,)
         cases.append(case)
-    if not cases or first_wrong is None:
+    if not cases:
         return ()
-    diagnoses = explain(result.tensor, cases, result.tolerance)
-    if len(diagnoses) > 1:
-        tied = _tied_case(result.tensor, first_wrong.test_case)
-        if tied is not None:
-            return explain(result.tensor, [*cases, tied], result.tolerance) or diagnoses
-    return diagnoses
-
-
-def _tied_case(tensor: str, test_case: TestCase) -> CheckedResult | None:
-    """Return a case that may rule out some of several diagnoses, with integers that often tie; None for a loss."""
-    if "x" not in test_case.values or test_case.reference is None:
-        return None
-    x = derivatives.tied_integers(test_case.values["x"].shape, np.random.default_rng(0))
-    values = {**test_case.values, "x": x}
-    try:
-        y = test_case.function.output(values)
-        if tensor == "y":
-            result = y
-        else:
-            result = test_case.function.gradients(values, test_case.dy)[tensor]
-    except StudentError:
-        return None
-    return CheckedResult(test_case.reference, values, test_case.dy, y, result)
+    return explain(result.tensor, cases, result.tolerance)
 
 
 def _is_stale(tensor: str, case: CheckedResult, earlier: Values) -> bool:

@@ -4,7 +4,6 @@ Each check compares results with expected ones: the results at the test case, th
 derivatives at another point. A check returns results only for mistakes.
 """
 
-from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -14,18 +13,16 @@ from chainrule.check.failures import failure_result
 from chainrule.check.input_checks import LARGE_FACTOR, check_batch_sizes, check_large_inputs, check_other_inputs
 from chainrule.check.report import DY_OVERWRITTEN, CheckResult, Diagnosis
 from chainrule.check.submitted_functions import SubmittedLayer, SubmittedLoss
-from chainrule.custom.calls import EARLIER
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 OVERWRITTEN = "arrays-overwritten"
 FLOAT32_TOLERANCE = 1e-3  # tolerance for float32 inputs
 
-OVERWRITING = {  # by kind of array
-    EARLIER: "overwrites the {} of an earlier call: return a new array in every call",
-    "caller": "overwrites {}: work on a copy, since the caller still needs the original",
-    "parameter": "changes {}: leave updates to the optimizer, after backward",
-}
+OVERWRITING = (
+    "comes from a {} that overwrites {}: work on copies, return new arrays in every call, and leave updates to the "
+    "optimizer"
+)
 BATCHES = ("x", "p", "t")  # tensors with a batch axis
 
 STALE = Diagnosis(
@@ -96,31 +93,11 @@ def check_unchanged_arrays(checked: CheckedCase) -> list[CheckResult]:
             else:
                 tensor = function.tensors[0]
             only_dy = call == "backward" and [*names] == ["dy"]
-            diagnosis = Diagnosis(DY_OVERWRITTEN if only_dy else OVERWRITTEN, _overwriting_message(call, names))
+            diagnosis = Diagnosis(
+                DY_OVERWRITTEN if only_dy else OVERWRITTEN, OVERWRITING.format(call, " and ".join(names))
+            )
             results.append(CheckResult(function.name, tensor, "arrays left as they were", diagnoses=(diagnosis,)))
     return results
-
-
-def _overwriting_message(call: str, names: Collection[str]) -> str:
-    """Return the message about overwritten arrays.
-
-    call    "forward" or "backward"
-    names   names of the arrays that the call overwrote
-    """
-    arrays: dict[str, list[str]] = {kind: [] for kind in OVERWRITING}
-    for name in names:
-        if name in ("x", "dy", "y", "p", "t"):
-            kind = "caller"
-        elif name.startswith(EARLIER):
-            kind = EARLIER
-        else:
-            kind = "parameter"
-        arrays[kind].append(name.removeprefix(kind))
-    parts = list[str]()
-    for kind, overwritten in arrays.items():
-        if overwritten:
-            parts.append(OVERWRITING[kind].format(" and ".join(overwritten)))
-    return f"comes from a {call} that {'; and '.join(parts)}"
 
 
 def check_another_forward(checked: CheckedCase) -> list[CheckResult]:

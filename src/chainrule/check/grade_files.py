@@ -36,7 +36,7 @@ def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
         "visibility": scheme.visibility,
         "stdout_visibility": "hidden",
         "tests": tests,
-        "extra_data": {name: getattr(grade, name) for name in ("submission", "seed", "draw", "protection")},
+        "extra_data": {name: getattr(grade, name) for name in ("submission", "seed", "protection")},
     }
     return json_bytes(content)
 

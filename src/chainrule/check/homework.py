@@ -12,9 +12,7 @@ from pathlib import Path
 
 from chainrule._io.files import csv_bytes, write_atomic
 from chainrule.check import contracts
-from chainrule.check.assignments import MAX_REPLY, Assignment, StudentTask, draw_task, is_expression
-from chainrule.check.checked_file import CheckedFile
-from chainrule.check.file_checks import check_file
+from chainrule.check.assignments import MAX_REPLY, Assignment
 from chainrule.check.host import (
     Limits,
     Permissions,
@@ -25,7 +23,7 @@ from chainrule.check.host import (
 from chainrule.check.host.process import SLOW
 from chainrule.check.learner_task import LearnerTask
 from chainrule.check.report import NOT_CHECKED, SINGLE_ONLY, UNWRITTEN, CheckResult, Diagnosis, Report
-from chainrule.check.submissions import Submission, entries, single_entry, student_of
+from chainrule.check.submissions import Submission, entries, single_entry
 from chainrule.check.wrong_numbers import FirstWrong, WorstEntry
 from chainrule.custom.calls import InterfaceError
 from chainrule.errors import ChainruleError, one_line
@@ -40,7 +38,7 @@ LEVELS = (
 ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are shown at every level
 SECONDS, MEMORY = 30, 2048  # default limits of a submission: time in seconds, and memory in MB
 SEED_COUNT = 1 << 32
-COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "protection", "ungraded")
+COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "protection", "ungraded")
 NOT_RUN = "not run"  # protection of an entry without a file to grade
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
@@ -103,7 +101,6 @@ class Grade:
     graded          False if there was nothing to grade, its interface is unknown, or the grader itself failed
     seed            seed of the values
     results         verdicts by part; empty if nothing was graded
-    draw            input shape and seed drawn from the student's name; None if they are equal for all students
     ungraded        names of the parts whose interface is unknown, which a person has to grade
     protection      what protected the grader from the submission, in one line
     """
@@ -118,7 +115,6 @@ class Grade:
     graded: bool = True
     seed: int = 0
     results: tuple[PartResult, ...] = ()
-    draw: str | None = None
     protection: str = NOT_RUN
     ungraded: tuple[str, ...] = ()
 
@@ -145,8 +141,6 @@ def grade(
     memory: int = MEMORY,
     packages: Sequence[str] = (),
     single: bool = False,
-    by_name: bool = False,
-    student: str | None = None,
     hints: int = ALL,
     ties: str | None = None,
     samples: str | None = None,
@@ -163,8 +157,6 @@ def grade(
     memory    memory limit in MB
     packages  packages that submissions may import in addition to NumPy and the standard library
     single    whether the folder, or a file, is one submission
-    by_name   whether values and input shapes are drawn from each student's name (`assignments.draw_task`)
-    student   student's name for a single submission; default: the name of its file or folder
     hints     how much the grades reveal, from 0 (verdicts) to 3 (mistakes)
     ties      "first" if max pooling must pass dy to the first of several largest elements
     samples   "one" if submissions should take one sample at a time; what fails for batches otherwise earns no points
@@ -183,40 +175,10 @@ def grade(
         submissions = entries(folder, task.definitions, shared)
 
     def result(entry: Submission) -> Grade:
-        name = student or student_of(entry.name)
-        if by_name:
-            drawn = draw_task(task, grading_seed, name)
-        else:
-            drawn = StudentTask(task, grading_seed)
         permissions = Permissions(entry.readable, folders, memory << 20)
-        return _grade_entry(entry, drawn, grading_seed, seconds, permissions, hints, base)
+        return _grade_entry(entry, task, grading_seed, seconds, permissions, hints, base)
 
     return map(result, submissions)
-
-
-def file_report(
-    file: CheckedFile, title: str, name: str | None, against: str | None, base: LearnerTask, seed: int
-) -> Report:
-    """Return the report of a file, as `chainrule check` prints it.
-
-    name      a class, an object or a function in the file; None: all
-    against   the layer, loss or optimizer to implement, or names of functions and classes; None: find out
-    base      the contract or the course, the input shape, the treatment of ties and of samples
-    """
-    names = None if name is None else [name]
-    base = replace(base, one_shape=base.shape is not None)
-    if base.course is not None:
-        return contracts.course_report(file, base.course, base, seed, title, names)
-    if base.contract is not None:
-        if names is None:
-            return contracts.file_report(file, base.contract, against, base, seed)
-        return contracts.stated_report(file, base.contract, against, base, seed)
-    if against is not None and is_expression(against):
-        return Assignment.of(against, base.shape).report(file, seed, name, base)[0]
-    if against is not None and names is None:
-        names = [part.strip() for part in against.split(",")]
-        against = None
-    return check_file(file, title, seed, base, names, against)
 
 
 def write_csv(grades: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] | None = None) -> None:
@@ -239,7 +201,7 @@ def write_csv(grades: Sequence[Grade], path: Path, extra_columns: Sequence[Mappi
 
 def _grade_entry(
     entry: Submission,
-    drawn: StudentTask,
+    task: Assignment,
     seed: int,
     seconds: int,
     permissions: Permissions,
@@ -247,8 +209,7 @@ def _grade_entry(
     base: LearnerTask,
 ) -> Grade:
     """Return the grade of an entry. If grading fails, the remark describes the failure."""
-    task = drawn.task
-    grade = Grade(entry.name, 0, len(task.parts), None, "", 0.0, seed=seed, draw=drawn.record)
+    grade = Grade(entry.name, 0, len(task.parts), None, "", 0.0, seed=seed)
     if entry.file is None:
         return replace(grade, remark=f"not graded: {entry.reason}", graded=False)
     grade = replace(grade, protection=str(available_protection()))
@@ -257,7 +218,7 @@ def _grade_entry(
     try:
         limits = Limits(seconds, MAX_REPLY, 1 if task.against is not None else len(task.parts))
         with open_file(entry.file, limits, permissions=permissions, on_output=printed.append) as file:
-            report, wrong = task.report(file, drawn.seed, base=base)
+            report, wrong = task.report(file, seed, base=base)
         grade = _with_report(grade, limit_hints(report, hints), task, wrong)
     except InterfaceError as error:
         grade = replace(grade, remark=f"not graded: {error}", graded=False)

@@ -12,7 +12,7 @@ from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.library_functions import LibraryLoss, MulticlassHinge
 from chainrule.check.submitted_functions import SubmittedLoss
 from chainrule.custom.calls import InterfaceError
-from chainrule.custom.losses import loss_contracts
+from chainrule.custom.contract import parse
 from chainrule.errors import StudentError, UnwrittenError
 from chainrule.network import losses
 
@@ -52,22 +52,22 @@ def losses_of(name: str | None) -> list[LibraryLoss]:
 def read_loss(
     file: CheckedFile,
     name: str,
-    calls: Sequence[str],
+    contracts: Sequence[str],
     candidates: Sequence[LibraryLoss],
     seed: int,
     lenient: bool,
 ) -> LossReading:
     """Return the first reading of a learner's loss whose value is right; if there is none, the first that runs.
 
-    lenient   whether code may be right for one-hot targets only
+    contracts  the contracts to try
+    lenient    whether code may be right for one-hot targets only
 
     Errors   InterfaceError if none runs, or several losses are possible and none has the right value
     """
     first: LossReading | None = None
     failure: StudentError | None = None
-    texts = [*dict.fromkeys(loss_contracts(calls))]
-    for intended, text in product(candidates, texts):
-        labels = text.startswith("t: N")
+    for intended, text in product(candidates, contracts):
+        labels = parse(text).axes("t") == "N"
         if labels and intended.name not in CLASSIFICATIONS:
             continue
         forms = (False, True) if lenient else (False,)

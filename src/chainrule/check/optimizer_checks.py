@@ -15,7 +15,6 @@ from chainrule.check.known_interfaces import DATA, class_interface, impossible_v
 from chainrule.check.optimizer_contracts import contracts
 from chainrule.check.optimizer_rules import Rule, Trajectory, mistakes
 from chainrule.check.report import CheckResult, Diagnosis
-from chainrule.check.results import NOT_CHECKED
 from chainrule.check.wrong_numbers import FirstWrong
 from chainrule.custom.calls import Array, InterfaceError
 from chainrule.errors import OptionError, StudentError, UnwrittenError
@@ -29,7 +28,6 @@ RANGES: dict[str, tuple[float, float]] = DATA["optimizers"]["ranges"]
 USUAL: dict[str, tuple[float, ...]] = DATA["optimizers"]["usual"]
 CONTRACT = '{name}: state how it is called: --contract "{contract}" (docs/checking.md#contracts)'
 PAGES = {kind: f"docs/derivations/updates.md#{kind.removesuffix('w')}" for kind in OPTIONS}
-VISIBLE = 10  # smallest effect of an option on the steps, in tolerances, that shows whether it is used
 CHANGED = Diagnosis("arguments-overwritten", "is right, but it changes its arguments: return new arrays")
 
 
@@ -78,14 +76,10 @@ def _optimizer_result(
         rules = [Rule.of(*_optimizer(kind, options)) for options in _possible_options(kind, results, drawn)]
     except OptionError as error:
         raise InterfaceError(f"{name}: {error}") from None
-    comparisons = list(map(path.compare, rules))
-    closest = min(range(len(rules)), key=lambda number: comparisons[number].error)
-    best = comparisons[closest]
-    fitting = rules[closest]
+    best = min(map(path.compare, rules), key=lambda comparison: comparison.error)
     is_right = best.error <= path.tolerance
     result = CheckResult(name, "update", f"{STEPS} steps", best.error, path.tolerance, is_right)
     if is_right:
-        result = replace(result, notes=_unusual_options(name, used, drawn))
         if "changed" in results and ".init(" in contract:
             result = replace(result, ok=False, diagnoses=(CHANGED,))
     else:
@@ -93,22 +87,7 @@ def _optimizer_result(
         if best.worst is not None and not result.accepted:
             first = FirstWrong(best.worst.index, best.worst.actual, best.worst.expected, page=PAGES[kind])
             result = replace(result, first=first)
-    hidden = _hidden_option(kind, fitting, path)
-    if hidden is not None and result.is_right:
-        message = f"is not checked: its {hidden} is too small to be seen in its steps: choose a usual value"
-        result = replace(result, ok=False, checked=False, diagnoses=(Diagnosis(NOT_CHECKED, message),))
     return result
-
-
-def _unusual_options(name: str, used: Mapping[str, float], drawn: Mapping[str, float]) -> tuple[str, ...]:
-    """Return notes about options that are not those drawn, 0, or usual."""
-    notes = list[str]()
-    for option, value in used.items():
-        usual = USUAL[option]
-        if value not in (0, drawn[option], *usual):
-            shown = ", ".join(f"{number:g}" for number in usual)
-            notes.append(f"{name} has {option} = {value:g}; usual values are {shown}")
-    return tuple(notes)
 
 
 def _mistake(path: Trajectory, rules: Sequence[Rule], used: Mapping[str, float]) -> tuple[Diagnosis, ...]:
@@ -168,26 +147,6 @@ def _first_results(
 def _is_optional(option: str, kind: str) -> bool:
     """Return whether an optimizer may lack an option that its name does not suggest."""
     return (option, kind) == ("momentum", "sgd") or (option == "weight_decay" and kind != "adamw")
-
-
-def _hidden_option(kind: str, rule: Rule, path: Trajectory) -> str | None:
-    """Return what distinguishes a kind of optimizer, if the steps of the rule show no effect of it; else None."""
-    match kind:
-        case "momentum":
-            name = "momentum"
-            plain = replace(rule, first=0.0, nesterov=False)
-        case "nesterov":
-            name = "momentum"
-            plain = replace(rule, nesterov=False)
-        case "adamw":
-            name = "weight decay"
-            plain = replace(rule, decay=0.0)
-        case _:
-            return None
-    claimed = plain.trajectory(path.start, path.gradients)
-    if Trajectory(claimed, path.start, path.gradients).compare(rule).error <= VISIBLE * path.tolerance:
-        return name
-    return None
 
 
 def optimizer_kind(name: str) -> str | None:

@@ -118,7 +118,7 @@ def _updates(update: CallSignature, making: Sequence[str], words: Words, unsure:
     """Yield the contracts of an update that takes parameters and gradients.
 
     sgd(w, dw, config), for example, takes a dictionary of options; adam(w, dw, m, v, t) moments that start at 0 and
-    the number of the step; sgd(w, b, dw, db) parameters in two parts.
+    the number of the step.
     """
     options = options_of(update, words)
     names = list[str]()
@@ -128,15 +128,8 @@ def _updates(update: CallSignature, making: Sequence[str], words: Words, unsure:
             names.append(argument)
             if default is None:
                 required.append(argument)
-    w = "v"
-    containers = CONTAINERS
-    count = 2
-    if len(required) == 4 and is_gradient(required[2]):
-        w = "v, c"
-        containers = CONTAINERS[-1:]
-        count = 4
     state = dict[str, str]()
-    for number, argument in enumerate(required[count:], 1):
+    for number, argument in enumerate(required[2:], 1):
         state[argument] = f"state{number}"
     beginnings = [[*making]]
     for argument in NAMES.states:
@@ -148,19 +141,16 @@ def _updates(update: CallSignature, making: Sequence[str], words: Words, unsure:
             beginnings = [[*making, _configuration(sure)], [*making, _configuration(words)]]
     values = {**dict.fromkeys(NAMES.steps, "step"), **options, **state}
     for beginning in beginnings:
-        for parameters, gradients in containers:
+        for parameters, gradients in CONTAINERS:
             lines = [*beginning, f"v = {parameters.format('start')}"]
             passed = ["v", gradients.format("dw")]
-            if count == 4:
-                lines = [*beginning, f"v, c = {WEIGHTS.format('start')}, {BIASES.format('start')}"]
-                passed = ["v", "c", WEIGHTS.format("dw"), BIASES.format("dw")]
             for name in state.values():
                 if name != "config":
                     lines.append(f"{name} = {gradients.format('(start * 0)')}")
             call = update.call({**values, **dict(zip(names, passed, strict=False))})
-            results = dict.fromkeys((f"{', '.join([w, *state.values()])} = {call}", f"{w} = {call}", call))
+            results = dict.fromkeys((f"{', '.join(['v', *state.values()])} = {call}", f"v = {call}", call))
             for line in results:
-                yield "; ".join([*lines, line, f"w = {w}"])
+                yield "; ".join([*lines, line, "w = v"])
 
 
 def _configuration(words: Words) -> str:

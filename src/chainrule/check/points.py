@@ -6,11 +6,10 @@ dx = 4
 dw = 2.5
 db = 1
 
-assignment = "Homework 3"   # title; optional, before [points]
-visibility = "visible"      # when students see the parts: visible, after_due_date, after_published or hidden; optional
+visibility = "visible"      # when students see the parts: visible, after_due_date, after_published or hidden;
+                            # optional, before [points]
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from chainrule.errors import FormatError, quoted, unknown_name
 
 MAX_POINTS = 1e6  # maximum number of points per part
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
-KEYS = ("assignment", "visibility", "points")
+KEYS = ("visibility", "points")
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,10 @@ class PointScheme:
     """The points for every part of an assignment.
 
     points      points by part, in the order of the parts; at least one is positive
-    assignment  title
     visibility  when students can see the result of a part, in Gradescope's terms
     """
 
     points: Mapping[str, float]
-    assignment: str = "homework"
     visibility: str = VISIBILITIES[0]
 
     @property
@@ -68,17 +65,15 @@ class PointScheme:
 
     def to_toml(self) -> str:
         """Return the scheme as TOML text."""
-        head = list[str]()
-        for key in KEYS[:2]:
-            head.append(f"{key} = {json.dumps(getattr(self, key), ensure_ascii=False)}")
-        return (
-            "\n".join([*head, "", "[points]", *(f"{part} = {points}" for part, points in self.points.items())]) + "\n"
-        )
+        lines = [f'visibility = "{self.visibility}"', "", "[points]"]
+        for part, points in self.points.items():
+            lines.append(f"{part} = {points}")
+        return "\n".join(lines) + "\n"
 
 
-def one_point_each(parts: Sequence[str], assignment: str = "homework") -> PointScheme:
+def one_point_each(parts: Sequence[str]) -> PointScheme:
     """Return the scheme where every part earns one point."""
-    return PointScheme(dict.fromkeys(parts, 1), assignment)
+    return PointScheme(dict.fromkeys(parts, 1))
 
 
 def read(path: Path, parts: Sequence[str]) -> PointScheme:
@@ -91,13 +86,10 @@ def read(path: Path, parts: Sequence[str]) -> PointScheme:
     if not isinstance(listed, dict):
         raise FormatError(f"{path}: expected a table [points] with an entry for each of {', '.join(parts)}")
     points = _points(cast("dict[str, object]", listed), parts, path)
-    title = table.get("assignment", path.stem)
     visibility = table.get("visibility", VISIBILITIES[0])
-    if not isinstance(title, str) or not title.isprintable() or not 1 <= len(title) <= 100:
-        raise FormatError(f"{path}: assignment is {quoted(title)}; expected up to 100 printable characters")
     if visibility not in VISIBILITIES:
         raise FormatError(f"{path}: {unknown_name('visibility', visibility, VISIBILITIES)}")
-    return PointScheme(points, title, visibility)
+    return PointScheme(points, visibility)
 
 
 def _points(listed: Mapping[str, object], parts: Sequence[str], path: Path) -> dict[str, float]:

@@ -163,7 +163,7 @@ def all_right(results: Iterable[CheckResult]) -> bool:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """All results of a check. `str` returns a table. The report is truthy if everything was checked and is right.
+    """All results of a check, which are shown as a table. The report is truthy if everything was checked and is right.
 
     brief   whether the table shows one line per function or class, for a file with many functions
     """
@@ -189,10 +189,6 @@ class Report:
 
     def __bool__(self) -> bool:
         return self.ok
-
-    def __repr__(self) -> str:
-        verdicts = {RIGHT: "all right", WRONG: "wrong", UNCHECKED: "not all checked"}
-        return f"Report({self.name!r}: {verdicts[self.exit_code]}, {len(self.results)} results)"
 
     def to_json(self) -> dict[str, object]:
         """Return the report as plain values."""
@@ -224,7 +220,7 @@ class Report:
         for title in titles:
             table.add_column(title, justify="right" if title == "error" else "left", overflow="fold")
         for result in self.results:
-            cells = _console_cells(result)
+            cells = _cells(result)
             table.add_row(*map(cells.__getitem__, titles))
         return table
 
@@ -275,20 +271,10 @@ class Report:
             lines.insert(0, "")
         return list(map(escape, lines))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         stream = io.StringIO()
         self.show(Console(file=stream, width=PLAIN_WIDTH, color_system=None, highlight=False, force_jupyter=False))
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
-
-    def _repr_html_(self) -> str:
-        """Return the table and the notes as HTML for a notebook."""
-        from html import escape as quoted
-
-        from chainrule.plotting import notebook
-
-        table = notebook.table([*TITLES, "diagnosis"], [*map(_html_result, self.results)], f"{self.name}: gradients")
-        notes = "".join(f"<p>{quoted(line)}</p>" for line in self.notes)
-        return table + notes
 
 
 def _importance(result: CheckResult) -> int:
@@ -333,24 +319,7 @@ def _result_lines(result: CheckResult, has_inline_notes: bool) -> Iterator[str]:
 
 
 def _cells(result: CheckResult) -> dict[str, str]:
-    """Return a result's cells by column title."""
-    error = "–"
-    worst = ""
-    if result.error is not None:
-        error = f"{result.error:.1e}"
-    if result.is_wrong and result.worst is not None:
-        worst = str(result.worst)
-    return {
-        "name": result.name,
-        "tensor": result.title,
-        "method": result.method,
-        "error": error,
-        "verdict": result.verdict,
-        "worst entry": worst,
-    }
-
-
-def _console_cells(result: CheckResult) -> dict[str, str]:
+    """Return a result's cells by column title, with markup."""
     if result.verdict == SINGLE_ONLY:
         color = "yellow"
     elif result.ok:
@@ -359,14 +328,11 @@ def _console_cells(result: CheckResult) -> dict[str, str]:
         color = "bold red"
     else:
         color = "bold yellow"
-    cells = dict[str, str]()
-    for title, cell in _cells(result).items():
-        cells[title] = escape(cell)
-    return {**cells, "verdict": f"[{color}]{result.verdict}[/{color}]"}
-
-
-def _html_result(result: CheckResult) -> Sequence[str | None]:
-    cells = list[str | None]()
-    for cell in _cells(result).values():
-        cells.append(None if cell == "–" else cell)
-    return [*cells, " Or: ".join(map(str, result.diagnoses))]
+    return {
+        "name": escape(result.name),
+        "tensor": escape(result.title),
+        "method": escape(result.method),
+        "error": "–" if result.error is None else f"{result.error:.1e}",
+        "verdict": f"[{color}]{result.verdict}[/{color}]",
+        "worst entry": escape(str(result.worst)) if result.is_wrong and result.worst is not None else "",
+    }

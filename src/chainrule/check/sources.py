@@ -4,7 +4,7 @@ A notebook (.ipynb) is run cell by cell and treated as a module that contains th
 """
 
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 
 from chainrule._io import python_files
 from chainrule.check.notebooks import run_notebook
@@ -24,20 +24,11 @@ def split(text: str) -> tuple[Path, str | None]:
     return Path(text), None
 
 
-def load(path: Path, *others: Path) -> ModuleType:
-    """Run a file and return it as a module. Any error in the file is raised as a StudentError with its line.
-
-    others   further files that are run; their functions are added to the module
-    """
+def load(path: Path) -> ModuleType:
+    """Run a file and return it as a module. Any error in the file is raised as a StudentError with its line."""
     if path.suffix.lower() == ".ipynb" and path.is_file():
         return run_notebook(path, lambda module: bool(contents(module)))
     try:
-        module, *further = map(python_files.load, (path, *others))
+        return python_files.load(path)
     except StudentError as error:
         raise StudentError(with_advice(str(error))) from None
-    for other in further:
-        for name, function in vars(other).items():
-            if isinstance(function, FunctionType) and name not in vars(module):
-                function.__module__ = module.__name__
-                setattr(module, name, function)
-    return module

@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from chainrule.errors import DataError, printable
 
@@ -69,15 +69,6 @@ def single_entry(path: Path, definitions: Definitions = DEFINITIONS, shared: Seq
 def ignored_entries(folder: Path) -> list[str]:
     """Return the names in a folder that begin with _ or . and are therefore not submissions."""
     return sorted(printable(path.name) for path in folder.iterdir() if _is_ignored(path))
-
-
-def student_of(submission: str) -> str:
-    """Return the student's name: the name of the submitted folder, or of the file without its suffix."""
-    parts = PurePath(submission).parts
-    name = PurePath(parts[0] if parts else submission)
-    if len(parts) == 1 and name.suffix.lower() in (CODE, NOTEBOOK):
-        return name.stem
-    return name.name
 
 
 def _shared(folder: Path, names: Sequence[str]) -> tuple[Path, ...]:

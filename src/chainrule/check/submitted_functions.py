@@ -7,6 +7,7 @@ import numpy as np
 
 from chainrule.check import random_inputs
 from chainrule.check.library_functions import DifferentiableFunction, Values
+from chainrule.custom.calls import InterfaceError
 from chainrule.custom.contract_run import squeezed
 from chainrule.custom.interface import Code
 from chainrule.custom.names import NAMES
@@ -14,7 +15,6 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 NEUTRAL = {"gamma": 1.0}  # values of parameters that change nothing; 0 for the others
-NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-7, 1e-4  # relative size of rounding errors in complex128 and complex64
 
 
 class SubmittedGradients(dict[str, Array]):
@@ -148,13 +148,7 @@ def failed_in_backward(message: str) -> bool:
 
 
 def _real(array: Array, source: str) -> Array:
-    """Return the real part of an array if it is real up to rounding errors; StudentError for other arrays."""
-    if not np.iscomplexobj(array):
-        return array
-    if array.dtype.itemsize == 16:
-        negligible = NEGLIGIBLE
-    else:
-        negligible = NEGLIGIBLE_SINGLE
-    if np.abs(np.imag(array)).max(initial=0.0) > negligible * np.abs(array).max(initial=0.0):
-        raise StudentError(f"{source} returns complex numbers for real inputs")
-    return np.real(array)
+    """Return an array of real numbers; InterfaceError for complex ones."""
+    if np.iscomplexobj(array):
+        raise InterfaceError(f"{source} returns complex numbers for real inputs: return their real part, y.real")
+    return array

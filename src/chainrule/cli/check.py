@@ -1,9 +1,8 @@
 """The command `chainrule check`."""
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,20 +20,6 @@ if TYPE_CHECKING:
 MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 TRUSTED = "none: the file ran in a separate process with your permissions"
 SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
-
-
-@dataclass(frozen=True)
-class Process:
-    """How the code in a file is run.
-
-    seconds   time limit
-    root      folder to import packages from; None: the file's own
-    others    further files
-    """
-
-    seconds: int
-    root: Path | None
-    others: Sequence[Path]
 
 
 @options.option_group()
@@ -65,13 +50,11 @@ def task_options(
 
 @click.command(short_help="Check gradients, and diagnose wrong ones.")
 @click.argument("code", metavar="FILE.py[:NAME]")
-@click.argument("others", nargs=-1, metavar="[FILE.py]...", type=click.Path(path_type=Path))
 @task_options
 @options.declared
 @options.as_json
 def check(
     code: str,
-    others: tuple[Path, ...],
     *,
     against: str | None,
     input_shape: str | None,
@@ -88,8 +71,7 @@ def check(
     """Check the layers, losses and optimizers in FILE.py, and diagnose classic mistakes.
 
     Each class, and each pair of functions such as conv_forward and conv_backward, is called under a contract, which is
-    printed. With FILE.py:NAME, only this one is checked. A notebook, FILE.ipynb, is run cell by cell. Functions in
-    further files belong to FILE.py; no file that is neither named nor imported is run.
+    printed. With FILE.py:NAME, only this one is checked. A notebook, FILE.ipynb, is run cell by cell.
 
     Code in a file runs in a separate process with your permissions: check only code that you would run. The first
     40 lines of its output are printed to stderr.
@@ -103,14 +85,20 @@ def check(
     seed       Seed of the random inputs.
     """
     from chainrule.check import sources
+    from chainrule.check.assignments import quiet
+    from chainrule.check.file_checks import file_report
     from chainrule.check.homework import ALL, limit_hints
+    from chainrule.check.host import Limits, open_file
 
     if sources.split(code)[0].suffix.lower() not in sources.SUFFIXES:
         raise OptionError(
             f"{code}: expected FILE.py or FILE.ipynb; in Python, check_gradients checks a layer of your own"
         )
     base = _task(input_shape, ties, samples, contract, course)
-    report = _report_of_file(code, against, base, Process(seconds, root, others), seed)
+    path, name = sources.split(code)
+    opened = open_file(path, Limits(seconds), on_output=_echo, root=root)
+    with _import_hints(path), opened as file, quiet():
+        report = file_report(file, path.name, None if name is None else [name], against, base, seed)
     _finish(limit_hints(report, ALL if hints is None else hints), TRUSTED, as_json)
 
 
@@ -147,22 +135,6 @@ def _finish(report: "Report", protection: str, as_json: bool) -> None:
         click.echo(f"protection: {protection}")
     if report.exit_code:
         raise SystemExit(report.exit_code)
-
-
-def _report_of_file(text: str, against: str | None, base: "LearnerTask", process: Process, seed: int) -> "Report":
-    """Check FILE.py:NAME in a separate process, and return the report.
-
-    base   the input shape, names of constants, the treatment of ties, and whether the code takes single samples
-    """
-    from chainrule.check import sources
-    from chainrule.check.assignments import quiet
-    from chainrule.check.homework import file_report
-    from chainrule.check.host import Limits, open_file
-
-    path, name = sources.split(text)
-    opened = open_file(path, Limits(process.seconds), on_output=_echo, root=process.root, others=process.others)
-    with _import_hints(path), opened as file, quiet():
-        return file_report(file, path.name, name, against, base, seed)
 
 
 @contextmanager

@@ -34,7 +34,6 @@ def assignment_options(
     packages: options.Texts = (),
     shared: options.Texts = (),
     seed: Annotated[int | None, options.BoundedInteger(0)] = None,
-    draw_by: Annotated[str | None, click.Choice(["name"])] = None,
 ) -> None:
     """Declare the assignment.
 
@@ -45,7 +44,6 @@ def assignment_options(
               be repeated.
     shared    (--shared NAME) A file in FOLDER, such as _given.py, that submissions may import; may be repeated.
     seed      Seed of the random inputs; by default a new one each time, which is printed.
-    draw_by   Draw the values from the seed and the name of each student.
     """
 
 
@@ -84,7 +82,6 @@ def grade(
     folder: Path | None,
     *,
     single: bool = False,
-    student: options.Text = None,
     trust: bool = False,
     protection: bool = False,
     **arguments: Any,
@@ -103,7 +100,6 @@ def grade(
     single      FOLDER is one submission, or a file that is one.
     trust       Grade even if this machine cannot isolate the submissions; they then run with your permissions.
     protection  Instead of grading, print how this machine isolates submissions.
-    student     (--student NAME) Name of the student of a single submission, for --draw-by.
     """
     from chainrule.check.host import available_protection
 
@@ -121,7 +117,7 @@ def grade(
     granted = available_protection()
     if not granted.namespaces and not trust:
         raise OptionError(UNISOLATED.format("; ".join(granted.missing)))
-    rows, ignored = _graded(folder, task, single, student, arguments["quiet"])
+    rows, ignored = _graded(folder, task, single, arguments["quiet"])
     if arguments["as_json"]:
         print_json([{**asdict(row), "ok": row.ok, **_points(row, task, arguments)} for row in rows])
     else:
@@ -148,9 +144,7 @@ def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
     return GradedAssignment(scheme=scheme, **{name: arguments[name] for name in names})
 
 
-def _graded(
-    folder: Path, task: "GradedAssignment", single: bool, student: str | None, quiet: bool
-) -> "tuple[list[Grade], list[str]]":
+def _graded(folder: Path, task: "GradedAssignment", single: bool, quiet: bool) -> "tuple[list[Grade], list[str]]":
     """Return the grades of all submissions, and the ignored names in the folder."""
     from chainrule.check import homework, submissions
     from chainrule.layers import expressions
@@ -161,8 +155,7 @@ def _graded(
     options: dict[str, Any] = {name: value for name in names if (value := getattr(task, name)) is not None}
     if task.input_shape is not None:
         options["shape"] = expressions.shape(task.input_shape)
-    by_name = task.draw_by is not None
-    grades = homework.grade(folder, task.against, single=single, by_name=by_name, student=student, **options)
+    grades = homework.grade(folder, task.against, single=single, **options)
     for row in grades:
         rows.append(row)
         if not quiet:
@@ -225,11 +218,8 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)
-        remarks = [row.remark] if row.remark else []
-        if row.draw is not None:
-            remarks.append(f"drawn for {row.draw}")
-        for remark in remarks:
-            text = printable(remark)
+        if row.remark:
+            text = printable(row.remark)
             parts.append(textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    "))
     if left_out:
         parts.append(f"\nignored because of their names: {printable(', '.join(left_out))}")

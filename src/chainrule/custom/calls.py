@@ -2,7 +2,6 @@
 
 import dis
 import inspect
-import re
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
-from chainrule.custom import tensors
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError, UnwrittenError
 
@@ -25,10 +23,6 @@ class InterfaceError(StudentError):
 
 
 UNWRITTEN = "{} is not written yet"
-SIZE_MISMATCHES = (  # NumPy's messages for a @ b or np.matmul, and for a.dot(b), np.dot or np.inner
-    re.compile(r"matmul: .*gufunc signature.*\(size (\d+) is different from (\d+)\)"),
-    re.compile(r"shapes \(.*\) and \(.*\) not aligned: (\d+) \(dim \d+\) != (\d+) \(dim \d+\)"),
-)
 EARLIER = "earlier "  # prefix for arrays from earlier calls, in the list of overwritten arrays
 EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # opcodes of `pass`
 
@@ -43,15 +37,11 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
     """
     try:
         with np.errstate(all="ignore"):  # results that are not finite are reported instead of NumPy's warnings
-            result = tensors.call(_owner(function), function, *arguments, **named)
+            result = function(*arguments, **named)
     except StudentError:
         raise
     except (Exception, SystemExit) as error:
-        if arguments:
-            axes = len(getattr(arguments[0], "shape", ()))
-        else:
-            axes = 0
-        message = describe_error(label, error, axes)
+        message = describe_error(label, error)
         if isinstance(error, NotImplementedError):
             raise UnwrittenError(f"{UNWRITTEN.format(label)}: {message}") from error
         if not _frames(error) and isinstance(error, TypeError):
@@ -62,12 +52,6 @@ def call(label: str, function: Callable[..., Any], /, *arguments: Any, **named: 
     if result is None and _is_empty(function):
         raise UnwrittenError(f"{label} returned None: it is not written yet")
     return result
-
-
-def _owner(function: Callable[..., Any]) -> Any:
-    """Return the object or the class of a method, also of a static one; the function itself for others."""
-    kind = getattr(function, "__qualname__", "").partition(".")[0]
-    return getattr(function, "__self__", getattr(function, "__globals__", {}).get(kind, function))
 
 
 def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
@@ -102,24 +86,9 @@ def with_advice(message: str) -> str:
     return message
 
 
-def describe_error(label: str, error: BaseException, axes: int = 0) -> str:
-    """Return an error's message with the line number of the innermost call in the learner's file.
-
-    axes   number of axes of the first argument
-    """
-    message = " ".join(f"{type(error).__name__}: {error}".split())
-    message = with_advice(message)
-    for pattern in SIZE_MISMATCHES:
-        mismatch = pattern.search(message)
-        if mismatch is None:
-            continue
-        sizes = " and ".join(mismatch.groups())
-        if axes > 2:
-            advice = "flatten x first: x.reshape(len(x), -1)"
-        else:
-            advice = "transpose a factor, such as w.T"
-        message = f"ValueError: the inner sizes {sizes} of a matrix product differ: {advice}"
-        break
+def describe_error(label: str, error: BaseException) -> str:
+    """Return an error's message with the line number of the innermost call in the learner's file."""
+    message = with_advice(" ".join(f"{type(error).__name__}: {error}".split()))
     frames = _frames(error)
     if not frames:
         return f"{label} cannot be called: {message}"
@@ -150,8 +119,8 @@ def array(value: Any, what: str) -> Array:
     if value is None:
         raise StudentError(f"{what} None: is a return missing?")
     try:
-        converted = np.array(tensors.to_arrays(value))
-    except (ValueError, TypeError) as error:
+        converted = np.array(value)
+    except (ValueError, TypeError, RuntimeError) as error:
         raise StudentError(f"{what} not an array of numbers: {error}") from None
     if converted.dtype.kind not in "fciub":
         raise StudentError(f"{what} not an array of numbers but {type(value).__name__}")
@@ -165,8 +134,8 @@ def is_numeric(value: object) -> bool:
     if value is None or isinstance(value, bool | str):
         return False
     try:
-        return np.asarray(tensors.to_arrays(value)).dtype.kind in "fciu"
-    except (ValueError, TypeError):
+        return np.asarray(value).dtype.kind in "fciu"
+    except (ValueError, TypeError, RuntimeError):
         return False
 
 

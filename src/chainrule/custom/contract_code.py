@@ -194,12 +194,12 @@ class ContractLayer:
         scope["mode"] = "train" if self._trains else "test"
         self._rank = x.ndim
         values = {**self._values, self._input: x}
+        self._run.prepare(sizes_of(values, self._contract.single))  # before the values: a parameter may be called W
         self._passed.clear()
         for name, value in values.items():
             passed = self._to_learner(name, value)
             self._passed[name] = passed
             scope[name] = copy_for_call(passed, strided and name == self._input)
-        self._run.prepare(sizes_of(values, self._contract.single))
 
     def _call_forward(self, x: Array, strided: bool) -> CallResult:
         self._prepare(x, strided)

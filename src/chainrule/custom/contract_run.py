@@ -16,9 +16,10 @@ from chainrule.custom.calls import (
     is_theirs,
 )
 from chainrule.custom.contract import INPUTS, Contract, Line
-from chainrule.custom.stand_ins import KeptGradients, Namespace
-from chainrule.custom.tensors import SavedContext, is_tensor, to_tensor
+from chainrule.custom.stand_ins import Namespace, SavedContext
 from chainrule.errors import StudentError, UnwrittenError
+
+TENSORS = "; the file imports PyTorch, but its arguments are NumPy arrays: write it with NumPy"
 
 
 class MissingError(InterfaceError):
@@ -60,7 +61,7 @@ class ContractRun:
         self._is_name = False  # whether the current line assigns the value of a name
         self._puts = False  # whether the current line puts a value into a place that the object must have
         self.ignored = False  # whether a call has returned a result that its line does not use
-        usual = {"Recorder": KeptGradients, "Context": SavedContext, "Namespace": Namespace}
+        usual = {"Context": SavedContext, "Namespace": Namespace}
         self.scope = ContractNames(names, usual)
         lines = contract.lines
         data_names = {*INPUTS, *contract.parameters}
@@ -109,12 +110,14 @@ class ContractRun:
                 self.ignored = self.ignored or value is not None
         except InterfaceError as error:
             raise type(error)(f"{self.label}: {line.text}: {error}") from error
-        except StudentError:
+        except StudentError as error:
+            if "torch" in self.scope.file and not isinstance(error, UnwrittenError):
+                raise InterfaceError(f"{error}{TENSORS}") from error
             raise
         except Exception as error:
             if isinstance(error, NotImplementedError):  # in an operator of the learner's class
                 raise UnwrittenError(f"{UNWRITTEN.format(self.label)}: {describe_error(self.label, error)}") from error
-            if is_theirs(error):
+            if is_theirs(error) and "torch" not in self.scope.file:
                 raise StudentError(describe_error(self.label, error)) from error
             raise InterfaceError(f"{self.label}: {line.text}: {type(error).__name__}: {error}") from error
 
@@ -212,11 +215,8 @@ class ContractRun:
             return value
         new = cast("Array", value)
         shape = getattr(held, "shape", None)
-        if not self._fits or shape is None or (tuple(shape) == new.shape and not is_tensor(held)):
+        if not self._fits or shape is None or tuple(shape) == new.shape:
             return new.copy()
-        if is_tensor(held):  # the tensor may be a parameter that other objects hold
-            held.data = to_tensor(new.copy().reshape(tuple(shape)))
-            return held
         if squeezed(shape) != squeezed(new.shape):
             raise InterfaceError(f"{ast.unparse(place)} has the shape {tuple(shape)}, not {new.shape}: state its axes")
         return new.copy().reshape(shape)

@@ -19,7 +19,6 @@ from chainrule.custom.proposal import (
     LearnerCode,
     argument_values,
     inner_name,
-    output_lines,
     own_contract,
     parts_of,
     upstream_call,
@@ -27,15 +26,16 @@ from chainrule.custom.proposal import (
 from chainrule.custom.signatures import CallSignature, signatures
 from chainrule.errors import StudentError
 
+FUNCTIONS = 'contract="y = forward(x, w, b); dx, dw, db = backward(dy, x, w, b)"'
 WORDS = {**BACKWARD_WORDS, **FORWARD_WORDS, **dict.fromkeys(NAMES.training, "True")}
 
 
 class OwnLayer:
-    """A class, an object, a module of functions, or a pair of functions (forward, backward).
+    """A class or an object; or, with a contract, a module of functions or a pair of functions (forward, backward).
 
     source      a class (instantiated without arguments), an object, a module, or (forward, backward)
     parameters  initial values of parameters, by name; required for plain functions
-    contract    how the code is called; None: by its names
+    contract    how the code is called; None: by its names, for a class or an object
     """
 
     def __init__(self, source: Any, parameters: Mapping[str, ArrayLike], contract: str | None = None) -> None:
@@ -93,7 +93,7 @@ class OwnLayer:
     def _usual(self, x: Array) -> str:
         """Return the contract that follows from usual names; StudentError if there is none."""
         if "layer" not in self._file:
-            return self._usual_functions(x)
+            raise StudentError(f"{self.kind}: state how the functions are called: {FUNCTIONS}")
         code = LearnerCode.of_class("layer", signatures("layer", self._file["layer"]))
         for words, shown in ((NAMES.forward, "forward(x)"), (NAMES.backward, "backward(dy)")):
             if code.methods.isdisjoint(words):
@@ -109,26 +109,10 @@ class OwnLayer:
         return own.contract
 
     def _values(self, call: CallSignature, free: Sequence[str]) -> dict[str, str]:
-        own = {name: inner_name(name) for name in self.values}
-        values = argument_values(call, {**WORDS, **own}, free)
+        values = argument_values(call, WORDS, free)
         if values is None:
             raise StudentError(f"{self.kind}: {call.name} has arguments with unknown names; state contract=")
         return values
-
-    def _usual_functions(self, x: Array) -> str:
-        """Return the contract of two functions."""
-        forward, backward = (CallSignature.of(signatures(name, part)[0]) for name, part in self._file.items())
-        missing = [name for name in forward.required[1:] if name not in self.values]
-        if missing:
-            raise StudentError(f"{self.kind} needs {', '.join(missing)}: pass initial values by name")
-        own = {name: inner_name(name) for name in self.values}
-        first = forward.call({**own, **dict.fromkeys([*forward.arguments][:1], "x")})
-        lines = output_lines(first, self._explore([f"q = {first}"], x))
-        if not lines:
-            raise StudentError(f"{self.kind}.forward returned no array of numbers")
-        y = lines[0][0]
-        called = backward.call(self._values(backward, ["dy", "cache" if y.startswith("y, cache =") else "x"]))
-        return f"{y}; {', '.join(['dx', *(f'd{name}' for name in own.values())])} = {called}"
 
     def _explore(self, lines: Sequence[str], x: Array) -> dict[str, Array]:
         """Return the arrays by place after these lines. The gradient dy is that of an arbitrary function."""

@@ -18,7 +18,6 @@ import numpy as np
 
 from chainrule.custom.calls import Array, code_of, is_numeric
 from chainrule.custom.names import NAMES
-from chainrule.custom.tensors import is_tensor, to_arrays
 
 MAX_DEPTH, MAX_PLACES = 5, 2000
 SPECIAL = ("__call__",)
@@ -89,10 +88,6 @@ def contents(module: ModuleType, names: Collection[str] = ()) -> dict[str, tuple
         if kind.__module__ != module.__name__ or (is_inner and name not in names):
             continue
         calls[name] = signatures(name, value)
-    if not calls:  # a file that only collects functions
-        for name, value in vars(module).items():
-            if isinstance(value, FunctionType):
-                calls[name] = signatures(name, value)
     return calls
 
 
@@ -193,10 +188,8 @@ def places(
     """Yield the places of arrays, numbers and flags in an object, and their values: self.conv.params['W']."""
     if thing is None:
         yield path, np.empty(0, bool)
-    elif isinstance(thing, bool | np.bool_):
+    elif isinstance(thing, bool | np.bool_) or (is_numeric(thing) and not _holds_arrays(thing)):
         yield path, np.array(thing)
-    elif is_numeric(thing) and not _holds_arrays(thing):
-        yield path, np.array(to_arrays(thing))
     identity = id(cast("object", thing))
     if not depth or thing is None or isinstance(thing, OPAQUE) or identity in seen:
         return
@@ -217,14 +210,9 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
         if _holds_arrays(parts) or not is_numeric(parts):
             for place, value in enumerate(parts):
                 yield f"[{place}]", value
-    elif is_tensor(thing):
-        if thing.grad is not None:
-            yield ".grad", thing.grad
     elif type(cast("object", thing)) is not np.ndarray:
         held = dict.fromkeys([*getattr(thing, "__dict__", {})])
         for base in type(thing).__mro__[:-1]:
-            slots: Any = vars(base).get("__slots__", ())
-            held |= dict.fromkeys((slots,) if isinstance(slots, str) else slots)
             if base.__module__ not in ("builtins", "numpy"):
                 for name, value in vars(base).items():
                     if isinstance(value, property) or not hasattr(value, "__get__"):

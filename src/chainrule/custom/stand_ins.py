@@ -1,7 +1,6 @@
-"""Objects that contracts pass to a learner's code: an optimizer that changes nothing, a layer with any names."""
+"""Objects that contracts pass to code: a context, and a layer with any names."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from chainrule.custom.names import NAMES
 
@@ -21,24 +20,12 @@ class Namespace:
         vars(self)[CANONICAL.get(name, name)] = value
 
 
-class KeptGradients:
-    """A substitute for the optimizer that a layer calls in `backward`: it keeps the dictionary of gradients."""
+class SavedContext:
+    """The argument ctx of functions in the style of PyTorch's autograd.Function."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self._keep
+    saved_tensors: tuple[Any, ...] = ()
+    needs_input_grad = (True,) * 32  # more than functions have arguments
 
-    def _keep(self, *arguments: Any) -> Any:
-        """Keep a dictionary of gradients. Parameters that are passed with their gradient are returned unchanged."""
-        held = list[Mapping[str, Any]]()
-        for value in arguments:
-            if isinstance(value, Mapping):
-                held.append(cast("Mapping[str, Any]", value))
-        if held:
-            self.grads = dict(held[-1])
-        else:
-            self.grads = dict[str, Any]()
-        if len(arguments) == 2 and not held:
-            return arguments[0]
-        return None
+    def save_for_backward(self, *values: Any) -> None:
+        """Save values for backward."""
+        self.saved_tensors = values

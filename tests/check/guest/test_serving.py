@@ -46,10 +46,10 @@ def test_every_request_is_answered(samples: int, tmp_path: Path, monkeypatch: py
     contract = "self = Repeat(); y = self.forward(x); dx = self.backward(dy)"
     x = np.random.default_rng(samples).normal(size=(samples, 7))
     calls = [
-        ["load", 0, [path], contract, {}],
+        ["load", 0, path, contract, {}],
         ["forward", 0, {"x": x, "strided": False}],
         ["backward", 0, {"dy": x, "strided": False}],
-        ["list", 0, [path], []],
+        ["list", 0, path, []],
     ]
     (requests, to_server), (from_server, replies) = os.pipe(), os.pipe()
 

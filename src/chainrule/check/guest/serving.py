@@ -7,11 +7,11 @@ and `evaluate` ignore the number. The steps are executed in order until one fail
 The reply is {"value": value of the last step}, or {"error": a line, "kind": "unwritten", "interface" or ""}. The
 actions, with their arguments and values:
 
-list      paths, names                     the calls in files (`custom.signatures.contents`)
-uses      paths                            the names that functions and classes use (`custom.signatures.uses`)
-load      paths, contract, options         {"number", "kind", "parameters", "independent"}
-explore   paths, contract, values, options the arrays in results by place
-evaluate  paths, a task                    arrays by name (`check.guest.optimizers.descend`)
+list      path, names                      the calls in a file (`custom.signatures.contents`)
+uses      path                             the names that functions and classes use (`custom.signatures.uses`)
+load      path, contract, options          {"number", "kind", "parameters", "independent"}
+explore   path, contract, values, options  the arrays in results by place
+evaluate  path, a task                     arrays by name (`check.guest.optimizers.descend`)
 set       name, array                      None
 forward   its arguments by name            {"arrays" by name, "changed": names of overwritten arguments}
 backward  its arguments by name            the same
@@ -39,9 +39,9 @@ MAX_MESSAGE = 1000  # maximum length of an error message
 
 
 @cache
-def _file(*paths: str) -> LocalFile:
+def _file(path: str) -> LocalFile:
     """Return a learner's file, which runs only once."""
-    return LocalFile(sources.load(*map(Path, paths)))
+    return LocalFile(sources.load(Path(path)))
 
 
 def serve(requests: int, replies: int) -> None:
@@ -80,8 +80,8 @@ def _message(error: BaseException) -> str:
 def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
     """Execute one step and return its value."""
     if action in ("list", "uses", "load", "explore", "evaluate"):
-        paths, *others = arguments
-        return _file_step(codes, action, _file(*paths), *others)
+        path, *others = arguments
+        return _file_step(codes, action, _file(path), *others)
     code = codes[number]
     match action:
         case "copy" | "another":

@@ -37,11 +37,9 @@ class HostedFile(CheckedFile):
     StudentError.
     """
 
-    def __init__(
-        self, start: Callable[[], GuestProcess], paths: Sequence[Path], on_output: Callable[[str], None]
-    ) -> None:
+    def __init__(self, start: Callable[[], GuestProcess], path: Path, on_output: Callable[[str], None]) -> None:
         self._start = start
-        self._paths = [*map(str, paths)]
+        self._path = str(path)
         self._on_output = on_output
         self._process = start()
         self._connection = Connection(self._process)
@@ -70,7 +68,7 @@ class HostedFile(CheckedFile):
         return self._texts("uses")
 
     def _texts(self, action: str, *arguments: object) -> dict[str, tuple[str, ...]]:
-        listed: Any = self._connection.request(action, 0, self._paths, *arguments)
+        listed: Any = self._connection.request(action, 0, self._path, *arguments)
         if not isinstance(listed, dict):
             raise GuestEnded(NO_ANSWER)
         texts = dict[str, tuple[str, ...]]()
@@ -82,16 +80,16 @@ class HostedFile(CheckedFile):
         self, contract: str, values: Mapping[str, Array], options: Mapping[str, Any] = NO_OPTIONS
     ) -> dict[str, Array]:
         """Run a contract once, and return the arrays in its results by their places."""
-        arrays = self._connection.arrays("explore", 0, self._paths, contract, dict(values), dict(options))
+        arrays = self._connection.arrays("explore", 0, self._path, contract, dict(values), dict(options))
         return {place: value for place, value in arrays.items() if PLACE.fullmatch(place)}
 
     def evaluate(self, task: Descent) -> dict[str, Array]:
         """Return the results of an optimizer's run."""
-        return self._connection.arrays("evaluate", 0, self._paths, vars(task))
+        return self._connection.arrays("evaluate", 0, self._path, vars(task))
 
     def layer(self, contract: str, options: Mapping[str, Any] = NO_OPTIONS) -> RemoteCode:
         """Load a layer or a loss under a contract."""
-        loaded: Any = self._connection.request("load", 0, self._paths, contract, dict(options))
+        loaded: Any = self._connection.request("load", 0, self._path, contract, dict(options))
         match loaded:
             case {"kind": str(kind), "number": int(number), "parameters": parameters, "independent": bool(independent)}:
                 kind = text_line(kind, MAX_NAME)
@@ -108,7 +106,6 @@ def open_file(
     permissions: Permissions | None = None,
     on_output: Callable[[str], None] | None = None,
     root: Path | None = None,
-    others: Sequence[Path] = (),
 ) -> Generator[HostedFile]:
     """Yield a learner's file; StudentError if the file or its process fails.
 
@@ -116,16 +113,13 @@ def open_file(
     permissions  None if the file is trusted; its process then has the user's permissions and packages
     on_output    called at the end of each process with the beginning of the printed output
     root         folder that a trusted file imports packages from, in addition to its own; None: the file's folder
-    others       further trusted files, whose functions belong to this file
     """
-    for file in (path, *others):
-        with open_regular(file, StudentError):
-            pass
+    with open_regular(path, StudentError):
+        pass
     with ExitStack() as stack:
         try:
             start, path = _starter(path.resolve(), limits, permissions, stack, root)
-            paths = [path, *(other.resolve() for other in others)]
-            file = HostedFile(start, paths, on_output or (lambda _: None))
+            file = HostedFile(start, path, on_output or (lambda _: None))
             stack.callback(file.close)
             yield file
         except GuestEnded as end:

@@ -14,7 +14,7 @@ from chainrule.check import assignments, homework
 from chainrule.check.report import Report
 from chainrule.errors import DataError, OptionError
 
-FUNCTIONS = TEXTS["courses/functions"]
+FUNCTIONS = TEXTS["stated/cs231n"]
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework"
 LAYER = "Conv2D(4, (3, 2))"
 
@@ -195,8 +195,8 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
 
 
 def test_functions_and_classes_of_one_file_are_parts(tmp_path: Path) -> None:
-    wrong = FUNCTIONS.replace("db = dout.sum(axis=0)\n", "db = dout.mean(axis=0)\n", 1)
-    wrong = wrong.replace("return dout * (cache > 0)", "raise NotImplementedError").replace("svm_loss", "svm_los")
+    wrong = FUNCTIONS.replace("summed(dout)\n", "dout.mean(axis=0)\n", 1)
+    wrong = wrong.replace("return relu_dx(dout, cache)", "raise NotImplementedError").replace("svm_loss", "svm_los")
     ada = {"ada/layers.py": FUNCTIONS, "ada/net.py": "class Net:\n    pass\n"}
     filled(tmp_path, {**ada, "bela.py": wrong})
     rows = [*homework.grade(tmp_path, "affine_backward, relu_forward, svm_loss", seed=1, seconds=600)]

@@ -46,7 +46,7 @@ class ConvolutionalLayer:
 
 class ReluLayer:
     def fprop(self, inputs):
-        return relu(inputs)
+        return rectified(inputs)
 
     def bprop(self, inputs, outputs, grads_wrt_outputs):
         return relu_dx(grads_wrt_outputs, inputs)

@@ -73,7 +73,7 @@ def mean_pool_dx(dy, shape, size):
     return dx
 
 
-def relu(x):
+def rectified(x):
     return np.maximum(x, 0)
 
 

@@ -23,7 +23,7 @@ class Linear:
 
 class ReLU:
     def forward(self, x):
-        out = Tensor(relu(x.data))
+        out = Tensor(rectified(x.data))
 
         def history(dy):
             x.grad = relu_dx(dy, x.data)

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from check.programs import TEXTS
 from check.submissions import filled, graded, relu
 
 from chainrule.check import assignments, homework
 from chainrule.check.report import Report
 from chainrule.errors import DataError, OptionError
 
-FUNCTIONS = TEXTS["stated/cs231n"]
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework"
 LAYER = "Conv2D(4, (3, 2))"
 
@@ -85,24 +83,6 @@ def test_a_loop_at_import_costs_one_time_limit(tmp_path: Path) -> None:
     row = graded(tmp_path, f"while True: pass\n{ACTIVATIONS}", "ReLU, Sigmoid, Tanh", seconds=1)
     assert (row.passed, row.results) == (0, ())  # no part was tried
     assert "stopped after 1 s" in row.remark
-
-
-UNKNOWN = """
-class Linear:
-    def __init__(self, plan):
-        self.w = plan["w"]
-
-    def forward(self, x):
-        return x @ self.w
-
-    def backward(self, dy):
-        return dy @ self.w.T
-"""
-
-
-def test_a_layer_in_an_unknown_form_is_not_graded(tmp_path: Path) -> None:
-    row = graded(tmp_path, ACTIVATIONS.format("pass", 1) + UNKNOWN, "ReLU, Sigmoid, Tanh, Linear")
-    assert (row.passed, row.parts, row.ungraded, row.complete) == (3, 4, ("Linear",), False)
 
 
 def test_harmless_oddities_are_right(tmp_path: Path) -> None:
@@ -192,17 +172,3 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
         "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3", "draw": "",
         "protection": "not run", "ungraded": "",
     }  # fmt: skip
-
-
-def test_functions_and_classes_of_one_file_are_parts(tmp_path: Path) -> None:
-    wrong = FUNCTIONS.replace("summed(dout)\n", "dout.mean(axis=0)\n", 1)
-    wrong = wrong.replace("return relu_dx(dout, cache)", "raise NotImplementedError").replace("svm_loss", "svm_los")
-    ada = {"ada/layers.py": FUNCTIONS, "ada/net.py": "class Net:\n    pass\n"}
-    filled(tmp_path, {**ada, "bela.py": wrong})
-    rows = [*homework.grade(tmp_path, "affine_backward, relu_forward, svm_loss", seed=1, seconds=600)]
-    parts = ("affine_forward", "affine_backward", "relu_forward", "relu_backward", "svm_loss")
-    right = [[part for part in parts if part in {result.part for result in row.results if result.ok}] for row in rows]
-    assert [row.submission for row in rows] == ["ada/layers.py", "bela.py"]
-    assert right == [[*parts], ["affine_forward", "relu_forward"]]
-    assert [row.passed for row in rows] == [5, 2]
-    assert "svm_loss is not in the file" in rows[1].remark

@@ -29,14 +29,6 @@ def test_every_zero_has_a_reason(tmp_path: Path, name: str) -> None:
     assert zeros_without_reason(row) == []
 
 
-def test_entries_that_are_not_run_have_a_reason(tmp_path: Path) -> None:
-    filled(tmp_path, {"empty/": "", "archive.zip": "", "two/a.py": "", "two/b.py": "", "note.txt": "", "big.py": ""})
-    (tmp_path / "big.py").write_bytes(b"#" * (2 << 20))
-    (tmp_path / "link.py").symlink_to("big.py")
-    for row in homework.grade(tmp_path, "ReLU()"):
-        assert (row.passed, row.protection, zeros_without_reason(row)) == (0, homework.NOT_RUN, [])
-
-
 def test_the_command_states_each_reason_and_the_protection(tmp_path: Path) -> None:
     """Compare text, JSON and CSV of a class: wrong, missing and ungraded parts of several functions."""
     text = "def relu_forward(x):\n    return -x, x\ndef relu_backward(dout, cache):\n    raise NotImplementedError\n"

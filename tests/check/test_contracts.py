@@ -47,10 +47,6 @@ def checked(path: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["check", str(path), *arguments])
 
 
-def test_every_course_has_a_file() -> None:
-    assert {*TEXTS} == {*COURSES}
-
-
 @pytest.mark.parametrize("name", COURSES)
 def test_contracts_print_as_they_are_read(name: str) -> None:
     for entry in course(name):

@@ -86,7 +86,7 @@ def test_a_loop_at_import_costs_one_time_limit(tmp_path: Path) -> None:
 
 
 def test_harmless_oddities_are_right(tmp_path: Path) -> None:
-    """Accept megabytes of output, threads that never end, and a file in the (temporary) working folder."""
+    """Accept long replies, megabytes of output, endless threads, and a file in the (temporary) working folder."""
     forward = """
         import sys, threading, time
         print("x" * 10**5)
@@ -97,7 +97,7 @@ def test_harmless_oddities_are_right(tmp_path: Path) -> None:
         np.savetxt("numbers.txt", x[0, 0]), np.loadtxt("numbers.txt")
         np.random.default_rng().normal(), np.linalg.svd(x[0, 0]), np.fft.fft(x)
     """
-    row = graded(tmp_path, relu(forward), shape=(2, 3, 2))
+    row = graded(tmp_path, relu(forward), shape=(1, 60, 80))
     assert row.ok, row
     assert len(row.output) <= 5000
     assert [place.name for place in tmp_path.iterdir()] == ["mine.py"]
@@ -172,3 +172,12 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
         "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3", "draw": "",
         "protection": "not run", "ungraded": "",
     }  # fmt: skip
+
+
+def test_equal_names_draw_the_same() -> None:
+    task = assignments.Assignment.of("ReLU()", None)
+    first = assignments.draw_task(task, 3, "Zoë  Müller")
+    again = assignments.draw_task(task, 3, "zoe\u0308 mu\u0308ller ")
+    assert (first.seed, first.record) == (again.seed, again.record)
+    assert first.seed != assignments.draw_task(task, 4, "Zoë  Müller").seed
+    assert first.record == f"zoë müller: seed {first.seed}"

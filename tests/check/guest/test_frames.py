@@ -99,9 +99,3 @@ def test_nothing_is_allocated_for_what_is_only_claimed(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()
-
-
-def test_truth_values_are_what_they_are_not_bytes() -> None:
-    frame = encode(np.array([True, False]))
-    assert np.asarray(decode(frame[:-1] + b"\7")).view(np.uint8).tolist() == [1, 1]
-    assert comparable(decode(encode(np.array(True)))) == comparable(np.array(True))

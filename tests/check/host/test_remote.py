@@ -1,4 +1,4 @@
-"""Code in another process is judged in the same way as in this one."""
+"""The process of a submission contains neither this library, nor other packages, nor variables of the grader."""
 
 import subprocess
 import sys

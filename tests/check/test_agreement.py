@@ -8,6 +8,7 @@ from check.corpus import cases, source, wrong_mutant
 from check.programs import module
 from check.submissions import written
 
+import chainrule as cr
 from chainrule.check import homework
 from chainrule.check.assignments import Assignment
 from chainrule.check.checked_file import LocalFile
@@ -93,3 +94,12 @@ def test_ties_are_those_of_the_assignment_with_other_options_too() -> None:
     for ties, code in ((None, 0), ("first", 1)):
         report = check_file(LocalFile(module(POOL)), "pool", 1, LearnerTask(ties=ties))
         assert report.exit_code == code, str(report)
+
+
+def test_all_ties_are_wrong_only_if_the_first_is_asked_for(tmp_path: Path) -> None:
+    path = written(tmp_path, source("attributes", "MaxPool2d", "batch"))
+    for options, right in (({}, True), ({"ties": "first"}, False)):
+        checked, graded = verdicts(path, "MaxPool2D(2)", **options)
+        assert checked == graded == {"y": True, "dx": right}
+        code = load(path)
+        assert bool(cr.check_gradients(code.MaxPool2d, against="MaxPool2D(2)", **options)) == right  # pyright: ignore

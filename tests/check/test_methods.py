@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numerical import assert_close
+from selection import draws
 
 from chainrule.check import derivatives
+from chainrule.check.differences import DirectionalDerivatives
 from chainrule.engines.protocol import Array
 
 GENERATOR = np.random.default_rng(0)
@@ -38,3 +42,32 @@ def test_the_number_of_entries_is_limited() -> None:
     assert len(derivative.indices) == 4
     assert len(derivative.directions) == derivatives.DIRECTIONS
     assert_close(derivative.gradient, (MATRIX.T @ DY)[derivative.indices], error=1e-8)
+
+
+@settings(max_examples=draws(20))
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.integers(1, 4000),
+    single=st.booleans(),
+    knots=st.lists(st.floats(-2, 2), min_size=1, max_size=4),
+)
+@example(seed=6720, size=8, single=True, knots=[0.5])  # the kink is just within the narrow step
+def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, knots: list[float]) -> None:
+    """Use piecewise linear functions with known slopes: along any direction the derivative lies within its bar."""
+    generator = np.random.default_rng(seed)
+    v, dy, u = generator.normal(size=(3, size))
+    slopes = generator.normal(size=len(knots))
+    dtype = np.float32 if single else np.float64
+
+    def f(x: Array) -> Array:
+        return sum(slope * np.abs(x.astype(dtype) - dtype(knot)) for slope, knot in zip(slopes, knots, strict=True))
+
+    largest = sum(abs(slope) * np.abs(v - knot).max() for slope, knot in zip(slopes, knots, strict=True))
+    noise = 6e-8 * largest / np.abs(f(v)).max() if single else 0.0  # terms that cancel have larger rounding errors
+    slope = DirectionalDerivatives(f, v, dy, noise, 1.0).along(u)
+    right = sum(slope * np.sign(v - knot) for slope, knot in zip(slopes, knots, strict=True))
+    allowed = (
+        (2e-4 if single else 1e-7) * np.linalg.norm(u) * np.abs(slopes).sum() + slope.error_bound + slope.kink_width
+    )
+    assert abs(slope.value - float(np.sum(dy * right * u))) <= allowed
+    assert slope.error_bound + slope.kink_width < 0.2 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1

@@ -99,3 +99,15 @@ def test_nothing_is_allocated_for_what_is_only_claimed(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("head", [(frames.MAX_TEXT + 1, 0), (0, frames.MAX_DATA + 1), (2**64 - 1, 2**64 - 1)])
+def test_sizes_are_limited(head: tuple[int, int]) -> None:
+    with pytest.raises(FrameError):
+        frames.sizes(SIZES.pack(*head))
+
+
+def test_truth_values_are_what_they_are_not_bytes() -> None:
+    frame = encode(np.array([True, False]))
+    assert np.asarray(decode(frame[:-1] + b"\7")).view(np.uint8).tolist() == [1, 1]
+    assert comparable(decode(encode(np.array(True)))) == comparable(np.array(True))

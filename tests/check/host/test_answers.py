@@ -4,6 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 import numpy as np
+import pytest
 from check.guest.test_frames import VALUES, decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from selection import draws
 
 from chainrule.check.guest.frames import FrameError, encode
 from chainrule.check.host.process import GuestEnded
-from chainrule.check.host.remote import PLACE, Connection, RemoteCode
+from chainrule.check.host.remote import PLACE, Connection, RemoteCode, text_line
 from chainrule.custom.interface import CallResult
 from chainrule.errors import ChainruleError, printable
 
@@ -81,3 +82,9 @@ def test_places_are_expressions_without_calls() -> None:
         assert PLACE.fullmatch(place), place
     for place in ("self.W[:open('x', 'w')]", "self.W; y = 1", "os.name", "self.f()", "self['a\\']", "self.W = y", ""):
         assert not PLACE.fullmatch(place), place
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "x" * 10_000, "\u202e", None, 7, "\ud800"])
+def test_words_of_a_submission_are_harmless(text: object) -> None:
+    assert text_line(text).isprintable()
+    assert len(text_line(text)) <= 500

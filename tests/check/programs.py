@@ -1,8 +1,8 @@
 """Programs of learners and changes to them, with the expected reports: FOLDER/*.py and FOLDER/cases.toml.
 
-courses     files of homework, as courses set it
 planted     classes that compute our layers; the mistakes that the check can name are made in them
 short       texts in unusual forms, and in forms that cannot be checked completely
+stated      files of homework, as courses set it, with the functions of mathematics.py
 """
 
 import re
@@ -21,7 +21,7 @@ from chainrule.check.report import Report
 from chainrule.errors import ChainruleError
 
 PROGRAMS = Path(__file__).parent
-FOLDERS = ("courses", "planted", "short")
+FOLDERS = ("planted", "short", "stated")
 NONE = "-"  # instead of a diagnosis: there is none
 
 
@@ -131,6 +131,8 @@ def _read(folder: str) -> tuple[dict[str, str], list[Case]]:
     place = PROGRAMS / folder
     listed = tomllib.loads((place / "cases.toml").read_text(encoding="utf-8"))
     texts = {f"{folder}/{file.stem}": file.read_text(encoding="utf-8") for file in sorted(place.glob("*.py"))}
+    if mathematics := texts.pop(f"{folder}/mathematics", ""):
+        texts = {name: f"{mathematics}\n\n{text}" for name, text in texts.items()}
     texts |= {f"{folder}/{entry['name']}": entry["text"] for entry in listed.get("program", ())}
     against = listed.get("against", {})
     return texts, [

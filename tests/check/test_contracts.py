@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from check.programs import module
 from check.submissions import graded, written
@@ -47,10 +48,6 @@ def checked(path: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["check", str(path), *arguments])
 
 
-def test_every_course_has_a_file() -> None:
-    assert {*TEXTS} == {*COURSES}
-
-
 @pytest.mark.parametrize("name", COURSES)
 def test_contracts_print_as_they_are_read(name: str) -> None:
     for entry in course(name):
@@ -79,32 +76,9 @@ def test_mutants_are_wrong(name: str, tmp_path: Path) -> None:
         assert report(tmp_path, name, text, selected).exit_code == 1, text
 
 
-def test_a_contract_on_the_command_line(tmp_path: Path) -> None:
-    text = (
-        "class A:\n    def go(self, z):\n        self.z = z\n        return z * self.p['scale'] @ self.p['W'].T\n"
-        "    def __init__(self, n, m):\n        import numpy as np\n"
-        "        self.p = {'W': np.ones((n, m)), 'scale': 1.0}\n"
-        "    def back(self, g):\n        self.out = {'W': g.T @ self.z * FACTOR}\n        return [g @ self.p['W']]\n"
-    )
-    stated = "self = A(O, D); self.p['W'] = w; y = self.go(x); dx = self.back(dy)[0]; dw = self.out['W']"
-    for factor, code in (("1", 0), ("2", 1)):
-        path = written(tmp_path, text.replace("FACTOR", factor), f"mine{factor}.py")
-        against = ("--against", "Dense(4, bias=False)")
-        result = checked(path, *against, "--contract", stated)
-        assert result.exit_code == code, result.output
-        assert "contract: self = A(O, D)" in result.output
-        in_file = written(tmp_path, stated.replace("; ", "\n"), "contract.txt")
-        assert checked(path, *against, "--contract", str(in_file)).output == result.output
-    assert checked(path, *against, "--contract", stated.replace("A(O, D)", "A(D, O)")).exit_code == 3  # not the code's
-    grade = graded(tmp_path / "folder", text.replace("FACTOR", "1"), against[1], contract=stated)
-    assert grade.ok, grade
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_one_code_in_many_forms_is_judged_alike(seed: int, tmp_path: Path) -> None:
-    """Methods, attributes, containers, arguments and axes are renamed; the contract states them."""
-    import numpy as np
-
+    """Methods, attributes, containers, arguments and axes are renamed; the contract, a text or a file, states them."""
     generator = np.random.default_rng(seed)
     forward, backward, place, order = (int(generator.integers(3)) for _ in range(4))
     calls = [("fwd", "bwd"), ("run", "pull"), ("__call__", "grad_of")][forward]
@@ -135,11 +109,18 @@ class Mine:
         f"x: {axes}; self = Mine(O, D); {w_at} = w; {b_at} = b; y = {call}; dx = self.{calls[1]}(dy); "
         f"dw = {dw_at}; db = {db_at}"
     )
+    lines = str(written(tmp_path, contract.replace("; ", "\n"), "contract.txt"))
     for factor, code in (("1", 0), ("1.5", 1)):
         path = written(tmp_path, text.replace("FACTOR", factor), f"mine{code}.py")
         result = checked(path, "--against", "Dense(4)", "--contract", contract)
         assert result.exit_code == code, (contract, result.output)
+        assert "contract: " in result.output
+        assert checked(path, "--against", "Dense(4)", "--contract", lines).output == result.output
+        grade = graded(tmp_path / "class", path.read_text("utf-8"), "Dense(4)", contract=contract)
+        assert grade.ok != bool(code), grade
     assert checked(tmp_path / "mine0.py").exit_code != 1  # without a contract, right code is never wrong
+    swapped = contract.replace("Mine(O, D)", "Mine(D, O)")
+    assert checked(tmp_path / "mine0.py", "--against", "Dense(4)", "--contract", swapped).exit_code == 3
 
 
 DENSE = """

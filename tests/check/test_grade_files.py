@@ -65,12 +65,6 @@ def test_points_of_gradescope_add_up() -> None:
     assert (result["tests"][1]["output"], result["tests"][1]["status"]) == (WRONG.remark, "failed")
 
 
-def test_a_submission_that_was_not_graded_earns_nothing() -> None:
-    result = written("gradescope", BELA)
-    assert (result["score"], [test["score"] for test in result["tests"]]) == (0, [0, 0, 0])
-    assert BELA.remark in result["output"]
-
-
 OTTER = """\
 file,db,dx,y,total_points_earned,percent_correct,grading_status,remark
 points-per-question,1.5,4,2,7.5,1.0,--,

@@ -29,13 +29,6 @@ def first_of(report: Report) -> FirstWrong | None:
     return next((result.first for result in report.results if result.first is not None), None)
 
 
-def first_wrong(*changes: tuple[str, str], seed: int = 0) -> FirstWrong:
-    """Return the first wrong number of a dense layer of seven features and four outputs."""
-    first = first_of(cr.check_gradients(planted("layers", "Dense", *changes), against="Dense(4)", seed=seed))
-    assert first is not None
-    return first
-
-
 @pytest.mark.parametrize("case", sampled(LINEAR, 20), ids=str)
 def test_the_terms_add_up_to_both_sums(case: Case) -> None:
     first = first_of(case.report(3))
@@ -52,7 +45,9 @@ def test_the_terms_add_up_to_both_sums(case: Case) -> None:
 @pytest.mark.parametrize("seed", [0, 7])
 def test_the_terms_of_a_gradient_name_the_weights(seed: int) -> None:
     """dx[n,f] = Σ_o dy[n,o] w[o,f]; with the weights reversed, the factor found is another weight."""
-    first = first_wrong(("dy @ self.W", "dy @ self.W[::-1]"), seed=seed)
+    wrong = planted("layers", "Dense", ("dy @ self.W", "dy @ self.W[::-1]"))
+    first = first_of(cr.check_gradients(wrong, against="Dense(4)", seed=seed))
+    assert first is not None
     n, f = first.index
     assert [(term.tensor, term.index, term.expected_as, term.actual_as) for term in first.terms] == [
         ("dy", (n, o), f"w[{o},{f}]", f"w[{3 - o},{f}]") for o in range(4)

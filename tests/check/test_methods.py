@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from numerical import assert_close
 from selection import draws
 
-from chainrule.check import comparison, derivatives
-from chainrule.check.derivatives import slopes_at_ties
+from chainrule.check import derivatives
 from chainrule.check.differences import DirectionalDerivatives
 from chainrule.engines.protocol import Array
 
@@ -45,21 +44,6 @@ def test_the_number_of_entries_is_limited() -> None:
     assert_close(derivative.gradient, (MATRIX.T @ DY)[derivative.indices], error=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("f", "single"),
-    [
-        (lambda x: MATRIX @ x, False),
-        (lambda x: np.exp(MATRIX @ x), False),
-        (lambda x: np.maximum(MATRIX @ x, 0), False),
-        (lambda x: (MATRIX @ x).astype(np.float32), True),
-        (lambda x: np.tanh(MATRIX.astype(np.float32) @ x.astype(np.float32)).astype(np.float64), True),
-    ],
-)
-def test_float32_is_recognised_by_its_rounding(f, single: bool) -> None:
-    noise = comparison.noise(f, V, np.random.default_rng(2))
-    assert (1e-9 < noise < 1e-6) if single else noise == 0
-
-
 @settings(max_examples=draws(20))
 @given(
     seed=st.integers(0, 10**6),
@@ -87,14 +71,3 @@ def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, kn
     )
     assert abs(slope.value - float(np.sum(dy * right * u))) <= allowed
     assert slope.error_bound + slope.kink_width < 0.2 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1
-
-
-@pytest.mark.parametrize(
-    ("dx", "right"), [([3, 0], True), ([0, 3], True), ([1, 2], True), ([3, 3], False), ([4, -1], False)]
-)
-def test_ties_of_a_maximum_may_be_shared(dx: list[float], right: bool) -> None:
-    def maximum(x: Array) -> Array:
-        return x.max(keepdims=True)
-
-    slopes = slopes_at_ties(maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0))
-    assert (max(slope.excess for slope in slopes) < 1e-9) == right

@@ -62,11 +62,6 @@ def test_a_missing_backward_costs_the_gradients_only(name: str, tmp_path: Path) 
     assert {"right"} & {verdicts.get(part) for part in ("dx", "dw", "db")} == set()
 
 
-@pytest.mark.parametrize("factor", [0.5, 0.1, 3.0])
-def test_a_factor_of_everything_earns_nothing(factor: float, tmp_path: Path) -> None:
-    assert earned(graded(tmp_path, (DENSE + BACKWARD).format(factor=factor), "Dense(4)")) == set()
-
-
 @pytest.mark.parametrize("feature", [1, 2])
 def test_the_remark_on_a_part_names_it_with_both_numbers(feature: int, tmp_path: Path) -> None:
     """The gradient of one feature is 1.37 times too long, a mistake without a name."""

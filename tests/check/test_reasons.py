@@ -29,19 +29,11 @@ def test_every_zero_has_a_reason(tmp_path: Path, name: str) -> None:
     assert zeros_without_reason(row) == []
 
 
-def test_entries_that_are_not_run_have_a_reason(tmp_path: Path) -> None:
-    filled(tmp_path, {"empty/": "", "archive.zip": "", "two/a.py": "", "two/b.py": "", "note.txt": "", "big.py": ""})
-    (tmp_path / "big.py").write_bytes(b"#" * (2 << 20))
-    (tmp_path / "link.py").symlink_to("big.py")
-    for row in homework.grade(tmp_path, "ReLU()"):
-        assert (row.passed, row.protection, zeros_without_reason(row)) == (0, homework.NOT_RUN, [])
-
-
 def test_the_command_states_each_reason_and_the_protection(tmp_path: Path) -> None:
     """Compare text, JSON and CSV of a class: wrong, missing and ungraded parts of several functions."""
     text = "def relu_forward(x):\n    return -x, x\ndef relu_backward(dout, cache):\n    raise NotImplementedError\n"
     folder = filled(tmp_path / "class", {"mine.py": text, "empty/": ""})
-    against = "relu_forward, relu_backward, affine_forward"
+    against = "relu_forward, affine_backward"  # each with its other half
     command = [
         "grade",
         str(folder),
@@ -66,6 +58,7 @@ def test_the_command_states_each_reason_and_the_protection(tmp_path: Path) -> No
         assert row["remark"] in words
         assert all(result["remark"] for result in row["results"] if not result["ok"])
         parts = [result["part"] for result in row["results"]]
+        assert parts in ([], ["relu_forward", "relu_backward", "affine_forward", "affine_backward"])
         assert [float(line[f"points_{part}"]) for part in parts] == [float(result["ok"]) for result in row["results"]]
         text = (tmp_path / "texts" / f"{row['submission']}.txt").read_text(encoding="utf-8")
         assert text.startswith(f"{row['submission']}: {row['passed']} of {row['parts']} points\n")

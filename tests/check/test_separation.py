@@ -33,6 +33,7 @@ LAYERS = [
     (cr.Conv2D(4, 3, padding=1), (3, 5, 6)),
     (cr.Conv2D(4, 3, stride=2, padding=1), (3, 7, 9)),
 ]
+LOSSES = [*NAMES, MulticlassHinge.name]
 
 
 def layer_truths(layer: Layer, shape: tuple[int, ...]) -> Iterator[GroundTruth]:
@@ -95,6 +96,6 @@ def test_only_what_is_the_same_cannot_be_told_apart(layer: Layer, shape: tuple[i
     assert [pair for pair in pairs if pair != ("x", "derivative-missing", "slope-wrong")] == SAME.get(layer, [])
 
 
-@pytest.mark.parametrize("loss", [*NAMES, MulticlassHinge.name])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_the_mistakes_of_a_loss_are_told_apart(loss: str) -> None:
     assert inseparable(loss_truths(loss)) == []

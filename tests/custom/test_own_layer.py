@@ -112,13 +112,6 @@ def test_a_layer_may_be_written_in_every_form(source: Any) -> None:
     assert_array_equal(dy, DY)
 
 
-def test_backward_belongs_to_its_own_forward() -> None:
-    layer = OwnLayer(Dense, {})
-    layer.explore(X)
-    layer.forward(-X, layer.values)
-    assert_close(layer.backward(DY, X, layer.values)[1], GRADIENTS["w"])
-
-
 def test_a_copy_has_an_object_of_its_own() -> None:
     original = OwnLayer(Dense, {})
     original.explore(X)

@@ -52,7 +52,8 @@ def items_of(contents: Mapping[str, Sequence[str]]) -> dict[str, Item]:
     """Return the classes, and the functions with their backward functions, that a file contains."""
     items = dict[str, Item]()
     used = set[str]()
-    for name, calls in contents.items():
+    for name in sorted(contents, key=_is_forward, reverse=True):  # relu may be part of relu_forward
+        calls = contents[name]
         if name in used:
             continue
         if calls[0].startswith("self = "):
@@ -72,7 +73,7 @@ def items_of(contents: Mapping[str, Sequence[str]]) -> dict[str, Item]:
             items[name] = Item(name, [*calls, *contents[partner]], partner)
         elif is_loss(calls) or optimizer_kind(name) or _is_forward(name):
             items[name] = Item(name, calls)
-    return {name: item for name, item in items.items() if name not in used or item.backward is not None}
+    return {name: items[name] for name in contents if name in items and (name not in used or items[name].backward)}
 
 
 def _items_of_course(contents: Mapping[str, Sequence[str]], name: str) -> dict[str, Item]:

@@ -165,39 +165,6 @@ def test_private_submissions_are_graded(tmp_path: Path) -> None:
     assert row.protection == str(available_protection())
 
 
-LOOK = """
-import ctypes, os
-import numpy as np
-
-class Look:
-    def forward(self, x):
-        filters = ctypes.CDLL(None).prctl(21, 0, 0, 0, 0)
-        return np.array([[not os.path.exists("/etc"), os.getuid() != OWN, filters == 2]], float)
-
-    def backward(self, dy):
-        return dy
-"""
-
-
-@pytest.mark.parametrize("call_filter", [False, True])
-def test_a_submission_has_the_reported_protection(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, call_filter: bool
-) -> None:
-    """Let a submission look at its files, user and filter, with and without the filter."""
-    granted = available_protection()
-    if not granted.namespaces or not granted.call_filter or "Seccomp:\t0" not in Path("/proc/self/status").read_text():
-        pytest.skip(f"here: {granted}")
-    chosen = Protection(True, granted.user, call_filter)
-    monkeypatch.setattr(host, "available_protection", lambda: chosen)
-    submission = written(folder, LOOK.replace("OWN", str(os.getuid())), "look.py")
-    permissions = Permissions((submission,), host.package_folders(), 2 << 30)
-    with open_file(submission, Limits(60), permissions=permissions) as file:
-        (seen,) = file.layer(CONTRACT.format("Look")).forward(np.ones((1, 1))).arrays["y"]
-    assert [*map(bool, seen)] == [True, granted.user, call_filter]
-    words = ("Linux namespaces", "another user", "filter of system calls")
-    assert [word in str(chosen) for word in words] == [True, granted.user, call_filter]
-
-
 def test_a_submission_does_not_run_if_its_isolation_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let one step of the isolation fail, after the trials have succeeded."""
     if not available_protection().namespaces or not available_protection().call_filter:

@@ -24,6 +24,32 @@ class Conv2d_stride1:
         return conv_dx(dLdZ, self.W, self.A.shape, 0, 0)
 
 
+class BatchNorm1d:
+    def __init__(self, num_features, alpha=0.9):
+        self.alpha = alpha
+        self.eps = 1e-8
+        self.BW = np.ones((1, num_features))
+        self.Bb = np.zeros((1, num_features))
+        self.running_M = np.zeros((1, num_features))
+        self.running_V = np.ones((1, num_features))
+
+    def forward(self, Z, eval=False):
+        if eval:
+            return self.BW * (Z - self.running_M) / np.sqrt(self.running_V + self.eps) + self.Bb
+        self.Z, self.N = Z, len(Z)
+        self.M = Z.mean(0, keepdims=True)
+        self.V = Z.var(0, keepdims=True)
+        self.NZ = (Z - self.M) / np.sqrt(self.V + self.eps)
+        self.running_M = self.alpha * self.running_M + (1 - self.alpha) * self.M
+        self.running_V = self.alpha * self.running_V + (1 - self.alpha) * self.V
+        return self.BW * self.NZ + self.Bb
+
+    def backward(self, dLdBZ):
+        self.dLdBb = dLdBZ.sum(0, keepdims=True)
+        self.dLdBW = (dLdBZ * self.NZ).sum(0, keepdims=True)
+        return self.BW / np.sqrt(self.V + self.eps) * (dLdBZ - self.dLdBb / self.N - self.NZ * self.dLdBW / self.N)
+
+
 class Sigmoid:
     def forward(self, Z):
         self.A = sigmoid(Z)

@@ -34,6 +34,67 @@ def max_pool_backward_naive(dout, cache):
     return max_pool_dx(dout, *cache)
 
 
+def batchnorm_forward(x, gamma, beta, bn_param):
+    mode = bn_param["mode"]
+    eps = bn_param.get("eps", 1e-5)
+    momentum = bn_param.get("momentum", 0.9)
+    N, D = x.shape
+    rm = bn_param.get("running_mean", np.zeros(D, dtype=x.dtype))
+    rv = bn_param.get("running_var", np.zeros(D, dtype=x.dtype))
+    if mode == "train":
+        mu, var = x.mean(0), x.var(0)
+        xh = (x - mu) / np.sqrt(var + eps)
+        out = gamma * xh + beta
+        rm = momentum * rm + (1 - momentum) * mu
+        rv = momentum * rv + (1 - momentum) * var
+        cache = (xh, gamma, var + eps)
+    else:
+        out = gamma * (x - rm) / np.sqrt(rv + eps) + beta
+        cache = None
+    bn_param["running_mean"] = rm
+    bn_param["running_var"] = rv
+    return out, cache
+
+
+def batchnorm_backward(dout, cache):
+    xh, gamma, v = cache
+    dg = (dout * xh).sum(0)
+    db = dout.sum(0)
+    N = len(dout)
+    dx = gamma / np.sqrt(v) * (dout - db / N - xh * dg / N)
+    return dx, dg, db
+
+
+def dropout_forward(x, dropout_param):
+    p, mode = dropout_param["p"], dropout_param["mode"]
+    if "seed" in dropout_param:
+        np.random.seed(dropout_param["seed"])
+    mask = None
+    if mode == "train":
+        mask = (np.random.rand(*x.shape) < p) / p
+        out = x * mask
+    else:
+        out = x
+    return out.astype(x.dtype, copy=False), (dropout_param, mask)
+
+
+def dropout_backward(dout, cache):
+    param, mask = cache
+    if param["mode"] == "train":
+        return dout * mask
+    return dout
+
+
+def svm_loss(x, y):
+    N = x.shape[0]
+    m = np.maximum(0, x - x[np.arange(N), y][:, None] + 1)
+    m[np.arange(N), y] = 0
+    loss = m.sum() / N
+    dx = (m > 0).astype(float)
+    dx[np.arange(N), y] -= dx.sum(axis=1)
+    return loss, dx / N
+
+
 def softmax_loss(x, y):
     t = np.eye(x.shape[1])[y]
     return mean_cross_entropy(x, t), cross_entropy_dp(x, t)

@@ -172,12 +172,3 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
         "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3",
         "protection": "not run", "ungraded": "",
     }  # fmt: skip
-
-
-def test_equal_names_draw_the_same() -> None:
-    task = assignments.Assignment.of("ReLU()", None)
-    first = assignments.draw_task(task, 3, "Zoë  Müller")
-    again = assignments.draw_task(task, 3, "zoe\u0308 mu\u0308ller ")
-    assert (first.seed, first.record) == (again.seed, again.record)
-    assert first.seed != assignments.draw_task(task, 4, "Zoë  Müller").seed
-    assert first.record == f"zoë müller: seed {first.seed}"

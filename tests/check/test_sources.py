@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 from check.submissions import filled, written
-from click.testing import CliRunner
 
 from chainrule.check import sources
 from chainrule.check.checked_file import LocalFile
 from chainrule.check.file_checks import check_file
-from chainrule.cli import main
 from chainrule.custom.signatures import contents
 from chainrule.errors import StudentError
 
@@ -100,11 +98,3 @@ def test_cells_of_a_notebook_are_run(tmp_path: Path) -> None:
 def test_other_texts_are_no_notebooks(tmp_path: Path, text: str) -> None:
     with pytest.raises(StudentError, match="not a Jupyter notebook"):
         sources.load(written(tmp_path, text, "mine.ipynb"))
-
-
-def test_forward_and_backward_may_be_in_two_files(tmp_path: Path) -> None:
-    forward = "def linear_forward(x, W, b):\n    return x @ W.T + b, (x, W, b)\n"
-    backward = "def linear_backward(dout, cache):\n    x, W, b = cache\n    return dout @ W, dout.T @ x, dout.sum(0)\n"
-    files = [written(tmp_path, forward, "one.py"), written(tmp_path, backward, "two.py")]
-    result = CliRunner().invoke(main, ["check", *map(str, files)])
-    assert result.exit_code == 0, result.output

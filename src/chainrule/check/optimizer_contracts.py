@@ -128,6 +128,8 @@ def _updates(update: CallSignature, making: Sequence[str], words: Words, unsure:
             names.append(argument)
             if default is None:
                 required.append(argument)
+    if len(required) > 3 and [*map(is_gradient, required[1:3])] == [False, True]:  # w, b, dw, db: state a contract
+        return
     state = dict[str, str]()
     for number, argument in enumerate(required[2:], 1):
         state[argument] = f"state{number}"

@@ -83,8 +83,8 @@ KINDS = {
         f"{NORMAL.format(1)}\nds = dy * gamma\nmean = (ds * n).mean(axis=1, keepdims=True)\n"
         "dx = (ds - ds.mean(axis=1, keepdims=True) - n * mean) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)\n"
         "return dx, (dy * n).sum(axis=0), dy.sum(axis=0)",
-        "num_features",
-        SCALES,
+        "features",
+        tuple((name, value.replace("num_", "")) for name, value in SCALES),
         ((5, 6), (6,), (6,)),
     ),
 }

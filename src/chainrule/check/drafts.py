@@ -109,6 +109,8 @@ class Search:
                 if default is not None and default.startswith("'"):
                     continue
                 word = SIZES.get(option, option)
+                if word == "O" and "w" not in self.intended.parameters:  # as many features as in the input
+                    word = "C"
                 if default == "()" and option not in SIZES:
                     word = "(rows, columns)" if option == "window" else f"({word}, {word})"
                 values[argument] = word

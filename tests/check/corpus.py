@@ -96,6 +96,10 @@ LAYOUTS = {  # text that converts an argument to (N, …), and a result back, by
     "one, channels last": ("{}.transpose(2, 0, 1)[None]", "{}[0].transpose(1, 2, 0)", (4,)),
 }
 
+UNJUDGED = (  # the same numbers are those of a batch, or of another layer
+    *(("BatchNorm1d", "one"), ("LayerNorm", "one")),
+    *(("Softmax", "one"), ("Softmax", "columns")),
+)
 
 CLASS = """
 class {name}:
@@ -225,7 +229,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
     """Yield the form, layer and layout of each file."""
     for form, name, layout in product(FORMS, KINDS, LAYOUTS):
         axes = len(KINDS[name].shapes[0])
-        if axes not in LAYOUTS[layout][2] or (name == "BatchNorm1d" and layout == "one"):
+        if axes not in LAYOUTS[layout][2] or (name, layout) in UNJUDGED:
             continue
         if FORMS[form].held == "{}" and layout not in ("batch", "channels last")[: 1 + bool(KINDS[name].parameters)]:
             continue

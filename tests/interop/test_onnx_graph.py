@@ -150,6 +150,7 @@ REFUSED: tuple[tuple[str, str, dict[str, Any]], ...] = (
         {"opset": 15},
     ),
     ("training_mode true, ratio 0.5", "y = Dropout(x, half, true)", {"opset": 13}),
+    ("an operator of 'com.example'", "y = com.example.Relu(x)", {}),
     ("depends on its own result", "a = Add(x, b) b = Tanh(a) y = Neg(b)", {}),
 )
 

@@ -103,9 +103,7 @@ class GraphTranslator:
         call = self._call(node, values)
         call.used_outputs = self._used_outputs(node)
         if node.domain not in ONNX_DOMAINS and operators.find(node.operator, node.domain) is None:
-            raise call.unsupported(
-                f"an operator of {quoted(node.domain)}", "an operator of ONNX itself, or of an installed package"
-            )
+            raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         for name, result in zip(call.outputs, self._translate(call), strict=False):
             if isinstance(result, Feature) and layout is not None:
                 result = layout.restored(result, call)

@@ -14,7 +14,6 @@ from chainrule.interop.onnx.operator_call import Feature
 from chainrule.interop.onnx.operators.moved_elements import materialized
 
 SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalization
-SMALLEST_SQUARES = {2: 1e-12, 3: 1e-24}  # version of Keras → lower limit of the sum of squares in UnitNormalization
 
 
 def _window(call: LayerCall, axes: int) -> dict[str, Any]:
@@ -191,11 +190,6 @@ def group_normalization(call: LayerCall) -> Feature:
     return call.moved_axis(x.with_node(y), 1, axis)
 
 
-def unit_normalization(call: LayerCall) -> Feature:
-    """Return x divided by its Euclidean norm along axes of a sample: ReduceSumSquare, Sqrt and Div."""
-    return call.normalized(call.x, call.axes(), SMALLEST_SQUARES[call.version])
-
-
 def normalization(call: LayerCall) -> Feature:
     """Return Mul and Add, which normalize each channel."""
     x = call.x
@@ -252,7 +246,6 @@ LAYERS = {
     "BatchNormalizationV2": batch_normalization,
     "LayerNormalization": layer_normalization,
     "GroupNormalization": group_normalization,
-    "UnitNormalization": unit_normalization,
     "Normalization": normalization,
     "Rescaling": rescaling,
     "LayerScale": layer_scale,

@@ -23,6 +23,7 @@ from chainrule.interop.onnx.operators import READERS
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.operators.terms import scale_and_shift
+from chainrule.layers import Input, Node
 
 BATCH = 2  # samples in the shapes of values; every layer must treat them equally
 OPSET = 18
@@ -242,3 +243,13 @@ class NodeBuilder:
                 value = self.moved(value, lambda indices, shape=shape: indices.reshape(shape))
             operands.append(value)
         return operands
+
+
+def with_channels_last(name: str, x: Input, assembly: Assembly) -> Feature:
+    """Return an input of the network with the channels on the last axis, as in the file."""
+    return NodeBuilder("input", name, name, assembly).moved_axis(Feature(x, BATCH), 1, -1)
+
+
+def with_channels_first(name: str, y: Feature, assembly: Assembly) -> Node:
+    """Return an output of the file with the channels on axis 1, as in the network."""
+    return materialized(NodeBuilder("output", name, name, assembly).moved_axis(y, -1, 1)).node

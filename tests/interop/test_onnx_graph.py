@@ -150,7 +150,12 @@ REFUSED: tuple[tuple[str, str, dict[str, Any]], ...] = (
         {"opset": 15},
     ),
     ("training_mode true, ratio 0.5", "y = Dropout(x, half, true)", {"opset": 13}),
-    ("an operator of 'com.example'", "y = com.example.Relu(x)", {}),
+    (
+        "4 scales of a value that is computed",
+        "q = QuantizeLinear(x, half) y = DequantizeLinear<axis = 1>(q, positive)",
+        {},
+    ),
+    ("block_size 2", "d = DequantizeLinear<axis = 0, block_size = 2>(two_rows, gamma) y = Add(x, d)", {}),
     ("depends on its own result", "a = Add(x, b) b = Tanh(a) y = Neg(b)", {}),
 )
 

@@ -33,7 +33,7 @@ NUMBERS = {  # attribute of Constant → field of the attribute, and type
 IR_VERSION = 8  # of the format of the nodes that the package onnx evaluates
 COSTS = inverted(NAMES.costs)  # operators that the package onnx may evaluate → bytes charged per byte
 LEAST_OPSET = 14  # for BatchNormalization, which the package evaluates as in training before
-PRODUCTS = ("Gemm", "MatMul", "MatMulInteger")  # their cost is that of all products
+PRODUCTS = ("Gemm", "MatMul")  # their cost is that of all products
 
 
 def is_foldable(call: Call) -> bool:
@@ -198,10 +198,12 @@ def _constant_of_shape(call: Call) -> Array:
 
 
 def _quantization(convert: Callable[..., Array], call: Call) -> Array:
-    """Return a constant converted to or from integers by scales of all elements, of an index of an axis, or of a block.
+    """Return a constant converted to or from integers by scales of all elements, or of an index of an axis.
 
     convert   `quantized` or `dequantized`
     """
+    if call.integer("block_size", 0):
+        raise call.unsupported(f"block_size {call.integer('block_size')}", "a scale for all elements, or along an axis")
     x = call.constant(0)
     scale = call.constant(1)
     call.allocated(x.shape, 8)
@@ -214,7 +216,7 @@ def _quantization(convert: Callable[..., Array], call: Call) -> Array:
         zero = default_zero(call, scale.shape)
     else:
         zero = np.zeros(scale.shape)
-    return convert(x, scale, zero, axis, call.integer("block_size", 0) or None)
+    return convert(x, scale, zero, axis)
 
 
 def _concat(call: Call) -> Array:

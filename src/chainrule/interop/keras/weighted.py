@@ -11,7 +11,6 @@ from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import LayerCall
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.onnx.operator_call import Feature
-from chainrule.interop.onnx.operators.moved_elements import materialized
 
 SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalization
 
@@ -180,14 +179,12 @@ def group_normalization(call: LayerCall) -> Feature:
     channels = call.x.shape[axis]
     groups = int(call.number("groups", 32))
     gamma, beta = _factors(call, (channels,))
-    x = materialized(call.moved_axis(call.x, axis, 1))
     if groups == -1:
         groups = channels
-    options = {"groups": groups, "epsilon": call.number("epsilon", 1e-3)}
-    weights = {"gamma": gamma, "beta": beta}
-    path = call.layer_in_file.path
-    y = call.assembly.apply_weighted("GroupNorm", x.node, options, weights, call.layer_name, path)
-    return call.moved_axis(x.with_node(y), 1, axis)
+    options: dict[str, Any] = {"num_groups": groups, "epsilon": call.number("epsilon", 1e-3)}
+    x = call.moved_axis(call.x, axis, 1)
+    y = call.op("GroupNormalization", x, gamma, beta, weights=["weight", "bias"], **options)
+    return call.moved_axis(y, 1, axis)
 
 
 def normalization(call: LayerCall) -> Feature:

@@ -17,7 +17,6 @@ from chainrule.interop.assembly import Assembly
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature, QuantizationParameters, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
-from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS, Operator, Reader, Results
 from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.operators.terms import rescale
@@ -196,7 +195,7 @@ class IntegerForm:
             scales = call.constant(1) * call.constant(4) * call.real("alpha", 1.0)
             values.append(dequantized(call.constant(self.bias), scales.reshape(-1), np.zeros(1)))
             indices.append(self.bias)
-        y = materialized(_as_floats(call, self.operator, indices, values))
+        y = _as_floats(call, self.operator, indices, values)
         if not call.has_input(self.result):
             return y
         return _round(call, y, self.result)

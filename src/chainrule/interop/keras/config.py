@@ -72,10 +72,7 @@ def parse_model(value: object, version: int, path: tuple[str, ...] = ()) -> Kera
     kind = expect(str, description.get("class_name"), "class_name")
     if kind not in MODELS or not _is_builtin(description):
         raise FormatError(f"the model is a {quoted(kind)}; expected a Sequential or a functional model")
-    config: object = description.get("config")
-    options: Mapping[str, object] = {"layers": config}  # format before Keras 2.2.3
-    if as_list(config) is None:
-        options = expect_object(config, "config of the model")
+    options = expect_object(description.get("config"), "config of the model")
     layer_configs: list[dict[str, object]] = []
     layers: list[KerasLayer] = []
     for entry in expect_list(object, options.get("layers"), "layers"):

@@ -43,7 +43,6 @@ def _options(random: Random, kind: str, shape: Shape) -> dict[str, Any]:
         "strides": sizes(3),
         "dilation_rate": random.randint(1, 2),
         "padding": random.choice(("same", "valid")),
-        "output_padding": random.randint(0, 2),
         "keepdims": is_on(),
         "activation": random.choice(ACTIVATIONS),
         "use_bias": is_on(),

@@ -78,23 +78,9 @@ def transposed_convolution(axes: int, call: LayerCall) -> Feature:
     size = call.integers("kernel_size", axes)
     strides = call.integers("strides", axes, 1)
     dilations = call.integers("dilation_rate", axes, 1)
-    is_same = _padding(call) is not None
-    added = None
-    if call.option("output_padding") is not None:
-        added = call.integers("output_padding", axes, least=0)
-    shape: list[int] = []
-    for axis, (length, stride) in enumerate(zip(x.shape[2:], strides, strict=True)):
-        extent = (size[axis] - 1) * dilations[axis] + 1
-        last = max(extent, stride)  # what the last element of the input adds to the output
-        if is_same:
-            last = stride
-        if added is not None and is_same:
-            last = extent % 2 + added[axis]
-        elif added is not None:
-            last = extent + added[axis]
-        shape.append(stride * (length - 1) + last)
     (w,), bias = call.kernels(filters, kernel=(*size, filters, x.shape[1]))
-    return call.as_in_keras(call.transposed(x, w, bias, shape, strides=strides, dilations=dilations))
+    y = call.transposed(x, w, bias, strides=strides, dilations=dilations, auto_pad=_padding(call))
+    return call.as_in_keras(y)
 
 
 def dense(call: LayerCall) -> Feature:

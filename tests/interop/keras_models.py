@@ -98,14 +98,10 @@ def predicted(model: Any, x: Any) -> Any:
         return keras.tree.map_structure(np.asarray, model.predict(x, verbose=0))
 
 
-def deviation(model: Any, loaded: Any, x: Array, *, turned: bool = True) -> float:
-    """Return the largest difference of the outputs for a batch, as a share of the largest output.
-
-    turned   whether Keras' channels are last
-    """
-    turn = channels_first if turned else np.asarray
-    expected = turn(predicted(model, x))
-    actual = loaded.predict(np.ascontiguousarray(turn(x)))
+def deviation(model: Any, loaded: Any, x: Array) -> float:
+    """Return the largest difference of the outputs for a batch, as a share of the largest output."""
+    expected = channels_first(predicted(model, x))
+    actual = loaded.predict(np.ascontiguousarray(channels_first(x)))
     return numerical.deviation(actual, expected, 1e-3)
 
 

@@ -16,7 +16,6 @@ import chainrule as cr
 
 L = keras.layers
 COUNT = draws(16)
-FIRST = {"data_format": "channels_first"}
 
 
 def assert_shared(model: Any, loaded: Any) -> None:
@@ -70,14 +69,6 @@ def test_a_model_that_another_model_contains_too_but_is_not_saved(tmp_path: Path
     keras.Model(other, inner(inner(other)))
     x = keras.Input((4, 3, 2))
     agree(tmp_path, keras.Model(x, inner(L.ReLU()(inner(x)))), 16)
-
-
-def test_models_with_channels_first(tmp_path: Path) -> None:
-    layers = [L.Conv2D(4, 3, padding="same", **FIRST), L.BatchNormalization(axis=1), L.MaxPooling2D(**FIRST)]
-    model = filled(keras.Sequential([keras.Input((3, 8, 6)), *layers, L.Flatten(**FIRST), L.Dense(5)]), 5)
-    x = np.random.default_rng(6).standard_normal((3, 3, 8, 6)).astype(np.float32)
-    loaded = cr.load(saved(tmp_path, model, ".keras"), engine="numpy")
-    assert deviation(model, loaded, x, turned=False) < 1e-5
 
 
 def test_weights_of_16_bits_are_computed_with_in_32(tmp_path: Path) -> None:

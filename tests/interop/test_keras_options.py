@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from interop.keras2_files import written
 from interop.keras_draws import layer_class
-from interop.keras_models import Array, channels_first, deviation, filled, keras, predicted, saved
+from interop.keras_models import Array, channels_first, filled, keras, predicted, saved
 from interop.test_keras_layers import FORMER, IDLE, KINDS, MERGING
 from numerical import assert_close
 
@@ -67,7 +67,6 @@ def _tuples(value: Any) -> Any:
 NOTATIONS: tuple[Any, ...] = (
     lambda value: value,
     lambda value: int(value) if isinstance(value, bool) else value,
-    lambda value: {"type": "ndarray", "value": value} if _is_array(value) else value,
     lambda value: (
         {"class_name": "__numpy__", "config": {"value": value, "dtype": "float32"}} if _is_array(value) else value
     ),
@@ -126,16 +125,3 @@ def test_slopes_and_the_hard_sigmoid_of_keras_2(tmp_path: Path) -> None:
     loaded = cr.load(written(tmp_path / "m.hdf5", model), engine="numpy")
     x = np.linspace(-12, 4, 40, dtype=np.float32).reshape(8, 5)
     assert_close(loaded.predict(x), np.clip(0.2 * np.where(x > 0, x, 0.3 * x) + 0.5, 0, 1))
-
-
-def test_a_row_whose_first_layer_states_the_input(tmp_path: Path) -> None:
-    """Before Keras 2.2.3 a Sequential model was a list of layers."""
-    model = filled(keras.Sequential([keras.Input((5,)), L.Dense(3, activation="tanh")]), 0)
-    path = written(tmp_path / "m.h5", model)
-    with h5py.File(path, "r+") as file:
-        config = json.loads(file.attrs["model_config"])
-        config["config"] = config["config"]["layers"][1:]
-        config["config"][0]["config"]["batch_input_shape"] = [None, 5]
-        file.attrs["model_config"] = json.dumps(config).encode()
-    x = np.random.default_rng(1).standard_normal((4, 5)).astype(np.float32)
-    assert deviation(model, cr.load(path, engine="numpy"), x) < 1e-5

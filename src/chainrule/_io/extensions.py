@@ -11,7 +11,6 @@ from typing import Any
 from chainrule.errors import OptionError, one_line
 
 ENGINES = "chainrule.engines"  # functions without arguments that return an engine
-ONNX_OPERATORS = "chainrule.onnx_operators"  # objects of interop.onnx.operators.operator.Operator
 
 
 @cache

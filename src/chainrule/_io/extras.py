@@ -13,7 +13,6 @@ REQUIREMENTS = {
     "jax": ["jax>=0.8,<0.12"],
     "keras": ["h5py>=3.11"],
     "mpi": ["mpi4py>=4"],
-    "onnx": ["onnx>=1.21"],
     "page": ["starlette>=1.0.1", "uvicorn>=0.34", "h11>=0.16"],
     "plots": ["matplotlib>=3.9", "pillow>=12.2"],
     "sklearn": ["scikit-learn>=1.6"],

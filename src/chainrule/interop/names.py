@@ -14,7 +14,6 @@ class ForeignNames:
     onnx: Mapping[str, str]
     tflite: Mapping[str, str]
     numpy: Mapping[str, str]
-    costs: Mapping[str, str]
     roles: Mapping[str, str]
     groups: Mapping[str, Sequence[str]]
     suffixes: Mapping[str, str]

@@ -170,21 +170,6 @@ def test_elements_are_repeated_and_selected(tmp_path: Path, seed: int) -> None:
 
 
 @needs("gcc")
-@pytest.mark.parametrize("by", ["greater", "equal"])
-def test_a_selection_takes_rounded_elements(tmp_path: Path, by: str) -> None:
-    """Also of a constant, and of values on other scales than that of the result."""
-    image, draw = cr.Input((2, 5, 4)), np.random.default_rng(1)
-    limit, a = cr.FixedValue((1, 5, 4))(image), cr.Conv2D(2, 3, padding="same")(image)
-    y = cr.Where()(cr.Compare(by)(image, limit), a, cr.FixedValue((2, 1, 1))(image))
-    model, x = cr.Graph(image, y, engine="numpy"), np.round(draw.normal(size=(9, 2, 5, 4))).astype("f4")
-    model.weights["constant1.b"][:] = np.round(draw.normal(size=(1, 5, 4))) + (0.5 if by == "greater" else 0)
-    model.weights["constant2.b"][:] = 0.5
-    integers = Quantized(model, x)
-    assert_close(int8_outputs(tmp_path, model, x, integers), integers.predict(x).reshape(9, -1))
-    assert deviation(integers.predict(x), model.predict(x)) < (0.02 if by == "greater" else 2)
-
-
-@needs("gcc")
 def test_sums_of_many_equal_weights_stay_within_32_bits(tmp_path: Path) -> None:
     """70,000 products of the largest weights and inputs are 2.3e9, and the bias makes the most of what is left."""
     model = cr.Sequential((cr.Dense(2), cr.ReLU(), cr.Dense(1)), (70_000,), engine="numpy")

@@ -81,8 +81,6 @@ class Int8Steps:
             "add": self._add_sum,
             "multiply": self._add_product,
             "concatenate": self._add_concatenation,
-            "where": self._add_where,
-            **dict.fromkeys(("greater", "equal"), self._add_comparison),
             "constant": self._add_constant,
             "gather": self._add_gather,
             **dict.fromkeys(SELECTING, self._add_selection),
@@ -313,41 +311,6 @@ class Int8Steps:
         self.scales[part.storage] = y_scale
         self._add_look_up(x, part, scale.values(INT8_VALUES))
         return part
-
-    def _add_where(self, operation: Operation) -> None:
-        """Add the selection of one of two inputs, both on the scale of the result."""
-        test = operation.operand()
-        y = operation.result
-        a = self._on_scale(operation.operand(1), y, 1)
-        b = self._on_scale(operation.operand(2), y, 2)
-
-        def compute(activations: Activations) -> Array:
-            selected = self._multiples(activations, test) != 0
-            shape = (-1, *y.shape)
-            return np.where(selected, activations[a.storage].reshape(shape), activations[b.storage].reshape(shape))
-
-        self.add("where_int8", (test, a, b, y, y.size, self.scales[test.storage].zero), compute)
-
-    def _add_comparison(self, operation: Operation) -> None:
-        """Add a comparison of the numbers that the integers represent, as floats."""
-        operands = (operation.operand(), operation.operand(1))
-        y = operation.result
-        scales = [self.scales[x.storage] for x in operands]
-        y_scale = self.scales.setdefault(y.storage, Int8Scale.of(0, 1))
-        false, true = map(int, y_scale.numbers(np.array([0.0, 1.0])))
-
-        def value(activations: Activations, number: int) -> Array:
-            multiples = self._multiples(activations, operands[number])
-            return np.float32(scales[number].step) * multiples.astype(np.float32)
-
-        def compute(activations: Activations) -> Array:
-            result = self.run(operation, value(activations, 0), value(activations, 1))
-            return np.where(result, true, false).astype(np.int8)
-
-        numbers = list[float]()
-        for scale in scales:
-            numbers += [float(scale.step), scale.zero]
-        self.add(f"{operation.name}_int8", (*operands, y, y.size, *numbers, false, true), compute)
 
     def _add_constant(self, operation: Operation) -> None:
         """Add a copy of constants, on a scale of their own unless the result has one."""

@@ -22,7 +22,6 @@ CLIPPINGS = ("relu", "clip")
 # Operations that can write integers on the scale of a fake quantization that follows them.
 HOSTS = (
     *("cross_correlate", "cross_correlate_dx", "dense", "add", "multiply", "average_pool", "concatenate"),
-    *("where", "greater", "equal"),
     *(name for name in ELEMENTWISE if name != "fake_quantize"),
 )
 

@@ -17,11 +17,10 @@ from chainrule.operations.definitions import pointwise
 
 KERNELS = files("chainrule.interop.c") / "kernels"
 # Placeholders of kernels/*.c, and their values in each copy of a definition with the placeholder: the number of filters
-# or positions that are computed together; a function that compares or that moves elements, with its operator; one that
+# or positions that are computed together; a function that moves elements, with its operator; one that
 # combines two elements, with the result; the type of copied elements, with the suffix of the function's name.
 VARIANTS = {
     "FILTERS": [{"FILTERS": "1"}, {"FILTERS": "4"}, {"FILTERS": "8"}, {"FILTERS": "16"}],
-    "COMPARE": [{"COMPARE": "greater", "EXCEEDS": ">"}, {"COMPARE": "equal", "EXCEEDS": "=="}],
     "COMBINE": [
         {"COMBINE": "add", "VALUE": "a[e] + b[e]"},
         {"COMBINE": "multiply", "VALUE": "a[e] * b[e]"},

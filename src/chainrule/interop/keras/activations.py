@@ -101,11 +101,6 @@ def elu(call: LayerCall) -> Feature:
     return call.layer(call.x, "ELU", alpha=call.number("alpha", 1.0))
 
 
-def thresholded_relu(call: LayerCall) -> Feature:
-    """Return ThresholdedRelu."""
-    return call.layer(call.x, "ThresholdedReLU", threshold=call.number("theta", 1.0))
-
-
 def softmax(call: LayerCall) -> Feature:
     """Return Softmax along one axis of a sample."""
     return call.op("Softmax", call.x, axis=call.axis())
@@ -116,6 +111,5 @@ LAYERS: dict[str, Callable[[LayerCall], Feature]] = {
     "ReLU": relu,
     "LeakyReLU": leaky_relu,
     "ELU": elu,
-    "ThresholdedReLU": thresholded_relu,
     "Softmax": softmax,
 }

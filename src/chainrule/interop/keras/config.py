@@ -1,10 +1,9 @@
 """Configurations of Keras models: layers, the inputs of their calls, and nested models."""
 
-import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,11 +14,6 @@ from chainrule.interop.keras.values import ARRAYS, as_dict, as_list, decode
 
 FUNCTIONS_OF_TENSORFLOW = ("TFOpLambda", "TensorFlowOpLayer")  # in files of Keras 2
 MODELS = ("Sequential", "Functional", "Model")
-# Wrappers without effect in inference, and the layers in them that are read.
-WRAPPERS = {
-    "TimeDistributed": ("Dense", "Activation", "Dropout", "ReLU", "LeakyReLU", "ELU"),
-    "SpectralNormalization": ("Dense", "Conv1D", "Conv2D", "Conv1DTranspose", "Conv2DTranspose"),
-}
 KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
 
 
@@ -41,12 +35,9 @@ class KerasLayer:
     kind       name of the layer's class, or of a function of keras.ops if `operation` is true
     options    configuration of the layer
     calls      inputs of each call of the layer: results of other layers, or constants
-    path       names of the enclosing models, from the outside, and of the layer. For a layer shared by several models,
-               this is the path in the first model
+    path       names of the enclosing models, from the outside, and of the layer
     operation  whether the layer is a function of keras.ops
     model      the nested model, if the layer is a model; otherwise None
-    wrapper    class that wraps the layer in the file, such as TimeDistributed; None if there is none
-    shared_id  number of a layer that is described several times in the file; None for other layers
     """
 
     kind: str
@@ -56,8 +47,6 @@ class KerasLayer:
     path: tuple[str, ...]
     operation: bool = False
     model: "KerasModel | None" = None
-    wrapper: str | None = None
-    shared_id: object = None
 
 
 @dataclass(frozen=True)
@@ -83,10 +72,7 @@ def parse_model(value: object, version: int, path: tuple[str, ...] = ()) -> Kera
     kind = expect(str, description.get("class_name"), "class_name")
     if kind not in MODELS or not _is_builtin(description):
         raise FormatError(f"the model is a {quoted(kind)}; expected a Sequential or a functional model")
-    config: object = description.get("config")
-    options: Mapping[str, object] = {"layers": config}  # format before Keras 2.2.3
-    if as_list(config) is None:
-        options = expect_object(config, "config of the model")
+    options = expect_object(description.get("config"), "config of the model")
     layer_configs: list[dict[str, object]] = []
     layers: list[KerasLayer] = []
     for entry in expect_list(object, options.get("layers"), "layers"):
@@ -180,7 +166,7 @@ def _parse_layer(description: dict[str, object], version: int, path: tuple[str, 
     """Parse the configuration of a layer; FormatError for a class that is not part of Keras.
 
     A file describes a layer as {"class_name": "Dense", "config": {"name": "dense", "units": 3}, "inbound_nodes": […]},
-    with one inbound node for each call. The description of a wrapper contains that of the layer inside.
+    with one inbound node for each call.
     """
     kind = expect(str, description.get("class_name"), "class_name of a layer")
     config = expect_object(description.get("config"), f"config of a {quoted(kind)}")
@@ -190,14 +176,12 @@ def _parse_layer(description: dict[str, object], version: int, path: tuple[str, 
         raise FormatError(f"{problem}; expected layers of Keras itself")
     if kind in FUNCTIONS_OF_TENSORFLOW:
         raise FormatError(f"{kind} {quoted(name)}: a function of TensorFlow; convert the network to ONNX with tf2onnx")
-    wrapper = None
-    if kind in WRAPPERS:
-        wrapper = kind
-        kind, config = _wrapped(wrapper, name, config)
     options = {option: decode(value) for option, value in config.items()}
+    if options.get("data_format") == "channels_first":
+        raise FormatError(f"{kind} {quoted(name)}: data_format 'channels_first'; expected channels_last")
     # A function of keras.ops has its options among the arguments of its calls, a layer in its configuration.
     is_operation = ".ops" in str(description.get("module", ""))
-    augments = version >= 3 and (kind.startswith("Random") or kind in ("CenterCrop", "Resizing"))
+    augments = version >= 3 and (kind.startswith("Random") or kind == "Resizing")
     calls: list[tuple[Source, ...]] = []
     for node in expect_list(object, description.get("inbound_nodes", []), "inbound_nodes"):
         call = _without_options(node, kind, options) if is_operation else node
@@ -206,17 +190,7 @@ def _parse_layer(description: dict[str, object], version: int, path: tuple[str, 
     model = None
     if kind in MODELS:  # a model may be a layer of another
         model = parse_model(description, version, own_path)
-    shared_id = description.get("shared_object_id")
-    return KerasLayer(kind, name, options, tuple(calls), own_path, is_operation, model, wrapper, shared_id)
-
-
-def _wrapped(wrapper: str, name: str, config: Mapping[str, object]) -> tuple[str, dict[str, object]]:
-    """Return the class and the configuration of the layer inside a wrapper such as TimeDistributed."""
-    layer = expect_object(config.get("layer"), f"the layer of a {quoted(wrapper)}")
-    kind = expect(str, layer.get("class_name"), "class_name of a layer")
-    if kind not in WRAPPERS[wrapper] or not _is_builtin(layer):
-        raise FormatError(f"{wrapper} {quoted(name)} of a {quoted(kind)}; expected {', '.join(WRAPPERS[wrapper])}")
-    return kind, expect_object(layer.get("config"), f"config of a {quoted(kind)}")
+    return KerasLayer(kind, name, options, tuple(calls), own_path, is_operation, model)
 
 
 def _without_options(node: object, kind: str, options: dict[str, object]) -> object:
@@ -235,51 +209,6 @@ def _without_options(node: object, kind: str, options: dict[str, object]) -> obj
         options["index"] = [index] if as_list(index) is None else index
         arguments = [x]
     return {"args": arguments, "kwargs": {}}
-
-
-def with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]] | None = None) -> KerasModel:
-    """Return a model where each layer shared by several models has the path of its first description.
-
-    A .keras file describes a shared layer in each of the models. All descriptions but the first contain the number
-    `shared_id`. The weights are stored only once, in the group of the first model.
-
-    written   layers described earlier in the file, by configuration. The layers of this model are added
-    """
-    earlier = {} if written is None else written
-    return replace(model, layers={name: _shared_layer(layer, earlier) for name, layer in model.layers.items()})
-
-
-def _shared_layer(layer: KerasLayer, earlier: dict[str, list[KerasLayer]]) -> KerasLayer:
-    """Return a layer with the path of its first description, and add it to the earlier layers."""
-    if layer.model is not None:
-        return replace(layer, model=with_shared_layers(layer.model, earlier))
-    configuration = json.dumps([layer.kind, layer.name, _without_ids(layer.options)], sort_keys=True)
-    equal_layers = earlier.setdefault(configuration, [])
-    if layer.shared_id is not None:
-        original_paths = {equal.path for equal in equal_layers if equal.shared_id in (None, layer.shared_id)}
-        if len(original_paths) == 1:
-            layer = replace(layer, path=original_paths.pop())
-    equal_layers.append(layer)
-    return layer
-
-
-def _without_ids(options: object) -> object:
-    """Remove the numbers of shared objects from options."""
-    if isinstance(options, list):
-        return [*map(_without_ids, cast("list[object]", options))]
-    if not isinstance(options, Mapping):
-        return options
-    items = cast("Mapping[str, object]", options).items()
-    return {name: _without_ids(value) for name, value in items if name != "shared_object_id"}
-
-
-def layer_paths(model: KerasModel) -> Iterator[tuple[str, ...]]:
-    """Yield the paths of all layers in a model and its nested models."""
-    for layer in model.layers.values():
-        if layer.model is None:
-            yield layer.path
-        else:
-            yield from layer_paths(layer.model)
 
 
 def _is_builtin(description: Mapping[str, object]) -> bool:

@@ -22,7 +22,6 @@ from chainrule.interop.keras.config import (
     Source,
     TensorReference,
     parse_model,
-    with_shared_layers,
 )
 from chainrule.interop.keras.layer_call import LayerCall
 from chainrule.interop.keras.operations import LAYERS, OPERATIONS
@@ -35,9 +34,8 @@ from chainrule.interop.keras.weights import (
     opened,
     renumbered,
 )
-from chainrule.interop.onnx.node_builder import BATCH
+from chainrule.interop.onnx.node_builder import with_channels_first, with_channels_last
 from chainrule.interop.onnx.operator_call import Feature, Value
-from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.layers import Input, Node
 
 MAX_CONFIG = 16 << 20
@@ -67,7 +65,7 @@ def read_keras(path: Path, outputs: Sequence[str] | None = None, shape: Sizes | 
             version = _major_version(file.attribute(file.root, "keras_version") or "2")
         if not isinstance(config, str | bytes):
             config = ""
-        model = with_shared_layers(parse_model(parse(config, MAX_CONFIG), version))
+        model = parse_model(parse(config, MAX_CONFIG), version)
         weights = archived_weights(file, model) if member else legacy_weights(file)
         return network(model, weights, version, file.floats, file.budget, outputs, shape)
 
@@ -108,29 +106,20 @@ def network(
     assembly = Assembly(budget)
     assembly.layer_names = layer_names
     assembly.numbered = numbered
-    has_channels_last = _has_channels_last(model)
     inputs: dict[str, Input] = {}
     values: list[Feature] = []
     is_double = False
     for reference in model.inputs:
         layer = _input_layer(model, reference)
-        sizes = _sample_sizes(layer)
-        if has_channels_last:
-            sizes = [sizes[-1], *sizes[:-1]]
-        x = Input(complete_shape(quoted(layer.name), sizes, sample))
+        *sizes, channels = _sample_sizes(layer)
+        x = Input(complete_shape(quoted(layer.name), [channels, *sizes], sample))
         inputs[layer.name] = x
-        value = Feature(x, BATCH)
-        if has_channels_last:
-            value = LayerCall(layer, [], assembly, read_weights, version).moved_axis(value, 1, -1)
-        values.append(value)
+        values.append(with_channels_last(layer.name, x, assembly))
         is_double |= layer.options.get("dtype") == "float64"
     results = ModelTranslator(assembly, read_weights, version).run(model, values)
     outputs: dict[str, Node] = {}
     for name, result in zip(_output_names(model), results, strict=True):
-        if has_channels_last:
-            layer = model.layers[model.outputs[0].layer]
-            result = LayerCall(layer, [], assembly, read_weights, version).moved_axis(result, -1, 1)
-        outputs[name] = materialized(result).node
+        outputs[name] = with_channels_first(name, result, assembly)
     is_double |= np.dtype("float64") in floats
     return assembly.finish(inputs, outputs, "float64" if is_double else "float32")
 
@@ -171,16 +160,6 @@ def _with_outputs(model: KerasModel, names: Sequence[str] | None) -> KerasModel:
             raise FormatError(f"it has no output {quoted(name)}; expected one of {', '.join(available)}")
         selected[name] = available[name]
     return replace(model, outputs=tuple(selected.values()), output_names=tuple(selected))
-
-
-def _has_channels_last(model: KerasModel) -> bool:
-    """Return whether channels are the last axis: True unless a layer has the option channels_first."""
-    for layer in model.layers.values():
-        if layer.options.get("data_format") == "channels_first":
-            return False
-        if layer.model is not None and not _has_channels_last(layer.model):
-            return False
-    return True
 
 
 def _sample_sizes(layer: KerasLayer) -> list[int | str]:

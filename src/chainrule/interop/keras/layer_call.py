@@ -18,7 +18,6 @@ from chainrule.interop.onnx.operator_call import Feature, Value
 
 UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 NEUTRAL: dict[str, object] = {"groups": 1, "data_format": "channels_last"}  # values of options that change nothing
-FORMATS = ("channels_last", "channels_first")
 
 
 class LayerCall(NodeBuilder):
@@ -101,14 +100,6 @@ class LayerCall(NodeBuilder):
             raise self.unsupported(f"{name} {quoted(value)}", f"{count} whole numbers of at least {least}")
         return cast("list[int]", entries)
 
-    def whole_numbers(self, name: str) -> list[int]:
-        """Return an option that is a list of whole numbers, or a single one."""
-        value = self.value(name)
-        entries = [value] if is_whole(value) else as_list(value)
-        if entries is None or not all(is_whole(entry) for entry in entries):
-            raise self.unsupported(f"{name} {quoted(value)}", "whole numbers")
-        return cast("list[int]", entries)
-
     def flag(self, name: str, *, default: bool) -> bool:
         """Return an option that is true or false; 1, 0 and null (false) are also accepted."""
         value = self.option(name, default)
@@ -155,19 +146,13 @@ class LayerCall(NodeBuilder):
 
     # ------------------------------------------------------------------ channels and weights
 
-    def channels(self, x: Feature) -> int:
-        """Return the axis of the channels of a value, as data_format says."""
-        if self.choice("data_format", FORMATS[0], FORMATS) == "channels_first":
-            return 1
-        return len(x.shape) - 1
-
     def image(self) -> Feature:
         """Return the input with the channels on axis 1."""
-        return self.moved_axis(self.x, self.channels(self.x), 1)
+        return self.moved_axis(self.x, -1, 1)
 
     def as_in_keras(self, y: Feature) -> Feature:
-        """Return a result whose channels are on axis 1 with the channels where Keras has them."""
-        return self.moved_axis(y, 1, self.channels(y))
+        """Return a result whose channels are on axis 1 with the channels on the last axis."""
+        return self.moved_axis(y, 1, -1)
 
     def weights(self, **shapes: Sequence[int] | None) -> dict[str, Array]:
         """Return the weights of the layer by name; FormatError for weights of other shapes."""

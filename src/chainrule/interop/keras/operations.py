@@ -1,6 +1,5 @@
 """Functions of keras.ops, such as x + y and ops.mean(x), as they occur in functional models."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -16,7 +15,6 @@ from chainrule.interop.keras.layer_call import LayerCall
 from chainrule.interop.keras.values import as_dict, as_list, is_whole
 from chainrule.interop.names import NAMES
 from chainrule.interop.onnx.operator_call import Feature
-from chainrule.interop.onnx.operators.padding import REPEATING_MODES
 from chainrule.interop.onnx.tensors import TYPES
 
 Result = Feature | list[Feature]
@@ -66,11 +64,6 @@ def gelu(call: LayerCall) -> Feature:
     return call.layer(call.x, "ExactGELU")
 
 
-def resize(call: LayerCall) -> Feature:
-    """Return Resize to a size."""
-    return shapes.resized(call, call.integers("size", 2))
-
-
 # ---------------------------------------------------------------------- moved elements
 
 
@@ -97,20 +90,6 @@ def reshape(call: LayerCall, x: Array) -> Array:
     return x.reshape(len(x), *cast("list[int]", sizes[1:]))
 
 
-def repeat(call: LayerCall, x: Array) -> Array:
-    """Repeat each element along an axis."""
-    count = call.integer("repeats")
-    call.reserve(call.x, count)
-    return np.repeat(x, count, _argument(call, "axis"))
-
-
-def tile(call: LayerCall, x: Array) -> Array:
-    """Repeat an array along its axes."""
-    counts = call.whole_numbers("repeats")
-    call.reserve(call.x, math.prod(counts))
-    return np.tile(x, counts)
-
-
 def get_item(call: LayerCall, x: Array) -> Array:
     """Select elements by an index or a range for each axis."""
     index = tuple(_index(call, entry) for entry in as_list(call.value("index")) or [])
@@ -132,61 +111,11 @@ def _index(call: LayerCall, entry: object) -> Any:
     raise call.unsupported(f"index {quoted(entry)}", "whole numbers and ranges")
 
 
-def split(call: LayerCall) -> list[Feature]:
-    """Return the parts of an axis."""
-    parts: Any = call.value("indices_or_sections")
-    return call.moved_parts(call.x, lambda indices: np.split(indices, parts, _argument(call, "axis")))
-
-
-def unstack(call: LayerCall) -> list[Feature]:
-    """Return the elements along an axis, without the axis."""
-    call.value("num")
-    return call.moved_parts(call.x, lambda indices: [*np.moveaxis(indices, _argument(call, "axis"), 0)])
-
-
-def take(call: LayerCall) -> Feature:
-    """Return the elements of an axis at constant positions."""
-    x, *positions = call.operands
-    if not isinstance(x, Feature) or len(positions) != 1 or isinstance(positions[0], Feature):
-        raise call.unsupported("computed positions", "an input and constant positions")
-    chosen = positions[0].astype(int)
-    return call.moved(x, lambda indices: np.take(indices, chosen, _argument(call, "axis")))
-
-
-def stack(call: LayerCall) -> Feature:
-    """Return Concat along a new axis."""
-    rank = len(call.inputs[0].shape) + 1
-    axis = int(call.number("axis", 0)) % rank
-    if axis == 0 or len(call.inputs) < len(call.operands):
-        raise call.unsupported(f"axis {quoted(call.value('axis'))}", "results of layers, and an axis of a sample")
-    return call.joined([call.expanded(x, axis) for x in call.inputs], axis)
-
-
-def pad(call: LayerCall) -> Feature:
-    """Return Pad, or the elements that it repeats."""
-    x = call.x
-    mode: Any = call.choice("mode", "constant", ("constant", *REPEATING_MODES, "symmetric"))
-    stated: object = call.value("pad_width")
-    pairs = np.array(stated)
-    if pairs.dtype.kind not in "iu" or pairs.shape != (len(x.shape), 2) or pairs.min() < 0 or pairs[0].any():
-        raise call.unsupported(f"pad_width {quoted(stated)}", "two numbers for each axis, 0 for the batch axis")
-    if mode == "constant":
-        value = 0.0
-        if call.option("constant_values") is not None:
-            value = call.number("constant_values")
-        return call.padded(x, pairs, value)
-    call.reserve(x, math.prod((pairs.sum(1) + 1).tolist()))
-    return call.moved(x, lambda indices: np.pad(indices, pairs, mode))
-
-
 MOVEMENTS: dict[str, Move] = {
     "ExpandDims": lambda call, x: np.expand_dims(x, _argument(call, "axis")),
-    "Flip": lambda call, x: np.flip(x, _argument(call, "axis")),
     "GetItem": get_item,
-    "Repeat": repeat,
     "Reshape": reshape,
     "Squeeze": lambda call, x: np.squeeze(x, _argument(call, "axis")),
-    "Tile": tile,
     "Transpose": lambda call, x: x.transpose(_argument(call, "axes")),
 }
 
@@ -208,15 +137,7 @@ OPERATIONS: dict[str, Translation] = {
     "LeakyRelu": activations.leaky_relu,
     "Elu": activations.elu,
     "Concatenate": shapes.concatenate,
-    "Stack": stack,
-    "Pad": pad,
-    "Split": split,
-    "Take": take,
-    "Unstack": unstack,
-    "AveragePool": partial(weighted.pooling, "AveragePool"),
-    "MaxPool": partial(weighted.pooling, "MaxPool"),
     "Identity": shapes.idle,
-    "Resize": resize,
 }
 LAYERS: dict[str, Callable[[LayerCall], Feature]] = {**weighted.LAYERS, **activations.LAYERS, **shapes.LAYERS}
 

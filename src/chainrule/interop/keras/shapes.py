@@ -1,6 +1,6 @@
 """Keras layers that move elements, change sizes, or combine values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial, reduce
 
 import numpy as np
@@ -31,24 +31,14 @@ def reshape(call: LayerCall) -> Feature:
 
 
 def flatten(call: LayerCall) -> Feature:
-    """Return Flatten, after Transpose if the channels are first in the file."""
-    x = call.x
-    if len(x.shape) > 2 and call.channels(x) == 1:
-        x = call.moved_axis(x, 1, -1)
-    return call.moved(x, lambda indices: indices.reshape(len(indices), -1))
+    """Return Flatten."""
+    return call.moved(call.x, lambda indices: indices.reshape(len(indices), -1))
 
 
 def permute(call: LayerCall) -> Feature:
     """Return Transpose."""
     order = call.integers("dims", len(call.x.shape) - 1)
     return call.moved(call.x, lambda indices: indices.transpose(0, *order))
-
-
-def repeat_vector(call: LayerCall) -> Feature:
-    """Return Expand along a new axis."""
-    count = call.integer("n")
-    call.reserve(call.x, count)
-    return call.moved(call.x, lambda indices: np.repeat(indices[:, None], count, 1))
 
 
 def borders(option: str, sign: int, default: int, call: LayerCall) -> Feature:
@@ -65,8 +55,7 @@ def borders(option: str, sign: int, default: int, call: LayerCall) -> Feature:
     if sizes.dtype.kind not in "iu" or sizes.shape not in ((), (2,), (axes, 1), (axes, 2)) or sizes.min() < 0:
         raise call.unsupported(f"{option} {quoted(stated)}", f"{axes} pairs of whole numbers")
     pairs = np.zeros((axes + 2, 2), int)
-    positions = [axis for axis in range(1, axes + 2) if axis != call.channels(call.x)]
-    pairs[positions] = sign * np.broadcast_to(sizes, (axes, 2))
+    pairs[1:-1] = sign * np.broadcast_to(sizes, (axes, 2))
     return call.padded(call.x, pairs)
 
 
@@ -80,31 +69,13 @@ def upsample(call: LayerCall) -> Feature:
 
 def resizing(call: LayerCall) -> Feature:
     """Return Resize to a height and a width."""
-    return resized(call, [call.integer("height"), call.integer("width")])
-
-
-def resized(call: LayerCall, size: Sequence[int]) -> Feature:
-    """Return images in another size."""
     for option in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio"):
         if call.flag(option, default=False):
             raise call.unsupported(f"{option} true", "false")
     for option in ("fill_mode", "fill_value"):  # of pad_to_aspect_ratio
         call.option(option)
+    size = [call.integer("height"), call.integer("width")]
     return call.as_in_keras(call.resized(call.image(), size, call.choice("interpolation", MODES[1], MODES)))
-
-
-def center_crop(call: LayerCall) -> Feature:
-    """Return Pad with negative numbers, which remove elements."""
-    x = call.x
-    pairs = np.zeros((len(x.shape), 2), int)
-    positions = [axis for axis in (1, 2, 3) if axis != call.channels(x)]
-    for axis, name in zip(positions, ("height", "width"), strict=True):
-        size = call.integer(name)
-        rest = x.shape[axis] - size
-        if rest < 0:
-            raise call.unsupported(f"{name} {size} of {x.shape[axis]}", "images that are not smaller")
-        pairs[axis] = -(rest // 2), rest // 2 - rest
-    return call.padded(x, pairs)
 
 
 # ---------------------------------------------------------------------- several values
@@ -159,9 +130,7 @@ LAYERS: dict[str, Callable[[LayerCall], Feature]] = {
     "Reshape": reshape,
     "Flatten": flatten,
     "Permute": permute,
-    "RepeatVector": repeat_vector,
     "Resizing": resizing,
-    "CenterCrop": center_crop,
     "Concatenate": concatenate,
     "Add": add,
     "Multiply": multiply,

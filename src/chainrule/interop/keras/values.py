@@ -25,8 +25,7 @@ def is_whole(value: object, least: int = -shapes.MAX_INT32) -> TypeGuard[int]:
 def decode(value: object) -> object:
     """Decode the value of an option: arrays and tuples become lists, and scalar arrays become numbers.
 
-    Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}, and .keras files since 2.12 contain
-    {"class_name": "__numpy__", "config": {"value": …}}. Versions in between write plain lists.
+    An array is {"class_name": "__numpy__", "config": {"value": …}} in .keras files, and a plain list in .h5 files.
     """
     if isinstance(value, list):
         return [*map(decode, cast("list[object]", value))]
@@ -34,8 +33,6 @@ def decode(value: object) -> object:
     if not options:
         return value
     kind = options.get("class_name")
-    if options.get("type") == "ndarray" and "value" in options:
-        return options["value"]
     if kind in ARRAYS:
         return as_dict(options.get("config")).get("value")
     if kind in ("__tuple__", "TensorShape"):

@@ -11,10 +11,8 @@ from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import LayerCall
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.onnx.operator_call import Feature
-from chainrule.interop.onnx.operators.moved_elements import materialized
 
 SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalization
-SMALLEST_SQUARES = {2: 1e-12, 3: 1e-24}  # version of Keras → lower limit of the sum of squares in UnitNormalization
 
 
 def _window(call: LayerCall, axes: int) -> dict[str, Any]:
@@ -80,23 +78,9 @@ def transposed_convolution(axes: int, call: LayerCall) -> Feature:
     size = call.integers("kernel_size", axes)
     strides = call.integers("strides", axes, 1)
     dilations = call.integers("dilation_rate", axes, 1)
-    is_same = _padding(call) is not None
-    added = None
-    if call.option("output_padding") is not None:
-        added = call.integers("output_padding", axes, least=0)
-    shape: list[int] = []
-    for axis, (length, stride) in enumerate(zip(x.shape[2:], strides, strict=True)):
-        extent = (size[axis] - 1) * dilations[axis] + 1
-        last = max(extent, stride)  # what the last element of the input adds to the output
-        if is_same:
-            last = stride
-        if added is not None and is_same:
-            last = extent % 2 + added[axis]
-        elif added is not None:
-            last = extent + added[axis]
-        shape.append(stride * (length - 1) + last)
     (w,), bias = call.kernels(filters, kernel=(*size, filters, x.shape[1]))
-    return call.as_in_keras(call.transposed(x, w, bias, shape, strides=strides, dilations=dilations))
+    y = call.transposed(x, w, bias, strides=strides, dilations=dilations, auto_pad=_padding(call))
+    return call.as_in_keras(y)
 
 
 def dense(call: LayerCall) -> Feature:
@@ -181,19 +165,12 @@ def group_normalization(call: LayerCall) -> Feature:
     channels = call.x.shape[axis]
     groups = int(call.number("groups", 32))
     gamma, beta = _factors(call, (channels,))
-    x = materialized(call.moved_axis(call.x, axis, 1))
     if groups == -1:
         groups = channels
-    options = {"groups": groups, "epsilon": call.number("epsilon", 1e-3)}
-    weights = {"gamma": gamma, "beta": beta}
-    path = call.layer_in_file.path
-    y = call.assembly.apply_weighted("GroupNorm", x.node, options, weights, call.layer_name, path)
-    return call.moved_axis(x.with_node(y), 1, axis)
-
-
-def unit_normalization(call: LayerCall) -> Feature:
-    """Return x divided by its Euclidean norm along axes of a sample: ReduceSumSquare, Sqrt and Div."""
-    return call.normalized(call.x, call.axes(), SMALLEST_SQUARES[call.version])
+    options: dict[str, Any] = {"num_groups": groups, "epsilon": call.number("epsilon", 1e-3)}
+    x = call.moved_axis(call.x, axis, 1)
+    y = call.op("GroupNormalization", x, gamma, beta, weights=["weight", "bias"], **options)
+    return call.moved_axis(y, 1, axis)
 
 
 def normalization(call: LayerCall) -> Feature:
@@ -252,7 +229,6 @@ LAYERS = {
     "BatchNormalizationV2": batch_normalization,
     "LayerNormalization": layer_normalization,
     "GroupNormalization": group_normalization,
-    "UnitNormalization": unit_normalization,
     "Normalization": normalization,
     "Rescaling": rescaling,
     "LayerScale": layer_scale,

@@ -30,7 +30,6 @@ LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras f
 WeightShapes = Mapping[str, Sequence[int] | None]
 ReadWeights = Callable[[KerasLayer, WeightShapes], dict[str, Array]]
 ALIASES = {"depthwise_kernel": "kernel"}
-WRAPPER_STATE = ("vector_u", "sn_u")  # of SpectralNormalization, used in training only
 UNNAMED = re.compile(r"variable(_\d+)?")  # Keras' default names of weights
 
 
@@ -205,7 +204,7 @@ def archived_weights(file: Hdf5, model: KerasModel) -> ReadWeights:
         if variables is None:
             return []
         stored_name = file.attribute(variables, "name")
-        if stored_name is not None and _text(stored_name) != layer.name and layer.wrapper is None:
+        if stored_name is not None and _text(stored_name) != layer.name:
             raise FormatError(f"its arrays in the file belong to {quoted(_text(stored_name))}")
         numbers = map(str, range(min(len(variables), 16)))
         return [NamedDataset(number, file.child(variables, number)) for number in numbers]
@@ -225,14 +224,12 @@ def _find_groups(file: Hdf5, model: KerasModel, group: Any, groups: dict[tuple[s
         return
     counts = Counter[str]()
     for layer in model.layers.values():
-        kind = snake_case(layer.wrapper or layer.kind)
+        kind = snake_case(layer.kind)
         layer_group = file.group(layer_groups, numbered_name(kind, counts[kind]))
         counts[kind] += 1
         if layer_group is None:
             continue
-        if layer.wrapper is not None:
-            layer_group = file.group(layer_group, "layer")
-        groups.setdefault(layer.path, layer_group)  # a shared layer's weights are in its first group
+        groups[layer.path] = layer_group
         if layer.model is not None:
             _find_groups(file, layer.model, layer_group, groups)
 
@@ -244,15 +241,11 @@ def legacy_weights(file: Hdf5) -> ReadWeights:
         group = file.group(file.root, "model_weights/" + layer.path[0])
         if group is None:
             return []
-        is_wrapped = layer.wrapper is not None
         arrays: list[NamedDataset] = []
-        for path in file.strings(group, "weight_names"):  # LAYER/ARRAY:0 or, in a wrapper, LAYER/WRAPPED/ARRAY:0
+        for path in file.strings(group, "weight_names"):  # LAYER/ARRAY:0
             *parents, last = path.split("/")
             name = last.split(":")[0]
-            owners = parents[-2:-1] if is_wrapped else parents[-1:]
-            is_of_wrapper = is_wrapped and name in WRAPPER_STATE
-            is_of_layer = len(layer.path) == 1 or owners == [layer.name]
-            if is_of_layer and not is_of_wrapper:
+            if len(layer.path) == 1 or parents[-1:] == [layer.name]:
                 arrays.append(NamedDataset(name, file.child(group, path)))
         return arrays
 
@@ -270,7 +263,7 @@ def renumbered(model: KerasModel, prefix: tuple[str, ...] = ()) -> tuple[dict[tu
     numbered = set[str]()
     counts = Counter[str]()
     for layer in model.layers.values():
-        kind = snake_case(layer.wrapper or layer.kind)
+        kind = snake_case(layer.kind)
         own_name = layer.name
         is_generated = is_numbered(layer.name, kind)
         if is_generated:

@@ -73,11 +73,9 @@ def message_of(
     graph.add_input(plan, normalization)
     _add_nodes(graph, plan, normalization.parts if normalization else {})
     pairs = [Pair(printable(key), printable(value)) for key, value in (metadata or {}).items()]
-    opsets = [Opset("", graph.opset)]
-    opsets += [Opset(domain, 1) for domain in graph.domains]
     return ModelMessage(
         graph=graph.message(plan, name),
-        opsets=opsets,
+        opsets=[Opset("", graph.opset)],
         producer="chainrule",
         producer_version=__version__,
         ir_version=graph.ir_version,
@@ -104,14 +102,13 @@ def _add_nodes(graph: GraphWriter, plan: Plan, normalizations: Mapping[str, Norm
             continue
         if isinstance(layer, Pack):
             continue
-        write = operators.writer(operation.name)
-        if write is not None:
-            graph.store(result, write(graph, operation))
+        if operation.name in operators.WRITERS:
+            graph.store(result, operators.WRITERS[operation.name](graph, operation))
         elif operation.call is not None:
             custom = f"{operation.name.rpartition('.')[0]} is a custom layer"
             raise OptionError(
                 f"layer {graph.layer!r} cannot be exported: {custom}; build it from layers of chainrule, which have "
-                "ONNX operators, or add an operator (CONTRIBUTING.md)"
+                "ONNX operators"
             )
         else:
             raise OptionError(f"layer {graph.layer!r} cannot be exported: no ONNX operator computes {operation.name}")

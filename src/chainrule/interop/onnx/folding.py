@@ -1,25 +1,21 @@
 """Constant folding: the results of nodes that read only constants.
 
-Frequent operators are evaluated with NumPy, and all others by the reference implementation in the package onnx. The
-size of a result is checked before the result is computed.
+Operators that occur in the arithmetic of shapes and weights are evaluated with NumPy. The size of a result is checked
+before the result is computed.
 """
 
 import math
 from collections.abc import Callable
 from functools import partial, reduce
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
-from chainrule._io.extras import import_optional
 from chainrule.core.arrays import Array, Shape
 from chainrule.engines import loader
-from chainrule.errors import FormatError, one_line
-from chainrule.interop.names import NAMES, inverted
-from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, Opset, Value, serialize
+from chainrule.interop.names import NAMES
 from chainrule.interop.onnx.operator_call import Call
-from chainrule.interop.onnx.operators.normalization import dropout_rate
-from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
+from chainrule.interop.onnx.operators.normalization import check_inference
 from chainrule.interop.onnx.operators.quantization import default_zero, dequantized, quantized
 from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.tensors import dtype_of
@@ -30,110 +26,37 @@ NUMBERS = {  # attribute of Constant → field of the attribute, and type
     "value_float": ("real", np.float32),
     "value_floats": ("reals", np.float32),
 }
-IR_VERSION = 8  # of the format of the nodes that the package onnx evaluates
-COSTS = inverted(NAMES.costs)  # operators that the package onnx may evaluate → bytes charged per byte
-LEAST_OPSET = 14  # for BatchNormalization, which the package evaluates as in training before
-PRODUCTS = ("Gemm", "MatMul", "MatMulInteger")  # their cost is that of all products
+ELEMENT_COST = 4  # bytes charged per byte of the result of an element-wise function, which may need copies
 
 
 def is_foldable(call: Call) -> bool:
-    """Return whether the results of a node that reads only constants can be computed when the file is read.
-
-    The package onnx evaluates Softmax of all opsets along one axis.
-    """
-    operator = call.operation.operator
-    if operator in ("Softmax", "LogSoftmax") and call.opset < 13:
-        return False
-    return any(operator in table for table in (MOVING, ELEMENTWISE, FOLDED, COSTS))
+    """Return whether the results of a node that reads only constants can be computed when the file is read."""
+    node = call.operation
+    if node.operator in ELEMENTWISE:
+        return not node.attributes and all(node.inputs)
+    return node.operator in MOVING or node.operator in FOLDED
 
 
 def fold(call: Call) -> tuple[Array, ...]:
     """Return the results of a node that reads only constants; FormatError for an unsupported or invalid node."""
     operator = call.operation.operator
+    if not is_foldable(call):
+        raise call.unsupported(
+            "it reads only constants", "an element-wise function, a reduction or a selection; simplify the file"
+        )
     try:
         with np.errstate(all="ignore"):
             if operator in MOVING:
                 result: object = MOVING[operator](call, call.constant(0))
-            elif operator in ELEMENTWISE and not call.operation.attributes and all(call.operation.inputs):
+            elif operator in ELEMENTWISE:
                 result = _elementwise(call)
             else:
-                result = FOLDED.get(operator, _evaluated)(call)
+                result = FOLDED[operator](call)
     except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
     if not isinstance(result, tuple | list):
         result = (result,)
     return tuple(map(np.asarray, cast("tuple[object, ...]", result)))
-
-
-def _evaluated(call: Call) -> tuple[object, ...]:
-    """Return the results of a node according to the reference implementation of ONNX, for the listed operators.
-
-    The node is run as a model of its own, with its inputs as constants. The sizes of its results are inferred first and
-    charged, so that a small file cannot use much memory or time.
-    """
-    node = call.operation
-    if node.operator not in COSTS or node.domain not in ONNX_DOMAINS:
-        raise call.unsupported(
-            "it reads only constants", "an element-wise function, a reduction, a product or a selection"
-        )
-    onnx = import_optional("onnx", "onnx", f"computing the constants of {node.operator}")
-    reference = import_optional("onnx.reference", "onnx", f"computing the constants of {node.operator}")
-    model = onnx.load_model_from_string(serialize(_single_node_model(call)))
-    cost = int(COSTS[node.operator])
-    constants: dict[str, Array] = {}
-    for index, name in enumerate(node.inputs):
-        if name:
-            constants[name] = call.constant(index)
-    for name, value in constants.items():
-        call.charge(cost * value.nbytes)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=True).graph.output
-        result_sizes = [_inferred_size(call, output.type.tensor_type) for output in inferred]
-        input_sizes = [value.size for value in constants.values()]
-        products = _product_count(node.operator, input_sizes, result_sizes)
-        call.charge(cost * 8 * sum(result_sizes) + products)
-        return tuple(reference.ReferenceEvaluator(model).run(None, {}))
-    except FormatError:
-        raise
-    except Exception as error:  # of any class, as the operator's implementation raises it
-        raise call.unsupported(
-            f"its constants cannot be computed ({one_line(str(error), 200)})", "valid ones"
-        ) from None
-
-
-def _single_node_model(call: Call) -> ModelMessage:
-    """Return a model of the node of a call, without its constants."""
-    node = call.operation
-    outputs = [Value(name) for name in node.outputs[: call.last_used_output + 1] if name]
-    opset = call.opset
-    if node.operator == "BatchNormalization":
-        opset = max(opset, LEAST_OPSET)
-    graph = GraphMessage(nodes=[node], name="constants", outputs=outputs)
-    return ModelMessage(graph=graph, opsets=[Opset("", opset)], ir_version=IR_VERSION)
-
-
-def _inferred_size(call: Call, tensor_type: Any) -> int:
-    """Return the number of elements of a result of the package onnx; FormatError if it is unknown."""
-    if call.operation.operator == "NonZero":  # whose input bounds the size
-        return 0
-    sizes: list[int] = []
-    for size in tensor_type.shape.dim:
-        if size.HasField("dim_value"):
-            sizes.append(size.dim_value)
-    if not tensor_type.HasField("shape") or len(sizes) != len(tensor_type.shape.dim):
-        raise call.unsupported("a result of unknown shape", "a shape that follows from the inputs")
-    return math.prod(call.allocated(sizes, 0))
-
-
-def _product_count(operator: str, input_sizes: list[int], result_sizes: list[int]) -> int:
-    """Return a bound of the number of products of elements that an operator computes.
-
-    A matrix product has √(m k · k n · m n) products.
-    """
-    if operator not in PRODUCTS:
-        return 0
-    return math.isqrt(math.prod((*input_sizes[:2], *result_sizes)))
 
 
 def _inputs(call: Call) -> list[Array]:
@@ -144,7 +67,7 @@ def _elementwise(call: Call) -> Array:
     """Return an element-wise function of the constants of a node. Its result has their type, or is a truth value."""
     inputs = _inputs(call)
     dtype = inputs[0].dtype
-    cost = max(int(COSTS[call.operation.operator]), len(inputs))
+    cost = max(ELEMENT_COST, len(inputs))
     shape = np.broadcast_shapes(*(value.shape for value in inputs))
     call.allocated(shape, cost * dtype.itemsize)
     result = np.asarray(ELEMENTWISE[call.operation.operator](*inputs))
@@ -198,10 +121,12 @@ def _constant_of_shape(call: Call) -> Array:
 
 
 def _quantization(convert: Callable[..., Array], call: Call) -> Array:
-    """Return a constant converted to or from integers by scales of all elements, of an index of an axis, or of a block.
+    """Return a constant converted to or from integers by scales of all elements, or of an index of an axis.
 
     convert   `quantized` or `dequantized`
     """
+    if call.integer("block_size", 0):
+        raise call.unsupported(f"block_size {call.integer('block_size')}", "a scale for all elements, or along an axis")
     x = call.constant(0)
     scale = call.constant(1)
     call.allocated(x.shape, 8)
@@ -214,7 +139,7 @@ def _quantization(convert: Callable[..., Array], call: Call) -> Array:
         zero = default_zero(call, scale.shape)
     else:
         zero = np.zeros(scale.shape)
-    return convert(x, scale, zero, axis, call.integer("block_size", 0) or None)
+    return convert(x, scale, zero, axis)
 
 
 def _concat(call: Call) -> Array:
@@ -222,6 +147,15 @@ def _concat(call: Call) -> Array:
     axis = call.axis("axis", 0, inputs[0].ndim)
     call.charge(sum(value.nbytes for value in inputs))
     return np.concatenate(inputs, axis)
+
+
+def _reduction(function: Callable[..., Array], since: int, call: Call) -> Array:
+    """Return a constant reduced over axes, which are an input since an opset, and an attribute before."""
+    axes = call.input_or_attribute("axes", 1, since)
+    x = call.constant(0)
+    if not axes and call.integer("noop_with_empty_axes", 0):
+        return x
+    return function(x, axis=tuple(axes) if axes else None, keepdims=bool(call.integer("keepdims", 1)))
 
 
 def _range(call: Call) -> object:
@@ -250,7 +184,7 @@ def _where(call: Call) -> Array:
 
 
 def _dropout(call: Call) -> Array:
-    dropout_rate(call)
+    check_inference(call)
     return call.constant(0)
 
 
@@ -273,17 +207,16 @@ def _cast_to(call: Call) -> Array:
     return _cast(call, dtype_of(call.integer("to")))
 
 
-def _cast_like(call: Call) -> Array:
-    return _cast(call, call.constant(1).dtype)
-
-
 FOLDED: dict[str, Callable[[Call], object]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Cast": _cast_to,
     "DequantizeLinear": partial(_quantization, dequantized),
     "QuantizeLinear": partial(_quantization, quantized),
-    "CastLike": _cast_like,
+    "ReduceMax": partial(_reduction, np.max, 18),
+    "ReduceMin": partial(_reduction, np.min, 18),
+    "ReduceProd": partial(_reduction, np.prod, 18),
+    "ReduceSum": partial(_reduction, np.sum, 13),
     "Concat": _concat,
     "Range": _range,
     "Shape": lambda call: shape_slice(call, call.constant(0).shape),

@@ -16,7 +16,7 @@ from chainrule.interop.onnx.graphs import required_nodes
 from chainrule.interop.onnx.messages import Attribute, GraphMessage, OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample
 from chainrule.interop.onnx.operators import quantization
-from chainrule.interop.onnx.operators.moved_elements import MERGED, RowLayout, materialized, row_layout
+from chainrule.interop.onnx.operators.moved_elements import materialized, samples_apart, samples_merged
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
 from chainrule.interop.onnx.operators.terms import fixed_value
@@ -90,25 +90,28 @@ class GraphTranslator:
     def _run(self, number: int) -> None:
         """Fold or translate a node, and store its results by name.
 
-        A node that treats all rows equally (see `_row_layout`) gets its input with the samples first, and works along
-        the last axis. Its results get their axes back in the order of the file.
+        A node that treats all rows equally gets rows of several samples (N·k, F) as (N, k, F), and works along the last
+        axis. Its results are (N·k, F) again.
         """
         node = self._graph.nodes[number]
         self._finished.add(number)
         self._assembly.budget.visit(STEPS_PER_NODE + len(node.inputs), "its nodes")
-        layout = self._row_layout(node)
-        values = [self._read(node, name, layout) if name else None for name in node.inputs]
-        if layout is not None:
+        rows = self._separate_rows(node)
+        values: list[Value | None] = []
+        for name in node.inputs:
+            if rows is not None and not values:
+                values.append(rows)
+            else:
+                values.append(self._read(node, name) if name else None)
+        if rows is not None:
             node = _along_last_axis(node)
         call = self._call(node, values)
         call.used_outputs = self._used_outputs(node)
         if node.domain not in ONNX_DOMAINS and operators.find(node.operator, node.domain) is None:
-            raise call.unsupported(
-                f"an operator of {quoted(node.domain)}", "an operator of ONNX itself, or of an installed package"
-            )
+            raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         for name, result in zip(call.outputs, self._translate(call), strict=False):
-            if isinstance(result, Feature) and layout is not None:
-                result = layout.restored(result, call)
+            if isinstance(result, Feature) and rows is not None:
+                result = samples_merged(result, call)
             if isinstance(result, Feature):
                 self.node_names.setdefault(id(result.node), node.name)
             self._values.setdefault(name, result)
@@ -121,23 +124,19 @@ class GraphTranslator:
                 used.add(index)
         return frozenset(used)
 
-    def _row_layout(self, node: OnnxNode) -> RowLayout | None:
-        """Return where the samples are in the input of a node that treats all rows equally; None for other nodes.
+    def _separate_rows(self, node: OnnxNode) -> Feature | None:
+        """Return the first input of a node, whose rows are those of several samples, as (N, k, F); None for others.
 
-        Rows are the elements along the last axis, and no row is mixed with another.
+        A row is never mixed with another.
         """
         x = self._values.get(node.inputs[0]) if node.inputs else None
-        if not isinstance(x, Feature) or x.indices is None or x.batch == 1:
+        if not isinstance(x, Feature) or not self._treats_rows_equally(node):
             return None
-        if not self._treats_rows_equally(node, len(x.shape)):
-            return None
-        layout = row_layout(x)
-        if node.operator == "Gemm" and layout != MERGED:
-            return None
-        return layout
+        apart = samples_apart(x)
+        return apart and materialized(apart)
 
-    def _treats_rows_equally(self, node: OnnxNode, rank: int) -> bool:
-        """Return whether a node applies the same function to each row of its first input, which has `rank` axes."""
+    def _treats_rows_equally(self, node: OnnxNode) -> bool:
+        """Return whether a node applies the same function to each row of its first input (N·k, F)."""
         if node.operator not in NAMES.groups["onnx_rowwise"] or self._opset < 13:
             return False
         max_axes = 1
@@ -147,7 +146,7 @@ class GraphTranslator:
             value = self._values.get(name)
             if not isinstance(value, np.ndarray) or value.ndim > max_axes:
                 return False
-        return all(part.integer in (-1, rank - 1) for part in node.attributes if part.name == "axis")
+        return all(part.integer in (-1, 1) for part in node.attributes if part.name == "axis")
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
         node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])
@@ -191,13 +190,11 @@ class GraphTranslator:
             raise call.unsupported(f"a constant of shape {value.shape}", "one that is equal for all samples")
         return fixed_value(call, sample[0], like.with_node(like.node, scalar=False))
 
-    def _read(self, node: OnnxNode, name: str, layout: RowLayout | None) -> Value:
+    def _read(self, node: OnnxNode, name: str) -> Value:
         """Return an input of a node, after the layers that move its elements unless the node moves them further."""
         if name not in self._values:
             raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; no earlier node computes it")
         value = self._values[name]
-        if layout is not None and isinstance(value, Feature):
-            return materialized(layout.samples_apart(value), any_axis=True)
         if node.operator in MOVING:
             return value
         return self._materialized(name)

@@ -169,14 +169,12 @@ class GraphWriter:
         operator: str,
         *inputs: GraphResult | str | None,
         shape: Shape | None = None,
-        domain: str | None = None,
         **options: object,
     ) -> GraphResult:
         """Append a node and return its result.
 
         inputs   results, and names of constants; None for an optional input that is omitted
         shape    shape of the result; None: that of the first input
-        domain   domain of an operator that is not ONNX's own; None: it is
 
         Errors   OptionError if the requested opset lacks the operator
         """
@@ -200,7 +198,7 @@ class GraphWriter:
             else:
                 names.append(operand or "")  # ONNX writes omitted inputs as empty names
         attributes = [attribute(option, value) for option, value in options.items()]
-        self._nodes.append(OnnxNode(names, [output], name, operator, domain or "", attributes))
+        self._nodes.append(OnnxNode(names, [output], name, operator, attributes=attributes))
         return GraphResult(output, shape)
 
     def _node_name(self) -> str:
@@ -351,11 +349,6 @@ class GraphWriter:
         while name in used:
             name += "_output"
         return name
-
-    @property
-    def domains(self) -> list[str]:
-        """The domains of operators that are not ONNX's own, sorted."""
-        return sorted({node.domain for node in self._nodes} - {""})
 
     @property
     def ir_version(self) -> int:

@@ -164,12 +164,6 @@ def _inlined(
         yield from _inlined(call, functions, budget, depth + 1)
 
 
-def is_quantized(value: messages.Value) -> bool:
-    """Return whether an input contains 8-bit integers, which represent real numbers by a scale and a zero point."""
-    tensor_type = value.type.tensor
-    return tensor_type is not None and tensors.dtype_of(tensor_type.kind).name in ("int8", "uint8")
-
-
 class InputType(NamedTuple):
     """The type of an input: the batch size (None if it is unspecified), the shape of a sample, and whether the numbers
     are float64.
@@ -195,7 +189,7 @@ def input_type(value: messages.Value, shape: Sizes | None = None) -> InputType:
     batch, *sizes = [_size(dimension) for dimension in dimensions]
     sample = complete_shape(name, sizes, shape)
     dtype = tensors.dtype_of(tensor_type.kind)
-    if dtype.kind != "f" and not is_quantized(value):
+    if dtype.kind != "f":
         raise FormatError(f"input {name} has type {dtype}; expected floats")
     return InputType(batch if isinstance(batch, int) else None, sample, dtype.name == "float64")
 

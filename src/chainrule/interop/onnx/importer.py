@@ -20,11 +20,9 @@ from chainrule.interop.onnx.graphs import (
     inline_functions,
     input_type,
     inputs_used_by,
-    is_quantized,
 )
 from chainrule.interop.onnx.messages import MAX_BYTES, GraphMessage, ModelMessage
 from chainrule.interop.onnx.operator_call import Feature, Value
-from chainrule.interop.onnx.operators import quantization
 from chainrule.interop.onnx.weight_names import is_parameter
 from chainrule.layers import Input, Node
 from chainrule.layers.node import ordered
@@ -132,9 +130,6 @@ class FileGraph:
             values[name] = Feature(inputs[name], size)
             if kind.is_double:
                 dtype = "float64"
-        for value in self.graph.inputs:
-            if value.name in inputs and is_quantized(value):
-                values[value.name] = quantization.quantized_input(assembly, self.graph, value.name, values)
         is_open = self.batch_size is None
         translator = GraphTranslator(self.graph, self.opset, values, assembly, self.folder, open_batch=is_open)
         outputs: dict[str, Node] = {}

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chainrule.core.arrays import Array
+from chainrule.core.shapes import extent
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import MAX_FLOAT32, Assembly, reshaped
 from chainrule.interop.onnx.graph_writer import attribute
@@ -23,6 +24,7 @@ from chainrule.interop.onnx.operators import READERS
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.operators.terms import scale_and_shift
+from chainrule.layers import Input, Node
 
 BATCH = 2  # samples in the shapes of values; every layer must treat them equally
 OPSET = 18
@@ -130,12 +132,24 @@ class NodeBuilder:
         """Return Conv of a value whose channels are on axis 1, for a kernel (…, C_in/groups, C_out)."""
         return self._with_weights("Conv", x, np.moveaxis(w, (-1, -2), (0, 1)), bias, part=part, group=groups, **window)
 
-    def transposed(self, x: Feature, w: Array, bias: Array | None, shape: Sequence[int], **window: Any) -> Feature:
+    def transposed(
+        self,
+        x: Feature,
+        w: Array,
+        bias: Array | None,
+        *,
+        strides: Sequence[int],
+        dilations: Sequence[int],
+        auto_pad: str | None,
+    ) -> Feature:
         """Return ConvTranspose of a value whose channels are on axis 1, for a kernel (…, C_out, C_in).
 
-        shape   sizes of the result along the axes of the image
+        Without auto_pad, the last element of the input adds at least as many elements as the stride.
         """
-        options: dict[str, Any] = {"output_shape": shape, "auto_pad": "SAME_UPPER", **window}
+        options: dict[str, Any] = {"strides": strides, "dilations": dilations, "auto_pad": auto_pad}
+        if auto_pad is None:
+            covered = map(extent, w.shape, dilations)
+            options["output_padding"] = [max(step - size, 0) for step, size in zip(strides, covered, strict=True)]
         return self._with_weights("ConvTranspose", x, np.moveaxis(w, (-1, -2), (0, 1)), bias, **options)
 
     def dense(self, x: Feature, w: Array, bias: Array | None, *, is_shared: bool = False) -> Feature:
@@ -242,3 +256,13 @@ class NodeBuilder:
                 value = self.moved(value, lambda indices, shape=shape: indices.reshape(shape))
             operands.append(value)
         return operands
+
+
+def with_channels_last(name: str, x: Input, assembly: Assembly) -> Feature:
+    """Return an input of the network with the channels on the last axis, as in the file."""
+    return NodeBuilder("input", name, name, assembly).moved_axis(Feature(x, BATCH), 1, -1)
+
+
+def with_channels_first(name: str, y: Feature, assembly: Assembly) -> Node:
+    """Return an output of the file with the channels on axis 1, as in the network."""
+    return materialized(NodeBuilder("output", name, name, assembly).moved_axis(y, -1, 1)).node

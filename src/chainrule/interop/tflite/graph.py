@@ -10,8 +10,7 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Imported
 from chainrule.interop.names import NAMES
-from chainrule.interop.onnx.node_builder import BATCH, NodeBuilder
-from chainrule.interop.onnx.operator_call import Feature
+from chainrule.interop.onnx.node_builder import with_channels_first, with_channels_last
 from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.tflite import shape_arithmetic
 from chainrule.interop.tflite.operator import TfliteOperator, Translation
@@ -77,9 +76,7 @@ class TfliteGraph(TfliteTensors):
         """Return an output of the graph; FormatError for a constant, or for a result whose samples are rearranged."""
         if tensor not in self.results or tensor in self.blocks or tensor in self.rows:
             raise FormatError(f"its output, tensor {tensor}, is not the result of an operator")
-        y = self.results[tensor]
-        output = NodeBuilder("output", name, name, self.assembly)
-        return materialized(output.moved_axis(y, -1, 1)).node
+        return with_channels_first(name, self.results[tensor], self.assembly)
 
     def _add_inputs(self, tensors: Sequence[int]) -> dict[str, Input]:
         """Add the inputs of the graph, and return them by name. Images of raw bytes are numbers from 0 to 255."""
@@ -94,10 +91,11 @@ class TfliteGraph(TfliteTensors):
                     "(N, F)"
                 )
             inputs[name] = Input((sizes[-1], *sizes[:-1]))
-            builder = NodeBuilder("input", name, name, self.assembly)
-            x = builder.moved_axis(Feature(inputs[name], BATCH), 1, -1)
+            x = with_channels_last(name, inputs[name], self.assembly)
             grid = self.grid(index)
-            self.results[index] = x if grid is None else builder.layer(x, "FakeQuantize", **grid)
+            if grid is not None:
+                x = x.with_node(self.assembly.apply("FakeQuantize", materialized(x).node, **grid))
+            self.results[index] = x
         return inputs
 
     def _compute(self, operator: TfliteOperator) -> None:

@@ -73,15 +73,9 @@ def depthwise_conv_2d(operator: TfliteOperator) -> Feature:
 def transpose_conv(operator: TfliteOperator) -> Feature:
     """Return ConvTranspose. Its inputs are the shape of the result, the kernel, the image and the bias."""
     w = np.moveaxis(operator.required(1), 0, -2)
-    x = _image(operator)
     window = _window(operator.options)
-    is_padded = window.pop("auto_pad") is not None
-    shape: list[int] = []
-    for length, stride, extent in zip(x.shape[2:], window["strides"], w.shape, strict=False):
-        if is_padded:
-            extent = stride
-        shape.append(stride * (length - 1) + max(extent, stride))
-    return _activated_image(operator, operator.transposed(x, w, _bias(operator, 3), shape, **window))
+    y = operator.transposed(_image(operator), w, _bias(operator, 3), dilations=[1, 1], **window)
+    return _activated_image(operator, y)
 
 
 def fully_connected(operator: TfliteOperator) -> Feature:
@@ -284,18 +278,8 @@ def split(operator: TfliteOperator) -> list[Feature]:
 
 def blocks(operator: TfliteOperator) -> Feature:
     """Return DepthToSpace or SpaceToDepth, which move channels to blocks of pixels, or blocks to channels."""
-    _, height, width, _ = operator.shape(0)
-    size = operator.options.BlockSize()
-    _, *target = operator.graph.shape(operator.output)
-    pixels = [height // size, size, width // size, size]
-    if operator.code == "DEPTH_TO_SPACE":
-        pixels = [height, width, size, size]
-
-    def move(indices: Array) -> Array:
-        divided = indices.reshape(len(indices), *pixels, -1).transpose(0, 1, 3, 2, 4, 5)
-        return divided.reshape(len(indices), *target)
-
-    return operator.moved(operator.x, move)
+    name = operator.code.title().replace("_", "")
+    return operator.moved_axis(operator.op(name, _image(operator), blocksize=operator.options.BlockSize()), 1, -1)
 
 
 def pad(operator: TfliteOperator) -> Feature:

@@ -203,21 +203,6 @@ static void add_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, int
     }
 }
 
-/* y = a where test is not zero, else b */
-static void where_int8(const int8_t *test, const int8_t *a, const int8_t *b, int8_t *y, int count, int zero)
-{
-    for (int e = 0; e < count; e++)
-        y[e] = test[e] == zero ? b[e] : a[e];
-}
-
-/* y = yes where (number that a represents) EXCEEDS (number that b represents), else no */
-static void COMPARE_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, float a_step, int a_zero, float b_step,
-                         int b_zero, int no, int yes)
-{
-    for (int e = 0; e < count; e++)
-        y[e] = (int8_t)(a_step * (float)(a[e] - a_zero) EXCEEDS b_step * (float)(b[e] - b_zero) ? yes : no);
-}
-
 /* y = a b on the scale of y: rescale((a - a_zero) (b - b_zero)) */
 static void multiply_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, int multiplier, int shift, int a_zero,
                           int b_zero, int y_zero)

@@ -71,10 +71,6 @@ def _sum(*summands: ScaledTerm) -> ScaledTerm:
     return total
 
 
-def _mean(*summands: ScaledTerm) -> ScaledTerm:
-    return _sum(*summands) * (1 / len(summands))
-
-
 def write_elementwise(name: str) -> Callable[[GraphWriter, Operation], GraphResult]:
     """Return the writer of an operation on two values, which ONNX broadcasts along axes of size 1."""
 
@@ -131,5 +127,4 @@ OPERATORS = (
         binary("a product of equal factors, Sqrt, Reciprocal, or Exp of a multiple of Log", _power),
     ),
     Operator("Sum", formula(None, "Add of all inputs", _sum)),
-    Operator("Mean", formula(None, "the mean of several inputs", _mean)),
 )

@@ -12,8 +12,6 @@ from chainrule.core.shapes import Pair, extent, transposed_size
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.padding import pad_with_zeros
-from chainrule.interop.onnx.operators.terms import ScaledTerm
 from chainrule.interop.onnx.operators.windows import (
     SAME,
     WindowOptions,
@@ -94,40 +92,26 @@ def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_conv_transpose(call: Call) -> Feature:
-    """Return ConvTranspose2D; Pad2D if the output is larger than that of the largest output padding.
-
-    The output padding of a layer is smaller than the stride. The rest, `missing`, is padded with zeros. The bias is
-    then added after the padding, because it belongs to all elements.
-    """
+    """Return ConvTranspose2D."""
     x, w, window = _inputs_and_window(call)
     axes = len(window.kernel)
     groups = call.integer("group", 1)
-    padding, total_padding = _transposed_padding(call, window, x.node.shape[1:])
-    output_padding: list[int] = []
-    missing: dict[int, Pair] = {}  # by axis of a sample
-    for axis, (extra, step) in enumerate(zip(total_padding, window.stride, strict=True), 1):
-        output_padding.append(min(extra, step - 1))
+    padding, output_padding = _transposed_padding(call, window, x.node.shape[1:])
+    for extra, step in zip(output_padding, window.stride, strict=True):
         if extra >= step:
-            missing[axis] = (0, extra - step + 1)
-    has_bias = call.has_input(2) and not missing
+            raise call.unsupported(f"an output padding of {extra} for a stride of {step}", "less than the stride")
     added_axes = [1] * (2 - axes)
     options = {
         **replace(window, padding=padding).options(2),
         "filters": w.shape[1] * groups,
         "groups": groups,
-        "bias": has_bias,
+        "bias": call.has_input(2),
         "output_padding": simplify((*[0] * len(added_axes), *output_padding)),
     }
     weights = {"w": w.reshape(*w.shape[:2], *added_axes, *w.shape[2:])}
-    if has_bias:
+    if call.has_input(2):
         weights["b"] = call.constant(2)
-    y = restore_rank(call, call.weighted("ConvTranspose2D", image(call, x), options, weights), x)
-    if missing:
-        y = pad_with_zeros(call, y, missing)
-    if has_bias or not call.has_input(2):
-        return y
-    bias = call.constant(2).reshape(-1, *[1] * axes)
-    return (ScaledTerm(call, y) + bias).feature
+    return restore_rank(call, call.weighted("ConvTranspose2D", image(call, x), options, weights), x)
 
 
 def _transposed_padding(call: Call, window: WindowOptions, size: Sequence[int]) -> tuple[tuple[Pair, ...], list[int]]:

@@ -7,19 +7,16 @@ import numpy as np
 from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.node_attributes import InvalidNodeError
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import write_resize
-from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm
 
 
 def read_gemm(call: Call) -> Feature:
     """Return Dense with the weights α B and the bias β C; without a batch axis, as MatMul.
 
-    C is a bias only if it is a constant with the same numbers for all rows. Otherwise, it is added in another layer.
+    C is a bias only if it has the same numbers for all rows. Otherwise, it is added in another layer.
     The usual α = 1 leaves the weights as they are, because several nodes may share them.
     """
     x = call.feature()
@@ -34,15 +31,12 @@ def read_gemm(call: Call) -> Feature:
     if not x.batched and len(x.shape) == 2:
         x = x.with_axes(2)
     if call.integer("transA", 0):
-        matrix, _ = call.sample_axes(x, [0])
-        x = matrix.permuted((1, 0))
+        raise call.unsupported("transA 1", "0")
     if w.shape[1] != x.shape[-1]:
         raise call.invalid(f"matrices of {x.shape} and {w.T.shape}", "as many rows in B as columns in A")
-    c = call.values[2] if call.has_input(2) else None
+    c = call.optional_constant(2)
     if c is None:
         return _dense(call, x, w)
-    if isinstance(c, Feature):
-        return (ScaledTerm(call, _dense(call, x, w)) + ScaledTerm(call, c) * beta).feature
     addend = c * np.asarray(beta, c.dtype)
     if addend.ndim <= 2 and math.prod(addend.shape[:-1]) == 1:
         bias = np.broadcast_to(addend, (1, len(w))).reshape(-1)
@@ -91,57 +85,20 @@ def read_matmul(call: Call) -> Feature:
     """Return Dense for a constant matrix on the right, or a 1×1 convolution for several axes; a constant that is added
     next becomes its bias.
     """
-    if isinstance(call.values[0], Feature):
-        return _times_matrix(call)
-    return _matrix_times(call)
-
-
-def _times_matrix(call: Call) -> Feature:
-    """Return the products of the last axis of a value with the columns of a constant matrix, or with a vector."""
     x = call.feature(0)
     w = _matrix(call, 1, len(x.shape))
     if x.shape[-1] != len(w):
-        raise _misfit(call, x, w)
+        raise call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
     if x.batched and len(x.shape) == 1:
         x, _ = call.sample_axes(x, [0])
-    if w.ndim == 1:
-        return _without_axis(call, _dense(call, x, w[None]), len(x.shape) - 1)
     bias = call.fuse_following_add((*[1] * (len(x.shape) - 1), w.shape[1]))
     if bias is None:
         return _dense(call, x, w.T)
     return _dense(call, x, w.T, np.broadcast_to(bias.reshape(-1), w.shape[1]), shared=False)
 
 
-def _matrix_times(call: Call) -> Feature:
-    """Return the products of the rows of a constant matrix, or of a vector, with the columns of a value.
-
-    The columns of a value are along its axis before the last; a vector is a column.
-    """
-    x = call.feature(1)
-    w = _matrix(call, 0, len(x.shape))
-    axis = max(len(x.shape) - 2, 0)
-    if x.shape[axis] != w.shape[-1]:
-        raise _misfit(call, x, w)
-    rows = materialized(moved(call, x, lambda indices: np.moveaxis(indices, axis, -1)))
-    if rows.batched and len(rows.shape) == 1:
-        rows, _ = call.sample_axes(rows, [0])
-    y = _dense(call, rows, np.atleast_2d(w))
-    if w.ndim == 1:
-        return _without_axis(call, y, len(y.shape) - 1)
-    return moved(call, y, lambda indices: np.moveaxis(indices, -1, axis))
-
-
-def _without_axis(call: Call, x: Feature, axis: int) -> Feature:
-    """Return a value without an axis of size 1."""
-    return moved(call, x, lambda indices: indices.squeeze(axis))
-
-
-def _misfit(call: Call, x: Feature, w: Array) -> InvalidNodeError:
-    return call.invalid(f"matrices of {x.shape} and {w.shape}", "as many rows in B as columns in A")
-
-
 def _matrix(call: Call, index: int, rank: int) -> Array:
-    """Return a constant with one or two axes, after removal of leading axes of size 1.
+    """Return a constant with two axes, after removal of leading axes of size 1.
 
     rank   number of axes of the value that it is multiplied with
     """
@@ -149,8 +106,7 @@ def _matrix(call: Call, index: int, rank: int) -> Array:
     w = constant
     while w.ndim > 2 and len(w) == 1:
         w = w[0]
-    most_axes = max(rank, 2)  # more would add axes of size 1 to the result
-    if not 1 <= w.ndim <= 2 or (constant.ndim > most_axes and w.ndim > 1):
+    if w.ndim != 2 or constant.ndim > max(rank, 2):  # more would add axes of size 1 to the result
         raise call.unsupported(f"a constant of shape {constant.shape}", "a matrix")
     return w
 

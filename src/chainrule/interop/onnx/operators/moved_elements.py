@@ -7,7 +7,7 @@ the positions after the last of several such operators, so that detours through 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -67,46 +67,20 @@ def _along(numbers: Array, axis: int, rank: int) -> Array:
     return numbers.reshape(-1, *[1] * (rank - axis - 1))
 
 
-@dataclass(frozen=True)
-class RowLayout:
-    """Where the samples are among the rows of a value whose elements were moved.
-
-    axis   axis of the samples; None if they are merged with the second axis, as in (N·k, F)
-    """
-
-    axis: int | None
-
-    def samples_apart(self, x: Feature) -> Feature:
-        """Return a value with an axis of its own for the samples: (N, k, F) for (N·k, F)."""
-        if self.axis is not None or x.indices is None:
-            return x
-        return replace(x, indices=x.indices.reshape(x.batch, -1, *x.shape[1:]))
-
-    def restored(self, y: Feature, moved_by: Call) -> Feature:
-        """Return a value, computed with the samples first, with the samples at their place in the file."""
-        indices = y.element_indices
-        if self.axis is None:
-            indices = indices.reshape(-1, *indices.shape[2:])
-        else:
-            indices = np.moveaxis(indices, 0, self.axis)
-        return replace(y, indices=indices, moved_by=moved_by)
+def samples_apart(x: Feature) -> Feature | None:
+    """Return the rows (N·k, F) of a moved value as (N, k, F); None if they are not the k rows of N samples in order."""
+    if x.indices is None or x.batch == 1 or len(x.shape) != 2 or len(x.indices) % x.batch:
+        return None
+    apart = replace(x, indices=x.indices.reshape(x.batch, -1, x.shape[1]))
+    if batch_axis(x) is not None or batch_axis(apart) != 0:
+        return None
+    return apart
 
 
-MERGED = RowLayout(None)
-
-
-def row_layout(x: Feature) -> RowLayout | None:
-    """Return where the samples are among the rows of a moved value, the elements along its last axis.
-
-    None if they are along the first or the last axis, or mixed.
-    """
-    assert x.indices is not None
-    axis = batch_axis(x)
-    if axis is not None:
-        return RowLayout(axis) if 0 < axis < len(x.shape) - 1 else None
-    if len(x.shape) == 2 and len(x.indices) % x.batch == 0 and batch_axis(MERGED.samples_apart(x)) == 0:
-        return MERGED
-    return None
+def samples_merged(y: Feature, moved_by: Call) -> Feature:
+    """Return the rows (N, k, F) of N samples as (N·k, F)."""
+    indices = y.element_indices
+    return replace(y, indices=indices.reshape(-1, *indices.shape[2:]), moved_by=moved_by)
 
 
 def _moved(call: Call, x: Feature, indices: Array) -> Feature:

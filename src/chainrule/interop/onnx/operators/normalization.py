@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Shape
+from chainrule.core.arrays import Array
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
@@ -78,22 +78,14 @@ def read_instance_norm(call: Call) -> Feature:
 
 
 def read_group_norm(call: Call) -> Feature:
-    """Return GroupNorm.
-
-    Before opset 21, there may be one γ and one β for each group instead of each channel.
-    """
+    """Return GroupNorm, with one γ and one β for each channel."""
     x = call.batched_input()
     groups = call.integer("num_groups")
-    channels, *positions = x.node.shape
+    channels = x.node.shape[0]
     if groups < 1 or channels % groups:
         raise call.unsupported(f"num_groups {groups}", f"a divisor of {channels} channels")
-    beta = call.optional_constant(2)
-    if beta is None:
-        beta = _following_shift(call, (channels, *[1] * len(positions)))
     weights: dict[str, Array] = {}
-    for name, value in (("gamma", call.constant(1)), ("beta", beta)):
-        if value.shape == (groups,) and call.opset < 21 and call.has_input(2):
-            value = np.repeat(value, channels // groups)
+    for name, value in (("gamma", call.constant(1)), ("beta", call.constant(2))):
         if value.shape != (channels,):
             raise call.unsupported(f"{name} of shape {value.shape}", f"({channels},), one for each channel")
         weights[name] = value
@@ -101,16 +93,8 @@ def read_group_norm(call: Call) -> Feature:
     return call.weighted("GroupNorm", x, options, weights)
 
 
-def _following_shift(call: Call, shape: Shape) -> Array:
-    """Return the constant (C,) that a following Add adds to each channel; zeros without an Add."""
-    shift = call.fuse_following_add((1, *shape))
-    if shift is None:
-        return np.zeros(shape[0])
-    return np.broadcast_to(shift, (1, *shape)).reshape(shape[0])
-
-
 def read_layer_norm(call: Call) -> Feature:
-    """Return LayerNorm over the last axes, which are merged into one. A constant that is added next becomes β.
+    """Return LayerNorm over the last axes, which are merged into one.
 
     The layer normalizes over the last axis, so the axes before and the normalized ones are merged to (rows, size).
     """
@@ -124,8 +108,6 @@ def read_layer_norm(call: Call) -> Feature:
     size = math.prod(normalized)
     beta = call.optional_constant(2)
     if beta is None:
-        beta = call.fuse_following_add((*[1] * (len(x.shape) - len(normalized)), *normalized))
-    if beta is None:
         beta = np.zeros(1)
     gamma = np.broadcast_to(call.constant(1), normalized)
     beta = np.broadcast_to(beta.reshape(beta.shape[-len(normalized) :]), normalized)
@@ -133,7 +115,7 @@ def read_layer_norm(call: Call) -> Feature:
     merged = call.reshape(sample, merged_shape)
     weights = {"gamma": gamma.reshape(size), "beta": beta.reshape(size)}
     options = {"epsilon": call.real("epsilon", 1e-5)}
-    y = call.weighted("LayerNorm", merged, options, weights, shared=call.has_input(2))
+    y = call.weighted("LayerNorm", merged, options, weights)
     return call.reshape(y, shape)
 
 
@@ -182,24 +164,20 @@ def write_local_response_norm(graph: GraphWriter, operation: Operation) -> Graph
 
 
 def read_dropout(call: Call) -> Feature:
-    """Return Dropout, which does nothing in inference."""
+    """Return the input: dropout does nothing in inference."""
     if call.last_used_output > 0:
         raise call.unsupported("the mask is read", "only the values to be read")
-    rate = dropout_rate(call)
-    x = call.feature()
-    if not 0 < rate < 1:
-        return x
-    return call.layer("Dropout", x, rate=round(rate, 7))
+    check_inference(call)
+    return call.feature()
 
 
-def dropout_rate(call: Call) -> float:
-    """Return the rate of a Dropout node; FormatError for a positive rate in training mode."""
-    if call.opset < 12:
-        return call.real("ratio", 0.5)
-    rate = call.number_input(1, 0.5)
-    if rate and call.has_input(2) and call.constant(2).any():
+def check_inference(call: Call) -> None:
+    """Raise FormatError for a Dropout node in training mode with a positive rate."""
+    rate = 0.0
+    if call.opset >= 12 and call.has_input(2) and call.constant(2).any():
+        rate = call.number_input(1, 0.5)
+    if rate:
         raise call.unsupported(f"training_mode true, ratio {rate:g}: training mode", "inference, or the ratio 0")
-    return rate
 
 
 OPERATORS = (

@@ -1,7 +1,7 @@
 """Padding and cropping of values, with numbers or with copies of their own elements."""
 
+import math
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +11,6 @@ from chainrule.core.shapes import Pair
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import INDEX_TYPE, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.resampling import along_axes
 from chainrule.interop.onnx.operators.shapes import moved
 from chainrule.interop.onnx.operators.terms import ScaledTerm
 
@@ -52,7 +51,9 @@ def pad_with(call: Call, x: Feature, pairs: Mapping[int, Pair], value: float) ->
 def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature:
     """Return a value with zeros before and after its elements along axes of a sample. Negative numbers crop."""
     if len(x.node.shape) != 3 or not {*pairs} <= {1, 2}:
-        return along_axes(call, x, pairs, partial(pad_with_zeros, call))
+        for axis, pair in pairs.items():
+            x = _pad_axis(call, x, axis, pair)
+        return x
     cropping: list[Pair] = []
     padding: list[Pair] = []
     for axis in (1, 2):
@@ -64,6 +65,15 @@ def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature
     if any(map(any, padding)):
         x = call.layer("Pad2D", x, padding=tuple(padding))
     return x
+
+
+def _pad_axis(call: Call, x: Feature, axis: int, pair: Pair) -> Feature:
+    """Return a value padded along an axis, as the rows of images, which consist of all later axes."""
+    shape = x.node.shape
+    before = shape[:axis]
+    after = shape[axis + 1 :]
+    y = pad_with_zeros(call, call.reshape(x, (math.prod(before), shape[axis], math.prod(after))), {1: pair})
+    return call.reshape(y, (*before, y.node.shape[1], *after))
 
 
 def _border_sizes(call: Call, rank: int) -> list[Pair]:

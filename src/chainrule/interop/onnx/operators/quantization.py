@@ -5,7 +5,7 @@ integers represent: each layer computes with floats, and FakeQuantize rounds its
 with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -13,16 +13,13 @@ import numpy as np
 
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.plan import Operation
-from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.messages import GraphMessage
 from chainrule.interop.onnx.operator_call import Call, Feature, QuantizationParameters, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
-from chainrule.interop.onnx.operators.moved_elements import materialized
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS, Operator, Reader, Results
 from chainrule.interop.onnx.operators.shapes import MOVING
-from chainrule.interop.onnx.operators.terms import ScaledTerm, rescale
+from chainrule.interop.onnx.operators.terms import rescale
 from chainrule.interop.onnx.tensors import dtype_of
 
 V = TypeVar("V", bound=Value)
@@ -62,24 +59,23 @@ def as_stored(assembly: Assembly, x: V) -> V | Feature:
     )
 
 
-def dequantized(x: Array, scale: Array, zero: Array, axis: int = 0, block: int | None = None) -> Array:
+def dequantized(x: Array, scale: Array, zero: Array, axis: int = 0) -> Array:
     """Return scale · (x − zero) for integers x.
 
-    scale, zero   one number, a number for each index of an axis, or a number for each block of an axis
-    block         length of a block; None: there are no blocks
+    scale, zero   one number, or a number for each index of an axis
     """
     numbers = x.astype(np.float64)
-    numbers -= _spread(zero, x.shape, axis, block)
-    numbers *= _spread(scale, x.shape, axis, block)
+    numbers -= _spread(zero, x.shape, axis)
+    numbers *= _spread(scale, x.shape, axis)
     return numbers.astype(scale.dtype)
 
 
-def quantized(x: Array, scale: Array, zero: Array, axis: int = 0, block: int | None = None) -> Array:
+def quantized(x: Array, scale: Array, zero: Array, axis: int = 0) -> Array:
     """Return the integers, of the type of `zero`, that represent numbers x; see `dequantized`."""
     limits = np.iinfo(zero.dtype)
-    numbers = x / _spread(scale, x.shape, axis, block)
+    numbers = x / _spread(scale, x.shape, axis)
     numbers = np.rint(numbers, out=numbers)
-    numbers += _spread(zero, x.shape, axis, block)
+    numbers += _spread(zero, x.shape, axis)
     return np.clip(numbers, limits.min, limits.max, out=numbers).astype(zero.dtype)
 
 
@@ -88,13 +84,11 @@ def default_zero(call: Call, shape: Shape) -> Array:
     return np.zeros(shape, dtype_of(call.integer("output_dtype", 0) or UINT8))
 
 
-def _spread(value: Array, shape: Shape, axis: int, block: int | None) -> Array:
+def _spread(value: Array, shape: Shape, axis: int) -> Array:
     """Return quantization parameters in a form that can be broadcast to a shape; ValueError if they do not fit."""
     numbers = value.astype(np.float64)
     if value.size == 1:
         return numbers.reshape(())
-    if block is not None:
-        return np.take(numbers, np.arange(shape[axis]) // block, axis)
     if value.size != shape[axis]:
         raise ValueError(f"{value.size} scales along an axis of {shape[axis]}")
     return numbers.reshape(-1, *[1] * (len(shape) - axis - 1))
@@ -123,30 +117,25 @@ def _parameters(scale: Array, zero: Array) -> QuantizationParameters:
 def _represented(call: Call, index: int, axis: int = 0) -> Value:
     """Return the numbers represented by an input, which is followed by the inputs for its scale and zero point.
 
-    A constant is converted. A value with one scale per channel is first divided into its integers. A value already
-    contains the numbers of its own parameters, own_step · (q − own_zero), and needs only a change of scale: none if
-    they are equal.
+    A constant is converted. A value already contains the numbers of its own parameters, own_step · (q − own_zero), and
+    needs only a change of scale: none if they are equal.
 
-    axis   axis that several scales belong to
+    axis   axis that several scales of a constant belong to
     """
     scale = call.constant(index + 1)
     zero = call.optional_constant(index + 2)
     if zero is None:
         zero = np.zeros(1)
-    x = call.values[index]
-    if not isinstance(x, np.ndarray):
-        x = call.feature(index)
-    scale_axis = 0
+    constant = call.values[index]
+    if isinstance(constant, np.ndarray):
+        scale_axis = 0
+        if scale.size > 1:
+            scale_axis = call.normalize_axis(axis, constant.ndim)
+        call.allocated(constant.shape, 8)
+        return dequantized(constant, scale, zero, scale_axis)
+    x = call.feature(index)
     if scale.size > 1:
-        scale_axis = call.normalize_axis(axis, len(x.shape))
-    if not isinstance(x, Feature):
-        call.allocated(x.shape, 8)
-        return dequantized(x, scale, zero, scale_axis)
-    if scale.size > 1:
-        stored = as_stored(call.assembly, x)
-        zeros = _spread(zero, x.shape, scale_axis, None)
-        factors = _spread(scale, x.shape, scale_axis, None)
-        return ((ScaledTerm(call, stored) - zeros) * factors).feature
+        raise call.unsupported(f"{scale.size} scales of a value that is computed", "one")
     step = float(scale.item())
     offset = int(zero.item())
     if x.quantization is None:
@@ -154,35 +143,6 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
     return rescale(
         call, replace(x, quantization=None), step / x.quantization.scale, step * (x.quantization.zero - offset)
     )
-
-
-def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: Mapping[str, Value]) -> Feature:
-    """Return an input of 8-bit integers that a DequantizeLinear converts to numbers; FormatError for other readers.
-
-    The input of the network are the numbers that the integers represent. FakeQuantize rounds them to numbers
-    scale · (q − zero), as the file's runtime does.
-    """
-    problem = FormatError(f"input {quoted(name)} has integers; expected floats, or one DequantizeLinear of them")
-    assembly.budget.visit(len(graph.nodes), f"input {quoted(name)}")
-    parameter_names = set[tuple[str, ...]]()
-    for node in graph.nodes:
-        if name in node.inputs:
-            if node.operator != "DequantizeLinear":
-                raise problem
-            parameter_names.add(tuple(node.inputs[1:]))
-    if len(parameter_names) != 1:
-        raise problem
-    (names,) = parameter_names
-    if len(names) != 2:
-        raise problem
-    x = values[name]
-    scale, zero = map(values.get, names)
-    if not isinstance(scale, np.ndarray) or not isinstance(zero, np.ndarray) or not isinstance(x, Feature):
-        raise problem
-    if scale.size != 1 or zero.size != 1:
-        raise problem
-    parameters = _parameters(scale, zero)
-    return replace(x.with_node(assembly.apply("FakeQuantize", x.node, **vars(parameters))), quantization=parameters)
 
 
 def read_quantize(call: Call) -> Feature:
@@ -235,7 +195,7 @@ class IntegerForm:
             scales = call.constant(1) * call.constant(4) * call.real("alpha", 1.0)
             values.append(dequantized(call.constant(self.bias), scales.reshape(-1), np.zeros(1)))
             indices.append(self.bias)
-        y = materialized(_as_floats(call, self.operator, indices, values))
+        y = _as_floats(call, self.operator, indices, values)
         if not call.has_input(self.result):
             return y
         return _round(call, y, self.result)
@@ -246,27 +206,6 @@ def _as_floats(call: Call, operator: str, inputs: Sequence[int], values: Sequenc
     y = FLOAT_READERS[operator](call.derived(operator, inputs, values))
     assert isinstance(y, Feature)
     return y
-
-
-def integer_product(operator: str, layers: str) -> Reader:
-    """Return the reader of a product of integers, whose result are integers."""
-
-    def read_product(call: Call) -> Feature:
-        x = ScaledTerm(call, as_stored(call.assembly, call.feature(0)))
-        w = call.constant(1).astype(np.float32)
-        w_zero = call.optional_constant(3)
-        if w_zero is not None:
-            w_zero = w_zero.astype(np.float32)
-            if operator == "Conv" and w_zero.ndim == 1:  # one for each filter
-                w_zero = w_zero.reshape(-1, *[1] * (w.ndim - 1))
-            w = w - w_zero
-        x_zero = call.optional_constant(2)
-        if x_zero is not None:
-            x = x - x_zero.astype(np.float64)
-        return _as_floats(call, operator, [0, 1], [x.feature, w])
-
-    read_product.__doc__ = f"Return {layers}, for integers."
-    return read_product
 
 
 def write_quantize(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -296,8 +235,6 @@ for family in (activations, arithmetic, convolution, dense, joining, pooling, re
 OPERATORS = (
     Operator("QuantizeLinear", read_quantize, {"fake_quantize": write_quantize}, WITH_MICROSOFT),
     Operator("DequantizeLinear", read_dequantize, domains=WITH_MICROSOFT),
-    Operator("ConvInteger", integer_product("Conv", "Conv2D or Conv1D")),
-    Operator("MatMulInteger", integer_product("MatMul", "Dense or a 1×1 convolution")),
     IntegerForm("Conv", "Conv2D or Conv1D", 6, (0, 3), bias=8).named("QLinearConv"),
     IntegerForm("MatMul", "Dense or a 1×1 convolution", 6, (0, 3), axis=-1).named("QLinearMatMul"),
     IntegerForm("Gemm", "Dense", 7, (0, 3), bias=6, axis=-1).named("QGemm"),

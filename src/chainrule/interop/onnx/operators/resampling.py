@@ -1,9 +1,8 @@
 """Operators that read a value at equally spaced positions along its axes."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from chainrule.core.shapes import WHOLE_IMAGE, Line, resampling_line, resampling
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.windows import image, restore_rank
+from chainrule.interop.onnx.operators.windows import image, restore_rank, simplify
 
 EVERY: Line = (1, 0, 1)
 MAX_DENOMINATOR = 4096  # of scale factors
@@ -31,34 +30,6 @@ class Positions(NamedTuple):
     line: Line
 
 
-def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: str = "nearest") -> Feature:
-    """Return a value that is read at the given positions along axes of a sample."""
-    shape = x.node.shape
-    changed = {axis: positions for axis, positions in axes.items() if positions != (shape[axis], EVERY)}
-    if len(shape) != 3 or not changed or not set(changed) <= {1, 2}:
-        return along_axes(call, x, changed, partial(resample_axes, call, mode=mode))
-    rows = changed.get(1, Positions(shape[1], EVERY))
-    columns = changed.get(2, Positions(shape[2], EVERY))
-    outputs = (rows.outputs, columns.outputs)
-    return call.layer("Resample2D", x, outputs=outputs, rows=rows.line, columns=columns.line, mode=mode)
-
-
-def along_axes(call: Call, x: Feature, values: Mapping[int, object], change: Callable[..., Feature]) -> Feature:
-    """Return a value whose axes are changed one by one, each as the rows of images, which consist of all later axes.
-
-    values   axis → what determines its change
-    change   function of images and {1: such a value}
-    """
-    for axis, value in values.items():
-        shape = x.node.shape
-        before = shape[:axis]
-        after = shape[axis + 1 :]
-        images = call.reshape(x, (math.prod(before), shape[axis], math.prod(after)))
-        y = change(images, {1: value})
-        x = call.reshape(y, (*before, y.node.shape[1], *after))
-    return x
-
-
 class Resizing(NamedTuple):
     """The size of a result along an axis, and the scale factor."""
 
@@ -69,31 +40,31 @@ class Resizing(NamedTuple):
 def read_resize(call: Call) -> Feature:
     """Return UpSample2D for whole factors, otherwise Resample2D."""
     x = call.batched_input()
-    mode, rounding = _interpolation(call)
-    batch, *resizings = _resizings(call, x)
-    if batch != (x.shape[0], 1):
-        raise call.unsupported(f"factor {float(batch.scale):g} for the batch axis", "1")
-    axes: dict[int, Positions] = {}
-    for axis, (size, resizing) in enumerate(zip(x.shape[1:], resizings, strict=True)):
-        if resizing != (size, 1):
-            axes[axis] = Positions(resizing.size, _line(call, size, resizing, mode, rounding))
-    rank = len(x.node.shape)
-    if rank not in (2, 3) or not axes or 0 in axes:  # no images, or resized channels
-        return resample_axes(call, x, axes, mode)
     y = image(call, x)
-    image_axes = {axis + 3 - rank: positions for axis, positions in axes.items()}
-    rows = _whole_factor(mode, y.node.shape[1], image_axes.get(1))
-    columns = _whole_factor(mode, y.node.shape[2], image_axes.get(2))
-    if rows is None or columns is None:
-        return restore_rank(call, resample_axes(call, y, image_axes, mode), x)
-    factor = rows if rows == columns else (rows, columns)
-    return restore_rank(call, call.layer("UpSample2D", y, factor=factor, mode=mode), x)
+    mode, rounding = _interpolation(call)
+    resizings = _resizings(call, x)
+    for size, resizing in zip(x.shape[:2], resizings, strict=False):
+        if resizing != (size, 1):
+            raise call.unsupported(f"factor {float(resizing.scale):g} for samples or channels", "1")
+    rows, columns = y.node.shape[1:]
+    axes = [Positions(rows, EVERY)] * (4 - len(x.shape))
+    for size, resizing in zip(x.shape[2:], resizings[2:], strict=True):
+        line = EVERY if resizing == (size, 1) else _line(call, size, resizing, mode, rounding)
+        axes.append(Positions(resizing.size, line))
+    row_factor = _whole_factor(mode, rows, axes[0])
+    column_factor = _whole_factor(mode, columns, axes[1])
+    if row_factor == column_factor == 1:
+        return x
+    if row_factor is not None and column_factor is not None:
+        y = call.layer("UpSample2D", y, factor=simplify((row_factor, column_factor)), mode=mode)
+    else:
+        (height, row_line), (width, column_line) = axes
+        y = call.layer("Resample2D", y, outputs=(height, width), rows=row_line, columns=column_line, mode=mode)
+    return restore_rank(call, y, x)
 
 
-def _whole_factor(mode: str, size: int, positions: Positions | None) -> int | None:
+def _whole_factor(mode: str, size: int, positions: Positions) -> int | None:
     """Return the factor with which UpSample2D reads the same pixels with the same weights; None if there is none."""
-    if positions is None:
-        return 1
     count, line = positions
     if count % size or count > MAX_COMPARED:
         return None
@@ -116,24 +87,11 @@ def _interpolation(call: Call) -> tuple[str, str]:
 
 def _resizings(call: Call, x: Feature) -> list[Resizing]:
     """Return the size of the result and the scale factor along each axis."""
-    rank = len(x.shape)
-    axes: list[int] = []
-    before: list[int] = []
-    for number in call.integers("axes", range(rank)):
-        axis = call.normalize_axis(number, rank)
-        axes.append(axis)
-        before.append(x.shape[axis])
+    if call.attribute("axes") is not None:
+        raise call.unsupported(f"axes {call.integers('axes')}", "sizes or factors for all axes")
     if call.opset >= 11 and call.has_input(3):
-        requested = _requested_sizes(call, before)
-    else:
-        requested = _requested_factors(call, before)
-    resizings = [Resizing(size, Fraction(1)) for size in x.shape]
-    for axis, resizing in zip(axes, requested, strict=True):
-        resizings[axis] = resizing
-    sizes, _ = zip(*resizings, strict=True)
-    if min(sizes) < 1:
-        raise call.unsupported(f"sizes {[*sizes]}", "sizes above 0")
-    return resizings
+        return _requested_sizes(call, x.shape)
+    return _requested_factors(call, x.shape)
 
 
 def _requested_sizes(call: Call, before: Sequence[int]) -> list[Resizing]:
@@ -155,6 +113,8 @@ def _requested_factors(call: Call, before: Sequence[int]) -> list[Resizing]:
     for value, size in zip(values, before, strict=True):
         scale = _fraction(call, value)
         resizings.append(Resizing(math.floor(size * scale), scale))
+        if resizings[-1].size < 1:
+            raise call.unsupported(f"factor {value} for a size of {size}", "results of at least one element")
     return resizings
 
 
@@ -219,8 +179,6 @@ def _coordinates(call: Call, size: int, resizing: Resizing) -> tuple[Fraction, F
         return zero, zero
     if rule in ("half_pixel", "pytorch_half_pixel"):
         return step, centered
-    if rule == "half_pixel_symmetric":
-        return step, centered + size * half * (1 - count * step / size)
     if rule == "align_corners":
         return Fraction(size - 1, count - 1), zero
     raise call.unsupported(f"coordinate_transformation_mode {rule!r}", "half_pixel, align_corners or asymmetric")

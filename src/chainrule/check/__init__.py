@@ -20,5 +20,5 @@ interface       how a learner's code is called: names of functions, methods and 
 diagnosis       a classic mistake that reproduces a wrong result
 kink            a point where the slope of a function jumps, such as 0 for ReLU
 
-Imports: errors, _io, core, operations, custom, engines, plotting, layers, network, training, explain.
+Imports: errors, _io, core, operations, custom, engines, layers, network, training, explain.
 """

@@ -20,7 +20,6 @@ from chainrule.layers.base import QUANTIZED
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
 from chainrule.models.record import Record, loaded
 from chainrule.network import losses
-from chainrule.network.fitted import UNFITTED
 from chainrule.network.labels import BOOLEANS, TEXT, Labels
 from chainrule.network.losses import PROBABILITIES, LossLike
 from chainrule.network.network import Network
@@ -120,9 +119,15 @@ def fit(
     resolved_loss = self.check_loss(loss, loss_weights)
     record = Record.learned(self, data, resolved_loss, **options)
     examples = record.read(data)
-    settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
-    settings |= {"loss": resolved_loss, "optimizer": optimizers.choose(optimizer, learning_rate)}
-    recipe = _recipe(record, {**settings, "shards": workers.default_shards}, options)
+    settings: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "validation": validation_split,
+        "loss": resolved_loss,
+        "optimizer": optimizers.choose(optimizer, learning_rate),
+        "shards": workers.default_shards,
+    }
+    recipe = _recipe(record, settings, options)
     if loss is None:
         _check_meaning(self, examples)
     explicit = {**options, "batch_size": batch_size, "metrics": metrics}
@@ -184,7 +189,7 @@ def _trainer(
     """
     network = record.network
     kind = explicit.get("normalization")
-    existing = _existing_normalization(network, kind)
+    existing = record.existing
     training, validation = _parts(record, data, examples, held_out, recipe)
     if kind is None:
         recipe = replace(recipe, normalization=record.default_kind(training))
@@ -210,11 +215,6 @@ def _trainer(
     if network.inherited and network.task is None:
         result.history.notes.append(f"{', '.join(network.inherited)}: the weights of a trained network")
     return result
-
-
-def _existing_normalization(network: Network, kind: str | None) -> Normalization | None:
-    """Return the normalization of an earlier training; None if there is none, or a kind is chosen."""
-    return network.normalization if kind is None and network.normalization != UNFITTED else None
 
 
 def _fitted_normalization(examples: Examples, recipe: Recipe, existing: Normalization | None) -> Normalization:
@@ -320,7 +320,7 @@ def find_learning_rate(
     examples = record.read(data)
     settings: dict[str, Any] = {"loss": resolved_loss, "normalization": record.default_kind(examples)}
     recipe = _recipe(record, settings, {**options, "normalization": normalization})
-    existing = _existing_normalization(self, normalization)
+    existing = record.existing
     twin = trainer(copy.deepcopy(self), recipe, examples, normalization=existing, labels=record.labels)
     return search_learning_rates(twin, low, high, steps)
 

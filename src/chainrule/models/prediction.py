@@ -50,11 +50,7 @@ def predict(
     >>> model.predict(x_test)
     >>> model.predict("seven.png")
     """
-    network = self
-    samples = x
-    if not _is_batch(self, x):
-        columns = _input_columns(self, x)
-        network, samples = _read(self, columns)
+    network, samples = read_samples(self, x)
     if isinstance(samples, SampleSource) and len(samples):
         parts = list[Array]()
         for part in blocks(samples):
@@ -93,11 +89,6 @@ def predict_classes(
     from chainrule.models.decisions import answers
 
     return answers(self, predict(self, x, batch_size=batch_size))
-
-
-def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
-    """Return a network for the size of inputs of `predict`, and the inputs (N, *input_shape)."""
-    return _read(network, _input_columns(network, x))
 
 
 def read_samples(network: Network, x: Any) -> tuple[Network, Any]:

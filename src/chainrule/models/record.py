@@ -70,6 +70,11 @@ class Record:
         labels = _learned_labels(network, data)
         return Record(network, labels, normalization, options.get("ignore_label"), loss)
 
+    @property
+    def existing(self) -> Normalization | None:
+        """The normalization of an earlier training, which is kept; None if there is none, or a kind is chosen."""
+        return self.normalization if isinstance(self.normalization, Normalization) else None
+
     def default_kind(self, examples: Examples) -> str:
         """Return the kind of normalization used in an earlier training, otherwise the default kind for the data."""
         network = self.network
@@ -86,8 +91,8 @@ class Record:
         Errors   DataError, OptionError or ShapeError; SampleError names the sample. InputUnitWarning for another unit
         """
         examples = self._read(data).with_weights(data.weights).checked()
-        if isinstance(self.normalization, Normalization):
-            self.normalization.check_unit(examples.source.x)
+        if self.existing is not None:
+            self.existing.check_unit(examples.source.x)
         return examples
 
     def parts(self, data: Data, examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:

@@ -14,7 +14,7 @@ from chainrule.layers.dense import Dense
 from chainrule.network import tasks
 from chainrule.network.losses import JointLoss, Loss, standardizes, terms
 from chainrule.network.network import Network
-from chainrule.network.target_scaling import TargetScaling, repeats_of
+from chainrule.network.scaling import TargetScaling, repeats_of
 from chainrule.network.tasks import REGRESSION, Task
 from chainrule.training import dense
 from chainrule.training.targets import Targets

@@ -44,7 +44,7 @@ def evaluate(
     evaluation = model.evaluate(test, ignore_label=ignore_label)
     figures = evaluation.to_json(model.classes)
     if as_json:
-        about = {"run": str(run), "model": model.name, "signature": model.signature.to_config(), "data": test.name}
+        about = {"run": str(run), "model": model.name, "signature": str(model.signature), "data": test.name}
         print_json({**about, "part": part, **figures})
         return
     title = f"{model.name} on {test.name}: {part}"

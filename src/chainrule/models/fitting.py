@@ -18,7 +18,7 @@ from chainrule.engines.fallback import say_once
 from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.base import QUANTIZED
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
-from chainrule.models.record import Record, loaded
+from chainrule.models.record import Record
 from chainrule.network import losses
 from chainrule.network.labels import BOOLEANS, TEXT, Labels
 from chainrule.network.losses import PROBABILITIES, LossLike
@@ -95,7 +95,7 @@ def fit(
     """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
     x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel.
-                Without y, the path of an image folder
+                Images as a list of paths or Pillow images. Without y, the path of an image folder or an .npz file
     y           labels or class names (N,), or targets (N, K) or (N,). For outputs (K, …), a label per position
                 (N, …), or targets (N, K, …)
     optimizer, learning_rate   name (`optimizers.NAMED`) or optimizer; None: the optimizer's learning rate
@@ -114,7 +114,7 @@ def fit(
     Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
     """
     _check_services(run, workers)
-    data = loaded(self, Data.of(x, y, weights=sample_weight))
+    data = _loaded(self, Data.of(x, y, weights=sample_weight))
     held_out = None if validation_data is None else Data.of_option("validation_data", validation_data)
     resolved_loss = self.check_loss(loss, loss_weights)
     record = Record.learned(self, data, resolved_loss, **options)
@@ -139,6 +139,15 @@ def fit(
     if run is None:
         return train(trainer, active_callbacks, finish=True)
     return run.train(self, trainer, data, active_callbacks)
+
+
+def _loaded(network: Network, data: Data) -> Data:
+    """Return the training data in files; other data unchanged."""
+    if data.files is None:
+        return data
+    from chainrule.data.loading import loaded
+
+    return loaded(data, network.input_shape, network.normalization)
 
 
 def _check_meaning(network: Network, examples: Examples) -> None:
@@ -314,7 +323,7 @@ def find_learning_rate(
     """
     from chainrule.training.lr_finder import search_learning_rates
 
-    data = loaded(self, Data.of(x, y, weights=sample_weight))
+    data = _loaded(self, Data.of(x, y, weights=sample_weight))
     resolved_loss = self.check_loss(loss)
     record = Record.learned(self, data, resolved_loss, **options, normalization=normalization)
     examples = record.read(data)

@@ -90,6 +90,10 @@ class Record:
 
         Errors   DataError, OptionError or ShapeError; SampleError names the sample. InputUnitWarning for another unit
         """
+        if data.files is not None:
+            from chainrule.data.loading import loaded
+
+            data = loaded(data, self.network.input_shape, self.network.normalization, tests=True)
         examples = self._read(data).with_weights(data.weights).checked()
         if self.existing is not None:
             self.existing.check_unit(examples.source.x)
@@ -115,8 +119,6 @@ class Record:
         return first, later.read(selected_samples(named, validation))
 
     def _read(self, data: Data) -> Examples:
-        if data.path:
-            raise OptionError(f"{data.path}: only fit takes the path of a folder; load it with chainrule.data.load")
         if isinstance(data, Dataset):
             return self._of_dataset(data)
         x, normalization = self.inputs(data.inputs)
@@ -223,15 +225,6 @@ class Record:
     def with_places(self) -> Record:
         """Return a record that reads labels as the places of classes."""
         return replace(self, labels=UNNAMED)
-
-
-def loaded(network: Network, data: Data) -> Data:
-    """Return the training set of a folder, with images of the network's input shape; other data unchanged."""
-    if not data.path:
-        return data
-    from chainrule.data.loading import training_folder
-
-    return training_folder(data.path, network.input_shape).with_weights(data.weights)
 
 
 def _learned_labels(network: Network, data: Data) -> Labels:

@@ -13,7 +13,7 @@ from chainrule.core.shapes import is_number
 from chainrule.data.containers import Data
 from chainrule.data.loading import loaded
 from chainrule.errors import OptionError, quoted
-from chainrule.models.record import Record
+from chainrule.models.record import Record, loss_for
 from chainrule.models.sizes import sized
 from chainrule.network import tasks
 from chainrule.network.labels import Labels
@@ -36,7 +36,7 @@ def evaluate(
     functions = evaluation.checked_metrics(metrics)
     data = loaded(data, network.input_shape, network.normalization, tests=True)
     network = sized(network, data.inputs)
-    resolved_loss = network.choose_loss(loss)
+    resolved_loss = network.choose_loss(loss_for(network, data, loss))
     examples = Record.of(network, ignore_label, resolved_loss).read(data)
     options = network.normalization, resolved_loss, network.task
     result = evaluation.evaluate(network, examples, *options)

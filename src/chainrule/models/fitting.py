@@ -8,7 +8,6 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.options import checked_options
@@ -18,13 +17,12 @@ from chainrule.engines.fallback import say_once
 from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.base import QUANTIZED
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
-from chainrule.models.record import Record
+from chainrule.models.record import Record, loss_for
 from chainrule.network import losses
-from chainrule.network.labels import BOOLEANS, TEXT, Labels
-from chainrule.network.losses import PROBABILITIES, LossLike
+from chainrule.network.labels import Labels
+from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
-from chainrule.network.tasks import SUM_TOLERANCE
 from chainrule.training import optimizers, requirements
 from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
 from chainrule.training.examples import Examples
@@ -116,7 +114,7 @@ def fit(
     _check_services(run, workers)
     data = _loaded(self, Data.of(x, y, weights=sample_weight))
     held_out = None if validation_data is None else Data.of_option("validation_data", validation_data)
-    resolved_loss = self.check_loss(loss, loss_weights)
+    resolved_loss = self.check_loss(loss_for(self, data, loss), loss_weights)
     record = Record.learned(self, data, resolved_loss, **options)
     examples = record.read(data)
     settings: dict[str, Any] = {
@@ -128,8 +126,6 @@ def fit(
         "shards": workers.default_shards,
     }
     recipe = _recipe(record, settings, options)
-    if loss is None:
-        _check_meaning(self, examples)
     explicit = {**options, "batch_size": batch_size, "metrics": metrics}
     trainer = _trainer(record, data, examples, held_out, recipe, run, explicit, workers)
     cast("Any", self).history = trainer.history
@@ -148,25 +144,6 @@ def _loaded(network: Network, data: Data) -> Data:
     from chainrule.data.loading import loaded
 
     return loaded(data, network.input_shape, network.normalization)
-
-
-def _check_meaning(network: Network, examples: Examples) -> None:
-    """Raise OptionError for targets whose task would be a coincidence, since neither a loss nor a task was chosen.
-
-    These are yes or no from a linear output, and numbers that sum to 1 in every row, like probabilities.
-    """
-    if network.has_ports or network.loss_is_chosen or network.last_layer in (*PROBABILITIES, None):
-        return
-    targets = examples.targets
-    outputs = network.output_shape[0]
-    advice = "pass loss=, such as mean_squared_error, or end the network with Sigmoid() or Softmax()"
-    if outputs == 1 and targets.kind in (BOOLEANS, TEXT):
-        raise OptionError(f"the targets are {targets.kind}, and the last layer is linear: {advice}")
-    rows = targets.rows
-    if outputs > 1 and not targets.are_labels and rows.ndim == 2:
-        are_shares = np.allclose(rows.sum(1), 1, atol=SUM_TOLERANCE) and bool(((rows > 0) & (rows < 1)).any())
-        if are_shares:
-            raise OptionError(f"the targets are numbers that sum to 1, and the last layer is linear: {advice}")
 
 
 def _recipe(record: Record, settings: Mapping[str, Any], options: Mapping[str, object]) -> Recipe:
@@ -324,7 +301,7 @@ def find_learning_rate(
     from chainrule.training.lr_finder import search_learning_rates
 
     data = _loaded(self, Data.of(x, y, weights=sample_weight))
-    resolved_loss = self.check_loss(loss)
+    resolved_loss = self.check_loss(loss_for(self, data, loss))
     record = Record.learned(self, data, resolved_loss, **options, normalization=normalization)
     examples = record.read(data)
     settings: dict[str, Any] = {"loss": resolved_loss, "normalization": record.default_kind(examples)}

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Ints
+from chainrule.core.arrays import Array, Ints, Shape
 from chainrule.data.containers import Column, Data, PassedData, selected_samples
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
@@ -20,12 +20,12 @@ from chainrule.data.sources import as_samples
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.models.normalizing_layers import default_kind, fit_joint
 from chainrule.network.fitted import UNFITTED, class_counts
-from chainrule.network.labels import KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
-from chainrule.network.losses import Loss
+from chainrule.network.labels import BOOLEANS, KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
+from chainrule.network.losses import PROBABILITIES, Loss, LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import Ports
 from chainrule.network.shapes import input_array
-from chainrule.network.tasks import Task
+from chainrule.network.tasks import SUM_TOLERANCE, Task
 from chainrule.training import outputs
 from chainrule.training.examples import Examples, InputSource
 from chainrule.training.targets import Targets
@@ -225,6 +225,39 @@ class Record:
     def with_places(self) -> Record:
         """Return a record that reads labels as the places of classes."""
         return replace(self, labels=UNNAMED)
+
+
+def loss_for(network: Network, data: Data, loss: LossLike | None) -> LossLike | None:
+    """Return the loss or, if none was chosen, the one that the targets mean (`_meant`); None: the network's."""
+    column = data.targets.get("")
+    is_decided = loss is not None or network.loss_is_chosen or network.task is not None
+    if is_decided or column is None or network.has_ports or network.last_layer in (*PROBABILITIES, None):
+        return loss
+    return _meant(np.asarray(column.values), network.output_shape)
+
+
+def _meant(y: Array, shape: Shape) -> str | None:
+    """Return the loss that targets y mean after a linear layer with this output shape; None: the network's.
+
+    Rows of real numbers (N, K) are a regression; labels and one-hot rows are classes.
+
+    Errors   OptionError for targets that could be either: yes or no, rows of 0 and 1, and numbers that sum to 1
+    """
+    meaning = None
+    if shape[0] == 1:
+        meaning = {"b": BOOLEANS, "U": TEXT}.get(y.dtype.kind)
+    elif y.dtype.kind in "fiu" and y.ndim == len(shape) + 1 and y.shape[1] == shape[0]:
+        are_shares = np.allclose(y.sum(1), 1, atol=SUM_TOLERANCE)
+        if not np.isin(y, (0, 1)).all():
+            if not are_shares:
+                return "mean_squared_error"
+            meaning = "numbers that sum to 1"
+        elif not are_shares:
+            meaning = "rows of 0 and 1"
+    if meaning is not None:
+        advice = "pass loss=, such as mean_squared_error, or end the network with Sigmoid() or Softmax()"
+        raise OptionError(f"the targets are {meaning}, and the last layer is linear: {advice}")
+    return None
 
 
 def _learned_labels(network: Network, data: Data) -> Labels:

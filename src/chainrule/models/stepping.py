@@ -15,7 +15,7 @@ from chainrule.data.containers import Data
 from chainrule.data.loading import loaded
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import as_array
-from chainrule.models.record import Record
+from chainrule.models.record import Record, loss_for
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import Loss, LossLike
@@ -180,7 +180,7 @@ def _batch(
 
     network   the model, or one with the same weights for the size of the batch
     """
-    resolved = network.check_loss(loss)
+    resolved = network.check_loss(loss_for(network, data, loss))
     record = replace(Record.learned(network, data, resolved), task=network.task)
     examples = record.read(data)
     task = network.task or outputs.infer_task(network, resolved, examples.targets)

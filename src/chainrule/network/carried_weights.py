@@ -48,7 +48,7 @@ def checked_weights(weights: Mapping[str, ArrayLike], table: Mapping[str, Parame
 
 
 class Origins:
-    """The networks in which a layer is used, if it was applied to nodes.
+    """The networks that use a layer, if it was applied to nodes.
 
     Trained networks are kept alive, as is the last one.
     """

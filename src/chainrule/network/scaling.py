@@ -145,7 +145,7 @@ def scaling_tensors(normalization: Normalization, targets: TargetScaling | None)
 
 
 def read_scaling(tensors: Mapping[str, Array], own: Scaling, shapes: Sequence[Shape], *, is_trained: bool) -> Scaling:
-    """Return the scaling in tensors of `scaling_tensors`, of which missing ones have no effect.
+    """Return the scaling in tensors of `scaling_tensors`. Missing ones have no effect.
 
     tensors      empty: return the network's own
     shapes       shape of each output

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule._io.files import as_path, read_safetensors
+from chainrule._io.files import as_path, may_be_described, read_safetensors, read_tensors
 from chainrule.core.arrays import Array, Shape
 from chainrule.core.options import checked_options
-from chainrule.core.shapes import text
 from chainrule.errors import FormatError
 from chainrule.interop.assembly import Imported, Sizes
 from chainrule.interop.detection import FileFormat, detect
-from chainrule.interop.matching import LayerTensors, groups, listed, match
+from chainrule.interop.matching import groups, listed, match
 from chainrule.layers import FixedAffine, FixedValue, Gather
+from chainrule.models.serialization import complete
+from chainrule.network.fitted import SCALING
 
 if TYPE_CHECKING:
     from chainrule.network.network import Network
@@ -78,40 +79,24 @@ def read_weights(path: Path) -> dict[str, Array]:
 
 
 def _shapes(tensors: Mapping[str, Array]) -> dict[str, Shape]:
-    """Return the shapes of the floating-point tensors. Counters have no counterpart in a network."""
-    return {name: array.shape for name, array in tensors.items() if array.dtype.kind == "f"}
+    """Return the shapes of the floating-point tensors of layers. Counters have no counterpart in a network."""
+    shapes = dict[str, Shape]()
+    for name, array in tensors.items():
+        if array.dtype.kind == "f" and not SCALING.fullmatch(name):
+            shapes[name] = array.shape
+    return shapes
 
 
 def only_weights(path: Path) -> FormatError:
-    """Return the error for a file of weights where a network is expected.
-
-    Its message lists the layers that the file seems to contain, and the commands that load them into a network.
-    """
+    """Return the error for a file of weights where a network is expected."""
     try:
-        shapes = _shapes(read_weights(path))
+        contents = listed(groups(_shapes(read_weights(path))))
     except FormatError as error:
         return error
-    seeming = listed(groups(shapes), _seeming_layer)
     return FormatError(
-        f"{path}: a file of weights, without a network; it seems to have {seeming}. Load it into a network with "
+        f"{path}: a file of weights, without a network; it has {contents}. Load it into a network with "
         "chainrule import FILE --model NAME or model.load_weights"
     )
-
-
-def _seeming_layer(group: LayerTensors) -> str:
-    """Return the kind of layer that tensors seem to belong to: "Conv2D(16, 3×3)"."""
-    if "running_mean" in group.tensors:
-        return "BatchNorm"
-    if "w" not in group.tensors:
-        return "(vector)"
-    kernel = group.tensors["w"].shape
-    if len(kernel) > 2:
-        return f"Conv{len(kernel) - 2}D({kernel[0]}, {text(kernel[2:])})"
-    if len(kernel) == 2:
-        return f"Dense({kernel[0]})"
-    if "b" in group.tensors:
-        return "(normalization)"
-    return "(vector)"
 
 
 @checked_options
@@ -123,7 +108,8 @@ def load_weights(
     Layers are matched by name, whatever prefix the names in the file share. Default names are not matched with those of
     other frameworks: use `mapping`. Every floating-point tensor needs a counterpart; a tensor of one number fits
     parameters of any shape. The constants of `FixedAffine` and `FixedValue` are unchanged unless the file contains them
-    by name.
+    by name. The scaling of inputs and targets comes with the weights of a model of chainrule; classes, task and
+    thresholds are those of its file if this model has none.
 
     weights   path of a file, or arrays by name, such as the `state_dict()` of a module of PyTorch
     mapping   known names of layers or parameters: name in this model → name in the file
@@ -132,29 +118,33 @@ def load_weights(
     if isinstance(weights, Mapping):
         tensors = {name: np.asarray(value) for name, value in weights.items()}
         values, sources = _assigned(self, tensors, mapping)
+        self.set_weights(values)
     else:
         path = as_path(weights)
         tensors = read_weights(path)
         with naming(path):
             values, sources = _assigned(self, tensors, mapping)
-    self.set_weights(self.weights | values)
+            self.set_weights(values)
+        if may_be_described(path):
+            complete(self, read_tensors(path, "model")[1])
     return sources
 
 
 def _assigned(
     network: Network, tensors: Mapping[str, Array], mapping: Mapping[str, str] | None
 ) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return the weights among tensors for a network, and the name of the tensor for each; see `match`.
+    """Return all weights of a network with those among tensors, and the name of the tensor for each; see `match`.
 
-    The constants of layers that training leaves unchanged are left out unless the file contains them by name.
+    The constants of layers that training leaves unchanged are unchanged unless the file contains them by name.
     """
     own = network.weights
-    shapes = {name: value.shape for name, value in own.items()}
+    shapes = _shapes(own)
     invented = network.wiring.invented
-    if own.keys() <= tensors.keys():  # of chainrule
+    if shapes.keys() <= tensors.keys():  # of chainrule
         invented = ()
     sources = _matched(network, shapes, _shapes(tensors), mapping, invented)
-    weights: dict[str, Array] = {}
+    weights = {name: own[name] for name in shapes}
+    weights |= {name: value for name, value in tensors.items() if SCALING.fullmatch(name)}
     for name, source in sources.items():
         value = tensors[source]
         shape = own[name].shape

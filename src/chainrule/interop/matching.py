@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import dropwhile, product
 from typing import NamedTuple
@@ -200,7 +200,7 @@ def _without_counterparts(model_layers: Layers, file_layers: Layers, invented: C
     for side, layers in (("the model", model_layers), ("the file", file_layers)):
         shown = [group for group in layers if not shapes_differ or surplus[group.signature]]
         if shown:
-            sides.append(f"{listed(shown, _describe)} in {side}")
+            sides.append(f"{listed(shown)} in {side}")
     problem = "no counterpart"
     advice = ADVICE
     if not shapes_differ:
@@ -215,13 +215,13 @@ def _without_counterparts(model_layers: Layers, file_layers: Layers, invented: C
     return FormatError(f"{problem} for {', and '.join(sides)}; {advice}")
 
 
-def listed(layers: Layers, describe: Callable[[LayerTensors], str]) -> str:
-    """Return the names and descriptions of the first layers, and the number of the others."""
+def listed(layers: Layers) -> str:
+    """Return the names and shapes of the first layers, and the number of the others."""
     if not layers:
         return "no layers"
     shown: list[str] = []
     for group in layers[:MAX_LISTED]:
-        shown.append(f"{one_line(group.layer, MAX_NAME)} {describe(group)}".strip())
+        shown.append(f"{one_line(group.layer, MAX_NAME)} {_describe(group)}")
     if len(layers) > MAX_LISTED:
         shown.append(f"{len(layers) - MAX_LISTED} more layers")
     return ", ".join(shown)

@@ -46,7 +46,7 @@ def describe(model: Model, recipe: Recipe, weighting: Weighting | None = None) -
     if outputs:
         measure = tasks.REGRESSION.metric
     layout = {name: list(place) for name, place in model.layout.items()}
-    shapes = {name: list(values.shape) for name, values in model.weights.items()}
+    shapes = {name: list(parameter.shape) for name, parameter in model.table.items()}
     derivations = {name: code.derivation(name) for name in explained}
     return {
         "format": FORMAT,

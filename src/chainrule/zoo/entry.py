@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
+from chainrule.core.options import checked_options
 from chainrule.errors import OptionError
 from chainrule.layers import Input, Layer, Node, Sigmoid, Softmax
 from chainrule.models.model import Graph, Model, Sequential
-from chainrule.models.options import ModelOptions
 from chainrule.network.tasks import CLASSIFICATION, REGRESSION, Task
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.recipe import Recipe
@@ -70,6 +70,7 @@ class Entry:
         """Return the specific recipe for a data set if there is one, else the general recipe."""
         return dict(self.recipes).get(data, self.recipe)
 
+    @checked_options
     def build(
         self,
         input_shape: tuple[int, ...] | None = None,
@@ -88,7 +89,7 @@ class Entry:
         """
         shape = input_shape or self.image_shape
         names = classes or self.outputs
-        arguments = cast(ModelOptions, {"name": self.name, "classes": names, **options})
+        arguments: Any = {"name": self.name, "classes": names, **options}
         if self.graph is not None:
             x = Input(shape)
             end = self.graph(x, len(names))

@@ -18,7 +18,7 @@ from chainrule.core.randomness import stream_key, uniform
 from chainrule.data.normalization import Normalization
 from chainrule.explain import saliency
 from chainrule.models.model import Model
-from chainrule.network.target_scaling import TargetScaling
+from chainrule.network.scaling import TargetScaling
 from chainrule.network.tasks import REGRESSION
 
 
@@ -160,7 +160,7 @@ def test_descriptions_are_json_with_the_gradient_of_the_input_and_places_in_the_
     described = json.loads(json.dumps(subject.description, allow_nan=False))
     plan = described["plan"]
     assert "dx" in [tensor["storage"] for operation in plan["backward"] for tensor in operation["writes"]]
-    assert described["shapes"] == {key: list(values.shape) for key, values in subject.model.weights.items()}
+    assert described["shapes"] == {key: list(value.shape) for key, value in subject.model.table.items()}
     assert described["shapes"].keys() == described["layout"].keys()
     names = {operation["name"] for part in ("forward", "backward", "deferred") for operation in plan[part]}
     omitted = {operation["name"] for operation in described["catalogue"]["omitted"]}

@@ -1,7 +1,8 @@
-"""A graph over nodes of a trained network has its weights and normalization; what is ambiguous is refused."""
+"""A graph over nodes or layers of a trained network has its weights and scaling; what is ambiguous is refused."""
 
 import copy
 import gc
+import pickle
 import weakref
 from typing import Any
 
@@ -112,38 +113,50 @@ def test_different_weights_of_two_networks_are_refused() -> None:
     assert_array_equal(cr.Graph(source, hidden, weights=known, **OPTIONS).weights["conv1.w"], known["conv1.w"])
 
 
-def test_the_nodes_of_a_whole_trained_network_are_refused() -> None:
+def test_a_graph_over_the_same_layers_is_the_trained_network() -> None:
     source, hidden, result, x = classifier()
     cr.Graph(source, result, **OPTIONS)  # nothing is trained yet
     model = fitted(source, result, x)
-    with pytest.raises(OptionError, match="weights"):
-        cr.Graph(source, result, **OPTIONS)
-    twin = cr.Graph(source, result, weights=model.weights, **OPTIONS)
-    assert_array_equal(twin.parameters, model.parameters)
-    copy.deepcopy(model).fit(x, LABELS, progress=False)  # a copy is another network, which the nodes do not know
+    assert_array_equal(cr.Graph(source, result, **OPTIONS).predict(x), model.predict(x))
+    copy.deepcopy(model).fit(x, LABELS, progress=False)  # a copy is another network, which the layers do not know
     assert_array_equal(cr.Graph(source, hidden, **OPTIONS).weights["conv1.w"], model.weights["conv1.w"])
+
+
+def test_a_layer_brings_its_weights_to_other_nodes() -> None:
+    random = np.random.default_rng(4)
+    x, y = random.normal(90, 7, (30, 4)), random.normal(1000, 20, 30)
+    layer, first, second = cr.Dense(4), cr.Input((4,)), cr.Input((4,))
+    model = cr.Graph(first, cr.Dense(1)(cr.Tanh()(layer(first))), **OPTIONS)
+    model.fit(x, y, progress=False)
+    twice = cr.Graph(second, layer(layer(second)), **OPTIONS)
+    w, b = (model.weights[f"dense1.{name}"] for name in "wb")
+    z = (x - model.normalization.origin) * model.normalization.gain
+    assert_close(twice.predict(x), (z @ w.T + b) @ w.T + b, roundings=100)
+    copied = cr.Graph(second, copy.deepcopy(layer)(second), **OPTIONS)
+    stored = cr.Graph(second, pickle.loads(pickle.dumps(layer))(second), **OPTIONS)
+    for network in (copied, stored):
+        assert_array_equal(network.weights["dense1.w"], w)
 
 
 def test_assigned_weights_are_remembered_and_untrained_networks_are_released() -> None:
     source, hidden, result, _ = classifier()
     model = cr.Graph(source, result, **OPTIONS)
-    reference = weakref.ref(model)
     model.set_weights({name: values + 1 for name, values in model.get_weights().items()})
     expected = model.weights["conv1.w"].copy()
     del model
     assert_array_equal(cr.Graph(source, hidden, **OPTIONS).weights["conv1.w"], expected)
-    assert reference() is not None
-    features = weakref.ref(cr.Graph(source, hidden, **OPTIONS))
+    features = weakref.ref(cr.Graph(source, hidden, **OPTIONS).parameters)
     cr.Graph(source, hidden, **OPTIONS)  # only the last network is kept before it is trained
     gc.collect()
     assert features() is None
 
 
-def test_outputs_in_another_unit_are_refused() -> None:
+def test_outputs_keep_their_unit() -> None:
     source, hidden, _, x = classifier()
-    result = cr.Dense(1)(hidden)
+    result, head = cr.Dense(1)(hidden), cr.Softmax()(cr.Dense(3)(hidden))
     model = cr.Graph(source, result, loss="mean_squared_error", **OPTIONS)
     model.fit(x, 1000.0 + 50 * LABELS, progress=False)
-    cr.Graph(source, hidden, **OPTIONS)
-    with pytest.raises(OptionError, match="unit"):
-        cr.Graph(source, [result, hidden], **OPTIONS)
+    outputs = cr.Graph(source, {"a": head, "b": result, "c": hidden}, **OPTIONS).predict(x)
+    assert_close(outputs["b"], model.predict(x), roundings=100)
+    assert_close(outputs["c"], cr.Graph(source, hidden, **OPTIONS).predict(x))
+    assert_close(outputs["a"].sum(1), np.ones(30), roundings=10)

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 import chainrule as cr
 from chainrule.errors import FormatError
-from chainrule.network.target_scaling import TargetScaling
+from chainrule.network.scaling import TargetScaling
 
 UNITS = np.array([300_000.0, 2e-4])  # of the two targets
 

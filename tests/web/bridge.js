@@ -6,7 +6,6 @@ import { LossOf, canNudge } from "/engine/nudge.js";
 import { clipping } from "/engine/updating.js";
 import { changeOf } from "/explain/change.js";
 import { pathsByPart, strongestPaths } from "/explain/paths.js";
-import { saliency } from "/engine/saliency.js";
 import { answer, makeTrace } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
@@ -39,8 +38,6 @@ const FUNCTIONS = {
     FUNCTIONS.look(description, frame, picture);
     return Object.fromEntries(trace.values);
   },
-  saliency: (description, frame, picture) =>
-    array(Float64Array.from(saliency({ description, frame: raw(frame), picture: { ...picture, x: picture.x.data } }))),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
   explain: (cells, digits) => cells.map((cell) => attempted(() => explain(trace, cell, digits))),
   held(cells) {

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 from explain.linear import comes_out
 from web.networks import OTHERS, Subject, find_subject, plain, served
@@ -128,19 +127,3 @@ def test_the_paths_of_the_error_grow_over_the_maps(opened: Page) -> None:
     shares = re.findall(r"(−?\d+)\s%", key)
     assert number(shares[0]) > 0
     assert sum(map(number, shares)) == 100
-
-
-def test_another_kernel_is_run_over_the_whole_image(opened: Page, subject: Subject) -> None:
-    trace = subject.trace(SAMPLE)
-    cell = "conv1.y[1,2,3]"
-    went(opened, f"#/network/forward/{cell}?sample={SAMPLE}", f'.computation-name:text-is("{cell}")')
-    opened.click(".computation-kernel summary")
-    opened.get_by_role("button", name="Average").click()
-    x, kernels = np.asarray(trace["x"])[:, 2:5, 3:5], np.array(trace["conv1.w"][1])
-    kernel = kernels[np.abs(x * kernels).max((1, 2)).argmax()]  # of the strongest product; the others stay
-    kernel[:] = 1 / 6
-    for weight in (1 / 6, 2):
-        kernel[0, 0] = weight
-        shown = opened.inner_text(".computation-kernel output").split(" = ")[1].split(" ")[0]
-        assert number(shown) == pytest.approx((x * kernels).sum() + np.asarray(trace["conv1.b"])[1], rel=5e-3)
-        opened.locator(".computation-kernel input").first.fill("2")

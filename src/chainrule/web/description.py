@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.explain import code, saliency
+from chainrule.explain import code
 from chainrule.explain.cataloguing import build_catalogue, title
 from chainrule.explain.cells import TensorCatalogue
 from chainrule.models.decisions import yes_thresholds
@@ -62,7 +62,6 @@ def describe(model: Model, recipe: Recipe, weighting: Weighting | None = None) -
         "plan": plan_to_json(training),
         "catalogue": catalogue.to_json(),
         "inference": plan_to_json(model.plan()),
-        "saliency": plan_to_json(saliency.input_plan(model)),
         "outputs": outputs,
         "measure": measure,
         "recipe": recipe.to_config(),

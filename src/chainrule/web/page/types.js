@@ -55,14 +55,13 @@
  *   format: number, name: string, classes: string[], thresholds: number[], input_shape: number[],
  *   normalization: {kind: string, gain: number | number[], origin: number | number[], white?: number, digits?: boolean},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, trained: string[], shapes: Record<string, number[]>,
- *   plan: Plan, inference: Plan, saliency: Plan,
+ *   plan: Plan, inference: Plan,
  *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string, weight: number}[], measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string | null>, start?: string | null, walk?: OwnStop[] | null,
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter, running statistic and constant; trained: names of the parameters;
  *   plan: of training, with the gradient of the input; inference: the plan of the forward pass alone;
- *   saliency: from the input to the scores, with the gradient of the input, whose backward pass starts at theirs; start: the
- *   address to open, null if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
+ *   start: the address to open, null if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
  *   operations: equations and sentences, from chainrule/operations;
  *   from_file: whether the network comes from a model file, so that nothing is known about its training;
  *   thresholds: smallest output that means yes, of each output; empty if outputs do not mean yes or no;
@@ -126,7 +125,7 @@
  *   why: string | null, hold: string | null, stop: number | null, alone: boolean, hall: boolean,
  * }} Place
  *   the place on the page, as in the address after #. sample: index among the samples; image: index in the batch of the
- *   next training step; both null: a drawn or loaded image; step null: the newest; why: the weight whose change is
+ *   next training step; both null: a drawn image; step null: the newest; why: the weight whose change is
  *   explained beside the network; hold: the number that is kept in the picture of a layer; stop: the stop of the walk beside the network, from 1; alone: whether to show the update
  *   of a step on the shown image alone, instead of the training step; hall: whether lecture mode is on
  * @typedef {{cell: string | null, paths: import("./explain/paths.js").Path[], layer: string | null}} Spotlight

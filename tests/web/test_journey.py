@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from web.journey import Journey, journey, numpy_cnn
 from web.looked_at import NOBODY, completed
-from web.pages import Locator, Page, absent, entered, number, waited
+from web.pages import Page, absent, entered, number, waited
 
 from chainrule.explain.notation import format_number
 
@@ -149,29 +149,6 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     """Train the network to the end."""
     with journey(numpy_cnn(tmp_path_factory.mktemp("data"), epochs=3), steps=15) as network:
         yield network
-
-
-def curve(page: Page, name: str) -> Locator:
-    return page.locator(f'.computation-past-curve[aria-label="{name} over training"]')
-
-
-def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: Page, ended: Journey) -> None:
-    entered(page, ended.address, f"#/network/forward/{CELL}?sample=1")
-    steps = ended.session.past("conv1.w", 0)["steps"]
-    value = curve(page, "value")
-    value.focus()
-    page.keyboard.press("Home")
-    for at in range(1, 4):
-        page.keyboard.press("ArrowRight")
-        frame = ended.session.frame(steps[at], NOBODY)
-        weight = format_number(float(ended.model(frame).weights["conv1.w"][2, 0, 1, 1]))
-        assert value.get_attribute("aria-valuetext") == f"step {steps[at]}: {weight}"
-    page.keyboard.press("Enter")
-    waited(page, lambda: f"step={steps[3]}" in page.url)
-    waited(page, lambda: page.inner_text(".computation-value") == weight)
-    box = curve(page, "value").locator("svg").bounding_box()
-    page.mouse.click(box["x"] + box["width"] - 1, box["y"] + 5)
-    waited(page, lambda: "step=" not in page.url)  # the newest step
 
 
 def test_a_finished_run_continues_at_its_last_rate_and_is_repeated_from_its_start(page: Page, ended: Journey) -> None:

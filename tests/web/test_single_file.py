@@ -96,11 +96,7 @@ def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> No
     arrays = stored(tmp_path / "data.npz")
     assert data["samples"]["labels"] == arrays["y_test"].tolist()
     assert np.array_equal(unpacked(data["samples"]["x"]), arrays["x_test"].reshape(-1))
-    series = {name: unpacked(data["series"][name]).tolist() for name in ("loss", "norm_steps")}
-    norms = {layer: unpacked(values).tolist() for layer, values in data["series"]["norms"].items()}
-    assert series["loss"] == np.float32(trainer.history.losses).tolist()
-    assert series["norm_steps"][:12] == [*range(1, 13)]
-    assert norms == {layer: np.float32(values).tolist() for layer, values in session.norms()["norms"].items()}
+    assert unpacked(data["series"]["loss"]).tolist() == np.float32(trainer.history.losses).tolist()
     assert data["training"]["step"] == 27
     assert not data["training"]["running"]
 

@@ -32,7 +32,6 @@ def test_the_file_trains_and_finds_its_steps_again(offline: Page, tmp_path: Path
     visit(page, written(tmp_path / "page.html", small(stripes(tmp_path / "data.npz"), recipe=recipe), 45))
     assert "only the 30 images in this file" in page.inner_text(".train-about")
     assert words(page)["step"] == "45 of 9,000"
-    assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "norm1", "dense1"]
     slider = page.locator(".train-slider")
     slider.focus()
     while slider.input_value() != "10":  # stored without moments

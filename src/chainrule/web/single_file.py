@@ -11,8 +11,8 @@ The format of the file, as read by `source/file.js`:
         samples       {count, floats, labels, targets, shape, x: PACKED}: every class is among them; x: bytes or
                       floats; targets is null for classes
         training      TrainingState of page/types.js at the time of writing (running is false)
-        series        {first: 1, loss: PACKED, accuracy: PACKED, norm_steps: PACKED, norms: {layer: PACKED}}: loss and
-                      accuracy of every step so far (float32), gradient norms at `norm_steps`; lengths may be 0
+        series        {first: 1, loss: PACKED, accuracy: PACKED}: loss and accuracy of every step so far (float32);
+                      lengths may be 0
         frames        by step, from the first (usually step 0) to the newest, which is the last:
                       [{step, rate, parameters: PACKED, statistics: PACKED, moments}, …]
                       moments: [PACKED, …], null (not kept), or "zeros" (before the first step)
@@ -49,7 +49,6 @@ FORMAT = 1
 BUDGET = 5_000_000  # bytes; further frames are added while the file is smaller
 LIMIT = 20_000_000  # bytes, maximum size of a file
 KEYFRAMES = (100, 10, 1000)  # steps of further frames, in order of priority
-NORM_SECONDS = 40.0  # time limit for measuring gradient norms
 MAX_IMAGES, MAX_IMAGE_BYTES = 60, 400_000
 
 
@@ -101,7 +100,6 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     Errors   OptionError if the file exceeds `limit` even then
     """
     page = document.inlined_page()
-    session.backfill(NORM_SECONDS)
     newest = session.frame(None, threading.Event())
     first = _frame(session, 0)
     frames = {newest.step: _packed(newest)}
@@ -181,7 +179,6 @@ def _assemble(
 ) -> bytes:
     """Return the content of the file with packed frames, by step, and a training step."""
     series = session.series(0)
-    norms = {layer: _column(values) for layer, values in series["norms"].items()}
     packed_step = None
     if step is not None:
         packed_step = _packed_step(step)
@@ -194,8 +191,6 @@ def _assemble(
             "first": 1,
             "loss": _column(series["loss"]),
             "accuracy": _column(series["accuracy"]),
-            "norm_steps": _column(series["norm_steps"]),
-            "norms": norms,
         },
         "frames": [frames[step] for step in sorted(frames)],
         "batch_step": packed_step,

@@ -43,7 +43,6 @@ def test_every_tensor_and_the_step_of_training_are_those_of_python(modules: Page
     assert (taken["step"], taken["rate"]) == (subject.step + 1, subject.rate)
     (outcome,) = taken["outcomes"]
     assert_close(outcome["loss"], trace["loss.y"].mean())
-    assert list(outcome["norms"]) == [layer for layer in model.names if model.size(layer)]
     for weights, (first, last) in model.layout.items():
         buffer = taken["parameters" if weights in model.trainable_layout else "statistics"]
         assert buffer.dtype == np.float32

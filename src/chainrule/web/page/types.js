@@ -134,17 +134,15 @@
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string | null, newest: number,
- *   history?: string, origin?: number, sparse?: boolean, fixed?: boolean, best?: number, early?: number, survey?: {measured: number, of: number},
+ *   history?: string, origin?: number, sparse?: boolean, fixed?: boolean, best?: number, early?: number,
  * }} TrainingState  step: completed steps; steps: of the whole recipe (0: unlimited). history: the name of the open
  *   history if there are several; origin: the step at which that history starts (default 0); sparse: only marked steps
- *   can be viewed; fixed: whether the network cannot be trained; best: the step whose weights the run keeps; early: a step soon after the loss starts to fall;
- *   survey: number of earlier steps to measure, and how many of them the server has measured
+ *   can be viewed; fixed: whether the network cannot be trained; best: the step whose weights the run keeps; early: a step soon after the loss starts to fall
  * @typedef {{step: number, words: string}} Mark  a step whose frame is stored: a keyframe
  * @typedef {{name: string, words: string}} History  one history of training, and its label
  * @typedef {{
- *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps: number[],
- * }} Series  loss and metric (`accuracy`, for any metric) of each step's batch, starting at step `first` (counted from 1);
- *   norms: gradient norms by layer, at the steps `norm_steps` only
+ *   first: number, loss: number[], accuracy: number[],
+ * }} Series  loss and metric (`accuracy`, for any metric) of each step's batch, starting at step `first` (counted from 1)
  * @typedef {{
  *   state(): Promise<TrainingState>,
  *   series(after: number): Promise<Series>,
@@ -152,16 +150,9 @@
  *   advance(steps: number): Promise<TrainingState>, epoch(): Promise<TrainingState>,
  *   restart(): Promise<TrainingState>,
  *   about?(): string, marks?(): Mark[], histories?(): History[], open?(name: string): Promise<TrainingState>,
- *   begin?(step: number): Promise<TrainingState>, norms?(): Promise<Pick<Series, "norms" | "norm_steps">>,
+ *   begin?(step: number): Promise<TrainingState>,
  *   rate?(): number, setRate?(rate: number): void,
- * }} Training  rate, setRate: the learning rate of a new history, if it can be chosen; about: describes the training data; norms: returns all measured norms, since a survey adds norms of earlier
- *   steps; histories: lists the histories that can be opened; begin: starts a new history from a step of the open one
- *
- * @typedef {{
- *   steps: number[], values: (number | null)[], moments: Record<string, (number | null)[]>,
- *   gradient_steps: number[], gradients: (number | null)[], growing: boolean,
- * }} Past  the history of one element of a parameter: value and moments at the steps with stored frames, and the batch
- *   gradient at the measured steps; growing: whether more steps are being measured
+ * }} Training  rate, setRate: the learning rate of a new history, if it can be chosen; about: describes the training data; histories: lists the histories that can be opened; begin: starts a new history from a step of the open one
  *
  * @typedef {{
  *   count: number, labels: number[], targets?: number[][] | null, weights?: number[][] | null, x: Uint8Array | Float32Array,
@@ -175,11 +166,9 @@
  *   samples(): Promise<Samples>,
  *   batchStep(step: number): Promise<BatchStep>,
  *   contributions(step: number, name: string, indices: number[]): Promise<number[][]>,
- *   past(name: string, index: number): Promise<Past>,
  *   training: Training,
  * }} Source  provides the network: the server, or the file that contains the page. batchStep: the training step after a
- *   frame; contributions: for each of some elements of a parameter, those of each image of its batch to its gradient; past: the
- *   history of one element of a parameter
+ *   frame; contributions: for each of some elements of a parameter, those of each image of its batch to its gradient
  *
  * @typedef {{
  *   source: Source, description: Description, place: Place,

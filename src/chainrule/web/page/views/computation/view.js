@@ -134,8 +134,6 @@ class View {
       follow: (/** @type {string} */ cell) => this.#follow(cell),
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
       nudge: (/** @type {import("../../types.js").Nudge | null} */ change) => app.nudge(change),
-      past: (/** @type {[string, number]} */ ...of) => app.source.past(...of),
-      goTo: (/** @type {number} */ step) => app.go({ step: step === app.training?.newest ? null : step }),
       href: (/** @type {string} */ cell) => address({ ...app.place, ...cellAndPhase(cell) }),
       question: (/** @type {string} */ why) => address({ ...app.place, why, phase: "backward", cell: null, stop: null, alone: false }),
     };

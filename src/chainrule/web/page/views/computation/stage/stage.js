@@ -7,10 +7,9 @@
  *   explanation: Explanation, trace: Trace, sequence: import("../sequence.js").Sequence,
  *   follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string,
  *   question(weight: string): string,
- *   past?(name: string, index: number): Promise<import("../../../types.js").Past>, goTo?(step: number): void,
  *   nudge?(change: import("../../../types.js").Nudge | null): void,
  * }} PanelContext  the explained cell, and actions of the panel. sequence: the order of its terms; question: returns the
- *   address of the question why a weight changed; past: see Source; goTo: goes to a training step; nudge: changes a number
+ *   address of the question why a weight changed; nudge: changes a number
  * @typedef {{
  *   element: HTMLElement, count: number,
  *   show(done: number, stepping: boolean, quick?: boolean): void,

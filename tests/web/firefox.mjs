@@ -66,9 +66,8 @@ async function tabbed(page, selector, part) {
 /** Moves the slider of a weight. */
 async function nudging(page, weight) {
   await goTo(page, weight, "forward");
-  await page.focus(".computation-nudge summary");
-  await page.keyboard.press("Enter");
-  const slider = await page.waitForSelector(".computation-nudge input[type=range]");
+  await page.evaluate((cell) => (location.hash += `&hold=${cell}`), weight);
+  const slider = await page.waitForSelector(".hold-slider input[type=range]");
   const [before] = await texts(page, ".bars");
   await slider.focus();
   await page.keyboard.press("End");

@@ -57,10 +57,10 @@ def start(browser: Browser, file: Path) -> tuple[str, str]:
 
 
 def scene(page: Page) -> Image.Image:
-    """Return an image of the panel from its top to the player's buttons."""
+    """Return an image of the panel from its top to the sum."""
     page.evaluate("scrollTo(0, scrollY + document.querySelector('#computation').getBoundingClientRect().top - 60)")
     top = page.locator("#computation").bounding_box()
-    end = page.locator(".computation-player").bounding_box()
+    end = page.locator(".computation-show").bounding_box()
     clip = {**top, "height": end["y"] + end["height"] - top["y"] + 8}
     return Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
 

@@ -121,25 +121,11 @@ def draw(page: Page) -> None:
 
 def nudge(page: Page) -> None:
     """Drag the slider of a weight of the second convolution to and fro."""
-    page.evaluate("location.hash = '#/network/forward/conv2.w[3,1,0,2]?sample=0'")
-    page.wait_for_selector(".computation-nudge summary")
-    page.wait_for_timeout(500)  # a new trace draws the panel again
-    if not page.locator(".computation-nudge input").is_visible():
-        page.click(".computation-nudge summary")
+    page.evaluate("location.hash = '#/network/forward?sample=0&hold=conv2.w[3,1,0,2]'")
+    page.wait_for_selector(".hold-slider input")
     page.wait_for_timeout(500)
     page.evaluate("window.frameTimes.length = 0")
-    moved(page, ".computation-nudge input", lambda k: (0.5 + 0.4 * math.sin(k / 15), 0.5), pressed=True)
-
-
-def play(page: Page) -> None:
-    """Play the sum of a gradient of the second convolution quickly."""
-    page.evaluate("location.hash = '#/network/backward/conv2.dw[3,1,0,2]?sample=0'")
-    page.wait_for_selector(".computation-play")
-    page.locator(".computation-speed input").fill("0.6")
-    page.keyboard.press("Home")
-    page.evaluate("window.frameTimes.length = 0")
-    page.click(".computation-play")
-    page.wait_for_timeout(2000)
+    moved(page, ".hold-slider input", lambda k: (0.5 + 0.4 * math.sin(k / 15), 0.5), pressed=True)
 
 
 ACTS: dict[str, Callable[[Page], None]] = {
@@ -150,7 +136,6 @@ ACTS: dict[str, Callable[[Page], None]] = {
     "hovering over dense1.y": hover("dense1.y"),
     "drawing": draw,
     "nudging conv2.w": nudge,
-    "playing conv2.dw": play,
 }
 
 if __name__ == "__main__":

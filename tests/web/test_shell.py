@@ -160,9 +160,6 @@ def test_nothing_moves_sideways_on_a_phone(opened: Page) -> None:
     assert len(set(tops)) == len(tops)
 
 
-WHERE = "words => document.querySelector('.computation-where-now').textContent.startsWith(words)"
-
-
 def test_the_lecture_hall(opened: Page) -> None:
     opened.set_viewport_size({"width": 1920, "height": 1080})
     went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
@@ -176,11 +173,6 @@ def test_the_lecture_hall(opened: Page) -> None:
     assert "hall" in opened.url
     went(opened, "#/network/backward/conv1.dw[1,0,2,2]?sample=0&hall", name_is("conv1.dw[1,0,2,2]"))
     assert opened.evaluate(SMALLEST) >= 18
-    for done in (1, 2):
-        opened.keyboard.press("PageDown")
-        opened.wait_for_function(WHERE, arg=f"{done} of ")
-    opened.keyboard.press("PageUp")
-    opened.wait_for_function(WHERE, arg="1 of ")
     went(opened, "#/network?stop=2&sample=0&hall", "#story.stop h2")
     story = opened.locator("#story").bounding_box() or {}
     assert story["width"] == 1920  # the stop fills the screen

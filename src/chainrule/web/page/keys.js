@@ -25,8 +25,6 @@ const KEYS = [
   [
     "In the computation of a cell",
     [
-      ["← →", "a step back, or on"],
-      ["Space", "play or pause"],
       ["Esc", "close"],
     ],
   ],

@@ -8,7 +8,7 @@ import { onward, relatives } from "./relatives.js";
 /**
  * The top of the panel: the path, the cell's name and value, related cells, and the cells computed from it.
  *
- * @typedef {import("./stage/stage.js").PanelContext} PanelContext
+ * @typedef {import("./panel.js").PanelContext} PanelContext
  */
 
 /** @param {PanelContext} context @param {string[]} path @param {{back(): void, close(): void}} actions */

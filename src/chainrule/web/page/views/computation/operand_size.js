@@ -1,9 +1,9 @@
 /** The size of operands, chosen so that a whole computation fits into the window. */
 
-import { inLectureMode } from "../../../lecture_mode.js";
+import { inLectureMode } from "../../lecture_mode.js";
 
-const AROUND = 592; // pixels of everything above and below: page header, strip, equation, sum, sections, player, timeline
-const AROUND_LECTURE = 500; // pixels in lecture mode, which has no page header but larger letters
+const AROUND = 480; // pixels of everything above and below: page header, equation, sum, sections, timeline
+const AROUND_LECTURE = 400; // pixels in lecture mode, which has no page header but larger letters
 const BETWEEN = 330; // pixels between and beside the operands of a row
 const [MIN_SIDE, MAX_SIDE] = [150, 720]; // pixels
 const PHONE = 699; // pixels; largest width of a window with the layout for phones

@@ -1,12 +1,12 @@
-import { exactNumber } from "../../../explain/numbers.js";
-import { briefNumber } from "../../../numbers_brief.js";
-import { paint } from "../../../figures/cell_colors.js";
-import { createElement } from "../../../elements.js";
+import { exactNumber } from "../../explain/numbers.js";
+import { briefNumber } from "../../numbers_brief.js";
+import { paint } from "../../figures/cell_colors.js";
+import { createElement } from "../../elements.js";
 
 /**
  * Values in rows and columns, on colored squares.
  *
- * @typedef {import("../../../style/scale.js").Scale} Scale
+ * @typedef {import("../../style/scale.js").Scale} Scale
  * @typedef {{value: number, cell: string | null, gap: string | null}} Entry
  */
 
@@ -23,39 +23,24 @@ export class NumberGrid {
    * @param {{follow(cell: string): void, hover(cell: string | null): void}} context
    */
   constructor(rows, columns, label, context) {
-    this.rows = rows;
-    this.columns = columns;
     /** @type {HTMLElement[]} */
     this.squares = Array.from({ length: rows * columns }, square);
     const words = `${label}: ${rows} by ${columns} values`;
     const attributes = { role: "img", "aria-label": words, "--rows": rows, "--columns": columns };
     this.element = createElement("div.computation-grid", attributes, ...this.squares);
     /** @type {(Entry | null)[]} */
-    this.entries = new Array(rows * columns).fill(null);
-    this.marked = -1;
+    this.entries = [];
     this.element.addEventListener("click", (event) => this.#over(event, (cell) => cell && context.follow(cell)));
     this.element.addEventListener("pointerover", (event) => this.#over(event, (cell) => context.hover(cell)));
     this.element.addEventListener("pointerleave", () => context.hover(null));
   }
 
-  /** @param {(Entry | null)[]} entries row by row; null: not shown yet @param {Scale} scale */
+  /** @param {(Entry | null)[]} entries  row by row; null: no value @param {Scale} scale */
   fill(entries, scale) {
-    entries.forEach((entry, at) => {
-      if (entry === this.entries[at] && this.scale === scale) return;
-      this.entries[at] = entry;
-      write(this.squares[at], entry, scale);
-    });
+    this.entries = entries;
+    entries.forEach((entry, at) => write(this.squares[at], entry, scale));
     const digits = this.squares.map(({ textContent }) => textContent?.length ?? 0);
     this.element.style.setProperty("--digits", String(Math.max(...digits, 4))); // the longest number fits into its square
-    this.scale = scale;
-  }
-
-  /** @param {number} at −1: none */
-  mark(at) {
-    if (at === this.marked) return;
-    this.squares[this.marked]?.classList.remove("computation-now");
-    this.squares[at]?.classList.add("computation-now");
-    this.marked = at;
   }
 
   /** @param {Event} event @param {(cell: string | null) => void} use */

@@ -1,21 +1,19 @@
-import { operations } from "../../../engine/operations.js";
-import { formatNumber } from "../../../explain/numbers.js";
-import { createSvg, createElement } from "../../../elements.js";
-import { axis, dot, label, polyline, segment } from "../../../figures/drawing.js";
-import { staticStage } from "./stage.js";
+import { operations } from "../../engine/operations.js";
+import { formatNumber } from "../../explain/numbers.js";
+import { createSvg, createElement } from "../../elements.js";
+import { axis, dot, label, polyline, segment } from "../../figures/drawing.js";
 
 /**
  * The graph of an activation function, with the point and the tangent at x. The tangent's slope multiplies the gradient.
  *
- * @typedef {import("./stage.js").PanelContext} PanelContext
- * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {import("./panel.js").PanelContext} PanelContext
  * @typedef {{x(value: number): number, y(value: number): number}} Axes
  */
 
 const [WIDTH, HEIGHT, EDGE, POINTS] = [560, 320, 28, 240];
 
-/** @param {PanelContext} context @returns {Stage} */
-export function curveStage(context) {
+/** @param {PanelContext} context */
+export function curveOf(context) {
   const { curve, layer } = context.explanation;
   if (!curve) throw new Error(`${context.explanation.cell} has no curve`);
   const reach = Math.max(3, Math.abs(curve.x) * 1.25);
@@ -44,7 +42,7 @@ export function curveStage(context) {
     polyline("computation-line", Array.from(x, (value, at) => [axes.x(value), axes.y(data[at])])),
     ...pointOf(curve, axes, reach),
   );
-  return staticStage(createElement("figure.computation-curve-room", picture, legend(curve)));
+  return createElement("figure.computation-curve-room", picture, legend(curve));
 }
 
 /** @param {Axes} axes @param {number} reach @param {number} low @param {number} high */

@@ -28,7 +28,7 @@ def test_a_place_has_an_address(page: Page, address: str) -> None:
     page.go_forward()
     page.go_forward()
     page.reload()
-    page.wait_for_selector(".loupe canvas")
+    page.wait_for_selector(name_is("conv1.dw[0,0,0,0]"))
     assert hash_of(page) == "#/network/backward/conv1.dw[0,0,0,0]?sample=0"
     assert page.get_by_role("button", name="Backward").get_attribute("aria-pressed") == "true"
 

@@ -120,12 +120,14 @@ def draw(page: Page) -> None:
 
 
 def nudge(page: Page) -> None:
-    """Drag the slider of a weight of the second convolution to and fro."""
-    page.evaluate("location.hash = '#/network/forward?sample=0&hold=conv2.w[3,1,0,2]'")
-    page.wait_for_selector(".hold-slider input")
+    """Drag the slider of a weight to and fro."""
+    page.evaluate("location.hash = '#/network?image=0&step=0&why=conv1.w[0,0,1,1]&stop=1'")
+    page.wait_for_selector(".sheet-marks button")
+    page.locator(".sheet-marks button").nth(-3).click()
+    page.wait_for_selector(".sheet-side input")
     page.wait_for_timeout(500)
     page.evaluate("window.frameTimes.length = 0")
-    moved(page, ".hold-slider input", lambda k: (0.5 + 0.4 * math.sin(k / 15), 0.5), pressed=True)
+    moved(page, ".sheet-side input", lambda k: (0.5 + 0.4 * math.sin(k / 15), 0.5), pressed=True)
 
 
 ACTS: dict[str, Callable[[Page], None]] = {
@@ -135,7 +137,7 @@ ACTS: dict[str, Callable[[Page], None]] = {
     "hovering over conv2.w": hover("conv2.w"),
     "hovering over dense1.y": hover("dense1.y"),
     "drawing": draw,
-    "nudging conv2.w": nudge,
+    "moving a weight": nudge,
 }
 
 if __name__ == "__main__":

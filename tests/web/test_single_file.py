@@ -13,7 +13,7 @@ import pytest
 from web.journey import numpy_cnn
 from web.looked_at import completed, finished, opened, run, small, stored, stripes, trained_through
 
-from chainrule.errors import FormatError, OptionError, RunError
+from chainrule.errors import DataError, FormatError, OptionError, RunError
 from chainrule.web import document, single_file, subjects
 from chainrule.web.document import bundle, pack_numbers, unpack
 
@@ -210,3 +210,12 @@ def test_imports_and_exports_in_one_script() -> None:
     assert "return { f, C, x, z: y };" in text
     assert 'const m = load("m.js");\nload("side.js");\nconst { f: g, C } = load("m.js");' in text
     assert "return { later, many };" in text
+
+
+def test_chosen_data_that_cannot_be_used_are_an_error(tmp_path: Path) -> None:
+    for name, y in (("missing", None), ("floats", np.linspace(0, 1, 20))):
+        if y is not None:
+            np.savez(tmp_path / f"{name}.npz", x=np.zeros((20, 1, 8, 8), np.uint8), y=y)
+        with pytest.raises(DataError):
+            single_file.write(tmp_path / "page.html", small(tmp_path / f"{name}.npz"), needs_data=True)
+    assert not (tmp_path / "page.html").exists()

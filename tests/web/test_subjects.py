@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs.run_driver import Halt
 from web.looked_at import (
     IMPATIENT,
     LAYERS,
     NOBODY,
-    RECIPE,
     assert_steps,
     completed,
     finished,
@@ -20,11 +18,9 @@ from web.looked_at import (
     stripes,
     trained_through,
 )
-from web.serving import client
 
 from chainrule.errors import DataError, FormatError, OptionError, RunError
 from chainrule.models.model import Sequential
-from chainrule.runs import running
 from chainrule.runs.folder import LOCK, locked
 from chainrule.runs.loading import load
 from chainrule.web import subjects
@@ -139,25 +135,6 @@ def test_files_that_are_no_runs_are_refused(tmp_path: Path, folder: Path) -> Non
             subjects.of_path(tmp_path / path)
     with pytest.raises(OptionError, match="unknown model"):
         subjects.of_name("nothing")
-
-
-def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, folder: Path) -> None:
-    expected, _ = trained_through(small(data))
-    session = opened(subjects.of_path(folder))
-    browser = client(session)
-    training, test = session.subject.choice.load(RECIPE.seed)
-    running.resume(folder, training, test, [Halt(20)])
-    assert session.state()["step"] == 12
-    browser.get("/api/description")
-    state = session.state()
-    assert (state["step"], state["newest"], len(session.series(0)["loss"])) == (20, 20, 20)
-    assert_steps(session, expected, 20, 12, 15)
-    completed(session, "advance", 4)
-    running.resume(folder, training, test, [Halt(22)])
-    browser.get("/api/description")  # older than the training here
-    assert session.state()["step"] == 24
-    assert finished(session)["step"] == 27
-    assert_steps(session, expected, 27)
 
 
 def test_a_run_that_keeps_an_earlier_step_reports_it(data: Path, tmp_path: Path) -> None:

@@ -313,7 +313,7 @@ def busy_notice(place: Path | None, step: int) -> str | None:
         return None
     return (
         f"This run is being trained by another process. The page shows its checkpoint of step {step:,}; "
-        "reload the page to see a newer one."
+        "open the run again to see a newer one."
     )
 
 

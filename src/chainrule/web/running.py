@@ -12,7 +12,7 @@ from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.contributions import StepReplay
 from chainrule.web.description import continued
-from chainrule.web.frames import Frame, FramePairs, Timeline
+from chainrule.web.frames import Frame, Timeline
 from chainrule.web.replaying import Replayer
 from chainrule.web.threads import lower_priority
 
@@ -34,7 +34,6 @@ class Running(Callback):
         self.timeline = timeline
         self.replayer = Replayer(trainer, timeline)
         self.step_replay = StepReplay(self.replayer)
-        self._pairs = FramePairs(timeline)
         self.message: str | None = None
         self._first = first
         self._recipe = trainer.recipe
@@ -77,32 +76,6 @@ class Running(Callback):
         """Return the current frame."""
         with self.between_steps() as trainer:
             return frames.take_frame(trainer)
-
-    def newest(self) -> Frame:
-        """Return the current frame or a slightly later one.
-
-        During training, the preceding frame is kept for a while, too.
-        """
-        if self.active and self.message is None:
-            frame = self._pairs.newest()
-            if frame is not None:
-                return frame
-        return self.frame()
-
-    def jump(self, frame: Frame, history: History) -> bool:
-        """Move to a later frame of the same run, and return whether this was possible.
-
-        It is not possible while training runs, or if the frame is not later than the current one.
-
-        history   history up to the frame
-        """
-        with self.between_steps() as trainer:
-            if self.active or frame.step <= self.step:
-                return False
-            self.timeline.pin(frame)
-            frames.restore_frame(frame, trainer)
-            trainer.history = history
-        return True
 
     @property
     def planned(self) -> tuple[int, int]:
@@ -211,5 +184,4 @@ class Running(Callback):
         step = len(trainer.history)
         if self.timeline.wants(step):
             self.timeline.keep(frames.take_frame(trainer))
-        self._pairs.stepped(trainer)
         trainer.stop = step >= self._goal

@@ -70,8 +70,7 @@ async def _file(request: Request) -> Response:
 async def _description(request: Request) -> Response:
     session = _session(request)
     await _wait_until(lambda: session.described, request)
-    await in_thread(session.catch_up)  # a newly opened or reloaded page shows the newest checkpoint
-    return JSONResponse(session.description())
+    return JSONResponse(await in_thread(session.description))
 
 
 async def _samples(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """The session: the state of the network that the page shows, shared by all windows of the page."""
 
 import copy
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -21,7 +22,7 @@ from chainrule.network.labels import are_numbers
 from chainrule.network.matching import matched
 from chainrule.training.examples import Examples
 from chainrule.training.samples import targets_of_step
-from chainrule.web import frames, subjects
+from chainrule.web import frames, opening, subjects
 from chainrule.web.description import best_step, best_step_notice, busy_notice, describe, on_page
 from chainrule.web.frames import Frame, Timeline, early_step
 from chainrule.web.replaying import BatchStep
@@ -64,9 +65,9 @@ class Session:
         self._running: Running | None = None
         self._class_names: tuple[str, ...] = ()
         self._problem: str | None = _loading_message(subject)
+        self._openings = dict[int, str | None]()
         self._opened = subjects.opened_frame(subject)
         self._first = subjects.first_frame(subject, self._opened)
-        self._checkpoint_time = subjects.checkpoint_time(subject.folder)
         if threaded:
             threading.Thread(target=self._load, name="loading", daemon=True).start()
         else:
@@ -97,11 +98,41 @@ class Session:
         if self._class_names:
             description["classes"] = list(self._class_names)
         description["from_file"] = self.subject.untrainable is not None and not len(self.subject.history)
-        description["start"] = self.subject.start
+        description["start"] = self._start()
         description["walk"] = None
         if self.subject.walk is not None:
             description["walk"] = list(map(asdict, self.subject.walk))
         return description
+
+    def _start(self) -> str | None:
+        """Return the address that the page opens on, which is chosen once for each step; None for the first sample."""
+        if self.subject.start is not None:
+            return self.subject.start
+        if self.subject.walk is not None:
+            return "#/network?sample=0&stop=1"
+        running = self._running
+        if running is None:
+            return f"#/network?sample={opening.sample_to_open(self.subject, self._sample_images)}"
+        step = self.shown_step
+        if step not in self._openings:
+            plan = running.trainer.stepper.plan
+            try:
+                question = opening.question_at(self.subject, plan, running.step_replay, step)
+            except ChainruleError:
+                question = None
+            self._openings[step] = question
+        return self._openings[step]
+
+    @property
+    def shown_step(self) -> int:
+        """The step that the page opens on: that of its first address, an early one, or the newest with a successor."""
+        named = re.search(r"[?&]step=(\d+)", self.subject.start or "")
+        if named is not None:
+            return int(named[1])
+        if self.early is not None:
+            return self.early
+        newest = self._opened.step if self._running is None else self._running.step
+        return max(newest - 1, 0)
 
     def sample_images(self) -> SampleImages:
         """Return the test images. There are none before the data are loaded, or if the images are not bytes."""
@@ -120,7 +151,7 @@ class Session:
 
     def _frame(self, running: Running, step: int | None, cancelled: threading.Event) -> Frame:
         if step is None:
-            return running.newest()
+            return running.frame()
         newest = running.step
         if step > newest:
             raise DataError(f"there is no step {step} yet; the newest is {newest}")
@@ -246,26 +277,6 @@ class Session:
             case _:
                 running.restart()
         return self.state()
-
-    def catch_up(self) -> None:
-        """Move to the run's newest checkpoint if another process has written one, as its modification time shows.
-
-        The time is read before the run. A checkpoint that is written meanwhile is noticed by the next call.
-        """
-        folder = self.subject.folder
-        running = self._running
-        checkpoint_time = subjects.checkpoint_time(folder)
-        if folder is None or not self.loaded.is_set() or self._checkpoint_time == checkpoint_time:
-            return
-        try:
-            newer = subjects.of_path(folder)
-        except ChainruleError:  # the folder is gone or contains another run: keep the opened one
-            return
-        if running is not None:
-            running.jump(subjects.opened_frame(newer), newer.history)
-        elif newer.fitted:
-            self.subject, self._opened = newer, subjects.opened_frame(newer)
-        self._checkpoint_time = checkpoint_time
 
     def close(self) -> None:
         """Stop the threads."""

@@ -37,7 +37,7 @@ import numpy as np
 
 from chainrule._io import files
 from chainrule.engines.protocol import Array
-from chainrule.errors import ChainruleError, OptionError
+from chainrule.errors import ChainruleError, DataError, OptionError
 from chainrule.web import document, subjects
 from chainrule.web.document import Packed, pack, pack_numbers
 from chainrule.web.frames import Frame
@@ -64,13 +64,16 @@ class Written:
     lacking: str | None
 
 
-def write(path: Path, subject: PageSubject) -> Written:
+def write(path: Path, subject: PageSubject, *, needs_data: bool = False) -> Written:
     """Write the page with a subject to a file, atomically.
 
-    Errors   OptionError if the file would be larger than `LIMIT`
+    needs_data   whether data that cannot be used are an error
+    Errors       OptionError if the file would be larger than `LIMIT`; DataError
     """
     session = Session(subject, threaded=False)
     try:
+        if needs_data and not len(session.sample_images().x):
+            raise DataError(session.problem or "there are no test images")
         content = file_bytes(session)
         lacking = None
         if subject.untrainable is None:
@@ -112,12 +115,8 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     if len(content) > limit:
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
-    # The first step of falling loss shows most. Without it, the last step is shown.
     early = session.early
-    shown = early
-    if shown is None:
-        shown = max(newest.step - 1, 0)
-    step = _batch_step(session, shown)
+    step = _batch_step(session, session.shown_step)
     if step is not None:
         with_frame = frames | {step.before.step: _packed(step.before)}
         larger_content = _assemble(page, session, with_frame, step)

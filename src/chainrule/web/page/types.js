@@ -128,9 +128,6 @@
  *   next training step; both null: a drawn image; step null: the newest; why: the weight whose change is
  *   explained beside the network; hold: the number that is kept in the picture of a layer; stop: the stop of the walk beside the network, from 1; alone: whether to show the update
  *   of a step on the shown image alone, instead of the training step; hall: whether lecture mode is on
- * @typedef {{cell: string | null, paths: import("./explain/paths.js").Path[], layer: string | null}} Spotlight
- *   what the text beside the network shows in the network: a cell, paths of a gradient, and the layer that a played pass
- *   has reached
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string | null, newest: number,
@@ -175,15 +172,13 @@
  *   go(change: Partial<Place>): void,
  *   show(picture: Picture): void, answer(picture: Picture): number[] | null,
  *   trace: Trace | null, picture: Picture | null, alone: string | null,
- *   listen(what: "place" | "trace" | "training" | "hover" | "spotlight", listener: () => void): void,
+ *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void, nudge(change: Nudge | null): void,
- *   spotlight: Spotlight, point(spotlight: Partial<Spotlight>): void,
  * }} App  passed to every view. go: changes the place and the address; show: shows another image; answer: the network's
  *   output for an image, if the network is loaded; alone: why the training step cannot be shown, null if it can;
  *   listen: calls the listener when the place changes ("place"), a new trace is available ("trace"), the training state
- *   changes ("training"), the pointer is at another cell ("hover"), or the text beside the network points at another
- *   part of the network ("spotlight")
+ *   changes ("training"), or the pointer is at another cell ("hover")
  */
 
 export {};

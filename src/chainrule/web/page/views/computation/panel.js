@@ -24,7 +24,7 @@ import { productsOf } from "./products.js";
 import { sourcesOf } from "./sources.js";
 import { TermTable } from "./terms.js";
 
-const [HEADER, BAR] = [48, 84]; // pixels; heights of the fixed header and of the timeline
+const RAIL = 40; // pixels; height of the rail of the sheet
 const FEW = 2; // terms; so few are shown in the table of terms alone
 
 export class Panel {
@@ -57,7 +57,7 @@ export class Panel {
   reveal() {
     const place = this.element.parentElement ?? this.element;
     const { top, bottom } = place.getBoundingClientRect();
-    if (top >= HEADER && bottom <= innerHeight - BAR) return;
+    if (top >= RAIL && bottom <= innerHeight) return;
     const head = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
     scrollBy({ top: top - head, behavior: "instant" });
   }

@@ -11,7 +11,6 @@ import { fitDiagram } from "./sizing.js";
 import { Highlight } from "./highlight.js";
 import { Legend } from "./legend.js";
 import { Overview } from "./overview.js";
-import { PathOverlay } from "./path_overlay.js";
 import { reach } from "./reach.js";
 import { Readout } from "./readout.js";
 import { StageView } from "./stage.js";
@@ -31,7 +30,6 @@ export function mount(element, app) {
   app.listen("trace", () => diagram.take());
   app.listen("place", () => diagram.moved());
   app.listen("hover", () => diagram.mark());
-  app.listen("spotlight", () => diagram.turnedTo());
   onTheme(() => diagram.paint());
   new ResizeObserver(() => diagram.resized()).observe(element);
   new ResizeObserver(() => diagram.settle()).observe(diagram.track);
@@ -49,7 +47,6 @@ class Diagram {
   /** @type {string | null} */
   #selected = null;
   #size = "";
-  #reached = /** @type {string | null} */ (null); // the layer that the network was scrolled to
 
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
@@ -62,7 +59,6 @@ class Diagram {
     this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));
     this.legend = new Legend(document.getElementById("legend") ?? createElement("div"));
     this.highlight = new Highlight(this.track);
-    this.paths = new PathOverlay(this.track, this.highlight);
     this.readout = new Readout(this.track);
   }
 
@@ -139,8 +135,7 @@ class Diagram {
     this.overview.build(this.stages, this.wiring.drawn.map(({ wire }) => wire));
     for (const block of this.blocks) block.setTrace(trace);
     this.#fit();
-    this.#turnToSpotlit();
-    this.#reach();
+    this.#turnToAsked();
     this.paint();
     if (focused) this.#focusLike(focused.spec.tensor, focused.spec.role);
   }
@@ -210,13 +205,11 @@ class Diagram {
   mark() {
     const { trace, hovered, place } = this.app;
     const shown = trace && hovered ? placeOf(trace, hovered) : null;
-    const cell = place.cell ?? this.#spotlit();
+    const cell = place.cell ?? this.#asked();
     const selected = trace && cell ? placeOf(trace, cell) : null;
-    const isAsked = !place.cell && this.app.spotlight.cell === place.why; // only the weight itself is marked
-    const center = hovered ?? (selected && !isAsked ? cell : null);
+    const center = hovered ?? (selected ? place.cell : null);
     const boxes = trace && center ? reach(trace, center, place.phase) : { from: [], to: [] };
     this.#turnTo(boxes.from);
-    const asked = isAsked && selected ? this.#first(selected.tensor) : null;
     const middle = shown ?? selected;
     const at = middle ? this.#nearest(middle.tensor) : null;
     const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
@@ -226,71 +219,30 @@ class Diagram {
       to: this.highlight.place(boxes.to, this.blocks),
       ends: [...this.highlight.ends(boxes.from, this.blocks), ...this.highlight.ends(boxes.to, this.blocks)],
       chosen: selected
-        ? this.blocks
-            .filter(({ spec }) => spec.tensor === selected.tensor || (asked?.spec.trio && asked.spec.trio === spec.trio))
-            .flatMap((candidate) => this.highlight.placeOne(candidate, selected.flat))
+        ? this.blocks.filter(({ spec }) => spec.tensor === selected.tensor).flatMap((block) => this.highlight.placeOne(block, selected.flat))
         : [],
     };
     this.wiring.light(pairsAround(center, boxes)); // after everything that measures maps
     this.highlight.draw(marks);
-    this.highlight.mention(asked, marks.chosen[0], (this.app.spotlight.paths[0]?.value ?? -1) < 0 ? "up" : "down");
-    this.#drawPaths();
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
     } else this.readout.hide();
   }
 
-  /** Shows the part of the network that the text beside it points at. */
-  turnedTo() {
-    this.#turnToSpotlit();
-    this.#reach();
-    this.#legend();
-    this.mark();
-  }
-
-  #turnToSpotlit() {
+  #turnToAsked() {
     const { trace } = this.app;
-    const cell = this.#spotlit();
+    const cell = this.#asked();
     const place = trace && cell ? placeOf(trace, cell) : null;
     const block = place && this.#first(place.tensor);
     if (block && place && block.reveal(place.flat)) this.#syncPages(block);
   }
 
-  /** Returns the cell that the text points at, as it is shown in the phase. */
-  #spotlit() {
-    const { spotlight, place } = this.app;
-    const cell = spotlight.cell;
-    if (!cell || cell !== place.why || place.phase !== "backward") return cell;
-    const { tensor } = parted(cell);
-    return cell.replace(tensor, gradientName(tensor));
-  }
-
-  /** Dims the layers that a played pass has not reached, and scrolls to the one that it has. */
-  #reach() {
-    const { trace, spotlight, place } = this.app;
-    const { layer, cell } = spotlight;
-    const sources = trace && cell ? reach(trace, cell, place.phase).from.map(({ tensor }) => this.#first(tensor)?.canvas ?? null) : [];
-    for (const { stage, element } of this.stages) {
-      const isUsed = sources.some((canvas) => element.contains(canvas));
-      element.classList.toggle("unreached", !isUsed && !this.#isReached(stage.name));
-      if (element.classList.toggle("reached-now", stage.name === layer) && layer !== this.#reached) this.#center(element);
-    }
-    this.#reached = layer;
-  }
-
-  /** Returns whether a played pass has reached a layer. @param {string} name */
-  #isReached(name) {
-    const { spotlight, place } = this.app;
-    const names = this.stages.map(({ stage }) => stage.name);
-    const now = names.indexOf(spotlight.layer ?? "");
-    if (now < 0) return true;
-    return place.phase === "backward" ? names.indexOf(name) >= now : names.indexOf(name) <= now;
-  }
-
-  #drawPaths() {
-    const { trace, spotlight, place } = this.app;
-    const paths = place.cell || place.phase !== "backward" ? [] : spotlight.paths;
-    if (trace) this.paths.draw(trace, paths, this.blocks, (layer) => this.#isReached(layer));
+  /** Returns the cell of the weight in question, as it is shown in the phase. */
+  #asked() {
+    const { why, phase } = this.app.place;
+    if (!why || phase !== "backward") return why;
+    const { tensor } = parted(why);
+    return why.replace(tensor, gradientName(tensor));
   }
 
   /** Scrolls the network so that a stage is in the middle. @param {HTMLElement} element */
@@ -325,7 +277,7 @@ class Diagram {
 
   #legend() {
     const { pointed } = this;
-    const tensor = parted(this.#spotlit() ?? "").tensor;
+    const tensor = parted(this.#asked() ?? "").tensor;
     const first = this.#first(tensor) ?? this.blocks.find(({ spec }) => spec.tensor !== "x") ?? this.blocks[0];
     const current = pointed && this.blocks.includes(pointed) ? pointed : first;
     if (current) this.legend.show(current.spec.minus ? current.spec.key : current.spec.tensor, current.scale);

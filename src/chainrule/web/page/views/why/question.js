@@ -1,5 +1,5 @@
 /**
- * Why a weight changed in a training step: the question beside the network, and the causes, which open below the network.
+ * Why a weight changed in a training step: the question and its causes.
  *
  * @typedef {import("../../types.js").App} App
  * @typedef {import("../../types.js").Trace} Trace
@@ -23,40 +23,38 @@ import { cellButton } from "../../figures/cell_button.js";
 import { passWords } from "../../passes.js";
 
 const SHOWN = 12; // images with the largest contributions
-const WEIGHT = ".diagram-marks .chosen"; // the mark of the weight in the network
 /** @type {Set<string>} */
 const opened = new Set(); // kinds of the open lines, which stay open when another image is shown
 let isBrowsing = false; // whether an image of the list was chosen, so that it has the focus in the new list
 
 /**
  * Returns the elements of the question, and those of the causes of the change.
- * @param {App} app @param {Trace} trace @param {string} weight @param {() => void} follow  goes to the first stop of the way back
+ * @param {App} app @param {Trace} trace @param {string} weight
  * @param {number[] | null} contributions  of the images of a batch whose samples depend on each other, to the gradient; null if
  *   they are independent or not yet known
  */
-export function questionOf(app, trace, weight, follow, contributions) {
+export function questionOf(app, trace, weight, contributions) {
   const { tensor, index } = parted(weight);
   const change = trace.values.has(`${tensor}.update`) ? changeOf(trace, tensor, index) : null;
   const [before, after] = [weight, weight.replace("[", ".update[")].map((cell) => valueOf(trace, cell));
   if (!change || before === null || after === null) {
     return { question: [createElement("p", `${weight} is not a weight that this step changes.`)], causes: [] };
   }
-  const question = new Question(app, trace, weight, [before, after], change, follow, contributions);
+  const question = new Question(app, trace, weight, [before, after], change, contributions);
   return { question: question.head(), causes: question.causes() };
 }
 
 class Question {
   /**
    * @param {App} app @param {Trace} trace @param {string} weight @param {number[]} values  of the weight, before and after the step
-   * @param {Change} change @param {() => void} follow @param {number[] | null} contributions
+   * @param {Change} change @param {number[] | null} contributions
    */
-  constructor(app, trace, weight, values, change, follow, contributions) {
+  constructor(app, trace, weight, values, change, contributions) {
     this.app = app;
     this.trace = trace;
     this.weight = weight;
     this.values = values;
     this.change = change;
-    this.follow = follow;
     this.batch = /** @type {BatchStep} */ (trace.batch);
     this.gradient = weight.replace(parted(weight).tensor, gradientName(parted(weight).tensor));
     this.isCoupled = isCoupled(trace.description);
@@ -78,8 +76,7 @@ class Question {
     const values = this.values.map((value) => fixed(value, this.decimals)).join(" to ");
     const head = createElement("h2", { tabindex: -1, title: this.values.map(exactNumber).join(" to ") }, `This weight went from ${values}. Why?`);
     const about = createElement("p.story-meta", cellButton(this.app, weight, weight), `, from step ${this.batch.step} to step ${this.batch.step + 1}`);
-    const place = createElement("span.story-wide", " the network");
-    const where = createElement("p", "Open one of the causes below", place, ". Together they add up to the change, ", this.#number(change.total), ".");
+    const where = createElement("p", "Open one of the causes below. Together they add up to the change, ", this.#number(change.total), ".");
     return [createElement("div.story-question", about, head), where];
   }
 
@@ -109,23 +106,10 @@ class Question {
     return [line, detail];
   }
 
-  /**
-   * Opens or closes a line. Below the network, closes the other lines if the weight is covered, and shows it.
-   * @param {HTMLElement} line @param {HTMLElement} detail @param {() => (Node | string)[]} content
-   */
+  /** Opens or closes a line. @param {HTMLElement} line @param {HTMLElement} detail @param {() => (Node | string)[]} content */
   #open(line, detail, content) {
     if (!detail.childElementCount) detail.append(...content());
-    const isOpen = Boolean(detail.hidden);
-    toggle(line, isOpen);
-    if (!isOpen) return;
-    if (line.matches(".image")) this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
-    const causes = line.closest(".bench-network > section");
-    const weight = document.querySelector(WEIGHT);
-    if (!causes || !weight) return;
-    const covered = () => weight.getBoundingClientRect().bottom - causes.getBoundingClientRect().top; // pixels
-    if (covered() < 0) return;
-    for (const other of causes.querySelectorAll("[aria-expanded]")) toggle(other, other === line);
-    scrollBy(0, Math.max(0, covered()));
+    toggle(line, Boolean(detail.hidden));
   }
 
   /** @param {number} value */
@@ -269,10 +253,9 @@ class Question {
     const [digits, effect] = this.#effect(gradient / count, "factor", false);
     const part = formatNumber(gradient / count, digits);
     const enough = digitsThat((n) => formatNumber(asPrinted(gradient, n) / count, digits) === part);
-    const follow = button("Follow the error back", this.follow, { class: "story-go" });
     const arriving = this.isCoupled ? formatNumber(gradient, enough) : cellButton(this.app, this.gradient, formatNumber(gradient, enough));
     const alone = this.isCoupled ? "The gradient is that of the image in its batch; the network shows the image alone. " : "";
-    return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, arriving, `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", alone, follow)];
+    return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, arriving, `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", alone)];
   }
 }
 

@@ -109,7 +109,7 @@ def open_or_write(run: Path | None, step: StepOptions, data: DataOptions, page: 
     """Serve the page until Ctrl-C, or write it to a file."""
     subject = _subject(run, step, data, page.walk)
     if page.html is not None:
-        _write(page.html, subject)
+        _write(page.html, subject, needs_data=data.data is not None)
         return
     try:
         from chainrule.web import launch
@@ -128,12 +128,15 @@ def _subject(run: Path | None, step: StepOptions, data: DataOptions, walk: Path 
 
     The subject is the run, model file or named network; by default the newest run or, without runs, the default model.
     """
+    from chainrule import zoo
     from chainrule.web import subjects
     from chainrule.web.walks import read_walk
 
     path = run_paths.explained(run, step.model)
     if path is None:
         subject = subjects.of_name(step.model or subjects.DEFAULT)
+    elif str(path) in zoo.NAMED and not path.exists():
+        subject = subjects.of_name(str(path))
     else:
         subject = subjects.of_path(path)
     subject = subjects.with_overrides(
@@ -155,10 +158,10 @@ def _describe_progress(subject: "PageSubject") -> str:
     return "before its first training step"
 
 
-def _write(path: Path, subject: "PageSubject") -> None:
+def _write(path: Path, subject: "PageSubject", *, needs_data: bool) -> None:
     from chainrule.web import single_file
 
-    result = single_file.write(path, subject)
+    result = single_file.write(path, subject, needs_data=needs_data)
     if result.lacking is not None:
         print_message(result.lacking)
     if result.size > single_file.BUDGET:

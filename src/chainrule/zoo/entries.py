@@ -187,6 +187,18 @@ ENTRIES = (
         notes="wide 3×3 layers, which dominate the arithmetic; in one epoch",
     ),
     Entry(
+        "one-sheet",
+        "so small that a page shows all its numbers, not a tutorial",
+        networks.one_sheet,
+        Recipe(epochs=1, batch_size=4, optimizer=SGD(0.3), normalization="scale"),
+        choice=DataChoice(only=(1, 4, 7), limit=3000),
+        targets=(Target("mnist", 0.9),),
+        notes="digits 1, 4 and 7, reduced to 8×8 pixels; `chainrule explain one-sheet` shows step 165 of its training, "
+        "chosen among 400 steps: an image is misclassified before it and not after it",
+        outputs=("1", "4", "7"),
+        shown="#/network/backward?image=2&step=164&why=conv1.w[0,0,0,2]",
+    ),
+    Entry(
         "photo-cnn",
         "the default for your own images, not a tutorial",
         networks.photo_cnn,

@@ -47,6 +47,7 @@ class Entry:
     image_shape      image shape of the default data set
     outputs          names of the classes or targets of the default data set
     task             task of the default data set
+    shown            place that the page of the trained network opens on; None to show the untrained network
     """
 
     name: str
@@ -65,6 +66,7 @@ class Entry:
     graph: Callable[[Node, int], Node] | None = None
     outputs: tuple[str, ...] = DIGITS
     task: Task = CLASSIFICATION
+    shown: str | None = None
 
     def recipe_for(self, data: str) -> Recipe:
         """Return the specific recipe for a data set if there is one, else the general recipe."""

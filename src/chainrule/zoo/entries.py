@@ -169,16 +169,6 @@ ENTRIES = (
         notes="mean of 5 seeds",
     ),
     Entry(
-        "mnist-997",
-        "normalized 3×3 layers and transformed images, not a tutorial",
-        networks.mnist_997,
-        replace(
-            AUGMENTED, epochs=20, optimizer=Adam(0.004), augmentation=Augmentation(shift=2, rotation=10, scale=0.1)
-        ),
-        targets=(Target("mnist", 0.997),),
-        notes="mean of 5 seeds",
-    ),
-    Entry(
         "vgg-small",
         "in the style of VGG (Simonyan and Zisserman 2014), not a tutorial",
         networks.vgg_small,

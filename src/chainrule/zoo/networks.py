@@ -130,27 +130,6 @@ def fast_mnist(classes: int) -> list[Layer]:
     ]
 
 
-def mnist_997(classes: int) -> list[Layer]:
-    """Return a network of normalized convolutions with global average pooling."""
-
-    def unit(filters: int, kernel: int = 3, padding: str = "same") -> list[Layer]:
-        convolution = Conv2D(filters, kernel, padding=padding, bias=False, initializer="he_normal")
-        return [convolution, BatchNorm2D(), ReLU()]
-
-    return [
-        *unit(32, 5, "valid"),
-        MaxPool2D(2),
-        *unit(64),
-        *unit(64),
-        MaxPool2D(2),
-        *unit(128),
-        *unit(128),
-        GlobalAveragePool2D(),
-        Dense(classes),
-        Softmax(),
-    ]
-
-
 def vgg_small(classes: int) -> list[Layer]:
     """Return a small network in the style of VGG."""
 

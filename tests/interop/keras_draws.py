@@ -14,7 +14,7 @@ L = keras.layers
 Shape = tuple[int, ...]
 Step = Callable[[Random, list[Any], dict[Any, Any]], Any]  # adds a layer to a model
 ACTIVATIONS = ("relu", "tanh", "selu", "leaky_relu", "hard_sigmoid", "silu", "relu6", "elu", "gelu", "sigmoid")
-RARE = ("celu", "hard_tanh", "linear", "log_sigmoid", "sparse_sigmoid", "hard_shrink", "soft_shrink", "tanh_shrink")
+RARE = ("celu", "hard_tanh", "linear", "log_sigmoid")
 KEEPING = ("Activation", "BatchNormalization", "LayerNormalization", "Conv2D", "DepthwiseConv2D")
 # Options that keep the size, and do not enlarge rounding errors where channels are almost alike.
 ALIKE = {"padding": "same", "strides": 1, "depth_multiplier": 1, "center": True, "scale": True, "epsilon": 0.1}
@@ -54,15 +54,13 @@ def _options(random: Random, kind: str, shape: Shape) -> dict[str, Any]:
         "alpha": 0.7,
         "negative_slope": random.choice((0.1, 0.2)),
         "threshold": random.choice((0.0, 0.4)),
-        "shared_axes": random.choice((None, dims[:-1])),
+        "shared_axes": random.choice((None, random.sample(dims, random.randint(1, len(dims))))),
         "n": random.randint(1, 4),
         "size": sizes(3),
         "interpolation": random.choice(("nearest", "bilinear")),
         "output_size": sizes(4),
-        "height": random.randint(1, 9),
-        "width": random.randint(1, 9),
-        "crop_to_aspect_ratio": is_on(),
-        "pad_to_aspect_ratio": is_on(),
+        "height": random.randint(1, 9 if kind == "Resizing" else shape[0]),
+        "width": random.randint(1, 9 if kind == "Resizing" else shape[-2 % len(shape)]),
         "target_shape": random.choice(targets),
         "dims": random.sample(dims, len(dims)),
         "cropping": random.choice((1, pairs if axes == 2 else pairs[0])),
@@ -83,6 +81,7 @@ def _options(random: Random, kind: str, shape: Shape) -> dict[str, Any]:
         "Rescaling": {"scale": random.choice((1 / 127.5, numbers))},
         "Activation": {"activation": random.choice(ACTIVATIONS + RARE)},
         "Normalization": {"axis": random.choice((None, -1))},
+        "ReLU": random.choice(({"threshold": 0.0}, {"negative_slope": 0.0})),  # one of both is read
     }
     return values | of_kind.get(kind, {})
 

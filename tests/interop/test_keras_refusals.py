@@ -41,7 +41,6 @@ REFUSED: tuple[tuple[Any, tuple[Any, ...], str], ...] = (
     (L.Lambda(lambda x: x, name="l"), IMAGE, "Lambda 'l': Python code, which is never run"),
     (L.Conv2D(2, 1, activation="squareplus", name="c"), IMAGE, "Conv2D 'c': activation 'squareplus'; expected one"),
     (L.LeakyReLU(1.5, name="r"), (4,), "LeakyReLU 'r': slope 1.5"),
-    (L.PReLU(shared_axes=[2], name="p"), IMAGE, "PReLU 'p': "),
     (L.CenterCrop(3, 9, name="c"), IMAGE, "CenterCrop 'c': width 9 of 6; expected images that are not smaller"),
     (L.Resizing(3, 4, crop_to_aspect_ratio=True, name="r"), IMAGE, "'r': crop_to_aspect_ratio true; expected false"),
     (L.AdaptiveAveragePooling2D((2, 3), name="a"), IMAGE, "AdaptiveAveragePooling2D 'a': chainrule has no such layer"),

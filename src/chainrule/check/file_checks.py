@@ -202,10 +202,11 @@ def _loss_results(
 ) -> Iterator[CheckResult]:
     interface = class_interface(item.name)
     name = against
-    if name is None and interface is not None and interface.against in (*losses.NAMES, "multiclass_hinge"):
-        name = interface.against
-    elif name is None and interface is not None and interface.against == "Softmax":
-        name = "softmax_cross_entropy"
+    if name is None and interface is not None:
+        if interface.against in (*losses.NAMES, "multiclass_hinge"):
+            name = interface.against
+        elif interface.against == "Softmax":
+            name = "softmax_cross_entropy"
     candidates = losses_of(name)
     if against is None and name in PROBABILITIES and "softmax" not in item.name.lower():
         candidates += losses_of(PROBABILITIES[name])
@@ -219,7 +220,7 @@ def code_of(item: Item) -> LearnerCode:
     """Return the calls of a class or a pair of functions for `read`."""
     signatures = [CallSignature.of(call) for call in item.calls]
     if not signatures[0].name.startswith("self = "):
-        return LearnerCode(item.name, None, (signatures[0],), tuple(signatures[1:]), usual=True)
+        return LearnerCode(item.name, None, (signatures[0],), tuple(signatures[1:]))
     return LearnerCode.of_class(item.name, item.calls)
 
 

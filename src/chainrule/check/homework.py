@@ -213,9 +213,10 @@ def file_report(
         return contracts.stated_report(file, base.contract, against, base, seed)
     if against is not None and is_expression(against):
         return Assignment.of(against, base.shape).report(file, seed, name, base)[0]
-    if against is not None:
+    if against is not None and names is None:
         names = [part.strip() for part in against.split(",")]
-    return check_file(file, title, seed, base, names)
+        against = None
+    return check_file(file, title, seed, base, names, against)
 
 
 def write_csv(grades: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] | None = None) -> None:

@@ -27,7 +27,7 @@ class CustomLayer(Layer):
     """Custom layer around a class, an object, a module, or (forward, backward); see docs/own-layers.md.
 
     source      the custom code; a class is instantiated without arguments
-    contract    how the code is called (docs/checking.md#contracts); None: by its names
+    contract    text that says how the code is called (see contracts in docs/checking.md); None: by its names
     parameters  initial values by name, for plain functions, which cannot store values themselves
 
     `Sequential` wraps every object with `forward` and `backward` in a `CustomLayer`. A trial run on two random samples

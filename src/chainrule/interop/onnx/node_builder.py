@@ -128,25 +128,15 @@ class NodeBuilder:
         self, x: Feature, w: Array, bias: Array | None, groups: int = 1, *, part: str = "", **window: Any
     ) -> Feature:
         """Return Conv of a value whose channels are on axis 1, for a kernel (…, C_in/groups, C_out)."""
-        constants = [np.moveaxis(w, (-1, -2), (0, 1))]
-        names = ["weight"]
-        if bias is not None:
-            constants.append(bias)
-            names.append("bias")
-        return self.op("Conv", x, *constants, weights=names, part=part, group=groups, **window)
+        return self._with_weights("Conv", x, np.moveaxis(w, (-1, -2), (0, 1)), bias, part=part, group=groups, **window)
 
     def transposed(self, x: Feature, w: Array, bias: Array | None, shape: Sequence[int], **window: Any) -> Feature:
         """Return ConvTranspose of a value whose channels are on axis 1, for a kernel (…, C_out, C_in).
 
         shape   sizes of the result along the axes of the image
         """
-        constants = [np.moveaxis(w, (-1, -2), (0, 1))]
-        names = ["weight"]
-        if bias is not None:
-            constants.append(bias)
-            names.append("bias")
         options: dict[str, Any] = {"output_shape": shape, "auto_pad": "SAME_UPPER", **window}
-        return self.op("ConvTranspose", x, *constants, weights=names, **options)
+        return self._with_weights("ConvTranspose", x, np.moveaxis(w, (-1, -2), (0, 1)), bias, **options)
 
     def dense(self, x: Feature, w: Array, bias: Array | None, *, is_shared: bool = False) -> Feature:
         """Return Gemm for a matrix (F_in, F_out) or, if a sample has several axes, Conv with a kernel of size 1.
@@ -164,9 +154,13 @@ class NodeBuilder:
         if last > 1:
             kernel = w.reshape(*[1] * (last - 1), *w.shape)
             return self.moved_axis(self.convolved(self.moved_axis(x, last, 1), kernel, bias), 1, last)
+        return self._with_weights("Gemm", x, w.T, bias, transB=1)
+
+    def _with_weights(self, operator: str, x: Feature, w: Array, bias: Array | None, **options: Any) -> Feature:
+        """Return the result of an ONNX operator that reads a value, weights and perhaps a bias."""
         if bias is None:
-            return self.op("Gemm", x, w.T, weights=["weight"], transB=1)
-        return self.op("Gemm", x, w.T, bias, weights=["weight", "bias"], transB=1)
+            return self.op(operator, x, w, weights=["weight"], **options)
+        return self.op(operator, x, w, bias, weights=["weight", "bias"], **options)
 
     def reduced(self, operator: str, x: Feature, axes: Sequence[int], *, keeps_axes: bool) -> Feature:
         """Return a reduction over axes, with the channels on axis 1 unless they are among the axes."""

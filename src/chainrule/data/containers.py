@@ -99,11 +99,12 @@ class Data:
             raise DataError("a Dataset contains its labels; leave out y")
         if isinstance(x, Data):
             return x.with_weights(weights)
-        if not hasattr(x, "dtype") and are_files(x):
-            return _of_files(x, y, weights)
-        if y is None:
+        if y is None and not isinstance(x, str | os.PathLike):
             raise _missing_labels(x)
-        return PassedData(as_columns(x), as_columns(y), weights=weights)
+        targets = {} if y is None else as_columns(y)
+        if are_files(x):
+            return PassedData(targets=targets, files=x, weights=weights)
+        return PassedData(as_columns(x), targets, weights=weights)
 
     @staticmethod
     def of_option(option: str, value: object) -> Data:
@@ -138,13 +139,6 @@ class PassedData(Data):
     targets: Mapping[Any, Column] = field(default_factory=dict[Any, Column])
     files: Any = None
     weights: Any = None
-
-
-def _of_files(x: Any, y: Any, weights: Any) -> PassedData:
-    """Return inputs in files with their targets, or those of a folder or an .npz file, which contains its own."""
-    if y is None and not isinstance(x, str | os.PathLike):
-        raise _missing_labels(x)
-    return PassedData(targets={} if y is None else as_columns(y), files=x, weights=weights)
 
 
 def _missing_labels(x: object) -> DataError:

@@ -22,6 +22,7 @@ from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
 from chainrule.data.folder import FolderOptions
 from chainrule.data.idx import read_idx
+from chainrule.data.images import SUFFIXES, image_input
 from chainrule.data.known import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
 from chainrule.data.normalization import Normalization
 from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
@@ -129,6 +130,8 @@ def read_sets(name_or_path: str | Path, **options: Any) -> tuple[Dataset, Datase
         from chainrule.data import folder as folders
 
         return folders.read_sets(path, **options)
+    if path.suffix.lower() in SUFFIXES:
+        raise DataError(f"{path}: a single image; expected a folder of images or an .npz file")
     if path.suffix.lower() == ".csv":
         raise DataError(f"{path}: a table; read it in Python, and pass arrays to fit or a frame to chainrule.sklearn")
     if _may_exist(path):  # `npz.read_sets` raises the error if it is not a readable regular file
@@ -157,8 +160,6 @@ def loaded(data: Data, shape: tuple[int, ...], normalization: Normalization, *, 
     place = expanded(files)
     options: dict[str, Any] = {}
     if place.is_dir():
-        from chainrule.data.images import image_input
-
         channels, size = image_input(shape, files)
         options = {"size": size, "channels": channels, "lazy": True, "min_classes": 1 if tests else 2}
     training, test = read_sets(place, **options)

@@ -20,7 +20,8 @@ CLIPPED = """() => [...document.querySelectorAll(".computation-square, .computat
   .filter((cell) => cell.checkVisibility({ visibilityProperty: true }) && cell.scrollWidth > cell.clientWidth + 1)
   .filter((cell) => getComputedStyle(cell.firstElementChild ?? cell).visibility !== "hidden")
   .map((cell) => cell.textContent)"""
-SHOWS = "cell => document.querySelector('.computation-name')?.textContent === cell"
+SHOWS = """cell => document.querySelector(".computation-name")?.textContent === cell
+  && document.querySelector("main[aria-busy=false]") !== null"""  # with the numbers of the image in the address
 SO_FAR = ".computation-so-far"
 PATH = ".computation-path-cells li"
 

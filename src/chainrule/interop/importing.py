@@ -16,7 +16,7 @@ from chainrule.core.options import checked_options
 from chainrule.errors import FormatError
 from chainrule.interop.assembly import Imported, Sizes
 from chainrule.interop.detection import FileFormat, detect
-from chainrule.interop.matching import groups, listed, match
+from chainrule.interop.matching import match
 from chainrule.layers import FixedAffine, FixedValue, Gather
 from chainrule.models.serialization import complete
 from chainrule.network.fitted import SCALING
@@ -90,11 +90,11 @@ def _shapes(tensors: Mapping[str, Array]) -> dict[str, Shape]:
 def only_weights(path: Path) -> FormatError:
     """Return the error for a file of weights where a network is expected."""
     try:
-        contents = listed(groups(_shapes(read_weights(path))))
+        read_weights(path)
     except FormatError as error:
         return error
     return FormatError(
-        f"{path}: a file of weights, without a network; it has {contents}. Load it into a network with "
+        f"{path}: a file of weights, without a network; expected a network. Load the weights into one with "
         "chainrule import FILE --model NAME or model.load_weights"
     )
 

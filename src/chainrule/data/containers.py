@@ -99,7 +99,7 @@ class Data:
             raise DataError("a Dataset contains its labels; leave out y")
         if isinstance(x, Data):
             return x.with_weights(weights)
-        is_in_files = are_files(x)
+        is_in_files = not hasattr(x, "dtype") and are_files(x)
         if y is None and not isinstance(x, str | os.PathLike):
             raise _missing_labels(x)
         targets = {} if y is None else as_columns(y)

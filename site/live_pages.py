@@ -35,7 +35,6 @@ from chainrule.web.subjects import PageSubject
 
 FOLDER = "_static/live"
 HEIGHT = 640  # pixels
-PICTURE_HEIGHT = 400  # pixels: fits the picture in which a number is held
 logger = logging.getLogger(__name__)
 
 
@@ -60,8 +59,7 @@ class LivePage(SphinxDirective):
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory() as folder:
                 single_file.write(target, page_subject(name, _find(self.env, name)(), Path(folder)))
-        height = PICTURE_HEIGHT if "hold=" in location else HEIGHT
-        return [LivePageNode(name=name, location=location, height=height)]
+        return [LivePageNode(name=name, location=location, height=HEIGHT)]
 
 
 def page_subject(name: str, trained: tuple[Model, np.ndarray, np.ndarray], folder: Path) -> PageSubject:

@@ -7,6 +7,7 @@ Convolutions often have filters that fill vectors, and are followed by ReLU and 
 kernels fuse them.
 """
 
+import copy
 import math
 import warnings
 from collections.abc import Sequence
@@ -103,7 +104,8 @@ class Drawn:
         options: dict[str, Any] = {"dtype": self.dtype, "seed": self.seed, "engine": engine, "threads": self.threads}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChannelOrderWarning)  # few rows and many channels may be drawn
-            model = connect(self.layers, self.x.shape[1:], self.wiring, loss=self.loss or losses.NAMES[0], **options)
+            layers = copy.deepcopy(self.layers)  # those of a trained graph would bring its weights
+            model = connect(layers, self.x.shape[1:], self.wiring, loss=self.loss or losses.NAMES[0], **options)
         draw = np.random.default_rng([self.seed, 1])
         model.parameters += draw.normal(scale=0.2, size=model.parameters.shape).astype(self.dtype)
         model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype(self.dtype)

@@ -28,7 +28,7 @@ OTHERS = [*ROOT.glob("[!R]*.md"), *(ROOT / ".github").rglob("*.md"), *(ROOT / "e
 PICTURES = {f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes")} | {
     f"docs/derivations/pictures/{name}.png" for name in (*kinds.EXAMPLES, "softmax")
 }
-PICTURES |= {f"docs/pictures/page-{name}" for name in ("network.png", "cell.png", "hold.gif")}  # make screenshots
+PICTURES |= {f"docs/pictures/page-{name}.png" for name in ("cell", "sheet")}  # make screenshots
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)[^)]*\)")
 
 Run = Callable[[str], dict[str, Any]]

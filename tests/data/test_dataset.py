@@ -43,7 +43,7 @@ def test_arrays_that_do_not_fit_are_refused(changes: dict[str, Any], message: st
         ("split", (1.0, 0), "cannot split off a fraction of 1.0"),
         ("take", (0,), "cannot take 0 samples"),
         ("take", ([3, 12],), "no sample 12; there are 12, counted from 0"),
-        ("per_class", (11,), "cannot take 11 samples of class 'a', which has 4"),
+        ("per_class", (11, 0), "cannot take 11 samples of class 'a', which has 4"),
         ("only", ([3],), "unknown class 3; known: a, b, c"),
         ("only", (["eel"],), "unknown class 'eel'; known: a, b, c"),
         ("__getitem__", ([True, False],), r"a mask of shape \(2\) for 12 samples"),
@@ -80,8 +80,7 @@ def test_selected_classes_are_numbered_from_0(labels: list[int | str]) -> None:
 
 def test_as_many_of_each_class() -> None:
     data = some(30)
-    first, drawn = data.per_class(2), data.per_class(2, seed=5)
-    assert_array_equal(first.x, data.x[:6])
+    first, drawn = data.per_class(2, seed=4), data.per_class(2, seed=5)
     assert_array_equal(np.bincount(drawn.y), [2, 2, 2])
     assert_array_equal(data.per_class(2, seed=5).x, drawn.x)
     assert not np.array_equal(drawn.x, first.x)
@@ -119,33 +118,3 @@ def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
     places = np.arange(12)[index]
     for selection, targets in ((places, expected), (len(places), data.y[: len(places)])):
         assert_array_equal(data.take(selection).y, targets)
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_joined_data_keep_every_image_with_its_class(seed: int) -> None:
-    draw = np.random.default_rng(seed)
-    parts = list[Dataset]()
-    for names in (("a", "b", "c"), ("c", "d", "a")):
-        x = draw.integers(0, 256, (int(draw.integers(1, 6)), 1, 2, 3), np.uint8)
-        weights = draw.uniform(0, 3, len(x))
-        parts.append(Dataset(x, draw.integers(0, 3, len(x)), names, weights=weights))
-    both = parts[0] + parts[1]
-    assert both.classes == ("a", "b", "c", "d")
-    expected = [(x.tobytes(), data.classes[y]) for data in parts for x, y in data]
-    assert [(x.tobytes(), both.classes[y]) for x, y in both] == expected
-    assert both.weights is not None
-    assert both.weights.tolist() == [weight for data in parts for weight in data.weights.tolist()]
-
-
-def test_data_of_other_kinds_are_not_joined() -> None:
-    x = np.zeros((2, 1, 2, 3), np.uint8)
-    data = Dataset(x, np.arange(2))
-    others: list[Any] = [
-        Dataset(x[..., :2], np.arange(2)),
-        Dataset(x, np.zeros((2, 2))),
-        Dataset(x, np.arange(2), weights=np.ones(2)),
-        x,
-    ]
-    for other in others:
-        with pytest.raises(DataError, match=r"\+"):
-            data + other

@@ -110,7 +110,7 @@ def test_a_written_network_is_read_as_it_was(scaled: bool, tmp_path: Path) -> No
     loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
     samples = {name: values.astype(np.float32) for name, values in zip(("image", "vector"), x, strict=True)}
     assert (loaded.input_names, loaded.loss, loaded.task) == (whole.input_names, whole.loss, whole.task)
-    assert loaded.weights.keys() == whole.weights.keys()
+    assert loaded.weights.keys() == {name for name in whole.weights if not name.startswith(("input.", "target."))}
     size = cr.load(tmp_path / "m.onnx", outputs="size", engine="numpy").predict(samples["image"])
     assert_close(size, whole.predict(samples)["size"])
     runtime, predicted, again = (

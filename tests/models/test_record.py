@@ -1,5 +1,6 @@
 """What is given once is meant everywhere: labels, tasks, ranks, units and numbers have one reading."""
 
+import copy
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -280,3 +281,37 @@ def test_labels_of_many_classes_take_little_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 80e6
+
+
+ROWS = np.random.default_rng(8).normal(size=(24, 4))
+MEANT: dict[str, tuple[Any, str]] = {  # targets after a linear layer, and the loss or a part of the question
+    "real rows": (ROWS[:, :3] * 40 + 7, "mean_squared_error"),
+    "whole rows": (np.rint(ROWS[:, :3] * 9), "mean_squared_error"),
+    "labels": (np.arange(24) % 3, "softmax_cross_entropy"),
+    "one-hot rows": (np.eye(3)[np.arange(24) % 3], "softmax_cross_entropy"),
+    "several labels": ((ROWS[:, :3] > 0).astype(float), "rows of 0 and 1"),
+    "shares": (np.exp(ROWS[:, :3]) / np.exp(ROWS[:, :3]).sum(1, keepdims=True), "sum to 1"),
+}
+
+
+@pytest.mark.parametrize("targets", MEANT)
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_step", "gradients", "find_learning_rate"])
+def test_targets_choose_the_loss_that_a_linear_layer_allows(method: str, targets: str) -> None:
+    y, expected = MEANT[targets]
+    plain = cr.Sequential([cr.Dense(3)], (4,), engine="numpy")
+    chosen = copy.deepcopy(plain)
+    options = {"progress": False} if method == "fit" else {}
+    if " " in expected:
+        with pytest.raises(cr.OptionError, match=expected):
+            getattr(plain, method)(ROWS, y, **options)
+        return
+    results = [
+        getattr(plain, method)(ROWS, y, **options),
+        getattr(chosen, method)(ROWS, y, loss=expected, **options),
+    ]
+    for name in ("loss", "losses"):
+        values = [getattr(result, name, 0.0) for result in results]
+        np.testing.assert_array_equal(*values)
+    np.testing.assert_array_equal(plain.predict(ROWS), chosen.predict(ROWS))
+    if method == "evaluate" and expected == "mean_squared_error":
+        np.testing.assert_allclose(results[0].loss, ((plain.predict(ROWS) - y) ** 2).mean(), rtol=1e-5)

@@ -114,7 +114,8 @@ class Case:
     def weights(self, model: Any) -> oracle.Arrays:
         """Return a copy of the weights by the names of the oracle."""
         result = dict[str, np.ndarray]()
-        for name, values in model.weights.items():
+        for name in model.table:
+            values = model.weights[name]
             layer, _, own = name.partition(".")
             array = np.array(values)
             result[f"{self.names[layer]}.{own}"] = array.reshape(array.shape[:2] if own == "w" else array.shape)

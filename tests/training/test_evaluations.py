@@ -1,5 +1,6 @@
 """Evaluations call functions with the answers that they name, warn of what means hide, and plot their own numbers."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numerical import assert_close
 from sklearn import metrics as peer
 from training.test_metrics import SEEDS, drawn
 
+import chainrule as cr
 from chainrule.network.labels import Labels
 from chainrule.network.tasks import REGRESSION
 from chainrule.training.metrics import Evaluation
@@ -18,9 +20,9 @@ from chainrule.training.metrics import Evaluation
 @given(seed=SEEDS)
 def test_tables_hold_the_numbers_of_every_class(kind: str, seed: int) -> None:
     evaluation, y, guesses, _ = drawn(kind, seed, 4)
-    content = evaluation.to_json(("a", "b", "c", "d"))
-    classes = content["classes"]
     count = 2 if kind == "binary" else 4
+    content = replace(evaluation, labels=Labels(tuple("abcd")[:count])).to_json()
+    classes = content["classes"]
     assert [entry["class"] for entry in classes] == ["a", "b", "c", "d"][:count]
     truth = y if y.ndim == 2 else np.eye(count)[y]
     assert [entry["samples"] for entry in classes] == truth.sum(0).tolist()
@@ -31,9 +33,35 @@ def test_tables_hold_the_numbers_of_every_class(kind: str, seed: int) -> None:
     assert content["samples"] == evaluation.samples
     assert content["task"] == evaluation.task.name
     assert evaluation.figures.keys() <= content.keys()
-    named = Evaluation(0.0, evaluation.outputs, evaluation.targets, evaluation.task, labels=Labels(tuple("abcd")))
-    if kind != "binary":
-        assert [entry["class"] for entry in named.to_json()["classes"]] == [*"abcd"]
+
+
+@pytest.mark.parametrize("kind", ["classes", "binary", "labels"])
+@given(seed=SEEDS)
+def test_numbers_of_samples_do_not_depend_on_weights(kind: str, seed: int) -> None:
+    evaluation, _, _, _ = drawn(kind, seed, 4)
+    evaluation = replace(evaluation, losses=np.ones(evaluation.samples))
+    weighted = evaluation.with_weights(np.random.default_rng(seed).uniform(0.01, 0.3, evaluation.samples))
+    pairs = zip(weighted.to_json()["classes"], evaluation.to_json()["classes"], strict=True)
+    assert all(first["samples"] == second["samples"] for first, second in pairs)
+    assert weighted.warnings == evaluation.warnings
+    assert weighted.to_json()["samples"] == evaluation.samples
+
+
+def test_weights_and_metrics_that_mean_nothing_are_refused() -> None:
+    model = cr.Sequential([cr.Dense(3), cr.Softmax()], (2,), engine="numpy")
+    x, y, ones = np.eye(2)[[0, 1, 0]], [0, 1, 2], np.ones(3)
+    with pytest.raises(cr.DataError, match="all are 0"):
+        model.evaluate(x, y, sample_weight=0 * ones)
+    plain = {"share": lambda true, predicted: (true == predicted).mean()}
+    assert model.evaluate(x, y, metrics=plain).figures["share"] == model.evaluate(x, y).accuracy
+    with pytest.raises(cr.OptionError, match="metric share: expected a function with sample_weight"):
+        _ = model.evaluate(x, y, metrics=plain, sample_weight=ones).figures
+    names = [*model.evaluate(x, y).to_json(), "mean_absolute_error", "label_accuracy"]
+    for name in names:
+        with pytest.raises(cr.OptionError, match=f"metric {name}: a name of chainrule"):
+            model.evaluate(x, y, metrics={name: plain["share"]})
+        with pytest.raises(cr.OptionError, match=f"metric {name}: a name of chainrule"):
+            model.fit(x, y, validation_data=(x, y), metrics={name: plain["share"]}, progress=False)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 20, 21])

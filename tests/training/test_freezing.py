@@ -62,7 +62,7 @@ def test_frozen_layers_stay_as_they_are(engine, optimizer):
     network.freeze("conv*", "norm1", *(name for name in network.names if not network.size(name)))
     assert network.frozen == ("conv*", "norm1")
     network.fit(*data(), epochs=2, batch_size=4, optimizer=optimizer, progress=False)
-    changed = {name for name, values in network.weights.items() if not np.array_equal(values, before[name])}
+    changed = {name for name, values in before.items() if not np.array_equal(values, network.weights[name])}
     assert changed == {name for name in before if name.startswith(("norm2", "dense1"))}
 
 

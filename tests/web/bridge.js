@@ -5,14 +5,13 @@ import { streamNumber, uniform } from "/engine/randomness.js";
 import { LossOf, canNudge } from "/engine/nudge.js";
 import { clipping } from "/engine/updating.js";
 import { changeOf } from "/explain/change.js";
-import { pathsByPart, strongestPaths } from "/explain/paths.js";
-import { saliency } from "/engine/saliency.js";
 import { answer, makeTrace } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
+import { valueOf } from "/explain/naming.js";
 import { bracketed, distinct, formatList, formatNumber } from "/explain/numbers.js";
-import { heldLayer, holdable, holdingOf } from "/explain/held_layer.js";
-import { sumOf, wordsOf } from "/views/hold/words.js";
+import { printedSum } from "/explain/printed_sum.js";
+import { baseOf, gradientOf, sheetOf } from "/explain/sheet.js";
 import { sourcesOf, readersOf } from "/explain/dependencies.js";
 
 const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
@@ -39,29 +38,19 @@ const FUNCTIONS = {
     FUNCTIONS.look(description, frame, picture);
     return Object.fromEntries(trace.values);
   },
-  saliency: (description, frame, picture) =>
-    array(Float64Array.from(saliency({ description, frame: raw(frame), picture: { ...picture, x: picture.x.data } }))),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
   explain: (cells, digits) => cells.map((cell) => attempted(() => explain(trace, cell, digits))),
-  held(cells) {
-    const parts = cells.length ? cells : [null];
-    const layers = holdable(trace).flatMap((operation) => parts.map((cell) => heldLayer(trace, operation, cell)));
-    return layers.map((layer) => {
-      const { grids, operation, gradients } = layer;
-      const shown = Object.values(grids).flatMap((grid) => grid?.cells ?? []);
-      const holdings = shown.map((cell) => holdingOf(trace, layer, cell));
-      return { grids, gradients, operation: operation.writes[0].storage, holdings: holdings.map((holding) => ({ ...holding, sum: sumOf(layer, holding), words: wordsOf(layer, holding) })) };
-    });
+  sheet(cell) {
+    const sheet = sheetOf(trace, cell);
+    const names = [...sheet.cells].flatMap((name) => [name, gradientOf(name)]).filter((name) => valueOf(trace, name) !== null);
+    const isShown = (name) => sheet.cells.has(baseOf(trace, name));
+    const numbers = names.map((name) => ({ name, value: valueOf(trace, name), sum: printedSum(explain(trace, name), isShown) }));
+    return { thread: sheet.thread, weight: sheet.weight, isWhole: sheet.isWhole, numbers };
   },
   nudgeable: (tensor) => canNudge(trace, tensor),
   nudged(tensor, flat, values, epsilon) {
     const loss = new LossOf(trace, tensor, flat);
     return [values.map((value) => loss.at(value)), loss.quotient(epsilon)];
-  },
-  paths: (cell, many, beam) => strongestPaths(trace, cell, many, beam),
-  ways(cell) {
-    const { layer, paths } = pathsByPart(trace, cell);
-    return { layer, values: paths.map(({ value }) => value), links: paths.map(({ links }) => links) };
   },
   changed(description, frame, picture, after, gradient, cells) {
     const values = raw(frame);

@@ -66,9 +66,11 @@ async function tabbed(page, selector, part) {
 /** Moves the slider of a weight. */
 async function nudging(page, weight) {
   await goTo(page, weight, "forward");
-  await page.focus(".computation-nudge summary");
-  await page.keyboard.press("Enter");
-  const slider = await page.waitForSelector(".computation-nudge input[type=range]");
+  await page.evaluate((cell) => (location.hash = location.hash.replace(/&why=.*/u, `&why=${cell}`)), weight);
+  await page.waitForSelector(`.sheet-cell.thread[data-cell="${weight}"]`);
+  await page.waitForSelector("main[aria-busy=false]"); // or the sheet would be drawn again, with another slider
+  await page.click(".sheet-marks button[title*='The step']");
+  const slider = await page.waitForSelector(".sheet-side input[type=range]");
   const [before] = await texts(page, ".bars");
   await slider.focus();
   await page.keyboard.press("End");
@@ -104,14 +106,14 @@ async function walking(page) {
   await page.keyboard.press("Escape");
   await page.waitForSelector(".computation-panel", { hidden: true });
   await page.evaluate(() => (location.hash = "#/network?sample=0&stop=2"));
-  await page.waitForSelector("#story.stop h2");
+  await page.waitForFunction(() => document.querySelector(".sheet-where").innerText.startsWith("2 of"));
   await page.waitForSelector(SETTLED);
-  const titles = await texts(page, ".story-body h2");
-  await page.focus(".story-controls button:last-of-type");
+  const titles = await texts(page, ".sheet-talk h2");
+  await page.focus(".sheet-step.go");
   for (const key of ["ArrowRight", "ArrowLeft"]) {
     await page.keyboard.press(key);
-    await page.waitForFunction((last) => document.querySelector(".story-body h2").innerText !== last, {}, titles.at(-1));
-    titles.push(...(await texts(page, ".story-body h2")));
+    await page.waitForFunction((last) => document.querySelector(".sheet-talk h2").innerText !== last, {}, titles.at(-1));
+    titles.push(...(await texts(page, ".sheet-talk h2")));
   }
   return titles;
 }

@@ -120,26 +120,14 @@ def draw(page: Page) -> None:
 
 
 def nudge(page: Page) -> None:
-    """Drag the slider of a weight of the second convolution to and fro."""
-    page.evaluate("location.hash = '#/network/forward/conv2.w[3,1,0,2]?sample=0'")
-    page.wait_for_selector(".computation-nudge summary")
-    page.wait_for_timeout(500)  # a new trace draws the panel again
-    if not page.locator(".computation-nudge input").is_visible():
-        page.click(".computation-nudge summary")
+    """Drag the slider of a weight to and fro."""
+    page.evaluate("location.hash = '#/network?image=0&step=0&why=conv1.w[0,0,1,1]&stop=1'")
+    page.wait_for_selector(".sheet-marks button")
+    page.locator(".sheet-marks button").nth(-3).click()
+    page.wait_for_selector(".sheet-side input")
     page.wait_for_timeout(500)
     page.evaluate("window.frameTimes.length = 0")
-    moved(page, ".computation-nudge input", lambda k: (0.5 + 0.4 * math.sin(k / 15), 0.5), pressed=True)
-
-
-def play(page: Page) -> None:
-    """Play the sum of a gradient of the second convolution quickly."""
-    page.evaluate("location.hash = '#/network/backward/conv2.dw[3,1,0,2]?sample=0'")
-    page.wait_for_selector(".computation-play")
-    page.locator(".computation-speed input").fill("0.6")
-    page.keyboard.press("Home")
-    page.evaluate("window.frameTimes.length = 0")
-    page.click(".computation-play")
-    page.wait_for_timeout(2000)
+    moved(page, ".sheet-side input", lambda k: (0.5 + 0.4 * math.sin(k / 15), 0.5), pressed=True)
 
 
 ACTS: dict[str, Callable[[Page], None]] = {
@@ -149,8 +137,7 @@ ACTS: dict[str, Callable[[Page], None]] = {
     "hovering over conv2.w": hover("conv2.w"),
     "hovering over dense1.y": hover("dense1.y"),
     "drawing": draw,
-    "nudging conv2.w": nudge,
-    "playing conv2.dw": play,
+    "moving a weight": nudge,
 }
 
 if __name__ == "__main__":

@@ -32,12 +32,12 @@ PLACES = {  # place: selector that appears once it is shown
     "pooling": ("#/network/forward/pool1.y[1,2,3]", name_is("pool1.y[1,2,3]")),
     "update": ("#/network/update/dense1.w.update[3,5]", name_is("dense1.w.update[3,5]")),
     "question": ("#/network?image=0&step=0&why=conv1.w[0,0,1,1]", ".story-cause"),
-    "walk": ("#/network?sample=1&stop=2", "#story.stop h2"),
-    "error": ("#/network/backward?sample=1&stop=8", ".story-error"),
+    "first stop": ("#/network?sample=1&stop=1", ".sheet-where:text-matches('^1 of')"),
+    "turned": ("#/network?image=0&step=0&why=conv1.w[0,0,1,1]&stop=14", ".sheet-tables"),
     "lecture": ("#/network/backward/conv1.dw[0,0,1,1]?sample=1&hall", "html[data-hall] .computation-panel"),
-    "lecture walk": ("#/network?sample=1&stop=2&hall", "html[data-hall] #story.stop h2"),
-    "held input": ("#/network?sample=1&hold=relu1.y[2,5,6]", ".hold-used .first"),
-    "held weight": ("#/network?sample=1&hold=conv2.w[3,2,1,1]", ".hold-slider svg"),
+    "lecture stop": ("#/network?sample=1&stop=2&hall", "html[data-hall] .sheet-where:text-matches('^2 of')"),
+    "held input": ("#/network?sample=1&hold=relu1.y[2,5,6]", ".sheet-cell[aria-pressed=true]"),
+    "held weight": ("#/network?sample=1&hold=conv2.w[3,2,1,1]", ".sheet-cell[aria-pressed=true]"),
 }
 BRANCHES = {
     "forward": ("#/network/forward", ".diagram-track[data-phase=forward]"),

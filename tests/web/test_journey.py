@@ -1,11 +1,10 @@
-"""Visits to the real server: a question and its causes, the past of a weight and its letters, and Firefox, by keys."""
+"""Visits to the real server: a question and its causes, letters of equations, and Firefox, by keys."""
 
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from web.journey import Journey, journey, numpy_cnn
 from web.looked_at import NOBODY, completed
-from web.pages import Locator, Page, absent, entered, number, waited
+from web.pages import Page, absent, entered, number, waited
 
 from chainrule.explain.notation import format_number
 
@@ -45,58 +44,21 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     image, step, weight = int(place[1]), int(place[2]), place[3]
     assert 0 < step < newest
     change, gradient, contributions = changed(network, step, weight)
-    assert change * gradient < 0  # the step goes against the gradient of its batch
-    assert image == np.argmax(np.array(contributions) * np.sign(gradient))
+    pulls = -np.sign(change) * np.array(contributions)
+    record = network.session.batch_step(step, NOBODY)
+    wrong = network.model(record.before).predict(record.images).argmax(1) != np.array(record.labels)
+    preferred = np.where(wrong, pulls, 0) if pulls[wrong].max(initial=0) > 0 else pulls
+    assert image == np.argmax(preferred)  # an image that is misclassified, if it moves the weight
     parts = [number(text) for text in page.locator(".story-cause > .number:not(.story-share)").all_inner_texts()]
     earlier, batch, of_image = parts
-    shares = [number(text.split()[0]) for text in page.locator(".story-share").all_inner_texts()]
-    assert min(map(abs, shares)) >= 1  # all causes can be seen
-    assert min(map(abs, parts)) > 0
     assert earlier + batch == pytest.approx(change, rel=0.02)
-    assert earlier + batch == pytest.approx(number(page.inner_text(".story-body > p b")), rel=1e-9)
-    assert batch / change >= 0.5
+    assert earlier + batch == pytest.approx(number(page.inner_text("#why > p b")), rel=1e-9)
     assert of_image == pytest.approx(batch * contributions[image] / gradient, rel=0.02, abs=abs(change) / 200)
     page.get_by_role("button", name="Newest").click()
     waited(page, lambda: "step=" not in page.url)
     page.goto("about:blank")
     entered(page, network.address, "#/network?sample=2")  # a link wins
     assert page.url.endswith("#/network?sample=2")
-
-
-@pytest.mark.parametrize("size", [(1280, 800), (1440, 900), (3440, 1440)], ids=str)
-def test_causes_open_below_the_network_with_the_weight_and_its_paths_in_view(
-    page: Page, network: Journey, size: tuple[int, int]
-) -> None:
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    entered(page, network.address, "#/network?image=0&step=1&why=conv2.w[6,6,3,2]")
-    page.wait_for_selector(".story-cause.image")
-    start = page.evaluate("document.querySelector('.bench').scrollIntoView(), scrollY")  # below the held picture
-    assert page.locator(".diagram-paths path").count() == 0  # forward, no way back is drawn
-    page.click(".story-cause.memory")
-    page.click(".story-cause.image")
-    page.wait_for_selector(".diagram-paths path")
-    assert page.locator("#phases [aria-pressed=true]").first.inner_text() == "← Backward"
-    marks = page.locator(".diagram-paths path, .diagram-marks .chosen")
-    ends = marks.evaluate_all("all => all.map(a => a.getBoundingClientRect().bottom)")
-    bar, detail = (page.locator(part).bounding_box() for part in (".train-bar", "#cause-image"))
-    assert max(ends) < detail["y"] < detail["y"] + detail["height"] <= bar["y"]
-    is_roomy = size[0] > 1280
-    assert page.locator("#cause-memory").is_visible() == is_roomy  # where both fit
-    assert page.evaluate("scrollY") == start or not is_roomy
-
-
-def test_the_last_stop_is_the_step_of_the_weight(page: Page, network: Journey) -> None:
-    weight = "conv2.w[6,6,3,2]"
-    entered(page, network.address, f"#/network/update?image=0&step=1&stop=12&why={weight}")
-    page.wait_for_selector(".computation-steps")
-    text = " ".join(page.locator(".story-body > p").all_inner_texts()).replace("−", "-")
-    before, after, step = map(Decimal, re.findall(r"from (\S+) to (\S+)\. The change is (\S+)\.", text)[0])
-    assert after - before == step
-    tops = "all => all.map((element) => element.getBoundingClientRect().top)"
-    controls, bar = page.locator(".story-controls, .train-bar").evaluate_all(tops)
-    assert controls < bar - 20  # the text is longer than the window
-    change, _, _ = changed(network, 1, weight)
-    assert float(step) == pytest.approx(change, rel=0.01)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -151,29 +113,6 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         yield network
 
 
-def curve(page: Page, name: str) -> Locator:
-    return page.locator(f'.computation-past-curve[aria-label="{name} over training"]')
-
-
-def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: Page, ended: Journey) -> None:
-    entered(page, ended.address, f"#/network/forward/{CELL}?sample=1")
-    steps = ended.session.past("conv1.w", 0)["steps"]
-    value = curve(page, "value")
-    value.focus()
-    page.keyboard.press("Home")
-    for at in range(1, 4):
-        page.keyboard.press("ArrowRight")
-        frame = ended.session.frame(steps[at], NOBODY)
-        weight = format_number(float(ended.model(frame).weights["conv1.w"][2, 0, 1, 1]))
-        assert value.get_attribute("aria-valuetext") == f"step {steps[at]}: {weight}"
-    page.keyboard.press("Enter")
-    waited(page, lambda: f"step={steps[3]}" in page.url)
-    waited(page, lambda: page.inner_text(".computation-value") == weight)
-    box = curve(page, "value").locator("svg").bounding_box()
-    page.mouse.click(box["x"] + box["width"] - 1, box["y"] + 5)
-    waited(page, lambda: "step=" not in page.url)  # the newest step
-
-
 def test_a_finished_run_continues_at_its_last_rate_and_is_repeated_from_its_start(page: Page, ended: Journey) -> None:
     end, rate = ended.session.state()["steps"], ended.session.frame(None, NOBODY).rate
     planned = ended.session.frame(end - 1, NOBODY)
@@ -196,15 +135,6 @@ def test_a_finished_run_continues_at_its_last_rate_and_is_repeated_from_its_star
     waited(page, lambda: ended.session.state()["step"] == 0)
     assert completed(ended.session, "start")["step"] == end
     assert np.array_equal(ended.session.frame(end - 1, NOBODY).parameters, planned.parameters)
-
-
-def test_a_question_is_asked_again_after_another_image(page: Page, ended: Journey) -> None:
-    question = "#/network/backward?image=0&step=2&why=conv1.w[2,0,1,1]"
-    entered(page, ended.address, question)
-    page.wait_for_selector(".story-question")
-    page.evaluate("location.hash = '#/network?sample=1'")
-    page.get_by_role("button", name="Why?").click()
-    waited(page, lambda: page.url.endswith(question))
 
 
 def test_a_letter_lights_its_operand_which_has_an_underline_of_its_own(page: Page, ended: Journey) -> None:

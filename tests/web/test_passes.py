@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from web.networks import ADAM, Subject, built, find_subject, plain, served
 from web.pages import Page, entered
-from web.test_story import stops_of
 
 from chainrule import layers
 
@@ -48,7 +47,5 @@ def test_a_probability_belongs_to_the_pass_that_the_page_names(page: Page, name:
         if layer_words:
             assert not np.allclose(in_training, in_use, atol=1e-3)
         below, above = paragraphs(page, ".input-answer .note"), paragraphs(page, "#phases .phase-words")
-        said = [paragraphs(page, ".story-body p") for _ in stops_of(page, address)]
     assert (IN_USE in below) == (IN_TRAINING in above) == bool(layer_words)
     assert all(word in below for word in layer_words)
-    assert any(IN_TRAINING in text for text in said) == bool(layer_words)

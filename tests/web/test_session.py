@@ -11,7 +11,7 @@ from web.looked_at import NOBODY, RECIPE, assert_steps, completed, finished, ope
 from chainrule.errors import OptionError
 from chainrule.training.optimizers import SGD, Momentum
 from chainrule.web.frames import Frame, Timeline, early_step
-from chainrule.web.replaying import Cancelled, Replayer
+from chainrule.web.replaying import Cancelled
 from chainrule.web.session import Session
 
 
@@ -63,27 +63,6 @@ def test_replaying_does_not_disturb_training(data: Path) -> None:
     assert session.frame(None, NOBODY).step == session.state()["step"] == 108
     assert wrong == []
     assert_steps(session, expected, 108)
-
-
-def test_the_frame_before_needs_no_replay(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = small(data, recipe=replace(RECIPE, epochs=60))
-    expected, _ = trained_through(subject)
-    session = opened(subject)
-    replayed: list[int] = []
-    replay = Replayer._replay
-    monkeypatch.setattr(
-        Replayer, "_replay", lambda self, known, step, *rest: (replayed.append(step), replay(self, known, step, *rest))
-    )
-    session.command("start")
-    until(lambda: session.state()["step"] > 5)
-    pairs = 0
-    while pairs < 10 and session.state()["running"]:
-        newest = session.frame(None, NOBODY)
-        for frame in (session.frame(newest.step - 1, NOBODY), newest):
-            assert np.array_equal(frame.parameters, expected[frame.step][0]), frame.step
-        pairs += 1
-    assert pairs > 3
-    assert len(replayed) <= pairs // 2, replayed  # a busy machine that misses several steps replays one
 
 
 def test_steps_and_epochs_are_taken_again_after_a_restart(session: Session) -> None:

@@ -13,7 +13,7 @@ import pytest
 from web.journey import numpy_cnn
 from web.looked_at import completed, finished, opened, run, small, stored, stripes, trained_through
 
-from chainrule.errors import FormatError, OptionError, RunError
+from chainrule.errors import DataError, FormatError, OptionError, RunError
 from chainrule.web import document, single_file, subjects
 from chainrule.web.document import bundle, pack_numbers, unpack
 
@@ -96,11 +96,7 @@ def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> No
     arrays = stored(tmp_path / "data.npz")
     assert data["samples"]["labels"] == arrays["y_test"].tolist()
     assert np.array_equal(unpacked(data["samples"]["x"]), arrays["x_test"].reshape(-1))
-    series = {name: unpacked(data["series"][name]).tolist() for name in ("loss", "norm_steps")}
-    norms = {layer: unpacked(values).tolist() for layer, values in data["series"]["norms"].items()}
-    assert series["loss"] == np.float32(trainer.history.losses).tolist()
-    assert series["norm_steps"][:12] == [*range(1, 13)]
-    assert norms == {layer: np.float32(values).tolist() for layer, values in session.norms()["norms"].items()}
+    assert unpacked(data["series"]["loss"]).tolist() == np.float32(trainer.history.losses).tolist()
     assert data["training"]["step"] == 27
     assert not data["training"]["running"]
 
@@ -214,3 +210,12 @@ def test_imports_and_exports_in_one_script() -> None:
     assert "return { f, C, x, z: y };" in text
     assert 'const m = load("m.js");\nload("side.js");\nconst { f: g, C } = load("m.js");' in text
     assert "return { later, many };" in text
+
+
+def test_chosen_data_that_cannot_be_used_are_an_error(tmp_path: Path) -> None:
+    for name, y in (("missing", None), ("floats", np.linspace(0, 1, 20))):
+        if y is not None:
+            np.savez(tmp_path / f"{name}.npz", x=np.zeros((20, 1, 8, 8), np.uint8), y=y)
+        with pytest.raises(DataError):
+            single_file.write(tmp_path / "page.html", small(tmp_path / f"{name}.npz"), needs_data=True)
+    assert not (tmp_path / "page.html").exists()

@@ -1,47 +1,31 @@
-"""Subjects of the page: runs in every state, with the norms of their past steps, and model files; none is changed."""
+"""Subjects of the page: runs in every state, and model files; none is changed."""
 
 import os
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numerical import assert_close
-from runs.run_driver import Halt
 from web.looked_at import (
     IMPATIENT,
     LAYERS,
     NOBODY,
-    RECIPE,
     assert_steps,
     completed,
     finished,
-    gradient_of,
     opened,
     run,
     small,
     stripes,
     trained_through,
-    until,
 )
-from web.serving import client
 
 from chainrule.errors import DataError, FormatError, OptionError, RunError
 from chainrule.models.model import Sequential
-from chainrule.runs import running
 from chainrule.runs.folder import LOCK, locked
 from chainrule.runs.loading import load
-from chainrule.web import norms, subjects
-from chainrule.web.norms import POINTS, Gradients, evenly_spaced_steps
-from chainrule.web.session import Session
+from chainrule.web import subjects
 
 STOP = 12
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(norms, "QUIET", 0.0)
 
 
 def content(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -52,18 +36,6 @@ def content(folder: Path) -> dict[str, tuple[bytes, int]]:
 def folder(data: Path, tmp_path: Path) -> Path:
     """Train a run that stops within its second epoch."""
     return run(tmp_path / "run", data, stop=STOP)
-
-
-def surveyed(session: Session) -> dict[str, int]:
-    """Keep a page open until all norms are measured."""
-
-    def looked() -> bool:
-        session.page_opened()
-        state = session.state()["survey"]
-        return state["measured"] == state["of"]
-
-    until(looked)
-    return session.state()["survey"]
 
 
 @pytest.mark.parametrize("stop", [27, 12, 9], ids=["finished", "within an epoch", "after an epoch"])
@@ -77,11 +49,9 @@ def test_a_run_opens_where_it_is_and_goes_back_and_on(data: Path, tmp_path: Path
     assert len(session.series(0)["loss"]) == stop
     assert "best" not in state
     assert_steps(session, expected, stop, 5, 0, stop - 1)
-    assert surveyed(session) == {"measured": stop, "of": stop}
     if stop < 27:  # a finished run continues beyond its recipe, until it is paused
         assert finished(session)["step"] == 27
     assert_steps(session, expected, 3, 11, stop, 27)
-    assert session.norms()["norm_steps"][:stop] == [*range(1, stop + 1)]
     assert content(folder) == before
 
 
@@ -167,25 +137,6 @@ def test_files_that_are_no_runs_are_refused(tmp_path: Path, folder: Path) -> Non
         subjects.of_name("nothing")
 
 
-def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, folder: Path) -> None:
-    expected, _ = trained_through(small(data))
-    session = opened(subjects.of_path(folder))
-    browser = client(session)
-    training, test = session.subject.choice.load(RECIPE.seed)
-    running.resume(folder, training, test, [Halt(20)])
-    assert session.state()["step"] == 12
-    browser.get("/api/description")
-    state = session.state()
-    assert (state["step"], state["newest"], len(session.series(0)["loss"])) == (20, 20, 20)
-    assert_steps(session, expected, 20, 12, 15)
-    completed(session, "advance", 4)
-    running.resume(folder, training, test, [Halt(22)])
-    browser.get("/api/description")  # older than the training here
-    assert session.state()["step"] == 24
-    assert finished(session)["step"] == 27
-    assert_steps(session, expected, 27)
-
-
 def test_a_run_that_keeps_an_earlier_step_reports_it(data: Path, tmp_path: Path) -> None:
     folder = run(tmp_path / "run", data, IMPATIENT)
     rows = [line.split(",") for line in (folder / "history.csv").read_text().splitlines()[1:]]
@@ -201,109 +152,3 @@ def test_a_run_that_keeps_an_earlier_step_reports_it(data: Path, tmp_path: Path)
     assert np.array_equal(session.frame(best, NOBODY).parameters, kept)
     assert session.command("start")["running"]  # beyond its recipe, although its patience is exhausted
     session.command("pause")
-
-
-# ------------------------------------------------------------------------------------------------ norms of past steps
-
-
-def gradients(data: Path, *steps: int) -> dict[int, np.ndarray]:
-    """Return the gradients of some steps, with the weights of ordinary training."""
-    subject = small(data)
-    numbers, trainer = trained_through(subject)
-    model, recipe = subject.model, subject.recipe
-    values: dict[int, np.ndarray] = {}
-    for step in steps:
-        model.parameters[:], model.statistics[:] = numbers[step - 1][:2]
-        x, t, _ = trainer.loader.batch(step - 1)
-        values[step] = gradient_of(model, recipe, x, t, step)
-    return values
-
-
-def assert_norms(session: Session, series: dict[str, Any], expected: dict[int, np.ndarray]) -> None:
-    """Compare the norms of all layers together, and of the last."""
-    layout, layers = session.subject.model.layout, series["norms"]
-    last = slice(layout["dense1.w"][0], layout["dense1.b"][1])
-    for step, gradient in expected.items():
-        assert_close(sum(each[step - 1] ** 2 for each in layers.values()), np.sum(gradient**2), dtype="f4", name=step)
-        assert_close(layers["dense1"][step - 1], np.linalg.norm(gradient[last]), dtype="f4", name=step)
-
-
-def test_norms_are_those_of_the_gradients_of_training(folder: Path, data: Path) -> None:
-    """Norms of steps before the page was opened, and of a step that the page takes."""
-    session = opened(subjects.of_path(folder))
-    assert session.norms() == {"norms": {"conv1": [], "norm1": [], "dense1": []}, "norm_steps": []}
-    surveyed(session)
-    assert_norms(session, session.norms(), gradients(data, 1, 7, STOP))
-    other = opened(small(data))
-    completed(other, "advance", 1)
-    assert other.series(0)["norm_steps"] == [1]
-    assert_norms(other, other.series(0), gradients(data, 1))
-
-
-def test_the_past_of_a_weight_is_that_of_ordinary_training(folder: Path, data: Path) -> None:
-    session = opened(subjects.of_path(folder))
-    surveyed(session)
-    expected, _ = trained_through(small(data))
-    past = session.past("dense1.w", 5)
-    place = session.subject.model.layout["dense1.w"][0] + 5
-    assert past["steps"] == [*range(STOP + 1)]
-    values = (past["values"], past["moments"]["m"], past["moments"]["v"])
-    for buffer, series in zip((0, 2, 3), values, strict=True):
-        assert series == [float(expected[step][buffer][place]) for step in past["steps"]]
-    assert past["gradient_steps"] == [*range(STOP)]  # step s leads from frame s − 1 to frame s
-    for step, gradient in gradients(data, 1, 7, STOP).items():
-        assert_close(past["gradients"][step - 1], gradient[place], error=1e-4, name=step)
-    assert not past["growing"]
-    for name, index in (("dense1.w", 10**6), ("norm1.running_mean", 0)):
-        with pytest.raises(DataError):
-            session.past(name, index)
-
-
-def test_nothing_is_measured_unless_a_page_is_open_and_idle(folder: Path) -> None:
-    session = opened(subjects.of_path(folder))
-    time.sleep(0.1)
-    assert session.state()["survey"]["measured"] == 0
-    with session._running.backfill.paused():
-        session.page_opened()
-        time.sleep(0.3)
-        assert session.state()["survey"]["measured"] == 0
-    assert surveyed(session)["measured"] == STOP
-
-
-def test_a_restart_ends_measuring(folder: Path) -> None:
-    session = opened(subjects.of_path(folder))
-    session.page_opened()
-    until(lambda: session.state()["survey"]["measured"] > 0)
-    state = session.command("restart")
-    assert "survey" not in state
-    time.sleep(0.1)
-    assert session.norms()["norm_steps"] == []
-
-
-@pytest.mark.parametrize("steps", [0, 1, 5, 80, 81, 1000, 3676, 10**7])
-def test_steps_are_spread_over_the_run(steps: int) -> None:
-    chosen = evenly_spaced_steps(steps)
-    assert len(chosen) == min(steps, POINTS)
-    assert chosen == sorted(set(chosen))
-    if steps:
-        assert (chosen[0], chosen[-1]) == (1, steps)
-        gaps = np.diff([0, *chosen])
-        assert gaps.max() <= steps / (POINTS - 1) + 1
-
-
-def test_gradients_stay_in_order_and_within_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    random = np.random.default_rng(4)
-    every = random.normal(size=(300, 1000)).astype("f4")
-    monkeypatch.setattr(norms, "MEMORY", 40 * every[0].nbytes)
-    kept = Gradients()
-    for step in random.permutation(300).tolist():
-        kept.keep(step, every[step])
-        if step in kept.of(0)[0]:
-            kept.keep(step, every[0])  # it is known
-        assert len(kept.of(0)[0]) <= 40
-    steps, values = kept.of(7)
-    assert len(steps) >= 20
-    assert steps == sorted(set(steps))
-    assert values == [float(every[step, 7]) for step in steps]
-    kept.clear()
-    assert kept.of(7) == ([], [])

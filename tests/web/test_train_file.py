@@ -32,7 +32,6 @@ def test_the_file_trains_and_finds_its_steps_again(offline: Page, tmp_path: Path
     visit(page, written(tmp_path / "page.html", small(stripes(tmp_path / "data.npz"), recipe=recipe), 45))
     assert "only the 30 images in this file" in page.inner_text(".train-about")
     assert words(page)["step"] == "45 of 9,000"
-    assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "norm1", "dense1"]
     slider = page.locator(".train-slider")
     slider.focus()
     while slider.input_value() != "10":  # stored without moments
@@ -170,13 +169,11 @@ def test_the_line_of_an_error_is_named(tmp_path: Path, text: str, words: str) ->
 def test_a_walk_plays_on_the_network(page: Page, tmp_path: Path) -> None:
     text = "## One\nFirst text.\n\n`loss.y?sample=2`\n## Two\n`conv1.dw[0,0,1,1]`\n## Three\nThe end."
     page.goto(written(tmp_path / "page.html", replace(numpy_cnn(tmp_path), walk=tuple(read(tmp_path, text)))))
-    page.wait_for_selector('.computation-name:text-is("loss.y")')
-    assert page.locator(".story-body p").all_inner_texts()[-1] == "First text."
+    page.wait_for_selector('.sheet-talk h2:text-is("One")')
+    assert page.inner_text(".sheet-words") == "First text."
     page.wait_for_function("location.hash.includes('sample=2')")
-    page.keyboard.press("PageDown")
-    page.wait_for_selector('.computation-name:text-is("conv1.dw[0,0,1,1]")')
     page.keyboard.press("ArrowRight")
-    assert page.inner_text(".computation-where-now").startswith("1 of ")
-    page.keyboard.press("PageDown")
-    page.wait_for_selector('.story-body h2:text-is("Three")')
-    assert page.locator(".computation-panel").count() == 0
+    page.wait_for_selector('.sheet-talk h2:text-is("Two")')
+    assert "conv1.w[0,0,1,1]" in page.inner_text(".sheet-sum")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector('.sheet-talk h2:text-is("Three")')

@@ -59,3 +59,8 @@ def test_recipes_keep_to_what_their_tutorials_state() -> None:
 def test_an_unknown_network_is_answered_with_the_known_ones() -> None:
     with pytest.raises(OptionError, match=r"unknown model .lenet.; known: independent-code, .*vgg-small"):
         zoo.find("lenet")
+
+
+def test_a_number_of_classes_is_refused_in_one_line() -> None:
+    with pytest.raises(OptionError, match="classes 3: expected a tuple of strings"):
+        zoo.find("mlp").build(classes=3)  # pyright: ignore[reportArgumentType]

@@ -42,9 +42,9 @@ def evaluate(
     test, part = loading.load_test_data(model, job, source)
     ignore_label = None if job is None else job.recipe.ignore_label
     evaluation = model.evaluate(test, ignore_label=ignore_label)
-    figures = evaluation.to_json(model.classes)
+    figures = evaluation.to_json()
     if as_json:
-        about = {"run": str(run), "model": model.name, "signature": model.signature.to_config(), "data": test.name}
+        about = {"run": str(run), "model": model.name, "signature": str(model.signature), "data": test.name}
         print_json({**about, "part": part, **figures})
         return
     title = f"{model.name} on {test.name}: {part}"

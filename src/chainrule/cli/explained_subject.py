@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule import zoo
 from chainrule.cli import loading, run_paths
-from chainrule.cli.options import Execution
+from chainrule.cli.options import Execution, TestData
 from chainrule.cli.page_options import DataOptions, StepOptions
 from chainrule.cli.program import print_message
 from chainrule.data.dataset import Dataset
@@ -213,7 +213,7 @@ def _load_network(run: Path, data: DataOptions, *, with_test_data: bool) -> _Loa
     loading.require_one_input_and_output(model, run)
     test = None
     if with_test_data:
-        test, _ = loading.load_test_data(model, job, data.tested)
+        test, _ = loading.load_test_data(model, job, TestData(data.data, data.skip_damaged))
     recipe = Recipe() if job is None else job.recipe
     return _LoadedNetwork(model, next_step, test, recipe)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chainrule.web.subjects import PageSubject
 
 PAGE_OPTIONS = ("html", "walk", "port", "no_browser")  # allowed only without --cell
-SHARED_OPTIONS = (  # allowed with and without --cell
+SHARED_OPTIONS = [
     "run",
     "model",
     "cells",
@@ -25,7 +25,7 @@ SHARED_OPTIONS = (  # allowed with and without --cell
     "data",
     "optimizer",
     "learning_rate",
-)
+]  # allowed with and without --cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +66,6 @@ class DataOptions:
     data: str | None
     skip_damaged: bool
 
-    @property
-    def tested(self) -> options.TestData:
-        """The data as those of an evaluation."""
-        return options.TestData(self.data, self.skip_damaged)
-
 
 step_options = options.option_group()(StepOptions)
 data_options = options.combine(options.data, options.skip_damaged)
@@ -109,7 +104,14 @@ def open_or_write(run: Path | None, step: StepOptions, data: DataOptions, page: 
     """Serve the page until Ctrl-C, or write it to a file."""
     subject = _subject(run, step, data, page.walk)
     if page.html is not None:
-        _write(page.html, subject)
+        from chainrule.web import single_file
+
+        result = single_file.write(page.html, subject, needs_data=data.data is not None)
+        if result.lacking is not None:
+            print_message(result.lacking)
+        if result.size > single_file.BUDGET:
+            print_message(f"{page.html} has {result.size / 1e6:.1f} MB; a smaller network needs less")
+        print_line(page.html)
         return
     try:
         from chainrule.web import launch
@@ -128,12 +130,15 @@ def _subject(run: Path | None, step: StepOptions, data: DataOptions, walk: Path 
 
     The subject is the run, model file or named network; by default the newest run or, without runs, the default model.
     """
+    from chainrule import zoo
     from chainrule.web import subjects
     from chainrule.web.walks import read_walk
 
     path = run_paths.explained(run, step.model)
     if path is None:
         subject = subjects.of_name(step.model or subjects.DEFAULT)
+    elif str(path) in zoo.NAMED and not path.exists():
+        subject = subjects.of_name(str(path))
     else:
         subject = subjects.of_path(path)
     subject = subjects.with_overrides(
@@ -147,20 +152,8 @@ def _subject(run: Path | None, step: StepOptions, data: DataOptions, walk: Path 
 
 
 def _describe_progress(subject: "PageSubject") -> str:
-    done = len(subject.history)
-    if done:
-        return f"after {done} training steps"
+    if subject.history:
+        return f"after {len(subject.history)} training steps"
     if subject.untrainable is not None:
         return "a model without a run"
     return "before its first training step"
-
-
-def _write(path: Path, subject: "PageSubject") -> None:
-    from chainrule.web import single_file
-
-    result = single_file.write(path, subject)
-    if result.lacking is not None:
-        print_message(result.lacking)
-    if result.size > single_file.BUDGET:
-        print_message(f"{path} has {result.size / 1e6:.1f} MB; a smaller network needs less")
-    print_line(path)

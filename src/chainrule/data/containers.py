@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
@@ -15,6 +16,16 @@ from chainrule.data.sources import SampleSource, as_array, as_samples, refuse_fr
 from chainrule.errors import DataError, OptionError
 
 LISTS: tuple[type, ...] = (list, tuple)
+
+
+def are_files(x: object) -> bool:
+    """Return whether inputs are the path of files, a Pillow image, or a list of paths or images."""
+    pillow = sys.modules.get("PIL.Image")
+    values = cast("Sequence[object]", x) if isinstance(x, LISTS) else [x]
+    for value in values:
+        if not (isinstance(value, (str, os.PathLike)) or (pillow is not None and isinstance(value, pillow.Image))):
+            return False
+    return bool(values)
 
 
 class Column:
@@ -42,10 +53,8 @@ class Column:
             return tuple(getattr(self.passed, "shape", ()))
         try:
             return np.shape(self.passed)
-        except ValueError:
+        except (ValueError, TypeError, RuntimeError):  # also of PyTorch tensors in a list
             return ()
-        except (TypeError, RuntimeError):  # of PyTorch tensors in a list
-            return as_array(self.passed).shape
 
     def take(self, indices: Ints) -> Column:
         """Return some samples of the column, in memory."""
@@ -62,7 +71,8 @@ class Data:
 
     inputs, targets   columns by name; by number if they are in order; "" is a single one, or one that a network with
                       several inputs divides
-    path          path of a folder of images that is not loaded yet; "" for other data
+    files         inputs that are not loaded yet (`are_files`); without targets, the path of a folder of images or of an
+                  .npz file; None for other data
     weights       weight of each sample in the loss, (N,); None: all are 1
     classes       names of the classes of the labels, which are their places; empty: the labels are labels of a network
     validation    the validation data that belong to the data; None if there are none
@@ -71,7 +81,7 @@ class Data:
 
     inputs: Mapping[Any, Column]
     targets: Mapping[Any, Column]
-    path: str = ""
+    files: Any = None
     weights: Any = None
     classes: tuple[str, ...] = ()
     validation: Data | None = None
@@ -89,13 +99,13 @@ class Data:
             raise DataError("a Dataset contains its labels; leave out y")
         if isinstance(x, Data):
             return x.with_weights(weights)
-        if y is not None:
-            return PassedData(as_columns(x), as_columns(y), weights=weights)
-        if isinstance(x, str | os.PathLike):
-            return PassedData(path=os.fspath(cast("str", x)), weights=weights)
-        forms = "arrays x and y, a Dataset or the path of an image folder"
-        other = "for batches of your own, call model.train_step(x, y) in a loop"
-        raise DataError(f"labels are missing: x is a {type(x).__name__}; pass {forms}; {other}")
+        is_in_files = not hasattr(x, "dtype") and are_files(x)
+        if y is None and not isinstance(x, str | os.PathLike):
+            raise _missing_labels(x)
+        targets = {} if y is None else as_columns(y)
+        if is_in_files:
+            return PassedData(targets=targets, files=x, weights=weights)
+        return PassedData(as_columns(x), targets, weights=weights)
 
     @staticmethod
     def of_option(option: str, value: object) -> Data:
@@ -109,9 +119,10 @@ class Data:
                 return Data.of(*parts)
             if len(parts) == 3:
                 return Data.of(*parts[:2], weights=parts[2])
-        elif isinstance(value, Data):
+        elif isinstance(value, Data | str | os.PathLike):
             return Data.of(value)
-        raise OptionError(f"{option}: expected (x, y), (x, y, weights) or a Dataset, found {type(value).__name__}")
+        expected = "expected (x, y), (x, y, weights), a Dataset or a path"
+        raise OptionError(f"{option}: {expected}, found {type(value).__name__}")
 
     def with_weights(self, weights: Any) -> Self:
         """Return the data with other weights, unless these are None."""
@@ -123,12 +134,18 @@ class Data:
 
 @dataclass(frozen=True, eq=False)
 class PassedData(Data):
-    """Columns, or the path of a folder, as they were passed."""
+    """Columns, or files, as they were passed."""
 
     inputs: Mapping[Any, Column] = field(default_factory=dict[Any, Column])
     targets: Mapping[Any, Column] = field(default_factory=dict[Any, Column])
-    path: str = ""
+    files: Any = None
     weights: Any = None
+
+
+def _missing_labels(x: object) -> DataError:
+    forms = "arrays x and y, a Dataset, or the path of an image folder or an .npz file"
+    other = "for batches of your own, call model.train_step(x, y) in a loop"
+    return DataError(f"labels are missing: x is a {type(x).__name__}; pass {forms}; {other}")
 
 
 def as_columns(values: Any) -> dict[Any, Column]:

@@ -203,44 +203,6 @@ class Dataset(Data):
                 columns[name] = values[indices]
         return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **columns)
 
-    def __add__(self, other: "Dataset") -> "Dataset":
-        """Return the samples of both, in memory, with the classes of the first, then those of the second.
-
-        Classes are the same if they have the same name. Other targets have to have the same names in the same order.
-        Validation data stay those of the first. Names of images are kept if both have them.
-
-        Errors   DataError if images or targets have other shapes or dtypes, or if only one has weights
-        """
-        if not isinstance(other, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise DataError(f"{self.name} + {type(other).__name__}: expected a Dataset")
-        both = f"{self.name} + {other.name}"
-        kind = self.sample_shape, str(self.x.dtype), self.y.ndim
-        other_kind = other.sample_shape, str(other.x.dtype), other.y.ndim
-        if kind != other_kind:
-            raise DataError(f"{both}: expected the same images and targets, found {kind} and {other_kind}")
-        if (self.weights is None) != (other.weights is None):
-            raise DataError(f"{both}: only one of them has weights")
-        classes = self.classes
-        other_y = np.asarray(other.y)
-        if self.has_classes and not self.is_dense:
-            for name in other.classes:
-                if name not in self.classes:
-                    classes = (*classes, name)
-            other_y = np.array(list(map(classes.index, other.classes)))[other_y]
-        elif classes != other.classes:
-            raise DataError(f"{both}: expected the same targets, found {classes[:5]} and {other.classes[:5]}")
-        return replace(
-            self,
-            x=np.concatenate([np.asarray(self.x), np.asarray(other.x)]),
-            y=np.concatenate([np.asarray(self.y), other_y]),
-            classes=classes,
-            name=both,
-            remarks=(),
-            weights=_joined(self.weights, other.weights),
-            names=_joined(self.names, other.names),
-            digits=self.digits and other.digits,
-        )
-
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
 
@@ -279,10 +241,9 @@ class Dataset(Data):
         validation = self.validation and self.validation.only(labels)
         return replace(self.take(np.flatnonzero(selected)), y=y[selected], classes=names, validation=validation)
 
-    def per_class(self, count: int, seed: int | None = None) -> "Dataset":
-        """Return ``count`` samples of every class, in their original order.
+    def per_class(self, count: int, seed: int) -> "Dataset":
+        """Return ``count`` samples of every class, chosen at random with the seed, in their original order.
 
-        seed     seed for a random choice; None: the first samples of every class
         Errors   DataError if a class has fewer samples, or for a data set without classes
         """
         self._require_classes()
@@ -291,8 +252,7 @@ class Dataset(Data):
             members = np.flatnonzero(self.y == label)
             if not 1 <= count <= len(members):
                 raise DataError(f"{self.name}: cannot take {count} samples of class {name!r}, which has {len(members)}")
-            if seed is not None:
-                members = generator(seed, "per class", label).permutation(members)
+            members = generator(seed, "per class", label).permutation(members)
             selected.append(members[:count])
         return self.take(np.sort(np.concatenate(selected)))
 
@@ -306,11 +266,6 @@ class Dataset(Data):
         if not isinstance(label, str) and 0 <= label < len(self.classes):
             return int(label)
         raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
-
-
-def _joined(first: Array | None, second: Array | None) -> Array | None:
-    """Return joined values of samples; None unless both data sets have them."""
-    return None if first is None or second is None else np.concatenate([first, second])
 
 
 def _as_images(x: ArrayLike) -> Array:

@@ -7,16 +7,17 @@ Before that, the digit in a drawing or photograph is segmented: the background a
 
 import math
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.arrays import Array, Bools, Floats, Ints
 from chainrule.core.shapes import text
+from chainrule.data import npz
+from chainrule.data.folder_layout import images_below
 from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, image_input, open_image, to_array, upright
 from chainrule.data.normalization import Normalization
 from chainrule.errors import DataError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | Image"
 
-LISTS: tuple[type, ...] = (list, tuple)
 DIGIT = (1, 28, 28)  # input shape of a model for digits
 
 FIELD = 28  # pixels; side of an MNIST image
@@ -44,21 +44,21 @@ MIN_INK = 0.25  # minimum amount of ink (0 … 1) for a pixel to be part of a co
 # ------------------------------------------------------------------ inputs of a model
 
 
-def is_source(x: object) -> bool:
-    """Return whether a value is an image source: a path or a Pillow image."""
-    pillow = sys.modules.get("PIL.Image")
-    return isinstance(x, (str, os.PathLike)) or (pillow is not None and isinstance(x, pillow.Image))
-
-
 def read_inputs(x: Any, shape: Sequence[int], normalization: Normalization) -> Any:
-    """Convert a path, a Pillow image, or a list of them to inputs (N, C, H, W); return arrays and lists unchanged.
+    """Return the inputs (N, C, H, W) in a file, a folder or a list of files or Pillow images; or x of an .npz file.
 
     shape, normalization   input shape (C, H, W) of the model, and the record of its training data
-    Errors                 as in `read_input`
+    Errors                 as in `read_input`; DataError for a folder without images
     """
-    values: list[Any] = [*x] if isinstance(x, LISTS) else [x]
-    if not values or not all(map(is_source, values)):
-        return x
+    values: list[Any] = [*x] if isinstance(x, list | tuple) else [x]
+    if isinstance(x, str | os.PathLike):
+        path = Path(cast("str", x))
+        if path.suffix.lower() == ".npz":
+            return npz.read_inputs(path, len(shape))
+        if path.is_dir():
+            values = [file for file, _ in images_below(path)]
+        if not values:
+            raise DataError(f"{path}: no images in this folder or its subfolders")
     images = [read_input(value, shape, digits=normalization.digits) for value in values]
     return normalization.of_image(np.stack(images))
 

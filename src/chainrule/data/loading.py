@@ -17,11 +17,14 @@ from chainrule._io.reading import expanded
 from chainrule.core.options import checked_options
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
+from chainrule.data.containers import Data, PassedData, as_columns
 from chainrule.data.dataset import TEST_SHARE, Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
 from chainrule.data.folder import FolderOptions
 from chainrule.data.idx import read_idx
+from chainrule.data.images import SUFFIXES, image_input
 from chainrule.data.known import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
+from chainrule.data.normalization import Normalization
 from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
 
 Files = list[NDArray[np.uint8]]
@@ -79,11 +82,12 @@ def load(
                    change
     min_classes    for image folders: minimum number of classes: 2, or 1 for data to evaluate a model on
 
-    An .npz file contains the following arrays; only x and y (or targets) are required:
+    An .npz file contains the following arrays; only x and y (or targets, or
+    the names x_train and y_train of Keras) are required:
 
     x, x_test    images (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, integers 0 … 255, or floats; or rows (N, F)
                  Series (N, C, W) are read as images (N, 1, C, W), which models of series accept
-    y, y_test    labels (N,), or one-hot rows (N, K)
+    y, y_test    labels (N,), names of classes (N,), or one-hot rows (N, K)
     targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
     weights      weight of each training image in the loss, (N,)
     classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
@@ -126,6 +130,8 @@ def read_sets(name_or_path: str | Path, **options: Any) -> tuple[Dataset, Datase
         from chainrule.data import folder as folders
 
         return folders.read_sets(path, **options)
+    if path.suffix.lower() in SUFFIXES:
+        raise DataError(f"{path}: a single image; expected a folder of images or an .npz file")
     if path.suffix.lower() == ".csv":
         raise DataError(f"{path}: a table; read it in Python, and pass arrays to fit or a frame to chainrule.sklearn")
     if _may_exist(path):  # `npz.read_sets` raises the error if it is not a readable regular file
@@ -136,22 +142,28 @@ def read_sets(name_or_path: str | Path, **options: Any) -> tuple[Dataset, Datase
     raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
 
 
-def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> Dataset:
-    """Return the training set of an image folder as a data set that decodes images when they are needed.
+def loaded(data: Data, shape: tuple[int, ...], normalization: Normalization, *, tests: bool = False) -> Data:
+    """Return the data in files for a model; other data unchanged. Images of a folder are decoded when they are needed.
 
-    Without a train folder, these are all images.
+    shape, normalization   input shape of the model, which images get, and the record of its training data
+    tests   return the test set of a folder or an .npz file, if there is one, instead of the training set
 
-    shape   input shape (C, H, W) of the model; every image is converted to it
-    Errors  as in `load`; OptionError if the shape is not that of an image
+    Errors  as in `load` and `inputs.read_inputs`
     """
-    from chainrule.data.folder import read_sets
-    from chainrule.data.images import image_input
+    files = data.files
+    if files is None:
+        return data
+    if data.targets:
+        from chainrule.data.inputs import read_inputs
 
-    path = expanded(os.fspath(folder))
-    channels, size = image_input(shape, folder)
-    if not path.is_dir():
-        raise DataError(f"{folder}: expected a folder of images")
-    return read_sets(path, size=size, channels=channels, lazy=True)[0]
+        return PassedData(as_columns(read_inputs(files, shape, normalization)), data.targets, weights=data.weights)
+    place = expanded(files)
+    options: dict[str, Any] = {}
+    if place.is_dir():
+        channels, size = image_input(shape, files)
+        options = {"size": size, "channels": channels, "lazy": True, "min_classes": 1 if tests else 2}
+    training, test = read_sets(place, **options)
+    return (test if tests and test else training).with_weights(data.weights)
 
 
 def _load_by_name(name: str, **options: Any) -> tuple[Dataset, Dataset]:

@@ -21,6 +21,7 @@ from chainrule.data.sources import finite_extremes
 from chainrule.errors import DataError, FormatError
 
 NAMES = ("x", "y", "targets", "weights", "x_test", "y_test", "targets_test", "classes")
+OF_KERAS = {"x_train": "x", "y_train": "y"}
 MAX_COLORS = 4  # maximum number of channels if the channel axis is last
 MAX_CLASSES = 1000  # limit without class names, because larger labels are probably a mistake
 MAX_LABEL = 2**53
@@ -50,6 +51,7 @@ def read_sets(path: Path) -> tuple[Dataset, Dataset | None]:
     _require(("x", target_name), arrays, path)
     if "x_test" in arrays:
         _require((test_name,), arrays, path)
+    _number_names(arrays, path)
     x = _images(arrays["x"], path, "x")
     y, count = read_targets(arrays[target_name], path, target_name)
     classes = _class_names(arrays.get("classes"), count, path)
@@ -60,6 +62,21 @@ def read_sets(path: Path) -> tuple[Dataset, Dataset | None]:
     test_x = _images(arrays["x_test"], path, "x_test")
     test_y, _ = read_targets(arrays[test_name], path, test_name)
     return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
+
+
+def _number_names(arrays: dict[str, Array], path: Path) -> None:
+    """Replace labels that are text by their numbers among the classes, by default those that occur, in order."""
+    texts = dict[str, Array]()
+    for name in ("y", "y_test"):
+        if name in arrays and arrays[name].dtype.kind == "U":
+            texts[name] = arrays[name].reshape(-1, 1)
+    if texts:
+        names = arrays.setdefault("classes", np.unique(np.concatenate([*texts.values()])))
+        for name, text_labels in texts.items():
+            matches = text_labels == names
+            if not matches.any(1).all():
+                raise DataError(f"{path}: {name} holds names that are not in the array 'classes'")
+            arrays[name] = matches.argmax(1)
 
 
 def _require(names: Sequence[str], arrays: Mapping[str, Array], path: Path) -> None:
@@ -85,7 +102,10 @@ def read_archive(path: Path) -> dict[str, Array]:
         if stream.read(2) != b"PK":
             raise FormatError(f"{path}: not an .npz file")
         with open_zip(stream) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            members = dict[str, zipfile.ZipInfo]()
+            for info in archive.infolist():
+                name = info.filename.removesuffix(".npy")
+                members[OF_KERAS.get(name, name)] = info
             arrays = dict[str, Array]()
             for name in NAMES:
                 if name in members:

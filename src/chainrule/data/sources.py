@@ -5,10 +5,8 @@ and training accept both arrays and sources, and use the functions `subset` and 
 """
 
 import mmap
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from math import prod
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -176,11 +174,11 @@ class MappedArray(SampleSource):
 
 
 def as_array(values: object) -> Array:
-    """Convert values to an array. PyTorch tensors of bfloat16 become float32, without rounding.
+    """Convert values to an array.
 
     Python objects are converted if all of them are numbers or all are strings.
 
-    Errors   DataError for frames, rows of different lengths, and PyTorch tensors without values
+    Errors   DataError for frames, masked arrays, rows of different lengths, and tensors that NumPy cannot read
     """
     refuse_frames(values)
     try:
@@ -188,9 +186,6 @@ def as_array(values: object) -> Array:
         if array.dtype == np.object_:
             plain = np.array(array.tolist())
     except (ValueError, TypeError, RuntimeError) as error:
-        if not isinstance(error, ValueError):  # raised by PyTorch, also for a tensor in a list
-            with suppress(TypeError, RuntimeError):
-                return np.asarray(_without_tensors(values))
         raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
     is_mixed = plain.dtype.kind == "U" and not all(isinstance(item, str) for item in array.flat)
     return array if is_mixed else plain
@@ -220,20 +215,8 @@ def refuse_frames(values: object) -> None:
             f"found a {kind}, whose columns have names; expected an array: pass its values in the order of the network "
             "(.to_numpy()), or use an estimator of chainrule.sklearn, which checks the names"
         )
-
-
-def _without_tensors(values: object) -> object:
-    """Return values with PyTorch tensors, also those in lists, replaced by arrays."""
-    if isinstance(values, list | tuple):
-        return [_without_tensors(value) for value in cast("list[object]", values)]
-    torch: Any = sys.modules.get("torch")
-    if torch is None or not isinstance(values, torch.Tensor):
-        return values
-    tensor: Any = values
-    detached = tensor.detach().cpu()
-    if detached.dtype is torch.bfloat16:  # NumPy has no such dtype
-        detached = detached.float()
-    return detached.numpy()
+    elif isinstance(values, np.ma.MaskedArray):
+        raise DataError("found a masked array, whose mask would be lost: pass x.filled(…), or leave out masked samples")
 
 
 def as_samples(x: Any) -> Any:

@@ -120,14 +120,14 @@ def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dic
     for operation in plan.deferred:
         states.update(tensor.storage for tensor in operation.writes)
     trained = dict[str, Shape]()
-    for name, values in network.weights.items():
+    for name, parameter in network.table.items():
         kind = "constant"
-        if name in network.trainable_layout:
+        if parameter.trained:
             kind = "parameter"
-            trained[name] = values.shape
+            trained[name] = parameter.shape
         if name in states:
             kind = "state"
-        catalogue.add(name, values.shape, kind, per_sample=False)
+        catalogue.add(name, parameter.shape, kind, per_sample=False)
     return trained
 
 

@@ -13,7 +13,7 @@ from chainrule.core.shapes import text
 from chainrule.errors import OptionError
 from chainrule.explain import saliency as calculation
 from chainrule.models import decisions
-from chainrule.models.prediction import inputs_of
+from chainrule.models.prediction import read_samples
 from chainrule.network.network import Network
 from chainrule.network.tasks import BINARY, CLASSIFICATION
 from chainrule.plotting import images as plots
@@ -100,5 +100,5 @@ def _inputs(network: Network, x: Any) -> tuple[Network, Array]:
     """
     if network.has_ports:
         raise OptionError("where a model looks is shown only for one input and one output")
-    network, inputs = inputs_of(network, x)
+    network, inputs = read_samples(network, x)
     return network, np.asarray(inputs)

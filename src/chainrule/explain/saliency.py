@@ -89,11 +89,6 @@ def _layer_number(network: Network, layer: str | None) -> int:
     raise OptionError(problem)
 
 
-def input_plan(network: Network) -> Plan:
-    """Return a plan from the input to the scores and back to the gradient of the input."""
-    return _plan(network, 0).plan
-
-
 def _plan(network: Network, requested: int) -> _ScorePlan:
     """Return a plan that differentiates the scores with respect to the input (0) or the output of a layer (k ≥ 1).
 

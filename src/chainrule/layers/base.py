@@ -133,7 +133,7 @@ class Layer(metaclass=LayerType):
     examples: ClassVar[tuple[Example, ...]] = (Example((3, 4, 5), {}),)
     keeps_positions: ClassVar[bool] = False
     peers: ClassVar[Peers] = Peers()
-    origin: ClassVar[Any] = None  # of the layer of a network: where its weights are (`network.flat_buffers.Origin`)
+    origin: ClassVar[Any] = None  # where its weights are: `Origin` or `Origins` of `network.carried_weights`
     takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer
 
     def __post_init__(self) -> None:

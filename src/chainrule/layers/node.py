@@ -40,7 +40,6 @@ class Node:
     name    name of the layer in the graph; None for the default name, its kind and number
     read    whether the name is from a file, where all applications of a shared layer have names
     invented  whether the name was not chosen
-    uses    the networks that the node is part of; see `network.remembered_nodes`
     """
 
     read = False
@@ -53,7 +52,6 @@ class Node:
         self.inputs = tuple(inputs)
         self.shape = shape
         self.name = name
-        self.uses: Any = []
 
     def __repr__(self) -> str:
         description = self.layer.describe() if self.layer else type(self).__name__

@@ -173,13 +173,11 @@ def _unpacked(
         is_layer_name = node.is_name(label) and label not in layer_names
         unpack = Unpack(start, source.shape, None if is_layer_name else label)
         copies[id(source)] = unpack(packed, name=label if is_layer_name else None)
-        copies[id(source)].uses = source.uses
         start += math.prod(source.shape)
     for original in needed.values():
         if original.layer is not None:
             inputs = [copies.get(id(source), source) for source in original.inputs]
             copied = Node(original.layer, inputs, original.shape, original.name)
             copied.read = original.read
-            copied.uses = original.uses
             copies[id(original)] = copied
     return [(None, packed)], [(name, copies.get(id(result), result)) for name, result in results]

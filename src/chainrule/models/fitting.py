@@ -8,7 +8,6 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.options import checked_options
@@ -18,14 +17,12 @@ from chainrule.engines.fallback import say_once
 from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.base import QUANTIZED
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
-from chainrule.models.record import Record, loaded
+from chainrule.models.record import Record, loss_for
 from chainrule.network import losses
-from chainrule.network.fitted import UNFITTED
-from chainrule.network.labels import BOOLEANS, TEXT, Labels
-from chainrule.network.losses import PROBABILITIES, LossLike
+from chainrule.network.labels import Labels
+from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
-from chainrule.network.tasks import SUM_TOLERANCE
 from chainrule.training import optimizers, requirements
 from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
 from chainrule.training.examples import Examples
@@ -96,7 +93,7 @@ def fit(
     """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
     x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel.
-                Without y, the path of an image folder
+                Images as a list of paths or Pillow images. Without y, the path of an image folder or an .npz file
     y           labels or class names (N,), or targets (N, K) or (N,). For outputs (K, …), a label per position
                 (N, …), or targets (N, K, …)
     optimizer, learning_rate   name (`optimizers.NAMED`) or optimizer; None: the optimizer's learning rate
@@ -115,16 +112,20 @@ def fit(
     Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
     """
     _check_services(run, workers)
-    data = loaded(self, Data.of(x, y, weights=sample_weight))
+    data = _loaded(self, Data.of(x, y, weights=sample_weight))
     held_out = None if validation_data is None else Data.of_option("validation_data", validation_data)
-    resolved_loss = self.check_loss(loss, loss_weights)
+    resolved_loss = self.check_loss(loss_for(self, data, loss), loss_weights)
     record = Record.learned(self, data, resolved_loss, **options)
     examples = record.read(data)
-    settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
-    settings |= {"loss": resolved_loss, "optimizer": optimizers.choose(optimizer, learning_rate)}
-    recipe = _recipe(record, {**settings, "shards": workers.default_shards}, options)
-    if loss is None:
-        _check_meaning(self, examples)
+    settings: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "validation": validation_split,
+        "loss": resolved_loss,
+        "optimizer": optimizers.choose(optimizer, learning_rate),
+        "shards": workers.default_shards,
+    }
+    recipe = _recipe(record, settings, options)
     explicit = {**options, "batch_size": batch_size, "metrics": metrics}
     trainer = _trainer(record, data, examples, held_out, recipe, run, explicit, workers)
     cast("Any", self).history = trainer.history
@@ -136,23 +137,13 @@ def fit(
     return run.train(self, trainer, data, active_callbacks)
 
 
-def _check_meaning(network: Network, examples: Examples) -> None:
-    """Raise OptionError for targets whose task would be a coincidence, since neither a loss nor a task was chosen.
+def _loaded(network: Network, data: Data) -> Data:
+    """Return the training data in files; other data unchanged."""
+    if data.files is None:
+        return data
+    from chainrule.data.loading import loaded
 
-    These are yes or no from a linear output, and numbers that sum to 1 in every row, like probabilities.
-    """
-    if network.has_ports or network.loss_is_chosen or network.last_layer in (*PROBABILITIES, None):
-        return
-    targets = examples.targets
-    outputs = network.output_shape[0]
-    advice = "pass loss=, such as mean_squared_error, or end the network with Sigmoid() or Softmax()"
-    if outputs == 1 and targets.kind in (BOOLEANS, TEXT):
-        raise OptionError(f"the targets are {targets.kind}, and the last layer is linear: {advice}")
-    rows = targets.rows
-    if outputs > 1 and not targets.are_labels and rows.ndim == 2:
-        are_shares = np.allclose(rows.sum(1), 1, atol=SUM_TOLERANCE) and bool(((rows > 0) & (rows < 1)).any())
-        if are_shares:
-            raise OptionError(f"the targets are numbers that sum to 1, and the last layer is linear: {advice}")
+    return loaded(data, network.input_shape, network.normalization)
 
 
 def _recipe(record: Record, settings: Mapping[str, Any], options: Mapping[str, object]) -> Recipe:
@@ -184,7 +175,7 @@ def _trainer(
     """
     network = record.network
     kind = explicit.get("normalization")
-    existing = _existing_normalization(network, kind)
+    existing = record.existing
     training, validation = _parts(record, data, examples, held_out, recipe)
     if kind is None:
         recipe = replace(recipe, normalization=record.default_kind(training))
@@ -210,11 +201,6 @@ def _trainer(
     if network.inherited and network.task is None:
         result.history.notes.append(f"{', '.join(network.inherited)}: the weights of a trained network")
     return result
-
-
-def _existing_normalization(network: Network, kind: str | None) -> Normalization | None:
-    """Return the normalization of an earlier training; None if there is none, or a kind is chosen."""
-    return network.normalization if kind is None and network.normalization != UNFITTED else None
 
 
 def _fitted_normalization(examples: Examples, recipe: Recipe, existing: Normalization | None) -> Normalization:
@@ -314,13 +300,13 @@ def find_learning_rate(
     """
     from chainrule.training.lr_finder import search_learning_rates
 
-    data = loaded(self, Data.of(x, y, weights=sample_weight))
-    resolved_loss = self.check_loss(loss)
+    data = _loaded(self, Data.of(x, y, weights=sample_weight))
+    resolved_loss = self.check_loss(loss_for(self, data, loss))
     record = Record.learned(self, data, resolved_loss, **options, normalization=normalization)
     examples = record.read(data)
     settings: dict[str, Any] = {"loss": resolved_loss, "normalization": record.default_kind(examples)}
     recipe = _recipe(record, settings, {**options, "normalization": normalization})
-    existing = _existing_normalization(self, normalization)
+    existing = record.existing
     twin = trainer(copy.deepcopy(self), recipe, examples, normalization=existing, labels=record.labels)
     return search_learning_rates(twin, low, high, steps)
 

@@ -269,7 +269,7 @@ class Graph(Model):
     y        result of a layer that depends on x; several outputs as a list, or by name as a dictionary
     options  as in `Sequential`
 
-    All applications of a layer share its parameters. Nodes of a trained network have its weights (docs/branches.md).
+    All applications of a layer share its parameters. Layers of a trained network bring its weights (docs/branches.md).
 
     >>> x = Input((3, 32, 32))
     >>> y = ReLU()(Conv2D(16, 3, padding="same")(x))
@@ -279,11 +279,13 @@ class Graph(Model):
 
     @checked_options
     def __init__(self, x: NodesLike, y: NodesLike, **options: Unpack[ModelOptions]) -> None:
-        from chainrule.network.remembered_nodes import recall, remember
+        from chainrule.layers.packing import pack_graph
+        from chainrule.network.carried_weights import remember
 
-        graph, recalled = recall(x, y, options)
-        super().__init__(graph.layers, graph.source.shape, wiring=graph.wiring, **recalled)
-        remember(self, graph)
+        source, output = pack_graph(x, y)
+        layers, wiring = node.trace(source, output)
+        super().__init__(layers, source.shape, wiring=wiring, **options)
+        remember(layers, self.layers)
 
 
 def connect(layers: Sequence[Any], shape: Sequence[int], wiring: Wiring | None, **options: Any) -> Sequential | Graph:

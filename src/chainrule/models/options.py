@@ -11,8 +11,8 @@ from chainrule.network.losses import LossLike
 # attributes and methods of networks for other parts of the library
 INTERNAL = (
     "about adopt apply architecture calls check_input check_loss choose_loss compile drawn from_about has_ports "
-    "idle_plans infer input_ports largest_input last_layer layout loss_is_chosen output_ports outputs "
-    "plan positions size table trainable_layout untrained wiring"
+    "idle_plans infer input_ports input_sources largest_input last_layer layout loss_is_chosen output_ports outputs "
+    "plan size table trainable_layout untrained wiring"
 )
 
 

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike
 
 from chainrule.core.arrays import Array
 from chainrule.core.options import checked_options
-from chainrule.data.containers import Column, Data, as_columns
+from chainrule.data.containers import Column, Data, are_files, as_columns
+from chainrule.data.inputs import read_inputs
+from chainrule.data.loading import loaded
 from chainrule.data.sources import SampleSource, as_samples, blocks
 from chainrule.errors import explain_memory_errors
 from chainrule.models.record import Record
@@ -50,11 +52,7 @@ def predict(
     >>> model.predict(x_test)
     >>> model.predict("seven.png")
     """
-    network = self
-    samples = x
-    if not _is_batch(self, x):
-        columns = _input_columns(self, x)
-        network, samples = _read(self, columns)
+    network, samples = read_samples(self, x)
     if isinstance(samples, SampleSource) and len(samples):
         parts = list[Array]()
         for part in blocks(samples):
@@ -95,11 +93,6 @@ def predict_classes(
     return answers(self, predict(self, x, batch_size=batch_size))
 
 
-def inputs_of(network: Network, x: Any) -> tuple[Network, Any]:
-    """Return a network for the size of inputs of `predict`, and the inputs (N, *input_shape)."""
-    return _read(network, _input_columns(network, x))
-
-
 def read_samples(network: Network, x: Any) -> tuple[Network, Any]:
     """Return the network for the size of inputs of `predict`, and an array, packed inputs or a `SampleSource`."""
     if _is_batch(network, x):
@@ -116,10 +109,8 @@ def _is_batch(network: Network, x: Any) -> bool:
 def _input_columns(network: Network, x: Any) -> Mapping[Any, Column]:
     """Return the inputs of `predict` as columns: of arrays, files, images, or data with targets, which are not used."""
     if isinstance(x, Data):
-        return x.inputs
-    if network.input_ports is None and not isinstance(x, np.ndarray | SampleSource):
-        from chainrule.data.inputs import read_inputs
-
+        return loaded(x, network.input_shape, network.normalization, tests=True).inputs
+    if are_files(x):
         x = read_inputs(x, network.input_shape, network.normalization)
     return as_columns(x)
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Ints
+from chainrule.core.arrays import Array, Ints, Shape
 from chainrule.data.containers import Column, Data, PassedData, selected_samples
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
@@ -20,12 +20,12 @@ from chainrule.data.sources import as_samples
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.models.normalizing_layers import default_kind, fit_joint
 from chainrule.network.fitted import UNFITTED, class_counts
-from chainrule.network.labels import KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
-from chainrule.network.losses import Loss
+from chainrule.network.labels import BOOLEANS, KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
+from chainrule.network.losses import PROBABILITIES, Loss, LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import Ports
 from chainrule.network.shapes import input_array
-from chainrule.network.tasks import Task
+from chainrule.network.tasks import SUM_TOLERANCE, Task
 from chainrule.training import outputs
 from chainrule.training.examples import Examples, InputSource
 from chainrule.training.targets import Targets
@@ -70,6 +70,11 @@ class Record:
         labels = _learned_labels(network, data)
         return Record(network, labels, normalization, options.get("ignore_label"), loss)
 
+    @property
+    def existing(self) -> Normalization | None:
+        """The normalization of an earlier training, which is kept; None if there is none, or a kind is chosen."""
+        return self.normalization if isinstance(self.normalization, Normalization) else None
+
     def default_kind(self, examples: Examples) -> str:
         """Return the kind of normalization used in an earlier training, otherwise the default kind for the data."""
         network = self.network
@@ -85,9 +90,13 @@ class Record:
 
         Errors   DataError, OptionError or ShapeError; SampleError names the sample. InputUnitWarning for another unit
         """
+        if data.files is not None:
+            from chainrule.data.loading import loaded
+
+            data = loaded(data, self.network.input_shape, self.network.normalization, tests=True)
         examples = self._read(data).with_weights(data.weights).checked()
-        if isinstance(self.normalization, Normalization):
-            self.normalization.check_unit(examples.source.x)
+        if self.existing is not None:
+            self.existing.check_unit(examples.source.x)
         return examples
 
     def parts(self, data: Data, examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:
@@ -110,8 +119,6 @@ class Record:
         return first, later.read(selected_samples(named, validation))
 
     def _read(self, data: Data) -> Examples:
-        if data.path:
-            raise OptionError(f"{data.path}: only fit takes the path of a folder; load it with chainrule.data.load")
         if isinstance(data, Dataset):
             return self._of_dataset(data)
         x, normalization = self.inputs(data.inputs)
@@ -220,13 +227,37 @@ class Record:
         return replace(self, labels=UNNAMED)
 
 
-def loaded(network: Network, data: Data) -> Data:
-    """Return the training set of a folder, with images of the network's input shape; other data unchanged."""
-    if not data.path:
-        return data
-    from chainrule.data.loading import training_folder
+def loss_for(network: Network, data: Data, loss: LossLike | None) -> LossLike | None:
+    """Return the loss or, if none was chosen, the one that the targets mean (`_meant`); None: the network's."""
+    column = data.targets.get("")
+    is_decided = loss is not None or network.loss_is_chosen or network.task is not None
+    if is_decided or column is None or network.has_ports or network.last_layer in (*PROBABILITIES, None):
+        return loss
+    return _meant(np.asarray(column.values), network.output_shape)
 
-    return training_folder(data.path, network.input_shape).with_weights(data.weights)
+
+def _meant(y: Array, shape: Shape) -> str | None:
+    """Return the loss that targets y mean after a linear layer with this output shape; None: the network's.
+
+    Rows of real numbers (N, K) are a regression; labels and one-hot rows are classes.
+
+    Errors   OptionError for targets that could be either: yes or no, rows of 0 and 1, and numbers that sum to 1
+    """
+    meaning = None
+    if shape[0] == 1:
+        meaning = {"b": BOOLEANS, "U": TEXT}.get(y.dtype.kind)
+    elif y.dtype.kind in "fiu" and y.ndim == len(shape) + 1 and y.shape[1] == shape[0]:
+        are_shares = np.allclose(y.sum(1), 1, atol=SUM_TOLERANCE)
+        if not np.isin(y, (0, 1)).all():
+            if not are_shares:
+                return "mean_squared_error"
+            meaning = "numbers that sum to 1"
+        elif not are_shares:
+            meaning = "rows of 0 and 1"
+    if meaning is not None:
+        advice = "pass loss=, such as mean_squared_error, or end the network with Sigmoid() or Softmax()"
+        raise OptionError(f"the targets are {meaning}, and the last layer is linear: {advice}")
+    return None
 
 
 def _learned_labels(network: Network, data: Data) -> Labels:

@@ -23,11 +23,11 @@ from chainrule.errors import ChannelOrderWarning, FormatError, OptionError, quot
 from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
 from chainrule.network import tasks
-from chainrule.network.fitted import Fitted
+from chainrule.network.fitted import Fitted, class_counts
 from chainrule.network.labels import KINDS, Labels
 from chainrule.network.losses import CustomLoss, Loss
 from chainrule.network.network import Network
-from chainrule.network.target_scaling import TargetScaling
+from chainrule.network.scaling import TargetScaling
 
 BuiltModel = TypeVar("BuiltModel", bound=Network)
 
@@ -104,17 +104,33 @@ RECORDED: dict[str, Callable[[Any, Network], object]] = {
     "target_scaling": lambda value, network: TargetScaling.from_config(value, [end.shape for end in network.outputs]),
     "thresholds": _thresholds,
     "labels": lambda config, network: _labels(expect_object(config, "labels"), network),
-    "positions": lambda value, _: expect(bool, value, "positions"),
 }
+
+
+def complete(network: Network, about: Mapping[str, Any]) -> None:
+    """Let a network have the classes of a description and, if it has no task, the task and what belongs to it.
+
+    Classes that a user chose, and those for another number of outputs, are kept.
+    """
+    names = tuple(about["classes"])
+    if not network.labels.chosen and len(names) in class_counts(network.output_shape[0]):
+        network.labels = replace(network.labels, names=names)
+    if network.task is None:
+        for name, read in RECORDED.items():
+            if about.get(name) is not None:
+                setattr(network, name, read(about[name], network))
 
 
 def describe(fitted: Fitted) -> dict[str, Any]:
     """Return the entries of a description (`Model.about`) that are determined by training."""
-    entries: dict[str, Any] = {"normalization": fitted.normalization.to_config(), "loss": str(fitted.loss)}
-    entries |= {"task": fitted.task and fitted.task.name, "largest_input": fitted.largest_input}
-    entries["thresholds"] = [*fitted.thresholds] or None
-    entries["positions"] = fitted.positions or None
-    entries["target_scaling"] = fitted.target_scaling and fitted.target_scaling.to_config()
+    entries: dict[str, Any] = {
+        "normalization": fitted.normalization.to_config(),
+        "loss": str(fitted.loss),
+        "task": fitted.task and fitted.task.name,
+        "largest_input": fitted.largest_input,
+        "thresholds": [*fitted.thresholds] or None,
+        "target_scaling": fitted.target_scaling and fitted.target_scaling.to_config(),
+    }
     return {name: entry for name, entry in entries.items() if entry is not None}
 
 
@@ -144,9 +160,7 @@ def build(
         wiring = wiring_from(checked["wiring"], len(built_layers)) if "wiring" in checked else None
         with warnings.catch_warnings(action="ignore", category=ChannelOrderWarning):  # as when it was built
             model = connect(built_layers, checked["input_shape"], wiring, **options)
-        for name, read in RECORDED.items():
-            if checked.get(name) is not None:
-                setattr(model, name, read(checked[name], model))
+        complete(model, checked)
         return model
     except KeyError as error:
         raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None

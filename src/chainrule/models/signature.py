@@ -12,7 +12,6 @@ from chainrule.network import tasks
 from chainrule.network.network import Network
 from chainrule.network.tasks import Task
 
-AXES = {1: "(F,)", 2: "(C, W)", 3: "(C, H, W)"}
 SHOWN = 12  # maximum number of class names in a description
 
 
@@ -35,12 +34,6 @@ class InputSignature:
         if record.digits:
             description += "; digits in image files are centered and scaled as in MNIST"
         return description
-
-    def to_config(self) -> dict[str, object]:
-        """Return the signature as JSON values."""
-        axes = AXES.get(len(self.shape), "")
-        record = self.normalization
-        return {"axes": axes, "shape": list(self.shape), "unit": record.unit, **record.to_config()}
 
 
 @dataclass(frozen=True)
@@ -70,11 +63,6 @@ class OutputSignature:
         if self.thresholds:
             description += "; thresholds " + ", ".join(f"{value:.4g}" for value in self.thresholds)
         return description
-
-    def to_config(self) -> dict[str, object]:
-        """Return the signature as JSON values."""
-        values: dict[str, object] = {"shape": list(self.shape), "task": self.task and self.task.name}
-        return {**values, "classes": list(self.classes), "thresholds": list(self.thresholds)}
 
 
 @dataclass(frozen=True)
@@ -108,9 +96,3 @@ class NetworkSignature:
         for name, entry in (*self.inputs.items(), *self.outputs.items()):
             lines.append(f"{name}: {entry}")
         return "\n".join(lines)
-
-    def to_config(self) -> dict[str, object]:
-        """Return the signature as JSON values."""
-        inputs = {name: entry.to_config() for name, entry in self.inputs.items()}
-        outputs = {name: entry.to_config() for name, entry in self.outputs.items()}
-        return {"inputs": inputs, "outputs": outputs}

@@ -93,9 +93,9 @@ def with_classes(network: N, connect: Callable[..., N], classes: Any, seed: int,
         loss=loss,
     )
     twin.largest_input = network.largest_input
-    for name, values in twin.weights.items():
-        if name in network.weights and name.rpartition(".")[0] != head:
-            values[...] = network.weights[name]
+    for name in network.table.keys() & twin.table.keys():
+        if name.rpartition(".")[0] != head:
+            twin.weights[name][...] = network.weights[name]
     return twin
 
 

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from chainrule.core.arrays import Array, Arrays
 from chainrule.core.options import checked_options
 from chainrule.data.containers import Data
+from chainrule.data.loading import loaded
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import as_array
-from chainrule.models.record import Record
+from chainrule.models.record import Record, loss_for
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import Loss, LossLike
@@ -86,8 +87,8 @@ class _Calls:
 @checked_options
 def train_step(
     self: Network,
-    x: ArraysLike,
-    y: ArraysLike,
+    x: ArraysLike | Data | str,
+    y: ArraysLike | None = None,
     *,
     optimizer: str | OptimizerLike = "adam",
     learning_rate: float | None = None,
@@ -110,7 +111,8 @@ def train_step(
     ...     loss, accuracy, norm = model.train_step(x, y, optimizer="adam", learning_rate=0.01)
     """
     check_option("clip_norm", clip_norm)
-    x, t, weights, task, resolved = _batch(self, self, x, y, loss, sample_weight)
+    data = loaded(Data.of(x, y, weights=sample_weight), self.input_shape, self.normalization)
+    x, t, weights, task, resolved = _batch(self, self, data, loss)
     resolved_optimizer = optimizers.find(optimizer)
     options = resolved_optimizer, clip_norm, resolved
     calls = self.calls.get("train_step")
@@ -127,8 +129,8 @@ def train_step(
 @checked_options
 def gradients(
     self: Network,
-    x: ArraysLike,
-    y: ArraysLike,
+    x: ArraysLike | Data | str,
+    y: ArraysLike | None = None,
     *,
     loss: LossLike | None = None,
     sample_weight: ArrayLike | None = None,
@@ -152,8 +154,9 @@ def gradients(
     """
     from chainrule.models.sizes import sized
 
-    network = sized(self, Data.of(x, y).inputs)
-    x, t, weights, task, resolved = _batch(self, network, x, y, loss, sample_weight)
+    data = loaded(Data.of(x, y, weights=sample_weight), self.input_shape, self.normalization)
+    network = sized(self, data.inputs)
+    x, t, weights, task, resolved = _batch(self, network, data, loss)
 
     calls = self.calls.setdefault("gradients", _Calls((optimizers.SGD(), None, None)))
     stepper = calls.stepper(network, resolved, task, self.frozen, Weighting.of(weights))
@@ -169,7 +172,7 @@ def gradients(
 
 
 def _batch(
-    model: Network, network: Network, x: ArraysLike, y: ArraysLike, loss: LossLike | None, weights: ArrayLike | None
+    model: Network, network: Network, data: Data, loss: LossLike | None
 ) -> tuple[Array, Array, Array | None, Task, Loss]:
     """Check a batch, and return x, targets and weights in the network's dtype, the task and the loss.
 
@@ -177,8 +180,7 @@ def _batch(
 
     network   the model, or one with the same weights for the size of the batch
     """
-    resolved = network.check_loss(loss)
-    data = Data.of(x, y, weights=weights)
+    resolved = network.check_loss(loss_for(network, data, loss))
     record = replace(Record.learned(network, data, resolved), task=network.task)
     examples = record.read(data)
     task = network.task or outputs.infer_task(network, resolved, examples.targets)

@@ -1,15 +1,13 @@
 """The values that training determines besides the parameters."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
 from chainrule.core.arrays import Shape
 from chainrule.core.options import plain
-from chainrule.core.shapes import text
-from chainrule.data.normalization import JointNormalization, Normalization
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, printable_name, quoted
 from chainrule.network.labels import YES_AND_NO, Labels
 from chainrule.network.losses import Loss
@@ -17,9 +15,10 @@ from chainrule.network.ports import Ports
 from chainrule.network.tasks import BINARY, Task
 
 if TYPE_CHECKING:
-    from chainrule.network.target_scaling import TargetScaling
+    from chainrule.network.scaling import TargetScaling
 
 UNFITTED = Normalization("none")
+SCALING = re.compile(r"input\.(?:(.+)\.)?(kind|gain|origin|limits|white|digits)|target\.(mean|deviation)")
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,6 @@ class Fitted:
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     target_scaling  scaling of regression targets; None: training uses the targets themselves
     thresholds     smallest output that means yes, of each label; empty: ½
-    positions      whether the outputs are positions in the image, as `Augmentation` says
     """
 
     normalization: Normalization
@@ -42,7 +40,6 @@ class Fitted:
     largest_input: float | None = None
     target_scaling: "TargetScaling | None" = None
     thresholds: tuple[float, ...] = ()
-    positions: bool = False
 
     def labels_after(self, current: Labels) -> Labels:
         """Return the labels after training: those of the data, or the current ones. A binary output has two classes."""
@@ -81,40 +78,3 @@ def checked_labels(classes: object, ports: Ports | None, outputs: int) -> Labels
     if len(names) not in class_counts(count):
         raise OptionError(f"{len(names)} names of classes for {count} outputs; expected as many")
     return Labels(names, chosen=classes is not None)
-
-
-def checked_normalization(
-    normalization: object, ports: Ports | None, names: tuple[str, ...], shape: Shape
-) -> Normalization:
-    """Return the normalization of a network's inputs.
-
-    ports   names and shapes of several inputs; None if there is only one
-    names   names of the inputs
-    shape   shape of a single input
-    """
-    if not isinstance(normalization, Normalization):
-        raise OptionError(f"normalization {quoted(normalization)}: expected a Normalization, which training sets")
-    if normalization.parts:
-        if normalization.parts.keys() != set(names):
-            raise _wrong_count(normalization, ports)
-        # files sort the names
-        normalization = JointNormalization.of({name: normalization.parts[name] for name in names})
-    elif ports and normalization.kind != "none":
-        raise _wrong_count(normalization, ports)
-    shapes = list(ports.shapes.values()) if ports else [shape]
-    parts = list(normalization.parts.values()) or [normalization]
-    for part, part_shape in zip(parts, shapes, strict=False):
-        channels = part_shape[0]
-        if not {np.size(part.gain), np.size(part.origin)} <= {1, channels}:
-            expected = f"expected a number, or {channels}, one for each channel or feature"
-            raise OptionError(f"normalization {quoted(part)} for inputs of shape {text(part_shape)}: {expected}")
-    return normalization
-
-
-def _wrong_count(normalization: Normalization, ports: Ports | None) -> OptionError:
-    """Return the error for a normalization that does not belong to the inputs."""
-    expected = "one, for one input"
-    if ports:
-        expected = f"one for each of {ports}, which training sets"
-    shown = ", ".join(normalization.parts) or "a single input"
-    return OptionError(f"normalization of {shown}: expected {expected}")

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import sys
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.core.shapes import text
 from chainrule.data.normalization import Normalization
-from chainrule.data.sources import as_array
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.protocol import Array
-from chainrule.errors import FormatError
 from chainrule.network.fitted import UNFITTED
 
 if TYPE_CHECKING:
     from chainrule.layers import Layer
     from chainrule.layers.base import Parameter
-    from chainrule.layers.node import Wiring
+    from chainrule.network.scaling import TargetScaling
 
 
 class Buffer(np.ndarray[Any, Any]):
@@ -32,20 +28,6 @@ class Buffer(np.ndarray[Any, Any]):
     def __call__(self) -> NoReturn:
         """Raise TypeError: it is an attribute."""
         raise TypeError("parameters is an array, not a method; optimizers need no parameters: fit(…, optimizer=Adam())")
-
-
-def checked_weights(weights: Mapping[str, ArrayLike], table: Mapping[str, Parameter]) -> dict[str, Array]:
-    """Convert the weights to arrays; FormatError if names or shapes differ from those of a network's ``table``."""
-    differing = sorted(table.keys() ^ weights.keys())
-    if differing:
-        raise FormatError(f"weights do not belong to this model: {', '.join(differing[:5])} missing or unknown")
-    values = dict[str, Array]()
-    for name, parameter in table.items():
-        values[name] = as_array(weights[name])
-        shape = values[name].shape
-        if shape != parameter.shape:
-            raise FormatError(f"{name}: expected shape {text(parameter.shape)}, found {text(shape)}")
-    return values
 
 
 class AssignableWeights(dict[str, Array]):
@@ -77,10 +59,11 @@ class FlatBuffers:
     parameters, statistics   the arrays for engines
     table, layout   see `network.Network`
     untrained       whether the parameters are the initial ones; None: those of another network, not trained here
-    normalization   normalization of the network's inputs
+    normalization, target_scaling   scaling of the network's inputs, and of regression targets
     """
 
     normalization: Normalization = UNFITTED
+    target_scaling: TargetScaling | None = None
 
     def __init__(
         self,
@@ -121,7 +104,7 @@ class FlatBuffers:
     def __reduce__(self) -> tuple[object, ...]:
         """Copy or pickle the arrays, and what is known of them."""
         arguments = self.parameters, self.statistics, self.table, self.layout, self.untrained
-        return FlatBuffers, arguments, {"normalization": self.normalization}
+        return FlatBuffers, arguments, {"normalization": self.normalization, "target_scaling": self.target_scaling}
 
     def views(self, parameters: Array) -> dict[str, Array]:
         """Return views of all parameters and running statistics by name.
@@ -161,12 +144,14 @@ class Origin:
 
     buffers    its buffers, which may change after the layer was taken
     name       name of the layer, or of the layer whose parameters it shares
-    channels   number of channels of the network's only input if the layer reads it; otherwise 0
+    reads      name of the input that it reads, "" for the only one; None: it reads none
+    columns    places of its outputs among the standardized targets; None: it computes no output
     """
 
     buffers: FlatBuffers
     name: str
-    channels: int
+    reads: str | None
+    columns: slice | None
 
 
 class LayerTuple(tuple["Layer", ...]):
@@ -186,17 +171,3 @@ class LayerTuple(tuple["Layer", ...]):
         def __radd__(self, layers):
             """Return other layers and these."""
             return LayerTuple((*layers, *self))
-
-
-def with_origins(layers: Sequence[Layer], wiring: Wiring, buffers: FlatBuffers, channels: int) -> LayerTuple:
-    """Return copies of a network's layers that know their origin. Layers that share parameters become one layer.
-
-    channels   number of channels of the only input; 0 for several inputs
-    """
-    copies = list(map(copy.copy, layers))
-    for layer, owner, inputs in zip(copies, wiring.owners, wiring.inputs, strict=True):
-        channels_of_input = 0
-        if 0 in inputs:
-            channels_of_input = channels
-        vars(layer)["origin"] = Origin(buffers, wiring.names[owner], channels_of_input)
-    return LayerTuple(copies[owner] for owner in wiring.owners)

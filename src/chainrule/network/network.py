@@ -3,9 +3,10 @@
 A network is independent of data, files and training. `model.Model` adds these features.
 """
 
+import copy
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +19,24 @@ from chainrule.core.options import checked_options
 from chainrule.core.plan import Plan
 from chainrule.core.shapes import expected_integer, is_whole
 from chainrule.data.normalization import Normalization
-from chainrule.data.sources import SampleSource
+from chainrule.data.sources import SampleSource, as_array
 from chainrule.engines import loader
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.engines.protocol import Array, CompiledPlan, Engine
 from chainrule.errors import OptionError, PrecisionWarning, explain_memory_errors, quoted, unknown_name
-from chainrule.layers import node
+from chainrule.layers import Layer, node
+from chainrule.layers.base import type_of
 from chainrule.layers.node import Wiring
 from chainrule.network import loss_checks, losses, plans
-from chainrule.network.fitted import Fitted, checked_labels, checked_normalization
-from chainrule.network.flat_buffers import AssignableWeights, FlatBuffers, checked_weights, with_origins
+from chainrule.network.fitted import Fitted, checked_labels
+from chainrule.network.flat_buffers import AssignableWeights, FlatBuffers, LayerTuple, Origin
 from chainrule.network.losses import Loss, LossLike
-from chainrule.network.ports import OutputEnd, input_ports, output_ends, output_ports, type_of_end
+from chainrule.network.ports import OutputEnd, input_ports, output_ends, output_ports, unpacking_layers
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
 from chainrule.network.tasks import Task
 
 if TYPE_CHECKING:
-    from chainrule.network.target_scaling import TargetScaling
+    from chainrule.network.scaling import TargetScaling
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference
@@ -60,8 +62,7 @@ class Network:
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     inherited      names of the layers whose initial weights are those of a trained network, from which their layers
                    or nodes were taken
-    target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
-    labels, thresholds, positions   as in `Fitted`
+    labels, thresholds   as in `Fitted`
     loss_is_chosen   whether a user chose the loss, which otherwise follows from the last layer
     input_ports, output_ports   names and shapes of several inputs or outputs, which `apply` accepts and returns packed
                    in one array; None if there is only one
@@ -72,7 +73,6 @@ class Network:
 
     inherited: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
-    positions: bool = False
 
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
     def __init__(
@@ -100,7 +100,6 @@ class Network:
         self.seed = checked_seed(seed)
         self.task: Task | None = None
         self.largest_input: float | None = None
-        self.target_scaling: TargetScaling | None = None
         self._checks_outliers: bool | None = None  # whether to compare inputs with `largest_input`; None: undecided
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))
@@ -111,6 +110,8 @@ class Network:
         self.input_ports = input_ports(self.layers, self.wiring, self.input_shape)
         self.output_ports = output_ports(self.layers, self.wiring, self.shapes)
         if weights is not None:
+            from chainrule.network.carried_weights import checked_weights
+
             checked_weights(weights, self.table)
         self.labels = checked_labels(classes, self.output_ports, self.output_shape[0])
         self.loss = losses.choose_for(self.outputs, self.output_ports, loss)
@@ -120,9 +121,7 @@ class Network:
         self.layout = self._buffers.layout
         self.statistics = self._buffers.statistics
         if normalization is not None:
-            self.normalization = checked_normalization(
-                normalization, self.input_ports, self.input_names, self.input_shape
-            )
+            self.normalization = self._checked_normalization(normalization)
         self._initialize(weights, normalization)
         # Compiled plans of `infer` that no thread is using, by input shape and loss, and what `train_step` and
         # `gradients` keep between calls
@@ -131,16 +130,40 @@ class Network:
 
     def _initialize(self, weights: Mapping[str, ArrayLike] | None, normalization: Normalization | None) -> None:
         """Set all weights to ``weights``. If None, draw them, or inherit those of the networks that layers are from."""
-        channels = 0 if self.input_ports else self.input_shape[0]
         if weights is not None:
-            self.set_weights(weights)
+            self._start_from(weights, normalization)
         else:
             self.reset(self.seed)
             if any(layer.origin for layer in self.layers):
                 from chainrule.network.carried_weights import inherit
 
-                self.inherited = inherit(self.layers, self.wiring, self._buffers, channels, normalization)
-        self.layers = with_origins(self.layers, self.wiring, self._buffers, channels)
+                self.inherited = inherit(self, self._buffers, normalization)
+        self.layers = LayerTuple(self._with_origins())
+
+    def _start_from(self, weights: Mapping[str, ArrayLike], normalization: Normalization | None) -> None:
+        """Set all weights; OptionError if they have another scaling of the inputs than the one that was passed."""
+        passed = self.normalization
+        self.set_weights(weights)
+        if normalization is not None and self.normalization != passed:
+            unit = self.normalization.unit
+            raise OptionError(f"these weights expect other inputs ({unit}): use cr.load, or leave out normalization=")
+
+    def _with_origins(self) -> Iterator[Layer]:
+        """Yield copies of the layers that know their origin. Layers that share parameters become one layer."""
+        owners = self.wiring.owners
+        reads = dict[int, str]()
+        for owner, inputs in zip(owners, self.wiring.inputs, strict=True):
+            for number in self.input_sources.keys() & inputs:
+                reads.setdefault(owner, self.input_sources[number])
+        columns = dict[int, slice]()
+        first = 0
+        for end in self.outputs:
+            columns[owners[end.number]] = slice(first, first + end.shape[0])
+            first += end.shape[0]
+        copies = list(map(copy.copy, self.layers))
+        for number, layer in enumerate(copies):
+            vars(layer)["origin"] = Origin(self._buffers, self.names[number], reads.get(number), columns.get(number))
+        return (copies[owner] for owner in owners)
 
     # ------------------------------------------------------------------ parameters
 
@@ -173,12 +196,25 @@ class Network:
     def normalization(self, normalization: Normalization) -> None:
         self._buffers.normalization = normalization
 
+    @property
+    def target_scaling(self) -> "TargetScaling | None":
+        """The scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling."""
+        return self._buffers.target_scaling
+
+    @target_scaling.setter
+    def target_scaling(self, scaling: "TargetScaling | None") -> None:
+        self._buffers.target_scaling = scaling
+
+    def _checked_normalization(self, normalization: object) -> Normalization:
+        from chainrule.network.scaling import checked_normalization
+
+        return checked_normalization(normalization, self.input_ports, self.input_names, self.input_shape)
+
     @checked_options
     def reset(self, seed: int) -> None:
         """Reinitialize all parameters and running statistics, each with a random generator derived from the seed."""
-        weights = self.weights
-        for name in self.table:
-            weights[name][...] = self.drawn(name, seed)
+        for name, target in self._buffers.views(self.parameters).items():
+            target[...] = self.drawn(name, seed)
         self._buffers.untrained = True
 
     def drawn(self, name: str, seed: int) -> Array:
@@ -195,30 +231,43 @@ class Network:
 
     @property
     def weights(self) -> dict[str, Array]:
-        """Views of parameters, running statistics and constants by name.
+        """Views of parameters, running statistics and constants by name, and the fitted scaling (`scaling_tensors`).
 
         An array assigned to conv1.w is copied into its view. The names of parameters are those of `trainable_layout`.
         """
-        weights = AssignableWeights(self._buffers.views(self.parameters))
+        from chainrule.network.scaling import scaling_tensors
+
+        tensors = scaling_tensors(self.normalization, self.target_scaling)
+        weights = AssignableWeights(self._buffers.views(self.parameters) | tensors)
         weights.assign = self.set_weights
         return weights
 
     def get_weights(self) -> dict[str, Array]:
-        """Return copies of all parameters and running statistics by name, for `set_weights`."""
+        """Return copies of all `weights` by name, for `set_weights`."""
         return {name: values.copy() for name, values in self.weights.items()}
 
     state_dict = get_weights  # as PyTorch calls it
 
     @checked_options
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
-        """Overwrite all parameters and running statistics.
+        """Overwrite all parameters and running statistics, and the scaling of inputs and targets.
 
-        Errors   FormatError if names or shapes differ from the network's
+        Errors   FormatError if names or shapes differ from the network's, or if the network was trained with a scaling
+                 and the weights have none
         """
+        from chainrule.network.carried_weights import checked_weights
+        from chainrule.network.scaling import read_scaling
+
         values = checked_weights(weights, self.table)
-        for name, target in self.weights.items():
+        tensors = {name: as_array(weights[name]) for name in weights if name not in self.table}
+        own = self.normalization, self.target_scaling
+        shapes = [end.shape for end in self.outputs]
+        normalization, scaling = read_scaling(tensors, own, shapes, is_trained=self.task is not None)
+        normalization = self._checked_normalization(normalization)
+        for name, target in self._buffers.views(self.parameters).items():
             target[...] = values[name]
         self._buffers.untrained = False
+        self.normalization, self.target_scaling = normalization, scaling
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to copy or pickle: without plans and calls, and with only the name of the engine."""
@@ -256,13 +305,21 @@ class Network:
 
     @property
     def last_layer(self) -> str | None:
-        """Type of the last layer, as `ports.type_of_end`; None for a custom layer, because its outputs are unknown."""
-        return type_of_end(self.layers, self.wiring)
+        """Type of the last layer; None for a custom layer, because its outputs are unknown."""
+        return type_of(self.layers[-1])
 
     @property
     def input_names(self) -> tuple[str, ...]:
         """Names of the inputs; a single input is called x."""
         return ("x",) if self.input_ports is None else self.input_ports.names
+
+    @property
+    def input_sources(self) -> dict[int, str]:
+        """Names of the inputs by their numbers in the wiring; a single input, 0, has the name ""."""
+        if self.input_ports is None:
+            return {0: ""}
+        numbers = [number + 1 for number, _ in unpacking_layers(self.layers)]
+        return dict(zip(numbers, self.input_names, strict=True))
 
     @property
     def output_names(self) -> tuple[str, ...]:

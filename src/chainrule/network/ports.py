@@ -178,21 +178,12 @@ def output_ends(layers: Sequence[Layer], wiring: Wiring, shape: Shape, ports: Po
     ports   names and shapes of several outputs; None if there is only one
     """
     if ports is None:
-        return [OutputEnd("", shape, type_of_end(layers, wiring), len(layers) - 1)]
+        return [OutputEnd("", shape, type_of(layers[-1]), len(layers) - 1)]
     ends = list[OutputEnd]()
     for (name, own_shape), end in zip(ports.shapes.items(), wiring.inputs[-1], strict=True):
         number = end - 1  # 0 is the input
-        ends.append(OutputEnd(name, own_shape, type_of_end(layers, wiring, number), number))
+        ends.append(OutputEnd(name, own_shape, type_of(layers[number]), number))
     return ends
-
-
-def type_of_end(layers: Sequence[Layer], wiring: Wiring, number: int = -1) -> str | None:
-    """Return the type of the layer that computes an output; of a mean, that of the averaged layers."""
-    if layers[number].kind != "rescaling":
-        return type_of(layers[number])
-    from chainrule.network.averages import type_of_mean
-
-    return type_of_mean(layers, wiring, number)
 
 
 def output_ports(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[Shape]) -> Ports | None:

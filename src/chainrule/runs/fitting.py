@@ -98,7 +98,7 @@ def _fit_in_folder(
         result = running.continue_run(folder, prepare, test, callbacks, plots=run.plots, **changes)
     else:
         initial = job.build().weights
-        pretrained = not all(np.array_equal(values, initial[name]) for name, values in model.weights.items())
+        pretrained = not all(np.array_equal(model.weights[name], initial[name]) for name in model.table)
         job = replace(job, pretrained=pretrained)
         result = running.begin(folder, job, model, trainer, test, callbacks, plots=run.plots)
     for buffer in (model.parameters, model.statistics):  # worker 0 may have restored the best epoch

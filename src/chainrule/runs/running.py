@@ -282,7 +282,7 @@ def _train(
     if test is not None:
         evaluation = model.evaluate(test, ignore_label=trainer.recipe.ignore_label)
     if evaluation is not None:
-        files.write_atomic(folder / EVALUATION, files.json_bytes(evaluation.to_json(model.classes)))
+        files.write_atomic(folder / EVALUATION, files.json_bytes(evaluation.to_json()))
     about = {**model.about(), "epoch": len(trainer.history.epochs), "epochs": job.recipe.epochs}
     files.write_atomic(folder / MODEL, files.tensor_bytes("model", model.weights, about))
     result = Result(folder, model, trainer.history, seconds, True, evaluation)

@@ -139,9 +139,7 @@ class NetworkEstimator(BaseEstimator):
         """
         if not (self.layers is None or hasattr(self.layers, "__iter__")):
             raise OptionError(f"layers {quoted(self.layers)}: expected a sequence of layers, or None")
-        flatten = list[Layer]()
-        if x.ndim > 2:
-            flatten.append(Flatten())
+        flatten = [Flatten()] if x.ndim > 2 else []
         if self.layers is None:
             layers = [*flatten, Dense(HIDDEN_UNITS), ReLU()]
         else:
@@ -233,9 +231,7 @@ class NetworkEstimator(BaseEstimator):
         loss = model.check_loss(self.loss)
         record = Record.learned(model, data, loss, normalization=self.normalization)
         examples = record.read(data)
-        kind = self.normalization
-        if kind is None:
-            kind = examples.statistics.default_kind
+        kind = self.normalization or record.default_kind(examples)
         recipe = Recipe(loss=loss, normalization=kind, seed=seed, **self._options(len(inputs)), **options)
         trainer = model.trainer(recipe, examples, normalization=existing and existing.normalization)
         trainer.adopt()

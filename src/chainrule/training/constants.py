@@ -18,7 +18,7 @@ from chainrule.training.samples import targets_of_step
 from chainrule.training.targets import Targets
 
 if TYPE_CHECKING:
-    from chainrule.network.target_scaling import TargetScaling
+    from chainrule.network.scaling import TargetScaling
 
 BISECTIONS = 30
 MAX_SAMPLES = 1000  # samples on which the constant of a custom loss is fitted

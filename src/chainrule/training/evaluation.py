@@ -23,13 +23,14 @@ from chainrule.training import outputs as network_outputs
 from chainrule.training.examples import Examples
 from chainrule.training.history import Epoch
 from chainrule.training.joint import JointEvaluation
-from chainrule.training.metrics import LOGITS_LOSS, Evaluation, Metric
+from chainrule.training.metrics import FIGURES, LOGITS_LOSS, Evaluation, Metric
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Batch, Preparation
 
 EVALUATION_BATCH = 1024  # maximum number of samples that are evaluated together
 EVALUATION_BYTES = 1 << 26  # maximum size of their inputs
 FLOAT_BYTES = 4
+RESERVED = {"loss", "mean_iou", "task", "samples", "warnings", "classes", "outputs"}.union(*FIGURES.values())
 
 
 def evaluate(
@@ -169,6 +170,9 @@ def checked_metrics(metrics: object) -> Mapping[str, Metric]:
         return {}
     if isinstance(metrics, Mapping):
         functions = cast("Mapping[str, Metric]", metrics)
+        reserved = functions.keys() & RESERVED
+        if reserved:
+            raise OptionError(f"metric {', '.join(sorted(reserved))}: a name of chainrule; expected another one")
         if all(map(callable, functions.values())):
             return functions
     raise OptionError(f"metrics {quoted(cast('object', metrics))}: expected functions by name, such as {{'f2': f}}")

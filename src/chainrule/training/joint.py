@@ -101,7 +101,7 @@ class JointEvaluation(Evaluation):
         parts = {output: part.with_metrics(functions) for output, part in self.parts.items()}
         return replace(self, parts=parts)
 
-    def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the figures, and the evaluation of each output, as JSON values."""
         parts = {output: part.to_json() for output, part in self.parts.items()}
         entries: dict[str, object] = {"task": self.task.name, self.task.metric: self.measured, "loss": self.loss}

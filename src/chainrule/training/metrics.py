@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -16,7 +16,7 @@ from chainrule.core.lazy_methods import function_of
 from chainrule.core.shapes import is_number
 from chainrule.data.input_statistics import mean_and_deviation
 from chainrule.engines import fallback
-from chainrule.errors import OptionError, quoted
+from chainrule.errors import DataError, OptionError, quoted
 from chainrule.network.labels import UNNAMED, Labels
 from chainrule.network.losses import Loss
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
@@ -37,7 +37,6 @@ FIGURES: Mapping[Task, tuple[str, ...]] = {
 }
 MAX_NAMED = 20  # targets whose errors are reported by name
 MAX_MISSED = 10  # classes with a recall of 0 that a warning names
-PLURALS = {"class": "classes", "label": "labels"}
 
 
 class Misclassification(NamedTuple):
@@ -114,6 +113,8 @@ class Evaluation:
         """Return the evaluation with weights of the samples (N,) in the loss and in the metrics."""
         if not len(self.losses):
             raise OptionError("sample_weight requires one output; evaluate each output with its own weights")
+        if not weights.any():
+            raise DataError("sample_weight: all are 0; expected at least one above 0")
         loss = float(np.average(self.losses, weights=weights))
         return replace(self, loss=loss, weights=weights / weights.mean())
 
@@ -317,7 +318,12 @@ class Evaluation:
         if self.row_weights is not None:
             options["sample_weight"] = self.row_weights
         for name, function in self.functions.items():
-            value = function(*self.compared, **options)
+            try:
+                value = function(*self.compared, **options)
+            except TypeError as error:
+                if not options:
+                    raise
+                raise OptionError(f"metric {name}: expected a function with sample_weight: {error}") from error
             if name in metrics or not is_number(value):
                 raise OptionError(f"metric {name}: expected a number with another name, found {quoted(value)}")
             metrics[name] = float(value)
@@ -340,44 +346,40 @@ class Evaluation:
         shown = ", ".join(missed[:MAX_MISSED])
         if len(missed) > MAX_MISSED:
             shown += f" and {len(missed) - MAX_MISSED} more"
-        noun = "class"
-        if self.task == MULTI_LABEL:
-            noun = "label"
-        if len(missed) > 1:
-            noun = PLURALS[noun]
         unit = "sample"
         if self.outputs.ndim > 2:
             unit = "pixel"
-        _, actual, _ = self._counts()
-        samples = counted(int(actual[is_missed].sum()), unit)
-        return (f"{noun} with recall 0 %: {shown}; none of {samples} was found",)
+        samples = counted(int(self._numbers[is_missed].sum()), unit)
+        return (f"recall 0 %: {shown}; none of {samples} was found",)
 
     def with_metrics(self, functions: Mapping[str, Metric]) -> Evaluation:
         """Return the evaluation with further metrics by name."""
         return replace(self, functions=functions)
 
-    def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.
-
-        classes  names of the classes or labels; empty: the evaluation's ``classes``
-        """
+    def to_json(self) -> dict[str, Any]:
+        """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values."""
         entries: dict[str, object] = {"task": self.task.name, **self.figures, "samples": self.samples}
         entries["warnings"] = [*self.warnings]
         if self.task != REGRESSION:
-            entries["classes"] = self._per_class(classes or self.names)
+            entries["classes"] = self._per_class()
         return without_nonfinite(entries)
 
-    def _per_class(self, names: Sequence[str]) -> list[dict[str, object]]:
+    def _per_class(self) -> list[dict[str, object]]:
         """Return the metrics of each class or label, with its name and its number of samples."""
         columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         if self.outputs.ndim > 2:
             columns["iou"] = self.iou
-        _, actual, _ = self._counts()
         rows = list[dict[str, object]]()
-        for name, count, *values in zip(names, actual, *columns.values(), strict=False):
+        for name, count, *values in zip(self.names, self._numbers, *columns.values(), strict=False):
             metrics = dict(zip(columns, map(float, values), strict=True))
             rows.append({"class": name, **metrics, "samples": int(count)})
         return rows
+
+    @property
+    def _numbers(self) -> Array:
+        """Number of samples or positions of each class or label, (K,), whatever their weights."""
+        _, actual, _ = replace(self, weights=None)._counts()
+        return actual
 
     def _counts(self) -> tuple[Array, Array, Array]:
         """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""

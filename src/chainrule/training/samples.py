@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from chainrule.data.augmentation import Augmentation
-    from chainrule.network.target_scaling import TargetScaling
+    from chainrule.network.scaling import TargetScaling
 
 Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, targets, and weights in the loss or None
 

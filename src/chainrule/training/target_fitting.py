@@ -14,7 +14,7 @@ from chainrule.layers.dense import Dense
 from chainrule.network import tasks
 from chainrule.network.losses import JointLoss, Loss, standardizes, terms
 from chainrule.network.network import Network
-from chainrule.network.target_scaling import TargetScaling, repeats_of
+from chainrule.network.scaling import TargetScaling, repeats_of
 from chainrule.network.tasks import REGRESSION, Task
 from chainrule.training import dense
 from chainrule.training.targets import Targets
@@ -61,16 +61,13 @@ def fit_target_scaling(
 def _scaled(network: Network, parts: Sequence[Task]) -> list[bool]:
     """Return whether each output is standardized: its task is a regression, and its last layer supports it.
 
-    The weights of this layer must be the initial ones, or carried from another network. Others were trained here or
-    read from a file, and their outputs have a unit already.
+    The weights of this layer must be the initial ones. Others were trained, and their outputs have a unit already.
     """
     results = list[bool]()
     for part, end in zip(parts, network.outputs, strict=True):
-        layer = network.names[end.number]
         is_scaled = part == REGRESSION and is_supported(network, end.number)
-        is_carried = network.task is None and layer in network.inherited
-        if is_scaled and not is_carried:
-            name = f"{layer}.w"
+        if is_scaled:
+            name = f"{network.names[end.number]}.w"
             is_scaled = np.array_equal(network.weights[name], network.drawn(name, network.seed))
         results.append(is_scaled)
     return results

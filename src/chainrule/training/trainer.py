@@ -33,7 +33,7 @@ from chainrule.training.steps.stepper import Stepper
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
-    from chainrule.network.target_scaling import TargetScaling
+    from chainrule.network.scaling import TargetScaling
     from chainrule.training.components import Component
     from chainrule.training.metrics import Metric
     from chainrule.training.targets import Targets
@@ -236,8 +236,6 @@ class Trainer:
     def fitted(self) -> Fitted:
         """Normalization, loss, task and other values that `adopt` copies to the network."""
         network = self.network
-        augmentation = self.recipe.augmentation
-        moves_positions = augmentation is not None and bool(augmentation.positions)
         return Fitted(
             normalization=self.normalization,
             loss=self.recipe.loss,
@@ -246,7 +244,6 @@ class Trainer:
             largest_input=self._largest_input,
             target_scaling=self.target_scaling,
             thresholds=network.thresholds,
-            positions=network.positions or moves_positions,
         )
 
     @property

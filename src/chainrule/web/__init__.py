@@ -8,7 +8,6 @@ keyframe   stored frame, from which later frames are recomputed by training agai
 timeline   the stored frames of a run
 subject    what the page shows: a run, an untrained network of the zoo, or a model file
 walk       guided tour of the page, a sequence of stops
-backfill   measurement of gradient norms at earlier steps, while the machine is idle
 
 Imports: errors, _io, core, operations, engines, data, network, training, explain, models, runs, zoo.
 """

@@ -66,6 +66,10 @@ class Contributions:
                 contributions.append(size / self._samples * of_sample.reshape(-1)[list(indices)])
         return np.stack(contributions, axis=1)
 
+    def outputs(self) -> NDArray[np.float64]:
+        """Return the network's outputs for the samples, (N, …)."""
+        return np.concatenate([np.asarray(walk.read(self._plan.output)) for walk, _ in self._parts])
+
 
 class StepReplay:
     """Replays steps of a training run and caches the step requested last. Thread-safe."""
@@ -86,10 +90,18 @@ class StepReplay:
     ) -> NDArray[np.float64]:
         """Return each sample's contributions to gradients in the step after frame `step`; see `Contributions.of`."""
         with self._lock:
-            batch_step = self._cached_step(step, cancelled)
-            if self._contributions is None:
-                self._contributions = Contributions(self._replayer.twin, batch_step)
-            return self._contributions.of(name, indices)
+            return self._cached_contributions(step, cancelled).of(name, indices)
+
+    def outputs(self, step: int, cancelled: threading.Event) -> NDArray[np.float64]:
+        """Return the network's outputs for the batch of the step after frame `step`, before this step."""
+        with self._lock:
+            return self._cached_contributions(step, cancelled).outputs()
+
+    def _cached_contributions(self, step: int, cancelled: threading.Event) -> Contributions:
+        batch_step = self._cached_step(step, cancelled)
+        if self._contributions is None:
+            self._contributions = Contributions(self._replayer.twin, batch_step)
+        return self._contributions
 
     def _cached_step(self, step: int, cancelled: threading.Event) -> BatchStep:
         if self._step is None or self._step.before.step != step:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.explain import code, saliency
+from chainrule.explain import code
 from chainrule.explain.cataloguing import build_catalogue, title
 from chainrule.explain.cells import TensorCatalogue
 from chainrule.models.decisions import yes_thresholds
@@ -46,7 +46,7 @@ def describe(model: Model, recipe: Recipe, weighting: Weighting | None = None) -
     if outputs:
         measure = tasks.REGRESSION.metric
     layout = {name: list(place) for name, place in model.layout.items()}
-    shapes = {name: list(values.shape) for name, values in model.weights.items()}
+    shapes = {name: list(parameter.shape) for name, parameter in model.table.items()}
     derivations = {name: code.derivation(name) for name in explained}
     return {
         "format": FORMAT,
@@ -62,7 +62,6 @@ def describe(model: Model, recipe: Recipe, weighting: Weighting | None = None) -
         "plan": plan_to_json(training),
         "catalogue": catalogue.to_json(),
         "inference": plan_to_json(model.plan()),
-        "saliency": plan_to_json(saliency.input_plan(model)),
         "outputs": outputs,
         "measure": measure,
         "recipe": recipe.to_config(),
@@ -314,7 +313,7 @@ def busy_notice(place: Path | None, step: int) -> str | None:
         return None
     return (
         f"This run is being trained by another process. The page shows its checkpoint of step {step:,}; "
-        "reload the page to see a newer one."
+        "open the run again to see a newer one."
     )
 
 

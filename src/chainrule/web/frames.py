@@ -1,15 +1,11 @@
 """Frames: copies of a network's parameters, running statistics and moments between two training steps.
 
-Keyframes are stored frames, from which every later frame can be recomputed bit for bit. The page also shows the update
-of the newest step, which needs two consecutive frames. If steps are fast, copying every frame would slow them down, so
-two consecutive frames are copied on request. If steps are slow, waiting for two of them would take too long, so every
-frame is copied and kept for a while.
+Keyframes are stored frames, from which every later frame can be recomputed bit for bit.
 """
 
 import json
 import struct
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +22,6 @@ MOST = 128  # maximum number of keyframes
 MEMORY = 256 << 20  # maximum size of all keyframes in bytes, unless FEWEST keyframes need more
 FEWEST = 8  # minimum number of keyframes that fit
 RECENT = 4  # recently viewed frames that are kept
-SLOW = 0.1  # seconds; during steps that take longer, a copy costs little
-WAIT = 0.25  # seconds to wait for two steps; longer means slow steps or stopped training
 EARLY_STEPS = 200  # the loss is expected to start to fall within this many steps
 WINDOW = 5  # steps of the moving average of the loss
 FALLEN = 0.85  # the loss has fallen if its average is at most this fraction of the first average
@@ -150,11 +144,6 @@ class Timeline:
         with self._lock:
             self._recent.append(frame)
 
-    def pin(self, frame: Frame) -> None:
-        """Keep a frame permanently."""
-        with self._lock:
-            self._pinned[frame.step] = frame
-
     def before(self, step: int) -> Frame | None:
         """Return the last stored frame at or before a step, or None if there is none."""
         latest = None
@@ -176,55 +165,6 @@ class Timeline:
             self._pinned = {first.step: first}
             self.spacing = 1
             self._recent.clear()
-
-
-class FramePairs:
-    """Copies two consecutive frames on request, while training runs."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self._delivered = threading.Condition()
-        self._count = 0
-        self._requested = False
-        self._before: Frame | None = None
-        self._newest: Frame | None = None
-        self._last = 0.0
-
-    def newest(self) -> Frame | None:
-        """Wait for a frame copied after this call, and return it, or None after a timeout.
-
-        The timeline keeps the preceding frame for a while.
-        """
-        with self._delivered:
-            before = self._count
-            self._requested = True
-            if self._delivered.wait_for(lambda: self._count > before, WAIT):
-                return self._newest
-            return None
-
-    def stepped(self, trainer: Trainer) -> None:
-        """Copy the newest frame if steps are slow or a frame is requested. The training thread calls this."""
-        last = self._last
-        self._last = time.monotonic()
-        slow = self._last - last > SLOW
-        if not (slow or self._requested):
-            return
-        frame = take_frame(trainer)
-        before = self._before
-        self._before = frame
-        if slow:
-            self._timeline.remember(frame)
-        if self._requested and before is not None and before.step == frame.step - 1:
-            self._timeline.remember(before)
-            self._deliver(frame)
-
-    def _deliver(self, frame: Frame) -> None:
-        with self._delivered:
-            self._newest = frame
-            self._before = None
-            self._requested = False
-            self._count += 1
-            self._delivered.notify_all()
 
 
 def early_step(losses: Sequence[float]) -> int | None:

@@ -172,20 +172,11 @@ class Replayer:
             self._timeline.remember(record.after)
             return record
 
-    def replay_between(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
-        """Call `look` with the twin at the last keyframe up to step `first`, and after each further step up to `last`.
-
-        Raise `Cancelled` as soon as `stop()` returns true.
-        """
-        with self._lock:
-            self._replay(self._timeline.before(first), last, stop, look)
-
     def _replay(
         self,
         keyframe: Frame | None,
         step: int,
         stop: Callable[[], bool],
-        look: Callable[[Trainer], None] = lambda _: None,
     ) -> None:
         """Train the twin from a frame to a step."""
         if stop() or keyframe is None:
@@ -193,12 +184,12 @@ class Replayer:
         self._compile()
         frames.restore_frame(keyframe, self.twin)
         self.twin.history = blank_history(keyframe.step)
-        self._advance(step, stop, look)
+        self._advance(step, stop)
 
-    def _advance(self, step: int, stop: Callable[[], bool], look: Callable[[Trainer], None] = lambda _: None) -> None:
+    def _advance(self, step: int, stop: Callable[[], bool]) -> None:
         """Train the twin up to a step."""
         self.twin.stop = False
-        train(self.twin, [_StopAtStep(step, self._timeline, stop, look)])
+        train(self.twin, [_StopAtStep(step, self._timeline, stop)])
         if len(self.twin.history) != step:
             raise Cancelled
 
@@ -212,26 +203,22 @@ class Replayer:
 class _StopAtStep(Callback):
     """Stops training at a step, and stores keyframes until then."""
 
-    def __init__(
-        self, step: int, timeline: Timeline, stop: Callable[[], bool], look: Callable[[Trainer], None]
-    ) -> None:
+    def __init__(self, step: int, timeline: Timeline, stop: Callable[[], bool]) -> None:
         self._step = step
         self._timeline = timeline
         self._stop = stop
-        self._look = look
 
     def begin(self, trainer: Trainer) -> None:
-        """Call `look` before the first step."""
-        self._inspect(trainer)
+        """Stop before the first step if the step is reached."""
+        self._check(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Store a keyframe if the timeline needs one, and call `look`."""
+        """Store a keyframe if the timeline needs one."""
         if self._timeline.wants(len(trainer.history)):
             self._timeline.keep(frames.take_frame(trainer))
-        self._inspect(trainer)
+        self._check(trainer)
 
-    def _inspect(self, trainer: Trainer) -> None:
-        self._look(trainer)
+    def _check(self, trainer: Trainer) -> None:
         trainer.stop = len(trainer.history) >= self._step or self._stop()
 
 

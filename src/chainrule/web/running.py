@@ -12,8 +12,7 @@ from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.contributions import StepReplay
 from chainrule.web.description import continued
-from chainrule.web.frames import Frame, FramePairs, Timeline
-from chainrule.web.norms import Gauge, Gradients, NormBackfill, Norms
+from chainrule.web.frames import Frame, Timeline
 from chainrule.web.replaying import Replayer
 from chainrule.web.threads import lower_priority
 
@@ -35,16 +34,10 @@ class Running(Callback):
         self.timeline = timeline
         self.replayer = Replayer(trainer, timeline)
         self.step_replay = StepReplay(self.replayer)
-        self.gradients = Gradients()
-        self._gauge = Gauge(trainer, self.gradients)
-        self._pairs = FramePairs(timeline)
-        self.norms = Norms(self._gauge.layers)
         self.message: str | None = None
         self._first = first
         self._recipe = trainer.recipe
         self._goal = 0
-        self.backfill = NormBackfill(self.replayer, self.norms, self.gradients, lambda: self.active, threaded=threaded)
-        self.backfill.begin(len(trainer.history))
         self._taking = self._restart = self._closed = False
         self._lock, self._waiting = threading.Lock(), threading.Lock()
         self._changed = threading.Condition()
@@ -83,33 +76,6 @@ class Running(Callback):
         """Return the current frame."""
         with self.between_steps() as trainer:
             return frames.take_frame(trainer)
-
-    def newest(self) -> Frame:
-        """Return the current frame or a slightly later one.
-
-        During training, the preceding frame is kept for a while, too.
-        """
-        if self.active and self.message is None:
-            frame = self._pairs.newest()
-            if frame is not None:
-                return frame
-        return self.frame()
-
-    def jump(self, frame: Frame, history: History) -> bool:
-        """Move to a later frame of the same run, and return whether this was possible.
-
-        It is not possible while training runs, or if the frame is not later than the current one.
-
-        history   history up to the frame
-        """
-        with self.between_steps() as trainer:
-            if self.active or frame.step <= self.step:
-                return False
-            self.timeline.pin(frame)
-            frames.restore_frame(frame, trainer)
-            trainer.history = history
-        self.backfill.begin(frame.step)
-        return True
 
     @property
     def planned(self) -> tuple[int, int]:
@@ -155,7 +121,6 @@ class Running(Callback):
             self._goal = 0
             self._closed = True
             self._changed.notify_all()
-        self.backfill.close()
         if self._thread is not None:
             self._thread.join(EXIT_TIMEOUT)
 
@@ -201,9 +166,6 @@ class Running(Callback):
             self.trainer.replan(self._recipe)
             self.trainer.history = History(measure=self.trainer.task.metric)
             self.timeline.forget(self._first)
-            self.backfill.forget()
-            self.norms.clear()
-            self.gradients.clear()
             self.message = None
 
     def begin(self, trainer: Trainer) -> None:
@@ -218,11 +180,8 @@ class Running(Callback):
         self._finish_step(trainer)
 
     def _finish_step(self, trainer: Trainer) -> None:
-        """Store the frames and norms that are due, and stop at the goal."""
+        """Store the frames that are due, and stop at the goal."""
         step = len(trainer.history)
         if self.timeline.wants(step):
             self.timeline.keep(frames.take_frame(trainer))
-        self._pairs.stepped(trainer)
         trainer.stop = step >= self._goal
-        if not trainer.stop:
-            self.norms.measure(self._gauge, trainer)

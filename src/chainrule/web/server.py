@@ -41,8 +41,6 @@ def application(session: Session, key: Key) -> ASGIApp:
         "/api/step/contributions": _contributions,
         "/api/training": _state,
         "/api/training/series": _series,
-        "/api/training/norms": _norms,
-        "/api/training/past": _past,
     }
     routes = [Route(path, answer) for path, answer in handlers_by_path.items()]
     routes.append(Route("/api/training/{command}", _command, methods=["POST"]))
@@ -72,8 +70,7 @@ async def _file(request: Request) -> Response:
 async def _description(request: Request) -> Response:
     session = _session(request)
     await _wait_until(lambda: session.described, request)
-    await in_thread(session.catch_up)  # a newly opened or reloaded page shows the newest checkpoint
-    return JSONResponse(session.description())
+    return JSONResponse(await in_thread(session.description))
 
 
 async def _samples(request: Request) -> Response:
@@ -144,24 +141,11 @@ async def _cancellable(request: Request, work: Callable[[threading.Event], T]) -
 
 
 async def _state(request: Request) -> Response:
-    session = _session(request)
-    session.page_opened()
-    return JSONResponse(session.state())
+    return JSONResponse(_session(request).state())
 
 
 async def _series(request: Request) -> Response:
     return JSONResponse(_session(request).series(_number(request, "after") or 0))
-
-
-async def _norms(request: Request) -> Response:
-    return JSONResponse(_session(request).norms())
-
-
-async def _past(request: Request) -> Response:
-    session = _session(request)
-    (name, [index, *_]) = _entry(request)
-    await _wait_until(session.loaded.is_set, request)
-    return JSONResponse(await in_thread(lambda: session.past(name, index)))
 
 
 async def _command(request: Request) -> Response:

@@ -1,10 +1,12 @@
 """The session: the state of the network that the page shows, shared by all windows of the page."""
 
 import copy
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -20,10 +22,9 @@ from chainrule.network.labels import are_numbers
 from chainrule.network.matching import matched
 from chainrule.training.examples import Examples
 from chainrule.training.samples import targets_of_step
-from chainrule.web import frames, subjects
+from chainrule.web import frames, opening, subjects
 from chainrule.web.description import best_step, best_step_notice, busy_notice, describe, on_page
 from chainrule.web.frames import Frame, Timeline, early_step
-from chainrule.web.plotted_series import StepSeries, element_series, step_series
 from chainrule.web.replaying import BatchStep
 from chainrule.web.running import Running
 from chainrule.web.subjects import (
@@ -38,6 +39,14 @@ from chainrule.web.subjects import (
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 MAX_STEPS = 1_000_000  # steps of one `advance`
+
+
+class StepSeries(TypedDict):
+    """Losses and metrics of steps; see `Series` in page/types.js. A number that is not finite is None."""
+
+    first: int
+    loss: list[float | None]
+    accuracy: list[float | None]
 
 
 class Session:
@@ -56,9 +65,9 @@ class Session:
         self._running: Running | None = None
         self._class_names: tuple[str, ...] = ()
         self._problem: str | None = _loading_message(subject)
+        self._openings = dict[int, str | None]()
         self._opened = subjects.opened_frame(subject)
         self._first = subjects.first_frame(subject, self._opened)
-        self._checkpoint_time = subjects.checkpoint_time(subject.folder)
         if threaded:
             threading.Thread(target=self._load, name="loading", daemon=True).start()
         else:
@@ -89,11 +98,41 @@ class Session:
         if self._class_names:
             description["classes"] = list(self._class_names)
         description["from_file"] = self.subject.untrainable is not None and not len(self.subject.history)
-        description["start"] = self.subject.start
+        description["start"] = self._start()
         description["walk"] = None
         if self.subject.walk is not None:
             description["walk"] = list(map(asdict, self.subject.walk))
         return description
+
+    def _start(self) -> str | None:
+        """Return the address that the page opens on, which is chosen once for each step; None for the first sample."""
+        if self.subject.start is not None:
+            return self.subject.start
+        if self.subject.walk is not None:
+            return "#/network?sample=0&stop=1"
+        running = self._running
+        if running is None:
+            return f"#/network?sample={opening.sample_to_open(self.subject, self._sample_images)}"
+        step = self.shown_step
+        if step not in self._openings:
+            plan = running.trainer.stepper.plan
+            try:
+                question = opening.question_at(self.subject, plan, running.step_replay, step)
+            except ChainruleError:
+                question = None
+            self._openings[step] = question
+        return self._openings[step]
+
+    @property
+    def shown_step(self) -> int:
+        """The step that the page opens on: that of its first address, an early one, or the newest with a successor."""
+        named = re.search(r"[?&]step=(\d+)", self.subject.start or "")
+        if named is not None:
+            return int(named[1])
+        if self.early is not None:
+            return self.early
+        newest = self._opened.step if self._running is None else self._running.step
+        return max(newest - 1, 0)
 
     def sample_images(self) -> SampleImages:
         """Return the test images. There are none before the data are loaded, or if the images are not bytes."""
@@ -101,10 +140,8 @@ class Session:
 
     def frame(self, step: int | None, cancelled: threading.Event) -> Frame:
         """Return the frame after `step` steps, or the current frame if `step` is None."""
-        running = self._running
-        if running is not None:
-            with running.backfill.paused():
-                return self._frame(running, step, cancelled)
+        if self._running is not None:
+            return self._frame(self._running, step, cancelled)
         if step is None or step == self._opened.step:
             return self._opened
         if step == self._first.step:
@@ -114,7 +151,7 @@ class Session:
 
     def _frame(self, running: Running, step: int | None, cancelled: threading.Event) -> Frame:
         if step is None:
-            return running.newest()
+            return running.frame()
         newest = running.step
         if step > newest:
             raise DataError(f"there is no step {step} yet; the newest is {newest}")
@@ -126,17 +163,13 @@ class Session:
 
     def batch_step(self, step: int, cancelled: threading.Event) -> BatchStep:
         """Return the training step from frame `step` to the next frame, which need not have been reached yet."""
-        running = self._stepping(step)
-        with running.backfill.paused():
-            return running.step_replay.step(step, cancelled)
+        return self._stepping(step).step_replay.step(step, cancelled)
 
     def contributions(
         self, step: int, name: str, indices: Sequence[int], cancelled: threading.Event
     ) -> list[list[float]]:
         """Return the contribution of each image of a step's batch to each of some gradients; see `Contributions.of`."""
-        running = self._stepping(step)
-        with running.backfill.paused():
-            return running.step_replay.contributions(step, name, indices, cancelled).tolist()
+        return self._stepping(step).step_replay.contributions(step, name, indices, cancelled).tolist()
 
     def _stepping(self, step: int) -> Running:
         running = self._running
@@ -164,9 +197,6 @@ class Session:
             state["best"] = best
         if self.early is not None:
             state["early"] = self.early
-        backfill = running.backfill
-        if backfill.total:
-            state["survey"] = {"measured": backfill.measured, "of": backfill.total}
         return state
 
     @property
@@ -211,54 +241,16 @@ class Session:
         """Return a sentence about the options that the training on the page leaves out; None if there are none."""
         return replace(self.subject.recipe, class_weight=None).left_out() or None  # a training step weighs the classes
 
-    def page_opened(self) -> None:
-        """Record that a page is open, so that the backfill may run."""
-        if self._running is not None:
-            self._running.backfill.page_opened()
-
-    def backfill(self, seconds: float) -> None:
-        """Measure gradient norms of earlier steps for at most `seconds`."""
-        if self._running is not None:
-            self._running.backfill.complete(seconds)
-
-    def norms(self) -> dict[str, object]:
-        """Return all norms measured so far; norms of earlier steps may be added later."""
-        steps, norms = self._norms_since(0)
-        return {"norms": files.without_nonfinite(norms), "norm_steps": steps}
-
-    def _norms_since(self, step: int) -> tuple[list[int], dict[str, list[float]]]:
-        if self._running is None:
-            return [], {}
-        return self._running.norms.since(step)
-
-    def past(self, name: str, index: int) -> dict[str, object]:
-        """Return the history of one element of a parameter at the stored steps; see `Past` in page/types.js.
-
-        index   index of the element in the flattened parameter
-        """
-        running = self._running
-        start, end = self.subject.model.trainable_layout.get(name, (0, 0))
-        position = start + index
-        if position >= end:
-            raise DataError(f"{name} has no trained element {index}")
-        stored = [self._first, self._opened]
-        gradient_steps = list[int]()
-        gradients = list[float]()
-        is_growing = False
-        if running is not None:
-            stored = [*running.timeline.frames(), running.frame()]
-            gradient_steps, gradients = running.gradients.of(position)
-            is_growing = running.backfill.measured < running.backfill.total
-        series = element_series(stored, position, self.subject.recipe.optimizer.moments)
-        series["gradients"] = gradients
-        return {**files.without_nonfinite(series), "gradient_steps": gradient_steps, "growing": is_growing}
-
     def series(self, after: int) -> StepSeries:
-        """Return losses, metrics and norms of the steps after `after`; see `Series` in page/types.js."""
+        """Return losses and metrics of the steps after `after`; see `Series` in page/types.js."""
         history = self.subject.history
         if self._running is not None:
             history = self._running.trainer.history
-        return step_series(history, after, *self._norms_since(after))
+        loss = history.losses[after:].tolist()
+        accuracy = history.measures[after:].tolist()
+        complete = min(len(loss), len(accuracy))  # a step may be in progress
+        finite = files.without_nonfinite({"loss": loss[:complete], "accuracy": accuracy[:complete]})
+        return {"first": after + 1, "loss": finite["loss"], "accuracy": finite["accuracy"]}
 
     def command(self, name: str, steps: int = 1) -> dict[str, object]:
         """Execute one of `COMMANDS`, and return the new state.
@@ -285,26 +277,6 @@ class Session:
             case _:
                 running.restart()
         return self.state()
-
-    def catch_up(self) -> None:
-        """Move to the run's newest checkpoint if another process has written one, as its modification time shows.
-
-        The time is read before the run. A checkpoint that is written meanwhile is noticed by the next call.
-        """
-        folder = self.subject.folder
-        running = self._running
-        checkpoint_time = subjects.checkpoint_time(folder)
-        if folder is None or not self.loaded.is_set() or self._checkpoint_time == checkpoint_time:
-            return
-        try:
-            newer = subjects.of_path(folder)
-        except ChainruleError:  # the folder is gone or contains another run: keep the opened one
-            return
-        if running is not None:
-            running.jump(subjects.opened_frame(newer), newer.history)
-        elif newer.fitted:
-            self.subject, self._opened = newer, subjects.opened_frame(newer)
-        self._checkpoint_time = checkpoint_time
 
     def close(self) -> None:
         """Stop the threads."""

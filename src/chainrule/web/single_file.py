@@ -11,8 +11,8 @@ The format of the file, as read by `source/file.js`:
         samples       {count, floats, labels, targets, shape, x: PACKED}: every class is among them; x: bytes or
                       floats; targets is null for classes
         training      TrainingState of page/types.js at the time of writing (running is false)
-        series        {first: 1, loss: PACKED, accuracy: PACKED, norm_steps: PACKED, norms: {layer: PACKED}}: loss and
-                      accuracy of every step so far (float32), gradient norms at `norm_steps`; lengths may be 0
+        series        {first: 1, loss: PACKED, accuracy: PACKED}: loss and accuracy of every step so far (float32);
+                      lengths may be 0
         frames        by step, from the first (usually step 0) to the newest, which is the last:
                       [{step, rate, parameters: PACKED, statistics: PACKED, moments}, …]
                       moments: [PACKED, …], null (not kept), or "zeros" (before the first step)
@@ -37,7 +37,7 @@ import numpy as np
 
 from chainrule._io import files
 from chainrule.engines.protocol import Array
-from chainrule.errors import ChainruleError, OptionError
+from chainrule.errors import ChainruleError, DataError, OptionError
 from chainrule.web import document, subjects
 from chainrule.web.document import Packed, pack, pack_numbers
 from chainrule.web.frames import Frame
@@ -49,7 +49,6 @@ FORMAT = 1
 BUDGET = 5_000_000  # bytes; further frames are added while the file is smaller
 LIMIT = 20_000_000  # bytes, maximum size of a file
 KEYFRAMES = (100, 10, 1000)  # steps of further frames, in order of priority
-NORM_SECONDS = 40.0  # time limit for measuring gradient norms
 MAX_IMAGES, MAX_IMAGE_BYTES = 60, 400_000
 
 
@@ -65,13 +64,16 @@ class Written:
     lacking: str | None
 
 
-def write(path: Path, subject: PageSubject) -> Written:
+def write(path: Path, subject: PageSubject, *, needs_data: bool = False) -> Written:
     """Write the page with a subject to a file, atomically.
 
-    Errors   OptionError if the file would be larger than `LIMIT`
+    needs_data   whether data that cannot be used are an error
+    Errors       OptionError if the file would be larger than `LIMIT`; DataError
     """
     session = Session(subject, threaded=False)
     try:
+        if needs_data and not len(session.sample_images().x):
+            raise DataError(session.problem or "there are no test images")
         content = file_bytes(session)
         lacking = None
         if subject.untrainable is None:
@@ -101,7 +103,6 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     Errors   OptionError if the file exceeds `limit` even then
     """
     page = document.inlined_page()
-    session.backfill(NORM_SECONDS)
     newest = session.frame(None, threading.Event())
     first = _frame(session, 0)
     frames = {newest.step: _packed(newest)}
@@ -114,12 +115,8 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     if len(content) > limit:
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
-    # The first step of falling loss shows most. Without it, the last step is shown.
     early = session.early
-    shown = early
-    if shown is None:
-        shown = max(newest.step - 1, 0)
-    step = _batch_step(session, shown)
+    step = _batch_step(session, session.shown_step)
     if step is not None:
         with_frame = frames | {step.before.step: _packed(step.before)}
         larger_content = _assemble(page, session, with_frame, step)
@@ -181,7 +178,6 @@ def _assemble(
 ) -> bytes:
     """Return the content of the file with packed frames, by step, and a training step."""
     series = session.series(0)
-    norms = {layer: _column(values) for layer, values in series["norms"].items()}
     packed_step = None
     if step is not None:
         packed_step = _packed_step(step)
@@ -194,8 +190,6 @@ def _assemble(
             "first": 1,
             "loss": _column(series["loss"]),
             "accuracy": _column(series["accuracy"]),
-            "norm_steps": _column(series["norm_steps"]),
-            "norms": norms,
         },
         "frames": [frames[step] for step in sorted(frames)],
         "batch_step": packed_step,

@@ -13,12 +13,15 @@ from chainrule.data.known import holds_digits
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.models.model import Model
+from chainrule.models.record import Record
 from chainrule.network.fitted import UNFITTED
+from chainrule.network.matching import matched
 from chainrule.runs import jobs, resume_point
-from chainrule.runs.folder import CHECKPOINT, CONFIG
+from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.runs.loading import load
 from chainrule.training.history import History
+from chainrule.training.loop import train
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Schedule
@@ -26,6 +29,7 @@ from chainrule.web.frames import Frame, rate_at
 from chainrule.web.walks import WalkStop
 
 DEFAULT = "numpy-cnn"
+SHOWN_ENGINE = "numpy"  # of small networks that are trained when the page is opened: nothing is compiled
 UNTRAINABLE = "a model file contains no training state: open a run folder"
 PRETRAINED = (
     "the page cannot repeat this training, which started from weights of another network that the run does not keep"
@@ -66,13 +70,29 @@ class PageSubject:
 
 
 def of_name(name: str, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> PageSubject:
-    """Return an untrained network of the zoo as a subject, with its recipe and data."""
+    """Return a network of the zoo with its recipe and data: untrained, or trained if its page shows the training."""
     entry = zoo.find(name)
+    if entry.shown is not None:
+        engine = engine or SHOWN_ENGINE
     recipe = entry.recipe_for(entry.choice.name)
     model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads, precise=precise)
     model.normalization = replace(UNFITTED, digits=holds_digits(entry.choice.name))
     moments = recipe.optimizer.init(model.parameters)
-    return PageSubject(name, model, recipe, entry.choice, moments=moments, fitted=False)
+    subject = PageSubject(name, model, recipe, entry.choice, moments=moments, fitted=False)
+    if entry.shown is None:
+        return subject
+    return _trained(replace(subject, start=entry.shown))
+
+
+def _trained(subject: PageSubject) -> PageSubject:
+    """Return a subject after its training."""
+    model = subject.model
+    training, _ = (subject.choice or DataChoice()).load(subject.recipe.seed, progress=False)
+    trainer = model.trainer(subject.recipe, Record.of(model).read(matched(training, model.labels)))
+    trainer.adopt()
+    train(trainer, [])
+    images = len(trainer.train_data)
+    return replace(subject, images=images, moments=tuple(trainer.moments), history=trainer.history, fitted=True)
 
 
 def with_overrides(
@@ -207,16 +227,6 @@ def first_frame(subject: PageSubject, opened: Frame) -> Frame:
         fresh = model.from_about(about, engine=engine, threads=model.threads, precise=model.precise)
     rate = rate_at(subject.recipe, 0, *step_counts(subject))
     return Frame(0, rate, fresh.parameters, fresh.statistics, subject.recipe.optimizer.init(fresh.parameters))
-
-
-def checkpoint_time(folder: Path | None) -> int:
-    """Return the modification time in ns of a run's checkpoint, or 0 if there is none."""
-    if folder is None:
-        return 0
-    try:
-        return (folder / CHECKPOINT).stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def step_counts(subject: PageSubject) -> tuple[int, int]:

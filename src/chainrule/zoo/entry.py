@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
+from chainrule.core.options import checked_options
 from chainrule.errors import OptionError
 from chainrule.layers import Input, Layer, Node, Sigmoid, Softmax
 from chainrule.models.model import Graph, Model, Sequential
-from chainrule.models.options import ModelOptions
 from chainrule.network.tasks import CLASSIFICATION, REGRESSION, Task
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.recipe import Recipe
@@ -47,6 +47,7 @@ class Entry:
     image_shape      image shape of the default data set
     outputs          names of the classes or targets of the default data set
     task             task of the default data set
+    shown            place that the page of the trained network opens on; None to show the untrained network
     """
 
     name: str
@@ -65,11 +66,13 @@ class Entry:
     graph: Callable[[Node, int], Node] | None = None
     outputs: tuple[str, ...] = DIGITS
     task: Task = CLASSIFICATION
+    shown: str | None = None
 
     def recipe_for(self, data: str) -> Recipe:
         """Return the specific recipe for a data set if there is one, else the general recipe."""
         return dict(self.recipes).get(data, self.recipe)
 
+    @checked_options
     def build(
         self,
         input_shape: tuple[int, ...] | None = None,
@@ -88,7 +91,7 @@ class Entry:
         """
         shape = input_shape or self.image_shape
         names = classes or self.outputs
-        arguments = cast(ModelOptions, {"name": self.name, "classes": names, **options})
+        arguments: Any = {"name": self.name, "classes": names, **options}
         if self.graph is not None:
             x = Input(shape)
             end = self.graph(x, len(names))

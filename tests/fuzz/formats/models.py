@@ -22,9 +22,9 @@ LAYERS = (
 
 
 def build(tree: Any) -> bytes:
-    """Return a file of arrays of zeros whose description is a text or JSON, with a right checksum."""
+    """Return a file of arrays whose description is a text or JSON, with a right checksum."""
     about = tree["about"] if isinstance(tree["about"], str) else json.dumps(tree["about"])
-    tensors = {name: np.zeros(*options) for name, options in tree["tensors"].items()}
+    tensors = {name: np.full(*options) for name, options in tree["tensors"].items()}
     digest = hashlib.sha256(about.encode("utf-8", errors="surrogatepass"))
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
@@ -35,9 +35,10 @@ def build(tree: Any) -> bytes:
 
 
 def tree_of(tensors: Mapping[str, Any], about: Any, kind: str = "model") -> dict[str, Any]:
-    """Return the tree of a file: shapes and types of its tensors, and its description."""
-    shapes = {name: [tensor.shape, str(tensor.dtype)] for name, tensor in tensors.items()}
-    return {"tensors": shapes, "about": about, "metadata": {"format": f"chainrule {kind} 1"}}
+    """Return the tree of a file: its tensors and its description. Weights are zeros; a scaling keeps its values."""
+    fills = {name: tensor.tolist() for name, tensor in tensors.items() if name.startswith(("input.", "target."))}
+    arrays = {name: [tensor.shape, fills.get(name, 0), str(tensor.dtype)] for name, tensor in tensors.items()}
+    return {"tensors": arrays, "about": about, "metadata": {"format": f"chainrule {kind} 1"}}
 
 
 @cache

@@ -16,9 +16,8 @@ from web.pages import Page
 
 from chainrule.core.randomness import stream_key, uniform
 from chainrule.data.normalization import Normalization
-from chainrule.explain import saliency
 from chainrule.models.model import Model
-from chainrule.network.target_scaling import TargetScaling
+from chainrule.network.scaling import TargetScaling
 from chainrule.network.tasks import REGRESSION
 
 
@@ -44,7 +43,6 @@ def test_every_tensor_and_the_step_of_training_are_those_of_python(modules: Page
     assert (taken["step"], taken["rate"]) == (subject.step + 1, subject.rate)
     (outcome,) = taken["outcomes"]
     assert_close(outcome["loss"], trace["loss.y"].mean())
-    assert list(outcome["norms"]) == [layer for layer in model.names if model.size(layer)]
     for weights, (first, last) in model.layout.items():
         buffer = taken["parameters" if weights in model.trainable_layout else "statistics"]
         assert buffer.dtype == np.float32
@@ -76,16 +74,6 @@ def test_answers_as_the_model_predicts(modules: Page, seed: int) -> None:
     if len(answer) == 2 > count:  # no and yes
         expected = np.array([1 - expected[0], expected[0]])
     assert_close(answer, expected, error=1e-4)
-
-
-@each_network
-def test_the_saliency_of_the_label_and_of_the_prediction(modules: Page, name: str) -> None:
-    subject = find_subject(name)
-    picture = subject.picture(1)
-    x = subject.model.normalization.apply(picture["x"][None], np.float64)
-    for label in (picture["label"], None):
-        heat = call(modules, "saliency", subject.description, subject.frame, {**picture, "label": label})
-        assert_close(heat, saliency.saliency(subject.model, x, None if label is None else [label])[0].ravel(), 300)
 
 
 def test_a_picture_without_a_label_has_the_predicted_one(modules: Page) -> None:
@@ -160,7 +148,7 @@ def test_descriptions_are_json_with_the_gradient_of_the_input_and_places_in_the_
     described = json.loads(json.dumps(subject.description, allow_nan=False))
     plan = described["plan"]
     assert "dx" in [tensor["storage"] for operation in plan["backward"] for tensor in operation["writes"]]
-    assert described["shapes"] == {key: list(values.shape) for key, values in subject.model.weights.items()}
+    assert described["shapes"] == {key: list(value.shape) for key, value in subject.model.table.items()}
     assert described["shapes"].keys() == described["layout"].keys()
     names = {operation["name"] for part in ("forward", "backward", "deferred") for operation in plan[part]}
     omitted = {operation["name"] for operation in described["catalogue"]["omitted"]}

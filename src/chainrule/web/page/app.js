@@ -5,7 +5,6 @@ import { sizeOf } from "./engine/tensor.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
 import { keepPicture, keptPicture } from "./kept_picture.js";
-import { openingQuestion } from "./question.js";
 import { TrainingPoll } from "./training_poll.js";
 import { lackingWords, lacks } from "./update_availability.js";
 import { batchPicture, sampleName, sampleNumber, sampleOf } from "./source/samples.js";
@@ -34,16 +33,12 @@ export class Application {
   picture = null;
   /** @type {string | null} */
   hovered = null;
-  /** @type {import("./types.js").Spotlight} */
-  spotlight = { cell: null, paths: [], layer: null };
   /** @type {Frame | null} */
   frame = null;
   /** @type {string | null} */
   alone = null;
   /** @type {BatchStep | null} */
   #batch = null;
-  /** @type {Source} */
-  #source; // without the poll, so that requests do not change the page's state
   #nudged = false;
   #deferred = false; // whether to show the training step once training pauses
   #listeners = new Listeners();
@@ -61,7 +56,6 @@ export class Application {
    */
   constructor(source, description) {
     this.description = description;
-    this.#source = source;
     this.#drawn = keptPicture(sizeOf(description.input_shape));
     this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.#untraced(error));
     this.poll = new TrainingPoll(
@@ -84,13 +78,12 @@ export class Application {
 
   /** Opens the place in the address and starts to poll the training state. */
   async begin() {
-    const opening = location.hash || (await this.#opening());
-    if (!location.hash) history.replaceState(null, "", opening); // the address may have changed meanwhile
+    if (!location.hash) history.replaceState(null, "", this.description.start ?? address({ ...START, sample: 0 }));
     await this.#arrive();
     this.poll.begin();
   }
 
-  /** @param {string} what  place, trace, training, hover or spotlight @param {() => void} listener */
+  /** @param {string} what  place, trace, training or hover @param {() => void} listener */
   listen(what, listener) {
     this.#listeners.add(what, listener);
   }
@@ -104,9 +97,11 @@ export class Application {
     const before = this.place;
     const isSample = typeof change.sample === "number";
     const place = { ...before, ...(isSample ? { image: null, why: null } : {}), ...change };
+    const isOtherStep = change.step !== undefined && change.step !== before.step && change.image === undefined;
+    if (isOtherStep && before.image !== null) Object.assign(place, { image: null, sample: null, why: null }); // the image stays; it is not in the other batch
     if (before.why && !place.why && change.step === undefined) place.step = null; // the question about a step is left
     if (address(place) === address(before)) return;
-    const others = ["phase", "cell", "alone", "why", "stop"].every((key) => same(place, before, key));
+    const others = ["phase", "cell", "alone", "why", "stop", "hold"].every((key) => same(place, before, key));
     const browsing = others && !same(place, before, "sample");
     const slight = others && (this.#browsing || !browsing);
     this.#browsing = browsing || (this.#browsing && slight);
@@ -133,12 +128,6 @@ export class Application {
     this.#listeners.notify("hover");
   }
 
-  /** Highlights another part of the network. @param {Partial<import("./types.js").Spotlight>} spotlight */
-  point(spotlight) {
-    this.spotlight = { ...this.spotlight, ...spotlight };
-    this.#listeners.notify("spotlight");
-  }
-
   /** Changes a number of the shown step until another cell is shown. @param {Nudge | null} change */
   nudge(change) {
     if (!this.frame || !this.picture) return;
@@ -160,15 +149,6 @@ export class Application {
     else showBanner(kind, errorMessage(error));
   }
 
-  /** Returns the default address to open. */
-  async #opening() {
-    const { start, walk } = this.description;
-    if (start) return start;
-    if (walk?.length) return address({ ...START, stop: 1, sample: 0 });
-    const opening = await openingQuestion(this.#source, this.description).catch(() => ({})); // the views report the error
-    return address({ ...START, ...opening });
-  }
-
   async #arrive() {
     this.#browsing = false;
     const { place, complaints } = readAddress(location.hash);
@@ -188,7 +168,7 @@ export class Application {
     const unmoved = ["sample", "image", "step"].every((key) => same(place, before, key));
     const kept = !this.#nudged || (same(place, before, "cell") && same(place, before, "hold"));
     const isSameStep = wantsBatch(place) === wantsBatch(before) && isAlone(place) === isAlone(before);
-    if (this.trace && unmoved && kept && isSameStep) this.#checkCell();
+    if (this.trace && unmoved && kept && isSameStep) this.#checkCells();
     else await this.#retrace();
   }
 
@@ -286,7 +266,7 @@ export class Application {
 
   #traced() {
     hideBanner("trace");
-    this.#checkCell();
+    this.#checkCells();
     this.#listeners.notify("trace");
     this.#markBusy();
   }
@@ -303,25 +283,43 @@ export class Application {
     document.querySelector("main")?.setAttribute("aria-busy", String(busy));
   }
 
-  /** Replaces an alias of a cell in the address by its canonical name; drops a cell that does not exist. */
-  #checkCell() {
-    const { cell } = this.place;
-    if (cell === null || !this.trace) return;
-    let name = null;
-    try {
-      name = canonical(this.trace, cell);
-    } catch (error) {
-      if (this.#deferred) return;
-      const why = lacks(this.trace, cell)
-        ? lackingWords(this.trace).replace(/\.$/, ` (“${cell}”).`)
-        : `The address names “${cell}”, which does not exist in this network `  +
-          `(${errorMessage(error)}).`;
-      showBanner("address", `${why} No cell is selected.`);
+  /** Replaces aliases of cells in the address by their canonical names; drops cells that do not exist. */
+  #checkCells() {
+    if (!this.trace) return;
+    /** @type {Partial<Place>} */
+    const change = {};
+    const complaints = [];
+    for (const key of /** @type {const} */ (["cell", "hold", "why"])) {
+      const cell = this.place[key];
+      const { name, problem } = cell === null ? { name: null, problem: "" } : this.#checked(this.trace, cell, key);
+      if (problem) complaints.push(problem);
+      if (name !== cell) change[key] = name;
     }
-    if (name === cell) return;
-    this.place = { ...this.place, cell: name };
+    if (complaints.length) showBanner("address", complaints.join(" "));
+    if (!Object.keys(change).length) return;
+    this.place = { ...this.place, ...change };
     history.replaceState(null, "", address(this.place));
     this.#listeners.notify("place");
+  }
+
+  /**
+   * Returns the canonical name of a cell in the address, or null and why it cannot be shown.
+   * @param {import("./types.js").Trace} trace @param {string} cell @param {"cell" | "hold" | "why"} key
+   */
+  #checked(trace, cell, key) {
+    try {
+      const name = canonical(trace, cell);
+      if (key !== "why") return { name, problem: "" };
+      if (!trace.batch) return this.alone ? { name: null, problem: `The change of ${cell} cannot be shown: ${this.alone}.` } : { name, problem: "" };
+      const isWeight = trace.values.has(`${name.replace(/\[.*$/u, "")}.update`);
+      return isWeight ? { name, problem: "" } : { name: null, problem: `The address asks why “${cell}” changed, but it is no weight that training changes.` };
+    } catch (error) {
+      if (this.#deferred) return { name: cell, problem: "" };
+      const why = lacks(trace, cell)
+        ? lackingWords(trace).replace(/\.$/, ` (“${cell}”).`)
+        : `The address names “${cell}”, which does not exist in this network (${errorMessage(error)}).`;
+      return { name: null, problem: `${why} No cell is selected.` };
+    }
   }
 
   /** @param {boolean} restarted */

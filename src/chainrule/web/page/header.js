@@ -8,6 +8,7 @@ import { isDark, onTheme, toggleTheme } from "./theme.js";
 
 /** @param {App} app */
 export function mountHeader(app) {
+  document.documentElement.toggleAttribute("data-embedded", self !== top); // the page around it has a header of its own
   element("model").textContent = modelLine(app);
   document.title = `${app.description.name} · chainrule`;
   mountTheme();

@@ -1,4 +1,4 @@
-/** Keeps a drawing or an opened image file while the page is reloaded, until the tab is closed. */
+/** Keeps a drawing while the page is reloaded, until the tab is closed. */
 
 /** @typedef {import("./types.js").Picture} Picture */
 

@@ -10,7 +10,7 @@ const KEYS = [
       ["?", "show this list"],
       ["f b u", "forward, backward, update"],
       ["l", "lecture mode on or off: large letters, only the essentials"],
-      ["Page Down, Page Up", "in lecture mode: next or previous phase or step, also with a presenter’s remote"],
+      ["Page Down, Page Up", "in lecture mode: next or previous stop, also with a presenter’s remote"],
       ["Tab", "next map or control"],
     ],
   ],
@@ -25,16 +25,16 @@ const KEYS = [
   [
     "In the computation of a cell",
     [
-      ["← →", "a step back, or on"],
-      ["Space", "play or pause"],
       ["Esc", "close"],
     ],
   ],
   [
-    "In the text beside the network",
+    "On the sheet",
     [
       ["Space", "go to the next stop"],
-      ["← →", "previous or next stop"],
+      ["← →", "previous or next stop; on a cell, the cell beside it"],
+      ["Enter", "keep the number of a cell"],
+      ["Esc", "release it"],
     ],
   ],
   [

@@ -8,20 +8,20 @@ import { mountPhases } from "./phases.js";
 import { fileSource } from "./source/file.js";
 import { serverSource } from "./source/server.js";
 import { errorMessage } from "./error_message.js";
-import { mount as mountHold } from "./views/hold/view.js";
+import { mount as mountSheet } from "./views/sheet/view.js";
 import { mount as mountInput } from "./views/input/view.js";
 import { mount as mountComputation } from "./views/computation/view.js";
 import { mount as mountDiagram } from "./views/diagram/view.js";
 import { mount as mountTrain } from "./views/train/view.js";
-import { mount as mountStory } from "./views/story/view.js";
+import { mount as mountWhy } from "./views/why/view.js";
 
 const VIEWS = {
-  hold: mountHold,
   diagram: mountDiagram,
   input: mountInput,
   computation: mountComputation,
   train: mountTrain,
-  story: mountStory, // last, since the keys of the others take precedence
+  why: mountWhy,
+  sheet: mountSheet, // last, since the keys of the others take precedence
 };
 
 /** Mounts the views. If a view fails, the others must still be mounted. @param {Application} app */

@@ -3,7 +3,6 @@
 import { button, createElement } from "./elements.js";
 import { whole } from "./numbers_brief.js";
 import { passWords } from "./passes.js";
-import { mountSmallLossNotice } from "./small_loss_notice.js";
 import { AWAITED, awaitsStep, hasUpdate, lackingWords } from "./update_availability.js";
 import { PHASES } from "./state.js";
 
@@ -21,13 +20,12 @@ const WORDS = {
 export function mountPhases(app) {
   const row = document.getElementById("phases");
   if (!row) return;
-  const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase, stop: null }), { "data-phase": phase }));
+  const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase }), { "data-phase": phase }));
   const group = createElement("div.switch", { role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = createElement("p.phase-words");
   const { training } = passWords(app.description);
   const stepChoice = stepSwitch(app);
   row.append(group, stepChoice.element, createElement("div", { id: "legend" }), words);
-  mountSmallLossNotice(app, words);
   const update = () => {
     for (const choice of buttons) choice.setAttribute("aria-pressed", String(choice.dataset.phase === app.place.phase));
     stepChoice.update();
@@ -71,5 +69,5 @@ function byKey(event, app) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target instanceof HTMLElement && event.target.matches("input, textarea, select")) return;
   const phase = PHASES.find((choice) => choice[0] === event.key);
-  if (phase) app.go({ phase, stop: null });
+  if (phase) app.go({ phase });
 }

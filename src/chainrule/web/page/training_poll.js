@@ -4,7 +4,6 @@
 /** @typedef {import("./types.js").TrainingState} TrainingState */
 
 const WHILE_RUNNING = 250; // milliseconds between polls
-const WHILE_MEASURING = 500; // while the server measures gradient norms of earlier steps
 const WHILE_RESTING = 2000; // another window may start training
 
 const ANSWERS = ["state", "start", "pause", "advance", "epoch", "restart", "begin", "open"]; // requests answered with a state
@@ -62,7 +61,7 @@ export class TrainingPoll {
     this.reached();
     const restarted = before !== null && (state.newest < before.newest || before.history !== state.history);
     if (JSON.stringify(before) !== JSON.stringify(state)) this.changed(restarted);
-    this.#later(pauseAfter(state));
+    this.#later(state.running ? WHILE_RUNNING : WHILE_RESTING);
     return state;
   }
 
@@ -71,12 +70,6 @@ export class TrainingPoll {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ask(), milliseconds);
   }
-}
-
-/** @param {TrainingState} state */
-function pauseAfter({ running, survey }) {
-  if (running) return WHILE_RUNNING;
-  return survey && survey.measured < survey.of ? WHILE_MEASURING : WHILE_RESTING;
 }
 
 /**

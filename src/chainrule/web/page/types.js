@@ -55,14 +55,13 @@
  *   format: number, name: string, classes: string[], thresholds: number[], input_shape: number[],
  *   normalization: {kind: string, gain: number | number[], origin: number | number[], white?: number, digits?: boolean},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, trained: string[], shapes: Record<string, number[]>,
- *   plan: Plan, inference: Plan, saliency: Plan,
+ *   plan: Plan, inference: Plan,
  *   from_file: boolean, catalogue: Catalogue, outputs: {name: string, size: number, loss: string, measure: string, weight: number}[], measure: string, recipe: Record<string, any>, step: StepInfo, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string | null>, start?: string | null, walk?: OwnStop[] | null,
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter, running statistic and constant; trained: names of the parameters;
  *   plan: of training, with the gradient of the input; inference: the plan of the forward pass alone;
- *   saliency: from the input to the scores, with the gradient of the input, whose backward pass starts at theirs; start: the
- *   address to open, null if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
+ *   start: the address to open, null if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
  *   operations: equations and sentences, from chainrule/operations;
  *   from_file: whether the network comes from a model file, so that nothing is known about its training;
  *   thresholds: smallest output that means yes, of each output; empty if outputs do not mean yes or no;
@@ -126,26 +125,21 @@
  *   why: string | null, hold: string | null, stop: number | null, alone: boolean, hall: boolean,
  * }} Place
  *   the place on the page, as in the address after #. sample: index among the samples; image: index in the batch of the
- *   next training step; both null: a drawn or loaded image; step null: the newest; why: the weight whose change is
+ *   next training step; both null: a drawn image; step null: the newest; why: the weight whose change is
  *   explained beside the network; hold: the number that is kept in the picture of a layer; stop: the stop of the walk beside the network, from 1; alone: whether to show the update
  *   of a step on the shown image alone, instead of the training step; hall: whether lecture mode is on
- * @typedef {{cell: string | null, paths: import("./explain/paths.js").Path[], layer: string | null}} Spotlight
- *   what the text beside the network shows in the network: a cell, paths of a gradient, and the layer that a played pass
- *   has reached
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string | null, newest: number,
- *   history?: string, origin?: number, sparse?: boolean, fixed?: boolean, best?: number, early?: number, survey?: {measured: number, of: number},
+ *   history?: string, origin?: number, sparse?: boolean, fixed?: boolean, best?: number, early?: number,
  * }} TrainingState  step: completed steps; steps: of the whole recipe (0: unlimited). history: the name of the open
  *   history if there are several; origin: the step at which that history starts (default 0); sparse: only marked steps
- *   can be viewed; fixed: whether the network cannot be trained; best: the step whose weights the run keeps; early: a step soon after the loss starts to fall;
- *   survey: number of earlier steps to measure, and how many of them the server has measured
+ *   can be viewed; fixed: whether the network cannot be trained; best: the step whose weights the run keeps; early: a step soon after the loss starts to fall
  * @typedef {{step: number, words: string}} Mark  a step whose frame is stored: a keyframe
  * @typedef {{name: string, words: string}} History  one history of training, and its label
  * @typedef {{
- *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps: number[],
- * }} Series  loss and metric (`accuracy`, for any metric) of each step's batch, starting at step `first` (counted from 1);
- *   norms: gradient norms by layer, at the steps `norm_steps` only
+ *   first: number, loss: number[], accuracy: number[],
+ * }} Series  loss and metric (`accuracy`, for any metric) of each step's batch, starting at step `first` (counted from 1)
  * @typedef {{
  *   state(): Promise<TrainingState>,
  *   series(after: number): Promise<Series>,
@@ -153,16 +147,9 @@
  *   advance(steps: number): Promise<TrainingState>, epoch(): Promise<TrainingState>,
  *   restart(): Promise<TrainingState>,
  *   about?(): string, marks?(): Mark[], histories?(): History[], open?(name: string): Promise<TrainingState>,
- *   begin?(step: number): Promise<TrainingState>, norms?(): Promise<Pick<Series, "norms" | "norm_steps">>,
+ *   begin?(step: number): Promise<TrainingState>,
  *   rate?(): number, setRate?(rate: number): void,
- * }} Training  rate, setRate: the learning rate of a new history, if it can be chosen; about: describes the training data; norms: returns all measured norms, since a survey adds norms of earlier
- *   steps; histories: lists the histories that can be opened; begin: starts a new history from a step of the open one
- *
- * @typedef {{
- *   steps: number[], values: (number | null)[], moments: Record<string, (number | null)[]>,
- *   gradient_steps: number[], gradients: (number | null)[], growing: boolean,
- * }} Past  the history of one element of a parameter: value and moments at the steps with stored frames, and the batch
- *   gradient at the measured steps; growing: whether more steps are being measured
+ * }} Training  rate, setRate: the learning rate of a new history, if it can be chosen; about: describes the training data; histories: lists the histories that can be opened; begin: starts a new history from a step of the open one
  *
  * @typedef {{
  *   count: number, labels: number[], targets?: number[][] | null, weights?: number[][] | null, x: Uint8Array | Float32Array,
@@ -176,26 +163,22 @@
  *   samples(): Promise<Samples>,
  *   batchStep(step: number): Promise<BatchStep>,
  *   contributions(step: number, name: string, indices: number[]): Promise<number[][]>,
- *   past(name: string, index: number): Promise<Past>,
  *   training: Training,
  * }} Source  provides the network: the server, or the file that contains the page. batchStep: the training step after a
- *   frame; contributions: for each of some elements of a parameter, those of each image of its batch to its gradient; past: the
- *   history of one element of a parameter
+ *   frame; contributions: for each of some elements of a parameter, those of each image of its batch to its gradient
  *
  * @typedef {{
  *   source: Source, description: Description, place: Place,
  *   go(change: Partial<Place>): void,
  *   show(picture: Picture): void, answer(picture: Picture): number[] | null,
  *   trace: Trace | null, picture: Picture | null, alone: string | null,
- *   listen(what: "place" | "trace" | "training" | "hover" | "spotlight", listener: () => void): void,
+ *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void, nudge(change: Nudge | null): void,
- *   spotlight: Spotlight, point(spotlight: Partial<Spotlight>): void,
  * }} App  passed to every view. go: changes the place and the address; show: shows another image; answer: the network's
  *   output for an image, if the network is loaded; alone: why the training step cannot be shown, null if it can;
  *   listen: calls the listener when the place changes ("place"), a new trace is available ("trace"), the training state
- *   changes ("training"), the pointer is at another cell ("hover"), or the text beside the network points at another
- *   part of the network ("spotlight")
+ *   changes ("training"), or the pointer is at another cell ("hover")
  */
 
 export {};

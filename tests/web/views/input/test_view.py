@@ -1,12 +1,9 @@
-"""Drawing, samples and image files."""
-
-from typing import Any
+"""Drawing and samples."""
 
 import numpy as np
 import pytest
-from PIL import Image
 from web.networks import Subject
-from web.pages import Page, arrived, draw, hash_of, waited, went
+from web.pages import Page, arrived, draw, waited, went
 
 from chainrule.data import as_mnist
 
@@ -57,35 +54,3 @@ def test_samples_by_class(opened: Page, subject: Subject) -> None:
     arrived(opened, "#/network?sample=2")
     opened.get_by_text("Sample 2", exact=True).wait_for()
     assert opened.inner_text(".input-label").split("\n\n") == ["Sample 2", f"label: {label}"]
-
-
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-REFUSED = {
-    "a.gif": (b"GIF89a" + bytes(60), "not a PNG or JPEG image"),
-    "bomb.png": (
-        PNG + (60000).to_bytes(4, "big") + (50000).to_bytes(4, "big") + bytes(20),
-        "60000×50000 pixels is too large; expected at most 4 megapixels",
-    ),
-    "cut.png": (PNG + (20).to_bytes(4, "big") * 2 + bytes(80), "damaged image, it could not be decoded"),
-    "big.png": (bytes(5_000_001), "5.0 MB is too large; expected at most 5 MB"),
-}
-
-
-def test_an_image_that_cannot_be_used_is_refused_in_words(opened: Page) -> None:
-    went(opened, "#/network?sample=0", "text=Sample 0")
-    for name, (content, words) in REFUSED.items():
-        file = {"name": name, "mimeType": "image/png", "buffer": content}
-        opened.locator("#input input[type=file]").set_input_files([file])
-        opened.get_by_text(f"{name}: {words}", exact=True).wait_for()
-    assert hash_of(opened) == "#/network?sample=0"
-
-
-def test_an_image_of_a_digit(opened: Page, tmp_path: Any) -> None:
-    grey = np.full((300, 200), 230, np.uint8)
-    grey[60:240, 90:112] = 40
-    Image.fromarray(grey).save(tmp_path / "one.jpg")
-    went(opened, "#/network?sample=0", "text=Sample 0")
-    opened.locator("#input input[type=file]").set_input_files(str(tmp_path / "one.jpg"))
-    opened.wait_for_selector(".input-label:has-text('one.jpg')")
-    assert opened.inner_text(".input-trouble") == ""
-    assert hash_of(opened) == "#/network"

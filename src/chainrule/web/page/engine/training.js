@@ -7,7 +7,7 @@
  *   a batch of images; targets: of each image if they are numbers, which then replace the labels; weights: in the loss
  * @typedef {{parts: Interpreter[], buffers: import("./interpreter.js").Buffers, gradient: Float64Array}} BatchWalk  the
  *   forward and backward passes of the parts of a batch, and the gradient of its mean loss
- * @typedef {{loss: number, accuracy: number, norms: Record<string, number>}} Outcome
+ * @typedef {{loss: number, accuracy: number, norm: number}} Outcome
  * the mean loss, the fraction of correct predictions, and the norm of each layer's gradient before clipping
  */
 
@@ -44,7 +44,7 @@ export class Trainer {
     const { buffers } = walk;
     const outcome = outcomeOf(description, walk);
     walk.parts[walk.parts.length - 1].commitStatistics();
-    const finite = [outcome.loss, ...Object.values(outcome.norms), ...buffers.statistics].every(Number.isFinite);
+    const finite = [outcome.loss, outcome.norm, ...buffers.statistics].every(Number.isFinite);
     if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters are unchanged`);
     const moments = this.#moments.map((moment) => new Float64Array(moment));
     const results = updated(description, buffers.parameters, walk.gradient, moments, step, this.rate);
@@ -105,16 +105,10 @@ function batch(description, pictures) {
 function outcomeOf(description, walk) {
   const { loss, correct } = walk.parts[0].plan;
   if (!loss || !correct) throw new Error("this plan is for inference: it has no loss");
-  /** @type {Record<string, number>} */
-  const sums = {};
-  for (const [name, [first, last]] of Object.entries(description.layout)) {
-    if (isState(description, name)) continue;
-    const layer = name.slice(0, name.lastIndexOf("."));
-    sums[layer] = (sums[layer] ?? 0) + squares(walk.gradient.subarray(first, last));
-  }
-  const norms = Object.fromEntries(Object.entries(sums).map(([layer, sum]) => [layer, Math.sqrt(sum)]));
+  const trained = Object.entries(description.layout).filter(([name]) => !isState(description, name));
+  const norm = Math.sqrt(trained.reduce((sum, [, [first, last]]) => sum + squares(walk.gradient.subarray(first, last)), 0));
   const all = (/** @type {import("../types.js").Tensor} */ tensor) => mean(walk.parts.flatMap((part) => [...part.read(tensor).data]));
-  return { loss: all(loss), accuracy: all(correct), norms };
+  return { loss: all(loss), accuracy: all(correct), norm };
 }
 
 /** @param {ArrayLike<number>} numbers  of the samples, or of all their positions */

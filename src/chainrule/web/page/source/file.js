@@ -31,7 +31,6 @@ async function readContents(data) {
     frame: (step) => training.frame(step),
     samples: async () => samples,
     batchStep: (step) => training.batchStep(step),
-    past: (name, index) => training.past(name, index),
     contributions: (step, name, indices) => training.contributions(step, name, indices),
     training,
   };
@@ -39,10 +38,9 @@ async function readContents(data) {
 
 /** @param {any} packed @returns {Promise<Series>} */
 async function seriesOf(packed) {
-  const columns = await Promise.all([packed.loss, packed.accuracy, packed.norm_steps].map(numbersOf));
-  const [loss = [], accuracy = [], steps = []] = columns.map((column) => [...column]);
-  const layers = Object.entries(packed.norms).map(async ([layer, norms]) => [layer, [...(await numbersOf(norms))]]);
-  return { first: 1, loss, accuracy, norms: Object.fromEntries(await Promise.all(layers)), norm_steps: steps };
+  const columns = await Promise.all([packed.loss, packed.accuracy].map(numbersOf));
+  const [loss = [], accuracy = []] = columns.map((column) => [...column]);
+  return { first: 1, loss, accuracy };
 }
 
 /** Decodes the stored training step; null if there is none. @param {any} data */

@@ -3,7 +3,7 @@
  * data; the file contains its frames at some steps. The page's history exists once the reader trains: it starts at one
  * of these frames, and its steps are computed here, on the images in the file.
  *
- * @import {BatchStep, Description, Frame, History, Mark, Past, Series, Training, TrainingState} from "../types.js"
+ * @import {BatchStep, Description, Frame, History, Mark, Series, Training, TrainingState} from "../types.js"
  * @import {OpenChannel} from "./channels.js"
  * @import {Samples} from "./training_loop.js"
  * @typedef {{
@@ -13,7 +13,6 @@
  */
 import { whole } from "../numbers_brief.js";
 import { batchSize } from "./batches.js";
-import { pastOf } from "./keyframes.js";
 import { PageHistory } from "./page_history.js";
 
 const NO_IMAGES = "this file does not contain the images of its batch";
@@ -44,11 +43,8 @@ export class FileTraining {
   /** @param {number} after @returns {Promise<Series>} */
   async series(after) {
     if (this.current) return this.current.series(after);
-    const { loss, accuracy, norms, norm_steps: steps } = this.contents.series;
-    const from = steps.filter((step) => step <= after).length;
-    const layers = Object.entries(norms).map(([layer, values]) => [layer, values.slice(from)]);
-    const columns = { loss: loss.slice(after), accuracy: accuracy.slice(after), norm_steps: steps.slice(from) };
-    return { first: after + 1, ...columns, norms: Object.fromEntries(layers) };
+    const { loss, accuracy } = this.contents.series;
+    return { first: after + 1, loss: loss.slice(after), accuracy: accuracy.slice(after) };
   }
 
   start() {
@@ -160,13 +156,6 @@ export class FileTraining {
     const { storedStep } = this.contents;
     if (storedStep?.step !== step) throw new Error(storedStep ? `${NO_IMAGES}; it does for step ${whole(storedStep.step + 1)}` : NO_IMAGES);
     return storedStep;
-  }
-
-  /** @param {string} name @param {number} index @returns {Promise<Past>} */
-  async past(name, index) {
-    const { description, frames } = this.contents;
-    const place = description.layout[name][0] + index;
-    return this.current ? this.current.past(place) : pastOf(frames, place, description);
   }
 
   // ------------------------------------------------------------------ implementation

@@ -2,7 +2,7 @@
  * Keyframes: stored frames, from which any later frame can be recomputed bit for bit. They are stored at multiples of a
  * number of steps, which doubles when the memory limit is reached.
  *
- * @import {Description, Frame, Past} from "../types.js"
+ * @import {Frame} from "../types.js"
  */
 
 const MEMORY_LIMIT = 64 * 2 ** 20; // bytes
@@ -58,23 +58,6 @@ export class Keyframes {
     }
     return best;
   }
-}
-
-/**
- * Returns the history of one element of the flat parameters at some frames, without gradients.
- *
- * @param {Frame[]} frames @param {number} place @param {Description} description @returns {Past}
- */
-export function pastOf(frames, place, { optimizer }) {
-  const moments = optimizer.moments.map((name, at) => [name, frames.map((frame) => frame.moments?.[at]?.[place] ?? null)]);
-  return {
-    steps: frames.map(({ step }) => step),
-    values: frames.map(({ parameters }) => parameters[place] ?? NaN),
-    moments: Object.fromEntries(moments),
-    gradient_steps: [],
-    gradients: [],
-    growing: false,
-  };
 }
 
 /** @param {Frame} frame */

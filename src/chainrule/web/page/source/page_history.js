@@ -105,19 +105,11 @@ export class PageHistory {
     return this.#asked("contributions", { kind: "contributions", step, name, indices });
   }
 
-  /** @param {number} index  in the flat parameters */
-  past(index) {
-    return this.#asked("past", { kind: "past", index });
-  }
-
   /** @param {number} after @returns {Series} */
   series(after) {
     const steps = this.steps.slice(Math.max(0, after - this.origin));
-    /** @type {Record<string, number[]>} */
-    const norms = {};
-    for (const layer of Object.keys(steps[0]?.norms ?? {})) norms[layer] = steps.map((entry) => entry.norms[layer] ?? NaN);
     const [loss, accuracy] = [steps.map((entry) => entry.loss), steps.map((entry) => entry.accuracy)];
-    return { first: after + 1, loss, accuracy, norms, norm_steps: steps.map((entry) => entry.step) };
+    return { first: after + 1, loss, accuracy };
   }
 
   /** @returns {TrainingState} */

@@ -31,7 +31,6 @@ export function serverSource() {
       const rows = await json(`api/step/contributions?${query}`);
       return rows.map((/** @type {(number | null)[]} */ row) => row.map((contribution) => contribution ?? NaN));
     },
-    past: (name, index) => json(`api/training/past?${new URLSearchParams({ name, index: String(index) })}`),
     samples() {
       samples ??= fetchSamples().catch((error) => {
         samples = null;
@@ -47,7 +46,6 @@ export function serverSource() {
 const TRAINING = {
   state: () => json("api/training"),
   series: (after) => json(`api/training/series?after=${after}`),
-  norms: () => json("api/training/norms"),
   start: () => post("start"),
   pause: () => post("pause"),
   advance: (steps) => post("advance", { steps }),

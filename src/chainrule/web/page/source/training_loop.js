@@ -2,18 +2,18 @@
  * The training loop of the page. It handles requests between steps, stores keyframes, and recomputes the frame of any
  * step from the last keyframe before the step.
  *
- * @import {BatchStep, Description, Frame, Past} from "../types.js"
+ * @import {BatchStep, Description, Frame} from "../types.js"
  * @import {BatchWalk} from "../engine/training.js"
  * @typedef {import("../types.js").Samples} Samples
  * @typedef {{
- *   id: number, kind: "begin" | "until" | "frame" | "past" | "step" | "contributions",
+ *   id: number, kind: "begin" | "until" | "frame" | "step" | "contributions",
  *   description?: Description, frame?: Frame, samples?: Samples, size?: number, step?: number,
- *   name?: string, index?: number, indices?: number[],
+ *   name?: string, indices?: number[],
  * }} Request  begin: start a history from a frame; until: train up to a step (stop if it is completed); frame: the frame
- *   of a step; past: the flat parameter `index` at the keyframes; step: the training step after that frame;
+ *   of a step; step: the training step after that frame;
  *   contributions: those of each image of its batch to the gradients of elements of a parameter
- * @typedef {{step: number, loss: number, accuracy: number, norms: Record<string, number>}} Stepped
- * @typedef {{frame?: Frame, past?: Past, batchStep?: BatchStep, contributions?: number[][]}} Content
+ * @typedef {{step: number, loss: number, accuracy: number}} Stepped
+ * @typedef {{frame?: Frame, batchStep?: BatchStep, contributions?: number[][]}} Content
  * @typedef {Content & {id: number, error?: string} | {steps: Stepped[], kept: number[], error?: string}} Answer
  *   the answer to the request with this id, or a report: the completed steps and the steps of the keyframes
  */
@@ -22,7 +22,7 @@ import { Trainer } from "../engine/training.js";
 import { clipping, squares } from "../engine/updating.js";
 import { errorMessage } from "../error_message.js";
 import { batch } from "./batches.js";
-import { Keyframes, pastOf } from "./keyframes.js";
+import { Keyframes } from "./keyframes.js";
 import { samplePixels } from "./samples.js";
 
 const REPORT_INTERVAL = 100; // milliseconds
@@ -55,7 +55,6 @@ export class TrainingLoop {
     try {
       if (request.kind === "begin") this.begin(request);
       else if (request.kind === "until") this.go(request);
-      else if (request.kind === "past") this.answer({ id: request.id, past: this.past(request) });
       else this.answerAt(request, this.answerFor(request));
     } catch (error) {
       this.answer({ id: request.id, error: errorMessage(error) });
@@ -129,14 +128,6 @@ export class TrainingLoop {
     this.wake();
   }
 
-  /** @param {Request} request */
-  past({ index = 0 }) {
-    if (!this.task || !this.trainer || !this.keyframes) throw new Error("no training has begun");
-    const newest = this.trainer.frame();
-    const kept = this.keyframes.all.filter(({ step }) => step !== newest.step);
-    return pastOf([...kept, newest], index, this.task.description);
-  }
-
   wake() {
     if (this.awake) return;
     this.awake = true;
@@ -165,7 +156,7 @@ export class TrainingLoop {
     const result = this.take(trainer, this.step - keyframes.first.step);
     this.step += 1;
     if (keyframes.keeps(this.step)) keyframes.keep(trainer.frame());
-    this.unreported.push({ step: this.step, ...result });
+    this.unreported.push({ step: this.step, loss: result.loss, accuracy: result.accuracy });
     if (this.step >= this.until || performance.now() - this.lastReport > REPORT_INTERVAL) this.report();
   }
 

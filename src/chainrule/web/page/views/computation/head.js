@@ -3,13 +3,12 @@ import { exactNumber } from "../../explain/numbers.js";
 import { button, createElement } from "../../elements.js";
 import { markCell } from "./letters.js";
 import { cellLink } from "./links.js";
-import { historyCurves } from "./history_curves.js";
 import { onward, relatives } from "./relatives.js";
 
 /**
  * The top of the panel: the path, the cell's name and value, related cells, and the cells computed from it.
  *
- * @typedef {import("./stage/stage.js").PanelContext} PanelContext
+ * @typedef {import("./panel.js").PanelContext} PanelContext
  */
 
 /** @param {PanelContext} context @param {string[]} path @param {{back(): void, close(): void}} actions */
@@ -82,8 +81,6 @@ export function linksOf(context) {
   if (related.length > 1) element.append(relatedLinks(context, related));
   const after = related.find(({ cell }) => parted(cell).tensor.endsWith(".update"))?.cell;
   if (after) element.append(createElement("a.computation-why-link", { href: context.question(after.replace(".update", "")) }, "Why did this weight change?"));
-  const past = historyCurves(context);
-  if (past) element.append(past);
   if (ways.length) element.append(onwardLinks(context, ways));
   return element;
 }

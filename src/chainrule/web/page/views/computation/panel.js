@@ -1,83 +1,51 @@
-import { codeOf } from "./code.js";
-import { controlsOf } from "./controls.js";
-import { createElement } from "../../elements.js";
-import { equationOf } from "./equation.js";
-import { fold } from "./fold.js";
-import { pathBar, titleOf, linksOf } from "./head.js";
-import { lettersOf } from "./letters.js";
-import { Player } from "./player.js";
-import { Sequence } from "./sequence.js";
-import { sourcesOf } from "./sources.js";
-import { stageOf } from "./stage/choose.js";
-import { kernelFold } from "./stage/kernel.js";
-import { TermTable } from "./terms.js";
-
-/** The panel that shows how one cell is computed.
+/**
+ * The panel that shows how one cell is computed.
  *
- * @typedef {import("./stage/stage.js").PanelContext} PanelContext
+ * @typedef {import("../../types.js").Explanation} Explanation
+ * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {{
+ *   explanation: Explanation, trace: Trace,
+ *   follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string, question(weight: string): string,
+ * }} PanelContext  the explained cell, and actions of the panel. question: returns the address of the question why a
+ *   weight changed
  */
 
-const [HEADER, BAR] = [48, 84]; // pixels; heights of the fixed header and of the timeline
+import { createElement } from "../../elements.js";
+import { formatNumber } from "../../explain/numbers.js";
+import { calculation } from "../../figures/calculation.js";
+import { codeOf } from "./code.js";
+import { curveOf } from "./curve.js";
+import { equationOf } from "./equation.js";
+import { fold } from "./fold.js";
+import { linksOf, pathBar, titleOf } from "./head.js";
+import { jacobianOf } from "./jacobian.js";
+import { lettersOf, markLetters } from "./letters.js";
+import { productsOf } from "./products.js";
+import { sourcesOf } from "./sources.js";
+import { TermTable } from "./terms.js";
 
-/** @param {string} title @param {HTMLElement} content */
-function folded(title, content) {
-  const details = fold(title, "computation-fold", () => []);
-  details.append(content);
-  details.hidden = content.hidden;
-  return details;
-}
+const RAIL = 40; // pixels; height of the rail of the sheet
+const FEW = 2; // terms; so few are shown in the table of terms alone
 
 export class Panel {
-  /**
-   * @param {Omit<PanelContext, "sequence">} base
-   * @param {string[]} path
-   * @param {{back(): void, close(): void}} actions
-   * @param {(text: string) => void} speak
-   */
-  constructor(base, path, actions, speak) {
-    const context = { ...base, sequence: new Sequence(base.explanation.terms) };
-    this.cell = context.explanation.cell;
-    /** @type {import("../../types.js").Trace | null} */
-    this.trace = context.trace;
-    this.speak = speak;
-    this.stage = stageOf(context);
-    this.player = new Player(this.stage.count, () => this.#show());
-    const ordered = context.explanation.terms.length > 1 && this.stage.count === context.sequence.count;
-    this.controls = controlsOf(this.player, ordered ? context.sequence : null);
-    this.controls.setSeconds(this.player.seconds);
-    this.terms = context.explanation.terms.length > 1 ? new TermTable(context, (done) => this.player.to(done)) : null;
+  /** @param {PanelContext} context @param {string[]} path @param {{back(): void, close(): void}} actions */
+  constructor(context, path, actions) {
+    const { explanation, trace } = context;
+    const { cell, terms, sources, code } = explanation;
+    this.cell = cell;
+    /** @type {Trace | null} */
+    this.trace = trace;
     this.title = titleOf(context);
     const text = createElement(
       "div.computation-text",
       createElement("div.computation-head", this.title, linksOf(context)),
-      equationOf(context.explanation, lettersOf(context.explanation), context.hover),
+      equationOf(explanation, lettersOf(explanation), context.hover),
     );
-    const show = createElement("div.computation-show", this.stage.element, this.controls.element);
-    const foot = createElement(
-      "div.computation-foot",
-      ...(this.terms ? [folded(this.terms.title, this.terms.element)] : [folded("Computed from", sourcesOf(context))]),
-      folded("In the code", codeOf(context.explanation)),
-      ...kernelFold(context.trace, context.explanation),
-    );
-    foot.hidden = !context.explanation.sources.length && !context.explanation.code.length;
-    this.element = createElement("div.computation-panel", pathBar(context, path, actions), text, show, foot);
-  }
-
-  /**
-   * Continues at the position of the previous panel if it showed the same cell.
-   * @param {number | null} position
-   * @param {number} [seconds]
-   * @param {boolean} [playing]
-   */
-  begin(position, seconds, playing) {
-    this.player.position = position === null || position > this.player.count ? null : position;
-    if (seconds) this.controls.setSeconds(seconds);
-    this.#show();
-    if (playing) this.player.play();
-  }
-
-  end() {
-    this.player.pause(false);
+    const table = terms.length > 1 ? new TermTable(context) : null;
+    const parts = table ? folded(table.title, table.element, terms.length <= FEW) : folded("Computed from", sourcesOf(context), true);
+    const foot = createElement("div.computation-foot", parts, folded("In the code", codeOf(explanation)));
+    foot.hidden = !sources.length && !code.length;
+    this.element = createElement("div.computation-panel", pathBar(context, path, actions), text, createElement("div.computation-show", ...shownParts(context)), foot);
   }
 
   focus() {
@@ -89,17 +57,42 @@ export class Panel {
   reveal() {
     const place = this.element.parentElement ?? this.element;
     const { top, bottom } = place.getBoundingClientRect();
-    if (top >= HEADER && bottom <= innerHeight - BAR) return;
+    if (top >= RAIL && bottom <= innerHeight) return;
     const head = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
     scrollBy({ top: top - head, behavior: "instant" });
   }
+}
 
-  #show() {
-    const { done, position, playing } = this.player;
-    const stepping = position !== null;
-    this.stage.show(done, stepping, this.player.quick);
-    if (!playing) this.terms?.show(done, stepping);
-    this.controls.show();
-    if (stepping && !playing) this.speak(this.stage.say(done));
+/** Returns what the panel shows of a computation, based on its explanation. @param {PanelContext} context */
+function shownParts(context) {
+  const { explanation } = context;
+  const { terms, steps = [] } = explanation;
+  if (explanation.jacobian) return [jacobianOf(context)];
+  const shown = [];
+  if (explanation.curve) shown.push(curveOf(context));
+  else if (terms.length > FEW) shown.push(productsOf(context));
+  if (terms.length > FEW) shown.push(sumOf(explanation));
+  if (steps.length) {
+    const lines = calculation(steps);
+    markLetters(lines, lettersOf(explanation), context.hover);
+    shown.push(lines);
   }
+  return shown;
+}
+
+/** Says how many terms are added, and what they add up to. @param {Explanation} explanation */
+function sumOf({ terms, scale, value }) {
+  const zeros = terms.filter((term) => term.value === 0).length;
+  const words = `sum of ${terms.length - zeros} terms${zeros ? `; ${zeros} more ${zeros === 1 ? "is" : "are"} 0` : ""}`;
+  const sum = terms.reduce((total, term) => total + term.value, 0);
+  const result = createElement("b.computation-so-far", formatNumber(value));
+  return createElement("p.computation-sum", `${words} = `, ...(scale ? [`${formatNumber(sum)} · ${scale.symbols} = `, result] : [result]));
+}
+
+/** @param {string} title @param {HTMLElement} content @param {boolean} [open] */
+function folded(title, content, open = false) {
+  const details = fold(title, "computation-fold", () => [], open);
+  details.append(content);
+  details.hidden = content.hidden;
+  return details;
 }

@@ -6,7 +6,7 @@ import { numberLink } from "./links.js";
 
 const MAX_SOURCES = 48;
 
-/** @param {import("./stage/stage.js").PanelContext} context */
+/** @param {import("./panel.js").PanelContext} context */
 export function sourcesOf(context) {
   const { sources } = context.explanation;
   const element = createElement("div.computation-sources");

@@ -5,12 +5,10 @@ import { onTheme } from "../../theme.js";
 import { createElement } from "../../elements.js";
 import { errorMessage } from "../../error_message.js";
 import { AWAITED, awaitsStep } from "../../update_availability.js";
-import { keysOf } from "./keys.js";
 import { lightLetters } from "./letters.js";
 import { Panel } from "./panel.js";
-import { onOperandResize } from "./stage/operand_size.js";
+import { onOperandResize } from "./operand_size.js";
 import { extendedPath } from "../../cell_path.js";
-import { Strip } from "./strip.js";
 
 /**
  * The panel that shows how the selected cell is computed.
@@ -43,18 +41,16 @@ class View {
     /** @type {Panel | null} */
     this.panel = null;
     this.scheduled = 0;
-    this.nudged = false; // whether the panel's cell has been nudged
-    this.strip = new Strip(app.description);
     lightLetters(element);
     this.byKey = false; // whether the reader used the keyboard last
     addEventListener("keydown", () => (this.byKey = true), true);
     addEventListener("pointerdown", () => (this.byKey = false), true);
     this.before = 0; // scroll position when the panel was opened
-    keysOf(
-      element,
-      () => this.panel,
-      () => this.close(),
-    );
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !this.panel || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      this.close();
+    });
   }
 
   /** Renders at most once per frame, however often the trace changes. */
@@ -72,20 +68,12 @@ class View {
     this.update();
   }
 
-  /** Returns whether a trace differs from the panel's only by a nudge of the shown cell. @param {Trace} trace @param {string} cell */
-  #nudging(trace, cell) {
-    const before = this.panel?.trace;
-    if (!before || trace.frame !== before.frame || trace.batch !== before.batch) return false;
-    this.nudged = this.nudged || trace.nudge?.cell === cell;
-    return this.nudged && trace.picture.x === before.picture.x;
-  }
-
   #render() {
     const { cell } = this.app.place;
     const { trace } = this.app;
     if (!cell || !trace) return this.#clear();
     if (this.panel?.cell !== cell && awaitsStep(this.app)) return this.#wait();
-    if (this.panel?.cell === cell && (this.panel.trace === trace || this.#nudging(trace, cell))) return undefined;
+    if (this.panel?.cell === cell && this.panel.trace === trace) return undefined;
     const moved = this.panel?.cell !== cell;
     const opens = this.panel === null;
     if (opens) this.before = scrollY;
@@ -93,8 +81,7 @@ class View {
       const explanation = explain(trace, cell);
       this.path = extendedPath(this.path, explanation.cell, this.followed);
       const context = this.#context(explanation, trace);
-      this.#replace(cell, new Panel(context, this.path, this.#actions(), (text) => this.#say(text)));
-      this.strip.show(context, this.path);
+      this.#replace(cell, new Panel(context, this.path, this.#actions()));
       if (moved && (this.followed || this.byKey)) this.panel?.focus();
       if (moved) this.panel?.reveal();
     } catch (problem) {
@@ -104,25 +91,14 @@ class View {
     return undefined;
   }
 
-  /** Replaces the panel. If it shows the same cell, the position of the animation is kept. @param {string} cell
-   * @param {Panel} panel */
+  /** Replaces the panel. If it shows the same cell, the focus stays at the same control. @param {string} cell @param {Panel} panel */
   #replace(cell, panel) {
-    const before = this.panel?.cell === cell ? this.panel.player : null;
-    const playing = before?.playing ?? false;
     const focus = /** @type {HTMLElement} */ (document.activeElement);
-    const at = before ? focusable(this.element).indexOf(focus) : -1;
-    this.panel?.end();
-    this.nudged = false;
+    const at = this.panel?.cell === cell ? focusable(this.element).indexOf(focus) : -1;
     this.panel = panel;
     panel.cell = cell;
-    this.element.replaceChildren(this.strip.element, panel.element, this.live);
-    panel.begin(before?.position ?? null, before?.seconds, playing);
+    this.element.replaceChildren(panel.element, this.live);
     if (at >= 0) successor(focusable(this.element), focus, at)?.focus({ preventScroll: true });
-  }
-
-  /** @param {string} text */
-  #say(text) {
-    this.live.textContent = text;
   }
 
   /** @param {import("../../types.js").Explanation} explanation @param {import("../../types.js").Trace} trace */
@@ -133,9 +109,6 @@ class View {
       trace,
       follow: (/** @type {string} */ cell) => this.#follow(cell),
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
-      nudge: (/** @type {import("../../types.js").Nudge | null} */ change) => app.nudge(change),
-      past: (/** @type {[string, number]} */ ...of) => app.source.past(...of),
-      goTo: (/** @type {number} */ step) => app.go({ step: step === app.training?.newest ? null : step }),
       href: (/** @type {string} */ cell) => address({ ...app.place, ...cellAndPhase(cell) }),
       question: (/** @type {string} */ why) => address({ ...app.place, why, phase: "backward", cell: null, stop: null, alone: false }),
     };
@@ -166,7 +139,6 @@ class View {
   #clear() {
     this.path = [];
     if (!this.panel) return this.element.replaceChildren();
-    this.panel.end();
     this.panel = null;
     this.element.replaceChildren();
     scrollTo({ top: this.before, behavior: "instant" });
@@ -175,7 +147,6 @@ class View {
 
   /** @param {string} cell @param {unknown} problem */
   #complain(cell, problem) {
-    this.panel?.end();
     this.panel = null;
     const words = errorMessage(problem);
     this.element.replaceChildren(createElement("p.computation-trouble", `${cell} cannot be explained: ${words}`));

@@ -7,7 +7,7 @@ import { formatNumber } from "../../explain/numbers.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { scaleOf } from "../../style/scale.js";
 import { move } from "./keyboard.js";
-import { MIN_NUMBERS, paint, powerOf } from "./paint.js";
+import { paint } from "./paint.js";
 import { Planes } from "./planes.js";
 import { Tiling } from "./tiling.js";
 
@@ -38,7 +38,6 @@ export class Block {
     this.spec = spec;
     this.events = events;
     this.size = createElement("span");
-    this.unit = createElement("span");
     this.canvas = createElement("canvas", {
       tabindex: 0,
       role: "application",
@@ -48,7 +47,7 @@ export class Block {
       "data-key": spec.key,
     });
     this.frame = createElement("div.tensor-cells", this.canvas);
-    const caption = createElement("figcaption", spec.label, " ", this.size, this.unit);
+    const caption = createElement("figcaption", spec.label, " ", this.size);
     this.element = createElement("figure", { class: `tensor ${spec.role}` }, caption, this.frame, this.#pager());
     this.#listen();
   }
@@ -70,7 +69,7 @@ export class Block {
   /** Lays out the planes in the given space. @param {Room} room */
   fit(room) {
     const isFirst = !this.planes;
-    this.planes = new Planes(this.shape ?? [], room, this.spec.role, this.spec.reads);
+    this.planes = new Planes(this.shape ?? [], room, this.spec.role);
     if (isFirst && this.spec.leads) this.page = this.planes.pageOf(largestMagnitude(this.data));
     this.turnTo(Math.min(this.page, this.planes.pages - 1));
   }
@@ -111,11 +110,7 @@ export class Block {
   }
 
   paint() {
-    if (!this.tiling) return;
-    paint(this.canvas, this.tiling, this.data, this.scale);
-    if (this.tiling.cell < MIN_NUMBERS) return;
-    const power = powerOf(this.scale);
-    setText(this.unit, power ? ` in 10${superscript(power)}` : "");
+    if (this.tiling) paint(this.canvas, this.tiling, this.data, this.scale);
   }
 
   /** Returns the name of a cell. @param {number} flat */
@@ -200,13 +195,13 @@ export class Block {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || !this.press(event.key)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.#press(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   }
 
   /** Handles a key. @param {string} key @returns {boolean} whether the key has an effect */
-  press(key) {
+  #press(key) {
     if (!this.tiling) return false;
     const here = this.#cursorHere();
     if (key === "Enter" || key === " ") this.events.choose(this, here);
@@ -234,9 +229,4 @@ export class Block {
     this.events.point(this, flat);
     this.events.speak(this, flat);
   }
-}
-
-/** @param {number} power */
-function superscript(power) {
-  return [...String(power)].map((digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)])).join("");
 }

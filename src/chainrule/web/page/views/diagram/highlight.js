@@ -25,8 +25,7 @@ export class Highlight {
       const layers = name === "lines" ? ["line"] : ["halo", "line"];
       this.paths[name] = layers.map((layer) => createSvg("path", { class: `${name} ${layer}` }));
     }
-    this.label = createSvg("text", {}, "this weight");
-    this.svg = createSvg("svg", { class: "diagram-marks", "aria-hidden": "true" }, ...Object.values(this.paths).flat(), this.label);
+    this.svg = createSvg("svg", { class: "diagram-marks", "aria-hidden": "true" }, ...Object.values(this.paths).flat());
     track.append(this.svg);
   }
 
@@ -71,28 +70,6 @@ export class Highlight {
       const rects = block ? this.place([box], [block]) : [];
       return block?.spec.role === "parameters" ? rects.slice(0, 1) : rects;
     });
-  }
-
-  /**
-   * Labels a weight on the left of its map, in the color of its paths.
-   * @param {Block | null | undefined} block @param {Rect} [rect] @param {string} [color]  up or down
-   */
-  mention(block, rect, color = "") {
-    this.svg.setAttribute("class", `diagram-marks ${block && rect ? color : ""}`);
-    if (!block || !rect) return;
-    this.label.setAttribute("x", String(this.besides(block) - 10));
-    this.label.setAttribute("y", String(rect.y + rect.height / 2));
-  }
-
-  /** Returns where paths pass on the left of a block's map. @param {Block} block */
-  besides(block) {
-    return block.canvas.getBoundingClientRect().left - this.track.getBoundingClientRect().left - 12;
-  }
-
-  /** Returns the center of a block's map. @param {Block} block */
-  centerOf(block) {
-    const [origin, at] = [this.track.getBoundingClientRect(), block.canvas.getBoundingClientRect()];
-    return [at.left - origin.left + at.width / 2, at.top - origin.top + at.height / 2];
   }
 
   /** @param {Block} block @param {number} flat @returns {Rect[]} */

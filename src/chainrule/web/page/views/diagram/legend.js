@@ -7,8 +7,8 @@ import { table } from "../../style/scale.js";
 /** @typedef {import("../../style/scale.js").Scale} Scale */
 
 export class Legend {
-  /** @param {HTMLElement} element @param {(all: boolean) => void} united  called when a common scale is switched on or off */
-  constructor(element, united) {
+  /** @param {HTMLElement} element */
+  constructor(element) {
     this.element = element;
     element.className = "diagram-legend";
     this.name = createElement("span.cell-name");
@@ -16,9 +16,7 @@ export class Legend {
     this.high = createElement("span.number");
     this.canvas = createElement("canvas", { width: 256, height: 1 });
     this.scale = createElement("span.diagram-legend", this.name, this.low, this.canvas, this.high);
-    const box = createElement("input", { type: "checkbox" });
-    box.addEventListener("change", () => united(box.checked));
-    element.append(this.scale, createElement("label", box, " one scale for all layers"));
+    element.append(this.scale);
   }
 
   /** @param {string} name @param {Scale} scale */

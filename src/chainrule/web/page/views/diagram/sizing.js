@@ -14,8 +14,6 @@ const MIN_WEIGHT = 8; // pixels per weight of a kernel
 const PHONE = 699; // pixels; up to this width, stages are below each other
 const WIDE = 204; // pixels; width of a stage whose maps do not fit below each other
 const MARGIN = 140; // pixels next to the maps on a phone
-const MAX_LOUPE = 40; // pixels per cell
-const MIN_LOUPE = 12;
 
 /**
  * Fits every block with the largest cell size that minimizes the number of pages and keeps the track within its
@@ -39,7 +37,7 @@ export function fitDiagram(place, blocks) {
  */
 function pagesAt(blocks, unit) {
   const pages = (/** @type {Block} */ { shape, spec }, /** @type {Room} */ room) =>
-    new Planes(shape ?? [], room, spec.role, spec.reads).pages;
+    new Planes(shape ?? [], room, spec.role).pages;
   const maps = blocks.filter(({ spec }) => spec.role === "maps");
   return maps.reduce((sum, block) => sum + pages(block, roomOf(block, unit)), 0);
 }
@@ -58,7 +56,7 @@ function roomOf(block, unit) {
   const isBias = shape.length === 1;
   const isRow = isBias && shape[0] <= 16;
   if (shape.length > 2) return { wide: 0.5 * wide, high: Math.max(216, innerHeight * 0.24), unit: Math.max(MIN_WEIGHT, 2 * unit), cell: 5, gap: 3 };
-  const high = isBias ? 52 : block.spec.reads ? 164 : 84;
+  const high = isBias ? 52 : 84;
   const isZero = isBias && block.data.every((value) => value === 0);
   return { wide, high: larger * high, unit, cell: isZero ? 3 : larger * (isRow ? (shape[0] > 8 ? 7 : 9) : 5), gap: unit < 3 ? 2 : 3 };
 }
@@ -67,18 +65,4 @@ function roomOf(block, unit) {
 function mapCell(size, unit) {
   if (size <= 16) return 14;
   return size <= 64 ? 9 : Math.max(5, Math.round(2 * unit));
-}
-
-/**
- * Returns the space for one enlarged plane.
- * @param {number[]} shape @param {number[] | null} reads @param {number} side  available pixels
- * @returns {Room}
- */
-export function loupeRoom(shape, reads, side) {
-  const inner = shape.length === 2 && reads ? reads : shape;
-  const [rows, columns] = inner.length < 2 ? [1, 1] : inner.slice(-2);
-  const unit = Math.min(MAX_LOUPE, Math.max(MIN_LOUPE, Math.floor(side / Math.max(rows, columns))));
-  const size = shape.length === 2 ? shape[1] : (shape[0] ?? 1);
-  const cell = size <= 16 ? 32 : 24;
-  return { wide: side, high: side, unit, cell, gap: 8 };
 }

@@ -1,6 +1,6 @@
 /** The elements of one stage of the network diagram: its name and shape, its maps, its parameters. */
 
-import { button, createElement } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { text } from "../../engine/tensor.js";
 import { counted } from "../../numbers_brief.js";
 import { Block } from "./block.js";
@@ -8,8 +8,8 @@ import { Block } from "./block.js";
 /** @typedef {import("./stages.js").Stage} Stage */
 
 export class StageView {
-  /** @param {Stage} stage @param {import("./block.js").BlockEvents} events @param {(stage: StageView) => void} toggled */
-  constructor(stage, events, toggled) {
+  /** @param {Stage} stage @param {import("./block.js").BlockEvents} events */
+  constructor(stage, events) {
     this.stage = stage;
     this.blocks = stage.blocks.map((spec) => new Block(spec, events));
     this.maps = group(
@@ -21,7 +21,7 @@ export class StageView {
       "parameters",
       this.blocks.filter((block) => block.spec.role === "parameters"),
     );
-    this.head = this.#head(toggled);
+    this.head = this.#head();
     this.element = createElement(
       "div",
       {
@@ -38,18 +38,12 @@ export class StageView {
     );
   }
 
-  /** @param {(stage: StageView) => void} toggled */
-  #head(toggled) {
+  #head() {
     const { name, written, shape, parameters, reads, shares } = this.stage;
-    this.button = button(name, () => toggled(this), {
-      class: "plain",
-      disabled: this.blocks.length === 0,
-      "aria-expanded": "false",
-    });
     const brief = short(written);
     this.note = createElement("p", { class: brief.length > 12 ? "written long" : "written", title: written }, brief);
     const size = createElement("p.number", shape.length ? text(shape) : "");
-    const head = createElement("header", createElement("h2", this.button), this.note, size);
+    const head = createElement("header", createElement("h2", name), this.note, size);
     if (reads) head.append(createElement("p.reads", reads));
     if (shares) head.append(createElement("p.shares", `weights of ${shares}`));
     if (parameters) size.title = counted(parameters, "parameter");

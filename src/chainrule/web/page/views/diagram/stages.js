@@ -8,12 +8,11 @@
  * @typedef {{
  *   tensor: string, key: string, label: string, role: "maps" | "parameters", scale: "sequential" | "diverging",
  *   minus: string | null, trio: string | null, leads: boolean, follows: boolean,
- *   reads: number[] | null, marks: string[] | null, fixed: [number, number] | null,
+ *   marks: string[] | null, fixed: [number, number] | null,
  * }} BlockSpec
  *   tensor: the tensor of its cells; key: distinguishes blocks of one tensor; minus: a tensor to subtract (for the
  *   change of a parameter); trio: name of a row of three blocks that show the same page; leads: whether the block opens
- *   at its largest magnitude; follows: whether it has no page buttons, because another block of its trio leads; reads:
- *   the shape for the weights of a unit of a dense layer; marks: labels next to the cells of a vector; fixed: ends of a
+ *   at its largest magnitude; follows: whether it has no page buttons, because another block of its trio leads; marks: labels next to the cells of a vector; fixed: ends of a
  *   scale that does not depend on the values, for example for probabilities; if they are equal, cells have no colors
  * @typedef {{
  *   name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[],
@@ -66,13 +65,10 @@ function outputs(layer, trace, phase) {
   return [{ ...spec, marks: layer.output.length === 1 ? marks : null, fixed: probabilities ? PROBABILITIES : null }];
 }
 
-/** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase @returns {BlockSpec[]} */
+/** Returns the blocks of kernels and vectors; the matrix of a dense layer is too large for the diagram. @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase @returns {BlockSpec[]} */
 function parameterBlocks(layer, trace, phase) {
   const names = Object.keys(trace.description.layout).filter((name) => name.startsWith(`${layer.name}.`));
-  return names.flatMap((name) => {
-    const reads = readShape(layer, trace, name);
-    return inPhase(name, phase).map((spec) => ({ ...spec, reads }));
-  });
+  return names.filter((name) => trace.description.shapes[name].length !== 2).flatMap((name) => inPhase(name, phase));
 }
 
 /** @param {string} name @param {Phase} phase @returns {BlockSpec[]} */
@@ -89,17 +85,6 @@ function inPhase(name, phase) {
   ];
 }
 
-/**
- * Returns the shape of a dense layer's inputs before flattening, or null.
- * @param {LayerInfo} layer @param {Trace} trace @param {string} name
- */
-function readShape(layer, trace, name) {
-  const operation = trace.description.plan.forward.find((candidate) => candidate.reads.some((tensor) => tensor?.name === name));
-  const source = operation?.reads[0]?.storage ?? "";
-  const shape = trace.values.get(source)?.shape ?? null;
-  return layer.type === "Dense" && shape && shape.length > 1 ? shape : null;
-}
-
 /** @param {Trace} trace @returns {BlockSpec} */
 function targetBlock(trace) {
   const { classes, measure } = trace.description;
@@ -112,7 +97,7 @@ function targetBlock(trace) {
  */
 function block(tensor, role, scale) {
   const label = tensor.includes(".") ? tensor.slice(tensor.indexOf(".") + 1) : tensor;
-  const alone = { fixed: null, minus: null, trio: null, leads: false, follows: false, reads: null, marks: null };
+  const alone = { fixed: null, minus: null, trio: null, leads: false, follows: false, marks: null };
   return { tensor, key: tensor, label, role, scale, ...alone };
 }
 

@@ -76,14 +76,15 @@ export class Tiling {
     return bottom > top && right > left ? [this.#block(tile, top, left, bottom, right)] : [];
   }
 
-  /** Returns the runs of consecutive elements of a vector or of dense weights. @param {Tile} tile @param {Box} box */
+  /** Returns the runs of consecutive elements of a vector or of a series. @param {Tile} tile @param {Box} box */
   #runs(tile, box) {
-    const inner = this.shape.length === 2 ? this.shape[1] : 0;
+    const rank = this.shape.length;
+    const inner = rank === 2 ? this.shape[1] : 0;
     const unit = inner ? Math.floor(tile.base / inner) : 0;
     if (inner && (unit < box.from[0] || unit >= box.to[0])) return [];
     const start = unit * inner - tile.base;
-    const from = Math.max(0, start + (box.from[box.from.length - 1] ?? 0));
-    const to = Math.min(tile.rows * tile.columns, start + (box.to[box.to.length - 1] ?? 1));
+    const from = Math.max(0, start + (box.from[rank - 1] ?? 0));
+    const to = Math.min(tile.rows * tile.columns, start + (box.to[rank - 1] ?? 1));
     if (to <= from) return [];
     const [top, bottom] = [Math.floor(from / tile.columns), Math.ceil(to / tile.columns)];
     return bottom - top === 1 ? [this.#part(tile, from, to)] : [this.#block(tile, top, 0, bottom, tile.columns)];

@@ -7,18 +7,14 @@ import { layered, parted, placeOf } from "../../explain/naming.js";
 import { hasUpdate } from "../../update_availability.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
-import { Enlargement } from "./enlargement.js";
 import { fitDiagram } from "./sizing.js";
 import { Highlight } from "./highlight.js";
 import { Legend } from "./legend.js";
 import { Overview } from "./overview.js";
-import { PathOverlay } from "./path_overlay.js";
 import { reach } from "./reach.js";
 import { Readout } from "./readout.js";
-import { pale, unite } from "./scales.js";
 import { StageView } from "./stage.js";
 import { stagesOf } from "./stages.js";
-import { Trail, pairsAround } from "./trail.js";
 import { Wiring } from "./wiring.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -34,7 +30,6 @@ export function mount(element, app) {
   app.listen("trace", () => diagram.take());
   app.listen("place", () => diagram.moved());
   app.listen("hover", () => diagram.mark());
-  app.listen("spotlight", () => diagram.turnedTo());
   onTheme(() => diagram.paint());
   new ResizeObserver(() => diagram.resized()).observe(element);
   new ResizeObserver(() => diagram.settle()).observe(diagram.track);
@@ -52,9 +47,6 @@ class Diagram {
   /** @type {string | null} */
   #selected = null;
   #size = "";
-  #reached = /** @type {string | null} */ (null); // the layer that the network was scrolled to
-  trail = new Trail();
-  united = false;
 
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
@@ -65,11 +57,9 @@ class Diagram {
     this.overview = new Overview(this.place);
     element.append(createElement("p", { id: "diagram-keys", class: "unseen" }, KEYS), this.place, this.overview.element);
     this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));
-    this.legend = new Legend(document.getElementById("legend") ?? createElement("div"), (all) => this.#unite(all));
+    this.legend = new Legend(document.getElementById("legend") ?? createElement("div"));
     this.highlight = new Highlight(this.track);
-    this.paths = new PathOverlay(this.track, this.highlight);
     this.readout = new Readout(this.track);
-    this.enlargement = new Enlargement(this.place, this.track, this, () => this.mark());
   }
 
   /** Shows a new trace. */
@@ -78,7 +68,7 @@ class Diagram {
     if (!trace) return;
     this.#selected ??= this.app.place.cell; // the cell in the address when the page was opened
     this.#build();
-    this.#color(trace);
+    for (const block of this.blocks) block.setTrace(trace);
     const [input] = this.stages;
     if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from.replace(" of the batch", "");
     this.paint();
@@ -89,7 +79,6 @@ class Diagram {
   moved() {
     if (!this.app.trace) return;
     this.#build();
-    this.#enlarge();
     this.mark();
     this.#restoreFocus();
   }
@@ -127,16 +116,8 @@ class Diagram {
   }
 
   paint() {
-    for (const block of this.all()) block.paint();
+    for (const block of this.blocks) block.paint();
     this.#legend();
-  }
-
-  get loupe() {
-    return this.enlargement.loupe;
-  }
-
-  all() {
-    return this.loupe ? [...this.blocks, this.loupe.block] : this.blocks;
   }
 
   #build() {
@@ -144,20 +125,17 @@ class Diagram {
     const content = place.phase === "update" && trace && !hasUpdate(trace) ? "update, unknown" : place.phase;
     if (!trace || this.#built === content) return;
     this.#built = content;
-    const focused = this.all().find((candidate) => candidate.canvas === document.activeElement);
-    this.enlargement.shut();
+    const focused = this.blocks.find((candidate) => candidate.canvas === document.activeElement);
     for (const stage of this.stages) stage.element.remove();
-    this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (candidate) => this.#toggle(candidate)));
+    this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this));
     this.blocks = this.stages.flatMap((stage) => stage.blocks);
     this.track.dataset.phase = place.phase;
     this.track.prepend(...this.stages.map((stage) => stage.element));
     this.wiring.build(this.stages, trace.description.layers, place.phase);
     this.overview.build(this.stages, this.wiring.drawn.map(({ wire }) => wire));
-    this.#color(trace);
+    for (const block of this.blocks) block.setTrace(trace);
     this.#fit();
-    this.#turnToSpotlit();
-    this.#enlarge();
-    this.#reach();
+    this.#turnToAsked();
     this.paint();
     if (focused) this.#focusLike(focused.spec.tensor, focused.spec.role);
   }
@@ -175,57 +153,9 @@ class Diagram {
     for (const block of this.blocks.filter((candidate) => candidate.spec.leads)) this.#syncPages(block);
   }
 
-  /** Enlarges the selected cell. */
-  #enlarge() {
-    const { trace, place } = this.app;
-    const selected = trace && place.cell ? placeOf(trace, place.cell) : null;
-    if (!selected || !place.cell) return;
-    const near = this.loupe?.source.spec.tensor === selected.tensor ? this.loupe.source : null;
-    const source = near ?? this.#pointedBlock(selected.tensor) ?? this.#first(selected.tensor);
-    if (source) this.#openAt(source, selected.flat);
-  }
-
   /** Returns the block that shows a tensor itself instead of its change. @param {string} tensor */
   #first(tensor) {
     return this.blocks.find((block) => block.spec.tensor === tensor && block.spec.minus === null);
-  }
-
-  /** @param {string} tensor */
-  #pointedBlock(tensor) {
-    const block = this.pointed;
-    return block && this.blocks.includes(block) && block.spec.tensor === tensor ? block : null;
-  }
-
-  /** @param {Block} source @param {number} flat */
-  #openAt(source, flat) {
-    const { trace } = this.app;
-    const stage = this.stages.find((candidate) => candidate.blocks.includes(source));
-    if (!trace || !stage || !source.shape?.length) return;
-    if (source.reveal(flat)) this.#syncPages(source);
-    this.enlargement.open(trace, stage, source, flat);
-    if (this.loupe) this.loupe.block.scale = source.scale;
-    this.loupe?.block.paint();
-    this.#legend();
-  }
-
-  /** Sets the values and scales of the blocks. @param {import("../../types.js").Trace} trace */
-  #color(trace) {
-    for (const block of this.all()) block.setTrace(trace);
-    if (this.united) unite(this.all(), trace.description);
-    else pale(this.all(), trace.description);
-  }
-
-  /** Chooses a common scale for all layers, or one per layer. @param {boolean} all */
-  #unite(all) {
-    this.united = all;
-    this.take();
-  }
-
-  /** @param {StageView} stage */
-  #toggle(stage) {
-    if (this.loupe?.stage === stage) this.enlargement.close();
-    else if (stage.blocks.length) this.#openAt(stage.blocks[0], stage.blocks[0].cursor);
-    this.mark();
   }
 
   /** @param {Block} block @param {number} flat */
@@ -274,90 +204,45 @@ class Diagram {
   /** Marks the cell at the pointer, its inputs, the cells computed from it, and the selected cell. */
   mark() {
     const { trace, hovered, place } = this.app;
-    const all = this.all();
     const shown = trace && hovered ? placeOf(trace, hovered) : null;
-    const cell = place.cell ?? this.#spotlit();
+    const cell = place.cell ?? this.#asked();
     const selected = trace && cell ? placeOf(trace, cell) : null;
-    const isAsked = !place.cell && this.app.spotlight.cell === place.why; // only the weight itself is marked
-    const center = hovered ?? (selected && !isAsked ? cell : null);
+    const center = hovered ?? (selected ? place.cell : null);
     const boxes = trace && center ? reach(trace, center, place.phase) : { from: [], to: [] };
     this.#turnTo(boxes.from);
-    const asked = isAsked && selected ? this.#first(selected.tensor) : null;
     const middle = shown ?? selected;
     const at = middle ? this.#nearest(middle.tensor) : null;
     const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
     const marks = {
       here,
-      from: this.highlight.place(boxes.from, all),
-      to: this.highlight.place(boxes.to, all),
+      from: this.highlight.place(boxes.from, this.blocks),
+      to: this.highlight.place(boxes.to, this.blocks),
       ends: [...this.highlight.ends(boxes.from, this.blocks), ...this.highlight.ends(boxes.to, this.blocks)],
       chosen: selected
-        ? all
-            .filter(({ spec }) => spec.tensor === selected.tensor || (asked?.spec.trio && asked.spec.trio === spec.trio))
-            .flatMap((candidate) => this.highlight.placeOne(candidate, selected.flat))
+        ? this.blocks.filter(({ spec }) => spec.tensor === selected.tensor).flatMap((block) => this.highlight.placeOne(block, selected.flat))
         : [],
     };
-    this.trail.follow(trace, place.cell, place.phase);
-    this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after everything that measures maps
+    this.wiring.light(pairsAround(center, boxes)); // after everything that measures maps
     this.highlight.draw(marks);
-    this.highlight.mention(asked, marks.chosen[0], (this.app.spotlight.paths[0]?.value ?? -1) < 0 ? "up" : "down");
-    this.#drawPaths();
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
     } else this.readout.hide();
   }
 
-  /** Shows the part of the network that the text beside it points at. */
-  turnedTo() {
-    this.#turnToSpotlit();
-    this.#reach();
-    this.#legend();
-    this.mark();
-  }
-
-  #turnToSpotlit() {
+  #turnToAsked() {
     const { trace } = this.app;
-    const cell = this.#spotlit();
+    const cell = this.#asked();
     const place = trace && cell ? placeOf(trace, cell) : null;
     const block = place && this.#first(place.tensor);
     if (block && place && block.reveal(place.flat)) this.#syncPages(block);
   }
 
-  /** Returns the cell that the text points at, as it is shown in the phase. */
-  #spotlit() {
-    const { spotlight, place } = this.app;
-    const cell = spotlight.cell;
-    if (!cell || cell !== place.why || place.phase !== "backward") return cell;
-    const { tensor } = parted(cell);
-    return cell.replace(tensor, gradientName(tensor));
-  }
-
-  /** Dims the layers that a played pass has not reached, and scrolls to the one that it has. */
-  #reach() {
-    const { trace, spotlight, place } = this.app;
-    const { layer, cell } = spotlight;
-    const sources = trace && cell ? reach(trace, cell, place.phase).from.map(({ tensor }) => this.#first(tensor)?.canvas ?? null) : [];
-    for (const { stage, element } of this.stages) {
-      const isUsed = sources.some((canvas) => element.contains(canvas));
-      element.classList.toggle("unreached", !isUsed && !this.#isReached(stage.name));
-      if (element.classList.toggle("reached-now", stage.name === layer) && layer !== this.#reached) this.#center(element);
-    }
-    this.#reached = layer;
-  }
-
-  /** Returns whether a played pass has reached a layer. @param {string} name */
-  #isReached(name) {
-    const { spotlight, place } = this.app;
-    const names = this.stages.map(({ stage }) => stage.name);
-    const now = names.indexOf(spotlight.layer ?? "");
-    if (now < 0) return true;
-    return place.phase === "backward" ? names.indexOf(name) >= now : names.indexOf(name) <= now;
-  }
-
-  #drawPaths() {
-    const { trace, spotlight, place } = this.app;
-    const paths = place.cell || place.phase !== "backward" ? [] : spotlight.paths;
-    if (trace) this.paths.draw(trace, paths, this.blocks, (layer) => this.#isReached(layer));
+  /** Returns the cell of the weight in question, as it is shown in the phase. */
+  #asked() {
+    const { why, phase } = this.app.place;
+    if (!why || phase !== "backward") return why;
+    const { tensor } = parted(why);
+    return why.replace(tensor, gradientName(tensor));
   }
 
   /** Scrolls the network so that a stage is in the middle. @param {HTMLElement} element */
@@ -367,11 +252,10 @@ class Diagram {
   }
 
   /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */
-  #visit({ element, button }) {
+  #visit({ element }) {
     this.#center(element);
-    const target = button && !button.disabled ? button : element;
-    target.focus({ preventScroll: true });
-    target.animate([{ backgroundColor: "var(--accent-wash)" }, {}], { duration: 1200, easing: "ease-in" });
+    element.focus({ preventScroll: true });
+    element.animate([{ backgroundColor: "var(--accent-wash)" }, {}], { duration: 1200, easing: "ease-in" });
   }
 
   /** Turns to the page of the parameters that a cell was computed from, if none of them is visible. @param {Box[]} boxes */
@@ -384,19 +268,33 @@ class Diagram {
     }
   }
 
-  /** Returns the block of a tensor: the one at the pointer, else the enlarged one, else the first. @param {string} tensor */
+  /** Returns the block of a tensor: the one at the pointer, else the first. @param {string} tensor */
   #nearest(tensor) {
-    const shows = (/** @type {Block | null | undefined} */ block) => block?.spec.tensor === tensor;
-    if (shows(this.pointed) && this.pointed && this.all().includes(this.pointed)) return this.pointed;
-    if (shows(this.loupe?.block)) return this.loupe?.block ?? null;
+    const shows = (/** @type {Block | null} */ block) => block?.spec.tensor === tensor;
+    if (shows(this.pointed) && this.pointed && this.blocks.includes(this.pointed)) return this.pointed;
     return this.blocks.find(shows) ?? null;
   }
 
   #legend() {
     const { pointed } = this;
-    const tensor = parted(this.#spotlit() ?? "").tensor;
+    const tensor = parted(this.#asked() ?? "").tensor;
     const first = this.#first(tensor) ?? this.blocks.find(({ spec }) => spec.tensor !== "x") ?? this.blocks[0];
-    const current = pointed && this.all().includes(pointed) ? pointed : (this.loupe?.block ?? first);
+    const current = pointed && this.blocks.includes(pointed) ? pointed : first;
     if (current) this.legend.show(current.spec.minus ? current.spec.key : current.spec.tensor, current.scale);
   }
+}
+
+/**
+ * Returns the pairs of stages between a cell and the cells that are highlighted with it.
+ * @param {string | null} cell @param {import("./reach.js").Reach} reach @returns {[string, string][]}
+ */
+function pairsAround(cell, { from, to }) {
+  if (!cell) return [];
+  const here = stageOf(parted(cell).tensor);
+  return [...from, ...to].map(({ tensor }) => [here, stageOf(tensor)]);
+}
+
+/** Returns the name of the stage that a tensor belongs to. @param {string} tensor */
+function stageOf(tensor) {
+  return tensor === "t" ? "loss" : layered(tensor).layer || "input";
 }

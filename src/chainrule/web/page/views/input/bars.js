@@ -5,7 +5,7 @@ import { createElement, setText } from "../../elements.js";
 import { placeOfLargest } from "../../engine/tensor.js";
 import { classOf } from "../../engine/trace.js";
 import { passWords } from "../../passes.js";
-import { isDense } from "./load.js";
+import { isDense } from "./label.js";
 
 const MAX_SHOWN = 12; // of more classes, the most likely ones
 

@@ -1,8 +1,7 @@
-/** Preparation of a drawn or photographed digit as in MNIST. The Python version is in data/inputs.py. */
+/** Preparation of a drawn digit as in MNIST. The Python version, which prepares photographs too, is in data/inputs.py. */
 
 import { crop } from "./gray.js";
-import { findInk } from "./ink.js";
-import { BICUBIC, resize, shrunk } from "./resample.js";
+import { BICUBIC, resize } from "./resample.js";
 
 /** @typedef {import("./gray.js").Gray} Gray */
 
@@ -10,23 +9,8 @@ const FIELD = 28; // pixels of an MNIST image
 const BOX = 20; // pixels of the longest side of the digit
 const CENTER = 14; // pixels; position of the center of mass
 const FAINT = 0.05; // amount of ink; pixels with less are ignored
-const MARGIN = 0.3; // relative to the digit's size, on every side
-/** Longest side in pixels of the image for the detection of ink. */
+/** Side in pixels of the image of a drawing. */
 export const WORKING_SIZE = 160;
-
-/**
- * Prepares an image of one digit as in MNIST: 28 × 28 bytes, light on dark.
- * @param {Gray} gray  of any size, dark on light or light on dark @param {string} name  used in errors
- * @returns {Uint8Array}
- */
-export function asMnist(gray, name) {
-  if (Math.min(gray.width, gray.height) < 3) {
-    throw new Error(`${name}: ${gray.width}×${gray.height} pixels is too small for a digit`);
-  }
-  const large = Math.max(gray.width, gray.height) > WORKING_SIZE;
-  const near = large ? surroundings(gray, inkOf(reduced(gray), name)) : gray;
-  return inkAsMnist(inkOf(reduced(near), name));
-}
 
 /**
  * Prepares ink as in MNIST, without removing background or specks, which takes about a millisecond.
@@ -38,21 +22,6 @@ export function inkAsMnist(ink) {
   const digit = scaled(crop(ink, left, top, right, bottom));
   const most = digit.data.reduce((a, b) => Math.max(a, b), 0);
   return centered({ ...digit, data: digit.data.map((value) => roundEven((255 * value) / most)) });
-}
-
-/** @param {Gray} gray @param {string} name */
-function inkOf(gray, name) {
-  const ink = findInk(gray);
-  if (!ink) throw new Error(`${name}: no digit found; the image is blank`);
-  return ink;
-}
-
-/** Returns the image reduced to the working size, so that the detection of ink is fast. @param {Gray} gray */
-function reduced(gray) {
-  if (Math.max(gray.width, gray.height) <= WORKING_SIZE) return gray;
-  const small = shrunk(gray, WORKING_SIZE);
-  if (Math.min(small.width, small.height) >= 3) return small;
-  return resize(small, Math.max(3, small.width), Math.max(3, small.height), BICUBIC);
 }
 
 /** Returns the bounding box of the ink. @param {Gray} ink */
@@ -67,20 +36,6 @@ function extent({ width, height, data }) {
     box.bottom = Math.max(box.bottom, y + 1);
   }
   return box;
-}
-
-/** Returns the digit with a margin of paper. @param {Gray} gray @param {Gray} ink  of the whole image, reduced */
-function surroundings(gray, ink) {
-  const { left, top, right, bottom } = extent(ink);
-  const margin = Math.max(2, MARGIN * Math.max(right - left, bottom - top));
-  const [across, down] = [gray.width / ink.width, gray.height / ink.height];
-  return crop(
-    gray,
-    Math.max(0, Math.trunc((left - margin) * across)),
-    Math.max(0, Math.trunc((top - margin) * down)),
-    Math.min(gray.width, Math.ceil((right + margin) * across)),
-    Math.min(gray.height, Math.ceil((bottom + margin) * down)),
-  );
 }
 
 /** Resizes ink so that its longest side is 20 pixels. @param {Gray} ink */

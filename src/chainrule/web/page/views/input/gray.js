@@ -1,5 +1,5 @@
 /**
- * A grayscale image with values from 0 to 255, or ink from 0 to 1; row-major.
+ * A grayscale image of ink from 0 to 1; row-major.
  * @typedef {{width: number, height: number, data: Float64Array}} Gray
  */
 
@@ -20,17 +20,4 @@ export function crop(gray, left, top, right, bottom) {
     part.data.set(gray.data.subarray(start, start + part.width), y * part.width);
   }
   return part;
-}
-
-/**
- * Converts to grayscale as Pillow does, with transparent parts on white.
- * @param {ImageData} image @returns {Gray}
- */
-export function grayOf(image) {
-  const gray = blank(image.width, image.height);
-  for (let i = 0; i < gray.data.length; i += 1) {
-    const [red, green, blue] = image.data.subarray(4 * i, 4 * i + 3);
-    gray.data[i] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
-  }
-  return gray;
 }

@@ -10,7 +10,6 @@ import { inUnits } from "../../engine/trace.js";
 import { briefNumber } from "../../numbers_brief.js";
 import { labelName, sampleNumber } from "../../source/samples.js";
 import { passWords } from "../../passes.js";
-import { isDense, isOfDigits } from "./load.js";
 
 /** @typedef {import("../../types.js").App} App */
 
@@ -71,6 +70,16 @@ export class Label {
     if (!picture) return;
     this.app.show({ ...picture, label: this.select.value === "" ? null : Number(this.select.value) });
   }
+}
+
+/** Returns whether the network reads digits as in MNIST. @param {import("../../types.js").Description} description */
+export function isOfDigits({ input_shape, normalization }) {
+  return input_shape.join() === "1,28,28" && normalization.digits === true;
+}
+
+/** Returns whether each pixel has an output. @param {import("../../types.js").Description} description */
+export function isDense({ plan }) {
+  return (plan.target?.shape.length ?? 1) > 1;
 }
 
 /** Returns the label of an image, or the labels of its target; "" for other targets. @param {import("../../types.js").Picture} picture @param {import("../../types.js").Description} description */

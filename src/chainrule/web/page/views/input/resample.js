@@ -6,10 +6,6 @@ import { blank } from "./gray.js";
 /** @typedef {{support: number, weight: (distance: number) => number}} Filter */
 
 /** @type {Filter} */
-const BOX = { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
-/** @type {Filter} */
-export const BILINEAR = { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) };
-/** @type {Filter} */
 export const BICUBIC = { support: 2, weight: bicubic };
 
 const A = -0.5;
@@ -23,62 +19,15 @@ function bicubic(distance) {
 
 /** @param {Gray} gray @param {number} width @param {number} height @param {Filter} filter @returns {Gray} */
 export function resize(gray, width, height, filter) {
-  return transposed(along(transposed(along(gray, width, filter, gray.width)), height, filter, gray.height));
-}
-
-/**
- * Reduces an image of bytes so that its longest side has `most` pixels: averages blocks of pixels down to at least
- * twice that size, then resamples by area.
- * @param {Gray} gray @param {number} most @returns {Gray}
- */
-export function shrunk(gray, most) {
-  const [width, height] = sizeWithin(gray, most);
-  const across = Math.max(1, Math.trunc(gray.width / width / 2));
-  const down = Math.max(1, Math.trunc(gray.height / height / 2));
-  const part = averaged(gray, across, down);
-  const rows = bytes(along(part, width, BOX, gray.width / across));
-  return bytes(transposed(along(transposed(rows), height, BOX, gray.height / down)));
-}
-
-/** Returns the size with longest side `most` and the closest aspect ratio. @param {Gray} gray @param {number} most */
-function sizeWithin({ width, height }, most) {
-  const aspect = width / height;
-  /** @type {(exact: number, off: (n: number) => number) => number} */
-  const best = (exact, off) => {
-    const [low, high] = [Math.floor(exact), Math.ceil(exact)];
-    return Math.max(off(low) <= off(high) ? low : high, 1);
-  };
-  if (aspect <= 1) return [best(most * aspect, (n) => Math.abs(aspect - n / most)), most];
-  return [most, best(most / aspect, (n) => (n === 0 ? 0 : Math.abs(aspect - most / n)))];
-}
-
-/** Averages blocks of pixels. @param {Gray} gray @param {number} across @param {number} down @returns {Gray} */
-function averaged(gray, across, down) {
-  if (across === 1 && down === 1) return gray;
-  const result = blank(Math.ceil(gray.width / across), Math.ceil(gray.height / down));
-  const count = new Float64Array(result.data.length);
-  for (let y = 0; y < gray.height; y += 1) {
-    for (let x = 0; x < gray.width; x += 1) {
-      const to = Math.floor(y / down) * result.width + Math.floor(x / across);
-      result.data[to] += gray.data[y * gray.width + x];
-      count[to] += 1;
-    }
-  }
-  return { ...result, data: result.data.map((sum, i) => Math.round(sum / count[i])) };
-}
-
-/** @param {Gray} gray @returns {Gray} */
-function bytes(gray) {
-  return { ...gray, data: gray.data.map((value) => Math.round(Math.min(255, Math.max(0, value)))) };
+  return transposed(along(transposed(along(gray, width, filter)), height, filter));
 }
 
 /**
  * Resamples every row to another length.
- * @param {Gray} gray @param {number} width @param {Filter} filter
- * @param {number} length  of the rows; the last pixel may be partly covered
- * @returns {Gray}
+ * @param {Gray} gray @param {number} width @param {Filter} filter @returns {Gray}
  */
-function along(gray, width, filter, length) {
+function along(gray, width, filter) {
+  const length = gray.width;
   if (width === length) return gray;
   const result = blank(width, gray.height);
   const scale = length / width;

@@ -1,4 +1,4 @@
-/** The input: a drawn digit, a sample or an image file. The output is updated immediately. */
+/** The input: a drawn digit or a sample. The output is updated immediately. */
 
 import { button, createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
@@ -6,10 +6,7 @@ import { sizeOf } from "../../engine/tensor.js";
 import { errorMessage } from "../../error_message.js";
 import { Bars } from "./bars.js";
 import { inkAsMnist } from "./digits.js";
-import { acceptFiles, fileButton } from "./files.js";
-import { Heat } from "./heat.js";
-import { Label } from "./label.js";
-import { isOfDigits, takesPictures } from "./load.js";
+import { Label, isOfDigits } from "./label.js";
 import { Pad } from "./pad.js";
 import { SampleDialog } from "./samples.js";
 import { pictureCanvas } from "../../figures/picture.js";
@@ -35,7 +32,6 @@ class InputView {
   constructor(element, app) {
     this.app = app;
     this.label = new Label(app);
-    this.heat = new Heat(app);
     this.bars = new Bars(app.description);
     this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
     this.inputImage = createElement("div", { class: this.pad ? "seen" : "seen large" });
@@ -43,8 +39,6 @@ class InputView {
     this.message = createElement("p.input-trouble", { role: "alert" });
     if (this.pad) element.append(this.#padFrame(this.pad));
     element.append(this.#choices(), this.message, about, this.bars.element);
-    if (app.description.input_shape.length === 3) element.append(this.heat.element);
-    if (takesPictures(app.description)) acceptFiles(element, app, (words) => this.#say(words));
   }
 
   update() {
@@ -52,7 +46,6 @@ class InputView {
     if (!picture) return;
     if (picture !== this.#picture) this.#show(picture);
     this.label.update();
-    this.heat.update();
     const probabilities = this.app.answer(picture);
     const isEmpty = this.pad !== null && picture.from === "drawn" && picture.x.every((byte) => byte === 0);
     if (probabilities) this.bars.show(isEmpty ? null : probabilities, picture.label);
@@ -61,7 +54,6 @@ class InputView {
   repaint() {
     this.#showInput();
     this.label.repaint();
-    this.heat.update();
     this.pad?.paint();
   }
 
@@ -118,7 +110,6 @@ class InputView {
       button("›", () => this.#step(1), { "aria-label": "Next sample" }),
       button("Samples", () => dialog.open().catch((error) => this.#say(error.message))),
     );
-    if (takesPictures(this.app.description)) row.append(fileButton(this.app, (words) => this.#say(words)));
     return row;
   }
 

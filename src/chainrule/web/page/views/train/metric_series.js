@@ -1,5 +1,5 @@
 /**
- * The series of the open history: loss, metric and gradient norms by layer. New steps are fetched from the source
+ * The series of the open history: loss and metric. New steps are fetched from the source
  * as training proceeds.
  *
  * @import {Series, Training, TrainingState} from "../../types.js"
@@ -12,11 +12,6 @@ export class MetricSeries {
   origin = 0; // number of steps before the first value
   loss = new Signal();
   accuracy = new Signal();
-  /** @type {Map<string, Signal>} only at `normSteps`, since measuring all steps might cost as much as training */
-  norms = new Map();
-  /** @type {number[]} */
-  normSteps = [];
-  surveyed = 0; // number of earlier steps that the survey has measured so far
 
   /** The newest known step. */
   get newest() {
@@ -41,27 +36,10 @@ export class MetricSeries {
         this.append(await training.series(last), state.step);
         if (this.newest === last) break;
       }
-      const surveyed = await this.survey(training, state);
-      return cleared || surveyed || this.newest !== before;
+      return cleared || this.newest !== before;
     } finally {
       this.busy = false;
     }
-  }
-
-  /**
-   * Fetches all norms again, since a survey inserts norms of earlier steps.
-   *
-   * @param {Training} training @param {TrainingState} state
-   */
-  async survey(training, { survey, step }) {
-    const measured = survey?.measured ?? 0;
-    if (!training.norms || measured === this.surveyed) return false;
-    const { norms, norm_steps: steps } = await training.norms();
-    this.norms = new Map();
-    this.normSteps = [];
-    this.appendNorms({ norms, norm_steps: steps }, step);
-    this.surveyed = measured;
-    return true;
   }
 
   /** @param {TrainingState} state */
@@ -75,20 +53,6 @@ export class MetricSeries {
     if (skip < 0 || skip >= series.loss.length) return;
     this.loss.append(series.loss.slice(skip, behind));
     this.accuracy.append(series.accuracy.slice(skip, behind));
-    this.appendNorms(series, until);
-  }
-
-  /** @param {Pick<Series, "norms" | "norm_steps">} series @param {number} until */
-  appendNorms(series, until) {
-    const steps = series.norm_steps;
-    const last = this.normSteps.at(-1) ?? this.origin;
-    const fresh = steps.map((_, k) => k).filter((k) => steps[k] > last && steps[k] <= until);
-    for (const [layer, values] of Object.entries(series.norms)) {
-      const signal = this.norms.get(layer) ?? new Signal();
-      signal.append(fresh.map((k) => values[k]));
-      this.norms.set(layer, signal);
-    }
-    if (this.norms.size) this.normSteps.push(...fresh.map((k) => steps[k]));
   }
 
   /**
@@ -100,16 +64,5 @@ export class MetricSeries {
     const index = step - this.origin - 1;
     if (index < 0 || index >= this.loss.length) return null;
     return { loss: this.loss.values[index], accuracy: this.accuracy.values[index] };
-  }
-
-  /**
-   * Returns the last measured step up to `step`, and the gradient norm of each layer at that step.
-   *
-   * @param {number} step
-   */
-  normsAt(step) {
-    const index = this.normSteps.findLastIndex((measuredStep) => measuredStep <= step);
-    const entries = [...this.norms].map(([layer, signal]) => [layer, signal.values[index] ?? NaN]);
-    return { step: this.normSteps[index] ?? 0, norms: new Map(/** @type {[string, number][]} */ (entries)) };
   }
 }

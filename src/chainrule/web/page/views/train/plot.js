@@ -1,14 +1,11 @@
 /**
- * A plot of values over steps. The markers have a canvas of their own above the curves, so that moving the pointer does
- * not redraw the curves.
+ * A plot of one value per step. The markers have a canvas of their own above the curve, so that moving the pointer does
+ * not redraw the curve.
  *
  * @import {Scale} from "./scales.js"
  * @import {Signal} from "./signal.js"
  * @typedef {{
- *   name: string, signal: Signal, steps: number[] | null, color: string, dash: number[], raw: boolean,
- * }} Line  steps: the steps of the values, null for all steps; raw: draw each value faintly behind the smoothed line
- * @typedef {{
- *   lines: Line[], scale: Scale, origin: number, newest: number, epochSteps: number,
+ *   signal: Signal, scale: Scale, origin: number, newest: number, epochSteps: number,
  *   shown: number | null, hovered: number | null,
  * }} Content  shown: the selected step, null for the newest
  */
@@ -22,13 +19,13 @@ const RIGHT = 12;
 const TOP = 18;
 const BOTTOM = 22;
 const LINE = 12; // pixels; smallest distance between two labels of the axis
-export const FEW = 12; // values; a line of at most this many is also drawn as points
+const FEW = 12; // values; a line of at most this many is also drawn as points
+const INK = "--line-0";
 const FONT = "11px system-ui, sans-serif";
 
 export class Plot {
-  /** @param {string} label @param {(step: number | null, chosen: boolean) => void} pointed */
-  constructor(label, pointed) {
-    this.label = label;
+  /** @param {(step: number | null, chosen: boolean) => void} pointed */
+  constructor(pointed) {
     this.base = createElement("canvas.train-curves", { role: "img" });
     this.over = createElement("canvas.train-over", { "aria-hidden": "true" });
     this.element = createElement("div.train-area", this.base, this.over);
@@ -63,8 +60,8 @@ export class Plot {
     context.beginPath();
     context.rect(LEFT, TOP - 2, this.inner + 3, this.size.height - TOP - BOTTOM + 4);
     context.clip();
-    for (const line of content.lines) if (line.raw) this.drawRaw(context, content, line);
-    for (const line of content.lines) this.drawSmooth(context, content, line);
+    this.drawRaw(context, content);
+    this.drawSmooth(context, content);
     context.restore();
     this.point(content);
   }
@@ -77,13 +74,10 @@ export class Plot {
     if (content.shown !== null) this.vertical(context, content.shown, ink("--accent"), []);
     if (content.hovered === null) return;
     this.vertical(context, content.hovered, ink("--ink-soft"), [2, 3]);
-    for (const line of content.lines) {
-      const index = line.steps ? line.steps.indexOf(content.hovered) : content.hovered - content.origin - 1;
-      const value = line.signal.values[index];
-      if (value === undefined || !Number.isFinite(value)) continue;
-      context.fillStyle = ink(line.color);
-      this.dot(context, this.x(content.hovered), this.y(value), 3);
-    }
+    const value = content.signal.values[content.hovered - content.origin - 1];
+    if (value === undefined || !Number.isFinite(value)) return;
+    context.fillStyle = ink(INK);
+    this.dot(context, this.x(content.hovered), this.y(value), 3);
   }
 
   get inner() {
@@ -179,12 +173,12 @@ export class Plot {
   /**
    * Draws every value or, if a column of pixels covers several steps, their range.
    *
-   * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
+   * @param {CanvasRenderingContext2D} context @param {Content} content
    */
-  drawRaw(context, content, line) {
-    const { signal } = line;
+  drawRaw(context, content) {
+    const { signal } = content;
     const columns = Math.ceil(this.inner);
-    context.strokeStyle = ink(`${line.color}-faint`);
+    context.strokeStyle = ink(`${INK}-faint`);
     context.lineWidth = 1;
     context.beginPath();
     if (signal.length <= columns) {
@@ -204,32 +198,18 @@ export class Plot {
     context.stroke();
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line */
-  drawSmooth(context, content, line) {
-    const { signal } = line;
-    context.strokeStyle = ink(line.color);
+  /** @param {CanvasRenderingContext2D} context @param {Content} content */
+  drawSmooth(context, content) {
+    const { signal, origin } = content;
+    context.strokeStyle = ink(INK);
     context.lineWidth = 1.75;
     context.lineJoin = "round";
-    context.setLineDash(line.dash);
     context.beginPath();
-    for (const k of sampled(signal.length, Math.ceil(this.inner))) {
-      context.lineTo(this.x(line.steps?.[k] ?? content.origin + k + 1), this.y(signal.mean(k)));
-    }
+    for (const k of sampled(signal.length, Math.ceil(this.inner))) context.lineTo(this.x(origin + k + 1), this.y(signal.mean(k)));
     context.stroke();
-    context.setLineDash([]);
-    if (signal.length <= FEW) this.drawPoints(context, content, line);
-  }
-
-  /**
-   * Draws the values as points, since a line would hide how few they are.
-   *
-   * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
-   */
-  drawPoints(context, content, { signal, steps, color }) {
-    context.fillStyle = ink(color);
-    for (let k = 0; k < signal.length; k += 1) {
-      this.dot(context, this.x(steps?.[k] ?? content.origin + k + 1), this.y(signal.values[k]), 2);
-    }
+    if (signal.length > FEW) return;
+    context.fillStyle = ink(INK); // a line would hide how few values there are
+    signal.values.forEach((value, k) => this.dot(context, this.x(origin + k + 1), this.y(value), 2));
   }
 
   /** @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} radius */

@@ -1,14 +1,11 @@
 /**
- * The scales of the curves. Both the first and the last steps are readable on them.
+ * The scale of the curve. Both the first and the last steps are readable on them.
  *
  * @typedef {{value: number, text: string}} Tick
  * @typedef {{place(value: number): number, ticks: Tick[]}} Scale  place: 0 at the bottom of the plot, 1 at its top
  */
 
 import { formatNumber } from "../../explain/numbers.js";
-
-const STRETCH_FROM = 0.9; // accuracy; if the best is at least this, the scale is stretched near 100 %
-const STRETCHED_TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
 
 /**
  * Returns a logarithmic scale if the smoothed values are positive and span at least a factor of 8, else a linear scale.
@@ -22,26 +19,6 @@ export function amountScale(smoothed, raw) {
   const top = Number.isFinite(raw[1]) ? raw[1] : 1;
   if (!(low > 0) || high < 8 * low) return linear(Math.min(0, Number.isFinite(raw[0]) ? raw[0] : 0), top || 1);
   return logarithmic(Math.max(raw[0], low / 5) / 1.15, top * 1.15); // unusually low values of single batches are cut off
-}
-
-/** Returns a scale in percent, stretched near 100 % if the best accuracy is high. @param {number} best @returns {Scale} */
-export function accuracyScale(best) {
-  if (!(best >= STRETCH_FROM)) {
-    return { place: (share) => (share + 0.02) / 1.04, ticks: [0, 0.25, 0.5, 0.75, 1].map(percentTick) };
-  }
-  const [bottom, top] = [stretch(-0.02), stretch(1.0007)];
-  const place = (/** @type {number} */ share) => (stretch(share) - bottom) / (top - bottom);
-  return { place, ticks: STRETCHED_TICKS.map(percentTick) };
-}
-
-/** @param {number} share @returns {Tick} */
-function percentTick(share) {
-  return { value: share, text: `${Math.round(100 * share)} %` };
-}
-
-/** Maps an accuracy to the logarithm of its error rate, bounded for an error rate of 0. @param {number} share */
-function stretch(share) {
-  return -Math.log10(Math.max(1.005 - share, 1e-4));
 }
 
 /** @param {number} low @param {number} high @returns {Scale} */

@@ -1,5 +1,5 @@
 /**
- * Training and its history: buttons and state, timeline, curves.
+ * Training and its history: buttons and state, timeline, the curve of the loss.
  *
  * @import {App, Mark, TrainingState} from "../../types.js"
  */
@@ -8,7 +8,7 @@ import { errorMessage } from "../../error_message.js";
 import { onTheme } from "../../theme.js";
 import { Controls } from "./controls.js";
 import { MetricSeries } from "./metric_series.js";
-import { Curves } from "./curves.js";
+import { Curve } from "./curves.js";
 import { Histories } from "./histories.js";
 import { Timeline } from "./timeline.js";
 import { whole } from "../../numbers_brief.js";
@@ -20,7 +20,7 @@ export function mount(element, app) {
   app.listen("training", () => void view.trained());
   app.listen("place", () => view.placed());
   app.listen("trace", () => view.traced());
-  onTheme(() => view.drawCurves(true));
+  onTheme(() => view.drawCurve(true));
   void view.trained();
   view.traced();
 }
@@ -39,11 +39,11 @@ class View {
     this.controls = new Controls(training, () => this.shown, () => this.go(null), failed, measure);
     this.newest = button("Newest", () => this.go(null), { class: "train-newest", title: "Show the newest step" });
     this.timeline = new Timeline((step) => this.go(step));
-    this.curves = new Curves((step) => this.timeline.choose(step), measure);
+    this.curve = new Curve((step) => this.timeline.choose(step));
     element.classList.add("train");
     element.setAttribute("aria-label", "Training");
     const { controls, histories, timeline } = this;
-    element.append(histories.element, controls.message, this.curves.element);
+    element.append(histories.element, controls.message, this.curve.element);
     timeline.element.append(this.newest);
     element.after(createElement("section.train-bar", { "aria-label": "Timeline" }, controls.buttons, timeline.element, controls.words));
   }
@@ -87,7 +87,7 @@ class View {
     }
     const { training } = this.app;
     this.placed();
-    this.drawCurves(true);
+    this.drawCurve(true);
     if (training && training.step > this.series.newest) void this.trained();
   }
 
@@ -107,7 +107,7 @@ class View {
     });
     this.newest.classList.toggle("train-silent", shown === null || shown === training.newest);
     this.say();
-    this.drawCurves(false);
+    this.drawCurve(false);
   }
 
   /** Shows the numbers of the shown step. */
@@ -124,11 +124,10 @@ class View {
     this.placed();
   }
 
-  /** @param {boolean} curves */
-  drawCurves(curves) {
+  /** @param {boolean} changed */
+  drawCurve(changed) {
     const { training, place } = this.app;
-    const { epochSteps = 0, survey = null } = training ?? {};
-    this.curves.show(this.series, { epochSteps, survey, shown: place.step }, curves);
+    this.curve.show(this.series, { epochSteps: training?.epochSteps ?? 0, shown: place.step }, changed);
   }
 
   /** Describes a step of the timeline for screen readers. @param {number} step */

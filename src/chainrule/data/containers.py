@@ -95,17 +95,15 @@ class Data:
 
         Errors   DataError if targets are missing, or there are two
         """
-        if isinstance(x, Data) and y is not None:
-            raise DataError("a Dataset contains its labels; leave out y")
         if isinstance(x, Data):
+            if y is not None:
+                raise DataError("a Dataset contains its labels; leave out y")
             return x.with_weights(weights)
-        is_in_files = not hasattr(x, "dtype") and are_files(x)
-        if y is None and not isinstance(x, str | os.PathLike):
+        if not hasattr(x, "dtype") and are_files(x):
+            return _of_files(x, y, weights)
+        if y is None:
             raise _missing_labels(x)
-        targets = {} if y is None else as_columns(y)
-        if is_in_files:
-            return PassedData(targets=targets, files=x, weights=weights)
-        return PassedData(as_columns(x), targets, weights=weights)
+        return PassedData(as_columns(x), as_columns(y), weights=weights)
 
     @staticmethod
     def of_option(option: str, value: object) -> Data:
@@ -142,10 +140,18 @@ class PassedData(Data):
     weights: Any = None
 
 
+def _of_files(x: Any, y: Any, weights: Any) -> PassedData:
+    """Return inputs in files with their targets, or those of a folder or an .npz file, which contains its own."""
+    if y is None and not isinstance(x, str | os.PathLike):
+        raise _missing_labels(x)
+    return PassedData(targets={} if y is None else as_columns(y), files=x, weights=weights)
+
+
 def _missing_labels(x: object) -> DataError:
-    forms = "arrays x and y, a Dataset, or the path of an image folder or an .npz file"
-    other = "for batches of your own, call model.train_step(x, y) in a loop"
-    return DataError(f"labels are missing: x is a {type(x).__name__}; pass {forms}; {other}")
+    return DataError(
+        f"labels are missing: x is a {type(x).__name__}; pass arrays x and y, a Dataset, or the path of an image "
+        "folder or an .npz file; for batches of your own, call model.train_step(x, y) in a loop"
+    )
 
 
 def as_columns(values: Any) -> dict[Any, Column]:

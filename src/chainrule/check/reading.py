@@ -252,12 +252,15 @@ def _confirmed_dropout(search: Search) -> Reading | None:
     x = search.values["x"]
     for _, text, y in search.drafts():
         has_rate = "rate" in parse(text).reads
-        if y.shape != x.shape or not has_rate:
+        if y.shape != x.shape or (search.is_guess and not has_rate):
             continue
         full = _with_backward(search, _with_test_line(search, text), y)
         if np.array_equal(y, x):
             raise AmbiguousError(f"{search.code.name}: it drops nothing; state the line of its training mode", full)
-        return Reading(full, search.case)
+        case = search.case
+        if not has_rate:  # the code has its own, which its scale shows
+            case = replace(case, layer=Dropout(_dropped(y / x)))
+        return Reading(full, case)
     return None
 
 
@@ -286,6 +289,15 @@ def _distance(y: Array, right: Array) -> float:
     if y.shape != right.shape:
         return np.inf
     return float(np.abs(y - right).max())
+
+
+def _dropped(ratio: Array) -> float:
+    """Return the probability of dropping, from y / x: 1 − 1/scale, or the fraction of zeros if nothing is scaled."""
+    kept = ratio[ratio != 0]
+    scale = float(np.median(kept)) if kept.size else 1.0
+    if scale > 1:
+        return 1 - 1 / scale
+    return round(float((ratio == 0).mean()), 1)
 
 
 def _with_backward(search: Search, text: str, y: Array) -> str:

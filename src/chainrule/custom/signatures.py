@@ -213,6 +213,8 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
     elif type(cast("object", thing)) is not np.ndarray:
         held = dict.fromkeys([*getattr(thing, "__dict__", {})])
         for base in type(thing).__mro__[:-1]:
+            slots: Any = vars(base).get("__slots__", ())
+            held |= dict.fromkeys((slots,) if isinstance(slots, str) else slots)
             if base.__module__ not in ("builtins", "numpy"):
                 for name, value in vars(base).items():
                     if isinstance(value, property) or not hasattr(value, "__get__"):

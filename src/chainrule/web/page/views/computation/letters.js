@@ -43,14 +43,11 @@ export function markCell(element, cell, explanation) {
   if (letter) element.setAttribute("data-slot", String(letter.slot));
 }
 
-/** Marks the letters in an equation. @param {Element} equation @param {Letter[]} letters @param {(cell: string | null) => void} hover */
-export function markLetters(equation, letters, hover) {
+/** Marks the letters in an equation. @param {Element} equation @param {Letter[]} letters */
+export function markLetters(equation, letters) {
   for (const symbol of equation.querySelectorAll("[data-name]")) {
     const letter = letters.find(({ name }) => name === symbol.getAttribute("data-name"));
-    if (!letter) continue;
-    symbol.setAttribute("data-slot", String(letter.slot));
-    symbol.addEventListener("pointerenter", () => hover(letter.cell));
-    symbol.addEventListener("pointerleave", () => hover(null));
+    if (letter) symbol.setAttribute("data-slot", String(letter.slot));
   }
 }
 

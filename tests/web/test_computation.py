@@ -20,7 +20,8 @@ CLIPPED = """() => [...document.querySelectorAll(".computation-square, .computat
   .filter((cell) => cell.checkVisibility({ visibilityProperty: true }) && cell.scrollWidth > cell.clientWidth + 1)
   .filter((cell) => getComputedStyle(cell.firstElementChild ?? cell).visibility !== "hidden")
   .map((cell) => cell.textContent)"""
-SHOWS = "cell => document.querySelector('.computation-name')?.textContent === cell"
+SHOWS = """cell => document.querySelector(".computation-name")?.textContent === cell
+  && document.querySelector("main[aria-busy=false]") !== null"""  # with the numbers of the image in the address
 SO_FAR = ".computation-so-far"
 
 
@@ -37,7 +38,6 @@ def go(page: Page, address: str, cell: str, phase: str = "backward") -> None:
     else:
         page.goto(address + place)
     page.wait_for_function(SHOWS, arg=cell)
-    page.wait_for_selector("main[aria-busy=false]")
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ function weightStops(trace, sheet, plain) {
   if (change) {
     const sum = trace.batch && trace.batch.numbers.length > 1;
     if (sum) stops.push({ ...plain, name: "The batch", title: `${whole(trace.batch?.numbers.length ?? 1)} images, one step.`, words: `Each image of the batch has a sheet of its own, and so a gradient of its own for the green weight. Their mean is the gradient of the step.${isCoupled(trace.description) ? " With batch normalization, an image’s part also depends on the others." : ""} Click an image to see its sheet.`, lit: [weight], side: "batch" });
-    stops.push({ ...plain, name: "The step", title: "Move each weight a little against its slope.", words: `${ruleWords(trace, weight)} The green weight goes from ${change.before} to ${change.after}. All other weights move by the same rule. Drag the slider: all numbers on the sheet follow.`, cell: named(`${parted(weight).tensor}.update`, parted(weight).index), lit: [weight], side: "slider" });
+    stops.push({ ...plain, name: "The step", title: "Move each weight a little against its slope.", words: `${ruleWords(trace, weight)} The green weight goes from ${change.before} to ${change.after}. All other weights move by the same rule. Drag the slider: all numbers on the sheet follow. The curve is the loss of this image alone.`, cell: named(`${parted(weight).tensor}.update`, parted(weight).index), lit: [weight], side: "slider" });
     stops.push({ ...plain, name: "Afterwards", title: "The same image again.", words: "", lit: null, side: "after", isAfter: true });
   }
   return stops;

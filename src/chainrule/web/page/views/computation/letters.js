@@ -2,7 +2,7 @@ import { parted } from "../../explain/naming.js";
 
 /**
  * The letters of an equation's operands: the factors of a sum, or the weight, gradient and moments of an update. Each
- * letter has the same color and underline in the equation, at its operand and in the strip. Pointing at one of them
+ * letter has the same color and underline in the equation and at its operand. Pointing at one of them
  * highlights the others.
  *
  * @typedef {import("../../types.js").Explanation} Explanation

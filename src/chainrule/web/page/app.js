@@ -119,7 +119,7 @@ export class Application {
 
   /** Changes a number of the shown step until another cell is shown. @param {Nudge | null} change */
   nudge(change) {
-    if (!this.frame || !this.picture) return;
+    if (!this.frame || !this.picture || (!change && !this.#nudged)) return; // a new trace would replace the slider
     this.#nudged = change !== null;
     this.tracing.ask(this.frame, this.picture, this.trace?.batch ?? null, change);
     this.#markBusy();

@@ -150,7 +150,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "reset": {"seed": 1},
     "size": {"layer": "dense1"},
     "set_weights": {"weights": model().get_weights()},
-    **{key: {"x": DATA["x"]} for key in ("predict", "check_input", "saliency", "grad_cam", "plot_heat")},
+    **{key: {"x": DATA["x"]} for key in ("predict", "check_input")},
     **{key: {} for key in ("plot_kernels", "check_loss")},
     "JointLoss.of": {"losses": {"a": "huber"}},
 }

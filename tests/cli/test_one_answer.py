@@ -1,4 +1,4 @@
-"""Every path gives the answer of `predict_classes`: commands, explanations and heat maps obey the recorded decision."""
+"""Every path gives the answer of `predict_classes`: commands and explanations obey the recorded decision."""
 
 from typing import Any
 
@@ -47,9 +47,6 @@ def test_every_path_gives_the_answer_of_predict_classes(kind: str, seed: int, in
             assert entry["class"] == str(expected)
             explained = answer(invoke(f"explain model.safetensors --image {number}.png --json --cell dense1.dw[0,0]"))
             assert explained["answer"] == entry["class"]
-            one = x[number : number + 1]
-            assert_array_equal(model.saliency(one), model.saliency(one, expected))
-            assert_array_equal(model.grad_cam(one), model.grad_cam(one, expected))
 
 
 @pytest.mark.parametrize("kind", ["classes", "regression"])

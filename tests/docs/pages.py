@@ -12,7 +12,7 @@ from chainrule.operations import definitions, reference
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "derivations"
 FAMILIES = sorted({definitions.family(name) for name in reference.__all__})
-PAGES = [FOLDER / f"{name}.md" for name in ("README", "saliency", *FAMILIES)]
+PAGES = [FOLDER / f"{name}.md" for name in ("README", *FAMILIES)]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"(?<![\w$\\])\$([^$\n]+)\$(?![\w$])")

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from selection import draws
 from sklearn.model_selection import KFold, train_test_split
 
@@ -110,16 +109,12 @@ def test_a_label_has_one_reading_at_every_entrance(form: str, writing: str, tmp_
     model = trained(form, x, places)
     model.save(tmp_path / "model.safetensors")
     for net in (model, cr.load(tmp_path / "model.safetensors", engine="numpy")):
-        labels = np.asarray(y)
         if expected is None:
             with pytest.raises(ChainruleError):
                 net.evaluate(x, y)
         else:
             right = net.predict(x).argmax(1) == expected
             assert net.evaluate(x, y).accuracy == pytest.approx(right.mean())
-        if expected is not None:
-            for label, place in zip(labels.reshape(-1)[:4], expected[:4], strict=True):
-                assert_array_equal(net.saliency(x[:1], label), net.saliency(x[:1], names[place]))
     if expected is not None:
         weighted, twin, label = trained(form, x, places), trained(form, x, places), np.asarray(y).reshape(-1)[0]
         key = label.item() if writing != "truth" else str(label)

@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 from chainrule.errors import OptionError, ShapeError
 from chainrule.plotting.confusion import plot_confusion
 from chainrule.plotting.figures import legible, new_figure, png, save
-from chainrule.plotting.images import as_images, plot_heat, plot_images, plot_mistakes
+from chainrule.plotting.images import as_images, plot_images, plot_mistakes
 from chainrule.plotting.kernels import MAX_CHANNELS, MAX_FILTERS, plot_kernels
 
 CLASSES = ["cat", "dog", "owl"]
@@ -116,22 +116,6 @@ def test_images_stand_in_their_order_under_their_captions(count: int) -> None:
     assert figure.get_suptitle() == "photos"
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_heat_lies_over_a_gray_image(channels: int) -> None:
-    draw = np.random.default_rng(channels)
-    image = draw.integers(0, 256, (channels, 6, 8), np.uint8)
-    maps = {"cat": draw.random((3, 4)), "dog": draw.random((6, 8))}
-    figure = plot_heat(image, maps, "my title")
-    assert captions(figure) == ["image", "cat", "dog"]
-    (first,) = as_images(image[None])
-    assert_close(figure.axes[0].images[0].get_array(), first)
-    for place, heat in zip(figure.axes[1:], maps.values(), strict=True):
-        gray, over = place.images
-        assert_close(np.atleast_3d(gray.get_array()).mean(2), np.atleast_3d(first).mean(2))
-        assert_close(over.get_array(), heat / heat.max())
-        assert over.get_extent() == gray.get_extent()
-
-
 @pytest.mark.parametrize("limits", [(0, 1), (0.2, 0.7), (-1, 3), (7, 7)])
 def test_pictures_are_between_black_and_white(limits: tuple[float, float]) -> None:
     """Numbers outside 0 … 1 are scaled; two channels are averaged."""
@@ -147,7 +131,6 @@ DRAWN: dict[str, tuple[Callable[..., Figure], tuple[int, int]]] = {
     "kernels": (lambda ax: plot_kernels(np.ones((2, 3, 2, 2)), "conv1", ax), (1, 1)),
     "images": (lambda axes: plot_images(PHOTOS[:3], axes=axes), (2, 2)),
     "mistakes": (lambda axes: plot_mistakes(PHOTOS[:3], [0] * 3, [1] * 3, [0.5] * 3, CLASSES, axes), (1, 3)),
-    "heat": (lambda axes: plot_heat(PHOTOS[0], {"heat": np.ones((2, 2))}, axes=axes), (1, 2)),
 }
 
 
@@ -169,8 +152,6 @@ def test_figures_are_drawn_in_the_axes_of_the_user(name: str) -> None:
         (lambda: plot_images(PHOTOS[0]), "expected four axes"),
         (lambda: plot_images(PHOTOS[:3], ["a", "b"]), r"3 images but captions of shape \(2,\)"),
         (lambda: plot_mistakes(PHOTOS[:3], [0] * 3, [1] * 3, [0.5], CLASSES), r"but confidence of shape \(1,"),
-        (lambda: plot_heat(PHOTOS[:1], {}), r"image of shape \(1, 3, 6, 4\)"),
-        (lambda: plot_heat(PHOTOS[0], {"cat": np.ones(3)}), r"maps of \(3,\); expected"),
     ],
 )
 def test_shapes_are_checked(draw: Callable[[], Figure], message: str) -> None:

@@ -12,7 +12,6 @@ import { valueOf } from "/explain/naming.js";
 import { bracketed, distinct, formatList, formatNumber } from "/explain/numbers.js";
 import { printedSum } from "/explain/printed_sum.js";
 import { baseOf, gradientOf, sheetOf } from "/explain/sheet.js";
-import { sourcesOf, readersOf } from "/explain/dependencies.js";
 
 const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
 let trace = null;
@@ -64,8 +63,6 @@ const FUNCTIONS = {
     return cells.map(([name, index]) => changeOf(trace, name, index));
   },
   canonical: (cells) => cells.map((cell) => attempted(() => canonical(trace, cell))),
-  reach: (cells) =>
-    cells.map(([cell, phase]) => ({ from: sourcesOf(trace, cell), to: readersOf(trace, cell, phase) })),
   failing(description, frame, { x, labels }) {
     const trainer = new Trainer(description, raw(frame));
     const result = attempted(() => trainer.step({ x: x.map(({ data }) => data), labels }));

@@ -15,7 +15,7 @@ SAMPLE = 1
 Show = Callable[..., Page]
 PLAIN = plain()
 PART = "parts => document.activeElement.closest(parts)?.className ?? ''"
-PARTS = [f"computation-{name}" for name in ("likes", "onward", "term-room")]
+PARTS = [f"computation-{name}" for name in ("likes", "term-room")]
 CLIPPED = """() => [...document.querySelectorAll(".computation-square, .computation-chain td")]
   .filter((cell) => cell.checkVisibility({ visibilityProperty: true }) && cell.scrollWidth > cell.clientWidth + 1)
   .filter((cell) => getComputedStyle(cell.firstElementChild ?? cell).visibility !== "hidden")
@@ -23,7 +23,6 @@ CLIPPED = """() => [...document.querySelectorAll(".computation-square, .computat
 SHOWS = """cell => document.querySelector(".computation-name")?.textContent === cell
   && document.querySelector("main[aria-busy=false]") !== null"""  # with the numbers of the image in the address
 SO_FAR = ".computation-so-far"
-PATH = ".computation-path-cells li"
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +98,7 @@ def one_of_each_kind(subject: Subject) -> list[Explanation]:
 
 
 def test_a_number_is_followed_upstream_and_back(show: Show) -> None:
-    show("conv1.b[0]", "forward")
-    page = show("conv2.dw[3,1,0,2]")  # chosen elsewhere, it begins a new path
+    page = show("conv2.dw[3,1,0,2]")
     page.evaluate("document.querySelector('details.computation-fold').open = true")
     factor = page.locator(".computation-term-factor a").first
     followed, text = (factor.get_attribute("title") or "").partition(" = ")[0], factor.inner_text()
@@ -108,25 +106,11 @@ def test_a_number_is_followed_upstream_and_back(show: Show) -> None:
     page.wait_for_function(SHOWS, arg=followed)
     assert value(page) == text
     assert str(followed) in page.evaluate("decodeURI(location.hash)")
-    assert texts(page, PATH) == ["conv2.dw[3,1,0,2]", followed]
-    page.get_by_role("button", name="Back along the path").click()
+    page.go_back()
     page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
-    assert texts(page, PATH) == ["conv2.dw[3,1,0,2]"]
     page.locator(".computation-likes").get_by_text("after the step").click()
     page.wait_for_function(SHOWS, arg="conv2.w.update[3,1,0,2]")
     assert "/update/" in page.url
-
-
-def test_links_lead_on_to_the_loss(show: Show) -> None:
-    page = show("conv1.y[2,3,4]", "forward")
-    passed: list[str] = []
-    while page.inner_text(".computation-name") != "loss.y":
-        onward = page.locator(".computation-onward a").first
-        cell = (onward.get_attribute("title") or "").split(", the")[0]
-        onward.click()
-        page.wait_for_function(SHOWS, arg=cell)
-        passed.append(cell.split(".")[0])
-    assert passed == ["relu1", "conv2", "relu2", "pool1", "dense1", "loss"]
 
 
 # ------------------------------------------------------------------------------------------------ pictures

@@ -79,7 +79,6 @@ def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: Page, network
 
 def test_an_update_leads_to_the_images_of_its_step_and_to_the_gradient_of_one(page: Page, network: Journey) -> None:
     entered(page, network.address, "#/network/update/conv2.w.update[1,0,0,1]?step=9")
-    waited(page, lambda: "step 10," in page.locator("#phases .phase-words").first.inner_text())
     page.get_by_role("link", name="Why did this weight change?").click()
     waited(page, lambda: page.url.endswith("why=conv2.w[1,0,0,1]"))
     page.click(".story-cause.batch")
@@ -92,9 +91,6 @@ def test_an_update_leads_to_the_images_of_its_step_and_to_the_gradient_of_one(pa
     page.click("#cause-image .story-cell")
     waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
     waited(page, lambda: number(page.inner_text("output.computation-value")) == pytest.approx(gradient, rel=0.01))
-    page.evaluate("location.hash = '#/network/update/conv2.w.update[1,0,0,1]?step=9'")
-    page.get_by_role("button", name="This image alone").click()
-    waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
 
 
 # ------------------------------------------------------------------------------------------------ after training
@@ -118,7 +114,7 @@ def test_a_finished_run_continues_at_its_last_rate_and_is_repeated_from_its_star
     planned = ended.session.frame(end - 1, NOBODY)
     assert (ended.session.state()["step"], planned.rate) == (end, rate)
     entered(page, ended.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1")
-    waited(page, lambda: f"step {end + 1}," in page.locator("#phases .phase-words").first.inner_text())
+    page.wait_for_selector(".computation-panel")
     further = page.inner_text("output.computation-value")
     page.click(".train-one")
     waited(page, lambda: ended.session.state()["step"] == end + 1)

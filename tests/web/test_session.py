@@ -10,6 +10,7 @@ from web.looked_at import NOBODY, RECIPE, assert_steps, completed, finished, ope
 
 from chainrule.errors import OptionError
 from chainrule.training.optimizers import SGD, Momentum
+from chainrule.training.schedules import Cosine, OneCycle, Schedule, Step, Triangular
 from chainrule.web.frames import Frame, Timeline, early_step
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import Session
@@ -139,3 +140,17 @@ def test_the_page_opens_where_the_loss_begins_to_fall() -> None:
     for falls in (8, 30, 120):
         assert falls < early_step([2.3] * falls + [0.5] * 500) <= falls + 5
     assert [early_step([2.3] * 9), early_step([2.3] * 1000), early_step([float("nan")] * 1000)] == [None, 10, 10]
+
+
+@pytest.mark.parametrize(
+    "schedule", [OneCycle(), Cosine(), Triangular(), Step(1), Schedule()], ids=lambda each: each.name
+)
+def test_a_step_after_the_end_is_one_that_can_be_seen(data: Path, schedule: Schedule) -> None:
+    """Its rate is at least a hundredth of the largest, and the page says it before the step is taken."""
+    session = opened(small(data, recipe=replace(RECIPE, schedule=schedule)))
+    end = int(str(finished(session)["step"]))
+    most = max(session.frame(step, NOBODY).rate for step in range(end))
+    said = session.frame(end, NOBODY).rate
+    completed(session, "advance", 2)
+    assert most >= session.frame(end + 1, NOBODY).rate >= most / 100
+    assert session._running.trainer.history.rates[end] == said

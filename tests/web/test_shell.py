@@ -10,7 +10,6 @@ WRITTEN = 'async (place) => (await import("/state.js")).address(place)'
 START = {
     "phase": "forward",
     **dict.fromkeys(("cell", "sample", "image", "step", "why", "hold", "stop")),
-    "alone": False,
     "hall": False,
 }
 
@@ -41,7 +40,6 @@ def test_a_place_has_an_address(page: Page, address: str) -> None:
             "phase": "backward", "cell": "conv2.dw[3,1,0,2]", "sample": 12, "step": 300}),
         ("#/network/forward/loss.y?sample=0", {"cell": "loss.y", "sample": 0}),
         ("#/network/update?step=0", {"phase": "update", "step": 0}),
-        ("#/network/update?sample=2&alone", {"phase": "update", "sample": 2, "alone": True}),
         ("#/network?sample=4&hold=conv1.w[0,1]", {"sample": 4, "hold": "conv1.w[0,1]"}),
         ("#/network/update?step=3&hall", {"phase": "update", "step": 3, "hall": True}),
         ("#/network?image=4&step=9&stop=2&why=conv1.w[0,1]", {"image": 4, "step": 9, "stop": 2, "why": "conv1.w[0,1]"}),

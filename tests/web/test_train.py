@@ -76,7 +76,7 @@ def test_training_outlives_its_window(opened: Page, network: Journey) -> None:
     waited(again, lambda: step(again) > left)
     again.click(".train-go")
     waited(again, lambda: again.inner_text(".train-go") == "Continue")
-    waited(again, lambda: f"steps 1 to {step(again):,}," in again.get_attribute(".train-plot canvas", "aria-label"))
+    waited(again, lambda: f"steps 1 to {step(again):,}," in again.get_attribute(".train-plot svg", "aria-label"))
     again.close()
 
 
@@ -151,7 +151,7 @@ def test_a_run_trained_before_shows_its_curve_and_the_step_it_kept(page: Page, e
         visit(page, served.address)
         done = step(page)
         state = page.evaluate("async () => (await fetch('api/training')).json()")
-        waited(page, lambda: f"steps 1 to {done}," in (page.get_attribute(".train-plot canvas", "aria-label") or ""))
+        waited(page, lambda: f"steps 1 to {done}," in (page.get_attribute(".train-plot svg", "aria-label") or ""))
         said = page.inner_text(".train-message")
         assert f"stopped early, after step {done}." in said
         assert f"lowest after step {state['best']}:" in said

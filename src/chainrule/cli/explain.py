@@ -41,7 +41,7 @@ def explain(
     numpy-cnn if there is none.
 
     Without --cell, open a page in the browser that shows how every number is computed. On the page, training can be
-    continued, after the end of a run at its last learning rate, or repeated from its start; RUN itself is not changed.
+    continued after the end of a run, or repeated from its start; RUN itself is not changed.
 
     With --cell, compute the step for a single sample, and print the equation of the element, its terms in order of
     size, and the code that computes it. For a whole tensor, such as conv1.y, print its shape, statistics, and how to

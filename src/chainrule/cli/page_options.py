@@ -23,8 +23,6 @@ SHARED_OPTIONS = [
     "cells",
     "sample",
     "data",
-    "optimizer",
-    "learning_rate",
 ]  # allowed with and without --cell
 
 
@@ -126,7 +124,7 @@ def open_or_write(run: Path | None, step: StepOptions, data: DataOptions, page: 
 
 
 def _subject(run: Path | None, step: StepOptions, data: DataOptions, walk: Path | None) -> "PageSubject":
-    """Return the subject of the page with the data, optimizer, learning rate and walk set by the options.
+    """Return the subject of the page with the data and the walk set by the options.
 
     The subject is the run, model file or named network; by default the newest run or, without runs, the default model.
     """
@@ -141,9 +139,8 @@ def _subject(run: Path | None, step: StepOptions, data: DataOptions, walk: Path 
         subject = subjects.of_name(str(path))
     else:
         subject = subjects.of_path(path)
-    subject = subjects.with_overrides(
-        subject, data=data.data, optimizer=step.chosen_optimizer(), learning_rate=step.learning_rate
-    )
+    if data.data is not None:
+        subject = subjects.with_data(subject, data.data)
     if step.sample is not None:
         subject = replace(subject, start=f"#/network?sample={step.sample}")
     if walk is not None:

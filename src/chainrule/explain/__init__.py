@@ -1,6 +1,6 @@
 """Traces of one training step: every value of the forward pass, the backward pass and the update, with explanations.
 
-Imports: errors, core, operations, engines, layers, data, network, training, models, plotting.
+Imports: errors, core, operations, engines, layers, data, network, training, models.
 """
 
 from chainrule.explain.explanation import Explanation

@@ -1,4 +1,4 @@
-"""Explanations, as text and as HTML."""
+"""Explanations as text."""
 
 from chainrule.explain.record import CellExplanation
 from chainrule.explain.text import text
@@ -24,14 +24,8 @@ class Explanation(CellExplanation):
         """
         return text(self if digits is None else self.with_digits(digits), everything=everything)
 
-    def html(self, *, digits: int | None = None) -> str:
-        """Return the explanation as HTML. The arguments are those of `text`."""
-        from chainrule.explain import html
-
-        return html.explanation(self if digits is None else self.with_digits(digits))
-
     def __str__(self) -> str:
         return self.text()
 
-    def _repr_html_(self) -> str:
-        return self.html()
+    def __repr__(self) -> str:
+        return self.text()

@@ -270,11 +270,6 @@ class Trace:
         what = "one sample" if self.samples == 1 else f"{self.samples} samples"
         return f"Trace of {what}, input {text(self.network.input_shape)}: {len(self.names)} tensors"
 
-    def _repr_html_(self) -> str:
-        from chainrule.explain import html
-
-        return html.trace(self.network.names, {name: self[name] for name in self.names}, self.samples)
-
 
 @dataclass(frozen=True)
 class PlanTrace:

@@ -24,7 +24,7 @@ from chainrule.training.history import History
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from chainrule.explain import heat, tracing
+    from chainrule.explain import tracing
     from chainrule.interop import importing
     from chainrule.models import input_normalization, prediction, profiling, stepping
     from chainrule.models.signature import NetworkSignature
@@ -85,9 +85,6 @@ class Model(Network):
         set_thresholds = prediction.set_thresholds
         profile = profiling.profile
         trace = tracing.trace
-        saliency = heat.saliency
-        grad_cam = heat.grad_cam
-        plot_heat = heat.plot_heat
         load_weights = importing.load_weights
         with_input_normalization = input_normalization.with_input_normalization
         with_input_rescaling = input_normalization.with_input_rescaling
@@ -102,9 +99,6 @@ class Model(Network):
         profile = LazyMethod()
         trace = LazyMethod()
         load_weights = LazyMethod()
-        saliency = LazyMethod()
-        grad_cam = LazyMethod()
-        plot_heat = LazyMethod()
         with_input_normalization = LazyMethod()
         with_input_rescaling = LazyMethod()
 

@@ -1,7 +1,7 @@
-"""Images with captions, the most confident mistakes, and heat maps."""
+"""Images with captions, and the most confident mistakes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,7 +19,6 @@ COLUMNS = 8
 MAX_MISTAKES, MAX_IMAGES = 24, 64
 SHORT, MAX_CHARACTERS = 13, 20  # characters of two names on one line, and of any line of a caption
 SIDE, LINE = 1.3, 0.18  # inches: longer side of an image; height of a line
-OPACITY = 0.65  # of the heat where it is largest
 
 
 def plot_images(images: Images, captions: Sequence[str] = (), title: str = "", axes: Drawing = None) -> "Figure":
@@ -76,33 +75,6 @@ def plot_mistakes(
         captions.append(f"{arrow.join(names)}\n{percent(float(sure[i]))}")
     title = f"The {len(shown)} most confident of {len(wrong):,} mistakes among {len(images):,} images"
     return plot_images(images[shown], captions, title, axes)
-
-
-def plot_heat(
-    image: NDArray[np.generic], maps: Mapping[str, NDArray[np.floating]], title: str = "", axes: Drawing = None
-) -> "Figure":
-    """Plot an image, and each heat map over the image in gray. Heat is shown from 0 to the maximum of its map.
-
-    axes     matplotlib axes to draw in, one for the image and one for each map; None: a new figure
-    Shapes   image (C, H, W), uint8 or float; maps: caption → heat ≥ 0, (H', W') of any size, stretched over the image
-    Errors   ShapeError for another number of axes
-    """
-    heats = list(maps.values())
-    if image.ndim != 3 or any(heat.ndim != 2 for heat in heats):
-        shapes = ", ".join(str(heat.shape) for heat in heats)
-        raise ShapeError(f"image of shape {image.shape}, maps of {shapes}; expected (C, H, W), and (H, W) for each map")
-    (picture,) = as_images(image[None])
-    colored = np.atleast_3d(picture).transpose(2, 0, 1)
-    gray = np.broadcast_to(colored.mean(axis=0), colored.shape)
-    if axes is None:
-        count = 1 + len(heats)
-        axes = new_figure(2.6 * count, 2.6 * image.shape[1] / image.shape[2] + 0.7, title).subplots(1, count)
-    figure = plot_images(np.stack([colored] + [gray] * len(maps)), ["image", *maps], axes=axes)
-    extent = (-0.5, image.shape[2] - 0.5, image.shape[1] - 0.5, -0.5)
-    for place, heat in zip(user_axes(axes, 1 + len(heats))[1:], heats, strict=True):
-        relative = np.nan_to_num(heat / (float(heat.max()) or 1.0))
-        place.imshow(relative, cmap="inferno", alpha=OPACITY, vmin=0, vmax=1, extent=extent, interpolation="bilinear")
-    return figure
 
 
 def _legible_lines(caption: str) -> str:

@@ -1,7 +1,7 @@
 """Description of a model for the page, as JSON (layers, plan and training recipe), and notices about its run."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,11 +21,9 @@ from chainrule.training.freezing import frozen_names
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.options import LEFT_OUT, OPTIONS
 from chainrule.training.recipe import Recipe
-from chainrule.training.schedules import Schedule
 from chainrule.training.trainer import Trainer
 
 FORMAT = 1
-MAX_EPOCHS = 1_000_000  # of a training that continues after its last step
 
 
 def describe(model: Model, recipe: Recipe, weighting: Weighting | None = None) -> dict[str, object]:
@@ -278,33 +276,6 @@ def on_page(recipe: Recipe) -> Recipe:
         if option.shown == LEFT_OUT and name != "class_weight":
             defaults[name] = getattr(Recipe, name)
     return replace(recipe, **defaults)
-
-
-@dataclass(frozen=True)
-class Continued(Schedule):
-    """The schedule of a training that continues after its last step, with the factor of this step.
-
-    before   schedule of the planned steps
-    epochs   number of planned epochs
-    """
-
-    before: Schedule
-    epochs: int
-
-    def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor of a planned step, or that of the last one."""
-        planned = self.epochs * epoch_steps
-        return self.before.factor(min(step, planned - 1), planned, epoch_steps)
-
-    def after(self, improvements: Callable[[], list[bool]]) -> Schedule:
-        """Return the schedule that follows from the results of the epochs."""
-        return replace(self, before=self.before.after(improvements))
-
-
-def continued(recipe: Recipe) -> Recipe:
-    """Return the recipe of a training on the page that goes on until it is paused, at the last learning rate."""
-    schedule = Continued(recipe.schedule, recipe.epochs)
-    return replace(recipe, epochs=MAX_EPOCHS, schedule=schedule, patience=None)
 
 
 def busy_notice(place: Path | None, step: int) -> str | None:

@@ -8,15 +8,17 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from chainrule.engines.protocol import Array
 from chainrule.training.history import Epoch
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import Plateau, Restarted
 from chainrule.training.trainer import Trainer
 
+MAX_EPOCHS = 1_000_000  # of a training that continues after its last step
 ALIGNMENT = 4  # bytes: JavaScript reads float32 only at multiples of 4 bytes
 MOST = 128  # maximum number of keyframes
 MEMORY = 256 << 20  # maximum size of all keyframes in bytes, unless FEWEST keyframes need more
@@ -73,12 +75,28 @@ def as_float32(array: Array) -> bytes:
 
 
 def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int, epochs: Sequence[Epoch] = ()) -> float:
-    """Return the learning rate of the next step after `step` steps. After the last step, return that of the last step.
+    """Return the learning rate of the next step after `step` steps.
 
     steps         total number of steps
     epoch_steps   number of steps per epoch
     """
-    return recipe.rate(min(step, max(steps - 1, 0)), max(steps, 1), max(epoch_steps, 1), epochs)
+    every = max(epoch_steps, 1)
+    if step >= steps:
+        recipe = continued(recipe, every)
+        steps = recipe.epochs * every
+    return recipe.rate(step, steps, every, epochs)
+
+
+def continued(recipe: Recipe, epoch_steps: int) -> Recipe:
+    """Return the recipe of a training on the page that goes on until it is paused.
+
+    The schedule begins again, since a step at the last rate of a cycle changes nothing that can be seen. Only plateau
+    goes on, because it follows the results of the epochs.
+    """
+    schedule = recipe.schedule
+    if not isinstance(schedule, Plateau):
+        schedule = Restarted(schedule, recipe.epochs * epoch_steps, recipe.epochs)
+    return replace(recipe, epochs=MAX_EPOCHS, schedule=schedule, patience=None)
 
 
 def take_frame(trainer: Trainer) -> Frame:

@@ -19,7 +19,6 @@ from chainrule.training.loop import train
 from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
-from chainrule.web.description import continued
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32
 
 WHOLE = 0.01  # largest rounding error of whole pixels in float32
@@ -137,7 +136,8 @@ class Replayer:
         self._lock = threading.Lock()
         self._prepared = False
         network = copy.deepcopy(trainer.network)
-        self.twin = Trainer(network, continued(trainer.recipe), trainer.train_data, trainer.normalization)
+        recipe = frames.continued(trainer.recipe, trainer.epoch_steps)
+        self.twin = Trainer(network, recipe, trainer.train_data, trainer.normalization)
         self.twin.adopt()
 
     def prepare(self) -> None:
@@ -161,7 +161,7 @@ class Replayer:
     def step(self, step: int, cancelled: threading.Event) -> BatchStep:
         """Return the training step from frame `step` to the next frame.
 
-        After the last step of the recipe, training continues at the last learning rate.
+        After the last step of the recipe, training goes on as `frames.continued` says.
 
         Errors   Cancelled if the event is set before frame `step` is computed
         """

@@ -11,7 +11,6 @@ from chainrule.training.steps.gradients import Outcome
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.contributions import StepReplay
-from chainrule.web.description import continued
 from chainrule.web.frames import Frame, Timeline
 from chainrule.web.replaying import Replayer
 from chainrule.web.threads import lower_priority
@@ -86,14 +85,14 @@ class Running(Callback):
     def go_to(self, step: int | None = None) -> None:
         """Train until `step` steps are completed, at most until the recipe's last step. None: until this last step.
 
-        After the last step, training continues at the last learning rate.
+        After the last step, training goes on as `frames.continued` says.
         """
         with self._changed:
             if not self._due:
                 self.message = None
                 with self.between_steps() as trainer:
                     if trainer.finished:
-                        trainer.replan(continued(self._recipe))
+                        trainer.replan(frames.continued(self._recipe, trainer.epoch_steps))
                     goal = trainer.steps
                     if step is not None:
                         goal = min(step, goal)

@@ -22,9 +22,7 @@ from chainrule.runs.jobs import DataChoice, Job
 from chainrule.runs.loading import load
 from chainrule.training.history import History
 from chainrule.training.loop import train
-from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
-from chainrule.training.schedules import Schedule
 from chainrule.web.frames import Frame, rate_at
 from chainrule.web.walks import WalkStop
 
@@ -34,7 +32,7 @@ UNTRAINABLE = "a model file contains no training state: open a run folder"
 PRETRAINED = (
     "the page cannot repeat this training, which started from weights of another network that the run does not keep"
 )
-CHANGED = "training cannot continue with other data, another optimizer or another learning rate than those of the run"
+CHANGED = "training cannot continue with other data than those of the run"
 COUNT, DENSE_COUNT = 200, 12  # test images on the page; with a target for each pixel, a page of 200 would be large
 
 
@@ -95,35 +93,12 @@ def _trained(subject: PageSubject) -> PageSubject:
     return replace(subject, images=images, moments=tuple(trainer.moments), history=trainer.history, fitted=True)
 
 
-def with_overrides(
-    subject: PageSubject,
-    *,
-    data: str | None = None,
-    optimizer: Optimizer | None = None,
-    learning_rate: float | None = None,
-) -> PageSubject:
-    """Return the subject with other data, with another optimizer at its first step, or with another learning rate.
-
-    After such a change, only an untrained network can still be trained, and only on its own data.
-    """
-    changed = subject
-    if data is not None:
-        changed = replace(changed, choice=DataChoice(data), job=None)
-    if optimizer is not None:
-        moments = optimizer.init(subject.model.parameters)
-        changed = replace(changed, recipe=_at_rate(changed.recipe, optimizer), moments=moments, history=History())
-    if learning_rate is not None:
-        changed = replace(
-            changed, recipe=_at_rate(changed.recipe, changed.recipe.optimizer.with_learning_rate(learning_rate))
-        )
-    if changed is subject or (data is None and not subject.fitted):
+def with_data(subject: PageSubject, data: str) -> PageSubject:
+    """Return the subject with other data. Then only an untrained network can still be trained."""
+    changed = replace(subject, choice=DataChoice(data), job=None)
+    if not subject.fitted:
         return changed
     return replace(changed, untrainable=subject.untrainable or CHANGED)
-
-
-def _at_rate(recipe: Recipe, optimizer: Optimizer) -> Recipe:
-    """Return the recipe with another optimizer and a constant learning rate."""
-    return replace(recipe, optimizer=optimizer, schedule=Schedule())
 
 
 def newest_run(runs: Path) -> Path | None:

@@ -4,7 +4,6 @@ import { showBanner, hideBanner } from "./banner.js";
 import { sizeOf } from "./engine/tensor.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
-import { keepPicture, keptPicture } from "./kept_picture.js";
 import { TrainingPoll } from "./training_poll.js";
 import { lackingWords, lacks } from "./update_availability.js";
 import { batchPicture, sampleName, sampleNumber, sampleOf } from "./source/samples.js";
@@ -31,8 +30,6 @@ export class Application {
   place = { ...START };
   /** @type {Picture | null} */
   picture = null;
-  /** @type {string | null} */
-  hovered = null;
   /** @type {Frame | null} */
   frame = null;
   /** @type {string | null} */
@@ -56,7 +53,6 @@ export class Application {
    */
   constructor(source, description) {
     this.description = description;
-    this.#drawn = keptPicture(sizeOf(description.input_shape));
     this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.#untraced(error));
     this.poll = new TrainingPoll(
       source.training,
@@ -83,7 +79,7 @@ export class Application {
     this.poll.begin();
   }
 
-  /** @param {string} what  place, trace, training or hover @param {() => void} listener */
+  /** @param {string} what  place, trace or training @param {() => void} listener */
   listen(what, listener) {
     this.#listeners.add(what, listener);
   }
@@ -101,7 +97,7 @@ export class Application {
     if (isOtherStep && before.image !== null) Object.assign(place, { image: null, sample: null, why: null }); // the image stays; it is not in the other batch
     if (before.why && !place.why && change.step === undefined) place.step = null; // the question about a step is left
     if (address(place) === address(before)) return;
-    const others = ["phase", "cell", "alone", "why", "stop", "hold"].every((key) => same(place, before, key));
+    const others = ["phase", "cell", "why", "stop", "hold"].every((key) => same(place, before, key));
     const browsing = others && !same(place, before, "sample");
     const slight = others && (this.#browsing || !browsing);
     this.#browsing = browsing || (this.#browsing && slight);
@@ -121,16 +117,9 @@ export class Application {
     else this.go({ sample, image: null, why: null });
   }
 
-  /** @param {string | null} cell */
-  hover(cell) {
-    if (cell === this.hovered) return;
-    this.hovered = cell;
-    this.#listeners.notify("hover");
-  }
-
   /** Changes a number of the shown step until another cell is shown. @param {Nudge | null} change */
   nudge(change) {
-    if (!this.frame || !this.picture) return;
+    if (!this.frame || !this.picture || (!change && !this.#nudged)) return; // a new trace would replace the slider
     this.#nudged = change !== null;
     this.tracing.ask(this.frame, this.picture, this.trace?.batch ?? null, change);
     this.#markBusy();
@@ -167,7 +156,7 @@ export class Application {
     this.#listeners.notify("place");
     const unmoved = ["sample", "image", "step"].every((key) => same(place, before, key));
     const kept = !this.#nudged || (same(place, before, "cell") && same(place, before, "hold"));
-    const isSameStep = wantsBatch(place) === wantsBatch(before) && isAlone(place) === isAlone(before);
+    const isSameStep = wantsBatch(place) === wantsBatch(before);
     if (this.trace && unmoved && kept && isSameStep) this.#checkCells();
     else await this.#retrace();
   }
@@ -185,7 +174,7 @@ export class Application {
       await this.#choosePicture(batch);
       if (request !== this.#request || !this.picture) return;
       this.frame = frame;
-      this.tracing.ask(frame, this.picture, isAlone(this.place) ? null : batch);
+      this.tracing.ask(frame, this.picture, batch);
     } catch (error) {
       this.showError("trace", error);
     } finally {
@@ -230,7 +219,6 @@ export class Application {
     if (number === null) {
       if (!this.picture || sampleNumber(this.picture.from) !== null) this.picture = this.#drawn;
       this.#drawn = this.picture;
-      keepPicture(this.#drawn);
     } else if (this.picture?.from !== sampleName(number)) {
       const samples = await this.source.samples();
       const { count } = samples;
@@ -368,13 +356,8 @@ export class Application {
 }
 
 /** Returns whether a place requires the training step with its batch. @param {Place} place */
-function wantsBatch({ phase, alone, image, why }) {
-  return image !== null || why !== null || (phase === "update" && !alone);
-}
-
-/** Returns whether a place shows a step on the image alone. @param {Place} place */
-function isAlone({ phase, alone }) {
-  return phase === "update" && alone;
+function wantsBatch({ phase, image, why }) {
+  return image !== null || why !== null || phase === "update";
 }
 
 /** @param {Place} a @param {Place} b @param {string} key */

@@ -8,7 +8,7 @@ const KEYS = [
     "Anywhere",
     [
       ["?", "show this list"],
-      ["f b u", "forward, backward, update"],
+      ["f b", "forward, backward"],
       ["l", "lecture mode on or off: large letters, only the essentials"],
       ["Page Down, Page Up", "in lecture mode: next or previous stop, also with a presenter’s remote"],
       ["Tab", "next map or control"],

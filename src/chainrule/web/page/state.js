@@ -11,7 +11,7 @@ export const PHASES = ["forward", "backward", "update"];
 
 /** @type {Place} */
 export const START = {
-  phase: "forward", cell: null, sample: null, image: null, step: null, why: null, hold: null, stop: null, alone: false, hall: false,
+  phase: "forward", cell: null, sample: null, image: null, step: null, why: null, hold: null, stop: null, hall: false,
 };
 
 /**
@@ -31,7 +31,7 @@ export function readAddress(hash) {
   for (const part of query.split("&").filter(Boolean)) {
     const [name, value] = halves(part, "=");
     const number = NUMBERS.find((known) => known === name);
-    if (part === "alone" || part === "hall") place[part] = true;
+    if (part === "hall") place.hall = true;
     else if (name === "why" || name === "hold") place[name] = plain(value, complaints) || null;
     else if (number) place[number] = wholeNumber(name, plain(value, complaints), complaints);
   }
@@ -48,7 +48,6 @@ export function address(place) {
   const query = [
     ...NUMBERS.filter((name) => place[name] !== null).map((name) => `${name}=${place[name]}`),
     ...CELLS.flatMap((name) => (place[name] === null ? [] : [`${name}=${encodePart(place[name])}`])),
-    ...(place.alone ? ["alone"] : []),
     ...(place.hall ? ["hall"] : []),
   ];
   return `#/${path.map(encodePart).join("/")}${query.length ? `?${query.join("&")}` : ""}`;

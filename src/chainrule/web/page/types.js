@@ -122,12 +122,11 @@
  * @typedef {"forward" | "backward" | "update"} Phase
  * @typedef {{
  *   phase: Phase, cell: string | null, sample: number | null, image: number | null, step: number | null,
- *   why: string | null, hold: string | null, stop: number | null, alone: boolean, hall: boolean,
+ *   why: string | null, hold: string | null, stop: number | null, hall: boolean,
  * }} Place
  *   the place on the page, as in the address after #. sample: index among the samples; image: index in the batch of the
  *   next training step; both null: a drawn image; step null: the newest; why: the weight whose change is
- *   explained beside the network; hold: the number that is kept in the picture of a layer; stop: the stop of the walk beside the network, from 1; alone: whether to show the update
- *   of a step on the shown image alone, instead of the training step; hall: whether lecture mode is on
+ *   explained; hold: the number that is kept on the sheet; stop: the stop of the sheet, from 1; hall: whether lecture mode is on
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string | null, newest: number,
@@ -172,13 +171,13 @@
  *   go(change: Partial<Place>): void,
  *   show(picture: Picture): void, answer(picture: Picture): number[] | null,
  *   trace: Trace | null, picture: Picture | null, alone: string | null,
- *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
+ *   listen(what: "place" | "trace" | "training", listener: () => void): void,
  *   training: TrainingState | null,
- *   hovered: string | null, hover(cell: string | null): void, nudge(change: Nudge | null): void,
+ *   nudge(change: Nudge | null): void,
  * }} App  passed to every view. go: changes the place and the address; show: shows another image; answer: the network's
  *   output for an image, if the network is loaded; alone: why the training step cannot be shown, null if it can;
- *   listen: calls the listener when the place changes ("place"), a new trace is available ("trace"), the training state
- *   changes ("training"), or the pointer is at another cell ("hover")
+ *   listen: calls the listener when the place changes ("place"), a new trace is available ("trace") or the training state
+ *   changes ("training")
  */
 
 export {};

@@ -16,7 +16,7 @@ export const AWAITED = "Computing the training step …";
 
 /** Returns whether the training step is still being computed. @param {import("./types.js").App} app */
 export function awaitsStep({ place, trace, alone }) {
-  return place.phase === "update" && !place.alone && !alone && !trace?.batch;
+  return place.phase === "update" && !alone && !trace?.batch;
 }
 
 /** Returns why the update cannot be shown. @param {Trace} trace */

@@ -20,16 +20,20 @@ def test_a_cell_that_is_pointed_at_says_its_value(opened: Page, subject: Subject
                 assert point(opened, tensor, column, row) == f"{name}\n= {expected}"
 
 
-def test_sources_of_a_cell_light_up(opened: Page) -> None:
-    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
-    point(opened, "conv1.y", 2, 3)
-    boxes = opened.get_attribute(".diagram-marks path.from.line", "d")
-    assert boxes.count("M") == 3  # the patch of x, the kernel, the bias
-    goes = opened.get_attribute(".diagram-marks path.to.line", "d")
-    assert goes.count("M") == 1
+def test_marks_lie_on_the_cell_at_the_pointer_and_on_the_selected_one(opened: Page) -> None:
+    went(opened, "#/network/forward/relu1.y[0,1,2]?sample=0", ".diagram-track[data-phase=forward]")
+    point(opened, "relu1.y", 2, 3)
+    marks = opened.locator(".diagram-marks path.line").evaluate_all(
+        "all => Object.fromEntries(all.map((path) => [path.classList[0], path.getBoundingClientRect().toJSON()]))"
+    )
+    canvas = opened.locator('#diagram canvas[data-tensor="relu1.y"]').bounding_box()
+    cell = float(opened.get_attribute('figure:has(canvas[data-tensor="relu1.y"])', "data-cell"))
+    for kind, (row, column) in {"here": (3, 2), "chosen": (1, 2)}.items():
+        assert marks[kind]["x"] + 1 == pytest.approx(canvas["x"] + column * cell, abs=1)
+        assert marks[kind]["y"] + 1 == pytest.approx(canvas["y"] + row * cell, abs=1)
     opened.mouse.move(1, 1)
     assert opened.locator(".diagram-readout").is_hidden()
-    assert opened.get_attribute(".diagram-marks path.from.line", "d") == ""
+    assert opened.get_attribute(".diagram-marks path.here.line", "d") == ""
 
 
 def test_maps_are_in_true_proportion(opened: Page) -> None:

@@ -6,19 +6,14 @@
 
 import { sizeOf, unravel } from "../engine/tensor.js";
 
-/** Returns the number of cells in a box. @param {Box} box */
-export function volume(box) {
-  return sizeOf(sides(box));
-}
-
 /**
- * Returns the indices of a box's cells, row by row, up to `most` of them.
+ * Returns the indices of a box's cells, row by row.
  *
- * @param {Box} box @param {number} [most]
+ * @param {Box} box
  */
-export function indicesOf(box, most = Infinity) {
+export function indicesOf(box) {
   const sizes = sides(box);
-  return Array.from({ length: Math.min(sizeOf(sizes), most) }, (_, at) => {
+  return Array.from({ length: sizeOf(sizes) }, (_, at) => {
     return unravel(at, sizes).map((step, axis) => step + box.from[axis]);
   });
 }

@@ -2,7 +2,6 @@
  * Sums of branches and concatenation, explained. Equations: chainrule/operations, engine/reference.js.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
- * @typedef {import("./cells.js").TensorCatalogue} TensorCatalogue
  * @typedef {import("./details.js").Details} Details
  * @typedef {import("../types.js").Operation} Operation
  */
@@ -34,20 +33,6 @@ export function add(ctx) {
 /** Returns whether an operation writes a partial sum. @param {string} tensor @param {Operation} operation */
 function isPartial(tensor, { name }) {
   return name === "add" && PARTIAL.test(tensor);
-}
-
-/**
- * Returns a tensor and, if it is a partial sum, all larger partial sums up to the complete sum.
- *
- * @param {TensorCatalogue} catalogue @param {string} tensor @returns {string[]}
- */
-export function sumsFrom(catalogue, tensor) {
-  const writer = catalogue.writers.get(tensor);
-  if (!writer || !isPartial(tensor, writer.operation)) return [tensor];
-  const next = [...catalogue.writers].find(([, { operation: { name, reads } }]) => {
-    return name === "add" && reads[0]?.storage === tensor;
-  });
-  return next ? [tensor, ...sumsFrom(catalogue, next[0])] : [tensor];
 }
 
 /** Replaces a partial sum in an equation with its terms. @param {string} [partial] @param {string} [equation] */

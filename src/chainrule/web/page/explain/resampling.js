@@ -35,7 +35,7 @@ export function resample_dx(ctx) {
  *
  * @param {string} mode @param {number} size @param {number} outputs @param {number} cell @param {number[]} [line]
  */
-export function resamplingReaders(mode, size, outputs, cell, line) {
+function resamplingReaders(mode, size, outputs, cell, line) {
   return Array.from({ length: outputs }, (_, i) => i).flatMap((i) => {
     const weight = resampling_weights(mode, size, outputs, i, line).find(([place]) => place === cell);
     return weight ? [[i, weight[1]]] : [];

@@ -9,9 +9,9 @@ const LONG = 24; // characters
  * Shows the equation with the cell's indices, and in words.
  *
  * @typedef {import("../../types.js").Explanation} Explanation
- * @param {Explanation} explanation @param {import("./letters.js").Letter[]} letters @param {(cell: string | null) => void} hover
+ * @param {Explanation} explanation @param {import("./letters.js").Letter[]} letters
  */
-export function equationOf(explanation, letters, hover) {
+export function equationOf(explanation, letters) {
   const { symbols, here, words } = explanation;
   const element = createElement("div.computation-equations");
   const equation = here ?? symbols;
@@ -20,7 +20,7 @@ export function equationOf(explanation, letters, hover) {
   const labels = gradients(explanation).slice(1).map(([letter, name]) => `${letter} = ∂L/∂(${name})`);
   if (labels.length) element.append(createElement("p.computation-caption.computation-gradients", labels.join(", ")));
   element.append(createElement("p.computation-words", words));
-  markLetters(element, letters, hover);
+  markLetters(element, letters);
   return element;
 }
 

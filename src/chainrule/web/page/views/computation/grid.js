@@ -20,7 +20,7 @@ export class NumberGrid {
    * @param {number} rows
    * @param {number} columns
    * @param {string} label
-   * @param {{follow(cell: string): void, hover(cell: string | null): void}} context
+   * @param {{follow(cell: string): void}} context
    */
   constructor(rows, columns, label, context) {
     /** @type {HTMLElement[]} */
@@ -30,9 +30,11 @@ export class NumberGrid {
     this.element = createElement("div.computation-grid", attributes, ...this.squares);
     /** @type {(Entry | null)[]} */
     this.entries = [];
-    this.element.addEventListener("click", (event) => this.#over(event, (cell) => cell && context.follow(cell)));
-    this.element.addEventListener("pointerover", (event) => this.#over(event, (cell) => context.hover(cell)));
-    this.element.addEventListener("pointerleave", () => context.hover(null));
+    this.element.addEventListener("click", ({ target }) => {
+      const square = target instanceof Element ? target.closest(".computation-square") : null;
+      const cell = square && this.entries[this.squares.indexOf(/** @type {HTMLElement} */ (square))]?.cell;
+      if (cell) context.follow(cell);
+    });
   }
 
   /** @param {(Entry | null)[]} entries  row by row; null: no value @param {Scale} scale */
@@ -41,13 +43,6 @@ export class NumberGrid {
     entries.forEach((entry, at) => write(this.squares[at], entry, scale));
     const digits = this.squares.map(({ textContent }) => textContent?.length ?? 0);
     this.element.style.setProperty("--digits", String(Math.max(...digits, 4))); // the longest number fits into its square
-  }
-
-  /** @param {Event} event @param {(cell: string | null) => void} use */
-  #over(event, use) {
-    const target = event.target instanceof Element ? event.target.closest(".computation-square") : null;
-    const at = target ? this.squares.indexOf(/** @type {HTMLElement} */ (target)) : -1;
-    if (at >= 0) use(this.entries[at]?.cell ?? null);
   }
 }
 

@@ -2,7 +2,7 @@ import { parted } from "../../explain/naming.js";
 
 /**
  * The letters of an equation's operands: the factors of a sum, or the weight, gradient and moments of an update. Each
- * letter has the same color and underline in the equation, at its operand and in the strip. Pointing at one of them
+ * letter has the same color and underline in the equation and at its operand. Pointing at one of them
  * highlights the others.
  *
  * @typedef {import("../../types.js").Explanation} Explanation
@@ -43,14 +43,11 @@ export function markCell(element, cell, explanation) {
   if (letter) element.setAttribute("data-slot", String(letter.slot));
 }
 
-/** Marks the letters in an equation. @param {Element} equation @param {Letter[]} letters @param {(cell: string | null) => void} hover */
-export function markLetters(equation, letters, hover) {
+/** Marks the letters in an equation. @param {Element} equation @param {Letter[]} letters */
+export function markLetters(equation, letters) {
   for (const symbol of equation.querySelectorAll("[data-name]")) {
     const letter = letters.find(({ name }) => name === symbol.getAttribute("data-name"));
-    if (!letter) continue;
-    symbol.setAttribute("data-slot", String(letter.slot));
-    symbol.addEventListener("pointerenter", () => hover(letter.cell));
-    symbol.addEventListener("pointerleave", () => hover(null));
+    if (letter) symbol.setAttribute("data-slot", String(letter.slot));
   }
 }
 

@@ -4,7 +4,7 @@ import { createElement } from "../../elements.js";
 /**
  * Links to cells. They have real addresses, so they can be opened in another tab or copied.
  *
- * @typedef {{follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string}} Follower
+ * @typedef {{follow(cell: string): void, href(cell: string): string}} Follower
  */
 
 /** @param {Follower} follower @param {string} cell @param {string} text @param {string} [names] */
@@ -16,10 +16,6 @@ export function cellLink(follower, cell, text, names = "computation-cell-link") 
     event.preventDefault();
     follower.follow(cell);
   });
-  link.addEventListener("pointerenter", () => follower.hover(cell));
-  link.addEventListener("pointerleave", () => follower.hover(null));
-  link.addEventListener("focus", () => follower.hover(cell));
-  link.addEventListener("blur", () => follower.hover(null));
   return link;
 }
 

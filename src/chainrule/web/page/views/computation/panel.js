@@ -5,7 +5,7 @@
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {{
  *   explanation: Explanation, trace: Trace,
- *   follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string, question(weight: string): string,
+ *   follow(cell: string): void, href(cell: string): string, question(weight: string): string,
  * }} PanelContext  the explained cell, and actions of the panel. question: returns the address of the question why a
  *   weight changed
  */
@@ -17,7 +17,7 @@ import { codeOf } from "./code.js";
 import { curveOf } from "./curve.js";
 import { equationOf } from "./equation.js";
 import { fold } from "./fold.js";
-import { linksOf, pathBar, titleOf } from "./head.js";
+import { linksOf, titleOf } from "./head.js";
 import { jacobianOf } from "./jacobian.js";
 import { lettersOf, markLetters } from "./letters.js";
 import { productsOf } from "./products.js";
@@ -28,24 +28,24 @@ const RAIL = 40; // pixels; height of the rail of the sheet
 const FEW = 2; // terms; so few are shown in the table of terms alone
 
 export class Panel {
-  /** @param {PanelContext} context @param {string[]} path @param {{back(): void, close(): void}} actions */
-  constructor(context, path, actions) {
+  /** @param {PanelContext} context @param {() => void} close */
+  constructor(context, close) {
     const { explanation, trace } = context;
     const { cell, terms, sources, code } = explanation;
     this.cell = cell;
     /** @type {Trace | null} */
     this.trace = trace;
-    this.title = titleOf(context);
+    this.title = titleOf(context, close);
     const text = createElement(
       "div.computation-text",
       createElement("div.computation-head", this.title, linksOf(context)),
-      equationOf(explanation, lettersOf(explanation), context.hover),
+      equationOf(explanation, lettersOf(explanation)),
     );
     const table = terms.length > 1 ? new TermTable(context) : null;
     const parts = table ? folded(table.title, table.element, terms.length <= FEW) : folded("Computed from", sourcesOf(context), true);
     const foot = createElement("div.computation-foot", parts, folded("In the code", codeOf(explanation)));
     foot.hidden = !sources.length && !code.length;
-    this.element = createElement("div.computation-panel", pathBar(context, path, actions), text, createElement("div.computation-show", ...shownParts(context)), foot);
+    this.element = createElement("div.computation-panel", text, createElement("div.computation-show", ...shownParts(context)), foot);
   }
 
   focus() {
@@ -74,7 +74,7 @@ function shownParts(context) {
   if (terms.length > FEW) shown.push(sumOf(explanation));
   if (steps.length) {
     const lines = calculation(steps);
-    markLetters(lines, lettersOf(explanation), context.hover);
+    markLetters(lines, lettersOf(explanation));
     shown.push(lines);
   }
   return shown;

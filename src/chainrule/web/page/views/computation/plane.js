@@ -13,7 +13,7 @@ export class Plane {
    * @param {number} rows
    * @param {number} columns
    * @param {string} label
-   * @param {{follow(cell: string): void, hover(cell: string | null): void}} context
+   * @param {{follow(cell: string): void}} context
    * @param {(row: number, column: number) => string | null} cellAt  null: no cell
    */
   constructor(rows, columns, label, context, cellAt) {
@@ -36,9 +36,8 @@ export class Plane {
     });
     this.element.addEventListener("pointermove", (event) => {
       const place = this.#placeOf(event);
-      if (place) context.hover(cellAt(...place));
+      this.element.title = (place && cellAt(...place)) ?? "";
     });
-    this.element.addEventListener("pointerleave", () => context.hover(null));
   }
 
   /** @param {(row: number, column: number) => number | null} valueAt null: no value @param {Scale} scale */

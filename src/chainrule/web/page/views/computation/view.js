@@ -8,7 +8,6 @@ import { AWAITED, awaitsStep } from "../../update_availability.js";
 import { lightLetters } from "./letters.js";
 import { Panel } from "./panel.js";
 import { onOperandResize } from "./operand_size.js";
-import { extendedPath } from "../../cell_path.js";
 
 /**
  * The panel that shows how the selected cell is computed.
@@ -35,8 +34,6 @@ class View {
     this.app = app;
     this.live = createElement("p.unseen");
     this.live.setAttribute("role", "status");
-    /** @type {string[]} */
-    this.path = [];
     this.followed = false;
     /** @type {Panel | null} */
     this.panel = null;
@@ -79,9 +76,8 @@ class View {
     if (opens) this.before = scrollY;
     try {
       const explanation = explain(trace, cell);
-      this.path = extendedPath(this.path, explanation.cell, this.followed);
       const context = this.#context(explanation, trace);
-      this.#replace(cell, new Panel(context, this.path, this.#actions()));
+      this.#replace(cell, new Panel(context, () => this.close()));
       if (moved && (this.followed || this.byKey)) this.panel?.focus();
       if (moved) this.panel?.reveal();
     } catch (problem) {
@@ -108,26 +104,19 @@ class View {
       explanation,
       trace,
       follow: (/** @type {string} */ cell) => this.#follow(cell),
-      hover: (/** @type {string | null} */ cell) => app.hover(cell),
       href: (/** @type {string} */ cell) => address({ ...app.place, ...cellAndPhase(cell) }),
-      question: (/** @type {string} */ why) => address({ ...app.place, why, phase: "backward", cell: null, stop: null, alone: false }),
+      question: (/** @type {string} */ why) => address({ ...app.place, why, phase: "backward", cell: null, stop: null }),
     };
-  }
-
-  #actions() {
-    return { back: () => this.#follow(this.path[this.path.length - 2]), close: () => this.close() };
   }
 
   /** @param {string | undefined} cell */
   #follow(cell) {
     if (!cell) return;
     this.followed = true;
-    this.app.hover(null);
     this.app.go(cellAndPhase(cell));
   }
 
   close() {
-    this.app.hover(null);
     this.app.go({ cell: null });
   }
 
@@ -137,7 +126,6 @@ class View {
   }
 
   #clear() {
-    this.path = [];
     if (!this.panel) return this.element.replaceChildren();
     this.panel = null;
     this.element.replaceChildren();

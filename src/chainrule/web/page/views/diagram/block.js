@@ -17,7 +17,7 @@ import { Tiling } from "./tiling.js";
 /**
  * @typedef {{
  *   point(block: Block, flat: number): void, leave(block: Block): void, choose(block: Block, flat: number): void,
- *   speak(block: Block, flat: number): void, turned(block: Block): void,
+ *   speak(block: Block, flat: number): void, turned(): void,
  * }} BlockEvents  callbacks of a block
  */
 
@@ -44,7 +44,6 @@ export class Block {
       "aria-roledescription": "map of values",
       "aria-describedby": "diagram-keys",
       "data-tensor": spec.tensor,
-      "data-key": spec.key,
     });
     this.frame = createElement("div.tensor-cells", this.canvas);
     const caption = createElement("figcaption", spec.label, " ", this.size);
@@ -56,12 +55,11 @@ export class Block {
   setTrace(trace) {
     const array = trace.values.get(this.spec.tensor);
     if (!array) return;
-    const less = this.spec.minus === null ? null : trace.values.get(this.spec.minus)?.data;
-    this.data = less ? Float64Array.from(array.data, (value, i) => value - less[i]) : array.data;
+    this.data = array.data;
     const { fixed } = this.spec;
     this.scale = fixed ? { kind: "sequential", low: fixed[0], high: fixed[1] } : scaleOf(this.data, this.spec.scale);
     this.shape = array.shape;
-    const sized = this.spec.role === "parameters" && this.spec.trio === null;
+    const sized = this.spec.role === "parameters";
     setText(this.size, array.shape.length ? (sized ? text(array.shape) : "") : formatNumber(this.data[0]));
     this.size.classList.toggle("one", !array.shape.length);
   }
@@ -81,7 +79,7 @@ export class Block {
     const content = this.planes.page(page);
     const density = globalThis.devicePixelRatio || 1;
     const whole = (/** @type {number} */ pixels) => Math.max(1, Math.round(pixels * density)) / density;
-    this.tiling = new Tiling(content, this.shape ?? [], whole(this.planes.gap), [content.cell, content.tall].map(whole));
+    this.tiling = new Tiling(content, whole(this.planes.gap), [content.cell, content.tall].map(whole));
     this.#resize(this.tiling, density);
     this.element.dataset.cell = String(this.tiling.cell);
     this.#describe(content.words, content.pages);
@@ -132,7 +130,7 @@ export class Block {
     this.turnTo((this.page + by + pages) % pages);
     this.cursor = this.tiling?.tiles[0].base ?? 0;
     this.paint();
-    this.events.turned(this);
+    this.events.turned();
   }
 
   /** @param {string} words @param {number} pages */
@@ -140,7 +138,7 @@ export class Block {
     const size = text(this.shape ?? []) || "one value";
     this.canvas.setAttribute("aria-label", `${this.spec.tensor}, ${size}${pages > 1 ? `, ${words}` : ""}`);
     setText(this.words, words);
-    if (this.pager) this.pager.hidden = pages < 2 || this.spec.follows;
+    if (this.pager) this.pager.hidden = pages < 2;
   }
 
   /** Writes the names of classes next to the cells of a vector. */

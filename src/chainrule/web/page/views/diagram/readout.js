@@ -15,10 +15,10 @@ export class Readout {
     track.append(this.bubble, this.live);
   }
 
-  /** @param {string} name @param {number} value @param {string} word @param {import("./tiling.js").Rect} rect */
-  show(name, value, word, rect) {
+  /** @param {string} name @param {number} value @param {import("./tiling.js").Rect} rect */
+  show(name, value, rect) {
     this.name.textContent = name;
-    this.value.textContent = `${word}= ${formatNumber(value)}`;
+    this.value.textContent = `= ${formatNumber(value)}`;
     this.bubble.hidden = false;
     const { width, height } = this.bubble.getBoundingClientRect();
     const place = this.track.getBoundingClientRect();

@@ -16,7 +16,6 @@ export class StageView {
       "maps",
       this.blocks.filter((block) => block.spec.role === "maps"),
     );
-    this.ends = createElement("div.diagram-ends");
     this.parameters = group(
       "parameters",
       this.blocks.filter((block) => block.spec.role === "parameters"),
@@ -33,7 +32,6 @@ export class StageView {
       },
       this.head,
       this.maps,
-      this.ends,
       this.parameters,
     );
   }
@@ -53,19 +51,7 @@ export class StageView {
 
 /** @param {string} kind @param {Block[]} blocks */
 function group(kind, blocks) {
-  const element = createElement("div", { class: `diagram-group ${kind}` });
-  /** @type {Map<string, HTMLElement>} */
-  const trios = new Map();
-  for (const block of blocks) {
-    const { trio } = block.spec;
-    const row = trio === null ? element : (trios.get(trio) ?? createElement("div.trio"));
-    if (trio !== null && !trios.has(trio)) {
-      element.append(row);
-      trios.set(trio, row);
-    }
-    row.append(block.element);
-  }
-  return element;
+  return createElement("div", { class: `diagram-group ${kind}` }, ...blocks.map(({ element }) => element));
 }
 
 /** Shortens the description of a layer: removes initializers and zero padding. @param {string} written */

@@ -3,20 +3,16 @@
  *
  * @typedef {import("./planes.js").Page} Page
  * @typedef {import("./planes.js").Plane} Plane
- * @typedef {import("../../types.js").Box} Box
  * @typedef {{x: number, y: number, width: number, height: number}} Rect
  * @typedef {Plane & {x: number, y: number}} Tile
  */
 
-import { unravel } from "../../engine/tensor.js";
-
 export class Tiling {
   /**
-   * @param {Page} page @param {number[]} shape  of the tensor @param {number} gap
+   * @param {Page} page @param {number} gap
    * @param {number[]} size  width and height of one cell in pixels
    */
-  constructor(page, shape, gap, [cell, tall] = [page.cell, page.tall]) {
-    this.shape = shape;
+  constructor(page, gap, [cell, tall] = [page.cell, page.tall]) {
     this.cell = cell;
     this.tall = tall;
     const [first] = page.planes;
@@ -51,60 +47,8 @@ export class Tiling {
   /** @param {number} flat @returns {Rect | null} */
   rect(flat) {
     const tile = this.tileOf(flat);
-    return tile ? this.#part(tile, flat - tile.base, flat - tile.base + 1) : null;
-  }
-
-  /**
-   * Returns rectangles that cover the cells of a box.
-   * @param {Box} box @returns {Rect[]}
-   */
-  rects(box) {
-    const rects = this.tiles.flatMap((tile) => this.#inTile(tile, box));
-    const [first] = this.tiles;
-    const isWhole = first.columns === 1 && rects.length > 1 && rects.length === this.tiles.length;
-    return isWhole ? [{ x: 0, y: 0, width: this.width, height: this.height }] : rects;
-  }
-
-  /** @param {Tile} tile @param {Box} box @returns {Rect[]} */
-  #inTile(tile, box) {
-    const rank = this.shape.length;
-    if (rank < 3) return this.#runs(tile, box);
-    const plane = unravel(tile.base, this.shape).slice(0, rank - 2);
-    if (plane.some((i, axis) => i < box.from[axis] || i >= box.to[axis])) return [];
-    const [top, left] = box.from.slice(-2);
-    const [bottom, right] = box.to.slice(-2);
-    return bottom > top && right > left ? [this.#block(tile, top, left, bottom, right)] : [];
-  }
-
-  /** Returns the runs of consecutive elements of a vector or of a series. @param {Tile} tile @param {Box} box */
-  #runs(tile, box) {
-    const rank = this.shape.length;
-    const inner = rank === 2 ? this.shape[1] : 0;
-    const unit = inner ? Math.floor(tile.base / inner) : 0;
-    if (inner && (unit < box.from[0] || unit >= box.to[0])) return [];
-    const start = unit * inner - tile.base;
-    const from = Math.max(0, start + (box.from[rank - 1] ?? 0));
-    const to = Math.min(tile.rows * tile.columns, start + (box.to[rank - 1] ?? 1));
-    if (to <= from) return [];
-    const [top, bottom] = [Math.floor(from / tile.columns), Math.ceil(to / tile.columns)];
-    return bottom - top === 1 ? [this.#part(tile, from, to)] : [this.#block(tile, top, 0, bottom, tile.columns)];
-  }
-
-  /** Returns a part of one row. @param {Tile} tile @param {number} from @param {number} to @returns {Rect} */
-  #part(tile, from, to) {
-    const row = Math.floor(from / tile.columns);
-    const column = from % tile.columns;
-    return this.#block(tile, row, column, row + 1, column + to - from);
-  }
-
-  /** @param {Tile} tile @param {number} top @param {number} left @param {number} bottom @param {number} right */
-  #block(tile, top, left, bottom, right) {
-    const { cell, tall } = this;
-    return {
-      x: tile.x + left * cell,
-      y: tile.y + top * tall,
-      width: (right - left) * cell,
-      height: (bottom - top) * tall,
-    };
+    if (!tile) return null;
+    const [row, column] = [Math.floor((flat - tile.base) / tile.columns), (flat - tile.base) % tile.columns];
+    return { x: tile.x + column * this.cell, y: tile.y + row * this.tall, width: this.cell, height: this.tall };
   }
 }

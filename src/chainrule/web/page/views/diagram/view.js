@@ -1,26 +1,21 @@
 /** The network diagram, from the input to the loss. */
 
 import { createElement } from "../../elements.js";
-import { ravel } from "../../engine/tensor.js";
 import { gradientName } from "../../engine/interpreter.js";
 import { layered, parted, placeOf } from "../../explain/naming.js";
-import { hasUpdate } from "../../update_availability.js";
+import { passOf } from "../../phases.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
 import { fitDiagram } from "./sizing.js";
-import { Highlight } from "./highlight.js";
 import { Legend } from "./legend.js";
-import { Overview } from "./overview.js";
-import { reach } from "./reach.js";
+import { Marks } from "./marks.js";
 import { Readout } from "./readout.js";
 import { StageView } from "./stage.js";
 import { stagesOf } from "./stages.js";
-import { Wiring } from "./wiring.js";
 
 /** @typedef {import("../../types.js").App} App */
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("./block.js").BlockEvents} Reporting */
-/** @typedef {import("../../types.js").Box} Box */
 
 const KEYS = "Arrow keys move from cell to cell, Enter selects one, Page Up and Page Down change the page of maps.";
 
@@ -29,10 +24,9 @@ export function mount(element, app) {
   const diagram = new Diagram(element, app);
   app.listen("trace", () => diagram.take());
   app.listen("place", () => diagram.moved());
-  app.listen("hover", () => diagram.mark());
   onTheme(() => diagram.paint());
   new ResizeObserver(() => diagram.resized()).observe(element);
-  new ResizeObserver(() => diagram.settle()).observe(diagram.track);
+  new ResizeObserver(() => diagram.mark()).observe(diagram.track);
 }
 
 /** @implements {Reporting} */
@@ -42,7 +36,9 @@ class Diagram {
   /** @type {Block[]} */
   blocks = [];
   /** @type {Block | null} */
-  pointed = null;
+  pointed = null; // the block whose scale is shown
+  /** @type {number | null} */
+  #here = null; // the cell of this block at the pointer
   #built = "";
   /** @type {string | null} */
   #selected = null;
@@ -54,11 +50,9 @@ class Diagram {
     this.element = element;
     this.track = createElement("div.diagram-track");
     this.place = createElement("div.diagram-place", this.track);
-    this.overview = new Overview(this.place);
-    element.append(createElement("p", { id: "diagram-keys", class: "unseen" }, KEYS), this.place, this.overview.element);
-    this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));
+    element.append(createElement("p", { id: "diagram-keys", class: "unseen" }, KEYS), this.place);
     this.legend = new Legend(document.getElementById("legend") ?? createElement("div"));
-    this.highlight = new Highlight(this.track);
+    this.marks = new Marks(this.track);
     this.readout = new Readout(this.track);
   }
 
@@ -105,13 +99,6 @@ class Diagram {
     this.#size = size;
     this.#fit();
     this.paint();
-    this.settle();
-  }
-
-  /** Draws everything that depends on the positions of the stages. */
-  settle() {
-    this.wiring.draw();
-    this.overview.draw();
     this.mark();
   }
 
@@ -121,18 +108,16 @@ class Diagram {
   }
 
   #build() {
-    const { trace, place } = this.app;
-    const content = place.phase === "update" && trace && !hasUpdate(trace) ? "update, unknown" : place.phase;
-    if (!trace || this.#built === content) return;
-    this.#built = content;
+    const { trace } = this.app;
+    const pass = passOf(this.app);
+    if (!trace || this.#built === pass) return;
+    this.#built = pass;
     const focused = this.blocks.find((candidate) => candidate.canvas === document.activeElement);
     for (const stage of this.stages) stage.element.remove();
-    this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this));
+    this.stages = stagesOf(trace, pass).map((stage) => new StageView(stage, this));
     this.blocks = this.stages.flatMap((stage) => stage.blocks);
-    this.track.dataset.phase = place.phase;
+    this.track.dataset.phase = pass;
     this.track.prepend(...this.stages.map((stage) => stage.element));
-    this.wiring.build(this.stages, trace.description.layers, place.phase);
-    this.overview.build(this.stages, this.wiring.drawn.map(({ wire }) => wire));
     for (const block of this.blocks) block.setTrace(trace);
     this.#fit();
     this.#turnToAsked();
@@ -150,12 +135,11 @@ class Diagram {
   #fit() {
     if (!this.element.clientWidth) return;
     fitDiagram(this.place, this.blocks);
-    for (const block of this.blocks.filter((candidate) => candidate.spec.leads)) this.#syncPages(block);
   }
 
-  /** Returns the block that shows a tensor itself instead of its change. @param {string} tensor */
+  /** @param {string} tensor */
   #first(tensor) {
-    return this.blocks.find((block) => block.spec.tensor === tensor && block.spec.minus === null);
+    return this.blocks.find((block) => block.spec.tensor === tensor);
   }
 
   /** @param {Block} block @param {number} flat */
@@ -163,14 +147,15 @@ class Diagram {
     const changed = block !== this.pointed;
     this.pointed = block;
     if (changed) this.#legend();
-    const name = block.nameOf(flat);
-    if (name === this.app.hovered && changed) this.mark();
-    else this.app.hover(name);
+    this.#here = flat;
+    this.mark();
   }
 
   /** @param {Block} block */
   leave(block) {
-    if (this.pointed === block) this.app.hover(null);
+    if (this.pointed !== block) return;
+    this.#here = null;
+    this.mark();
   }
 
   /** @param {Block} block @param {number} flat */
@@ -185,47 +170,22 @@ class Diagram {
     this.readout.speak(block.nameOf(flat), block.data[flat]);
   }
 
-  /** @param {Block} block */
-  turned(block) {
-    this.#syncPages(block);
+  turned() {
     this.mark();
   }
 
-  /** Shows the same page in all three blocks of a parameter: before, change, after. @param {Block} block */
-  #syncPages(block) {
-    const { trio } = block.spec;
-    if (trio === null || !this.blocks.includes(block)) return;
-    for (const candidate of this.blocks.filter((other) => other.spec.trio === trio && other.page !== block.page)) {
-      candidate.turnTo(block.page);
-      candidate.paint();
-    }
-  }
-
-  /** Marks the cell at the pointer, its inputs, the cells computed from it, and the selected cell. */
+  /** Marks the cell at the pointer, with its name and value, and the selected cell. */
   mark() {
-    const { trace, hovered, place } = this.app;
-    const shown = trace && hovered ? placeOf(trace, hovered) : null;
+    const { trace, place } = this.app;
     const cell = place.cell ?? this.#asked();
     const selected = trace && cell ? placeOf(trace, cell) : null;
-    const center = hovered ?? (selected ? place.cell : null);
-    const boxes = trace && center ? reach(trace, center, place.phase) : { from: [], to: [] };
-    this.#turnTo(boxes.from);
-    const middle = shown ?? selected;
-    const at = middle ? this.#nearest(middle.tensor) : null;
-    const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
-    const marks = {
-      here,
-      from: this.highlight.place(boxes.from, this.blocks),
-      to: this.highlight.place(boxes.to, this.blocks),
-      ends: [...this.highlight.ends(boxes.from, this.blocks), ...this.highlight.ends(boxes.to, this.blocks)],
-      chosen: selected
-        ? this.blocks.filter(({ spec }) => spec.tensor === selected.tensor).flatMap((block) => this.highlight.placeOne(block, selected.flat))
-        : [],
-    };
-    this.wiring.light(pairsAround(center, boxes)); // after everything that measures maps
-    this.highlight.draw(marks);
-    if (shown && at && here.length && hovered) {
-      this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
+    const chosen = this.blocks.filter(({ spec }) => spec.tensor === selected?.tensor);
+    this.marks.draw("chosen", selected ? chosen.flatMap((block) => this.marks.place(block, selected.flat)) : []);
+    const block = this.pointed && this.blocks.includes(this.pointed) ? this.pointed : null;
+    const here = block && this.#here !== null ? this.marks.place(block, this.#here) : [];
+    this.marks.draw("here", here);
+    if (block && this.#here !== null && here.length) {
+      this.readout.show(block.nameOf(this.#here), block.data[this.#here], here[0]);
     } else this.readout.hide();
   }
 
@@ -233,8 +193,7 @@ class Diagram {
     const { trace } = this.app;
     const cell = this.#asked();
     const place = trace && cell ? placeOf(trace, cell) : null;
-    const block = place && this.#first(place.tensor);
-    if (block && place && block.reveal(place.flat)) this.#syncPages(block);
+    if (place) this.#first(place.tensor)?.reveal(place.flat);
   }
 
   /** Returns the cell of the weight in question, as it is shown in the phase. */
@@ -245,56 +204,11 @@ class Diagram {
     return why.replace(tensor, gradientName(tensor));
   }
 
-  /** Scrolls the network so that a stage is in the middle. @param {HTMLElement} element */
-  #center(element) {
-    const left = element.offsetLeft - Math.max(0, (this.place.clientWidth - element.offsetWidth) / 2);
-    this.place.scrollTo({ left, behavior: "instant" });
-  }
-
-  /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */
-  #visit({ element }) {
-    this.#center(element);
-    element.focus({ preventScroll: true });
-    element.animate([{ backgroundColor: "var(--accent-wash)" }, {}], { duration: 1200, easing: "ease-in" });
-  }
-
-  /** Turns to the page of the parameters that a cell was computed from, if none of them is visible. @param {Box[]} boxes */
-  #turnTo(boxes) {
-    for (const box of boxes) {
-      const block = this.blocks.find((candidate) => candidate.spec.tensor === box.tensor && candidate.spec.role === "parameters");
-      if (!block?.tiling || (block.planes?.pages ?? 1) < 2 || block.tiling.rects(box).length) continue;
-      block.reveal(ravel(box.from, block.shape ?? []));
-      this.#syncPages(block);
-    }
-  }
-
-  /** Returns the block of a tensor: the one at the pointer, else the first. @param {string} tensor */
-  #nearest(tensor) {
-    const shows = (/** @type {Block | null} */ block) => block?.spec.tensor === tensor;
-    if (shows(this.pointed) && this.pointed && this.blocks.includes(this.pointed)) return this.pointed;
-    return this.blocks.find(shows) ?? null;
-  }
-
   #legend() {
     const { pointed } = this;
     const tensor = parted(this.#asked() ?? "").tensor;
     const first = this.#first(tensor) ?? this.blocks.find(({ spec }) => spec.tensor !== "x") ?? this.blocks[0];
     const current = pointed && this.blocks.includes(pointed) ? pointed : first;
-    if (current) this.legend.show(current.spec.minus ? current.spec.key : current.spec.tensor, current.scale);
+    if (current) this.legend.show(current.spec.tensor, current.scale);
   }
-}
-
-/**
- * Returns the pairs of stages between a cell and the cells that are highlighted with it.
- * @param {string | null} cell @param {import("./reach.js").Reach} reach @returns {[string, string][]}
- */
-function pairsAround(cell, { from, to }) {
-  if (!cell) return [];
-  const here = stageOf(parted(cell).tensor);
-  return [...from, ...to].map(({ tensor }) => [here, stageOf(tensor)]);
-}
-
-/** Returns the name of the stage that a tensor belongs to. @param {string} tensor */
-function stageOf(tensor) {
-  return tensor === "t" ? "loss" : layered(tensor).layer || "input";
 }

@@ -48,7 +48,8 @@ export function turned(trace, sheet, light) {
   const pixel = turnedPixel(trace, sheet);
   if (pixel === null) return [];
   const filter = parted(sheet.weight ?? "").index[0];
-  const used = explain(trace, gradientOf(pixel)).terms.flatMap(({ factors }) => {
+  const { terms } = explain(trace, gradientOf(pixel));
+  const used = terms.flatMap(({ factors }) => {
     const [dy, w] = ["dy", "w"].map((name) => factors.find((factor) => factor.name === name)?.cell);
     return dy && w && parted(w).index[0] === filter ? [{ dy, w }] : [];
   });
@@ -65,17 +66,17 @@ export function turned(trace, sheet, light) {
     return element;
   };
   const table = (/** @type {string} */ title, /** @type {number} */ across, /** @type {HTMLElement[]} */ cells) => createElement("figure", createElement("figcaption", title), createElement("div.sheet-table", { "--columns": across }, ...cells));
+  const more = terms.length > used.length;
   const output = (/** @type {string} */ dy) => dy.replace(/\.d(\w+)\[/u, ".$1[");
-  const usedCells = new Set(weights && sorted.map(({ w }) => w));
   return [
     createElement("p.sheet-note", LINE),
     createElement(
       "div.sheet-tables",
       table("gradients around it", columns, sorted.map(({ dy, w }) => cell(dy, slopes, "", [output(dy), w, pixel]))),
       table("weights they used", columns, sorted.map(({ dy, w }) => cell(w, weights, letterOf(w), [output(dy), w, pixel]))),
-      table("the kernel", kernel.columns, kernel.cells.flatMap((name) => (name && usedCells.has(name) ? [cell(name, weights, letterOf(name), [name])] : name ? [cell(name, weights, letterOf(name), [name])] : []))),
+      table("the kernel", kernel.columns, kernel.cells.flatMap((name) => (name ? [cell(name, weights, letterOf(name), [name])] : []))),
     ),
-    createElement("p.sheet-note", "Multiply the first two tables cell by cell, and add. The second one is the third, turned by half a turn."),
+    createElement("p.sheet-note", `Multiply the first two tables cell by cell, and add. The second one is the third, turned by half a turn.${more ? " The outputs of the other kernels add their products in the same way." : ""}`),
   ];
 }
 

@@ -45,7 +45,7 @@ const OPERATIONS = {
 };
 const OTHER = ["", "", "Back through the layer.", "The gradient of the output becomes the gradient of the input."];
 const CURVE = ["Bend each number.", "The same curve is applied to every number.", "The slope of the curve.", "If a number grows a little, its output grows by the slope of the curve times as much. So the gradient is multiplied by this slope."];
-const SLOPE = "From here on, each cell has a second number, below its value: ∂L/∂ of that value, the slope of the loss. A positive slope means that the loss grows if the value grows a little, so the value should shrink. A negative one means that the value should grow.";
+const SLOPE = "From here on, each cell has a second number, below its value: the slope of the loss along this value, ∂L/∂ of it, also called its gradient. A positive slope means that the loss grows if the value grows a little, so the value should shrink. A negative one means that the value should grow.";
 
 /** @param {Trace} trace @param {Sheet} sheet @param {number | null} label  of the image; null if the prediction takes its place @param {number[] | null} answer  of the network @returns {Stop[]} */
 export function stopsOf(trace, sheet, label, answer) {
@@ -169,8 +169,10 @@ function lossWords(trace, label) {
 /** @param {Trace} trace @param {string} scores */
 function errorWords(trace, scores) {
   const { jacobian, operation } = explain(trace, gradientOf(scores));
-  const why = "L = −s + ln Σ eˢ, where s is the score of the right class. Its slope along a score is the probability p, minus 1 for the right class: p − t.";
-  if (jacobian || operation === "softmax_cross_entropy_dp") return { title: "Now backward. The error is probability minus target.", words: `${SLOPE} For a score, it is p − t: ${why} The slopes of all scores add up to 0: what one class gains, the others lose.` };
+  if (jacobian || operation === "softmax_cross_entropy_dp") {
+    const why = "L = −s + ln Σ eˢ, where s is the score of the right class. Its slope along a score is the probability p, minus 1 for the right class.";
+    return { title: "Now backward. The error is probability minus target.", words: `${SLOPE} For a score, it is p − t: the score of the right class should grow, and all others should shrink, those with a large probability most. The reason: ${why}` };
+  }
   return { title: "Now backward. The slope of the loss.", words: SLOPE };
 }
 
@@ -216,16 +218,27 @@ function weightStops(trace, sheet, plain) {
   const stops = [{ ...plain, name: "The weight’s gradient", title: terms.length > 1 ? "One weight, many places where it mattered. Add them up." : "One weight, one product.", words: where, cell: gradient, fills: kernels.length ? kernels : cellsOf(column ?? columns[0]).map((name) => parted(name).tensor) }];
   const before = columns.slice(0, place).findLast(({ role }) => role !== "weights");
   const pixel = turnedPixel(trace, sheet);
-  if (pixel && before) stops.push({ ...plain, name: "Why the kernel turns", title: "A number meets the kernel from the other side.", words: "Every output whose window covered this number sends back its gradient, times the weight that lay on the number. When the kernel moved to the right, the number lay further left under it. So, in the order of the outputs, the weights come in reverse.", cell: gradientOf(pixel), side: "turned", fills: [before.tensor] });
+  if (pixel && before) stops.push({ ...plain, name: "Why the kernel turns", title: "A number meets the kernel from the other side.", words: "Every output whose window covered this number sends back its gradient, times the weight that lay on the number. As the kernel moves to the right, the number lies further left under it: the first output used the last weight, and the last output the first. So, in the order of the outputs, the weights come in reverse. That is why the kernel turns.", cell: gradientOf(pixel), side: "turned", fills: [before.tensor] });
   if (change) {
     const sum = trace.batch && trace.batch.numbers.length > 1;
     if (sum) stops.push({ ...plain, name: "The batch", title: `${whole(trace.batch?.numbers.length ?? 1)} images, one step.`, words: `Each image of the batch has a sheet of its own, and so a gradient of its own for the green weight. Their mean is the gradient of the step.${isCoupled(trace.description) ? " With batch normalization, an image’s part also depends on the others." : ""} Click an image to see its sheet.`, lit: [weight], side: "batch" });
-    const { optimizer } = trace.description;
-    const rule = optimizer.name === "sgd" && !optimizer.moments.length ? `The step is the learning rate, ${formatNumber(trace.frame.rate)}, times the slope: small, because the slope is right only nearby.` : `The optimizer, ${optimizer.name}, decides how far, from this slope and those of earlier steps.`;
-    stops.push({ ...plain, name: "The step", title: "Move each weight a little against its slope.", words: `${rule} The green weight goes from ${change.before} to ${change.after}. All other weights move by the same rule. Drag the slider: all numbers on the sheet follow.`, cell: named(`${parted(weight).tensor}.update`, parted(weight).index), lit: [weight], side: "slider" });
+    stops.push({ ...plain, name: "The step", title: "Move each weight a little against its slope.", words: `${ruleWords(trace, weight)} The green weight goes from ${change.before} to ${change.after}. All other weights move by the same rule. Drag the slider: all numbers on the sheet follow. The curve is the loss of this image alone.`, cell: named(`${parted(weight).tensor}.update`, parted(weight).index), lit: [weight], side: "slider" });
     stops.push({ ...plain, name: "Afterwards", title: "The same image again.", words: "", lit: null, side: "after", isAfter: true });
   }
   return stops;
+}
+
+/** Says why the step moves a weight up or down, and how far. @param {Trace} trace @param {string} weight */
+function ruleWords(trace, weight) {
+  const { optimizer } = trace.description;
+  const { tensor, index } = parted(weight);
+  const isPlain = optimizer.name === "sgd" && !optimizer.moments.length;
+  const isMean = (trace.batch?.numbers.length ?? 1) > 1;
+  const slope = valueOf(trace, isMean ? named(`${tensor}.g`, index) : gradientOf(weight)) ?? 0;
+  const name = `The ${isMean ? "mean slope of the batch" : "slope"}, ${formatNumber(slope)}, is ${slope < 0 ? "below" : "above"} 0`;
+  if (!isPlain) return `${name}. The optimizer, ${optimizer.name}, decides how far to move, from this slope and those of earlier steps.`;
+  const why = slope < 0 ? "a larger weight would make the loss smaller. So the weight grows" : "a larger weight would make the loss larger. So the weight shrinks";
+  return `${name}: ${why}, by the learning rate, ${formatNumber(trace.frame.rate)}, times the slope. The rate is small, because the slope is right only nearby.`;
 }
 
 /** Returns the input of the weight's layer whose gradient has the most terms on the sheet; null if the layer is no convolution, or has no gradient of its input. @param {Trace} trace @param {Sheet} sheet */

@@ -228,7 +228,10 @@ class SheetView {
     });
     const zeros = sum.zeros ? createElement("span.sheet-zeros", `${sum.parts.length ? " + " : ""}${sum.zeros} ${sum.zeros === 1 ? "term that is" : "terms that are"} 0`) : "";
     const scaled = sum.scale ? ["(", ...parts, zeros, `) · ${sum.scale}`] : [...parts, zeros];
-    return createElement("p", link, " = ", ...(sum.parts.length || sum.zeros ? scaled : ["0"]), " ", createElement("b", sum.result));
+    const [first] = sum.parts;
+    const isCopy = sum.parts.length === 1 && first.cells.length === 1 && !sum.zeros && !sum.scale && !first.text.includes("·");
+    const printed = isCopy ? [`${isGradient(tensor) ? "slope ∂L/∂ " : ""}${baseOf(this.#shown, first.cells[0])}`] : scaled;
+    return createElement("p", link, " = ", ...(sum.parts.length || sum.zeros ? printed : ["0"]), " ", createElement("b", sum.result));
   }
 
   /** @param {Trace} trace @param {Stop} stop */

@@ -6,9 +6,7 @@
 import { button, createElement, setText } from "../../elements.js";
 import { confirmed } from "./confirm.js";
 import { whole } from "../../numbers_brief.js";
-import { brief, epochWords, measured, measureWords, Speed, stepWords } from "./words.js";
-
-const PAUSE = 1000; // milliseconds between steps in slow motion
+import { brief, epochWords, measured, measureWords, stepWords } from "./words.js";
 
 export class Controls {
   /**
@@ -22,7 +20,6 @@ export class Controls {
     this.shown = shown;
     this.begin = begin;
     this.failed = failed;
-    this.speed = new Speed();
     /** @type {TrainingState | null} */
     this.state = null;
     this.buttons = createElement("div.train-buttons", { role: "group", "aria-label": "Training" });
@@ -33,10 +30,7 @@ export class Controls {
       this.button("1 epoch", "train-epoch", () => this.startAnd(() => training.epoch())),
     ];
     this.restartButton = this.button("Restart …", "train-again", () => this.restart());
-    this.creeping = false; // whether slow motion is on its way
-    this.slow = createElement("input", { type: "checkbox" });
-    this.slow.addEventListener("change", () => void this.pause().catch(failed));
-    this.buttons.append(createElement("label.train-option", this.slow, " slow motion"), ...this.rateField());
+    this.buttons.append(...this.rateField());
     this.words = createElement("dl.train-words", { title: "Means over the images of the step, computed before the step" });
     this.message = createElement("p.train-message", { role: "status" });
   }
@@ -52,25 +46,7 @@ export class Controls {
   }
 
   startOrPause() {
-    if (this.state?.running || this.creeping) return this.pause();
-    return this.startAnd(() => (this.slow.checked ? this.creep() : this.training.start()));
-  }
-
-  async pause() {
-    this.creeping = false;
-    if (this.state?.running) await this.training.pause();
-    if (this.state) this.show(this.state);
-  }
-
-  /** Takes one step at a time. */
-  async creep() {
-    this.creeping = true;
-    while (this.creeping && this.buttons.isConnected) {
-      const { step, steps, message } = await this.training.advance(1);
-      if (message || step === steps) this.creeping = false;
-      await new Promise((resume) => setTimeout(resume, PAUSE));
-    }
-    if (this.state) this.show(this.state);
+    return this.state?.running ? this.training.pause() : this.startAnd(() => this.training.start());
   }
 
   /** Returns a field with the learning rate of training on this page, if it can be chosen. */
@@ -114,16 +90,15 @@ export class Controls {
 
   /** @param {TrainingState} state */
   show(state) {
-    this.speed.see(state, performance.now());
     this.state = state;
     const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
-    this.startButton.textContent = this.creeping ? "Pause" : nameOf(state);
+    this.startButton.textContent = nameOf(state);
     const none = state.fixed || (state.steps === 0 && !state.history); // training is unavailable, or not available yet
-    const end = ended ? `The run ended with step ${whole(state.steps)}. Further steps have its last learning rate.` : "";
+    const end = ended ? `The run ended with step ${whole(state.steps)}. Further steps begin its schedule again.` : "";
     const lacking = none ? state.message || "Training is not available." : "";
-    const busy = state.running || this.creeping ? "Pause the training first." : "";
+    const busy = state.running ? "Pause the training first." : "";
     allow(this.startButton, state.running ? "" : lacking);
-    this.startButton.classList.toggle("train-running", state.running || this.creeping);
+    this.startButton.classList.toggle("train-running", state.running);
     for (const way of this.ways) allow(way, busy || lacking);
     allow(this.restartButton, state.step === 0 && !state.history ? "Training has not started." : "");
     this.message.textContent = state.message || end;
@@ -137,14 +112,12 @@ export class Controls {
    */
   say(state, step, numbers, rate) {
     const epoch = epochWords(state, step);
-    const speed = this.speed.rate;
     const pairs = [
       ["step", stepWords(state, step)],
       ["batch loss", numbers ? brief(numbers.loss) : "–"],
       [`batch ${measureWords(this.measure)}`, numbers ? measured(this.measure, numbers.accuracy) : "–"],
       ...(epoch ? [["epoch", epoch.replace("epoch ", "")]] : []),
       ...(rate === null || this.training.setRate ? [] : [["learning rate", brief(rate)]]),
-      ...(state.running && speed ? [["steps per second", speed < 10 ? brief(speed) : whole(speed)]] : []),
     ];
     if (this.words.children.length !== pairs.length) {
       this.words.replaceChildren(...pairs.map(() => createElement("div", createElement("dt"), createElement("dd"))));

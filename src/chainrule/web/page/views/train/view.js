@@ -5,10 +5,9 @@
  */
 import { button, createElement } from "../../elements.js";
 import { errorMessage } from "../../error_message.js";
-import { onTheme } from "../../theme.js";
 import { Controls } from "./controls.js";
 import { MetricSeries } from "./metric_series.js";
-import { Curve } from "./curves.js";
+import { Curve } from "./curve.js";
 import { Histories } from "./histories.js";
 import { Timeline } from "./timeline.js";
 import { whole } from "../../numbers_brief.js";
@@ -20,7 +19,6 @@ export function mount(element, app) {
   app.listen("training", () => void view.trained());
   app.listen("place", () => view.placed());
   app.listen("trace", () => view.traced());
-  onTheme(() => view.drawCurve(true));
   void view.trained();
   view.traced();
 }
@@ -87,7 +85,6 @@ class View {
     }
     const { training } = this.app;
     this.placed();
-    this.drawCurve(true);
     if (training && training.step > this.series.newest) void this.trained();
   }
 
@@ -107,7 +104,7 @@ class View {
     });
     this.newest.classList.toggle("train-silent", shown === null || shown === training.newest);
     this.say();
-    this.drawCurve(false);
+    this.curve.show(this.series, place.step);
   }
 
   /** Shows the numbers of the shown step. */
@@ -122,12 +119,6 @@ class View {
   traced() {
     this.timeline.arrived();
     this.placed();
-  }
-
-  /** @param {boolean} changed */
-  drawCurve(changed) {
-    const { training, place } = this.app;
-    this.curve.show(this.series, { epochSteps: training?.epochSteps ?? 0, shown: place.step }, changed);
   }
 
   /** Describes a step of the timeline for screen readers. @param {number} step */

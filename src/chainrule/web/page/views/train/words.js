@@ -44,24 +44,3 @@ export function epochWords(state, step) {
 export function stepWords(state, step) {
   return step <= state.steps ? `${whole(step)} of ${whole(state.steps)}` : whole(step);
 }
-
-/** The speed of training, from the states of the last few seconds. */
-export class Speed {
-  /** @type {{time: number, step: number}[]} */
-  seen = [];
-
-  /** @param {TrainingState} state @param {number} time milliseconds */
-  see(state, time) {
-    const last = this.seen.at(-1);
-    if (!state.running || (last && state.step < last.step)) this.seen = [];
-    if (state.running && state.step !== this.seen.at(-1)?.step) this.seen.push({ time, step: state.step });
-    while (this.seen.length > 2 && time - this.seen[0].time > 2000) this.seen.shift();
-  }
-
-  /** Steps per second; 0 when unknown. */
-  get rate() {
-    const [first, last] = [this.seen[0], this.seen.at(-1)];
-    if (!first || !last || last.time - first.time < 150) return 0;
-    return (1000 * (last.step - first.step)) / (last.time - first.time);
-  }
-}

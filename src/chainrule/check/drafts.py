@@ -470,7 +470,9 @@ class Search:
     def _places_by_name(self, puts: Mapping[str, str], places: Mapping[str, Array]) -> dict[str, list[str]]:
         """Return the places in the object that have the name of each parameter's gradient."""
         by_dots = {
-            dotted(place): place for place in places if place.startswith("self") and places[place].dtype.kind in "fc"
+            dotted(place): place
+            for place, value in places.items()
+            if place.startswith("self") and value.dtype.kind in ("fciu" if value.ndim else "fc")
         }
         by_array = owners(by_dots, by_dots)
         discovered = dict[str, list[str]]()

@@ -55,7 +55,7 @@ def load(
     if isinstance(names, str):
         names = [names]
     is_foreign = not file.is_dir() and importing.holds_network(file)
-    if (names or shape) and not is_foreign:
+    if (names or shape is not None) and not is_foreign:
         raise OptionError(f"{file}: outputs and shape apply to networks of other frameworks, such as ONNX files")
     if file.is_dir():
         return load_run(file, engine=engine, threads=threads, precise=precise)

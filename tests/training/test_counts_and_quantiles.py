@@ -51,9 +51,10 @@ def test_the_loss_of_counts_is_that_of_its_definition(engine: str, seed: int, ou
     )
     expected, slopes = by_complex_steps(model, x, lambda z: (np.exp(z) - t * z).mean())
     gradients = model.gradients(x, t)
-    assert_close(gradients.loss, expected)
-    assert_close(gradients.named["dense1.w"], slopes)
-    assert_close(model.evaluate(x, t).loss, expected)
+    roundings = 500  # exp multiplies the relative rounding error of a score by the score, at most some hundreds
+    assert_close(gradients.loss, expected, roundings)
+    assert_close(gradients.named["dense1.w"], slopes, roundings)
+    assert_close(model.evaluate(x, t).loss, expected, roundings)
 
 
 @each_engine

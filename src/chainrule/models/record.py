@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Ints, Shape
+from chainrule.core.arrays import Array, Ints
 from chainrule.data.containers import Column, Data, PassedData, selected_samples
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
@@ -19,11 +19,12 @@ from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.data.sources import as_samples
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.models.normalizing_layers import default_kind, fit_joint
+from chainrule.network import losses
 from chainrule.network.fitted import UNFITTED, class_counts
 from chainrule.network.labels import BOOLEANS, KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
-from chainrule.network.losses import PROBABILITIES, Loss, LossLike
+from chainrule.network.losses import PROBABILITIES, Loss, LossLike, SingleLossLike
 from chainrule.network.network import Network
-from chainrule.network.ports import Ports
+from chainrule.network.ports import OutputEnd, Ports
 from chainrule.network.shapes import input_array
 from chainrule.network.tasks import SUM_TOLERANCE, Task
 from chainrule.training import outputs
@@ -228,22 +229,35 @@ class Record:
 
 
 def loss_for(network: Network, data: Data, loss: LossLike | None) -> LossLike | None:
-    """Return the loss or, if none was chosen, the one that the targets mean (`_meant`); None: the network's."""
-    column = data.targets.get("")
-    is_decided = loss is not None or network.loss_is_chosen or network.task is not None
-    if is_decided or column is None or network.has_ports or network.last_layer in (*PROBABILITIES, None):
+    """Return the loss or, if none was chosen, the one that the targets mean (`_meant`); None: the network's.
+
+    Of several outputs, each has the loss that its targets mean, or the default of its last layer.
+    """
+    if loss is not None or network.loss_is_chosen or network.task is not None:
         return loss
-    return _meant(np.asarray(column.values), network.output_shape)
+    columns = _in_parts(network.output_ports, data.targets, "targets")
+    chosen = dict[str, SingleLossLike]()
+    is_meant = False
+    for end in network.outputs:
+        chosen[end.name] = losses.default_for(end.last_layer, end.shape[0])
+        if end.name in columns and end.last_layer not in (*PROBABILITIES, None):
+            meant = _meant(np.asarray(columns[end.name].values), end)
+            chosen[end.name] = meant or chosen[end.name]
+            is_meant |= meant is not None
+    if not is_meant:
+        return None
+    return chosen if network.output_ports else chosen[""]
 
 
-def _meant(y: Array, shape: Shape) -> str | None:
-    """Return the loss that targets y mean after a linear layer with this output shape; None: the network's.
+def _meant(y: Array, end: OutputEnd) -> str | None:
+    """Return the loss that targets y mean for an output of a linear layer; None: its default.
 
     Rows of real numbers (N, K) are a regression; labels and one-hot rows are classes.
 
     Errors   OptionError for targets that could be either: yes or no, rows of 0 and 1, and numbers that sum to 1
     """
     meaning = None
+    shape = end.shape
     if shape[0] == 1:
         meaning = {"b": BOOLEANS, "U": TEXT}.get(y.dtype.kind)
     elif y.dtype.kind in "fiu" and y.ndim == len(shape) + 1 and y.shape[1] == shape[0]:
@@ -256,7 +270,8 @@ def _meant(y: Array, shape: Shape) -> str | None:
             meaning = "rows of 0 and 1"
     if meaning is not None:
         advice = "pass loss=, such as mean_squared_error, or end the network with Sigmoid() or Softmax()"
-        raise OptionError(f"the targets are {meaning}, and the last layer is linear: {advice}")
+        of_output = f" of {end.name}" if end.name else ""
+        raise OptionError(f"the targets{of_output} are {meaning}, and the last layer is linear: {advice}")
     return None
 
 

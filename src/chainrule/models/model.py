@@ -90,7 +90,6 @@ class Model(Network):
         plot_heat = heat.plot_heat
         load_weights = importing.load_weights
         with_input_normalization = input_normalization.with_input_normalization
-        with_input_rescaling = input_normalization.with_input_rescaling
     else:
         train_step = LazyMethod()
         gradients = LazyMethod()
@@ -106,7 +105,6 @@ class Model(Network):
         grad_cam = LazyMethod()
         plot_heat = LazyMethod()
         with_input_normalization = LazyMethod()
-        with_input_rescaling = LazyMethod()
 
     def freeze(self, *names: str) -> None:
         """Freeze parameters in all later calls of `fit`. Without names, unfreeze all parameters.

@@ -1,27 +1,18 @@
-"""Generated homework: each layer in each form and layout. All of it is right; mutants of it are wrong.
+"""Generated homework: each layer in each form and layout. All of it is right; mutants of it are wrong."""
 
-Run this file to print the verdicts by form: `python tests/check/corpus.py`.
-"""
-
-import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, product
-from pathlib import Path
 from textwrap import indent
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from check.mutants import is_wrong, pair
 from check.programs import file_report, module
 from mutation.changes import mutant
 
-from chainrule.check.report import NOT_CHECKED, Report
+from chainrule.check.report import Report
 from chainrule.errors import ChainruleError
 
 
@@ -309,23 +300,3 @@ def verdicts(text: str) -> set[str]:
         return {result.verdict for result in checked(text).results}
     except ChainruleError as error:
         return {str(error)}
-
-
-def main() -> None:
-    """Print the number of files by form and verdict, and of mutants that pass. Arguments select forms."""
-    warnings.simplefilter("ignore")
-    print("| form | files | right | not checked | WRONG or FAILS | mutants that pass |\n" + "| --- " * 6 + "|")
-    for form in [form for form in FORMS if form in sys.argv[1:]] or FORMS:
-        texts = [(source(*case), case[1]) for case in cases() if case[0] == form]
-        judged = [verdicts(text) for text, _ in texts]
-        wrong, unchecked = (sum(bool(part & words) for part in judged) for words in ({"WRONG", "FAILS"}, {NOT_CHECKED}))
-        passing = sum(
-            verdicts(wrong_mutant(text, form, name, number)) == judged[number]
-            for number, (text, name) in enumerate(texts)
-        )
-        counts = len(texts), len(texts) - wrong - unchecked, unchecked, wrong, passing
-        print(f"| {form} | {' | '.join(map(str, counts))} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,8 +4,7 @@ A change is wrong if it changes the output, a gradient, an array of the caller, 
 drawn inputs. So the expected verdict does not depend on the checker under test.
 """
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -75,42 +74,8 @@ def each(*runs: Run) -> Run:
     return lambda code, generator: [result for run in runs for result in run(code, generator)]
 
 
-def layer(call: str, *shape: int) -> Run:
-    """Return a test of a layer, by the call of its class: results, parameters and gradients, in several calls."""
-
-    def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
-        thing, results = eval(call, vars(code)), list[Any]()
-        parameters = dict(_arrays(thing))
-        for value in parameters.values():
-            value[...] = generator.uniform(0.5, 1.5, size=value.shape)
-        if hasattr(thing, "eps"):
-            thing.eps = 0.1  # a wrong sign is seen
-        for scale in (1, 30):
-            x = scale * generator.normal(size=shape)
-            y = np.array(thing.forward(x))
-            if "eval" in inspect.signature(thing.forward).parameters:
-                results.append(np.array(thing.forward(x, eval=True)))
-            dy = generator.normal(size=y.shape)
-            dx = thing.backward(dy)
-            results += [x.copy(), y, dy, np.array(dx)]
-            results += [value.copy() for name, value in _arrays(thing) if name in parameters or name.startswith("d")]
-        return results
-
-    return run
-
-
-def _arrays(thing: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the arrays of an object and of the objects in it."""
-    for name, value in sorted(vars(thing).items()):
-        if isinstance(value, np.ndarray):
-            yield name, value
-        elif hasattr(value, "__dict__") and not callable(value):
-            yield from _arrays(value)
-
-
 TRAIN = {"mode": "train", "eps": 1e-3, "momentum": 0.8}
 NORM = (5, 6), (6,), (6,)
-IMAGES = (3, 4, 3, 4), (4,), (4,)
 USES: dict[str, dict[str, Run]] = {  # program → class, or two functions → their use
     "courses/functions": {
         f"{forward} {backward}": pair(forward, backward, *arguments)
@@ -124,15 +89,6 @@ USES: dict[str, dict[str, Run]] = {  # program → class, or two functions → t
                 {"pool_height": 3, "pool_width": 2, "stride": 2},
             ),
             ("batchnorm_forward", "batchnorm_backward", NORM, TRAIN),
-            ("spatial_batchnorm_forward", "spatial_batchnorm_backward", IMAGES, TRAIN),
-            ("layernorm_forward", "layernorm_backward", NORM, {"eps": 1e-3}),
-            (
-                "spatial_groupnorm_forward",
-                "spatial_groupnorm_backward",
-                ((3, 6, 3, 4), (1, 6, 1, 1), (1, 6, 1, 1)),
-                2,
-                {"eps": 1e-3},
-            ),
         )
     }
     | {
@@ -142,14 +98,6 @@ USES: dict[str, dict[str, Run]] = {  # program → class, or two functions → t
                 for size, options in (((7, 8), {"stride": 2, "pad": 1}), ((6, 7), {"stride": 1, "pad": 2}))
             )
         )
-    },
-    "courses/classes": {
-        "Linear": layer("Linear(5, 3)", 4, 5),
-        "Sigmoid": layer("Sigmoid()", 4, 5),
-        "BatchNorm1d": layer("BatchNorm1d(5)", 4, 5),
-        "Conv2d_stride1": layer("Conv2d_stride1(2, 3, 2)", 3, 2, 7, 6),
-        "MaxPool2d_stride1": layer("MaxPool2d_stride1(2)", 3, 2, 7, 6),
-        "Conv2d": layer("Conv2d(2, 3, 2, 2, 1)", 3, 2, 7, 6),
     },
 }
 

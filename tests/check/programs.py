@@ -1,7 +1,6 @@
 """Programs of learners and changes to them, with the expected reports: FOLDER/*.py and FOLDER/cases.toml.
 
 courses     files of homework, as courses set it
-interfaces  files with the interfaces of tutorials
 planted     classes that compute our layers; the mistakes that the check can name are made in them
 short       texts in unusual forms, and in forms that cannot be checked completely
 """
@@ -22,7 +21,7 @@ from chainrule.check.report import Report
 from chainrule.errors import ChainruleError
 
 PROGRAMS = Path(__file__).parent
-FOLDERS = ("courses", "interfaces", "planted", "short")
+FOLDERS = ("courses", "planted", "short")
 NONE = "-"  # instead of a diagnosis: there is none
 
 

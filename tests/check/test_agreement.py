@@ -1,4 +1,4 @@
-"""`check` and `grade` judge the same file in the same way, dropout by its mask, and ties as the assignment asks."""
+"""`check` and `grade` judge the same file in the same way, ties as the assignment asks."""
 
 import random
 from pathlib import Path
@@ -24,21 +24,6 @@ DRAWN = [
     for case in cases()
     if case[1] in AGAINST and case[0] not in ("a cache", "ctx", "autograd.Function", "nn.Module")
 ]
-DROPOUT = """
-import numpy as np
-
-class Dropout:
-    def __init__(self, p=0.3):
-        self.p = p
-
-    def forward(self, x):
-        self.mask = (np.random.rand(*x.shape) > self.p) / {scale}
-        return x * self.mask
-
-    def backward(self, dy):
-        return {dx}
-"""
-
 POOL = """
 import numpy as np
 
@@ -103,23 +88,6 @@ def test_single_samples_earn_points_only_if_asked_for(tmp_path: Path) -> None:
             checked, graded = verdicts(path, against, **options)
             assert checked == graded
             assert all(graded.values()) == right
-
-
-@pytest.mark.parametrize(
-    ("scale", "dx", "right"),
-    [("(1 - self.p)", "dy * self.mask", "y dx"), ("self.p", "dy * self.mask", "dx"), ("(1 - self.p)", "dy", "y")],
-)
-def test_dropout_is_judged_by_its_mask(scale: str, dx: str, right: str, tmp_path: Path) -> None:
-    path = written(tmp_path, DROPOUT.format(scale=scale, dx=dx))
-    checked, graded = verdicts(path, "Dropout(0.3)")
-    assert checked == graded == {part: part in right.split() for part in ("y", "dx")}
-
-
-def test_a_dropout_that_sets_its_seed_is_wrong(tmp_path: Path) -> None:
-    text = DROPOUT.format(scale="(1 - self.p)", dx="dy * self.mask")
-    path = written(tmp_path, text.replace("self.mask =", "np.random.seed(0)\n        self.mask ="))
-    checked, graded = verdicts(path, "Dropout(0.3)")
-    assert checked == graded == {"y": False, "dx": True}
 
 
 def test_ties_are_those_of_the_assignment_with_other_options_too() -> None:

@@ -48,15 +48,6 @@ def test_a_spoilt_operation_is_found(name: str, monkeypatch: pytest.MonkeyPatch)
     assert not cr.check_gradients(subject).ok
 
 
-def test_a_report_lists_the_results_of_a_layer() -> None:
-    report = cr.check_gradients(cr.Conv2D(4, (3, 2), stride=2), input_shape=(3, 7, 6))
-    assert report
-    assert [result.title for result in report.results] == ["dx", "dw", "db"]
-    assert report.to_json()["ok"] is True
-    assert set(report.to_json()["results"][0]) >= {"tensor", "method", "error", "ok", "diagnosis"}
-    assert "dx" in report._repr_html_()
-
-
 def test_unusable_subjects_are_refused() -> None:
     with pytest.raises(OptionError, match="against"):
         cr.check_gradients(cr.ReLU(), against="ReLU()")
@@ -83,11 +74,3 @@ def test_errors_are_relative_to_the_largest_element() -> None:
     (result,) = (result for result in cr.check_gradients(wrong).results if result.is_wrong)
     assert (result.tensor, result.diagnoses) == ("w", ())
     assert_close(result.error, 0.001, error=1e-6)
-
-
-def test_the_text_of_a_report_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rich displays text there instead of writing it, unless told not to."""
-    plain = str(cr.check_gradients(cr.Dense(3)))
-    shell = type("ZMQInteractiveShell", (), {})()
-    monkeypatch.setattr("builtins.get_ipython", lambda: shell, raising=False)
-    assert str(cr.check_gradients(cr.Dense(3))) == plain != ""

@@ -18,7 +18,7 @@ def invoked(folder: Path, *arguments: str, **texts: str) -> Result:
 
 def test_the_command_tells_what_is_right_wrong_and_missing(tmp_path: Path) -> None:
     wrong = TEXTS["courses/functions"].replace("dw = x.reshape", "dw = 0 * x.reshape")
-    result = invoked(tmp_path, layers=wrong.replace("def spatial_groupnorm", "def _spatial_groupnorm"))
+    result = invoked(tmp_path, layers=wrong.replace("def max_pool", "def _max_pool"))
     assert result.exit_code == 1, result.output
     lines = {line.split()[0]: line for line in result.stdout.splitlines() if line}
     assert lines["affine_backward"].split()[1:] == ["WRONG", "dx,", "dw", "WRONG,", "db"]

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from check.programs import planted
-from numerical import assert_close
 
 import chainrule as cr
 from chainrule.check import random_inputs
@@ -138,53 +137,3 @@ def test_wrong_axes_are_named_without_an_entry(kernels: str) -> None:
     report = cr.check_gradients(layer, against="Conv2D(4, (3, 2))")
     (result,) = (result for result in report.results if result.tensor == "x")
     assert [diagnosis.name for diagnosis in result.diagnoses] == ["axis-reversed"]
-
-
-def test_losses_that_are_means_over_the_outputs_are_known() -> None:
-    """A mean does not change if every output is repeated; that of Dice is subtracted from 1."""
-    p = np.random.default_rng(0).dirichlet(np.ones(4), 3)
-    t = np.eye(4)[[2, 0, 3]]
-    means = set[str]()
-    for name in losses.NAMES:
-        loss = getattr(reference, name)
-        if np.allclose(loss(np.tile(p, 2), np.tile(t, 2)), loss(p, t)):
-            means.add(name)
-    named = [operations for name, operations, _ in ways() if name == "class-division-missing"]
-    assert {*named[0].split()} == means - {"dice"}
-    assert {*named[1].split()} == {f"{name}_dp" for name in means - {"dice"}}
-
-
-def test_two_mistakes_with_equal_results_are_both_named() -> None:
-    """In a window of two cells, leaving out 1/k² gives twice the right answer for every test case."""
-    pool = planted("layers", "AveragePool", (" / np.prod(self.window)", ""))
-    pool.window = pool.stride = (2, 1)
-    report = cr.check_gradients(pool, against="AveragePool2D((2, 1))")
-    (result,) = (result for result in report.results if not result.ok)
-    assert {diagnosis.name for diagnosis in result.diagnoses} == {"average-not-divided", "gradient-doubled"}
-
-
-def results_of(truth: GroundTruth, name: str) -> list[np.ndarray]:
-    """Return the results of the variants of a mistake in dx."""
-    found = (mistake for mistake in edits.mistakes(truth, "x") if mistake.diagnosis.name == name)
-    return [result for mistake in found for result in mistake.results(truth)]
-
-
-@pytest.mark.parametrize("layer", [cr.SiLU(), cr.GELU(), cr.ExactGELU(), cr.Mish()])
-def test_the_terms_of_the_product_rule_add_up_to_the_gradient(layer: Layer) -> None:
-    """Code that lacks one of the terms returns the other."""
-    truth = truth_of(layer, (3, 4))
-    first, second = results_of(truth, "product-rule-term-missing")
-    assert_close(first + second, truth.expected("x"))
-
-
-@pytest.mark.parametrize("name", ["valid-for-full", "same-for-full"])
-@pytest.mark.parametrize("kernel", [(3, 2), (2, 3)])
-def test_a_gradient_that_is_too_small_is_placed_in_the_corner_and_in_the_middle(
-    name: str, kernel: tuple[int, int]
-) -> None:
-    truth = truth_of(cr.Conv2D(4, kernel), (3, 7, 8), seed=1)
-    small, in_corner, in_middle = results_of(truth, name)
-    rows, columns = np.subtract(truth.x.shape[2:], small.shape[2:])
-    assert_close(in_corner, np.pad(small, ((0, 0), (0, 0), (0, rows), (0, columns))))
-    around = [(margin // 2, margin - margin // 2) for margin in (rows, columns)]
-    assert_close(in_middle, np.pad(small, ((0, 0), (0, 0), *around)))

@@ -45,17 +45,6 @@ def test_the_number_of_entries_is_limited() -> None:
     assert_close(derivative.gradient, (MATRIX.T @ DY)[derivative.indices], error=1e-8)
 
 
-def test_code_may_fail_outside_of_its_domain() -> None:
-    def picky(x: Array) -> Array:
-        if (x <= 0).any():
-            raise ValueError("positive numbers, please")
-        return np.log(x)
-
-    v = np.abs(V) + 1
-    derivative = derive(picky, v, np.ones(6))
-    assert_close(derivative.gradient, 1 / v, error=1e-8)
-
-
 @pytest.mark.parametrize(
     ("f", "single"),
     [
@@ -69,13 +58,6 @@ def test_code_may_fail_outside_of_its_domain() -> None:
 def test_float32_is_recognised_by_its_rounding(f, single: bool) -> None:
     noise = comparison.noise(f, V, np.random.default_rng(2))
     assert (1e-9 < noise < 1e-6) if single else noise == 0
-
-
-def test_on_a_kink_any_slope_between_both_sides_is_right() -> None:
-    along = DirectionalDerivatives(lambda x: np.maximum(x, 0), np.array([0.0, 1.0]), np.ones(2), 0.0, 1.0).along
-    first, second = along(np.array([1.0, 0.0])), along(np.array([0.0, 1.0]))
-    assert (first.value, first.kink_width) == (pytest.approx(0.5), pytest.approx(0.5))
-    assert (second.value, second.kink_width) == (pytest.approx(1.0), 0.0)
 
 
 @settings(max_examples=draws(20))

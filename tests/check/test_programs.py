@@ -35,11 +35,6 @@ def test_mistakes_in_homework_are_named(case: Case) -> None:
     require(case)
 
 
-@judged(8, 1, folders=("interfaces",))
-def test_mistakes_in_the_interfaces_of_tutorials_are_found(case: Case) -> None:
-    require(case)
-
-
 @judged(12, 1, folders=("planted",))
 def test_planted_mistakes_are_named(case: Case) -> None:
     require(case)

@@ -13,21 +13,11 @@ from chainrule.check import homework
 from chainrule.cli import main
 
 ENDS = {  # ways to earn nothing, or less than everything
-    "an import that fails": "import pandas_of_nobody\n" + relu(),
-    "an error without words": relu(forward="raise ValueError"),
     "an error of blanks": relu(forward="raise ValueError('\\n\\t ')"),
-    "an error in backward": relu(backward="assert False"),
-    "no syntax": "class:",
-    "no layer": "x = 1",
-    "an empty file": "",
-    "an exit": relu(forward="import os; os._exit(0)"),
-    "too much memory": relu(forward="np.ones(1 << 33)"),
     "a wrong gradient": relu(gradient="-dy"),
     "no gradient": relu(gradient="None"),
     "nothing written": relu(forward="raise NotImplementedError", backward="raise NotImplementedError"),
-    "not finite": relu(gradient="dy / 0 * np.nan"),
     "one sample at a time": relu(forward="assert x.ndim == 2 or len(x) == 1"),
-    "a forged reply": relu(forward="import os\n[os.write(fd, bytes(64)) for fd in range(3, 32)]"),
 }
 
 
@@ -85,10 +75,3 @@ def test_the_command_states_each_reason_and_the_protection(tmp_path: Path) -> No
         assert row["results"] or row["remark"] in text
         assert row["protection"] == line["protection"]
         assert row["protection"] in (homework.NOT_RUN, printed.stdout.splitlines()[-1].removeprefix("protection: "))
-
-
-def test_check_reports_that_a_file_has_the_permissions_of_the_user(tmp_path: Path) -> None:
-    file = filled(tmp_path, {"mine.py": relu()}) / "mine.py"
-    command = ["check", str(file), "--against", "ReLU()"]
-    printed = CliRunner().invoke(main, command).stdout.splitlines()[-1]
-    assert printed == f"protection: {json.loads(CliRunner().invoke(main, [*command, '--json']).stdout)['protection']}"

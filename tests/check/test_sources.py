@@ -84,20 +84,6 @@ def test_missing_files_and_names_are_refused(tmp_path: Path) -> None:
         checked(written(tmp_path, LAYER.format(name="One")), "Two")
 
 
-@pytest.mark.parametrize(
-    ("text", "file", "name"),
-    [
-        ("a.py", "a.py", None),
-        ("in/a.py:Layer", "in/a.py", "Layer"),
-        ("a.ipynb:one.two", "a.ipynb", "one.two"),
-        ("numpy-cnn", "numpy-cnn", None),
-        ("", ".", None),
-    ],
-)
-def test_an_argument_is_a_file_and_a_name(text: str, file: str, name: str | None) -> None:
-    assert sources.split(text) == (Path(file), name)
-
-
 def notebook(folder: Path, *cells: object) -> Path:
     content = {"cells": [{"cell_type": "code", "source": cell} for cell in cells]}
     return written(folder, json.dumps(content), "mine.ipynb")

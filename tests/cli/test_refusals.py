@@ -90,7 +90,7 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "import --model numpy-cnn net.onnx": "--model",
     "import net.onnx --out m.h5": ("'.h5'", ".safetensors"),
     "import net.onnx --normalize mean=1": "mean=0.5,std=0.25",
-    "import stem.safetensors": ("stem (w 4×1×3×3)", "--model NAME"),
+    "import stem.safetensors": "--model NAME",
     "import --model numpy-cnn bad.pt": "save_file(model.state_dict()",
     "import --model numpy-cnn --map a stem.safetensors": "HERE=THERE",
     "import --model numpy-cnn bad.txt": (".txt", "safetensors"),

@@ -34,8 +34,3 @@ def test_a_layer_between_others(kind: str, seed: int, tmp_path: Path) -> None:
     after: list[Any] = random.choice(([], [L.Flatten(), L.BatchNormalization(), L.Dense(4)], [L.Dense(3)]))
     model = keras.Sequential([keras.Input(shape), *before, layer, *after])
     agree(tmp_path, model, seed, random.choice((".keras", ".h5")))
-
-
-def test_a_mean_and_a_variance_for_each_channel(tmp_path: Path) -> None:
-    normalization = L.Normalization(mean=[1.0, -2.0, 0.5], variance=[0.5, 3.0, 2.0])
-    agree(tmp_path, keras.Sequential([keras.Input((4, 5, 3)), normalization, L.Activation("tanh")]), 0)

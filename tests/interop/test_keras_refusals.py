@@ -62,7 +62,6 @@ REFUSED: tuple[tuple[Any, tuple[Any, ...], str], ...] = (
     (lambda x: ops.flip(x, 0), IMAGE, "samples"),
     (lambda x: ops.concatenate([x, np.ones((3, *IMAGE), "f4")], 3), IMAGE, "a constant among the inputs"),
     (lambda x: ops.unstack(x, axis=0, num=3)[1], IMAGE, "samples"),
-    (lambda x: [x, L.Dense(2)(x)], (3,), "does not depend on its input through any layer"),
 )
 
 

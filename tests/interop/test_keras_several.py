@@ -15,17 +15,17 @@ L = keras.layers
 
 
 def two_branches() -> tuple[list[Any], list[Any]]:
-    """Return the inputs and outputs of a network with an auxiliary output and a map."""
+    """Return the inputs and outputs of a network with an auxiliary output, a map, and the image itself."""
     image, vector = keras.Input((5, 6, 2), name="image"), keras.Input((3,), name="vector")
     h = L.Conv2D(3, 3, activation="relu", name="map")(image)
     joined = L.Concatenate()([L.Flatten()(h), L.Dense(4, activation="tanh")(vector)])
     shared = L.Dense(3, name="shared")
     first = L.Dense(3)(joined)
-    return [image, vector], [L.Softmax(name="main")(first), h, shared(first), shared(L.ReLU()(first))]
+    return [image, vector], [L.Softmax(name="main")(first), h, shared(first), shared(L.ReLU()(first)), image]
 
 
 MODELS: dict[str, tuple[Any, list[str]]] = {
-    "list": (lambda x, y: keras.Model(x, y), ["main", "map", "shared", "shared_1"]),
+    "list": (lambda x, y: keras.Model(x, y), ["main", "map", "shared", "shared_1", "image"]),
     "dictionary": (
         lambda x, y: keras.Model(dict(zip(("image", "vector"), x, strict=True)), {"b": y[1], "a": y[0]}),
         ["b", "a"],
@@ -55,5 +55,5 @@ def test_outputs_are_selected_and_need_only_their_inputs(tmp_path: Path) -> None
     assert cr.load(path, outputs="map", engine="numpy").input_shape == (2, 5, 6)
     selected = cr.load(path, outputs=["shared_1", "map"], engine="numpy")
     assert (selected.output_names, selected.input_names) == (("shared_1", "map"), ("image", "vector"))
-    with pytest.raises(FormatError, match="it has no output 'other'; expected one of main, map, shared, shared_1"):
+    with pytest.raises(FormatError, match="no output 'other'; expected one of main, map, shared, shared_1, image"):
         cr.load(path, outputs=["main", "other"])

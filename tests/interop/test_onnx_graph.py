@@ -48,6 +48,9 @@ CONSTANTS: dict[str, Any] = {
     **{name: weights(*shape) for name, shape in SHAPES.items()},
     "half": np.float32(0.5),
     "positive": np.full(4, 4, np.float32),
+    "infinite": np.float32(-np.inf),
+    "borders": np.array([0, 0, 1, 2, 0, 0, 1, 0]),
+    "mask": np.triu(np.full((6, 5), -np.inf, np.float32), 1),
 }
 CONVOLUTION = "Conv<pads = [1, 1, 1, 1]>"
 GRAPHS: dict[str, tuple[str, str, int]] = {  # nodes, names of layers and of what is trained ("": any), and the opset
@@ -66,6 +69,8 @@ GRAPHS: dict[str, tuple[str, str, int]] = {  # nodes, names of layers and of wha
         "stem stem.w stem.b",
         21,
     ),
+    "a border of infinite numbers": ("p = Pad(x, borders, infinite) y = MaxPool<kernel_shape = [2, 2]>(p)", "", 13),
+    "a mask of infinite numbers": ("m = Add(x, mask) y = Softmax<axis = -1>(m)", "", 13),
     "constants take no name of a layer": (
         "a = Conv(x, kernel) b = Selu(a) c = Mul(b, by_place) y = Conv(c, kernel)",
         "",

@@ -30,21 +30,6 @@ def message_of(tensor: Any) -> messages.TensorMessage:
     return parsed.graph.initializers[0]
 
 
-def test_the_files_that_come_with_onnx_are_read_alike() -> None:
-    assert len(FILES) > 100
-    for file in FILES:
-        ours, theirs = messages.parse(memoryview(file.read_bytes()), Budget(0)).graph, onnx.load(file).graph
-        assert ours is not None
-        for mine, other in zip(ours.nodes, theirs.node, strict=True):
-            assert (mine.operator, mine.name, mine.domain) == (other.op_type, other.name, other.domain)
-            assert (mine.inputs, mine.outputs) == ([*other.input], [*other.output])
-            for attribute, known in zip(mine.attributes, other.attribute, strict=True):
-                assert (attribute.name, attribute.integers) == (known.name, [*known.ints])
-                assert (attribute.integer or 0, attribute.real or 0.0) == (known.i, known.f)
-        for mine, other in zip(ours.initializers, theirs.initializer, strict=True):
-            assert_array_equal(tensors.array(mine, None, Budget(0)), numpy_helper.to_array(other))
-
-
 @pytest.mark.parametrize("kind", tensors.DTYPES)
 @given(st.booleans(), st.data())
 def test_tensors_of_every_type(kind: int, raw: bool, data: st.DataObject) -> None:

@@ -5,36 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_networks import draw_network
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from interop.onnx_files import check, difference, exported
-from interop.onnx_models import ours
 from numerical import assert_close
-from onnx import helper, numpy_helper
 from selection import draws
 
 import chainrule as cr
-
-UNCHANGED = {"Identity", "Reshape", "Flatten", "Transpose"}
-
-
-@settings(max_examples=draws(10))
-@given(number=st.integers(0, 2**32))
-def test_exported_networks_can_be_imported(number: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    drawn = draw_network(4, number, ("float32", "float64"))
-    model, x = drawn.build("numpy"), drawn.x[:3].astype(drawn.dtype)
-    content, expected = exported(model), model.apply(x)
-    graph = check(content).graph
-    assume({node.op_type for node in graph.node} - UNCHANGED)  # else there would be no layer
-    kinds = {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)}
-    assert kinds == {helper.np_dtype_to_tensor_dtype(np.dtype(drawn.dtype))}
-    loaded = ours(tmp_path_factory.mktemp("back"), content)
-    assert loaded.dtype == model.dtype
-    assert difference(loaded.apply(x).reshape(expected.shape), expected) <= 1e-5
-    for name, values in {each.name: numpy_helper.to_array(each) for each in graph.initializer}.items():
-        if name in model.weights:  # with all digits, in any order
-            np.testing.assert_array_equal(np.sort(values, None), np.sort(model.weights[name], None))
 
 
 @pytest.mark.parametrize("normalization", ["scale", "standardize", "none", None])

@@ -82,28 +82,6 @@ def test_batch_normalization_that_an_export_folded_is_named(tmp_path: Path) -> N
         network.load_weights(tmp_path / "w.safetensors")
 
 
-def test_what_the_file_has_beyond_the_network_is_named(tmp_path: Path) -> None:
-    model = cr.Sequential([cr.Conv2D(2, 3)], (1, 5, 5), engine="numpy")
-    tensors = {"conv1.w": np.ones((2, 1, 3, 3)), "conv1.b": np.ones(2), "alpha": np.ones(())}
-    save_file({name: value.astype(np.float32) for name, value in tensors.items()}, tmp_path / "w.safetensors")
-    with pytest.raises(FormatError, match="alpha"):
-        model.load_weights(tmp_path / "w.safetensors")
-
-
-def test_a_mapping_of_tensors_is_that_of_their_layers(tmp_path: Path) -> None:
-    draw = np.random.default_rng(0)
-    shapes = {"p.weight": (3, 4), "p.bias": (3,), "q.weight": (5, 3), "q.bias": (5,)}
-    save_file(
-        {name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}, tmp_path / "w.safetensors"
-    )
-    loaded = []
-    for mapping in ({"dense1": "p", "dense2": "q"}, {"dense1.w": "p.weight", "dense1.b": "p.bias", "dense2": "q"}):
-        model = cr.Sequential([cr.Dense(3), cr.ReLU(), cr.Dense(5)], (4,), engine="numpy")
-        model.load_weights(tmp_path / "w.safetensors", mapping=mapping)
-        loaded.append(model.parameters)
-    assert np.array_equal(*loaded)
-
-
 @pytest.mark.parametrize("names", [("slopes.weight", "alpha"), ("weight", "beta")])
 def test_parameters_of_the_outermost_module_and_a_slope_for_all_channels(names: Any, tmp_path: Path) -> None:
     """As in a module of PyTorch with `nn.PReLU()` and a parameter of its own; `nn.PReLU` alone has no name."""

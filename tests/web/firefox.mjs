@@ -68,6 +68,7 @@ async function nudging(page, weight) {
   await goTo(page, weight, "forward");
   await page.evaluate((cell) => (location.hash = location.hash.replace(/&why=.*/u, `&why=${cell}`)), weight);
   await page.waitForSelector(`.sheet-cell.thread[data-cell="${weight}"]`);
+  await page.waitForSelector("main[aria-busy=false]"); // or the sheet would be drawn again, with another slider
   await page.click(".sheet-marks button[title*='The step']");
   const slider = await page.waitForSelector(".sheet-side input[type=range]");
   const [before] = await texts(page, ".bars");

@@ -16,11 +16,12 @@ Show = Callable[..., Page]
 PLAIN = plain()
 PART = "parts => document.activeElement.closest(parts)?.className ?? ''"
 PARTS = [f"computation-{name}" for name in ("likes", "onward", "term-room")]
-CLIPPED = """() => [...document.querySelectorAll(".computation-square, .story-number")]
+CLIPPED = """() => [...document.querySelectorAll(".computation-square, .computation-chain td")]
   .filter((cell) => cell.checkVisibility({ visibilityProperty: true }) && cell.scrollWidth > cell.clientWidth + 1)
   .filter((cell) => getComputedStyle(cell.firstElementChild ?? cell).visibility !== "hidden")
   .map((cell) => cell.textContent)"""
-SHOWS = "cell => document.querySelector('.computation-name')?.textContent === cell"
+SHOWS = """cell => document.querySelector(".computation-name")?.textContent === cell
+  && document.querySelector("main[aria-busy=false]") !== null"""  # with the numbers of the image in the address
 SO_FAR = ".computation-so-far"
 PATH = ".computation-path-cells li"
 
@@ -184,9 +185,9 @@ def resized(opened: Page) -> Iterator[Callable[[int, int], None]]:
 @pytest.mark.parametrize("width", [390, 768, 1024, 1440])
 def test_digits_are_never_cut_off(show: Show, resized: Callable[[int, int], None], width: int) -> None:
     resized(width, 900)
-    for cell in ("pool1.dy[1,0,1]", "conv1.dw[1,0,2,1]", "softmax1.dy[0]"):
+    for cell in ("pool1.dy[1,0,1]", "conv1.dw[1,0,2,1]", "dense1.dy[0]"):
         page = show(cell)
-        page.wait_for_selector(".computation-square")
+        page.wait_for_selector(".computation-square, .computation-chain td")
         assert page.evaluate(CLIPPED) == []
 
 

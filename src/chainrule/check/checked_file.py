@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from chainrule.check import sources
+from chainrule.check.guest.optimizers import Descent, descend
 from chainrule.custom import signatures
 from chainrule.custom.calls import Array
-from chainrule.custom.interface import Code, LossCode
-from chainrule.custom.optimizers import Descent
+from chainrule.custom.contract import parse
+from chainrule.custom.contract_code import ContractLayer
+from chainrule.custom.interface import Code
 
 NO_OPTIONS: Mapping[str, Any] = {}
 
@@ -36,7 +37,7 @@ class CheckedFile(ABC):
         """Return the results of an optimizer's run."""
 
     @abstractmethod
-    def bind(self, contract: str, loss: bool, options: Mapping[str, Any]) -> Any:
+    def layer(self, contract: str, options: Mapping[str, Any] = NO_OPTIONS) -> Code:
         """Return a layer or a loss under a contract."""
 
     def start_part(self) -> None:  # noqa: B027 - only another process has a time limit
@@ -44,14 +45,6 @@ class CheckedFile(ABC):
 
     def restart(self) -> None:  # noqa: B027
         """Continue with another process, which loads the file again."""
-
-    def layer(self, contract: str, options: Mapping[str, Any] = NO_OPTIONS) -> Code:
-        """Return a layer under a contract."""
-        return self.bind(contract, False, options)
-
-    def loss(self, contract: str) -> LossCode:
-        """Return a loss under a contract."""
-        return self.bind(contract, True, NO_OPTIONS)
 
 
 class LocalFile(CheckedFile):
@@ -72,12 +65,16 @@ class LocalFile(CheckedFile):
         self, contract: str, values: Mapping[str, Array], options: Mapping[str, Any] = NO_OPTIONS
     ) -> dict[str, Array]:
         """Run a contract once, and return the arrays in its results by their places."""
-        return sources.explore(self._module, contract, values, options)
+        code = ContractLayer(parse(contract, complete=False), vars(self._module), options)
+        for name, value in values.items():
+            if name not in ("x", "dy"):
+                code.set(name, value)
+        return code.explore(values["x"], values.get("dy"))
 
     def evaluate(self, task: Descent) -> dict[str, Array]:
         """Return the results of an optimizer's run."""
-        return sources.evaluate(self._module, task)
+        return descend(vars(self._module), task)
 
-    def bind(self, contract: str, loss: bool, options: Mapping[str, Any]) -> Any:
+    def layer(self, contract: str, options: Mapping[str, Any] = NO_OPTIONS) -> ContractLayer:
         """Return a layer or a loss under a contract."""
-        return sources.bind(self._module, {"contract": contract, "loss": loss, "options": options})
+        return ContractLayer(parse(contract), vars(self._module), options)

@@ -93,7 +93,7 @@ def _loss_report(file: CheckedFile, text: str, against: str | None, seed: int) -
     candidates = losses_of(against)
     reports = list[Report]()
     for intended in candidates:
-        report = check_loss(file.loss(text), intended, seed, labels or intended.name == MulticlassHinge.name)
+        report = check_loss(file.layer(text), intended, seed, labels or intended.name == MulticlassHinge.name)
         reports.append(replace(report, notes=(*report.notes, contract_note(parse(text)))))
         if report.results and report.results[0].ok:
             return reports[-1]
@@ -221,7 +221,7 @@ def _has_test_mode(file: CheckedFile, contract: Contract, task: LearnerTask, int
         return True
     values = {name: np.ones(size) for name, size in intended.parameters.items()}
     values["x"] = np.random.default_rng(0).normal(size=(3, *intended.shape))
-    forward = replace(contract, lines=tuple(divided(contract.lines, at_last=True)[0]))
+    forward = replace(contract, lines=tuple(divided(contract.lines)[0]))
     places = file.explore(str(forward), values, task.options)
     if isinstance(intended.layer, Dropout):
         return any(value.dtype.kind == "b" and not value.ndim for value in places.values())
@@ -376,11 +376,7 @@ def _first_report(file: CheckedFile, name: str, entries: Sequence[CourseEntry], 
         try:
             report = stated_report(file, entry.text(name), entry.against, task, seed)
         except (StudentError, ShapeError) as error:
-            if isinstance(error, StudentError):
-                failure = error
-            else:
-                failure = str(error)
-            report = Report(name, (failure_result(name, failure),), (contract_note(parse(entry.text(name))),))
+            report = Report(name, (failure_result(name, error),), (contract_note(parse(entry.text(name))),))
         if any(result.checked for result in report.results):
             break
     return report

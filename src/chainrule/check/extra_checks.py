@@ -75,7 +75,7 @@ def check_unchanged_arrays(checked: CheckedCase) -> list[CheckResult]:
     """Check that calls do not modify the caller's arrays, arrays from earlier calls, options or parameters."""
     function = checked.function
     results = list[CheckResult]()
-    if not isinstance(function, SubmittedLayer | SubmittedLoss):
+    if not isinstance(function, SubmittedLayer):
         return []
     forward = tuple[str, ...]()
     backward = tuple[str, ...]()
@@ -143,7 +143,7 @@ def check_another_instance(checked: CheckedCase) -> list[CheckResult]:
     """
     test_case = checked.test_case
     function = checked.function
-    if not isinstance(function, SubmittedLayer | SubmittedLoss) or not function.independent:
+    if not isinstance(function, SubmittedLayer) or not function.independent:
         return []
     if isinstance(function, SubmittedLoss):
         kind = "loss"
@@ -175,7 +175,7 @@ def check_second_backward(checked: CheckedCase) -> list[CheckResult]:
     """Check that a second backward after one forward returns the same gradients. It may also raise an error."""
     test_case = checked.test_case
     function = checked.function
-    if not isinstance(function, SubmittedLayer | SubmittedLoss):
+    if not isinstance(function, SubmittedLayer):
         return []
     first = function.gradients(test_case.values, test_case.dy)
     if function.changed:  # already reported by check_unchanged_arrays

@@ -6,12 +6,12 @@ from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.report import PADDING_ZERO, UNWRITTEN, CheckResult, Diagnosis
 from chainrule.check.submitted_functions import failed_in_backward
 from chainrule.custom.calls import InterfaceError
-from chainrule.errors import StudentError, UnwrittenError
+from chainrule.errors import UnwrittenError
 
 FAILURES = {UNWRITTEN: "is missing", "not-checked": "is not checked", "fails": "cannot be computed"}
 
 
-def failure_result(name: str, error: StudentError | str, method: str = "none", **changes: Any) -> CheckResult:
+def failure_result(name: str, error: Exception | str, method: str = "none", **changes: Any) -> CheckResult:
     """Return the result for code that raises an error on valid values; ``changes`` replace fields of the result.
 
     Code that is not written, and code in a form that the checker cannot call or read, is not checked. The tensor is y,

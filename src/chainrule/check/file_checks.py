@@ -12,13 +12,14 @@ from chainrule.check.learner_task import ANY_LAYER, LearnerTask
 from chainrule.check.loss_checks import check_loss
 from chainrule.check.loss_interface import losses_of, read_loss
 from chainrule.check.optimizer_checks import optimizer_contracts, optimizer_kind, optimizer_results
-from chainrule.check.reading import AmbiguousError, LearnerCode, read
+from chainrule.check.reading import AmbiguousError, read
 from chainrule.check.report import CheckResult, Report
 from chainrule.custom.calls import InterfaceError
 from chainrule.custom.contract import PARAMETERS, parse
 from chainrule.custom.gradient_names import role_of
 from chainrule.custom.losses import is_loss
 from chainrule.custom.names import NAMES as USUAL_NAMES
+from chainrule.custom.proposal import LearnerCode
 from chainrule.custom.signatures import CallSignature
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import Layer, expressions
@@ -136,8 +137,7 @@ def _item_report(file: CheckedFile, item: Item, base: LearnerTask, seed: int, ag
         contract = error.contract if isinstance(error, AmbiguousError) else _template(item)
         finished.append(failure_result(item.name, error, notes=(COMPLETE.format(name=item.name, contract=contract),)))
     except (StudentError, ShapeError) as error:
-        failure = error if isinstance(error, StudentError) else str(error)
-        finished.append(failure_result(item.name, failure, checked=bool(finished)))
+        finished.append(failure_result(item.name, error, checked=bool(finished)))
     except GuestEnded as end:
         error = InterfaceError(f"it {end}") if SLOW in str(end) else str(end)
         finished.append(failure_result(item.backward if finished and item.backward else item.name, error))
@@ -213,7 +213,7 @@ def _loss_results(
     reading = read_loss(file, item.name, item.calls, candidates, seed, lenient=against is None)
     notes += [f"{item.name}: {reading.note}"] * bool(reading.note)
     notes.append(f"{item.name}: {contract_note(parse(reading.contract))}")
-    yield from check_loss(file.loss(reading.contract), reading.intended, seed, reading.one_hot).results
+    yield from check_loss(file.layer(reading.contract), reading.intended, seed, reading.one_hot).results
 
 
 def code_of(item: Item) -> LearnerCode:

@@ -15,22 +15,22 @@ from chainrule.check.references import FOREIGN, LossReference
 from chainrule.check.report import CheckResult, Report
 from chainrule.check.submitted_functions import SubmittedLoss
 from chainrule.core.shapes import text
-from chainrule.custom.interface import LossCode
+from chainrule.custom.interface import Code
 from chainrule.errors import StudentError, UnwrittenError
 
 
-def check_loss(code: LossCode, intended: LibraryLoss, seed: int, one_hot: bool = False) -> Report:
+def check_loss(code: Code, intended: LibraryLoss, seed: int, one_hot: bool = False) -> Report:
     """Return the report of a learner's loss.
 
     one_hot   whether the targets must be one-hot
     """
-    submitted = SubmittedLoss(code, code.name, intended)
+    submitted = SubmittedLoss(code, intended)
     values = random_inputs.draw_predictions(intended.name, seed, one_hot)
     other = random_inputs.draw_predictions(intended.name, seed + 2, one_hot)
     try:
         submitted.gradients(other, np.array(1.0))
     except UnwrittenError as error:
-        return Report(code.name, (failure_result(code.name, error, tensor="y"),))
+        return Report(code.kind, (failure_result(code.kind, error, tensor="y"),))
     examination = examine(make_test_case(submitted, values, seed, LossReference(intended)), earlier=other)
     results = with_first_wrong_entry(with_diagnoses([examination]), examination)
     if any(

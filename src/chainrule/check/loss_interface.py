@@ -10,6 +10,7 @@ from chainrule.check import random_inputs
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.library_functions import LibraryLoss, MulticlassHinge
+from chainrule.check.submitted_functions import SubmittedLoss
 from chainrule.custom.calls import InterfaceError
 from chainrule.custom.losses import loss_contracts
 from chainrule.errors import StudentError, UnwrittenError
@@ -98,18 +99,14 @@ def read_loss(
 
 
 def _value(file: CheckedFile, reading: LossReading, seed: int) -> np.ndarray | None:
-    """Return the mean loss on a test case; None if the code returns neither one loss nor one per sample."""
+    """Return the mean loss on a test case; None if the code returns no gradient."""
     values = random_inputs.draw_predictions(reading.intended.name, seed, reading.one_hot)
-    code = file.loss(reading.contract)
-    loss = code.forward(**values).arrays["y"]
-    if loss.size not in (1, len(values["p"])):
-        return None
-    gradient = code.backward(**values).arrays["dp"]
-    return np.asarray(loss.mean()) if gradient.size else None
+    submitted = SubmittedLoss(file.layer(reading.contract), reading.intended)
+    value = submitted.output(values)
+    return value if submitted.backward(values, np.array(1.0))["p"].size else None
 
 
 def _has_right_gradient(file: CheckedFile, text: str, intended: LibraryLoss, seed: int, one_hot: bool) -> bool:
     values = random_inputs.draw_predictions(intended.name, seed, one_hot)
-    code = file.loss(text)
-    code.forward(**values)
-    return nearly_equal(code.backward(**values).arrays["dp"], intended.gradients(values, np.array(1.0))["p"], TOLERANCE)
+    gradient = SubmittedLoss(file.layer(text), intended).gradients(values, np.array(1.0))["p"]
+    return nearly_equal(gradient, intended.gradients(values, np.array(1.0))["p"], TOLERANCE)

@@ -10,14 +10,14 @@ from itertools import product
 import numpy as np
 
 from chainrule.check.failures import failure_result
+from chainrule.check.guest.optimizers import Descent
 from chainrule.check.known_interfaces import DATA, class_interface, impossible_value
 from chainrule.check.optimizer_contracts import contracts
-from chainrule.check.optimizer_rules import MISTAKES, Rule, Trajectory
+from chainrule.check.optimizer_rules import Rule, Trajectory, mistakes
 from chainrule.check.report import CheckResult, Diagnosis
 from chainrule.check.results import NOT_CHECKED
 from chainrule.check.wrong_numbers import FirstWrong
 from chainrule.custom.calls import Array, InterfaceError
-from chainrule.custom.optimizers import Descent
 from chainrule.errors import OptionError, StudentError, UnwrittenError
 from chainrule.training.optimizers import NAMED, Optimizer
 
@@ -119,9 +119,9 @@ def _mistake(path: Trajectory, rules: Sequence[Rule], used: Mapping[str, float])
             if impossible:
                 return impossible
     for rule in rules:
-        for mistake in MISTAKES:
-            if path.compare(mistake.change(rule)).error <= path.tolerance:
-                return (Diagnosis(mistake.name, mistake.message),)
+        for diagnosis, step in mistakes():
+            if path.compare(replace(rule, step=step)).error <= path.tolerance:
+                return (diagnosis,)
     return ()
 
 

@@ -6,8 +6,8 @@ new parameters, with its state if it takes any, or changes them in place.
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from chainrule.check.guest.optimizers import is_gradient
 from chainrule.custom.names import NAMES
-from chainrule.custom.optimizers import is_gradient
 from chainrule.custom.signatures import CallSignature
 
 FURTHER = ("init", "pre_update_params", "post_update_params")  # methods beside that of the update

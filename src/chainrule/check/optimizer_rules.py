@@ -1,31 +1,36 @@
-"""A general rule of optimizers, and classic mistakes, which are changes of it."""
+"""A general rule of optimizers, and classic mistakes, which are edits of it, listed in `diagnoses/updates.toml`."""
 
+import inspect
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from chainrule.check.comparison import TINY, Comparison, compare_with_array
-from chainrule.check.report import EPSILON_INSIDE, EPSILON_SCALED, VELOCITY_MEAN
+from chainrule.check.diagnoses.edits import replaced
+from chainrule.check.report import Diagnosis
 from chainrule.check.wrong_numbers import WorstEntry
 from chainrule.custom.calls import Array
 from chainrule.training.optimizers import Optimizer
 
+TABLE = Path(__file__).with_name("diagnoses") / "updates.toml"
 TOLERANCE, FLOAT32_TOLERANCE = 1e-8, 1e-3  # relative to the longest step of each parameter
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A general update rule: h = g + coupled·p,  m ← β m + share·h,  v ← β₂ v + share₂·h²,  p ← p − rate·m̂/(√v̂ + ε).
+    """The options of `update`, the general rule.
 
-    decay      the parameters are multiplied by 1 − rate·decay before the step, or after it if `late`
+    coupled    factor of the parameters in the gradient
+    decay      the parameters are multiplied by 1 − rate·decay before the step
     scaled     whether to divide by √v̂ + ε
-    corrected  whether m̂ and v̂ are corrected for their start at 0; `shift` is added to the number of the step
+    corrected  whether m̂ and v̂ are corrected for their start at 0
     nesterov   whether the step is h + β m instead of m̂
-    root       power of v in the step
-    inside     whether ε is under the root
-    uncorrected whether ε is added to √v instead of √v̂
-    forgets    whether m and v are 0 before each step
+    step       the rule itself, or an edited one
     """
 
     rate: float
@@ -37,14 +42,9 @@ class Rule:
     decay: float = 0.0
     coupled: float = 0.0
     scaled: bool = False
-    corrected: tuple[bool, bool] = (False, False)
-    shift: int = 0
+    corrected: bool = False
     nesterov: bool = False
-    root: float = 0.5
-    inside: bool = False
-    uncorrected: bool = False
-    late: bool = False
-    forgets: bool = False
+    step: "Step | None" = None
 
     @classmethod
     def of(cls, optimizer: Optimizer, coupled: float = 0.0) -> "Rule":
@@ -56,7 +56,7 @@ class Rule:
         if "beta1" in options:
             one = options["beta1"]
             two = options["beta2"]
-            rule = replace(rule, first=one, share=1 - one, second=two, second_share=1 - two, corrected=(True, True))
+            rule = replace(rule, first=one, share=1 - one, second=two, second_share=1 - two, corrected=True)
             return replace(rule, decay=decay, coupled=coupled, scaled=True)
         if "alpha" in options:
             alpha = options["alpha"]
@@ -73,47 +73,28 @@ class Rule:
         A rule with rate 0.1 and no other options moves from p = 1 with g = 2, then 3, to 0.8 and 0.5.
         """
         p = start
+        m = v = np.zeros_like(start)
         trajectory = list[Array]()
-        zeros = np.zeros_like(start)
-        m = zeros
-        v = zeros
-        for step, gradient in enumerate(gradients, 1 + self.shift):
-            if self.forgets:
-                m = zeros
-                v = zeros
-            h = gradient + self.coupled * p
-            m = self.first * m + self.share * h
-            v = self.second * v + self.second_share * h**2
-            # Because m and v start at 0, they are too small by the factors 1 − βᵗ and 1 − β₂ᵗ.
-            corrects_m, corrects_v = self.corrected
-            m_factor = 1 - self.first**step if corrects_m else 1.0
-            v_factor = 1 - self.second**step if corrects_v else 1.0
-            direction = m / m_factor
-            if self.nesterov:
-                direction = h + self.first * m
-            move = self.rate * direction
-            if self.scaled:
-                move = move / self._scale(v / v_factor, v_factor)
-            shrinkage = 1 - self.rate * self.decay
-            if self.late:
-                p = (p - move) * shrinkage
-            else:
-                p = p * shrinkage - move
+        for t, g in enumerate(gradients, 1):
+            p, m, v = (self.step or update)(self, p, g, m, v, t)
             trajectory.append(p)
         return np.stack(trajectory)
 
-    def _scale(self, v: Array, v_factor: float) -> Array:
-        """Return √v̂ + ε, the divisor of a step, or its variant: another power, or ε under the root or added to √v.
 
-        Adding ε to √v before the correction, with v = v̂·v_factor, equals adding ε/√v_factor to √v̂.
-        """
-        if self.uncorrected:
-            epsilon = self.epsilon / v_factor**self.root
-        else:
-            epsilon = self.epsilon
-        if self.inside:
-            return (v + epsilon) ** self.root
-        return v**self.root + epsilon
+Step: TypeAlias = Callable[[Rule, Array, Array, Array, Array, int], tuple[Array, Array, Array]]
+
+
+def update(o: Rule, p: Array, g: Array, m: Array, v: Array, t: int) -> tuple[Array, Array, Array]:
+    """Return the parameters p and the moments m and v after step t, for the gradient g."""
+    h = g + o.coupled * p
+    m = o.first * m + o.share * h
+    v = o.second * v + o.second_share * h**2
+    m_hat = m / (1 - o.first**t) if o.corrected else m
+    v_hat = v / (1 - o.second**t) if o.corrected else v
+    step = h + o.first * m if o.nesterov else m_hat
+    if o.scaled:
+        step = step / (v_hat**0.5 + o.epsilon)
+    return p * (1 - o.rate * o.decay) - o.rate * step, m, v
 
 
 @dataclass(frozen=True)
@@ -153,102 +134,13 @@ class Trajectory:
         return replace(comparison, worst=WorstEntry(index, float(self.claimed[index]), float(expected[index])))
 
 
-@dataclass(frozen=True)
-class RuleMistake:
-    """A classic mistake in an optimizer.
-
-    name     short, stable identifier
-    message  the mistake, as a predicate whose grammatical subject is the update
-    change   function that returns the rule with the mistake
-    """
-
-    name: str
-    message: str
-    change: Callable[[Rule], Rule]
-
-
-def _betas_swapped(rule: Rule) -> Rule:
-    if rule.scaled:
-        return replace(rule, first=rule.share, share=rule.first, second=rule.second_share, second_share=rule.second)
-    return rule
-
-
-MISTAKES = (  # tried in this order
-    RuleMistake(
-        VELOCITY_MEAN,
-        "uses the mean v ← μ v + (1 − μ) g, with steps 1 − μ times as long as those of v ← μ v + g",
-        lambda rule: replace(rule, share=1 - rule.first),
-    ),
-    RuleMistake(
-        EPSILON_INSIDE, "adds ε under the root; the usual form is √v + ε", lambda rule: replace(rule, inside=True)
-    ),
-    RuleMistake(
-        EPSILON_SCALED,
-        "adds ε to √v before the correction, p ← p − α √(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε), as in section 2 of Kingma & "
-        "Ba; the usual form adds it to √(v/(1 − β₂ᵗ))",
-        lambda rule: replace(rule, uncorrected=True),
-    ),
-    RuleMistake(
-        "gradient-added",
-        "moves along the gradient: subtract the step",
-        lambda rule: replace(rule, rate=-rule.rate, decay=-rule.decay),
-    ),
-    RuleMistake(
-        "no-bias-correction",
-        "is not corrected for moments that start at 0: divide m by 1 − β₁ᵗ and v by 1 − β₂ᵗ",
-        lambda rule: replace(rule, corrected=(False, False)),
-    ),
-    RuleMistake(
-        "first-moment-not-corrected",
-        "is not corrected for an m that starts at 0: divide it by 1 − β₁ᵗ",
-        lambda rule: replace(rule, corrected=(False, rule.corrected[1])),
-    ),
-    RuleMistake(
-        "second-moment-not-corrected",
-        "is not corrected for a v that starts at 0: divide it by 1 − β₂ᵗ",
-        lambda rule: replace(rule, corrected=(rule.corrected[0], False)),
-    ),
-    RuleMistake(
-        "step-number",
-        "is corrected with the next step's number: the first step is t = 1",
-        lambda rule: replace(rule, shift=1),
-    ),
-    RuleMistake("root-missing", "divides by v instead of its root", lambda rule: replace(rule, root=1.0)),
-    RuleMistake("not-scaled", "does not divide by √v + ε", lambda rule: replace(rule, scaled=False)),
-    RuleMistake(
-        "moments-forgotten",
-        "forgets the moments of the steps before: return or store them",
-        lambda rule: replace(rule, forgets=True),
-    ),
-    RuleMistake(
-        "no-momentum", "does not use the velocity", lambda rule: replace(rule, first=0.0, share=1.0, nesterov=False)
-    ),
-    RuleMistake("betas-swapped", "swaps β and 1 − β", _betas_swapped),
-    RuleMistake(
-        "learning-rate-twice",
-        "is multiplied by the learning rate twice",
-        lambda rule: replace(rule, rate=rule.rate**2, decay=rule.decay / rule.rate),
-    ),
-    RuleMistake("decay-left-out", "has no weight decay", lambda rule: replace(rule, decay=0.0, coupled=0.0)),
-    RuleMistake(
-        "decay-in-gradient",
-        "has the weight decay in the gradient: multiply p by 1 − rate·decay instead",
-        lambda rule: replace(rule, coupled=rule.decay, decay=0.0),
-    ),
-    RuleMistake(
-        "decay-without-rate",
-        "has a weight decay that is not multiplied by the learning rate",
-        lambda rule: replace(rule, decay=rule.decay / rule.rate),
-    ),
-    RuleMistake(
-        "decay-after-step",
-        "shrinks the parameters after the step: multiply p by 1 − rate·decay before it",
-        lambda rule: replace(rule, late=True),
-    ),
-    RuleMistake(
-        "nesterov-left-out",
-        "is that of plain momentum: the step is g + μ v",
-        lambda rule: replace(rule, nesterov=False),
-    ),
-    RuleMistake("nesterov", "is that of Nesterov's momentum: the step is v", lambda rule: replace(rule, nesterov=True)),
-)
+@cache
+def mistakes() -> tuple[tuple[Diagnosis, Step], ...]:
+    """Return the classic mistakes, in the order of the table, with the rule that each edit of `update` gives."""
+    steps = list[tuple[Diagnosis, Step]]()
+    for entry in tomllib.loads(TABLE.read_text(encoding="utf-8"))["mistake"]:
+        for source in replaced(inspect.getsource(update), entry["update"]):
+            names: dict[str, Any] = dict(globals())
+            exec(compile(source, "edited update", "exec"), names)
+            steps.append((Diagnosis(entry["name"], entry["message"]), names["update"]))
+    return tuple(steps)

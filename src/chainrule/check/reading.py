@@ -31,6 +31,18 @@ from chainrule.custom.contract_code import arranged
 from chainrule.custom.contract_run import squeezed
 from chainrule.custom.gradient_names import arrays_named, owners, role_of
 from chainrule.custom.names import NAMES
+from chainrule.custom.proposal import (
+    BACKWARD_WORDS,
+    FORWARD_WORDS,
+    RATE,
+    LearnerCode,
+    OwnContract,
+    argument_values,
+    inner_name,
+    output_lines,
+    own_contract,
+    upstream_call,
+)
 from chainrule.custom.signatures import CallSignature, dotted
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import (
@@ -52,19 +64,8 @@ from chainrule.layers.kinds import EXAMPLES
 
 SAMPLES = 3
 TOLERANCE = 1e-4  # relative; sufficient for float32 code
-RATE = "0.5"  # learning rate in calls of backward; a power of 2, so that dividing by it is exact
 MAX_MAKERS, MAX_PUTS = 24, 12  # numbers of constructor calls and of places of parameters that are tried
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of normalizations
-PARTS: dict[str, Any] = {  # of arrays that hold the weights and the bias; places are never evaluated: others write them
-    "[:-1]": np.s_[:-1],
-    "[-1]": np.s_[-1],
-    "[1:]": np.s_[1:],
-    "[0]": np.s_[0],
-    "[:, :-1]": np.s_[:, :-1],
-    "[:, -1]": np.s_[:, -1],
-    "[:, 1:]": np.s_[:, 1:],
-    "[:, 0]": np.s_[:, 0],
-}
 SLOPES = (0.01, 0.1, 0.2, 0.3, 0.05, 0.02)  # usual ones of leaky ReLU
 LAYOUTS = {  # axes of x that are tried, by number of axes of a batch; batches before single samples
     2: ("", "D,N", "D", "D,1", "1,D"),
@@ -111,48 +112,6 @@ class Reading(NamedTuple):
     shape: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True)
-class LearnerCode:
-    """The calls of a class, an object, or a pair of functions.
-
-    make      the line that makes the object; None for functions
-    forward   calls to try
-    backward  calls to try
-    methods   names of all methods
-    """
-
-    name: str
-    make: CallSignature | None
-    forward: tuple[CallSignature, ...]
-    backward: tuple[CallSignature, ...]
-    methods: frozenset[str] = frozenset()
-    usual: bool = True  # whether the names of the methods are usual
-
-    @property
-    def has_forward(self) -> bool:
-        """Whether there is a forward with a usual name."""
-        return any(word in self.methods for word in NAMES.forward if word != "__call__")
-
-    @classmethod
-    def of_class(cls, name: str, calls: Sequence[str]) -> "LearnerCode":
-        """Return the calls of a class or an object."""
-        signatures = [CallSignature.of(call) for call in calls]
-        methods = dict[str, CallSignature]()
-        for signature in signatures[1:]:
-            methods[signature.name.partition(".")[2] or "__call__"] = signature
-        forward = tuple(methods[word] for word in NAMES.forward if word in methods)
-        backward = tuple(methods[word] for word in NAMES.backward if word in methods)
-        usual = bool(forward) and (bool(backward) or forward[0].name != "self")
-        public = [method for method in methods.values() if method not in (*forward, *backward)]
-        if not forward:
-            forward = tuple(method for method in public if len(method.required) == 1)[:3]
-        if not backward and not usual:
-            backward = tuple(method for method in public if method.required)[:4]
-        is_static = bool(forward) and not forward[0].name.startswith("self")
-        make = None if is_static else signatures[0]
-        return cls(name, make, forward, backward, frozenset(methods), usual)
-
-
 @dataclass
 class Search:
     """The search for a contract of code as one layer."""
@@ -165,7 +124,6 @@ class Search:
     documented: str | None = None  # the first draft that runs, and whose names are all usual
     documented_y: Array = field(default_factory=lambda: np.zeros(0))  # its output
     failure: StudentError | None = None
-    axes: Mapping[str, str] = field(default_factory=dict[str, str])  # of the draft
     is_guess: bool = False  # whether the draft guesses the values of arguments of the constructor
     complete: bool = False  # whether the last backward ran, and dx had the shape of x
     intended: LibraryLayer = field(init=False)
@@ -311,24 +269,13 @@ class Search:
         except StudentError as error:
             self.failure = self.failure or error
             return
-        prefix = f"{text}; " if text else ""
-        if "q" in places:
-            drafts = [(f"{prefix}y = {call}", places["q"])]
-        elif "#q" in places and "q[0]" in places:
-            names = (
-                ["y", "cache"] if int(places["#q"]) == 2 else ["y", *(f"cache{n}" for n in range(1, int(places["#q"])))]
-            )
-            drafts = [(f"{prefix}{', '.join(names)} = {call}", places["q[0]"])]
-        else:
-            drafts = list[tuple[str, Array]]()
-            for word in NAMES.outputs:
-                if f"self.{word}" in places:
-                    drafts.append((f"{prefix}{call}; y = self.{word}", places[f"self.{word}"]))
-            if not drafts:
-                message = f"{self.code.name}: forward returned no array of numbers, or an empty one"
-                self.failure = self.failure or StudentError(message)
-        for draft, y in drafts:
-            yield draft, _to_library(draft, "y", y, len(self.case.shape) + 1)
+        lines = output_lines(call, places)
+        if not lines:
+            message = f"{self.code.name}: forward returned no array of numbers, or an empty one"
+            self.failure = self.failure or StudentError(message)
+        for last, place in lines:
+            draft = f"{text}; {last}" if text else last
+            yield draft, _to_library(draft, "y", places[place], len(self.case.shape) + 1)
 
     def _forward_lines(self, call: CallSignature, places: Mapping[str, Array]) -> Iterator[tuple[list[str], str]]:
         """Yield layouts of parameters that are arguments, and the call of forward."""
@@ -368,41 +315,34 @@ class Search:
             if self.code.make is None and option in self.options:
                 words[argument] = option
         if is_backward:
-            words |= dict.fromkeys(NAMES.upstream, "dy") | dict.fromkeys(NAMES.rates, RATE)
-            words |= {word: "y" for word in NAMES.outputs if word not in words}
-        words |= dict.fromkeys(("x", *NAMES.roles["x"]), "x") | dict.fromkeys(("cache", *NAMES.roles["cache"]), "cache")
-        words |= dict.fromkeys(NAMES.contexts, "ctx")
+            words = {
+                **BACKWARD_WORDS,
+                **words,
+                **dict.fromkeys(NAMES.upstream, "dy"),
+                **dict.fromkeys(NAMES.rates, RATE),
+            }
+        words |= FORWARD_WORDS | dict.fromkeys(NAMES.contexts, "ctx")
         if isinstance(self.case.layer, MODAL):
-            words |= {word: value for word, value in TRAINING.items() if word not in words}
-        values = dict[str, str]()
-        remaining = [*free]
-        first = next(iter(call.arguments), None)
-        for argument, default in call.arguments.items():
+            words = {**TRAINING, **words}
+        for argument in call.arguments:
             role = role_of(argument)
             expression = words.get(argument, words.get(argument.lower()))
             if argument in DATA["dictionaries"]:
                 has_mode = "mode" in DATA["dictionaries"][argument]
-                expression = "config" if has_mode else self._entries_of(argument)
+                words[argument] = "config" if has_mode else self._entries_of(argument)
             elif (
                 self.code.make is None
                 and options.get(argument) != "groups"
                 and role in self.intended.parameters
                 and (expression not in ("dy", "x") or role == "w")
             ):
-                expression = role
-            if not is_backward and argument == first and expression not in ("x", "ctx"):
-                expression = "x"
-            if expression in remaining:
-                remaining.remove(expression)
-            if expression is None and default is None:
-                if not remaining:
-                    return None
-                expression = remaining.pop(0)
-            if expression is not None and (
-                default is None or expression not in ("y", "x", "cache") or argument == first
-            ):
-                values[argument] = expression
-        return values
+                words[argument] = role
+        return argument_values(call, words, free)
+
+    def backward_values(self, call: CallSignature, text: str) -> dict[str, str] | None:
+        """Return the expressions of the arguments of a call of backward after the lines up to y."""
+        free = ["dy", "cache" if "cache" in parse(text).assigns else "x", "y"]
+        return self.argument_values(call, free, is_backward=True)
 
     def _entries_of(self, argument: str) -> str:
         """Return a dictionary of options as an expression, without the mode, which changes."""
@@ -436,12 +376,11 @@ class Search:
         """Return the text with the lines of backward, and the number of right gradients. Names come first."""
         best = (text, -1)
         self.complete = False
+        self.values["dy"] = dy
         for call in self.code.backward:
             if f"{call.name}(" in text:  # it is forward
                 continue
-            values = self.argument_values(
-                call, ["dy", "cache" if "cache" in parse(text).assigns else "x", "y"], is_backward=True
-            )
+            values = self.backward_values(call, text)
             if values is None:
                 continue
             for (expression, updates), (first, lines) in product(
@@ -449,7 +388,7 @@ class Search:
             ):
                 before = "; ".join([first, *lines])
                 try:
-                    places = self.explore(f"{before}; r = {expression}", dy=dy)
+                    places = self.explore(f"{before}; r = {expression}")
                 except StudentError as error:
                     self.failure = error
                     candidate = (f"{before}; dx = {expression}", 0)
@@ -467,14 +406,10 @@ class Search:
 
     def backward_calls(self, call: CallSignature, values: dict[str, str]) -> Iterator[tuple[str, bool]]:
         """Yield expressions of a call of backward, and whether it takes a learning rate."""
-        if "dy" in values.values() or not call.arguments:
-            yield call.call(values), RATE in values.values()
-            return
-        first = next(iter(call.arguments))
-        if self.code.make is None and len(call.required) == 1:  # the derivative of a function of one variable
-            for variable in ("x", "y"):
-                yield f"dy * {call.call({first: variable})}", False
-        yield call.call({**values, first: "dy"}), RATE in values.values()
+        if "dy" not in values.values() and self.code.make is None and len(call.required) == 1:
+            for variable in ("x", "y"):  # the derivative of a function of one variable
+                yield f"dy * {call.call({next(iter(call.arguments)): variable})}", False
+        yield upstream_call(call, values), RATE in values.values()
 
     def _with_resets(self, text: str) -> Iterator[tuple[str, list[str]]]:
         """Yield the lines up to y, and those that reset gradients, before backward and then before forward."""
@@ -512,7 +447,7 @@ class Search:
         lines = list[str]()
         count = 0
         for name, tried in self._candidates(text, puts, parameters, places, expected, updates).items():
-            choice, is_right = self._chosen(text, name, tried, places, expected)
+            choice, is_right = self._chosen(text, call, name, tried, places, expected)
             count += is_right
             if choice is None and name == "x" and int(places.get("#r", 0)) > len(parameters):
                 choice = "r[0]"
@@ -566,12 +501,18 @@ class Search:
         return squeezed(shown.shape) == squeezed(expected.shape)
 
     def _chosen(
-        self, text: str, name: str, tried: Sequence[str], places: Mapping[str, Array], expected: Mapping[str, Array]
+        self,
+        text: str,
+        call: str,
+        name: str,
+        tried: Sequence[str],
+        places: Mapping[str, Array],
+        expected: Mapping[str, Array],
     ) -> tuple[str | None, bool]:
         """Return the place of a gradient, and whether its numbers are right: the first of those that are, or at all."""
         choice = None
         for place in tried:
-            value = self._value(place, places)
+            value = self._value(text, call, place, places)
             if value is None:
                 continue
             fits = self._fits(text, name, value, expected[name])
@@ -640,22 +581,14 @@ class Search:
                 discovered[name] = [by_dots[gradient] + suffix]
         return discovered
 
-    def _value(self, place: str, places: Mapping[str, Array]) -> Array | None:
-        """Return the array at a place, or at a part of one; that of (w - self.w) / rate."""
+    def _value(self, text: str, call: str, place: str, places: Mapping[str, Array]) -> Array | None:
+        """Return the array at a place, which may be an expression; None if there is none."""
         if place in places:
             return places[place]
-        update = re.match(r"\((\w+) - (.+)\) / 0.5$", place)
-        if update is not None:
-            held = places.get(update[2])
-            if held is None:
-                return None
-            axes = self.axes.get(update[1])
-            before = arranged(self.values[update[1]], _own_axes(update[1], self.values[update[1]].ndim, axes), axes)
-            return (before.reshape(held.shape) - held) / 0.5 if before.size == held.size else None
-        for part, index in PARTS.items():
-            if place.endswith(part) and place.removesuffix(part) in places:
-                return places[place.removesuffix(part)][index]
-        return None
+        try:
+            return self.explore(f"{text}; r = {call}; q = {place}").get("q")
+        except StudentError:
+            return None
 
     def _by_numbers(self, text: str, name: str, places: Mapping[str, Array], expected: Array) -> str | None:
         """Return the place of an array that equals a gradient; None if there is none."""
@@ -696,10 +629,6 @@ def _axes(shape: tuple[int, ...], held: tuple[int, ...], name: str) -> Iterator[
         elif len(moved) == 1:
             sizes = iter("O")
             yield ",".join(next(sizes) if size == shape[0] and size > 1 else "1" for size in held)
-
-
-def _own_axes(name: str, rank: int, stated: str | None) -> str | None:
-    return re.sub("[1N]", "", stated or "") if rank == 1 else WEIGHTS.get(rank)
 
 
 def _to_library(text: str, name: str, value: Array, rank: int) -> Array:
@@ -856,7 +785,6 @@ def _confirmed(search: Search, samples: str | None) -> Reading | None:
                 raise AmbiguousError(message, _with_backward(search, text, right))
             dy = np.random.default_rng(7).normal(size=right.shape)
             gradients = _right_gradients(intended, search.values, dy, contract.single, used)
-            search.axes = contract.layouts
             full, count = search.gradients(_with_test_line(search, text), y, gradients, dy)
             if search.complete:
                 confirmed_layout = layout
@@ -934,7 +862,6 @@ def _with_backward(search: Search, text: str, y: Array) -> str:
     expected = {"x": search.values["x"], **{name: search.values[name] for name in search.intended.parameters}}
     if parse(text).single:
         expected["x"] = expected["x"][0]
-    search.axes = parse(text).layouts
     return search.gradients(text, y, expected, dy)[0]
 
 
@@ -954,54 +881,35 @@ def _own_layer(file: CheckedFile, code: LearnerCode, shapes: Sequence[tuple[int,
     """Return the contract of a layer that this library does not have: its gradients have usual names."""
     for shape in shapes:
         for interface in (class_interface("dense"), class_interface("conv2d")):
-            layer = Rescaling(1.0)
-            search = Search(file, code, Case(layer, shape), interface, layouts=("",))
+            search = Search(file, code, Case(Rescaling(1.0), shape), interface, layouts=("",))
             for _, text, y in search.drafts():
-                if y.ndim == 0 or len(y) != SAMPLES:
-                    continue
-                discovered = _with_own_gradients(search, text, np.random.default_rng(7).normal(size=y.shape))
-                if discovered is not None:
-                    return Reading(discovered[0], None, False, False, discovered[1], shape)
+                if y.ndim and len(y) == SAMPLES:
+                    own = _with_own_gradients(search, text, np.random.default_rng(7).normal(size=y.shape))
+                    if own is not None:
+                        sizes = {inner_name(name): value.shape for name, value in own.values.items()}
+                        return Reading(own.contract, None, False, False, sizes, shape)
     return None
 
 
-def _with_own_gradients(search: Search, text: str, dy: Array) -> tuple[str, dict[str, tuple[int, ...]]] | None:
-    """Return the text with the parameters, backward and the gradients that have names, and the parameters' shapes."""
+def _with_own_gradients(search: Search, text: str, dy: Array) -> OwnContract | None:
+    """Return the first contract with the lines of backward whose dx has the shape of x, or that returns several."""
+    *made, last = text.split("; ")
+    x = search.values["x"]
     for call in search.code.backward:
-        values = search.argument_values(
-            call, ["dy", "cache" if "cache" in parse(text).assigns else "x", "y"], is_backward=True
-        )
+        values = search.backward_values(call, text)
         if values is None:
             continue
         for expression, _ in search.backward_calls(call, values):
             try:
-                places = search.explore(f"{text}; r = {expression}", dy=dy)
+                own = own_contract(
+                    made,
+                    last.partition(" = ")[2],
+                    expression,
+                    x,
+                    lambda lines: search.explore("; ".join(lines), dy=dy),
+                )
             except StudentError:
                 continue
-            if places.get("r", dy).shape != search.values["x"].shape and "#r" not in places:
-                continue
-            by_dots = {
-                dotted(place): place for place in places if place.startswith("self") and places[place].dtype.kind == "f"
-            }
-            names = dict[str, str]()  # place by name
-            gradients = list[str]()
-            shapes = dict[str, tuple[int, ...]]()
-            for array, gradient in owners(by_dots, by_dots).items():
-                name = re.sub(r"\W|_", "", array.rpartition(".")[2]).lower() or "p"
-                held = places[by_dots[array]]
-                if (
-                    held.shape != places[by_dots[gradient]].shape
-                    or held.shape[:1] == (SAMPLES,)
-                    or name in (*names, "x", "y")
-                ):
-                    continue
-                names[name] = f"{by_dots[array]} = {name}"
-                gradients.append(f"d{name} = {by_dots[gradient]}")
-                shapes[name] = held.shape
-            *creation, last = text.split("; ")
-            if not creation:
-                creation, last = [last], ""
-            body = "; ".join(filter(None, [*creation, *names.values(), last]))
-            first = f"dx = {expression}" if "r" in places else f"r = {expression}; dx = r[0]"
-            return "; ".join([body, first, *gradients]), shapes
+            if own.places.get("r", dy).shape == x.shape or "#r" in own.places:
+                return own
     return None

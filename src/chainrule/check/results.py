@@ -260,7 +260,8 @@ def _incomparable_result(
     if array is None and result.tensor == "x":
         return replace(result, diagnoses=(NO_INPUT_GRADIENT,))
     if array is None:
-        return replace(_result(result.name, result.tensor, result.tensor), method=result.method)
+        diagnosis = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(result.tensor))
+        return replace(result, tolerance=0.0, diagnoses=(diagnosis,), checked=False)
     if array.shape != shape:
         if array.ndim == 2 and array.shape[::-1] == shape and is_right(array.T):
             message = f"is transposed: its shape is {text(array.shape)}, not {text(shape)}"
@@ -300,9 +301,3 @@ def _backward_noise(test_case: TestCase, tensor: str) -> float:
         return test_case.function.gradients(test_case.values, dy)[tensor]
 
     return comparison.noise(gradient, test_case.dy, test_case.generator)
-
-
-def _result(function: str, tensor: str, name: str) -> CheckResult:
-    """Return the result of an unchecked parameter."""
-    diagnosis = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(name))
-    return CheckResult(function, tensor, "none", diagnoses=(diagnosis,), checked=False)

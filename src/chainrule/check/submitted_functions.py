@@ -1,5 +1,6 @@
 """A learner's layer or loss as a function of named tensors, whose parameters are set to random values."""
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from chainrule.check import random_inputs
 from chainrule.check.library_functions import DifferentiableFunction, Values
 from chainrule.custom.contract_run import squeezed
-from chainrule.custom.interface import Code, LossCode
+from chainrule.custom.interface import Code
 from chainrule.custom.names import NAMES
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -44,7 +45,10 @@ class SubmittedLayer(DifferentiableFunction):
         """Return the output of the learner's `forward` for these values."""
         for name in self.names:
             self.code.set(name, values[name])
-        result = self.code.forward(values["x"], strided=self.strided)
+        return self._forward(values["x"])
+
+    def _forward(self, x: Array) -> Array:
+        result = self.code.forward(x, strided=self.strided)
         self.changed = result.changed
         return _real(result.arrays["y"], f"{self.name}.forward")
 
@@ -69,7 +73,7 @@ class SubmittedLayer(DifferentiableFunction):
             gradient = _real(array, f"{self.name}.backward")
             shape = values[name].shape
             if (
-                name != "x"
+                name in self.names
                 and gradient.shape != shape
                 and gradient.ndim
                 and squeezed(gradient.shape) == squeezed(shape)
@@ -85,31 +89,29 @@ class SubmittedLayer(DifferentiableFunction):
         return self.code.independent
 
     def another(self) -> "SubmittedLayer":
-        """Return another layer with the same code: a new object."""
-        return SubmittedLayer(self.code.another(), self.shape, self.names, self.name)
+        """Return another layer or loss with the same code: a new object."""
+        other = copy.copy(self)
+        other.code = self.code.another()
+        return other
 
 
-class SubmittedLoss(DifferentiableFunction):
+class SubmittedLoss(SubmittedLayer):
     """A learner's loss with predictions p (N, K) and targets t (N, K).
 
-    code      the learner's code: forward returns the mean loss or one loss per sample, and backward returns the
-              gradient of the mean
+    code      the learner's code: forward returns the mean loss or one loss per sample, and backward the gradient of the
+              mean
     intended  the intended loss
     """
 
-    tensors = ("p",)
-
-    def __init__(self, code: LossCode, name: str, intended: DifferentiableFunction) -> None:
-        self.name = name
-        self._code = code
+    def __init__(self, code: Code, intended: DifferentiableFunction) -> None:
+        super().__init__(code, (), ())
+        self.tensors = ("p",)
         self.intended = intended
-        self.changed: tuple[str, ...] = ()
 
     def output(self, values: Values) -> Array:
         """Return the mean loss; StudentError unless the code returns one loss, or one per sample."""
-        result = self._code.forward(values["p"], values["t"])
-        self.changed = result.changed
-        losses = result.arrays["y"]
+        self.code.set("t", values["t"])
+        losses = self._forward(values["p"])
         samples = len(values["p"])
         if losses.size not in (1, samples):
             raise StudentError(
@@ -118,29 +120,10 @@ class SubmittedLoss(DifferentiableFunction):
             )
         return np.asarray(losses.mean())
 
-    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Run forward and backward, and return the learner's gradient of the mean loss, times dy."""
-        self.output(values)
-        before = self.changed
-        gradients = self.backward(values, dy)
-        self.changed = (*before, *self.changed)
-        return gradients
-
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
         """Call the learner's `backward`, and return its gradient times dy. Call `forward` with these values first."""
-        result = self._code.backward(values["p"], values["t"])
-        self.changed = result.changed
-        gradient = result.arrays["dp"]
+        gradient = super().backward(values, np.array(1.0))["p"]
         return {"p": (dy * gradient).astype(gradient.dtype)}  # the dtype determines the rounding error
-
-    @property
-    def independent(self) -> bool:
-        """Whether another loss with the same code shares no state with this one."""
-        return self._code.independent
-
-    def another(self) -> "SubmittedLoss":
-        """Return another loss with the same code."""
-        return SubmittedLoss(self._code.another(), self.name, self.intended)
 
 
 def draw_values(

@@ -89,11 +89,11 @@ def _named_sizes(text: str) -> dict[str, int]:
 def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Model":
     """Load a network by name or from a model file, with weights from a file; print the source of each parameter."""
     from chainrule import zoo
-    from chainrule.interop.importing import only_weights
+    from chainrule.interop.importing import refuse_weights
     from chainrule.runs.loading import load
 
     if model is None:
-        raise only_weights(file)
+        refuse_weights(file)
     names = dict[str, str]()
     for pair in pairs:
         here, equals, there = pair.partition("=")

@@ -135,8 +135,7 @@ class Contract:
     @property
     def single(self) -> bool:
         """Whether the code takes one sample at a time."""
-        stated = self.layouts.get("x") or self.layouts.get("p")
-        return stated is not None and "N" not in stated
+        return "x" in self.layouts and "N" not in self.layouts["x"]
 
     @property
     def has_modes(self) -> bool:

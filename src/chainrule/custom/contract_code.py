@@ -1,4 +1,4 @@
-"""A learner's code under a contract, with the interfaces of layers and losses."""
+"""A learner's code under a contract, with the interface of layers and losses."""
 
 import ast
 import copy
@@ -17,7 +17,6 @@ from chainrule.custom.calls import (
     array,
     call,
     copy_for_call,
-    overwritten,
     same,
 )
 from chainrule.custom.contract import ACTIVATIONS, INPUTS, WEIGHTS, Contract, Line
@@ -72,11 +71,12 @@ def sizes_of(values: Mapping[str, Array], single: bool) -> dict[str, int]:
 
 
 class ContractLayer:
-    """A learner's layer under a contract, with the interface `Code`.
+    """A learner's layer or loss under a contract, with the interface `Code`.
 
     names    the names in the learner's file
     options  values of the contract's options, such as stride
     copies   whether an object in the file is copied
+    kind     name of the class or the function, for messages; None: that in the contract
     """
 
     def __init__(
@@ -85,8 +85,10 @@ class ContractLayer:
         names: Mapping[str, object],
         options: Mapping[str, Any] | None = None,
         copies: bool = True,
+        kind: str | None = None,
     ) -> None:
-        self.kind = contract.name
+        self.kind = kind or contract.name
+        self._input = "p" if "p" in contract.reads else "x"
         self.parameters = tuple(name for name in contract.parameters if name not in (options or {}))
         self._contract = contract
         self._file = names
@@ -100,7 +102,9 @@ class ContractLayer:
         self._x: Array | None = None
         self._rank = 0  # number of axes of the last x
         self._detector = OverwriteDetector()
-        self._forward, self._backward = divided(self._run.each, at_last=True)
+        self._forward, self._backward = divided(self._run.each)
+        if any("dp" in line.assigns for line in self._forward):  # y and dp are results of one call
+            self._backward = self._forward
         # a call before forward without arrays, such as self.zero_grad(): each backward then needs its own forward
         inputs = {*INPUTS, *contract.parameters}
         self._resets = any(
@@ -111,7 +115,7 @@ class ContractLayer:
         self._updates = any(not line.reads.isdisjoint(contract.parameters) for line in self._backward)
 
     def set(self, name: str, value: Array) -> None:
-        """Set a parameter for the next forward, or the mode."""
+        """Set a parameter or the targets for the next forward, or the mode."""
         if name == TRAIN:
             self._trains = bool(value)
         else:
@@ -170,7 +174,7 @@ class ContractLayer:
 
     def another(self) -> "ContractLayer":
         """Return another object of the same class."""
-        duplicate = ContractLayer(self._contract, self._file, self._options)
+        duplicate = ContractLayer(self._contract, self._file, self._options, kind=self.kind)
         duplicate._values = dict(self._values)
         duplicate._trains = self._trains
         return duplicate
@@ -189,12 +193,12 @@ class ContractLayer:
         scope["train"] = self._trains
         scope["mode"] = "train" if self._trains else "test"
         self._rank = x.ndim
-        values = {**self._values, "x": x}
+        values = {**self._values, self._input: x}
         self._passed.clear()
         for name, value in values.items():
             passed = self._to_learner(name, value)
             self._passed[name] = passed
-            scope[name] = copy_for_call(passed, strided and name == "x")
+            scope[name] = copy_for_call(passed, strided and name == self._input)
         self._run.prepare(sizes_of(values, self._contract.single))
 
     def _call_forward(self, x: Array, strided: bool) -> CallResult:
@@ -205,20 +209,25 @@ class ContractLayer:
         scope = self._run.scope
         returned = scope["y"]
         y = self._from_learner("y", array(returned, f"{self.kind}: y is"), x.ndim)
-        handed = dict[str, tuple[object, Array]]()
-        for name, value in self._passed.items():
-            handed[name] = (scope[name], value)
-        changed = self._detector.after_forward(handed, returned)
+        changed = self._detector.after_forward(self._handed(), returned)
         return CallResult({"y": y}, (*changed, *self._changed_places(changed)))
+
+    def _handed(self) -> dict[str, tuple[object, Array]]:
+        """Return the arrays that the code has received, and copies of them."""
+        return {name: (self._run.scope[name], value) for name, value in self._passed.items()}
 
     def _call_backward(self, dy: Array, strided: bool) -> CallResult:
         scope = self._run.scope
+        handed = dict[str, tuple[object, Array]]()
+        if self._input == "p" and self._x is not None:  # the lines of backward may pass p and t again: as new copies
+            self._prepare(self._x, strided)
+            handed = self._handed()
         if self._is_used and self._resets and self._x is not None:
             self._call_forward(self._x, strided)
         self._is_used = True
         upstream = self._to_learner("dy", dy)
-        scope["dy"] = copy_for_call(upstream, strided)
-        ranks = {"x": self._rank}
+        scope["dy"] = copy_for_call(upstream, strided) if dy.ndim else float(dy)
+        ranks = {self._input: self._rank}
         for name in self.parameters:
             ranks[name] = self._values[name].ndim
         for name in ranks:
@@ -231,10 +240,10 @@ class ContractLayer:
         gradients = dict[str, Array]()
         for name, rank in ranks.items():
             stored = scope.get(f"d{name}")
-            if stored is not None:
+            if stored is not None or name == "p":
                 gradient = array(stored, f"{self.kind}.backward: d{name} is")
                 gradients[f"d{name}"] = self._from_learner(f"d{name}", gradient, rank)
-        changed = self._detector.after_backward({"dy": (scope["dy"], upstream)}, scope.get("dx"))
+        changed = self._detector.after_backward({**handed, "dy": (scope["dy"], upstream)}, scope.get("dx"))
         return CallResult(gradients, (*changed, *self._changed_places(changed)))
 
     def _changed_places(self, reported: Sequence[str]) -> list[str]:
@@ -253,7 +262,7 @@ class ContractLayer:
 
     def _run_backward(self) -> None:
         """Run the lines after that of y. Until dy is passed, what the code lacks is its backward."""
-        called = False
+        called = self._input == "p"  # backward of a loss needs no dy
         for line in self._backward:
             try:
                 self._run.run(line)
@@ -267,6 +276,8 @@ class ContractLayer:
                 called = True
 
     def _to_learner(self, name: str, value: Array) -> Array:
+        if name == "t" and self._contract.axes(name) == "N" and value.ndim > 1:  # class numbers
+            return value.argmax(axis=1)
         own = self._contract.own_axes(name, value.ndim)
         return np.array(arranged(value, own, self._contract.axes(name)))
 
@@ -287,57 +298,9 @@ def _changed(results: Sequence[CallResult]) -> tuple[str, ...]:
     return tuple(name for name in names if not name.startswith(EARLIER))
 
 
-def divided(lines: Sequence[Line], *, at_last: bool) -> tuple[Sequence[Line], Sequence[Line]]:
-    """Return the lines up to that of y, and the others. All are the first part if none assigns y.
-
-    at_last   whether the last of several lines that assign y divides them, or the first
-    """
+def divided(lines: Sequence[Line]) -> tuple[Sequence[Line], Sequence[Line]]:
+    """Return the lines up to the last one that assigns y, and the others. All are the first part if none does."""
     ends = [place for place, line in enumerate(lines, 1) if "y" in line.assigns]
     if not ends:
         return lines, ()
-    end = ends[-1] if at_last else ends[0]
-    return lines[:end], lines[end:]
-
-
-class ContractLoss:
-    """A learner's loss under a contract, with the interface `LossCode`."""
-
-    def __init__(self, contract: Contract, names: Mapping[str, object], name: str | None = None) -> None:
-        self.name = name or contract.name
-        self._contract = contract
-        self._file = names
-        self._run = ContractRun(contract, names, self.name)
-        self.independent = not self._run.shares
-        self._forward, self._backward = divided(self._run.each, at_last=False)
-
-    def forward(self, p: Array, t: Array) -> CallResult:
-        """Run the lines up to that of y."""
-        changed = self._call(p, t, self._forward)
-        return CallResult({"y": array(self._run.scope["y"], f"{self.name}: y is")}, changed)
-
-    def backward(self, p: Array, t: Array) -> CallResult:
-        """Run the lines after that of y, or all lines if y and dp are results of one call."""
-        lines = self._backward
-        for line in self._forward:
-            if "dp" in line.assigns:
-                lines = self._forward
-        changed = self._call(p, t, lines)
-        return CallResult({"dp": array(self._run.scope["dp"], f"{self.name}: dp is")}, changed)
-
-    def another(self) -> "ContractLoss":
-        """Return another loss that runs the same code."""
-        return ContractLoss(self._contract, self._file, self.name)
-
-    def _call(self, p: Array, t: Array, lines: Sequence[Line]) -> tuple[str, ...]:
-        """Run lines with new copies of p and t, and return the names of those that the code has overwritten."""
-        if self._contract.axes("t") == "N" and t.ndim > 1:  # class numbers
-            targets = t.argmax(axis=1)
-        else:
-            targets = t.copy()
-        predictions = p.copy()
-        passed = {"p": (predictions, p), "t": (targets, targets.copy())}
-        self._run.scope.update({"p": predictions, "t": targets, "dy": 1.0})
-        self._run.prepare(sizes_of({"p": p}, False))
-        for line in lines:
-            self._run.run(line)
-        return overwritten(passed)
+    return lines[: ends[-1]], lines[ends[-1] :]

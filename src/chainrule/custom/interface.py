@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class CallResult:
     """Result of one call.
 
-    arrays   results by name: {"y": …} from forward; {"dx": …} and the gradients of parameters from backward
-    changed  names of the caller's arrays that the call has overwritten: x, dy, y, or parameters
+    arrays   results by name: {"y": …} from forward; {"dx": …} and the gradients of parameters from backward, and
+             {"dp": …} from that of a loss
+    changed  names of the caller's arrays that the call has overwritten: x, dy, y, p, t, or parameters
     """
 
     arrays: Mapping[str, Array]
@@ -26,7 +27,10 @@ class CallResult:
 
 
 class Code(Protocol):
-    """A learner's layer."""
+    """A learner's layer, or a loss of predictions p (N, K) and targets t (N, K), whose upstream gradient is 1.
+
+    The y of a loss is the mean loss, or the loss of each sample, (N,). A contract may turn targets into class numbers.
+    """
 
     @property
     def kind(self) -> str:
@@ -44,11 +48,11 @@ class Code(Protocol):
         ...
 
     def set(self, name: str, value: Array) -> None:
-        """Set a parameter for the next forward, or the mode (`TRAIN`)."""
+        """Set a parameter or the targets for the next forward, or the mode (`TRAIN`)."""
         ...
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
-        """Call forward on a copy of x, noncontiguous in memory if ``strided``."""
+        """Call forward on a copy of x, or of p, noncontiguous in memory if ``strided``."""
         ...
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
@@ -57,27 +61,4 @@ class Code(Protocol):
 
     def another(self) -> Code:
         """Return a new object of the same class, with the same parameters."""
-        ...
-
-
-class LossCode(Protocol):
-    """A learner's loss for predictions p (N, K) and targets t (N, K), which a contract turns into class numbers."""
-
-    name: str
-
-    @property
-    def independent(self) -> bool:
-        """Whether `another` returns code that shares no state on purpose."""
-        ...
-
-    def another(self) -> LossCode:
-        """Return another loss that runs the same code."""
-        ...
-
-    def forward(self, p: Array, t: Array) -> CallResult:
-        """Return {"y": the mean loss, or the loss of each sample, (N,)}."""
-        ...
-
-    def backward(self, p: Array, t: Array) -> CallResult:
-        """Return {"dp": the gradient of the mean loss}. Call forward with the same p and t first."""
         ...

@@ -10,8 +10,9 @@ from chainrule._io.locks import ThreadLock
 from chainrule.core.shapes import text
 from chainrule.custom.calls import Array, InterfaceError
 from chainrule.custom.contract import parse
-from chainrule.custom.contract_code import ContractLoss
+from chainrule.custom.contract_code import ContractLayer
 from chainrule.custom.names import NAMES
+from chainrule.custom.proposal import argument_values, parts_of
 from chainrule.custom.signatures import CallSignature, signatures
 from chainrule.errors import StudentError, UnwrittenError
 
@@ -19,6 +20,7 @@ NO_LOSS = (
     " is not a loss; expected a name, an object or class with forward(p, t) and backward(), the pair (forward, "
     "backward), or a function that returns (loss, dp): there is no automatic differentiation"
 )
+WORDS = {"x": "p", **dict.fromkeys(NAMES.predictions, "p"), **dict.fromkeys(NAMES.targets, "t")}
 GRADIENTS = ("dp", *NAMES.input_gradients, "grad", "gradient")  # attributes of dp if backward returns None
 
 
@@ -48,7 +50,7 @@ def loss_contracts(calls: Sequence[str]) -> Iterator[str]:
             continue
         creation = f"{layout}{signatures[0].call({})}"
         forward = value.call(_arguments(value))
-        backward = gradient.call(_arguments(gradient, ("dy",)))
+        backward = gradient.call(_arguments(gradient, "dy"))
         for first in (f"y = {forward}", f"y, cache = {forward}", f"cache, y = {forward}", f"{forward}; y = self.loss"):
             yield f"{creation}; {first}; dp = {backward}"
         for word in GRADIENTS:
@@ -66,23 +68,15 @@ def _roles(call: CallSignature) -> list[str | None]:
     """Return the roles of the arguments of a call by usual names: p, t, or None."""
     roles = list[str | None]()
     for name in call.arguments:
-        word = name.lower()
-        roles.append("t" if word in NAMES.targets else "p" if word in NAMES.predictions or word == "x" else None)
+        roles.append(WORDS.get(name.lower()))
     return roles
 
 
-def _arguments(call: CallSignature, single: Sequence[str] = ("p",)) -> dict[str, str]:
+def _arguments(call: CallSignature, single: str = "p") -> dict[str, str]:
     """Return the expressions of the arguments of a call: by name, otherwise p, then t; dy first if there are three."""
-    names = call.required or [*call.arguments]
-    roles = dict(zip(call.arguments, _roles(call), strict=True))
-    order = {0: [], 1: [*single], 2: ["p", "t"]}.get(len(names), ["dy", "p", "t"])
-    argument_roles = [roles[name] for name in names]
-    if sorted(filter(None, argument_roles)) in (["p", "t"], ["t"]) and len(names) <= 2:
-        first = [role or ("p" if "t" in argument_roles else "t") for role in argument_roles]
-        return dict(zip(names, first, strict=True))
-    if len(names) == 2 and argument_roles[1] == "p":
-        order = ["t", "p"]
-    return dict(zip(names, order, strict=False))
+    count = len(call.required or call.arguments)
+    free = [single] if count == 1 else ["p", "t"] if count == 2 else ["dy", "p", "t"]
+    return argument_values(call, WORDS, free) or {}
 
 
 class TrainableLoss:
@@ -97,13 +91,7 @@ class TrainableLoss:
 
     def __init__(self, source: Any, name: str | None = None) -> None:
         self.name = name or _name(source)
-        if isinstance(source, ModuleType):
-            source = (getattr(source, "forward", None), getattr(source, "backward", None))
-        if isinstance(source, tuple | list):
-            pair = cast("tuple[Any, ...]", source)
-            self._file: dict[str, Any] = dict(zip(("forward", "backward"), pair, strict=False))
-        else:
-            self._file = {"loss": source}
+        self._file = parts_of(source, "loss")
         calls = list[str]()
         for key, part in self._file.items():
             if not callable(part) and key != "loss":
@@ -116,7 +104,7 @@ class TrainableLoss:
             raise StudentError(
                 f"{self.name}: both arguments have names of targets; call them (p, t) or (y_true, y_pred)"
             )
-        self._code: ContractLoss | None = None
+        self._code: ContractLayer | None = None
         self._lock = ThreadLock()
 
     def losses(self, p: Array, t: Array) -> Array:
@@ -128,24 +116,24 @@ class TrainableLoss:
         """Call `forward`, then return the gradient of the mean loss with respect to p, (N, K)."""
         with self._lock:
             self._losses(p, t)
-            dp = cast("ContractLoss", self._code).backward(p, t).arrays["dp"]
+            dp = cast("ContractLayer", self._code).backward(np.array(1.0)).arrays["dp"]
         return _real(dp, f"{self.name}.backward", p.shape, p)
 
     def _losses(self, p: Array, t: Array) -> Array:
         if self._code is None:
             self._code = self._first(p, t)
-        losses = self._code.forward(p, t).arrays["y"]
+        losses = _forward(self._code, p, t)
         return _real(np.full(len(p), losses) if losses.ndim == 0 else losses, f"{self.name}.forward", (len(p),), p)
 
-    def _first(self, p: Array, t: Array) -> ContractLoss:
+    def _first(self, p: Array, t: Array) -> ContractLayer:
         """Return the loss under the first contract whose results have the right shapes, or else that runs."""
-        running: ContractLoss | None = None
+        running: ContractLayer | None = None
         failures = list[StudentError]()
         for contract in self._contracts:
-            code = ContractLoss(parse(contract), self._file, self.name)
+            code = ContractLayer(parse(contract), self._file, kind=self.name)
             try:
-                losses = code.forward(p, t).arrays["y"]
-                gradient = code.backward(p, t).arrays["dp"]
+                losses = _forward(code, p, t)
+                gradient = code.backward(np.array(1.0)).arrays["dp"]
             except UnwrittenError:
                 raise
             except StudentError as error:
@@ -162,6 +150,11 @@ class TrainableLoss:
     def __deepcopy__(self, memo: dict[int, object]) -> "TrainableLoss":
         """Return the same object: it keeps no state between two calls, and calls are serialized by a lock."""
         return self
+
+
+def _forward(code: ContractLayer, p: Array, t: Array) -> Array:
+    code.set("t", t)
+    return code.forward(p).arrays["y"]
 
 
 def _name(source: object) -> str:

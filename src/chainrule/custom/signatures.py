@@ -141,7 +141,8 @@ def signatures(name: str, source: Any) -> tuple[str, ...]:
         ):
             continue
         function = getattr(kind, method)
-        if getattr(function, "__module__", None) in ("builtins", None) or isinstance(held, type):
+        is_builtin = code_of(function) is None and getattr(function, "__module__", None) in ("builtins", None)
+        if is_builtin or isinstance(held, type):
             continue
         if isinstance(held, staticmethod) or _takes_context(function):
             calls.append(_signature(f"{name}.{method}", function))

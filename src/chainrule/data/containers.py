@@ -99,10 +99,11 @@ class Data:
             raise DataError("a Dataset contains its labels; leave out y")
         if isinstance(x, Data):
             return x.with_weights(weights)
+        is_in_files = not hasattr(x, "dtype") and are_files(x)
         if y is None and not isinstance(x, str | os.PathLike):
             raise _missing_labels(x)
         targets = {} if y is None else as_columns(y)
-        if are_files(x):
+        if is_in_files:
             return PassedData(targets=targets, files=x, weights=weights)
         return PassedData(as_columns(x), targets, weights=weights)
 

@@ -15,6 +15,7 @@ from chainrule.core.arrays import Array, Shape
 from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.layers.base import Layer
+from chainrule.layers.dense import Reshape
 from chainrule.layers.kinds import ELEMENTWISE as ACTIVATIONS
 from chainrule.layers.node import Input, Node, is_name, ordered, trace
 from chainrule.layers.packing import pack_graph
@@ -162,14 +163,18 @@ class Assembly:
     ) -> Imported:
         """Return the network. A shared layer has the name of its first use in topological order.
 
+        An output that is an input gets a layer.
+
         inputs, outputs   nodes by name; inputs that no output depends on are omitted
         node_names        names for layers without weights, by the identity (`id`) of the node
 
         Errors   FormatError if an output does not depend on an input
         """
         nodes: dict[int, Node] = {}  # by identity
+        results: dict[str, Node] = {}
         for name, output in outputs.items():
-            required = ordered(output)
+            results[name] = Reshape(output.shape)(output) if output.layer is None else output
+            required = ordered(results[name])
             if all(node.layer is not None for node in required):
                 raise FormatError(f"its output {quoted(name)} does not depend on its input")
             for node in required:
@@ -187,7 +192,7 @@ class Assembly:
                 weights[name] = value
         _name_nodes([*nodes.values()], node_names or {})
         used_inputs = {name: source for name, source in inputs.items() if id(source) in nodes}
-        x, y = pack_graph(used_inputs, outputs)
+        x, y = pack_graph(used_inputs, results)
         return Imported(x, y, weights, dtype)
 
     def affine(self, x: Node, scale: Array, shift: Array | None, name: str) -> Node:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -16,13 +16,15 @@ from chainrule.core.options import checked_options
 from chainrule.errors import FormatError
 from chainrule.interop.assembly import Imported, Sizes
 from chainrule.interop.detection import FileFormat, detect
-from chainrule.interop.matching import groups, listed, match
+from chainrule.interop.matching import match
 from chainrule.layers import FixedAffine, FixedValue, Gather
 from chainrule.models.serialization import complete
 from chainrule.network.fitted import SCALING
 
 if TYPE_CHECKING:
     from chainrule.network.network import Network
+
+MAX_DIGITS = 20  # digits of the largest number by which names are sorted
 
 
 def holds_network(path: Path) -> bool:
@@ -80,21 +82,15 @@ def read_weights(path: Path) -> dict[str, Array]:
 
 def _shapes(tensors: Mapping[str, Array]) -> dict[str, Shape]:
     """Return the shapes of the floating-point tensors of layers. Counters have no counterpart in a network."""
-    shapes = dict[str, Shape]()
-    for name, array in tensors.items():
-        if array.dtype.kind == "f" and not SCALING.fullmatch(name):
-            shapes[name] = array.shape
-    return shapes
+    of_layers = {name: array for name, array in tensors.items() if not SCALING.fullmatch(name)}
+    return {name: array.shape for name, array in of_layers.items() if array.dtype.kind == "f"}
 
 
-def only_weights(path: Path) -> FormatError:
-    """Return the error for a file of weights where a network is expected."""
-    try:
-        contents = listed(groups(_shapes(read_weights(path))))
-    except FormatError as error:
-        return error
-    return FormatError(
-        f"{path}: a file of weights, without a network; it has {contents}. Load it into a network with "
+def refuse_weights(path: Path) -> NoReturn:
+    """Raise the error for a file of weights where a network is expected."""
+    read_weights(path)
+    raise FormatError(
+        f"{path}: a file of weights, without a network; expected a network. Load the weights into one with "
         "chainrule import FILE --model NAME or model.load_weights"
     )
 
@@ -116,24 +112,18 @@ def load_weights(
     Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
     """
     if isinstance(weights, Mapping):
-        tensors = {name: np.asarray(value) for name, value in weights.items()}
-        values, sources = _assigned(self, tensors, mapping)
-        self.set_weights(values)
-    else:
-        path = as_path(weights)
-        tensors = read_weights(path)
-        with naming(path):
-            values, sources = _assigned(self, tensors, mapping)
-            self.set_weights(values)
-        if may_be_described(path):
-            complete(self, read_tensors(path, "model")[1])
+        return _assign(self, {name: np.asarray(value) for name, value in weights.items()}, mapping)
+    path = as_path(weights)
+    tensors = read_weights(path)
+    with naming(path):
+        sources = _assign(self, tensors, mapping)
+    if may_be_described(path):
+        complete(self, read_tensors(path, "model")[1])
     return sources
 
 
-def _assigned(
-    network: Network, tensors: Mapping[str, Array], mapping: Mapping[str, str] | None
-) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return all weights of a network with those among tensors, and the name of the tensor for each; see `match`.
+def _assign(network: Network, tensors: Mapping[str, Array], mapping: Mapping[str, str] | None) -> dict[str, str]:
+    """Set the weights of a network to those among tensors; return the name of the tensor for each (see `match`).
 
     The constants of layers that training leaves unchanged are unchanged unless the file contains them by name.
     """
@@ -151,7 +141,8 @@ def _assigned(
         if value.size == 1:
             value = np.broadcast_to(value.reshape(()), shape)
         weights[name] = value.reshape(shape)
-    return weights, sources
+    network.set_weights(weights)
+    return sources
 
 
 def _matched(
@@ -170,22 +161,16 @@ def _matched(
         is_fixed = isinstance(layers[layer], FixedAffine | FixedValue | Gather)
         if not is_fixed:
             trained[name] = shape
-        if not is_fixed or name in tensors or layer not in network.wiring.invented:
+        if not is_fixed or name in tensors or layer not in invented:
             named[name] = shape
     try:
         return match(named, tensors, mapping, invented)
     except FormatError:
-        if len(trained) == len(named):
+        if trained == named:
             raise
     return match(trained, tensors, mapping, invented)
 
 
-def _natural_sort_key(name: str) -> list[tuple[int, str]]:
+def _natural_sort_key(name: str) -> str:
     """Return a key for sorting by numbers in names: layer2 before layer10."""
-    key: list[tuple[int, str]] = []
-    for part in re.split(r"(\d+)", name):
-        if part.isdigit() and len(part) < 19:
-            key.append((int(part), ""))
-        else:
-            key.append((-1, part))
-    return key
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(MAX_DIGITS), name)

@@ -64,8 +64,8 @@ def match(
 
     Errors       FormatError for a layer without a counterpart, OptionError for an unknown name in the mapping
     """
-    model_layers = groups(parameters)
-    file_layers = groups(tensors)
+    model_layers = _groups(parameters)
+    file_layers = _groups(tensors)
     named = [group for group in model_layers if group.layer not in invented]
     counterparts = _mapped_layers(model_layers, file_layers, mapping or {})
     for _ in range(2):  # the second time, among what remains
@@ -94,7 +94,7 @@ def _remaining(
     return unmatched, candidates
 
 
-def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
+def _groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
     """Group tensors by layer, in order. A tensor without a known role, such as a factor, is a layer of its own.
 
     Axes of size 1 are removed from the shapes of vectors, such as the factors (C, 1, 1) of a layer scale, and of
@@ -200,7 +200,7 @@ def _without_counterparts(model_layers: Layers, file_layers: Layers, invented: C
     for side, layers in (("the model", model_layers), ("the file", file_layers)):
         shown = [group for group in layers if not shapes_differ or surplus[group.signature]]
         if shown:
-            sides.append(f"{listed(shown)} in {side}")
+            sides.append(f"{_listed(shown)} in {side}")
     problem = "no counterpart"
     advice = ADVICE
     if not shapes_differ:
@@ -215,10 +215,8 @@ def _without_counterparts(model_layers: Layers, file_layers: Layers, invented: C
     return FormatError(f"{problem} for {', and '.join(sides)}; {advice}")
 
 
-def listed(layers: Layers) -> str:
-    """Return the names and shapes of the first layers, and the number of the others."""
-    if not layers:
-        return "no layers"
+def _listed(layers: Layers) -> str:
+    """Return the names and descriptions of the first layers, and the number of the others."""
     shown: list[str] = []
     for group in layers[:MAX_LISTED]:
         shown.append(f"{one_line(group.layer, MAX_NAME)} {_describe(group)}")

@@ -23,7 +23,7 @@ from chainrule.network.ports import ArraysLike
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SECONDS, MIN_RUNS, MAX_RUNS = 0.3, 3, 1000  # for the repeated runs, and their number
+SECONDS, MIN_RUNS = 0.3, 3  # for the repeated runs, and their number
 MAX_EXCESS = 0.25  # excess of the median over the fastest run; if larger, other programs took the processors
 OUTSIDE = "outside the program"  # row of the rest of the run
 COLUMNS = ("", "time", "share", "multiply-adds", "parameters", "bytes")
@@ -253,7 +253,7 @@ def _measured(
     labels = dict[object, Operation | str]()
     recorded = dict[object, list[float]]()
     end = time.perf_counter() + SECONDS
-    while len(runs) < MIN_RUNS or (len(runs) < MAX_RUNS and time.perf_counter() < end):
+    while len(runs) < MIN_RUNS or time.perf_counter() < end:
         recorder.reset()
         start = time.perf_counter()
         run()

@@ -22,7 +22,7 @@ from chainrule.models.normalizing_layers import default_kind, fit_joint
 from chainrule.network import losses
 from chainrule.network.fitted import UNFITTED, class_counts
 from chainrule.network.labels import BOOLEANS, KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
-from chainrule.network.losses import PROBABILITIES, Loss, LossLike, SingleLossLike
+from chainrule.network.losses import PROBABILITIES, Loss, LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import OutputEnd, Ports
 from chainrule.network.shapes import input_array
@@ -216,16 +216,12 @@ class Record:
         has_names = not are_numbers(data.classes)
         data = matched(data, self.labels)
         x = self._input(data.inputs)
-        places = self.with_places()
+        places = replace(self, labels=UNNAMED)  # labels are the places of classes
         validation = None if data.validation is None else self.read(data.validation)
         targets = places._targets(data.targets[""], len(data))
         if targets.kind is not None and has_names:
             targets = replace(targets, kind=TEXT)
         return Examples(InputSource(x), targets, validation, digits=data.digits)
-
-    def with_places(self) -> Record:
-        """Return a record that reads labels as the places of classes."""
-        return replace(self, labels=UNNAMED)
 
 
 def loss_for(network: Network, data: Data, loss: LossLike | None) -> LossLike | None:
@@ -233,30 +229,34 @@ def loss_for(network: Network, data: Data, loss: LossLike | None) -> LossLike | 
 
     Of several outputs, each has the loss that its targets mean, or the default of its last layer.
     """
-    if loss is not None or network.loss_is_chosen or network.task is not None:
+    is_decided = loss is not None or network.loss_is_chosen or network.task is not None
+    if is_decided or network.last_layer in PROBABILITIES:
         return loss
+    return _losses_meant(network, data)
+
+
+def _losses_meant(network: Network, data: Data) -> str | Mapping[str, str] | None:
+    """Return the loss of the output, or of each output; None if a target is missing, or the targets are packed."""
     columns = _in_parts(network.output_ports, data.targets, "targets")
-    chosen = dict[str, SingleLossLike]()
-    is_meant = False
+    chosen = dict[str, str]()
     for end in network.outputs:
+        if end.name not in columns:
+            return None
         chosen[end.name] = losses.default_for(end.last_layer, end.shape[0])
-        if end.name in columns and end.last_layer not in (*PROBABILITIES, None):
-            meant = _meant(np.asarray(columns[end.name].values), end)
-            chosen[end.name] = meant or chosen[end.name]
-            is_meant |= meant is not None
-    if not is_meant:
-        return None
+        if end.last_layer not in (*PROBABILITIES, None):
+            chosen[end.name] = _meant(columns[end.name], end) or chosen[end.name]
     return chosen if network.output_ports else chosen[""]
 
 
-def _meant(y: Array, end: OutputEnd) -> str | None:
-    """Return the loss that targets y mean for an output of a linear layer; None: its default.
+def _meant(column: Column, end: OutputEnd) -> str | None:
+    """Return the loss that targets mean for an output of a linear layer; None: its default.
 
     Rows of real numbers (N, K) are a regression; labels and one-hot rows are classes.
 
     Errors   OptionError for targets that could be either: yes or no, rows of 0 and 1, and numbers that sum to 1
     """
     meaning = None
+    y = np.asarray(column.values)
     shape = end.shape
     if shape[0] == 1:
         meaning = {"b": BOOLEANS, "U": TEXT}.get(y.dtype.kind)

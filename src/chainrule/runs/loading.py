@@ -62,7 +62,7 @@ def load(
     if is_foreign:
         return _import(file, names, shape, engine=engine, threads=threads, precise=precise)
     if not files.may_be_described(file):
-        raise importing.only_weights(file)
+        importing.refuse_weights(file)
     tensors, about = files.read_tensors(file, "model")
     return Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=tensors)
 

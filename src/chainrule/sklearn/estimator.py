@@ -19,7 +19,7 @@ from chainrule.core.arrays import Array
 from chainrule.core.options import plain
 from chainrule.core.words import unknown_option
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.containers import Data, are_files
+from chainrule.data.containers import LISTS, Data, are_files
 from chainrule.data.loading import loaded
 from chainrule.data.sources import as_array, differing_shapes, refuse_frames
 from chainrule.errors import OptionError, ShapeError, quoted
@@ -103,31 +103,33 @@ class NetworkEstimator(BaseEstimator):
         """
         if not hasattr(y, "columns"):
             refuse_frames(y)  # masked arrays
+        shape = self._sample_shape or ()
         if isinstance(x, Data) or are_files(x):
-            x, y = _loaded(x, y, self._sample_shape or ())
-        samples, targets = validation.validate_data(self, self._read(x), y, allow_nd=True, **options)
+            x, y = _loaded(x, y, shape)
+        samples, targets = validation.validate_data(self, self._read(x, shape), y, allow_nd=True, **options)
         return _converted(samples), targets
 
-    def _read(self, x: Any) -> Any:
+    def _read(self, x: Any, shape: tuple[int, ...]) -> Any:
         """Return X as an array, with the channels first; other data, such as tables, unchanged.
+
+        shape   shape of a sample; (): unknown
 
         Errors   DataError or ShapeError as in `Model.fit`
         """
-        shape = self._sample_shape
-        if isinstance(x, list | tuple | Iterator | np.ma.MaskedArray):
-            if differing_shapes(x) or isinstance(x, Iterator):
-                return input_array(x, shape or ())
-            x = as_array(x)
-        if isinstance(x, np.ndarray) and x.ndim > 2 and shape:
-            return input_array(x, shape)
-        return x
+        values: Any = x
+        if isinstance(x, Iterator) or (isinstance(x, LISTS) and differing_shapes(x)):
+            return input_array(values, shape)
+        if isinstance(x, (*LISTS, np.ma.MaskedArray)):
+            values = as_array(values)
+        if shape and isinstance(values, np.ndarray) and np.ndim(values) > 2:
+            return input_array(values, shape)
+        return values
 
     @property
     def _sample_shape(self) -> tuple[int, ...] | None:
-        """The shape of a sample, if ``input_shape`` or an earlier call of `fit` has determined it."""
+        """The shape of a sample, if ``input_shape`` determines it."""
         if self.input_shape is None:
-            model: Sequential | None = self.__dict__.get("model_")
-            return model and model.input_shape
+            return None
         return checked_shape(plain(self.input_shape))
 
     def _weighted(self, x: Array, y: Array, weights: object) -> tuple[Array, Array, Array | None]:
@@ -213,10 +215,8 @@ class NetworkEstimator(BaseEstimator):
         """
         x = self._shaped(x)
         seed = self._seed()
-        model: Sequential
-        if self.warm_start and hasattr(self, "model_"):
-            model = self.model_
-        else:
+        model: Sequential | None = self.__dict__.get("model_")
+        if model is None or not self.warm_start:
             model = build(x, seed)
         stopping = dict[str, Any]()
         if self.early_stopping:
@@ -249,7 +249,9 @@ class NetworkEstimator(BaseEstimator):
         validation.check_is_fitted(self, "model_")
         if isinstance(x, Data) or are_files(x):
             return self.model_.predict(x)
-        samples: Array = validation.validate_data(self, self._read(x), allow_nd=True, reset=False)
+        samples: Array = validation.validate_data(
+            self, self._read(x, self.model_.input_shape), allow_nd=True, reset=False
+        )
         return self.model_.predict(self._shaped(_converted(samples)))
 
 

@@ -81,22 +81,6 @@ def batchnorm_backward(dout, cache):
 batchnorm_backward_alt = batchnorm_backward
 
 
-def layernorm_forward(x, gamma, beta, ln_param):
-    eps = ln_param.get("eps", 1e-5)
-    mu, var = x.mean(1, keepdims=True), x.var(1, keepdims=True)
-    xh = (x - mu) / np.sqrt(var + eps)
-    return gamma * xh + beta, (xh, gamma, var + eps)
-
-
-def layernorm_backward(dout, cache):
-    xh, gamma, v = cache
-    dg = (dout * xh).sum(0)
-    db = dout.sum(0)
-    d = dout * gamma
-    dx = (d - d.mean(1, keepdims=True) - xh * (d * xh).mean(1, keepdims=True)) / np.sqrt(v)
-    return dx, dg, db
-
-
 def dropout_forward(x, dropout_param):
     p, mode = dropout_param["p"], dropout_param["mode"]
     if "seed" in dropout_param:
@@ -166,34 +150,3 @@ def max_pool_backward_naive(dout, cache):
         u, v = np.unravel_index(window.argmax(), window.shape)
         dx[n, c, s * i + u, s * j + v] += dout[n, c, i, j]
     return dx
-
-
-def spatial_batchnorm_forward(x, gamma, beta, bn_param):
-    N, C, H, W = x.shape
-    out, cache = batchnorm_forward(x.transpose(0, 2, 3, 1).reshape(-1, C), gamma, beta, bn_param)
-    return out.reshape(N, H, W, C).transpose(0, 3, 1, 2), cache
-
-
-def spatial_batchnorm_backward(dout, cache):
-    N, C, H, W = dout.shape
-    dx, dg, db = batchnorm_backward(dout.transpose(0, 2, 3, 1).reshape(-1, C), cache)
-    return dx.reshape(N, H, W, C).transpose(0, 3, 1, 2), dg, db
-
-
-def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
-    eps = gn_param.get("eps", 1e-5)
-    N, C, H, W = x.shape
-    xg = x.reshape(N, G, -1)
-    mu, var = xg.mean(2, keepdims=True), xg.var(2, keepdims=True)
-    xh = (xg - mu) / np.sqrt(var + eps)
-    return gamma * xh.reshape(x.shape) + beta, (xh, gamma, var + eps, G)
-
-
-def spatial_groupnorm_backward(dout, cache):
-    xh, gamma, v, G = cache
-    N = len(dout)
-    dg = (dout * xh.reshape(dout.shape)).sum((0, 2, 3), keepdims=True)
-    db = dout.sum((0, 2, 3), keepdims=True)
-    d = (dout * gamma).reshape(N, G, -1)
-    dx = (d - d.mean(2, keepdims=True) - xh * (d * xh).mean(2, keepdims=True)) / np.sqrt(v)
-    return dx.reshape(dout.shape), dg, db

@@ -46,7 +46,7 @@ def test_every_request_is_answered(samples: int, tmp_path: Path, monkeypatch: py
     contract = "self = Repeat(); y = self.forward(x); dx = self.backward(dy)"
     x = np.random.default_rng(samples).normal(size=(samples, 7))
     calls = [
-        ["load", 0, [path], contract, False, {}],
+        ["load", 0, [path], contract, {}],
         ["forward", 0, {"x": x, "strided": False}],
         ["backward", 0, {"dy": x, "strided": False}],
         ["list", 0, [path], []],

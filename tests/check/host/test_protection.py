@@ -198,41 +198,6 @@ def test_a_submission_has_the_reported_protection(
     assert [word in str(chosen) for word in words] == [True, granted.user, call_filter]
 
 
-NOTHING = """
-import importlib.util, os, resource, sys
-import numpy as np
-
-class Nothing:
-    def forward(self, x):
-        packages = [name for name in ("chainrule", "click", "rich", "PIL") if importlib.util.find_spec(name)]
-        limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU,
-                  resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE)]
-        assert "SECRET" not in os.environ, "the environment"
-        assert os.listdir(".") == [], "the working folder"
-        assert sys.stdin.read() == "", "the input"
-        assert packages == [], "packages"
-        assert all(0 <= limit < 1 << 40 for limit in limits), "limits"
-        return np.ones((1, 1))
-
-    def backward(self, dy):
-        return dy
-"""
-
-
-@pytest.mark.parametrize("namespaces", [True, False])
-def test_a_submission_starts_with_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, namespaces: bool) -> None:
-    granted = available_protection()
-    if namespaces and not granted.namespaces:
-        pytest.skip(f"here: {granted}")
-    monkeypatch.setenv("SECRET", "of the grader")
-    chosen = Protection(namespaces, granted.user and namespaces, granted.call_filter)
-    monkeypatch.setattr(host, "available_protection", lambda: chosen)
-    submission = written(folder, NOTHING, "nothing.py")
-    permissions = Permissions((submission,), host.package_folders(), 2 << 30)
-    with open_file(submission, Limits(60), permissions=permissions) as file:
-        assert file.layer(CONTRACT.format("Nothing")).forward(np.ones((1, 1))).arrays["y"] == 1
-
-
 def test_a_submission_does_not_run_if_its_isolation_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let one step of the isolation fail, after the trials have succeeded."""
     if not available_protection().namespaces or not available_protection().call_filter:

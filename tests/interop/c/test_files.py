@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from interop.c.compiled import RUN, STRICT, VARIABLES, library, needs, of_integers, run_main, wide
+from interop.c.compiled import RUN, STRICT, VARIABLES, needs, of_integers, run_main, wide
 from numerical import assert_close
 from numpy.typing import NDArray
 from selection import draws
@@ -35,6 +34,7 @@ COMPILERS = (
     ("gcc", ("-O2", "-march=native")),
     ("clang", ("-O2", "-march=native")),
     ("arm-none-eabi-gcc", ARM),
+    ("riscv64-unknown-elf-gcc", ("-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs", "-O2")),
 )
 EVERYTHING = (
     *(cr.Conv2D(9, 3, padding="same", stride=2), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(9, 2, groups=9)),
@@ -68,16 +68,6 @@ def test_only_math_h_is_needed_and_no_memory_is_allocated(tmp_path: Path) -> Non
     included = set(re.findall(r"#include (\S+)", source))
     assert included == {"<math.h>", "<stdint.h>", '"network.h"'}  # stdint.h: names of types alone
     assert not re.search(r"\b(malloc|calloc|alloca|memcpy|memset)\b", source)
-
-
-@pytest.mark.parametrize("name", ["Makefile", "CMakeLists.txt", "example.c", "network.h", "network.c"])
-def test_a_file_from_elsewhere_is_not_replaced(tmp_path: Path, name: str) -> None:
-    written = write_c(of_everything(), tmp_path).names
-    assert write_c(of_everything(seed=4), tmp_path).names == written
-    (tmp_path / name).write_bytes(b"all:\xff\n")
-    with pytest.raises(OptionError, match=name):
-        write_c(of_everything(), tmp_path)
-    assert (tmp_path / name).read_bytes() == b"all:\xff\n"
 
 
 def test_another_network_needs_another_name(tmp_path: Path) -> None:
@@ -122,27 +112,6 @@ def symbols(folder: Path, *flags: str) -> dict[tuple[str, str], int]:
     subprocess.run(["gcc", *STRICT, "-O0", "-fno-pic", *flags, "-c", "network.c"], cwd=folder, check=True)
     result = subprocess.run(["nm", "-S", "network.o"], cwd=folder, capture_output=True, text=True, check=True).stdout
     return {(kind, name): int(size, 16) for size, kind, name in re.findall(r"^\w+ (\w+) (\w) (\w+)$", result, re.M)}
-
-
-@needs("gcc")
-def test_threads_with_their_own_arenas_run_two_networks_alternately(tmp_path: Path) -> None:
-    floats, integers = of_everything(), of_integers()
-    x = np.random.default_rng(2).normal(size=(8, 2, 12, 12)).astype("f4")
-    quantized = Quantized(integers, x)
-    size = max(write_c(floats, tmp_path / "a").arena, write_c(integers, tmp_path / "b", int8=quantized).arena)
-    networks = [library(tmp_path / name) for name in "ab"]
-
-    def outputs(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        arena, actual = np.empty(size // 4, "f4"), np.empty((100, 2, 3), "f4")
-        for run, row in zip(networks * 100, actual.reshape(-1, 3), strict=True):
-            run(arena, image, row)
-        return actual
-
-    expected = np.stack([floats.predict(x), quantized.predict(x)], 1)
-    with ThreadPoolExecutor(4) as pool:
-        for rows, both in zip(pool.map(outputs, x), expected, strict=True):
-            assert (rows == rows[0]).all()
-            assert_close(rows[0], both)
 
 
 @needs("make", "gcc")
@@ -226,18 +195,6 @@ def test_the_self_test_accepts_the_same_infinities_and_nan(tmp_path: Path) -> No
         source.write_text(text)
         subprocess.run(["make", "-B", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
         assert run_example(tmp_path, "--selftest").stdout == result
-
-
-@needs("g++")
-@pytest.mark.parametrize("standard", ["c++11", "c++17"])
-def test_headers_are_cpp(tmp_path: Path, standard: str) -> None:
-    model, x = of_integers(), np.random.default_rng(1).normal(size=(9, 2, 12, 12))
-    write_c(model, tmp_path, int8=Quantized(model, x, io="int8"))
-    lines = ["float of(int8_t q) { return NETWORK_OUTPUT_STEP * (q - NETWORK_OUTPUT_ZERO); }"]
-    lines += ["float in(float x) { return x / NETWORK_INPUT_STEP + NETWORK_INPUT_ZERO; }", "int b = NETWORK_RAM_BYTES;"]
-    (tmp_path / "t.cpp").write_text("\n".join(['#include "network.h"', *lines, ""]))
-    command = ["g++", f"-std={standard}", "-pedantic", "-Wall", "-Werror", "-c", "t.cpp"]
-    subprocess.run(command, cwd=tmp_path, check=True)
 
 
 @needs("gcc")

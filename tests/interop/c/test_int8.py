@@ -150,16 +150,6 @@ def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
 
 
 @needs("gcc")
-def test_a_relu_is_kept_whose_result_is_concatenated(tmp_path: Path) -> None:
-    image, draw = cr.Input((2, 5, 4)), np.random.default_rng(1)
-    y = cr.Concatenate()(cr.Conv2D(1, 3)(image), cr.ReLU()(cr.Conv2D(3, 3)(image)))
-    model, x = cr.Graph(image, y, engine="numpy"), draw.normal(size=(9, 2, 5, 4)).astype("f4")
-    integers = Quantized(model, x)
-    assert deviation(integers.predict(x), model.predict(x)) < 0.02
-    assert_close(int8_outputs(tmp_path, model, x, integers), integers.predict(x).reshape(9, -1))
-
-
-@needs("gcc")
 @pytest.mark.parametrize("seed", range(3))
 def test_elements_are_repeated_and_selected(tmp_path: Path, seed: int) -> None:
     """In floats and in integers, along any axis and by drawn indices."""

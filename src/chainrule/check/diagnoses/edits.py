@@ -125,12 +125,17 @@ def matches(operation: str, pattern: str) -> bool:
 
 def edited(operation: str, ways: list[list[str]]) -> Iterator[str]:
     """Yield the source of the loops after the replacements of each way; none without the first text."""
+    return replaced(source_of(operation), ways)
+
+
+def replaced(source: str, ways: list[list[str]]) -> Iterator[str]:
+    """Yield a source after the replacements of each way; none without the first text."""
     for texts in ways:
-        source = source_of(operation)
         if texts[0] in source:
+            changed = source
             for old, new in zip(texts[::2], texts[1::2], strict=True):
-                source = source.replace(old, new.strip() if new.startswith("\n") else new)
-            yield source
+                changed = changed.replace(old, new.strip() if new.startswith("\n") else new)
+            yield changed
 
 
 def _tensors(operation: str) -> tuple[str, ...]:

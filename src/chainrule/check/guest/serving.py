@@ -9,9 +9,9 @@ actions, with their arguments and values:
 
 list      paths, names                     the calls in files (`custom.signatures.contents`)
 uses      paths                            the names that functions and classes use (`custom.signatures.uses`)
-load      paths, contract, loss, options   {"number", "kind", "parameters", "independent"} (`check.sources.bind`)
-explore   paths, contract, values, options the arrays in results by place (`check.sources.explore`)
-evaluate  paths, a task                    arrays by name (`chainrule.custom.optimizers.descend`)
+load      paths, contract, options         {"number", "kind", "parameters", "independent"}
+explore   paths, contract, values, options the arrays in results by place
+evaluate  paths, a task                    arrays by name (`check.guest.optimizers.descend`)
 set       name, array                      None
 forward   its arguments by name            {"arrays" by name, "changed": names of overwritten arguments}
 backward  its arguments by name            the same
@@ -24,20 +24,24 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 from chainrule.check import sources
+from chainrule.check.checked_file import LocalFile
 from chainrule.check.guest import frames
+from chainrule.check.guest.optimizers import Descent
 from chainrule.custom.calls import InterfaceError
 from chainrule.custom.interface import CallResult
-from chainrule.custom.optimizers import Descent
-from chainrule.custom.signatures import contents, uses
 from chainrule.errors import StudentError, UnwrittenError
 
 KINDS = {"unwritten": UnwrittenError, "interface": InterfaceError}  # errors that the host distinguishes
 MAX_MESSAGE = 1000  # maximum length of an error message
-module_of = cache(sources.load)  # a file runs only once
+
+
+@cache
+def _file(*paths: str) -> LocalFile:
+    """Return a learner's file, which runs only once."""
+    return LocalFile(sources.load(*map(Path, paths)))
 
 
 def serve(requests: int, replies: int) -> None:
@@ -77,7 +81,7 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
     """Execute one step and return its value."""
     if action in ("list", "uses", "load", "explore", "evaluate"):
         paths, *others = arguments
-        return _file_step(codes, action, module_of(*map(Path, paths)), *others)
+        return _file_step(codes, action, _file(*paths), *others)
     code = codes[number]
     match action:
         case "copy" | "another":
@@ -92,23 +96,23 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
             return None
 
 
-def _file_step(codes: list[Any], action: str, module: ModuleType, *arguments: Any) -> Any:
+def _file_step(codes: list[Any], action: str, file: LocalFile, *arguments: Any) -> Any:
     """Execute a step on a file and return its value."""
     match action:
         case "list" | "uses":
-            texts = contents(module, *arguments) if action == "list" else uses(module)
+            texts = file.contents(*arguments) if action == "list" else file.uses()
             return {name: list(lines) for name, lines in texts.items()}
         case "evaluate":
-            return sources.evaluate(module, Descent(**arguments[0]))
+            return file.evaluate(Descent(**arguments[0]))
         case "explore":
             contract, values, options = arguments
-            return sources.explore(module, contract, values, _tuples(options))
+            return file.explore(contract, values, _tuples(options))
         case _:
-            contract, loss, options = arguments
-            code: Any = sources.bind(module, {"contract": contract, "loss": loss, "options": _tuples(options)})
+            contract, options = arguments
+            code = file.layer(contract, _tuples(options))
             codes.append(code)
-            described = {"kind": code.name if loss else code.kind, "parameters": list(getattr(code, "parameters", ()))}
-            return {**described, "independent": code.independent, "number": len(codes) - 1}
+            described = {"kind": code.kind, "parameters": list(code.parameters), "independent": code.independent}
+            return {**described, "number": len(codes) - 1}
 
 
 def _tuples(options: dict[str, Any]) -> dict[str, Any]:

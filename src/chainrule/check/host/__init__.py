@@ -13,6 +13,7 @@ from typing import Any, cast
 from chainrule._io.reading import open_regular
 from chainrule._io.trust import import_folders
 from chainrule.check.checked_file import NO_OPTIONS, CheckedFile
+from chainrule.check.guest.optimizers import Descent
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess, Limits
 from chainrule.check.host.protection import (
     Permissions,
@@ -22,9 +23,8 @@ from chainrule.check.host.protection import (
     confine,
     package_folders,
 )
-from chainrule.check.host.remote import MAX_NAME, PLACE, Connection, RemoteCode, RemoteLoss, text_line, text_lines
+from chainrule.check.host.remote import MAX_NAME, PLACE, Connection, RemoteCode, text_line, text_lines
 from chainrule.custom.calls import Array
-from chainrule.custom.optimizers import Descent
 from chainrule.errors import StudentError
 
 __all__ = ["HostedFile", "Limits", "Permissions", "Protection", "available_protection", "open_file", "package_folders"]
@@ -89,16 +89,14 @@ class HostedFile(CheckedFile):
         """Return the results of an optimizer's run."""
         return self._connection.arrays("evaluate", 0, self._paths, vars(task))
 
-    def bind(self, contract: str, loss: bool, options: Mapping[str, Any]) -> RemoteCode | RemoteLoss:
+    def layer(self, contract: str, options: Mapping[str, Any] = NO_OPTIONS) -> RemoteCode:
         """Load a layer or a loss under a contract."""
-        loaded: Any = self._connection.request("load", 0, self._paths, contract, loss, dict(options))
+        loaded: Any = self._connection.request("load", 0, self._paths, contract, dict(options))
         match loaded:
             case {"kind": str(kind), "number": int(number), "parameters": parameters, "independent": bool(independent)}:
                 kind = text_line(kind, MAX_NAME)
             case _:
                 raise GuestEnded(NO_ANSWER)
-        if loss:
-            return RemoteLoss(self._connection, number, kind, independent)
         return RemoteCode(self._connection, number, kind, text_lines(parameters), independent)
 
 

@@ -14,6 +14,11 @@ from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
 EMPTY_SLICE = "a slice such as [p:-p] is empty if p is 0"
+EMPTY = {  # messages about empty arrays, by name
+    "y": "forward returned an empty array y",
+    "dx": f"backward returned an empty array dx: {EMPTY_SLICE}",
+    "dp": f"backward returned an empty array dp: {EMPTY_SLICE}",
+}
 PLACE = re.compile(r"#?(self|y|q|r)(\.\w+|\[-?\d+\]|\['[^'\\]*'\])*")  # of an array, as an expression without calls
 MAX_MESSAGE, MAX_NAME = 500, 200  # maximum lengths of a message and of a name from a learner's code
 
@@ -55,7 +60,7 @@ class Connection:
 
 
 class RemoteCode:
-    """A learner's layer in another process.
+    """A learner's layer or loss in another process.
 
     number      number of the code in that process
     parameters  names of the parameters that its contract uses
@@ -71,18 +76,21 @@ class RemoteCode:
         self._number = number
 
     def set(self, name: str, value: Array) -> None:
-        """Set a parameter or the mode. It is sent with the next request."""
+        """Set a parameter, the targets or the mode. It is sent with the next request."""
         self._connection.queue("set", self._number, name, np.asarray(value))
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward."""
         values = {"x": np.asarray(x), "strided": strided}
-        return _result(self._connection.request("forward", self._number, values), "y")
+        result = _result(self._connection.request("forward", self._number, values))
+        if "y" not in result.arrays:
+            raise GuestEnded(NO_ANSWER)
+        return result
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call backward."""
         values = {"dy": np.asarray(dy), "strided": strided}
-        return _result(self._connection.request("backward", self._number, values), "dx")
+        return _result(self._connection.request("backward", self._number, values))
 
     def another(self) -> "RemoteCode":
         """Return another object of the same class."""
@@ -96,29 +104,6 @@ class RemoteCode:
         return RemoteCode(self._connection, number, self.kind, self.parameters, self.independent)
 
 
-class RemoteLoss:
-    """A learner's loss in another process."""
-
-    def __init__(self, connection: Connection, number: int, name: str, independent: bool = True) -> None:
-        self._connection = connection
-        self._number = number
-        self.name = name
-        self.independent = independent
-
-    def forward(self, p: Array, t: Array) -> CallResult:
-        """Call forward."""
-        return _result(self._connection.request("forward", self._number, {"p": p, "t": t}), "y")
-
-    def backward(self, p: Array, t: Array) -> CallResult:
-        """Call backward."""
-        return _result(self._connection.request("backward", self._number, {"p": p, "t": t}), "dp")
-
-    def another(self) -> "RemoteLoss":
-        """Return another loss with the same code."""
-        number = _number(self._connection.request("another", self._number))
-        return RemoteLoss(self._connection, number, self.name, self.independent)
-
-
 def _number(value: object) -> int:
     """Return the number of newly loaded code."""
     if not isinstance(value, int):
@@ -126,24 +111,18 @@ def _number(value: object) -> int:
     return value
 
 
-def _result(result: object, required: str) -> CallResult:
-    """Return the result of a call. It must contain the required array, and all arrays must be real or complex."""
-    if isinstance(result, dict):
-        arrays = cast("dict[str, Any]", result).get("arrays")
-    else:
-        arrays = None
-    if isinstance(arrays, dict):
-        arrays_by_name = cast("dict[str, Any]", arrays)
-    else:
-        arrays_by_name = {}
-    present = required in arrays_by_name or (required == "dx" and isinstance(arrays, dict))
-    if not present or not all(_is_numbers(array) for array in arrays_by_name.values()):
+def _result(result: object) -> CallResult:
+    """Return the result of a call. All arrays must be real or complex; y, dx and dp must not be empty."""
+    described = cast("dict[str, Any]", result) if isinstance(result, dict) else {}
+    arrays = described.get("arrays")
+    if not isinstance(arrays, dict):
         raise GuestEnded(NO_ANSWER)
-    if required in arrays_by_name and arrays_by_name[required].size == 0:
-        if required == "y":
-            raise StudentError("forward returned an empty array y")
-        raise StudentError(f"backward returned an empty array {required}: {EMPTY_SLICE}")
-    described = cast("dict[str, Any]", result)
+    arrays_by_name = cast("dict[str, Any]", arrays)
+    if not all(_is_numbers(array) for array in arrays_by_name.values()):
+        raise GuestEnded(NO_ANSWER)
+    for name, advice in EMPTY.items():
+        if name in arrays_by_name and not arrays_by_name[name].size:
+            raise StudentError(advice)
     return CallResult(arrays_by_name, text_lines(described.get("changed")))
 
 

@@ -131,8 +131,6 @@ def network(
             layer = model.layers[model.outputs[0].layer]
             result = LayerCall(layer, [], assembly, read_weights, version).moved_axis(result, -1, 1)
         outputs[name] = materialized(result).node
-        if outputs[name].layer is None:
-            raise FormatError(f"the model's output {quoted(name)} does not depend on its input through any layer")
     is_double |= np.dtype("float64") in floats
     return assembly.finish(inputs, outputs, "float64" if is_double else "float32")
 

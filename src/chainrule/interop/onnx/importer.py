@@ -26,7 +26,7 @@ from chainrule.interop.onnx.messages import MAX_BYTES, GraphMessage, ModelMessag
 from chainrule.interop.onnx.operator_call import Feature, Value
 from chainrule.interop.onnx.operators import quantization
 from chainrule.interop.onnx.weight_names import is_parameter
-from chainrule.layers import Input, Node, Reshape
+from chainrule.layers import Input, Node
 from chainrule.layers.node import ordered
 
 
@@ -139,7 +139,9 @@ class FileGraph:
         translator = GraphTranslator(self.graph, self.opset, values, assembly, self.folder, open_batch=is_open)
         outputs: dict[str, Node] = {}
         for name, value in translator.outputs(self.output_names).items():
-            outputs[name] = _output_node(name, value)
+            if not isinstance(value, Feature):
+                raise FormatError(f"its output {quoted(name)} does not depend on its input")
+            outputs[name] = value.node
         return assembly.finish(inputs, outputs, dtype, translator.node_names if has_layer_names else None)
 
 
@@ -150,12 +152,3 @@ def _described(result: Imported, exported: ExportedModel, file: FileGraph) -> Im
     if file.output_names != file.graph.output_names:  # the loss and the task are those of all
         return replace(result, options={"normalization": exported.options.get("normalization")})
     return replace(result, options=exported.options, task=exported.task, thresholds=exported.thresholds)
-
-
-def _output_node(name: str, value: Value) -> Node:
-    """Return the node of an output; an input that is an output itself gets a layer."""
-    if not isinstance(value, Feature):
-        raise FormatError(f"its output {quoted(name)} does not depend on its input")
-    if value.node.layer is None:
-        return Reshape(value.node.shape)(value.node)
-    return value.node

@@ -78,8 +78,6 @@ class TfliteGraph(TfliteTensors):
         if tensor not in self.results or tensor in self.blocks or tensor in self.rows:
             raise FormatError(f"its output, tensor {tensor}, is not the result of an operator")
         y = self.results[tensor]
-        if y.node.layer is None and y.indices is None:
-            raise FormatError(f"the model's output {quoted(name)} does not depend on its input through any layer")
         output = NodeBuilder("output", name, name, self.assembly)
         return materialized(output.moved_axis(y, -1, 1)).node
 

@@ -131,6 +131,7 @@ def test_the_pointer_holds_until_a_number_is_kept(sheet: Page) -> None:
 def test_a_slider_moves_the_whole_sheet(page: Page, address: str) -> None:
     entered(page, address, f"{PLACE}&hold={WEIGHT}")
     page.wait_for_selector(cell(WEIGHT))
+    page.wait_for_selector("main[aria-busy=false]")  # or the sheet would be drawn again, with another slider
     page.keyboard.press("Escape")
     page.locator(".sheet-marks button[title*='The step']").click()
     slider = page.wait_for_selector(".sheet-side input[type=range]")

@@ -1,13 +1,12 @@
 """Timing in rounds, in turn, so that other load on the machine affects all contenders equally."""
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.processes import Process, WorkerError
+from chainrule.models.profiling import Timing
 from chainrule.training.callbacks import REFRESH_INTERVAL
 
 TURN_SECONDS = REFRESH_INTERVAL  # the interval of the progress bar, so that each of our turns includes one redraw
@@ -17,23 +16,6 @@ MAX_EXTENSION = 3  # largest increase of the number of rounds on a disturbed mac
 
 Run = Callable[[int], float]  # repeats a call, and returns the seconds per repetition
 SecondsOf = dict[str, list[float]]  # contender → seconds per repetition in each round
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds per repetition in each round."""
-
-    seconds: tuple[float, ...]
-
-    @property
-    def least(self) -> float:
-        """Minimum over the rounds, since other load can only add to the time."""
-        return min(self.seconds)
-
-    @property
-    def excess(self) -> float:
-        """Excess of the median over the minimum, relative to the minimum."""
-        return statistics.median(self.seconds) / self.least - 1
 
 
 def in_rounds(runs: Mapping[str, Run], turn: float, continues: Callable[[int, SecondsOf], bool]) -> SecondsOf:

@@ -18,9 +18,10 @@ from io import BytesIO
 from pathlib import Path
 
 from benchmarks.processes import ROOT, Process, WorkerError, started
-from benchmarks.rounds import Timing, timed
+from benchmarks.rounds import timed
 from benchmarks.speed_worker import NETWORKS, SAMPLES
 from chainrule.errors import OptionError
+from chainrule.models.profiling import Timing
 
 TREE, BASE = "working-tree", "base"
 CACHES = ROOT / "build" / "speed-check"  # kept: later checks compile only what has changed

@@ -7,8 +7,9 @@ from typing import Any
 from benchmarks import peers
 from benchmarks.contenders import Task
 from benchmarks.processes import Process, WorkerError, started
-from benchmarks.rounds import Timing, timed
+from benchmarks.rounds import timed
 from benchmarks.subjects import Subject
+from chainrule.models.profiling import Timing
 
 # Largest relative difference from the expected outputs, or loss and gradient. In float32, rounding errors
 # can change the sign of a ReLU's input near 0, or the position of a maximum: a single maximum in fast-mnist changes the

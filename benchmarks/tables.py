@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from benchmarks import peers, random_networks
-from benchmarks.rounds import Timing
 from benchmarks.steps import Row
 from chainrule.cli.output import MISSING, format_table
+from chainrule.models.profiling import Timing
 from chainrule.plotting import markdown
 
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import chainrule as cr
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, OptionError
 from chainrule.sklearn import EXPECTED_FAILED_CHECKS, ChainruleClassifier, ChainruleRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of few epochs
@@ -79,9 +79,8 @@ def test_frames_with_other_columns_are_refused(make: Any) -> None:
         if names == ["a", "b", "c"]:
             assert_close(estimator.predict(frame), expected)
             continue
-        for use in (estimator.predict, partial(estimator.partial_fit, y=y)):
-            with pytest.raises(ValueError, match="same order"):
-                use(frame)
+        with pytest.raises(ValueError, match="same order"):
+            estimator.predict(frame)
     with pytest.raises(ValueError, match="feature names"):
         estimator.predict(pandas.DataFrame(x, columns=["a", "b", "d"]))
 
@@ -105,34 +104,6 @@ def test_images_flat_or_not() -> None:
     assert_close(outputs[0], outputs[2], error=1e-3)
     with pytest.raises(ValueError, match="cannot be reshaped"):
         classifier(input_shape=(1, 8, 9)).fit(data, labels)
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("kind", ["classes", "numbers"])
-def test_calls_of_partial_fit_are_the_epochs_of_fit(kind: str, optimizer: str, tmp_path: Path) -> None:
-    make, y = (classifier, LABELS) if kind == "classes" else (regressor, NUMBERS)
-    classes = {"classes": [0, 1, 2]} if kind == "classes" else {}
-    options = {"optimizer": optimizer, "batch_size": 32}
-    whole, parted = make(**options).fit(X, y), make(**options)
-    for number in range(5):
-        parted.partial_fit(X, y, **(classes if number == 0 else {}))
-        joblib.dump(parted, tmp_path / "kept")
-        parted = joblib.load(tmp_path / "kept")
-    assert_close(parted.model_.parameters, whole.model_.parameters)
-    assert parted.n_iter_ == whole.n_iter_ == 5
-
-
-def test_partial_fit_knows_classes_that_come_later() -> None:
-    estimator = classifier(learning_rate=0.02).partial_fit(X[LABELS < 2], LABELS[LABELS < 2], classes=[0, 1, 2])
-    for _ in range(60):
-        estimator.partial_fit(X, LABELS)
-    assert estimator.score(X, LABELS) > 0.8
-    with pytest.raises(ValueError, match="known labels"):
-        estimator.partial_fit(X, LABELS + 1)
-    with pytest.raises(ValueError, match="first call"):
-        classifier().partial_fit(X, LABELS)
-    with pytest.raises(ValueError, match="balanced"):
-        classifier(class_weight="balanced").partial_fit(X, LABELS, classes=[0, 1, 2])
 
 
 def test_weights_of_classes_are_those_of_their_samples() -> None:
@@ -175,20 +146,18 @@ def test_several_targets_and_other_losses() -> None:
 
 
 @pytest.mark.parametrize("kind", [ChainruleClassifier, ChainruleRegressor])
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize(
     "option",
     [{"batch_size": "all"}, {"dtype": "int8"}, {"augmentation": "flip"}, {"input_shape": (2, 2)}, {"layers": 5}],
     ids=str,
 )
-def test_options_that_do_not_fit_are_refused_in_the_terms_of_the_library(
-    kind: Any, method: str, option: dict[str, Any]
-) -> None:
+def test_options_that_do_not_fit_are_refused_in_the_terms_of_the_library(kind: Any, option: dict[str, Any]) -> None:
     estimator = kind(epochs=1, **option)
-    classes = {"classes": [0, 1, 2]} if (kind, method) == (ChainruleClassifier, "partial_fit") else {}
     with pytest.raises(ChainruleError):
-        getattr(estimator, method)(np.ones((9, 6)), np.arange(9) % 3, **classes)
+        estimator.fit(np.ones((9, 6)), np.arange(9) % 3)
     assert not hasattr(estimator, "model_")
+    with pytest.raises(OptionError, match="use epochs"):
+        kind(max_iter=3)
 
 
 def test_several_labels_per_sample_beside_a_network_of_scikit_learn() -> None:
@@ -203,8 +172,7 @@ def test_several_labels_per_sample_beside_a_network_of_scikit_learn() -> None:
     assert model.score(x[400:], y[400:]) == (model.predict(x[400:]) == y[400:]).all(1).mean()
 
 
-def test_weights_of_several_labels_and_of_further_epochs_count() -> None:
-    """Weights are relative in `fit`; weights of 2 double the loss of `partial_fit`."""
+def test_weights_of_several_labels_count_relative_to_their_mean() -> None:
     several = np.stack([X[:, 0] > 0, X[:, 1] > 0, X[:, 2] > 1], 1).astype(int)
     weights = RNG.uniform(0.5, 2, len(X))
     plain, weighted, doubled = (
@@ -212,15 +180,6 @@ def test_weights_of_several_labels_and_of_further_epochs_count() -> None:
     )
     assert not np.allclose(weighted, plain)
     assert_close(weighted, doubled, dtype=np.float32)
-
-    sgd: dict[str, Any] = {"optimizer": "sgd", "normalization": "none"}
-    equal, twice = (
-        classifier(**sgd, learning_rate=rate).partial_fit(X, LABELS, classes=[0, 1, 2], sample_weight=w)
-        for rate, w in ((0.02, np.full(len(X), 1.0)), (0.01, np.full(len(X), 2.0)))
-    )
-    assert_close(equal.model_.parameters, twice.model_.parameters, dtype=np.float32)
-    none = classifier(**sgd, learning_rate=0.01).partial_fit(X, LABELS, classes=[0, 1, 2])
-    assert not np.allclose(none.model_.parameters, twice.model_.parameters)
 
 
 def test_balanced_classes_have_equal_weights() -> None:

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from benchmarks import random_networks
-from benchmarks.rounds import Timing
 from benchmarks.steps import Row
 from chainrule.layers import Conv2D
+from chainrule.models.profiling import Timing
 
 
 @pytest.mark.thorough

@@ -4,7 +4,8 @@ from numerical import assert_close
 
 from benchmarks import rounds
 from benchmarks.processes import WorkerError
-from benchmarks.rounds import Timing, timed
+from benchmarks.rounds import timed
+from chainrule.models.profiling import Timing
 
 
 class Scripted:

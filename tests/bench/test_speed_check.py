@@ -12,10 +12,10 @@ from numerical import assert_close
 
 from benchmarks import speed_check
 from benchmarks.processes import ROOT, WorkerError
-from benchmarks.rounds import Timing
 from benchmarks.speed_check import ATTEMPTS, Case, Comparison, Results
 from benchmarks.speed_worker import SpeedWorker
 from chainrule.errors import OptionError
+from chainrule.models.profiling import Timing
 
 
 def run(monkeypatch: pytest.MonkeyPatch, ratios: dict[str, list[float | str]]) -> tuple[Results, list[int]]:

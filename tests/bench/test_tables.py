@@ -1,8 +1,8 @@
 """Formatting of benchmark tables: units, dashes for missing values, notes."""
 
 from benchmarks import tables
-from benchmarks.rounds import Timing
 from benchmarks.steps import Row
+from chainrule.models.profiling import Timing
 
 
 def row(peer, theirs, missing=None):

@@ -50,6 +50,10 @@ def test_a_mistyped_command_gets_a_suggestion(invoke, command):
     refused(invoke(f"{command.title()}s"), f"Did you mean {command}")
 
 
+def test_an_option_of_another_library_is_named(invoke):
+    refused(invoke("train --network fast-mnist"), "Use --model")
+
+
 def test_help_lists_every_command(invoke):
     listed = invoke().stdout.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in listed] == [*program.COMMANDS]

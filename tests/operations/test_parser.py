@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chainrule.operations import parser
@@ -87,6 +87,8 @@ def value_of(tree: Any) -> float:
     return named[name](*values) if name in named else FUNCTIONS[f"{name}("](*values)
 
 
+@example(drawn=("|π + π|^{2}", 4 * math.pi**2, 3))
+@example(drawn=("⌊|2 − |0.5 + 3|| + 0.25⌋ + |−π + 1|", math.pi, 1))
 @given(drawn=EXPRESSIONS)
 def test_a_tree_has_the_value_of_its_text(drawn: Drawn) -> None:
     text, value, _ = drawn

@@ -11,7 +11,6 @@ from chainrule.cli.output import print_json
 from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
-    from chainrule.core.arrays import Array
     from chainrule.models.model import Model
     from chainrule.network.ports import ArraysLike
 
@@ -32,8 +31,8 @@ def profile(
 ) -> None:
     """Measure where the time of one prediction, or of one training step, goes, layer by layer.
 
-    For each layer: time, share of the whole, multiplications and additions, the fraction of the peak that a matrix
-    product reaches on this machine, parameters, and bytes read and written. What is outside the layers follows:
+    For each layer: median time, share of the whole, multiplications and additions, parameters, and bytes read and
+    written. A line says if the machine was busy. What is outside the layers follows:
     waiting for threads, sums and the update, Python. The inputs are random numbers.
 
     RUN is a run folder, a model file such as model.safetensors or model.onnx, or the name of a network.
@@ -63,17 +62,14 @@ def _samples(model: "Model", count: int) -> "tuple[ArraysLike, ArraysLike]":
     """Return random inputs, and targets that every loss accepts: 1 for the first output, 0 for the others."""
     import numpy as np
 
+    from chainrule.core.arrays import Array
+
     draw = np.random.default_rng(0)
-
-    def targets(shape: tuple[int, ...]) -> "Array":
-        values = np.zeros((count, *shape))
-        values[:, 0] = 1
-        return values
-
     x: ArraysLike = draw.normal(size=(count, *model.input_shape))
     if model.input_ports:
         x = {name: draw.normal(size=(count, *shape)) for name, shape in model.input_ports.shapes.items()}
-    y: ArraysLike = targets(model.output_shape)
-    if model.output_ports:
-        y = {name: targets(shape) for name, shape in model.output_ports.shapes.items()}
+    y = dict[str, Array]()
+    for end in model.outputs:
+        y[end.name] = np.zeros((count, *end.shape))
+        y[end.name][:, 0] = 1
     return x, y

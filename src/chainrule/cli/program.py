@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from chainrule.core.words import advice_for
+from chainrule.core.words import advice_for, vocabulary
 from chainrule.errors import (
     AmbiguousNameWarning,
     ChainruleError,
@@ -149,6 +149,8 @@ def print_message(text: str) -> None:
 
 def _error_text(error: BaseException) -> str:
     match error:
+        case click.NoSuchOption() if error.option_name.lstrip("-") in vocabulary()["options"]:
+            return f"{error.message} Use --{vocabulary()['options'][error.option_name.lstrip('-')]}"
         case click.UsageError():
             advice = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
             return error.format_message().rstrip(".") + advice

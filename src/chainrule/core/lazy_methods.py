@@ -29,7 +29,6 @@ FUNCTIONS = {  # method → its function, which receives the object, or its arra
     "Model.trace": "chainrule.explain.tracing.trace",
     "Model.train_step": "chainrule.models.stepping.train_step",
     "Model.with_input_normalization": "chainrule.models.input_normalization.with_input_normalization",
-    "Model.with_input_rescaling": "chainrule.models.input_normalization.with_input_rescaling",
     "Profile.plot": "chainrule.plotting.profile.plot_profile",
 }
 

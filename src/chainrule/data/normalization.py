@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -174,14 +174,6 @@ class Normalization:
             return pixels
         return (pixels * (self.white / BYTE)).astype(np.float32)
 
-    def rescaled(self, scale: float) -> "Normalization":
-        """Return the normalization for inputs that have to be multiplied by ``scale`` first."""
-        gain = np.ravel(self.gain) * scale
-        origin = np.ravel(self.origin) / scale
-        limits = np.divide(self.limits, scale)
-        white = self.white and self.white / scale
-        return replace(self, gain=tuple(gain), origin=tuple(origin), limits=tuple(limits.tolist()), white=white)
-
     def check_unit(self, x: Pixels, prefix: str = "") -> None:
         """Warn of inputs (N, …) that are presumably not in the unit of the training data.
 
@@ -203,9 +195,9 @@ class Normalization:
     def _warn_of_unit(self, maximum: float, is_small: bool, prefix: str) -> None:
         advice = "prepare them as the training data"
         if is_small:
-            advice = "model.with_input_rescaling(255) converts them"
+            advice = "pass 255 * x"
         elif self.white:
-            advice = "model.with_input_rescaling(1/255) converts them"
+            advice = "pass x / 255"
         trained = f"those of the training were from {self.limits[0]:.4g} to {self.limits[1]:.4g}"
         message = f"{prefix}inputs are numbers up to {maximum:.4g}, but {trained}: {advice}"
         warnings.warn(message, InputUnitWarning, stacklevel=6)

@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 
 from chainrule.core.options import checked_options
-from chainrule.core.shapes import is_number
 from chainrule.data.normalization import BYTE, Normalization, decision
 from chainrule.errors import OptionError, ShapeError, quoted
 from chainrule.layers import Layer
@@ -118,24 +117,4 @@ def with_input_normalization(self: N, statistics: str) -> N:
     origin = tuple(BYTE * mean)
     model = copy.deepcopy(self)
     model.normalization = Normalization("standardize", gain, origin, limits=(0.0, BYTE), white=BYTE)
-    return model
-
-
-@checked_options
-def with_input_rescaling(self: N, scale: float) -> N:
-    """Return a copy of the model for inputs in another unit, which it multiplies by ``scale``.
-
-    Inputs are taken by their values: 255 converts fractions for a model that was trained on bytes, and 1/255 bytes
-    for a model that was trained on fractions.
-
-    Errors   OptionError unless the scale is finite and above 0, or if the model has several inputs
-
-    >>> model.with_input_rescaling(255).predict(x / 255)
-    """
-    if not (is_number(scale) and 0 < scale < math.inf):
-        raise OptionError(f"scale {quoted(scale)}: expected a finite number above 0")
-    if self.input_ports:
-        raise OptionError(f"the model has several inputs, {self.input_ports}; rescale them before")
-    model = copy.deepcopy(self)
-    model.normalization = self.normalization.rescaled(scale)
     return model

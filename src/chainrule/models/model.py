@@ -87,7 +87,6 @@ class Model(Network):
         trace = tracing.trace
         load_weights = importing.load_weights
         with_input_normalization = input_normalization.with_input_normalization
-        with_input_rescaling = input_normalization.with_input_rescaling
     else:
         train_step = LazyMethod()
         gradients = LazyMethod()
@@ -100,7 +99,6 @@ class Model(Network):
         trace = LazyMethod()
         load_weights = LazyMethod()
         with_input_normalization = LazyMethod()
-        with_input_rescaling = LazyMethod()
 
     def freeze(self, *names: str) -> None:
         """Freeze parameters in all later calls of `fit`. Without names, unfreeze all parameters.

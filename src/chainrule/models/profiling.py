@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 import copy
+import statistics
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from chainrule._io.console import aligned
 from chainrule.core.costs import bytes_moved, multiply_adds
 from chainrule.core.lazy_methods import function_of
 from chainrule.core.options import checked_options
 from chainrule.core.plan import Operation, Plan
-from chainrule.engines.options import limit_blas_threads, processors
 from chainrule.engines.recording import OperationTimes, recording_engine
 from chainrule.errors import DataError, OptionError
-from chainrule.layers import Dense
 from chainrule.models import prediction, stepping
-from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SECONDS = 0.3  # for the repeated runs
-MATRIX, PRODUCTS = 512, 12  # rows of the matrix product that measures the peak, and how often each library computes it
+SECONDS, MIN_RUNS = 0.3, 3  # for the repeated runs, and their number
+MAX_EXCESS = 0.25  # excess of the median over the fastest run; if larger, other programs took the processors
 OUTSIDE = "outside the program"  # row of the rest of the run
-COLUMNS = ("", "time", "share", "multiply-adds", "of peak", "parameters", "bytes")
+COLUMNS = ("", "time", "share", "multiply-adds", "parameters", "bytes")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per repetition, in each of several runs."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def least(self) -> float:
+        """Minimum over the runs, since other load can only add to the time."""
+        return min(self.seconds)
+
+    @property
+    def median(self) -> float:
+        """Median over the runs."""
+        return statistics.median(self.seconds)
+
+    @property
+    def excess(self) -> float:
+        """Excess of the median over the minimum, relative to the minimum."""
+        return self.median / self.least - 1
 
 
 @dataclass(frozen=True)
@@ -39,10 +56,9 @@ class ProfileRow:
     """The cost of a layer, an operation or another part of one run.
 
     name            name of the layer; with operations, also the operation and the tensor that it writes
-    seconds         mean time of the main thread
+    seconds         median time of the main thread
     share           fraction of the whole run
     multiply_adds   multiplications and additions of convolutions and dense layers, for the batch
-    peak_fraction   fraction of the machine's peak; 0 without multiply-adds
     parameters      number of trainable parameters; with operations, of those that it reads
     bytes           bytes that are read and written
     """
@@ -51,7 +67,6 @@ class ProfileRow:
     seconds: float
     share: float
     multiply_adds: int = 0
-    peak_fraction: float = 0.0
     parameters: int = 0
     bytes: int = 0
 
@@ -61,22 +76,23 @@ class Profile:
     """Where the time of one prediction or training step goes. It is printed as a table.
 
     what         the run, the engine and the number of threads, in words
-    seconds      mean time of the whole run
-    peak         multiply-adds per second of a matrix product on this machine
+    seconds      median time of the whole run
+    excess       excess of the median over the fastest run (`Timing`)
     rows         the layers, or operations, in order; then what is outside the layers
     """
 
     what: str
     seconds: float
-    peak: float
+    excess: float
     rows: tuple[ProfileRow, ...]
 
     def __repr__(self) -> str:
         table = [list(COLUMNS), *map(_cells, self.rows)]
         lines = aligned(table, right=range(1, len(COLUMNS)))
-        peak = f"peak {self.peak / 1e9:.4g} billion multiply-adds per second"
-        heading = f"{self.what}: {1e3 * self.seconds:.4g} ms; {peak}"
-        return "\n".join([heading, *map(str.rstrip, lines)])
+        heading = [f"{self.what}: {1e3 * self.seconds:.4g} ms, {self.excess:.0%} above the fastest run"]
+        if self.excess > MAX_EXCESS:
+            heading.append("the machine was busy: times are too long; measure again, or compare shares only")
+        return "\n".join([*heading, *map(str.rstrip, lines)])
 
     def to_json(self) -> dict[str, object]:
         """Return the profile as JSON values."""
@@ -127,9 +143,9 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
     samples = len(inputs)
     if not samples:
         raise DataError("profile: x has no samples; pass at least one")
-    run_seconds, runs = _measured(run, recorder)
+    timing, medians = _measured(run, recorder)
     del view
-    costs = _costs(recorder, plan, samples, model.dtype.itemsize, operations=operations)
+    costs = _costs(medians, plan, samples, model.dtype.itemsize, operations=operations)
     if operations:
         costs = _in_order(costs, ())
     else:
@@ -138,20 +154,15 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
             costs[name].parameters = model.size(name)
     in_program = 0.0
     for cost in costs.values():
-        in_program += cost.seconds / runs
-    costs[OUTSIDE] = _Cost(None, runs * max(0.0, run_seconds - in_program))
-    peak = measured_peak(self.engine.name, str(model.dtype), model.threads)
+        in_program += cost.seconds
+    costs[OUTSIDE] = _Cost(None, max(0.0, timing.median - in_program))
     rows = list[ProfileRow]()
     for name, cost in costs.items():
-        seconds = cost.seconds / runs
-        fraction = 0.0
-        if seconds:
-            fraction = cost.multiply_adds / seconds / peak
-        counts = cost.multiply_adds, fraction, cost.parameters, cost.bytes
-        rows.append(ProfileRow(name, seconds, seconds / run_seconds, *counts))
+        counts = cost.multiply_adds, cost.parameters, cost.bytes
+        rows.append(ProfileRow(name, cost.seconds, cost.seconds / timing.median, *counts))
     of = _counted(samples, "sample")
     threads = _counted(model.threads, "thread")
-    return Profile(f"{kind} of {of}, {self.engine.name}, {threads}", run_seconds, peak, tuple(rows))
+    return Profile(f"{kind} of {of}, {self.engine.name}, {threads}", timing.median, timing.excess, tuple(rows))
 
 
 @dataclass
@@ -159,7 +170,7 @@ class _Cost:
     """The sums of a row.
 
     layer     name of the layer; None for other parts of the run
-    seconds   time in all runs
+    seconds   median time
     """
 
     layer: str | None
@@ -169,9 +180,12 @@ class _Cost:
     bytes: int = 0
 
 
-def _costs(recorder: OperationTimes, plan: Plan, samples: int, itemsize: int, *, operations: bool) -> dict[str, _Cost]:
+def _costs(
+    times: Iterable[tuple[Operation | str, float]], plan: Plan, samples: int, itemsize: int, *, operations: bool
+) -> dict[str, _Cost]:
     """Return the cost of each row, by its name, in the order of the program.
 
+    times        time of each operation, and of other parts of the program
     operations   whether there is a row for each operation instead of each layer
     """
     uncounted = dict[tuple[str, str], list[int]]()  # multiply-adds by layer and operation
@@ -179,7 +193,7 @@ def _costs(recorder: OperationTimes, plan: Plan, samples: int, itemsize: int, *,
         uncounted.setdefault((operation.layer, _kind(operation)), []).append(samples * multiply_adds(operation))
     counted = set[tuple[str, str]]()  # the last samples of a batch may run in another program
     costs = dict[str, _Cost]()
-    for label, seconds in recorder.seconds():
+    for label, seconds in times:
         if isinstance(label, str):
             costs.setdefault(label, _Cost(None)).seconds += seconds
             continue
@@ -229,52 +243,32 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _measured(run: Callable[[], object], recorder: OperationTimes) -> tuple[float, int]:
-    """Return the mean time of a run in seconds, and the number of runs that were recorded."""
+def _measured(
+    run: Callable[[], object], recorder: OperationTimes
+) -> tuple[Timing, list[tuple[Operation | str, float]]]:
+    """Return the times of repeated runs, and the median time of each label that was recorded, in order."""
     for _ in range(2):  # compile, and fill the caches
         run()
-    recorder.reset()
-    start = time.perf_counter()
-    count = 0
-    while count < 3 or time.perf_counter() - start < SECONDS:
+    runs = list[float]()
+    labels = dict[object, Operation | str]()
+    recorded = dict[object, list[float]]()
+    end = time.perf_counter() + SECONDS
+    while len(runs) < MIN_RUNS or time.perf_counter() < end:
+        recorder.reset()
+        start = time.perf_counter()
         run()
-        count += 1
-    return (time.perf_counter() - start) / count, count
-
-
-def measured_peak(engine: str, dtype: str, threads: int) -> float:
-    """Return the multiply-adds per second of matrix products in all threads: one product in each, not one in all.
-
-    Threads that share a product wait for each other, up to 50 ms if other programs run. NumPy's library may have no
-    code for a new processor: if a dense layer of the engine is faster, its rate counts.
-    """
-    count = min(threads, processors())
-    if engine == "reference":  # its loops would take hours
-        engine = "numpy"
-    layer = Network([Dense(MATRIX)], (MATRIX,), engine=engine, dtype=dtype, threads=1)
-    layer.apply(np.ones((1, MATRIX), dtype))  # compiles
-    with limit_blas_threads(1), ThreadPoolExecutor(count) as pool:
-        return sum(pool.map(_product_rate, [layer] * count))
-
-
-def _product_rate(layer: Network) -> float:
-    """Return the multiply-adds per second of the fastest of a few matrix products, by NumPy and by a dense layer."""
-    matrix = np.ones((MATRIX, MATRIX), layer.dtype)
-    best = np.inf
-    for _ in range(PRODUCTS):
-        for product in (partial(np.dot, matrix, matrix), partial(layer.apply, matrix)):
-            start = time.perf_counter()
-            product()
-            best = min(best, time.perf_counter() - start)
-    return MATRIX**3 / best
+        runs.append(time.perf_counter() - start)
+        for label, seconds in recorder.seconds():
+            key = label if isinstance(label, str) else id(label)
+            labels[key] = label
+            recorded.setdefault(key, []).append(seconds)
+    medians = [(label, Timing(tuple(recorded[key])).median) for key, label in labels.items()]
+    return Timing(tuple(runs)), medians
 
 
 def _cells(row: ProfileRow) -> list[str]:
-    peak = ""
-    if row.multiply_adds:
-        peak = f"{row.peak_fraction:.0%}"
-    cells = [row.name, f"{1e6 * row.seconds:,.1f} µs", f"{row.share:.1%}", _grouped(row.multiply_adds), peak]
-    return [*cells, _grouped(row.parameters), _grouped(row.bytes)]
+    counts = row.multiply_adds, row.parameters, row.bytes
+    return [row.name, f"{1e6 * row.seconds:,.1f} µs", f"{row.share:.1%}", *map(_grouped, counts)]
 
 
 def _grouped(count: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.arrays import Array, Ints, Shape
+from chainrule.core.arrays import Array, Ints
 from chainrule.data.containers import Column, Data, PassedData, selected_samples
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import KINDS as NORMALIZATIONS
@@ -19,11 +19,12 @@ from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.data.sources import as_samples
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.models.normalizing_layers import default_kind, fit_joint
+from chainrule.network import losses
 from chainrule.network.fitted import UNFITTED, class_counts
 from chainrule.network.labels import BOOLEANS, KINDS, TEXT, UNNAMED, Labels, are_numbers, names_in
 from chainrule.network.losses import PROBABILITIES, Loss, LossLike
 from chainrule.network.network import Network
-from chainrule.network.ports import Ports
+from chainrule.network.ports import OutputEnd, Ports
 from chainrule.network.shapes import input_array
 from chainrule.network.tasks import SUM_TOLERANCE, Task
 from chainrule.training import outputs
@@ -215,35 +216,48 @@ class Record:
         has_names = not are_numbers(data.classes)
         data = matched(data, self.labels)
         x = self._input(data.inputs)
-        places = self.with_places()
+        places = replace(self, labels=UNNAMED)  # labels are the places of classes
         validation = None if data.validation is None else self.read(data.validation)
         targets = places._targets(data.targets[""], len(data))
         if targets.kind is not None and has_names:
             targets = replace(targets, kind=TEXT)
         return Examples(InputSource(x), targets, validation, digits=data.digits)
 
-    def with_places(self) -> Record:
-        """Return a record that reads labels as the places of classes."""
-        return replace(self, labels=UNNAMED)
-
 
 def loss_for(network: Network, data: Data, loss: LossLike | None) -> LossLike | None:
-    """Return the loss or, if none was chosen, the one that the targets mean (`_meant`); None: the network's."""
-    column = data.targets.get("")
+    """Return the loss or, if none was chosen, the one that the targets mean (`_meant`); None: the network's.
+
+    Of several outputs, each has the loss that its targets mean, or the default of its last layer.
+    """
     is_decided = loss is not None or network.loss_is_chosen or network.task is not None
-    if is_decided or column is None or network.has_ports or network.last_layer in (*PROBABILITIES, None):
+    if is_decided or network.last_layer in PROBABILITIES:
         return loss
-    return _meant(np.asarray(column.values), network.output_shape)
+    return _losses_meant(network, data)
 
 
-def _meant(y: Array, shape: Shape) -> str | None:
-    """Return the loss that targets y mean after a linear layer with this output shape; None: the network's.
+def _losses_meant(network: Network, data: Data) -> str | Mapping[str, str] | None:
+    """Return the loss of the output, or of each output; None if a target is missing, or the targets are packed."""
+    columns = _in_parts(network.output_ports, data.targets, "targets")
+    chosen = dict[str, str]()
+    for end in network.outputs:
+        if end.name not in columns:
+            return None
+        chosen[end.name] = losses.default_for(end.last_layer, end.shape[0])
+        if end.last_layer not in (*PROBABILITIES, None):
+            chosen[end.name] = _meant(columns[end.name], end) or chosen[end.name]
+    return chosen if network.output_ports else chosen[""]
+
+
+def _meant(column: Column, end: OutputEnd) -> str | None:
+    """Return the loss that targets mean for an output of a linear layer; None: its default.
 
     Rows of real numbers (N, K) are a regression; labels and one-hot rows are classes.
 
     Errors   OptionError for targets that could be either: yes or no, rows of 0 and 1, and numbers that sum to 1
     """
     meaning = None
+    y = np.asarray(column.values)
+    shape = end.shape
     if shape[0] == 1:
         meaning = {"b": BOOLEANS, "U": TEXT}.get(y.dtype.kind)
     elif y.dtype.kind in "fiu" and y.ndim == len(shape) + 1 and y.shape[1] == shape[0]:
@@ -256,7 +270,8 @@ def _meant(y: Array, shape: Shape) -> str | None:
             meaning = "rows of 0 and 1"
     if meaning is not None:
         advice = "pass loss=, such as mean_squared_error, or end the network with Sigmoid() or Softmax()"
-        raise OptionError(f"the targets are {meaning}, and the last layer is linear: {advice}")
+        of_output = f" of {end.name}" if end.name else ""
+        raise OptionError(f"the targets{of_output} are {meaning}, and the last layer is linear: {advice}")
     return None
 
 

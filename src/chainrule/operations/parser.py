@@ -38,12 +38,17 @@ from chainrule.operations.grammar import (
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Split a text at the separators that are not inside brackets."""
+    """Split a text at the separators that are not inside brackets or between two bars, as in |a + b|."""
     parts: list[str] = []
     depth = 0
     begin = 0
+    bar = 1  # change of the depth at a bar, which is that of the bar directly before it
     for place, letter in enumerate(text):
-        depth += (letter in "[({") - (letter in "])}")
+        depth += (letter in "[({⌊") - (letter in "])}⌋")
+        if letter == "|":
+            if text[place - 1] != "|":
+                bar = 1 if OPENING.search(text, 0, place) else -1
+            depth += bar
         if not depth and text.startswith(separator, place):
             parts.append(text[begin:place])
             begin = place + len(separator)
@@ -69,6 +74,7 @@ def _with_integers(tree: Tree) -> Tree:
     return int(tree)
 
 
+OPENING = re.compile(r"(^|[+−·/{(,≤≥<>=⌊]|\bmod|\bif)\s*$")  # before a bar that opens
 NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*[′']?"
 FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤≥<>=⌊⌋\[\]'])")
 LEFT_SIDE = re.compile(r"([^\[\]\s]+)(?:\[(.+)\])?")
@@ -88,16 +94,16 @@ def parse_formula(formula: str, *, is_sum: bool = False) -> Formula:
     is_sum   add each case's scaled sum of products as "sum"; see `parse_sum`
     """
     left, equals, right = formula.partition(" = ")
-    name = LEFT_SIDE.fullmatch(left)
-    if not equals or not name:
+    if not equals:
         raise ValueError(f"no ' = ' after a name in the formula {formula!r}")
     try:
+        reference = parse_reference(left)
         cases = [_case(text, is_sum=is_sum) for text in split(right, ", ")]
     except ValueError as error:
         raise ValueError(f"{error}, in the formula {formula!r}") from error
-    if not name[2]:
-        return {"name": name[1], "cases": cases}
-    return {"name": name[1], "index": list(map(_index, split(name[2], ","))), "cases": cases}
+    if reference["index"]:
+        return {**reference, "cases": cases}
+    return {"name": left, "cases": cases}
 
 
 def parse_reference(text: str) -> IndexedName:
@@ -185,10 +191,9 @@ def letters_of(formulas: Iterable[Formula]) -> set[str]:
     letters = set[str]()
     for formula in formulas:
         for case in formula.get("cases", ()):  # an alias has no cases
-            letters_here = items(case["value"])
+            letters.update(map(str, items(case["value"])))
             if "when" in case:
-                letters_here += items(case["when"])
-            letters.update(map(str, letters_here))
+                letters.update(map(str, items(case["when"])))
     return letters
 
 
@@ -225,7 +230,7 @@ class _Reader:
 
     @property
     def position(self) -> int:
-        """Tree in the text after the last token read."""
+        """Place in the text after the last token read."""
         token, start = self.tokens[self.at - 1]
         return start + len(token)
 
@@ -338,11 +343,10 @@ class _Reader:
         """Parse the rest of a letter, x, or of an element, x[n,l]."""
         if self.next != "[" or self.tokens[self.at][1] != self.position:
             return name
-        first = self.at
+        start = self.position - len(name)
         while self.take() != "]":
             pass
-        inside = self.text[self.tokens[first][1] + 1 : self.position - 1]
-        return {"name": name, "index": list(map(_index, split(inside, ",")))}
+        return parse_reference(self.text[start : self.position])
 
     def _reduction(self, token: str) -> Reduction:
         """Parse the rest of a reduction: the letters and a product."""

@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 from chainrule.core.arrays import Array
 from chainrule.layers import Sigmoid, Softmax
 from chainrule.models.model import Sequential
-from chainrule.sklearn.estimator import NetworkEstimator
+from chainrule.sklearn.estimator import NetworkEstimator, validation
 
 multiclass: Any = sklearn.utils.multiclass  # scikit-learn has no type annotations
 
@@ -36,82 +36,41 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
     label_smoothing: float = 0.0
     class_weight: str | Mapping[object, float] | None = None
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "ChainruleClassifier":
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> "ChainruleClassifier":
         """Train on samples X with labels y, and return the estimator.
 
-        X              inputs, (N, F) or (N, …)
-        y              labels, (N,), or zeros and ones for several labels per sample, (N, K)
+        X              inputs, (N, F) or (N, …), or other data of `Model.fit`
+        y              labels, (N,), or zeros and ones for several labels per sample, (N, K); None: those in X
         sample_weight  weights in the loss, (N,); None: all weights are 1
 
         Errors   ValueError for invalid shapes, numbers that are not finite, or fewer than two classes
         """
-        self._has_several_labels = multiclass.type_of_target(y) == "multilabel-indicator"
-        if self._has_several_labels:
-            return self._fit_several_labels(X, y, sample_weight)
-        samples, labels = self._validated(X, y)
-        multiclass.check_classification_targets(labels)
+        samples, labels = self._validated(X, y, multi_output=True)
+        self._has_several_labels = multiclass.type_of_target(labels) == "multilabel-indicator"
+        if not self._has_several_labels:
+            labels = validation.column_or_1d(labels, warn=True)
+            multiclass.check_classification_targets(labels)
         x, kept_labels, weights = self._weighted(samples, labels, sample_weight)
-        classes, indices = np.unique(kept_labels, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"a classifier needs samples of at least 2 classes, but there is 1 class: {classes[0]}")
+        if self._has_several_labels:
+            targets = kept_labels.astype(np.int64)
+            classes: Array = np.arange(targets.shape[1])
+        else:
+            classes, targets = np.unique(kept_labels, return_inverse=True)
+            if len(classes) < 2:
+                raise ValueError(
+                    f"a classifier needs samples of at least 2 classes, but there is 1 class: {classes[0]}"
+                )
         if self.warm_start and hasattr(self, "classes_") and not np.array_equal(classes, self.classes_):
             raise ValueError(f"warm_start requires the same classes: expected {self.classes_}, found {classes}")
         self.classes_ = classes
-        options = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
-        self._train(self._new, x, indices, weights, **options)
+        self._train(self._new, x, targets, weights, **self._label_options())
         return self
 
-    def _fit_several_labels(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> "ChainruleClassifier":
-        """Train on samples with any number of K labels, y (N, K)."""
-        samples, labels = self._validated(x, y, multi_output=True)
-        x, targets, weights = self._weighted(samples, labels.astype(np.int64), sample_weight)
-        numbers: Array = np.arange(int(targets.shape[1]))
-        self.classes_ = numbers
-        options = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
-        self._train(self._new, x, targets, weights, **options)
-        return self
-
-    def partial_fit(
-        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> "ChainruleClassifier":
-        """Continue training for one epoch on samples X with labels y, and return the estimator.
-
-        classes        labels that may occur in any call; required in the first call
-        sample_weight  weights in the loss, (N,), which are not divided by their mean; None: all weights are 1
-
-        Errors   ValueError as in `fit`, for unknown labels, and for class_weight="balanced", which needs all samples
-        """
-        first = not hasattr(self, "model_")
-        self._has_several_labels = False
-        if first and classes is None:
-            raise ValueError("classes: the first call of partial_fit needs the labels of all calls")
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all samples; use a mapping of labels to weights with partial_fit"
-            )
-        samples, labels = self._validated(X, y, reset=first)
-        multiclass.check_classification_targets(labels)
-        all_labels: Array
-        if first and classes is not None:
-            all_labels = np.unique(classes)
-        else:
-            all_labels = self.classes_
-        unknown = np.setdiff1d(labels, all_labels)
-        if unknown.size or (classes is not None and not np.array_equal(np.unique(classes), all_labels)):
-            raise ValueError(
-                f"classes: {unknown if unknown.size else classes} differ from the known labels {all_labels}"
-            )
-        self.classes_ = all_labels
-        x, kept_labels, weights = self._weighted(samples, labels, sample_weight)
-        options = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
-        self._train_more(self._new, x, all_labels.searchsorted(kept_labels), weights, **options)
-        return self
-
-    def predict_proba(self, X: ArrayLike) -> Array:
+    def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class or label, (N, K), in the order of ``classes_``."""
         return self._outputs(X)
 
-    def predict(self, X: ArrayLike) -> Array:
+    def predict(self, X: Any) -> Array:
         """Return the predicted label of each sample, (N,), or zeros and ones for several labels, (N, K)."""
         outputs = self._outputs(X)
         if self._has_several_labels:
@@ -119,9 +78,8 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         return self.classes_[outputs.argmax(axis=1)]
 
     def _new(self, x: Array, seed: int) -> Sequential:
-        if self._has_several_labels:
-            return self._build(x, len(self.classes_), [Sigmoid()], seed, "binary_cross_entropy")
-        return self._build(x, len(self.classes_), [Softmax()], seed, "categorical_cross_entropy")
+        last = Sigmoid() if self._has_several_labels else Softmax()
+        return self._build(x, len(self.classes_), [last], seed)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags for scikit-learn, which declare support for several labels per sample."""
@@ -130,9 +88,10 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _class_weight(self) -> str | dict[int, float] | None:
-        """Return the class weights by class index. Labels that do not occur in y are omitted."""
-        if not isinstance(self.class_weight, Mapping):
-            return self.class_weight
-        weights = self.class_weight
-        return {index: weights[label] for index, label in enumerate(self.classes_.tolist()) if label in weights}
+    def _label_options(self) -> dict[str, Any]:
+        """Return the options of `fit` for labels. Labels that do not occur in y have no class weight."""
+        weights: object = self.class_weight
+        if isinstance(self.class_weight, Mapping):
+            named = self.class_weight
+            weights = {index: named[label] for index, label in enumerate(self.classes_.tolist()) if label in named}
+        return {"label_smoothing": self.label_smoothing, "class_weight": weights}

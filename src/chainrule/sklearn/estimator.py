@@ -1,33 +1,38 @@
 """Base class of the classifier and the regressor: conversion of data, construction of the network, and training."""
 
 import copy
+import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import sklearn.utils
 import sklearn.utils.validation
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from chainrule.core.arrays import Array
+from chainrule.core.options import plain
+from chainrule.core.words import unknown_option
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.containers import Data
-from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
+from chainrule.data.containers import LISTS, Data, are_files
+from chainrule.data.loading import loaded
+from chainrule.data.sources import as_array, differing_shapes, refuse_frames
+from chainrule.errors import OptionError, ShapeError, quoted
 from chainrule.layers import Dense, Flatten, Layer, ReLU, Sigmoid, Softmax
 from chainrule.layers.base import Chain
 from chainrule.layers.node import checked_shape
 from chainrule.models.model import Sequential
-from chainrule.models.record import Record
+from chainrule.network.fitted import UNFITTED
+from chainrule.network.labels import INTEGERS, Labels
 from chainrule.network.losses import LossLike
+from chainrule.network.shapes import input_array
 from chainrule.training import optimizers
 from chainrule.training.optimizers import OptimizerLike
-from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import ScheduleLike
 
 HIDDEN_UNITS = 100  # hidden units of the default network, as in scikit-learn's MLPClassifier
@@ -83,25 +88,51 @@ class NetworkEstimator(BaseEstimator):
     random_state: int | np.random.RandomState | None = None
     verbose: bool = False
 
-    def _validated(self, x: ArrayLike, y: ArrayLike, **options: bool) -> tuple[Array, Array]:
-        """Return X and y after validation; see `_validated_inputs`.
+    def __new__(cls, *_: object, **options: object) -> Self:
+        """Raise OptionError for an option that the estimator does not have, such as max_iter of scikit-learn."""
+        known = [*inspect.signature(cls).parameters]
+        for name in options:
+            if name not in known:
+                raise unknown_option(name, known, cls.__name__)
+        return super().__new__(cls)
+
+    def _validated(self, x: Any, y: Any, **options: bool) -> tuple[Array, Array]:
+        """Return X and y, read as `Model.fit` does, after scikit-learn's validation, which also reads tables.
 
         Errors   ValueError for invalid shapes, and values that are not finite
         """
-        samples, targets = validation.validate_data(self, x, y, allow_nd=True, **options)
+        if not hasattr(y, "columns"):
+            refuse_frames(y)  # masked arrays
+        shape = self._sample_shape or ()
+        if isinstance(x, Data) or are_files(x):
+            x, y = _loaded(x, y, shape)
+        samples, targets = validation.validate_data(self, self._read(x, shape), y, allow_nd=True, **options)
         return _converted(samples), targets
 
-    def _validated_inputs(self, x: ArrayLike) -> Array:
-        """Return X after validation.
+    def _read(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """Return X as an array, with the channels first; other data, such as tables, unchanged.
 
-        X is converted to floats, unless it contains bytes and has more than two axes.
+        shape   shape of a sample; (): unknown
 
-        Errors   ValueError for NaN, infinity, invalid shapes, or if the number of features differs from that in `fit`
+        Errors   DataError or ShapeError as in `Model.fit`
         """
-        samples: Array = validation.validate_data(self, x, allow_nd=True, reset=False)
-        return _converted(samples)
+        values: Any = x
+        if isinstance(x, Iterator) or (isinstance(x, LISTS) and differing_shapes(x)):
+            return input_array(values, shape)
+        if isinstance(x, (*LISTS, np.ma.MaskedArray)):
+            values = as_array(values)
+        if shape and isinstance(values, np.ndarray) and np.ndim(values) > 2:
+            return input_array(values, shape)
+        return values
 
-    def _weighted(self, x: Array, y: Array, weights: ArrayLike | None) -> tuple[Array, Array, Array | None]:
+    @property
+    def _sample_shape(self) -> tuple[int, ...] | None:
+        """The shape of a sample, if ``input_shape`` determines it."""
+        if self.input_shape is None:
+            return None
+        return checked_shape(plain(self.input_shape))
+
+    def _weighted(self, x: Array, y: Array, weights: object) -> tuple[Array, Array, Array | None]:
         """Return samples, targets and weights (N,) without the samples of weight 0. Weights may be None."""
         if weights is None:
             return x, y, None
@@ -116,26 +147,20 @@ class NetworkEstimator(BaseEstimator):
     def _shaped(self, x: Array) -> Array:
         """Reshape X to the network's input shape."""
         shape = x.shape[1:]
-        input_shape = self.input_shape
-        if isinstance(input_shape, Iterable):
-            sizes = list[object]()
-            for size in cast("Iterable[object]", input_shape):
-                if isinstance(size, Integral):
-                    size = int(size)
-                sizes.append(size)
-            shape = checked_shape(sizes)
-        elif input_shape is not None:
-            shape = checked_shape(input_shape)
+        if self.input_shape is not None:
+            shape = self._sample_shape or ()
         if math.prod(x.shape[1:]) != math.prod(shape):
             raise ShapeError(f"X has samples of shape {x.shape[1:]}, which cannot be reshaped to input_shape {shape}")
         return x.reshape(len(x), *shape)
 
-    def _build(self, x: Array, outputs: int, last_layers: Sequence[Layer], seed: int, loss: LossLike) -> Sequential:
+    def _build(
+        self, x: Array, outputs: int, last_layers: Sequence[Layer], seed: int, loss: LossLike | None = None
+    ) -> Sequential:
         """Build a network with a final dense layer for samples with the shape and dtype of x.
 
         outputs      number of outputs of the dense layer
         last_layers  layers after the dense layer
-        loss         default loss
+        loss         default loss; None: that of the last layer
         """
         if not (self.layers is None or hasattr(self.layers, "__iter__")):
             raise OptionError(f"layers {quoted(self.layers)}: expected a sequence of layers, or None")
@@ -168,7 +193,7 @@ class NetworkEstimator(BaseEstimator):
         return int(utils.check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _options(self, samples: int) -> dict[str, Any]:
-        """Return the training options shared by `fit` and `partial_fit`."""
+        """Return the options of `Model.fit` that need conversion."""
         size = AUTO_BATCH if self.batch_size == "auto" else self.batch_size
         if isinstance(size, str) or not isinstance(size, Integral) or size < 1:
             raise OptionError(f"batch_size {quoted(size)}: expected 'auto', or a whole number of at least 1")
@@ -190,10 +215,8 @@ class NetworkEstimator(BaseEstimator):
         """
         x = self._shaped(x)
         seed = self._seed()
-        model: Sequential
-        if self.warm_start and hasattr(self, "model_"):
-            model = self.model_
-        else:
+        model: Sequential | None = self.__dict__.get("model_")
+        if model is None or not self.warm_start:
             model = build(x, seed)
         stopping = dict[str, Any]()
         if self.early_stopping:
@@ -217,47 +240,36 @@ class NetworkEstimator(BaseEstimator):
             warnings.warn(warning, ConvergenceWarning, stacklevel=3)  # where `fit` is called
         self.model_ = model
         self.n_iter_ = len(self.history_.epochs)
-        self._steps = 0
-        self._moments = None
 
-    @explain_memory_errors("training", "use a smaller batch_size")
-    def _train_more(self, build: Builder, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
-        """Train for one more epoch, with the network, the step number and the moments of the previous call."""
-        inputs = self._shaped(x)
-        seed = self._seed()
-        existing: Sequential | None = self.__dict__.get("model_")
-        model: Sequential = existing or build(inputs, seed)
-        data = Data.of(inputs, y, weights=weights)
-        loss = model.check_loss(self.loss)
-        record = Record.learned(model, data, loss, normalization=self.normalization)
-        examples = record.read(data)
-        kind = self.normalization or record.default_kind(examples)
-        recipe = Recipe(loss=loss, normalization=kind, seed=seed, **self._options(len(inputs)), **options)
-        trainer = model.trainer(recipe, examples, normalization=existing and existing.normalization)
-        trainer.adopt()
-        if existing is None:
-            self._steps = 0
-        elif self._moments is not None:
-            for target, moment in zip(trainer.moments, self._moments, strict=True):
-                target[:] = moment
-        epoch = getattr(self, "n_iter_", 0)  # order and augmentation are other ones in every epoch
-        for number in range(trainer.epoch_steps):
-            self._steps += 1
-            images, t, w = trainer.loader.batch(epoch * trainer.epoch_steps + number)
-            trainer.stepper.step(images, t, w, step=self._steps, rate=recipe.optimizer.learning_rate, seed=seed)
-        self._moments = tuple(trainer.moments)
-        self.model_ = model
-        self.n_iter_ = epoch + 1
+    def _outputs(self, x: Any) -> Array:
+        """Return the network's outputs, (N, K).
 
-    def _outputs(self, x: ArrayLike) -> Array:
-        """Return the network's outputs, (N, K)."""
+        Errors   ValueError for NaN, infinity, invalid shapes, or if the number of features differs from that in `fit`
+        """
         validation.check_is_fitted(self, "model_")
-        return self.model_.predict(self._shaped(self._validated_inputs(x)))
+        if isinstance(x, Data) or are_files(x):
+            return self.model_.predict(x)
+        samples: Array = validation.validate_data(
+            self, self._read(x, self.model_.input_shape), allow_nd=True, reset=False
+        )
+        return self.model_.predict(self._shaped(_converted(samples)))
+
+
+def _loaded(x: Any, y: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return the arrays X and y of a data set, files or images. Labels are names, or numbers if the names are numbers.
+
+    shape   shape that images get
+    """
+    data = loaded(Data.of(x, y), shape, UNFITTED)
+    targets = data.targets[""].values
+    if data.classes and targets.ndim == 1:
+        targets = Labels(data.classes, INTEGERS).values[targets]
+    return np.asarray(data.inputs[""].values), targets
 
 
 def _converted(x: Array) -> Array:
-    """Return X as floats, unless it contains bytes and has more than two axes."""
-    if x.dtype.kind == "f" or (x.ndim > 2 and x.dtype == np.uint8):
+    """Return X as floats, unless it contains whole numbers and has more than two axes, as images."""
+    if x.dtype.kind == "f" or (x.ndim > 2 and x.dtype.kind in "iu"):
         return x
     return x.astype(np.result_type(x.dtype, np.float32))
 

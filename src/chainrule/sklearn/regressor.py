@@ -24,8 +24,8 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
 
     Accepts all arguments of `NetworkEstimator`. The default loss is the mean squared error. And:
 
-    standardize_targets   whether to train on (y − mean) / deviation; predictions are in the units of y. `partial_fit`
-                          takes mean and deviation from its first call. None: unless the loss is a custom one
+    standardize_targets   whether to train on (y − mean) / deviation; predictions are in the units of y.
+                          None: unless the loss is a custom one
 
     >>> ChainruleRegressor([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).predict(X_test)
     """
@@ -33,31 +33,24 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
     _: KW_ONLY
     standardize_targets: bool | None = None
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "ChainruleRegressor":
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> "ChainruleRegressor":
         """Train on samples X with targets y, and return the estimator.
 
-        X              inputs, (N, F) or (N, …)
-        y              targets, (N,) or (N, K)
+        X              inputs, (N, F) or (N, …), or other data of `Model.fit`
+        y              targets, (N,) or (N, K); None: those in X
         sample_weight  weights in the loss, (N,); None: all weights are 1
 
         Errors   ValueError for invalid shapes or numbers that are not finite
         """
-        x, targets, weights = self._samples(X, y, sample_weight, reset=True)
+        samples, values = self._validated(X, y, multi_output=True, y_numeric=True)
+        self._vector = values.ndim == 1
+        targets = values.reshape(len(values), -1).astype(np.float64)
+        self._columns = targets.shape[1]
+        x, targets, weights = self._weighted(samples, targets, sample_weight)
         self._train(self._new, x, targets, weights, standardize_targets=self._standardizes)
         return self
 
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "ChainruleRegressor":
-        """Continue training for one epoch on samples X with targets y, and return the estimator.
-
-        sample_weight  weights in the loss, (N,), which are not divided by their mean; None: all weights are 1
-
-        Errors   ValueError as in `fit`
-        """
-        x, targets, weights = self._samples(X, y, sample_weight, reset=not hasattr(self, "model_"))
-        self._train_more(self._new, x, targets, weights, standardize_targets=self._standardizes)
-        return self
-
-    def predict(self, X: ArrayLike) -> Array:
+    def predict(self, X: Any) -> Array:
         """Return the predictions, with the same shape as the targets: (N,) or (N, K)."""
         outputs = self._outputs(X)
         if self._vector:
@@ -70,21 +63,9 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
             return self.standardize_targets
         return losses.standardizes(self._loss)
 
-    def _samples(
-        self, x: ArrayLike, y: ArrayLike, weights: ArrayLike | None, *, reset: bool
-    ) -> tuple[Array, Array, Array | None]:
-        """Validate the data, and return samples, targets (N, K) and weights."""
-        samples, targets = self._validated(x, y, reset=reset, multi_output=True, y_numeric=True)
-        self._vector = targets.ndim == 1
-        targets = targets.reshape(len(targets), -1).astype(np.float64)
-        if not reset and targets.shape[1] != self._columns:
-            raise ValueError(f"y has {targets.shape[1]} columns, but the network has {self._columns} outputs")
-        self._columns = targets.shape[1]
-        return self._weighted(samples, targets, weights)
-
     def _new(self, x: Array, seed: int) -> Sequential:
         last = [Exp()] if self._loss in OF_RATES else []
-        return self._build(x, self._columns, last, seed, "mean_squared_error")
+        return self._build(x, self._columns, last, seed, loss="mean_squared_error")
 
     @property
     def _loss(self) -> Loss:

@@ -60,8 +60,6 @@ def test_answers_as_the_model_predicts(modules: Page, seed: int) -> None:
     values = draw.integers(0, draw.choice([2, 17, 256]), (30, *model.input_shape))
     x = values.astype(draw.choice(["uint8", "int64", "float32"])) if draw.random() < 0.6 else values / 255
     model.normalization = Normalization.fit(str(draw.choice(["scale", "standardize", "none"])), x)
-    if draw.random() < 0.3:
-        model.normalization = model.with_input_rescaling(float(draw.choice([1 / 255, 16]))).normalization
     if subject.description["measure"] == REGRESSION.metric:
         model.target_scaling = TargetScaling(tuple(draw.normal(size=count)), tuple(draw.uniform(1, 9, count)))
     picture = subject.picture(seed)

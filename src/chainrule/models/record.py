@@ -216,12 +216,16 @@ class Record:
         has_names = not are_numbers(data.classes)
         data = matched(data, self.labels)
         x = self._input(data.inputs)
-        places = replace(self, labels=UNNAMED)  # labels are the places of classes
+        places = self.with_places()
         validation = None if data.validation is None else self.read(data.validation)
         targets = places._targets(data.targets[""], len(data))
         if targets.kind is not None and has_names:
             targets = replace(targets, kind=TEXT)
         return Examples(InputSource(x), targets, validation, digits=data.digits)
+
+    def with_places(self) -> Record:
+        """Return a record that reads labels as the places of classes."""
+        return replace(self, labels=UNNAMED)
 
 
 def loss_for(network: Network, data: Data, loss: LossLike | None) -> LossLike | None:

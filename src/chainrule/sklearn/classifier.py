@@ -53,7 +53,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         x, kept_labels, weights = self._weighted(samples, labels, sample_weight)
         if self._has_several_labels:
             targets = kept_labels.astype(np.int64)
-            classes: Array = np.arange(targets.shape[1])
+            classes: Array = np.arange(int(targets.shape[1]))
         else:
             classes, targets = np.unique(kept_labels, return_inverse=True)
             if len(classes) < 2:

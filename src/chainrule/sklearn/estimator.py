@@ -121,7 +121,7 @@ class NetworkEstimator(BaseEstimator):
             return input_array(values, shape)
         if isinstance(x, (*LISTS, np.ma.MaskedArray)):
             values = as_array(values)
-        if shape and isinstance(values, np.ndarray) and np.ndim(values) > 2:
+        if shape and getattr(values, "ndim", 0) > 2:
             return input_array(values, shape)
         return values
 

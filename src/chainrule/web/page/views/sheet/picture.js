@@ -59,8 +59,12 @@ export class Picture {
     return element;
   }
 
-  /** Writes the numbers. @param {Trace} trace @param {Known} known @param {Set<string>} thread  the followed cells */
-  write(trace, known, thread) {
+  /**
+   * Writes the numbers.
+   * @param {Trace} trace @param {Known} known @param {Set<string>} thread  the followed cells
+   * @param {Trace} before  whose gradients have the strongest colors: after a step, small gradients are pale
+   */
+  write(trace, known, thread, before) {
     /** @type {Map<string, {values: import("../../style/scale.js").Scale, gradients: import("../../style/scale.js").Scale}>} */
     const scales = new Map();
     const names = [...this.#cells.keys()];
@@ -68,7 +72,8 @@ export class Picture {
       const { tensor } = parted(cell);
       if (!scales.has(tensor)) {
         const own = names.filter((name) => parted(name).tensor === tensor);
-        const [values, slopes] = [own, own.map(gradientOf)].map((all) => all.map((name) => valueOf(trace, name) ?? 0));
+        const values = own.map((name) => valueOf(trace, name) ?? 0);
+        const slopes = own.map((name) => valueOf(before, gradientOf(name)) ?? 0);
         const isInk = tensor === this.sheet.columns[0].tensor && values.every((number) => number >= 0);
         scales.set(tensor, { values: isInk ? scaleOf(values, "sequential") : signed(values), gradients: signed(slopes) });
       }

@@ -78,7 +78,7 @@ export function stopsOf(trace, sheet, label, answer) {
     });
     if (!isSlid || !cell) continue;
     const { data = [], shape = [] } = trace.values.get(tensor) ?? {};
-    stops.push({ ...plain, name: "Slide it", title: `Slide the kernel: the same weights at ${whole(data.length / (shape[0] ?? 1))} places.`, words: "That is a convolution. Every number of a map is the same sum, taken one place further on. Point at any of them to see what it is made of. Remember that one weight takes part in all these sums.", lit: [...cellsOf(columns[columns.indexOf(group[0]) - 1]), ...cellsOf(group[0])], shows: [tensor] });
+    stops.push({ ...plain, name: "Slide it", title: `Slide the kernel: the same weights at ${whole(data.length / (shape[0] ?? 1))} places.`, words: "That is a convolution. Every number of a map is the same sum, taken one place further on. Point at any of them, or tap it, to see what it is made of. One weight takes part in all sums of its map.", lit: [...cellsOf(columns[columns.indexOf(group[0]) - 1]), ...cellsOf(group[0])], shows: [tensor] });
   }
   if (hasLoss) stops.push({ ...plain, name: "The loss", ...lossWords(trace, label), cell: results.find((cell) => isProbability(trace, cell)) ?? "loss.y", lit: [...(scores ? [scores] : []), ...results], shows: [...results.map((cell) => parted(cell).tensor)], side: "bars" });
   if (scores && weight && valueOf(trace, gradientOf(scores)) !== null) {
@@ -86,7 +86,7 @@ export function stopsOf(trace, sheet, label, answer) {
     stops.push(...backward(trace, sheet, layers, plain));
     stops.push(...weightStops(trace, sheet, plain));
   }
-  stops.push({ ...plain, name: "Your turn", title: "Your turn: point at any number.", words: "What it is made of lights up, and the sum stands below. Click to keep it; Escape releases it.", lit: null, shows: columns.map(({ tensor }) => tensor), fills: columns.map(({ tensor }) => tensor) });
+  stops.push({ ...plain, name: "Your turn", title: "Your turn: point at any number, or tap it.", words: "What it is made of lights up, and the sum stands below. Click to keep it; Escape or a second click releases it. These are the numbers before the step again.", lit: null, shows: columns.map(({ tensor }) => tensor), fills: columns.map(({ tensor }) => tensor) });
   return stops;
 }
 
@@ -170,8 +170,8 @@ function lossWords(trace, label) {
 function errorWords(trace, scores) {
   const { jacobian, operation } = explain(trace, gradientOf(scores));
   if (jacobian || operation === "softmax_cross_entropy_dp") {
-    const why = "L = −s + ln Σ eˢ, where s is the score of the right class. Its slope along a score is the probability p, minus 1 for the right class.";
-    return { title: "Now backward. The error is probability minus target.", words: `${SLOPE} For a score, it is p − t: the score of the right class should grow, and all others should shrink, those with a large probability most. The reason: ${why}` };
+    const why = "L = −s + ln Σ eᶻ, over the scores z of all classes, where s is that of the right one. Its slope along a score is the probability p, minus 1 for the right class.";
+    return { title: "Now backward. Softmax sends back probability minus target.", words: `${SLOPE} For a score, it is p − t, its probability minus its target: the score of the right class should grow, and all others should shrink, those with a large probability most. The reason: ${why}` };
   }
   return { title: "Now backward. The slope of the loss.", words: SLOPE };
 }
@@ -212,13 +212,13 @@ function weightStops(trace, sheet, plain) {
   const kernels = column?.role === "weights" ? [column.tensor, ...cellsOf(column).map((name) => parted(name).tensor)] : [];
   const slope = formatNumber(valueOf(trace, gradient) ?? 0);
   const where = terms.length > 1
-    ? `The green weight was used at ${counted(terms.length, "place")}. ${used === terms.length ? "" : `At ${terms.length - used} of them, the gradient or the number under the weight is 0. `}At each of the others, multiply the gradient of the output by the number that lay under the weight. The sum, ${slope}, is the slope of the loss along this weight.`
+    ? `The green weight was used at ${counted(terms.length, "place")}. ${used === terms.length ? "" : `At ${terms.length - used} of them, the gradient or the number under the weight is 0. `}At each of the others, multiply the gradient of the output by the number that lay under the weight. The sum, ${slope}, is the slope of the loss along this weight: its gradient, dw.`
     : `The green weight connects one input with one output. The gradient of the output times the input, ${slope}, is the slope of the loss along this weight.`;
   /** @type {Stop[]} */
   const stops = [{ ...plain, name: "The weight’s gradient", title: terms.length > 1 ? "One weight, many places where it mattered. Add them up." : "One weight, one product.", words: where, cell: gradient, fills: kernels.length ? kernels : cellsOf(column ?? columns[0]).map((name) => parted(name).tensor) }];
   const before = columns.slice(0, place).findLast(({ role }) => role !== "weights");
   const pixel = turnedPixel(trace, sheet);
-  if (pixel && before) stops.push({ ...plain, name: "Why the kernel turns", title: "A number meets the kernel from the other side.", words: "Every output whose window covered this number sends back its gradient, times the weight that lay on the number. As the kernel moves to the right, the number lies further left under it: the first output used the last weight, and the last output the first. So, in the order of the outputs, the weights come in reverse. That is why the kernel turns.", cell: gradientOf(pixel), side: "turned", fills: [before.tensor] });
+  if (pixel && before) stops.push({ ...plain, name: "Why the kernel turns", title: "Seen from a number, the kernel is turned.", words: `Take the number ${formatNumber(valueOf(trace, pixel) ?? 0, 2)}. Every output whose window covered it sends back its gradient, times the weight that lay on the number. As the kernel moves to the right, the number lies further left under it: the first output used the last weight, and the last output the first. Up and down, it is the same. So, beside the outputs in their order, the weights stand in reverse: the kernel is turned by half a turn.`, cell: gradientOf(pixel), side: "turned", fills: [before.tensor] });
   if (change) {
     const sum = trace.batch && trace.batch.numbers.length > 1;
     if (sum) stops.push({ ...plain, name: "The batch", title: `${whole(trace.batch?.numbers.length ?? 1)} images, one step.`, words: `Each image of the batch has a sheet of its own, and so a gradient of its own for the green weight. Their mean is the gradient of the step.${isCoupled(trace.description) ? " With batch normalization, an image’s part also depends on the others." : ""} Click an image to see its sheet.`, lit: [weight], side: "batch" });
@@ -237,8 +237,8 @@ function ruleWords(trace, weight) {
   const slope = valueOf(trace, isMean ? named(`${tensor}.g`, index) : gradientOf(weight)) ?? 0;
   const name = `The ${isMean ? "mean slope of the batch" : "slope"}, ${formatNumber(slope)}, is ${slope < 0 ? "below" : "above"} 0`;
   if (!isPlain) return `${name}. The optimizer, ${optimizer.name}, decides how far to move, from this slope and those of earlier steps.`;
-  const why = slope < 0 ? "a larger weight would make the loss smaller. So the weight grows" : "a larger weight would make the loss larger. So the weight shrinks";
-  return `${name}: ${why}, by the learning rate, ${formatNumber(trace.frame.rate)}, times the slope. The rate is small, because the slope is right only nearby.`;
+  const why = slope < 0 ? "a larger weight would make the loss smaller. So the weight moves up" : "a larger weight would make the loss larger. So the weight moves down";
+  return `${name}: ${why}, by the learning rate, ${formatNumber(trace.frame.rate)}, times the slope. A step must not be long, because the slope is right only nearby.`;
 }
 
 /** Returns the input of the weight's layer whose gradient has the most terms on the sheet; null if the layer is no convolution, or has no gradient of its input. @param {Trace} trace @param {Sheet} sheet */

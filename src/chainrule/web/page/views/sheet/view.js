@@ -165,7 +165,8 @@ class SheetView {
     this.#picture?.write(
       this.#shown,
       { values: (cell) => has(parted(cell).tensor) || values.has(cell), gradients: (tensor) => (gradients.has(tensor) || gradients.has(ALL)) },
-      new Set([...thread.filter((cell) => has(parted(cell).tensor) || values.has(cell)), ...(weight ? [weight] : [])]),
+      new Set([...(this.#number > 1 ? thread.filter((cell) => has(parted(cell).tensor) || values.has(cell)) : []), ...(weight ? [weight] : [])]),
+      /** @type {Trace} */ (this.#trace),
     );
   }
 
@@ -263,7 +264,7 @@ class SheetView {
     const last = after.values.get(`${trace.description.layers.at(-1)?.name}.y`)?.data;
     const isSame = answer && last && last.length === answer.length;
     const [before, now] = [trace, after].map(({ values }) => formatNumber(values.get("loss.y")?.data[0] ?? 0));
-    this.words.textContent = `With the weights after the step, the loss of this image is ${now}; it was ${before}. The green weight alone explains little of this: every weight has moved. Training repeats this step with other images, again and again.`;
+    this.words.textContent = `With the weights after the step, the loss of this image is ${now}; it was ${before}. Every weight has moved, not only the green one. Training repeats this step with other images, again and again.`;
     const frames = createElement("div");
     if (this.#sheet?.weight) void film(this.app, this.#sheet.weight, frames);
     return [...bars(after, isSame ? Array.from(last) : null, label), frames];

@@ -67,7 +67,8 @@ def _entry(name: str) -> Iterator[str]:
         yield from (f".. autofunction:: {name}", "")
     else:
         texts = ", ".join(f"``{getattr(item, 'name', item)}``" for item in value)
-        yield from (f".. py:data:: {name.rpartition('.')[2]}", "", f"   {texts}", "")
+        module, _, own_name = name.rpartition(".")
+        yield from (f".. py:data:: {own_name}", f"   :module: {module}", "", f"   {texts}", "")
 
 
 def _member(name: str, cls: type, member: str) -> list[str]:

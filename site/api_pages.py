@@ -159,7 +159,7 @@ PAGES = {
     "sklearn": Page(
         "scikit-learn",
         "Networks as scikit-learn estimators, for pipelines, searches, folds, voting and calibration.",
-        {"": ("sklearn.ChainruleClassifier", "sklearn.ChainruleRegressor")},
+        {"": ("sklearn.ChainruleClassifier", "sklearn.ChainruleRegressor", "sklearn.EXPECTED_FAILED_CHECKS")},
         """
         from chainrule.sklearn import ChainruleClassifier
 

@@ -79,8 +79,8 @@ def test_the_first_page_and_the_search(browser: Browser, scheme: str, size: tupl
     with offline(browser, scheme, size) as page:
         page.goto(f"{SITE.as_uri()}/index.html")
         frame = page.frame_locator("iframe")
-        frame.locator(".hold-cell.held").wait_for()
-        assert frame.locator(".hold-cell.held").get_attribute("data-cell") == "tanh1.y[1,4,3]"
+        frame.locator(".sheet-cell.thread").first.wait_for()
+        assert frame.locator(".sheet-marks button").count() > 10  # the stops
         assert page.evaluate("scrollY") == 0  # what is embedded does not scroll the page
         light = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g)[0] > 127")
         assert light == (scheme == "light")

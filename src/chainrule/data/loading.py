@@ -157,12 +157,11 @@ def loaded(data: Data, shape: tuple[int, ...], normalization: Normalization, *, 
         from chainrule.data.inputs import read_inputs
 
         return PassedData(as_columns(read_inputs(files, shape, normalization)), data.targets, weights=data.weights)
-    place = expanded(files)
     options: dict[str, Any] = {}
-    if place.is_dir():
+    if expanded(files).is_dir():
         channels, size = image_input(shape, files)
         options = {"size": size, "channels": channels, "lazy": True, "min_classes": 1 if tests else 2}
-    training, test = read_sets(place, **options)
+    training, test = read_sets(files, **options)
     return (test if tests and test else training).with_weights(data.weights)
 
 

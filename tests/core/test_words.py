@@ -94,7 +94,7 @@ def options_of_fit() -> set[str]:
 
 
 def test_the_table_names_what_exists() -> None:
-    options = options_of_fit()
+    options = {*options_of_fit(), "model"}  # of commands
     for kind in (*cr.layers.NAMED.values(), *optimizers.NAMED.values()):
         options |= {*inspect.signature(kind).parameters}
     assert {name for names in words.vocabulary()["options"].values() for name in names.split()} <= options

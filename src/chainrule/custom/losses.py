@@ -97,7 +97,7 @@ class TrainableLoss:
             if not callable(part) and key != "loss":
                 raise StudentError(self.name + NO_LOSS)
             calls += signatures(key, part)
-        self._contracts = [*loss_contracts(calls)]
+        self._contracts = [*loss_contracts(calls)] if calls else []
         if not self._contracts:
             raise StudentError(self.name + NO_LOSS)
         if _roles(CallSignature.of(calls[0])) == ["t", "t"]:

@@ -140,6 +140,7 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
             inputs, *_ = model.input_ports.named(inputs, "inputs").values()
         plan = model.plan(model.check_loss(step.get("loss")), task=model.task)
         run = partial(stepping.train_step, model, x, y, **step)
+    run()  # raises the errors of the method
     samples = len(inputs)
     if not samples:
         raise DataError("profile: x has no samples; pass at least one")

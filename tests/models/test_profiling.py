@@ -138,7 +138,7 @@ def test_samples_are_counted_in_every_form_that_predict_reads(tmp_path: Path, en
     series = cr.Sequential([cr.Conv1D(2, 3), cr.GlobalAveragePool1D()], (2, 12), engine=engine)
     assert series.profile([*draw.normal(size=(4, 2, 20))]).rows[0].multiply_adds == 4 * 2 * 18 * 6
     for empty in (lambda: model.profile(x[:0]), lambda: model.profile(x[:0], [])):
-        with pytest.raises(DataError, match="no samples|is empty"):
+        with pytest.raises(DataError, match="no samples"):
             empty()
 
 

@@ -3,7 +3,6 @@
 import copy
 import tracemalloc
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +181,10 @@ def test_the_task_does_not_depend_on_the_order_of_the_samples(seed: int, ending:
 def test_a_task_that_would_be_a_coincidence_is_refused() -> None:
     draw = np.random.default_rng(0)
     x, shares = draw.normal(size=(N, 4)), draw.dirichlet(np.ones(3), N)
-    linear: Callable[..., cr.Sequential] = lambda outputs, **options: cr.Sequential(  # noqa: E731
-        [cr.Dense(outputs)], (4,), engine="numpy", **options
-    )
+
+    def linear(outputs: int, **options: Any) -> cr.Sequential:
+        return cr.Sequential([cr.Dense(outputs)], (4,), engine="numpy", **options)
+
     for outputs, y in ((3, shares), (1, x[:, 0] > 0), (1, np.where(x[:, 0] > 0, "yes", "no"))):
         with pytest.raises(ChainruleError, match=r"loss=.*Sigmoid\(\)"):
             linear(outputs).fit(x, y, progress=False)

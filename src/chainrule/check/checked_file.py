@@ -1,9 +1,8 @@
 """A learner's file, which is loaded in this process or in another one."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from chainrule.check.guest.optimizers import Descent, descend
 from chainrule.custom import signatures
@@ -15,36 +14,38 @@ from chainrule.custom.interface import Code
 NO_OPTIONS: Mapping[str, Any] = {}
 
 
-class CheckedFile(ABC):
+class CheckedFile(Protocol):
     """The calls in a learner's file, and its layers and losses under contracts."""
 
-    @abstractmethod
     def contents(self, names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
         """Return the calls of each function and class in the file, by name (`custom.signatures.contents`)."""
+        ...
 
-    @abstractmethod
     def uses(self) -> dict[str, tuple[str, ...]]:
         """Return the names in the file that each of its functions and classes uses."""
+        ...
 
-    @abstractmethod
     def explore(
         self, contract: str, values: Mapping[str, Array], options: Mapping[str, Any] = NO_OPTIONS
     ) -> dict[str, Array]:
         """Run a contract once, and return the arrays in its results by their places."""
+        ...
 
-    @abstractmethod
     def evaluate(self, task: Descent) -> dict[str, Array]:
         """Return the results of an optimizer's run."""
+        ...
 
-    @abstractmethod
     def layer(self, contract: str, options: Mapping[str, Any] = NO_OPTIONS) -> Code:
         """Return a layer or a loss under a contract."""
+        ...
 
-    def start_part(self) -> None:  # noqa: B027 - only another process has a time limit
+    def start_part(self) -> None:
         """Restart the time limit, for the check of the next function or class."""
+        ...
 
-    def restart(self) -> None:  # noqa: B027
+    def restart(self) -> None:
         """Continue with another process, which loads the file again."""
+        ...
 
 
 class LocalFile(CheckedFile):
@@ -78,3 +79,9 @@ class LocalFile(CheckedFile):
     def layer(self, contract: str, options: Mapping[str, Any] = NO_OPTIONS) -> ContractLayer:
         """Return a layer or a loss under a contract."""
         return ContractLayer(parse(contract), vars(self._module), options)
+
+    def start_part(self) -> None:
+        """Do nothing: there is no time limit."""
+
+    def restart(self) -> None:
+        """Do nothing: there is no other process."""

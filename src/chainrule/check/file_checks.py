@@ -115,6 +115,10 @@ def is_expression(against: str) -> bool:
     """Return whether a text is a layer, a loss or an optimizer, rather than names of functions and classes."""
     if against.replace("-", "_") in losses.NAMES or optimizer_kind(against) == against:
         return True
+    return _is_layer(against)
+
+
+def _is_layer(against: str) -> bool:
     return "(" in against or against in IN_A_ROW
 
 
@@ -145,8 +149,7 @@ def file_report(
 def _only(file: CheckedFile, against: str) -> str:
     """Return the class or the function of a file that should compute this: by its name, or because it is alone."""
     items = [*items_of(file.contents())]
-    layer = "(" in against or against in IN_A_ROW
-    interface = interface_of(expressions.layer(against)) if layer else None
+    interface = interface_of(expressions.layer(against)) if _is_layer(against) else None
     named = [item for item in items if interface is not None and class_interface(item) is interface]
     others = [item for item in items if class_interface(item) is None]
     for selected in (named, items if len(items) == 1 else [], others):

@@ -142,8 +142,8 @@ def read_sets(name_or_path: str | Path, **options: Any) -> tuple[Dataset, Datase
     raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
 
 
-def loaded(data: Data, shape: tuple[int, ...], normalization: Normalization, *, tests: bool = False) -> Data:
-    """Return the data in files for a model; other data unchanged. Images of a folder are decoded when they are needed.
+def load_files(data: Data, shape: tuple[int, ...], normalization: Normalization, *, tests: bool = False) -> Data:
+    """Return data in files (`Data.files`) for a model. Images of a folder are decoded when they are needed.
 
     shape, normalization   input shape of the model, which images get, and the record of its training data
     tests   return the test set of a folder or an .npz file, if there is one, instead of the training set
@@ -151,8 +151,6 @@ def loaded(data: Data, shape: tuple[int, ...], normalization: Normalization, *, 
     Errors  as in `load` and `inputs.read_inputs`
     """
     files = data.files
-    if files is None:
-        return data
     if data.targets:
         from chainrule.data.inputs import read_inputs
 

@@ -11,9 +11,8 @@ from chainrule.core.arrays import Array, Ints
 from chainrule.core.options import plain
 from chainrule.core.shapes import is_number
 from chainrule.data.containers import Data
-from chainrule.data.loading import loaded
 from chainrule.errors import OptionError, quoted
-from chainrule.models.record import Record, loss_for
+from chainrule.models.record import Record, loaded, loss_for
 from chainrule.models.sizes import sized
 from chainrule.network import tasks
 from chainrule.network.labels import Labels
@@ -34,7 +33,7 @@ def evaluate(
 ) -> Evaluation:
     """Return the evaluation for the arguments of `Model.evaluate`; is_weighted: whether the weights of data count."""
     functions = evaluation.checked_metrics(metrics)
-    data = loaded(data, network.input_shape, network.normalization, tests=True)
+    data = loaded(network, data, tests=True)
     network = sized(network, data.inputs)
     resolved_loss = network.choose_loss(loss_for(network, data, loss))
     examples = Record.of(network, ignore_label, resolved_loss).read(data)

@@ -17,7 +17,7 @@ from chainrule.engines.fallback import say_once
 from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.layers.base import QUANTIZED
 from chainrule.models.normalizing_layers import has_constant_normalization, normalizing_layers
-from chainrule.models.record import Record, loss_for
+from chainrule.models.record import Record, loaded, loss_for
 from chainrule.network import losses
 from chainrule.network.labels import Labels
 from chainrule.network.losses import LossLike
@@ -112,7 +112,7 @@ def fit(
     Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
     """
     _check_services(run, workers)
-    data = _loaded(self, Data.of(x, y, weights=sample_weight))
+    data = loaded(self, Data.of(x, y, weights=sample_weight))
     held_out = None if validation_data is None else Data.of_option("validation_data", validation_data)
     resolved_loss = self.check_loss(loss_for(self, data, loss), loss_weights)
     record = Record.learned(self, data, resolved_loss, **options)
@@ -135,15 +135,6 @@ def fit(
     if run is None:
         return train(trainer, active_callbacks, finish=True)
     return run.train(self, trainer, data, active_callbacks)
-
-
-def _loaded(network: Network, data: Data) -> Data:
-    """Return the training data in files; other data unchanged."""
-    if data.files is None:
-        return data
-    from chainrule.data.loading import loaded
-
-    return loaded(data, network.input_shape, network.normalization)
 
 
 def _recipe(record: Record, settings: Mapping[str, Any], options: Mapping[str, object]) -> Recipe:
@@ -300,7 +291,7 @@ def find_learning_rate(
     """
     from chainrule.training.lr_finder import search_learning_rates
 
-    data = _loaded(self, Data.of(x, y, weights=sample_weight))
+    data = loaded(self, Data.of(x, y, weights=sample_weight))
     resolved_loss = self.check_loss(loss_for(self, data, loss))
     record = Record.learned(self, data, resolved_loss, **options, normalization=normalization)
     examples = record.read(data)

@@ -11,11 +11,9 @@ from numpy.typing import ArrayLike
 from chainrule.core.arrays import Array
 from chainrule.core.options import checked_options
 from chainrule.data.containers import Column, Data, are_files, as_columns
-from chainrule.data.inputs import read_inputs
-from chainrule.data.loading import loaded
 from chainrule.data.sources import SampleSource, as_samples, blocks
 from chainrule.errors import explain_memory_errors
-from chainrule.models.record import Record
+from chainrule.models.record import Record, loaded
 from chainrule.network.losses import LossLike
 from chainrule.network.network import PREDICT_BATCH, Network
 from chainrule.network.ports import ArraysLike
@@ -109,8 +107,10 @@ def _is_batch(network: Network, x: Any) -> bool:
 def _input_columns(network: Network, x: Any) -> Mapping[Any, Column]:
     """Return the inputs of `predict` as columns: of arrays, files, images, or data with targets, which are not used."""
     if isinstance(x, Data):
-        return loaded(x, network.input_shape, network.normalization, tests=True).inputs
+        return loaded(network, x, tests=True).inputs
     if are_files(x):
+        from chainrule.data.inputs import read_inputs
+
         x = read_inputs(x, network.input_shape, network.normalization)
     return as_columns(x)
 

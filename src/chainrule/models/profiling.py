@@ -15,6 +15,7 @@ from chainrule.core.costs import bytes_moved, multiply_adds
 from chainrule.core.lazy_methods import function_of
 from chainrule.core.options import checked_options
 from chainrule.core.plan import Operation, Plan
+from chainrule.data.containers import Column
 from chainrule.engines.recording import OperationTimes, recording_engine
 from chainrule.errors import DataError, OptionError
 from chainrule.models import prediction, stepping
@@ -140,10 +141,10 @@ def profile(self: Any, x: ArraysLike, y: ArraysLike | None = None, *, operations
             inputs, *_ = model.input_ports.named(inputs, "inputs").values()
         plan = model.plan(model.check_loss(step.get("loss")), task=model.task)
         run = partial(stepping.train_step, model, x, y, **step)
-    run()  # raises the errors of the method
-    samples = len(inputs)
-    if not samples:
+    if Column(inputs).shape[:1] == (0,):
         raise DataError("profile: x has no samples; pass at least one")
+    run()  # compile, and raise the errors of the method
+    samples = len(inputs)
     timing, medians = _measured(run, recorder)
     del view
     costs = _costs(medians, plan, samples, model.dtype.itemsize, operations=operations)
@@ -248,8 +249,7 @@ def _measured(
     run: Callable[[], object], recorder: OperationTimes
 ) -> tuple[Timing, list[tuple[Operation | str, float]]]:
     """Return the times of repeated runs, and the median time of each label that was recorded, in order."""
-    for _ in range(2):  # compile, and fill the caches
-        run()
+    run()  # fill the caches
     runs = list[float]()
     labels = dict[object, Operation | str]()
     recorded = dict[object, list[float]]()

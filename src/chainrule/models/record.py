@@ -91,10 +91,7 @@ class Record:
 
         Errors   DataError, OptionError or ShapeError; SampleError names the sample. InputUnitWarning for another unit
         """
-        if data.files is not None:
-            from chainrule.data.loading import loaded
-
-            data = loaded(data, self.network.input_shape, self.network.normalization, tests=True)
+        data = loaded(self.network, data, tests=True)
         examples = self._read(data).with_weights(data.weights).checked()
         if self.existing is not None:
             self.existing.check_unit(examples.source.x)
@@ -226,6 +223,15 @@ class Record:
     def with_places(self) -> Record:
         """Return a record that reads labels as the places of classes."""
         return replace(self, labels=UNNAMED)
+
+
+def loaded(network: Network, data: Data, *, tests: bool = False) -> Data:
+    """Return the data in files for a network (`data.loading.load_files`); other data unchanged."""
+    if data.files is None:
+        return data
+    from chainrule.data.loading import load_files
+
+    return load_files(data, network.input_shape, network.normalization, tests=tests)
 
 
 def loss_for(network: Network, data: Data, loss: LossLike | None) -> LossLike | None:

@@ -12,10 +12,9 @@ from numpy.typing import ArrayLike
 from chainrule.core.arrays import Array, Arrays
 from chainrule.core.options import checked_options
 from chainrule.data.containers import Data
-from chainrule.data.loading import loaded
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import as_array
-from chainrule.models.record import Record, loss_for
+from chainrule.models.record import Record, loaded, loss_for
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.loss_plan import Weighting
 from chainrule.network.losses import Loss, LossLike
@@ -111,7 +110,7 @@ def train_step(
     ...     loss, accuracy, norm = model.train_step(x, y, optimizer="adam", learning_rate=0.01)
     """
     check_option("clip_norm", clip_norm)
-    data = loaded(Data.of(x, y, weights=sample_weight), self.input_shape, self.normalization)
+    data = loaded(self, Data.of(x, y, weights=sample_weight))
     x, t, weights, task, resolved = _batch(self, self, data, loss)
     resolved_optimizer = optimizers.find(optimizer)
     options = resolved_optimizer, clip_norm, resolved
@@ -154,7 +153,7 @@ def gradients(
     """
     from chainrule.models.sizes import sized
 
-    data = loaded(Data.of(x, y, weights=sample_weight), self.input_shape, self.normalization)
+    data = loaded(self, Data.of(x, y, weights=sample_weight))
     network = sized(self, data.inputs)
     x, t, weights, task, resolved = _batch(self, network, data, loss)
 

@@ -20,7 +20,7 @@ from chainrule.core.options import plain
 from chainrule.core.words import unknown_option
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.containers import LISTS, Data, are_files
-from chainrule.data.loading import loaded
+from chainrule.data.loading import load_files
 from chainrule.data.sources import as_array, differing_shapes, refuse_frames
 from chainrule.errors import OptionError, ShapeError, quoted
 from chainrule.layers import Dense, Flatten, Layer, ReLU, Sigmoid, Softmax
@@ -260,7 +260,9 @@ def _loaded(x: Any, y: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
 
     shape   shape that images get
     """
-    data = loaded(Data.of(x, y), shape, UNFITTED)
+    data = Data.of(x, y)
+    if data.files is not None:
+        data = load_files(data, shape, UNFITTED)
     targets = data.targets[""].values
     if data.classes and targets.ndim == 1:
         targets = Labels(data.classes, INTEGERS).values[targets]
